@@ -1,0 +1,37 @@
+# Everything a person or a CI runs, by one name. Needs Python 3.11+, pip, git and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+# Bytecode makes every later import two to three times faster.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: install demo test lint types up clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
+	touch $(STAMP)
+
+demo: install
+	$(BIN)/pynomaly demo
+
+test: install
+	$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+up: install
+	$(BIN)/pynomaly up
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,157 @@
+"""The life cycle the demo walks: a detector is born, watched, overtaken by its world, replaced, taken back.
+
+Each act runs real flows on simulated days of the bundled fleet; nothing is staged but the calendar. The
+caller shows progress: every act is yielded before it runs, and every result after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from flows.monitor import monitor
+from flows.review import rollback
+from flows.score import score
+from flows.train import retrain, train
+from pynomaly.config import Pipeline, load
+from pynomaly.data.fleet import SHIFT, START
+
+__all__ = ["Act", "Story", "fleet_acts", "table_acts"]
+
+# A challenger that must lose: two trees on eight rows each.
+WORSE = {"detector": "iforest", "params": "n_estimators=2 max_samples=8"}
+
+
+@dataclass
+class Story:
+    """What happened so far, for the table at the end."""
+
+    trained: list[dict[str, Any]] = field(default_factory=list)
+    weeks: list[dict[str, Any]] = field(default_factory=list)
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Act:
+    """One step: what it is called, and how it runs; running returns one line about what came out."""
+
+    title: str
+    run: Callable[[], str]
+
+
+def fleet_acts(config: Path, story: Story) -> Iterator[Act]:
+    """Train, watch the shift come, retrain on the event, refuse a worse challenger, roll back and forth."""
+    pipeline = load(config)
+    first = START + pipeline.windows.reference
+    yield Act(f"train on {START:%d %b} to {first:%d %b}", lambda: _train(config, first, story))
+    end = first
+    retrained: datetime | None = None
+    while retrained is None or end < retrained + 2 * pipeline.windows.monitor:
+        start, end = end, end + pipeline.windows.monitor
+        note = " (the regime shifts)" if start == SHIFT else ""
+        yield Act(f"score and judge the week of {start:%d %b}{note}", _week(config, start, end, story))
+        event = story.weeks[-1]["event"]
+        if event and retrained is None:
+            before = len(story.trained)
+            yield Act("the event asks for a retraining", _retrain(config, end, story, "event", event))
+            if len(story.trained) > before:
+                retrained = end
+                yield Act("a second event at once", _retrain(config, end, story, "event", event))
+        if end > SHIFT + 8 * pipeline.windows.monitor:
+            break
+    later = end + timedelta(days=1)
+    yield Act(
+        "a person asks for a challenger that is worse",
+        _retrain(config, later, story, "manual", "shown to be refused", **WORSE),
+    )
+    yield Act("roll back", lambda: _rollback(config, later, story))
+    yield Act("and take that back", lambda: _rollback(config, later, story))
+
+
+def table_acts(config: Path, story: Story) -> Iterator[Act]:
+    """A table without time: train and score."""
+    yield Act(f"{config.stem}: train on a table without time", lambda: _train(config, None, story))
+    yield Act(f"{config.stem}: score it", lambda: _scored(score(config=str(config))))
+
+
+def _iso(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""
+
+
+def _train(config: Path, as_of: datetime | None, story: Story) -> str:
+    result = train(config=str(config), as_of=_iso(as_of), reason="first training")
+    return _trained(result, story)
+
+
+def _trained(result: dict[str, Any], story: Story) -> str:
+    if not result["trained"]:
+        decision = {"kind": "retrain", "subject": "", "outcome": result["decision"]["remedy"]}
+        story.decisions.append(decision | {"reasons": result["decision"]["reasons"]})
+        return f"not trained: {result['decision']['reasons'][0]}"
+    story.trained.append(result)
+    story.decisions.append(result["decision"])
+    registered, decision = result["registered"], result["decision"]
+    value = registered["value"]
+    return (
+        f"{registered['detector']} wins ({registered['metric']} {value:.3f} on {registered['rung']}); "
+        f"v{registered['version']}: {decision['kind']}, {decision['outcome']}"
+    )
+
+
+def _scored(result: dict[str, Any]) -> str:
+    rows = sum(item["rows"] for item in result["windows"])
+    alerts = sum(item["alerts"] for item in result["windows"])
+    versions = sorted({item["version"] for item in result["windows"]})
+    by = ", ".join(f"v{version}" for version in versions)
+    return f"{len(result['windows'])} windows, {rows} rows, {alerts} alerts, by {by}"
+
+
+def _week(config: Path, start: datetime, end: datetime, story: Story) -> Callable[[], str]:
+    def run() -> str:
+        scored = _scored(score(config=str(config), start=_iso(start), end=_iso(end)))
+        seen = monitor(config=str(config), as_of=_iso(end))
+        verdict, observation = seen["degradation"], seen["observation"]
+        asks = verdict["action"] in ("retrain", "page")
+        story.weeks.append(
+            {
+                "window": f"{start:%d %b}",
+                "version": seen["version"],
+                "state": verdict["state"],
+                "drift": seen["drift"]["status"],
+                "alert_rate": observation["alert_rate"],
+                "performance": observation["performance"],
+                "action": verdict["action"],
+                "event": "; ".join(verdict["reasons"])[:400] if asks else "",
+            }
+        )
+        return f"{scored}; {verdict['state']}, data {seen['drift']['status']}"
+
+    return run
+
+
+def _retrain(
+    config: Path, at: datetime, story: Story, trigger: Any, reason: str, **candidate: str
+) -> Callable[[], str]:
+    def run() -> str:
+        return _trained(
+            retrain(config=str(config), as_of=_iso(at), trigger=trigger, reason=reason, **candidate), story
+        )
+
+    return run
+
+
+def _rollback(config: Path, at: datetime, story: Story) -> str:
+    decision = rollback(config=str(config), as_of=_iso(at), reason="shown in the demo")
+    story.decisions.append(decision)
+    return str(decision["reasons"][0])
+
+
+def unused_name(pipeline: Pipeline, taken: set[str]) -> str:
+    """`pipeline`'s name, numbered if a pipeline of that name has lived here before."""
+    number = 1
+    while (name := pipeline.name if number == 1 else f"{pipeline.name}-{number}") in taken:
+        number += 1
+    return name

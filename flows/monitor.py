@@ -1,0 +1,28 @@
+"""Monitor: one verdict on the newest window; a bad one is announced, and automations act on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.moment import moment
+from pynomaly.config import load
+from pynomaly.steps.monitor import monitored_window
+from tasks import monitoring
+
+__all__ = ["monitor"]
+
+
+@flow(name="monitor", validate_parameters=True)
+def monitor(config: str = "configs/quickstart.yaml", as_of: str = "") -> dict[str, Any]:
+    """Judge the newest monitoring window: data, scores, alert rate, performance where labels are in.
+
+    Args:
+        config: Path of the pipeline YAML.
+        as_of: Moment the run stands for, with an offset; empty means the scheduled time, "latest"
+            the end of the data.
+    """
+    pipeline = load(config)
+    at = moment(pipeline, as_of)
+    return monitoring.monitor_window(pipeline, monitored_window(pipeline, at), at).to_dict()

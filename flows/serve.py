@@ -1,0 +1,89 @@
+"""Serve the deployments of every pipeline in a folder: ``python -m flows.serve CONFIGS``.
+
+One deployment a flow and pipeline, with its schedule in the pipeline's time zone; ``retrain`` listens for
+the pipeline's degradation events. Started by ``pynomaly up``; an operator may run it under any supervisor.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from prefect import serve
+from prefect.deployments.runner import RunnerDeployment
+from prefect.events import DeploymentEventTrigger
+from prefect.schedules import Cron
+
+from flows.monitor import monitor
+from flows.review import rollback
+from flows.score import score
+from flows.train import retrain, train
+from pynomaly.config import Pipeline, load
+from pynomaly.errors import ConfigError
+
+__all__ = ["deployments", "pipelines"]
+
+
+def pipelines(folder: Path) -> list[Pipeline]:
+    """Every pipeline of `folder`, by name.
+
+    Raises
+    ------
+    ConfigError
+        If a YAML is not usable, or two pipelines share a name.
+    """
+    found = [load(file) for file in sorted(folder.glob("*.yaml"))]
+    names = [pipeline.name for pipeline in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"two pipelines in {folder} are called {name!r}")
+    return found
+
+
+def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
+    """The deployments of one pipeline, with schedules, run forms and the event that retrains."""
+    schedule = pipeline.schedule
+
+    def deploy(flow: Any, cron: str, **options: Any) -> RunnerDeployment:
+        deployment: RunnerDeployment = flow.to_deployment(
+            name=pipeline.name,
+            parameters={"config": str(pipeline.origin)} | options.pop("parameters", {}),
+            schedule=Cron(cron, timezone=schedule.timezone) if cron else None,
+            tags=["pynomaly", pipeline.name],
+            description=f"{flow.name} for pipeline {pipeline.name}: {pipeline.description}".strip(": "),
+            concurrency_limit=1,
+            **options,
+        )
+        return deployment
+
+    degraded = DeploymentEventTrigger(
+        name=f"retrain {pipeline.name} when it degrades",
+        expect={"pynomaly.degradation.detected"},
+        match={"prefect.resource.id": f"pynomaly.pipeline.{pipeline.name}"},
+        parameters={
+            "config": str(pipeline.origin),
+            "trigger": "event",
+            "reason": "{{ event.payload.reason }}",
+            "as_of": "{{ event.payload.as_of }}",
+        },
+    )
+    return [
+        deploy(train, schedule.train),
+        deploy(score, schedule.score),
+        deploy(monitor, schedule.monitor),
+        deploy(retrain, "", triggers=[degraded]),
+        deploy(rollback, ""),
+    ]
+
+
+def main(folder: Path) -> None:
+    """Register and serve until the process is told to end."""
+    serve(
+        *(item for pipeline in pipelines(folder) for item in deployments(pipeline)),
+        print_starting_message=False,
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,148 @@
+"""What the command line prints: each function shows one result as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = [
+    "catalogue",
+    "decision",
+    "decisions",
+    "file_scores",
+    "health",
+    "monitored",
+    "overview",
+    "table",
+    "training",
+    "windows",
+]
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """A plain table; numbers keep three decimals."""
+    built = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for column in columns:
+        built.add_column(column, overflow="fold")
+    for row in rows:
+        built.add_row(*(_cell(value) for value in row))
+    return built
+
+
+def _cell(value: object) -> Text:
+    if value is None:
+        return Text("-")
+    return Text(f"{value:.3f}" if isinstance(value, float) else str(value))
+
+
+def training(result: dict[str, Any]) -> None:
+    """The decision to train, the candidates, the verdict, what followed."""
+    console = _console()
+    if not result["trained"]:
+        console.print(f"not trained: {result['decision']['remedy']}")
+        for reason in result["decision"]["reasons"]:
+            console.print(f"  {reason}", markup=False)
+        return
+    rows = result["choice"]["table"]
+    if rows:
+        console.print(
+            table("candidates on the same held-out rows", list(rows[0]), [list(row.values()) for row in rows])
+        )
+    for reason in result["choice"]["reasons"]:
+        console.print(f"  {reason}", markup=False)
+    registered = result["registered"]
+    console.print(f"registered {registered['pipeline']} v{registered['version']} ({registered['detector']})")
+    decision(result["decision"])
+
+
+def decision(result: dict[str, Any]) -> None:
+    """One decision with its reasons."""
+    console = _console()
+    console.print(f"{result['kind']}: {result['subject']} ({result['outcome']})", markup=False)
+    for reason in result["reasons"]:
+        console.print(f"  {reason}", markup=False)
+
+
+def windows(result: dict[str, Any]) -> None:
+    """Partitions that were written or found."""
+    columns = ("window", "version", "rows", "alerts", "quarantined", "new")
+    rows = [[item[name] for name in columns] for item in result["windows"]]
+    console = _console()
+    console.print(table("scored windows", columns, rows))
+    for line in (*result["empty"], result["left_out"]):
+        if line:
+            console.print(f"  {line}", markup=False)
+
+
+def file_scores(result: dict[str, Any]) -> None:
+    """What scoring one file left."""
+    console = _console()
+    done = f"{result['rows']} rows scored by v{result['version']}, {result['alerts']} alerts"
+    console.print(f"{done} -> {result['output']}", markup=False)
+    if result["quarantined"]:
+        console.print(f"{result['quarantined']} rows could not be scored -> {result['quarantine']}")
+
+
+def monitored(result: dict[str, Any]) -> None:
+    """The verdict on a window."""
+    console = _console()
+    verdict, seen = result["degradation"], result["observation"]
+    console.print(f"window {result['window']} under v{result['version']}", markup=False)
+    console.print(f"{verdict['state']}; action: {verdict['action']}")
+    for reason in (*verdict["reasons"], *seen["reasons"]):
+        console.print(f"  {reason}", markup=False)
+    columns = ("name", "status", "effect", "corrected")
+    rows = [[column[name] for name in columns] for column in result["drift"]["columns"]]
+    console.print(table(f"data: {result['drift']['status']}", columns, rows))
+    if result["report"]:
+        console.print(f"report: {result['report']}", markup=False)
+
+
+def overview(result: dict[str, Any]) -> None:
+    """Who is champion, and how it goes."""
+    console = _console()
+    champion = f"v{result['champion']} since {result['since']}" if result["champion"] else "none yet"
+    console.print(f"{result['pipeline']}: champion {champion}")
+    for reason in result["because"]:
+        console.print(f"  {reason}", markup=False)
+    console.print(f"windows scored: {result['partitions']}, newest: {result['last_window'] or '-'}")
+    if result["health"]:
+        console.print(f"health: {result['health']['outcome']} in {result['health']['subject']}", markup=False)
+
+
+def decisions(result: dict[str, Any]) -> None:
+    """History, newest first."""
+    rows = [
+        [
+            item["seq"],
+            (item["as_of"] or "")[:16],
+            item["kind"],
+            item["subject"],
+            item["outcome"],
+            "\n".join(item["reasons"]),
+        ]
+        for item in result["decisions"]
+    ]
+    columns = ("#", "as of", "kind", "subject", "outcome", "reasons")
+    _console().print(table(f"decisions of {result['pipeline']}", columns, rows))
+
+
+def catalogue(result: dict[str, Any]) -> None:
+    """The detectors there are."""
+    columns = ("name", "family", "cost", "max_rows", "deterministic", "keeps_rows", "summary")
+    rows = [[item[name] for name in columns] for item in result["detectors"]]
+    _console().print(table("detectors", columns, rows))
+
+
+def health(result: dict[str, Any]) -> None:
+    """What doctor found."""
+    rows = [[item["state"], item["check"], item["found"], item["mend"]] for item in result["checks"]]
+    _console().print(table("doctor", ("state", "check", "found", "mend"), rows))

@@ -1,0 +1,41 @@
+"""Durations as people write them: ``15m``, ``6h``, ``7d``, ``8w``."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+__all__ = ["Duration", "duration", "spell"]
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def duration(value: object) -> timedelta:
+    """Read ``"36h"`` (or a timedelta) as a non-negative timedelta.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a whole number followed by one of s, m, h, d, w.
+    """
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"\s*(\d+)\s*([smhdw])\s*", str(value))
+    if match is None:
+        raise ValueError(f"{value!r} is not a duration; write a whole number and s, m, h, d or w, like '12h'")
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def spell(value: timedelta) -> str:
+    """Write a timedelta the way :func:`duration` reads it, in the largest unit that fits."""
+    seconds = int(value.total_seconds())
+    for unit in ("w", "d", "h", "m"):
+        if seconds and seconds % _SECONDS[unit] == 0 and (unit != "w" or seconds >= 4 * _SECONDS["w"]):
+            return f"{seconds // _SECONDS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(spell, return_type=str)]

@@ -1,0 +1,9 @@
+"""Rows and what they mean: the column contract, windows, sources, and the checks before any use.
+
+Imports only ``config`` and ``errors``. Times are aware and in UTC; windows are ``[start, end)``.
+"""
+
+from pynomaly.data.frame import FrameContract, digest
+from pynomaly.data.window import Window, parse_moment, split
+
+__all__ = ["FrameContract", "Window", "digest", "parse_moment", "split"]

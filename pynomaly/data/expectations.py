@@ -1,0 +1,182 @@
+"""The only module that imports Great Expectations: runs a pipeline's expectations on rows already guarded.
+
+Returns what failed and in which rows; what follows from that is decided in ``quality``. An expectation that
+does not exist, does not fit or cannot be evaluated is an error, never a pass. Everything stays in memory:
+an ephemeral context, no analytics, no progress bars. Importing Great Expectations takes seconds, so it
+happens on the first call.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pynomaly.config import Expectation, Quality
+from pynomaly.data.frame import FrameContract
+from pynomaly.errors import ConfigError, QualityError, allowed
+
+__all__ = ["Outcome", "default_suite", "evaluate"]
+
+_INTERNAL = {"id", "meta", "notes", "result_format", "description", "catch_exceptions", "rendered_content"}
+_INTERNAL |= {"severity", "windows", "batch_id"}
+"""Fields of an expectation that are not arguments of the check itself."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one expectation.
+
+    Attributes
+    ----------
+    expectation : Expectation
+        As configured.
+    passed : bool
+    rows : ndarray of int of shape (k,) or None
+        Positions of the rows that failed; None when the check is about the table and not about rows.
+    observed : object
+        Share of rows that failed, or the value that was found.
+    """
+
+    expectation: Expectation
+    passed: bool
+    rows: npt.NDArray[np.int64] | None
+    observed: object
+
+    @property
+    def column(self) -> str | None:
+        """The column it is about, if it is about one."""
+        column = self.expectation.arguments.get("column")
+        return None if column is None else str(column)
+
+
+def default_suite(contract: FrameContract, quality: Quality) -> tuple[Expectation, ...]:
+    """What every training validates: each feature exists, and is filled as far as ``max_missing`` asks."""
+    exist = [_exists(name) for name in contract.features]
+    filled = [
+        Expectation(
+            type="ExpectColumnValuesToNotBeNull",
+            arguments={"column": name, "mostly": round(1 - quality.max_missing, 12)},
+            severity="warning",
+        )
+        for name in contract.features
+    ]
+    return (*exist, *filled)
+
+
+def evaluate(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> tuple[Outcome, ...]:
+    """Validate `frame` against `expectations`.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n, d), n >= 1
+    expectations : sequence of Expectation
+
+    Returns
+    -------
+    tuple of Outcome
+        In the order of `expectations`.
+
+    Raises
+    ------
+    ConfigError
+        If a type, an argument or a column named by one does not exist, or an argument does not fit.
+    QualityError
+        If an expectation could not be evaluated.
+    """
+    if not expectations:
+        return ()
+    with _quiet():
+        import great_expectations as gx
+
+        built = [_build(position, item, frame) for position, item in enumerate(expectations)]
+        batch = _batch(gx, frame.reset_index(drop=True))
+        suite = gx.ExpectationSuite(name="pipeline", expectations=built)
+        validated = batch.validate(suite, result_format={"result_format": "COMPLETE"})
+    found = {int(result.expectation_config.meta["position"]): result for result in validated.results}
+    # Great Expectations returns results in an order of its own.
+    return tuple(_outcome(item, found.get(position)) for position, item in enumerate(expectations))
+
+
+def _exists(name: str) -> Expectation:
+    return Expectation(type="ExpectColumnToExist", arguments={"column": name}, severity="error")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No analytics, and no deprecation notes from inside the vendor (asked of it, not of our callers)."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # a line a validation otherwise
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _batch(gx: Any, frame: pd.DataFrame) -> Any:
+    context = gx.get_context(mode="ephemeral")
+    bars = gx.data_context.types.base.ProgressBarsConfig(globally=False, metric_calculations=False)
+    context.variables.progress_bars = bars
+    asset = context.data_sources.add_pandas("rows").add_dataframe_asset("rows")
+    return asset.add_batch_definition_whole_dataframe("rows").get_batch({"dataframe": frame})
+
+
+def _build(position: int, item: Expectation, frame: pd.DataFrame) -> Any:
+    import great_expectations.expectations as known
+
+    names = [name for name in dir(known) if name.startswith("Expect") and name != "Expectation"]
+    if item.type not in names:
+        raise ConfigError(f"quality.expectations: no expectation {item.type!r}; {allowed(item.type, names)}")
+    expectation = getattr(known, item.type)
+    fields = set(expectation.__fields__) - _INTERNAL
+    for argument in item.arguments:
+        if argument not in fields:
+            raise ConfigError(f"{item.type}: no argument {argument!r}; {allowed(argument, fields)}")
+    if item.type != "ExpectColumnToExist":
+        _require_named_columns(item, frame)
+    try:
+        return expectation(**item.arguments, meta={"position": position})
+    except ValueError as error:  # its validation error is one of pydantic's first version
+        raise ConfigError(f"{item.type}({item.arguments}): {' '.join(str(error).split())}") from error
+
+
+def _require_named_columns(item: Expectation, frame: pd.DataFrame) -> None:
+    single = [item.arguments[key] for key in ("column", "column_A", "column_B") if key in item.arguments]
+    for name in (*single, *item.arguments.get("column_list", ())):
+        if name not in frame.columns:
+            raise ConfigError(f"{item.type}: no column {name!r}; {allowed(name, frame.columns)}")
+
+
+def _outcome(item: Expectation, result: Any) -> Outcome:
+    if result is None:
+        raise QualityError(f"{item.type}({item.arguments}) returned no result")
+    if reason := _exception(result.exception_info or {}):
+        raise QualityError(f"{item.type}({item.arguments}) could not be evaluated: {reason}")
+    content = result.result
+    if "unexpected_index_list" not in content:
+        return Outcome(item, bool(result.success), None, _plain(content.get("observed_value")))
+    rows = np.array(sorted(set(content["unexpected_index_list"] or ())), dtype=np.int64)
+    if len(rows) < int(content.get("unexpected_count") or 0):
+        raise QualityError(
+            f"{item.type}({item.arguments}) named {len(rows)} rows of {content['unexpected_count']}"
+        )
+    return Outcome(item, bool(result.success), rows, len(rows) / max(1, int(content["element_count"])))
+
+
+def _exception(info: dict[str, Any]) -> str:
+    """What went wrong, or nothing; the information is flat, or one entry a metric."""
+    for entry in (info, *info.values()):
+        if isinstance(entry, dict) and entry.get("raised_exception"):
+            return str(entry.get("exception_message"))
+    return ""
+
+
+def _plain(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value

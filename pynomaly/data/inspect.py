@@ -1,0 +1,332 @@
+"""A first pipeline YAML for a file nobody has described yet: what ``pynomaly init`` writes.
+
+Reads the whole file once and explains every value it chose in a comment, so that its owner can correct it.
+The draft is valid as it stands: it loads, and its windows fit the span of the data. Called by the command
+line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from pynomaly.config import Data
+from pynomaly.config.units import spell
+from pynomaly.data.frame import FrameContract
+from pynomaly.data.sources import SOURCES
+from pynomaly.data.sources.arrange import moments
+from pynomaly.data.sources.csv import SEPARATORS, existing, header
+from pynomaly.errors import ColumnError, DataError, SourceError, WindowError, allowed
+
+__all__ = ["draft"]
+
+_LABELS = ("anomaly", "is_anomaly", "label", "outlier", "is_outlier", "target", "class", "y")
+_TRUTHS = ("changepoint", "change_point", "attack", "fault", "failure", "fraud", "is_fraud")
+"""Other 0/1 columns that tell the truth after the event: no feature may know it."""
+
+_NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
+_STEPS = tuple(timedelta(seconds=s) for s in (60, 300, 600, 900, 1800, 3600, 3600 * 6, 86400, 7 * 86400))
+_KINDS = {".parquet": "parquet", ".pq": "parquet"}
+
+
+@dataclass
+class _Found:
+    """What was seen in the file, each setting with the comment that explains it."""
+
+    frame: pd.DataFrame
+    data: Data
+    notes: dict[str, str] = field(default_factory=dict)
+    ignored: dict[str, str] = field(default_factory=dict)
+    times: pd.Series[Any] | None = None
+
+
+def draft(
+    path: str | Path,
+    name: str | None = None,
+    time: str | None = None,
+    label: str | None = None,
+    id: str | None = None,
+    folder: str | Path | None = None,
+) -> str:
+    """Write the commented YAML text of a pipeline for the file at `path`.
+
+    Parameters
+    ----------
+    path : str or Path
+        CSV file, Parquet file or folder of Parquet files.
+    name : str, optional
+        Name of the pipeline; by default made of the file's name.
+    time, label, id : str, optional
+        Columns whose role is known; the others are guessed and the guess explained.
+    folder : str or Path, optional
+        Where the YAML will lie: the data's path is written relative to it. Without it, absolute.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing, unreadable or empty.
+    ColumnError
+        If `time`, `label` or `id` is no column, or a name is duplicated.
+    """
+    place = existing(str(path), folder=True).resolve()
+    found = _open(place, time, label, id)
+    _find_time(found, time)
+    _find_label(found, label)
+    _find_id(found, id)
+    _find_ignored(found)
+    declared = {"time": found.data.time, "label": found.data.label, "id": found.data.id}
+    data = found.data.model_copy(update={**declared, "ignore": tuple(found.ignored)})
+    contract = FrameContract.infer(found.frame, data)
+    written = os.path.relpath(place, Path(folder).resolve()) if folder else str(place)
+    return _text(name or _slug(place.stem), written, found, contract)
+
+
+def _open(place: Path, *named: str | None) -> _Found:
+    kind = "parquet" if place.is_dir() else _KINDS.get(place.suffix.lower(), "csv")
+    data, notes = Data.model_validate({"source": kind, "path": str(place)}), dict[str, str]()
+    if kind == "csv":
+        separator = _separator(place)
+        decimal = _decimal(place, separator)
+        data = data.model_copy(update={"separator": separator, "decimal": decimal})
+        notes["separator"] = f"{len(header(place, separator))} columns in the header"
+        notes["decimal"] = "how numbers of this file are written"
+    frame = SOURCES[kind](data, str(place), None)
+    for column in named:
+        if column is not None and column not in frame.columns:
+            raise ColumnError(f"{place}: no column {column!r}; {allowed(column, frame.columns)}")
+    return _Found(frame, data, notes)
+
+
+def _separator(place: Path) -> str:
+    """The separator that splits the header into most columns."""
+    counts: dict[str, int] = {}
+    for mark in SEPARATORS:
+        try:
+            counts[mark] = len(header(place, mark))
+        except ColumnError:
+            raise
+        except SourceError as error:
+            if "header" not in str(error):  # another mark may split it; an empty file stays an error
+                raise
+    return max(counts, key=lambda mark: counts[mark]) if counts else SEPARATORS[0]
+
+
+def _decimal(place: Path, separator: str) -> str:
+    if separator == ",":
+        return "."
+    head = pd.read_csv(place, sep=separator, dtype=str, nrows=200, encoding="utf-8-sig", index_col=False)
+    cells = [str(cell) for cell in head.to_numpy().ravel() if isinstance(cell, str)]
+    commas = sum(bool(_NUMBER_WITH_COMMA.fullmatch(cell.strip())) for cell in cells)
+    points = sum(bool(re.fullmatch(r"[+-]?\d+\.\d+", cell.strip())) for cell in cells)
+    return "," if commas > points else "."
+
+
+def _find_time(found: _Found, given: str | None) -> None:
+    """The first column that reads as moments and spreads over more than one; naive ones get UTC."""
+    for column in [given] if given else list(found.frame.columns):
+        for zone in (None, "UTC"):
+            data = found.data.model_copy(update={"time": column, "timezone": zone})
+            try:
+                times = moments(found.frame[column], data.zone)
+            except WindowError:
+                continue
+            if given or (times.notna().mean() > 0.9 and times.min() < times.max()):
+                found.data, found.times = data, times
+                source = "as asked" if given else "the first column that reads as moments"
+                found.notes["time"] = (
+                    f"{source}: {times.min():%Y-%m-%d %H:%M:%S} to {times.max():%Y-%m-%d %H:%M:%S}"
+                )
+                if zone:
+                    found.notes["timezone"] = (
+                        "times have no offset; UTC is assumed: correct it if they are local"
+                    )
+                return
+    if given:
+        moments(found.frame[given], found.data.zone)  # says what is wrong with it
+
+
+def _find_label(found: _Found, given: str | None) -> None:
+    names = {str(name).lower(): str(name) for name in reversed(found.frame.columns)}
+    candidates = [given] if given else [names[name] for name in _LABELS if name in names]
+    for column in candidates:
+        values = found.frame[column].dropna()
+        if given or (_zero_one(values) and values.nunique() == 2):
+            found.data = found.data.model_copy(update={"label": column})
+            share = (
+                f": {pd.to_numeric(values, errors='coerce').mean():.1%} of the known are 1"
+                if len(values)
+                else ""
+            )
+            found.notes["label"] = f"1 = anomaly, 0 = normal{share}"
+            return
+
+
+def _find_id(found: _Found, given: str | None) -> None:
+    """A text or whole-number column with few values that tells rows of one moment apart."""
+    if given:
+        found.data, found.notes["id"] = found.data.model_copy(update={"id": given}), "as asked"
+        return
+    if found.times is None or not found.times.duplicated().any():
+        return
+    for column in found.frame.columns:
+        values = found.frame[column]
+        if column in (found.data.time, found.data.label) or values.isna().any() or _is_fraction(values):
+            continue
+        together = pd.DataFrame({"time": found.times, "id": values.astype(str)})
+        if 1 < values.nunique() <= len(values) / 2 and not together.duplicated().any():
+            found.data = found.data.model_copy(update={"id": column})
+            found.notes["id"] = f"{values.nunique()} values, each at most once a moment"
+            return
+
+
+def _find_ignored(found: _Found) -> None:
+    """Columns that are no features: truths, row names, constants, further times."""
+    rows = len(found.frame)
+    for column in found.frame.columns:
+        values = found.frame[column]
+        if column in (found.data.time, found.data.label, found.data.id):
+            continue
+        lower, distinct = str(column).lower(), values.nunique()
+        if (lower in _TRUTHS or lower in _LABELS) and _zero_one(values.dropna()):
+            found.ignored[column] = "a 0/1 column that tells the truth afterwards, no feature"
+        elif distinct == 0:
+            found.ignored[column] = "has no value"
+        elif distinct == 1 and not values.isna().any():
+            found.ignored[column] = f"constant: {str(values.iloc[0])[:40]!r}"
+        elif values.dtype.kind in "mM" or (_is_text(values) and _reads_as_time(values)):
+            found.ignored[column] = "a further time"
+        elif distinct == rows > 20 and (_is_text(values) or _counts_up(values)):
+            found.ignored[column] = "another value in every row: a name, no feature"
+        elif _is_text(values) and distinct > max(50, rows / 10):
+            found.ignored[column] = f"text with {distinct} values, too many for a category"
+
+
+def _text(name: str, path: str, found: _Found, contract: FrameContract) -> str:
+    """The YAML, one setting a line, each with its reason."""
+    data, lines = found.data, [f"# Pipeline drafted from {Path(path).name}: {len(found.frame)} rows, "]
+    lines[0] += f"{len(contract.numeric)} numeric and {len(contract.categorical)} categorical features."
+    lines += [
+        "# Correct what was guessed wrongly; every other setting has its default.",
+        f"name: {name}",
+        "",
+        "data:",
+    ]
+    lines += [
+        _line("source", data.source, "kind of file"),
+        _line("path", path, "relative to the folder of this YAML"),
+    ]
+    for key in ("separator", "decimal", "time", "timezone", "id", "label"):
+        value = getattr(data, key)
+        if key in found.notes:
+            lines.append(_line(key, value, found.notes[key]))
+        elif value is None and key in ("time", "label"):
+            reason = {"time": "no column reads as moments: the table is one window", "label": "none found"}
+            lines.append(f"  # {key}:  # {reason[key]}")
+    if data.label and data.time:
+        lines.append(_line("label_delay", "0s", "how long after its row a label becomes known"))
+    if contract.categorical:
+        lines += ["  categorical:  # text with few values", *_items(dict.fromkeys(contract.categorical, ""))]
+    if found.ignored:
+        lines += ["  ignore:", *_items(found.ignored)]
+    lines += [*_windows(found), *_training(found)]
+    return "\n".join(lines) + "\n"
+
+
+def _windows(found: _Found) -> list[str]:
+    """Lengths that fit the span: about thirty scoring windows, or a day where there is enough."""
+    if found.times is None:
+        return []
+    times = found.times.dropna().sort_values()
+    steps = times.drop_duplicates().diff().dropna()
+    step = pd.Timedelta(steps.median()).to_pytimedelta() if len(steps) else timedelta(seconds=1)
+    length = (times.iloc[-1] - times.iloc[0]).to_pytimedelta() + step
+    floor = max(step * 10, min(length / 30, timedelta(days=1)))
+    score = min((item for item in _STEPS if item >= floor), default=_STEPS[-1])
+    score = next((item for item in reversed(_STEPS) if item <= score and item <= length), _STEPS[0])
+    monitor = score * (7 if score >= timedelta(days=1) else 3)
+    grain = 3600 if length > timedelta(days=1) else 60
+    whole = timedelta(seconds=-(-length.total_seconds() // grain) * grain)
+    reference = min(timedelta(days=56), whole)
+    return [
+        "",
+        f"windows:  # one row every {_say(step)}, {_say(length)} in all",
+        _line("score", spell(score), "one partition of scores"),
+        _line("monitor", spell(monitor), "what one verdict looks back on; a whole number of windows.score"),
+        _line("reference", spell(reference), "what a model is trained on"),
+    ]
+
+
+def _training(found: _Found) -> list[str]:
+    rows = len(found.frame)
+    lines = [
+        "",
+        "training:",
+        "  candidates: [iforest, hbos, gmm]  # the first is the baseline; see `pynomaly detectors`",
+    ]
+    if found.times is not None:
+        lines.append(
+            _line("start", found.times.min().isoformat(), "first training starts here: the first row")
+        )
+    if rows < 1000:
+        lines += [
+            "",
+            "retraining:",
+            _line("min_rows", max(100, rows // 2), f"the file has {rows} rows, default is 1000"),
+        ]
+    return lines
+
+
+def _line(key: str, value: object, comment: str) -> str:
+    # A JSON string is a YAML string, whatever it holds.
+    shown = value if isinstance(value, int) else json.dumps(value, ensure_ascii=False)
+    return f"  {key}: {shown}  # {comment}"
+
+
+def _items(entries: dict[str, str]) -> list[str]:
+    return [
+        f"    - {json.dumps(str(name), ensure_ascii=False)}{'  # ' + ' '.join(note.split()) if note else ''}"
+        for name, note in entries.items()
+    ]
+
+
+def _say(length: timedelta) -> str:
+    units = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+    unit, seconds = next((item for item in units if length.total_seconds() >= item[1]), units[-1])
+    amount = f"{length.total_seconds() / seconds:.3g}"
+    return f"{amount} {unit}" + ("" if amount == "1" else "s")
+
+
+def _slug(stem: str) -> str:
+    slug = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_")
+    return (slug if slug[:1].isalpha() else f"data-{slug}")[:63].rstrip("-")
+
+
+def _zero_one(values: pd.Series[Any]) -> bool:
+    return set(values.astype(str).str.lower()) <= {"0", "1", "0.0", "1.0", "true", "false"}
+
+
+def _is_text(values: pd.Series[Any]) -> bool:
+    return not pd.api.types.is_numeric_dtype(values.dtype) and values.dtype.kind not in "mM"
+
+
+def _is_fraction(values: pd.Series[Any]) -> bool:
+    return pd.api.types.is_float_dtype(values.dtype) and bool((values % 1 != 0).any())
+
+
+def _counts_up(values: pd.Series[Any]) -> bool:
+    return not _is_fraction(values) and bool((values.diff().dropna() == 1).all())
+
+
+def _reads_as_time(values: pd.Series[Any]) -> bool:
+    try:
+        return bool(moments(values, ZoneInfo("UTC")).notna().mean() > 0.9)
+    except DataError:
+        return False

@@ -1,0 +1,326 @@
+"""Guards that nobody can switch off, then the pipeline's own expectations; bad rows go to quarantine.
+
+``validate`` changes nothing and raises nothing for bad data: it returns a report (pass, warn or block), the
+clean rows and the quarantined ones, and what follows is the caller's decision. Shares are 0 to 1. What is
+not computable counts as failed. Called by the steps before every training and every scoring.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pynomaly.config import Quality
+from pynomaly.data.expectations import Outcome, default_suite, evaluate
+from pynomaly.data.frame import FrameContract, numbers
+from pynomaly.errors import QualityError, allowed
+
+__all__ = ["Check", "Checked", "QualityReport", "validate"]
+
+Severity = Literal["info", "warning", "error"]
+Purpose = Literal["train", "score"]
+
+_FEW = 10
+"""Rows under which an empty column says little about the column: the window is scored, with a warning."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked; a failed one of severity ``error`` blocks, ``warning`` warns."""
+
+    name: str
+    severity: Severity
+    passed: bool
+    message: str
+    column: str | None = None
+    value: float | str | None = None
+    limit: float | str | None = None
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """What validation found.
+
+    Attributes
+    ----------
+    outcome : {"pass", "warn", "block"}
+    rows, quarantined : int
+        Rows as read, and how many of them were set aside.
+    checks : tuple of Check
+        Everything that was checked, passed or not.
+    """
+
+    outcome: Literal["pass", "warn", "block"]
+    rows: int
+    quarantined: int
+    checks: tuple[Check, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Messages of the failed checks, errors first."""
+        failed = [check for check in self.checks if not check.passed and check.severity != "info"]
+        return tuple(check.message for check in sorted(failed, key=lambda check: check.severity != "error"))
+
+    def require(self) -> None:
+        """Raise when the outcome is ``block``.
+
+        Raises
+        ------
+        QualityError
+            With every reason that blocks.
+        """
+        if self.outcome == "block":
+            reasons = [
+                check.message for check in self.checks if not check.passed and check.severity == "error"
+            ]
+            raise QualityError(f"validation blocked {self.rows} rows: {'; '.join(reasons)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return {
+            "outcome": self.outcome,
+            "rows": self.rows,
+            "quarantined": self.quarantined,
+            "reasons": list(self.reasons),
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A report with the rows it is about.
+
+    Attributes
+    ----------
+    report : QualityReport
+    clean : DataFrame
+        Rows to use, as read but with numeric features as float64; none when the columns do not fit.
+    quarantine : DataFrame
+        Rows set aside, every cell as text, with ``rule`` and ``detail``.
+    """
+
+    report: QualityReport
+    clean: pd.DataFrame
+    quarantine: pd.DataFrame
+
+
+class _Rows:
+    """Why rows are set aside; the first rule that a row breaks is the one it is filed under."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self.rules: dict[int, tuple[str, str]] = {}
+
+    def file(self, rule: str, rows: npt.NDArray[Any], column: str | None = None, detail: str = "") -> None:
+        """File row positions `rows` under `rule`."""
+        for row in rows.tolist():
+            said = detail or f"column {column!r} holds {_show(self.frame[column].iloc[row])} in row {row}"
+            self.rules.setdefault(row, (rule, said))
+
+    @property
+    def kept(self) -> npt.NDArray[np.bool_]:
+        """Which rows are not filed."""
+        kept = np.ones(len(self.frame), dtype=bool)
+        kept[list(self.rules)] = False
+        return kept
+
+    def table(self) -> pd.DataFrame:
+        """The filed rows as text, with rule and detail."""
+        rows = sorted(self.rules)
+        taken = {name: f"source_{name}" for name in ("rule", "detail")}
+        table = self.frame.iloc[rows].rename(columns=taken).astype(object)
+        # Written into an object array: text inference would turn None into NaN.
+        cells = np.empty(table.shape, dtype=object)
+        for position in range(table.shape[1]):
+            cells[:, position] = [None if pd.isna(cell) else str(cell) for cell in table.iloc[:, position]]
+        table = pd.DataFrame(cells, index=table.index, columns=table.columns, dtype=object)
+        table["rule"] = [self.rules[row][0] for row in rows]
+        table["detail"] = [self.rules[row][1] for row in rows]
+        return table
+
+
+def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, purpose: Purpose) -> Checked:
+    """Check `frame` before it is used.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n, d)
+        As ``sources.read`` returns it.
+    contract : FrameContract
+    quality : Quality
+        Limits and expectations; the guards themselves are always on.
+    purpose : {"train", "score"}
+        Training needs more rows and always runs Great Expectations.
+
+    Returns
+    -------
+    Checked
+        ``report.outcome`` is ``block`` when the rows must not be used.
+
+    Raises
+    ------
+    ConfigError, QualityError
+        If a configured expectation is not usable or cannot be evaluated.
+    """
+    if purpose not in ("train", "score"):
+        raise QualityError(f"no purpose {purpose!r}; {allowed(purpose, ('train', 'score'))}")
+    checks = [_columns(frame, contract), _enough(len(frame), quality, purpose, "rows")]
+    rows = _Rows(frame)
+    if not all(check.passed for check in checks):
+        return _checked(frame.iloc[:0], rows, checks)
+    _guard_rows(rows, contract)
+    clean = _clean(frame, rows, contract)
+    if len(clean):
+        suite = (*(default_suite(contract, quality) if purpose == "train" else ()), *quality.expectations)
+        positions = np.flatnonzero(rows.kept)
+        for outcome in evaluate(clean, suite):
+            checks.append(_expected(outcome, rows, positions))
+        clean = _clean(frame, rows, contract)
+    checks += [*_filed(rows, quality), _enough(len(clean), quality, purpose, "clean rows")]
+    checks += [check for name in contract.features for check in _column(clean, name, quality, purpose)]
+    checks += _labels(clean, contract, purpose)
+    return _checked(clean, rows, checks)
+
+
+def _checked(clean: pd.DataFrame, rows: _Rows, checks: list[Check]) -> Checked:
+    failed = {check.severity for check in checks if not check.passed}
+    outcome: Literal["pass", "warn", "block"] = "pass"
+    if failed - {"info"}:
+        outcome = "block" if "error" in failed else "warn"
+    report = QualityReport(outcome, len(rows.frame), len(rows.rules), tuple(checks))
+    return Checked(report, clean, rows.table())
+
+
+def _columns(frame: pd.DataFrame, contract: FrameContract) -> Check:
+    have = [str(name) for name in frame.columns]
+    wanted = [*contract.features, *filter(None, (contract.time, contract.id))]
+    missing = [name for name in wanted if name not in have]
+    twice = sorted({name for name in have if have.count(name) > 1})
+    message = "every column of the contract is there, once"
+    if missing:
+        message = f"missing column {', '.join(map(repr, missing))}; {allowed(missing[0], have)}"
+    elif twice:
+        message = f"column {', '.join(map(repr, twice))} occurs more than once"
+    return Check("columns", "error", not (missing or twice), message, next(iter(missing or twice), None))
+
+
+def _enough(rows: int, quality: Quality, purpose: Purpose, what: str) -> Check:
+    least = quality.min_train_rows if purpose == "train" else quality.min_score_rows
+    message = f"{rows} {what}, at least {least} are needed to {purpose}"
+    return Check(what.replace(" ", "_"), "error", rows >= least, message, None, rows, least)
+
+
+def _guard_rows(rows: _Rows, contract: FrameContract) -> None:
+    """File every row that no model may see."""
+    frame = rows.frame
+    if contract.time:
+        rows.file("bad_time", np.flatnonzero(frame[contract.time].isna()), contract.time)
+    for name in contract.numeric:
+        values, bad = numbers(frame[name])
+        rows.file("not_a_number", np.flatnonzero(bad), name)
+        rows.file("not_finite", np.flatnonzero(np.isinf(values.to_numpy())), name)
+    empty = frame[list(contract.features)].isna().all(axis=1).to_numpy()
+    rows.file("all_missing_row", np.flatnonzero(empty), detail="no feature has a value")
+    if contract.time and contract.id:
+        again = frame.duplicated([contract.time, contract.id], keep="first").to_numpy()
+        said = f"the same {contract.time!r} and {contract.id!r} as an earlier row"
+        rows.file("duplicate", np.flatnonzero(again), detail=said)
+
+
+def _clean(frame: pd.DataFrame, rows: _Rows, contract: FrameContract) -> pd.DataFrame:
+    clean = frame[rows.kept]
+    return clean.assign(**{name: numbers(clean[name])[0] for name in contract.numeric}).reset_index(drop=True)
+
+
+def _expected(outcome: Outcome, rows: _Rows, positions: npt.NDArray[Any]) -> Check:
+    """What follows from one expectation: failing rows are filed, a failing table blocks, or both warn."""
+    item, filed = outcome.expectation, False
+    if not outcome.passed and outcome.rows is not None and len(outcome.rows) and item.severity == "error":
+        said = f"fails {item.type}({_arguments(item.arguments)})"
+        rows.file(item.type, positions[outcome.rows], detail=said)
+        filed = True
+    count = 0 if outcome.rows is None else len(outcome.rows)
+    what = f"{count} rows fail it" if count else f"found {outcome.observed!r}"
+    message = f"{item.type}({_arguments(item.arguments)}) " + (
+        "holds" if outcome.passed else f"does not hold: {what}"
+    )
+    observed = outcome.observed if isinstance(outcome.observed, int | float | str) else None
+    # Rows in quarantine are dealt with: they block by their share, not by being there.
+    severity: Severity = "warning" if filed else item.severity
+    return Check(item.type, severity, outcome.passed, message, outcome.column, _finite(observed))
+
+
+def _filed(rows: _Rows, quality: Quality) -> list[Check]:
+    """One check a rule that filed rows, and one on their share."""
+    counts = Counter(rule for rule, _ in rows.rules.values())
+    first = dict(reversed([rows.rules[row] for row in sorted(rows.rules)]))
+    total = len(rows.frame)
+    checks = [
+        Check(
+            f"rows_{rule}", "warning", False, f"{count} of {total} rows: {rule} ({first[rule]})", None, count
+        )
+        for rule, count in counts.most_common()
+    ]
+    share, worst = len(rows.rules) / total, counts.most_common(1)
+    message = f"{len(rows.rules)} of {total} rows are bad ({share:.2%}, limit {quality.max_quarantine:.2%})"
+    if worst:
+        message += f"; most: {worst[0][0]}, first: {first[worst[0][0]]}"
+    passed = share <= quality.max_quarantine
+    return [*checks, Check("quarantine", "error", passed, message, None, share, quality.max_quarantine)]
+
+
+def _column(clean: pd.DataFrame, name: str, quality: Quality, purpose: Purpose) -> list[Check]:
+    """All-missing, missing share and constancy of one feature."""
+    column, rows = clean[name], len(clean)
+    if rows == 0:
+        return []
+    missing = float(column.isna().mean())
+    if missing == 1:
+        severity: Severity = "warning" if purpose == "score" and rows < _FEW else "error"
+        message = (
+            f"column {name!r} has no value in {rows} rows; if it has none by design, add it to data.ignore"
+        )
+        return [Check("all_missing", severity, False, message, name, 1.0)]
+    message = f"column {name!r}: {missing:.2%} missing, limit {quality.max_missing:.2%}"
+    limit = quality.max_missing
+    checks = [Check("missing", "warning", missing <= limit, message, name, missing, limit)]
+    if rows >= quality.min_train_rows:  # a few rows are alike by chance
+        shares = column.value_counts(normalize=True)
+        top, value = float(shares.iloc[0]), shares.index[0]
+        message = (
+            f"column {name!r}: {top:.2%} of the values are {_show(value)}, limit {quality.max_constant:.2%}"
+        )
+        limit = quality.max_constant
+        checks.append(Check("constant", "warning", top <= limit, message, name, top, limit))
+    return checks
+
+
+def _labels(clean: pd.DataFrame, contract: FrameContract, purpose: Purpose) -> list[Check]:
+    """Whether labels can be evidence: both classes among the known ones."""
+    if purpose == "score" or contract.label is None or contract.label not in clean.columns:
+        return []
+    known = clean[contract.label].dropna()
+    classes = sorted(known.unique().tolist())
+    message = f"label {contract.label!r}: {len(known)} known, {int((known == 1).sum())} of them anomalies"
+    if len(known) == 0:
+        return [Check("labels", "info", False, message, contract.label, 0)]
+    if len(classes) < 2:
+        message += f"; the single class {classes[0]:g} cannot compare models, so labels are no evidence here"
+    return [Check("labels", "warning", len(classes) == 2, message, contract.label, len(known))]
+
+
+def _arguments(arguments: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+
+
+def _finite(value: float | str | None) -> float | str | None:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _show(value: object) -> str:
+    return repr(value.item() if isinstance(value, np.generic) else value)

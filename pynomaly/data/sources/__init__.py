@@ -1,0 +1,115 @@
+"""Reading rows of a window from wherever a pipeline keeps them, always in one shape.
+
+One module a kind of source, all in :data:`SOURCES`; what they return is brought into shape here: times in
+UTC, rows in order of time and entity, labels as 0, 1 or not known. Called by the steps and the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from pynomaly.config import Data
+from pynomaly.data.frame import require_columns
+from pynomaly.data.sources import bundled, csv, parquet
+from pynomaly.data.sources.arrange import in_order, labels, moments, within
+from pynomaly.data.window import Window
+from pynomaly.errors import ConfigError, WindowError, allowed
+
+__all__ = ["SOURCES", "Reader", "read", "span"]
+
+Reader = Callable[[Data, str, list[str] | None], pd.DataFrame]
+"""``(data, path, columns)`` to rows as they lie there; `columns` None reads all."""
+
+SOURCES: Mapping[str, Reader] = {"csv": csv.rows, "parquet": parquet.rows, "bundled": bundled.rows}
+
+
+def read(
+    data: Data, window: Window | None = None, as_of: datetime | None = None, path: str | None = None
+) -> pd.DataFrame:
+    """Read the rows of a window.
+
+    Parameters
+    ----------
+    data : Data
+        The pipeline's source and its columns.
+    window : Window, optional
+        Rows whose time lies in it; a row whose time cannot be read comes with the row before it, so that
+        validation quarantines it once. None reads everything.
+    as_of : datetime, optional
+        Aware. Labels that became known later (``time + label_delay``) are not seen.
+    path : str, optional
+        Read this file or folder instead of ``data.path``, by what its name says it is; it may lack the label.
+
+    Returns
+    -------
+    DataFrame of shape (n, d)
+        Range index; the time column is ``datetime64[us, UTC]`` (NaT where it cannot be read), the label
+        float64 in {0, 1, NaN}; ordered by time, then entity, then place in the source.
+
+    Raises
+    ------
+    SourceError
+        If the source is missing, unreadable or empty.
+    ColumnError
+        If a name is duplicated, or the time, id or label column does not exist.
+    WindowError
+        If times are naive and no zone is declared, or no row lies in `window`.
+    DataError
+        If a label is neither 0, 1, true, false nor missing.
+    """
+    if window is not None and data.time is None:
+        raise WindowError(f"the table has no data.time, so the window {window} cannot be read from it")
+    if data.source == "bundled" and path is None:
+        frame = bundled.rows_of(data, window, as_of)
+    else:
+        kind = data.source if path is None else _kind(path, data.source)
+        frame = _reader(kind)(data, path or _place(data), None)
+    known_label = [data.label] if data.label and (path is None or data.label in frame.columns) else []
+    require_columns(frame, [*filter(None, (data.time, data.id)), *known_label])
+    frame = frame.copy(deep=False)
+    for name in known_label:
+        frame[name] = labels(frame[name])
+    if data.time is None:
+        return frame.reset_index(drop=True)
+    frame[data.time] = moments(frame[data.time], data.zone)
+    if window is not None:
+        frame = within(frame, data.time, window)
+    if as_of is not None:
+        known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
+        frame = frame.assign(**{name: frame[name].where(known) for name in known_label})
+    return in_order(frame, data.time, data.id)
+
+
+def span(data: Data) -> Window | None:
+    """First to last time in the source, the end exclusive; None for a table without time.
+
+    Raises
+    ------
+    SourceError, ColumnError, WindowError
+        As :func:`read`.
+    """
+    if data.time is None:
+        return None
+    if data.source == "bundled":
+        return bundled.span_of(data)
+    times = moments(_reader(data.source)(data, _place(data), [data.time])[data.time], data.zone)
+    first, last = times.min(), times.max()
+    return Window(first.to_pydatetime(), last.to_pydatetime() + timedelta(microseconds=1))
+
+
+def _reader(source: str) -> Reader:
+    if source not in SOURCES:
+        raise ConfigError(f"no source {source!r}; {allowed(source, SOURCES)}")
+    return SOURCES[source]
+
+
+def _kind(path: str, otherwise: str) -> str:
+    endings = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
+    return next((kind for ending, kind in endings.items() if path.lower().endswith(ending)), otherwise)
+
+
+def _place(data: Data) -> str:
+    return data.path or str(data.dataset)

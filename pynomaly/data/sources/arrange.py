@@ -1,0 +1,133 @@
+"""One shape for rows from every source: times in UTC, labels in {0, 1, NaN}, a fixed order.
+
+Called by ``sources.read`` alone. Nothing is guessed: a naive time needs a declared zone, a label that is
+neither 0 nor 1 is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from pynomaly.data.window import Window
+from pynomaly.errors import DataError, WindowError
+
+__all__ = ["in_order", "labels", "moments", "within"]
+
+_OFFSET = r"[Tt ]\d{2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
+"""ISO 8601 text that says its offset."""
+
+_LABELS = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0, "": np.nan, "nan": np.nan}
+
+
+def moments(column: pd.Series[Any], zone: ZoneInfo | None) -> pd.Series[Any]:
+    """Read a time column as ``datetime64[us, UTC]``.
+
+    Parameters
+    ----------
+    column : Series of shape (n,)
+        Moments, or ISO 8601 text with or without an offset.
+    zone : ZoneInfo or None
+        Zone of moments without an offset. One that a clock change repeats or skips is unreadable.
+
+    Returns
+    -------
+    Series of shape (n,)
+        NaT where a cell is missing or cannot be read.
+
+    Raises
+    ------
+    WindowError
+        If a moment is naive and `zone` is None, the column holds numbers, or no cell can be read.
+    """
+    if types.is_numeric_dtype(column.dtype):
+        raise WindowError(
+            f"time column {column.name!r} holds {column.dtype} ({column.iloc[0]!r}); write times in ISO 8601"
+        )
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return _micro(column.dt.tz_convert("UTC"))
+    if types.is_datetime64_dtype(column.dtype):
+        return _localize(column, column.notna(), zone)
+    text = column.astype(object).where(column.notna(), "").map(lambda cell: str(cell).strip()).astype(object)
+    zoned = text.str.contains(_OFFSET, regex=True).astype(bool)
+    times = pd.to_datetime(text.where(zoned), format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
+    plain = pd.to_datetime(text.where(~zoned), format="ISO8601", errors="coerce")
+    if plain.notna().any():
+        times = times.fillna(_localize(plain, plain.notna(), zone))
+    if times.isna().all():
+        raise WindowError(
+            f"no cell of time column {column.name!r} can be read (first: {column.iloc[0]!r}); "
+            "write times in ISO 8601, e.g. 2026-01-05T00:00:00+00:00"
+        )
+    return _named(times, column)
+
+
+def labels(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Read a label column as float64 in {0, 1, NaN}.
+
+    Raises
+    ------
+    DataError
+        If a cell is neither 0, 1, true, false nor missing.
+    """
+    cells = column.astype(object)
+    spelled = cells.where(cells.notna(), "").map(lambda cell: str(cell).strip().lower())
+    wrong = ~spelled.isin(_LABELS).to_numpy()
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            f"label column {column.name!r} holds {column.iloc[row]!r} in row {row}; "
+            "allowed: 1 (anomaly), 0 (normal), true, false, or empty for not known"
+        )
+    return _named(spelled.map(_LABELS).astype("float64"), column)
+
+
+def within(frame: pd.DataFrame, time: str, window: Window) -> pd.DataFrame:
+    """Rows of `window`; a row without a readable time goes with the row before it in the source.
+
+    Raises
+    ------
+    WindowError
+        If no row lies in the window, naming the range that the source has.
+    """
+    times = frame[time]
+    start, end = pd.Timestamp(window.start), pd.Timestamp(window.end)
+    if not ((times >= start) & (times < end)).any():
+        held = f"{times.min().isoformat()} to {times.max().isoformat()}" if times.notna().any() else "no time"
+        raise WindowError(f"no row lies in the window {window}; the source holds {held}")
+    placed = times.ffill().bfill()
+    return frame[(placed >= start) & (placed < end)]
+
+
+def in_order(frame: pd.DataFrame, time: str, entity: str | None) -> pd.DataFrame:
+    """Rows by time, then entity, then place in the source; unreadable times last."""
+    keys = [frame[time].fillna(pd.Timestamp.max.tz_localize("UTC")).astype("int64").to_numpy()]
+    if entity is not None:
+        # As text, an entity column of mixed types still has one order, the same in every process.
+        keys.insert(0, pd.factorize(frame[entity].astype(str).to_numpy(dtype=object), sort=True)[0])
+    return frame.iloc[np.lexsort(keys)].reset_index(drop=True)
+
+
+def _localize(naive: pd.Series[Any], present: pd.Series[Any], zone: ZoneInfo | None) -> pd.Series[Any]:
+    if zone is None:
+        first = naive[present].iloc[0] if present.any() else "no value"
+        raise WindowError(
+            f"time column {naive.name!r} has moments without an offset (first: {first}); "
+            "set data.timezone, e.g. UTC, or write offsets"
+        )
+    local = naive.dt.as_unit("us").dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    return _micro(local.dt.tz_convert("UTC"))
+
+
+def _micro(column: pd.Series[Any]) -> pd.Series[Any]:
+    whole: pd.Series[Any] = column.dt.as_unit("us")
+    return whole
+
+
+def _named(column: pd.Series[Any], like: pd.Series[Any]) -> pd.Series[Any]:
+    column.name = like.name
+    return column

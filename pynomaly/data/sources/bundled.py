@@ -1,0 +1,94 @@
+"""Tables that need no file: the simulated fleet, and the breast-cancer table that scikit-learn ships.
+
+Called through ``sources.read`` by the quickstart, the demo and the tests.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from pynomaly.config import Data
+from pynomaly.data import fleet
+from pynomaly.data.window import Window
+from pynomaly.errors import SourceError, WindowError, allowed
+
+__all__ = ["DATASETS", "breast_cancer", "rows", "rows_of", "span_of"]
+
+DATASETS = ("fleet", "breast_cancer")
+
+_MALIGNANT = 40
+"""Malignant rows kept: 10 % of the table; all 212 (37 %) would be no anomalies."""
+
+_FLEET = Window(fleet.START, datetime(2100, 1, 4, tzinfo=UTC))
+"""The fleet runs for ever; a window needs an end."""
+
+
+def rows(data: Data, path: str, columns: list[str] | None) -> pd.DataFrame:
+    """A bundled table called `path`; the fleet cannot be read whole.
+
+    Raises
+    ------
+    SourceError
+        If there is no such table.
+    WindowError
+        If the table has no end.
+    """
+    frame = rows_of(data.model_copy(update={"dataset": path}), None, None)
+    return frame[columns] if columns else frame
+
+
+def rows_of(data: Data, window: Window | None, as_of: datetime | None) -> pd.DataFrame:
+    """Rows of ``data.dataset`` in `window`; without one, everything up to `as_of`.
+
+    Raises
+    ------
+    SourceError
+        If there is no such table.
+    WindowError
+        If the fleet is asked for with neither, or before it existed.
+    """
+    if _named(data) == "breast_cancer":
+        return breast_cancer()
+    if window is None:
+        if as_of is None:
+            raise WindowError(f"the fleet has no end; read a window of it, from {fleet.START.isoformat()} on")
+        window = Window(fleet.START, as_of)
+    if window.end <= fleet.START:
+        raise WindowError(f"no row lies in the window {window}; the fleet starts {fleet.START.isoformat()}")
+    return fleet.generate(window)
+
+
+def span_of(data: Data) -> Window | None:
+    """Times of ``data.dataset``; None for a table without time."""
+    return _FLEET if _named(data) == "fleet" else None
+
+
+def breast_cancer() -> pd.DataFrame:
+    """Breast Cancer Wisconsin (Diagnostic): benign rows, and 40 malignant ones as anomalies.
+
+    Returns
+    -------
+    DataFrame of shape (397, 31)
+        30 measurements of cell nuclei and ``anomaly`` (1 = malignant), in the order of the original.
+
+    References
+    ----------
+    Street, Wolberg, Mangasarian (1993), Nuclear feature extraction for breast tumor diagnosis.
+    """
+    from sklearn.datasets import load_breast_cancer
+
+    bunch = load_breast_cancer()
+    names = [str(name).replace(" ", "_") for name in bunch.feature_names]
+    frame = pd.DataFrame(bunch.data, columns=names)
+    frame["anomaly"] = (bunch.target == 0).astype("int64")
+    kept = (frame["anomaly"] == 0) | (frame["anomaly"].cumsum() <= _MALIGNANT)
+    return frame[kept].reset_index(drop=True)
+
+
+def _named(data: Data) -> str:
+    name = str(data.dataset)
+    if name not in DATASETS:
+        raise SourceError(f"no bundled table {name!r}; {allowed(name, DATASETS)}")
+    return name

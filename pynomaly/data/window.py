@@ -1,0 +1,140 @@
+"""Windows ``[start, end)``: the unit of every read, score, verdict and report.
+
+Moments are aware and kept in UTC; a naive one is refused, never guessed. Windows of one length are aligned
+to Monday 1970-01-05T00:00Z, so that days start at midnight and weeks on Monday, whoever asks and whenever.
+Called by every room that reads data by time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pynomaly.errors import WindowError
+
+__all__ = ["ORIGIN", "Window", "parse_moment", "split"]
+
+ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)
+"""A Monday: windows of every length start a whole number of lengths from here."""
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """A span of time: `start` belongs to it, `end` does not.
+
+    Parameters
+    ----------
+    start, end : datetime
+        Aware; kept in UTC whatever zone they came in.
+
+    Raises
+    ------
+    WindowError
+        If a moment is naive, or the window is empty or reversed.
+    """
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        for side in ("start", "end"):
+            object.__setattr__(self, side, _utc(getattr(self, side), side))
+        if self.end <= self.start:
+            kind = "empty" if self.end == self.start else "reversed"
+            raise WindowError(f"window {self} is {kind}; its end must be later than its start")
+
+    @property
+    def key(self) -> str:
+        """Name that is safe in file names, like ``20260105T000000Z--20260112T000000Z``; sorts by time."""
+        return f"{_compact(self.start)}--{_compact(self.end)}"
+
+    @property
+    def length(self) -> timedelta:
+        """How long the window is."""
+        return self.end - self.start
+
+    def contains(self, moment: datetime) -> bool:
+        """Whether `moment` (aware) lies in the window."""
+        return self.start <= _utc(moment, "moment") < self.end
+
+    def __str__(self) -> str:
+        return f"[{self.start.isoformat()}, {self.end.isoformat()})"
+
+    @classmethod
+    def parse(cls, start: str, end: str) -> Window:
+        """Read two ISO 8601 moments, each with an offset or ``Z``.
+
+        Raises
+        ------
+        WindowError
+            If a text is not a moment or has no offset, or the window is empty or reversed.
+        """
+        return cls(parse_moment(start), parse_moment(end))
+
+    @classmethod
+    def last(cls, moment: datetime, length: timedelta) -> Window:
+        """Newest complete aligned window of `length` that ends at or before `moment`.
+
+        Raises
+        ------
+        WindowError
+            If `moment` is naive or `length` is not positive.
+        """
+        end = _floor(_utc(moment, "moment"), length)
+        return cls(end - length, end)
+
+
+def parse_moment(text: str) -> datetime:
+    """Read an ISO 8601 moment with an offset or ``Z``, as UTC.
+
+    Raises
+    ------
+    WindowError
+        If `text` is not a moment, or has no offset.
+    """
+    try:
+        moment = datetime.fromisoformat(str(text).strip())
+    except ValueError:
+        raise WindowError(f"{text!r} is not a moment; write one like 2026-01-05T00:00:00+00:00") from None
+    return _utc(moment, "moment")
+
+
+def split(start: datetime, end: datetime, length: timedelta) -> tuple[Window, ...]:
+    """Aligned complete windows of `length` inside ``[start, end)``, oldest first.
+
+    Returns
+    -------
+    tuple of Window
+        Empty when not one complete window fits.
+
+    Raises
+    ------
+    WindowError
+        If a moment is naive or `length` is not positive.
+    """
+    start, end = _utc(start, "start"), _utc(end, "end")
+    first = _floor(start, length)
+    first = first if first == start else first + length
+    count = max(0, (end - first) // length)
+    return tuple(Window(first + i * length, first + (i + 1) * length) for i in range(count))
+
+
+def _utc(moment: datetime, side: str) -> datetime:
+    if not isinstance(moment, datetime):
+        raise WindowError(f"{side} {moment!r} is not a datetime")
+    if moment.utcoffset() is None:
+        raise WindowError(
+            f"{side} {moment.isoformat()!r} is naive; write an offset, e.g. 2026-01-05T00:00:00+00:00"
+        )
+    return moment.astimezone(UTC)
+
+
+def _floor(moment: datetime, length: timedelta) -> datetime:
+    if length <= timedelta(0):
+        raise WindowError(f"window length {length} is not allowed; it must be longer than nothing")
+    return moment - (moment - ORIGIN) % length
+
+
+def _compact(moment: datetime) -> str:
+    # A fraction is written only where there is one: two windows never share a name.
+    return moment.strftime("%Y%m%dT%H%M%S.%fZ" if moment.microsecond else "%Y%m%dT%H%M%SZ")

@@ -1,0 +1,332 @@
+"""The contract of a detector: fit on numbers, score numbers, save plain files.
+
+A score is float64, higher is more anomalous, in the detector's own unit, and belongs to its row: the
+same row gets the same score alone, in any batch, in any order, in another process, and after save and
+load. `checks` tests that for each row of the catalogue. No contamination is asked for: what becomes an
+alert is decided elsewhere. Called by `model`; subclasses live beside this module, one small file a method.
+
+A subclass declares `name` and `parameters` and writes two functions of plain arrays: ``_fit(X)`` returns
+everything that scoring needs as named arrays, ``_score(X)`` reads them from ``self.state``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pynomaly.detectors import saved
+from pynomaly.detectors.exact import Array
+from pynomaly.detectors.parameters import Parameter
+from pynomaly.errors import ColumnError, DetectorError, IntegrityError, NotFittedError, allowed
+
+__all__ = ["LIMIT", "Detector", "State", "Table", "as_numbers", "column_names"]
+
+Table: TypeAlias = "pd.DataFrame | npt.NDArray[Any]"
+State: TypeAlias = "dict[str, npt.NDArray[Any]]"
+
+# Larger magnitudes are read as this, so that squares and their sums stay finite.
+LIMIT = 1e100
+
+
+class Detector(ABC):
+    """Base of every detector; made by `catalogue.make`, never by hand.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of everything random in the fit.
+    **params
+        Parameters by name; those not given take their default.
+
+    Raises
+    ------
+    DetectorError
+        A parameter is unknown or out of its bounds.
+    """
+
+    name: ClassVar[str]
+    parameters: ClassVar[Mapping[str, Parameter]] = {}
+    block_rows: ClassVar[int] = 4096  # rows scored at a time: bounds memory, never changes a score
+    exemptions: ClassVar[Mapping[str, str]] = {}  # name of a check -> why this method cannot pass it
+
+    def __init__(self, seed: int = 0, **params: Any) -> None:
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+            raise DetectorError(f"{self.name}: seed is {seed!r}; allowed: an integer from 0 to 2**32 - 1")
+        for given in params:
+            if given not in self.parameters:
+                hint = allowed(given, self.parameters)
+                raise DetectorError(f"{self.name} has no parameter {given!r}; {hint}")
+        self.seed = int(seed)
+        self.params: dict[str, Any] = {
+            key: parameter.check(f"{self.name}: {key}", params.get(key, parameter.default))
+            for key, parameter in self.parameters.items()
+        }
+        self.max_rows: int | None = None  # set by `make` from the catalogue
+        self.columns: tuple[str, ...] | None = None
+        self.rows_offered = 0
+        self.rows_used = 0
+        self._width = 0
+        self._state: State | None = None
+
+    @property
+    def fitted(self) -> bool:
+        """Whether `score` and `save` can be called."""
+        return self._state is not None
+
+    @property
+    def state(self) -> State:
+        """Everything scoring needs, as named arrays.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        if self._state is None:
+            raise NotFittedError(f"{self.name} is not fitted; call fit(X) first")
+        return self._state
+
+    def fit(self, X: Table) -> Self:
+        """Fit on rows that are taken for normal; replaces an earlier fit.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n, d)
+            Finite numbers. Of a frame, names are kept and asked for again when scoring. More rows than
+            `max_rows` are sampled by seed: `rows_offered` and `rows_used` say so.
+
+        Returns
+        -------
+        Detector
+            Itself.
+
+        Raises
+        ------
+        ColumnError
+            No columns, a column twice, or a column that is not numeric.
+        DetectorError
+            Fewer than two rows, a missing or infinite cell, or data the method cannot be fitted on.
+        """
+        columns = column_names(X, self.name) if isinstance(X, pd.DataFrame) else None
+        values = as_numbers(X, columns, self.name)
+        if len(values) < 2:
+            raise DetectorError(
+                f"{self.name} was given {len(values)} row(s) to fit on; at least 2 are needed"
+            )
+        used = self._sampled(values)
+        try:
+            state = self._fit(used)
+        except DetectorError:
+            raise
+        except ValueError as error:  # what scikit-learn, PyOD and numpy raise on data they cannot use
+            raise DetectorError(
+                f"{self.name} could not be fitted on {used.shape} numbers: {error}"
+            ) from error
+        self.columns, self._width = columns, values.shape[1]
+        self.rows_offered, self.rows_used = len(values), len(used)
+        self._state = _frozen(state)
+        self._prepare()
+        return self
+
+    def score(self, X: Table) -> Array:
+        """Score rows; each by itself.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n, d)
+            Finite numbers. A frame's columns are matched by name, in any order; an array's by position.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Finite; higher is more anomalous.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ColumnError
+            A column is missing, not known, twice or not numeric; or the width is wrong.
+        DetectorError
+            No rows, or a missing or infinite cell.
+        """
+        _ = self.state  # refuses an unfitted detector before anything else
+        if isinstance(X, pd.DataFrame) and self.columns is not None:
+            _same_names(column_names(X, self.name), self.columns, self.name)
+        values = as_numbers(X, self.columns, self.name)
+        if values.shape[1] != self._width:
+            raise ColumnError(
+                f"{self.name} was fitted on {self._width} columns and is given {values.shape[1]}"
+            )
+        scores = np.concatenate(
+            [
+                self._score(values[start : start + self.block_rows])
+                for start in range(0, len(values), self.block_rows)
+            ]
+        ).astype(np.float64, copy=False)
+        if not np.isfinite(scores).all():
+            row = int(np.flatnonzero(~np.isfinite(scores))[0])
+            raise DetectorError(
+                f"{self.name} gives row {row} the score {scores[row]}; only finite scores are given"
+            )
+        return scores
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted detector into `folder` as ``detector.json`` and ``arrays.npz``.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        facts = {
+            "name": self.name,
+            "params": self.params,
+            "seed": self.seed,
+            "columns": None if self.columns is None else list(self.columns),
+            "width": self._width,
+            "rows_offered": self.rows_offered,
+            "rows_used": self.rows_used,
+        }
+        saved.write(Path(folder), facts, self.state)
+
+    def restore(self, facts: Mapping[str, Any], state: State) -> Self:
+        """Take over what `save` wrote; called by `catalogue.load` alone.
+
+        Raises
+        ------
+        IntegrityError
+            A fact or an array is missing, or does not fit the others.
+        """
+        try:
+            columns = facts["columns"]
+            self.columns = None if columns is None else tuple(str(column) for column in columns)
+            self._width = int(facts["width"])
+            self.rows_offered, self.rows_used = int(facts["rows_offered"]), int(facts["rows_used"])
+            self._state = _frozen(state)
+            self._prepare()
+            self._score(np.zeros((1, self._width)))  # an array that is missing or misshapen shows now
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise IntegrityError(f"saved {self.name} is incomplete: {error}") from error
+        return self
+
+    def _sampled(self, values: Array) -> Array:
+        """At most `max_rows` rows, drawn by seed, in their order."""
+        if self.max_rows is None or len(values) <= self.max_rows:
+            return values
+        rng = np.random.default_rng(self.seed)
+        return values[np.sort(rng.choice(len(values), self.max_rows, replace=False))]
+
+    def _prepare(self) -> None:  # noqa: B027  # optional: most methods score from the arrays as they are
+        """Derive what is not saved (an index, say) from `state`; runs after `fit` and after `load`."""
+
+    @abstractmethod
+    def _fit(self, X: Array) -> State:
+        """Fit on X (n, d), which must not be changed; return all that scoring needs."""
+
+    @abstractmethod
+    def _score(self, X: Array) -> Array:
+        """Score X (n, d), which must not be changed, from `state`; shape (n,)."""
+
+
+def _frozen(state: State) -> State:
+    """Copies nobody can write to: scoring must not change what it scores with."""
+    copies = {key: np.array(array, order="C") for key, array in state.items()}
+    for array in copies.values():
+        array.flags.writeable = False
+    return copies
+
+
+def column_names(frame: pd.DataFrame, owner: str) -> tuple[str, ...]:
+    """Names of a frame's columns as text.
+
+    Raises
+    ------
+    ColumnError
+        One is there twice.
+    """
+    names = tuple(str(column) for column in frame.columns)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ColumnError(
+            f"{owner}: column {twice[0]!r} is there {names.count(twice[0])} times; once is allowed"
+        )
+    return names
+
+
+def _same_names(given: tuple[str, ...], wanted: tuple[str, ...], owner: str) -> None:
+    for missing in wanted:
+        if missing not in given:
+            raise ColumnError(f"{owner}: column {missing!r} is missing; {allowed(missing, given)}")
+    for extra in given:
+        if extra not in wanted:
+            raise ColumnError(f"{owner}: column {extra!r} was not there at the fit; {allowed(extra, wanted)}")
+
+
+def as_numbers(X: Table, columns: tuple[str, ...] | None, owner: str) -> Array:
+    """X as a fresh C-ordered float64 array (n, d) of finite numbers within `LIMIT`, n and d at least 1.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n, d)
+    columns : tuple of str or None
+        The order a frame's columns are put in; None leaves it.
+    owner : str
+        Who asks, for the message.
+
+    Raises
+    ------
+    ColumnError
+        No columns, one that is not numeric, or an array that is not two-dimensional.
+    DetectorError
+        No rows, or a cell that is missing, infinite or no number.
+    """
+    if isinstance(X, pd.DataFrame):
+        values = _from_frame(X, columns, owner)
+        names = list(columns or (str(column) for column in X.columns))
+    else:
+        values = _from_array(X, owner)
+        names = list(columns) if columns and len(columns) == values.shape[1] else []
+    if values.shape[1] == 0:
+        raise ColumnError(f"{owner}: no columns; at least one is needed")
+    if values.shape[0] == 0:
+        raise DetectorError(f"{owner}: no rows; at least one is needed")
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row, place = (int(where) for where in np.argwhere(bad)[0])
+        column = repr(names[place]) if names else place
+        raise DetectorError(
+            f"{owner}: column {column}, row {row} is {values[row, place]}; only finite numbers are allowed"
+        )
+    return np.ascontiguousarray(np.clip(values, -LIMIT, LIMIT))
+
+
+def _from_frame(frame: pd.DataFrame, columns: tuple[str, ...] | None, owner: str) -> Array:
+    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        numeric = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
+        if not numeric:
+            raise ColumnError(f"{owner}: column {str(column)!r} is {dtype}; only numeric columns are allowed")
+    values: Array = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    if columns is None:
+        return values
+    place = {str(column): where for where, column in enumerate(frame.columns)}
+    return values[:, [place[column] for column in columns]]
+
+
+def _from_array(X: Any, owner: str) -> Array:
+    try:
+        values = np.asarray(X)
+        if values.dtype.kind not in "fiubO":
+            raise TypeError(f"dtype {values.dtype} is not numeric")
+        numbers: Array = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DetectorError(f"{owner}: the rows are not numbers: {error}") from error
+    if numbers.ndim != 2:
+        raise ColumnError(f"{owner}: shape {numbers.shape}; allowed: (rows, columns)")
+    return numbers

@@ -1,0 +1,315 @@
+"""The contract of a detector, as checks that run over the catalogue; a detector enters by passing them.
+
+Each check takes a :class:`Subject` and raises AssertionError that says what was seen. One that a method
+cannot pass is named on its class, in `exemptions`, with the reason. Run by ``tests/detectors/test_contract``
+under ids ``detector:check``; a project with detectors of its own can do the same.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.detectors import saved
+from pynomaly.detectors.base import Detector, Table
+from pynomaly.detectors.catalogue import load, make
+from pynomaly.detectors.exact import Array
+from pynomaly.errors import ColumnError, DetectorError, NotFittedError, PynomalyError
+
+__all__ = ["CHECKS", "Subject", "score_saved"]
+
+COLUMNS = ("load", "heat", "flow", "hum", "spin")
+_TOLERANCE = 1e-9  # relative; where BLAS or a vendor's fit is inside, the last bits may move
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One detector under test, fitted once on seeded rows.
+
+    Parameters
+    ----------
+    name : str
+        Name in the catalogue.
+    elsewhere : Executor
+        Runs functions in another process (a spawned pool of one).
+    """
+
+    name: str
+    elsewhere: Executor
+
+    @cached_property
+    def fitted(self) -> Detector:
+        """Fitted on `normal_rows(400)`."""
+        return self.fresh().fit(normal_rows(400))
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """60 normal rows and 10 far ones, none of them seen at the fit."""
+        return pd.concat([normal_rows(60, seed=1), far_rows(10)], ignore_index=True)
+
+    @cached_property
+    def scores(self) -> Array:
+        """Scores of `rows`, in one batch."""
+        return self.fitted.score(self.rows)
+
+    def fresh(self) -> Detector:
+        """An unfitted one, with seed 7."""
+        return make(self.name, seed=7)
+
+
+def normal_rows(rows: int, seed: int = 0) -> pd.DataFrame:
+    """Seeded correlated normal rows of five columns."""
+    rng = np.random.default_rng([5, seed])
+    cause = rng.normal(size=(rows, 2))
+    mixing = np.array([[1.0, 0.8, 0.0, 0.3, -0.5], [0.0, 0.4, 1.0, -0.6, 0.5]])
+    return pd.DataFrame(cause @ mixing + 0.3 * rng.normal(size=(rows, 5)), columns=list(COLUMNS))
+
+
+def far_rows(rows: int) -> pd.DataFrame:
+    """Rows 8 to 12 deviations out in every column, each to its own side."""
+    rng = np.random.default_rng(9)
+    size = rng.uniform(8, 12, size=(rows, len(COLUMNS)))
+    return pd.DataFrame(size * rng.choice([-1.0, 1.0], size=size.shape), columns=list(COLUMNS))
+
+
+def score_saved(folder: str, rows: pd.DataFrame) -> Array:
+    """Load a saved detector and score rows: what the other process runs."""
+    return load(Path(folder)).score(rows)
+
+
+def check_one_finite_float_a_row(subject: Subject) -> None:
+    """Scores are finite float64, one a row."""
+    scores = subject.scores
+    _that(scores.shape == (len(subject.rows),), f"shape {scores.shape} for {len(subject.rows)} rows")
+    _that(scores.dtype == np.float64, f"dtype {scores.dtype}")
+    _that(bool(np.isfinite(scores).all()), "a score is not finite")
+
+
+def check_one_row_alone(subject: Subject) -> None:
+    """A row by itself scores as in the batch."""
+    alone = [subject.fitted.score(subject.rows.iloc[[row]])[0] for row in range(len(subject.rows))]
+    _close(alone, subject.scores, "one row at a time", exact=True)
+
+
+def check_any_batch(subject: Subject) -> None:
+    """Batches of any size, and the same rows many times over, give the same scores."""
+    for size in (3, 17, 64):
+        parts = [subject.rows.iloc[start : start + size] for start in range(0, len(subject.rows), size)]
+        _close(
+            np.concatenate([subject.fitted.score(part) for part in parts]),
+            subject.scores,
+            f"batches of {size}",
+            True,
+        )
+    many = pd.concat([subject.rows] * 80, ignore_index=True)  # past every block size
+    _close(
+        subject.fitted.score(many).reshape(80, -1), np.tile(subject.scores, (80, 1)), "80 copies", exact=True
+    )
+
+
+def check_any_order(subject: Subject) -> None:
+    """The order of rows does not matter."""
+    order = np.random.default_rng(3).permutation(len(subject.rows))
+    _close(subject.fitted.score(subject.rows.iloc[order]), subject.scores[order], "shuffled rows", exact=True)
+
+
+def check_twice(subject: Subject) -> None:
+    """Scoring changes nothing."""
+    _close(subject.fitted.score(subject.rows), subject.scores, "the second call", exact=True)
+
+
+def check_same_seed_same_scores(subject: Subject) -> None:
+    """Fitting again with the same seed gives the same scores, and replaces the first fit."""
+    again = subject.fresh().fit(normal_rows(50, seed=4) * 3 + 1).fit(normal_rows(400))
+    _close(again.score(subject.rows), subject.scores, "a second fit", exact=False)
+
+
+def check_saved_and_loaded(subject: Subject) -> None:
+    """Save and load keep scores, parameters, seed and columns; saving again gives the same bytes."""
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        subject.fitted.save(Path(first))
+        loaded = load(Path(first))
+        loaded.save(Path(second))
+        for file in (saved.FACTS, saved.ARRAYS):
+            same = (Path(first) / file).read_bytes() == (Path(second) / file).read_bytes()
+            _that(same, f"{file} differs when saved again")
+    _close(loaded.score(subject.rows), subject.scores, "after load", exact=True)
+    for fact in ("name", "params", "seed", "columns", "max_rows", "rows_offered", "rows_used"):
+        before, after = getattr(subject.fitted, fact), getattr(loaded, fact)
+        _that(before == after, f"{fact} was {before!r} and is {after!r} after load")
+
+
+def check_another_process(subject: Subject) -> None:
+    """Another process that loads the saved files gives the same scores."""
+    with tempfile.TemporaryDirectory() as folder:
+        subject.fitted.save(Path(folder))
+        scores = subject.elsewhere.submit(score_saved, folder, subject.rows).result(timeout=120)
+    _close(scores, subject.scores, "another process", exact=True)
+
+
+def check_saved_files_hold_plain_numbers(subject: Subject) -> None:
+    """Two files, and no object in them: nothing that could run."""
+    with tempfile.TemporaryDirectory() as folder:
+        subject.fitted.save(Path(folder))
+        names = sorted(path.name for path in Path(folder).iterdir())
+        _that(names == [saved.ARRAYS, saved.FACTS], f"files {names}")
+        _, arrays = saved.read(Path(folder))
+    kinds = {key: array.dtype.kind for key, array in arrays.items() if array.dtype.kind not in "biuf"}
+    _that(not kinds, f"arrays that are not numbers: {kinds}")
+
+
+def check_input_is_not_changed(subject: Subject) -> None:
+    """Neither `fit` nor `score` writes into what it is given, as frame or array."""
+    for given in (normal_rows(120), normal_rows(120).to_numpy(copy=True)):
+        before = given.copy()
+        subject.fresh().fit(given).score(given)
+        _that(
+            bool(np.array_equal(np.asarray(given), np.asarray(before))), f"{type(given).__name__} was changed"
+        )
+
+
+def check_columns_by_name(subject: Subject) -> None:
+    """Columns of a frame are matched by name, whatever their order."""
+    shuffled = subject.rows[list(reversed(COLUMNS))]
+    _close(subject.fitted.score(shuffled), subject.scores, "reversed columns", exact=True)
+    _close(
+        subject.fitted.score(subject.rows.to_numpy()), subject.scores, "an array in fitted order", exact=True
+    )
+
+
+def check_wrong_columns_are_refused(subject: Subject) -> None:
+    """A missing, unknown, doubled or textual column is named; so is a wrong width."""
+    rows = subject.rows
+    doubled = pd.concat([rows, rows[["heat"]]], axis=1)
+    _refused(subject, rows.drop(columns="heat"), ColumnError, "heat")
+    _refused(subject, rows.assign(other=1.0), ColumnError, "other")
+    _refused(subject, doubled, ColumnError, "heat")
+    _refused(subject, rows.assign(heat="warm"), ColumnError, "heat")
+    _refused(subject, rows.to_numpy()[:, :3], ColumnError, "3")
+
+
+def check_missing_and_infinite_cells_are_refused(subject: Subject) -> None:
+    """A missing or infinite cell is refused with its column and row, when scoring and when fitting."""
+    for cell in (np.nan, np.inf, -np.inf):
+        rows = normal_rows(120)
+        rows.loc[4, "flow"] = cell
+        _refused(subject, rows, DetectorError, "flow", "4")
+        _raises(lambda rows=rows: subject.fresh().fit(rows), DetectorError, "flow", "4")  # type: ignore[misc]
+
+
+def check_no_rows_are_refused(subject: Subject) -> None:
+    """No rows are refused, when scoring and when fitting."""
+    _refused(subject, subject.rows.iloc[:0], DetectorError, "row")
+    _raises(lambda: subject.fresh().fit(subject.rows.iloc[:0]), DetectorError, "row")
+
+
+def check_unfitted_is_refused(subject: Subject) -> None:
+    """Scoring and saving before `fit` raise NotFittedError."""
+    _raises(lambda: subject.fresh().score(subject.rows), NotFittedError, subject.name)
+    with tempfile.TemporaryDirectory() as folder:
+        _raises(lambda: subject.fresh().save(Path(folder)), NotFittedError, subject.name)
+
+
+def check_unknown_parameter_is_refused(subject: Subject) -> None:
+    """A parameter that does not exist is named, and so is what does."""
+    _raises(lambda: make(subject.name, contamination=0.1), DetectorError, "contamination", "allowed")
+
+
+def check_constant_column(subject: Subject) -> None:
+    """Constant columns, also a large one, give finite scores, and far rows still stand out."""
+    still = normal_rows(300).assign(heat=3.0, flow=1e7 / 3)
+    rows = subject.rows.assign(heat=3.0, flow=1e7 / 3)
+    detector = subject.fresh().fit(still)
+    _stands_out(detector.score(rows), "with constant columns")
+    _that(
+        bool(np.isfinite(detector.score(subject.rows)).all()), "a score is not finite once the column moves"
+    )
+
+
+def check_duplicated_rows_and_columns(subject: Subject) -> None:
+    """Many equal rows, and a column there twice under two names, give finite scores."""
+    repeated = pd.concat([normal_rows(40)] * 10, ignore_index=True)  # 40 rows are too few to rank by
+    scores = subject.fresh().fit(repeated).score(subject.rows)
+    _that(bool(np.isfinite(scores).all()), "a score is not finite after fitting on repeated rows")
+    copied = subject.fresh().fit(normal_rows(300).assign(copy=lambda rows: rows["heat"]))
+    _stands_out(copied.score(subject.rows.assign(copy=subject.rows["heat"])), "with a copied column")
+
+
+def check_large_scale(subject: Subject) -> None:
+    """A column a billion times larger than the others gives finite scores; so do the largest cells."""
+    large = normal_rows(300).assign(heat=lambda rows: rows["heat"] * 1e9 + 1e9)
+    detector = subject.fresh().fit(large)
+    scores = detector.score(subject.rows.assign(heat=subject.rows["heat"] * 1e9 + 1e9))
+    _that(bool(np.isfinite(scores).all()), "a score is not finite")
+    extreme = pd.DataFrame([[1.7e308] * 5, [-1.7e308] * 5, [5e-324] * 5], columns=list(COLUMNS))
+    _that(
+        bool(np.isfinite(detector.score(extreme)).all()), "an extreme cell gives a score that is not finite"
+    )
+
+
+def check_far_rows_stand_out(subject: Subject) -> None:
+    """Obvious outliers rank above normal rows, all of them unseen."""
+    _stands_out(subject.scores, "")
+
+
+def check_row_limit_is_kept(subject: Subject) -> None:
+    """More rows than the limit are sampled by seed, and it says so."""
+    detectors = [subject.fresh(), subject.fresh()]
+    for detector in detectors:
+        detector.max_rows = 150
+        detector.fit(normal_rows(400))
+    used = [(detector.rows_offered, detector.rows_used) for detector in detectors]
+    _that(used == [(400, 150)] * 2, f"rows offered and used: {used}")
+    first, second = (detector.score(subject.rows) for detector in detectors)
+    _close(first, second, "a second sample with the same seed", exact=False)
+
+
+CHECKS: dict[str, Callable[[Subject], None]] = {
+    name.removeprefix("check_"): function
+    for name, function in list(globals().items())
+    if name.startswith("check_")
+}
+
+
+def _that(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise AssertionError(otherwise)
+
+
+def _close(given: object, wanted: Array, what: str, exact: bool) -> None:
+    """Equal to the last bit where only our own arithmetic is inside, else to 1e-9."""
+    values = np.asarray(given, dtype=np.float64)
+    _that(values.shape == wanted.shape, f"{what}: shape {values.shape}, not {wanted.shape}")
+    gap = np.abs(values - wanted)
+    good = (
+        bool((gap == 0).all()) if exact else bool((gap <= _TOLERANCE * np.maximum(1, np.abs(wanted))).all())
+    )
+    _that(good, f"{what}: scores differ by up to {gap.max():.3g}")
+
+
+def _stands_out(scores: Array, when: str) -> None:
+    _that(bool(np.isfinite(scores).all()), f"a score is not finite {when}")
+    normal, far = scores[:-10], scores[-10:]
+    share = float((far[:, None] > normal).mean())
+    _that(share >= 0.99, f"only {share:.3f} of far rows score above normal ones {when}")
+
+
+def _refused(subject: Subject, rows: Table, error: type[PynomalyError], *words: str) -> None:
+    _raises(lambda: subject.fitted.score(rows), error, *words)
+
+
+def _raises(call: Callable[[], object], error: type[PynomalyError], *words: str) -> None:
+    try:
+        call()
+    except error as caught:
+        for word in words:
+            _that(word in str(caught), f"the message does not name {word!r}: {caught}")
+        return
+    raise AssertionError(f"{error.__name__} naming {words} was not raised")

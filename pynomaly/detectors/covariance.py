@@ -1,0 +1,87 @@
+"""Distance from the centre of one ellipse, in units of its own spread (Mahalanobis).
+
+Work where normal rows form one elliptical cloud, and see broken correlations. Fail on several clusters
+and on curved clouds. A direction in which the fitted rows do not vary at all is left out: nothing says how
+far is far there. Fit O(n d^2) and, for MCD, many times that; score O(d^2) a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pynomaly.detectors import pyod_door, sklearn_door
+from pynomaly.detectors.base import Detector, State
+from pynomaly.detectors.exact import Array, affine, mean_and_scale, row_sum
+from pynomaly.detectors.parameters import Number, Parameter
+from pynomaly.errors import DetectorError
+
+__all__ = ["MCD", "Elliptic"]
+
+_NO_SPREAD = 1e-12  # variance of an axis over the largest one, below which it is rounding
+
+
+class _Ellipse(Detector):
+    """What both share: a centre and the matrix that makes the cloud round."""
+
+    def _rounded(self, mean: Array, scale: Array, centre: Any, covariance: Any) -> State:
+        values, axes = np.linalg.eigh(covariance)
+        kept = values > values.max(initial=0.0) * _NO_SPREAD
+        if not kept.any():
+            raise DetectorError(
+                f"{self.name}: most rows are equal; the bulk of them must vary in some column"
+            )
+        whitening = axes[:, kept] / np.sqrt(values[kept])
+        return {"mean": mean, "scale": scale, "centre": np.asarray(centre), "whitening": whitening}
+
+    def _score(self, X: Array) -> Array:
+        state = self.state
+        Z = (X - state["mean"]) / state["scale"] - state["centre"]
+        even = affine(Z, state["whitening"])
+        return row_sum(even * even)
+
+
+class MCD(_Ellipse):
+    """Squared distance from the ellipse of the tightest part of the rows (minimum covariance determinant).
+
+    Anomalies among the fitted rows do not bend it, up to about half of them. It needs several times more
+    rows than columns. A column in which most rows share one value has no spread in that part, and is left
+    out. The fit is PyOD's (scikit-learn's ``MinCovDet`` underneath).
+
+    References
+    ----------
+    Rousseeuw, Van Driessen: A Fast Algorithm for the Minimum Covariance Determinant Estimator.
+    Technometrics 41, 1999.
+    """
+
+    name: ClassVar[str] = "mcd"
+    parameters: ClassVar[Mapping[str, Parameter]] = {"support_fraction": Number(0.75, 0.5, 1.0)}
+
+    def _fit(self, X: Array) -> State:
+        mean, scale = mean_and_scale(X)
+        fitted = pyod_door.fit(
+            "mcd", "MCD", (X - mean) / scale, random_state=self.seed, **self.params
+        ).detector_
+        return self._rounded(mean, scale, fitted.location_, fitted.covariance_)
+
+
+class Elliptic(_Ellipse):
+    """Squared distance from the ellipse of all rows, shrunk towards a ball (Ledoit-Wolf).
+
+    For few rows and many columns, where MCD has too little to go on; anomalies among the fitted rows do bend
+    it. scikit-learn's ``EllipticEnvelope`` is the same estimate as MCD, and so not offered twice.
+
+    References
+    ----------
+    Ledoit, Wolf: A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices.
+    J. Multivariate Analysis 88, 2004.
+    """
+
+    name: ClassVar[str] = "elliptic"
+
+    def _fit(self, X: Array) -> State:
+        mean, scale = mean_and_scale(X)
+        fitted = sklearn_door.fit("covariance", "LedoitWolf", (X - mean) / scale)
+        return self._rounded(mean, scale, fitted.location_, fitted.covariance_)

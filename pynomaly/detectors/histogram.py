@@ -1,0 +1,60 @@
+"""Histogram-based outlier score: each column's density, taken as independent, in equal-width bins.
+
+Works fast on wide tables whose anomalies show in single columns. Fails where only the combination of
+columns is odd, and sees no difference between far and very far outside the range it was fitted on.
+Fit and score O(n d). Column units matter (the regulariser is added to a density): scale first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from pynomaly.detectors.base import Detector, State
+from pynomaly.detectors.exact import Array, row_sum
+from pynomaly.detectors.parameters import Number, Parameter, Whole
+
+__all__ = ["HBOS"]
+
+
+class HBOS(Detector):
+    """Histogram-based outlier score: minus the sum of ``log2(density + alpha)`` over the columns.
+
+    A value outside the range counts as in the outermost bin when it is no further than `tol` bin widths
+    away, and as in the rarest bin otherwise. Same numbers as ``pyod.models.hbos.HBOS``, whose fit is the
+    same two lines and whose compiled scorer costs seconds to start.
+
+    References
+    ----------
+    Goldstein, Dengel: Histogram-based Outlier Score (HBOS). KI 2012.
+    """
+
+    name: ClassVar[str] = "hbos"
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "n_bins": Whole(10, 2, 1000),
+        "alpha": Number(0.1, 0, 1, open_low=True),
+        "tol": Number(0.5, 0, 1),
+    }
+
+    def _fit(self, X: Array) -> State:
+        columns = [np.histogram(column, bins=self.params["n_bins"], density=True) for column in X.T]
+        density = np.array([density for density, _ in columns])
+        return {
+            "edges": np.array([edges for _, edges in columns]),
+            "rarity": -np.log2(density + self.params["alpha"]),
+        }
+
+    def _score(self, X: Array) -> Array:
+        edges, rarity, tol = self.state["edges"], self.state["rarity"], self.params["tol"]
+        bins = rarity.shape[1]
+        scores = np.empty_like(X)
+        for place, column in enumerate(X.T):
+            edge = edges[place]
+            found = np.searchsorted(edge, column, side="left")  # 0 below the range, bins + 1 above it
+            score = rarity[place, np.clip(found - 1, 0, bins - 1)]
+            far = (found == 0) & (edge[0] - column > tol * (edge[1] - edge[0]))
+            far |= (found == bins + 1) & (column - edge[-1] > tol * (edge[-1] - edge[-2]))
+            scores[:, place] = np.where(far, rarity[place].max(), score)
+        return row_sum(scores)

@@ -1,0 +1,110 @@
+"""Distance to, and density around, the nearest rows it was fitted on.
+
+KNN works on most tables of moderate width and finds isolated rows; LOF finds rows that are thinner than
+their surroundings, where density varies. Both fail when anomalies among the fitted rows form a tight
+cluster (they are each other's neighbours), on many columns, and on columns of unlike units: scale first.
+Fit O(n log n); score O(log n) a row for few columns, O(n) for many. The model keeps the rows.
+
+Neighbours come from SciPy's k-d tree, rebuilt on load: each query walks by itself, so no batch matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pynomaly.detectors import sklearn_door
+from pynomaly.detectors.base import Detector, State
+from pynomaly.detectors.exact import Array, row_sum
+from pynomaly.detectors.parameters import OneOf, Parameter, Whole
+from pynomaly.errors import DetectorError
+
+__all__ = ["KNN", "LOF"]
+
+
+class _Neighbours(Detector):
+    """What both share: the fitted rows in a tree."""
+
+    _tree: Any = None
+
+    def _prepare(self) -> None:
+        from scipy.spatial import cKDTree
+
+        # A balanced tree is slow to build on many equal rows; this one is not.
+        self._tree = cKDTree(self.state["rows"], balanced_tree=False, leafsize=32)
+
+    def _nearest(self, X: Array) -> tuple[Array, Any]:
+        """Distances and places of the nearest fitted rows, nearest first; shapes (n, k)."""
+        k = self.params["n_neighbors"]
+        distances, places = self._tree.query(X, k=np.arange(1, k + 1))
+        return distances, places
+
+    def _enough(self, X: Array, least: int) -> None:
+        if len(X) < least:
+            wanted = f"n_neighbors {self.params['n_neighbors']} needs at least {least} rows to fit on"
+            raise DetectorError(f"{self.name}: {wanted}; given {len(X)}")
+
+
+class KNN(_Neighbours):
+    """Distance to the k nearest fitted rows: the largest, their mean or their median.
+
+    A row that is itself among the fitted ones finds itself at distance 0, and scores low for it: judge a
+    model on rows it has not seen.
+
+    References
+    ----------
+    Ramaswamy, Rastogi, Shim: Efficient algorithms for mining outliers from large data sets. SIGMOD 2000.
+    """
+
+    name: ClassVar[str] = "knn"
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "n_neighbors": Whole(5, 1, 1000),
+        "method": OneOf("largest", ("largest", "mean", "median")),
+    }
+
+    def _fit(self, X: Array) -> State:
+        self._enough(X, self.params["n_neighbors"])
+        return {"rows": X}
+
+    def _score(self, X: Array) -> Array:
+        distances, _ = self._nearest(X)
+        if self.params["method"] == "mean":
+            mean: Array = row_sum(distances) / distances.shape[1]
+            return mean
+        if self.params["method"] == "median":
+            middle: Array = np.median(distances, axis=1)
+            return middle
+        largest: Array = distances[:, -1]
+        return largest
+
+
+class LOF(_Neighbours):
+    """Local outlier factor: mean density around a row's neighbours over that around the row.
+
+    About 1 is normal. Fitted by scikit-learn with ``novelty=True``; new rows are compared with the
+    fitted ones only.
+
+    References
+    ----------
+    Breunig et al.: LOF: Identifying Density-Based Local Outliers. SIGMOD 2000.
+    """
+
+    name: ClassVar[str] = "lof"
+    parameters: ClassVar[Mapping[str, Parameter]] = {"n_neighbors": Whole(20, 1, 1000)}
+
+    def _fit(self, X: Array) -> State:
+        k = self.params["n_neighbors"]
+        self._enough(X, k + 1)  # a fitted row does not count as its own neighbour
+        fitted = sklearn_door.fit("neighbors", "LocalOutlierFactor", X, n_neighbors=k, novelty=True)
+        return {"rows": X, "reach": fitted._distances_fit_X_[:, -1], "density": fitted._lrd}
+
+    def _score(self, X: Array) -> Array:
+        distances, places = self._nearest(X)
+        k = distances.shape[1]
+        reached = np.maximum(distances, self.state["reach"][places])
+        # 1e-10 as in scikit-learn: more than k equal rows would have no distance at all
+        density = 1.0 / (row_sum(reached) / k + 1e-10)
+        factor: Array = row_sum(self.state["density"][places]) / k / density
+        return factor

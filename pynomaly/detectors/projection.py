@@ -1,0 +1,66 @@
+"""Principal components: rows far from the centre along the main axes, or off their plane.
+
+Works where columns move together through a few causes, and sees a broken relation between them. Fails on
+curved relations, and when anomalies among the fitted rows are many enough to bend the axes. Fit
+O(n d^2), score O(d k) a row. The fit is PyOD's (scikit-learn's underneath), on standardised columns.
+
+PyOD's own score is not used: it adds up distances to the *tips* of the unit axes, divided by shares of
+variance, which is close to the plain length of the row, and infinite with a constant column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from pynomaly.detectors import pyod_door
+from pynomaly.detectors.base import Detector, State
+from pynomaly.detectors.exact import Array, affine, mean_and_scale, row_sum
+from pynomaly.detectors.parameters import Number, Parameter
+from pynomaly.errors import DetectorError
+
+__all__ = ["PCA"]
+
+# Least variance of what lies off the plane, of a mean column's 1: exact relations would give 0.
+_FLOOR = 1e-6
+
+
+class PCA(Detector):
+    """Squared distance under probabilistic principal components.
+
+    Along each kept axis the distance is in units of that axis' deviation, off their plane in units of the
+    mean deviation of the axes left out: minus twice scikit-learn's ``score_samples``, without its constant.
+
+    References
+    ----------
+    Tipping, Bishop: Probabilistic Principal Component Analysis. J. R. Stat. Soc. B 61, 1999.
+    Shyu et al.: A Novel Anomaly Detection Scheme Based on Principal Component Classifier. ICDM Workshop 2003.
+    """
+
+    name: ClassVar[str] = "pca"
+    parameters: ClassVar[Mapping[str, Parameter]] = {"variance": Number(0.9, 0.01, 0.9999)}
+
+    def _fit(self, X: Array) -> State:
+        mean, scale = mean_and_scale(X)
+        Z = (X - mean) / scale
+        if not Z.any():
+            raise DetectorError(f"{self.name}: no column varies; at least one must")
+        fitted = pyod_door.fit(
+            "pca", "PCA", Z, n_components=self.params["variance"], svd_solver="full", standardization=False
+        ).detector_
+        return {
+            "mean": mean,
+            "scale": scale,
+            "axes": fitted.components_.T,
+            "variances": np.maximum(fitted.explained_variance_, _FLOOR),
+            "noise": np.array(max(float(fitted.noise_variance_), _FLOOR)),
+        }
+
+    def _score(self, X: Array) -> Array:
+        state = self.state
+        Z = (X - state["mean"]) / state["scale"]
+        along = affine(Z, state["axes"])
+        off = Z - affine(along, state["axes"].T)
+        return row_sum(along * along / state["variances"]) + row_sum(off * off) / float(state["noise"])

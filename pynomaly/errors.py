@@ -1,0 +1,133 @@
+"""Every error Pynomaly raises on purpose, in one tree.
+
+Each error also inherits the builtin a caller would expect, says what was wrong, the value, and what
+is allowed. Anything else that escapes is a defect of ours. The command line turns a
+:class:`PynomalyError` into one message and exit code 2::
+
+    PynomalyError
+    ├── ConfigError (ValueError)               a pipeline YAML or a command-line value
+    ├── DataError (ValueError)                 what was read cannot be used
+    │   ├── SourceError (OSError)              missing, unreadable or empty source
+    │   ├── ColumnError (LookupError)          missing, duplicated, unknown or mistyped column
+    │   ├── WindowError                        naive time, empty or reversed window
+    │   └── QualityError                       validation blocked the window
+    ├── DetectorError (ValueError)             a detector refused its input or its parameters
+    │   ├── UnknownDetectorError (LookupError) no such name in the catalogue
+    │   ├── NotFittedError (RuntimeError)      scored before it was fitted
+    │   └── FitTimeoutError (TimeoutError)     the fit did not end within its limit
+    ├── ModelError (ValueError)                a bundle that cannot be used
+    │   └── IntegrityError                     content does not match its recorded hash, or is not allowed
+    └── RecordError (RuntimeError)             registry, ledger or store
+        ├── NoChampionError (LookupError)      nothing has been promoted yet
+        └── LeaseHeldError                     somebody else is doing this right now
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "ColumnError",
+    "ConfigError",
+    "DataError",
+    "DetectorError",
+    "FitTimeoutError",
+    "IntegrityError",
+    "LeaseHeldError",
+    "ModelError",
+    "NoChampionError",
+    "NotFittedError",
+    "PynomalyError",
+    "QualityError",
+    "RecordError",
+    "SourceError",
+    "UnknownDetectorError",
+    "WindowError",
+    "allowed",
+]
+
+
+class PynomalyError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class ConfigError(PynomalyError, ValueError):
+    """A pipeline YAML or a command-line value is not usable."""
+
+
+class DataError(PynomalyError, ValueError):
+    """What was read cannot be used."""
+
+
+class SourceError(DataError, OSError):
+    """A source is missing, unreadable or empty."""
+
+
+class ColumnError(DataError, LookupError):
+    """A column is missing, duplicated, unknown or of the wrong type."""
+
+
+class WindowError(DataError):
+    """A time is naive, or a window is reversed or holds no rows."""
+
+
+class QualityError(DataError):
+    """Validation blocked the data."""
+
+
+class DetectorError(PynomalyError, ValueError):
+    """A detector refused its input or its parameters."""
+
+
+class UnknownDetectorError(DetectorError, LookupError):
+    """No detector of that name is in the catalogue."""
+
+
+class NotFittedError(DetectorError, RuntimeError):
+    """A detector was asked to score or save before it was fitted."""
+
+
+class FitTimeoutError(DetectorError, TimeoutError):
+    """A fit did not end within its limit."""
+
+
+class ModelError(PynomalyError, ValueError):
+    """A model bundle cannot be used."""
+
+
+class IntegrityError(ModelError):
+    """Content does not match its recorded hash, or holds something that is not allowed."""
+
+
+class RecordError(PynomalyError, RuntimeError):
+    """The registry, the ledger or the store refused or failed."""
+
+
+class NoChampionError(RecordError, LookupError):
+    """Nothing has been promoted for this pipeline yet."""
+
+
+class LeaseHeldError(RecordError):
+    """Somebody else holds the lease for this piece of work."""
+
+
+def allowed(value: object, options: Iterable[object]) -> str:
+    """Say what is allowed, and which option the value was probably meant to be.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    options : iterable
+        What is allowed.
+
+    Returns
+    -------
+    str
+        ``"did you mean 'iforest'? allowed: 'hbos', 'iforest'"``, without the question when nothing is near.
+    """
+    names = sorted(str(option) for option in options)
+    near = get_close_matches(str(value), names, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}allowed: {', '.join(repr(name) for name in names) or 'nothing'}"

@@ -1,0 +1,199 @@
+"""Which of two models is better on the same rows, with what certainty, and on what kind of evidence.
+
+Called by the gate and by the choice among candidates. The difference of a ranking metric is resampled
+in pairs (whole blocks of rows where they depend on each other). Only ``superior`` promotes; a tie keeps
+the champion; whatever cannot be computed is ``inconclusive`` and says why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly import config
+from pynomaly.errors import DataError, DetectorError, allowed
+from pynomaly.judging.evaluation import checked
+from pynomaly.judging.multiplicity import holm
+from pynomaly.judging.plain import plain
+from pynomaly.judging.verdict import Outcome, Rung, Sample, Verdict, grouped, resample, verdict_of
+
+__all__ = ["Choice", "Outcome", "Rung", "Verdict", "choose", "compare"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidate to put forward.
+
+    Attributes
+    ----------
+    winner : str
+    verdicts : tuple of Verdict
+        Each other candidate against the baseline, p-values after Holm.
+    table : tuple of dict
+        For each candidate ``candidate``, ``value``, ``low``, ``high``, ``not_computable`` (reason or "").
+    reasons : tuple of str
+    """
+
+    winner: str
+    verdicts: tuple[Verdict, ...]
+    table: tuple[dict[str, Any], ...]
+    reasons: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dict(plain(self))
+
+
+def compare(
+    truth: npt.ArrayLike,
+    champion_scores: npt.ArrayLike,
+    challenger_scores: npt.ArrayLike,
+    settings: config.Comparison,
+    *,
+    rung: Rung,
+    champion: str = "champion",
+    challenger: str = "challenger",
+    blocks: npt.ArrayLike | None = None,
+    seed: int = 42,
+) -> Verdict:
+    """Judge the challenger by the paired bootstrap of the metric's difference.
+
+    Parameters
+    ----------
+    truth : array of shape (n,)
+        1 for an anomaly, 0 for a normal row.
+    champion_scores, challenger_scores : array of shape (n,)
+        Scores of the same rows, each in its own unit: only their order counts.
+    settings : Comparison
+    rung : Rung
+        On ``stability`` the outcome is always ``inconclusive``.
+    champion, challenger : str
+        Names for the reasons.
+    blocks : array of shape (n,), optional
+        Rows with the same number are resampled together.
+    seed : int
+
+    Returns
+    -------
+    Verdict
+        ``superior``: the interval lies above 0 and the difference is at least ``min_improvement``;
+        ``non_inferior``: the interval lies above ``-margin``; ``inferior``: it lies below 0.
+
+    Raises
+    ------
+    DataError
+        If lengths differ or a label is neither 0 nor 1.
+    """
+    known, first = checked(truth, champion_scores)
+    second = checked(truth, challenger_scores)[1]
+    other = challenger if challenger != champion else f"{challenger} (challenger)"
+    sample = resample(known, {champion: first, other: second}, settings, rung, grouped(blocks, known), seed)
+    return verdict_of(sample, champion, other)
+
+
+def choose(
+    truth: npt.ArrayLike,
+    scores: Mapping[str, npt.ArrayLike],
+    settings: config.Comparison,
+    *,
+    rung: Rung,
+    baseline: str,
+    seed: int = 42,
+    blocks: npt.ArrayLike | None = None,
+) -> Choice:
+    """Choose among candidates: the best of those that are superior to the baseline, else the baseline.
+
+    Parameters
+    ----------
+    truth : array of shape (n,)
+    scores : mapping of str to array of shape (n,)
+        Candidate to its scores of the same rows.
+    settings : Comparison
+    rung : Rung
+    baseline : str
+        Candidate that a tie keeps. If its own scores are unusable, the best usable candidate wins.
+    seed : int
+    blocks : array of shape (n,), optional
+
+    Raises
+    ------
+    DataError
+        If lengths differ, a label is neither 0 nor 1, or `baseline` is not among the candidates.
+    DetectorError
+        If no candidate has usable scores: finite, and not all equal.
+
+    References
+    ----------
+    Holm: A simple sequentially rejective multiple test procedure, Scandinavian J. of Statistics, 1979.
+    """
+    if baseline not in scores:
+        raise DataError(f"baseline {baseline!r} has no scores; {allowed(baseline, scores)}")
+    known, _ = checked(truth, scores[baseline])
+    arrays = {name: checked(truth, given)[1] for name, given in scores.items()}
+    sample = resample(known, arrays, settings, rung, grouped(blocks, known), seed)
+    others = [name for name in scores if name != baseline]
+    raw = [verdict_of(sample, baseline, name) for name in others]
+    alpha = 1 - settings.confidence
+    verdicts = tuple(
+        _corrected(verdict, p, alpha, settings.resamples)
+        for verdict, p in zip(raw, holm([verdict.p_value for verdict in raw]), strict=True)
+    )
+    winner, reasons = _winner(sample, baseline, verdicts)
+    return Choice(winner, verdicts, tuple(_row(sample, name) for name in scores), reasons)
+
+
+def _corrected(verdict: Verdict, p_value: float, alpha: float, resamples: int) -> Verdict:
+    """The verdict with its p-value after Holm; superiority that does not survive becomes non-inferiority."""
+    verdict = replace(verdict, p_value=p_value)
+    if verdict.outcome is not Outcome.SUPERIOR or p_value < alpha:
+        return verdict
+    reason = f"the gain does not survive Holm's correction (p = {p_value:.3g}, needed: below {alpha:.3g})"
+    if verdict.low > 0 and p_value <= 2 * alpha:
+        reason += f"; comparison.resamples = {resamples} limits how small p can be"
+    return replace(verdict, outcome=Outcome.NON_INFERIOR, reasons=(verdict.reasons[0], reason))
+
+
+def _winner(sample: Sample, baseline: str, verdicts: tuple[Verdict, ...]) -> tuple[str, tuple[str, ...]]:
+    usable = [
+        name for name in (baseline, *(item.challenger for item in verdicts)) if name not in sample.unusable
+    ]
+    if not usable:
+        failed = "; ".join(f"{name}: {reason}" for name, reason in sample.unusable.items())
+        raise DetectorError(f"no candidate has usable scores: {failed}; needed: finite, and not all equal")
+    if baseline in sample.unusable:
+        best = max(usable, key=lambda name: sample.value.get(name, -math.inf))
+        basis = (
+            f"has the best {sample.settings.metric} of the others"
+            if sample.value
+            else "is the first usable one"
+        )
+        return best, (
+            f"the baseline {baseline} is out: {sample.unusable[baseline]}; {best} {basis}",
+            *sample.refusals,
+        )
+    better = [verdict for verdict in verdicts if verdict.outcome is Outcome.SUPERIOR]
+    if better:
+        best_verdict = max(better, key=lambda verdict: verdict.challenger_value)
+        return best_verdict.challenger, best_verdict.reasons
+    kept = f"no candidate is superior to the baseline {baseline}, which is kept"
+    return baseline, (kept, *(f"{item.challenger}: {item.reasons[-1]}" for item in verdicts))
+
+
+def _row(sample: Sample, name: str) -> dict[str, Any]:
+    low = high = math.nan
+    if name in sample.drawn:
+        tail = (1 - sample.settings.confidence) / 2
+        low, high = (float(value) for value in np.quantile(sample.drawn[name], [tail, 1 - tail]))
+    reason = sample.unusable.get(name) or ("" if name in sample.value else "; ".join(sample.refusals))
+    return {
+        "candidate": name,
+        "value": sample.value.get(name, math.nan),
+        "low": low,
+        "high": high,
+        "not_computable": reason,
+    }

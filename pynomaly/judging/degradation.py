@@ -1,0 +1,296 @@
+"""When windows that look bad become a verdict: two of the last five, and the newest among them.
+
+Called by `monitor` after each window. One window is summed up in an :class:`Observation`; the last few
+become a :class:`Degradation`. Fail closed: what should have been computed and was not counts as bad.
+Rates are shares of rows; a drop of performance is relative to the baseline.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from pynomaly import config
+from pynomaly.judging.drift import DriftReport
+from pynomaly.judging.plain import plain
+
+__all__ = ["Degradation", "Observation", "binomial_tail", "degradation", "observe"]
+
+Level = Literal["none", "minor", "moderate", "major", "critical"]
+State = Literal["normal", "warning", "degraded", "critical", "recovering", "insufficient_data"]
+Action = Literal["none", "alert", "watch", "retrain", "page"]
+
+_LEVELS: tuple[Level, ...] = get_args(Level)
+_ACTIONS: dict[Level, Action] = {
+    "none": "none",
+    "minor": "alert",
+    "moderate": "watch",
+    "major": "retrain",
+    "critical": "page",
+}
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One window, summed up.
+
+    Attributes
+    ----------
+    window : str
+        The window's key.
+    rows : int
+    data, score : str
+        Status of the columns' and of the scores' drift, or ``not_computable``.
+    alert_rate, expected_rate : float or None
+    alert_status : {"ok", "violated", "not_computable", "insufficient_data"}
+    performance, baseline : float or None
+        The metric now and when the model was promoted.
+    performance_status : str
+        ``none`` to ``critical``, ``not_computable``, or ``insufficient_data`` with too few anomalies.
+    positives : int
+        Labelled anomalies in the window.
+    reasons : tuple of str
+    """
+
+    window: str
+    rows: int
+    data: str
+    score: str
+    alert_rate: float | None
+    expected_rate: float | None
+    alert_status: str
+    performance: float | None
+    baseline: float | None
+    performance_status: str
+    reasons: tuple[str, ...]
+    positives: int
+
+    @property
+    def level(self) -> Level:
+        """How bad the window is: drift is ``major``, an alert rate or a missing result ``moderate``."""
+        found = [0]
+        if "drift" in (self.data, self.score):
+            found.append(_LEVELS.index("major"))
+        if self.alert_status == "violated":
+            found.append(_LEVELS.index("moderate"))
+        if "not_computable" in (self.data, self.score, self.alert_status, self.performance_status):
+            found.append(_LEVELS.index("moderate"))
+        if self.performance_status in _LEVELS:
+            found.append(_LEVELS.index(self.performance_status))
+        return _LEVELS[max(found)]
+
+    @property
+    def violated(self) -> bool:
+        """Whether the window counts as bad."""
+        return self.level != "none"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dict(plain(self))
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Observation:
+        """Read what :meth:`to_dict` wrote; further keys are left aside."""
+        known = {field.name: content[field.name] for field in fields(cls)}
+        return cls(**{**known, "reasons": tuple(content["reasons"])})
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """Verdict over the last windows.
+
+    Attributes
+    ----------
+    state : {"normal", "warning", "degraded", "critical", "recovering", "insufficient_data"}
+        ``warning``: the newest window is bad, not yet often enough; or it is, and only a little.
+    violated, considered : tuple of str
+        Keys of the bad windows, and of all that were looked at.
+    action : {"none", "alert", "watch", "retrain", "page"}
+    """
+
+    state: State
+    violated: tuple[str, ...]
+    considered: tuple[str, ...]
+    reasons: tuple[str, ...]
+    action: Action
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dict(plain(self))
+
+
+def observe(
+    window: str,
+    rows: int,
+    drift: DriftReport | None,
+    alerts: int | None,
+    expected_rate: float | None,
+    settings: config.Degradation,
+    *,
+    performance: float | None = None,
+    performance_high: float | None = None,
+    baseline: float | None = None,
+    positives: int = 0,
+) -> Observation:
+    """Sum up one window.
+
+    Parameters
+    ----------
+    window : str
+    rows : int
+        Rows that were scored.
+    drift : DriftReport or None
+        None when it could not be computed.
+    alerts : int or None
+        Rows alerted.
+    expected_rate : float or None
+        Share of rows alerted in normal operation.
+    settings : Degradation
+    performance, baseline : float, optional
+        Ranking metric on the labelled rows, now and at promotion.
+    performance_high : float, optional
+        Upper end of the interval of `performance`: a drop below the baseline counts only if this lies
+        below it too.
+    positives : int
+        Labelled anomalies.
+    """
+    reasons = []
+    data = score = "not_computable"
+    if drift is None:
+        reasons.append("drift is not computable, which counts as violated")
+    else:
+        data = drift.status
+        reasons += [f"data {data}: {reason}" for reason in drift.reasons]
+        if drift.score is None:
+            reasons.append("score drift is not computable, which counts as violated")
+        else:
+            score = drift.score.status
+            if score != "ok":
+                reasons.append(f"score {score}: {drift.score.message}")
+    alert_rate, alert_status, said = _alert_rate(rows, alerts, expected_rate, settings)
+    performance_status, told = _performance(performance, performance_high, baseline, positives, settings)
+    return Observation(
+        window=window,
+        rows=rows,
+        data=data,
+        score=score,
+        alert_rate=alert_rate,
+        expected_rate=_finite(expected_rate),
+        alert_status=alert_status,
+        performance=_finite(performance),
+        baseline=_finite(baseline),
+        performance_status=performance_status,
+        reasons=(*reasons, *said, *told),
+        positives=positives,
+    )
+
+
+def degradation(observations: Sequence[Observation], settings: config.Degradation) -> Degradation:
+    """Judge the last windows.
+
+    A level (minor to critical) is reached when the newest window has it, or worse, and so have
+    ``settings.violated`` of the last ``settings.windows``. Windows with too few rows are passed over.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Oldest first.
+    settings : Degradation
+    """
+    if not observations:
+        return Degradation("insufficient_data", (), (), ("no window has been monitored yet",), "none")
+    newest = observations[-1]
+    usable = [item for item in observations if item.rows >= settings.min_rows][-settings.windows :]
+    considered = tuple(item.window for item in usable)
+    violated = tuple(item.window for item in usable if item.violated)
+    if newest.rows < settings.min_rows:
+        reason = f"window {newest.window} has {newest.rows} rows; {settings.min_rows} are needed"
+        return Degradation("insufficient_data", violated, considered, (reason,), "none")
+    levels = [_LEVELS.index(item.level) for item in usable]
+    reached: Level = "none"
+    for rank in range(1, levels[-1] + 1):
+        if sum(level >= rank for level in levels) >= settings.violated:
+            reached = _LEVELS[rank]
+    rule = f"{settings.violated} of {settings.windows} make a verdict"
+    count = f"{len(violated)} of the last {len(usable)} windows are bad ({rule})"
+    if reached == "none" and newest.violated:
+        action: Action = "alert" if newest.level == "minor" else "watch"
+        reasons = (f"the newest window is bad ({newest.level}), but only {count}", *newest.reasons)
+        return Degradation("warning", violated, considered, reasons, action)
+    if reached == "none":
+        if len(violated) >= settings.violated:
+            return Degradation(
+                "recovering", violated, considered, (f"the newest window is good; {count}",), "watch"
+            )
+        return Degradation("normal", violated, considered, (count, *newest.reasons), "none")
+    states: dict[Level, State] = {"minor": "warning", "critical": "critical"}
+    reasons = (f"{count}, the newest among them; level {reached}", *newest.reasons)
+    return Degradation(states.get(reached, "degraded"), violated, considered, reasons, _ACTIONS[reached])
+
+
+def binomial_tail(hits: int, rows: int, rate: float, *, upper: bool = True) -> float:
+    """Chance of at least (or, if not `upper`, at most) `hits` among `rows` at `rate`, exactly."""
+    from scipy.special import bdtr, bdtrc
+
+    if upper:
+        return 1.0 if hits <= 0 else float(bdtrc(hits - 1, rows, rate))
+    return float(bdtr(hits, rows, rate))
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _alert_rate(
+    rows: int, alerts: int | None, expected: float | None, settings: config.Degradation
+) -> tuple[float | None, str, tuple[str, ...]]:
+    """Rate, status and reasons. Bad is a rate both far above the expected one and not by chance."""
+    if rows < settings.min_rows:
+        reason = f"{rows} rows are fewer than the {settings.min_rows} that an alert rate needs"
+        return (alerts / rows if rows and alerts is not None else None), "insufficient_data", (reason,)
+    if alerts is None or expected is None or not 0 < expected < 1:
+        what = "alerts" if alerts is None else f"expected rate ({expected})"
+        reason = f"the alert rate is not computable, which counts as violated: no usable {what}"
+        return (None if alerts is None else alerts / rows), "not_computable", (reason,)
+    rate, limit = alerts / rows, 1 - settings.confidence
+    figures = f"{alerts} alerts in {rows} rows ({rate:.2%}) where {expected:.2%} are expected"
+    chance = binomial_tail(alerts, rows, expected)
+    if rate >= settings.alert_rate_factor * expected and chance < limit:
+        return rate, "violated", (f"{figures}: {rate / expected:.1f} times as many, p = {chance:.2g}",)
+    if alerts == 0 and (silence := binomial_tail(0, rows, expected, upper=False)) < limit:
+        # Not bad by itself: alerts come in clumps, and a quiet window is what everybody wants.
+        return rate, "ok", (f"{figures}: unusually silent, p = {silence:.2g}",)
+    return rate, "ok", ()
+
+
+def _performance(
+    current: float | None,
+    high: float | None,
+    baseline: float | None,
+    positives: int,
+    settings: config.Degradation,
+) -> tuple[str, tuple[str, ...]]:
+    """Step of the ladder, and reasons. Too few labels are no verdict; enough labels and no number are bad."""
+    if positives < settings.min_positives:
+        return "insufficient_data", ()
+    now, before = _finite(current), _finite(baseline)
+    if now is None or before is None or before <= 0:
+        reason = (
+            f"performance is not computable, which counts as violated: {current} now, {baseline} at promotion"
+        )
+        return "not_computable", (reason,)
+    drop = (before - now) / before
+    step: Level = "none"
+    for level in _LEVELS[1:]:
+        # A drop of exactly the limit counts; 1e-12 keeps (0.8 - 0.72) / 0.8 at 10 %.
+        if drop >= getattr(settings, level) - 1e-12:
+            step = level
+    if step == "none":
+        return step, ()
+    figures = f"performance {before:.3f} -> {now:.3f} on {positives} anomalies"
+    limit = _finite(high)
+    if limit is not None and limit >= before:
+        return "none", (f"{figures}: a drop of {drop:.1%} that chance explains (up to {limit:.3f})",)
+    return step, (f"{figures}: a {step} drop of {drop:.1%}",)

@@ -1,0 +1,293 @@
+"""How good scores are where the truth is known: ranking metrics with bootstrap intervals.
+
+Scores are float64, higher means more anomalous; truth is 1 for an anomaly and 0 for a normal row.
+Called when candidates are compared and when a monitored window has labels. What cannot be computed
+comes back with the reason, never as a number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly.errors import DataError
+from pynomaly.judging.plain import plain
+from pynomaly.judging.ranking import Array, Metric, Ranking, bootstrap
+
+__all__ = [
+    "METRICS",
+    "Interval",
+    "Metrics",
+    "average_precision",
+    "metrics",
+    "not_computable",
+    "pr_curve",
+    "roc_auc",
+    "roc_curve",
+    "unusable_scores",
+    "unusable_truth",
+]
+
+METRICS: tuple[Metric, ...] = ("average_precision", "roc_auc")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its bootstrap percentile interval at `level`."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dict(plain(self))
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Quality of one model on labelled rows.
+
+    Attributes
+    ----------
+    rows, positives : int
+    average_precision, roc_auc : Interval or None
+        None when not computable.
+    threshold, alert_rate, precision, recall : float or None
+        At p-value <= `threshold`; None without p-values, precision also without an alert.
+    not_computable : mapping of str to str
+        Metric to reason.
+    """
+
+    rows: int
+    positives: int
+    average_precision: Interval | None = None
+    roc_auc: Interval | None = None
+    threshold: float | None = None
+    alert_rate: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    not_computable: Mapping[str, str] | None = None
+
+    def values(self) -> dict[str, float]:
+        """The finite numbers alone, by name, as a tracking server takes them."""
+        found: dict[str, float] = {"rows": float(self.rows), "positives": float(self.positives)}
+        for metric in METRICS:
+            interval: Interval | None = getattr(self, metric)
+            if interval is not None:
+                bounds = {f"{metric}_low": interval.low, f"{metric}_high": interval.high}
+                found |= {metric: interval.value, **bounds}
+        for name in ("alert_rate", "precision", "recall"):
+            value: float | None = getattr(self, name)
+            if value is not None:
+                found[name] = value
+        return {name: value for name, value in found.items() if math.isfinite(value)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dict(plain(self))
+
+
+def unusable_truth(truth: npt.ArrayLike) -> str | None:
+    """Why nothing can be judged on `truth`, or None."""
+    known = np.asarray(truth)
+    if not known.size:
+        return "there are no rows"
+    positives = int((known == 1).sum())
+    if positives == 0:
+        return f"none of the {known.size} rows is an anomaly"
+    if positives == known.size:
+        return f"all of the {known.size} rows are anomalies"
+    return None
+
+
+def unusable_scores(scores: npt.ArrayLike) -> str | None:
+    """Why `scores` rank nothing, or None."""
+    given = np.asarray(scores, dtype=np.float64)
+    if not given.size:
+        return "there are no scores"
+    bad = int((~np.isfinite(given)).sum())
+    if bad:
+        return f"{bad} of {given.size} scores are not finite"
+    if given.min() == given.max():
+        return f"all {given.size} scores are {given[0]:g}"
+    return None
+
+
+def not_computable(truth: npt.ArrayLike, scores: npt.ArrayLike) -> str | None:
+    """Why a ranking metric says nothing here, or None."""
+    return unusable_truth(truth) or unusable_scores(scores)
+
+
+def average_precision(truth: npt.ArrayLike, scores: npt.ArrayLike) -> float:
+    """Average precision: the mean, over the anomalies, of the precision at their score.
+
+    Parameters
+    ----------
+    truth : array of shape (n,)
+        1 for an anomaly, 0 for a normal row.
+    scores : array of shape (n,)
+
+    Returns
+    -------
+    float
+        Between 0 and 1; the share of anomalies for scores that carry nothing.
+
+    Raises
+    ------
+    DataError
+        If the lengths differ, a label is not 0 or 1, a score is not finite, or one class is absent.
+    """
+    return _ranking(truth, scores).value("average_precision")
+
+
+def roc_auc(truth: npt.ArrayLike, scores: npt.ArrayLike) -> float:
+    """Chance that an anomaly scores above a normal row, ties counted half.
+
+    Parameters and errors are those of :func:`average_precision`.
+    """
+    return _ranking(truth, scores).value("roc_auc")
+
+
+def roc_curve(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Array, Array]:
+    """False-positive and true-positive rate at every threshold, from (0, 0) to (1, 1).
+
+    Parameters and errors are those of :func:`average_precision`.
+    """
+    hits, seen = _cumulative(truth, scores)
+    false = seen - hits
+    return np.concatenate([[0.0], false / false[-1]]), np.concatenate([[0.0], hits / hits[-1]])
+
+
+def pr_curve(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Array, Array]:
+    """Recall and precision at every threshold, from recall 0 (precision 1 by convention) to 1.
+
+    Parameters and errors are those of :func:`average_precision`.
+    """
+    hits, seen = _cumulative(truth, scores)
+    return np.concatenate([[0.0], hits / hits[-1]]), np.concatenate([[1.0], hits / seen])
+
+
+def metrics(
+    truth: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    p: npt.ArrayLike | None = None,
+    *,
+    threshold: float = 0.01,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 42,
+    blocks: npt.ArrayLike | None = None,
+) -> Metrics:
+    """All metrics of one model, each with its interval or with the reason why there is none.
+
+    Parameters
+    ----------
+    truth : array of shape (n,)
+        1 for an anomaly, 0 for a normal row.
+    scores : array of shape (n,)
+    p : array of shape (n,), optional
+        p-values of the same rows; adds alert rate, precision and recall.
+    threshold : float
+        p-values up to this count as alerts.
+    confidence : float
+        Level of the intervals.
+    resamples, seed : int
+    blocks : array of shape (n,), optional
+        See :func:`~pynomaly.judging.ranking.bootstrap`.
+
+    Raises
+    ------
+    DataError
+        If the lengths differ or a label is neither 0 nor 1.
+    """
+    known, given = checked(truth, scores)
+    missing: dict[str, str] = {}
+    found: dict[Metric, Interval | None] = dict.fromkeys(METRICS)
+    if reason := not_computable(known, given):
+        missing |= dict.fromkeys(METRICS, reason)
+    else:
+        ranking = Ranking(known, given)
+        grouped = None if blocks is None else np.asarray(blocks)
+        for metric in METRICS:
+            drawn = bootstrap([ranking], metric, resamples, seed, grouped)[:, 0]
+            tail = (1 - confidence) / 2
+            low, high = np.nanquantile(drawn, [tail, 1 - tail])
+            found[metric] = Interval(ranking.value(metric), float(low), float(high), confidence)
+    alerts: dict[str, float | None] = {}
+    if p is not None:
+        alerts, absent = _at_threshold(known, np.asarray(p, dtype=np.float64), threshold)
+        missing |= absent
+    return Metrics(
+        rows=known.size,
+        positives=int(known.sum()),
+        average_precision=found["average_precision"],
+        roc_auc=found["roc_auc"],
+        not_computable=missing,
+        **alerts,
+    )
+
+
+def checked(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], Array]:
+    """Truth and scores as arrays of one length, the truth 0 or 1 throughout."""
+    known, given = np.asarray(truth), np.asarray(scores, dtype=np.float64)
+    if known.shape != given.shape or known.ndim != 1:
+        raise DataError(
+            f"truth has shape {known.shape} and scores {given.shape}; allowed: two of one length (n,)"
+        )
+    wrong = ~np.isin(known, (0, 1))
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            f"label {known[at]!s} at row {at} is neither 0 nor 1; leave out rows whose label is not known"
+        )
+    return known.astype(np.int64), given
+
+
+def _ranking(truth: npt.ArrayLike, scores: npt.ArrayLike) -> Ranking:
+    known, given = checked(truth, scores)
+    reason = unusable_truth(known)
+    if reason is None and not np.isfinite(given).all():
+        reason = unusable_scores(given)
+    if reason:
+        raise DataError(f"not computable: {reason}")
+    return Ranking(known, given)
+
+
+def _cumulative(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Array, Array]:
+    """Anomalies and rows at or above each distinct score, in falling order of score."""
+    order = _ranking(truth, scores).order
+    ranked = np.asarray(scores, dtype=np.float64)[order]
+    last = np.flatnonzero(np.concatenate([ranked[1:] != ranked[:-1], [True]]))
+    hits = np.cumsum(np.asarray(truth)[order] == 1)[last]
+    return hits.astype(np.float64), (last + 1).astype(np.float64)
+
+
+def _at_threshold(
+    truth: npt.NDArray[np.int64], p: Array, threshold: float
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    if p.shape != truth.shape:
+        raise DataError(f"there are {truth.size} labels and p-values of shape {p.shape}; allowed: one a row")
+    names = ("alert_rate", "precision", "recall")
+    if not p.size or not np.isfinite(p).all():
+        reason = f"{int((~np.isfinite(p)).sum())} of {p.size} p-values are not finite"
+        return {"threshold": threshold}, dict.fromkeys(names, reason)
+    alert = p <= threshold
+    hits, alerts, positives = int((alert & (truth == 1)).sum()), int(alert.sum()), int(truth.sum())
+    found: dict[str, float | None] = {"threshold": threshold, "alert_rate": alerts / p.size}
+    absent: dict[str, str] = {}
+    if alerts:
+        found["precision"] = hits / alerts
+    else:
+        absent["precision"] = f"no row has a p-value of at most {threshold:g}"
+    if positives:
+        found["recall"] = hits / positives
+    else:
+        absent["recall"] = "no row is an anomaly"
+    return found, absent

@@ -1,0 +1,220 @@
+"""What a comparison of two models comes to, and the paired resamples that it rests on.
+
+The difference of a ranking metric is resampled in pairs, whole blocks of rows where they depend on each
+other. What cannot be computed is ``inconclusive`` and says why. Called by
+:mod:`~pynomaly.judging.comparison` alone; the result types are for everybody.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly import config
+from pynomaly.errors import DataError
+from pynomaly.judging.evaluation import unusable_scores, unusable_truth
+from pynomaly.judging.plain import plain
+from pynomaly.judging.ranking import Array, Ints, Ranking, bootstrap
+
+__all__ = ["Outcome", "Rung", "Sample", "Verdict", "grouped", "resample", "verdict_of"]
+
+
+class Outcome(StrEnum):
+    """Result of a comparison, from the challenger's side."""
+
+    SUPERIOR = "superior"
+    NON_INFERIOR = "non_inferior"
+    INFERIOR = "inferior"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Rung(StrEnum):
+    """What the truth rests on, strongest first."""
+
+    LABELS = "labels"
+    AUDITED = "audited"
+    INJECTED = "injected"
+    STABILITY = "stability"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Challenger against champion on the same rows.
+
+    Attributes
+    ----------
+    difference, low, high : float
+        Challenger less champion, and its interval at `level`; NaN when not computed.
+    effect_size : float
+        The difference in standard deviations of one anomaly's contribution (Cohen's d_z): the difference
+        over its bootstrap standard error, divided by the square root of the number of anomalies (of blocks
+        with one). It does not grow with the rows.
+    p_value : float
+        Two-sided, of no difference; after Holm when it comes from :func:`choose`.
+    rows, positives : int
+    reasons : tuple of str
+    """
+
+    outcome: Outcome
+    rung: Rung
+    metric: str
+    champion: str
+    challenger: str
+    champion_value: float
+    challenger_value: float
+    difference: float
+    low: float
+    high: float
+    level: float
+    effect_size: float
+    p_value: float
+    rows: int
+    positives: int
+    reasons: tuple[str, ...]
+
+    @property
+    def promotes(self) -> bool:
+        """Whether the gate may promote on this verdict."""
+        return self.outcome is Outcome.SUPERIOR
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; numbers that were not computed are None."""
+        return dict(plain(self))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Metric of every usable candidate, on all rows and on each resample."""
+
+    settings: config.Comparison
+    rung: Rung
+    rows: int
+    positives: int
+    units: int
+    value: dict[str, float]
+    drawn: dict[str, Array]
+    unusable: dict[str, str]
+    refusals: tuple[str, ...]
+
+
+def grouped(blocks: npt.ArrayLike | None, truth: Ints) -> Ints | None:
+    """Block numbers as an array, one a row; None stays None."""
+    if blocks is None:
+        return None
+    grouped = np.asarray(blocks)
+    if grouped.shape != truth.shape:
+        raise DataError(
+            f"there are {truth.size} labels and blocks of shape {grouped.shape}; allowed: one a row"
+        )
+    return grouped
+
+
+def resample(
+    truth: Ints,
+    scores: Mapping[str, Array],
+    settings: config.Comparison,
+    rung: Rung,
+    blocks: Ints | None,
+    seed: int,
+) -> Sample:
+    """Resample all candidates together, so that every difference is paired."""
+    positives = int(truth.sum())
+    units = positives if blocks is None else int(np.unique(blocks[truth == 1]).size)
+    refusals = []
+    if rung is Rung.STABILITY:
+        refusals.append("there is no truth to judge by, only stability")
+    if reason := unusable_truth(truth):
+        refusals.append(reason)
+    elif positives < settings.min_positives:
+        refusals.append(
+            f"{positives} anomalies are fewer than the {settings.min_positives} that a verdict needs"
+        )
+    elif units < settings.min_blocks:
+        refusals.append(
+            f"the {positives} anomalies lie in {units} blocks of dependent rows, fewer than the "
+            f"{settings.min_blocks} that a verdict needs"
+        )
+    unusable = {name: reason for name, given in scores.items() if (reason := unusable_scores(given))}
+    ranked = {}
+    if unusable_truth(truth) is None:
+        ranked = {name: Ranking(truth, given) for name, given in scores.items() if name not in unusable}
+    value = {name: ranking.value(settings.metric) for name, ranking in ranked.items()}
+    drawn: dict[str, Array] = {}
+    if ranked and not refusals:
+        matrix = bootstrap(list(ranked.values()), settings.metric, settings.resamples, seed, blocks)
+        usable = np.isfinite(matrix[:, 0])
+        if usable.mean() < 0.95:
+            refusals.append(f"{int((~usable).sum())} of {settings.resamples} resamples hold one class alone")
+        else:
+            drawn = {name: matrix[usable, column] for column, name in enumerate(ranked)}
+    return Sample(settings, rung, truth.size, positives, units, value, drawn, unusable, tuple(refusals))
+
+
+def verdict_of(sample: Sample, champion: str, challenger: str) -> Verdict:
+    """Judge one pair out of a sample; refused or unusable pairs are inconclusive, with the reasons."""
+    settings = sample.settings
+    verdict = Verdict(
+        outcome=Outcome.INCONCLUSIVE,
+        rung=sample.rung,
+        metric=settings.metric,
+        champion=champion,
+        challenger=challenger,
+        champion_value=sample.value.get(champion, math.nan),
+        challenger_value=sample.value.get(challenger, math.nan),
+        difference=sample.value.get(challenger, math.nan) - sample.value.get(champion, math.nan),
+        low=math.nan,
+        high=math.nan,
+        level=settings.confidence,
+        effect_size=math.nan,
+        p_value=math.nan,
+        rows=sample.rows,
+        positives=sample.positives,
+        reasons=sample.refusals
+        + tuple(
+            f"{name}: {sample.unusable[name]}" for name in (champion, challenger) if name in sample.unusable
+        ),
+    )
+    if verdict.reasons:
+        return verdict
+    drawn = sample.drawn[challenger] - sample.drawn[champion]
+    tail = (1 - settings.confidence) / 2
+    low, high = (float(value) for value in np.quantile(drawn, [tail, 1 - tail]))
+    error = float(drawn.std(ddof=1))
+    # One more on either side: a resampled p-value is never zero (Davison, Hinkley 1997, section 4.2).
+    extreme = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    effect = 0.0 if error == 0 else verdict.difference / error / math.sqrt(sample.units)
+    p_value = min(1.0, 2 * (extreme + 1) / (drawn.size + 1))
+    verdict = replace(verdict, low=low, high=high, effect_size=effect, p_value=p_value)
+    outcome, reason = _outcome(verdict, settings)
+    return replace(verdict, outcome=outcome, reasons=(_figures(verdict), reason))
+
+
+def _figures(verdict: Verdict) -> str:
+    return (
+        f"{verdict.metric} of {verdict.challenger} {verdict.challenger_value:.3f}, of {verdict.champion} "
+        f"{verdict.champion_value:.3f}: difference {verdict.difference:+.3f}, {verdict.level:.0%} interval "
+        f"[{verdict.low:+.3f}, {verdict.high:+.3f}], {verdict.positives} anomalies in {verdict.rows} rows "
+        f"({verdict.rung})"
+    )
+
+
+def _outcome(verdict: Verdict, settings: config.Comparison) -> tuple[Outcome, str]:
+    if verdict.low > 0 and verdict.difference >= settings.min_improvement:
+        return (
+            Outcome.SUPERIOR,
+            f"the interval lies above 0 and the gain is at least {settings.min_improvement:g}",
+        )
+    if verdict.low > -settings.margin:
+        worth = f"no gain of at least {settings.min_improvement:g} is shown"
+        return Outcome.NON_INFERIOR, f"a loss of {settings.margin:g} or more is ruled out, but {worth}"
+    if verdict.high < 0:
+        return Outcome.INFERIOR, "the interval lies below 0"
+    return Outcome.INCONCLUSIVE, (
+        f"the interval holds 0 and reaches the margin of -{settings.margin:g}: more anomalies are needed"
+    )

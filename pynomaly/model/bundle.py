@@ -1,0 +1,349 @@
+"""A model as one thing: contract, features, detector, calibration, policy, sketch and golden rows.
+
+What it promises: the score of a row belongs to that row (alone, in any batch, in any order, after save and
+load, in another process); nothing that is loaded can run code; and golden rows, stored with their scores,
+show whether this machine still gives what the training machine gave.
+
+Scores are in the detector's own unit, higher is more anomalous. Called by the steps, the registry,
+:mod:`pynomaly.model.serving` and :mod:`pynomaly.model.clean`.
+
+A saved bundle::
+
+    bundle.json         every file and its SHA-256; the SHA-256 of this list is the bundle's
+    model.json          contract, features, policy, calibration state, golden text, facts
+    sketch.json         the reference in small
+    calibration.npz     held-out scores
+    golden.npz          numbers and scores of the golden rows, bit for bit
+    detector/           what the detector saved
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pynomaly import config
+from pynomaly.data.frame import FrameContract
+from pynomaly.detectors import load as load_detector
+from pynomaly.detectors import make
+from pynomaly.detectors.base import Detector
+from pynomaly.detectors.deadline import fit_within
+from pynomaly.errors import DataError, IntegrityError, ModelError, PynomalyError
+from pynomaly.model.calibration import AlertPolicy, Calibration, severity
+from pynomaly.model.features import Features
+from pynomaly.model.golden import pack, rows_of, spread, unpack
+from pynomaly.model.seal import seal, verify
+from pynomaly.model.sketch import Sketch
+from pynomaly.model.times import moments, rows_per_day
+
+__all__ = ["COLUMNS", "GOLDEN_TOLERANCE", "Bundle"]
+
+Floats = NDArray[np.float64]
+
+COLUMNS = ("score", "p_value", "severity", "is_anomaly")
+GOLDEN_TOLERANCE = 1e-9  # relative to scores above 1: other builds of BLAS differ in the last bits, not here
+LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch")
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A fitted model and everything needed to use and to check it.
+
+    Attributes
+    ----------
+    golden : DataFrame of shape (<= 20, d)
+        Rows of the calibration part, from the lowest score to the highest: the features and, if the model
+        needs them, times as ISO 8601 text. They are an example of what `score` takes, too.
+    golden_scores : ndarray of shape (<= 20,)
+        Their scores on the machine that fitted the model.
+    facts : dict
+        Where the model comes from; JSON-able.
+    """
+
+    contract: FrameContract
+    features: Features
+    detector: Detector
+    calibration: Calibration
+    policy: AlertPolicy
+    sketch: Sketch
+    golden: pd.DataFrame
+    golden_scores: Floats
+    facts: dict[str, Any]
+
+    @classmethod
+    def fit(
+        cls,
+        fit_frame: pd.DataFrame,
+        calibration_frame: pd.DataFrame,
+        pipeline: config.Pipeline,
+        candidate: config.Candidate,
+        contract: FrameContract,
+        facts: Mapping[str, Any],
+    ) -> Bundle:
+        """Fit features and detector on one part of the rows, and calibrate on the other.
+
+        More rows than ``training.max_rows`` are sampled by seed; ``facts`` says so.
+
+        Parameters
+        ----------
+        fit_frame, calibration_frame : DataFrame of shape (n, >= d)
+            Rows as read and validated; no row should be in both.
+        pipeline : config.Pipeline
+            Feature, training and alert settings.
+        candidate : config.Candidate
+            Detector and parameters.
+        contract : FrameContract
+            Which columns are features.
+        facts : mapping
+            Provenance to keep in the bundle; JSON-able.
+
+        Raises
+        ------
+        ColumnError, DataError
+            If the rows do not fit the contract or cannot be turned into numbers.
+        DetectorError
+            If the detector or its parameters are unknown, or it refuses the rows; FitTimeoutError if the fit
+            does not end within ``training.timeout``.
+        ConfigError
+            If the alert policy or the calendar needs times and there are none.
+        """
+        training = pipeline.training
+        # Both parts together are the stream; each alone is thinner than what will be scored.
+        stream = pd.concat([fit_frame, calibration_frame], ignore_index=True)
+        policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(stream, contract))
+        rows = fit_frame
+        if len(rows) > training.max_rows:
+            rows = rows.sample(training.max_rows, random_state=training.seed).sort_index()
+        conformed, times = _prepare(rows, contract, calendar=pipeline.features.calendar)
+        features = Features.fit(conformed, times, pipeline.features)
+        fresh = make(candidate.detector, seed=training.seed, **candidate.params)
+        numbers = features.transform(conformed, times)
+        detector = fit_within(fresh, numbers, training.timeout.total_seconds())
+        held_out, held_out_times = _prepare(calibration_frame, contract, calendar=features.calendar)
+        scores = detector.score(features.transform(held_out, held_out_times))
+        calibration = Calibration.fit(scores)
+        golden = spread(scores)
+        facts = {
+            **facts,
+            "rows": {
+                "given": len(fit_frame),
+                "fitted": detector.rows_used,  # detectors of quadratic cost sample once more
+                "calibration": len(calibration_frame),
+            },
+            "notes": _notes(len(fit_frame), detector.rows_used, policy, calibration),
+            "versions": _versions(),
+        }
+        return cls(
+            contract,
+            features,
+            detector,
+            calibration,
+            policy,
+            # Columns of all rows; scores of the held-out ones, as those of fitted rows are too low.
+            Sketch.of(pd.concat([conformed, held_out], ignore_index=True), scores),
+            golden=rows_of(held_out, held_out_times, golden),
+            golden_scores=scores[golden],
+            facts=facts,
+        )
+
+    def raw_scores(self, frame: pd.DataFrame) -> Floats:
+        """Scores of `frame`, as an array of shape (n,); see `score`."""
+        if not len(frame):
+            raise DataError("no rows to score; at least one is needed")
+        conformed, times = _prepare(frame, self.contract, calendar=self.features.calendar)
+        return self.detector.score(self.features.transform(conformed, times))
+
+    def score(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Score rows.
+
+        Parameters
+        ----------
+        frame : DataFrame of shape (n, >= d)
+            Columns are found by name; others are ignored. The time column is needed only if the model was
+            fitted with ``features.calendar``.
+
+        Returns
+        -------
+        DataFrame of shape (n, 4)
+            ``score``, ``p_value``, ``severity``, ``is_anomaly``; index as given.
+
+        Raises
+        ------
+        ColumnError
+            If a column is missing, duplicated or holds text where numbers belong.
+        DataError
+            If there are no rows, or a cell cannot be used.
+        ModelError
+            If the detector gives a score that is not finite.
+        """
+        scores = self.raw_scores(frame)
+        p_values = self.calibration.p_values(scores)
+        columns = (scores, p_values, severity(p_values), self.policy.alerts(p_values))
+        return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)), index=frame.index)
+
+    def recalibrate(self, frame: pd.DataFrame, facts: Mapping[str, Any]) -> Bundle:
+        """Calibrate on newer rows; features, detector and policy stay as they are."""
+        scores = self.raw_scores(frame)
+        calibration = Calibration.fit(scores)
+        rows = {**self.facts["rows"], "calibration": len(frame)}
+        notes = _notes(rows["given"], rows["fitted"], self.policy, calibration)
+        sketch = Sketch.of(self.contract.conform(frame), scores)
+        facts = {**self.facts, **facts, "rows": rows, "notes": notes}
+        return replace(self, calibration=calibration, sketch=sketch, facts=facts)
+
+    def with_policy(self, policy: AlertPolicy) -> Bundle:
+        """The same model with other alerts; no refit."""
+        calibration = self.calibration
+        notes = _notes(self.facts["rows"]["given"], self.facts["rows"]["fitted"], policy, calibration)
+        return replace(self, policy=policy, facts={**self.facts, "notes": notes})
+
+    def verify_golden(self) -> float:
+        """Score the golden rows again.
+
+        Returns
+        -------
+        float
+            Largest difference from the recorded scores, relative to those above 1.
+
+        Raises
+        ------
+        ModelError
+            If it exceeds ``GOLDEN_TOLERANCE``, or there is no golden row.
+        """
+        if not len(self.golden):
+            raise ModelError("the bundle has no golden rows, so nothing shows that it scores as it did")
+        again = self.raw_scores(self.golden)
+        apart = np.abs(again - self.golden_scores) / np.maximum(1.0, np.abs(self.golden_scores))
+        difference = float(np.max(apart))
+        if not difference <= GOLDEN_TOLERANCE:  # NaN fails, too
+            row = int(np.argmax(apart))
+            raise ModelError(
+                f"golden row {row} scores {again[row]!r}, recorded was {self.golden_scores[row]!r}: "
+                f"a difference of {difference:.3g}; allowed: {GOLDEN_TOLERANCE:g}. "
+                f"Fitted with {self.facts.get('versions')}, here {_versions()}"
+            )
+        return difference
+
+    def save(self, folder: Path) -> str:
+        """Write the bundle into `folder`, which must be new or empty.
+
+        Returns
+        -------
+        str
+            SHA-256 (hex) that stands for all of its content; give it to `load`.
+        """
+        folder = Path(folder)
+        if folder.exists() and any(folder.iterdir()):
+            raise ModelError(f"{folder} is not empty; a bundle is saved into a new folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.detector.save(folder / "detector")
+        np.savez(folder / "calibration.npz", allow_pickle=False, scores=self.calibration.scores)
+        numbers, text = pack(self.golden)
+        np.savez(folder / "golden.npz", allow_pickle=False, scores=self.golden_scores, **numbers)
+        content = {
+            "contract": self.contract.to_dict(),
+            "features": self.features.to_dict(),
+            "policy": self.policy.to_dict(),
+            "calibration": {"computable": self.calibration.computable, "reason": self.calibration.reason},
+            "golden": text,
+            "facts": self.facts,
+        }
+        _write_json(folder / "model.json", content)
+        _write_json(folder / "sketch.json", self.sketch.to_dict())
+        return seal(folder)
+
+    @classmethod
+    def load(cls, folder: Path, sha256: str | None) -> Bundle:
+        """Read a bundle, after everything in `folder` was checked against `sha256`.
+
+        Parameters
+        ----------
+        folder : Path
+        sha256 : str or None
+            What `save` returned, from the registry. None finds damage, but not tampering.
+
+        Raises
+        ------
+        IntegrityError
+            If any file differs from what was saved, is missing, extra, or a link, or cannot be read without
+            unpickling.
+        UnknownDetectorError
+            If the detector is not in this version's catalogue.
+        """
+        folder = Path(folder)
+        verify(folder, sha256)
+        try:
+            return cls._read(folder)
+        except PynomalyError:
+            raise
+        except (ValueError, TypeError, LookupError, OSError, BadZipFile) as error:
+            raise IntegrityError(f"{folder} holds what no bundle holds: {error!r}") from error
+
+    @classmethod
+    def _read(cls, folder: Path) -> Bundle:
+        content = _read_json(folder / "model.json")
+        with np.load(folder / "calibration.npz", allow_pickle=False) as arrays:
+            calibration = Calibration(arrays["scores"], **content["calibration"])
+        with np.load(folder / "golden.npz", allow_pickle=False) as arrays:
+            golden_scores = arrays["scores"]
+            golden = unpack(dict(arrays), content["golden"])
+        return cls(
+            FrameContract.from_dict(content["contract"]),
+            Features.from_dict(content["features"]),
+            load_detector(folder / "detector"),
+            calibration,
+            AlertPolicy.from_dict(content["policy"]),
+            Sketch.from_dict(_read_json(folder / "sketch.json")),
+            golden,
+            golden_scores,
+            content["facts"],
+        )
+
+
+def _prepare(
+    frame: pd.DataFrame, contract: FrameContract, *, calendar: bool
+) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
+    """Conformed rows, and their times if features need them."""
+    return contract.conform(frame), moments(frame, contract) if calendar else None
+
+
+def _notes(given: int, fitted: int, policy: AlertPolicy, calibration: Calibration) -> list[str]:
+    """What a person should know before trusting the model."""
+    sampled = f"fitted on {fitted} of {given} rows, sampled by seed" if fitted < given else ""
+    return [note for note in (sampled, policy.resolution_note(calibration)) if note]
+
+
+def _versions() -> dict[str, str]:
+    """Python and library versions; scores may differ between them (mlflow#12638)."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _write_json(file: Path, content: Mapping[str, Any]) -> None:
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"{file.name} cannot be written as JSON: {error}; allowed: plain finite values"
+        ) from error
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content

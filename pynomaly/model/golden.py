@@ -1,0 +1,62 @@
+"""Golden rows: a few rows kept with their scores, to be scored again wherever the model is loaded.
+
+They reload exactly: float64 bit for bit from arrays, categories from JSON text. Times, if the model needs
+them, are ISO 8601 text with an offset, as a request brings them. Called by :mod:`pynomaly.model.bundle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["GOLDEN_ROWS", "pack", "rows_of", "spread", "unpack"]
+
+GOLDEN_ROWS = 20
+
+
+def spread(scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Positions of up to 20 of `scores`, array of shape (n,), evenly from the lowest to the highest."""
+    ranks = np.unique(np.linspace(0, len(scores) - 1, min(GOLDEN_ROWS, len(scores))).round().astype(int))
+    return np.asarray(np.argsort(scores, kind="stable")[ranks], dtype=np.intp)
+
+
+def rows_of(frame: pd.DataFrame, times: pd.Series[Any] | None, positions: NDArray[np.intp]) -> pd.DataFrame:
+    """Rows of a conformed frame at `positions`, with their times as text in front if there are any."""
+    rows = frame.iloc[positions].reset_index(drop=True)
+    if times is not None:
+        written = [moment.isoformat() for moment in times.iloc[positions]]
+        rows.insert(0, times.name, pd.Series(written, dtype=object))
+    return rows
+
+
+def pack(rows: pd.DataFrame) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Split `rows`, DataFrame of shape (n, d), into arrays and JSON-able text.
+
+    Arrays go by position, as a column may have any name.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    columns: list[dict[str, Any]] = []
+    for position, name in enumerate(rows.columns):
+        values = rows[name]
+        if values.dtype.kind == "f":
+            arrays[f"column{position}"] = values.to_numpy(dtype=np.float64)
+            columns.append({"name": name, "kind": "number"})
+        else:
+            text = [None if value is None else str(value) for value in values]
+            columns.append({"name": name, "kind": "category", "values": text})
+    return arrays, {"rows": len(rows), "columns": columns}
+
+
+def unpack(arrays: Mapping[str, NDArray[Any]], text: Mapping[str, Any]) -> pd.DataFrame:
+    """Read what `pack` wrote: the same values, types and column order, and a fresh index."""
+    columns: dict[str, Any] = {}
+    for position, item in enumerate(text["columns"]):
+        if item["kind"] == "category":
+            columns[item["name"]] = pd.Series(item["values"], dtype=object)
+        else:
+            columns[item["name"]] = pd.Series(arrays[f"column{position}"])
+    return pd.DataFrame(columns, index=pd.RangeIndex(text["rows"]))

@@ -1,0 +1,114 @@
+"""A folder and the hash that stands for all of its content.
+
+`seal` writes ``bundle.json``, the canonical list of every file with its SHA-256, and returns the SHA-256 of
+that list; ``sha256sum bundle.json`` prints the same. `verify` hashes the list before reading it and every
+file before anyone parses it, and refuses files that are not listed, missing files and links: what the hash
+does not cover must not be able to do anything.
+
+Called by :mod:`pynomaly.model.bundle`. Reads and writes the given folder alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from pynomaly.errors import IntegrityError
+
+__all__ = ["LISTING", "seal", "verify"]
+
+LISTING = "bundle.json"
+FORMAT = 1  # raised when what the files hold changes; older numbers stay readable or are refused by name
+
+
+def seal(folder: Path) -> str:
+    """List and hash the files of `folder`.
+
+    Returns
+    -------
+    str
+        SHA-256 (hex) of the list, which is a function of the sorted (path, SHA-256) pairs alone.
+
+    Raises
+    ------
+    IntegrityError
+        If the folder holds a link or anything else that is not a plain file.
+    """
+    listing = _canonical(_hashes(folder))
+    (folder / LISTING).write_bytes(listing)
+    return hashlib.sha256(listing).hexdigest()
+
+
+def verify(folder: Path, sha256: str | None) -> None:
+    """Refuse `folder` unless it is exactly what was sealed.
+
+    Parameters
+    ----------
+    folder : Path
+    sha256 : str or None
+        What `seal` returned, from a place other than the folder. None checks the folder against its own
+        list only: that finds damage, not tampering.
+
+    Raises
+    ------
+    IntegrityError
+        If there is no list, a hash differs, or a file is missing, extra, or not a plain file.
+    """
+    listed = folder / LISTING
+    if listed.is_symlink() or not listed.is_file():
+        raise IntegrityError(f"{folder} is no bundle: it has no plain file {LISTING!r}")
+    content = listed.read_bytes()
+    if sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != sha256:
+        raise IntegrityError(
+            f"{listed} has SHA-256 {found}, expected {sha256}; the bundle is not the one recorded"
+        )
+    expected = _read(listed, content)
+    actual = _hashes(folder)
+    problems = [
+        *(f"{path} is missing" for path in sorted(expected.keys() - actual.keys())),
+        *(f"{path} is not part of the bundle" for path in sorted(actual.keys() - expected.keys())),
+        *(
+            f"{path} was changed"
+            for path in sorted(expected)
+            if actual.get(path, expected[path]) != expected[path]
+        ),
+    ]
+    if problems:
+        raise IntegrityError(f"{folder} is not what was saved: {'; '.join(problems)}")
+
+
+def _canonical(hashes: dict[str, str]) -> bytes:
+    content = {"format": FORMAT, "files": hashes}
+    return (json.dumps(content, sort_keys=True, indent=1) + "\n").encode("utf-8")
+
+
+def _read(file: Path, content: bytes) -> dict[str, str]:
+    """Hashes in the list, which must be written the one way `seal` writes it."""
+    try:
+        found = json.loads(content)
+        hashes = {str(path): str(digest) for path, digest in found["files"].items()}
+        version = found["format"]
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise IntegrityError(f"{file} is not a list of files and hashes: {error!r}") from error
+    if version != FORMAT:
+        raise IntegrityError(
+            f"{file} has format {version!r}; allowed: {FORMAT}; update pynomaly, or train again"
+        )
+    if _canonical(hashes) != content:
+        raise IntegrityError(f"{file} holds more than files and hashes, or is written another way")
+    return hashes
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file under `folder` but the list, by path with forward slashes."""
+    found: dict[str, str] = {}
+    for item in sorted(folder.rglob("*")):
+        path = item.relative_to(folder).as_posix()
+        if item.is_symlink() or not (item.is_file() or item.is_dir()):
+            raise IntegrityError(
+                f"{path} in {folder} is a link or a special file; allowed: plain files and folders"
+            )
+        if item.is_file() and path != LISTING:
+            found[path] = hashlib.sha256(item.read_bytes()).hexdigest()
+    return found

@@ -1,0 +1,147 @@
+"""Pictures of a training and of an alert history, as PNG bytes.
+
+Drawn with matplotlib's Agg canvas and no global state, so threads may draw side by side; the same input
+gives the same bytes. What cannot be drawn (one class, scores that are not finite) is said in the picture.
+Called by :mod:`pynomaly.steps` when a run is logged.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pynomaly.errors import RecordError
+from pynomaly.judging.evaluation import not_computable, pr_curve, roc_curve
+
+__all__ = ["alert_timeline", "comparison", "score_histogram"]
+
+_DPI = 110
+_BARS = 60
+
+
+def comparison(truth: ArrayLike, scores: Mapping[str, ArrayLike], winner: str | None = None) -> bytes:
+    """Precision-recall and ROC curves of every candidate, the winner drawn strongest.
+
+    Parameters
+    ----------
+    truth : array of shape (n,)
+        1 for an anomaly, 0 for a normal row.
+    scores : mapping of str to array of shape (n,)
+    winner : str, optional
+    """
+    figure, (left, right) = _figure(2, (11, 4.6))
+    known = np.asarray(truth)
+    missing = []
+    for name, values in scores.items():
+        if reason := not_computable(truth, values):
+            missing.append(f"{name}: {reason}")
+            continue
+        style: dict[str, Any] = {"lw": 2.4, "zorder": 3} if name == winner else {"lw": 1.1, "alpha": 0.75}
+        label = f"{name} (chosen)" if name == winner else name
+        recall, precision = pr_curve(truth, values)
+        left.step(recall, precision, where="post", label=label, **style)
+        right.plot(*roc_curve(truth, values), label=label, **style)
+    if len(known):
+        left.axhline(float(np.mean(known)), color="0.6", ls=":", lw=1, label="no skill")
+    right.plot([0, 1], [0, 1], color="0.6", ls=":", lw=1)
+    left.set(xlabel="recall", ylabel="precision", title="Precision and recall", xlim=(0, 1), ylim=(0, 1.02))
+    right.set(
+        xlabel="false-positive rate", ylabel="true-positive rate", title="ROC", xlim=(0, 1), ylim=(0, 1.02)
+    )
+    if scores:
+        left.legend(fontsize=8)
+    if missing:
+        _say(right, "not computable\n" + "\n".join(missing))
+    return _png(figure)
+
+
+def score_histogram(truth: ArrayLike, scores: ArrayLike, threshold: float | None = None) -> bytes:
+    """How the scores of normal and anomalous rows lie; counts on a logarithmic axis.
+
+    Parameters
+    ----------
+    truth : array of shape (n,)
+    scores : array of shape (n,)
+    threshold : float, optional
+        Score from which a row is alerted.
+    """
+    figure, (axes,) = _figure(1, (7, 4.2))
+    known = np.asarray(truth)
+    values: NDArray[np.float64] = np.asarray(scores, dtype=np.float64)
+    finite = np.isfinite(values)
+    if finite.any():
+        edges = np.histogram_bin_edges(values[finite], bins=_BARS)
+        for label, color, rows in (("normal", "#4a6fa5", known == 0), ("anomaly", "#c8553d", known == 1)):
+            chosen = values[finite & rows]
+            axes.hist(chosen, bins=edges, alpha=0.6, color=color, label=f"{label} ({len(chosen):,})")
+        axes.set_yscale("symlog", linthresh=1)
+        if threshold is not None and np.isfinite(threshold):
+            axes.axvline(threshold, color="0.2", ls="--", lw=1, label="alert threshold")
+        axes.legend(fontsize=8)
+    if not finite.all():
+        _say(axes, f"{int((~finite).sum()):,} of {len(values):,} scores are not finite")
+    axes.set(xlabel="score (higher is more anomalous)", ylabel="rows", title="Scores of held-out rows")
+    return _png(figure)
+
+
+def alert_timeline(
+    starts: Sequence[datetime], rates: Sequence[float | None], expected: float | None = None
+) -> bytes:
+    """Share of alerted rows in each window, oldest first; a window without a rate is left open.
+
+    Parameters
+    ----------
+    starts : sequence of datetime, length n
+    rates : sequence of float or None, length n
+        From 0 to 1.
+    expected : float, optional
+        The rate in normal operation.
+
+    Raises
+    ------
+    RecordError
+        If the lengths differ.
+    """
+    if len(starts) != len(rates):
+        raise RecordError(f"{len(starts)} windows, but {len(rates)} alert rates")
+    figure, (axes,) = _figure(1, (9, 3.6))
+    heights = [100 * rate if rate is not None else np.nan for rate in rates]
+    places = np.arange(len(starts))
+    axes.bar(places, heights, color="#4a6fa5")
+    if expected is not None:
+        axes.axhline(100 * expected, color="#c8553d", ls="--", lw=1, label=f"expected {100 * expected:.2g} %")
+        axes.legend(fontsize=8)
+    step = max(1, len(starts) // 8)
+    axes.set_xticks(places[::step], [f"{start:%Y-%m-%d}" for start in starts[::step]], fontsize=8)
+    axes.set(ylabel="alerted rows, %", title="Alert rate")
+    if not len(starts):
+        _say(axes, "no window yet")
+    return _png(figure)
+
+
+def _figure(columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(1, columns, squeeze=False)[0]
+
+
+def _say(axes: Any, text: str) -> None:
+    box = {"facecolor": "white", "edgecolor": "0.7"}
+    axes.text(
+        0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, fontsize=8, wrap=True, bbox=box
+    )
+
+
+def _png(figure: Any) -> bytes:
+    sink = io.BytesIO()
+    # Without matplotlib's version in it, the same picture has the same bytes.
+    figure.savefig(sink, format="png", metadata={"Software": None})
+    return sink.getvalue()

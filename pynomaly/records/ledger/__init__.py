@@ -1,0 +1,11 @@
+"""The ledger: what was decided and why, what was scored, observed and trained, and who works on what.
+
+The only door to SQLAlchemy. sqlite by default, PostgreSQL by URL. Decisions are append-only (the database
+itself refuses to change them) and every write is idempotent by its key. Times are aware and kept in UTC.
+"""
+
+from pynomaly.records.ledger.book import Ledger
+from pynomaly.records.ledger.leases import Lease
+from pynomaly.records.ledger.rows import KINDS, Decision, Observed, Partition, Training, bounds
+
+__all__ = ["KINDS", "Decision", "Lease", "Ledger", "Observed", "Partition", "Training", "bounds"]

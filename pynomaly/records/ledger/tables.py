@@ -1,0 +1,261 @@
+"""Tables of the ledger, and how a database gets them exactly once.
+
+Opening is safe when several processes race on a new database: the first one creates the tables under a
+lock, the others wait. On sqlite the database runs in write-ahead mode, so readers never wait for a writer,
+and a writer waits up to 30 s for another instead of failing. Called by ``book.py`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    DDL,
+    JSON,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+from sqlalchemy.types import TypeDecorator
+
+from pynomaly.errors import ConfigError, RecordError
+from pynomaly.records.locks import exclusive
+
+__all__ = ["SCHEMA", "connect", "decisions", "leases", "observations", "partitions", "trainings"]
+
+SCHEMA = 1
+BUSY_SECONDS = 30
+_ADVISORY = 7_046_966_259  # one number for "a ledger is being created"; any constant would do
+
+metadata = MetaData()
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time, kept as UTC text of fixed width: sorts as time does, in any database."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """To ``2026-01-05T00:00:00.000000Z``."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise RecordError(f"{value.isoformat()} has no offset; the ledger keeps aware times only")
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        """Back to an aware time in UTC."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+schema = Table("ledger_schema", metadata, Column("version", Integer, primary_key=True))
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("pipeline", String(64), nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("outcome", String(64), nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("as_of", Moment, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("actor", String(200), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+partitions = Table(
+    "partitions",
+    metadata,
+    Column("pipeline", String(64), primary_key=True),
+    Column("window", String(64), primary_key=True),
+    Column("start", Moment, index=True),
+    Column("end", Moment),
+    Column("version", Integer, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("data_hash", String(64), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("alerts", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("scored_at", Moment, nullable=False),
+)
+
+observations = Table(
+    "observations",
+    metadata,
+    Column("pipeline", String(64), primary_key=True),
+    Column("window", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("start", Moment),
+    Column("end", Moment, index=True),
+    Column("observation", JSON, nullable=False),
+    Column("report", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+trainings = Table(
+    "trainings",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("pipeline", String(64), nullable=False, index=True),
+    Column("as_of", Moment, nullable=False),
+    Column("data_hash", String(64), nullable=False),
+    Column("version", Integer),
+    Column("outcome", String(64), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("token", String(32), nullable=False),
+    Column("expires", Moment, nullable=False),
+)
+
+# History that could be edited would be no history: the database refuses, whoever asks.
+for _verb in ("UPDATE", "DELETE"):
+    _sqlite = DDL(  # type: ignore[no-untyped-call]
+        f"CREATE TRIGGER decisions_no_{_verb.lower()} BEFORE {_verb} ON decisions "
+        "BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END"
+    )
+    event.listen(decisions, "after_create", _sqlite.execute_if(dialect="sqlite"))
+_function = DDL(  # type: ignore[no-untyped-call]
+    "CREATE OR REPLACE FUNCTION decisions_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION 'decisions are append-only'; END $$"
+)
+_trigger = DDL(  # type: ignore[no-untyped-call]
+    "CREATE TRIGGER decisions_append_only BEFORE UPDATE OR DELETE ON decisions "
+    "FOR EACH ROW EXECUTE FUNCTION decisions_append_only()"
+)
+event.listen(decisions, "after_create", _function.execute_if(dialect="postgresql"))
+event.listen(decisions, "after_create", _trigger.execute_if(dialect="postgresql"))
+
+
+def connect(url: str) -> Engine:
+    """Open the ledger at `url`, creating its folder and tables if it is new.
+
+    Raises
+    ------
+    ConfigError
+        If `url` is no database URL that is supported, or names a database in memory.
+    RecordError
+        If the database cannot be reached, or was written by a newer Pynomaly.
+    """
+    try:
+        target = make_url(url)
+        dialect = target.get_backend_name()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise ConfigError(
+            f"records.ledger: {url!r} is not a database URL, e.g. sqlite:////data/ledger.db"
+        ) from error
+    if dialect not in ("sqlite", "postgresql"):
+        raise ConfigError(f"records.ledger: {dialect!r} is not supported; allowed: 'postgresql', 'sqlite'")
+    if dialect == "sqlite" and target.database in (None, "", ":memory:"):
+        raise ConfigError("records.ledger: a database in memory forgets every decision; name a file")
+    arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if dialect == "sqlite" else {}
+    try:
+        # No pool: a connection is never shared with a forked child, and no handle outlives its use.
+        engine = create_engine(target, poolclass=NullPool, connect_args=arguments)
+        if dialect == "sqlite":
+            Path(str(target.database)).parent.mkdir(parents=True, exist_ok=True)
+            _own_transactions(engine)
+        _ensure(engine)
+    except (SQLAlchemyError, ModuleNotFoundError, OSError) as error:
+        place = target.render_as_string(hide_password=True)
+        raise RecordError(f"cannot open the ledger at {place}: {error}") from error
+    return engine
+
+
+def _own_transactions(engine: Engine) -> None:
+    """Let a writing transaction take the write lock when it begins.
+
+    sqlite3 would begin deferred, and a deferred reader that turns writer fails at once with "database is
+    locked", whatever the timeout. See https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable.
+    """
+
+    @event.listens_for(engine, "connect")
+    def _manual(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get("writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _ensure(engine: Engine) -> None:
+    version = _version(engine)
+    if version is None:
+        with _creating(engine):
+            version = _version(engine)
+            if version is None:
+                if engine.dialect.name == "sqlite":
+                    _write_ahead(engine)
+                with engine.connect().execution_options(writing=True) as connection, connection.begin():
+                    metadata.create_all(connection)
+                    connection.execute(insert(schema).values(version=SCHEMA))
+                version = SCHEMA
+    if version > SCHEMA:
+        raise RecordError(
+            f"the ledger has schema {version}, this Pynomaly knows up to {SCHEMA}; "
+            "upgrade Pynomaly to open it"
+        )
+
+
+def _version(engine: Engine) -> int | None:
+    with engine.connect() as connection:
+        if not inspect(connection).has_table(schema.name):
+            return None
+        return connection.execute(select(schema.c.version)).scalar()
+
+
+def _write_ahead(engine: Engine) -> None:
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.close()
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _creating(engine: Engine) -> Iterator[None]:
+    """Hold what makes this process the only one that creates tables."""
+    if engine.dialect.name == "sqlite":
+        with exclusive(Path(f"{engine.url.database}.lock")):
+            yield
+        return
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _ADVISORY})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": _ADVISORY})

@@ -1,0 +1,61 @@
+"""A file lock for what processes of one machine must do one at a time, such as creating a database.
+
+The operating system drops the lock when its holder dies, so none is ever left behind. Work that several
+machines share is guarded by :meth:`pynomaly.records.ledger.Ledger.lease` instead. POSIX only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pynomaly.errors import RecordError
+
+__all__ = ["exclusive"]
+
+_POLL_SECONDS = 0.02
+
+
+@contextmanager
+def exclusive(path: Path, timeout: float = 120.0) -> Iterator[None]:
+    """Hold the lock file `path`, waiting up to `timeout` seconds for it.
+
+    Parameters
+    ----------
+    path : Path
+        Lock file; created with its folder if missing, and left in place: removing it would let two
+        processes lock two files of one name.
+    timeout : float
+        Seconds to wait.
+
+    Raises
+    ------
+    RecordError
+        If the lock is still held by somebody else after `timeout`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _wait(descriptor, path, timeout)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait(descriptor: int, path: Path, timeout: float) -> None:
+    limit = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() >= limit:
+                raise RecordError(
+                    f"another process has held {path} for more than {timeout:g} s; "
+                    "wait for it to end, or end it, and run again"
+                ) from error
+            time.sleep(_POLL_SECONDS)

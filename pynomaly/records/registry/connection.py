@@ -1,0 +1,115 @@
+"""Open MLflow's store, and turn what MLflow raises into errors of ours.
+
+A new sqlite store is initialised under a file lock: six processes that create one at once otherwise all
+fail in its migrations. It runs in write-ahead mode, and a writer waits 30 s for another instead of 5.
+MLflow's global tracking URI is neither read nor set. Called by ``runs.py`` alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from pynomaly.errors import ConfigError, RecordError
+from pynomaly.records.locks import exclusive
+
+__all__ = ["connect", "error_code", "sqlite_file", "told"]
+
+BUSY_SECONDS = 30
+
+
+def connect(tracking_uri: str) -> Any:
+    """Client of the MLflow store or server at `tracking_uri`; a new sqlite store is created.
+
+    Raises
+    ------
+    ConfigError
+        If MLflow does not serve such an address: file stores are refused since 3.13.
+    RecordError
+        If the store cannot be opened.
+    """
+    from mlflow.tracking import MlflowClient
+
+    file = sqlite_file(tracking_uri)
+    if file is None:
+        if urlsplit(tracking_uri).scheme.split("+")[0] not in (
+            "http",
+            "https",
+            "postgresql",
+            "mysql",
+            "mssql",
+        ):
+            raise ConfigError(
+                f"records.tracking: {tracking_uri!r} is not supported; write sqlite:////folder/mlflow.db, "
+                "a database URL or the http address of a server"
+            )
+        with told(f"open {_public(tracking_uri)}"):
+            return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    query = parse_qs(urlsplit(tracking_uri).query)
+    patient = f"{'&' if query else '?'}timeout={BUSY_SECONDS}" if "timeout" not in query else ""
+    # A quiet start: the migrations of a new store print to every terminal otherwise.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    with told(f"open {tracking_uri}"):
+        _initialise(tracking_uri + patient, file)
+        return MlflowClient(tracking_uri=tracking_uri + patient, registry_uri=tracking_uri + patient)
+
+
+def sqlite_file(tracking_uri: str) -> Path | None:
+    """File of a sqlite store; None for any other address."""
+    if not tracking_uri.startswith("sqlite:"):
+        return None
+    path = tracking_uri.partition("?")[0].removeprefix("sqlite:///")
+    if path in ("", ":memory:") or path.startswith("sqlite:"):
+        raise ConfigError(
+            f"records.tracking: {tracking_uri!r} names no file; write sqlite:////folder/mlflow.db"
+        )
+    return Path(path)
+
+
+def _initialise(tracking_uri: str, file: Path) -> None:
+    """Create or migrate the store once for each MLflow version, one process at a time."""
+    from mlflow.tracking import MlflowClient
+
+    mark = file.with_name(f"{file.name}.initialised")
+    if _initialised(file, mark):
+        return
+    with exclusive(file.with_name(f"{file.name}.lock")):
+        if _initialised(file, mark):
+            return
+        MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri).search_experiments(max_results=1)
+        with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        mark.write_text(version("mlflow"))
+
+
+def _initialised(file: Path, mark: Path) -> bool:
+    return file.is_file() and mark.is_file() and mark.read_text() == version("mlflow")
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Raise what MLflow raises as a RecordError that says what could not be done."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError, sqlite3.Error) as error:
+        text = " ".join(str(error).split())
+        raise RecordError(f"MLflow could not {what}: {text[:500]}") from error
+
+
+def error_code(error: RecordError) -> str:
+    """MLflow's code for what stands behind `error`, such as ``"RESOURCE_ALREADY_EXISTS"``; "" if none."""
+    return str(getattr(error.__cause__, "error_code", ""))
+
+
+def _public(address: str) -> str:
+    """The address without a password."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"

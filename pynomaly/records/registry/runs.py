@@ -1,0 +1,241 @@
+"""Runs: one parent a training, one child a candidate, with numbers, settings and files.
+
+A run always ends: ``FINISHED``, ``FAILED`` when its body raised, ``KILLED`` when somebody stopped it; what
+a killed machine left behind is closed by :meth:`Runs.close_orphans`. A number that is not finite is never
+logged (MLflow keeps infinity as 1.8e308): a tag says that it was not computable.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pynomaly.errors import RecordError
+from pynomaly.records.registry.connection import connect, error_code, sqlite_file, told
+
+__all__ = ["Runs"]
+
+_LONGEST = 5000  # MLflow refuses parameters over 6000 characters and tags over 8000
+_BATCH = 100  # parameters or tags in one request
+
+
+class Runs:
+    """Experiments and runs of one MLflow store; the half of a registry that tracks.
+
+    Attributes
+    ----------
+    tracking_uri : str
+    home : Path
+        Holds the artifacts of a sqlite store, downloaded models and lock files.
+    """
+
+    def __init__(self, client: Any, tracking_uri: str, home: Path) -> None:
+        self._client = client
+        self.tracking_uri = tracking_uri
+        self.home = home
+        self._experiments: dict[str, str] = {}
+
+    @classmethod
+    def open(cls, tracking_uri: str, home: Path) -> Any:
+        """Open the store, creating a new sqlite one; safe when many processes race."""
+        return cls(connect(tracking_uri), tracking_uri, Path(home).resolve())
+
+    def experiment(self, pipeline: str) -> str:
+        """Id of the pipeline's experiment, created when it is not there.
+
+        Raises
+        ------
+        RecordError
+            If it was deleted in MLflow and not yet purged.
+        """
+        if pipeline in self._experiments:
+            return self._experiments[pipeline]
+        name = f"pynomaly/{pipeline}"
+        with told(f"find the experiment {name!r}"):
+            found = self._client.get_experiment_by_name(name)
+        if found is None:
+            found = self._create_experiment(name)
+        if found.lifecycle_stage != "active":
+            raise RecordError(
+                f"the experiment {name!r} was deleted; bring it back with "
+                f"`mlflow experiments restore --experiment-id {found.experiment_id}`"
+            )
+        self._experiments[pipeline] = str(found.experiment_id)
+        return self._experiments[pipeline]
+
+    def _create_experiment(self, name: str) -> Any:
+        local = sqlite_file(self.tracking_uri) is not None
+        place = (self.home / "mlflow" / "artifacts").as_uri() if local else None
+        try:
+            with told(f"create the experiment {name!r}"):
+                self._client.create_experiment(name, artifact_location=place)
+        except RecordError as error:
+            if error_code(error) != "RESOURCE_ALREADY_EXISTS":
+                raise  # else another process was first, and its experiment is the one
+        with told(f"find the experiment {name!r}"):
+            return self._client.get_experiment_by_name(name)
+
+    @contextmanager
+    def parent_run(
+        self,
+        pipeline: str,
+        name: str,
+        tags: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Iterator[str]:
+        """A run of the pipeline's experiment, as the body of a ``with``; yields its id."""
+        with self._run(self.experiment(pipeline), name, dict(tags or {}), params) as run_id:
+            yield run_id
+
+    @contextmanager
+    def child_run(
+        self,
+        parent_id: str,
+        name: str,
+        tags: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Iterator[str]:
+        """A run under the run `parent_id`; yields its id."""
+        with told(f"find the run {parent_id}"):
+            experiment = self._client.get_run(parent_id).info.experiment_id
+        with self._run(experiment, name, {**(tags or {}), "mlflow.parentRunId": parent_id}, params) as run_id:
+            yield run_id
+
+    @contextmanager
+    def _run(
+        self, experiment: str, name: str, tags: dict[str, Any], params: Mapping[str, Any] | None
+    ) -> Iterator[str]:
+        with told(f"start the run {name!r}"):
+            named = {key: _short(value) for key, value in tags.items()} | {"mlflow.source.name": "pynomaly"}
+            run_id = str(self._client.create_run(experiment, run_name=name, tags=named).info.run_id)
+        try:
+            self.log(run_id, params=params or {})
+            yield run_id
+        except BaseException as error:
+            # Interrupts, exits and an orchestrator's signals are no failures of the run.
+            self._end_badly(run_id, "FAILED" if isinstance(error, Exception) else "KILLED", error)
+            raise
+        with told(f"end the run {name!r}"):
+            self._client.set_terminated(run_id, "FINISHED")
+
+    def _end_badly(self, run_id: str, status: str, error: BaseException) -> None:
+        """End the run without hiding `error`, even if MLflow is what failed."""
+        try:
+            with told(f"end the run {run_id}"):
+                self._client.set_tag(run_id, "pynomaly.error", _short(f"{type(error).__name__}: {error}"))
+                self._client.set_terminated(run_id, status)
+        except RecordError as second:
+            error.add_note(f"and the run {run_id} could not be marked {status}: {second}")
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        metrics: Mapping[str, float | None] | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        artifacts: Mapping[str, Path] | None = None,
+        figures: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Add to a run.
+
+        Parameters
+        ----------
+        run_id : str
+        metrics : mapping of str to float or None
+            None and non-finite values are not logged; ``not_computable.<name>`` is tagged instead.
+        params, tags : mapping
+            Kept as text, at most 5,000 characters of it.
+        artifacts : mapping of str to Path
+            Path inside the run to a file or folder.
+        figures : mapping of str to bytes
+            Path inside the run, such as ``"scores.png"``, to content.
+
+        Raises
+        ------
+        RecordError
+            If MLflow refuses, or a file is missing.
+        """
+        from mlflow.entities import Metric, Param, RunTag
+
+        now = int(time.time() * 1000)
+        finite, named = [], {key: _short(value) for key, value in (tags or {}).items()}
+        for key, value in (metrics or {}).items():
+            if value is None or not math.isfinite(value):
+                named[f"not_computable.{key}"] = str(value)
+            else:
+                finite.append(Metric(key, float(value), now, 0))
+        settings = [Param(key, _short(value)) for key, value in (params or {}).items()]
+        notes = [RunTag(key, value) for key, value in named.items()]
+        with told(f"log to the run {run_id}"):
+            for at in range(0, max(len(finite), len(settings), len(notes)), _BATCH):
+                part = slice(at, at + _BATCH)
+                self._client.log_batch(run_id, metrics=finite[part], params=settings[part], tags=notes[part])
+        for name, path in (artifacts or {}).items():
+            self._log_file(run_id, name, Path(path))
+        for name, content in (figures or {}).items():
+            self._log_content(run_id, name, content)
+
+    def _log_file(self, run_id: str, name: str, path: Path) -> None:
+        if not path.exists():
+            raise RecordError(f"run {run_id}: nothing at {path} to keep as {name!r}")
+        if path.is_file():
+            self._log_content(run_id, name, path.read_bytes())
+            return
+        with told(f"keep {name!r} with the run {run_id}"):
+            self._client.log_artifacts(run_id, str(path), name)
+
+    def _log_content(self, run_id: str, name: str, content: bytes) -> None:
+        """MLflow names an artifact after its file, so the file is given the name."""
+        place = Path(name)
+        with tempfile.TemporaryDirectory() as folder, told(f"keep {name!r} with the run {run_id}"):
+            file = Path(folder) / place.name
+            file.write_bytes(content)
+            inside = None if place.parent == Path() else place.parent.as_posix()
+            self._client.log_artifact(run_id, str(file), inside)
+
+    def close_orphans(self, pipeline: str, before: datetime) -> tuple[str, ...]:
+        """End as ``KILLED`` every run of the pipeline that began before `before` and still says it runs.
+
+        A process that is killed leaves its run open for ever; call this while holding the lease of the work.
+
+        Returns
+        -------
+        tuple of str
+            Ids of the runs that were ended.
+        """
+        if before.tzinfo is None:
+            raise RecordError(f"{before.isoformat()} has no offset; orphans are found by aware times only")
+        query = f"attributes.status = 'RUNNING' and attributes.start_time < {int(before.timestamp() * 1000)}"
+        ended = []
+        with told(f"close the orphaned runs of {pipeline!r}"):
+            for run in self._client.search_runs([self.experiment(pipeline)], query, max_results=1000):
+                self._client.set_tag(run.info.run_id, "pynomaly.orphan", "true")
+                self._client.set_terminated(run.info.run_id, "KILLED")
+                ended.append(str(run.info.run_id))
+        return tuple(ended)
+
+    def ui_link(self, run_id: str, base: str = "") -> str:
+        """Address of a run's page; `base` is where MLflow's pages are served (default: the server itself).
+
+        Empty when no pages are served: a sqlite store has none until ``mlflow ui`` runs.
+        """
+        web = urlsplit(self.tracking_uri).scheme in ("http", "https")
+        base = base or (self.tracking_uri if web else "")
+        if not base:
+            return ""
+        with told(f"find the run {run_id}"):
+            experiment = self._client.get_run(run_id).info.experiment_id
+        return f"{base.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,0 +1,26 @@
+"""Switch off what the libraries below us would send home.
+
+Called once by each entry point (command line, flows) before a vendor is imported; importing this module
+changes nothing. A variable that says otherwise is overruled: nothing leaves the machine by default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+
+__all__ = ["SILENCE", "switch_off"]
+
+SILENCE = {
+    "DO_NOT_TRACK": "1",  # Evidently, MLflow and others
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # no telemetry, but noise on every terminal
+}
+
+
+def switch_off(environment: MutableMapping[str, str] | None = None) -> None:
+    """Set every variable of :data:`SILENCE` in `environment` (default: this process, and so its children)."""
+    (os.environ if environment is None else environment).update(SILENCE)

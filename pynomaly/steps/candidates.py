@@ -1,0 +1,119 @@
+"""Fit one candidate and score the judged rows with it; a candidate that fails is a result, not a crash.
+
+Called once a candidate, side by side. What comes back is small: the bundle and its scores lie in the
+training's work folder.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+import pynomaly
+from pynomaly.config import Candidate, Pipeline
+from pynomaly.data.frame import FrameContract
+from pynomaly.errors import DetectorError
+from pynomaly.model.bundle import Bundle
+from pynomaly.records.store import write_atomically
+from pynomaly.steps.prepare import Judged, Prepared
+
+__all__ = ["Fitted", "contract_of", "fit_candidate"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One candidate after its fit.
+
+    Attributes
+    ----------
+    label : str
+        The detector's name, numbered when a detector stands in the list twice.
+    folder, sha256 : str
+        The saved bundle and its hash; empty when the fit failed.
+    started, fit_seconds, score_seconds
+        When the fit began (epoch seconds), how long it took, how long the judged rows took.
+    error : str
+        Why there is no bundle, or "".
+    """
+
+    label: str
+    detector: str
+    params: dict[str, object]
+    folder: str
+    sha256: str
+    started: float
+    fit_seconds: float
+    score_seconds: float
+    error: str = ""
+
+    def scores(self) -> pd.DataFrame:
+        """Scores of the judged rows: the columns of :meth:`Bundle.score`, in row order."""
+        return pd.read_parquet(Path(self.folder).with_name("judged_scores.parquet"))
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, for logs and artifacts."""
+        return asdict(self)
+
+
+def contract_of(prepared: Prepared) -> FrameContract:
+    """The frame contract a training was prepared with."""
+    return FrameContract.from_dict(json.loads((prepared.path / "contract.json").read_text()))
+
+
+def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, label: str) -> Fitted:
+    """Fit, calibrate and save one candidate, then score the judged rows with the saved bundle.
+
+    The judged rows are scored after a reload, so what is compared is what would ship.
+    """
+    contract = contract_of(prepared)
+    folder = prepared.path / "candidates" / label
+    if (folder / "fitted.json").is_file():  # a run that was cut off left it whole
+        return Fitted(**json.loads((folder / "fitted.json").read_text()))
+    shutil.rmtree(folder, ignore_errors=True)
+    fit_rows = pd.read_parquet(prepared.path / "fit.parquet")
+    calibration_rows = pd.read_parquet(prepared.path / "calibration.parquet")
+    facts = {
+        "pipeline": pipeline.name,
+        "key": prepared.key,
+        "window": prepared.window,
+        "as_of": prepared.as_of,
+        "data_hash": prepared.data_hash,
+        "fit_rows": prepared.fit_rows,
+        "detector": candidate.detector,
+        "seed": pipeline.training.seed,
+        "code": pynomaly.__version__,
+    }
+    started, clock = datetime.now(UTC).timestamp(), time.perf_counter()
+    try:
+        bundle = Bundle.fit(fit_rows, calibration_rows, pipeline, candidate, contract, facts)
+    except DetectorError as error:
+        spent = time.perf_counter() - clock
+        return Fitted(
+            label, candidate.detector, dict(candidate.params), "", "", started, spent, 0.0, error=str(error)
+        )
+    fit_seconds = time.perf_counter() - clock
+    sha256 = bundle.save(folder / "bundle")
+    judged = Judged.load(prepared)
+    shipped = Bundle.load(folder / "bundle", sha256)
+    clock = time.perf_counter()
+    scored = shipped.score(judged.frame)
+    score_seconds = time.perf_counter() - clock
+    scored.reset_index(drop=True).to_parquet(folder / "judged_scores.parquet", index=False)
+    fitted = Fitted(
+        label,
+        candidate.detector,
+        dict(bundle.detector.params),
+        str(folder / "bundle"),
+        sha256,
+        started,
+        fit_seconds,
+        score_seconds,
+    )
+    write_atomically(folder / "fitted.json", json.dumps(fitted.to_dict()).encode())
+    return fitted

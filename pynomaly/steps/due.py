@@ -1,0 +1,89 @@
+"""Which windows are due: an explicit range, or all since the last partition, but not without end.
+
+After a long stop the newest windows are scored and the older ones are named, for a backfill by hand:
+sixty late runs give one effective execution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pynomaly.config import Pipeline
+from pynomaly.data.sources import span
+from pynomaly.data.window import Window, parse_moment, split
+from pynomaly.errors import ConfigError, WindowError
+from pynomaly.records.ledger import Ledger, bounds
+from pynomaly.records.registry import Registry
+
+__all__ = ["MOST_AT_ONCE", "Due", "due_windows", "moment_of"]
+
+# Windows one run catches up on; older ones wait for an explicit range.
+MOST_AT_ONCE = 60
+
+
+@dataclass(frozen=True)
+class Due:
+    """Windows to score now, oldest first (a None stands for a whole table), and what was left out."""
+
+    windows: tuple[Window | None, ...]
+    left_out: str = ""
+
+
+def moment_of(pipeline: Pipeline, as_of: str, scheduled: datetime) -> datetime:
+    """The moment a run stands for: its scheduled time, ``latest`` (end of the data), or a given time."""
+    if not as_of:
+        return scheduled
+    if as_of == "latest":
+        known = span(pipeline.data)
+        return min(scheduled, known.end) if known else scheduled
+    return parse_moment(as_of)
+
+
+def due_windows(pipeline: Pipeline, moment: datetime, start: str = "", end: str = "") -> Due:
+    """Complete windows to score at `moment`.
+
+    Raises
+    ------
+    ConfigError
+        If only one end of a range is given, or a range for a table without time.
+    WindowError
+        If the range holds no complete window.
+    """
+    if bool(start) != bool(end):
+        raise ConfigError("give both --start and --end, or neither")
+    length = pipeline.windows.score
+    if pipeline.data.time is None:
+        if start:
+            raise ConfigError(
+                f"{pipeline.name} has no time column (data.time): --start and --end do not apply"
+            )
+        return Due((None,))
+    if start:
+        asked = Window.parse(start, end)
+        windows = split(asked.start, asked.end, length)
+        if not windows:
+            raise WindowError(f"{asked} holds no complete window of {length}; windows are aligned to UTC")
+        return Due(windows)
+    last = Window.last(moment, length)
+    since = _resume(pipeline, last)
+    windows = split(since, last.end, length)
+    if len(windows) > MOST_AT_ONCE:
+        older, windows = windows[:-MOST_AT_ONCE], windows[-MOST_AT_ONCE:]
+        return Due(
+            windows,
+            f"{len(older)} older windows wait for an explicit --start and --end: "
+            f"{older[0].start.isoformat()} to {older[-1].end.isoformat()}",
+        )
+    return Due(windows or (last,))
+
+
+def _resume(pipeline: Pipeline, last: Window) -> datetime:
+    """End of the newest partition; before the first one, end of the champion's reference."""
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        newest = ledger.newest_partition(pipeline.name)
+    if newest is not None and newest.end is not None:
+        return min(newest.end, last.end)
+    champion = Registry.open(pipeline.tracking_uri, pipeline.home).alias(pipeline.name, "champion")
+    edges = bounds(champion.tags.get("pynomaly.window", ""))
+    return min(edges[1], last.end) if edges else last.start

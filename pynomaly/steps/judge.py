@@ -1,0 +1,72 @@
+"""Compare what was fitted: the candidates among themselves, and their best against the champion.
+
+Same rows for all. Called once a training, after every candidate is fitted. Reads bundles and rows,
+writes nothing: the verdicts are recorded by the steps that act on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pynomaly.config import Pipeline
+from pynomaly.errors import DetectorError, NoChampionError
+from pynomaly.judging.comparison import Choice, Verdict, choose, compare
+from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.steps.candidates import Fitted
+from pynomaly.steps.prepare import Judged, Prepared
+
+__all__ = ["against_champion", "champion_of", "choose_winner"]
+
+
+def choose_winner(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitted]) -> Choice:
+    """The candidate that ships: the baseline, unless another is superior on the judged rows.
+
+    Raises
+    ------
+    DetectorError
+        If no candidate could be fitted.
+    """
+    usable = {item.label: item.scores()["score"].to_numpy() for item in fitted if not item.error}
+    if not usable:
+        failed = "; ".join(f"{item.label}: {item.error}" for item in fitted)
+        raise DetectorError(f"{pipeline.name}: no candidate could be fitted: {failed}")
+    judged = Judged.load(prepared)
+    baseline = fitted[0].label if fitted[0].label in usable else next(iter(usable))
+    return choose(
+        judged.truth,
+        usable,
+        pipeline.comparison,
+        rung=judged.rung,
+        baseline=baseline,
+        seed=pipeline.training.seed,
+        blocks=judged.blocks,
+    )
+
+
+def champion_of(pipeline: Pipeline, registry: Registry) -> ModelRef | None:
+    """The current champion, or None before the first promotion."""
+    try:
+        return registry.alias(pipeline.name, "champion")
+    except NoChampionError:
+        return None
+
+
+def against_champion(pipeline: Pipeline, prepared: Prepared, challenger: Fitted) -> Verdict | None:
+    """Challenger against champion on the judged rows; None when there is no champion yet."""
+    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    reference = champion_of(pipeline, registry)
+    if reference is None:
+        return None
+    judged = Judged.load(prepared)
+    champion = registry.load(reference)
+    return compare(
+        judged.truth,
+        champion.score(judged.frame)["score"].to_numpy(),
+        challenger.scores()["score"].to_numpy(),
+        pipeline.comparison,
+        rung=judged.rung,
+        champion=f"{pipeline.name} v{reference.version}",
+        challenger=challenger.label,
+        blocks=judged.blocks,
+        seed=pipeline.training.seed,
+    )

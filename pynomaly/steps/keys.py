@@ -1,0 +1,31 @@
+"""Content keys: the same work has the same key, whoever asks and however often.
+
+A key covers the window, the data, the settings that change the result and the code version, so running
+a step twice finds what the first run left. Called by the steps that write anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pynomaly
+from pynomaly.config import Candidate, Pipeline
+
+__all__ = ["settings_hash", "work_key"]
+
+
+def settings_hash(pipeline: Pipeline, blocks: tuple[str, ...]) -> str:
+    """SHA-256 over the named blocks of the settings (``"training"``, ``"features"``, ...)."""
+    chosen = pipeline.model_dump(mode="json", include=set(blocks))
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+
+def work_key(
+    pipeline: Pipeline, kind: str, window: str, data_hash: str, candidates: tuple[Candidate, ...]
+) -> str:
+    """Key of one training: 16 hex digits over all that its result rests on."""
+    settings = settings_hash(pipeline, ("data", "quality", "features", "training", "comparison", "alerts"))
+    named = [candidate.model_dump(mode="json") for candidate in candidates]
+    parts = [pipeline.name, kind, window, data_hash, settings, pynomaly.__version__, named]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

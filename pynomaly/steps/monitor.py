@@ -1,0 +1,232 @@
+"""One verdict a window: data, scores, alert rate and, where labels are in, performance.
+
+The verdict rests on the sketch inside the champion; Evidently's page is for people, and its failure is
+said but stops nothing. Called on schedule, after scoring. The same window judged twice under the same
+champion leaves one observation, one report and one decision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.data.frame import digest
+from pynomaly.data.quality import validate
+from pynomaly.data.sources import read
+from pynomaly.data.window import Window
+from pynomaly.errors import QualityError
+from pynomaly.judging.degradation import Degradation, Observation, degradation, observe
+from pynomaly.judging.drift import DriftReport, compare_sketches
+from pynomaly.judging.evaluation import metrics
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.sketch import Sketch
+from pynomaly.records.evidently_report import drift_html
+from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.records.store import Store
+from pynomaly.steps.prepare import dependent_rows
+
+__all__ = ["Monitored", "monitor_window", "monitored_window"]
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """The verdict on one window and on the champion's recent windows."""
+
+    window: str
+    version: int
+    drift: DriftReport
+    observation: Observation
+    degradation: Degradation
+    report: str
+    report_error: str
+    run_id: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for events and artifacts."""
+        return {
+            "window": self.window,
+            "version": self.version,
+            "drift": self.drift.to_dict(),
+            "observation": self.observation.to_dict(),
+            "degradation": self.degradation.to_dict(),
+            "report": self.report,
+            "report_error": self.report_error,
+            "run_id": self.run_id,
+        }
+
+
+def monitored_window(pipeline: Pipeline, as_of: datetime) -> Window | None:
+    """The newest complete monitoring window at `as_of`; None for a table without time."""
+    return Window.last(as_of, pipeline.windows.monitor) if pipeline.data.time else None
+
+
+def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Monitored:
+    """Judge one window under the champion, with the labels known at `as_of`.
+
+    Raises
+    ------
+    NoChampionError
+        If nothing was promoted yet.
+    DataError
+        If the window cannot be read or validation blocks it; the block is on record.
+    """
+    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    ref = registry.alias(pipeline.name, "champion")
+    bundle = registry.load(ref)
+    key = window.key if window else "all"
+    frame = _usable(pipeline, bundle, ref, window, key, as_of)
+    scored = bundle.score(frame)
+    drift = compare_sketches(
+        bundle.sketch, Sketch.of(bundle.contract.conform(frame), scored["score"].to_numpy()), pipeline.drift
+    )
+    with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"monitor:{pipeline.name}:{key}"):
+        expected = next(
+            (item for item in ledger.trainings(pipeline.name) if item.version == ref.version), None
+        )
+        facts = expected.detail["registered"] if expected else {}
+        observation = _observe(pipeline, bundle, key, frame, scored, drift, facts)
+        earlier = [
+            Observation.from_dict(item)
+            for item in ledger.recent(pipeline.name, as_of, pipeline.degradation.windows, ref.version)
+            if item["window"] != key
+        ]
+        verdict = degradation([*earlier, observation], pipeline.degradation)
+        report, report_error = _report(pipeline, bundle, ref, key, frame)
+        run = _log(pipeline, registry, ref, key, drift, observation, verdict, report)
+        ledger.put_observation(pipeline.name, key, observation.to_dict(), report, ref.version)
+        ledger.record(
+            Decision(
+                key=f"degradation:{pipeline.name}:{key}:v{ref.version}:{as_of.isoformat()}",
+                pipeline=pipeline.name,
+                kind="degradation",
+                subject=key,
+                outcome=verdict.state,
+                reasons=verdict.reasons,
+                evidence={"version": ref.version, "action": verdict.action, "drifted": list(drift.drifted)}
+                | {"observation": observation.to_dict(), "run_id": run},
+                as_of=as_of,
+            )
+        )
+    return Monitored(key, ref.version, drift, observation, verdict, report, report_error, run)
+
+
+def _usable(
+    pipeline: Pipeline, bundle: Bundle, ref: ModelRef, window: Window | None, key: str, as_of: datetime
+) -> pd.DataFrame:
+    """The window's rows that passed validation; a block is recorded, then raised."""
+    frame = read(pipeline.data, window, as_of)
+    checked = validate(frame, bundle.contract, pipeline.quality, "score")
+    if checked.report.outcome != "block":
+        return checked.clean
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        ledger.record(
+            Decision(
+                key=f"quality:{pipeline.name}:{key}:{digest(frame)[:16]}",
+                pipeline=pipeline.name,
+                kind="quality",
+                subject=key,
+                outcome="block",
+                reasons=checked.report.reasons,
+                evidence={"version": ref.version, "rows": checked.report.rows},
+                as_of=as_of,
+            )
+        )
+    raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(checked.report.reasons)}")
+
+
+def _observe(
+    pipeline: Pipeline,
+    bundle: Bundle,
+    key: str,
+    frame: pd.DataFrame,
+    scored: pd.DataFrame,
+    drift: DriftReport,
+    facts: dict[str, Any],
+) -> Observation:
+    """Sum the window up; performance is judged only against a baseline that stood on labels too."""
+    label = bundle.contract.label
+    known = frame[label].notna().to_numpy() if label and label in frame else None
+    positives, performance = 0, None
+    baseline = facts.get("value") if facts.get("rung") == "labels" else None
+    if known is not None and baseline is not None:
+        truth = frame[label].to_numpy()[known]
+        positives = int((truth == 1).sum())
+        if positives >= pipeline.degradation.min_positives:
+            measured = metrics(
+                truth,
+                scored["score"].to_numpy()[known],
+                confidence=pipeline.degradation.confidence,
+                resamples=400,
+                seed=pipeline.training.seed,
+                blocks=dependent_rows(bundle.contract, frame[known]),
+            )
+            performance = getattr(measured, pipeline.comparison.metric)
+    return observe(
+        key,
+        len(frame),
+        drift,
+        int(scored["is_anomaly"].sum()),
+        facts.get("expected_alert_rate"),
+        pipeline.degradation,
+        performance=performance.value if performance else None,
+        performance_high=performance.high if performance else None,
+        baseline=baseline,
+        positives=positives,
+    )
+
+
+def _report(
+    pipeline: Pipeline, bundle: Bundle, ref: ModelRef, key: str, frame: pd.DataFrame
+) -> tuple[str, str]:
+    """Path of Evidently's page, or why there is none."""
+    store = Store(pipeline.store_root)
+    try:
+        reference = store.read_reference(pipeline.name, ref.sha256)
+        page = drift_html(reference, frame, bundle.contract, pipeline.drift, pipeline.training.seed)
+        return str(store.write_report(pipeline.name, f"drift-{key}-v{ref.version}", page)), ""
+    except (
+        Exception
+    ) as error:  # a page for people must never stop the verdict; what failed is returned and said
+        return "", f"{type(error).__name__}: {error}"
+
+
+def _log(
+    pipeline: Pipeline,
+    registry: Registry,
+    ref: ModelRef,
+    key: str,
+    drift: DriftReport,
+    observation: Observation,
+    verdict: Degradation,
+    report: str,
+) -> str:
+    """One MLflow run a judged window, with the page people read."""
+    values = {
+        "rows": float(observation.rows),
+        "alert_rate": observation.alert_rate,
+        "performance": observation.performance,
+        "drift_share": drift.share,
+        "largest_effect": max((c.effect for c in drift.columns if isfinite(c.effect)), default=None),
+        "score_effect": drift.score.effect if drift.score else None,
+        "violated": float(observation.violated),
+    }
+    tags = {
+        "pynomaly.kind": "monitor",
+        "pynomaly.window": key,
+        "pynomaly.state": verdict.state,
+        "pynomaly.model_version": str(ref.version),
+    }
+    with registry.parent_run(pipeline.name, f"monitor {key}", tags=tags) as run:
+        registry.log(
+            run,
+            metrics={name: value for name, value in values.items() if value is not None},
+            artifacts={"drift.html": Path(report)} if report else {},
+        )
+    return run

@@ -1,0 +1,61 @@
+"""What the records say, in the words a person asks with: status, history, catalogue.
+
+Called by the command line. Reads only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynomaly.config import Pipeline
+from pynomaly.detectors import DETECTORS
+from pynomaly.errors import ConfigError, allowed
+from pynomaly.records.ledger import KINDS, Ledger
+from pynomaly.records.registry import Registry
+from pynomaly.steps.judge import champion_of
+
+__all__ = ["catalogue_table", "history_of", "status_of"]
+
+
+def status_of(pipeline: Pipeline) -> dict[str, Any]:
+    """Champion, since when and why; newest partitions; newest verdicts."""
+    champion = champion_of(pipeline, Registry.open(pipeline.tracking_uri, pipeline.home))
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        changes = [item for item in ledger.decisions(pipeline.name) if item.kind in ("promote", "rollback")]
+        partitions = ledger.partitions(pipeline.name)
+        verdict = ledger.last(pipeline.name, "degradation")
+        training = ledger.last(pipeline.name, "retrain")
+    since = next(
+        (item for item in changes if champion and item.evidence.get("version") == champion.version), None
+    )
+    return {
+        "pipeline": pipeline.name,
+        "champion": champion.version if champion else None,
+        "since": since.at.isoformat() if since and since.at else None,
+        "because": list(since.reasons) if since else [],
+        "partitions": len(partitions),
+        "last_window": partitions[-1].window if partitions else None,
+        "last_alerts": partitions[-1].alerts if partitions else None,
+        "health": verdict.to_dict() if verdict else None,
+        "last_training_decision": training.to_dict() if training else None,
+    }
+
+
+def history_of(pipeline: Pipeline, limit: int, kind: str = "") -> dict[str, Any]:
+    """Decisions, newest first.
+
+    Raises
+    ------
+    ConfigError
+        If `kind` is not one that the ledger keeps.
+    """
+    if kind and kind not in KINDS:
+        raise ConfigError(f"--kind {kind!r} is no kind of decision; {allowed(kind, KINDS)}")
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        found = ledger.decisions(pipeline.name, kind or None, limit=limit)
+    return {"pipeline": pipeline.name, "decisions": [item.to_dict() for item in found]}
+
+
+def catalogue_table() -> list[dict[str, Any]]:
+    """One row a detector, as declared."""
+    return [entry.to_dict() for entry in DETECTORS.values()]

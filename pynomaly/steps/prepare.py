@@ -1,0 +1,281 @@
+"""Read a reference, validate it, and lay out the rows to fit, to calibrate and to judge on.
+
+First step of every training. The three parts never share a row: what sets a model or a threshold is
+never what judges it. Everything is written to a work folder named by content, so a second run finds it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Candidate, Pipeline
+from pynomaly.data.frame import FrameContract, digest
+from pynomaly.data.quality import Checked, validate
+from pynomaly.data.sources import read, span
+from pynomaly.data.window import Window
+from pynomaly.errors import QualityError
+from pynomaly.judging.comparison import Rung
+from pynomaly.judging.injection import inject
+from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.store import Store
+from pynomaly.steps.keys import work_key
+
+__all__ = ["Judged", "Prepared", "dependent_rows", "prepare", "reference_window"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A reference on disk, ready to fit on; small enough to hand from task to task.
+
+    Attributes
+    ----------
+    key, asked : str
+        Content key of the training, and of the request it answers.
+    folder : str
+        Work folder with ``fit``, ``calibration`` and ``judged`` Parquet files, the contract and the report.
+    window : str
+        The reference window, or ``"all"`` for a table without time.
+    data_hash : str
+        SHA-256 of the rows as read.
+    rows, fit_rows, calibration_rows, judged_rows, quarantined, known_anomalies : int
+        How many rows went where; known anomalies were kept out of fitting and calibration.
+    rung : str
+        Evidence the judged rows carry: ``labels`` or ``injected``.
+    """
+
+    key: str
+    asked: str
+    folder: str
+    window: str
+    as_of: str
+    data_hash: str
+    rows: int
+    fit_rows: int
+    calibration_rows: int
+    judged_rows: int
+    quarantined: int
+    known_anomalies: int
+    rung: str
+    quality: str
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def path(self) -> Path:
+        """The work folder."""
+        return Path(self.folder)
+
+    def labelled(self) -> tuple[tuple[str, Candidate], ...]:
+        """Each candidate under a name of its own: the detector's, numbered where it stands twice."""
+        names = [candidate.detector for candidate in self.candidates]
+        return tuple(
+            (name if names.count(name) == 1 else f"{name}-{names[: i + 1].count(name)}", candidate)
+            for i, (name, candidate) in enumerate(zip(names, self.candidates, strict=True))
+        )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Held-out rows with the truth they are judged by: labels, or anomalies injected into them."""
+
+    frame: pd.DataFrame
+    truth: np.ndarray
+    blocks: np.ndarray
+    rung: Rung
+
+    @classmethod
+    def load(cls, prepared: Prepared) -> Judged:
+        """Read the judged rows of `prepared`."""
+        with np.load(prepared.path / "truth.npz", allow_pickle=False) as arrays:
+            truth, blocks = arrays["truth"], arrays["blocks"]
+        return cls(pd.read_parquet(prepared.path / "judged.parquet"), truth, blocks, Rung(prepared.rung))
+
+
+def reference_window(
+    pipeline: Pipeline, as_of: datetime, *, first: bool, since: datetime | None = None
+) -> Window | None:
+    """The window a training at `as_of` learns from; None for a table without time.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    as_of : datetime
+        The training's moment; the window ends at the newest complete scoring window before it.
+    first : bool
+        Whether no champion exists: then ``training.start`` says where the reference begins, if given.
+    since : datetime, optional
+        Start no earlier than this: a retraining after a change learns from the changed data alone.
+    """
+    if pipeline.data.time is None:
+        return None
+    if first and pipeline.training.start is not None:
+        start, known = pipeline.training.start, span(pipeline.data)
+        end = start + pipeline.windows.reference
+        return Window(start, min(end, known.end) if known else end)
+    end = Window.last(as_of, pipeline.windows.score).end
+    start = pipeline.reference_start(end)
+    return Window(max(start, since) if since else start, end)
+
+
+def prepare(
+    pipeline: Pipeline,
+    window: Window | None,
+    as_of: datetime,
+    candidates: tuple[Candidate, ...] = (),
+    asked: str = "",
+) -> Prepared:
+    """Read, validate and split the reference.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    window : Window or None
+        Reference window; None reads the whole table.
+    as_of : datetime
+        Labels that were not known by then are not seen.
+    candidates : tuple of Candidate, optional
+        Detectors to train instead of the configured ones.
+    asked : str
+        Key of the request, kept with the training so that the same request is not answered twice.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    DataError
+        If the source cannot be read or validation blocks it; nothing is left behind but the decision.
+    """
+    frame = read(pipeline.data, window, as_of)
+    contract = FrameContract.infer(frame, pipeline.data)
+    data_hash = digest(frame)
+    named = window.key if window else "all"
+    chosen = candidates or pipeline.training.candidates
+    key = work_key(pipeline, "train", named, data_hash, chosen)
+    folder = pipeline.home / "work" / pipeline.name / key
+    if (folder / "prepared.json").is_file():
+        stored = json.loads((folder / "prepared.json").read_text())
+        return Prepared(**{**stored, "candidates": tuple(Candidate(**item) for item in stored["candidates"])})
+    checked = validate(frame, contract, pipeline.quality, "train")
+    _record_quality(pipeline, key, named, as_of, checked)
+    parts = _split(pipeline, contract, checked.clean)
+    draft = folder.with_name(f"{key}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    judged_rows, rung = _write_parts(pipeline, contract, draft, parts)
+    prepared = Prepared(
+        key=key,
+        asked=asked,
+        folder=str(folder),
+        window=named,
+        as_of=as_of.isoformat(),
+        data_hash=data_hash,
+        rows=len(frame),
+        fit_rows=len(parts["fit"]),
+        calibration_rows=len(parts["calibration"]),
+        judged_rows=judged_rows,
+        quarantined=len(checked.quarantine),
+        known_anomalies=_known_anomalies(contract, checked.clean),
+        rung=rung,
+        quality=checked.report.outcome,
+        candidates=chosen,
+    )
+    (draft / "contract.json").write_text(json.dumps(contract.to_dict()))
+    (draft / "quality.json").write_text(json.dumps(checked.report.to_dict(), indent=2))
+    written = asdict(prepared) | {"candidates": [candidate.model_dump(mode="json") for candidate in chosen]}
+    (draft / "prepared.json").write_text(json.dumps(written, indent=2))
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+    return prepared
+
+
+def _record_quality(pipeline: Pipeline, key: str, window: str, as_of: datetime, checked: Checked) -> None:
+    """Keep bad rows with their rule; a block is a decision on record before it is an error."""
+    report = checked.report
+    if len(checked.quarantine):
+        Store(pipeline.store_root).write_quarantine(pipeline.name, f"train-{key}", checked.quarantine)
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        ledger.record(
+            Decision(
+                key=f"quality:{pipeline.name}:{key}",
+                pipeline=pipeline.name,
+                kind="quality",
+                subject=window,
+                outcome=report.outcome,
+                reasons=report.reasons,
+                evidence={"rows": report.rows, "quarantined": report.quarantined},
+                as_of=as_of,
+            )
+        )
+    if report.outcome == "block":
+        raise QualityError(f"{pipeline.name}: the reference {window} is blocked: {'; '.join(report.reasons)}")
+
+
+def _known_anomalies(contract: FrameContract, frame: pd.DataFrame) -> int:
+    return int((frame[contract.label] == 1).sum()) if contract.label else 0
+
+
+def _split(pipeline: Pipeline, contract: FrameContract, clean: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Fit, calibration and held-out rows: by time where there is time, else stratified by seed."""
+    rng = np.random.default_rng(pipeline.training.seed)
+    label = clean[contract.label] if contract.label else pd.Series(np.nan, index=clean.index)
+    if contract.time:
+        held = np.zeros(len(clean), dtype=bool)
+        held[round(len(clean) * (1 - pipeline.training.holdout)) :] = True
+    else:
+        order = rng.permutation(len(clean))
+        order = order[np.argsort(label.fillna(-1).to_numpy()[order], kind="stable")]
+        held = np.zeros(len(clean), dtype=bool)
+        # Every k-th row of the rows sorted by label: the share of each label is kept.
+        held[order[(np.arange(len(clean)) * pipeline.training.holdout) % 1 < pipeline.training.holdout]] = (
+            True
+        )
+    rest = clean[~held & (label != 1).to_numpy()]
+    calibrating = np.zeros(len(rest), dtype=bool)
+    size = round(len(rest) * pipeline.training.calibration)
+    calibrating[rng.choice(len(rest), size=size, replace=False)] = True
+    fit = rest[~calibrating]
+    return {"fit": fit, "calibration": rest[calibrating], "holdout": clean[held]}
+
+
+def _write_parts(
+    pipeline: Pipeline, contract: FrameContract, folder: Path, parts: dict[str, pd.DataFrame]
+) -> tuple[int, str]:
+    """Write the parts and the truth; returns the judged rows and the rung they stand on."""
+    for name in ("fit", "calibration"):
+        parts[name].to_parquet(folder / f"{name}.parquet", index=False)
+    held = parts["holdout"]
+    labels = held[contract.label] if contract.label else pd.Series(np.nan, index=held.index)
+    known = labels.notna().to_numpy()
+    positives = int((labels == 1).sum())
+    if positives >= pipeline.comparison.min_positives and (labels == 0).any():
+        judged, truth, rung = held[known], labels[known].to_numpy(dtype=np.int64), Rung.LABELS
+    else:
+        normal = held[(labels != 1).to_numpy()]
+        changed, truth, _ = inject(
+            contract.conform(normal), contract, pipeline.comparison.injected_share, pipeline.training.seed
+        )
+        judged, rung = normal.assign(**{name: changed[name] for name in contract.features}), Rung.INJECTED
+    judged.to_parquet(folder / "judged.parquet", index=False)
+    np.savez(folder / "truth.npz", truth=truth.astype(np.int64), blocks=dependent_rows(contract, judged))
+    return len(judged), str(rung)
+
+
+def dependent_rows(contract: FrameContract, frame: pd.DataFrame) -> np.ndarray:
+    """Rows that belong together in a bootstrap: an entity's day, or a hundredth of a short series."""
+    if contract.time is None:
+        return np.arange(len(frame), dtype=np.int64)
+    times = frame[contract.time]
+    length = min(pd.Timedelta(days=1), max((times.max() - times.min()) / 100, pd.Timedelta(seconds=1)))
+    day = ((times - times.min()) // length).astype("int64").to_numpy()
+    if contract.id is None:
+        return np.unique(day, return_inverse=True)[1].astype(np.int64)
+    entity = pd.factorize(frame[contract.id])[0].astype(np.int64)
+    return np.unique(day * (entity.max() + 1) + entity, return_inverse=True)[1].astype(np.int64)

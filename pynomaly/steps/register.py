@@ -1,0 +1,267 @@
+"""Log a whole training to MLflow and register its winner: one parent run, one child run a candidate.
+
+Called once every candidate is judged, so a training that fails before leaves no half-written run. The
+same training registers the same version, however often it runs.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import pynomaly
+from pynomaly.config import Pipeline
+from pynomaly.errors import DetectorError
+from pynomaly.judging.comparison import Choice, Rung
+from pynomaly.judging.evaluation import Metrics, metrics
+from pynomaly.model.bundle import Bundle
+from pynomaly.records import figures
+from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.records.report import model_card
+from pynomaly.records.store import Store
+from pynomaly.steps.candidates import Fitted
+from pynomaly.steps.prepare import Judged, Prepared
+
+__all__ = ["Registered", "register"]
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The version a training left, and what later windows are held against.
+
+    Attributes
+    ----------
+    value : float or None
+        The metric on the judged rows; comparable with live labels only where `rung` is ``labels``.
+    expected_alert_rate : float
+        Share of the judged rows that alert, anomalies in them included; injected ones left out.
+    new : bool
+        False when this very training was registered before.
+    """
+
+    pipeline: str
+    key: str
+    version: int
+    run_id: str
+    parent_run_id: str
+    sha256: str
+    detector: str
+    metric: str
+    value: float | None
+    rung: str
+    expected_alert_rate: float
+    new: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for logs and artifacts."""
+        return asdict(self)
+
+
+def register(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitted], choice: Choice) -> Registered:
+    """Log the training and register the winner, once.
+
+    Returns
+    -------
+    Registered
+        ``new`` is False when this very training was registered before.
+    """
+    if choice.winner is None:
+        raise DetectorError(f"{pipeline.name}: no candidate has usable scores: {'; '.join(choice.reasons)}")
+    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"register:{pipeline.name}:{prepared.key}"):
+        known = ledger.training(prepared.key)
+        if known is not None and known.version is not None:
+            return Registered(**known.detail["registered"] | {"new": False})
+        chosen = next(item for item in fitted if item.label == choice.winner)
+        registered = _log(pipeline, prepared, fitted, choice, chosen, registry)
+        ledger.put_training(
+            key=prepared.key,
+            pipeline=pipeline.name,
+            as_of=pd.Timestamp(prepared.as_of).to_pydatetime(),
+            data_hash=prepared.data_hash,
+            version=registered.version,
+            outcome="registered",
+            detail={"registered": registered.to_dict(), "window": prepared.window, "asked": prepared.asked},
+        )
+        ledger.record(
+            Decision(
+                key=f"register:{pipeline.name}:{prepared.key}",
+                pipeline=pipeline.name,
+                kind="register",
+                subject=f"{pipeline.name} v{registered.version}",
+                outcome=chosen.label,
+                reasons=choice.reasons,
+                evidence={
+                    "verdicts": [verdict.to_dict() for verdict in choice.verdicts],
+                    "rung": prepared.rung,
+                }
+                | {"data_hash": prepared.data_hash, "window": prepared.window, "run_id": registered.run_id},
+                as_of=pd.Timestamp(prepared.as_of).to_pydatetime(),
+            )
+        )
+        return registered
+
+
+def _log(
+    pipeline: Pipeline,
+    prepared: Prepared,
+    fitted: Sequence[Fitted],
+    choice: Choice,
+    chosen: Fitted,
+    registry: Registry,
+) -> Registered:
+    judged = Judged.load(prepared)
+    measured = {item.label: _measure(pipeline, judged, item) for item in fitted if not item.error}
+    tags = {
+        "pynomaly.pipeline": pipeline.name,
+        "pynomaly.key": prepared.key,
+        "pynomaly.window": prepared.window,
+        "pynomaly.data_sha256": prepared.data_hash,
+        "pynomaly.rung": prepared.rung,
+        "pynomaly.winner": chosen.label,
+        "pynomaly.version": pynomaly.__version__,
+        "pynomaly.git_commit": git_commit(pipeline.origin.parent),
+    }
+    counts = {
+        name: float(getattr(prepared, name))
+        for name in ("rows", "fit_rows", "calibration_rows", "judged_rows", "quarantined", "known_anomalies")
+    }
+    winner: Registered | None = None
+    with registry.parent_run(pipeline.name, f"train {prepared.window}", tags=tags) as parent:
+        registry.log(parent, metrics=counts, params={"seed": pipeline.training.seed})
+        for item in fitted:
+            with registry.child_run(
+                parent, item.label, tags=tags | {"pynomaly.detector": item.detector}
+            ) as run:
+                _log_candidate(registry, run, item, measured.get(item.label))
+                if item is chosen:
+                    ref = _register_winner(pipeline, prepared, item, run, registry, judged)
+                    value = measured[item.label].values().get(pipeline.comparison.metric)
+                    winner = Registered(
+                        pipeline=pipeline.name,
+                        key=prepared.key,
+                        version=ref.version,
+                        run_id=run,
+                        parent_run_id=parent,
+                        sha256=ref.sha256,
+                        detector=item.detector,
+                        metric=pipeline.comparison.metric,
+                        value=value,
+                        rung=prepared.rung,
+                        expected_alert_rate=_alert_rate(judged, item),
+                        new=True,
+                    )
+        assert winner is not None, "choose() only names candidates that were fitted"
+        _log_training(pipeline, prepared, fitted, choice, registry, parent, chosen, winner, measured, judged)
+    return winner
+
+
+def _measure(pipeline: Pipeline, judged: Judged, item: Fitted) -> Metrics:
+    return metrics(
+        judged.truth,
+        item.scores()["score"].to_numpy(),
+        confidence=pipeline.comparison.confidence,
+        seed=pipeline.training.seed,
+    )
+
+
+def _alert_rate(judged: Judged, item: Fitted) -> float:
+    alerts = item.scores()["is_anomaly"].to_numpy()
+    natural = alerts if judged.rung is Rung.LABELS else alerts[judged.truth == 0]
+    # Laplace's rule: a model that has not alerted yet is still expected to, some day.
+    return float((natural.sum() + 1) / (len(natural) + 2))
+
+
+def _log_candidate(registry: Registry, run: str, item: Fitted, measured: Metrics | None) -> None:
+    values = {"fit_seconds": item.fit_seconds, "score_seconds": item.score_seconds}
+    if measured is not None:
+        values |= measured.values()
+    registry.log(
+        run,
+        metrics=values,
+        params={f"detector.{name}": value for name, value in item.params.items()},
+        tags={"pynomaly.error": item.error} if item.error else {},
+    )
+
+
+def _register_winner(
+    pipeline: Pipeline, prepared: Prepared, item: Fitted, run: str, registry: Registry, judged: Judged
+) -> ModelRef:
+    bundle = Bundle.load(Path(item.folder), item.sha256)
+    sample = pd.read_parquet(prepared.path / "fit.parquet")
+    size = min(len(sample), pipeline.drift.report_rows)
+    # The drift report compares with rows; the verdict itself needs only the sketch in the bundle.
+    Store(pipeline.store_root).write_reference(
+        pipeline.name, item.sha256, sample.sample(size, random_state=pipeline.training.seed).sort_index()
+    )
+    return registry.register(
+        pipeline.name,
+        run,
+        Path(item.folder),
+        item.sha256,
+        example=bundle.golden,
+        tags={
+            "pynomaly.rung": prepared.rung,
+            "pynomaly.window": prepared.window,
+            "pynomaly.detector": item.detector,
+        },
+        key=prepared.key,
+    )
+
+
+def _log_training(
+    pipeline: Pipeline,
+    prepared: Prepared,
+    fitted: Sequence[Fitted],
+    choice: Choice,
+    registry: Registry,
+    parent: str,
+    chosen: Fitted,
+    winner: Registered,
+    measured: dict[str, Metrics],
+    judged: Judged,
+) -> None:
+    """Pictures, card and verdicts of the whole training, kept with the parent run."""
+    folder = prepared.path / "records"
+    folder.mkdir(exist_ok=True)
+    scores = {item.label: item.scores()["score"].to_numpy() for item in fitted if not item.error}
+    (folder / "comparison.png").write_bytes(figures.comparison(judged.truth, scores, chosen.label))
+    (folder / "scores.png").write_bytes(figures.score_histogram(judged.truth, scores[chosen.label]))
+    (folder / "verdicts.json").write_text(
+        json.dumps([verdict.to_dict() for verdict in choice.verdicts], indent=2)
+    )
+    (folder / "model_card.md").write_text(
+        model_card(
+            pipeline=pipeline,
+            prepared=asdict(prepared),
+            choice=choice,
+            metrics={label: value.to_dict() for label, value in measured.items()},
+            fitted=[item.to_dict() for item in fitted],
+            winner=chosen.to_dict() | {"version": winner.version},
+            git_commit=git_commit(pipeline.origin.parent),
+        )
+    )
+    files = [*sorted(folder.iterdir()), prepared.path / "quality.json", pipeline.origin]
+    registry.log(parent, artifacts={file.name: file for file in files if file.is_file()})
+
+
+def git_commit(folder: Path) -> str:
+    """Commit of the checkout that `folder` lies in, or ``"none"`` outside one."""
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "none"
+    return answer.stdout.strip() or "none"

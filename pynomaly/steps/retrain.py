@@ -1,0 +1,253 @@
+"""Should a training run now, on which rows, and is one running already? Answered before anything is fitted.
+
+The facts are gathered here from the ledger and the source; the decision itself is pure
+(:mod:`pynomaly.judging.retraining`). Deciding not to retrain is on record like any other decision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from pynomaly.config import Candidate, Pipeline
+from pynomaly.data.frame import digest
+from pynomaly.data.sources import read
+from pynomaly.data.window import Window
+from pynomaly.errors import ColumnError, ConfigError, WindowError
+from pynomaly.judging.degradation import Observation
+from pynomaly.judging.retraining import RetrainDecision, Situation, decide
+from pynomaly.records.ledger import Decision, Ledger, bounds
+from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.steps.judge import champion_of
+from pynomaly.steps.keys import work_key
+from pynomaly.steps.prepare import reference_window
+
+__all__ = ["Plan", "changed_since", "named_candidate", "plan_training", "training_lease"]
+
+Trigger = Literal["schedule", "event", "manual"]
+
+# A training that died holds its lease no longer than this; a live one renews it.
+LEASE_TTL = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Whether to train, and on what."""
+
+    decision: RetrainDecision
+    window: Window | None
+    candidates: tuple[Candidate, ...]
+    asked: str
+
+    @property
+    def go(self) -> bool:
+        """Whether a training follows."""
+        return self.decision.remedy in ("refit", "search")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for logs and artifacts."""
+        named = [candidate.model_dump(mode="json") for candidate in self.candidates]
+        return {
+            "decision": self.decision.to_dict(),
+            "window": self.window.key if self.window else "all",
+            "candidates": named,
+            "asked": self.asked,
+        }
+
+
+def named_candidate(detector: str, params: str) -> tuple[Candidate, ...]:
+    """Read ``"iforest"`` and ``"n_estimators=50 max_samples=128"`` from a form as one candidate.
+
+    Raises
+    ------
+    ConfigError
+        If parameters are given without a detector, or are not ``name=value`` pairs.
+    """
+    if not detector:
+        if params:
+            raise ConfigError(f"params {params!r} need a detector to belong to")
+        return ()
+    pairs: dict[str, Any] = {}
+    for part in params.replace(",", " ").split():
+        name, equals, value = part.partition("=")
+        if not equals or not name or not value:
+            raise ConfigError(f"params: {part!r} is not name=value, like 'n_estimators=200'")
+        pairs[name] = _plain(value)
+    return (Candidate(detector=detector, params=pairs),)
+
+
+def _plain(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def changed_since(observations: Sequence[Observation]) -> datetime | None:
+    """Start of the unbroken run of bad windows that ends with the newest, or None.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Of one champion, oldest first.
+    """
+    start: datetime | None = None
+    for observation in reversed(observations):
+        if not observation.violated:
+            break
+        edges = bounds(observation.window)
+        start = edges[0] if edges else None
+    return start
+
+
+def cause_of(observations: Sequence[Observation]) -> str:
+    """What the newest window suffers from, as :mod:`pynomaly.judging.retraining` names causes."""
+    newest = observations[-1] if observations else None
+    if newest is None or not newest.violated:
+        return "schedule"
+    if newest.performance_status in ("moderate", "major", "critical"):
+        return "performance"
+    if newest.data == "drift":
+        return "data_drift"
+    return "score_drift" if newest.score == "drift" else "alert_rate"
+
+
+def plan_training(
+    pipeline: Pipeline, as_of: datetime, trigger: Trigger, reason: str, candidates: tuple[Candidate, ...] = ()
+) -> Plan:
+    """Decide whether to train at `as_of`, and record the decision with its reasons.
+
+    Parameters
+    ----------
+    trigger : {"schedule", "event", "manual"}
+    reason : str
+        Why it was asked for, in the words of whoever asked.
+    """
+    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    champion = champion_of(pipeline, registry)
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        observations = (
+            [
+                Observation.from_dict(item)
+                for item in ledger.recent(pipeline.name, as_of, 52, champion.version)
+            ]
+            if champion
+            else []
+        )
+        window, rows, data_hash, broken = _reference(pipeline, as_of, champion is None, observations)
+        key = work_key(pipeline, "train", window.key if window else "all", data_hash, candidates)
+        cause = cause_of(observations) if trigger == "event" else trigger
+        situation = _situation(pipeline, ledger, as_of, trigger, cause, rows, key, broken)
+        decision = decide(situation, pipeline.retraining)
+        said = hashlib.sha256(repr((trigger, reason, decision.reasons)).encode()).hexdigest()[:12]
+        ledger.record(
+            Decision(
+                key=f"retrain:{pipeline.name}:{as_of.isoformat()}:{key}:{said}",
+                pipeline=pipeline.name,
+                kind="retrain",
+                subject=window.key if window else "all",
+                outcome=str(decision.remedy),
+                reasons=decision.reasons,
+                evidence={
+                    "trigger": trigger,
+                    "reason": reason,
+                    "rows": rows,
+                    "data_hash": data_hash,
+                    "key": key,
+                },
+                as_of=as_of,
+                actor=trigger,
+            )
+        )
+    chosen = candidates or _candidates(pipeline, str(decision.remedy), champion)
+    return Plan(decision, window, chosen, key)
+
+
+def _candidates(pipeline: Pipeline, remedy: str, champion: ModelRef | None) -> tuple[Candidate, ...]:
+    """Every candidate; for a refit, those of the champion's own detector, if it is still configured."""
+    configured = pipeline.training.candidates
+    if remedy != "refit" or champion is None:
+        return configured
+    detector = champion.tags.get("pynomaly.detector")
+    return tuple(item for item in configured if item.detector == detector) or configured
+
+
+def _reference(
+    pipeline: Pipeline, as_of: datetime, first: bool, observations: Sequence[Observation]
+) -> tuple[Window | None, int, str, str]:
+    """Window, usable rows and hash of the reference a training would read; or why it cannot be read."""
+    since = changed_since(observations)
+    window = reference_window(pipeline, as_of, first=first, since=since)
+    try:
+        frame = read(pipeline.data, window, as_of)
+        if since is not None and len(frame) < pipeline.retraining.min_rows:
+            window = reference_window(pipeline, as_of, first=first)
+            frame = read(pipeline.data, window, as_of)
+    except WindowError:
+        if first:
+            raise
+        return window, 0, "", ""
+    except ColumnError as error:
+        if first:
+            raise
+        return window, 0, "", str(error)
+    return window, len(frame), digest(frame), ""
+
+
+def _situation(
+    pipeline: Pipeline,
+    ledger: Ledger,
+    as_of: datetime,
+    trigger: Trigger,
+    reason: str,
+    rows: int,
+    key: str,
+    broken: str,
+) -> Situation:
+    """What the ledger knows that the decision rests on."""
+    trainings = ledger.trainings(pipeline.name)
+    promoted = ledger.last(pipeline.name, "promote")
+    refusals = [
+        item
+        for item in ledger.decisions(pipeline.name, "refuse")
+        if promoted is None or (item.seq or 0) > (promoted.seq or 0)
+    ]
+    # A training cut off before its verdict is not repeated but finished.
+    repeated = any(item.detail.get("asked") == key and item.outcome != "registered" for item in trainings)
+    return Situation(
+        reason=reason,
+        trigger=trigger,
+        as_of=as_of,
+        last_training=trainings[0].as_of if trainings else None,
+        # A training is its rows and its settings: the content key stands for both.
+        last_data_hash=key if repeated else None,
+        data_hash=key,
+        rows_available=rows,
+        rejected_in_a_row=len(refusals),
+        last_rejection=refusals[0].as_of if refusals else None,
+        data_status="pass",
+        schema_ok=not broken,
+        champion=promoted.subject if promoted else None,
+    )
+
+
+@contextmanager
+def training_lease(pipeline: Pipeline) -> Iterator[None]:
+    """Hold the pipeline's only training slot, renewed while the body runs.
+
+    Raises
+    ------
+    LeaseHeldError
+        If another training of this pipeline is running.
+    """
+    with (
+        Ledger.open(pipeline.ledger_url) as ledger,
+        ledger.lease(f"train:{pipeline.name}", ttl=LEASE_TTL, renew=True),
+    ):
+        yield

@@ -1,0 +1,186 @@
+"""Score a window with whatever is champion at that moment, or a file on request.
+
+One partition a window: a window scored twice gives the same bytes and no second copy. A window whose
+data changed since is scored again, and that is on record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.data.frame import digest
+from pynomaly.data.quality import validate
+from pynomaly.data.sources import read
+from pynomaly.data.window import Window
+from pynomaly.errors import ConfigError, QualityError
+from pynomaly.model.bundle import Bundle
+from pynomaly.records.ledger import Decision, Ledger, Partition
+from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.records.store import Store, write_atomically
+
+__all__ = ["FileScores", "Scored", "score_file", "score_table", "score_window"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What scoring one window left."""
+
+    window: str
+    version: int
+    rows: int
+    alerts: int
+    quarantined: int
+    path: str
+    sha256: str
+    new: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for logs and artifacts."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class FileScores:
+    """What scoring one file left."""
+
+    output: str
+    version: int
+    rows: int
+    alerts: int
+    quarantined: int
+    quarantine: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for logs and ``--json``."""
+        return asdict(self)
+
+
+def score_table(bundle: Bundle, ref: ModelRef, frame: pd.DataFrame) -> pd.DataFrame:
+    """Time, id, score, p-value, severity, is_anomaly and model version of every row of `frame`."""
+    scored = bundle.score(frame)
+    known = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in frame]
+    return (
+        pd.concat([frame[known], scored], axis=1).assign(model_version=ref.version).reset_index(names="row")
+    )
+
+
+def score_window(pipeline: Pipeline, window: Window | None) -> Scored:
+    """Score one window (None: the whole table) and keep its partition.
+
+    Raises
+    ------
+    NoChampionError
+        If nothing was promoted yet.
+    DataError
+        If the window has no rows, or validation blocks it; nothing but the decision is kept then.
+    """
+    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    ref = registry.alias(pipeline.name, "champion")
+    frame = read(pipeline.data, window)
+    data_hash = digest(frame)
+    key = window.key if window else "all"
+    store = Store(pipeline.store_root)
+    with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"score:{pipeline.name}:{key}"):
+        known = ledger.partition(pipeline.name, key)
+        if known is not None and known.data_hash == data_hash and store.holds(known.path, known.sha256):
+            return _scored(known, new=False)
+        bundle = registry.load(ref)
+        checked = validate(frame, bundle.contract, pipeline.quality, "score")
+        report = checked.report
+        if len(checked.quarantine):
+            store.write_quarantine(pipeline.name, key, checked.quarantine)
+        if report.outcome == "block" or known is not None:
+            ledger.record(_remark(pipeline, key, data_hash, ref, report.outcome, report.reasons))
+        if report.outcome == "block":
+            raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(report.reasons)}")
+        table = score_table(bundle, ref, checked.clean)
+        path, sha256 = store.write_scores(pipeline.name, key, table)
+        partition = Partition(
+            pipeline=pipeline.name,
+            window=key,
+            version=ref.version,
+            path=str(path),
+            sha256=sha256,
+            data_hash=data_hash,
+            rows=len(table),
+            alerts=int(table["is_anomaly"].sum()),
+            quarantined=len(checked.quarantine),
+            start=window.start if window else None,
+            end=window.end if window else None,
+            scored_at=datetime.now(UTC),
+        )
+        ledger.put_partition(partition)
+        return _scored(partition, new=True)
+
+
+def _scored(partition: Partition, *, new: bool) -> Scored:
+    return Scored(
+        window=partition.window,
+        version=partition.version,
+        rows=partition.rows,
+        alerts=partition.alerts,
+        quarantined=partition.quarantined,
+        path=partition.path,
+        sha256=partition.sha256,
+        new=new,
+    )
+
+
+def _remark(
+    pipeline: Pipeline, key: str, data_hash: str, ref: ModelRef, outcome: str, reasons: tuple[str, ...]
+) -> Decision:
+    """A blocked window, or one whose data changed after it was scored, is on record."""
+    blocked = outcome == "block"
+    return Decision(
+        key=f"{'quality' if blocked else 'rescore'}:{pipeline.name}:{key}:{data_hash[:16]}",
+        pipeline=pipeline.name,
+        kind="quality" if blocked else "score",
+        subject=key,
+        outcome=outcome if blocked else "again",
+        reasons=reasons if blocked else ("the window's data changed after it was scored",),
+        evidence={"version": ref.version, "data_hash": data_hash},
+        as_of=datetime.now(UTC),
+    )
+
+
+def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
+    """Score a file with the champion and write the table beside what was asked for.
+
+    Rows that cannot be scored go to ``OUTPUT.quarantine.csv`` with the rule they broke.
+
+    Raises
+    ------
+    ConfigError
+        If the output is neither ``.csv`` nor ``.parquet``.
+    DataError
+        If the input cannot be read or validation blocks it; no output is left then.
+    """
+    if output.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"--output {str(output)!r}: expected a name that ends in .csv or .parquet")
+    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    ref = registry.alias(pipeline.name, "champion")
+    frame = read(pipeline.data, path=str(source))
+    bundle = registry.load(ref)
+    checked = validate(frame, bundle.contract, pipeline.quality, "score")
+    if checked.report.outcome == "block":
+        raise QualityError(f"{source}: blocked: {'; '.join(checked.report.reasons)}")
+    table = score_table(bundle, ref, checked.clean)
+    content = table.to_csv(index=False).encode() if output.suffix == ".csv" else table.to_parquet(index=False)
+    quarantine = output.with_name(f"{output.name}.quarantine.csv")
+    if len(checked.quarantine):
+        write_atomically(quarantine, checked.quarantine.to_csv(index=False).encode())
+    write_atomically(output, content)
+    return FileScores(
+        output=str(output),
+        version=ref.version,
+        rows=len(table),
+        alerts=int(table["is_anomaly"].sum()),
+        quarantined=len(checked.quarantine),
+        quarantine=str(quarantine) if len(checked.quarantine) else "",
+    )

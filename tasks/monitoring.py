@@ -1,0 +1,53 @@
+"""Tasks of monitoring: one verdict a window, its pages and its events."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+
+from pynomaly.config import Pipeline
+from pynomaly.data.window import Window
+from pynomaly.steps.monitor import Monitored
+from pynomaly.steps.monitor import monitor_window as monitor_window_step
+from tasks.events import announce
+from tasks.links import run_page
+from tasks.step import step
+
+__all__ = ["monitor_window"]
+
+
+@step("judge a window")
+def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Monitored:
+    """Judge a window, publish the verdict, and say so in an event."""
+    result = monitor_window_step(pipeline, window, as_of)
+    verdict = result.degradation
+    key = pipeline.name.replace("_", "-")
+    create_markdown_artifact(
+        key=f"{key}-degradation",
+        markdown=f"**{verdict.state}** in window {result.window} under v{result.version}; "
+        f"action: {verdict.action}\n\n"
+        + "\n".join(f"- {reason}" for reason in (*verdict.reasons, *result.observation.reasons)),
+        description="Verdict on data, scores, alert rate and performance",
+    )
+    if result.report:
+        create_link_artifact(
+            key=f"{key}-drift-report",
+            link=run_page(pipeline, result.run_id, "drift.html"),
+            link_text=f"Drift report of {result.window}",
+            description="Evidently's page, kept with the MLflow run",
+        )
+    announce(pipeline, f"window.{result.drift.status}", {"window": result.window, "version": result.version})
+    if verdict.action in ("retrain", "page"):
+        reason = f"{verdict.state} in {result.window}: {'; '.join(verdict.reasons)}"
+        announce(
+            pipeline,
+            "degradation.detected",
+            {
+                "reason": reason[:500],
+                "window": result.window,
+                "as_of": as_of.isoformat(),
+                "action": verdict.action,
+            },
+        )
+    return result

@@ -1,0 +1,100 @@
+"""Tasks of a training: plan, prepare, fit, compare, register, promote."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+from pynomaly.config import Candidate, Pipeline
+from pynomaly.judging.comparison import Choice, Verdict
+from pynomaly.records.ledger import Decision
+from pynomaly.steps.candidates import Fitted
+from pynomaly.steps.candidates import fit_candidate as fit_candidate_step
+from pynomaly.steps.judge import against_champion, choose_winner
+from pynomaly.steps.prepare import Prepared
+from pynomaly.steps.prepare import prepare as prepare_step
+from pynomaly.steps.promote import promote as promote_step
+from pynomaly.steps.register import Registered
+from pynomaly.steps.register import register as register_step
+from pynomaly.steps.retrain import Plan, plan_training
+from tasks.events import announce
+from tasks.links import run_page
+from tasks.step import step
+
+__all__ = ["compare", "fit_candidate", "judge_challenger", "plan", "prepare", "promote", "register"]
+
+
+@step("plan")
+def plan(
+    pipeline: Pipeline, as_of: datetime, trigger: str, reason: str, candidates: tuple[Candidate, ...]
+) -> Plan:
+    """Decide whether to train now; a no is announced with its reasons."""
+    planned = plan_training(pipeline, as_of, trigger, reason, candidates)
+    announce(pipeline, f"retrain.{planned.decision.remedy}", planned.to_dict())
+    create_markdown_artifact(
+        key=f"{pipeline.name.replace('_', '-')}-training-decision",
+        markdown=f"**{planned.decision.remedy}** at {as_of.isoformat()}\n\n"
+        + "\n".join(f"- {reason}" for reason in planned.decision.reasons),
+        description="Whether a training runs, and why",
+    )
+    return planned
+
+
+@step("validate and split")
+def prepare(pipeline: Pipeline, plan: Plan, as_of: datetime) -> Prepared:
+    """Read and validate the reference; lay out its rows."""
+    return prepare_step(pipeline, plan.window, as_of, plan.candidates, plan.asked)
+
+
+@step("fit a candidate")
+def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, label: str) -> Fitted:
+    """Fit one candidate and score the judged rows."""
+    return fit_candidate_step(pipeline, prepared, candidate, label)
+
+
+@step("compare candidates")
+def compare(pipeline: Pipeline, prepared: Prepared, fitted: list[Fitted]) -> Choice:
+    """Choose the candidate that ships and publish the table."""
+    choice = choose_winner(pipeline, prepared, fitted)
+    create_table_artifact(
+        key=f"{pipeline.name.replace('_', '-')}-candidates",
+        table=[dict(row) for row in choice.table],
+        description=f"Candidates on the same {prepared.judged_rows} held-out rows ({prepared.rung}); "
+        f"winner: {choice.winner}",
+    )
+    return choice
+
+
+@step("register the winner")
+def register(pipeline: Pipeline, prepared: Prepared, fitted: list[Fitted], choice: Choice) -> Registered:
+    """Log the training to MLflow and register its winner."""
+    registered = register_step(pipeline, prepared, fitted, choice)
+    create_link_artifact(
+        key=f"{pipeline.name.replace('_', '-')}-training",
+        link=run_page(pipeline, registered.parent_run_id),
+        link_text=f"{pipeline.name} v{registered.version} in MLflow",
+        description="The training's parent run: candidates, pictures, model card",
+    )
+    return registered
+
+
+@step("challenger against champion")
+def judge_challenger(pipeline: Pipeline, prepared: Prepared, challenger: Fitted) -> Verdict | None:
+    """Compare the winner with the champion on the same rows."""
+    verdict = against_champion(pipeline, prepared, challenger)
+    if verdict is not None:
+        create_table_artifact(
+            key=f"{pipeline.name.replace('_', '-')}-verdict",
+            table=[{"": name, "value": str(value)} for name, value in verdict.to_dict().items()],
+            description=f"{verdict.challenger} against {verdict.champion}: {verdict.outcome}",
+        )
+    return verdict
+
+
+@step("promote or refuse")
+def promote(pipeline: Pipeline, registered: Registered, verdict: Verdict | None, as_of: datetime) -> Decision:
+    """Pass the gate and change the champion, or say why not."""
+    decision = promote_step(pipeline, registered, verdict, as_of)
+    announce(pipeline, f"champion.{decision.kind}", decision.to_dict())
+    return decision

@@ -1,0 +1,118 @@
+"""Reading a pipeline YAML: every key once, every refusal by name."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pynomaly.config import Pipeline, home_for, load, parse
+from pynomaly.config.units import duration, spell
+from pynomaly.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+MINIMAL: dict[str, Any] = {
+    "name": "tiny",
+    "data": {"source": "csv", "path": "tiny.csv"},
+    "training": {"candidates": ["iforest"]},
+}
+
+
+def write(folder: Path, content: dict[str, Any]) -> Path:
+    file = folder / "pipeline.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return file
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)
+def test_shipped_pipelines_load(file: Path) -> None:
+    assert load(file).name == file.stem
+
+
+def test_quickstart_names_every_key_once_with_its_default() -> None:
+    written = yaml.safe_load((ROOT / "configs" / "quickstart.yaml").read_text())
+    public = {name for name, field in Pipeline.model_fields.items() if not field.exclude}
+    assert set(written) == public
+    for block in public - {"name", "description"}:
+        model = Pipeline.model_fields[block].annotation
+        assert set(written[block]) == set(model.model_fields), block  # type: ignore[union-attr]
+
+
+def test_paths_start_at_the_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    file = write(folder, MINIMAL)
+    monkeypatch.delenv("PYNOMALY_HOME", raising=False)
+    pipeline = load(file)
+    assert pipeline.data.path == str(folder / "tiny.csv")
+    assert pipeline.home == tmp_path / ".pynomaly"
+
+
+def test_home_is_found_like_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYNOMALY_HOME", raising=False)
+    (tmp_path / ".pynomaly").mkdir()
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    assert home_for(deep) == tmp_path / ".pynomaly"
+    monkeypatch.setenv("PYNOMALY_HOME", str(tmp_path / "elsewhere"))
+    assert home_for(deep) == tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"trainings": {}}, "did you mean 'training'?"),
+        ({"data": {"source": "csv", "path": "a", "seperator": ";"}}, "did you mean 'separator'?"),
+        ({"data": {"source": "cvs", "path": "a"}}, "data.source: 'cvs'"),
+        ({"data": {"source": "csv"}}, "needs data.path"),
+        ({"data": {"source": "csv", "path": "a", "timezone": "Berlin"}}, "'Berlin' is not an IANA time zone"),
+        ({"name": "Not A Name"}, "name: 'Not A Name'"),
+        ({"windows": {"score": "1 fortnight"}}, "'1 fortnight' is not a duration"),
+        ({"windows": {"score": "0d"}}, "must be longer than nothing"),
+        ({"windows": {"score": "2d", "monitor": "7d"}}, "whole number of windows.score"),
+        ({"training": {"candidates": []}}, "training.candidates"),
+        ({"training": {"candidates": ["iforest"], "start": "2026-01-05T00:00:00"}}, "training.start"),
+        ({"training": {"candidates": [{"detectr": "iforest"}]}}, "did you mean 'detector'?"),
+        ({"alerts": {"quantile": 0.9}}, "alerts.quantile: 0.9"),
+        ({"degradation": {"minor": 0.5}}, "must not decrease"),
+        ({"degradation": {"violated": 9}}, "must not exceed degradation.windows"),
+        ({"drift": {"strong_effect": 0.01}}, "must not be below drift.effect"),
+        ({"home": "/tmp"}, "unknown key 'home'"),
+        ({"training": None}, "training"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, MINIMAL | change))
+    assert said in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_missing_file_names_the_nearest(tmp_path: Path) -> None:
+    write(tmp_path, MINIMAL)
+    with pytest.raises(ConfigError, match=r"did you mean .*pipeline\.yaml"):
+        load(tmp_path / "pipelin.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "just words", ""])
+def test_not_a_pipeline_at_all(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "odd.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"odd\.yaml"):
+        load(file)
+
+
+def test_settings_are_frozen_and_survive_a_round_trip(tmp_path: Path) -> None:
+    pipeline = load(ROOT / "configs" / "quickstart.yaml")
+    again = parse(pipeline.model_dump(mode="json"), origin=pipeline.origin)
+    assert again == pipeline
+    with pytest.raises(ValueError, match="frozen"):
+        pipeline.windows.score = timedelta(days=2)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("text", ["15m", "6h", "3d", "8w", "90s"])
+def test_durations_read_back(text: str) -> None:
+    assert duration(spell(duration(text))) == duration(text)

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pynomaly.config import Data
+from pynomaly.data import fleet
+from pynomaly.data.sources import SOURCES, read, span
+from pynomaly.data.window import Window
+from pynomaly.errors import ColumnError, DataError, SourceError, WindowError
+
+DAY = Window(datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC))
+
+
+def csv_data(tmp_path, text: str | bytes, **settings) -> Data:
+    file = tmp_path / "rows.csv"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return Data(source="csv", path=str(file), **settings)
+
+
+def test_registry_matches_the_settings():
+    assert set(SOURCES) == set(Data.model_fields["source"].annotation.__args__)
+
+
+def test_rows_come_by_time_then_entity_and_in_utc(tmp_path):
+    text = "t,m,v\n2026-01-05T02:00:00+01:00,b,1\n2026-01-05T01:00:00Z,a,2\n2026-01-05T00:00:00Z,z,3\n"
+    frame = read(csv_data(tmp_path, text, time="t", id="m"))
+    assert frame["v"].tolist() == [3, 2, 1]
+    assert str(frame["t"].dtype) == "datetime64[us, UTC]"
+    assert list(frame.index) == [0, 1, 2]
+
+
+def test_naive_times_need_a_zone(tmp_path):
+    text = "t,v\n2026-01-05 12:00:00,1\n"
+    with pytest.raises(WindowError, match=r"data\.timezone"):
+        read(csv_data(tmp_path, text, time="t"))
+    frame = read(csv_data(tmp_path, text, time="t", timezone="Europe/Berlin"))
+    assert frame["t"][0] == pd.Timestamp("2026-01-05T11:00Z")
+
+
+def test_hours_that_a_clock_change_repeats_or_skips_are_unreadable(tmp_path):
+    text = "t,v\n2026-03-29 02:30:00,1\n2026-10-25 02:30:00,2\n2026-03-29 04:00:00,3\n"
+    frame = read(csv_data(tmp_path, text, time="t", timezone="Europe/Berlin"))
+    assert frame["t"].isna().tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(("cells", "said"), [("5\n6", "ISO 8601"), ("soon\nlater", "no cell of time column")])
+def test_unreadable_time_columns_are_refused(tmp_path, cells, said):
+    rows = "".join(f"{cell},1\n" for cell in cells.split("\n"))
+    with pytest.raises(WindowError, match=said):
+        read(csv_data(tmp_path, "t,v\n" + rows, time="t", timezone="UTC"))
+
+
+def test_a_window_holds_its_start_and_not_its_end(tmp_path):
+    text = "t,v\n2026-01-04T23:59:59Z,0\n2026-01-05T00:00:00Z,1\n2026-01-06T00:00:00Z,2\n"
+    data = csv_data(tmp_path, text, time="t")
+    assert read(data, DAY)["v"].tolist() == [1]
+    assert span(data) == Window(
+        datetime(2026, 1, 4, 23, 59, 59, tzinfo=UTC), datetime(2026, 1, 6, 0, 0, 0, 1, tzinfo=UTC)
+    )
+    with pytest.raises(WindowError, match=r"no row lies in the window .*2026-01-04T23:59:59"):
+        read(data, Window(DAY.end + timedelta(days=1), DAY.end + timedelta(days=2)))
+
+
+def test_a_row_without_a_time_comes_once_with_the_row_before_it(tmp_path):
+    text = "t,v\n2026-01-05T00:00:00Z,1\n?,2\n2026-01-06T00:00:00Z,3\nsoon,4\n"
+    data = csv_data(tmp_path, text, time="t")
+    assert read(data, DAY)["v"].tolist() == [1, 2]
+    assert read(data, Window(DAY.end, DAY.end + DAY.length))["v"].tolist() == [3, 4]
+    assert read(data)["t"].isna().tolist() == [False, False, True, True]
+
+
+def test_labels_are_known_only_after_their_delay(tmp_path):
+    text = "t,label\n2026-01-05T00:00:00Z,1\n2026-01-05T12:00:00Z,0\n"
+    data = csv_data(tmp_path, text, time="t", label="label", label_delay="6h")
+    known = read(data, as_of=datetime(2026, 1, 5, 6, tzinfo=UTC))["label"]
+    np.testing.assert_array_equal(known, [1.0, np.nan])
+    assert read(data)["label"].tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("cells", ["true,False,", "1,0,", "1.0,0.0,nan"])
+def test_labels_read_as_zero_one_or_unknown(tmp_path, cells):
+    text = "v,label\n" + "".join(f"1,{cell}\n" for cell in cells.split(","))
+    np.testing.assert_array_equal(read(csv_data(tmp_path, text, label="label"))["label"], [1, 0, np.nan])
+
+
+@pytest.mark.parametrize("cell", ["normal", "2", "-1", "0.5"])
+def test_other_labels_are_refused(tmp_path, cell):
+    with pytest.raises(DataError, match="allowed: 1"):
+        read(csv_data(tmp_path, f"v,label\n1,0\n1,{cell}\n", label="label"))
+
+
+def test_a_file_to_score_may_lack_labels_but_not_times(tmp_path):
+    data = csv_data(tmp_path, "t,v,label\n2026-01-05T00:00:00Z,1,0\n", time="t", label="label")
+    other = tmp_path / "new.csv"
+    other.write_text("t,v\n2026-01-05T00:00:00Z,1\n")
+    assert list(read(data, path=str(other)).columns) == ["t", "v"]
+    other.write_text("v,label\n1,0\n")
+    with pytest.raises(ColumnError, match="missing column 't'"):
+        read(data, path=str(other))
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "error", "said"),
+    [
+        ("", {}, SourceError, "is empty"),
+        ("a,b\n", {}, SourceError, "no rows"),
+        ("a;b\n1;2\n", {}, SourceError, "set data.separator to ';'"),
+        ("a,a\n1,2\n", {}, ColumnError, "'a' occurs more than once"),
+        ("a,b\n1,2,3\n", {}, SourceError, "cannot be read"),
+        (b"a,b\n\xff\xfe,2\n", {}, SourceError, "cannot be read"),
+        ("time,b\n2026-01-05T00:00:00Z,2\n", {"time": "tyme"}, ColumnError, "did you mean 'time'"),
+        ("a,b\n1,2\n", {"label": "c"}, ColumnError, "missing column 'c'"),
+        ("a,b\n1,2\n", {"id": "c"}, ColumnError, "missing column 'c'"),
+    ],
+)
+def test_unusable_files_are_refused(tmp_path, text, settings, error, said):
+    with pytest.raises(error, match=said):
+        read(csv_data(tmp_path, text, **settings))
+
+
+def test_a_missing_file_names_what_is_near(tmp_path):
+    data = csv_data(tmp_path, "a\n1\n")
+    with pytest.raises(SourceError, match=r"did you mean 'rows\.csv'"):
+        read(data, path=str(tmp_path / "row.csv"))
+    with pytest.raises(SourceError, match="is a folder"):
+        read(data, path=str(tmp_path))
+    with pytest.raises(WindowError, match=r"no data\.time"):
+        read(data, DAY)
+
+
+def test_numbers_are_exact_and_bad_cells_stay_text(tmp_path):
+    frame = read(
+        csv_data(tmp_path, "\ufeffa,b,c\n0.1234567890123456789,inf,007\n2,-1,oops\n", categorical=("c",))
+    )
+    assert frame["a"][0] == 0.1234567890123456789
+    assert frame["b"][0] == np.inf
+    assert frame["c"].tolist() == ["007", "oops"]
+
+
+def test_decimal_commas(tmp_path):
+    frame = read(csv_data(tmp_path, "a;b\n1,5;1,5\n2;oops\n", separator=";", decimal=","))
+    assert frame["a"].tolist() == [1.5, 2.0]
+    assert frame["b"].tolist() == ["1.5", "oops"]
+
+
+def test_parquet_file_folder_and_partitions(tmp_path):
+    first = pd.DataFrame({"t": pd.to_datetime(["2026-01-05T00:00Z"]), "v": [1], "w": ["x"]})
+    second = pd.DataFrame({"t": pd.to_datetime(["2026-01-06T00:00Z"]), "v": [0.5]})
+    for day, part in (("05", first), ("06", second)):
+        folder = tmp_path / "table" / f"day={day}"
+        folder.mkdir(parents=True)
+        part.to_parquet(folder / "part.parquet")
+    (tmp_path / "table" / "_SUCCESS").touch()
+    data = Data(source="parquet", path=str(tmp_path / "table"), time="t")
+    frame = read(data)
+    assert frame["v"].tolist() == [1.0, 0.5]
+    assert frame["w"].isna().tolist() == [False, True]
+    assert frame["day"].astype(str).str.zfill(2).tolist() == ["05", "06"]
+    assert read(data, DAY)["v"].tolist() == [1.0]
+    assert span(data).length == timedelta(days=1, microseconds=1)
+    one = data.model_copy(update={"path": str(tmp_path / "table" / "day=05" / "part.parquet")})
+    assert len(read(one)) == 1
+
+
+def test_a_named_parquet_index_is_a_column(tmp_path):
+    frame = pd.DataFrame({"v": [1, 2]}, index=pd.DatetimeIndex(["2026-01-05", "2026-01-06"], name="t"))
+    frame.to_parquet(tmp_path / "f.parquet")
+    data = Data(source="parquet", path=str(tmp_path / "f.parquet"), time="t", timezone="UTC")
+    assert set(read(data).columns) == {"t", "v"}
+
+
+def test_unusable_parquet_is_refused(tmp_path):
+    (tmp_path / "bad.parquet").write_text("not parquet")
+    data = Data(source="parquet", path=str(tmp_path / "bad.parquet"))
+    with pytest.raises(SourceError, match="cannot be read as Parquet"):
+        read(data)
+    pd.DataFrame({"a": pd.Series([], dtype=float)}).to_parquet(tmp_path / "bad.parquet")
+    with pytest.raises(SourceError, match="no rows"):
+        read(data)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match=r"no \*\.parquet"):
+        read(data, path=str(tmp_path / "empty"))
+
+
+def test_bundled_tables():
+    data = Data(source="bundled", dataset="fleet", time="timestamp", id="machine", label="anomaly")
+    frame = read(data, DAY, as_of=DAY.end)
+    pd.testing.assert_frame_equal(frame, fleet.generate(DAY))
+    assert len(read(data, as_of=DAY.end)) == len(frame)
+    assert span(data).start == fleet.START
+    with pytest.raises(WindowError, match="no end"):
+        read(data)
+    with pytest.raises(WindowError, match="the fleet starts"):
+        read(data, Window(DAY.start - DAY.length, DAY.start))
+    table = Data(source="bundled", dataset="breast_cancer", label="anomaly")
+    assert read(table).shape == (397, 31)
+    assert read(table)["anomaly"].sum() == 40
+    assert span(table) is None
+    with pytest.raises(SourceError, match="did you mean 'fleet'"):
+        read(Data(source="bundled", dataset="fleets"))
+
+
+def test_a_file_to_score_is_read_by_what_its_name_says(tmp_path):
+    data = Data(source="bundled", dataset="fleet", time="timestamp", id="machine", label="anomaly")
+    rows = fleet.generate(DAY)
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    rows.to_parquet(tmp_path / "new.parquet")
+    for name in ("new.csv", "new.parquet"):
+        assert read(data, DAY, path=str(tmp_path / name))["speed"].equals(rows["speed"])

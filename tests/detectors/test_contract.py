@@ -1,0 +1,34 @@
+"""Every detector of the catalogue against every check; a failure reads ``iforest:one_row_alone``."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from pynomaly.detectors import DETECTORS
+from pynomaly.detectors.checks import CHECKS, Subject
+
+PAIRS = [(name, check) for name in DETECTORS for check in CHECKS]
+
+
+@pytest.fixture(scope="module")
+def subjects() -> Iterator[dict[str, Subject]]:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as elsewhere:
+        yield {name: Subject(name, elsewhere) for name in DETECTORS}
+
+
+@pytest.mark.parametrize(("name", "check"), PAIRS, ids=[f"{name}:{check}" for name, check in PAIRS])
+def test_contract(subjects: dict[str, Subject], name: str, check: str) -> None:
+    if check in DETECTORS[name].resolve().exemptions:
+        pytest.skip(DETECTORS[name].resolve().exemptions[check])
+    CHECKS[check](subjects[name])
+
+
+def test_every_exemption_names_a_check_and_gives_a_reason() -> None:
+    for entry in DETECTORS.values():
+        for check, reason in entry.resolve().exemptions.items():
+            assert check in CHECKS
+            assert len(reason) > 20

@@ -1,0 +1,169 @@
+"""Bad input ends in one message that names it, exit code 2, and nothing half done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.flows.conftest import Answer, machines
+
+pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("prefect_api")]
+
+
+def changed(change: Callable[[pd.DataFrame], Any]) -> pd.DataFrame:
+    frame = machines(14)
+    result = change(frame)
+    return frame if result is None else result
+
+
+def infinite(frame: pd.DataFrame) -> None:
+    frame.loc[frame.index % 5 == 0, "heat"] = np.inf
+
+
+def text(frame: pd.DataFrame) -> None:
+    frame["heat"] = "warm"
+
+
+def empty_column(frame: pd.DataFrame) -> None:
+    frame["heat"] = np.nan
+
+
+def naive(frame: pd.DataFrame) -> None:
+    frame["time"] = frame["time"].dt.tz_localize(None)
+
+
+BAD_TABLES = {
+    "all-NaN column": (empty_column, {}, ["heat"]),
+    "text where numbers belong": (text, {}, ["heat", "warm"]),
+    "infinite values": (infinite, {}, ["heat"]),
+    "naive timestamps": (naive, {}, ["time", "timezone"]),
+    "unknown time column": (lambda frame: None, {"data": {"time": "tme"}}, ["tme", "did you mean 'time'"]),
+    "unknown label column": (lambda frame: None, {"data": {"label": "anomly"}}, ["did you mean 'anomaly'"]),
+    "unknown feature": (lambda frame: None, {"data": {"columns": ["heta"]}}, ["heta", "heat"]),
+    "unknown detector": (
+        lambda frame: None,
+        {"training": {"candidates": ["iforst"]}},
+        ["iforst", "did you mean 'iforest'"],
+    ),
+    "unknown parameter": (
+        lambda frame: None,
+        {"training": {"candidates": [{"detector": "iforest", "params": {"n_trees": 5}}]}},
+        ["n_trees", "n_estimators"],
+    ),
+    "unknown expectation": (
+        lambda frame: None,
+        {
+            "quality": {
+                "expectations": [{"type": "ExpectColumnValuesToBeBetwen", "arguments": {"column": "heat"}}]
+            }
+        },
+        ["ExpectColumnValuesToBeBetween"],
+    ),
+    "too few rows": (lambda frame: frame.head(20), {}, ["rows"]),
+    "labels that are not 0 or 1": (lambda frame: frame.assign(anomaly=7), {}, ["anomaly", "7"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_a_table_that_cannot_be_trained_on(
+    case: str, command: Callable[..., Answer], pipeline_file: Callable[..., Path], home: Path
+) -> None:
+    change, blocks, said = BAD_TABLES[case]
+    answer = command(
+        "train", pipeline_file(changed(change), **blocks), "--as-of", "2026-01-19T00:00:00+00:00"
+    )
+    refused(answer, said)
+    nothing_half_done(home)
+
+
+BAD_FILES = {
+    "missing file": (None, ["no file", "machines.csv"]),
+    "empty file": ("", ["empty", "machines.csv"]),
+    "header alone": ("time,machine,heat,power,noise,anomaly\n", ["no rows", "machines.csv"]),
+    "wrong separator": ("time;heat;power\n2026-01-05T00:00:00Z;1;2\n", ["separator", "';'"]),
+    "duplicated columns": ("time,heat,heat\n2026-01-05T00:00:00Z,1,2\n", ["heat", "twice"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_file_that_cannot_be_read(
+    case: str, command: Callable[..., Answer], pipeline_file: Callable[..., Path], home: Path, tmp_path: Path
+) -> None:
+    content, said = BAD_FILES[case]
+    config = pipeline_file()
+    if content is None:
+        (tmp_path / "machines.csv").unlink()
+    else:
+        (tmp_path / "machines.csv").write_text(content)
+    refused(command("train", config, "--as-of", "2026-01-19T00:00:00+00:00"), said)
+    nothing_half_done(home)
+
+
+BAD_COMMANDS = {
+    "missing configuration": (["train", "nowhere.yaml"], ["nowhere.yaml"]),
+    "naive moment": (["train", "CONFIG", "--as-of", "2026-01-19"], ["2026-01-19", "offset"]),
+    "not a moment": (["train", "CONFIG", "--as-of", "yesterday"], ["yesterday"]),
+    "half a range": (["score", "CONFIG", "--start", "2026-01-19T00:00:00Z"], ["--end"]),
+    "reversed range": (
+        ["score", "CONFIG", "--start", "2026-01-20T00:00:00Z", "--end", "2026-01-19T00:00:00Z"],
+        ["reversed"],
+    ),
+    "nothing promoted yet": (["monitor", "CONFIG"], ["machines", "champion"]),
+    "input without output": (["score", "CONFIG", "--input", "a.csv"], ["--output"]),
+    "odd output": (["score", "CONFIG", "--input", "a.csv", "--output", "a.doc"], ["a.doc", ".parquet"]),
+    "unknown kind": (["history", "CONFIG", "--kind", "promotion"], ["did you mean 'promote'"]),
+    "parameters without detector": (["retrain", "CONFIG", "--params", "a=1"], ["detector"]),
+    "rollback before anything": (["rollback", "CONFIG"], ["champion"]),
+    "init of nothing": (["init", "nothing.csv"], ["nothing.csv"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_COMMANDS)
+def test_a_command_that_cannot_be_run(
+    case: str, command: Callable[..., Answer], pipeline_file: Callable[..., Path], home: Path
+) -> None:
+    arguments, said = BAD_COMMANDS[case]
+    config = pipeline_file()
+    refused(command(*[config if item == "CONFIG" else item for item in arguments]), said)
+    nothing_half_done(home)
+
+
+def test_a_window_without_data(command: Callable[..., Answer], pipeline_file: Callable[..., Path]) -> None:
+    config = pipeline_file()
+    command("train", config, "--as-of", "2026-01-19T00:00:00+00:00")
+    answer = command(
+        *("score", config, "--start", "2027-01-04T00:00:00Z", "--end", "2027-01-05T00:00:00Z"),
+    )
+    refused(answer, ["2027-01-04", "2026-02-01"])
+
+
+def test_one_class_of_labels_is_judged_by_injected_anomalies(
+    command: Callable[..., Answer], pipeline_file: Callable[..., Path]
+) -> None:
+    config = pipeline_file(changed(lambda frame: frame.assign(anomaly=0)))
+    trained = command("train", config, "--as-of", "2026-01-19T00:00:00+00:00", "--json").json
+    assert trained["registered"]["rung"] == "injected"
+
+
+def refused(answer: Answer, said: list[str]) -> None:
+    assert answer.code == 2, answer
+    assert "Traceback" not in answer.err
+    assert len(answer.err.strip().splitlines()) == 1, answer.err
+    for part in said:
+        assert part in answer.err, (part, answer.err)
+
+
+def nothing_half_done(home: Path) -> None:
+    """No run, version, work folder or score; a decision about the block may stand."""
+    from pynomaly.records.registry import Registry
+
+    assert not list((home / "work").rglob("prepared.json"))
+    assert not list((home / "store").rglob("scores.parquet"))
+    if (home / "mlflow" / "mlflow.db").exists():
+        registry = Registry.open(f"sqlite:///{home / 'mlflow' / 'mlflow.db'}", home)
+        assert registry.versions("machines") == ()

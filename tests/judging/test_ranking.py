@@ -1,0 +1,79 @@
+"""Weighted metrics and the bootstrap, against repeated rows and scikit-learn."""
+
+from __future__ import annotations
+
+import time
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from pynomaly.judging.ranking import Metric, Ranking, bootstrap
+
+ORACLES = {"average_precision": average_precision_score, "roc_auc": roc_auc_score}
+rows = st.lists(st.tuples(st.integers(0, 1), st.integers(-3, 3), st.integers(0, 3)), min_size=2, max_size=40)
+
+
+@pytest.mark.parametrize("metric", get_args(Metric))
+@settings(max_examples=150)
+@given(rows=rows)
+def test_a_weight_counts_as_that_many_rows(metric: Metric, rows: list[tuple[int, int, int]]) -> None:
+    truth, scores, weights = (np.array(column) for column in zip(*rows, strict=True))
+    if not truth.any():
+        truth[0] = 1
+    found = Ranking(truth, scores.astype(float)).weighted(metric, weights[:, None].astype(float))[0]
+    repeated, repeated_scores = np.repeat(truth, weights), np.repeat(scores, weights)
+    if np.unique(repeated).size < 2:
+        assert np.isnan(found)
+    else:
+        assert found == pytest.approx(ORACLES[metric](repeated, repeated_scores), abs=1e-12)
+
+
+def test_columns_of_weights_do_not_touch_each_other() -> None:
+    rng = np.random.default_rng(0)
+    truth, scores = (rng.random(50) < 0.2).astype(int), rng.normal(size=50)
+    weights = rng.integers(0, 3, size=(50, 7)).astype(float)
+    ranking = Ranking(truth, scores)
+    together = ranking.weighted("average_precision", weights)
+    alone = [ranking.weighted("average_precision", weights[:, [i]])[0] for i in range(7)]
+    np.testing.assert_allclose(together, alone, rtol=1e-12)
+
+
+def test_bootstrap_is_seeded_and_paired() -> None:
+    rng = np.random.default_rng(1)
+    truth, scores = (rng.random(300) < 0.2).astype(int), rng.normal(size=300)
+    ranking = Ranking(truth, scores)
+    first = bootstrap([ranking, Ranking(truth, 2 * scores + 1)], "roc_auc", 300, seed=5)
+    np.testing.assert_array_equal(first[:, 0], first[:, 1])
+    np.testing.assert_array_equal(first[:, 0], bootstrap([ranking], "roc_auc", 300, seed=5)[:, 0])
+    assert (first[:, 0] != bootstrap([ranking], "roc_auc", 300, seed=6)[:, 0]).any()
+
+
+def test_blocks_of_one_row_are_the_plain_bootstrap() -> None:
+    rng = np.random.default_rng(2)
+    ranking = Ranking((rng.random(200) < 0.2).astype(int), rng.normal(size=200))
+    plain = bootstrap([ranking], "roc_auc", 250, seed=0)
+    np.testing.assert_array_equal(plain, bootstrap([ranking], "roc_auc", 250, seed=0, blocks=np.arange(200)))
+
+
+def test_repeated_rows_in_one_block_do_not_narrow_the_interval() -> None:
+    rng = np.random.default_rng(3)
+    truth, scores = (rng.random(150) < 0.2).astype(int), rng.normal(size=150)
+    once = bootstrap([Ranking(truth, scores)], "roc_auc", 1000, seed=0).std()
+    repeated = Ranking(np.repeat(truth, 10), np.repeat(scores, 10))
+    naive = bootstrap([repeated], "roc_auc", 1000, seed=0).std()
+    blocked = bootstrap([repeated], "roc_auc", 1000, seed=0, blocks=np.repeat(np.arange(150), 10)).std()
+    assert blocked == pytest.approx(once, rel=0.1)
+    assert naive < once / 2
+
+
+def test_twenty_thousand_rows_and_a_thousand_resamples_take_seconds() -> None:
+    rng = np.random.default_rng(4)
+    truth = (rng.random(20_000) < 0.05).astype(int)
+    pair = [Ranking(truth, truth + rng.normal(size=20_000)) for _ in range(2)]
+    started = time.perf_counter()
+    bootstrap(pair, "average_precision", 1000, seed=0)
+    assert time.perf_counter() - started < 5

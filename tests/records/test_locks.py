@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import fcntl
+import os
+
+import pytest
+
+from pynomaly.errors import RecordError
+from pynomaly.records.locks import exclusive
+
+
+def test_the_lock_is_free_again_after_its_body(tmp_path):
+    for _ in range(2):
+        with exclusive(tmp_path / "a" / "lock"):
+            pass
+
+
+def test_a_lock_that_stays_held_is_named(tmp_path):
+    path = tmp_path / "lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(RecordError, match="another process has held"), exclusive(path, timeout=0.01):
+        pytest.fail("two holders")
+    os.close(descriptor)
+    with exclusive(path, timeout=0.01):
+        pass
