@@ -15,4 +15,6 @@ __all__ = ["moment"]
 def moment(pipeline: Pipeline, as_of: str) -> datetime:
     """The moment the current flow run stands for; see :func:`pynomaly.steps.due.moment_of`."""
     scheduled = flow_run.scheduled_start_time
-    return moment_of(pipeline, as_of, scheduled.astimezone(UTC) if scheduled else datetime.now(UTC))
+    # Prefect's own date type loses its zone on the way through other libraries: a plain one is made.
+    at = datetime.fromtimestamp(scheduled.timestamp(), UTC) if scheduled else datetime.now(UTC)
+    return moment_of(pipeline, as_of, at)

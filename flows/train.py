@@ -81,11 +81,14 @@ def _run(
 def learn(pipeline: Pipeline, plan: Plan, as_of: datetime) -> dict[str, Any]:
     """Everything after the decision to train, in order."""
     prepared = training.prepare(pipeline, plan, as_of)
-    futures = [
-        training.fit_candidate.submit(pipeline, prepared, candidate, label)
-        for label, candidate in prepared.labelled()
-    ]
-    fitted = [future.result() for future in futures]
+    if plan.decision.remedy == "recalibrate":
+        fitted = [training.recalibrate(pipeline, prepared)]
+    else:
+        futures = [
+            training.fit_candidate.submit(pipeline, prepared, candidate, label)
+            for label, candidate in prepared.labelled()
+        ]
+        fitted = [future.result() for future in futures]
     choice = training.compare(pipeline, prepared, fitted)
     registered = training.register(pipeline, prepared, fitted, choice)
     winner = next(item for item in fitted if item.label == choice.winner)

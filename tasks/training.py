@@ -9,7 +9,8 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.judging.comparison import Choice, Verdict
 from pynomaly.records.ledger import Decision
-from pynomaly.steps.candidates import Fitted
+from pynomaly.records.registry import Registry
+from pynomaly.steps.candidates import Fitted, recalibrate_champion
 from pynomaly.steps.candidates import fit_candidate as fit_candidate_step
 from pynomaly.steps.judge import against_champion, choose_winner
 from pynomaly.steps.prepare import Prepared
@@ -22,7 +23,16 @@ from tasks.events import announce
 from tasks.links import run_page
 from tasks.step import step
 
-__all__ = ["compare", "fit_candidate", "judge_challenger", "plan", "prepare", "promote", "register"]
+__all__ = [
+    "compare",
+    "fit_candidate",
+    "judge_challenger",
+    "plan",
+    "prepare",
+    "promote",
+    "recalibrate",
+    "register",
+]
 
 
 @step("plan")
@@ -51,6 +61,13 @@ def prepare(pipeline: Pipeline, plan: Plan, as_of: datetime) -> Prepared:
 def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, label: str) -> Fitted:
     """Fit one candidate and score the judged rows."""
     return fit_candidate_step(pipeline, prepared, candidate, label)
+
+
+@step("recalibrate the champion")
+def recalibrate(pipeline: Pipeline, prepared: Prepared) -> Fitted:
+    """Keep the champion's detector; take p-values from newer rows."""
+    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    return recalibrate_champion(pipeline, prepared, registry.load(registry.alias(pipeline.name, "champion")))
 
 
 @step("compare candidates")

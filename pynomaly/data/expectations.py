@@ -97,6 +97,8 @@ def evaluate(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> tuple[
     with _quiet():
         import great_expectations as gx
 
+        # Its own import sets this logger to INFO: one line a validation, on every terminal.
+        logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
         built = [_build(position, item, frame) for position, item in enumerate(expectations)]
         batch = _batch(gx, frame.reset_index(drop=True))
         suite = gx.ExpectationSuite(name="pipeline", expectations=built)
@@ -114,7 +116,6 @@ def _exists(name: str) -> Expectation:
 def _quiet() -> Iterator[None]:
     """No analytics, and no deprecation notes from inside the vendor (asked of it, not of our callers)."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # a line a validation otherwise
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -20,7 +20,7 @@ __all__ = ["RetrainDecision", "Situation", "decide"]
 Remedy = Literal["none", "recalibrate", "refit", "search", "block"]
 
 # What each cause calls for; anything else is a refit of the same detector.
-_REMEDIES: dict[str, Remedy] = {"alert_rate": "recalibrate", "performance": "search"}
+_REMEDIES: dict[str, Remedy] = {"alert_rate": "recalibrate", "performance": "search", "schedule": "search"}
 
 
 @dataclass(frozen=True)

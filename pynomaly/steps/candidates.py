@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.records.store import write_atomically
 from pynomaly.steps.prepare import Judged, Prepared
 
-__all__ = ["Fitted", "contract_of", "fit_candidate"]
+__all__ = ["Fitted", "contract_of", "fit_candidate", "recalibrate_champion"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Fitted:
         When the fit began (epoch seconds), how long it took, how long the judged rows took.
     error : str
         Why there is no bundle, or "".
+    recalibrated : bool
+        The champion itself with p-values from newer rows: nothing was fitted.
     """
 
     label: str
@@ -51,6 +53,7 @@ class Fitted:
     fit_seconds: float
     score_seconds: float
     error: str = ""
+    recalibrated: bool = False
 
     def scores(self) -> pd.DataFrame:
         """Scores of the judged rows: the columns of :meth:`Bundle.score`, in row order."""
@@ -78,17 +81,7 @@ def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, 
     shutil.rmtree(folder, ignore_errors=True)
     fit_rows = pd.read_parquet(prepared.path / "fit.parquet")
     calibration_rows = pd.read_parquet(prepared.path / "calibration.parquet")
-    facts = {
-        "pipeline": pipeline.name,
-        "key": prepared.key,
-        "window": prepared.window,
-        "as_of": prepared.as_of,
-        "data_hash": prepared.data_hash,
-        "fit_rows": prepared.fit_rows,
-        "detector": candidate.detector,
-        "seed": pipeline.training.seed,
-        "code": pynomaly.__version__,
-    }
+    facts = _facts(pipeline, prepared, candidate.detector)
     started, clock = datetime.now(UTC).timestamp(), time.perf_counter()
     try:
         bundle = Bundle.fit(fit_rows, calibration_rows, pipeline, candidate, contract, facts)
@@ -98,22 +91,59 @@ def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, 
             label, candidate.detector, dict(candidate.params), "", "", started, spent, 0.0, error=str(error)
         )
     fit_seconds = time.perf_counter() - clock
+    return _keep(
+        prepared,
+        folder,
+        bundle,
+        Fitted(label, candidate.detector, dict(bundle.detector.params), "", "", started, fit_seconds, 0.0),
+    )
+
+
+def recalibrate_champion(pipeline: Pipeline, prepared: Prepared, champion: Bundle) -> Fitted:
+    """The champion's features and detector with a calibration from the rows of `prepared`; its scores stay."""
+    folder = prepared.path / "candidates" / "recalibrated"
+    shutil.rmtree(folder, ignore_errors=True)
+    rows = [pd.read_parquet(prepared.path / f"{name}.parquet") for name in ("fit", "calibration")]
+    detector = champion.detector
+    started, clock = datetime.now(UTC).timestamp(), time.perf_counter()
+    bundle = champion.recalibrate(
+        pd.concat(rows, ignore_index=True), _facts(pipeline, prepared, detector.name)
+    )
+    spent = time.perf_counter() - clock
+    draft = Fitted(
+        "recalibrated", detector.name, dict(detector.params), "", "", started, spent, 0.0, "", True
+    )
+    return _keep(prepared, folder, bundle, draft)
+
+
+def _facts(pipeline: Pipeline, prepared: Prepared, detector: str) -> dict[str, object]:
+    """Provenance that travels inside the bundle."""
+    return {
+        "pipeline": pipeline.name,
+        "key": prepared.key,
+        "window": prepared.window,
+        "as_of": prepared.as_of,
+        "data_hash": prepared.data_hash,
+        "fit_rows": prepared.fit_rows,
+        "detector": detector,
+        "seed": pipeline.training.seed,
+        "code": pynomaly.__version__,
+    }
+
+
+def _keep(prepared: Prepared, folder: Path, bundle: Bundle, draft: Fitted) -> Fitted:
+    """Save the bundle, score the judged rows with what was saved, and leave a mark that it is whole."""
     sha256 = bundle.save(folder / "bundle")
     judged = Judged.load(prepared)
     shipped = Bundle.load(folder / "bundle", sha256)
     clock = time.perf_counter()
     scored = shipped.score(judged.frame)
-    score_seconds = time.perf_counter() - clock
-    scored.reset_index(drop=True).to_parquet(folder / "judged_scores.parquet", index=False)
-    fitted = Fitted(
-        label,
-        candidate.detector,
-        dict(bundle.detector.params),
-        str(folder / "bundle"),
-        sha256,
-        started,
-        fit_seconds,
-        score_seconds,
+    fitted = replace(
+        draft,
+        folder=str(folder / "bundle"),
+        sha256=sha256,
+        score_seconds=time.perf_counter() - clock,
     )
+    scored.reset_index(drop=True).to_parquet(folder / "judged_scores.parquet", index=False)
     write_atomically(folder / "fitted.json", json.dumps(fitted.to_dict()).encode())
     return fitted

@@ -66,7 +66,7 @@ def promote(
         if champion is not None and champion.version == ref.version:
             return _standing(ledger, pipeline, ref, as_of, actor)
         gate = check_gate(pipeline, registry, ref)
-        allowed, reasons = _may(pipeline, champion, verdict, gate)
+        allowed, reasons = _may(pipeline, champion, verdict, gate, recalibrated=registered.recalibrated)
         decision = ledger.record(
             Decision(
                 key=f"{'promote' if allowed else 'refuse'}:{pipeline.name}:v{ref.version}:"
@@ -112,7 +112,12 @@ def _close(ledger: Ledger, registered: Registered, decision: Decision) -> None:
 
 
 def _may(
-    pipeline: Pipeline, champion: ModelRef | None, verdict: Verdict | None, gate: Gate
+    pipeline: Pipeline,
+    champion: ModelRef | None,
+    verdict: Verdict | None,
+    gate: Gate,
+    *,
+    recalibrated: bool,
 ) -> tuple[bool, tuple[str, ...]]:
     """Whether the evidence and the policy allow a promotion, and why."""
     if not gate.passed:
@@ -121,13 +126,15 @@ def _may(
         return True, ("there was no champion: the winner of the comparison is the first",)
     if verdict is None:
         return False, ("nothing says that it is better than the champion",)
-    if verdict.outcome is not Outcome.SUPERIOR:
-        return False, (
-            f"the verdict is {verdict.outcome}: only superior promotes by itself",
-            *verdict.reasons,
-        )
+    # The same scores in the same order: there is nothing to be superior in, and nothing to lose.
+    same = recalibrated and verdict.difference == 0
+    if verdict.outcome is not Outcome.SUPERIOR and not same:
+        why = f"the verdict is {verdict.outcome}: only superior promotes by itself"
+        return False, (why, *verdict.reasons)
     if pipeline.promotion.mode == "never":
         return False, ("promotion.mode is never: a person sets the alias", *verdict.reasons)
+    if same:
+        return True, ("scores are the champion's own; p-values come from newer rows",)
     return True, verdict.reasons
 
 

@@ -57,6 +57,7 @@ class Registered:
     value: float | None
     rung: str
     expected_alert_rate: float
+    recalibrated: bool
     new: bool
 
     def to_dict(self) -> dict[str, Any]:
@@ -156,6 +157,7 @@ def _log(
                         value=value,
                         rung=prepared.rung,
                         expected_alert_rate=_alert_rate(judged, item),
+                        recalibrated=item.recalibrated,
                         new=True,
                     )
         assert winner is not None, "choose() only names candidates that were fitted"

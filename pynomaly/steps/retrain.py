@@ -46,7 +46,7 @@ class Plan:
     @property
     def go(self) -> bool:
         """Whether a training follows."""
-        return self.decision.remedy in ("refit", "search")
+        return self.decision.remedy in ("recalibrate", "refit", "search")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and artifacts."""
@@ -142,7 +142,7 @@ def plan_training(
         )
         window, rows, data_hash, broken = _reference(pipeline, as_of, champion is None, observations)
         key = work_key(pipeline, "train", window.key if window else "all", data_hash, candidates)
-        cause = cause_of(observations) if trigger == "event" else trigger
+        cause = {"event": cause_of(observations), "manual": reason}.get(trigger, "schedule")
         situation = _situation(pipeline, ledger, as_of, trigger, cause, rows, key, broken)
         decision = decide(situation, pipeline.retraining)
         said = hashlib.sha256(repr((trigger, reason, decision.reasons)).encode()).hexdigest()[:12]
