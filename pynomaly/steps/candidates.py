@@ -100,7 +100,7 @@ def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, 
 
 
 def recalibrate_champion(pipeline: Pipeline, prepared: Prepared, champion: Bundle) -> Fitted:
-    """The champion's features and detector with a calibration from the rows of `prepared`; its scores stay."""
+    """The champion's own features and detector, with p-values from the rows of `prepared`."""
     folder = prepared.path / "candidates" / "recalibrated"
     shutil.rmtree(folder, ignore_errors=True)
     rows = [pd.read_parquet(prepared.path / f"{name}.parquet") for name in ("fit", "calibration")]

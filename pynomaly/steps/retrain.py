@@ -17,6 +17,7 @@ from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.frame import digest
 from pynomaly.data.sources import read
 from pynomaly.data.window import Window
+from pynomaly.detectors import make
 from pynomaly.errors import ColumnError, ConfigError, WindowError
 from pynomaly.judging.degradation import Observation
 from pynomaly.judging.retraining import RetrainDecision, Situation, decide
@@ -129,6 +130,9 @@ def plan_training(
     reason : str
         Why it was asked for, in the words of whoever asked.
     """
+    for candidate in candidates or pipeline.training.candidates:
+        # An unknown name or parameter is said before a row is read.
+        make(candidate.detector, seed=pipeline.training.seed, **candidate.params)
     registry = Registry.open(pipeline.tracking_uri, pipeline.home)
     champion = champion_of(pipeline, registry)
     with Ledger.open(pipeline.ledger_url) as ledger:

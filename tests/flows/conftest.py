@@ -49,7 +49,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 def machines(
     days: int, *, start: str = "2026-01-05", shift_day: int | None = None, seed: int = 0
 ) -> pd.DataFrame:
-    """Four machines, one row an hour; 4 % labelled spikes; after `shift_day` everything sits elsewhere."""
+    """Four machines, one row an hour; 8 % labelled spikes; after `shift_day` everything sits elsewhere."""
     rng = np.random.default_rng(seed)
     times = pd.date_range(start, periods=days * 24, freq="h", tz="UTC").repeat(4)
     n = len(times)
@@ -61,7 +61,7 @@ def machines(
             "heat": 20 + 3 * load + rng.normal(size=n),
             "power": 5 + 2 * load + rng.normal(scale=0.5, size=n),
             "noise": rng.normal(size=n),
-            "anomaly": (rng.random(n) < 0.04).astype(int),
+            "anomaly": (rng.random(n) < 0.08).astype(int),
         }
     )
     spiked = frame["anomaly"] == 1

@@ -26,7 +26,8 @@ def infinite(frame: pd.DataFrame) -> None:
 
 
 def text(frame: pd.DataFrame) -> None:
-    frame["heat"] = "warm"
+    frame["heat"] = frame["heat"].astype(object)
+    frame.loc[frame.index % 3 == 0, "heat"] = "warm"
 
 
 def empty_column(frame: pd.DataFrame) -> None:
@@ -86,7 +87,7 @@ BAD_FILES = {
     "empty file": ("", ["empty", "machines.csv"]),
     "header alone": ("time,machine,heat,power,noise,anomaly\n", ["no rows", "machines.csv"]),
     "wrong separator": ("time;heat;power\n2026-01-05T00:00:00Z;1;2\n", ["separator", "';'"]),
-    "duplicated columns": ("time,heat,heat\n2026-01-05T00:00:00Z,1,2\n", ["heat", "twice"]),
+    "duplicated columns": ("time,heat,heat\n2026-01-05T00:00:00Z,1,2\n", ["'heat' occurs more than once"]),
 }
 
 
