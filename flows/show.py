@@ -60,6 +60,8 @@ def training(result: dict[str, Any]) -> None:
         console.print(f"  {reason}", markup=False)
     registered = result["registered"]
     console.print(f"registered {registered['pipeline']} v{registered['version']} ({registered['detector']})")
+    for note in registered["notes"]:
+        console.print(f"  note: {note}", markup=False)
     decision(result["decision"])
 
 
@@ -89,6 +91,8 @@ def file_scores(result: dict[str, Any]) -> None:
     console.print(f"{done} -> {result['output']}", markup=False)
     if result["quarantined"]:
         console.print(f"{result['quarantined']} rows could not be scored -> {result['quarantine']}")
+    for warning in result["warnings"]:
+        console.print(f"warning: {warning}", markup=False)
 
 
 def monitored(result: dict[str, Any]) -> None:

@@ -67,7 +67,8 @@ def draft(
     time, label, id : str, optional
         Columns whose role is known; the others are guessed and the guess explained.
     folder : str or Path, optional
-        Where the YAML will lie: the data's path is written relative to it. Without it, absolute.
+        Where the YAML will lie: the path of data in the same project is written relative to it; else,
+        or without it, absolute.
 
     Raises
     ------
@@ -85,8 +86,14 @@ def draft(
     declared = {"time": found.data.time, "label": found.data.label, "id": found.data.id}
     data = found.data.model_copy(update={**declared, "ignore": tuple(found.ignored)})
     contract = FrameContract.infer(found.frame, data)
-    written = os.path.relpath(place, Path(folder).resolve()) if folder else str(place)
+    written = _written(place, Path(folder).resolve()) if folder else str(place)
     return _text(name or _slug(place.stem), written, found, contract)
+
+
+def _written(place: Path, folder: Path) -> str:
+    """Relative where the data lie in the project (beside or below the YAML's folder), so that it can move."""
+    inside = place.is_relative_to(folder.parent)
+    return os.path.relpath(place, folder) if inside else str(place)
 
 
 def _open(place: Path, *named: str | None) -> _Found:
@@ -221,7 +228,7 @@ def _text(name: str, path: str, found: _Found, contract: FrameContract) -> str:
     ]
     lines += [
         _line("source", data.source, "kind of file"),
-        _line("path", path, "relative to the folder of this YAML"),
+        _line("path", path, "file or folder; a relative path starts at this file's folder"),
     ]
     for key in ("separator", "decimal", "time", "timezone", "id", "label"):
         value = getattr(data, key)
@@ -269,7 +276,7 @@ def _training(found: _Found) -> list[str]:
     lines = [
         "",
         "training:",
-        "  candidates: [iforest, hbos, gmm]  # the first is the baseline; see `pynomaly detectors`",
+        "  candidates: [iforest, hbos, gmm, knn, lof]  # the first is the baseline; see `pynomaly detectors`",
     ]
     if found.times is not None:
         lines.append(

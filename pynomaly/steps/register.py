@@ -42,6 +42,8 @@ class Registered:
         The metric on the judged rows; comparable with live labels only where `rung` is ``labels``.
     expected_alert_rate : float
         Share of the judged rows that alert, anomalies in them included; injected ones left out.
+    notes : tuple of str
+        What a person should know before trusting the model.
     new : bool
         False when this very training was registered before.
     """
@@ -58,6 +60,7 @@ class Registered:
     rung: str
     expected_alert_rate: float
     recalibrated: bool
+    notes: tuple[str, ...]
     new: bool
 
     def to_dict(self) -> dict[str, Any]:
@@ -158,6 +161,7 @@ def _log(
                         rung=prepared.rung,
                         expected_alert_rate=_alert_rate(judged, item),
                         recalibrated=item.recalibrated,
+                        notes=tuple(Bundle.load(Path(item.folder), item.sha256).facts["notes"]),
                         new=True,
                     )
         assert winner is not None, "choose() only names candidates that were fitted"

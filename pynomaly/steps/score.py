@@ -19,7 +19,9 @@ from pynomaly.data.quality import validate
 from pynomaly.data.sources import read
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, QualityError
+from pynomaly.judging.drift import DriftReport, compare_sketches
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.sketch import Sketch
 from pynomaly.records.ledger import Decision, Ledger, Partition
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store, write_atomically
@@ -55,6 +57,8 @@ class FileScores:
     alerts: int
     quarantined: int
     quarantine: str
+    drift: str
+    warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and ``--json``."""
@@ -171,6 +175,8 @@ def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
     if checked.report.outcome == "block":
         raise QualityError(f"{source}: blocked: {'; '.join(checked.report.reasons)}")
     table = score_table(bundle, ref, checked.clean)
+    conformed = bundle.contract.conform(checked.clean)
+    drift = compare_sketches(bundle.sketch, Sketch.of(conformed), pipeline.drift)
     content = table.to_csv(index=False).encode() if output.suffix == ".csv" else table.to_parquet(index=False)
     quarantine = output.with_name(f"{output.name}.quarantine.csv")
     if len(checked.quarantine):
@@ -183,4 +189,16 @@ def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
         alerts=int(table["is_anomaly"].sum()),
         quarantined=len(checked.quarantine),
         quarantine=str(quarantine) if len(checked.quarantine) else "",
+        drift=drift.status,
+        warnings=_unlike(drift),
+    )
+
+
+def _unlike(drift: DriftReport) -> tuple[str, ...]:
+    """Say that alerts mean little where the rows are not like those the model learned from."""
+    if drift.status != "drift":
+        return ()
+    named = ", ".join(drift.drifted[:5])
+    return (
+        f"the rows are not like the reference ({named}): alerts may say only that; train on rows like these",
     )
