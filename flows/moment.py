@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from prefect.runtime import flow_run
 
 from pynomaly.config import Pipeline
 from pynomaly.steps.due import moment_of
 
-__all__ = ["moment"]
+__all__ = ["moment", "named"]
+
+
+def named() -> str:
+    """Name of a run in the UI: the pipeline, and the moment it stands for."""
+    given = flow_run.parameters
+    pipeline = Path(str(given.get("config", ""))).stem
+    scheduled = flow_run.scheduled_start_time
+    at = (
+        given.get("as_of")
+        or given.get("start")
+        or (scheduled.strftime("%Y-%m-%dT%H:%M") if scheduled else "")
+    )
+    return f"{pipeline} {at[:16]}".strip()
 
 
 def moment(pipeline: Pipeline, as_of: str) -> datetime:

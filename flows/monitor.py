@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.moment import moment
+from flows.moment import moment, named
 from pynomaly.config import load
 from pynomaly.steps.monitor import monitored_window
 from tasks import monitoring
@@ -14,7 +14,7 @@ from tasks import monitoring
 __all__ = ["monitor"]
 
 
-@flow(name="monitor", validate_parameters=True)
+@flow(name="monitor", flow_run_name=named)
 def monitor(config: str = "configs/quickstart.yaml", as_of: str = "") -> dict[str, Any]:
     """Judge the newest monitoring window: data, scores, alert rate, performance where labels are in.
 

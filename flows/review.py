@@ -6,14 +6,14 @@ from typing import Any
 
 from prefect import flow
 
-from flows.moment import moment
+from flows.moment import moment, named
 from pynomaly.config import load
 from tasks import governing
 
 __all__ = ["rollback"]
 
 
-@flow(name="rollback", validate_parameters=True)
+@flow(name="rollback", flow_run_name=named)
 def rollback(
     config: str = "configs/quickstart.yaml", reason: str = "asked for by hand", as_of: str = ""
 ) -> dict[str, Any]:

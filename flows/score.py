@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow, get_run_logger
 
-from flows.moment import moment
+from flows.moment import moment, named
 from pynomaly.config import load
 from pynomaly.errors import WindowError
 from tasks import scoring
@@ -14,7 +14,7 @@ from tasks import scoring
 __all__ = ["score"]
 
 
-@flow(name="score", validate_parameters=True)
+@flow(name="score", flow_run_name=named)
 def score(
     config: str = "configs/quickstart.yaml",
     start: str = "",

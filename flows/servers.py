@@ -68,16 +68,15 @@ def _child(
         _end(child)
 
 
-def _end(child: subprocess.Popen[bytes], grace_s: float = 15.0) -> None:
-    """Ask the child's group to end; after `grace_s` make it."""
-    for asked in (signal.SIGINT, signal.SIGTERM):
-        if child.poll() is not None:
-            break
-        os.killpg(child.pid, asked)
-        try:
-            child.wait(grace_s)
-        except subprocess.TimeoutExpired:
-            continue
+def _end(child: subprocess.Popen[bytes], grace_s: float = 20.0) -> None:
+    """Ask the child's group to end; after `grace_s` make it.
+
+    SIGTERM, not SIGINT: a shell that starts us in the background has its children ignore the latter.
+    """
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(grace_s)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -187,7 +186,8 @@ def up(home: Path, configs: Path, prefect_port: int, mlflow_port: int) -> None:
     if not sorted(configs.glob("*.yaml")):
         raise ConfigError(f"no pipeline YAML in {str(configs)!r}; `pynomaly init DATA` writes one")
     enter(home)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)  # also where a shell had this process ignore it
     with ExitStack() as stack:
         try:
             typer.echo(f"starting under {home} (the first time takes about a minute) ...")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.moment import moment
+from flows.moment import moment, named
 from pynomaly.config import Pipeline, load
 from pynomaly.errors import LeaseHeldError
 from pynomaly.steps.retrain import Plan, named_candidate, training_lease
@@ -24,7 +24,7 @@ __all__ = ["learn", "retrain", "train"]
 _RUNNER: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2)
 
 
-@flow(name="train", task_runner=_RUNNER, validate_parameters=True)
+@flow(name="train", task_runner=_RUNNER, flow_run_name=named)
 def train(
     config: str = "configs/quickstart.yaml",
     as_of: str = "",
@@ -42,7 +42,7 @@ def train(
     return _run(pipeline, moment(pipeline, as_of), "schedule", reason, "", "")
 
 
-@flow(name="retrain", task_runner=_RUNNER, validate_parameters=True)
+@flow(name="retrain", task_runner=_RUNNER, flow_run_name=named)
 def retrain(
     config: str = "configs/quickstart.yaml",
     reason: str = "asked for by hand",

@@ -98,7 +98,9 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
             if item["window"] != key
         ]
         verdict = degradation([*earlier, observation], pipeline.degradation)
-        report, report_error = _report(pipeline, bundle, ref, key, frame)
+        moved = "; ".join(drift.reasons) or "nothing moved"
+        said = f"Pynomaly's verdict on {key}: data {drift.status}; {moved}."
+        report, report_error = _report(pipeline, bundle, ref, key, frame, said)
         run = _log(pipeline, registry, ref, key, drift, observation, verdict, report)
         ledger.put_observation(pipeline.name, key, observation.to_dict(), report, ref.version)
         ledger.record(
@@ -183,17 +185,18 @@ def _observe(
 
 
 def _report(
-    pipeline: Pipeline, bundle: Bundle, ref: ModelRef, key: str, frame: pd.DataFrame
+    pipeline: Pipeline, bundle: Bundle, ref: ModelRef, key: str, frame: pd.DataFrame, said: str
 ) -> tuple[str, str]:
     """Path of Evidently's page, or why there is none."""
     store = Store(pipeline.store_root)
     try:
         reference = store.read_reference(pipeline.name, ref.sha256)
-        page = drift_html(reference, frame, bundle.contract, pipeline.drift, pipeline.training.seed)
+        page = drift_html(
+            reference, frame, bundle.contract, pipeline.drift, pipeline.training.seed, verdict=said
+        )
         return str(store.write_report(pipeline.name, f"drift-{key}-v{ref.version}", page)), ""
-    except (
-        Exception
-    ) as error:  # a page for people must never stop the verdict; what failed is returned and said
+    except Exception as error:
+        # A page for people must never stop the verdict; what failed is returned and said.
         return "", f"{type(error).__name__}: {error}"
 
 

@@ -148,6 +148,12 @@ def _log(
                 if item is chosen:
                     ref = _register_winner(pipeline, prepared, item, run, registry, judged)
                     value = measured[item.label].values().get(pipeline.comparison.metric)
+                    said = (
+                        f"{item.detector}: {pipeline.comparison.metric} {value:.3f} on {prepared.rung}"
+                        if value
+                        else item.detector
+                    )
+                    registry.describe(ref, f"{said}; reference {prepared.window}")
                     winner = Registered(
                         pipeline=pipeline.name,
                         key=prepared.key,

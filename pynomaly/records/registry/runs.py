@@ -75,7 +75,9 @@ class Runs:
         place = (self.home / "mlflow" / "artifacts").as_uri() if local else None
         try:
             with told(f"create the experiment {name!r}"):
-                self._client.create_experiment(name, artifact_location=place)
+                # The kind decides which pages MLflow opens with: training runs, not language-model traces.
+                kind = {"mlflow.experimentKind": "custom_model_development"}
+                self._client.create_experiment(name, artifact_location=place, tags=kind)
         except RecordError as error:
             if error_code(error) != "RESOURCE_ALREADY_EXISTS":
                 raise  # else another process was first, and its experiment is the one
