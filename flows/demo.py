@@ -17,7 +17,11 @@ from pynomaly.records.ledger import Ledger
 
 __all__ = ["run"]
 
-_CONFIGS = Path(__file__).parents[1] / "configs"
+
+def _configs() -> Path:
+    """The shipped pipelines: beside a checkout's code, or in the working folder of an installed package."""
+    beside = Path(__file__).parents[1] / "configs"
+    return beside if beside.is_dir() else Path.cwd() / "configs"
 
 
 def run(home: Path) -> None:
@@ -57,7 +61,7 @@ def _fresh(home: Path, name: str) -> Path:
     """The shipped configuration; under another name where that pipeline has lived in this home before."""
     from flows.lifecycle import unused_name
 
-    pipeline = load(_CONFIGS / f"{name}.yaml")
+    pipeline = load(_configs() / f"{name}.yaml")
     with Ledger.open(pipeline.ledger_url) as ledger:
         taken = {decision.pipeline for decision in ledger.decisions()}
     free = unused_name(pipeline, taken)

@@ -227,8 +227,9 @@ def _split(pipeline: Pipeline, contract: FrameContract, clean: pd.DataFrame) -> 
     rng = np.random.default_rng(pipeline.training.seed)
     label = clean[contract.label] if contract.label else pd.Series(np.nan, index=clean.index)
     if contract.time:
-        held = np.zeros(len(clean), dtype=bool)
-        held[round(len(clean) * (1 - pipeline.training.holdout)) :] = True
+        cut = min(round(len(clean) * (1 - pipeline.training.holdout)), len(clean) - 1)
+        # Rows of one moment stay together: nothing judged is as old as anything fitted.
+        held = (clean[contract.time] >= clean[contract.time].iloc[cut]).to_numpy()
     else:
         order = rng.permutation(len(clean))
         order = order[np.argsort(label.fillna(-1).to_numpy()[order], kind="stable")]

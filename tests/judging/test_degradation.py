@@ -156,3 +156,12 @@ def test_an_observation_survives_json() -> None:
     observation = seen(**BAD)
     content = json.loads(json.dumps(observation.to_dict())) | {"report": "file:///r.html"}
     assert Observation.from_dict(content) == observation
+
+
+def test_a_drop_that_chance_explains_is_said_and_not_counted() -> None:
+    given = {"performance": 0.7, "baseline": 0.9, "positives": 25}
+    certain = seen(**given, performance_high=0.85)
+    assert certain.performance_status == "major"
+    likely = seen(**given, performance_high=0.92)
+    assert likely.performance_status == "none"
+    assert "chance explains" in " ".join(likely.reasons)

@@ -42,7 +42,7 @@ WAITING = {"rejected_in_a_row": 2, "last_rejection": NOW - timedelta(days=5)}
         ({}, "refit", "data_drift: the champion's detector is trained again on 5000 rows"),
         ({"reason": "performance"}, "search", "every candidate"),
         ({"reason": "alert_rate"}, "recalibrate", "the model stays"),
-        ({"reason": "schedule", "trigger": "schedule"}, "refit", "5000 rows"),
+        ({"reason": "schedule", "trigger": "schedule"}, "search", "5000 rows"),
         ({"trigger": "manual", "reason": "manual"}, "search", "A person asked"),
         ({"schema_ok": False}, "block", "columns are not"),
         ({"data_status": "block"}, "block", "validation"),

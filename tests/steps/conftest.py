@@ -1,0 +1,65 @@
+"""A pipeline over a small table, trained by the steps alone: no orchestrator anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pynomaly.config import Pipeline, load
+from pynomaly.records.ledger import Decision
+from pynomaly.steps.candidates import fit_candidate
+from pynomaly.steps.judge import against_champion, choose_winner
+from pynomaly.steps.prepare import prepare
+from pynomaly.steps.promote import promote
+from pynomaly.steps.register import Registered, register
+from pynomaly.steps.retrain import Plan, plan_training
+from tests.flows.conftest import machines
+
+MOMENT = datetime(2026, 1, 19, tzinfo=UTC)
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
+    """Write the table and the settings; keyword arguments change blocks."""
+
+    def make(days: int = 28, shift_day: int | None = None, **blocks: Any) -> Pipeline:
+        machines(days, shift_day=shift_day).to_csv(tmp_path / "machines.csv", index=False)
+        settings: dict[str, Any] = {
+            "name": "machines",
+            "data": {
+                "source": "csv",
+                "path": "machines.csv",
+                "time": "time",
+                "id": "machine",
+                "label": "anomaly",
+            },
+            "windows": {"reference": "14d"},
+            "training": {"candidates": ["hbos"]},
+            "comparison": {"resamples": 200},
+            "retraining": {"min_rows": 300},
+        }
+        for name, block in blocks.items():
+            settings[name] = {**settings.get(name, {}), **block}
+        file = tmp_path / "machines.yaml"
+        file.write_text(yaml.safe_dump(settings))
+        return load(file)
+
+    return make
+
+
+def plan(settings: Pipeline, at: datetime = MOMENT, trigger: Any = "schedule", reason: str = "test") -> Plan:
+    return plan_training(settings, at, trigger, reason)
+
+
+def learn(settings: Pipeline, planned: Plan, at: datetime = MOMENT) -> tuple[Registered, Decision]:
+    """Everything after the decision to train, as the flow wires it."""
+    prepared = prepare(settings, planned.window, at, planned.candidates, planned.asked)
+    fitted = [fit_candidate(settings, prepared, candidate, label) for label, candidate in prepared.labelled()]
+    registered = register(settings, prepared, fitted, choose_winner(settings, prepared, fitted))
+    winner = next(item for item in fitted if item.sha256 == registered.sha256)
+    return registered, promote(settings, registered, against_champion(settings, prepared, winner), at)

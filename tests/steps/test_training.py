@@ -1,0 +1,225 @@
+"""The training steps: run twice, cut off half way, tampered with, recalibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from pynomaly.config import Candidate, Pipeline
+from pynomaly.errors import ConfigError, LeaseHeldError, NoChampionError
+from pynomaly.judging.degradation import Observation
+from pynomaly.records.ledger import Ledger
+from pynomaly.records.registry import Registry
+from pynomaly.steps.candidates import recalibrate_champion
+from pynomaly.steps.judge import against_champion, choose_winner
+from pynomaly.steps.prepare import Judged, prepare
+from pynomaly.steps.promote import check_gate, promote, rollback
+from pynomaly.steps.register import register
+from pynomaly.steps.retrain import cause_of, changed_since, named_candidate, training_lease
+from tests.steps.conftest import MOMENT, learn, plan
+
+Make = Callable[..., Pipeline]
+
+
+def test_parts_share_no_row_and_keep_known_anomalies_out(pipeline: Make) -> None:
+    import pandas as pd
+
+    settings = pipeline()
+    prepared = prepare(settings, plan(settings).window, MOMENT, settings.training.candidates)
+    parts = [pd.read_parquet(prepared.path / f"{name}.parquet") for name in ("fit", "calibration")]
+    judged = Judged.load(prepared).frame
+    keys = [set(zip(part["time"], part["machine"], strict=True)) for part in (*parts, judged)]
+    assert not keys[0] & keys[1]
+    assert not (keys[0] | keys[1]) & keys[2]
+    assert all((part["anomaly"] != 1).all() for part in parts)
+    assert judged["time"].min() > max(part["time"].max() for part in parts)
+
+
+def test_the_same_training_leaves_one_version(pipeline: Make) -> None:
+    settings = pipeline()
+    first, decision = learn(settings, plan(settings))
+    assert decision.kind == "promote"
+    assert not plan(settings).go
+    again, _ = learn(settings, plan_as_if_new(settings))
+    assert (again.version, again.new) == (first.version, False)
+    assert len(Registry.open(settings.tracking_uri, settings.home).versions("machines")) == 1
+
+
+def plan_as_if_new(settings: Pipeline) -> object:
+    """The plan of a run that was cut off after it had registered: it decides to finish, not to stop."""
+    from dataclasses import replace
+
+    from pynomaly.judging.retraining import RetrainDecision
+
+    return replace(
+        plan(settings), decision=RetrainDecision("search", ()), candidates=settings.training.candidates
+    )
+
+
+def test_a_training_cut_off_before_its_verdict_is_finished(pipeline: Make) -> None:
+    settings = pipeline()
+    planned = plan(settings)
+    prepared = prepare(settings, planned.window, MOMENT, planned.candidates, planned.asked)
+    from pynomaly.steps.candidates import fit_candidate
+
+    fitted = [fit_candidate(settings, prepared, item, label) for label, item in prepared.labelled()]
+    left = register(settings, prepared, fitted, choose_winner(settings, prepared, fitted))
+    resumed = plan(settings)
+    assert resumed.go
+    finished, decision = learn(settings, resumed)
+    assert finished.version == left.version
+    assert decision.kind == "promote"
+
+
+def test_a_candidate_that_fails_does_not_stop_the_others(pipeline: Make) -> None:
+    settings = pipeline(training={"candidates": ["ocsvm", "hbos"], "timeout": "1s"})
+    prepared = prepare(settings, plan(settings).window, MOMENT, settings.training.candidates)
+    from pynomaly.steps.candidates import fit_candidate
+
+    slow = settings.model_copy(
+        update={"training": settings.training.model_copy(update={"timeout": timedelta(milliseconds=1)})}
+    )
+    failed = fit_candidate(slow, prepared, Candidate(detector="ocsvm"), "ocsvm")
+    assert "within" in failed.error or "limit" in failed.error or "end" in failed.error
+    normal = settings.model_copy(
+        update={"training": settings.training.model_copy(update={"timeout": timedelta(minutes=5)})}
+    )
+    fine = fit_candidate(normal, prepared, Candidate(detector="hbos"), "hbos")
+    assert choose_winner(settings, prepared, [failed, fine]).winner == "hbos"
+
+
+def test_a_changed_byte_closes_the_gate(pipeline: Make) -> None:
+    settings = pipeline()
+    registered, _ = learn(settings, plan(settings))
+    registry = Registry.open(settings.tracking_uri, settings.home)
+    ref = registry.version("machines", registered.version)
+    assert check_gate(settings, registry, ref).passed
+    arrays = next(path for path in registry.fetch(ref).rglob("*.npz"))
+    content = bytearray(arrays.read_bytes())
+    content[len(content) // 2] ^= 1
+    arrays.write_bytes(bytes(content))
+    gate = check_gate(settings, registry, ref)
+    assert not gate.passed
+    assert "clean process" in gate.reasons[0]
+
+
+def test_a_slow_version_closes_the_gate(pipeline: Make) -> None:
+    settings = pipeline(promotion={"max_latency_ms": 1e-6})
+    _, decision = learn(settings, plan(settings))
+    assert decision.kind == "refuse"
+    with pytest.raises(NoChampionError):
+        Registry.open(settings.tracking_uri, settings.home).alias("machines", "champion")
+
+
+def test_recalibration_changes_p_values_and_no_score(pipeline: Make) -> None:
+    settings = pipeline()
+    registered, _ = learn(settings, plan(settings))
+    registry = Registry.open(settings.tracking_uri, settings.home)
+    champion = registry.load(registry.alias("machines", "champion"))
+    later = MOMENT + timedelta(days=7)
+    planned = plan(settings, later, "manual")
+    prepared = prepare(settings, planned.window, later, planned.candidates, planned.asked + "r")
+    fitted = recalibrate_champion(settings, prepared, champion)
+    made = register(settings, prepared, [fitted], choose_winner(settings, prepared, [fitted]))
+    verdict = against_champion(settings, prepared, fitted)
+    decision = promote(settings, made, verdict, later)
+    assert decision.kind == "promote", decision.reasons
+    assert made.version != registered.version
+    fresh = registry.load(registry.alias("machines", "champion"))
+    rows = Judged.load(prepared).frame
+    before, after = champion.score(rows), fresh.score(rows)
+    assert (before["score"] == after["score"]).all()
+    assert (before["p_value"] != after["p_value"]).any()
+
+
+def test_rollback_needs_something_to_roll_back_to(pipeline: Make) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    with pytest.raises(NoChampionError, match="only champion so far"):
+        rollback(settings, MOMENT, "try")
+
+
+def test_one_training_at_a_time(pipeline: Make) -> None:
+    settings = pipeline()
+    with (
+        training_lease(settings),
+        pytest.raises(LeaseHeldError, match="train:machines"),
+        training_lease(settings),
+    ):
+        raise AssertionError("two trainings at once")
+
+
+def test_fifty_events_give_one_training(pipeline: Make) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    at = MOMENT + timedelta(minutes=1)
+    answers = [plan(settings, at, "event", f"event {number}").decision.remedy for number in range(50)]
+    assert set(answers) == {"none"}
+    with Ledger.open(settings.ledger_url) as ledger:
+        assert len(ledger.trainings("machines")) == 1
+
+
+@pytest.mark.parametrize(
+    ("detector", "params", "expected"),
+    [
+        ("", "", ()),
+        ("knn", "", ({},)),
+        ("knn", "n_neighbors=5", ({"n_neighbors": 5},)),
+        ("iforest", "max_samples=0.5, n_estimators=10", ({"max_samples": 0.5, "n_estimators": 10},)),
+    ],
+)
+def test_a_form_names_a_candidate(
+    detector: str, params: str, expected: tuple[dict[str, object], ...]
+) -> None:
+    assert tuple(item.params for item in named_candidate(detector, params)) == expected
+
+
+@pytest.mark.parametrize(("detector", "params"), [("", "a=1"), ("knn", "a"), ("knn", "=1"), ("knn", "a=")])
+def test_a_form_that_makes_no_sense(detector: str, params: str) -> None:
+    with pytest.raises(ConfigError):
+        named_candidate(detector, params)
+
+
+def observation(day: int, **changes: object) -> Observation:
+    given = {
+        "window": f"202601{day:02d}T000000Z--202601{day + 1:02d}T000000Z",
+        "rows": 1000,
+        "data": "ok",
+        "score": "ok",
+        "alert_rate": 0.01,
+        "expected_rate": 0.01,
+        "alert_status": "ok",
+        "performance": None,
+        "baseline": None,
+        "performance_status": "insufficient_data",
+        "reasons": (),
+        "positives": 0,
+    }
+    return Observation(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def test_a_change_starts_with_the_unbroken_run_of_bad_windows() -> None:
+    good, bad = observation(1), {"data": "drift"}
+    assert changed_since([good]) is None
+    assert changed_since([observation(1, **bad), observation(2)]) is None
+    since = changed_since(
+        [observation(1, **bad), observation(2), observation(3, **bad), observation(4, **bad)]
+    )
+    assert since is not None
+    assert since.day == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({}, "schedule"),
+        ({"alert_status": "violated"}, "alert_rate"),
+        ({"score": "drift"}, "score_drift"),
+        ({"data": "drift", "alert_status": "violated"}, "data_drift"),
+        ({"data": "drift", "performance_status": "critical"}, "performance"),
+    ],
+)
+def test_what_a_window_suffers_from(changes: dict[str, object], cause: str) -> None:
+    assert cause_of([observation(1, **changes)]) == cause

@@ -1,0 +1,125 @@
+"""Which windows are due, and what scoring and judging them leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pynomaly.config import Pipeline
+from pynomaly.data.window import Window
+from pynomaly.errors import ConfigError, QualityError, WindowError
+from pynomaly.records.ledger import Ledger
+from pynomaly.steps.due import MOST_AT_ONCE, due_windows, moment_of
+from pynomaly.steps.monitor import monitor_window
+from pynomaly.steps.score import score_window
+from tests.steps.conftest import MOMENT, learn, plan
+
+Make = Callable[..., Pipeline]
+DAY = timedelta(days=1)
+
+
+def test_due_since_the_reference_then_since_the_last_partition(pipeline: Make) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    due = due_windows(settings, MOMENT + 3 * DAY)
+    assert [window.start for window in due.windows if window] == [MOMENT, MOMENT + DAY, MOMENT + 2 * DAY]
+    for window in due.windows:
+        score_window(settings, window)
+    assert due_windows(settings, MOMENT + 4 * DAY).windows == (Window(MOMENT + 3 * DAY, MOMENT + 4 * DAY),)
+
+
+def test_after_a_long_stop_one_run_catches_up_and_says_what_waits(pipeline: Make) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    due = due_windows(settings, MOMENT + 200 * DAY)
+    assert len(due.windows) == MOST_AT_ONCE
+    assert due.windows[-1] == Window(MOMENT + 199 * DAY, MOMENT + 200 * DAY)
+    assert "140 older windows" in due.left_out
+
+
+@pytest.mark.parametrize(
+    ("as_of", "expected"),
+    [
+        ("", MOMENT + 300 * DAY),
+        ("latest", datetime(2026, 2, 1, 23, tzinfo=UTC)),
+        ("2026-01-20T02:00:00+02:00", datetime(2026, 1, 20, tzinfo=UTC)),
+    ],
+)
+def test_what_a_run_stands_for(pipeline: Make, as_of: str, expected: datetime) -> None:
+    found = moment_of(pipeline(), as_of, MOMENT + 300 * DAY)
+    assert expected <= found <= expected + timedelta(seconds=1)
+
+
+def test_a_range_needs_both_ends_time_and_a_complete_window(pipeline: Make) -> None:
+    settings = pipeline()
+    with pytest.raises(ConfigError, match="both"):
+        due_windows(settings, MOMENT, start="2026-01-19T00:00:00Z")
+    with pytest.raises(WindowError, match="no complete window"):
+        due_windows(settings, MOMENT, start="2026-01-19T01:00:00Z", end="2026-01-19T23:00:00Z")
+    timeless = pipeline(data={"time": None, "id": None})
+    with pytest.raises(ConfigError, match="no time column"):
+        due_windows(timeless, MOMENT, start="2026-01-19T00:00:00Z", end="2026-01-20T00:00:00Z")
+
+
+def test_late_data_are_scored_again_and_said(pipeline: Make, tmp_path: Path) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    window = Window(MOMENT, MOMENT + DAY)
+    first = score_window(settings, window)
+    table = pd.read_csv(tmp_path / "machines.csv")
+    table.loc[table["time"].str.startswith("2026-01-19 05"), "heat"] += 1
+    table.to_csv(tmp_path / "machines.csv", index=False)
+    second = score_window(settings, window)
+    assert second.new
+    assert second.sha256 != first.sha256
+    assert second.path == first.path
+    with Ledger.open(settings.ledger_url) as ledger:
+        assert len(ledger.partitions("machines")) == 1
+        assert ledger.last("machines", "score", "again") is not None
+
+
+def test_a_lost_partition_is_written_again_byte_for_byte(pipeline: Make) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    window = Window(MOMENT, MOMENT + DAY)
+    first = score_window(settings, window)
+    Path(first.path).unlink()
+    assert score_window(settings, window).sha256 == first.sha256
+
+
+def test_a_blocked_window_leaves_a_decision_and_no_scores(pipeline: Make, tmp_path: Path) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    table = pd.read_csv(tmp_path / "machines.csv")
+    table.loc[table["time"].str.startswith("2026-01-19"), "heat"] = float("inf")
+    table.to_csv(tmp_path / "machines.csv", index=False)
+    window = Window(MOMENT, MOMENT + DAY)
+    with pytest.raises(QualityError, match="heat"):
+        score_window(settings, window)
+    with Ledger.open(settings.ledger_url) as ledger:
+        assert ledger.partition("machines", window) is None
+        blocked = ledger.last("machines", "quality", "block")
+    assert blocked is not None
+    assert list((settings.store_root / "machines" / "quarantine").glob(f"{window.key}*"))
+
+
+def test_a_page_that_fails_does_not_stop_the_verdict(pipeline: Make) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    for page in (settings.store_root / "machines" / "references").iterdir():
+        page.unlink()
+    seen = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
+    assert seen.degradation.state == "normal"
+    assert seen.report == ""
+    assert "reference" in seen.report_error
+
+
+def test_labels_that_are_not_in_yet_are_not_seen(pipeline: Make) -> None:
+    settings = pipeline(data={"label_delay": "30d"}, degradation={"min_positives": 5})
+    learn(settings, plan(settings))
+    window, end = Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY
+    assert monitor_window(settings, window, end).observation.positives == 0
