@@ -166,6 +166,9 @@ class Comparison(Settings):
     )
     min_improvement: float = Field(0.02, ge=0, description="smallest difference worth a promotion")
     margin: float = Field(0.02, gt=0, description="largest loss that still counts as not worse")
+    one_class: Literal["refuse", "inject"] = Field(
+        "refuse", description="a reference whose labels are all alike: stop, or judge by injected anomalies"
+    )
     injected_share: float = Field(
         0.05, gt=0, lt=0.5, description="share of rows turned into anomalies without labels"
     )

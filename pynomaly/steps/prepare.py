@@ -20,7 +20,7 @@ from pynomaly.data.frame import FrameContract, digest
 from pynomaly.data.quality import Checked, validate
 from pynomaly.data.sources import read, span
 from pynomaly.data.window import Window
-from pynomaly.errors import QualityError
+from pynomaly.errors import DataError, QualityError
 from pynomaly.judging.comparison import Rung
 from pynomaly.judging.injection import inject
 from pynomaly.records.ledger import Decision, Ledger
@@ -165,6 +165,7 @@ def prepare(
         return Prepared(**{**stored, "candidates": tuple(Candidate(**item) for item in stored["candidates"])})
     checked = validate(frame, contract, pipeline.quality, "train")
     _record_quality(pipeline, key, named, as_of, checked)
+    _require_two_classes(pipeline, contract, checked.clean)
     parts = _split(pipeline, contract, checked.clean)
     draft = folder.with_name(f"{key}.draft")
     shutil.rmtree(draft, ignore_errors=True)
@@ -216,6 +217,18 @@ def _record_quality(pipeline: Pipeline, key: str, window: str, as_of: datetime, 
         )
     if report.outcome == "block":
         raise QualityError(f"{pipeline.name}: the reference {window} is blocked: {'; '.join(report.reasons)}")
+
+
+def _require_two_classes(pipeline: Pipeline, contract: FrameContract, frame: pd.DataFrame) -> None:
+    """Labels that are all alike cannot judge anything, and mostly mean that the wrong column was named."""
+    if contract.label is None or pipeline.comparison.one_class == "inject":
+        return
+    found = frame[contract.label].dropna().unique()
+    if len(found) == 1:
+        raise DataError(
+            f"{pipeline.name}: label column {contract.label!r} (data.label) is {found[0]:g} in every "
+            "labelled row; needed: both 0 and 1, or no data.label, or comparison.one_class: inject"
+        )
 
 
 def _known_anomalies(contract: FrameContract, frame: pd.DataFrame) -> int:

@@ -139,12 +139,16 @@ def _log(
     }
     winner: Registered | None = None
     with registry.parent_run(pipeline.name, f"train {prepared.window}", tags=tags) as parent:
-        registry.log(parent, metrics=counts, params={"seed": pipeline.training.seed})
+        versions = Bundle.load(Path(chosen.folder), chosen.sha256).facts["versions"]
+        settings = {"seed": pipeline.training.seed} | {
+            f"version.{name}": found for name, found in versions.items()
+        }
+        registry.log(parent, metrics=counts, params=settings)
         for item in fitted:
             with registry.child_run(
                 parent, item.label, tags=tags | {"pynomaly.detector": item.detector}
             ) as run:
-                _log_candidate(registry, run, item, measured.get(item.label))
+                _log_candidate(registry, run, item, measured.get(item.label), judged)
                 if item is chosen:
                     ref = _register_winner(pipeline, prepared, item, run, registry, judged)
                     value = measured[item.label].values().get(pipeline.comparison.metric)
@@ -191,7 +195,9 @@ def _alert_rate(judged: Judged, item: Fitted) -> float:
     return float((natural.sum() + 1) / (len(natural) + 2))
 
 
-def _log_candidate(registry: Registry, run: str, item: Fitted, measured: Metrics | None) -> None:
+def _log_candidate(
+    registry: Registry, run: str, item: Fitted, measured: Metrics | None, judged: Judged
+) -> None:
     values = {"fit_seconds": item.fit_seconds, "score_seconds": item.score_seconds}
     if measured is not None:
         values |= measured.values()
@@ -201,6 +207,10 @@ def _log_candidate(registry: Registry, run: str, item: Fitted, measured: Metrics
         params={f"detector.{name}": value for name, value in item.params.items()},
         tags={"pynomaly.error": item.error} if item.error else {},
     )
+    if not item.error:
+        scores = item.scores()["score"].to_numpy()
+        curves = figures.comparison(judged.truth, {item.label: scores}, item.label)
+        registry.log(run, figures={"curves.png": curves})
 
 
 def _register_winner(

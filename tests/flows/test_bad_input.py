@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.flows.conftest import Answer, machines
+from tests.flows.conftest import Answer
+from tests.machines import machines
 
 pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("prefect_api")]
 
@@ -66,6 +67,11 @@ BAD_TABLES = {
         ["ExpectColumnValuesToBeBetween"],
     ),
     "too few rows": (lambda frame: frame.head(20), {}, ["rows"]),
+    "one class of labels": (
+        lambda frame: frame.assign(anomaly=0),
+        {},
+        ["'anomaly'", "is 0 in every labelled row", "both 0 and 1"],
+    ),
     "labels that are not 0 or 1": (lambda frame: frame.assign(anomaly=7), {}, ["anomaly", "7"]),
 }
 
@@ -143,10 +149,10 @@ def test_a_window_without_data(command: Callable[..., Answer], pipeline_file: Ca
     refused(answer, ["2027-01-04", "2026-02-01"])
 
 
-def test_one_class_of_labels_is_judged_by_injected_anomalies(
+def test_one_class_of_labels_is_judged_by_injected_anomalies_where_asked(
     command: Callable[..., Answer], pipeline_file: Callable[..., Path]
 ) -> None:
-    config = pipeline_file(changed(lambda frame: frame.assign(anomaly=0)))
+    config = pipeline_file(changed(lambda frame: frame.assign(anomaly=0)), comparison={"one_class": "inject"})
     trained = command("train", config, "--as-of", "2026-01-19T00:00:00+00:00", "--json").json
     assert trained["registered"]["rung"] == "injected"
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.flows.conftest import Answer, machines
+from tests.flows.conftest import Answer
+from tests.machines import machines
 
 pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("prefect_api")]
 

@@ -20,7 +20,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from pynomaly.config import load
 from pynomaly.records.ledger import Ledger
-from tests.flows.conftest import machines
+from tests.machines import machines, small_settings
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
@@ -61,21 +61,8 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
     configs.mkdir()
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     machines(29, start=str(yesterday - timedelta(days=28))).to_csv(configs / "machines.csv", index=False)
-    settings = {
-        "name": "machines",
-        "data": {
-            "source": "csv",
-            "path": "machines.csv",
-            "time": "time",
-            "id": "machine",
-            "label": "anomaly",
-        },
-        "windows": {"reference": "14d"},
-        "training": {"candidates": ["iforest", "hbos"]},
-        "comparison": {"resamples": 200},
-        "retraining": {"min_rows": 300},
-        "schedule": {"score": "* * * * *", "monitor": "", "train": "0 3 * * 1", "timezone": "Europe/Berlin"},
-    }
+    schedule = {"score": "* * * * *", "monitor": "", "train": "0 3 * * 1", "timezone": "Europe/Berlin"}
+    settings = small_settings(training={"candidates": ["iforest", "hbos"]}, schedule=schedule)
     config = configs / "machines.yaml"
     config.write_text(yaml.safe_dump(settings))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}

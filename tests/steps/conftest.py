@@ -18,7 +18,7 @@ from pynomaly.steps.prepare import prepare
 from pynomaly.steps.promote import promote
 from pynomaly.steps.register import Registered, register
 from pynomaly.steps.retrain import Plan, plan_training
-from tests.flows.conftest import machines
+from tests.machines import machines, small_settings
 
 MOMENT = datetime(2026, 1, 19, tzinfo=UTC)
 
@@ -29,24 +29,8 @@ def pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
 
     def make(days: int = 28, shift_day: int | None = None, **blocks: Any) -> Pipeline:
         machines(days, shift_day=shift_day).to_csv(tmp_path / "machines.csv", index=False)
-        settings: dict[str, Any] = {
-            "name": "machines",
-            "data": {
-                "source": "csv",
-                "path": "machines.csv",
-                "time": "time",
-                "id": "machine",
-                "label": "anomaly",
-            },
-            "windows": {"reference": "14d"},
-            "training": {"candidates": ["hbos"]},
-            "comparison": {"resamples": 200},
-            "retraining": {"min_rows": 300},
-        }
-        for name, block in blocks.items():
-            settings[name] = {**settings.get(name, {}), **block}
         file = tmp_path / "machines.yaml"
-        file.write_text(yaml.safe_dump(settings))
+        file.write_text(yaml.safe_dump(small_settings(**blocks)))
         return load(file)
 
     return make
