@@ -12,13 +12,18 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from pynomaly.detectors import pyod_door
 from pynomaly.detectors.base import Detector, State
+from pynomaly.detectors.compiled import LEAST_ROWS, walk_forest
 from pynomaly.detectors.exact import Array, row_sum
 from pynomaly.detectors.parameters import Number, Parameter, Whole
 
 __all__ = ["IsolationForest"]
+
+_CACHED_ROWS = 512
+"""Rows times trees stay in cache."""
 
 _FLOAT32 = float(np.finfo(np.float32).max)
 
@@ -37,7 +42,6 @@ class IsolationForest(Detector):
         "max_samples": Whole(256, 2, 100_000),
         "max_features": Number(1.0, 0, 1, open_low=True),
     }
-    block_rows: ClassVar[int] = 512  # rows times trees stay in cache
 
     def _fit(self, X: Array) -> State:
         fitted = pyod_door.fit(
@@ -54,53 +58,67 @@ class IsolationForest(Detector):
             for estimator, features in zip(fitted.estimators_, fitted.estimators_features_, strict=True)
         ]
         sizes = np.array([len(tree["depth"]) for tree in trees])
-        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.uint32)
         for tree, start in zip(trees, starts, strict=True):
-            tree["left"] += start
-            tree["right"] += start
+            tree["child"] += start
         state = {key: np.concatenate([tree[key] for tree in trees]) for key in trees[0]}
         expected = _expected_depth(np.array([fitted.max_samples_]))[0] * len(trees)
-        return {**state, "starts": starts, "expected": np.array(expected), "levels": _levels(state, starts)}
+        levels = max(tree.tree_.max_depth for tree in fitted.estimators_)
+        return {**state, "starts": starts, "expected": np.array(expected), "levels": np.array(levels)}
 
     def _score(self, X: Array) -> Array:
-        state = self.state
-        left, right, feature, threshold = (state[key] for key in ("left", "right", "feature", "threshold"))
         # The trees were grown on float32, and a split is only right on the same rounding.
         narrow = np.clip(X, -_FLOAT32, _FLOAT32).astype(np.float32)
-        flat, rows = narrow.ravel(), (np.arange(len(X)) * X.shape[1])[:, None]
-        node = np.broadcast_to(state["starts"], (len(X), len(state["starts"])))
-        for _ in range(int(state["levels"])):  # a leaf leads to itself
-            goes_left = flat[rows + feature[node]] <= threshold[node]
-            node = np.where(goes_left, left[node], right[node])
-        scores: Array = np.exp2(-row_sum(state["depth"][node]) / float(state["expected"]))
+        if len(X) >= LEAST_ROWS:
+            nodes = (
+                self.state[key] for key in ("starts", "child", "feature", "threshold", "depth", "levels")
+            )
+            return self._from_depth(walk_forest(narrow, *nodes))
+        return np.concatenate(
+            [self._walk(narrow[at : at + _CACHED_ROWS]) for at in range(0, len(X), _CACHED_ROWS)]
+        )
+
+    def _walk(self, narrow: npt.NDArray[np.float32]) -> Array:
+        """All rows and trees one level at a time."""
+        state = self.state
+        child, feature, threshold = (state[key] for key in ("child", "feature", "threshold"))
+        flat, rows = narrow.ravel(), (np.arange(len(narrow)) * narrow.shape[1])[:, None]
+        node = np.broadcast_to(state["starts"], (len(narrow), len(state["starts"])))
+        for _ in range(int(state["levels"])):
+            node = child[node] + (flat[rows + feature[node]] > threshold[node])
+        return self._from_depth(row_sum(state["depth"][node]))
+
+    def _from_depth(self, total: Array) -> Array:
+        scores: Array = np.exp2(-total / float(self.state["expected"]))
         return scores
 
 
 def _flat(tree: Any, features: Any) -> State:
-    """One tree as arrays over its nodes; `depth` is that of a leaf plus what its rows would still need."""
-    leaf = tree.children_left == -1
-    itself = np.arange(tree.node_count)
-    depth = np.zeros(tree.node_count)
-    for node in itself[~leaf]:  # children come after their parent
-        depth[[tree.children_left[node], tree.children_right[node]]] = depth[node] + 1
+    """One tree as arrays over its nodes, level by level, so that siblings lie side by side.
+
+    ``child`` is the left child, the right one follows it; a leaf is its own child and its threshold is
+    infinite, so that a walk stays there. ``depth`` is that of a leaf plus what its rows would still need.
+    """
+    order, depth = [0], [0]
+    for place, node in enumerate(order):  # grows as it is read: level by level
+        if tree.children_left[node] != -1:
+            order += [tree.children_left[node], tree.children_right[node]]
+            depth += [depth[place] + 1] * 2
+    kept = np.array(order)
+    leaf = tree.children_left[kept] == -1
+    child = np.arange(len(kept), dtype=np.uint32)
+    child[~leaf] = 1 + 2 * np.arange((~leaf).sum(), dtype=np.uint32)
+    threshold = tree.threshold[kept]
+    narrow = threshold.astype(np.float32)
+    # A float32 is above the threshold when it is above the largest float32 that is not.
+    narrow = np.where(narrow > threshold, np.nextafter(narrow, np.float32(-np.inf)), narrow)
+    used = np.asarray(features, dtype=np.uint32)[np.where(leaf, 0, tree.feature[kept])]
     return {
-        "left": np.where(leaf, itself, tree.children_left),
-        "right": np.where(leaf, itself, tree.children_right),
-        "feature": np.where(leaf, 0, np.asarray(features)[np.where(leaf, 0, tree.feature)]),
-        "threshold": np.where(leaf, 0.0, tree.threshold),
-        "depth": np.where(leaf, depth + _expected_depth(tree.n_node_samples), 0.0),
+        "child": child,
+        "feature": np.where(leaf, 0, used).astype(np.uint32),
+        "threshold": np.where(leaf, np.float32(np.inf), narrow).astype(np.float32),
+        "depth": np.where(leaf, np.array(depth) + _expected_depth(tree.n_node_samples[kept]), 0.0),
     }
-
-
-def _levels(state: State, starts: Any) -> Any:
-    """Steps from a root to the deepest leaf."""
-    levels, reached = 0, np.asarray(starts)
-    while True:
-        inner = reached[state["left"][reached] != reached]
-        if not len(inner):
-            return np.array(levels)
-        reached = np.concatenate([state["left"][inner], state["right"][inner]])
-        levels += 1
 
 
 def _expected_depth(rows: Any) -> Array:

@@ -12,34 +12,65 @@ PyOD gives to a row that comes alone.
 from __future__ import annotations
 
 from abc import abstractmethod
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from pynomaly.detectors.base import Detector, State
+from pynomaly.detectors.compiled import LEAST_ROWS, look_up
 from pynomaly.detectors.exact import Array, row_sum
 
 __all__ = ["COPOD", "ECOD"]
 
 
 class _Tails(Detector):
-    """What both share: minus the log of the two tail probabilities of each cell."""
+    """What both share: minus the log of the two tail probabilities of each cell.
+
+    Of a column's m different values, a cell lies on one of them or in one of the m + 1 gaps: 2 m + 1 places,
+    each with a rarity worked out at the fit. Scoring is one binary search and one look-up a cell.
+    """
+
+    _places: tuple[Array, npt.NDArray[np.int64], Array]
 
     def _fit(self, X: Array) -> State:
         return {"sorted": np.sort(X, axis=0).T, "skew": _skew_sign(X)}
 
+    def _prepare(self) -> None:
+        values, starts, rarity = [], [0], []
+        for ordered, skew in zip(self.state["sorted"], self.state["skew"], strict=True):
+            different = np.unique(ordered)
+            values.append(different)
+            starts.append(starts[-1] + len(different))
+            rarity.append(self._rarity(ordered, different, skew))
+        self._places = np.concatenate(values), np.array(starts, dtype=np.int64), np.concatenate(rarity)
+
+    def _rarity(self, ordered: Array, different: Array, skew: float) -> Array:
+        """Rarity of each place, gaps and values in turn; shape (2 m + 1,)."""
+        rows = len(ordered)
+        up_to = np.searchsorted(ordered, different, side="right")
+        below = np.searchsorted(ordered, different, side="left")
+        # A row counts as one more value of its own. In a gap, all values below it and all above it count.
+        counts = np.empty((2, 2 * len(different) + 1))
+        counts[:, 1::2] = up_to, rows - below
+        counts[:, 0::2] = np.append(0, up_to), rows - np.append(0, up_to)
+        left, right = -np.log((counts + 1) / (rows + 1))
+        skewed = left * (skew <= 0) + right * (skew >= 0)
+        rarity: Array = np.maximum(skewed, self._both(left, right))
+        return rarity
+
     def _score(self, X: Array) -> Array:
-        ordered, skew = self.state["sorted"], self.state["skew"]
-        rows = ordered.shape[1]
-        rarity = np.empty_like(X)
-        for place, column in enumerate(X.T):
-            cells = np.ascontiguousarray(column)
-            up_to = np.searchsorted(ordered[place], cells, side="right")
-            from_on = rows - np.searchsorted(ordered[place], cells, side="left")
-            left, right = (-np.log((count + 1) / (rows + 1)) for count in (up_to, from_on))
-            skewed = left * (skew[place] <= 0) + right * (skew[place] >= 0)
-            rarity[:, place] = np.maximum(skewed, self._both(left, right))
-        return row_sum(rarity)
+        values, starts, rarity = self._places
+        if len(X) >= LEAST_ROWS:
+            return look_up(X, values, starts, rarity)
+        found = np.empty_like(X)
+        for column, (start, end) in enumerate(pairwise(starts)):
+            cells, different = np.ascontiguousarray(X[:, column]), values[start:end]
+            place = np.searchsorted(different, cells, side="left")
+            on = different[np.minimum(place, len(different) - 1)] == cells
+            found[:, column] = rarity[2 * start + column + 2 * place + on]
+        return row_sum(found)
 
     @staticmethod
     @abstractmethod

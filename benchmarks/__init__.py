@@ -1,0 +1,1 @@
+"""What we measure, against whom: each script runs ours and the peer in turn and prints ratios."""
