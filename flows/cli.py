@@ -179,12 +179,25 @@ def history(
     config: Config,
     limit: Annotated[int, typer.Option(min=1, help="Newest decisions to show.")] = 30,
     kind: Annotated[str, typer.Option(help="Only this kind: promote, refuse, rollback, retrain, ...")] = "",
+    verify: Annotated[bool, typer.Option("--verify", help="Check the chain of hashes instead.")] = False,
+    at: Annotated[str, typer.Option(help="Who was champion at this ISO time, and why.")] = "",
     as_json: Json = False,
 ) -> None:
     """Every decision with its reasons, newest first."""
-    from flows.show import decisions
-    from pynomaly.steps.overview import history_of
+    from flows import show
+    from pynomaly.data.window import parse_moment
+    from pynomaly.steps.overview import champion_at, history_of, verify_history
 
+    if verify:
+        found = verify_history(load(config))
+        _say(found, as_json, show.verification)
+        if not found["intact"]:
+            raise typer.Exit(2)
+        return
+    if at:
+        _say(champion_at(load(config), parse_moment(at)), as_json, show.champion)
+        return
+    decisions = show.decisions
     _say(history_of(load(config), limit, kind), as_json, decisions)
 
 

@@ -139,6 +139,25 @@ def decisions(result: dict[str, Any]) -> None:
     _console().print(table(f"decisions of {result['pipeline']}", columns, rows))
 
 
+def verification(result: dict[str, Any]) -> None:
+    """Whether the ledger's chain holds."""
+    if result["intact"]:
+        said = (
+            f"{result['decisions']} decisions, every one fits the one before it; newest hash {result['head']}"
+        )
+    else:
+        said = f"decision {result['broken_at']} does not fit: {result['reason']}"
+    _console().print(said, markup=False)
+
+
+def champion(result: dict[str, Any]) -> None:
+    """Who was champion at a moment."""
+    found = f"v{result['champion']}" if result["champion"] else "nobody"
+    _console().print(f"{result['pipeline']} at {result['at']}: {found}")
+    if result["decision"]:
+        decision(result["decision"])
+
+
 def catalogue(result: dict[str, Any]) -> None:
     """The detectors there are."""
     columns = ("name", "family", "cost", "max_rows", "deterministic", "keeps_rows", "summary")

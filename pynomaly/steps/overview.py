@@ -5,6 +5,7 @@ Called by the command line. Reads only.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from pynomaly.config import Pipeline
@@ -14,7 +15,7 @@ from pynomaly.records.ledger import KINDS, Ledger
 from pynomaly.records.registry import Registry
 from pynomaly.steps.judge import champion_of
 
-__all__ = ["catalogue_table", "history_of", "status_of"]
+__all__ = ["catalogue_table", "champion_at", "history_of", "status_of", "verify_history"]
 
 
 def status_of(pipeline: Pipeline) -> dict[str, Any]:
@@ -54,6 +55,25 @@ def history_of(pipeline: Pipeline, limit: int, kind: str = "") -> dict[str, Any]
     with Ledger.open(pipeline.ledger_url) as ledger:
         found = ledger.decisions(pipeline.name, kind or None, limit=limit)
     return {"pipeline": pipeline.name, "decisions": [item.to_dict() for item in found]}
+
+
+def verify_history(pipeline: Pipeline) -> dict[str, Any]:
+    """Whether the ledger's chain holds, over every pipeline in it."""
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        return ledger.verify().to_dict()
+
+
+def champion_at(pipeline: Pipeline, moment: datetime) -> dict[str, Any]:
+    """Who was champion at `moment` by the clock on the wall, and the decision that made it so."""
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        changes = [item for item in ledger.decisions(pipeline.name) if item.kind in ("promote", "rollback")]
+    made = next((item for item in changes if item.at is not None and item.at <= moment), None)
+    return {
+        "pipeline": pipeline.name,
+        "at": moment.isoformat(),
+        "champion": made.evidence.get("version") if made else None,
+        "decision": made.to_dict() if made else None,
+    }
 
 
 def catalogue_table() -> list[dict[str, Any]]:

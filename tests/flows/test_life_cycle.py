@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -69,6 +70,11 @@ def test_a_life(command: Callable[..., Answer], pipeline_file: Callable[..., Pat
     forth = command("rollback", config, "--json").json
     assert forth["subject"].endswith(f"v{version}")
 
+    proof = command("history", config, "--verify", "--json").json
+    assert proof["intact"]
+    now = datetime.now(UTC).isoformat()
+    assert command("history", config, "--at", now, "--json").json["champion"] == version
+    assert command("history", config, "--at", FIRST, "--json").json["champion"] is None
     kinds = {item["kind"] for item in command("history", config, "--json").json["decisions"]}
     assert {"quality", "retrain", "register", "promote", "degradation", "refuse", "rollback"} <= kinds
 

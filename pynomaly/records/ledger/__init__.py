@@ -5,7 +5,18 @@ itself refuses to change them) and every write is idempotent by its key. Times a
 """
 
 from pynomaly.records.ledger.book import Ledger
+from pynomaly.records.ledger.chain import Verification
 from pynomaly.records.ledger.leases import Lease
 from pynomaly.records.ledger.rows import KINDS, Decision, Observed, Partition, Training, bounds
 
-__all__ = ["KINDS", "Decision", "Lease", "Ledger", "Observed", "Partition", "Training", "bounds"]
+__all__ = [
+    "KINDS",
+    "Decision",
+    "Lease",
+    "Ledger",
+    "Observed",
+    "Partition",
+    "Training",
+    "Verification",
+    "bounds",
+]

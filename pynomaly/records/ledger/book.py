@@ -15,12 +15,14 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, Table, select
+from sqlalchemy import Connection, Engine, Row, Select, Table, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from pynomaly.errors import RecordError
+from pynomaly.records.ledger.chain import GENESIS, Verification, chained, verify
 from pynomaly.records.ledger.leases import Lease
+from pynomaly.records.ledger.reading import as_decision, as_observed, as_partition, as_training
 from pynomaly.records.ledger.rows import Decision, Keyed, Observed, Partition, Training, bounds, key_of, plain
 from pynomaly.records.ledger.tables import connect, decisions, leases, observations, partitions, trainings
 
@@ -93,20 +95,28 @@ class Ledger:
         """
         if not decision.key:
             raise RecordError(f"the decision {decision.kind!r} about {decision.subject!r} has no key")
-        row = asdict(replace(decision, at=decision.at or self._clock()))
-        row["reasons"] = list(decision.reasons)
-        row.pop("seq")
         with self._writing() as connection:
-            connection.execute(
-                self._insert(decisions).values(row).on_conflict_do_nothing(index_elements=["key"])
-            )
-            found = connection.execute(select(decisions).where(decisions.c.key == decision.key)).one()
-        return _decision(found)
+            if self._engine.dialect.name != "sqlite":  # there, the transaction is the only writer already
+                connection.execute(text("LOCK TABLE decisions IN SHARE ROW EXCLUSIVE MODE"))
+            same = select(decisions).where(decisions.c.key == decision.key)
+            found = connection.execute(same).one_or_none()
+            if found is None:
+                newest = select(decisions.c.hash).order_by(decisions.c.seq.desc()).limit(1)
+                head = connection.execute(newest).scalar() or GENESIS
+                row = asdict(chained(replace(decision, at=decision.at or self._clock()), head))
+                row.pop("seq")
+                connection.execute(insert(decisions).values(row | {"reasons": list(decision.reasons)}))
+                found = connection.execute(same).one()
+        return as_decision(found)
+
+    def verify(self) -> Verification:
+        """Walk the chain of every decision, of all pipelines."""
+        return verify(as_decision(row) for row in self._rows(select(decisions).order_by(decisions.c.seq)))
 
     def decision(self, key: str) -> Decision | None:
         """The decision with this key, if it was recorded."""
         found = self._rows(select(decisions).where(decisions.c.key == key))
-        return _decision(found[0]) if found else None
+        return as_decision(found[0]) if found else None
 
     def decisions(
         self,
@@ -120,7 +130,9 @@ class Ledger:
         for column, value in (("pipeline", pipeline), ("kind", kind), ("outcome", outcome)):
             if value is not None:
                 query = query.where(decisions.c[column] == value)
-        return tuple(_decision(row) for row in self._rows(query.limit(limit) if limit is not None else query))
+        return tuple(
+            as_decision(row) for row in self._rows(query.limit(limit) if limit is not None else query)
+        )
 
     def last(self, pipeline: str, kind: str, outcome: str | None = None) -> Decision | None:
         """The newest decision of one kind, or None."""
@@ -138,7 +150,7 @@ class Ledger:
         """The scored window, or None if it has not been scored."""
         same = (partitions.c.pipeline == pipeline) & (partitions.c.window == key_of(window))
         found = self._rows(select(partitions).where(same))
-        return _partition(found[0]) if found else None
+        return as_partition(found[0]) if found else None
 
     def partitions(
         self, pipeline: str, start: datetime | None = None, end: datetime | None = None
@@ -149,7 +161,7 @@ class Ledger:
             query = query.where(partitions.c.start >= start)
         if end is not None:
             query = query.where(partitions.c.end <= end)
-        return tuple(_partition(row) for row in self._rows(query))
+        return tuple(as_partition(row) for row in self._rows(query))
 
     # Observations
 
@@ -185,7 +197,7 @@ class Ledger:
         table = observations.c
         same = (table.pipeline == pipeline) & (table.window == key_of(window)) & (table.version == version)
         found = self._rows(select(observations).where(same))
-        return _observed(found[0]) if found else None
+        return as_observed(found[0]) if found else None
 
     def recent(
         self, pipeline: str, before: datetime, n: int, version: int | None = None
@@ -213,13 +225,13 @@ class Ledger:
         if version is not None:
             query = query.where(table.version == version)
         rows = self._rows(query.order_by(table.end.desc(), table.at.desc()).limit(n))
-        return tuple(dict(_observed(row).observation) for row in reversed(rows))
+        return tuple(dict(as_observed(row).observation) for row in reversed(rows))
 
     def newest_partition(self, pipeline: str) -> Partition | None:
         """The scored window that ends last, or None before the first."""
         query = select(partitions).where(partitions.c.pipeline == pipeline)
         found = self._rows(query.order_by(partitions.c.end.desc()).limit(1))
-        return _partition(found[0]) if found else None
+        return as_partition(found[0]) if found else None
 
     # Trainings
 
@@ -244,12 +256,14 @@ class Ledger:
         """Trainings of a pipeline, newest first by the moment they were made for."""
         query = select(trainings).where(trainings.c.pipeline == pipeline)
         query = query.order_by(trainings.c.as_of.desc(), trainings.c.seq.desc())
-        return tuple(_training(row) for row in self._rows(query.limit(limit) if limit is not None else query))
+        return tuple(
+            as_training(row) for row in self._rows(query.limit(limit) if limit is not None else query)
+        )
 
     def training(self, key: str) -> Training | None:
         """The training with this content key, or None."""
         found = self._rows(select(trainings).where(trainings.c.key == key))
-        return _training(found[0]) if found else None
+        return as_training(found[0]) if found else None
 
     # Leases
 
@@ -321,23 +335,3 @@ class Ledger:
         except SQLAlchemyError as error:
             place = self._engine.url.render_as_string(hide_password=True)
             raise RecordError(f"the ledger at {place} could not {what}: {error}") from error
-
-
-def _decision(row: Row[Any]) -> Decision:
-    content = dict(row._mapping)
-    return Decision(**{**content, "reasons": tuple(content["reasons"])})
-
-
-def _partition(row: Row[Any]) -> Partition:
-    return Partition(**dict(row._mapping))
-
-
-def _observed(row: Row[Any]) -> Observed:
-    content = dict(row._mapping)
-    return Observed(**{name: value for name, value in content.items() if name not in ("start", "end")})
-
-
-def _training(row: Row[Any]) -> Training:
-    content = dict(row._mapping)
-    content.pop("seq")
-    return Training(**content)

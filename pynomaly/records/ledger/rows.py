@@ -62,6 +62,9 @@ class Decision:
         When it was recorded; set by the ledger.
     actor : str
         Who decided: ``"pynomaly"`` or a person's name.
+    previous, hash : str
+        Hash of the decision before it, and its own (:mod:`~pynomaly.records.ledger.chain`); set by the
+        ledger.
     seq : int or None
         Place in the ledger, counting from 1; set by the ledger.
     """
@@ -76,6 +79,8 @@ class Decision:
     as_of: datetime
     at: datetime | None = None
     actor: str = "pynomaly"
+    previous: str = ""
+    hash: str = ""
     seq: int | None = None
 
     def __post_init__(self) -> None:

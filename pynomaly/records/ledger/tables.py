@@ -83,6 +83,8 @@ decisions = Table(
     Column("as_of", Moment, nullable=False),
     Column("at", Moment, nullable=False),
     Column("actor", String(200), nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
     sqlite_autoincrement=True,
 )
 

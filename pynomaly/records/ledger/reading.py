@@ -1,0 +1,35 @@
+"""From a row of the database to the frozen fact it holds. Called by ``book.py`` alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from pynomaly.records.ledger.rows import Decision, Observed, Partition, Training
+
+__all__ = ["as_decision", "as_observed", "as_partition", "as_training"]
+
+
+def as_decision(row: Row[Any]) -> Decision:
+    """A row of decisions."""
+    content = dict(row._mapping)
+    return Decision(**{**content, "reasons": tuple(content["reasons"])})
+
+
+def as_partition(row: Row[Any]) -> Partition:
+    """A row of partitions."""
+    return Partition(**dict(row._mapping))
+
+
+def as_observed(row: Row[Any]) -> Observed:
+    """A row of observations."""
+    content = dict(row._mapping)
+    return Observed(**{name: value for name, value in content.items() if name not in ("start", "end")})
+
+
+def as_training(row: Row[Any]) -> Training:
+    """A row of trainings."""
+    content = dict(row._mapping)
+    content.pop("seq")
+    return Training(**content)
