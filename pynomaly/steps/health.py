@@ -117,7 +117,7 @@ def _ledger(pipeline: Pipeline) -> dict[str, Any]:
 
 def _registry(pipeline: Pipeline) -> dict[str, Any]:
     from pynomaly.records.registry import Registry
-    from pynomaly.steps.judge import champion_of
+    from pynomaly.steps.champion import champion_of
 
     def look() -> str:
         champion = champion_of(pipeline, Registry.open(pipeline.tracking_uri, pipeline.home))

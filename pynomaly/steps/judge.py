@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pynomaly.config import Pipeline
-from pynomaly.errors import DetectorError, NoChampionError
+from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison import Choice, Verdict, choose, compare
-from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.records.registry import Registry
 from pynomaly.steps.candidates import Fitted
+from pynomaly.steps.champion import champion_of
 from pynomaly.steps.prepare import Judged, Prepared
 
-__all__ = ["against_champion", "champion_of", "choose_winner"]
+__all__ = ["against_champion", "choose_winner"]
 
 
 def choose_winner(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitted]) -> Choice:
@@ -41,14 +42,6 @@ def choose_winner(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitte
         seed=pipeline.training.seed,
         blocks=judged.blocks,
     )
-
-
-def champion_of(pipeline: Pipeline, registry: Registry) -> ModelRef | None:
-    """The current champion, or None before the first promotion."""
-    try:
-        return registry.alias(pipeline.name, "champion")
-    except NoChampionError:
-        return None
 
 
 def against_champion(pipeline: Pipeline, prepared: Prepared, challenger: Fitted) -> Verdict | None:

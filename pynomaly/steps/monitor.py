@@ -30,6 +30,7 @@ from pynomaly.records.evidently_report import drift_html
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store
+from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.prepare import dependent_rows
 
 __all__ = ["Monitored", "monitor_window", "monitored_window"]
@@ -77,6 +78,7 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     DataError
         If the window cannot be read or validation blocks it; the block is on record.
     """
+    honour_alias(pipeline)
     registry = Registry.open(pipeline.tracking_uri, pipeline.home)
     ref = registry.alias(pipeline.name, "champion")
     bundle = registry.load(ref)

@@ -13,7 +13,7 @@ from pynomaly.detectors import DETECTORS
 from pynomaly.errors import ConfigError, allowed
 from pynomaly.records.ledger import KINDS, Ledger
 from pynomaly.records.registry import Registry
-from pynomaly.steps.judge import champion_of
+from pynomaly.steps.champion import champion_of
 
 __all__ = ["catalogue_table", "champion_at", "history_of", "status_of", "verify_history"]
 

@@ -17,7 +17,7 @@ from pynomaly.model.bundle import GOLDEN_TOLERANCE
 from pynomaly.model.clean import check_in_clean_process
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.registry import ModelRef, Registry
-from pynomaly.steps.judge import champion_of
+from pynomaly.steps.champion import champion_of, last_change, move_aliases
 from pynomaly.steps.register import Registered
 
 __all__ = ["Gate", "check_gate", "promote", "rollback"]
@@ -64,13 +64,15 @@ def promote(
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"champion:{pipeline.name}"):
         champion = champion_of(pipeline, registry)
         if champion is not None and champion.version == ref.version:
-            return _standing(ledger, pipeline, ref, as_of, actor)
+            standing = _standing(ledger, pipeline, ref, as_of, actor)
+            _close(ledger, registered, standing)
+            return standing
         gate = check_gate(pipeline, registry, ref)
         allowed, reasons = _may(pipeline, champion, verdict, gate, recalibrated=registered.recalibrated)
         decision = ledger.record(
             Decision(
                 key=f"{'promote' if allowed else 'refuse'}:{pipeline.name}:v{ref.version}:"
-                f"after:{champion.version if champion else 0}",
+                f"after:{champion.version if champion else 0}:{_place(ledger, pipeline.name)}",
                 pipeline=pipeline.name,
                 kind="promote" if allowed else "refuse",
                 subject=f"{pipeline.name} v{ref.version}",
@@ -87,9 +89,7 @@ def promote(
             )
         )
         if allowed:
-            if champion is not None:
-                registry.set_alias(pipeline.name, "previous", champion.version)
-            registry.set_alias(pipeline.name, "champion", ref.version)
+            move_aliases(registry, decision)
         else:
             registry.set_alias(pipeline.name, "challenger", ref.version)
         _close(ledger, registered, decision)
@@ -156,6 +156,12 @@ def _standing(ledger: Ledger, pipeline: Pipeline, ref: ModelRef, as_of: datetime
     )
 
 
+def _place(ledger: Ledger, pipeline: str) -> int:
+    """Place of the last change: tells a promotion from an earlier one between the same versions."""
+    change = last_change(ledger, pipeline)
+    return (change.seq or 0) if change else 0
+
+
 def rollback(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = "person") -> Decision:
     """Make the previous champion champion again; a second call takes that back.
 
@@ -178,12 +184,10 @@ def rollback(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = "per
         gate = check_gate(pipeline, registry, previous)
         if not gate.passed:
             raise RecordError(f"{pipeline.name} v{previous.version} may not serve: {'; '.join(gate.reasons)}")
-        newest = ledger.decisions(pipeline.name, limit=1)
-        # The ledger's length tells this rollback from an earlier one between the same versions.
-        place = newest[0].seq if newest else 0
+        moved = f"v{champion.version}:v{previous.version}:{_place(ledger, pipeline.name)}"
         decision = ledger.record(
             Decision(
-                key=f"rollback:{pipeline.name}:v{champion.version}:v{previous.version}:{place}",
+                key=f"rollback:{pipeline.name}:{moved}",
                 pipeline=pipeline.name,
                 kind="rollback",
                 subject=f"{pipeline.name} v{previous.version}",
@@ -194,6 +198,5 @@ def rollback(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = "per
                 actor=actor,
             )
         )
-        registry.set_alias(pipeline.name, "previous", champion.version)
-        registry.set_alias(pipeline.name, "champion", previous.version)
+        move_aliases(registry, decision)
         return decision

@@ -23,7 +23,7 @@ from pynomaly.judging.degradation import Observation
 from pynomaly.judging.retraining import RetrainDecision, Situation, decide
 from pynomaly.records.ledger import Decision, Ledger, bounds
 from pynomaly.records.registry import ModelRef, Registry
-from pynomaly.steps.judge import champion_of
+from pynomaly.steps.champion import champion_of, honour_alias
 from pynomaly.steps.keys import work_key
 from pynomaly.steps.prepare import reference_window
 
@@ -133,8 +133,8 @@ def plan_training(
     for candidate in candidates or pipeline.training.candidates:
         # An unknown name or parameter is said before a row is read.
         make(candidate.detector, seed=pipeline.training.seed, **candidate.params)
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
-    champion = champion_of(pipeline, registry)
+    honour_alias(pipeline)
+    champion = champion_of(pipeline, Registry.open(pipeline.tracking_uri, pipeline.home))
     with Ledger.open(pipeline.ledger_url) as ledger:
         observations = (
             [

@@ -25,6 +25,7 @@ from pynomaly.model.sketch import Sketch
 from pynomaly.records.ledger import Decision, Ledger, Partition
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store, write_atomically
+from pynomaly.steps.champion import honour_alias
 
 __all__ = ["FileScores", "Scored", "score_file", "score_table", "score_window"]
 
@@ -84,6 +85,7 @@ def score_window(pipeline: Pipeline, window: Window | None) -> Scored:
     DataError
         If the window has no rows, or validation blocks it; nothing but the decision is kept then.
     """
+    honour_alias(pipeline)
     registry = Registry.open(pipeline.tracking_uri, pipeline.home)
     ref = registry.alias(pipeline.name, "champion")
     frame = read(pipeline.data, window)

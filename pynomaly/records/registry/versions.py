@@ -245,6 +245,11 @@ class Registry(Runs):
         with told(f"remove {pipeline}@{alias}"):
             self._client.delete_registered_model_alias(pipeline, alias)
 
+    def mark(self, pipeline: str, version: int, tag: str, value: str) -> None:
+        """Set a tag of a version."""
+        with told(f"mark {pipeline} v{version}"):
+            self._client.set_model_version_tag(pipeline, str(version), tag, value)
+
     def describe(self, ref: ModelRef, text: str) -> None:
         """Show `text` (Markdown, such as the model card) on the version's page."""
         with told(f"describe {ref}"):

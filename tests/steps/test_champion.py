@@ -1,0 +1,74 @@
+"""Alias and ledger in step: a move cut off is finished, a change by hand is recorded and honoured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from pynomaly.config import Pipeline
+from pynomaly.records.ledger import Ledger
+from pynomaly.records.registry import Registry
+from pynomaly.steps import promote as promoting
+from pynomaly.steps.champion import honour_alias
+from pynomaly.steps.promote import rollback
+from tests.steps.conftest import MOMENT, learn, plan
+
+Make = Callable[..., Pipeline]
+
+
+@pytest.fixture
+def two_versions(pipeline: Make) -> tuple[Pipeline, Registry]:
+    """v1 is champion; v2 was refused."""
+    settings = pipeline(promotion={"mode": "never"})
+    learn(settings, plan(settings))
+    later = MOMENT + timedelta(days=7)
+    _, decision = learn(settings, plan(settings, later, "manual"), later)
+    assert decision.kind == "refuse"
+    return settings, Registry.open(settings.tracking_uri, settings.home)
+
+
+def test_an_alias_set_by_hand_is_recorded_once_and_honoured(two_versions: tuple[Pipeline, Registry]) -> None:
+    settings, registry = two_versions
+    registry.set_alias("machines", "champion", 2)
+    for _ in range(2):
+        honour_alias(settings)
+    with Ledger.open(settings.ledger_url) as ledger:
+        noticed = [item for item in ledger.decisions("machines", "promote") if item.outcome == "by hand"]
+    assert [item.evidence["version"] for item in noticed] == [2]
+    assert registry.aliases("machines")["champion"] == 2
+    assert registry.aliases("machines")["previous"] == 1
+    rollback(settings, MOMENT, "not so good")
+    honour_alias(settings)
+    assert registry.aliases("machines")["champion"] == 1
+
+
+def test_a_move_that_was_cut_off_is_finished(
+    two_versions: tuple[Pipeline, Registry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, registry = two_versions
+    registry.set_alias("machines", "champion", 2)
+    honour_alias(settings)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(promoting, "move_aliases", killed)
+        with pytest.raises(KeyboardInterrupt):
+            rollback(settings, MOMENT, "cut off")
+    assert registry.aliases("machines")["champion"] == 2
+    honour_alias(settings)
+    assert registry.aliases("machines")["champion"] == 1
+    with Ledger.open(settings.ledger_url) as ledger:
+        assert ledger.decisions("machines", "promote")[0].outcome == "by hand"
+        assert len(ledger.decisions("machines", "rollback")) == 1
+
+
+def test_in_step_nothing_is_recorded(two_versions: tuple[Pipeline, Registry]) -> None:
+    settings, _ = two_versions
+    with Ledger.open(settings.ledger_url) as ledger:
+        before = len(ledger.decisions("machines"))
+        honour_alias(settings)
+        assert len(ledger.decisions("machines")) == before
