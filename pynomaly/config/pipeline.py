@@ -135,6 +135,12 @@ class Training(Settings):
     )
     holdout: float = Field(0.3, gt=0, lt=0.9, description="newest share of the reference, kept for comparing")
     calibration: float = Field(0.3, gt=0, lt=0.9, description="share of the other rows, kept for p-values")
+    calibrate: Literal["auto", "split", "cross"] = Field(
+        "auto", description="on those rows; on out-of-fold scores of all; auto: out-of-fold under 100 rows"
+    )
+    tail: Literal["pareto", "none"] = Field(
+        "pareto", description="p-values above every held-out score: a fitted tail, or 1 / (n + 1)"
+    )
     max_rows: int = Field(50_000, ge=100, description="rows to fit on; more are sampled by seed, and said so")
     timeout: Duration = Field(timedelta(minutes=10), description="hard limit of one fit")
 
@@ -149,9 +155,19 @@ class Training(Settings):
 class Alerts(Settings):
     """Which p-values become alerts; can change without a refit."""
 
-    policy: Literal["budget", "quantile"] = Field("quantile", description="how the threshold is set")
+    policy: Literal["budget", "cost", "fdr", "quantile"] = Field(
+        "quantile", description="how p-values become alerts"
+    )
     per_day: float = Field(20.0, gt=0, description="alerts a day in normal operation (policy: budget)")
     quantile: float = Field(0.01, gt=0, lt=0.5, description="share of normal rows alerted (policy: quantile)")
+    fdr: float = Field(
+        0.1, gt=0, lt=0.5, description="share of false alerts among a scoring window's alerts (policy: fdr)"
+    )
+    cost_missed: float = Field(10.0, gt=0, description="cost of a missed anomaly (policy: cost)")
+    cost_false_alarm: float = Field(1.0, gt=0, description="cost of a false alarm (policy: cost)")
+    prevalence: float = Field(
+        0.01, gt=0, lt=0.5, description="assumed share of anomalies (policy: cost; fdr for a row alone)"
+    )
 
 
 class Comparison(Settings):

@@ -20,10 +20,8 @@ A saved bundle::
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -39,20 +37,22 @@ from pynomaly.detectors import make
 from pynomaly.detectors.base import Detector
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.errors import DataError, IntegrityError, ModelError, PynomalyError
-from pynomaly.model.calibration import AlertPolicy, Calibration, severity
+from pynomaly.model.alerts import AlertPolicy
+from pynomaly.model.calibration import NO_TAIL, Calibration, Method
+from pynomaly.model.crossfit import is_crossed, out_of_fold
 from pynomaly.model.features import Features
 from pynomaly.model.golden import pack, rows_of, spread, unpack
+from pynomaly.model.provenance import notes, versions
+from pynomaly.model.scoring import COLUMNS, assessed, prepared, scorer
 from pynomaly.model.seal import seal, verify
 from pynomaly.model.sketch import Sketch
-from pynomaly.model.times import moments, rows_per_day
+from pynomaly.model.times import rows_per_day
 
 __all__ = ["COLUMNS", "GOLDEN_TOLERANCE", "Bundle"]
 
 Floats = NDArray[np.float64]
 
-COLUMNS = ("score", "p_value", "severity", "is_anomaly")
 GOLDEN_TOLERANCE = 1e-9  # relative to scores above 1: other builds of BLAS differ in the last bits, not here
-LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,9 @@ class Bundle:
     ) -> Bundle:
         """Fit features and detector on one part of the rows, and calibrate on the other.
 
-        More rows than ``training.max_rows`` are sampled by seed; ``facts`` says so.
+        Or, with ``training.calibrate``, on all of them, calibrated on out-of-fold scores (see
+        :mod:`pynomaly.model.crossfit`). More rows than ``training.max_rows`` are sampled by seed; ``facts``
+        says so.
 
         Parameters
         ----------
@@ -121,27 +123,40 @@ class Bundle:
         # Both parts together are the stream; each alone is thinner than what will be scored.
         stream = pd.concat([fit_frame, calibration_frame], ignore_index=True)
         policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(stream, contract))
-        rows = fit_frame
+        crossed = is_crossed(training, len(calibration_frame), len(stream))
+        given = stream if crossed else fit_frame
+        rows = given
         if len(rows) > training.max_rows:
             rows = rows.sample(training.max_rows, random_state=training.seed).sort_index()
-        conformed, times = _prepare(rows, contract, calendar=pipeline.features.calendar)
-        features = Features.fit(conformed, times, pipeline.features)
-        fresh = make(candidate.detector, seed=training.seed, **candidate.params)
-        numbers = features.transform(conformed, times)
-        detector = fit_within(fresh, numbers, training.timeout.total_seconds())
-        held_out, held_out_times = _prepare(calibration_frame, contract, calendar=features.calendar)
-        scores = detector.score(features.transform(held_out, held_out_times))
-        calibration = Calibration.fit(scores)
-        golden = spread(scores)
+
+        def fitted(part: pd.DataFrame, *, limited: bool = False) -> tuple[Features, Detector]:
+            conformed, times = prepared(part, contract, calendar=pipeline.features.calendar)
+            features = Features.fit(conformed, times, pipeline.features)
+            fresh = make(candidate.detector, seed=training.seed, **candidate.params)
+            numbers = features.transform(conformed, times)
+            # A fold needs no process of its own: the same fit has ended in time on more rows.
+            limit = training.timeout.total_seconds()
+            return features, fit_within(fresh, numbers, limit) if limited else fresh.fit(numbers)
+
+        features, detector = fitted(rows, limited=True)
+        held_out = rows if crossed else calibration_frame
+        if crossed:
+            scores = out_of_fold(rows, training.seed, lambda part: scorer(*fitted(part), contract))
+        else:
+            scores = scorer(features, detector, contract)(held_out)
+        method: Method = "cross" if crossed else "split"
+        calibration = Calibration.fit(scores, method=method, tail=training.tail == "pareto")
+        conformed, times = prepared(held_out, contract, calendar=features.calendar)
+        golden = rows_of(conformed, times, spread(scores))
         facts = {
             **facts,
             "rows": {
-                "given": len(fit_frame),
+                "given": len(given),
                 "fitted": detector.rows_used,  # detectors of quadratic cost sample once more
-                "calibration": len(calibration_frame),
+                "calibration": len(held_out),
             },
-            "notes": _notes(len(fit_frame), detector.rows_used, policy, calibration),
-            "versions": _versions(),
+            "notes": notes(len(given), detector.rows_used, policy, calibration),
+            "versions": versions(),
         }
         return cls(
             contract,
@@ -150,9 +165,11 @@ class Bundle:
             calibration,
             policy,
             # Columns of all rows; scores of the held-out ones, as those of fitted rows are too low.
-            Sketch.of(pd.concat([conformed, held_out], ignore_index=True), scores),
-            golden=rows_of(held_out, held_out_times, golden),
-            golden_scores=scores[golden],
+            Sketch.of(
+                contract.conform(rows if crossed else pd.concat([rows, held_out], ignore_index=True)), scores
+            ),
+            golden=golden,
+            golden_scores=scorer(features, detector, contract)(golden),
             facts=facts,
         )
 
@@ -160,8 +177,7 @@ class Bundle:
         """Scores of `frame`, as an array of shape (n,); see `score`."""
         if not len(frame):
             raise DataError("no rows to score; at least one is needed")
-        conformed, times = _prepare(frame, self.contract, calendar=self.features.calendar)
-        return self.detector.score(self.features.transform(conformed, times))
+        return scorer(self.features, self.detector, self.contract)(frame)
 
     def score(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Score rows.
@@ -174,8 +190,10 @@ class Bundle:
 
         Returns
         -------
-        DataFrame of shape (n, 4)
-            ``score``, ``p_value``, ``severity``, ``is_anomaly``; index as given.
+        DataFrame of shape (n, 6)
+            ``score``, ``p_value``, ``severity``, ``is_anomaly``, ``extrapolated`` (the p-value is below what
+            counting resolves), ``rarity`` ("one a week", in normal operation); index as given. Each row by
+            itself: policy ``fdr``, which is about a set, is decided by `score_window`.
 
         Raises
         ------
@@ -186,26 +204,29 @@ class Bundle:
         ModelError
             If the detector gives a score that is not finite.
         """
-        scores = self.raw_scores(frame)
-        p_values = self.calibration.p_values(scores)
-        columns = (scores, p_values, severity(p_values), self.policy.alerts(p_values))
-        return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)), index=frame.index)
+        columns = assessed(self.raw_scores(frame), self.calibration, self.policy)
+        return pd.DataFrame(columns, index=frame.index)
+
+    def score_window(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """As `score`, but with policy ``fdr`` decided over all rows of `frame` at once."""
+        scored = self.score(frame)
+        return scored.assign(is_anomaly=self.policy.decide(scored["p_value"].to_numpy()))
 
     def recalibrate(self, frame: pd.DataFrame, facts: Mapping[str, Any]) -> Bundle:
         """Calibrate on newer rows; features, detector and policy stay as they are."""
         scores = self.raw_scores(frame)
-        calibration = Calibration.fit(scores)
+        calibration = Calibration.fit(scores, tail=self.calibration.tail != NO_TAIL)
         rows = {**self.facts["rows"], "calibration": len(frame)}
-        notes = _notes(rows["given"], rows["fitted"], self.policy, calibration)
+        said = notes(rows["given"], rows["fitted"], self.policy, calibration)
         sketch = Sketch.of(self.contract.conform(frame), scores)
-        facts = {**self.facts, **facts, "rows": rows, "notes": notes}
+        facts = {**self.facts, **facts, "rows": rows, "notes": said}
         return replace(self, calibration=calibration, sketch=sketch, facts=facts)
 
     def with_policy(self, policy: AlertPolicy) -> Bundle:
         """The same model with other alerts; no refit."""
-        calibration = self.calibration
-        notes = _notes(self.facts["rows"]["given"], self.facts["rows"]["fitted"], policy, calibration)
-        return replace(self, policy=policy, facts={**self.facts, "notes": notes})
+        rows = self.facts["rows"]
+        said = notes(rows["given"], rows["fitted"], policy, self.calibration)
+        return replace(self, policy=policy, facts={**self.facts, "notes": said})
 
     def verify_golden(self) -> float:
         """Score the golden rows again.
@@ -230,7 +251,7 @@ class Bundle:
             raise ModelError(
                 f"golden row {row} scores {again[row]!r}, recorded was {self.golden_scores[row]!r}: "
                 f"a difference of {difference:.3g}; allowed: {GOLDEN_TOLERANCE:g}. "
-                f"Fitted with {self.facts.get('versions')}, here {_versions()}"
+                f"Fitted with {self.facts.get('versions')}, here {versions()}"
             )
         return difference
 
@@ -254,7 +275,7 @@ class Bundle:
             "contract": self.contract.to_dict(),
             "features": self.features.to_dict(),
             "policy": self.policy.to_dict(),
-            "calibration": {"computable": self.calibration.computable, "reason": self.calibration.reason},
+            "calibration": self.calibration.to_dict(),
             "golden": text,
             "facts": self.facts,
         }
@@ -293,7 +314,7 @@ class Bundle:
     def _read(cls, folder: Path) -> Bundle:
         content = _read_json(folder / "model.json")
         with np.load(folder / "calibration.npz", allow_pickle=False) as arrays:
-            calibration = Calibration(arrays["scores"], **content["calibration"])
+            calibration = Calibration.from_dict(arrays["scores"], content["calibration"])
         with np.load(folder / "golden.npz", allow_pickle=False) as arrays:
             golden_scores = arrays["scores"]
             golden = unpack(dict(arrays), content["golden"])
@@ -308,30 +329,6 @@ class Bundle:
             golden_scores,
             content["facts"],
         )
-
-
-def _prepare(
-    frame: pd.DataFrame, contract: FrameContract, *, calendar: bool
-) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
-    """Conformed rows, and their times if features need them."""
-    return contract.conform(frame), moments(frame, contract) if calendar else None
-
-
-def _notes(given: int, fitted: int, policy: AlertPolicy, calibration: Calibration) -> list[str]:
-    """What a person should know before trusting the model."""
-    sampled = f"fitted on {fitted} of {given} rows, sampled by seed" if fitted < given else ""
-    return [note for note in (sampled, policy.resolution_note(calibration)) if note]
-
-
-def _versions() -> dict[str, str]:
-    """Python and library versions; scores may differ between them (mlflow#12638)."""
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _write_json(file: Path, content: Mapping[str, Any]) -> None:

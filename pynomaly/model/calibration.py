@@ -1,8 +1,10 @@
-"""From raw scores to p-values, severities and alerts.
+"""From raw scores to p-values and how rare they are.
 
 A p-value is the chance that a normal row scores at least this high, from scores of rows the detector was not
-fitted on; it is valid while new normal rows are exchangeable with those. Severity says how rare, not how
-large. The alert policy is a threshold on p-values and can change without a refit.
+fitted on; it is valid while new normal rows are exchangeable with those. Counting resolves 1 / (n + 1); a
+score above every held-out one gets a smaller p-value from :mod:`pynomaly.model.tail`, marked as extrapolated.
+The p-value of a row rests on its score alone, never on its batch. What becomes an alert is decided by
+:mod:`pynomaly.model.alerts`.
 
 Scores that tell nothing (one value only, not finite, too few) make the calibration *not computable*: every
 p-value is then 1, nothing is flagged, and `reason` says why. A wall of alerts would be the other choice.
@@ -19,39 +21,81 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pynomaly import config
-from pynomaly.errors import ConfigError, ModelError
+from pynomaly.errors import ModelError
+from pynomaly.model.tail import REACH, Tail, fit_tail
 
-__all__ = ["SEVERITIES", "AlertPolicy", "Calibration", "severity"]
+__all__ = [
+    "FEWEST",
+    "GUARANTEES",
+    "NOT_COMPUTABLE",
+    "NO_TAIL",
+    "RARITIES",
+    "SEVERITIES",
+    "Calibration",
+    "Method",
+    "rarity",
+    "severity",
+]
 
 Floats = NDArray[np.float64]
+Method = Literal["split", "cross"]
 
-FEWEST = 10  # fewer held-out scores than this cannot even resolve 'low' (p <= 0.1)
-LARGEST_SHARE = 0.5  # a policy that alerts on half of normal operation is a mistake, not a policy
+FEWEST = 20  # fewer held-out scores than this cannot resolve p < 0.05
+NO_TAIL = Tail(reason="no tail was asked for: training.tail is none")
+NOT_COMPUTABLE = "not_computable"
 SEVERITIES: Mapping[str, float] = {"low": 0.1, "medium": 0.01, "high": 0.001, "critical": 0.0001}
+RARITIES: Mapping[str, float] = {  # days in which one such normal row is expected
+    "one a day": 1.0,
+    "one a week": 7.0,
+    "one a month": 365.25 / 12,
+    "one a year": 365.25,
+}
+GUARANTEES: Mapping[Method, str] = {
+    "split": (
+        "P(p <= t) <= t for a normal row exchangeable with the held-out rows, at any sample size "
+        "(Bates et al. 2023); extrapolated p-values have no such guarantee"
+    ),
+    "cross": (
+        "P(p <= t) is about t if leaving out a fold hardly moves a score; there is no guarantee at a given "
+        "sample size (Barber et al. 2021: keeping every fold's model would give 2t)"
+    ),
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Held-out scores, sorted ascending; array of shape (n,)."""
+    """Held-out scores, sorted ascending; array of shape (n,).
+
+    Attributes
+    ----------
+    method : {"split", "cross"}
+        Scores of rows kept apart, or out-of-fold scores of the fitted rows; see `guarantee`.
+    tail : Tail
+        What is said beyond the largest score; its own `reason` says why there is none.
+    """
 
     scores: Floats
     computable: bool
     reason: str = ""
+    method: Method = "split"
+    tail: Tail = NO_TAIL
 
     @classmethod
-    def fit(cls, scores: ArrayLike) -> Calibration:
+    def fit(cls, scores: ArrayLike, *, method: Method = "split", tail: bool = True) -> Calibration:
         """Keep held-out scores.
 
         Parameters
         ----------
         scores : array-like of shape (n,)
             Scores of rows that took no part in the fit; higher means more anomalous.
+        method : {"split", "cross"}
+        tail : bool
+            Whether to extrapolate beyond the largest score.
 
         Returns
         -------
         Calibration
-            Not `computable`, with a `reason`, if there are fewer than 10 scores, one is not finite, or all
+            Not `computable`, with a `reason`, if there are fewer than 20 scores, one is not finite, or all
             are the same.
         """
         given = np.asarray(scores, dtype=np.float64).ravel()
@@ -63,14 +107,31 @@ class Calibration:
             reason = f"{len(given)} held-out scores are too few; at least {FEWEST} are needed"
         elif finite[0] == finite[-1]:
             reason = f"all {len(given)} held-out scores are {float(finite[0])!r}"
-        return cls(finite, computable=not reason, reason=reason)
+        extrapolated = NO_TAIL
+        if tail:
+            extrapolated = (
+                Tail(reason=f"p-values are not computable: {reason}") if reason else fit_tail(finite)
+            )
+        return cls(finite, not reason, reason, method, extrapolated)
 
     @property
     def resolution(self) -> float:
-        """Smallest p-value there can be: 1 / (n + 1)."""
+        """Smallest p-value that counting gives: 1 / (n + 1)."""
         return 1.0 / (len(self.scores) + 1)
 
-    def p_values(self, scores: ArrayLike) -> Floats:
+    @property
+    def smallest(self) -> float:
+        """Smallest p-value there can be, extrapolation included; 1 when not computable."""
+        if not self.computable:
+            return 1.0
+        return self.resolution / REACH if self.tail else self.resolution
+
+    @property
+    def guarantee(self) -> str:
+        """What is known about the p-values, in words."""
+        return GUARANTEES[self.method] if self.computable else f"none: {self.reason}"
+
+    def conformal(self, scores: ArrayLike) -> Floats:
         """Chance that a normal row scores at least as high: ``(1 + #{held-out >= score}) / (n + 1)``.
 
         Parameters
@@ -91,6 +152,8 @@ class Calibration:
         ----------
         Bates, Candès, Lei, Romano, Sesia (2023), Testing for outliers with conformal p-values, Annals of
         Statistics 51(1).
+        Barber, Candès, Ramdas, Tibshirani (2021), Predictive inference with the jackknife+, Annals of
+        Statistics 49(1).
         """
         new = np.asarray(scores, dtype=np.float64).ravel()
         if not np.isfinite(new).all():
@@ -100,6 +163,37 @@ class Calibration:
             return np.ones(len(new))
         at_least = len(self.scores) - np.searchsorted(self.scores, new, side="left")
         return np.asarray((1.0 + at_least) / (len(self.scores) + 1.0), dtype=np.float64)
+
+    def p_values(self, scores: ArrayLike) -> Floats:
+        """`conformal`, and beyond the largest held-out score the tail's smaller p-values.
+
+        A higher score never has a higher p-value.
+        """
+        found = self.conformal(scores)
+        if self.computable and self.tail:
+            new = np.asarray(scores, dtype=np.float64).ravel()
+            beyond = new > self.scores[-1]
+            found[beyond] = self.tail.p_values(new[beyond])
+        return found
+
+    def extrapolated(self, p_values: ArrayLike) -> NDArray[np.bool_]:
+        """Which of its own `p_values`, array-like of shape (m,), are below what counting resolves."""
+        return np.asarray(p_values, dtype=np.float64) < self.resolution
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able content, without the scores."""
+        return {
+            "computable": self.computable,
+            "reason": self.reason,
+            "method": self.method,
+            "tail": self.tail.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, scores: Floats, content: Mapping[str, Any]) -> Calibration:
+        """Read what `to_dict` wrote, beside the scores."""
+        tail = Tail.from_dict(content["tail"])
+        return cls(scores, content["computable"], content["reason"], content["method"], tail)
 
 
 def severity(p_values: ArrayLike) -> NDArray[np.str_]:
@@ -121,66 +215,25 @@ def severity(p_values: ArrayLike) -> NDArray[np.str_]:
     return names
 
 
-@dataclass(frozen=True)
-class AlertPolicy:
-    """Rows with a p-value at or below `threshold` are alerts."""
+def rarity(p_values: ArrayLike, rows_per_day: float | None) -> NDArray[np.str_]:
+    """Say how often normal operation brings a row at least as extreme: ``p * rows_per_day`` times a day.
 
-    kind: Literal["budget", "quantile"]
-    threshold: float
-    rows_per_day: float | None = None
+    Parameters
+    ----------
+    p_values : array-like of shape (n,)
+    rows_per_day : float or None
+        Rows a day in normal operation.
 
-    @classmethod
-    def from_config(cls, alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:
-        """Turn settings into a threshold.
-
-        Parameters
-        ----------
-        alerts : config.Alerts
-            ``quantile`` alerts on that share of normal rows; ``budget`` on `per_day` of `rows_per_day` rows.
-        rows_per_day : float or None
-            Rows a day in normal operation; None for a table without times.
-
-        Raises
-        ------
-        ConfigError
-            If a budget is asked for without rows a day, or it is half of the rows or more.
-        """
-        if alerts.policy == "quantile":
-            return cls("quantile", alerts.quantile, rows_per_day)
-        if rows_per_day is None or not rows_per_day > 0:
-            raise ConfigError(
-                f"alerts.policy 'budget' needs rows per day, got {rows_per_day!r}; "
-                "name data.time, or use 'quantile'"
-            )
-        share = alerts.per_day / rows_per_day
-        if share >= LARGEST_SHARE:
-            raise ConfigError(
-                f"alerts.per_day: {alerts.per_day:g} of {rows_per_day:g} rows a day is not allowed: "
-                f"must be under {LARGEST_SHARE * rows_per_day:g}, half of the rows"
-            )
-        return cls("budget", share, rows_per_day)
-
-    def alerts(self, p_values: ArrayLike) -> NDArray[np.bool_]:
-        """Which of `p_values`, array-like of shape (n,), are alerts."""
-        return np.asarray(p_values, dtype=np.float64) <= self.threshold
-
-    def resolution_note(self, calibration: Calibration) -> str:
-        """Why this policy can never alert with `calibration`; empty when it can."""
-        if not calibration.computable:
-            return f"nothing is flagged: p-values are not computable, {calibration.reason}"
-        if self.threshold < calibration.resolution:
-            needed = int(np.ceil(1.0 / self.threshold)) - 1
-            return (
-                f"nothing is flagged: the threshold {self.threshold:g} is below {calibration.resolution:g}, "
-                f"the smallest p-value of {len(calibration.scores)} held-out scores; {needed} are needed"
-            )
-        return ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able content."""
-        return {"kind": self.kind, "threshold": self.threshold, "rows_per_day": self.rows_per_day}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> AlertPolicy:
-        """Read what `to_dict` wrote."""
-        return cls(content["kind"], content["threshold"], content["rows_per_day"])
+    Returns
+    -------
+    ndarray of shape (n,)
+        The rarest that holds of ``one a year``, ``one a month``, ``one a week``, ``one a day`` (at most one
+        such row in that time), or ``usual``; ``not_computable`` without rows a day.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    if rows_per_day is None or not rows_per_day > 0:
+        return np.full(p.shape, NOT_COMPUTABLE, dtype="<U14")
+    names = np.full(p.shape, "usual", dtype="<U14")
+    for name, days in RARITIES.items():
+        names[p * rows_per_day * days <= 1.0 + 1e-12] = name
+    return names

@@ -44,7 +44,7 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow pu
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Score rows: ``score``, ``p_value``, ``severity``, ``is_anomaly`` for each row of `model_input`."""
+        """Score each row of `model_input` by itself: the columns of :meth:`Bundle.score`."""
         return self.bundle.score(model_input)
 
 

@@ -67,8 +67,8 @@ class FileScores:
 
 
 def score_table(bundle: Bundle, ref: ModelRef, frame: pd.DataFrame) -> pd.DataFrame:
-    """Time, id, score, p-value, severity, is_anomaly and model version of every row of `frame`."""
-    scored = bundle.score(frame)
+    """Time, id, the columns of :meth:`Bundle.score` and model version of every row; one window is one set."""
+    scored = bundle.score_window(frame)
     known = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in frame]
     return (
         pd.concat([frame[known], scored], axis=1).assign(model_version=ref.version).reset_index(names="row")

@@ -16,7 +16,8 @@ from pynomaly import config
 from pynomaly.detectors import DETECTORS
 from pynomaly.errors import ColumnError, ConfigError, DataError, DetectorError, IntegrityError, ModelError
 from pynomaly.model.bundle import COLUMNS, Bundle
-from pynomaly.model.calibration import AlertPolicy, Calibration
+from pynomaly.model.alerts import AlertPolicy
+from pynomaly.model.calibration import Calibration
 from pynomaly.model.golden import GOLDEN_ROWS
 from pynomaly.model.seal import LISTING, seal
 from tests.model.tables import fit, table

@@ -24,7 +24,14 @@ __all__ = ["ARTIFACT", "SERVING", "packed", "requirements", "signature_of"]
 
 ARTIFACT = "bundle"
 SERVING = Path(__file__).parents[2] / "model" / "serving.py"
-_OUTPUT = {"score": "double", "p_value": "double", "severity": "string", "is_anomaly": "boolean"}
+_OUTPUT = {
+    "score": "double",
+    "p_value": "double",
+    "severity": "string",
+    "is_anomaly": "boolean",
+    "extrapolated": "boolean",
+    "rarity": "string",
+}
 _LIBRARIES = ("mlflow", "numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch", "safetensors", "pyarrow")
 
 

@@ -1,0 +1,58 @@
+"""From rows to scores, and from scores to what is said of a row: always one row at a time.
+
+Called by :mod:`pynomaly.model.bundle`, for the fitted model and for the models of each fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pynomaly.data.frame import FrameContract
+from pynomaly.detectors.base import Detector
+from pynomaly.model.alerts import AlertPolicy
+from pynomaly.model.calibration import Calibration, rarity, severity
+from pynomaly.model.features import Features
+from pynomaly.model.times import moments
+
+__all__ = ["COLUMNS", "assessed", "prepared", "scorer"]
+
+Floats = NDArray[np.float64]
+
+COLUMNS = ("score", "p_value", "severity", "is_anomaly", "extrapolated", "rarity")
+
+
+def prepared(
+    frame: pd.DataFrame, contract: FrameContract, *, calendar: bool
+) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
+    """Conformed rows, and their times if features need them."""
+    return contract.conform(frame), moments(frame, contract) if calendar else None
+
+
+def scorer(
+    features: Features, detector: Detector, contract: FrameContract
+) -> Callable[[pd.DataFrame], Floats]:
+    """Turn a fitted model into a function: rows in, scores out."""
+
+    def scores(frame: pd.DataFrame) -> Floats:
+        conformed, times = prepared(frame, contract, calendar=features.calendar)
+        return detector.score(features.transform(conformed, times))
+
+    return scores
+
+
+def assessed(scores: Floats, calibration: Calibration, policy: AlertPolicy) -> dict[str, NDArray[Any]]:
+    """`COLUMNS` of scores, array of shape (n,): each array of shape (n,), each row by itself."""
+    p_values = calibration.p_values(scores)
+    return {
+        "score": scores,
+        "p_value": p_values,
+        "severity": severity(p_values),
+        "is_anomaly": policy.alerts(p_values),
+        "extrapolated": calibration.extrapolated(p_values),
+        "rarity": rarity(p_values, policy.rows_per_day if calibration.computable else None),
+    }
