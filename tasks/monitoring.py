@@ -21,13 +21,14 @@ __all__ = ["monitor_window"]
 def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Monitored:
     """Judge a window, publish the verdict, and say so in an event."""
     result = monitor_window_step(pipeline, window, as_of)
-    verdict = result.degradation
+    verdict, exchangeable = result.degradation, result.exchangeability
+    withdrawn = exchangeable.reasons if exchangeable.state == "withdrawn" else ()
     key = pipeline.name.replace("_", "-")
     create_markdown_artifact(
         key=f"{key}-degradation",
         markdown=f"**{verdict.state}** in window {result.window} under v{result.version}; "
         f"action: {verdict.action}\n\n"
-        + "\n".join(f"- {reason}" for reason in (*verdict.reasons, *result.observation.reasons)),
+        + "\n".join(f"- {reason}" for reason in (*verdict.reasons, *result.observation.reasons, *withdrawn)),
         description="Verdict on data, scores, alert rate and performance",
     )
     if result.report:

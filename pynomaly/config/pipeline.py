@@ -193,7 +193,9 @@ class Comparison(Settings):
 class Drift(Settings):
     """When a window counts as drifted from the reference."""
 
-    alpha: float = Field(0.01, gt=0, lt=0.5, description="level after Benjamini-Hochberg over the columns")
+    alpha: float = Field(
+        0.01, gt=0, lt=0.5, description="level after Benjamini-Hochberg over the columns; of exchangeability"
+    )
     effect: Share = Field(0.1, description="smallest effect size that warns (0 to 1)")
     strong_effect: Share = Field(0.3, description="effect size of one column that counts as drift by itself")
     share: Share = Field(0.3, description="share of drifted columns that counts as drift")

@@ -43,6 +43,7 @@ from pynomaly.model.calibration import Calibration
 __all__ = ["AlertPolicy", "benjamini_hochberg", "cost_threshold", "lone_threshold"]
 
 LARGEST_SHARE = 0.5  # a policy that alerts on half of normal operation is a mistake, not a policy
+COARSEST = 0.8  # a share of alerts that steps of p-values cut by more than a fifth is said
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class AlertPolicy:
         return benjamini_hochberg(p, self.level)
 
     def resolution_note(self, calibration: Calibration) -> str:
-        """Why this policy can never alert with `calibration`, or only by extrapolation; empty when it can."""
+        """Why this policy alerts never, rarer than asked or by extrapolation with `calibration`; or ""."""
         if not calibration.computable:
             return f"nothing is flagged: p-values are not computable, {calibration.reason}"
         needed = math.ceil(1.0 / self.threshold) - 1
@@ -132,6 +133,12 @@ class AlertPolicy:
             return (
                 f"alerts rest on extrapolation: the threshold {self.threshold:g} is below {resolution:g}, "
                 f"what {scores} held-out scores resolve; {needed} would do without"
+            )
+        steps = math.floor(self.threshold * (scores + 1) + 1e-9)
+        if self.level is None and steps * resolution < COARSEST * self.threshold:
+            return (
+                f"alerts on about {steps * resolution:.2g} of normal rows instead of {self.threshold:.2g}: "
+                f"p-values of {scores} held-out scores come in steps of {resolution:.2g}"
             )
         return ""
 

@@ -24,6 +24,7 @@ from pynomaly.errors import QualityError
 from pynomaly.judging.degradation import Degradation, Observation, degradation, observe
 from pynomaly.judging.drift import DriftReport, compare_sketches
 from pynomaly.judging.evaluation import metrics
+from pynomaly.judging.exchangeability import Exchangeability, exchangeability
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.sketch import Sketch
 from pynomaly.records.evidently_report import drift_html
@@ -38,11 +39,18 @@ __all__ = ["Monitored", "monitor_window", "monitored_window"]
 
 @dataclass(frozen=True)
 class Monitored:
-    """The verdict on one window and on the champion's recent windows."""
+    """The verdict on one window and on the champion's recent windows.
+
+    Attributes
+    ----------
+    exchangeability : Exchangeability
+        Whether the p-values' guarantee still stands; a withdrawal is said, and is no alarm by itself.
+    """
 
     window: str
     version: int
     drift: DriftReport
+    exchangeability: Exchangeability
     observation: Observation
     degradation: Degradation
     report: str
@@ -55,6 +63,7 @@ class Monitored:
             "window": self.window,
             "version": self.version,
             "drift": self.drift.to_dict(),
+            "exchangeability": self.exchangeability.to_dict(),
             "observation": self.observation.to_dict(),
             "degradation": self.degradation.to_dict(),
             "report": self.report,
@@ -88,6 +97,7 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     drift = compare_sketches(
         bundle.sketch, Sketch.of(bundle.contract.conform(frame), scored["score"].to_numpy()), pipeline.drift
     )
+    exchangeable = _exchangeability(pipeline, bundle, frame, scored)
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"monitor:{pipeline.name}:{key}"):
         expected = next(
             (item for item in ledger.trainings(pipeline.name) if item.version == ref.version), None
@@ -114,11 +124,12 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
                 outcome=verdict.state,
                 reasons=verdict.reasons,
                 evidence={"version": ref.version, "action": verdict.action, "drifted": list(drift.drifted)}
-                | {"observation": observation.to_dict(), "run_id": run},
+                | {"observation": observation.to_dict(), "run_id": run}
+                | {"exchangeability": exchangeable.to_dict()},
                 as_of=as_of,
             )
         )
-    return Monitored(key, ref.version, drift, observation, verdict, report, report_error, run)
+    return Monitored(key, ref.version, drift, exchangeable, observation, verdict, report, report_error, run)
 
 
 def _usable(
@@ -184,6 +195,18 @@ def _observe(
         baseline=baseline,
         positives=positives,
     )
+
+
+def _exchangeability(
+    pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
+) -> Exchangeability:
+    """Bet against the window's scores in the order of time, at drift's level."""
+    scores, time = scored["score"].to_numpy(), bundle.contract.time
+    if time is not None and time in frame:
+        scores = scores[frame[time].argsort(kind="stable").to_numpy()]
+    calibration = bundle.calibration
+    held_out = calibration.scores if calibration.computable else calibration.scores[:0]
+    return exchangeability(held_out, scores, alpha=pipeline.drift.alpha, seed=pipeline.training.seed)
 
 
 def _report(
