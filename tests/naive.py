@@ -100,3 +100,72 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def binomial_upper(hits: int, rows: int, rate: float) -> float:
     """Chance of at least `hits`, term by term."""
     return sum(math.comb(rows, k) * rate**k * (1 - rate) ** (rows - k) for k in range(hits, rows + 1))
+
+
+# --- calibration --------------------------------------------------------------------------------------
+
+
+def conformal_p(held_out: Sequence[float], score: float) -> float:
+    """Share of the held-out scores and the new one that are at least as high as the new one."""
+    return (1 + sum(known >= score for known in held_out)) / (len(held_out) + 1)
+
+
+def benjamini_hochberg(p_values: Sequence[float], level: float) -> list[bool]:
+    """Step up: the largest p-value under its line, and all that are at most as large, are rejected."""
+    m = len(p_values)
+    limit = -1.0
+    for rank, p in enumerate(sorted(p_values), start=1):
+        if p <= level * rank / m:
+            limit = p
+    return [p <= limit for p in p_values]
+
+
+def pareto_mixture(
+    shapes: Sequence[float], scales: Sequence[float], weights: Sequence[float], x: float
+) -> float:
+    """Survival of a mixture of generalised-Pareto distributions at an excess x, by SciPy."""
+    from scipy.stats import genpareto
+
+    return sum(w * genpareto.sf(x, c, scale=s) for c, s, w in zip(shapes, scales, weights, strict=True))
+
+
+def pareto_loglikelihood(shape: float, scale: float, excesses: Sequence[float]) -> float:
+    """Log-likelihood of excesses under one generalised-Pareto distribution, by SciPy."""
+    from scipy.stats import genpareto
+
+    return float(sum(genpareto.logpdf(x, shape, scale=scale) for x in excesses))
+
+
+def cost_threshold(missed: float, false_alarm: float, prevalence: float) -> float:
+    """p-value where an alert and silence cost the same, found by halving."""
+    low, high = 0.0, 1 / math.e
+    for _ in range(200):
+        p = (low + high) / 2
+        odds = prevalence / (1 - prevalence) / (-math.e * p * math.log(p))
+        low, high = (p, high) if odds * missed >= false_alarm else (low, p)
+    return low
+
+
+def online_p_values(
+    held_out: Sequence[float], scores: Sequence[float], uniforms: Sequence[float]
+) -> list[float]:
+    """Smoothed rank of each score among all before it and itself."""
+    known, found = list(held_out), []
+    for score, uniform in zip(scores, uniforms, strict=True):
+        known.append(score)
+        greater = sum(other > score for other in known)
+        equal = sum(other == score for other in known)
+        found.append((greater + uniform * equal) / len(known))
+    return found
+
+
+def simple_jumper(p_values: Sequence[float], jump: float) -> list[float]:
+    """The stake after each p-value, as the algorithm is printed."""
+    parts = {-1: 1 / 3, 0: 1 / 3, 1: 1 / 3}
+    stakes, stake = [], 1.0
+    for p in p_values:
+        parts = {bet: (1 - jump) * part + jump / 3 * stake for bet, part in parts.items()}
+        parts = {bet: part * (1 + bet * (p - 0.5)) for bet, part in parts.items()}
+        stake = sum(parts.values())
+        stakes.append(stake)
+    return stakes

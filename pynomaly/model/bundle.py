@@ -33,14 +33,12 @@ from numpy.typing import NDArray
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.detectors import load as load_detector
-from pynomaly.detectors import make
 from pynomaly.detectors.base import Detector
-from pynomaly.detectors.deadline import fit_within
 from pynomaly.errors import DataError, IntegrityError, ModelError, PynomalyError
 from pynomaly.model.alerts import AlertPolicy
-from pynomaly.model.calibration import NO_TAIL, Calibration, Method
-from pynomaly.model.crossfit import is_crossed, out_of_fold
+from pynomaly.model.calibration import NO_TAIL, Calibration
 from pynomaly.model.features import Features
+from pynomaly.model.fitting import fit_model
 from pynomaly.model.golden import pack, rows_of, spread, unpack
 from pynomaly.model.provenance import notes, versions
 from pynomaly.model.scoring import COLUMNS, assessed, prepared, scorer
@@ -92,8 +90,8 @@ class Bundle:
     ) -> Bundle:
         """Fit features and detector on one part of the rows, and calibrate on the other.
 
-        Or, with ``training.calibrate``, on all of them, calibrated on out-of-fold scores (see
-        :mod:`pynomaly.model.crossfit`). More rows than ``training.max_rows`` are sampled by seed; ``facts``
+        Or, with ``training.calibrate``, do both on all of them, by out-of-fold scores (see
+        :mod:`pynomaly.model.fitting`). More rows than ``training.max_rows`` are sampled by seed; ``facts``
         says so.
 
         Parameters
@@ -119,43 +117,22 @@ class Bundle:
         ConfigError
             If the alert policy or the calendar needs times and there are none.
         """
-        training = pipeline.training
         # Both parts together are the stream; each alone is thinner than what will be scored.
         stream = pd.concat([fit_frame, calibration_frame], ignore_index=True)
         policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(stream, contract))
-        crossed = is_crossed(training, len(calibration_frame), len(stream))
-        given = stream if crossed else fit_frame
-        rows = given
-        if len(rows) > training.max_rows:
-            rows = rows.sample(training.max_rows, random_state=training.seed).sort_index()
-
-        def fitted(part: pd.DataFrame, *, limited: bool = False) -> tuple[Features, Detector]:
-            conformed, times = prepared(part, contract, calendar=pipeline.features.calendar)
-            features = Features.fit(conformed, times, pipeline.features)
-            fresh = make(candidate.detector, seed=training.seed, **candidate.params)
-            numbers = features.transform(conformed, times)
-            # A fold needs no process of its own: the same fit has ended in time on more rows.
-            limit = training.timeout.total_seconds()
-            return features, fit_within(fresh, numbers, limit) if limited else fresh.fit(numbers)
-
-        features, detector = fitted(rows, limited=True)
-        held_out = rows if crossed else calibration_frame
-        if crossed:
-            scores = out_of_fold(rows, training.seed, lambda part: scorer(*fitted(part), contract))
-        else:
-            scores = scorer(features, detector, contract)(held_out)
-        method: Method = "cross" if crossed else "split"
-        calibration = Calibration.fit(scores, method=method, tail=training.tail == "pareto")
-        conformed, times = prepared(held_out, contract, calendar=features.calendar)
-        golden = rows_of(conformed, times, spread(scores))
+        fitted = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract)
+        features, detector, calibration = fitted.features, fitted.detector, fitted.calibration
+        conformed, times = prepared(fitted.held_out, contract, calendar=features.calendar)
+        golden = rows_of(conformed, times, spread(fitted.scores))
+        said = notes(fitted.given, detector.rows_used, policy, calibration)
         facts = {
             **facts,
             "rows": {
-                "given": len(given),
+                "given": fitted.given,
                 "fitted": detector.rows_used,  # detectors of quadratic cost sample once more
-                "calibration": len(held_out),
+                "calibration": len(fitted.held_out),
             },
-            "notes": notes(len(given), detector.rows_used, policy, calibration),
+            "notes": [*said, fitted.note] if fitted.note else said,
             "versions": versions(),
         }
         return cls(
@@ -165,9 +142,7 @@ class Bundle:
             calibration,
             policy,
             # Columns of all rows; scores of the held-out ones, as those of fitted rows are too low.
-            Sketch.of(
-                contract.conform(rows if crossed else pd.concat([rows, held_out], ignore_index=True)), scores
-            ),
+            Sketch.of(contract.conform(fitted.seen), fitted.scores),
             golden=golden,
             golden_scores=scorer(features, detector, contract)(golden),
             facts=facts,

@@ -4,7 +4,8 @@ For tables where a split is wasteful. The model that ships is fitted on all rows
 new row's score with scores of models fitted on a fold less. They are about right when leaving out a fold
 hardly moves a score, and tend to be too large, not too small, as less data fits worse. There is no guarantee
 at a given sample size (Barber et al. 2021, section 2: the jackknife without +); keeping every fold's model
-would give ``P(p <= t) <= 2 t``, at `FOLDS` times the size and time. Called by :mod:`pynomaly.model.bundle`.
+would give ``P(p <= t) <= 2 t``, at `FOLDS` times the size and time. Called by :mod:`pynomaly.model.fitting`,
+which refuses scores of models that are plainly others.
 
 References
 ----------

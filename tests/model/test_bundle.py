@@ -15,8 +15,8 @@ import pytest
 from pynomaly import config
 from pynomaly.detectors import DETECTORS
 from pynomaly.errors import ColumnError, ConfigError, DataError, DetectorError, IntegrityError, ModelError
-from pynomaly.model.bundle import COLUMNS, Bundle
 from pynomaly.model.alerts import AlertPolicy
+from pynomaly.model.bundle import COLUMNS, Bundle
 from pynomaly.model.calibration import Calibration
 from pynomaly.model.golden import GOLDEN_ROWS
 from pynomaly.model.seal import LISTING, seal
@@ -326,6 +326,59 @@ def test_another_policy_changes_alerts_alone(bundle: Bundle) -> None:
     before, after = bundle.score(NEW), bundle.with_policy(AlertPolicy("quantile", 0.4)).score(NEW)
     assert after["is_anomaly"].sum() > before["is_anomaly"].sum()
     pd.testing.assert_frame_equal(after[["score", "p_value"]], before[["score", "p_value"]], check_exact=True)
+
+
+@pytest.mark.parametrize("kind", ["budget", "cost", "fdr", "quantile"])
+def test_every_policy_leaves_scores_alone(kind: str, bundle: Bundle, tmp_path: Path) -> None:
+    alerts = config.Alerts.model_validate({"policy": kind, "per_day": 3})
+    changed = bundle.with_policy(AlertPolicy.from_config(alerts, bundle.policy.rows_per_day))
+    loaded = Bundle.load(tmp_path / "b", changed.save(tmp_path / "b"))
+    assert loaded.policy == changed.policy
+    same = [name for name in COLUMNS if name != "is_anomaly"]
+    for scored in (loaded.score(NEW), loaded.score_window(NEW)):
+        pd.testing.assert_frame_equal(scored[same], bundle.score(NEW)[same], check_exact=True)
+
+
+def test_fdr_is_decided_for_a_window_and_scores_are_not(bundle: Bundle) -> None:
+    policy = AlertPolicy.from_config(config.Alerts(policy="fdr", fdr=0.3), bundle.policy.rows_per_day)
+    fdr = bundle.with_policy(policy)
+    odd = NEW.iloc[:30].assign(pressure=60.0, flow=500.0)
+    window = pd.concat([odd, NEW.iloc[30:]])
+    decided = fdr.score_window(window)
+    assert decided["is_anomaly"].tolist() == policy.decide(decided["p_value"]).tolist()
+    assert decided["is_anomaly"].iloc[:30].mean() > 0.9
+    assert fdr.score(window)["is_anomaly"].tolist() == policy.alerts(decided["p_value"]).tolist()
+    pd.testing.assert_frame_equal(fdr.score_window(odd.iloc[[0]]), fdr.score(odd.iloc[[0]]), check_exact=True)
+
+
+@pytest.mark.parametrize("detector", ["knn", "gmm"])
+def test_an_extrapolated_row_is_marked_and_is_itself(detector: str) -> None:
+    bundle = fit(detector)
+    assert bundle.calibration.tail, bundle.calibration.tail.reason
+    odd = NEW.iloc[:20].assign(pressure=np.linspace(15, 90, 20))
+    whole = bundle.score(pd.concat([NEW, odd]))
+    marked = whole["extrapolated"].to_numpy()
+    assert marked[-20:].any()
+    assert ((whole["p_value"] < bundle.calibration.resolution) == marked).all()
+    alone = pd.concat([bundle.score(odd.iloc[[i]]) for i in range(20)])
+    pd.testing.assert_frame_equal(alone, whole.iloc[-20:], check_exact=True)
+    counted = fit(detector, training={"tail": "none"}).score(odd)
+    assert not counted["extrapolated"].any()
+    assert (counted["p_value"] >= whole["p_value"].iloc[-20:]).all()
+
+
+def test_recalibration_keeps_the_choice_of_a_tail() -> None:
+    bundle = fit("knn", training={"tail": "none"})
+    assert not bundle.recalibrate(NEW, {}).calibration.tail
+    assert fit("knn").recalibrate(NEW, {}).calibration.tail
+
+
+def test_rarity_counts_rows_of_a_day(bundle: Bundle) -> None:
+    scored = bundle.score(NEW)
+    assert bundle.policy.rows_per_day == pytest.approx(144)
+    assert ((scored["p_value"] * 144 > 1) == (scored["rarity"] == "usual")).all()
+    timeless = fit(rows=table().drop(columns="time"), data={"time": None})
+    assert set(timeless.score(NEW)["rarity"]) == {"not_computable"}
 
 
 def test_recalibration_changes_p_values_alone(bundle: Bundle) -> None:

@@ -1,31 +1,26 @@
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pynomaly import config
-from pynomaly.errors import ConfigError, ModelError
-from pynomaly.model.calibration import AlertPolicy, Calibration, severity
+from pynomaly.errors import ModelError
+from pynomaly.model.alerts import AlertPolicy
+from pynomaly.model.calibration import Calibration, rarity, severity
+from tests.naive import conformal_p
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
-def naive_p_value(held_out: list[float], score: float) -> float:
-    return (1 + sum(known >= score for known in held_out)) / (len(held_out) + 1)
-
-
 @settings(max_examples=100, deadline=None)
-@given(held_out=st.lists(finite, min_size=10, max_size=40, unique=True), scores=st.lists(finite, max_size=10))
+@given(held_out=st.lists(finite, min_size=20, max_size=40, unique=True), scores=st.lists(finite, max_size=10))
 def test_p_values_count_what_scores_at_least_as_high(held_out: list[float], scores: list[float]) -> None:
     scores = scores + held_out[:3]
     p = Calibration.fit(held_out).p_values(scores)
-    np.testing.assert_allclose(p, [naive_p_value(held_out, score) for score in scores], rtol=1e-15)
+    np.testing.assert_allclose(p, [conformal_p(held_out, score) for score in scores], rtol=1e-15)
 
 
 @settings(max_examples=50, deadline=None)
-@given(held_out=st.lists(finite, min_size=10, max_size=40), scores=st.lists(finite, min_size=2, max_size=20))
+@given(held_out=st.lists(finite, min_size=20, max_size=40), scores=st.lists(finite, min_size=2, max_size=20))
 def test_a_higher_score_never_has_a_higher_p_value(held_out: list[float], scores: list[float]) -> None:
     p = Calibration.fit(held_out).p_values(np.sort(scores))
     assert (np.diff(p) <= 0).all()
@@ -33,7 +28,7 @@ def test_a_higher_score_never_has_a_higher_p_value(held_out: list[float], scores
 
 
 def test_ties_count_against_the_row() -> None:
-    assert Calibration.fit([*range(10), 9.0]).p_values([9.0])[0] == pytest.approx(3 / 12)
+    assert Calibration.fit([*range(30), 29.0]).p_values([29.0])[0] == pytest.approx(3 / 32)
 
 
 def test_false_alerts_stay_at_the_asked_share() -> None:
@@ -49,7 +44,8 @@ def test_false_alerts_stay_at_the_asked_share() -> None:
     ("scores", "reason"),
     [
         ([3.0] * 50, "all 50 held-out scores are 3.0"),
-        (list(range(9)), "9 held-out scores are too few"),
+        (list(range(10)), "10 held-out scores are too few"),
+        (list(range(19)), "19 held-out scores are too few"),
         ([], "0 held-out scores are too few"),
         ([*range(20), np.nan], "1 of 21 held-out scores are not finite"),
         ([*range(20), np.inf, -np.inf], "2 of 22 held-out scores are not finite"),
@@ -77,38 +73,48 @@ def test_severity_names_how_rare() -> None:
     assert severity(p).tolist() == names
 
 
-def test_quantile_policy_is_its_share() -> None:
-    policy = AlertPolicy.from_config(config.Alerts(policy="quantile", quantile=0.02), None)
-    assert policy.threshold == 0.02
-    assert policy.alerts([0.02, 0.0201, 0.001]).tolist() == [True, False, True]
+def test_rarity_is_how_often_normal_operation_brings_such_a_row() -> None:
+    p = np.array([1.0, 1.01, 1.0, 0.99 / 7, 12 / 365.25, 1 / 365.25, 1e-9]) / [
+        1,
+        100,
+        100,
+        100,
+        100,
+        100,
+        100,
+    ]
+    names = ["usual", "usual", "one a day", "one a week", "one a month", "one a year", "one a year"]
+    assert rarity(p, 100.0).tolist() == names
+    assert set(rarity(p, None)) == set(rarity(p, float("nan"))) == {"not_computable"}
 
 
-def test_budget_policy_is_alerts_over_rows() -> None:
-    policy = AlertPolicy.from_config(config.Alerts(policy="budget", per_day=20), 400.0)
-    assert policy.threshold == pytest.approx(0.05)
-    assert policy.rows_per_day == 400.0
+@settings(max_examples=50, deadline=None)
+@given(p=st.lists(st.floats(1e-9, 1.0), min_size=2, max_size=20), rows=st.floats(0.1, 1e6))
+def test_a_smaller_p_value_is_never_more_usual(p: list[float], rows: float) -> None:
+    order = ["usual", "one a day", "one a week", "one a month", "one a year"]
+    ranks = [order.index(name) for name in rarity(np.sort(p), rows)]
+    assert ranks == sorted(ranks, reverse=True)
 
 
-@pytest.mark.parametrize("rows", [None, 0.0, float("nan")])
-def test_budget_needs_rows_per_day(rows: float | None) -> None:
-    with pytest.raises(ConfigError, match="needs rows per day"):
-        AlertPolicy.from_config(config.Alerts(policy="budget"), rows)
+def test_counted_p_values_are_uniform_under_exchangeability() -> None:
+    rng = np.random.default_rng(4)
+    p = np.array([Calibration.fit(rng.normal(size=99)).conformal(rng.normal(size=1))[0] for _ in range(3000)])
+    for t in (0.01, 0.05, 0.1, 0.5, 0.9):
+        assert (p <= t).mean() == pytest.approx(t, abs=3 * np.sqrt(t * (1 - t) / 3000))
 
 
-def test_budget_of_half_the_rows_is_refused() -> None:
-    with pytest.raises(ConfigError, match="must be under 12, half of the rows"):
-        AlertPolicy.from_config(config.Alerts(policy="budget", per_day=20), 24.0)
+@pytest.mark.parametrize("draw", ["ties", "continuous"])
+def test_counted_p_values_are_never_too_small(draw: str) -> None:
+    rng = np.random.default_rng(6)
+    p = []
+    for _ in range(3000):
+        scores = rng.normal(size=60) if draw == "continuous" else rng.integers(0, 5, size=60).astype(float)
+        p.append(Calibration.fit(scores[:59]).conformal(scores[59:])[0])
+    for t in (0.02, 0.05, 0.1, 0.5):
+        assert (np.array(p) <= t).mean() <= t + 3 * np.sqrt(t * (1 - t) / 3000)
 
 
-def test_threshold_below_the_resolution_is_said() -> None:
-    calibration = Calibration.fit(range(50))
-    note = AlertPolicy("quantile", 0.01).resolution_note(calibration)
-    assert "99 are needed" in note
-    assert not AlertPolicy("quantile", 0.01).alerts(calibration.p_values([1e9])).any()
-    assert AlertPolicy("quantile", 0.01).resolution_note(Calibration.fit(range(99))) == ""
-    assert AlertPolicy("quantile", 0.01).alerts(Calibration.fit(range(99)).p_values([1e9])).all()
-
-
-def test_policy_reads_back() -> None:
-    policy = AlertPolicy.from_config(config.Alerts(policy="budget", per_day=1), 384.0)
-    assert AlertPolicy.from_dict(json.loads(json.dumps(policy.to_dict()))) == policy
+def test_a_calibration_says_what_it_guarantees() -> None:
+    assert Calibration.fit(range(50)).guarantee.startswith("P(p <= t) <= t")
+    assert "no guarantee" in Calibration.fit(range(50), method="cross").guarantee
+    assert Calibration.fit([1.0] * 50).guarantee == "none: all 50 held-out scores are 1.0"
