@@ -107,9 +107,9 @@ def exchangeability(
         f"by {largest:.3g}, and by {1 / alpha:g} within {at} of {new.size} rows (chance at most {chance:.2g})"
     )
     side = (
-        "scores are higher than they were, so more normal rows are alerts than stated"
+        "scores are higher than they were: anomalies are many, or more normal rows are alerts than stated"
         if mean < 0.5
-        else "scores are lower than they were, so fewer rows are alerts than stated"
+        else "scores are lower than they were: fewer rows are alerts than stated"
     )
     end = "until a recalibration, p-values, severities and expected alert rates are without guarantee"
     return Exchangeability("withdrawn", new.size, largest, chance, alpha, at, mean, (said, side, end))

@@ -19,7 +19,9 @@ import pynomaly
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import DetectorError
+from pynomaly.model.alerts import AlertPolicy
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.times import rows_per_day
 from pynomaly.records.store import write_atomically
 from pynomaly.steps.prepare import Judged, Prepared
 
@@ -100,15 +102,19 @@ def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, 
 
 
 def recalibrate_champion(pipeline: Pipeline, prepared: Prepared, champion: Bundle) -> Fitted:
-    """The champion's own features and detector, with p-values from the rows of `prepared`."""
+    """The champion's own features and detector, with p-values from the rows of `prepared`.
+
+    The alert policy is the configured one: it may have changed since, and needs no refit.
+    """
     folder = prepared.path / "candidates" / "recalibrated"
     shutil.rmtree(folder, ignore_errors=True)
-    rows = [pd.read_parquet(prepared.path / f"{name}.parquet") for name in ("fit", "calibration")]
+    parts = [pd.read_parquet(prepared.path / f"{name}.parquet") for name in ("fit", "calibration")]
+    rows = pd.concat(parts, ignore_index=True)
     detector = champion.detector
     started, clock = datetime.now(UTC).timestamp(), time.perf_counter()
-    bundle = champion.recalibrate(
-        pd.concat(rows, ignore_index=True), _facts(pipeline, prepared, detector.name)
-    )
+    policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(rows, champion.contract))
+    facts = _facts(pipeline, prepared, detector.name)
+    bundle = champion.recalibrate(rows, facts).with_policy(policy)
     spent = time.perf_counter() - clock
     draft = Fitted(
         "recalibrated", detector.name, dict(detector.params), "", "", started, spent, 0.0, "", True

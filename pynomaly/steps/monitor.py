@@ -200,10 +200,16 @@ def _observe(
 def _exchangeability(
     pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
 ) -> Exchangeability:
-    """Bet against the window's scores in the order of time, at drift's level."""
-    scores, time = scored["score"].to_numpy(), bundle.contract.time
+    """Bet against the window's scores in the order of time, at drift's level.
+
+    Known anomalies are left out, as they are of the held-out rows.
+    """
+    label, time = bundle.contract.label, bundle.contract.time
     if time is not None and time in frame:
-        scores = scores[frame[time].argsort(kind="stable").to_numpy()]
+        frame = frame.sort_values(time, kind="stable")
+    if label is not None and label in frame:
+        frame = frame[frame[label] != 1]
+    scores = scored["score"].loc[frame.index].to_numpy()
     calibration = bundle.calibration
     held_out = calibration.scores if calibration.computable else calibration.scores[:0]
     return exchangeability(held_out, scores, alpha=pipeline.drift.alpha, seed=pipeline.training.seed)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.errors import ConfigError, LeaseHeldError, NoChampionError
 from pynomaly.judging.degradation import Observation
+from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
 from pynomaly.steps.candidates import recalibrate_champion
@@ -132,6 +134,22 @@ def test_recalibration_changes_p_values_and_no_score(pipeline: Make) -> None:
     before, after = champion.score(rows), fresh.score(rows)
     assert (before["score"] == after["score"]).all()
     assert (before["p_value"] != after["p_value"]).any()
+
+
+def test_recalibration_takes_the_configured_policy(pipeline: Make) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    registry = Registry.open(settings.tracking_uri, settings.home)
+    champion = registry.load(registry.alias("machines", "champion"))
+    alerts = settings.alerts.model_copy(update={"policy": "fdr"})
+    changed = settings.model_copy(update={"alerts": alerts})
+    planned = plan(changed)
+    prepared = prepare(changed, planned.window, MOMENT, planned.candidates, "r")
+    fitted = recalibrate_champion(changed, prepared, champion)
+    made = Bundle.load(Path(fitted.folder), fitted.sha256)
+    assert (champion.policy.kind, made.policy.kind) == ("quantile", "fdr")
+    rows = Judged.load(prepared).frame
+    assert (made.score(rows)["score"] == champion.score(rows)["score"]).all()
 
 
 def test_rollback_needs_something_to_roll_back_to(pipeline: Make) -> None:

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from pynomaly.config import Pipeline
+from pynomaly.data.sources import read
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, QualityError, WindowError
 from pynomaly.records.ledger import Ledger
+from pynomaly.records.registry import Registry
 from pynomaly.steps.due import MOST_AT_ONCE, due_windows, moment_of
 from pynomaly.steps.monitor import monitor_window
 from pynomaly.steps.score import score_window
@@ -123,3 +125,32 @@ def test_labels_that_are_not_in_yet_are_not_seen(pipeline: Make) -> None:
     learn(settings, plan(settings))
     window, end = Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY
     assert monitor_window(settings, window, end).observation.positives == 0
+
+
+def test_a_window_is_one_set_to_the_fdr_policy(pipeline: Make) -> None:
+    settings = pipeline(alerts={"policy": "fdr", "fdr": 0.2})
+    learn(settings, plan(settings))
+    window = Window(MOMENT, MOMENT + DAY)
+    table = pd.read_parquet(score_window(settings, window).path)
+    registry = Registry.open(settings.tracking_uri, settings.home)
+    bundle = registry.load(registry.alias("machines", "champion"))
+    assert bundle.policy.kind == "fdr"
+    assert table["is_anomaly"].tolist() == bundle.policy.decide(table["p_value"]).tolist()
+    rows = read(settings.data, window)
+    assert table["p_value"].tolist() == bundle.score(rows)["p_value"].tolist()
+
+
+@pytest.mark.parametrize(("shift_day", "state"), [(15, "withdrawn"), (None, "kept")])
+def test_a_verdict_says_whether_the_guarantee_stands(
+    pipeline: Make, shift_day: int | None, state: str
+) -> None:
+    settings = pipeline(shift_day=shift_day)
+    learn(settings, plan(settings))
+    seen = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
+    assert seen.exchangeability.state == state, seen.exchangeability
+    anomalies = int(read(settings.data, Window(MOMENT, MOMENT + 7 * DAY))["anomaly"].sum())
+    assert seen.to_dict()["exchangeability"]["rows"] == seen.observation.rows - anomalies
+    with Ledger.open(settings.ledger_url) as ledger:
+        verdict = ledger.last("machines", "degradation")
+    assert verdict is not None
+    assert verdict.evidence["exchangeability"]["state"] == state
