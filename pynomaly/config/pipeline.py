@@ -163,6 +163,10 @@ class Alerts(Settings):
     fdr: float = Field(
         0.1, gt=0, lt=0.5, description="share of false alerts among a scoring window's alerts (policy: fdr)"
     )
+    extrapolate: bool = Field(
+        False,
+        description="fdr trusts p-values of the fitted tail: single rows can alert, without its guarantee",
+    )
     cost_missed: float = Field(10.0, gt=0, description="cost of a missed anomaly (policy: cost)")
     cost_false_alarm: float = Field(1.0, gt=0, description="cost of a false alarm (policy: cost)")
     prevalence: float = Field(

@@ -59,12 +59,16 @@ class AlertPolicy:
         Rows a day in normal operation; None for a table without times.
     level : float or None
         Share of false alerts among the alerts of a window (``fdr``); None for the other policies.
+    extrapolate : bool
+        Whether ``fdr`` rests on extrapolated p-values, too. Then a single anomaly can alert, without the
+        guarantee: on real tables the rate reached seven times the level (``benchmarks/calibration.py``).
     """
 
     kind: Literal["budget", "cost", "fdr", "quantile"]
     threshold: float
     rows_per_day: float | None = None
     level: float | None = None
+    extrapolate: bool = False
 
     @classmethod
     def from_config(cls, alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:
@@ -87,7 +91,8 @@ class AlertPolicy:
         if alerts.policy == "cost":
             return cls("cost", cost_threshold(alerts), rows_per_day)
         if alerts.policy == "fdr":
-            return cls("fdr", lone_threshold(alerts.fdr, alerts.prevalence), rows_per_day, alerts.fdr)
+            alone = lone_threshold(alerts.fdr, alerts.prevalence)
+            return cls("fdr", alone, rows_per_day, alerts.fdr, alerts.extrapolate)
         if rows_per_day is None or not rows_per_day > 0:
             raise ConfigError(
                 f"alerts.policy 'budget' needs rows per day, got {rows_per_day!r}; "
@@ -105,17 +110,24 @@ class AlertPolicy:
         """Which of `p_values`, array-like of shape (n,), are alerts, each looked at alone."""
         return np.asarray(p_values, dtype=np.float64) <= self.threshold
 
-    def decide(self, p_values: ArrayLike) -> NDArray[np.bool_]:
-        """Which of the p-values of one whole window, array-like of shape (n,), are alerts.
+    def decide(self, p_values: ArrayLike, resolution: float) -> NDArray[np.bool_]:
+        """Which rows of one whole window are alerts.
 
         The same as `alerts`, but for ``fdr`` and two rows or more: then Benjamini-Hochberg over these rows.
         The expected share of false alerts is at most `level` times the share of normal rows, while normal
-        rows are exchangeable with the held-out ones; with extrapolated p-values, as far as the tail holds.
+        rows are exchangeable with the held-out ones and `extrapolate` is off.
+
+        Parameters
+        ----------
+        p_values : array-like of shape (n,)
+        resolution : float
+            What counting resolves (`Calibration.resolution`): smaller p-values are taken as this, unless
+            `extrapolate`.
         """
         p = np.asarray(p_values, dtype=np.float64)
         if self.level is None or p.size < 2:
             return self.alerts(p)
-        return benjamini_hochberg(p, self.level)
+        return benjamini_hochberg(p if self.extrapolate else np.maximum(p, resolution), self.level)
 
     def resolution_note(self, calibration: Calibration) -> str:
         """Why this policy alerts never, rarer than asked or by extrapolation with `calibration`; or ""."""
@@ -123,10 +135,11 @@ class AlertPolicy:
             return f"nothing is flagged: p-values are not computable, {calibration.reason}"
         needed = math.ceil(1.0 / self.threshold) - 1
         scores, resolution = len(calibration.scores), calibration.resolution
+        if self.level is not None:
+            return self._fdr_note(scores, resolution)
         if self.threshold < calibration.smallest:
-            row = "nothing is flagged" if self.level is None else "no row alone is flagged"
             return (
-                f"{row}: the threshold {self.threshold:g} is below {calibration.smallest:g}, "
+                f"nothing is flagged: the threshold {self.threshold:g} is below {calibration.smallest:g}, "
                 f"the smallest p-value of {scores} held-out scores; {needed} are needed"
             )
         if self.threshold < resolution:
@@ -135,12 +148,21 @@ class AlertPolicy:
                 f"what {scores} held-out scores resolve; {needed} would do without"
             )
         steps = math.floor(self.threshold * (scores + 1) + 1e-9)
-        if self.level is None and steps * resolution < COARSEST * self.threshold:
+        if steps * resolution < COARSEST * self.threshold:
             return (
                 f"alerts on about {steps * resolution:.2g} of normal rows instead of {self.threshold:.2g}: "
                 f"p-values of {scores} held-out scores come in steps of {resolution:.2g}"
             )
         return ""
+
+    def _fdr_note(self, scores: int, resolution: float) -> str:
+        if self.extrapolate:
+            return "false alerts are not guaranteed to stay at their level: fdr rests on extrapolation"
+        least = resolution / (self.level or 1.0)
+        return (
+            f"a window alerts only when a share of {least:.2g} of its rows or more score above nearly all "
+            f"{scores} held-out ones; alerts.extrapolate would let single rows alert, without the guarantee"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able content."""
@@ -149,12 +171,15 @@ class AlertPolicy:
             "threshold": self.threshold,
             "rows_per_day": self.rows_per_day,
             "level": self.level,
+            "extrapolate": self.extrapolate,
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> AlertPolicy:
         """Read what `to_dict` wrote."""
-        return cls(content["kind"], content["threshold"], content["rows_per_day"], content["level"])
+        return cls(
+            **{name: content[name] for name in ("kind", "threshold", "rows_per_day", "level", "extrapolate")}
+        )
 
 
 def benjamini_hochberg(p_values: ArrayLike, level: float) -> NDArray[np.bool_]:

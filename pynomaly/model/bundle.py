@@ -185,7 +185,7 @@ class Bundle:
     def score_window(self, frame: pd.DataFrame) -> pd.DataFrame:
         """As `score`, but with policy ``fdr`` decided over all rows of `frame` at once."""
         scored = self.score(frame)
-        return scored.assign(is_anomaly=self.policy.decide(scored["p_value"].to_numpy()))
+        return scored.assign(is_anomaly=self.policy.decide(scored["p_value"], self.calibration.resolution))
 
     def recalibrate(self, frame: pd.DataFrame, facts: Mapping[str, Any]) -> Bundle:
         """Calibrate on newer rows; features, detector and policy stay as they are."""

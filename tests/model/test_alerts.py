@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,8 +55,8 @@ def test_benjamini_hochberg_is_the_naive_step_up(p: list[float], level: float) -
 def test_a_window_is_a_set(p: list[float], seed: int) -> None:
     policy = AlertPolicy.from_config(config.Alerts(policy="fdr"), None)
     order = np.random.default_rng(seed).permutation(len(p))
-    alerts = policy.decide(p)
-    assert policy.decide(np.array(p)[order]).tolist() == alerts[order].tolist()
+    alerts = policy.decide(p, 0.001)
+    assert policy.decide(np.array(p)[order], 0.001).tolist() == alerts[order].tolist()
     chosen, rest = np.array(p)[alerts], np.array(p)[~alerts]
     assert not len(chosen) or not len(rest) or chosen.max() < rest.min()
 
@@ -63,14 +64,14 @@ def test_a_window_is_a_set(p: list[float], seed: int) -> None:
 def test_only_fdr_looks_at_other_rows() -> None:
     p = np.concatenate([np.full(9, 0.004), np.linspace(0.02, 1, 91)])
     fdr = AlertPolicy.from_config(config.Alerts(policy="fdr", fdr=0.1, prevalence=0.01), None)
-    assert fdr.decide(p).sum() == 9
-    assert fdr.decide(p[8:]).sum() == 0
+    assert fdr.decide(p, 0.004).sum() == 9
+    assert fdr.decide(p[8:], 0.004).sum() == 0
     assert not fdr.alerts(p).any()  # each alone: above 0.1 / 0.9 * 0.01 / 0.99
-    assert fdr.decide(p[:1]).tolist() == fdr.alerts(p[:1]).tolist() == [False]
-    assert fdr.decide([]).tolist() == []
+    assert fdr.decide(p[:1], 0.004).tolist() == fdr.alerts(p[:1]).tolist() == [False]
+    assert fdr.decide([], 0.004).tolist() == []
     for alerts in (config.Alerts(), config.Alerts(policy="cost"), config.Alerts(policy="budget", per_day=2)):
         policy = AlertPolicy.from_config(alerts, 100.0)
-        assert policy.decide(p).tolist() == policy.alerts(p).tolist()
+        assert policy.decide(p, 0.004).tolist() == policy.alerts(p).tolist()
 
 
 def test_a_row_alone_is_judged_by_the_assumed_prevalence() -> None:
@@ -81,26 +82,41 @@ def test_a_row_alone_is_judged_by_the_assumed_prevalence() -> None:
 
 def test_a_silent_calibration_stays_silent_under_fdr() -> None:
     policy = AlertPolicy.from_config(config.Alerts(policy="fdr", fdr=0.4), None)
-    assert not policy.decide(Calibration.fit([3.0] * 50).p_values([9.0] * 20)).any()
+    silent = Calibration.fit([3.0] * 50)
+    assert not policy.decide(silent.p_values([9.0] * 20), silent.resolution).any()
 
 
-@pytest.mark.parametrize("tail", [True, False])
+def test_fdr_trusts_the_tail_only_when_asked() -> None:
+    calibration = Calibration.fit(np.random.default_rng(0).normal(size=500))
+    scores = np.concatenate([np.linspace(-2, 2, 99), [12.0]])
+    decided = {}
+    for extrapolate in (False, True):
+        alerts = config.Alerts(policy="fdr", extrapolate=extrapolate)
+        policy = AlertPolicy.from_config(alerts, None)
+        decided[extrapolate] = policy.decide(calibration.p_values(scores), calibration.resolution)
+        counted = naive.benjamini_hochberg(calibration.conformal(scores).tolist(), 0.1)
+        assert extrapolate or decided[extrapolate].tolist() == counted
+    assert (decided[False].sum(), decided[True].sum()) == (0, 1)
+
+
+@pytest.mark.parametrize("extrapolate", [True, False])
 @pytest.mark.parametrize("level", [0.05, 0.1])
-def test_realised_false_discoveries_stay_at_the_level(tail: bool, level: float) -> None:
+def test_realised_false_discoveries_stay_at_the_level(extrapolate: bool, level: float) -> None:
     rng, windows = np.random.default_rng(3), 400
-    policy = AlertPolicy.from_config(config.Alerts(policy="fdr", fdr=level), None)
+    alerts_of = config.Alerts(policy="fdr", fdr=level, extrapolate=extrapolate)
+    policy = AlertPolicy.from_config(alerts_of, None)
     false, found, null = [], [], []
     for _ in range(windows):
-        calibration = Calibration.fit(rng.normal(size=500), tail=tail)
+        calibration = Calibration.fit(rng.normal(size=500))
         p = calibration.p_values(np.concatenate([rng.normal(size=190), rng.normal(4.5, 1, size=10)]))
-        alerts = policy.decide(p)
+        alerts = policy.decide(p, calibration.resolution)
         false.append(alerts[:190].sum() / max(alerts.sum(), 1))
         found.append(alerts[190:].mean())
-        null.append(policy.decide(p[:190]).any())
+        null.append(policy.decide(p[:190], calibration.resolution).any())
     error = 2 * np.sqrt(level * (1 - level) / windows)
     assert np.mean(false) <= level + error
     assert np.mean(null) <= level + error
-    assert not tail or np.mean(found) > 0.5
+    assert np.mean(found) > (0.5 if extrapolate else 0.3)
 
 
 # Cost.
@@ -145,7 +161,9 @@ def test_alerts_by_extrapolation_are_said() -> None:
     calibration = Calibration.fit(np.random.default_rng(0).normal(size=500))
     assert "rest on extrapolation" in AlertPolicy("quantile", 0.001).resolution_note(calibration)
     assert "nothing is flagged" in AlertPolicy("quantile", 1e-6).resolution_note(calibration)
-    assert "no row alone" in AlertPolicy("fdr", 1e-6, None, 0.1).resolution_note(calibration)
+    fdr = AlertPolicy("fdr", 1e-6, None, 0.1)
+    assert "a share of 0.02 of its rows" in fdr.resolution_note(calibration)
+    assert "not guaranteed" in replace(fdr, extrapolate=True).resolution_note(calibration)
     assert AlertPolicy("quantile", 0.01).resolution_note(calibration) == ""
 
 

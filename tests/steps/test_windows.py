@@ -135,7 +135,8 @@ def test_a_window_is_one_set_to_the_fdr_policy(pipeline: Make) -> None:
     registry = Registry.open(settings.tracking_uri, settings.home)
     bundle = registry.load(registry.alias("machines", "champion"))
     assert bundle.policy.kind == "fdr"
-    assert table["is_anomaly"].tolist() == bundle.policy.decide(table["p_value"]).tolist()
+    decided = bundle.policy.decide(table["p_value"], bundle.calibration.resolution)
+    assert table["is_anomaly"].tolist() == decided.tolist()
     rows = read(settings.data, window)
     assert table["p_value"].tolist() == bundle.score(rows)["p_value"].tolist()
 
