@@ -13,7 +13,8 @@ mixed in as one row in twenty. Printed are, as Markdown:
   false: the share of windows that alert at all. It holds when the rate is at most the level plus the error;
 - alerts of policy ``budget`` over the alerts asked for, on normal rows; in brackets where fewer than five
   held-out rows stand for the budget;
-- how often normal rows reach each severity and rarity, beside what the name says;
+- how often normal rows reach each severity and rarity, beside what the name says, and a p-value of a tenth
+  of what counting resolves, where only the fitted tail speaks;
 - PyOD's isolation forest with its default ``contamination`` of 10 %, on the same rows.
 
 Everything is seeded; the same command prints the same figures.
@@ -78,6 +79,8 @@ class Measured:
     pyod_false: list[float] = field(default_factory=list)
     pyod_normal: int = 0
     no_tail: int = 0
+    tenth: int = 0
+    tenth_expected: float = 0.0
 
     def rate(self, kind: str, level: float) -> float:
         return float(np.mean(self.false_share[kind, level]))
@@ -158,6 +161,9 @@ def _fdr(result: Measured, calibration: Calibration, normal: Floats, odd: Floats
 
 def _normal_rows(result: Measured, calibration: Calibration, p_values: Floats) -> None:
     result.normal_rows += len(p_values)
+    if calibration.tail:
+        result.tenth += int((p_values <= calibration.resolution / 10).sum())
+        result.tenth_expected += len(p_values) * calibration.resolution / 10
     for per_day in BUDGETS:
         policy = AlertPolicy.from_config(Alerts(policy="budget", per_day=per_day), ROWS_PER_DAY)
         result.budget[per_day] = result.budget.get(per_day, 0) + int(policy.alerts(p_values).sum())
@@ -203,6 +209,7 @@ def written(results: list[Measured], command: str) -> str:
         ]
     parts += ["### Alerts over a budget's, on normal rows", _budget_table(results)]
     parts += ["### How often normal rows reach a severity", _reached_table(results)]
+    parts += ["### Normal rows at a tenth of what counting resolves, by the tail", _tail_table(results)]
     parts += ["### PyOD's isolation forest, contamination 10 % (its default)", _pyod_table(results)]
     return "\n\n".join(parts) + "\n"
 
@@ -229,6 +236,18 @@ def _reached_table(results: list[Measured]) -> str:
         expected = limit * pooled.normal_rows
         rows.append([name, f"{limit:.2g}", f"{expected:.1f}", str(seen), f"{seen / expected:.2f}"])
     header = ["name", "p-value at most", f"expected of {pooled.normal_rows} rows", "seen", "seen / expected"]
+    return table_of(header, rows)
+
+
+def _tail_table(results: list[Measured]) -> str:
+    header = ["table", "windows with a tail", "expected", "seen", "seen / expected"]
+    rows = []
+    for item in results:
+        cells = ["", "", ""]
+        if item.tenth_expected:
+            ratio = item.tenth / item.tenth_expected
+            cells = [f"{item.tenth_expected:.1f}", str(item.tenth), f"{ratio:.2f}"]
+        rows.append([item.name, f"{1 - item.no_tail / item.windows:.0%}", *cells])
     return table_of(header, rows)
 
 

@@ -5,8 +5,8 @@ near a generalised Pareto (Pickands 1975), so its fit says how much rarer a stil
 extrapolation, without a guarantee, and marked so by whoever uses it. Three things keep it modest: what is
 used is the predictive survival, averaged over the fits the excesses allow (a single best fit gave p-values
 up to 25 times too small in simulation); it is multiplied by `MARGIN`; and it ends at `REACH` times beyond
-what counting resolves. No fit can know of normal rows unlike all held-out ones: on real tables they came up
-to ten times as often as the tail said (``benchmarks/calibration.py``).
+what counting resolves. No fit can know of normal rows unlike all held-out ones: on some real tables those
+came many times as often as the tail said (``benchmarks/calibration.py``).
 
 A tail that cannot be trusted (too few scores, ties, an infinite mean, no fit) is none, and `reason` says
 why. Called by :mod:`pynomaly.model.calibration`.
