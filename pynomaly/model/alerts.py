@@ -176,9 +176,13 @@ class AlertPolicy:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> AlertPolicy:
-        """Read what `to_dict` wrote."""
+        """Read what `to_dict` wrote, also before there was ``fdr``."""
         return cls(
-            **{name: content[name] for name in ("kind", "threshold", "rows_per_day", "level", "extrapolate")}
+            content["kind"],
+            content["threshold"],
+            content["rows_per_day"],
+            content.get("level"),
+            content.get("extrapolate", False),
         )
 
 

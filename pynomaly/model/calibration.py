@@ -191,9 +191,9 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, scores: Floats, content: Mapping[str, Any]) -> Calibration:
-        """Read what `to_dict` wrote, beside the scores."""
-        tail = Tail.from_dict(content["tail"])
-        return cls(scores, content["computable"], content["reason"], content["method"], tail)
+        """Read what `to_dict` wrote, beside the scores, also before there were tails."""
+        tail = Tail.from_dict(content["tail"]) if "tail" in content else NO_TAIL
+        return cls(scores, content["computable"], content["reason"], content.get("method", "split"), tail)
 
 
 def severity(p_values: ArrayLike) -> NDArray[np.str_]:

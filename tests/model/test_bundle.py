@@ -368,6 +368,21 @@ def test_an_extrapolated_row_is_marked_and_is_itself(detector: str) -> None:
     assert (counted["p_value"] >= whole["p_value"].iloc[-20:]).all()
 
 
+def test_a_bundle_from_before_tails_and_fdr_loads(shipped: tuple[Path, str], tmp_path: Path) -> None:
+    folder = copied(shipped, tmp_path)
+    content = json.loads((folder / "model.json").read_text())
+    for name in ("level", "extrapolate"):
+        del content["policy"][name]
+    for name in ("method", "tail"):
+        del content["calibration"][name]
+    (folder / "model.json").write_text(json.dumps(content))
+    (folder / LISTING).unlink()
+    old = Bundle.load(folder, seal(folder))
+    assert not old.calibration.tail
+    assert old.calibration.method == "split"
+    assert old.policy.level is None
+
+
 def test_recalibration_keeps_the_choice_of_a_tail() -> None:
     bundle = fit("knn", training={"tail": "none"})
     assert not bundle.recalibrate(NEW, {}).calibration.tail
