@@ -18,7 +18,7 @@ def table(normal: int = 600) -> Table:
 
 
 def test_what_is_printed_is_what_was_counted() -> None:
-    result = measure(table(), "hbos", windows=4, seed=0)
+    result = measure(table(), "knn", windows=4, seed=0)
     assert (result.held_out, result.window, result.windows) == (400, 200, 4)
     assert result.normal_rows == 800
     assert set(result.budget) == set(BUDGETS)
@@ -30,7 +30,7 @@ def test_what_is_printed_is_what_was_counted() -> None:
     text = written([result], "command")
     assert text.count("| tiny |") == 5
     assert f"| low | 0.1 | {0.1 * 800:.1f} | {result.reached['low']} |" in text
-    assert measure(table(), "hbos", windows=4, seed=0) == result
+    assert measure(table(), "knn", windows=4, seed=0) == result
 
 
 def test_tables_without_enough_normal_rows_are_left_out_and_named(
