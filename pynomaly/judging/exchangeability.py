@@ -1,14 +1,15 @@
 """Whether a stream still looks exchangeable with the held-out rows; if not, p-values lose their guarantee.
 
-A conformal test martingale bets against exchangeability, row by row in the order of time. While it holds,
-the stake grows to 1 / alpha with a chance of at most alpha, however long one looks (Ville's inequality). The
-bets are on p-values of their own: the rank of each score among the held-out ones *and the stream before it*,
-ties broken at random by seed. Those are independent and uniform under exchangeability; p-values against the
+A conformal test martingale bets against exchangeability, row by row in the order given. While it holds, the
+stake grows to 1 / alpha with a chance of at most alpha, however long one looks (Ville's inequality). The bets
+are on p-values of their own: the rank of each score among the held-out ones *and the stream before it*, ties
+broken at random by seed. Those are independent and uniform under exchangeability; p-values against the
 held-out scores alone share these, and a long stream of them would look wrong by their sampling error.
 
-Autocorrelated rows are not exchangeable even in normal operation, and the martingale then says so: rightly,
-for neither is the guarantee theirs. So a withdrawal is words and no alarm. Each window is judged for itself.
-Called by the monitoring step.
+Rows that resemble their neighbours are not exchangeable in the order of time, even in normal operation. The
+monitoring step therefore bets on a window's rows in an order drawn at random: that is as valid, and tells a
+change of the scores' distribution, which p-values cannot survive, from a daily cycle, which they can. A
+withdrawal is words and no alarm; each window is judged for itself.
 
 References
 ----------
@@ -34,6 +35,7 @@ Array = npt.NDArray[np.float64]
 
 JUMP = 0.01  # share of the stake spread evenly anew before each row, as in the paper
 BETS = (-1.0, 0.0, 1.0)  # on small p-values, on nothing, on large ones
+NEAR = 0.02  # a mean p-value this near to 1/2 is no side worth naming
 FEWEST = 20  # rows, and held-out scores
 _CHUNK = 1024
 
@@ -83,7 +85,7 @@ def exchangeability(
     held_out : array-like of shape (n,)
         Scores the p-values rest on, in any order.
     scores : array-like of shape (m,)
-        Scores of the stream, oldest first.
+        Scores of the stream, in an order that does not depend on them.
     alpha : float
         Chance, at most, of withdrawing while all rows are exchangeable.
     seed : int
@@ -106,11 +108,11 @@ def exchangeability(
         f"the stream does not look exchangeable with the held-out rows: bets against it multiplied the stake "
         f"by {largest:.3g}, and by {1 / alpha:g} within {at} of {new.size} rows (chance at most {chance:.2g})"
     )
-    side = (
-        "scores are higher than they were: anomalies are many, or more normal rows are alerts than stated"
-        if mean < 0.5
-        else "scores are lower than they were: fewer rows are alerts than stated"
-    )
+    side = "scores are about as high as they were, but come in another order or spread"
+    if mean < 0.5 - NEAR:
+        side = "scores are higher than they were: anomalies are many, or more normal rows alert than stated"
+    elif mean > 0.5 + NEAR:
+        side = "scores are lower than they were: fewer rows alert than stated"
     end = "until a recalibration, p-values, severities and expected alert rates are without guarantee"
     return Exchangeability("withdrawn", new.size, largest, chance, alpha, at, mean, (said, side, end))
 

@@ -13,6 +13,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
@@ -200,19 +201,18 @@ def _observe(
 def _exchangeability(
     pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
 ) -> Exchangeability:
-    """Bet against the window's scores in the order of time, at drift's level.
+    """Bet against the window's scores at drift's level.
 
-    Known anomalies are left out, as they are of the held-out rows.
+    In an order drawn by seed, which exchangeable rows do not mind: what then counts is that scores are
+    distributed otherwise, and not that neighbours are alike, as those of any machine are. Known anomalies
+    are left out, as they are of the held-out rows.
     """
-    label, time = bundle.contract.label, bundle.contract.time
-    if time is not None and time in frame:
-        frame = frame.sort_values(time, kind="stable")
-    if label is not None and label in frame:
-        frame = frame[frame[label] != 1]
-    scores = scored["score"].loc[frame.index].to_numpy()
+    label, seed = bundle.contract.label, pipeline.training.seed
+    usual = (frame[label] != 1).to_numpy() if label is not None and label in frame else slice(None)
+    scores = np.random.default_rng(seed).permutation(scored["score"].to_numpy()[usual])
     calibration = bundle.calibration
     held_out = calibration.scores if calibration.computable else calibration.scores[:0]
-    return exchangeability(held_out, scores, alpha=pipeline.drift.alpha, seed=pipeline.training.seed)
+    return exchangeability(held_out, scores, alpha=pipeline.drift.alpha, seed=seed)
 
 
 def _report(
