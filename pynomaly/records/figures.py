@@ -54,7 +54,7 @@ def comparison(truth: ArrayLike, scores: Mapping[str, ArrayLike], winner: str | 
         xlabel="false-positive rate", ylabel="true-positive rate", title="ROC", xlim=(0, 1), ylim=(0, 1.02)
     )
     if scores:
-        left.legend(fontsize=8)
+        left.legend(fontsize=8, loc="lower left")
     if missing:
         _say(right, "not computable\n" + "\n".join(missing))
     return _png(figure)
@@ -82,7 +82,7 @@ def score_histogram(truth: ArrayLike, scores: ArrayLike, threshold: float | None
         axes.set_yscale("symlog", linthresh=1)
         if threshold is not None and np.isfinite(threshold):
             axes.axvline(threshold, color="0.2", ls="--", lw=1, label="alert threshold")
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="upper right")
     if not finite.all():
         _say(axes, f"{int((~finite).sum()):,} of {len(values):,} scores are not finite")
     axes.set(xlabel="score (higher is more anomalous)", ylabel="rows", title="Scores of held-out rows")
@@ -115,7 +115,7 @@ def alert_timeline(
     axes.bar(places, heights, color="#4a6fa5")
     if expected is not None:
         axes.axhline(100 * expected, color="#c8553d", ls="--", lw=1, label=f"expected {100 * expected:.2g} %")
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="upper left")
     step = max(1, len(starts) // 8)
     axes.set_xticks(places[::step], [f"{start:%Y-%m-%d}" for start in starts[::step]], fontsize=8)
     axes.set(ylabel="alerted rows, %", title="Alert rate")
