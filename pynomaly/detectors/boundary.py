@@ -15,9 +15,9 @@ import numpy as np
 from pynomaly.detectors import sklearn_door
 from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.exact import Array, row_sum, squared_distances
-from pynomaly.detectors.parameters import Number, Parameter
+from pynomaly.detectors.parameters import Number, Parameter, Whole
 
-__all__ = ["OCSVM"]
+__all__ = ["OCSVM", "SGDOCSVM"]
 
 
 class OCSVM(Detector):
@@ -39,8 +39,7 @@ class OCSVM(Detector):
     block_rows: ClassVar[int] = 256  # each row meets every support vector
 
     def _fit(self, X: Array) -> State:
-        variance = float(X.var())
-        gamma = self.params["gamma"] / (X.shape[1] * variance) if variance > 0 else self.params["gamma"]
+        gamma = self._gamma(X)
         fitted = sklearn_door.fit("svm", "OneClassSVM", X, kernel="rbf", nu=self.params["nu"], gamma=gamma)
         return {
             "vectors": fitted.support_vectors_,
@@ -49,7 +48,48 @@ class OCSVM(Detector):
             "gamma": np.array(gamma),
         }
 
+    def _gamma(self, X: Array) -> float:
+        variance = float(X.var())
+        gamma: float = self.params["gamma"]
+        return gamma / (X.shape[1] * variance) if variance > 0 else gamma
+
     def _score(self, X: Array) -> Array:
         state = self.state
         near = np.exp(squared_distances(X, state["vectors"]) * -float(state["gamma"]))
         return float(state["level"]) - row_sum(near * state["weights"])
+
+
+class SGDOCSVM(OCSVM):
+    """The same boundary, on a few landmarks in place of support vectors: for many rows.
+
+    Columns of the kernel at `landmarks` sampled rows (Nyström) make it a linear problem, which stochastic
+    gradient descent solves. scikit-learn's ``Nystroem`` and ``SGDOneClassSVM``.
+
+    References
+    ----------
+    Williams, Seeger: Using the Nyström Method to Speed Up Kernel Machines. NIPS 2000.
+    """
+
+    name: ClassVar[str] = "sgdocsvm"
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "nu": Number(0.5, 0, 1, open_low=True),
+        "gamma": Number(1.0, 0, 1000, open_low=True),
+        "landmarks": Whole(100, 1, 2000),
+    }
+
+    def _fit(self, X: Array) -> State:
+        gamma = self._gamma(X)
+        few = min(self.params["landmarks"], len(X))
+        mapped = sklearn_door.fit(
+            "kernel_approximation", "Nystroem", X, gamma=gamma, n_components=few, random_state=self.seed
+        )
+        near = np.exp(squared_distances(X, mapped.components_) * -gamma) @ mapped.normalization_.T
+        fitted = sklearn_door.fit(
+            "linear_model", "SGDOneClassSVM", near, nu=self.params["nu"], random_state=self.seed
+        )
+        return {
+            "vectors": mapped.components_,
+            "weights": mapped.normalization_.T @ fitted.coef_.ravel(),
+            "level": np.array(float(fitted.offset_[0])),
+            "gamma": np.array(gamma),
+        }

@@ -7,134 +7,19 @@ file can never name code of its own. Called by `model`, the tuner and the comman
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import Any
 
 from pynomaly.detectors import saved
 from pynomaly.detectors.base import Detector
+from pynomaly.detectors.entries import ENTRIES, Entry
 from pynomaly.errors import IntegrityError, UnknownDetectorError, allowed
 
 __all__ = ["DETECTORS", "Entry", "entry", "load", "make"]
 
-Cost = Literal["linear", "n log n", "quadratic"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is known of a detector without importing it.
-
-    Parameters
-    ----------
-    name : str
-        Its name in a pipeline.
-    family : str
-        How it works: trees, density, neighbours, tails, linear, boundary, neural.
-    summary : str
-        One sentence: what it finds.
-    source : str
-        Whose fit it is.
-    cost : str
-        How the fit grows with rows.
-    max_rows : int or None
-        More rows than this are sampled, by seed.
-    deterministic : bool
-        Whether the fit ignores the seed.
-    keeps_rows : bool
-        Whether a fitted model holds values of the rows it was fitted on.
-    door : str
-        ``module:class``.
-    search_space : mapping
-        Values worth trying, by parameter.
-    """
-
-    name: str
-    family: str
-    summary: str
-    source: str
-    cost: Cost
-    max_rows: int | None
-    deterministic: bool
-    keeps_rows: bool
-    door: str
-    search_space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-
-    def resolve(self) -> type[Detector]:
-        """Import the class behind the row."""
-        module, kind = self.door.split(":")
-        return cast(type[Detector], getattr(importlib.import_module(f"pynomaly.detectors.{module}"), kind))
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it as plain values, the parameters' defaults among them."""
-        space = {key: list(values) for key, values in self.search_space.items()}
-        defaults = {key: parameter.default for key, parameter in self.resolve().parameters.items()}
-        return {**asdict(self), "search_space": space, "defaults": defaults}
-
-
-_ROWS = (
-    Entry(
-        "iforest", "trees", "rows that random cuts separate early", "PyOD",
-        "linear", None, False, False, "forest:IsolationForest",
-        {"n_estimators": (100, 200, 400), "max_samples": (128, 256, 1024), "max_features": (0.5, 1.0)},
-    ),
-    Entry(
-        "hbos", "density", "values that are rare in their own column", "as PyOD",
-        "linear", None, True, False, "histogram:HBOS",
-        {"n_bins": (5, 10, 20, 50), "alpha": (0.05, 0.1, 0.3)},
-    ),
-    Entry(
-        "gmm", "density", "rows that no elliptical cluster explains", "PyOD",
-        "linear", None, False, False, "mixture:GaussianMixture",
-        {"n_components": (1, 2, 3, 5, 8), "covariance_type": ("full", "diag")},
-    ),
-    Entry(
-        "knn", "neighbours", "rows far from every row seen before", "as PyOD",
-        "n log n", 100_000, True, True, "neighbours:KNN",
-        {"n_neighbors": (3, 5, 10, 20, 50), "method": ("largest", "mean", "median")},
-    ),
-    Entry(
-        "lof", "neighbours", "rows in thinner surroundings than their neighbours'", "scikit-learn",
-        "n log n", 50_000, True, True, "neighbours:LOF",
-        {"n_neighbors": (10, 20, 35, 50)},
-    ),
-    Entry(
-        "ecod", "tails", "extreme values, the rarer tail of each column", "as PyOD",
-        "n log n", None, True, True, "tails:ECOD",
-    ),
-    Entry(
-        "copod", "tails", "extreme values, both tails of each column", "as PyOD",
-        "n log n", None, True, True, "tails:COPOD",
-    ),
-    Entry(
-        "pca", "linear", "rows off the plane that columns share, or far along it", "PyOD",
-        "linear", None, True, False, "projection:PCA",
-        {"variance": (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)},
-    ),
-    Entry(
-        "mcd", "linear", "rows far from the ellipse of the tightest part of all rows", "PyOD",
-        "linear", 20_000, False, False, "covariance:MCD",
-        {"support_fraction": (0.5, 0.75, 0.9)},
-    ),
-    Entry(
-        "elliptic", "linear", "rows far from one ellipse around all rows", "scikit-learn",
-        "linear", None, True, False, "covariance:Elliptic",
-    ),
-    Entry(
-        "ocsvm", "boundary", "rows outside a smooth boundary", "scikit-learn",
-        "quadratic", 10_000, True, True, "boundary:OCSVM",
-        {"nu": (0.05, 0.1, 0.5), "gamma": (0.1, 0.3, 1.0, 3.0)},
-    ),
-    Entry(
-        "autoencoder", "neural", "rows that a small network cannot give back", "ours, on torch",
-        "linear", None, False, False, "autoencoder:Autoencoder",
-        {"hidden": ((16, 4), (32, 8), (64, 16)), "epochs": (30, 60, 120), "learning_rate": (0.001, 0.005)},
-    ),
-)  # fmt: skip
-
-DETECTORS: Mapping[str, Entry] = MappingProxyType({row.name: row for row in _ROWS})
+DETECTORS: Mapping[str, Entry] = MappingProxyType({row.name: row for row in ENTRIES})
 
 
 def entry(name: str) -> Entry:

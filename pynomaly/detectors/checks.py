@@ -23,7 +23,7 @@ from pynomaly.detectors.catalogue import load, make
 from pynomaly.detectors.exact import Array
 from pynomaly.errors import ColumnError, DetectorError, NotFittedError, PynomalyError
 
-__all__ = ["CHECKS", "Subject", "score_saved"]
+__all__ = ["CHECKS", "Subject", "fit_and_score", "score_saved"]
 
 COLUMNS = ("load", "heat", "flow", "hum", "spin")
 _TOLERANCE = 1e-9  # relative; where BLAS or a vendor's fit is inside, the last bits may move
@@ -82,6 +82,11 @@ def far_rows(rows: int) -> pd.DataFrame:
 def score_saved(folder: str, rows: pd.DataFrame) -> Array:
     """Load a saved detector and score rows: what the other process runs."""
     return load(Path(folder)).score(rows)
+
+
+def fit_and_score(name: str, rows: pd.DataFrame) -> Array:
+    """Fit as `Subject.fitted` does, and score: what the other process runs."""
+    return make(name, seed=7).fit(normal_rows(400)).score(rows)
 
 
 def check_one_finite_float_a_row(subject: Subject) -> None:
@@ -154,6 +159,12 @@ def check_another_process(subject: Subject) -> None:
     _close(scores, subject.scores, "another process", exact=True)
 
 
+def check_fitted_in_another_process(subject: Subject) -> None:
+    """Another process, with another hash seed, fits the same detector."""
+    scores = subject.elsewhere.submit(fit_and_score, subject.name, subject.rows).result(timeout=120)
+    _close(scores, subject.scores, "fitted in another process", exact=False)
+
+
 def check_saved_files_hold_plain_numbers(subject: Subject) -> None:
     """Two files, and no object in them: nothing that could run."""
     with tempfile.TemporaryDirectory() as folder:
@@ -163,6 +174,19 @@ def check_saved_files_hold_plain_numbers(subject: Subject) -> None:
         _, arrays = saved.read(Path(folder))
     kinds = {key: array.dtype.kind for key, array in arrays.items() if array.dtype.kind not in "biuf"}
     _that(not kinds, f"arrays that are not numbers: {kinds}")
+
+
+def check_a_changed_byte_is_refused(subject: Subject) -> None:
+    """A byte changed anywhere in either file is refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        subject.fitted.save(Path(folder))
+        for file in (Path(folder) / saved.FACTS, Path(folder) / saved.ARRAYS):
+            good = file.read_bytes()
+            for place in {0, len(good) // 3, len(good) // 2, len(good) - 1}:
+                file.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+                _raises(lambda: load(Path(folder)), PynomalyError)
+            file.write_bytes(good)
+        load(Path(folder))
 
 
 def check_input_is_not_changed(subject: Subject) -> None:
@@ -234,10 +258,16 @@ def check_constant_column(subject: Subject) -> None:
 
 
 def check_duplicated_rows_and_columns(subject: Subject) -> None:
-    """Many equal rows, and a column there twice under two names, give finite scores."""
-    repeated = pd.concat([normal_rows(40)] * 10, ignore_index=True)  # 40 rows are too few to rank by
-    scores = subject.fresh().fit(repeated).score(subject.rows)
-    _that(bool(np.isfinite(scores).all()), "a score is not finite after fitting on repeated rows")
+    """Rows there eight times over still rank new ones; so do two columns that are the same."""
+    repeated = pd.concat([normal_rows(150)] * 8, ignore_index=True)
+    _stands_out(subject.fresh().fit(repeated).score(subject.rows), "after fitting on repeated rows")
+    mostly = pd.concat([normal_rows(1).loc[[0] * 300], normal_rows(100)], ignore_index=True)
+    try:
+        scores = subject.fresh().fit(mostly).score(subject.rows)  # the bulk says nothing to rank by
+    except DetectorError as error:
+        _that(subject.name in str(error), f"a refusal that does not say whose it is: {error}")
+    else:
+        _that(bool(np.isfinite(scores).all()), "a score is not finite where one row is most of all")
     copied = subject.fresh().fit(normal_rows(300).assign(copy=lambda rows: rows["heat"]))
     _stands_out(copied.score(subject.rows.assign(copy=subject.rows["heat"])), "with a copied column")
 

@@ -2,7 +2,8 @@
 
 Work where normal rows form one elliptical cloud, and see broken correlations. Fail on several clusters
 and on curved clouds. A direction in which the fitted rows do not vary at all is left out: nothing says how
-far is far there. Fit O(n d^2) and, for MCD, many times that; score O(d^2) a row.
+far is far there; a column that is constant throughout keeps its own unit, so that a cell that moves is seen.
+Fit O(n d^2) and, for MCD, many times that; score O(d^2) a row.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pynomaly.detectors.exact import Array, affine, mean_and_scale, row_sum
 from pynomaly.detectors.parameters import Number, Parameter
 from pynomaly.errors import DetectorError
 
-__all__ = ["MCD", "Elliptic"]
+__all__ = ["MCD", "Mahalanobis"]
 
 _NO_SPREAD = 1e-12  # variance of an axis over the largest one, below which it is rounding
 
@@ -26,15 +27,18 @@ _NO_SPREAD = 1e-12  # variance of an axis over the largest one, below which it i
 class _Ellipse(Detector):
     """What both share: a centre and the matrix that makes the cloud round."""
 
-    def _rounded(self, mean: Array, scale: Array, centre: Any, covariance: Any) -> State:
+    def _rounded(self, X: Array, mean: Array, scale: Array, centre: Any, covariance: Any) -> State:
         values, axes = np.linalg.eigh(covariance)
         kept = values > values.max(initial=0.0) * _NO_SPREAD
         if not kept.any():
             raise DetectorError(
                 f"{self.name}: most rows are equal; the bulk of them must vary in some column"
             )
-        whitening = axes[:, kept] / np.sqrt(values[kept])
-        return {"mean": mean, "scale": scale, "centre": np.asarray(centre), "whitening": whitening}
+        still = np.ptp(X, axis=0) == 0
+        centre = np.where(still, 0.0, centre)
+        own = np.eye(len(mean))[:, still & ~covariance.any(axis=0)]
+        whitening = np.hstack([axes[:, kept] / np.sqrt(values[kept]), own])
+        return {"mean": np.where(still, X[0], mean), "scale": scale, "centre": centre, "whitening": whitening}
 
     def _score(self, X: Array) -> Array:
         state = self.state
@@ -64,10 +68,10 @@ class MCD(_Ellipse):
         fitted = pyod_door.fit(
             "mcd", "MCD", (X - mean) / scale, random_state=self.seed, **self.params
         ).detector_
-        return self._rounded(mean, scale, fitted.location_, fitted.covariance_)
+        return self._rounded(X, mean, scale, fitted.location_, fitted.covariance_)
 
 
-class Elliptic(_Ellipse):
+class Mahalanobis(_Ellipse):
     """Squared distance from the ellipse of all rows, shrunk towards a ball (Ledoit-Wolf).
 
     For few rows and many columns, where MCD has too little to go on; anomalies among the fitted rows do bend
@@ -79,9 +83,9 @@ class Elliptic(_Ellipse):
     J. Multivariate Analysis 88, 2004.
     """
 
-    name: ClassVar[str] = "elliptic"
+    name: ClassVar[str] = "mahalanobis"
 
     def _fit(self, X: Array) -> State:
         mean, scale = mean_and_scale(X)
         fitted = sklearn_door.fit("covariance", "LedoitWolf", (X - mean) / scale)
-        return self._rounded(mean, scale, fitted.location_, fitted.covariance_)
+        return self._rounded(X, mean, scale, fitted.location_, fitted.covariance_)

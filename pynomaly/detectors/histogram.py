@@ -23,8 +23,9 @@ class HBOS(Detector):
     """Histogram-based outlier score: minus the sum of ``log2(density + alpha)`` over the columns.
 
     A value outside the range counts as in the outermost bin when it is no further than `tol` bin widths
-    away, and as in the rarest bin otherwise. Same numbers as ``pyod.models.hbos.HBOS``, whose fit is the
-    same two lines and whose compiled scorer costs seconds to start.
+    away, and as in the rarest bin otherwise. Same numbers as ``pyod.models.hbos.HBOS`` but on a bin's edge: a
+    value there is in the bin it was counted in, while PyOD looks it up one to the left, so that the one value
+    of a constant column, and most of a column of whole numbers, look as rare as an empty bin.
 
     References
     ----------
@@ -52,7 +53,7 @@ class HBOS(Detector):
         scores = np.empty_like(X)
         for place, column in enumerate(X.T):
             edge = edges[place]
-            found = np.searchsorted(edge, column, side="left")  # 0 below the range, bins + 1 above it
+            found = np.searchsorted(edge, column, side="right")  # 0 below the range, bins + 1 above it
             score = rarity[place, np.clip(found - 1, 0, bins - 1)]
             far = (found == 0) & (edge[0] - column > tol * (edge[1] - edge[0]))
             far |= (found == bins + 1) & (column - edge[-1] > tol * (edge[-1] - edge[-2]))

@@ -21,11 +21,11 @@ from pynomaly.detectors.exact import Array, row_sum
 from pynomaly.detectors.parameters import OneOf, Parameter, Whole
 from pynomaly.errors import DetectorError
 
-__all__ = ["KNN", "LOF"]
+__all__ = ["KNN", "LOF", "Neighbours"]
 
 
-class _Neighbours(Detector):
-    """What both share: the fitted rows in a tree."""
+class Neighbours(Detector):
+    """What methods of nearest rows share: the fitted rows in a tree."""
 
     _tree: Any = None
 
@@ -47,7 +47,7 @@ class _Neighbours(Detector):
             raise DetectorError(f"{self.name}: {wanted}; given {len(X)}")
 
 
-class KNN(_Neighbours):
+class KNN(Neighbours):
     """Distance to the k nearest fitted rows: the largest, their mean or their median.
 
     A row that is itself among the fitted ones finds itself at distance 0, and scores low for it: judge a
@@ -80,7 +80,7 @@ class KNN(_Neighbours):
         return largest
 
 
-class LOF(_Neighbours):
+class LOF(Neighbours):
     """Local outlier factor: mean density around a row's neighbours over that around the row.
 
     About 1 is normal. Fitted by scikit-learn with ``novelty=True``; new rows are compared with the

@@ -1,11 +1,16 @@
 """A fitted detector as two files: ``detector.json`` (plain facts) and ``arrays.npz`` (plain numbers).
 
 Neither can hold code: arrays are read with ``allow_pickle=False`` and object arrays are refused when
-written. The same detector gives the same bytes. Called by `Detector.save` and `catalogue.load`.
+written. The SHA-256 of the arrays and of the facts stand among the facts and are checked before anything is
+read, so a changed byte is refused; whoever can write both can seal them anew, which is what the hash a bundle
+is recorded under is for. The same detector gives the same bytes. Called by `Detector.save` and
+`catalogue.load`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -21,7 +26,7 @@ __all__ = ["ARRAYS", "FACTS", "FORMAT", "read", "write"]
 
 FACTS = "detector.json"
 ARRAYS = "arrays.npz"
-FORMAT = 1  # raised when old files could be misread
+FORMAT = 2  # raised when old files could be misread
 
 
 def write(folder: Path, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -36,13 +41,15 @@ def write(folder: Path, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArr
         if np.asarray(array).dtype.hasobject:
             raise DetectorError(f"array {name!r} holds Python objects; only plain numbers are saved")
     folder.mkdir(parents=True, exist_ok=True)
+    packed = io.BytesIO()
+    np.savez(packed, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
+    content = {"format": FORMAT, **facts, "arrays_sha256": hashlib.sha256(packed.getvalue()).hexdigest()}
     try:
-        text = json.dumps({"format": FORMAT, **facts}, indent=1, sort_keys=True, allow_nan=False)
+        text = _text(content | {"sha256": _sha256(content)})
     except (TypeError, ValueError) as error:
         raise DetectorError(f"facts of the detector are not JSON: {error}") from error
-    with (folder / ARRAYS).open("wb") as file:
-        np.savez(file, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
-    (folder / FACTS).write_text(text + "\n", encoding="utf-8")
+    (folder / ARRAYS).write_bytes(packed.getvalue())
+    (folder / FACTS).write_text(text, encoding="utf-8")
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
@@ -65,17 +72,38 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     for name in (FACTS, ARRAYS):
         if not (folder / name).is_file():
             raise DetectorError(f"no saved detector in {str(folder)!r}: {name} is missing")
+    facts = _facts(folder / FACTS)
+    packed = (folder / ARRAYS).read_bytes()
+    if hashlib.sha256(packed).hexdigest() != facts.pop("arrays_sha256", None):
+        raise IntegrityError(f"{folder / ARRAYS} is damaged: it does not match its recorded SHA-256")
     try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise IntegrityError(f"{folder / FACTS} is not JSON: {error}") from error
-    found = facts.pop("format", None) if isinstance(facts, dict) else None
-    if found != FORMAT:
-        raise DetectorError(f"{folder / FACTS} has format {found!r}; this version reads {FORMAT}")
-    try:
-        # opened here, because np.load leaves a damaged file open
-        with (folder / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (AttributeError, TypeError, ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise IntegrityError(f"{folder / ARRAYS} is damaged or holds objects: {error}") from error
     return facts, arrays
+
+
+def _facts(file: Path) -> dict[str, Any]:
+    """The facts, once they match their own SHA-256 to the byte."""
+    try:
+        text = file.read_bytes().decode("utf-8")
+        facts = json.loads(text)
+    except ValueError as error:
+        raise IntegrityError(f"{file} is not JSON: {error}") from error
+    found = facts.get("format") if isinstance(facts, dict) else None
+    if found != FORMAT:
+        raise DetectorError(f"{file} has format {found!r}; this version reads {FORMAT}")
+    content = {key: value for key, value in facts.items() if key != "sha256"}
+    if text != _text(facts) or _sha256(content) != facts.get("sha256"):
+        raise IntegrityError(f"{file} does not match its recorded SHA-256")
+    del content["format"]
+    return content
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _sha256(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_text(content).encode()).hexdigest()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pynomaly.detectors import DETECTORS, load, make
+from pynomaly.detectors import DETECTORS, load, make, saved
 from pynomaly.detectors.base import Detector
 from pynomaly.detectors.parameters import Number, OneOf, Whole, Widths
 from pynomaly.errors import DetectorError, IntegrityError, UnknownDetectorError
@@ -103,16 +104,16 @@ def saved_folder(tmp_path: Path) -> Path:
 
 
 def change(folder: Path, **facts: object) -> None:
-    told = json.loads((folder / "detector.json").read_text()) | facts
-    kept = {key: value for key, value in told.items() if value != "drop"}
-    (folder / "detector.json").write_text(json.dumps(kept))
+    """Change facts and seal them anew, as somebody with the right to write could."""
+    told, arrays = saved.read(folder)
+    kept = {key: value for key, value in (told | facts).items() if value != "drop"}
+    saved.write(folder, kept, arrays)
 
 
 @pytest.mark.parametrize(
     ("facts", "error", "words"),
     [
         ({"name": "os:system"}, UnknownDetectorError, "no detector 'os:system'"),
-        ({"format": 99}, DetectorError, "format 99"),
         ({"params": {"n_bins": -1}}, DetectorError, "n_bins is -1"),
         ({"width": "drop"}, IntegrityError, "width"),
         ({"seed": "drop"}, IntegrityError, "seed"),
@@ -123,6 +124,13 @@ def test_a_saved_file_that_was_changed_is_refused(
 ) -> None:
     change(saved_folder, **facts)
     with pytest.raises(error, match=words):
+        load(saved_folder)
+
+
+def test_a_format_of_another_version_is_refused(saved_folder: Path) -> None:
+    told = json.loads((saved_folder / "detector.json").read_text()) | {"format": 99}
+    (saved_folder / "detector.json").write_text(json.dumps(told))
+    with pytest.raises(DetectorError, match="format 99"):
         load(saved_folder)
 
 
@@ -147,12 +155,12 @@ def test_damaged_files_are_refused(saved_folder: Path) -> None:
     "arrays", [{}, {"edges": np.zeros((3, 11))}, {"edges": np.zeros(2), "rarity": np.zeros(3)}]
 )
 def test_arrays_that_are_missing_or_misshapen_are_refused(saved_folder: Path, arrays: dict) -> None:
-    np.savez(saved_folder / "arrays.npz", **arrays)
+    saved.write(saved_folder, saved.read(saved_folder)[0], arrays)
     with pytest.raises(IntegrityError, match="incomplete"):
         load(saved_folder)
 
 
-def test_a_saved_object_is_never_opened(saved_folder: Path) -> None:
+def test_a_saved_object_is_never_opened(saved_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = saved_folder / "opened"
 
     class Trap:
@@ -161,6 +169,25 @@ def test_a_saved_object_is_never_opened(saved_folder: Path) -> None:
 
     with (saved_folder / "arrays.npz").open("wb") as file:
         np.savez(file, edges=np.array([Trap()], dtype=object), rarity=np.zeros((3, 10)))
-    with pytest.raises(IntegrityError, match="objects"):
+    with pytest.raises(IntegrityError, match="SHA-256"):
+        load(saved_folder)
+    monkeypatch.setattr(saved.hashlib, "sha256", lambda _: types.SimpleNamespace(hexdigest=lambda: "same"))
+    told = json.loads((saved_folder / "detector.json").read_text())
+    sealed = told | {"sha256": "same", "arrays_sha256": "same"}
+    (saved_folder / "detector.json").write_text(json.dumps(sealed, indent=1, sort_keys=True) + "\n")
+    with pytest.raises(IntegrityError, match="holds objects"):  # even with every seal in order
         load(saved_folder)
     assert not opened.exists()
+
+
+def test_a_fact_added_or_rewritten_is_refused(saved_folder: Path) -> None:
+    text = (saved_folder / "detector.json").read_text()
+    for other in (
+        text.replace('"seed": 0', '"seed": 1'),
+        text.replace("{", '{\n "type": "os:system",', 1),
+        text + " ",
+    ):
+        assert other != text
+        (saved_folder / "detector.json").write_text(other)
+        with pytest.raises(IntegrityError, match="SHA-256"):
+            load(saved_folder)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from pynomaly import config
-from pynomaly.detectors import DETECTORS
+from pynomaly.detectors import DETECTORS, saved
 from pynomaly.errors import ColumnError, ConfigError, DataError, DetectorError, IntegrityError, ModelError
 from pynomaly.model.alerts import AlertPolicy
 from pynomaly.model.bundle import COLUMNS, Bundle
@@ -236,8 +236,8 @@ def test_nothing_is_ever_unpickled(
 
 def test_a_detector_the_catalogue_does_not_know_is_refused(shipped: tuple[Path, str], tmp_path: Path) -> None:
     folder = copied(shipped, tmp_path)
-    file = folder / "detector" / "detector.json"
-    file.write_text(file.read_text().replace("iforest", "os"))
+    facts, arrays = saved.read(folder / "detector")
+    saved.write(folder / "detector", facts | {"name": "os"}, arrays)
     (folder / LISTING).unlink()
     with pytest.raises((IntegrityError, DetectorError), match="os"):
         Bundle.load(folder, seal(folder))

@@ -1,0 +1,125 @@
+"""Deep autoencoding Gaussian mixture: rows whose code and error together are unlikely.
+
+Works on thousands of rows with many columns and a few groups. Fails with few rows, and where the mixture
+shrinks to one component. Fit O(epochs n weights), on CPU or GPU; score O(weights) a row, without torch.
+
+The paper feeds the mixture the error of the row given back relative to the row's length, which tends to 1 for
+any row that is far enough out, and so hides those. Here it is the log of 1 plus the mean squared error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pynomaly.detectors.base import State
+from pynomaly.detectors.exact import Array, affine, mean_and_scale, row_sum
+from pynomaly.detectors.networks import TRAINING, Network, as_state, first_chain, through, through_exactly
+from pynomaly.detectors.parameters import Parameter, Whole
+
+__all__ = ["DAGMM"]
+
+_RIDGE = 1e-3  # added to every variance
+_ENERGY, _NARROW = 0.1, 0.005  # weights of the mixture in the loss, as in the paper
+
+
+class DAGMM(Network):
+    """Minus the log-likelihood of code, error and cosine under a mixture trained with the network.
+
+    References
+    ----------
+    Zong et al.: Deep Autoencoding Gaussian Mixture Model for Unsupervised Anomaly Detection. ICLR 2018.
+    """
+
+    name: ClassVar[str] = "dagmm"
+    parameters: ClassVar[Mapping[str, Parameter]] = {**TRAINING, "n_components": Whole(3, 1, 32)}
+
+    def _fit(self, X: Array) -> State:
+        mean, scale = mean_and_scale(X)
+        rng = np.random.default_rng(self.seed)
+        rows, width = (X - mean) / scale, X.shape[1]
+        down = [*self.params["hidden"][:-1], min(2, self._down(width)[-1])]
+        chains = [
+            first_chain(rng, [width, *down]),
+            first_chain(rng, [*reversed(down), width]),
+            first_chain(rng, [down[-1] + 2, 10, self.params["n_components"]]),
+        ]
+        ends = np.cumsum([len(chain) for chain in chains])
+
+        def loss(torch: Any, parts: list[Any], seen: Any, _: Any) -> Any:
+            code = through(parts[: ends[0]], seen)
+            given = through(parts[ends[0] : ends[1]], code)
+            error = ((given - seen) ** 2).mean(dim=1)
+            alike = (given * seen).sum(dim=1) / (given.norm(dim=1) * seen.norm(dim=1) + 1e-6)
+            latent = torch.cat([code, torch.log1p(error)[:, None], alike[:, None]], dim=1)
+            shares = torch.softmax(through(parts[ends[1] :], latent), dim=1)
+            energy, narrow = _torch_energy(torch, latent, shares)
+            return error.mean() + _ENERGY * energy.mean() + _NARROW * narrow
+
+        trained = self._trained(rng, [part for chain in chains for part in chain], rows, loss)
+        state: State = {"mean": mean, "scale": scale, "layers": ends // 2, **as_state(trained)}
+        return state | _mixture(*_latent(state, rows, shares=True))
+
+    def _score(self, X: Array) -> Array:
+        state = self.state
+        latent, _ = _latent(state, (X - state["mean"]) / state["scale"], shares=False)
+        logs = np.empty((len(X), len(state["offsets"])))
+        for place, (middle, root) in enumerate(zip(state["means"], state["roots"], strict=True)):
+            off = affine(latent - middle, root)
+            logs[:, place] = state["offsets"][place] - 0.5 * row_sum(off * off)
+        top = logs.max(axis=1)
+        likely: Array = top + np.log(row_sum(np.exp(logs - top[:, None])))
+        return -likely
+
+
+def _latent(state: State, rows: Array, shares: bool) -> tuple[Array, Array | None]:
+    """Code, error and cosine of each row, and its share in each component if asked for."""
+    code_end, given_end, end = (int(layer) for layer in state["layers"])
+    code = through_exactly(state, range(code_end), rows)
+    given = through_exactly(state, range(code_end, given_end), code)
+    off = given - rows
+    error = row_sum(off * off) / rows.shape[1]
+    lengths = np.sqrt(row_sum(given * given)) * np.sqrt(row_sum(rows * rows))
+    alike = row_sum(given * rows) / (lengths + 1e-6)
+    latent = np.column_stack([code, np.log1p(error), alike])
+    if not shares:
+        return latent, None
+    raw = through_exactly(state, range(given_end, end), latent)
+    raw = np.exp(raw - raw.max(axis=1, keepdims=True))
+    return latent, raw / raw.sum(axis=1, keepdims=True)
+
+
+def _mixture(latent: Array, shares: Array | None) -> State:
+    """The mixture of all fitted rows, frozen: means, whitening roots, log weights with constants."""
+    assert shares is not None
+    means, roots, offsets = [], [], []
+    for share in shares.T:
+        weight = max(float(share.sum()), 1e-12)
+        middle = (share[:, None] * latent).sum(axis=0) / weight
+        off = latent - middle
+        covariance = (share[:, None] * off).T @ off / weight + _RIDGE * np.eye(latent.shape[1])
+        values, axes = np.linalg.eigh(covariance)
+        values = np.maximum(values, _RIDGE)
+        means.append(middle)
+        roots.append(axes / np.sqrt(values))
+        log_size = latent.shape[1] * np.log(2 * np.pi) + np.log(values).sum()
+        offsets.append(np.log(weight / len(latent)) - 0.5 * log_size)
+    return {"means": np.array(means), "roots": np.array(roots), "offsets": np.array(offsets)}
+
+
+def _torch_energy(torch: Any, latent: Any, shares: Any) -> tuple[Any, Any]:
+    """Minus the log-likelihood of each row under the mixture of its own batch, and a price on narrow ones."""
+    weight = shares.sum(dim=0) + 1e-6
+    means = (shares.T @ latent) / weight[:, None]
+    off = latent[:, None, :] - means
+    covariance = torch.einsum("nk,nki,nkj->kij", shares, off, off) / weight[:, None, None]
+    covariance = covariance + _RIDGE * torch.eye(latent.shape[1], device=latent.device)
+    root = torch.linalg.cholesky(covariance)
+    even = torch.linalg.solve_triangular(root, off.permute(1, 2, 0), upper=False)
+    variances = torch.diagonal(root, dim1=1, dim2=2)
+    logs = torch.log(weight / len(latent)) - variances.log().sum(dim=1)
+    logs = logs - 0.5 * (even**2).sum(dim=1).T - 0.5 * latent.shape[1] * np.log(2 * np.pi)
+    narrow = (1 / torch.diagonal(covariance, dim1=1, dim2=2)).sum()
+    return -torch.logsumexp(logs, dim=1), narrow

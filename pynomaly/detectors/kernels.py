@@ -1,0 +1,103 @@
+"""Smooth density, and the error of a smooth surface, from Gaussian kernels on the rows themselves.
+
+Work on curved clouds of few columns. Fail on many columns, where every row is far from every other. Fit
+and score grow with the fitted rows, which the model keeps: samples are enough. On standardised columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from pynomaly.detectors.base import Detector, State
+from pynomaly.detectors.exact import Array, affine, mean_and_scale, row_sum, squared_distances
+from pynomaly.detectors.parameters import Number, Parameter, Whole
+
+__all__ = ["KDE", "KPCA"]
+
+_RANK = 1e-9  # an axis whose share of the largest one's variance is less is rounding
+
+
+class KDE(Detector):
+    """Minus the log of a Gaussian kernel density; `bandwidth` is in units of Scott's rule.
+
+    The formula is that of scikit-learn's ``KernelDensity`` and PyOD's ``KDE``, summed exactly.
+
+    References
+    ----------
+    Latecki, Lazarevic, Pokrajac: Outlier Detection with Kernel Density Functions. MLDM 2007.
+    Scott: Multivariate Density Estimation. Wiley 1992.
+    """
+
+    name: ClassVar[str] = "kde"
+    parameters: ClassVar[Mapping[str, Parameter]] = {"bandwidth": Number(1.0, 0, 100, open_low=True)}
+    block_rows: ClassVar[int] = 64  # each row meets every fitted one
+
+    def _fit(self, X: Array) -> State:
+        mean, scale = mean_and_scale(X)
+        width = self.params["bandwidth"] * len(X) ** (-1 / (X.shape[1] + 4))
+        return {"mean": mean, "scale": scale, "rows": (X - mean) / scale, "width": np.array(width)}
+
+    def _score(self, X: Array) -> Array:
+        state = self.state
+        rows, width = state["rows"], float(state["width"])
+        near = squared_distances((X - state["mean"]) / state["scale"], rows) / (-2 * width**2)
+        top = near.max(axis=1)
+        log_sum = top + np.log(row_sum(np.exp(near - top[:, None])))
+        constant = np.log(len(rows)) + X.shape[1] * np.log(width * np.sqrt(2 * np.pi))
+        density: Array = constant - log_sum
+        return density
+
+
+class KPCA(Detector):
+    """Squared distance, in the kernel's space, from the plane of the main axes there.
+
+    `gamma` is in units of ``1 / d`` on standardised columns. Same numbers as ``pyod.models.kpca.KPCA`` with
+    that many components; its default, as many as rows, leaves no error to score by.
+
+    References
+    ----------
+    Hoffmann: Kernel PCA for novelty detection. Pattern Recognition 40, 2007.
+    """
+
+    name: ClassVar[str] = "kpca"
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "n_components": Whole(16, 1, 1000),
+        "gamma": Number(1.0, 0, 1000, open_low=True),
+    }
+    block_rows: ClassVar[int] = 512
+
+    def _fit(self, X: Array) -> State:
+        mean, scale = mean_and_scale(X)
+        rows = (X - mean) / scale
+        gamma = self.params["gamma"] / X.shape[1]
+        near = np.exp(squared_distances(rows, rows) * -gamma)
+        of_row = near.mean(axis=0)
+        of_all = near.mean()
+        values, axes = np.linalg.eigh(near - of_row - of_row[:, None] + of_all)
+        kept = np.argsort(values)[::-1][: self.params["n_components"]]
+        kept = kept[values[kept] > max(values.max(), 1.0) * _RANK]
+        axes = axes[:, kept] / np.sqrt(values[kept])
+        # The kernel is centred by what is left here: of each axis, a constant and a multiple of its mean.
+        return {
+            "mean": mean,
+            "scale": scale,
+            "rows": rows,
+            "gamma": np.array(gamma),
+            "axes": axes,
+            "of_all": np.array(of_all),
+            "shift": of_row @ axes,
+            "total": axes.sum(axis=0),
+        }
+
+    def _score(self, X: Array) -> Array:
+        state = self.state
+        Z = (X - state["mean"]) / state["scale"]
+        near = np.exp(squared_distances(Z, state["rows"]) * -float(state["gamma"]))
+        of_row, of_all = row_sum(near) / near.shape[1], float(state["of_all"])
+        along = affine(near, state["axes"]) - state["shift"]
+        along -= (of_row - of_all)[:, None] * state["total"]
+        error: Array = 1.0 - 2.0 * of_row + of_all - row_sum(along * along)
+        return error

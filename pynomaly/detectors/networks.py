@@ -1,0 +1,105 @@
+"""What the neural detectors share: first weights, batches, and a chain of tanh layers, trained or scored.
+
+A chain is a flat list, weights and bias of each layer in turn; all layers but the last are tanh, so what it
+gives is bounded however far a row lies. The forward pass is written twice: on tensors to train with, and in
+the fixed order of `exact` to score with. Called by the modules of the neural detectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pynomaly.detectors import torch_door
+from pynomaly.detectors.base import Detector, State
+from pynomaly.detectors.exact import Array, affine
+from pynomaly.detectors.parameters import Number, OneOf, Parameter, Whole, Widths
+
+__all__ = ["TRAINING", "Network", "as_state", "first_chain", "through", "through_exactly"]
+
+TRAINING: Mapping[str, Parameter] = {
+    "hidden": Widths((32, 8)),
+    "epochs": Whole(60, 1, 10_000),
+    "batch_size": Whole(128, 1, 65_536),
+    "learning_rate": Number(0.005, 0, 1, open_low=True),
+    "weight_decay": Number(1e-5, 0, 1),
+    "device": OneOf("cpu", ("cpu", "cuda")),
+}
+
+
+class Network(Detector):
+    """Base of the neural detectors: training with the parameters of `TRAINING`."""
+
+    parameters: ClassVar[Mapping[str, Parameter]] = TRAINING
+
+    def _trained(
+        self,
+        rng: np.random.Generator,
+        first: Sequence[Array],
+        X: Array,
+        loss: torch_door.Loss,
+        noise: int = 0,
+    ) -> list[Array]:
+        """Trained arrays; `noise` columns of standard normal noise go with each step's rows."""
+        return torch_door.minimise(
+            first,
+            X,
+            self._batches(rng, len(X), noise),
+            loss,
+            learning_rate=self.params["learning_rate"],
+            weight_decay=self.params["weight_decay"],
+            device=self.params["device"],
+        )
+
+    def _batches(self, rng: np.random.Generator, rows: int, noise: int) -> Iterator[torch_door.Batch]:
+        """Every row once an epoch, in an order drawn anew."""
+        size = self.params["batch_size"]
+        for _ in range(self.params["epochs"]):
+            order = rng.permutation(rows)
+            for start in range(0, rows, size):
+                batch = order[start : start + size]
+                yield batch, rng.normal(size=(len(batch), noise)) if noise else None
+
+    def _down(self, width: int) -> list[int]:
+        """Widths down to the narrowest layer, which is at most half as wide as the row."""
+        hidden: list[int] = self.params["hidden"]
+        return [*hidden[:-1], min(hidden[-1], max(1, width // 2))]
+
+
+def first_chain(rng: np.random.Generator, widths: Sequence[int]) -> list[Array]:
+    """First weights (Glorot's uniform range) and biases of 0 of a chain through these widths."""
+    parts: list[Array] = []
+    for wide, narrow in pairwise(widths):
+        bound = np.sqrt(6 / (wide + narrow))
+        parts += [rng.uniform(-bound, bound, (wide, narrow)), np.zeros(narrow)]
+    return parts
+
+
+def through(parts: Sequence[Any], rows: Any) -> Any:
+    """What a chain makes of rows; tensors."""
+    for place in range(0, len(parts), 2):
+        rows = rows @ parts[place] + parts[place + 1]
+        if place < len(parts) - 2:
+            rows = rows.tanh()
+    return rows
+
+
+def through_exactly(state: State, layers: Sequence[int], rows: Array) -> Array:
+    """What the chain of those layers of `state` makes of rows, each row by itself."""
+    for place in layers:
+        rows = affine(rows, state[f"weights{place}"], state[f"bias{place}"])
+        if place != layers[-1]:
+            rows = np.tanh(rows)
+    return rows
+
+
+def as_state(parts: Sequence[Array], begin: int = 0) -> State:
+    """A chain as named arrays, its layers counted from `begin`."""
+    state: State = {}
+    for place in range(len(parts) // 2):
+        state[f"weights{begin + place}"] = parts[2 * place]
+        state[f"bias{begin + place}"] = parts[2 * place + 1]
+    return state
