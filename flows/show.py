@@ -89,6 +89,8 @@ def file_scores(result: dict[str, Any]) -> None:
     console = _console()
     done = f"{result['rows']} rows scored by v{result['version']}, {result['alerts']} alerts"
     console.print(f"{done} -> {result['output']}", markup=False)
+    if result["touched"]:
+        console.print(f"{result['touched']} rows had a missing value filled in, or a category never seen")
     if result["quarantined"]:
         console.print(f"{result['quarantined']} rows could not be scored -> {result['quarantine']}")
     for warning in result["warnings"]:

@@ -61,7 +61,7 @@ class Number:
             raise DataError(
                 f"column {name!r} has no value in the {len(values)} rows to fit on; ignore the column"
             )
-        median = float(np.median(seen))
+        median = 2 * float(np.median(seen / 2))  # two middle values may add up to more than there is
         center, scale = 0.0, 1.0
         if scaling != "none":
             center = median if scaling == "robust" else _mean(seen, median)
@@ -83,9 +83,9 @@ class Number:
                 filled = np.clip((filled - self.center) / self.scale, -LIMIT, LIMIT)
         return [filled, missing.astype(np.float64)] if self.flagged else [filled]
 
-    def touched(self, column: pd.Series[Any]) -> int:
-        """Cells that were filled in."""
-        return int(column.isna().sum())
+    def touched(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
+        """Whether each cell was filled in."""
+        return column.isna().to_numpy(dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,9 @@ class Category:
             parts.append((codes >= len(self.kept)).astype(np.float64))
         return [*parts, np.where(codes < 0, UNSEEN, 0.0)]
 
-    def touched(self, column: pd.Series[Any]) -> int:
-        """Cells whose category was not in the reference."""
-        return int((self._codes(column) < 0).sum())
+    def touched(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
+        """Whether each cell's category was not in the reference."""
+        return self._codes(column) < 0
 
     def _codes(self, column: pd.Series[Any]) -> NDArray[np.intp]:
         """Place of each cell among the known categories; -1 for one never seen."""
@@ -226,8 +226,15 @@ class Features:
 
     def touched(self, frame: pd.DataFrame) -> dict[str, int]:
         """Cells a column in which a value had to be filled in or a category was never seen; only above 0."""
-        counts = {column.name: column.touched(frame[column.name]) for column in self.columns}
+        counts = {column.name: int(column.touched(frame[column.name]).sum()) for column in self.columns}
         return {name: count for name, count in counts.items() if count}
+
+    def touched_rows(self, frame: pd.DataFrame) -> int:
+        """Rows with such a cell."""
+        any_cell = np.zeros(len(frame), dtype=bool)
+        for column in self.columns:
+            any_cell |= column.touched(frame[column.name])
+        return int(any_cell.sum())
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able content; floats survive exactly, as Python writes the shortest text that reads back."""

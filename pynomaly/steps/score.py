@@ -58,6 +58,7 @@ class FileScores:
     alerts: int
     quarantined: int
     quarantine: str
+    touched: int  # rows with a missing number filled in, or a category never seen
     drift: str
     warnings: tuple[str, ...]
 
@@ -191,6 +192,7 @@ def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
         alerts=int(table["is_anomaly"].sum()),
         quarantined=len(checked.quarantine),
         quarantine=str(quarantine) if len(checked.quarantine) else "",
+        touched=bundle.features.touched_rows(conformed),
         drift=drift.status,
         warnings=_unlike(drift),
     )
