@@ -74,6 +74,11 @@ class Entry:
 
 ENTRIES: tuple[Entry, ...] = (
     Entry(
+        "auto", "ensemble", "values that are odd by themselves and rows that are odd as a whole", "ours",
+        "linear", 50_000, False, True, "auto:Auto",
+        {"cleaned": (0.0, 0.1, 0.25, 0.4)},
+    ),
+    Entry(
         "iforest", "trees", "rows that random cuts separate early", "PyOD",
         "linear", None, False, False, "forest:IsolationForest",
         {"n_estimators": (100, 200, 400), "max_samples": (128, 256, 1024), "max_features": (0.5, 1.0)},

@@ -1,0 +1,281 @@
+"""Measure how well detectors rank anomalies that nobody told them of, beside PyOD on the same splits.
+
+    python benchmarks/quality.py --data DIR [--seeds 3] [--methods auto iforest ...] --out FILE
+
+DIR holds tables as ``*.npz`` with ``X`` (n, d) and ``y`` (1 is an anomaly), as ADBench publishes them. For
+each table and seed: a stratified 70/30 split, at most 10,000 rows to fit on and 20,000 to score. Labels
+are read to score a ranking, never to fit; ``--train normals`` leaves known anomalies out of the rows fitted
+on.
+
+Methods: any name of the catalogue, and the peers ``pyod-iforest``, ``pyod-detect`` (what
+``ADEngine.detect`` returns) and ``pyod-consensus`` (the mean rank of the detectors that its ``investigate``
+chose). A run that fails, or gives a score that is not finite, is counted and stands at chance: AUROC .5,
+AP the share of anomalies. Compared are means over seeds, a table a pair (Wilcoxon, two-sided).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly.detectors import DETECTORS, make
+
+Array = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+PEERS = ("pyod-iforest", "pyod-detect", "pyod-consensus")
+LOST = 0.03
+_FIT_ROWS, _SCORE_ROWS = 10_000, 20_000
+
+
+@dataclass(frozen=True)
+class Split:
+    """One table, split by one seed."""
+
+    table: str
+    seed: int
+    fit: Array
+    fit_labels: Labels
+    score: Array
+    truth: Labels
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method on one split; `error` says why it stands at chance."""
+
+    table: str
+    seed: int
+    method: str
+    roc_auc: float
+    average_precision: float
+    seconds: float
+    not_finite: int = 0
+    error: str = ""
+
+
+def splits(path: Path, seeds: int) -> Iterator[Split]:
+    """The same splits for every method."""
+    from sklearn.model_selection import train_test_split
+
+    with np.load(path, allow_pickle=False) as archive:
+        X, y = archive["X"].astype(np.float64), archive["y"].ravel().astype(np.int64)
+    for seed in range(seeds):
+        fit, score, fit_labels, truth = train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed)
+        rng = np.random.default_rng(seed)
+        fit_rows, score_rows = _capped(rng, fit_labels, _FIT_ROWS), _capped(rng, truth, _SCORE_ROWS)
+        yield Split(
+            path.stem, seed, fit[fit_rows], fit_labels[fit_rows], score[score_rows], truth[score_rows]
+        )
+
+
+def _capped(rng: np.random.Generator, labels: Labels, most: int) -> npt.NDArray[np.intp]:
+    """At most that many places, each class in its share."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    chosen = []
+    for label in (0, 1):
+        places = np.flatnonzero(labels == label)
+        chosen.append(rng.choice(places, max(1, round(most * len(places) / len(labels))), replace=False))
+    return np.sort(np.concatenate(chosen))
+
+
+def catalogue(name: str, split: Split, train: str) -> Array:
+    """A detector of ours."""
+    if train == "all":
+        return make(name, seed=split.seed).fit(split.fit).score(split.score)
+    normal = make(name, seed=split.seed).fit(split.fit[split.fit_labels == 0])
+    return normal.score(split.score)
+
+
+def pyod_iforest(split: Split) -> Array:
+    """PyOD's IForest with its defaults."""
+    from pyod.models.iforest import IForest
+
+    return IForest(random_state=split.seed).fit(split.fit).decision_function(split.score)
+
+
+def pyod_detect(split: Split) -> Array:
+    """The one detector that PyOD's ADEngine plans and runs."""
+    from pyod.utils.ad_engine import ADEngine
+
+    np.random.seed(split.seed)  # noqa: NPY002  # what its detectors draw from when they are given no seed
+    return ADEngine().detect(split.fit, X_test=split.score)["scores_test"]
+
+
+def pyod_consensus(split: Split) -> Array:
+    """Mean rank over the detectors that ADEngine's investigation ran, as its consensus of training rows."""
+    from pyod.utils.ad_engine import ADEngine
+    from scipy.stats import rankdata
+
+    np.random.seed(split.seed)  # noqa: NPY002
+    state = ADEngine().investigate(split.fit)
+    run = [result["detector"] for result in state.results if result["status"] == "success"]
+    return np.mean([rankdata(detector.decision_function(split.score)) for detector in run], axis=0)
+
+
+_PEERS: dict[str, Callable[[Split], Array]] = {
+    "pyod-iforest": pyod_iforest,
+    "pyod-detect": pyod_detect,
+    "pyod-consensus": pyod_consensus,
+}
+
+
+def measure(method: str, split: Split, train: str) -> Run:
+    """Fit, score, and compare with the truth."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    given = split
+    if train != "all" and method in _PEERS:
+        normal = split.fit_labels == 0
+        given = Split(
+            split.table, split.seed, split.fit[normal], split.fit_labels[normal], split.score, split.truth
+        )
+    started = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scores = _PEERS[method](given) if method in _PEERS else catalogue(method, split, train)
+        scores = np.asarray(scores, dtype=np.float64)
+    except Exception as error:  # a method that fails is a result of the benchmark, whoever's it is
+        return _at_chance(method, split, started, 0, f"{type(error).__name__}: {error}")
+    seconds = time.perf_counter() - started
+    not_finite = int((~np.isfinite(scores)).sum())
+    if not_finite:
+        return _at_chance(method, split, started, not_finite, f"{not_finite} scores are not finite")
+    return Run(
+        split.table,
+        split.seed,
+        method,
+        float(roc_auc_score(split.truth, scores)),
+        float(average_precision_score(split.truth, scores)),
+        seconds,
+    )
+
+
+def _at_chance(method: str, split: Split, started: float, not_finite: int, error: str) -> Run:
+    share, seconds = float(split.truth.mean()), time.perf_counter() - started
+    return Run(split.table, split.seed, method, 0.5, share, seconds, not_finite, error)
+
+
+def by_table(runs: list[Run], method: str, metric: str) -> Array:
+    """Means over seeds, tables in order of their names."""
+    mine = [run for run in runs if run.method == method]
+    tables = sorted({run.table for run in mine})
+    return np.array([np.mean([getattr(run, metric) for run in mine if run.table == name]) for name in tables])
+
+
+def compared(runs: list[Run], method: str, peer: str) -> dict[str, float]:
+    """Gains of a method over a peer, their p-values, and the tables it lost."""
+    from scipy.stats import wilcoxon
+
+    found: dict[str, float] = {}
+    for metric in ("roc_auc", "average_precision"):
+        gain = by_table(runs, method, metric) - by_table(runs, peer, metric)
+        found[f"{metric}_gain"] = float(gain.mean())
+        found[f"{metric}_p"] = float(wilcoxon(gain).pvalue) if gain.any() else 1.0
+        found[f"{metric}_lost"] = int((gain < -LOST).sum())
+    return found
+
+
+def summary(runs: list[Run], methods: list[str]) -> dict[str, dict[str, object]]:
+    """All figures of each method."""
+    told: dict[str, dict[str, object]] = {}
+    for method in methods:
+        mine = [run for run in runs if run.method == method]
+        told[method] = {
+            "roc_auc": float(by_table(runs, method, "roc_auc").mean()),
+            "average_precision": float(by_table(runs, method, "average_precision").mean()),
+            "failures": sum(bool(run.error) for run in mine),
+            "not_finite": sum(run.not_finite for run in mine),
+            "seconds": sum(run.seconds for run in mine),
+            "against": {
+                peer: compared(runs, method, peer)
+                for peer in PEERS
+                if peer in methods and method not in PEERS
+            },
+        }
+    return told
+
+
+def printed(told: dict[str, dict[str, object]], tables: int) -> str:
+    """The figures as two Markdown tables."""
+    lines = ["| method | AUROC | AP | failures | not finite | seconds |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {method} | {row['roc_auc']:.3f} | {row['average_precision']:.3f} | {row['failures']} "
+        f"| {row['not_finite']} | {row['seconds']:.0f} |"
+        for method, row in told.items()
+    ]
+    lines += [
+        "",
+        f"| method against peer | AUROC gain (p) | AP gain (p) | tables lost of {tables}: AUROC, AP |",
+        "|---|---|---|---|",
+    ]
+    for method, row in told.items():
+        against = row["against"]
+        assert isinstance(against, dict)
+        lines += [
+            f"| {method} against {peer} | {gain['roc_auc_gain']:+.3f} ({gain['roc_auc_p']:.3g}) "
+            f"| {gain['average_precision_gain']:+.3f} ({gain['average_precision_p']:.3g}) "
+            f"| {gain['roc_auc_lost']}, {gain['average_precision_lost']} |"
+            for peer, gain in against.items()
+        ]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of *.npz with X and y")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file for every run and the figures")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to this, less one")
+    parser.add_argument("--methods", nargs="+", default=["auto", *PEERS], metavar="METHOD")
+    parser.add_argument("--train", choices=("all", "normals"), default="all")
+    chosen = parser.parse_args(arguments)
+    for method in chosen.methods:
+        if method not in DETECTORS and method not in PEERS:
+            parser.error(f"no method {method!r}; there are {', '.join((*DETECTORS, *PEERS))}")
+    paths = sorted(chosen.data.glob("*.npz"))
+    if not paths or chosen.seeds < 1:
+        parser.error(f"{len(paths)} tables in {chosen.data} and {chosen.seeds} seeds; at least 1 of each")
+    runs = []
+    for path in paths:
+        for split in splits(path, chosen.seeds):
+            runs += [measure(method, split, chosen.train) for method in chosen.methods]
+            print(
+                f"{split.table} {split.seed}: "
+                + ", ".join(
+                    f"{run.method} {run.roc_auc:.3f}/{run.average_precision:.3f}"
+                    for run in runs[-len(chosen.methods) :]
+                ),
+                file=sys.stderr,
+                flush=True,
+            )
+    told = summary(runs, chosen.methods)
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    report = {
+        "tables": len(paths),
+        "seeds": chosen.seeds,
+        "train": chosen.train,
+        "methods": told,
+        "runs": [asdict(run) for run in runs],
+    }
+    chosen.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(printed(told, len(paths)))
+    for run in runs:
+        if run.error:
+            print(f"failed: {run.method} on {run.table}, seed {run.seed}: {run.error}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""The default: four unlike members in two views, fitted twice, the second time on rows the first let pass.
+
+Needs no labels and no parameters, and is meant to be good on a table nobody has looked at. One view sees
+values that are odd by themselves (isolation forest, rarity of cells), the other rows that are odd as a
+whole (mixture, sampled neighbours): whichever is surer decides. Fails where anomalies are a dense group
+of ordinary values, as every member does, and on tables where one of its members alone would be right.
+Fit O(n) with bounded samples where a member is dearer; score O(d^2) a row, whatever was fitted on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from pynomaly.detectors.base import Detector, State
+from pynomaly.detectors.exact import Array, row_sum
+from pynomaly.detectors.forest import IsolationForest
+from pynomaly.detectors.mixture import GaussianMixture
+from pynomaly.detectors.parameters import Number, Parameter
+from pynomaly.detectors.sampled import Rarity, SampledNeighbours
+
+__all__ = ["Auto"]
+
+_STAGES = 2
+_LOW, _HIGH = -5.0, 20.0  # robust deviations of a member beyond which it has said enough
+_BEYOND = 0.01  # what a member still adds there, a logarithm: no two rows tie for being far
+_AGREEMENT = 0.25  # weight of the sum of the views beside their maximum
+
+
+class Auto(Detector):
+    """Ensemble of four members in two views, cleaned of the most anomalous part of its own rows.
+
+    Each member is fitted on all rows, and again without the share `cleaned` that scored highest. Scores
+    of a member are put in deviations of the fitted rows (median and interquartile range) and capped, so
+    that none outvotes the others; a view is the mean of its members, and the score is the larger view
+    plus a quarter of their sum. About 0 is an ordinary row.
+
+    References
+    ----------
+    Aggarwal, Sathe: Theoretical Foundations and Algorithms for Outlier Ensembles. SIGKDD Explorations 2015.
+    Liu, Ting, Zhou: Isolation Forest. ICDM 2008. For the others, see the members' own modules.
+    """
+
+    name: ClassVar[str] = "auto"
+    parameters: ClassVar[Mapping[str, Parameter]] = {"cleaned": Number(0.25, 0, 0.5)}
+
+    _members: tuple[Detector, ...] = ()
+
+    def _fit(self, X: Array) -> State:
+        first = [member.fit(X) for member in self._stage(X)]
+        state = _units(first, X)
+        scores = _combined(_read(first, X), state)
+        kept = max(2, round(len(X) * (1 - self.params["cleaned"])))
+        calm = np.sort(np.argsort(scores, kind="stable")[:kept])
+        second = [member.fit(X[calm]) for member in self._stage(X[calm])]
+        members = [*first, *second]
+        state = _units(members, X)
+        for place, member in enumerate(members):
+            state |= {f"{place}.{key}": array for key, array in member.state.items()}
+        return state
+
+    def _prepare(self) -> None:
+        facts = {"columns": None, "width": self._width, "rows_offered": 0, "rows_used": 0}
+        members = [member for _ in range(_STAGES) for member in self._unfitted(1)]
+        for place, member in enumerate(members):
+            mine = {
+                key.removeprefix(f"{place}."): array
+                for key, array in self.state.items()
+                if key.startswith(f"{place}.")
+            }
+            member.restore(facts, mine)
+        self._members = tuple(members)
+
+    def _score(self, X: Array) -> Array:
+        return _combined(_read(self._members, X), self.state)
+
+    def _stage(self, X: Array) -> list[Detector]:
+        """Unfitted members for these rows: a mixture gets no more components than they can carry."""
+        return self._unfitted(len(X) // (5 * (X.shape[1] + 1)))
+
+    def _unfitted(self, components: int) -> list[Detector]:
+        """One stage, view by view: two that read single values, two that read rows."""
+        return [
+            IsolationForest(self.seed),
+            Rarity(self.seed),
+            GaussianMixture(self.seed, n_components=int(np.clip(components, 1, 5)), reg_covar=1e-2),
+            SampledNeighbours(self.seed, samples=2),
+        ]
+
+
+def _read(members: Sequence[Detector], X: Array) -> Array:
+    """Scores of each member, shape (n, members)."""
+    return np.stack([member._score(X) for member in members], axis=1)
+
+
+def _units(members: Sequence[Detector], X: Array) -> State:
+    """Middle and spread of each member's scores, then of each view's, over the fitted rows."""
+    scores = np.stack([member.score(X) for member in members], axis=1)
+    state = dict(zip(("middle", "spread"), _middle_and_spread(scores), strict=True))
+    views = _views(scores, state)
+    return state | dict(zip(("view_middle", "view_spread"), _middle_and_spread(views), strict=True))
+
+
+def _middle_and_spread(scores: Array) -> tuple[Array, Array]:
+    """Median and interquartile range in deviations, shapes (k,); never a spread of 0."""
+    low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75], axis=0)
+    spread, deviation = (high - low) / 1.349, scores.std(axis=0)
+    rounding = 1e-9 * (1 + np.abs(middle))
+    return middle, np.where(spread > rounding, spread, np.where(deviation > rounding, deviation, 1.0))
+
+
+def _views(scores: Array, state: State) -> Array:
+    """Mean of the capped members of each view, shape (n, 2)."""
+    units = (scores - state["middle"]) / state["spread"]
+    far = np.log(np.maximum(units, _HIGH) / _HIGH)
+    capped = np.clip(units, _LOW, _HIGH) + _BEYOND * far
+    value = np.arange(scores.shape[1]) % 4 < 2  # the first two of each stage
+    return np.stack([row_sum(capped[:, mine]) / mine.sum() for mine in (value, ~value)], axis=1)
+
+
+def _combined(scores: Array, state: State) -> Array:
+    """One score a row."""
+    views = (_views(scores, state) - state["view_middle"]) / state["view_spread"]
+    combined: Array = views.max(axis=1) + _AGREEMENT * row_sum(views)
+    return combined
