@@ -276,7 +276,7 @@ def _training(found: _Found) -> list[str]:
     lines = [
         "",
         "training:",
-        "  candidates: [iforest, hbos, gmm, knn, lof]  # the first is the baseline; see `pynomaly detectors`",
+        "  candidates: [auto, iforest, gmm, knn]  # the first is the baseline; see `pynomaly detectors`",
     ]
     if found.times is not None:
         lines.append(
