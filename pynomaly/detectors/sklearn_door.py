@@ -9,12 +9,15 @@ import importlib
 import warnings
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from pynomaly.detectors.exact import Array
 
 __all__ = ["fit"]
 
 
-def fit(module: str, kind: str, X: Array, **params: Any) -> Any:
+def fit(module: str, kind: str, X: Array, labels: npt.NDArray[np.int64] | None = None, **params: Any) -> Any:
     """Fit the estimator ``sklearn.<module>.<kind>`` and return it.
 
     Parameters
@@ -23,6 +26,8 @@ def fit(module: str, kind: str, X: Array, **params: Any) -> Any:
         Where it is.
     X : ndarray of shape (n, d)
         Rows; a copy is handed over.
+    labels : int array of shape (n,), optional
+        For estimators that learn from them.
     **params
         Its parameters.
 
@@ -40,4 +45,4 @@ def fit(module: str, kind: str, X: Array, **params: Any) -> Any:
     with warnings.catch_warnings():
         # As in `pyod_door`: degenerate data make it warn, and the scores are what is judged.
         warnings.simplefilter("ignore")
-        return estimator.fit(X.copy())
+        return estimator.fit(X.copy(), labels)

@@ -1,0 +1,248 @@
+"""Known anomalies move scores: rows like them rise, while what the detector finds odd stays odd.
+
+For a detector that is fitted already, on rows without the known anomalies, and at least 20 of those.
+Randomised trees learn them from the rows and the detector's own score; the new score is the detector's,
+in deviations, plus the log-odds the trees give. Where that ranks no better on folds the trees have not
+seen, it is not used, and the result says so. Fit O(trees n log n), score O(trees log n) a row; saved as
+plain arrays beside the detector's. Called by `model`, for bundles whose reference has labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly.detectors import sklearn_door
+from pynomaly.detectors.exact import Array, row_sum
+from pynomaly.errors import DetectorError, IntegrityError
+
+__all__ = ["LEAST_POSITIVES", "Reranking"]
+
+LEAST_POSITIVES = 20
+_TREES, _LEAF, _FOLDS = 100, 3, 5
+_CAP = 20.0  # deviations; log-odds of trees end at about 7
+_BLOCK = 512
+_FLOAT32 = float(np.finfo(np.float32).max)
+_NODES = ("left", "right", "feature", "threshold", "odds")
+
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Reranking:
+    """Trees that learned the known anomalies, and whether they are used.
+
+    Attributes
+    ----------
+    arrays : mapping of str to ndarray
+        All that scoring needs; for ``numpy.savez``.
+    positives, rows : int
+        Known anomalies and rows it was fitted on.
+    before, after : float
+        Average precision of the detector's scores and of the new ones on folds not fitted on.
+    """
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+    positives: int
+    rows: int
+    before: float
+    after: float
+
+    @property
+    def used(self) -> bool:
+        """Whether `score` changes anything: only if that ranked better."""
+        return self.after > self.before
+
+    @classmethod
+    def fit(cls, X: Array, scores: Array, labels: npt.ArrayLike, seed: int = 0) -> Reranking:
+        """Learn from labelled rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d)
+            Finite numbers, as the detector is given them.
+        scores : ndarray of shape (n,)
+            The detector's scores of these rows. A row it was fitted on scores too low: calibration rows are
+            the right ones.
+        labels : array of shape (n,)
+            1 for a known anomaly, 0 for every other row.
+        seed : int
+
+        Raises
+        ------
+        DetectorError
+            Shapes that differ, a label that is neither 0 nor 1, or fewer than 20 of either.
+        """
+        truth = _checked(X, scores, labels)
+        middle, spread = _unit(scores[truth == 0])
+        unit = (middle, spread)
+        folds = np.empty(len(truth), dtype=np.int64)
+        rng = np.random.default_rng(seed)
+        for label in (0, 1):  # each fold gets its share of both
+            places = rng.permutation(np.flatnonzero(truth == label))
+            folds[places] = np.arange(len(places)) % _FOLDS
+        blended = np.empty(len(truth))
+        for fold in range(_FOLDS):
+            out = folds == fold
+            arrays = _grown(X[~out], scores[~out], truth[~out], seed, unit)
+            blended[out] = _blended(arrays, X[out], scores[out])
+        # Folds are compared within: trees of different folds need not share a scale.
+        before, after = (
+            float(np.mean([_average_precision(truth[folds == fold], values[folds == fold]) for fold in range(_FOLDS)]))
+            for values in (scores, blended)
+        )
+        grown = _grown(X, scores, truth, seed, unit)
+        return cls(grown, int(truth.sum()), len(truth), before, after)
+
+    def score(self, X: Array, scores: Array) -> Array:
+        """Scores of rows, from their numbers and the detector's scores; each row by itself.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            In deviations of the detector's scores of normal rows where it is used, else `scores`.
+
+        Raises
+        ------
+        DetectorError
+            Shapes that differ from each other, or a width from the fit's.
+        """
+        if len(X) != len(scores) or X.shape[1] != int(self.arrays["width"]):
+            raise DetectorError(
+                f"reranking of {int(self.arrays['width'])} columns was given rows {X.shape} "
+                f"and {len(scores)} scores"
+            )
+        if not self.used or not len(X):
+            return scores.astype(np.float64)
+        parts = [
+            _blended(self.arrays, X[start : start + _BLOCK], scores[start : start + _BLOCK])
+            for start in range(0, len(X), _BLOCK)
+        ]
+        return np.concatenate(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is known of it, as plain values; the arrays go beside."""
+        return {
+            "positives": self.positives,
+            "rows": self.rows,
+            "before": self.before,
+            "after": self.after,
+            "used": self.used,
+        }
+
+    @classmethod
+    def restore(cls, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Reranking:
+        """Take over what `to_dict` and `arrays` held.
+
+        Raises
+        ------
+        IntegrityError
+            Something is missing, or does not fit the rest.
+        """
+        try:
+            found = cls(
+                dict(arrays),
+                int(facts["positives"]),
+                int(facts["rows"]),
+                float(facts["before"]),
+                float(facts["after"]),
+            )
+            _blended(found.arrays, np.zeros((1, int(found.arrays["width"]))), np.zeros(1))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise IntegrityError(f"saved reranking is incomplete: {error}") from error
+        return found
+
+
+def _checked(X: Array, scores: Array, labels: npt.ArrayLike) -> Labels:
+    truth = np.asarray(labels)
+    if X.ndim != 2 or not len(X) == len(scores) == len(truth):
+        raise DetectorError(
+            f"reranking was given rows {X.shape}, {len(scores)} scores and {len(truth)} labels; "
+            "allowed: (n, d), n and n"
+        )
+    if not np.isin(truth, (0, 1)).all():
+        raise DetectorError("reranking was given a label that is neither 1 (known anomaly) nor 0")
+    for label, kind in ((1, "known anomalies"), (0, "other rows")):
+        found = int((truth == label).sum())
+        if found < LEAST_POSITIVES:
+            raise DetectorError(f"reranking was given {found} {kind}; at least {LEAST_POSITIVES} are needed")
+    return truth.astype(np.int64)
+
+
+def _unit(scores: Array) -> tuple[float, float]:
+    """Median and deviation (interquartile range) of scores; never a deviation of 0."""
+    low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75])
+    return float(middle), float((high - low) / 1.349) or float(scores.std()) or 1.0
+
+
+def _seen(X: Array, units: Array) -> Array:
+    """What the trees are given: the row and the detector's score, in float32's range."""
+    return np.clip(np.concatenate([X, units[:, None]], axis=1), -_FLOAT32, _FLOAT32)
+
+
+def _grown(
+    X: Array, scores: Array, truth: Labels, seed: int, unit: tuple[float, float]
+) -> dict[str, npt.NDArray[Any]]:
+    """Trees as flat arrays over all nodes."""
+    units = (scores - unit[0]) / unit[1]
+    fitted = sklearn_door.fit(
+        "ensemble",
+        "ExtraTreesClassifier",
+        _seen(X, units),
+        truth,
+        n_estimators=_TREES,
+        min_samples_leaf=_LEAF,
+        max_features=None,
+        class_weight="balanced",
+        random_state=seed,
+    )
+    flat: dict[str, list[npt.NDArray[Any]]] = {key: [] for key in _NODES}
+    starts, levels, start = [], 0, 0
+    for estimator in fitted.estimators_:
+        tree = estimator.tree_
+        leaf, itself = tree.children_left == -1, np.arange(tree.node_count)
+        share = tree.value[:, 0, :] / tree.value[:, 0, :].sum(axis=1, keepdims=True)
+        flat["left"].append(np.where(leaf, itself, tree.children_left) + start)
+        flat["right"].append(np.where(leaf, itself, tree.children_right) + start)
+        flat["feature"].append(np.where(leaf, 0, tree.feature))
+        flat["threshold"].append(np.where(leaf, 0.0, tree.threshold))
+        flat["odds"].append(share[:, 1])
+        starts.append(start)
+        levels, start = max(levels, int(tree.max_depth)), start + tree.node_count
+    return {key: np.concatenate(parts) for key, parts in flat.items()} | {
+        "starts": np.array(starts),
+        "levels": np.array(levels),
+        "unit": np.array(unit),
+        "width": np.array(X.shape[1]),
+    }
+
+
+def _blended(arrays: Mapping[str, npt.NDArray[Any]], X: Array, scores: Array) -> Array:
+    """The detector's score in deviations, capped smoothly, plus the log-odds of the trees' mean share."""
+    middle, spread = arrays["unit"]
+    units = (scores - middle) / spread
+    seen = _seen(X, units).astype(np.float32)
+    flat, rows = seen.ravel(), (np.arange(len(X)) * seen.shape[1])[:, None]
+    starts = arrays["starts"]
+    node = np.broadcast_to(starts, (len(X), len(starts)))
+    for _ in range(int(arrays["levels"])):  # a leaf leads to itself
+        goes_left = flat[rows + arrays["feature"][node]] <= arrays["threshold"][node]
+        node = np.where(goes_left, arrays["left"][node], arrays["right"][node])
+    share = row_sum(arrays["odds"][node]) / len(starts)
+    odds = np.log(share + 1e-3) - np.log(1 - share + 1e-3)
+    over = np.maximum(np.abs(units) / _CAP, 1.0)
+    calm: Array = np.clip(units, -_CAP, _CAP) + np.sign(units) * np.log(over)
+    return calm / 4 + odds
+
+
+def _average_precision(truth: Labels, scores: Array) -> float:
+    """Area under precision over recall; ties count as one step."""
+    order = np.argsort(-scores, kind="stable")
+    hits, ranked = np.cumsum(truth[order]), scores[order]
+    last = np.append(ranked[1:] != ranked[:-1], True)  # the end of each run of ties
+    precision, found = hits[last] / (np.flatnonzero(last) + 1), hits[last]
+    return float(np.sum(np.diff(found, prepend=0) * precision) / truth.sum())
