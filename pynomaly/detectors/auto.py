@@ -1,4 +1,4 @@
-"""The default: four unlike members in two views, fitted twice, the second time on rows the first let pass.
+"""The default: four unlike members in two views, fitted three times, each on rows the last let pass.
 
 Needs no labels and no parameters, and is meant to be good on a table nobody has looked at. One view sees
 values that are odd by themselves (isolation forest, rarity of cells), the other rows that are odd as a
@@ -23,7 +23,7 @@ from pynomaly.detectors.sampled import Rarity, SampledNeighbours
 
 __all__ = ["Auto"]
 
-_STAGES = 2
+_STAGES = 3
 _LOW, _HIGH = -5.0, 20.0  # robust deviations of a member beyond which it has said enough
 _BEYOND = 0.01  # what a member still adds there, a logarithm: no two rows tie for being far
 _AGREEMENT = 0.25  # weight of the sum of the views beside their maximum
@@ -32,10 +32,11 @@ _AGREEMENT = 0.25  # weight of the sum of the views beside their maximum
 class Auto(Detector):
     """Ensemble of four members in two views, cleaned of the most anomalous part of its own rows.
 
-    Each member is fitted on all rows, and again without the share `cleaned` that scored highest. Scores
-    of a member are put in deviations of the fitted rows (median and interquartile range) and capped, so
-    that none outvotes the others; a view is the mean of its members, and the score is the larger view
-    plus a quarter of their sum. About 0 is an ordinary row.
+    Each member is fitted on all rows, then without the share `cleaned` that scored highest, then without
+    that share of what was left; all twelve are kept. Scores of a member are put in deviations of the rows
+    that were left last (median and interquartile range: the spread of rows that are surely normal) and
+    capped, so that none outvotes the others; a view is the mean of its members, and the score is the larger
+    view plus a quarter of their sum. About 0 is an ordinary row.
 
     References
     ----------
@@ -49,21 +50,24 @@ class Auto(Detector):
     _members: tuple[Detector, ...] = ()
 
     def _fit(self, X: Array) -> State:
-        first = [member.fit(X) for member in self._stage(X)]
-        state = _units(first, X)
-        scores = _combined(_read(first, X), state)
-        kept = max(2, round(len(X) * (1 - self.params["cleaned"])))
-        calm = np.sort(np.argsort(scores, kind="stable")[:kept])
-        second = [member.fit(X[calm]) for member in self._stage(X[calm])]
-        members = [*first, *second]
-        state = _units(members, X)
+        members: list[Detector] = []
+        scores = np.empty((len(X), 0))
+        calm = np.arange(len(X))
+        for stage in range(_STAGES):
+            if stage:
+                ranks = np.argsort(_combined(scores, _units(scores))[calm], kind="stable")
+                calm = np.sort(calm[ranks[: max(2, round(len(calm) * (1 - self.params["cleaned"])))]])
+            fitted = [member.fit(X[calm]) for member in self._stage(X[calm], stage)]
+            scores = np.concatenate([scores, _read(fitted, X)], axis=1)
+            members += fitted
+        state = _units(scores[calm])  # rows that anomalies do not widen
         for place, member in enumerate(members):
             state |= {f"{place}.{key}": array for key, array in member.state.items()}
         return state
 
     def _prepare(self) -> None:
         facts = {"columns": None, "width": self._width, "rows_offered": 0, "rows_used": 0}
-        members = [member for _ in range(_STAGES) for member in self._unfitted(1)]
+        members = [member for stage in range(_STAGES) for member in self._unfitted(1, stage)]
         for place, member in enumerate(members):
             mine = {
                 key.removeprefix(f"{place}."): array
@@ -76,17 +80,18 @@ class Auto(Detector):
     def _score(self, X: Array) -> Array:
         return _combined(_read(self._members, X), self.state)
 
-    def _stage(self, X: Array) -> list[Detector]:
+    def _stage(self, X: Array, stage: int) -> list[Detector]:
         """Unfitted members for these rows: a mixture gets no more components than they can carry."""
-        return self._unfitted(len(X) // (5 * (X.shape[1] + 1)))
+        return self._unfitted(len(X) // (2 * (X.shape[1] + 1)), stage)
 
-    def _unfitted(self, components: int) -> list[Detector]:
+    def _unfitted(self, components: int, stage: int) -> list[Detector]:
         """One stage, view by view: two that read single values, two that read rows."""
+        seed = (self.seed + stage) % 2**32  # other trees and other samples
         return [
-            IsolationForest(self.seed),
-            Rarity(self.seed),
-            GaussianMixture(self.seed, n_components=int(np.clip(components, 1, 5)), reg_covar=1e-2),
-            SampledNeighbours(self.seed, samples=2),
+            IsolationForest(seed, n_estimators=50),
+            Rarity(seed),
+            GaussianMixture(seed, n_components=int(np.clip(components, 1, 5)), reg_covar=1e-2),
+            SampledNeighbours(seed, samples=1),
         ]
 
 
@@ -95,9 +100,8 @@ def _read(members: Sequence[Detector], X: Array) -> Array:
     return np.stack([member._score(X) for member in members], axis=1)
 
 
-def _units(members: Sequence[Detector], X: Array) -> State:
-    """Middle and spread of each member's scores, then of each view's, over the fitted rows."""
-    scores = np.stack([member.score(X) for member in members], axis=1)
+def _units(scores: Array) -> State:
+    """Middle and spread of each member's scores (n, members), then of each view's."""
     state = dict(zip(("middle", "spread"), _middle_and_spread(scores), strict=True))
     views = _views(scores, state)
     return state | dict(zip(("view_middle", "view_spread"), _middle_and_spread(views), strict=True))
