@@ -31,6 +31,7 @@ DOORS = {
     "pyod": {"pynomaly/detectors/pyod_door.py"},
     "torch": {"pynomaly/detectors/torch_door.py"},
     "great_expectations": {"pynomaly/data/expectations.py"},
+    "optuna": {"pynomaly/steps/search.py"},
     "evidently": {"pynomaly/records/evidently_report.py"},
     "mlflow": {"pynomaly/records/registry", "pynomaly/model/serving.py"},
     "sqlalchemy": {"pynomaly/records/ledger"},

@@ -1,0 +1,279 @@
+"""Search detectors and parameters within a budget, and say so when the default is as good.
+
+The only module that imports Optuna. Trials are judged on one half of the evidence, labels where there are
+enough and injected anomalies of four kinds otherwise; the best of them meets the default on the other half,
+under the gate's own comparison, because the best of many trials looks better than it is. Without labels, a
+trial whose scores depend on which rows it was fitted on is vetoed first.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly.config import Candidate, Comparison
+from pynomaly.detectors import DETECTORS, Detector, make
+from pynomaly.detectors.catalogue import entry
+from pynomaly.detectors.deadline import fit_within
+from pynomaly.detectors.exact import Array
+from pynomaly.errors import DataError, DetectorError
+from pynomaly.judging.comparison import Outcome, Rung, Verdict, compare
+from pynomaly.judging.plain import plain
+from pynomaly.judging.ranking import Ranking
+
+__all__ = ["LEAST_STABILITY", "Evidence", "Found", "Trial", "search"]
+
+LEAST_STABILITY = 0.5
+"""Least rank correlation of scores between fits on two halves of the rows."""
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Held-out rows as numbers, their truth, and what that rests on.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, d)
+    truth : int array of shape (n,)
+    blocks : int array of shape (n,)
+        Rows with the same number depend on each other and stay in one half.
+    rung : Rung
+    """
+
+    X: Array
+    truth: Ints
+    blocks: Ints
+    rung: Rung
+
+    def halves(self, seed: int) -> tuple[Evidence, Evidence]:
+        """Two parts with whole blocks, those with anomalies shared evenly."""
+        numbers, member = np.unique(self.blocks, return_inverse=True)
+        holds = np.bincount(member, weights=self.truth) > 0
+        first = np.zeros(len(numbers), dtype=bool)
+        rng = np.random.default_rng(seed)
+        for kind in (True, False):
+            first[rng.permutation(np.flatnonzero(holds == kind))[::2]] = True
+        rows = first[member]
+        parts = [
+            Evidence(self.X[mine], self.truth[mine], self.blocks[mine], self.rung) for mine in (rows, ~rows)
+        ]
+        return parts[0], parts[1]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate that was tried; `value` is NaN where it failed or was vetoed, and `reason` says why."""
+
+    detector: str
+    params: Mapping[str, Any]
+    value: float
+    stability: float
+    seconds: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Attributes
+    ----------
+    winner : Candidate
+        The default, unless another was shown to be better.
+    better : bool
+        Whether it is another than the default.
+    verdict : Verdict or None
+        The best trial against the default on rows that chose neither; None where there was no contest.
+    trials : tuple of Trial
+        In order; the first is the default.
+    reasons : tuple of str
+    """
+
+    winner: Candidate
+    better: bool
+    verdict: Verdict | None
+    trials: tuple[Trial, ...]
+    reasons: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        trials = [plain(trial) for trial in self.trials]
+        verdict = self.verdict.to_dict() if self.verdict else None
+        winner = self.winner.model_dump(mode="json")
+        return {"winner": winner, "better": self.better, "verdict": verdict, "trials": trials,
+                "reasons": list(self.reasons)}  # fmt: skip
+
+
+def search(
+    X: Array,
+    evidence: Evidence,
+    default: Candidate,
+    settings: Comparison,
+    *,
+    seconds: float,
+    trials: int | None = None,
+    detectors: tuple[str, ...] = (),
+    seed: int = 42,
+) -> Found:
+    """Try detectors and parameters of the catalogue until the budget is spent.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Rows to fit on, presumed normal.
+    evidence : Evidence
+        No row of it in `X`.
+    default : Candidate
+        Tried first; what a tie keeps.
+    settings : Comparison
+    seconds : float
+        Wall time of the trials; the last fit is stopped when it is over.
+    trials : int, optional
+        Most trials, the default among them.
+    detectors : tuple of str
+        Names to search among; empty means every detector but the neural ones and those of quadratic cost.
+    seed : int
+
+    Raises
+    ------
+    DataError
+        If the evidence is stability alone: it can veto, not choose.
+    DetectorError
+        If the default cannot be fitted; FitTimeoutError if not in time.
+    UnknownDetectorError
+        If a name is not in the catalogue.
+    """
+    if evidence.rung is Rung.STABILITY:
+        raise DataError("a search needs labels or injected anomalies; stability alone chooses nothing")
+    names = detectors or tuple(
+        name for name, row in DETECTORS.items() if row.family != "neural" and row.cost != "quadratic"
+    )
+    for name in (*names, default.detector):
+        entry(name)
+    tuning, confirming = evidence.halves(seed)
+    run = _Run(X, tuning, settings, time.monotonic() + seconds, seed)
+    first = run.attempt(default, stability=False)  # what is there already needs no veto
+    if first.reason:
+        raise DetectorError(f"the default {default.detector} cannot be judged: {first.reason}")
+    tried = {_label(default): first}
+    _explore(run, tried, names, first, trials, seed)
+    best = max(tried, key=lambda label: -math.inf if math.isnan(tried[label].value) else tried[label].value)
+    done = tuple(tried.values())
+    if tried[best] is first:
+        told = f"no better than the default: none of {len(done) - 1} other trials ranked above it"
+        return Found(default, False, None, done, (told,))
+    winner = Candidate(detector=tried[best].detector, params=dict(tried[best].params))
+    verdict = compare(
+        confirming.truth,
+        run.fitted[_label(default)].score(confirming.X),
+        run.fitted[best].score(confirming.X),
+        settings,
+        rung=evidence.rung,
+        champion=_label(default),
+        challenger=best,
+        blocks=confirming.blocks,
+        seed=seed,
+    )
+    if verdict.outcome is Outcome.SUPERIOR:
+        return Found(winner, True, verdict, done, verdict.reasons)
+    told = (
+        f"no better than the default: {best} led on the rows that chose it; on others it is {verdict.outcome}"
+    )
+    return Found(default, False, verdict, done, (told, *verdict.reasons))
+
+
+def _explore(
+    run: _Run, tried: dict[str, Trial], names: tuple[str, ...], first: Trial, trials: int | None, seed: int
+) -> None:
+    """Let Optuna propose until time or trials are over; a candidate proposed again is told, not refitted."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    proposals = 0
+    most = math.inf if trials is None else trials - 1
+    for name in names:  # each detector once as it is, before any parameter is turned
+        study.enqueue_trial({"detector": name, "tuned": False})
+    while len(tried) - 1 < most and proposals < 10 * min(most, 1000) and run.left() > 0:
+        proposals += 1
+        trial = study.ask()
+        name = trial.suggest_categorical("detector", names)
+        space = DETECTORS[name].search_space
+        params: dict[str, Any] = {}
+        if trial.suggest_categorical("tuned", (False, True)):
+            for key, values in space.items():  # places, as a value may be a list
+                params[key] = values[trial.suggest_categorical(f"{name}.{key}", range(len(values)))]
+        candidate = Candidate(detector=name, params=params)
+        label = _label(candidate)
+        if label not in tried:
+            tried[label] = run.attempt(candidate, stability=run.tuning.rung is not Rung.LABELS)
+        value = tried[label].value
+        if math.isnan(value):
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            study.tell(trial, value)
+
+
+class _Run:
+    """The trials of one search: rows, evidence, and when the time is over."""
+
+    def __init__(self, X: Array, tuning: Evidence, settings: Comparison, end: float, seed: int) -> None:
+        self.X, self.tuning, self.settings, self.end, self.seed = X, tuning, settings, end, seed
+        self.fitted: dict[str, Detector] = {}
+
+    def left(self) -> float:
+        """Seconds of the budget that are left."""
+        return self.end - time.monotonic()
+
+    def attempt(self, candidate: Candidate, *, stability: bool) -> Trial:
+        """Fit and judge one candidate; what fails, also by time, is a result."""
+        started, agreed = time.monotonic(), math.nan
+        try:
+            detector = self._fit(candidate, self.X)
+            scores = detector.score(self.tuning.X)
+            if stability and (agreed := self._stability(candidate)) < LEAST_STABILITY:
+                reason = (
+                    f"vetoed: fits on two halves of the rows agree by {agreed:.2f}; needed: {LEAST_STABILITY}"
+                )
+                return self._trial(candidate, math.nan, agreed, started, reason)
+        except DetectorError as error:
+            return self._trial(candidate, math.nan, agreed, started, str(error))
+        if float(np.ptp(scores)) == 0.0:
+            return self._trial(candidate, math.nan, agreed, started, "all scores are equal")
+        value = Ranking(self.tuning.truth, scores).value(self.settings.metric)
+        self.fitted[_label(candidate)] = detector
+        return self._trial(candidate, value, agreed, started)
+
+    def _fit(self, candidate: Candidate, X: Array) -> Detector:
+        fresh = make(candidate.detector, seed=self.seed, **candidate.params)
+        return fit_within(fresh, X, max(self.left(), 1e-3))
+
+    def _stability(self, candidate: Candidate) -> float:
+        """Rank correlation, on unchanged rows, of scores after fits on either half of the rows."""
+        from scipy.stats import spearmanr
+
+        order = np.random.default_rng(self.seed).permutation(len(self.X))
+        normal = self.tuning.X[self.tuning.truth == 0]
+        one, two = (self._fit(candidate, self.X[np.sort(order[start::2])]).score(normal) for start in (0, 1))
+        if float(np.ptp(one)) == 0.0 or float(np.ptp(two)) == 0.0:
+            return 0.0
+        return float(spearmanr(one, two).statistic)
+
+    @staticmethod
+    def _trial(candidate: Candidate, value: float, agreed: float, started: float, reason: str = "") -> Trial:
+        spent = time.monotonic() - started
+        return Trial(candidate.detector, dict(candidate.params), value, agreed, spent, reason)
+
+
+def _label(candidate: Candidate) -> str:
+    """Detector and parameters in one word, the same whatever order they were given in."""
+    told = ", ".join(f"{key}={value}" for key, value in sorted(candidate.params.items()))
+    return f"{candidate.detector}({told})"
