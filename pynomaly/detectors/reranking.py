@@ -92,7 +92,14 @@ class Reranking:
             blended[out] = _blended(arrays, X[out], scores[out])
         # Folds are compared within: trees of different folds need not share a scale.
         before, after = (
-            float(np.mean([_average_precision(truth[folds == fold], values[folds == fold]) for fold in range(_FOLDS)]))
+            float(
+                np.mean(
+                    [
+                        _average_precision(truth[folds == fold], values[folds == fold])
+                        for fold in range(_FOLDS)
+                    ]
+                )
+            )
             for values in (scores, blended)
         )
         grown = _grown(X, scores, truth, seed, unit)
@@ -181,7 +188,8 @@ def _unit(scores: Array) -> tuple[float, float]:
 
 def _seen(X: Array, units: Array) -> Array:
     """What the trees are given: the row and the detector's score, in float32's range."""
-    return np.clip(np.concatenate([X, units[:, None]], axis=1), -_FLOAT32, _FLOAT32)
+    seen: Array = np.clip(np.concatenate([X, units[:, None]], axis=1), -_FLOAT32, _FLOAT32)
+    return seen
 
 
 def _grown(
@@ -236,7 +244,8 @@ def _blended(arrays: Mapping[str, npt.NDArray[Any]], X: Array, scores: Array) ->
     odds = np.log(share + 1e-3) - np.log(1 - share + 1e-3)
     over = np.maximum(np.abs(units) / _CAP, 1.0)
     calm: Array = np.clip(units, -_CAP, _CAP) + np.sign(units) * np.log(over)
-    return calm / 4 + odds
+    blended: Array = calm / 4 + odds
+    return blended
 
 
 def _average_precision(truth: Labels, scores: Array) -> float:
