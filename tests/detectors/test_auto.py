@@ -1,0 +1,80 @@
+"""The default's parts against their definitions, and what it promises beside a single detector."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from pynomaly.detectors import load, make
+from pynomaly.detectors.auto import _combined, _units
+from pynomaly.detectors.sampled import Rarity, SampledNeighbours, _mapped
+
+RNG = np.random.default_rng(21)
+FITTED = np.stack([RNG.normal(size=500), RNG.exponential(size=500), RNG.integers(0, 4, size=500)], axis=1)
+FRESH = np.concatenate([FITTED[:20] + 0.1, RNG.normal(size=(20, 3)) * 6])
+
+
+def test_rarity_counts_the_rows_in_a_cells_bin() -> None:
+    scores = Rarity().fit(FITTED).score(FRESH)
+    bins = int(np.clip(math.sqrt(len(FITTED)), 5, 30))
+    for row, score in zip(FRESH, scores, strict=True):
+        wanted = 0.0
+        for cell, column in zip(row, FITTED.T, strict=True):
+            edges = np.linspace(column.min(), column.max(), bins + 1)
+            counts = np.histogram(column, edges)[0]
+            inside = [low <= cell < high for low, high in pairwise(edges)]
+            inside[-1] |= cell == edges[-1]
+            seen = sum(int(count) for count, here in zip(counts, inside, strict=True) if here)
+            wanted -= math.log((seen + 1) / (len(column) + bins))
+        assert score == pytest.approx(wanted)
+
+
+def test_sampled_neighbours_are_the_kth_nearest_of_each_sample() -> None:
+    detector = SampledNeighbours(3, samples=2, sample_rows=40, n_neighbors=5).fit(FITTED)
+    assert detector.state["rows"].shape == (2, 40, 3)
+    scores = detector.score(FRESH)
+    for row, score in zip(_mapped(FRESH, detector.state), scores, strict=True):
+        nearest = [sorted(math.dist(row, other) for other in sample)[4] for sample in detector.state["rows"]]
+        assert score == pytest.approx(sum(nearest) / 2)
+
+
+def test_normal_scores_do_not_depend_on_a_columns_unit_or_skew() -> None:
+    detector, other = SampledNeighbours(1), SampledNeighbours(1)
+    stretched = FITTED.copy()
+    stretched[:, 1] = np.exp(stretched[:, 1])
+    inside = FITTED[:50]
+    first = detector.fit(FITTED).score(inside)
+    second = other.fit(stretched).score(stretched[:50])
+    np.testing.assert_allclose(first, second, atol=0.1)
+
+
+def test_one_member_alone_cannot_outvote_the_others() -> None:
+    scores = RNG.normal(size=(400, 4))
+    state = _units(scores)
+    loud, agreed = np.zeros((1, 4)), np.full((1, 4), 30.0)
+    loud[0, 2] = 1e12
+    assert _combined(agreed, state)[0] > _combined(loud, state)[0]
+    louder = loud * 10
+    assert _combined(louder, state)[0] > _combined(loud, state)[0]  # no tie for being far
+
+
+def test_anomalies_among_its_own_rows_do_not_hide_themselves(tmp_path) -> None:
+    rows = RNG.normal(size=(600, 4))
+    rows[:60] = 4 + 0.3 * RNG.normal(size=(60, 4))  # one row in ten, close together
+    fresh = np.concatenate([RNG.normal(size=(200, 4)), 4 + 0.3 * RNG.normal(size=(20, 4))])
+    detector, trusting = make("auto").fit(rows), make("auto", cleaned=0).fit(rows)
+    scores, hidden = detector.score(fresh), trusting.score(fresh)
+    share, other = ((given[200:, None] > given[:200]).mean() for given in (scores, hidden))
+    assert share > 0.97
+    assert share >= other
+    detector.save(tmp_path)
+    np.testing.assert_array_equal(load(tmp_path).score(fresh), scores)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 10])
+def test_a_handful_of_rows_is_fitted(rows: int) -> None:
+    scores = make("auto").fit(FITTED[:rows]).score(FRESH)
+    assert np.isfinite(scores).all()
