@@ -79,7 +79,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
-def _walk(rows, starts, child, feature, threshold, depth, levels):  # type: ignore[no-untyped-def]
+def _walk(rows, starts, child, feature, threshold, depth, levels):  # type: ignore[no-untyped-def]  # numba types it
     n, width = rows.shape
     total = np.zeros(n)
     node = np.empty(256, dtype=np.uint32)  # unsigned: a signed index would be tested for its sign
@@ -101,7 +101,7 @@ def _walk(rows, starts, child, feature, threshold, depth, levels):  # type: igno
     return total
 
 
-def _search(rows, values, starts, rarity):  # type: ignore[no-untyped-def]
+def _search(rows, values, starts, rarity):  # type: ignore[no-untyped-def]  # numba types it
     n, width = rows.shape
     total = np.zeros(n)
     for column in range(width):

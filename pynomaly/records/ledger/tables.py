@@ -143,16 +143,16 @@ leases = Table(
 
 # History that could be edited would be no history: the database refuses, whoever asks.
 for _verb in ("UPDATE", "DELETE"):
-    _sqlite = DDL(  # type: ignore[no-untyped-call]
+    _sqlite = DDL(  # type: ignore[no-untyped-call]  # DDL is untyped
         f"CREATE TRIGGER decisions_no_{_verb.lower()} BEFORE {_verb} ON decisions "
         "BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END"
     )
     event.listen(decisions, "after_create", _sqlite.execute_if(dialect="sqlite"))
-_function = DDL(  # type: ignore[no-untyped-call]
+_function = DDL(  # type: ignore[no-untyped-call]  # DDL is untyped
     "CREATE OR REPLACE FUNCTION decisions_append_only() RETURNS trigger LANGUAGE plpgsql AS "
     "$$ BEGIN RAISE EXCEPTION 'decisions are append-only'; END $$"
 )
-_trigger = DDL(  # type: ignore[no-untyped-call]
+_trigger = DDL(  # type: ignore[no-untyped-call]  # DDL is untyped
     "CREATE TRIGGER decisions_append_only BEFORE UPDATE OR DELETE ON decisions "
     "FOR EACH ROW EXECUTE FUNCTION decisions_append_only()"
 )
