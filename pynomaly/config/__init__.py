@@ -3,25 +3,11 @@
 Called by every other room. Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
 """
 
+from pynomaly.config.data import Data, Expectation, Quality, Windows
+from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining
 from pynomaly.config.load import home_for, load, parse
-from pynomaly.config.pipeline import (
-    Alerts,
-    Candidate,
-    Comparison,
-    Data,
-    Degradation,
-    Drift,
-    Expectation,
-    Features,
-    Pipeline,
-    Promotion,
-    Quality,
-    Records,
-    Retraining,
-    Schedule,
-    Training,
-    Windows,
-)
+from pynomaly.config.model import Alerts, Candidate, Features, Training
+from pynomaly.config.pipeline import Pipeline, Records, Schedule
 
 __all__ = [
     "Alerts",

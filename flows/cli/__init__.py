@@ -1,0 +1,15 @@
+"""The command line: one command a thing a person does, each with ``--json`` for scripts.
+
+Everything heavy is imported inside the command that needs it, so that ``--help`` answers at once. A
+:class:`~pynomaly.errors.PynomalyError` ends in one message on stderr and exit code 2.
+"""
+
+from importlib import import_module
+
+from flows.cli.app import app, main
+
+__all__ = ["app", "main"]
+
+# Each adds its commands, in the order of --help.
+for _group in ("life", "governing", "machine"):
+    import_module(f"flows.cli.{_group}")

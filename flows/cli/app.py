@@ -1,0 +1,61 @@
+"""What every command shares: the application, its options, how a flow is run and a result said."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from pynomaly.config import Pipeline
+from pynomaly.errors import PynomalyError
+
+__all__ = ["AsOf", "Config", "Json", "Reason", "app", "main", "run_flow", "say"]
+
+app = typer.Typer(
+    name="pynomaly",
+    help="Train, compare, watch, retrain and roll back anomaly detectors that have no labels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[str, typer.Argument(metavar="CONFIG", help="Pipeline YAML, like configs/quickstart.yaml.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+AsOf = Annotated[
+    str,
+    typer.Option(
+        "--as-of", help="Moment to stand for (ISO time with an offset), or 'latest': end of the data."
+    ),
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
+
+
+def main() -> None:
+    """Entry point of the ``pynomaly`` command."""
+    try:
+        app()
+    except PynomalyError as error:
+        typer.echo(f"pynomaly: {error}", err=True)
+        sys.exit(2)
+
+
+def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> dict[str, Any]:
+    """Run a flow in this process, its state under the pipeline's home."""
+    from flows.environment import enter
+
+    enter(pipeline.home)
+
+    flow: Callable[..., dict[str, Any]] = getattr(importlib.import_module(f"flows.{module}"), name)
+    return flow(config=str(pipeline.origin), **parameters)
+
+
+def say(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
+    """Print a result as one JSON object, or as `show` lays it out."""
+    if as_json:
+        typer.echo(json.dumps(result, default=str, allow_nan=False))
+    else:
+        show(result)

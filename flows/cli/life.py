@@ -1,0 +1,102 @@
+"""Commands of the daily life of a pipeline: init, train, retrain, score, monitor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.app import AsOf, Config, Json, Reason, app, run_flow, say
+from pynomaly.config import load
+from pynomaly.errors import ConfigError
+
+__all__ = ["init", "monitor", "retrain", "score", "train"]
+
+
+@app.command()
+def init(
+    data: Annotated[Path, typer.Argument(help="CSV or Parquet file, or a folder of them.")],
+    name: Annotated[str | None, typer.Option(help="Name of the pipeline; by default the file's.")] = None,
+    time: Annotated[str | None, typer.Option(help="Time column.")] = None,
+    label: Annotated[str | None, typer.Option(help="Label column: 1 anomaly, 0 normal.")] = None,
+    id: Annotated[str | None, typer.Option(help="Column that names the entity.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing configuration.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Look at a table and write configs/NAME.yaml for it."""
+    from flows.start import write_draft
+
+    result = write_draft(data, name=name, time=time, label=label, id=id, force=force)
+    say(
+        result,
+        as_json,
+        lambda shown: typer.echo(f"wrote {shown['config']}\nnext: pynomaly train {shown['config']}"),
+    )
+
+
+@app.command()
+def train(
+    config: Config,
+    as_of: AsOf = "latest",
+    reason: Reason = "asked for on the command line",
+    as_json: Json = False,
+) -> None:
+    """Validate, train every candidate, compare, register, and promote on evidence."""
+    from flows.show import training
+
+    say(run_flow("train", "train", load(config), as_of=as_of, reason=reason), as_json, training)
+
+
+@app.command()
+def retrain(
+    config: Config,
+    as_of: AsOf = "latest",
+    reason: Reason = "asked for on the command line",
+    detector: Annotated[str, typer.Option(help="Train this detector alone.")] = "",
+    params: Annotated[str, typer.Option(help="Its parameters: 'n_estimators=200 max_samples=512'.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Train a challenger; promote it only if it beats the champion on the same rows."""
+    from flows.show import training
+
+    asked = {"as_of": as_of, "reason": reason, "trigger": "manual", "detector": detector, "params": params}
+    say(run_flow("train", "retrain", load(config), **asked), as_json, training)
+
+
+@app.command()
+def score(
+    config: Config,
+    input: Annotated[Path | None, typer.Option("--input", help="Score this file instead of windows.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Where its scores go (.csv, .parquet).")
+    ] = None,
+    start: Annotated[str, typer.Option(help="First moment of a range, ISO with an offset.")] = "",
+    end: Annotated[str, typer.Option(help="End of the range, ISO with an offset.")] = "",
+    as_of: AsOf = "latest",
+    as_json: Json = False,
+) -> None:
+    """Score the windows that are due, a range of windows, or one file."""
+    from flows import show
+
+    pipeline = load(config)
+    if (input is None) != (output is None):
+        raise ConfigError("give both --input and --output, or neither")
+    if input is not None and output is not None:
+        if start or end:
+            raise ConfigError("--input scores a whole file: leave --start and --end out")
+        from pynomaly.records.telemetry import switch_off
+        from pynomaly.steps.score import score_file
+
+        switch_off()
+        say(score_file(pipeline, input, output).to_dict(), as_json, show.file_scores)
+        return
+    say(run_flow("score", "score", pipeline, start=start, end=end, as_of=as_of), as_json, show.windows)
+
+
+@app.command()
+def monitor(config: Config, as_of: AsOf = "latest", as_json: Json = False) -> None:
+    """Judge the newest window: data, scores, alert rate, performance where labels are in."""
+    from flows.show import monitored
+
+    say(run_flow("monitor", "monitor", load(config), as_of=as_of), as_json, monitored)

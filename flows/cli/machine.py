@@ -1,0 +1,72 @@
+"""Commands about this machine and this installation: detectors, doctor, up, demo, version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import pynomaly
+from flows.cli.app import Json, app, say
+from pynomaly.config import home_for, load
+
+__all__ = ["demo", "detectors", "doctor", "up", "version"]
+
+
+@app.command()
+def detectors(as_json: Json = False) -> None:
+    """The catalogue: every detector with its family, cost and properties."""
+    from flows.show import catalogue
+    from pynomaly.steps.overview import catalogue_table
+
+    say({"detectors": catalogue_table()}, as_json, catalogue)
+
+
+@app.command()
+def doctor(
+    config: Annotated[
+        str, typer.Argument(metavar="[CONFIG]", help="Check this pipeline's source and records too.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Check versions, home folder, records and source; say how to mend what is wrong."""
+    from flows.show import health
+    from pynomaly.records.telemetry import switch_off
+    from pynomaly.steps.health import examine
+
+    switch_off()
+    found = examine(load(config) if config else None, home_for(Path.cwd()))
+    say({"checks": found}, as_json, health)
+    if any(check["state"] == "wrong" for check in found):
+        raise typer.Exit(2)
+
+
+@app.command()
+def up(
+    prefect_port: Annotated[int, typer.Option(help="Port of Prefect's pages; 0 takes a free one.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's pages; 0 takes a free one.")] = 5000,
+    configs: Annotated[Path, typer.Option(help="Folder of pipeline YAMLs to deploy.")] = Path("configs"),
+) -> None:
+    """Start Prefect, MLflow and the deployments on this machine, until Ctrl-C."""
+    from flows.servers import up as start
+
+    start(home_for(Path.cwd()), configs, prefect_port, mlflow_port)
+
+
+@app.command()
+def demo(
+    home: Annotated[
+        Path | None, typer.Option(help="Keep the demo's state here instead of .pynomaly.")
+    ] = None,
+) -> None:
+    """Walk a pipeline through its whole life: train, score, drift, retrain, promote, roll back."""
+    from flows.demo import run
+
+    run(home or home_for(Path.cwd()))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(pynomaly.__version__)

@@ -1,0 +1,94 @@
+"""Settings of the data: where rows come from, which windows they fall into, what is checked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, field_validator, model_validator
+
+from pynomaly.config.settings import Settings, Share
+from pynomaly.config.units import Duration
+
+__all__ = ["Data", "Expectation", "Quality", "Windows"]
+
+
+class Data(Settings):
+    """Where rows come from and what their columns mean."""
+
+    source: Literal["csv", "parquet", "bundled"] = Field(description="kind of source")
+    path: str | None = Field(None, description="file or folder; relative to the folder of this YAML")
+    dataset: str | None = Field(None, description="name of a bundled table (source: bundled)")
+    separator: str = Field(",", min_length=1, max_length=1, description="csv column separator")
+    decimal: Literal[".", ","] = Field(".", description="csv decimal mark")
+    time: str | None = Field(None, description="time column; none means the table is one window")
+    timezone: str | None = Field(None, description="zone of times written without an offset, e.g. UTC")
+    id: str | None = Field(None, description="column that names the entity (machine, account, host)")
+    label: str | None = Field(None, description="column with 1 = anomaly, 0 = normal, empty = not known")
+    label_delay: Duration = Field(timedelta(0), description="how long after its row a label becomes known")
+    columns: tuple[str, ...] = Field((), description="feature columns; empty means all that remain")
+    categorical: tuple[str, ...] = Field((), description="feature columns to read as categories")
+    ignore: tuple[str, ...] = Field((), description="columns to leave out")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None and value not in available_timezones():
+            raise ValueError(f"{value!r} is not an IANA time zone; write one like 'UTC' or 'Europe/Berlin'")
+        return value
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Data:
+        if self.source == "bundled" and not self.dataset:
+            raise ValueError("source 'bundled' needs data.dataset")
+        if self.source != "bundled" and not self.path:
+            raise ValueError(f"source {self.source!r} needs data.path")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """Zone of naive times, if one is declared."""
+        return ZoneInfo(self.timezone) if self.timezone else None
+
+
+class Windows(Settings):
+    """Lengths of the windows ``[start, end)`` each flow works on, aligned to UTC (weeks to Monday)."""
+
+    score: Duration = Field(timedelta(days=1), description="one partition of scores")
+    monitor: Duration = Field(timedelta(days=7), description="what one verdict looks back on")
+    reference: Duration = Field(timedelta(days=56), description="what a model is trained on")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Windows:
+        for name in ("score", "monitor", "reference"):
+            if getattr(self, name) <= timedelta(0):
+                raise ValueError(f"windows.{name} must be longer than nothing")
+        if self.monitor % self.score:
+            raise ValueError("windows.monitor must be a whole number of windows.score")
+        return self
+
+
+class Expectation(Settings):
+    """One Great Expectations expectation: its class name and its arguments."""
+
+    type: str = Field(description="for example ExpectColumnValuesToBeBetween")
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="for example {column: a, min_value: 0}"
+    )
+    severity: Literal["warning", "error"] = Field(
+        "error", description="error: rows that fail go to quarantine"
+    )
+
+
+class Quality(Settings):
+    """What is checked before data are used. The guards themselves cannot be switched off."""
+
+    max_missing: Share = Field(0.05, description="missing share of a column above which it warns")
+    max_constant: Share = Field(
+        0.95, description="share of one value above which a column counts as constant"
+    )
+    max_quarantine: Share = Field(0.05, description="share of bad rows above which the window is blocked")
+    min_train_rows: int = Field(100, ge=10, description="fewest rows to train on")
+    min_score_rows: int = Field(1, ge=1, description="fewest rows in a window to score")
+    expectations: tuple[Expectation, ...] = Field((), description="checks of this pipeline's own")

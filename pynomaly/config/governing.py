@@ -1,0 +1,99 @@
+"""Settings of the verdicts: comparison, drift, degradation, retraining, promotion."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pynomaly.config.settings import Settings, Share
+from pynomaly.config.units import Duration
+
+__all__ = ["Comparison", "Degradation", "Drift", "Promotion", "Retraining"]
+
+
+class Comparison(Settings):
+    """How two models are compared on the same rows."""
+
+    metric: Literal["average_precision", "roc_auc"] = "average_precision"
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="level of every interval")
+    resamples: int = Field(1000, ge=200, description="bootstrap resamples")
+    min_positives: int = Field(20, ge=2, description="fewer labelled anomalies than this is inconclusive")
+    min_blocks: int = Field(
+        5, ge=2, description="anomalies in fewer blocks of dependent rows are inconclusive"
+    )
+    min_improvement: float = Field(0.02, ge=0, description="smallest difference worth a promotion")
+    margin: float = Field(0.02, gt=0, description="largest loss that still counts as not worse")
+    one_class: Literal["refuse", "inject"] = Field(
+        "refuse", description="a reference whose labels are all alike: stop, or judge by injected anomalies"
+    )
+    injected_share: float = Field(
+        0.05, gt=0, lt=0.5, description="share of rows turned into anomalies without labels"
+    )
+
+
+class Drift(Settings):
+    """When a window counts as drifted from the reference."""
+
+    alpha: float = Field(
+        0.01, gt=0, lt=0.5, description="level after Benjamini-Hochberg over the columns; of exchangeability"
+    )
+    effect: Share = Field(0.1, description="smallest effect size that warns (0 to 1)")
+    strong_effect: Share = Field(0.3, description="effect size of one column that counts as drift by itself")
+    share: Share = Field(0.3, description="share of drifted columns that counts as drift")
+    min_rows: int = Field(100, ge=10, description="fewer rows a side than this is insufficient_data")
+    report_rows: int = Field(2000, ge=100, description="rows a side that the HTML report samples")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Drift:
+        if self.strong_effect < self.effect:
+            raise ValueError("drift.strong_effect must not be below drift.effect")
+        return self
+
+
+class Degradation(Settings):
+    """When windows that look bad become a verdict."""
+
+    windows: int = Field(5, ge=1, description="how many recent windows are looked at")
+    violated: int = Field(2, ge=1, description="how many of them must be bad, the newest among them")
+    min_rows: int = Field(100, ge=10, description="fewer scored rows than this is insufficient_data")
+    min_positives: int = Field(
+        20, ge=2, description="fewer labelled anomalies than this: performance is not judged"
+    )
+    minor: Share = Field(0.05, description="relative drop of performance: alert")
+    moderate: Share = Field(0.10, description="relative drop: watch")
+    major: Share = Field(0.15, description="relative drop: retrain")
+    critical: Share = Field(0.25, description="relative drop: page a person")
+    alert_rate_factor: float = Field(
+        3.0, gt=1, description="alert rate this many times the expected one is bad"
+    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the test of the alert rate")
+
+    @model_validator(mode="after")
+    def _ladder(self) -> Degradation:
+        steps = (self.minor, self.moderate, self.major, self.critical)
+        if list(steps) != sorted(steps):
+            raise ValueError("degradation.minor, moderate, major, critical must not decrease")
+        if self.violated > self.windows:
+            raise ValueError("degradation.violated must not exceed degradation.windows")
+        return self
+
+
+class Retraining(Settings):
+    """When a retraining may run."""
+
+    cooldown: Duration = Field(timedelta(hours=24), description="shortest time between two trainings")
+    min_rows: int = Field(1000, ge=100, description="fewest usable rows in the new reference")
+    max_age: Duration = Field(timedelta(days=90), description="oldest row of a new reference")
+    max_attempts: int = Field(3, ge=1, description="rejected challengers in a row before a person must ask")
+    backoff: Duration = Field(
+        timedelta(days=3), description="wait after a rejected challenger, doubled each time"
+    )
+
+
+class Promotion(Settings):
+    """Who may change the champion. The gate itself cannot be switched off."""
+
+    mode: Literal["automatic", "never"] = Field("automatic", description="what a superior verdict does")
+    max_latency_ms: float = Field(100.0, gt=0, description="one warm row, in a clean process")

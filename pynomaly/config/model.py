@@ -1,0 +1,83 @@
+"""Settings of the model: what is fitted, on which rows, and which of its p-values alert."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field, field_validator
+
+from pynomaly.config.settings import Settings, Share
+from pynomaly.config.units import Duration
+
+__all__ = ["Alerts", "Candidate", "Features", "Training"]
+
+
+class Candidate(Settings):
+    """One detector to train."""
+
+    detector: str = Field(description="name in the catalogue (`pynomaly detectors`)")
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="its parameters; empty means its defaults"
+    )
+
+
+class Features(Settings):
+    """Preprocessing that is fitted on the reference and travels inside the model."""
+
+    missing: Literal["impute", "indicate", "reject"] = Field(
+        "impute", description="fill with the median; fill and add an indicator; or refuse"
+    )
+    scaling: Literal["robust", "standard", "none"] = Field("robust", description="how numbers are scaled")
+    rare: Share = Field(0.01, description="share of rows under which a category counts as rare")
+    max_categories: int = Field(32, ge=2, description="most categories kept apart a column")
+    calendar: bool = Field(False, description="add hour of day and day of week, as sine and cosine")
+
+
+class Training(Settings):
+    """What is trained and on which rows."""
+
+    candidates: tuple[Candidate, ...] = Field(min_length=1, description="first one is the baseline")
+    seed: int = Field(42, ge=0, lt=2**32)
+    start: AwareDatetime | None = Field(
+        None, description="first training starts its reference here, if given"
+    )
+    holdout: float = Field(0.3, gt=0, lt=0.9, description="newest share of the reference, kept for comparing")
+    calibration: float = Field(0.3, gt=0, lt=0.9, description="share of the other rows, kept for p-values")
+    calibrate: Literal["auto", "split", "cross"] = Field(
+        "auto", description="on those rows; on out-of-fold scores of all; auto: out-of-fold under 100 rows"
+    )
+    tail: Literal["pareto", "none"] = Field(
+        "pareto", description="p-values above every held-out score: a fitted tail, or 1 / (n + 1)"
+    )
+    max_rows: int = Field(50_000, ge=100, description="rows to fit on; more are sampled by seed, and said so")
+    timeout: Duration = Field(timedelta(minutes=10), description="hard limit of one fit")
+
+    @field_validator("candidates", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        if isinstance(value, list | tuple):
+            return tuple({"detector": item} if isinstance(item, str) else item for item in value)
+        return value
+
+
+class Alerts(Settings):
+    """Which p-values become alerts; can change without a refit."""
+
+    policy: Literal["budget", "cost", "fdr", "quantile"] = Field(
+        "quantile", description="how p-values become alerts"
+    )
+    per_day: float = Field(20.0, gt=0, description="alerts a day in normal operation (policy: budget)")
+    quantile: float = Field(0.01, gt=0, lt=0.5, description="share of normal rows alerted (policy: quantile)")
+    fdr: float = Field(
+        0.1, gt=0, lt=0.5, description="share of false alerts among a scoring window's alerts (policy: fdr)"
+    )
+    extrapolate: bool = Field(
+        False,
+        description="fdr trusts p-values of the fitted tail: single rows can alert, without its guarantee",
+    )
+    cost_missed: float = Field(10.0, gt=0, description="cost of a missed anomaly (policy: cost)")
+    cost_false_alarm: float = Field(1.0, gt=0, description="cost of a false alarm (policy: cost)")
+    prevalence: float = Field(
+        0.01, gt=0, lt=0.5, description="assumed share of anomalies (policy: cost; fdr for a row alone)"
+    )
