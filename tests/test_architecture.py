@@ -32,6 +32,8 @@ DOORS = {
     "torch": {"pynomaly/detectors/torch_door.py"},
     "great_expectations": {"pynomaly/data/expectations.py"},
     "optuna": {"pynomaly/steps/search.py"},
+    "boto3": {"pynomaly/data/places/bucket.py"},
+    "fsspec": {"pynomaly/data/places/remote.py"},
     "evidently": {"pynomaly/records/evidently_report.py"},
     "mlflow": {"pynomaly/records/registry", "pynomaly/model/serving.py"},
     "sqlalchemy": {"pynomaly/records/ledger"},

@@ -41,7 +41,8 @@ class Records(Settings):
 
     tracking: str = Field("", description="MLflow tracking URI")
     ledger: str = Field("", description="SQLAlchemy URL of the ledger")
-    store: str = Field("", description="folder for scores, quarantine and reports")
+    artifacts: str = Field("", description="where MLflow keeps files when tracking is a database; s3:// too")
+    store: str = Field("", description="folder or s3:// address for scores, quarantine and reports")
 
 
 class Pipeline(Settings):
@@ -78,9 +79,14 @@ class Pipeline(Settings):
         return self.records.ledger or f"sqlite:///{self.home / 'ledger.db'}"
 
     @property
-    def store_root(self) -> Path:
-        """Folder for scores, quarantine and reports."""
-        return Path(self.records.store) if self.records.store else self.home / "store"
+    def store_root(self) -> str:
+        """Folder or address for scores, quarantine and reports."""
+        return self.records.store or str(self.home / "store")
+
+    @property
+    def artifact_root(self) -> str:
+        """Where MLflow keeps files, unless a server decides: the configured place, or under home."""
+        return self.records.artifacts or (self.home / "mlflow" / "artifacts").as_uri()
 
     def reference_start(self, end: datetime) -> datetime:
         """Start of the reference window that ends at `end`."""

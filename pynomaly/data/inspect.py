@@ -105,7 +105,7 @@ def _open(place: Path, *named: str | None) -> _Found:
         data = data.model_copy(update={"separator": separator, "decimal": decimal})
         notes["separator"] = f"{len(header(place, separator))} columns in the header"
         notes["decimal"] = "how numbers of this file are written"
-    frame = SOURCES[kind](data, str(place), None)
+    frame = SOURCES[kind](data, str(place), None, None)
     for column in named:
         if column is not None and column not in frame.columns:
             raise ColumnError(f"{place}: no column {column!r}; {allowed(column, frame.columns)}")

@@ -1,7 +1,7 @@
-"""Files a pipeline leaves behind: scores, quarantined rows and reports, under one folder.
+"""Files a pipeline leaves behind: scores, quarantined rows and reports, under a folder or ``s3://`` address.
 
-Called by :mod:`pynomaly.steps`. Every file appears whole or not at all (written beside, flushed to disk,
-renamed), under a name that says what it holds, so a step run twice writes the same file twice::
+Called by :mod:`pynomaly.steps`. Every file appears whole or not at all, under a name that says what it
+holds, so a step run twice writes the same file twice::
 
     <root>/<pipeline>/scores/window=<key>/scores.parquet
     <root>/<pipeline>/quarantine/<name>.parquet
@@ -14,24 +14,24 @@ The same frame gives the same bytes, so a hash tells whether scores changed.
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 import re
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
-from pynomaly.errors import ConfigError, IntegrityError, RecordError
+from pynomaly.data.places import Place, place
+from pynomaly.errors import IntegrityError, RecordError
 from pynomaly.records.ledger.rows import Keyed, key_of
 
 __all__ = ["Store", "sha256_of", "write_atomically"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-_CHUNK = 1 << 20
 
 
-def sha256_of(path: str | Path) -> str:
+def sha256_of(path: str | Path | Place) -> str:
     """SHA-256 of a file, in hex.
 
     Raises
@@ -39,31 +39,23 @@ def sha256_of(path: str | Path) -> str:
     RecordError
         If the file cannot be read.
     """
-    digest = hashlib.sha256()
-    try:
-        with Path(path).open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    except OSError as error:
-        raise RecordError(f"cannot read {path}: {error.strerror or error}") from error
-    return digest.hexdigest()
+    with _told(f"read {path}"):
+        return _place(path).sha256()
 
 
 class Store:
-    """The folder `root`; nothing is created before the first write.
+    """The folder or address `root`; nothing is created before the first write.
 
     Raises
     ------
     ConfigError
-        If `root` is an address such as ``s3://...``: only folders are supported.
+        If `root` is an address that is not supported.
     """
 
     def __init__(self, root: str | Path) -> None:
-        if re.match(r"[a-z][a-z0-9+.-]*:/", str(root)):
-            raise ConfigError(f"records.store: {str(root)!r} is an address; only a folder is supported")
-        self.root = Path(root)
+        self.root = place(root)
 
-    def write_scores(self, pipeline: str, window: Keyed | str, frame: pd.DataFrame) -> tuple[Path, str]:
+    def write_scores(self, pipeline: str, window: Keyed | str, frame: pd.DataFrame) -> tuple[Place, str]:
         """Write the scores of a window; returns where, and the SHA-256 of the file.
 
         Parameters
@@ -76,10 +68,10 @@ class Store:
         """
         path = self.scores_path(pipeline, window)
         content = _parquet(frame)
-        write_atomically(path, content)
+        _write(path, content)
         return path, hashlib.sha256(content).hexdigest()
 
-    def scores_path(self, pipeline: str, window: Keyed | str) -> Path:
+    def scores_path(self, pipeline: str, window: Keyed | str) -> Place:
         """Where the scores of a window lie, whether or not they exist."""
         return self.root / _safe(pipeline) / "scores" / f"window={_safe(key_of(window))}" / "scores.parquet"
 
@@ -105,38 +97,44 @@ class Store:
         frames = []
         for window in windows:
             path = self.scores_path(pipeline, window)
-            if not path.is_file():
-                raise RecordError(
-                    f"{pipeline}: the window {key_of(window)} has not been scored; no file {path}"
-                )
-            recorded = (expected or {}).get(key_of(window))
-            if recorded is not None and (found := sha256_of(path)) != recorded:
+            with _told(f"read {path}"):
+                try:
+                    content = path.read()
+                except FileNotFoundError as error:
+                    raise RecordError(
+                        f"{pipeline}: the window {key_of(window)} has not been scored; no file {path}"
+                    ) from error
+            found = hashlib.sha256(content).hexdigest()
+            recorded = (expected or {}).get(key_of(window), found)
+            if found != recorded:
                 raise IntegrityError(
                     f"{path} has hash {found[:12]}..., the ledger recorded {recorded[:12]}..."
                 )
-            # The file alone: pandas would read `window=` in the path as one more column.
-            with path.open("rb") as file:
-                frames.append(pd.read_parquet(file))
+            frames.append(pd.read_parquet(io.BytesIO(content)))
         if not frames:
             raise RecordError(f"{pipeline}: no window was given to read scores of")
         return pd.concat(frames, ignore_index=True)
 
-    def write_quarantine(self, pipeline: str, name: str, frame: pd.DataFrame) -> Path:
+    def write_quarantine(self, pipeline: str, name: str, frame: pd.DataFrame) -> Place:
         """Write bad rows with the rule each broke; cells of mixed types are kept as text."""
         mixed = [column for column, dtype in frame.dtypes.items() if pd.api.types.is_object_dtype(dtype)]
         safe = frame.assign(**{str(c): frame[c].map(str, na_action="ignore").astype("str") for c in mixed})
         path = self.root / _safe(pipeline) / "quarantine" / f"{_safe(name)}.parquet"
-        write_atomically(path, _parquet(safe))
+        _write(path, _parquet(safe))
         return path
 
-    def holds(self, path: str | Path, sha256: str) -> bool:
+    def holds(self, path: str | Path | Place, sha256: str) -> bool:
         """Whether `path` is there and is the file with this hash."""
-        return Path(path).is_file() and sha256_of(path) == sha256
+        with _told(f"read {path}"):
+            try:
+                return _place(path).sha256() == sha256
+            except (FileNotFoundError, IsADirectoryError):
+                return False
 
-    def write_reference(self, pipeline: str, sha256: str, frame: pd.DataFrame) -> Path:
+    def write_reference(self, pipeline: str, sha256: str, frame: pd.DataFrame) -> Place:
         """Keep a sample of the rows a bundle was fitted on, for reports; named by the bundle's hash."""
         path = self._reference_path(pipeline, sha256)
-        write_atomically(path, _parquet(frame))
+        _write(path, _parquet(frame))
         return path
 
     def read_reference(self, pipeline: str, sha256: str) -> pd.DataFrame:
@@ -148,19 +146,21 @@ class Store:
             If none was kept for this bundle.
         """
         path = self._reference_path(pipeline, sha256)
-        if not path.is_file():
-            raise RecordError(
-                f"{pipeline}: no reference rows were kept for bundle {sha256[:12]}...; no file {path}"
-            )
-        return pd.read_parquet(path)
+        with _told(f"read {path}"):
+            try:
+                return pd.read_parquet(io.BytesIO(path.read()))
+            except FileNotFoundError as error:
+                raise RecordError(
+                    f"{pipeline}: no reference rows were kept for bundle {sha256[:12]}...; no file {path}"
+                ) from error
 
-    def _reference_path(self, pipeline: str, sha256: str) -> Path:
+    def _reference_path(self, pipeline: str, sha256: str) -> Place:
         return self.root / _safe(pipeline) / "references" / f"{_safe(sha256)}.parquet"
 
-    def write_report(self, pipeline: str, name: str, html: str | bytes) -> Path:
+    def write_report(self, pipeline: str, name: str, html: str | bytes) -> Place:
         """Write a page for people; returns where."""
         path = self.root / _safe(pipeline) / "reports" / f"{_safe(name)}.html"
-        write_atomically(path, html.encode() if isinstance(html, str) else html)
+        _write(path, html.encode() if isinstance(html, str) else html)
         return path
 
 
@@ -184,36 +184,29 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     return content
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: str | Path, content: bytes) -> None:
     """Make `path` hold `content`, whole, even if the machine stops half way.
 
     Raises
     ------
     RecordError
-        If the disk refuses; what stood there before still stands.
+        If the disk or the bucket refuses; what stood there before still stands.
     """
+    _write(place(path), content)
+
+
+def _write(path: Place, content: bytes) -> None:
+    with _told(f"write {path}"):
+        path.write(content)
+
+
+def _place(path: str | Path | Place) -> Place:
+    return path if isinstance(path, Place) else place(path)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".draft", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fchmod(file.fileno(), 0o644)
-                os.fsync(file.fileno())
-            Path(draft).replace(path)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
+        yield
     except OSError as error:
-        raise RecordError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut: it lives in the folder, not in the file."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        raise RecordError(f"cannot {what}: {error.strerror or error}") from error

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import pandas as pd
 
 from pynomaly.config import Pipeline
 from pynomaly.data.frame import digest
+from pynomaly.data.places import place
 from pynomaly.data.quality import validate
 from pynomaly.data.sources import read
 from pynomaly.data.window import Window
@@ -258,9 +258,8 @@ def _log(
         "pynomaly.model_version": str(ref.version),
     }
     with registry.parent_run(pipeline.name, f"monitor {key}", tags=tags) as run:
-        registry.log(
-            run,
-            metrics={name: value for name, value in values.items() if value is not None},
-            artifacts={"drift.html": Path(report)} if report else {},
-        )
+        registry.log(run, metrics={name: value for name, value in values.items() if value is not None})
+        if report:
+            with place(report).local() as page:
+                registry.log(run, artifacts={"drift.html": page})
     return run

@@ -78,7 +78,7 @@ def register(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitted], c
     """
     if choice.winner is None:
         raise DetectorError(f"{pipeline.name}: no candidate has usable scores: {'; '.join(choice.reasons)}")
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"register:{pipeline.name}:{prepared.key}"):
         known = ledger.training(prepared.key)
         if known is not None and known.version is not None:

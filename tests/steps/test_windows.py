@@ -106,13 +106,13 @@ def test_a_blocked_window_leaves_a_decision_and_no_scores(pipeline: Make, tmp_pa
         assert ledger.partition("machines", window) is None
         blocked = ledger.last("machines", "quality", "block")
     assert blocked is not None
-    assert list((settings.store_root / "machines" / "quarantine").glob(f"{window.key}*"))
+    assert list((Path(settings.store_root) / "machines" / "quarantine").glob(f"{window.key}*"))
 
 
 def test_a_page_that_fails_does_not_stop_the_verdict(pipeline: Make) -> None:
     settings = pipeline()
     learn(settings, plan(settings))
-    for page in (settings.store_root / "machines" / "references").iterdir():
+    for page in (Path(settings.store_root) / "machines" / "references").iterdir():
         page.unlink()
     seen = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
     assert seen.degradation.state == "normal"

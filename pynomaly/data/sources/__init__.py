@@ -20,8 +20,8 @@ from pynomaly.errors import ConfigError, WindowError, allowed
 
 __all__ = ["SOURCES", "Reader", "read", "span"]
 
-Reader = Callable[[Data, str, list[str] | None], pd.DataFrame]
-"""``(data, path, columns)`` to rows as they lie there; `columns` None reads all."""
+Reader = Callable[[Data, str, list[str] | None, Window | None], pd.DataFrame]
+"""``(data, path, columns, window)`` to rows as they lie there; None reads all. Rows beyond it may come."""
 
 SOURCES: Mapping[str, Reader] = {"csv": csv.rows, "parquet": parquet.rows, "bundled": bundled.rows}
 
@@ -66,7 +66,7 @@ def read(
         frame = bundled.rows_of(data, window, as_of)
     else:
         kind = data.source if path is None else _kind(path, data.source)
-        frame = _reader(kind)(data, path or _place(data), None)
+        frame = _reader(kind)(data, path or _place(data), None, window)
     known_label = [data.label] if data.label and (path is None or data.label in frame.columns) else []
     require_columns(frame, [*filter(None, (data.time, data.id)), *known_label])
     frame = frame.copy(deep=False)
@@ -95,7 +95,7 @@ def span(data: Data) -> Window | None:
         return None
     if data.source == "bundled":
         return bundled.span_of(data)
-    times = moments(_reader(data.source)(data, _place(data), [data.time])[data.time], data.zone)
+    times = moments(_reader(data.source)(data, _place(data), [data.time], None)[data.time], data.zone)
     first, last = times.min(), times.max()
     return Window(first.to_pydatetime(), last.to_pydatetime() + timedelta(microseconds=1))
 

@@ -25,7 +25,7 @@ _FLEET = Window(fleet.START, datetime(2100, 1, 4, tzinfo=UTC))
 """The fleet runs for ever; a window needs an end."""
 
 
-def rows(data: Data, path: str, columns: list[str] | None) -> pd.DataFrame:
+def rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
     """A bundled table called `path`; the fleet cannot be read whole.
 
     Raises
@@ -35,7 +35,7 @@ def rows(data: Data, path: str, columns: list[str] | None) -> pd.DataFrame:
     WindowError
         If the table has no end.
     """
-    frame = rows_of(data.model_copy(update={"dataset": path}), None, None)
+    frame = rows_of(data.model_copy(update={"dataset": path}), window, None)
     return frame[columns] if columns else frame
 
 

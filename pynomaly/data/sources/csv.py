@@ -13,6 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from pynomaly.config import Data
+from pynomaly.data.places import is_address, place
+from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError
 
 __all__ = ["SEPARATORS", "existing", "header", "rows"]
@@ -22,8 +24,8 @@ SEPARATORS = (",", ";", "\t", "|")
 _COMMA_NUMBER = r"^\s*([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)\s*$"
 
 
-def rows(data: Data, path: str, columns: list[str] | None) -> pd.DataFrame:
-    """Read the whole file, or some columns of it.
+def rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
+    """Read the whole file, or some columns of it; text has no index, so a window reads all of it, too.
 
     Parameters
     ----------
@@ -45,7 +47,23 @@ def rows(data: Data, path: str, columns: list[str] | None) -> pd.DataFrame:
     ColumnError
         If a name is duplicated or one of `columns` does not exist.
     """
-    file = existing(path)
+    if not is_address(path):
+        return _rows(data, existing(path), columns)
+    try:
+        with place(path).local() as copy:
+            try:
+                return _rows(data, copy, columns)
+            except (SourceError, ColumnError) as error:
+                raise type(error)(str(error).replace(str(copy), path)) from error
+    except FileNotFoundError as error:
+        raise SourceError(f"nothing lies at {path}: {error.strerror}") from error
+    except OSError as error:
+        if isinstance(error, SourceError):
+            raise
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _rows(data: Data, file: Path, columns: list[str] | None) -> pd.DataFrame:
     names = header(file, data.separator)
     if columns and (unknown := [name for name in columns if name not in names]):
         near = get_close_matches(unknown[0], names, n=1)

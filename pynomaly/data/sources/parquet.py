@@ -1,32 +1,36 @@
-"""Parquet: one file, a folder of files, or a folder partitioned as ``key=value``.
+"""Parquet: one file, a folder of files, or a folder partitioned as ``key=value``, here or in a bucket.
 
 Files of one folder may differ in columns and number types; the wider type wins. Called through ``SOURCES``.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pynomaly.config import Data
+from pynomaly.data.places import Place, is_address, place
 from pynomaly.data.sources.csv import existing
+from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError, allowed
 
 __all__ = ["rows"]
 
 
-def rows(data: Data, path: str, columns: list[str] | None) -> pd.DataFrame:
-    """Read a file or every ``*.parquet`` under a folder, in order of their paths.
+def rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
+    """Read a file or every ``*.parquet`` under a folder or address, in order of their paths.
 
     Parameters
     ----------
     data : Data
-        Not needed: Parquet says its own types.
+        Parquet says its own types; the time column tells which rows a window needs.
     path : str
     columns : list of str or None
         None reads all, partition keys included.
+    window : Window, optional
+        Row groups and rows outside it are not read, where the time column holds moments with an offset and
+        no cell of it is missing. What is read beyond it, the caller drops.
 
     Returns
     -------
@@ -41,43 +45,74 @@ def rows(data: Data, path: str, columns: list[str] | None) -> pd.DataFrame:
     """
     import pyarrow as pa
 
-    place = existing(path, folder=True)
+    source = place(path) if is_address(path) else place(existing(path, folder=True))
     try:
-        dataset = _dataset(place)
+        dataset = _dataset(source)
         names = [name for name in dataset.schema.names if not name.startswith("__index_level_")]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ColumnError(f"{place}: column {', '.join(map(repr, twice))} occurs more than once")
+            raise ColumnError(f"{source}: column {', '.join(map(repr, twice))} occurs more than once")
         for name in columns or []:
             if name not in names:
-                raise ColumnError(f"{place}: no column {name!r}; {allowed(name, names)}")
-        table = dataset.to_table(columns=columns or names)
+                raise ColumnError(f"{source}: no column {name!r}; {allowed(name, names)}")
+        table = dataset.to_table(columns=columns or names, filter=_only(dataset, data.time, window))
+        if table.num_rows == 0 and window is not None:
+            table = dataset.to_table(columns=columns or names)  # the caller says what range there is
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, ColumnError | SourceError):
             raise
-        raise SourceError(f"{place} cannot be read as Parquet: {' '.join(str(error).split())}") from error
+        raise SourceError(f"{source} cannot be read as Parquet: {' '.join(str(error).split())}") from error
     if table.num_rows == 0:
-        raise SourceError(f"{place} has columns {names} but no rows")
+        raise SourceError(f"{source} has columns {names} but no rows")
     # An index that was saved by name is a column here; pandas would hide it again.
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     return frame
 
 
-def _dataset(place: Path) -> Any:
+def _only(dataset: Any, time: str | None, window: Window | None) -> Any:
+    """Arrow's expression for the rows of `window`; None where every row has to be looked at."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if window is None or time is None or time not in dataset.schema.names:
+        return None
+    kind = dataset.schema.field(time).type
+    if not pa.types.is_timestamp(kind) or kind.tz is None:
+        return None
+    column = pc.field(time)
+    if dataset.count_rows(filter=column.is_null()):
+        return None  # such a row goes with the row before it, which must be seen for that
+    start, end = (pa.scalar(pd.Timestamp(edge), type=kind) for edge in (window.start, window.end))
+    return (column >= start) & (column < end)
+
+
+def _dataset(source: Place) -> Any:
     import pyarrow as pa
     import pyarrow.dataset as pads
+    from pyarrow.fs import FileSelector, FileType
 
-    if place.is_file():
-        return pads.dataset(str(place), format="parquet")
+    files, path = source.arrow()
+    kind = files.get_file_info(path).type
+    if kind == FileType.File:
+        return pads.dataset(path, format="parquet", filesystem=files)
+    if kind != FileType.Directory:
+        raise SourceError(f"nothing lies at {source}")
     hidden = (".", "_")
-    files = [
-        str(file)
-        for file in sorted(place.rglob("*.parquet"))
-        if not any(part.startswith(hidden) for part in file.relative_to(place).parts)
-    ]
-    if not files:
-        raise SourceError(f"no *.parquet file under {place}")
-    how = {"format": "parquet", "partitioning": "hive", "partition_base_dir": str(place)}
-    first = pads.dataset(files, **how)
+    found = sorted(
+        item.path
+        for item in files.get_file_info(FileSelector(path, recursive=True))
+        if item.type == FileType.File
+        and item.path.endswith(".parquet")
+        and not any(part.startswith(hidden) for part in item.path[len(path) :].split("/"))
+    )
+    if not found:
+        raise SourceError(f"no *.parquet file under {source}")
+    how = {
+        "format": "parquet",
+        "partitioning": "hive",
+        "partition_base_dir": path,
+        "filesystem": files,
+    }
+    first = pads.dataset(found, **how)
     schemas = [fragment.physical_schema for fragment in first.get_fragments()]
     schema = pa.unify_schemas([*schemas, first.schema], promote_options="permissive")
-    return pads.dataset(files, schema=schema, **how)
+    return pads.dataset(found, schema=schema, **how)

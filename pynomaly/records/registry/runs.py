@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pynomaly.errors import RecordError
-from pynomaly.records.registry.connection import connect, error_code, sqlite_file, told
+from pynomaly.records.registry.connection import connect, error_code, told
 
 __all__ = ["Runs"]
 
@@ -33,19 +33,22 @@ class Runs:
     ----------
     tracking_uri : str
     home : Path
-        Holds the artifacts of a sqlite store, downloaded models and lock files.
+        Holds downloaded models and lock files.
+    artifacts : str
+        Where files of runs go when `tracking_uri` is a database; a server decides for itself.
     """
 
-    def __init__(self, client: Any, tracking_uri: str, home: Path) -> None:
+    def __init__(self, client: Any, tracking_uri: str, home: Path, artifacts: str = "") -> None:
         self._client = client
         self.tracking_uri = tracking_uri
         self.home = home
+        self.artifacts = artifacts or (home / "mlflow" / "artifacts").as_uri()
         self._experiments: dict[str, str] = {}
 
     @classmethod
-    def open(cls, tracking_uri: str, home: Path) -> Any:
+    def open(cls, tracking_uri: str, home: Path, artifacts: str = "") -> Any:
         """Open the store, creating a new sqlite one; safe when many processes race."""
-        return cls(connect(tracking_uri), tracking_uri, Path(home).resolve())
+        return cls(connect(tracking_uri), tracking_uri, Path(home).resolve(), artifacts)
 
     def experiment(self, pipeline: str) -> str:
         """Id of the pipeline's experiment, created when it is not there.
@@ -71,8 +74,8 @@ class Runs:
         return self._experiments[pipeline]
 
     def _create_experiment(self, name: str) -> Any:
-        local = sqlite_file(self.tracking_uri) is not None
-        place = (self.home / "mlflow" / "artifacts").as_uri() if local else None
+        # Without a place of ours, MLflow would write into whatever folder a process happens to run in.
+        place = None if urlsplit(self.tracking_uri).scheme in ("http", "https") else self.artifacts
         try:
             with told(f"create the experiment {name!r}"):
                 # The kind decides which pages MLflow opens with: training runs, not language-model traces.

@@ -26,6 +26,7 @@ from pynomaly.records.registry.packing import ARTIFACT, SERVING, packed, require
 from pynomaly.records.registry.runs import Runs
 
 if TYPE_CHECKING:
+    from pynomaly.config import Pipeline
     from pynomaly.model.bundle import Bundle
 
 __all__ = ["ModelRef", "Registry"]
@@ -68,8 +69,10 @@ class Registry(Runs):
     """Runs, versions and aliases of one MLflow store; open it with ``Registry.open(tracking_uri, home)``."""
 
     @classmethod
-    def open(cls, tracking_uri: str, home: Path) -> Registry:
+    def open(cls, tracking_uri: str, home: Path, artifacts: str = "") -> Registry:
         """Open the store at `tracking_uri`, creating a new sqlite one; safe when many processes race.
+
+        A new experiment keeps its files at `artifacts`, a folder's URI or ``s3://``; by default under `home`.
 
         Raises
         ------
@@ -78,8 +81,13 @@ class Registry(Runs):
         RecordError
             If the store cannot be opened.
         """
-        opened: Registry = super().open(tracking_uri, home)
+        opened: Registry = super().open(tracking_uri, home, artifacts)
         return opened
+
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> Registry:
+        """The one a pipeline's settings name."""
+        return cls.open(pipeline.tracking_uri, pipeline.home, pipeline.artifact_root)
 
     def register(
         self,

@@ -1,0 +1,52 @@
+"""Where bytes lie: a folder of this machine, an S3 bucket, or another cloud's store.
+
+An address says which: ``/data/x.csv``, ``s3://bucket/x.csv``, and through
+the extras ``gcs`` and ``azure`` ``gs://...`` and ``abfs://...``. Endpoint, region and credentials of S3 come
+from the environment, as boto3 reads them (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, a profile, a role): no
+setting holds a secret. Called by the sources and by :mod:`pynomaly.records.store`.
+
+What is written appears whole or not at all. Failures are the builtin ``OSError`` and its kin; callers say
+what they were doing.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pynomaly.data.places.bucket import Bucket
+from pynomaly.data.places.folder import Folder
+from pynomaly.data.places.place import Place
+from pynomaly.data.places.remote import EXTRAS, Remote
+from pynomaly.errors import ConfigError
+
+__all__ = ["Bucket", "Folder", "Place", "Remote", "is_address", "place"]
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://")
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` names a place beyond this machine's folders."""
+    return _SCHEME.match(text) is not None
+
+
+def place(address: str | Path) -> Place:
+    """The place an address names; nothing is opened yet.
+
+    Raises
+    ------
+    ConfigError
+        If its scheme is not known, or ``s3://`` names no bucket.
+    """
+    text = str(address)
+    found = _SCHEME.match(text)
+    if found is None:
+        if re.match(r"[a-z][a-z0-9+.-]+:/", text):
+            raise ConfigError(f"{text!r} is no address: write two slashes, like s3://bucket/folder")
+        return Folder(Path(text))
+    scheme = found.group(1)
+    if scheme == "s3":
+        return Bucket(text)
+    if scheme in EXTRAS:
+        return Remote(text)
+    raise ConfigError(f"{text!r}: {scheme}:// is not supported; allowed: a folder, s3://, gs://, abfs://")

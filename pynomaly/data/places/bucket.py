@@ -1,0 +1,139 @@
+"""Objects of an S3 store: the only door to boto3."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from pynomaly.data.places.place import CHUNK, Place
+from pynomaly.errors import ConfigError
+
+__all__ = ["Bucket"]
+
+_MULTIPART = 64 << 20
+
+
+class Bucket(Place):
+    """An object of an S3 store, or all objects whose keys begin with its own.
+
+    A write is one PUT (multipart from 64 MiB), which the store makes visible whole; what is read is checked
+    by its readers against the hashes the ledger keeps. Checksums that not every S3-compatible store knows are
+    left out (boto3#4398). Three attempts with back-off, 10 s each to connect and 60 s to answer.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.bucket, _, key = address.removeprefix("s3://").partition("/")
+        if not self.bucket:
+            raise ConfigError(f"{address!r} names no bucket; write s3://bucket/folder")
+        self.key = key.rstrip("/")
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}".rstrip("/")
+
+    def __truediv__(self, name: str) -> Bucket:
+        return Bucket(f"{self}/{name}")
+
+    def exists(self) -> bool:
+        """Whether an object has this key."""
+        try:
+            with self._told():
+                self._client.head_object(Bucket=self.bucket, Key=self.key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its content, piece by piece."""
+        with self._told():
+            yield from self._client.get_object(Bucket=self.bucket, Key=self.key)["Body"].iter_chunks(CHUNK)
+
+    def write(self, content: bytes, *, new: bool = False) -> None:
+        """Put the object."""
+        only_new = {"IfNoneMatch": "*"} if new else {}
+        with self._told():
+            if len(content) < _MULTIPART or new:
+                self._client.put_object(Bucket=self.bucket, Key=self.key, Body=content, **only_new)
+            else:
+                self._client.upload_fileobj(io.BytesIO(content), self.bucket, self.key)
+
+    def under(self) -> Iterator[str]:
+        """Addresses of all objects below it, however many."""
+        prefix = f"{self.key}/" if self.key else ""
+        with self._told():
+            for page in self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=prefix
+            ):
+                for item in page.get("Contents", ()):
+                    yield f"s3://{self.bucket}/{item['Key']}"
+
+    def delete(self) -> None:
+        """Delete the object."""
+        with self._told():
+            self._client.delete_object(Bucket=self.bucket, Key=self.key)
+
+    def arrow(self) -> tuple[Any, str]:
+        """Arrow's own S3 client, with the endpoint and credentials that boto3 found."""
+        from pyarrow.fs import S3FileSystem
+
+        endpoint = urlsplit(self._client.meta.endpoint_url)
+        with self._told():
+            found = self._client._request_signer._credentials
+            keys = found.get_frozen_credentials() if found else None
+        return S3FileSystem(
+            access_key=keys.access_key if keys else None,
+            secret_key=keys.secret_key if keys else None,
+            session_token=keys.token if keys else None,
+            anonymous=keys is None,
+            endpoint_override=endpoint.netloc,
+            scheme=endpoint.scheme,
+            region=self._client.meta.region_name,
+            connect_timeout=10,
+            request_timeout=60,
+        ), f"{self.bucket}/{self.key}".rstrip("/")
+
+    @property
+    def _client(self) -> Any:
+        names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_REGION")
+        return _client(tuple(os.environ.get(name, "") for name in names))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Raise what boto3 raises as the OSError a file would raise."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            code, said = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if code in ("404", "NoSuchKey", "NotFound"):
+                raise FileNotFoundError(2, "no such object", str(self)) from error
+            if code == "NoSuchBucket":
+                raise FileNotFoundError(2, "no such bucket", str(self)) from error
+            if status == 412:
+                raise FileExistsError(17, "the object exists already", str(self)) from error
+            kind = PermissionError if status in (401, 403) else OSError
+            raise kind(5, f"S3 answers {code}: {said}", str(self)) from error
+        except BotoCoreError as error:
+            raise OSError(5, f"S3 cannot be reached: {' '.join(str(error).split())}", str(self)) from error
+
+
+@lru_cache(maxsize=8)
+def _client(environment: tuple[str, ...]) -> Any:
+    """One client for each environment; boto3's clients may be shared by threads."""
+    import boto3
+    from botocore.config import Config
+
+    settings = Config(
+        retries={"total_max_attempts": 3, "mode": "standard"},
+        connect_timeout=10,
+        read_timeout=60,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return boto3.session.Session().client("s3", config=settings)

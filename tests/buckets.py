@@ -1,0 +1,121 @@
+"""A real S3 server for the tests that need one: started on free ports of loopback, and always stopped."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+
+__all__ = ["Server", "running_s3"]
+
+_GRPC = 10_000  # each part of the server listens there, too
+
+
+@dataclass
+class Server:
+    """A running S3 server.
+
+    Attributes
+    ----------
+    environment : dict
+        What a process needs to reach it, as boto3 and MLflow read it.
+    """
+
+    process: subprocess.Popen[bytes]
+    environment: dict[str, str]
+
+    def stop(self) -> None:
+        """End it, as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def running_s3(folder: Path, bucket: str = "pynomaly") -> Iterator[Server]:
+    """Start a server that keeps its objects in `folder`, with one bucket in it."""
+    parts = ("master", "volume", "filer", "s3", "admin")
+    ports = dict(zip(parts, _free(len(parts)), strict=True))
+    keys = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "for-these-tests-only"}
+    program = which("weed", path=str(Path(sys.executable).parent))
+    assert program, "no S3 server: install the dev extra"
+    command = [
+        program,
+        "mini",
+        f"-dir={folder}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-master.telemetry=false",
+        "-admin.ui=false",
+        "-webdav=false",
+        "-s3.autoCreateBucket=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        *(f"-{part}.port={port}" for part, port in ports.items()),
+    ]
+    with (folder.parent / f"{folder.name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **keys, "S3_BUCKET": bucket}
+        )
+    server = Server(
+        process,
+        {**keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}", "AWS_DEFAULT_REGION": "us-east-1"},
+    )
+    try:
+        _await(server, bucket)
+        yield server
+    finally:
+        server.stop()
+
+
+def _await(server: Server, bucket: str) -> None:
+    import boto3
+    from botocore.config import Config
+
+    patient = Config(retries={"total_max_attempts": 40, "mode": "standard"}, connect_timeout=1)
+    client = boto3.client(
+        "s3",
+        endpoint_url=server.environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id=server.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=server.environment["AWS_SECRET_ACCESS_KEY"],
+        region_name="us-east-1",
+        config=patient,
+    )
+    client.get_waiter("bucket_exists").wait(Bucket=bucket, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    client.close()
+
+
+def _free(count: int) -> list[int]:
+    """Ports that are free together with their twins."""
+    found: list[int] = []
+    held: list[socket.socket] = []
+    try:
+        while len(found) < count:
+            first = socket.socket()
+            held.append(first)
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            if port + _GRPC > 65_535:
+                port -= 2 * _GRPC
+                try:
+                    again = socket.socket()
+                    held.append(again)
+                    again.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+            twin = socket.socket()
+            held.append(twin)
+            try:
+                twin.bind(("127.0.0.1", port + _GRPC))
+            except OSError:
+                continue
+            found.append(port)
+    finally:
+        for item in held:
+            item.close()
+    return found
