@@ -36,7 +36,7 @@ DOORS = {
     "fsspec": {"pynomaly/data/places/remote.py"},
     "evidently": {"pynomaly/records/evidently_report.py"},
     "mlflow": {"pynomaly/records/registry", "pynomaly/model/serving.py"},
-    "sqlalchemy": {"pynomaly/records/ledger"},
+    "sqlalchemy": {"pynomaly/records/ledger", "pynomaly/data/sources/sql.py"},
     "alembic": {"pynomaly/records/ledger/migrations"},
     "prefect": {"tasks", "flows"},
 }

@@ -17,8 +17,12 @@ __all__ = ["Data", "Expectation", "Quality", "Windows"]
 class Data(Settings):
     """Where rows come from and what their columns mean."""
 
-    source: Literal["csv", "parquet", "bundled"] = Field(description="kind of source")
-    path: str | None = Field(None, description="file or folder; relative to the folder of this YAML")
+    source: Literal["csv", "parquet", "sql", "bundled"] = Field(description="kind of source")
+    path: str | None = Field(None, description="file or folder, relative to this YAML; or s3://")
+    connection: str | None = Field(
+        None, description="environment variable that holds the database URL (source: sql)"
+    )
+    query: str | None = Field(None, description="select with :start and :end of the window (source: sql)")
     dataset: str | None = Field(None, description="name of a bundled table (source: bundled)")
     separator: str = Field(",", min_length=1, max_length=1, description="csv column separator")
     decimal: Literal[".", ","] = Field(".", description="csv decimal mark")
@@ -42,8 +46,14 @@ class Data(Settings):
     def _one_place(self) -> Data:
         if self.source == "bundled" and not self.dataset:
             raise ValueError("source 'bundled' needs data.dataset")
-        if self.source != "bundled" and not self.path:
+        if self.source in ("csv", "parquet") and not self.path:
             raise ValueError(f"source {self.source!r} needs data.path")
+        if self.source == "sql" and not (self.connection and self.query):
+            raise ValueError("source 'sql' needs data.connection and data.query")
+        if self.connection and not self.connection.isidentifier():
+            raise ValueError("data.connection names an environment variable, like PLANT_DB, and is no URL")
+        if self.query and self.time and not all(mark in self.query for mark in (":start", ":end")):
+            raise ValueError("data.query must take the window as :start and :end, as data.time is set")
         return self
 
     @property

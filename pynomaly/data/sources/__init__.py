@@ -13,7 +13,7 @@ import pandas as pd
 
 from pynomaly.config import Data
 from pynomaly.data.frame import require_columns
-from pynomaly.data.sources import bundled, csv, parquet
+from pynomaly.data.sources import bundled, csv, parquet, sql
 from pynomaly.data.sources.arrange import in_order, labels, moments, within
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, WindowError, allowed
@@ -23,7 +23,12 @@ __all__ = ["SOURCES", "Reader", "read", "span"]
 Reader = Callable[[Data, str, list[str] | None, Window | None], pd.DataFrame]
 """``(data, path, columns, window)`` to rows as they lie there; None reads all. Rows beyond it may come."""
 
-SOURCES: Mapping[str, Reader] = {"csv": csv.rows, "parquet": parquet.rows, "bundled": bundled.rows}
+SOURCES: Mapping[str, Reader] = {
+    "csv": csv.rows,
+    "parquet": parquet.rows,
+    "sql": sql.rows,
+    "bundled": bundled.rows,
+}
 
 
 def read(
@@ -95,7 +100,11 @@ def span(data: Data) -> Window | None:
         return None
     if data.source == "bundled":
         return bundled.span_of(data)
-    times = moments(_reader(data.source)(data, _place(data), [data.time], None)[data.time], data.zone)
+    if data.source == "sql":
+        column = sql.edges(data)
+    else:
+        column = _reader(data.source)(data, _place(data), [data.time], None)[data.time]
+    times = moments(column, data.zone)
     first, last = times.min(), times.max()
     return Window(first.to_pydatetime(), last.to_pydatetime() + timedelta(microseconds=1))
 
@@ -112,4 +121,4 @@ def _kind(path: str, otherwise: str) -> str:
 
 
 def _place(data: Data) -> str:
-    return data.path or str(data.dataset)
+    return data.path or data.query or str(data.dataset)

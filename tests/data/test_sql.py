@@ -1,0 +1,115 @@
+"""Rows of a query, from sqlite and from a real PostgreSQL."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from sqlalchemy import create_engine
+
+from pynomaly.config import Data
+from pynomaly.data.sources import read, span
+from pynomaly.data.window import Window
+from pynomaly.errors import ColumnError, ConfigError, SourceError, WindowError
+from tests.databases import new_database
+from tests.machines import machines
+
+QUERY = 'select * from readings where "time" >= :start and "time" < :end'
+
+
+@pytest.fixture
+def table():
+    return machines(6)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def plant(request, tmp_path, monkeypatch, table):
+    """A database with the table of machines; its address is in the environment alone."""
+    if request.param == "sqlite":
+        address = f"sqlite:///{tmp_path / 'plant.db'}"
+        stored = table.assign(time=[moment.isoformat() for moment in table["time"]])
+    else:
+        address = new_database(request.getfixturevalue("postgres"))
+        stored = table
+    engine = create_engine(address)
+    stored.to_sql("readings", engine, index=False)
+    engine.dispose()
+    monkeypatch.setenv("PLANT_DB", address)
+    return address
+
+
+def data(**changes) -> Data:
+    content = {"connection": "PLANT_DB", "query": QUERY, "time": "time", "id": "machine", "label": "anomaly"}
+    return Data(source="sql", **{**content, **changes})
+
+
+def test_a_query_reads_as_its_table_in_a_file_does(plant, table, tmp_path):
+    table.to_csv(tmp_path / "t.csv", index=False)
+    same = Data(source="csv", path=str(tmp_path / "t.csv"), time="time", id="machine", label="anomaly")
+    pd.testing.assert_frame_equal(read(data()), read(same), check_dtype=False)
+    assert span(data()) == span(same)
+    first = span(same).start
+    window = Window(first + pd.Timedelta(days=2), first + pd.Timedelta(days=3))
+    pd.testing.assert_frame_equal(read(data(), window), read(same, window), check_dtype=False)
+
+
+def test_chunks_make_one_table(plant, table, monkeypatch):
+    monkeypatch.setattr("pynomaly.data.sources.sql._CHUNK", 7)
+    assert len(read(data())) == len(table)
+
+
+def test_a_window_without_rows_is_said_so(plant):
+    late = pd.Timestamp("2030-01-01", tz="UTC").to_pydatetime()
+    with pytest.raises(WindowError, match=r"data\.query gives none"):
+        read(data(), Window(late, late + pd.Timedelta(days=1)))
+
+
+def test_a_query_may_not_write(plant, table):
+    with pytest.raises(SourceError, match="cannot answer"):
+        read(data(query="delete from readings where :start < :end returning *"))
+    assert len(read(data())) == len(table)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"query": "select * from nowhere where :start < :end"}, SourceError, "nowhere"),
+        ({"query": f"{QUERY} and 1 = 0"}, SourceError, "no rows"),
+        ({"time": "tme"}, ColumnError, "did you mean 'time'"),
+    ],
+)
+def test_what_is_wrong_is_said(plant, changes, error, message):
+    with pytest.raises(error, match=message):
+        read(data(**changes))
+    with pytest.raises(error, match=message):
+        span(data(**changes))
+
+
+def test_a_column_twice_in_the_result_is_refused(plant):
+    with pytest.raises(ColumnError, match="'a' occurs more than once"):
+        read(data(query="select 1 as a, 2 as a where :start < :end"))
+
+
+def test_an_address_is_taken_from_the_environment_and_never_shown(monkeypatch):
+    monkeypatch.delenv("PLANT_DB", raising=False)
+    with pytest.raises(ConfigError, match="environment has no PLANT_DB"):
+        read(data())
+    monkeypatch.setenv("PLANT_DB", "nonsense")
+    with pytest.raises(ConfigError, match="no usable database URL"):
+        read(data())
+    monkeypatch.setenv("PLANT_DB", "postgresql+psycopg://me:a-planted-secret@127.0.0.1:1/none")
+    with pytest.raises(SourceError) as caught:
+        read(data())
+    assert "a-planted-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"query": None}, "needs data.connection and data.query"),
+        ({"connection": "postgresql://me:secret@host/db"}, "environment variable"),
+        ({"query": "select * from readings"}, ":start and :end"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        data(**changes)
