@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -108,14 +108,17 @@ def _answer(data: Data, query: str, window: Window) -> tuple[list[str], list[pd.
             edges = {"start": spelled(window.start), "end": spelled(window.end)}
             statement = text(query)
             taken = {key: value for key, value in edges.items() if key in statement.compile().params}
-            result = connection.execution_options(yield_per=_CHUNK).execute(statement, taken)
-            names = [str(name) for name in result.keys()]  # noqa: SIM118  # a Result, not a dict
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ColumnError(f"data.query: column {', '.join(map(repr, twice))} occurs more than once")
-            return names, [
-                pd.DataFrame.from_records([tuple(row) for row in part], columns=names, coerce_float=True)
-                for part in result.partitions()
-            ]
+            streamed = connection.execution_options(yield_per=_CHUNK)
+            with closing(streamed.execute(statement, taken)) as result:
+                names = [str(name) for name in result.keys()]  # noqa: SIM118  # a Result, not a dict
+                if twice := sorted({name for name in names if names.count(name) > 1}):
+                    raise ColumnError(
+                        f"data.query: column {', '.join(map(repr, twice))} occurs more than once"
+                    )
+                return names, [
+                    pd.DataFrame.from_records([tuple(row) for row in part], columns=names, coerce_float=True)
+                    for part in result.partitions()
+                ]
     except SQLAlchemyError as error:
         said = " ".join(str(getattr(error, "orig", None) or error).split())
         raise SourceError(
