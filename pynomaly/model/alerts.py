@@ -189,11 +189,24 @@ class AlertPolicy:
 def benjamini_hochberg(p_values: ArrayLike, level: float) -> NDArray[np.bool_]:
     """Which of `p_values`, array-like of shape (n,), Benjamini and Hochberg's step-up rejects at `level`."""
     p = np.asarray(p_values, dtype=np.float64)
-    ordered = np.sort(p)
-    passed = np.flatnonzero(ordered <= level * np.arange(1, p.size + 1) / max(p.size, 1))
-    if not passed.size:
-        return np.zeros(p.shape, dtype=bool)
-    return np.asarray(p <= ordered[passed[-1]], dtype=bool)
+    values, counts = np.unique(p, return_counts=True)
+    return np.asarray(p <= rejection_line(values, counts, level), dtype=bool)
+
+
+def rejection_line(values: ArrayLike, counts: ArrayLike, level: float) -> float:
+    """Largest p-value that Benjamini and Hochberg's step-up rejects; -1 when it rejects none.
+
+    Parameters
+    ----------
+    values : array-like of shape (k,)
+        The p-values that occur, ascending; each once.
+    counts : array-like of shape (k,)
+        How often: of a table of any size, only this is kept.
+    level : float
+    """
+    p, ranks = np.asarray(values, dtype=np.float64), np.cumsum(np.asarray(counts))
+    passed = np.flatnonzero(p <= level * ranks / (ranks[-1] if ranks.size else 1))
+    return float(p[passed[-1]]) if passed.size else -1.0
 
 
 def lone_threshold(level: float, prevalence: float) -> float:

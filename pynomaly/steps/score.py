@@ -17,6 +17,7 @@ from pynomaly.config import Pipeline
 from pynomaly.data.frame import digest
 from pynomaly.data.quality import validate
 from pynomaly.data.sources import read
+from pynomaly.data.sources.parts import is_larger
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, QualityError
 from pynomaly.judging.drift import DriftReport, compare_sketches
@@ -26,6 +27,7 @@ from pynomaly.records.ledger import Decision, Ledger, Partition
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store, write_atomically
 from pynomaly.steps.champion import honour_alias
+from pynomaly.steps.stream import cleared, joined, score_parts
 
 __all__ = ["FileScores", "Scored", "score_file", "score_table", "score_window"]
 
@@ -159,7 +161,9 @@ def _remark(
 def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
     """Score a file with the champion and write the table beside what was asked for.
 
-    Rows that cannot be scored go to ``OUTPUT.quarantine.csv`` with the rule they broke.
+    Rows that cannot be scored go to ``OUTPUT.quarantine.csv`` with the rule they broke. A Parquet table of
+    more than ``runner.batch_rows`` rows is scored in parts (see :mod:`pynomaly.steps.stream`): in the order
+    it lies in, in bounded memory.
 
     Raises
     ------
@@ -172,6 +176,8 @@ def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
         raise ConfigError(f"--output {str(output)!r}: expected a name that ends in .csv or .parquet")
     registry = Registry.open(pipeline.tracking_uri, pipeline.home)
     ref = registry.alias(pipeline.name, "champion")
+    if is_larger(pipeline.data, str(source), pipeline.runner.batch_rows):
+        return _score_parts(pipeline, registry, ref, source, output)
     frame = read(pipeline.data, path=str(source))
     bundle = registry.load(ref)
     checked = validate(frame, bundle.contract, pipeline.quality, "score")
@@ -179,12 +185,12 @@ def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
         raise QualityError(f"{source}: blocked: {'; '.join(checked.report.reasons)}")
     table = score_table(bundle, ref, checked.clean)
     conformed = bundle.contract.conform(checked.clean)
-    drift = compare_sketches(bundle.sketch, Sketch.of(conformed), pipeline.drift)
     content = table.to_csv(index=False).encode() if output.suffix == ".csv" else table.to_parquet(index=False)
-    quarantine = output.with_name(f"{output.name}.quarantine.csv")
+    quarantine = _beside(output)
     if len(checked.quarantine):
         write_atomically(quarantine, checked.quarantine.to_csv(index=False).encode())
     write_atomically(output, content)
+    drift = compare_sketches(bundle.sketch, Sketch.of(conformed), pipeline.drift)
     return FileScores(
         output=str(output),
         version=ref.version,
@@ -196,6 +202,40 @@ def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
         drift=drift.status,
         warnings=_unlike(drift),
     )
+
+
+def _score_parts(
+    pipeline: Pipeline, registry: Registry, ref: ModelRef, source: Path, output: Path
+) -> FileScores:
+    """Score a table that is larger than one batch, part by part."""
+    bundle, draft = registry.load(ref), output.with_name(f".{output.name}.draft")
+    cleared(draft)
+    try:
+        total, files = score_parts(pipeline, registry.fetch(ref), ref.sha256, ref.version, str(source), draft)
+        joined(files, draft / output.name)
+        quarantined = sorted(draft.glob("quarantine-*.parquet"))
+        if quarantined:
+            joined(quarantined, draft / _beside(output).name)
+            (draft / _beside(output).name).replace(_beside(output))
+        (draft / output.name).replace(output)
+    finally:
+        cleared(draft)
+    drift = compare_sketches(bundle.sketch, Sketch.of(pd.concat(total.sample)), pipeline.drift)
+    return FileScores(
+        output=str(output),
+        version=ref.version,
+        rows=total.rows - total.quarantined,
+        alerts=total.alerts,
+        quarantined=total.quarantined,
+        quarantine=str(_beside(output)) if quarantined else "",
+        touched=total.touched,
+        drift=drift.status,
+        warnings=_unlike(drift),
+    )
+
+
+def _beside(output: Path) -> Path:
+    return output.with_name(f"{output.name}.quarantine.csv")
 
 
 def _unlike(drift: DriftReport) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pynomaly.data.sources.arrange import in_order, labels, moments, within
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, WindowError, allowed
 
-__all__ = ["SOURCES", "Reader", "read", "span"]
+__all__ = ["SOURCES", "Reader", "kind_of", "read", "span"]
 
 Reader = Callable[[Data, str, list[str] | None, Window | None], pd.DataFrame]
 """``(data, path, columns, window)`` to rows as they lie there; None reads all. Rows beyond it may come."""
@@ -70,7 +70,7 @@ def read(
     if data.source == "bundled" and path is None:
         frame = bundled.rows_of(data, window, as_of)
     else:
-        kind = data.source if path is None else _kind(path, data.source)
+        kind = data.source if path is None else kind_of(path, data.source)
         frame = _reader(kind)(data, path or _place(data), None, window)
     known_label = [data.label] if data.label and (path is None or data.label in frame.columns) else []
     require_columns(frame, [*filter(None, (data.time, data.id)), *known_label])
@@ -115,7 +115,8 @@ def _reader(source: str) -> Reader:
     return SOURCES[source]
 
 
-def _kind(path: str, otherwise: str) -> str:
+def kind_of(path: str, otherwise: str) -> str:
+    """Kind of source that a file's name says it is."""
     endings = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
     return next((kind for ending, kind in endings.items() if path.lower().endswith(ending)), otherwise)
 

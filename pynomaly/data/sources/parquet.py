@@ -5,6 +5,8 @@ Files of one folder may differ in columns and number types; the wider type wins.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -15,7 +17,7 @@ from pynomaly.data.sources.csv import existing
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError, allowed
 
-__all__ = ["rows"]
+__all__ = ["opened", "rows"]
 
 
 def rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
@@ -43,29 +45,43 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     ColumnError
         If a name is duplicated or one of `columns` does not exist.
     """
+    with opened(path) as dataset:
+        names = dataset.schema.names
+        for name in columns or []:
+            if name not in names:
+                raise ColumnError(f"{path}: no column {name!r}; {allowed(name, names)}")
+        table = dataset.to_table(columns=columns, filter=_only(dataset, data.time, window))
+        if table.num_rows == 0 and window is not None:
+            table = dataset.to_table(columns=columns)  # the caller says what range there is
+    if table.num_rows == 0:
+        raise SourceError(f"{path} has columns {names} but no rows")
+    # An index that was saved by name is a column here; pandas would hide it again.
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    return frame
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Any]:
+    """The pyarrow dataset at `path`; what pyarrow raises in the ``with`` becomes a SourceError.
+
+    Raises
+    ------
+    SourceError, ColumnError
+        As :func:`rows`.
+    """
     import pyarrow as pa
 
     source = place(path) if is_address(path) else place(existing(path, folder=True))
     try:
         dataset = _dataset(source)
-        names = [name for name in dataset.schema.names if not name.startswith("__index_level_")]
+        names = dataset.schema.names
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ColumnError(f"{source}: column {', '.join(map(repr, twice))} occurs more than once")
-        for name in columns or []:
-            if name not in names:
-                raise ColumnError(f"{source}: no column {name!r}; {allowed(name, names)}")
-        table = dataset.to_table(columns=columns or names, filter=_only(dataset, data.time, window))
-        if table.num_rows == 0 and window is not None:
-            table = dataset.to_table(columns=columns or names)  # the caller says what range there is
+        yield dataset
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, ColumnError | SourceError):
             raise
         raise SourceError(f"{source} cannot be read as Parquet: {' '.join(str(error).split())}") from error
-    if table.num_rows == 0:
-        raise SourceError(f"{source} has columns {names} but no rows")
-    # An index that was saved by name is a column here; pandas would hide it again.
-    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
-    return frame
 
 
 def _only(dataset: Any, time: str | None, window: Window | None) -> Any:
@@ -93,7 +109,7 @@ def _dataset(source: Place) -> Any:
     files, path = source.arrow()
     kind = files.get_file_info(path).type
     if kind == FileType.File:
-        return pads.dataset(path, format="parquet", filesystem=files)
+        return _without_index(pads.dataset(path, format="parquet", filesystem=files))
     if kind != FileType.Directory:
         raise SourceError(f"nothing lies at {source}")
     hidden = (".", "_")
@@ -115,4 +131,12 @@ def _dataset(source: Place) -> Any:
     first = pads.dataset(found, **how)
     schemas = [fragment.physical_schema for fragment in first.get_fragments()]
     schema = pa.unify_schemas([*schemas, first.schema], promote_options="permissive")
-    return pads.dataset(found, schema=schema, **how)
+    return _without_index(pads.dataset(found, schema=schema, **how))
+
+
+def _without_index(dataset: Any) -> Any:
+    """pandas keeps an index that has no name as a column of its own; it is none of the table's."""
+    import pyarrow as pa
+
+    kept = [field for field in dataset.schema if not field.name.startswith("__index_level_")]
+    return dataset.replace_schema(pa.schema(kept)) if len(kept) < len(dataset.schema) else dataset

@@ -1,0 +1,193 @@
+"""Rows a second and peak memory of scoring a Parquet table of any size, beside the bare detector.
+
+    python -m benchmarks.scale --rows 1000000 10000000 --detectors iforest auto --out scale.json
+
+Generates a table of 20 columns once for each size (row groups of 250,000), then, each in a process of its
+own: the bare detector over the same rows in batches, with nothing read, checked or written; ``pynomaly``'s
+file scoring with one process, and with two. Memory is the largest sum of resident memory over the process and
+its children, looked at twenty times a second: pages that children share are counted in each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+COLUMNS, GROUP, BATCH = 20, 250_000, 100_000
+
+
+def rows_of(first: int, count: int) -> pd.DataFrame:
+    rng = np.random.default_rng(first)
+    latent = rng.normal(size=(count, 4))
+    mixed = latent @ np.random.default_rng(7).normal(size=(4, COLUMNS)) + rng.normal(size=(count, COLUMNS))
+    frame = pd.DataFrame(mixed, columns=[f"c{column:02d}" for column in range(COLUMNS)])
+    frame.insert(
+        0, "time", pd.date_range("2026-01-05", periods=first + 1, freq="s", tz="UTC")[-1]
+        + pd.to_timedelta(np.arange(count), unit="s")
+    )  # fmt: skip
+    return frame
+
+
+def generate(file: Path, rows: int) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer = None
+    for first in range(0, rows, GROUP):
+        table = pa.Table.from_pandas(rows_of(first, min(GROUP, rows - first)), preserve_index=False)
+        writer = writer or pq.ParquetWriter(file, table.schema)
+        writer.write_table(table, row_group_size=GROUP)
+    if writer:
+        writer.close()
+
+
+def prepare(folder: Path, detector: str) -> str:
+    """Fit one bundle; its hash."""
+    from pynomaly.config import Candidate
+    from pynomaly.data.frame import FrameContract
+    from pynomaly.model.bundle import Bundle
+
+    settings, frame = pipeline(folder, 1), rows_of(0, 20_000)
+    contract = FrameContract.infer(frame, settings.data)
+    bundle = Bundle.fit(frame[:14_000], frame[14_000:], settings, Candidate(detector=detector), contract, {})
+    return bundle.save(folder / detector)
+
+
+def pipeline(folder: Path, workers: int) -> Any:
+    from pynomaly.config import parse
+
+    settings = {
+        "name": "scale",
+        "data": {"source": "parquet", "path": "table.parquet", "time": "time"},
+        "training": {"candidates": ["iforest"]},
+        "runner": {"workers": workers, "batch_rows": BATCH},
+    }
+    return parse(settings, folder / "scale.yaml")
+
+
+def bare(folder: Path, detector: str, rows: int, threads: int) -> float:
+    """Seconds of the detector alone: numbers in memory, a batch at a time."""
+    from pynomaly.detectors import load
+
+    fitted = load(folder / detector / "detector")
+    batch = rows_of(0, BATCH).drop(columns="time").to_numpy()
+    fitted.score(batch[:5000], threads=threads)  # compiled loops are loaded once a process
+    began = time.perf_counter()
+    for first in range(0, rows, BATCH):
+        fitted.score(batch[: min(BATCH, rows - first)], threads=threads)
+    return time.perf_counter() - began
+
+
+def whole(folder: Path, detector: str, sha256: str, source: Path, workers: int) -> float:
+    """Seconds from the file to the file of scores."""
+    from pynomaly.steps.stream import joined, score_parts
+
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        began = time.perf_counter()
+        _, files = score_parts(
+            pipeline(folder, workers), folder / detector, sha256, 1, str(source), Path(scratch) / "draft"
+        )
+        joined(files, Path(scratch) / "scores.parquet")
+        return time.perf_counter() - began
+
+
+def resident(pid: int) -> int:
+    """Bytes in memory of a process and its children."""
+    total = 0
+    try:
+        total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                total += resident(int(child))
+    except (OSError, IndexError):
+        pass  # it ended while we looked
+    return total
+
+
+def measured(arguments: list[str]) -> dict[str, float]:
+    """Run one measurement as a process; its seconds and its peak memory in MB."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.scale", "--one", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    peak, stop = [0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.05):
+            peak[0] = max(peak[0], resident(process.pid))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    said, _ = process.communicate()
+    stop.set()
+    watcher.join()
+    if process.returncode:
+        raise SystemExit(f"{arguments}: exit code {process.returncode}")
+    return {"seconds": float(said), "peak_mb": peak[0] / 2**20}
+
+
+def one(kind: str, folder: str, detector: str, sha256: str, source: str, rows: str, workers: str) -> None:
+    if kind == "bare":
+        os.environ["NUMBA_NUM_THREADS"] = workers
+        print(bare(Path(folder), detector, int(rows), int(workers)))
+    else:
+        print(whole(Path(folder), detector, sha256, Path(source), int(workers)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
+    parser.add_argument("--detectors", nargs="+", default=["iforest", "auto"])
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--one", nargs=7, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        one(*asked.one)
+        return
+    found = []
+    print(f"{'rows':>11}  {'detector':<9} {'what':<16} {'rows/s':>10} {'of bare':>8} {'peak MB':>8}")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        hashes = {detector: prepare(folder, detector) for detector in asked.detectors}
+        for rows in asked.rows:
+            source = folder / "table.parquet"
+            generate(source, rows)
+            for detector in asked.detectors:
+                rates: dict[str, float] = {}
+                for kind, workers in (("bare", 1), ("whole", 1), ("bare", 2), ("whole", 2)):
+                    given = [
+                        kind, scratch, detector, hashes[detector], str(source), str(rows), str(workers)
+                    ]  # fmt: skip
+                    result = measured(given)
+                    name = f"{kind}, {workers} core{'s' * (workers > 1)}"
+                    rates[name] = rows / result["seconds"]
+                    share = rates[name] / rates[f"bare, {workers} core{'s' * (workers > 1)}"]
+                    found.append({"rows": rows, "detector": detector, "what": name, **result, "share": share})
+                    print(
+                        f"{rows:>11,}  {detector:<9} {name:<16} {rates[name]:>10,.0f} {share:>8.2f} "
+                        f"{result['peak_mb']:>8,.0f}",
+                        flush=True,
+                    )
+                speedup = rates["whole, 2 cores"] / rates["whole, 1 core"]
+                print(f"{'':>11}  {detector:<9} two cores over one: {speedup:.2f}")
+            source.unlink()
+    if asked.out:
+        asked.out.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

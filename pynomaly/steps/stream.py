@@ -1,0 +1,302 @@
+"""Score a Parquet table of any size: memory is bounded by the batch and the processes, not by the table.
+
+Row groups are dealt to processes; each reads batches, validates, scores and writes a part beside the output.
+The output appears when all parts are there and the whole table's share of bad rows allows it, or not at all.
+A row's score is that of any other way to score it, to the bit.
+
+What is about the whole table is kept in small: counts, the p-values that occur (policy ``fdr``), a stated
+sample of rows for the warning about rows unlike the reference. Rows keep the order of the source; of two rows
+with one time and entity the second is set aside when both lie in one batch. Called by ``score_file``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.data.quality import validate
+from pynomaly.data.sources.parts import Part, batches, parts_of
+from pynomaly.detectors.base import THREADS
+from pynomaly.errors import QualityError
+from pynomaly.model.alerts import rejection_line
+from pynomaly.model.bundle import Bundle
+
+__all__ = ["Streamed", "cleared", "joined", "score_parts"]
+
+SAMPLE = 50_000
+"""Most rows looked at for drift, spread over the parts."""
+
+
+@dataclass
+class Streamed:
+    """What scoring a table in parts came to.
+
+    Attributes
+    ----------
+    rows, alerts, quarantined, touched : int
+    p_values, counts : ndarray of shape (k,)
+        p-values that occur, ascending, and how often; empty unless the policy needs them.
+    sample : list of DataFrame
+        Rows for the drift check.
+    empty : set of str or None
+        Features without a value in every batch so far; None before the first.
+    filed : Counter
+        Rows set aside, by what was said of them.
+    """
+
+    rows: int = 0
+    alerts: int = 0
+    quarantined: int = 0
+    touched: int = 0
+    p_values: Any = field(default_factory=lambda: np.empty(0))
+    counts: Any = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    sample: list[pd.DataFrame] = field(default_factory=list)
+    empty: set[str] | None = None
+    filed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Streamed) -> None:
+        """Take in what another part came to."""
+        self.rows += other.rows
+        self.alerts += other.alerts
+        self.quarantined += other.quarantined
+        self.touched += other.touched
+        self.filed += other.filed
+        self.sample += other.sample
+        if other.empty is not None:
+            self.empty = other.empty if self.empty is None else self.empty & other.empty
+        values = np.concatenate([self.p_values, other.p_values])
+        self.p_values, place = np.unique(values, return_inverse=True)
+        self.counts = np.bincount(
+            place, np.concatenate([self.counts, other.counts]), minlength=len(self.p_values)
+        ).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every part is scored with."""
+
+    pipeline: Pipeline
+    folder: str
+    sha256: str
+    version: int
+    draft: str
+    sample: int
+
+
+def score_parts(
+    pipeline: Pipeline, folder: Path, sha256: str, version: int, source: str, draft: Path
+) -> tuple[Streamed, list[Path]]:
+    """Score every part of `source` into `draft`.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        ``runner.workers`` processes take ``runner.batch_rows`` rows at a time.
+    folder : Path
+        The bundle.
+    sha256 : str
+        Its hash; each process checks it before it reads a byte.
+    version : int
+        Written beside each score.
+    source : str
+        Parquet file, folder or address.
+    draft : Path
+        A new folder; the caller moves what is in it, or removes it.
+
+    Returns
+    -------
+    streamed : Streamed
+    files : list of Path
+        Score files in the order of the source; quarantined rows lie beside them.
+
+    Raises
+    ------
+    QualityError
+        If the table may not be scored: the reasons are those of :func:`pynomaly.data.quality.validate`.
+    SourceError, ColumnError, ModelError
+        As reading and scoring.
+    """
+    parts = parts_of(source)
+    draft.mkdir(parents=True)
+    share = max(1, SAMPLE // max(1, len(parts)))
+    work = _Work(pipeline, str(folder), sha256, version, str(draft), share)
+    total = Streamed()
+    for streamed in _each(work, parts):
+        total.add(streamed)
+    _allow(pipeline, source, total)
+    files = sorted(draft.glob("part-*.parquet"))
+    policy = _bundle(str(folder), sha256).policy
+    if policy.level is not None and total.rows > 1:
+        line = rejection_line(total.p_values, total.counts, policy.level)
+        total.alerts = sum(_redraw(file, line, _floor(folder, sha256)) for file in files)
+    return total, files
+
+
+def _each(work: _Work, parts: tuple[Part, ...]) -> Iterator[Streamed]:
+    """Every part's sums, in the order of the source."""
+    workers = min(work.pipeline.runner.workers, len(parts))
+    if workers <= 1:
+        yield from (_score(work, part) for part in parts)
+        return
+    # Processes of their own: reading and laying out rows hold Python's lock half of the time.
+    with ProcessPoolExecutor(workers, get_context("forkserver"), _one_thread) as pool:
+        yield from pool.map(_score, [work] * len(parts), parts)
+
+
+def _one_thread() -> None:
+    os.environ[THREADS] = "1"
+
+
+@lru_cache(maxsize=1)
+def _bundle(folder: str, sha256: str) -> Bundle:
+    return Bundle.load(Path(folder), sha256)
+
+
+def _floor(folder: Path, sha256: str) -> float:
+    """Smallest p-value that counts as itself under ``fdr``."""
+    bundle = _bundle(str(folder), sha256)
+    return 0.0 if bundle.policy.extrapolate else bundle.calibration.resolution
+
+
+def _score(work: _Work, part: Part) -> Streamed:
+    import pyarrow.parquet as pq
+
+    bundle = _bundle(work.folder, work.sha256)
+    quality = work.pipeline.quality.model_copy(update={"max_quarantine": 1.0, "min_score_rows": 1})
+    total, writer, bad = Streamed(), None, []
+    file = Path(work.draft) / f"part-{part.number:06d}.parquet"
+    try:
+        for first, frame in batches(work.pipeline.data, part, work.pipeline.runner.batch_rows):
+            checked = validate(frame, bundle.contract, quality, "score")
+            wrong = [check for check in checked.report.checks if not check.passed]
+            empty = {str(check.column) for check in wrong if check.name == "all_missing"}
+            stops = [
+                check.message for check in wrong if check.severity == "error" and check.name not in _SUMS
+            ]
+            if stops:
+                raise QualityError("; ".join(stops))
+            total.empty = empty if total.empty is None else total.empty & empty
+            total.rows += len(frame)
+            total.quarantined += len(checked.quarantine)
+            if len(checked.quarantine):
+                total.filed.update(checked.quarantine["rule"].tolist())
+                bad.append(checked.quarantine.assign(row=first + checked.quarantine.index))
+            if not len(checked.clean):
+                continue
+            kept = np.delete(np.arange(len(frame)), checked.quarantine.index.to_numpy())
+            table = _table(bundle, work.version, checked.clean, first + kept)
+            total.add(_sums(bundle, table, checked.clean, work.sample - sum(map(len, total.sample))))
+            content = _arrow(table)
+            writer = writer or pq.ParquetWriter(file, content.schema, compression="zstd")
+            writer.write_table(content)
+    finally:
+        if writer is not None:
+            writer.close()
+    if bad:
+        pd.concat(bad).to_parquet(file.with_name(f"quarantine-{part.number:06d}.parquet"), index=False)
+    return total
+
+
+# Decided over the whole table, not over a batch.
+_SUMS = frozenset({"quarantine", "all_missing", "clean_rows", "rows"})
+
+
+def _table(bundle: Bundle, version: int, clean: pd.DataFrame, rows: Any) -> pd.DataFrame:
+    scored = bundle.score(clean)
+    known = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in clean]
+    table = pd.concat([clean[known], scored], axis=1).assign(model_version=version)
+    table.insert(0, "row", rows)
+    return table
+
+
+def _sums(bundle: Bundle, table: pd.DataFrame, clean: pd.DataFrame, wanted: int) -> Streamed:
+    found = Streamed(alerts=int(table["is_anomaly"].sum()))
+    if bundle.policy.level is not None:
+        floor = 0.0 if bundle.policy.extrapolate else bundle.calibration.resolution
+        found.p_values, found.counts = np.unique(
+            np.maximum(table["p_value"].to_numpy(), floor), return_counts=True
+        )
+    conformed = bundle.contract.conform(clean)
+    found.touched = bundle.features.touched_rows(conformed)
+    if wanted > 0:
+        step = max(1, len(conformed) // wanted)
+        found.sample = [conformed.iloc[::step].head(wanted)]
+    return found
+
+
+def _arrow(table: pd.DataFrame) -> Any:
+    import pyarrow as pa
+
+    return pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+
+
+def _redraw(file: Path, line: float, floor: float) -> int:
+    """Decide ``is_anomaly`` again, now that the whole table's p-values are known; how many alert."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    alerts, again = 0, file.with_suffix(".again")
+    with pq.ParquetFile(file) as old, pq.ParquetWriter(again, old.schema_arrow, compression="zstd") as new:
+        for batch in old.iter_batches():
+            p_values = np.maximum(batch.column("p_value").to_numpy(), floor)
+            alerted = p_values <= line
+            alerts += int(alerted.sum())
+            place = batch.schema.get_field_index("is_anomaly")
+            new.write_batch(batch.set_column(place, batch.schema.field(place), pa.array(alerted)))
+    again.replace(file)
+    return alerts
+
+
+def _allow(pipeline: Pipeline, source: str, total: Streamed) -> None:
+    """Refuse the table by the rules that a table in memory is refused by."""
+    limit, share = pipeline.quality.max_quarantine, total.quarantined / max(1, total.rows)
+    reasons = []
+    if share > limit:
+        worst = ", ".join(f"{rule} ({count})" for rule, count in total.filed.most_common(3))
+        reasons.append(
+            f"{total.quarantined} of {total.rows} rows are bad ({share:.2%}, limit {limit:.2%}): {worst}"
+        )
+    reasons += [f"column {name!r} has no value in {total.rows} rows" for name in sorted(total.empty or ())]
+    if total.rows - total.quarantined < pipeline.quality.min_score_rows:
+        reasons.append(f"{total.rows - total.quarantined} clean rows are too few to score")
+    if reasons:
+        raise QualityError(f"{source}: blocked: {'; '.join(reasons)}")
+
+
+def joined(files: Iterable[Path], output: Path) -> None:
+    """Write one Parquet or CSV file, or a folder, from score files, piece by piece."""
+    import pyarrow.parquet as pq
+
+    listed = list(files)
+    if output.suffix == ".csv":
+        with output.open("w", encoding="utf-8", newline="") as out:
+            for number, file in enumerate(listed):
+                with pq.ParquetFile(file) as source:
+                    for position, batch in enumerate(source.iter_batches()):
+                        batch.to_pandas().to_csv(out, index=False, header=not number and not position)
+        return
+    with pq.ParquetFile(listed[0]) as first:
+        schema = first.schema_arrow
+    with pq.ParquetWriter(output, schema, compression="zstd") as out:
+        for file in listed:
+            with pq.ParquetFile(file) as source:
+                for group in range(source.num_row_groups):
+                    out.write_table(source.read_row_group(group))
+
+
+def cleared(folder: Path) -> None:
+    """Remove what an earlier, killed run left."""
+    if folder.is_dir():
+        shutil.rmtree(folder)
