@@ -50,6 +50,10 @@ class Training(Settings):
     tail: Literal["pareto", "none"] = Field(
         "pareto", description="p-values above every held-out score: a fitted tail, or 1 / (n + 1)"
     )
+    known_anomalies: Literal["rerank", "leave_out"] = Field(
+        "rerank",
+        description="labelled anomalies of the training rows: teach the scores where that ranks better",
+    )
     max_rows: int = Field(50_000, ge=100, description="rows to fit on; more are sampled by seed, and said so")
     timeout: Duration = Field(timedelta(minutes=10), description="hard limit of one fit")
 

@@ -2,13 +2,18 @@
 
 For a detector that is fitted already, on rows without the known anomalies, and at least 20 of those.
 Randomised trees learn them from the rows and the detector's own score; the new score is the detector's,
-in deviations, plus the log-odds the trees give. Where that ranks no better on folds the trees have not
-seen, it is not used, and the result says so. Fit O(trees n log n), score O(trees log n) a row; saved as
-plain arrays beside the detector's. Called by `model`, for bundles whose reference has labels.
+in deviations, plus the log-odds the trees give. Where that does not rank better on folds the trees have
+not seen, by more than the folds' standard error, it is not used, and the result says so. Fit
+O(trees n log n), score O(trees log n) a row; saved as plain arrays beside the detector's. Called by
+:mod:`pynomaly.model.known`, for bundles whose reference has labels.
+
+The rule of one standard error is that of Breiman, Friedman, Olshen, Stone: Classification and Regression
+Trees, 1984, section 3.4.3.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +25,11 @@ from pynomaly.detectors import sklearn_door
 from pynomaly.detectors.exact import Array, row_sum
 from pynomaly.errors import DetectorError, IntegrityError
 
-__all__ = ["LEAST_POSITIVES", "Reranking"]
+__all__ = ["FOLDS", "LEAST_POSITIVES", "Reranking"]
 
 LEAST_POSITIVES = 20
-_TREES, _LEAF, _FOLDS = 100, 3, 5
+FOLDS = 5
+_TREES, _LEAF = 100, 3
 _CAP = 20.0  # deviations; log-odds of trees end at about 7
 _BLOCK = 512
 _FLOAT32 = float(np.finfo(np.float32).max)
@@ -44,6 +50,8 @@ class Reranking:
         Known anomalies and rows it was fitted on.
     before, after : float
         Average precision of the detector's scores and of the new ones on folds not fitted on.
+    error : float
+        Standard error of their difference, over the folds.
     """
 
     arrays: Mapping[str, npt.NDArray[Any]]
@@ -51,14 +59,22 @@ class Reranking:
     rows: int
     before: float
     after: float
+    error: float = 0.0
 
     @property
     def used(self) -> bool:
-        """Whether `score` changes anything: only if that ranked better."""
-        return self.after > self.before
+        """Whether `score` changes anything: only if that ranked better, by more than a standard error."""
+        return self.after - self.before > self.error
 
     @classmethod
-    def fit(cls, X: Array, scores: Array, labels: npt.ArrayLike, seed: int = 0) -> Reranking:
+    def fit(
+        cls,
+        X: Array,
+        scores: Array,
+        labels: npt.ArrayLike,
+        seed: int = 0,
+        blocks: npt.ArrayLike | None = None,
+    ) -> Reranking:
         """Learn from labelled rows.
 
         Parameters
@@ -71,39 +87,33 @@ class Reranking:
         labels : array of shape (n,)
             1 for a known anomaly, 0 for every other row.
         seed : int
+        blocks : array of shape (n,), optional
+            Known anomalies with the same number depend on each other and stay in one fold: trees that saw
+            one hour of an incident would know the next. Other rows count as independent.
 
         Raises
         ------
         DetectorError
-            Shapes that differ, a label that is neither 0 nor 1, or fewer than 20 of either.
+            Shapes that differ, a label that is neither 0 nor 1, fewer than 20 of either, or known anomalies
+            in fewer than 5 blocks.
         """
         truth = _checked(X, scores, labels)
         middle, spread = _unit(scores[truth == 0])
         unit = (middle, spread)
-        folds = np.empty(len(truth), dtype=np.int64)
-        rng = np.random.default_rng(seed)
-        for label in (0, 1):  # each fold gets its share of both
-            places = rng.permutation(np.flatnonzero(truth == label))
-            folds[places] = np.arange(len(places)) % _FOLDS
+        folds = _folds(truth, np.arange(len(truth)) if blocks is None else np.asarray(blocks), seed)
         blended = np.empty(len(truth))
-        for fold in range(_FOLDS):
+        for fold in range(FOLDS):
             out = folds == fold
             arrays = _grown(X[~out], scores[~out], truth[~out], seed, unit)
             blended[out] = _blended(arrays, X[out], scores[out])
         # Folds are compared within: trees of different folds need not share a scale.
         before, after = (
-            float(
-                np.mean(
-                    [
-                        _average_precision(truth[folds == fold], values[folds == fold])
-                        for fold in range(_FOLDS)
-                    ]
-                )
-            )
+            np.array([_average_precision(truth[folds == i], values[folds == i]) for i in range(FOLDS)])
             for values in (scores, blended)
         )
+        error = float((after - before).std(ddof=1)) / math.sqrt(FOLDS)
         grown = _grown(X, scores, truth, seed, unit)
-        return cls(grown, int(truth.sum()), len(truth), before, after)
+        return cls(grown, int(truth.sum()), len(truth), float(before.mean()), float(after.mean()), error)
 
     def score(self, X: Array, scores: Array) -> Array:
         """Scores of rows, from their numbers and the detector's scores; each row by itself.
@@ -138,6 +148,7 @@ class Reranking:
             "rows": self.rows,
             "before": self.before,
             "after": self.after,
+            "error": self.error,
             "used": self.used,
         }
 
@@ -157,7 +168,9 @@ class Reranking:
                 int(facts["rows"]),
                 float(facts["before"]),
                 float(facts["after"]),
+                float(facts["error"]),
             )
+            _require_trees(found.arrays)
             _blended(found.arrays, np.zeros((1, int(found.arrays["width"]))), np.zeros(1))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise IntegrityError(f"saved reranking is incomplete: {error}") from error
@@ -178,6 +191,36 @@ def _checked(X: Array, scores: Array, labels: npt.ArrayLike) -> Labels:
         if found < LEAST_POSITIVES:
             raise DetectorError(f"reranking was given {found} {kind}; at least {LEAST_POSITIVES} are needed")
     return truth.astype(np.int64)
+
+
+def _folds(truth: Labels, blocks: npt.NDArray[Any], seed: int) -> Labels:
+    """Fold of each row: every fold gets its share of both labels, and whole blocks of known anomalies."""
+    if blocks.shape != truth.shape:
+        raise DetectorError(f"reranking was given {len(truth)} labels and blocks of shape {blocks.shape}")
+    folds, rng = np.empty(len(truth), dtype=np.int64), np.random.default_rng(seed)
+    for label in (0, 1):
+        mine = np.flatnonzero(truth == label)
+        numbers, member = np.unique(blocks[mine] if label else mine, return_inverse=True)
+        if label and len(numbers) < FOLDS:
+            raise DetectorError(
+                f"the {len(mine)} known anomalies lie in {len(numbers)} blocks of dependent rows; "
+                f"at least {FOLDS} are needed"
+            )
+        folds[mine] = (rng.permutation(len(numbers)) % FOLDS)[member]
+    return folds
+
+
+def _require_trees(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Refuse arrays that would look outside themselves, or never come to an end."""
+    nodes, width = len(arrays["left"]), int(arrays["width"])
+    pointers = [arrays[name] for name in ("left", "right", "starts")]
+    whole = all(part.dtype.kind == "i" for part in (*pointers, arrays["feature"], arrays["levels"]))
+    inside = all(part.size and part.min() >= 0 and part.max() < nodes for part in pointers)
+    known = nodes and arrays["feature"].min() >= 0 and arrays["feature"].max() <= width
+    if not (whole and inside and known and len({len(arrays[name]) for name in _NODES}) == 1):
+        raise ValueError("its trees point outside themselves")
+    if not 0 <= int(arrays["levels"]) <= nodes:
+        raise ValueError(f"its trees have {int(arrays['levels'])} levels of {nodes} nodes")
 
 
 def _unit(scores: Array) -> tuple[float, float]:

@@ -14,6 +14,7 @@ A saved bundle::
     sketch.json         the reference in small
     calibration.npz     held-out scores
     golden.npz          numbers and scores of the golden rows, bit for bit
+    reranking.npz       trees that learned known anomalies; only where they are used
     detector/           what the detector saved
 """
 
@@ -34,12 +35,14 @@ from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.detectors import load as load_detector
 from pynomaly.detectors.base import Detector
+from pynomaly.detectors.reranking import Reranking
 from pynomaly.errors import DataError, IntegrityError, ModelError, PynomalyError
 from pynomaly.model.alerts import AlertPolicy
 from pynomaly.model.calibration import NO_TAIL, Calibration
 from pynomaly.model.features import Features
 from pynomaly.model.fitting import fit_model
 from pynomaly.model.golden import pack, rows_of, spread, unpack
+from pynomaly.model.known import Known, note_of
 from pynomaly.model.provenance import notes, versions
 from pynomaly.model.scoring import COLUMNS, assessed, prepared, scorer
 from pynomaly.model.seal import seal, verify
@@ -66,6 +69,8 @@ class Bundle:
         Their scores on the machine that fitted the model.
     facts : dict
         Where the model comes from; JSON-able.
+    reranking : Reranking or None
+        What known anomalies taught; part of every score.
     """
 
     contract: FrameContract
@@ -77,6 +82,7 @@ class Bundle:
     golden: pd.DataFrame
     golden_scores: Floats
     facts: dict[str, Any]
+    reranking: Reranking | None = None
 
     @classmethod
     def fit(
@@ -87,6 +93,7 @@ class Bundle:
         candidate: config.Candidate,
         contract: FrameContract,
         facts: Mapping[str, Any],
+        known: Known | None = None,
     ) -> Bundle:
         """Fit features and detector on one part of the rows, and calibrate on the other.
 
@@ -106,6 +113,8 @@ class Bundle:
             Which columns are features.
         facts : mapping
             Provenance to keep in the bundle; JSON-able.
+        known : Known, optional
+            Known anomalies, in neither part; they teach the scores where that ranks better.
 
         Raises
         ------
@@ -120,11 +129,12 @@ class Bundle:
         # Both parts together are the stream; each alone is thinner than what will be scored.
         stream = pd.concat([fit_frame, calibration_frame], ignore_index=True)
         policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(stream, contract))
-        fitted = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract)
+        fitted = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known)
         features, detector, calibration = fitted.features, fitted.detector, fitted.calibration
         conformed, times = prepared(fitted.held_out, contract, calendar=features.calendar)
         golden = rows_of(conformed, times, spread(fitted.scores))
         said = notes(fitted.given, detector.rows_used, policy, calibration)
+        said += [note for note in (fitted.note, note_of(fitted.known)) if note]
         facts = {
             **facts,
             "rows": {
@@ -132,7 +142,8 @@ class Bundle:
                 "fitted": detector.rows_used,  # detectors of quadratic cost sample once more
                 "calibration": len(fitted.held_out),
             },
-            "notes": [*said, fitted.note] if fitted.note else said,
+            "known_anomalies": fitted.known,
+            "notes": said,
             "versions": versions(),
         }
         return cls(
@@ -144,15 +155,16 @@ class Bundle:
             # Columns of all rows; scores of the held-out ones, as those of fitted rows are too low.
             Sketch.of(contract.conform(fitted.seen), fitted.scores),
             golden=golden,
-            golden_scores=scorer(features, detector, contract)(golden),
+            golden_scores=scorer(features, detector, contract, fitted.reranking)(golden),
             facts=facts,
+            reranking=fitted.reranking,
         )
 
     def raw_scores(self, frame: pd.DataFrame) -> Floats:
         """Scores of `frame`, as an array of shape (n,); see `score`."""
         if not len(frame):
             raise DataError("no rows to score; at least one is needed")
-        return scorer(self.features, self.detector, self.contract)(frame)
+        return scorer(self.features, self.detector, self.contract, self.reranking)(frame)
 
     def score(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Score rows.
@@ -193,6 +205,7 @@ class Bundle:
         calibration = Calibration.fit(scores, tail=self.calibration.tail != NO_TAIL)
         rows = {**self.facts["rows"], "calibration": len(frame)}
         said = notes(rows["given"], rows["fitted"], self.policy, calibration)
+        said += [note for note in (note_of(self.facts.get("known_anomalies")),) if note]
         sketch = Sketch.of(self.contract.conform(frame), scores)
         facts = {**self.facts, **facts, "rows": rows, "notes": said}
         return replace(self, calibration=calibration, sketch=sketch, facts=facts)
@@ -200,7 +213,9 @@ class Bundle:
     def with_policy(self, policy: AlertPolicy) -> Bundle:
         """The same model with other alerts; no refit."""
         rows = self.facts["rows"]
-        said = notes(rows["given"], rows["fitted"], policy, self.calibration)
+        old, new = (notes(rows["given"], rows["fitted"], p, self.calibration) for p in (self.policy, policy))
+        # What is not about the policy still holds.
+        said = [*new, *(note for note in self.facts["notes"] if note not in old + new)]
         return replace(self, policy=policy, facts={**self.facts, "notes": said})
 
     def verify_golden(self) -> float:
@@ -246,7 +261,10 @@ class Bundle:
         np.savez(folder / "calibration.npz", allow_pickle=False, scores=self.calibration.scores)
         numbers, text = pack(self.golden)
         np.savez(folder / "golden.npz", allow_pickle=False, scores=self.golden_scores, **numbers)
+        if self.reranking is not None:
+            np.savez(folder / "reranking.npz", allow_pickle=False, **self.reranking.arrays)
         content = {
+            "reranking": self.reranking.to_dict() if self.reranking else None,
             "contract": self.contract.to_dict(),
             "features": self.features.to_dict(),
             "policy": self.policy.to_dict(),
@@ -293,6 +311,10 @@ class Bundle:
         with np.load(folder / "golden.npz", allow_pickle=False) as arrays:
             golden_scores = arrays["scores"]
             golden = unpack(dict(arrays), content["golden"])
+        reranking = None
+        if content.get("reranking"):  # bundles from before there was one have no such key
+            with np.load(folder / "reranking.npz", allow_pickle=False) as arrays:
+                reranking = Reranking.restore(content["reranking"], dict(arrays))
         return cls(
             FrameContract.from_dict(content["contract"]),
             Features.from_dict(content["features"]),
@@ -303,6 +325,7 @@ class Bundle:
             golden,
             golden_scores,
             content["facts"],
+            reranking,
         )
 
 

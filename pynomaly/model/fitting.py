@@ -2,14 +2,15 @@
 
 Out-of-fold scores are used only where they are those of the model that ships: if its own scores of the rows
 it was fitted on, which should be the lower ones, are higher than chance explains, the folds' models are
-others, p-values from them could be a wall of alerts, and a split is used instead. Called by
-:mod:`pynomaly.model.bundle`.
+others, p-values from them could be a wall of alerts, and a split is used instead. Known anomalies, where
+there are any, teach last (:mod:`pynomaly.model.known`). Called by :mod:`pynomaly.model.bundle`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,10 +21,12 @@ from pynomaly.data.frame import FrameContract
 from pynomaly.detectors import make
 from pynomaly.detectors.base import Detector
 from pynomaly.detectors.deadline import fit_within
-from pynomaly.errors import DetectorError, FitTimeoutError
+from pynomaly.detectors.reranking import Reranking
+from pynomaly.errors import DataError, DetectorError, FitTimeoutError
 from pynomaly.model.calibration import Calibration
 from pynomaly.model.crossfit import is_crossed, out_of_fold
 from pynomaly.model.features import Features
+from pynomaly.model.known import Known, left_out, teach
 from pynomaly.model.scoring import prepared, scorer
 
 __all__ = ["Fitted", "fit_model"]
@@ -45,6 +48,11 @@ class Fitted:
         Rows that were fitted on, and rows whose scores (`scores`) calibrate; the same when cross-fitted.
     note : str
         What a person should know of the calibration, or "".
+    teachers : DataFrame or None
+        Held-out rows that taught `reranking` and so do not calibrate.
+    reranking : Reranking or None
+    known : dict or None
+        What known anomalies came to (:class:`~pynomaly.model.known.Taught`); None where there were none.
     """
 
     features: Features
@@ -55,13 +63,17 @@ class Fitted:
     held_out: pd.DataFrame
     scores: Floats
     note: str = ""
+    teachers: pd.DataFrame | None = None
+    reranking: Reranking | None = None
+    known: dict[str, Any] | None = None
 
     @property
     def seen(self) -> pd.DataFrame:
-        """Every row that took part, once."""
+        """Every row that is presumed normal and took part, once."""
         if self.calibration.method == "cross":
             return self.rows
-        return pd.concat([self.rows, self.held_out], ignore_index=True)
+        parts = [self.rows, self.held_out, self.teachers]
+        return pd.concat([part for part in parts if part is not None], ignore_index=True)
 
 
 def fit_model(
@@ -70,11 +82,57 @@ def fit_model(
     pipeline: config.Pipeline,
     candidate: config.Candidate,
     contract: FrameContract,
+    known: Known | None = None,
 ) -> Fitted:
     """Fit on the first part and calibrate on the second, or do both on all rows (``training.calibrate``).
 
-    More rows than ``training.max_rows`` are sampled by seed.
+    More rows than ``training.max_rows`` are sampled by seed. Known anomalies may move the scores, and with
+    them the rows that calibrate.
     """
+    fitted = _fitted(fit_frame, calibration_frame, pipeline, candidate, contract)
+    if known is None or not len(known.frame):
+        return fitted
+    return _taught(fitted, known, pipeline.training, contract)
+
+
+def _taught(fitted: Fitted, known: Known, training: config.Training, contract: FrameContract) -> Fitted:
+    """The same model after known anomalies taught it, if that ranks better; the facts say it either way."""
+
+    def numbers(frame: pd.DataFrame) -> Floats:
+        conformed, times = prepared(frame, contract, calendar=fitted.features.calendar)
+        return fitted.features.transform(conformed, times)
+
+    count = len(known.frame)
+    if training.known_anomalies == "leave_out":
+        return replace(fitted, known=left_out(count, "training.known_anomalies is leave_out"))
+    try:
+        odd = numbers(known.frame)
+    except DataError as error:  # features.missing: reject
+        return replace(fitted, known=left_out(count, f"they cannot be turned into numbers: {error}"))
+    usual = numbers(fitted.held_out)
+    taught = teach(usual, fitted.scores, odd, fitted.detector.score(odd), known.blocks, training.seed)
+    if taught.reranking is None:
+        return replace(fitted, known=taught.facts)
+    kept = taught.calibrating
+    scores = taught.reranking.score(usual[kept], fitted.scores[kept])
+    return replace(
+        fitted,
+        calibration=Calibration.fit(scores, method=fitted.calibration.method, tail=training.tail == "pareto"),
+        held_out=fitted.held_out[kept],
+        scores=scores,
+        teachers=fitted.held_out[~kept],
+        reranking=taught.reranking,
+        known=taught.facts,
+    )
+
+
+def _fitted(
+    fit_frame: pd.DataFrame,
+    calibration_frame: pd.DataFrame,
+    pipeline: config.Pipeline,
+    candidate: config.Candidate,
+    contract: FrameContract,
+) -> Fitted:
     training = pipeline.training
     given = len(fit_frame) + len(calibration_frame)
     note = ""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pynomaly.data.frame import FrameContract
 from pynomaly.detectors.base import Detector
+from pynomaly.detectors.reranking import Reranking
 from pynomaly.model.alerts import AlertPolicy
 from pynomaly.model.calibration import Calibration, rarity, severity
 from pynomaly.model.features import Features
@@ -34,13 +35,15 @@ def prepared(
 
 
 def scorer(
-    features: Features, detector: Detector, contract: FrameContract
+    features: Features, detector: Detector, contract: FrameContract, reranking: Reranking | None = None
 ) -> Callable[[pd.DataFrame], Floats]:
-    """Turn a fitted model into a function: rows in, scores out."""
+    """Turn a fitted model into a function: rows in, scores out; what known anomalies taught goes last."""
 
     def scores(frame: pd.DataFrame) -> Floats:
         conformed, times = prepared(frame, contract, calendar=features.calendar)
-        return detector.score(features.transform(conformed, times))
+        numbers = features.transform(conformed, times)
+        found = detector.score(numbers)
+        return found if reranking is None else reranking.score(numbers, found)
 
     return scores
 

@@ -18,12 +18,12 @@ import pandas as pd
 import pynomaly
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.frame import FrameContract
-from pynomaly.errors import DetectorError
+from pynomaly.errors import DetectorError, ModelError
 from pynomaly.model.alerts import AlertPolicy
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.times import rows_per_day
 from pynomaly.records.store import write_atomically
-from pynomaly.steps.prepare import Judged, Prepared
+from pynomaly.steps.prepare import Judged, Prepared, known_of
 
 __all__ = ["Fitted", "contract_of", "fit_candidate", "recalibrate_champion"]
 
@@ -86,19 +86,16 @@ def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, 
     facts = _facts(pipeline, prepared, candidate.detector)
     started, clock = datetime.now(UTC).timestamp(), time.perf_counter()
     try:
-        bundle = Bundle.fit(fit_rows, calibration_rows, pipeline, candidate, contract, facts)
-    except DetectorError as error:
+        known = known_of(prepared)
+        bundle = Bundle.fit(fit_rows, calibration_rows, pipeline, candidate, contract, facts, known)
         spent = time.perf_counter() - clock
-        return Fitted(
-            label, candidate.detector, dict(candidate.params), "", "", started, spent, 0.0, error=str(error)
+        params = dict(bundle.detector.params)
+        return _keep(
+            prepared, folder, bundle, Fitted(label, candidate.detector, params, "", "", started, spent, 0.0)
         )
-    fit_seconds = time.perf_counter() - clock
-    return _keep(
-        prepared,
-        folder,
-        bundle,
-        Fitted(label, candidate.detector, dict(bundle.detector.params), "", "", started, fit_seconds, 0.0),
-    )
+    except (DetectorError, ModelError) as error:  # also scores that are not finite, of rows it is judged on
+        spent, params = time.perf_counter() - clock, dict(candidate.params)
+        return Fitted(label, candidate.detector, params, "", "", started, spent, 0.0, error=str(error))
 
 
 def recalibrate_champion(pipeline: Pipeline, prepared: Prepared, champion: Bundle) -> Fitted:

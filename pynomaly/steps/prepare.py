@@ -1,7 +1,9 @@
 """Read a reference, validate it, and lay out the rows to fit, to calibrate and to judge on.
 
-First step of every training. The three parts never share a row: what sets a model or a threshold is
-never what judges it. Everything is written to a work folder named by content, so a second run finds it.
+First step of every training. The parts never share a row: what sets a model or a threshold is never what
+judges it. Known anomalies older than the held-out rows are kept for what may learn from them; none of an
+incident that reaches into the held-out rows is. Everything is written to a work folder named by content, so a
+second run finds it.
 """
 
 from __future__ import annotations
@@ -23,11 +25,14 @@ from pynomaly.data.window import Window
 from pynomaly.errors import DataError, QualityError
 from pynomaly.judging.comparison import Rung
 from pynomaly.judging.injection import inject
+from pynomaly.model.known import Known
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.store import Store
 from pynomaly.steps.keys import work_key
 
-__all__ = ["Judged", "Prepared", "dependent_rows", "prepare", "reference_window"]
+__all__ = ["Judged", "Prepared", "dependent_rows", "known_of", "prepare", "reference_window"]
+
+BLOCK = "pynomaly.block"
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,16 @@ class Prepared:
     key, asked : str
         Content key of the training, and of the request it answers.
     folder : str
-        Work folder with ``fit``, ``calibration`` and ``judged`` Parquet files, the contract and the report.
+        Work folder with ``fit``, ``calibration``, ``known`` and ``judged`` Parquet files, contract and
+        report.
     window : str
         The reference window, or ``"all"`` for a table without time.
     data_hash : str
         SHA-256 of the rows as read.
     rows, fit_rows, calibration_rows, judged_rows, quarantined, known_anomalies : int
         How many rows went where; known anomalies were kept out of fitting and calibration.
+    known_rows : int
+        Known anomalies that lie before the held-out rows, to learn from.
     rung : str
         Evidence the judged rows carry: ``labels`` or ``injected``.
     """
@@ -65,6 +73,7 @@ class Prepared:
     rung: str
     quality: str
     candidates: tuple[Candidate, ...]
+    known_rows: int = 0
 
     @property
     def path(self) -> Path:
@@ -95,6 +104,12 @@ class Judged:
         with np.load(prepared.path / "truth.npz", allow_pickle=False) as arrays:
             truth, blocks = arrays["truth"], arrays["blocks"]
         return cls(pd.read_parquet(prepared.path / "judged.parquet"), truth, blocks, Rung(prepared.rung))
+
+
+def known_of(prepared: Prepared) -> Known:
+    """The known anomalies of `prepared` that may be learned from."""
+    rows = pd.read_parquet(prepared.path / "known.parquet")
+    return Known(rows.drop(columns=BLOCK), rows[BLOCK].to_numpy(dtype=np.int64))
 
 
 def reference_window(
@@ -187,6 +202,7 @@ def prepare(
         rung=rung,
         quality=checked.report.outcome,
         candidates=chosen,
+        known_rows=len(parts["known"]),
     )
     (draft / "contract.json").write_text(json.dumps(contract.to_dict()))
     (draft / "quality.json").write_text(json.dumps(checked.report.to_dict(), indent=2))
@@ -251,19 +267,23 @@ def _split(pipeline: Pipeline, contract: FrameContract, clean: pd.DataFrame) -> 
         held[order[(np.arange(len(clean)) * pipeline.training.holdout) % 1 < pipeline.training.holdout]] = (
             True
         )
-    rest = clean[~held & (label != 1).to_numpy()]
+    odd = (label == 1).to_numpy()
+    blocks = dependent_rows(contract, clean)
+    # An incident that reaches into the held-out rows would be both taught and judged.
+    known = clean.assign(**{BLOCK: blocks})[odd & ~held & ~np.isin(blocks, blocks[held])]
+    rest = clean[~held & ~odd]
     calibrating = np.zeros(len(rest), dtype=bool)
     size = round(len(rest) * pipeline.training.calibration)
     calibrating[rng.choice(len(rest), size=size, replace=False)] = True
     fit = rest[~calibrating]
-    return {"fit": fit, "calibration": rest[calibrating], "holdout": clean[held]}
+    return {"fit": fit, "calibration": rest[calibrating], "known": known, "holdout": clean[held]}
 
 
 def _write_parts(
     pipeline: Pipeline, contract: FrameContract, folder: Path, parts: dict[str, pd.DataFrame]
 ) -> tuple[int, str]:
     """Write the parts and the truth; returns the judged rows and the rung they stand on."""
-    for name in ("fit", "calibration"):
+    for name in ("fit", "calibration", "known"):
         parts[name].to_parquet(folder / f"{name}.parquet", index=False)
     held = parts["holdout"]
     labels = held[contract.label] if contract.label else pd.Series(np.nan, index=held.index)

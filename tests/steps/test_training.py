@@ -42,7 +42,7 @@ def test_parts_share_no_row_and_keep_known_anomalies_out(pipeline: Make) -> None
 def test_the_same_training_leaves_one_version(pipeline: Make) -> None:
     settings = pipeline()
     first, decision = learn(settings, plan(settings))
-    assert decision.kind == "promote"
+    assert decision.kind == "promote", decision.reasons
     assert not plan(settings).go
     again, _ = learn(settings, plan_as_if_new(settings))
     assert (again.version, again.new) == (first.version, False)
@@ -72,7 +72,7 @@ def test_a_training_cut_off_before_its_verdict_is_finished(pipeline: Make) -> No
     assert resumed.go
     finished, decision = learn(settings, resumed)
     assert finished.version == left.version
-    assert decision.kind == "promote"
+    assert decision.kind == "promote", decision.reasons
 
 
 def test_a_candidate_that_fails_does_not_stop_the_others(pipeline: Make) -> None:
