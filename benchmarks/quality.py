@@ -28,7 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pynomaly.detectors import DETECTORS, make
-from pynomaly.detectors.reranking import LEAST_POSITIVES, Reranking
+from pynomaly.detectors.reranking import LEAST_POSITIVES
+from pynomaly.model.known import teach
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -90,22 +91,20 @@ def _capped(rng: np.random.Generator, labels: Labels, most: int) -> npt.NDArray[
 
 
 def catalogue(name: str, split: Split, train: str) -> Array:
-    """A detector of ours; with `labelled`, what it was not fitted on teaches the reranking."""
+    """A detector of ours; with `labelled`, what it was not fitted on teaches it, as in a training."""
     if train == "all":
         return make(name, seed=split.seed).fit(split.fit).score(split.score)
     normal = split.fit[split.fit_labels == 0]
     anomalies = split.fit[split.fit_labels == 1]
-    least = min(len(anomalies), round(0.3 * len(normal)))
-    if train == "normals" or least < LEAST_POSITIVES:
+    if train == "normals" or len(anomalies) < LEAST_POSITIVES:
         return make(name, seed=split.seed).fit(normal).score(split.score)
     held = np.zeros(len(normal), dtype=bool)
     rng = np.random.default_rng(split.seed)
     held[rng.choice(len(normal), round(0.3 * len(normal)), replace=False)] = True
     detector = make(name, seed=split.seed).fit(normal[~held])
-    rows = np.concatenate([normal[held], anomalies])
-    labels = (np.arange(len(rows)) >= held.sum()).astype(np.int64)
-    learned = Reranking.fit(rows, detector.score(rows), labels, split.seed)
-    return learned.score(split.score, detector.score(split.score))
+    odd, usual, scores = (detector.score(rows) for rows in (anomalies, normal[held], split.score))
+    learned = teach(normal[held], usual, anomalies, odd, seed=split.seed).reranking
+    return scores if learned is None else learned.score(split.score, scores)
 
 
 def pyod_iforest(split: Split) -> Array:
