@@ -1,4 +1,4 @@
-"""Review: what a person decides about a champion. Rolling back is one short run, safe to repeat."""
+"""Review: what a person decides about a champion. Each is one short run, safe to repeat."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flows.moment import moment, named
 from pynomaly.config import load
 from tasks import governing
 
-__all__ = ["rollback"]
+__all__ = ["policy", "rollback"]
 
 
 @flow(name="rollback", flow_run_name=named)
@@ -26,3 +26,18 @@ def rollback(
     """
     pipeline = load(config)
     return governing.rollback(pipeline, moment(pipeline, as_of), reason).to_dict()
+
+
+@flow(name="policy", flow_run_name=named)
+def policy(
+    config: str = "configs/quickstart.yaml", reason: str = "asked for by hand", as_of: str = ""
+) -> dict[str, Any]:
+    """Give the champion the alert policy now in the YAML: no refit, and every score stays as it is.
+
+    Args:
+        config: Path of the pipeline YAML.
+        reason: Why, in a few words; kept with the decision.
+        as_of: Moment the run stands for, with an offset; empty means the scheduled time.
+    """
+    pipeline = load(config)
+    return governing.apply_policy(pipeline, moment(pipeline, as_of), reason).to_dict()

@@ -16,7 +16,7 @@ from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron
 
 from flows.monitor import monitor
-from flows.review import rollback
+from flows.review import policy, rollback
 from flows.score import score
 from flows.train import retrain, train
 from pynomaly.config import Pipeline, load
@@ -74,6 +74,7 @@ def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
         deploy(monitor, schedule.monitor),
         deploy(retrain, "", triggers=[degraded]),
         deploy(rollback, ""),
+        deploy(policy, ""),
     ]
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "health",
     "monitored",
     "overview",
+    "policy_applied",
     "table",
     "training",
     "windows",
@@ -71,6 +72,13 @@ def decision(result: dict[str, Any]) -> None:
     console.print(f"{result['kind']}: {result['subject']} ({result['outcome']})", markup=False)
     for reason in result["reasons"]:
         console.print(f"  {reason}", markup=False)
+
+
+def policy_applied(result: dict[str, Any]) -> None:
+    """What applying an alert policy came to."""
+    decision(result["policy"])
+    if result["decision"]:
+        decision(result["decision"])
 
 
 def windows(result: dict[str, Any]) -> None:

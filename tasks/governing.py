@@ -1,16 +1,33 @@
-"""Tasks of governing: taking a promotion back."""
+"""Tasks of governing: taking a promotion back, alerting otherwise."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from prefect.artifacts import create_markdown_artifact
+
 from pynomaly.config import Pipeline
 from pynomaly.records.ledger import Decision
+from pynomaly.steps.policy import PolicyApplied
+from pynomaly.steps.policy import apply_policy as apply_policy_step
 from pynomaly.steps.promote import rollback as rollback_step
 from tasks.events import announce
 from tasks.step import step
 
-__all__ = ["rollback"]
+__all__ = ["apply_policy", "rollback"]
+
+
+@step("apply the alert policy")
+def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str) -> PolicyApplied:
+    """Give the champion the alert policy of the settings; no score changes."""
+    applied = apply_policy_step(pipeline, as_of, reason)
+    create_markdown_artifact(
+        key=f"{pipeline.name.replace('_', '-')}-policy",
+        markdown="\n".join(f"- {reason}" for reason in applied.policy.reasons),
+        description=f"Alert policy of {pipeline.name} v{applied.version}: {applied.policy.outcome}",
+    )
+    announce(pipeline, f"policy.{applied.policy.outcome}", applied.to_dict())
+    return applied
 
 
 @step("roll back")

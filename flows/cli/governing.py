@@ -1,4 +1,4 @@
-"""Commands of governing: who is champion and why, what was decided, and taking it back."""
+"""Commands of governing: who is champion and why, what was decided, taking it back, alerting otherwise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from flows.cli.app import Config, Json, Reason, app, run_flow, say
 from pynomaly.config import load
 
-__all__ = ["history", "rollback", "status"]
+__all__ = ["history", "policy", "rollback", "status"]
 
 
 @app.command()
@@ -18,6 +18,14 @@ def rollback(config: Config, reason: Reason = "asked for on the command line", a
     from flows.show import decision
 
     say(run_flow("review", "rollback", load(config), reason=reason, as_of="latest"), as_json, decision)
+
+
+@app.command()
+def policy(config: Config, reason: Reason = "asked for on the command line", as_json: Json = False) -> None:
+    """Give the champion the alert policy now in CONFIG: no refit, and every score stays as it is."""
+    from flows.show import policy_applied
+
+    say(run_flow("review", "policy", load(config), reason=reason, as_of="latest"), as_json, policy_applied)
 
 
 @app.command()

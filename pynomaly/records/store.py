@@ -6,6 +6,7 @@ holds, so a step run twice writes the same file twice::
     <root>/<pipeline>/scores/window=<key>/scores.parquet
     <root>/<pipeline>/quarantine/<name>.parquet
     <root>/<pipeline>/references/<sha256 of the bundle>.parquet
+    <root>/<pipeline>/held_out/<sha256 of the bundle>.parquet
     <root>/<pipeline>/reports/<name>.html
 
 The same frame gives the same bytes, so a hash tells whether scores changed.
@@ -17,9 +18,11 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.data.places import Place, place
@@ -153,6 +156,43 @@ class Store:
                 raise RecordError(
                     f"{pipeline}: no reference rows were kept for bundle {sha256[:12]}...; no file {path}"
                 ) from error
+
+    def write_held_out(self, pipeline: str, sha256: str, p_values: npt.NDArray[np.float64]) -> Place:
+        """Keep the p-values, array of shape (n,), of real rows that judged a bundle.
+
+        They give its alert rate under any policy.
+        """
+        path = self._held_out_path(pipeline, sha256)
+        _write(path, _parquet(pd.DataFrame({"p_value": p_values})))
+        return path
+
+    def read_held_out(self, pipeline: str, sha256: str) -> npt.NDArray[np.float64]:
+        """The p-values that `write_held_out` kept.
+
+        Raises
+        ------
+        RecordError
+            If none were kept for this bundle.
+        """
+        path = self._held_out_path(pipeline, sha256)
+        with _told(f"read {path}"):
+            try:
+                kept = pd.read_parquet(io.BytesIO(path.read()))
+            except FileNotFoundError as error:
+                raise RecordError(
+                    f"{pipeline}: no held-out rows were kept for bundle {sha256[:12]}...; no file {path}"
+                ) from error
+        return kept["p_value"].to_numpy(dtype=np.float64)
+
+    def copy_evidence(self, pipeline: str, old: str, new: str) -> None:
+        """Keep for the bundle `new` what was kept for `old`, whose rows and p-values are the same."""
+        for where in (self._reference_path, self._held_out_path):
+            source = where(pipeline, old)
+            with _told(f"read {source}"), suppress(FileNotFoundError):
+                _write(where(pipeline, new), source.read())
+
+    def _held_out_path(self, pipeline: str, sha256: str) -> Place:
+        return self.root / _safe(pipeline) / "held_out" / f"{_safe(sha256)}.parquet"
 
     def _reference_path(self, pipeline: str, sha256: str) -> Place:
         return self.root / _safe(pipeline) / "references" / f"{_safe(sha256)}.parquet"

@@ -68,7 +68,7 @@ def promote(
             _close(ledger, registered, standing)
             return standing
         gate = check_gate(pipeline, registry, ref)
-        allowed, reasons = _may(pipeline, champion, verdict, gate, recalibrated=registered.recalibrated)
+        allowed, reasons = _may(pipeline, champion, verdict, gate, registered)
         decision = ledger.record(
             Decision(
                 key=f"{'promote' if allowed else 'refuse'}:{pipeline.name}:v{ref.version}:"
@@ -76,7 +76,7 @@ def promote(
                 pipeline=pipeline.name,
                 kind="promote" if allowed else "refuse",
                 subject=f"{pipeline.name} v{ref.version}",
-                outcome=str(verdict.outcome) if verdict else "first",
+                outcome=str(verdict.outcome) if verdict else "policy" if registered.policy else "first",
                 reasons=(*reasons, *gate.reasons),
                 evidence={
                     "gate": gate.evidence,
@@ -116,18 +116,19 @@ def _may(
     champion: ModelRef | None,
     verdict: Verdict | None,
     gate: Gate,
-    *,
-    recalibrated: bool,
+    registered: Registered,
 ) -> tuple[bool, tuple[str, ...]]:
     """Whether the evidence and the policy allow a promotion, and why."""
     if not gate.passed:
         return False, ("the gate refuses the version",)
     if champion is None:
         return True, ("there was no champion: the winner of the comparison is the first",)
+    if registered.policy:
+        return _may_alert_otherwise(pipeline, champion, registered)
     if verdict is None:
         return False, ("nothing says that it is better than the champion",)
     # The same scores in the same order: there is nothing to be superior in, and nothing to lose.
-    same = recalibrated and verdict.difference == 0
+    same = registered.recalibrated and verdict.difference == 0
     if verdict.outcome is not Outcome.SUPERIOR and not same:
         why = f"the verdict is {verdict.outcome}: only superior promotes by itself"
         return False, (why, *verdict.reasons)
@@ -136,6 +137,18 @@ def _may(
     if same:
         return True, ("scores are the champion's own; p-values come from newer rows",)
     return True, verdict.reasons
+
+
+def _may_alert_otherwise(
+    pipeline: Pipeline, champion: ModelRef, registered: Registered
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether a version that differs in its alert policy alone may replace the champion."""
+    if champion.version != registered.base:
+        why = f"its scores are those of v{registered.base}, and v{champion.version} is champion now"
+        return False, (why,)
+    if pipeline.promotion.mode == "never":
+        return False, ("promotion.mode is never: a person sets the alias",)
+    return True, (f"scores are the champion's own; alerts change: {registered.policy}",)
 
 
 def _standing(ledger: Ledger, pipeline: Pipeline, ref: ModelRef, as_of: datetime, actor: str) -> Decision:

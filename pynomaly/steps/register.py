@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 import pynomaly
@@ -29,7 +31,7 @@ from pynomaly.records.store import Store
 from pynomaly.steps.candidates import Fitted
 from pynomaly.steps.prepare import Judged, Prepared
 
-__all__ = ["Registered", "register"]
+__all__ = ["Registered", "expected_alert_rate", "register"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Registered:
         What a person should know before trusting the model.
     new : bool
         False when this very training was registered before.
+    policy : str
+        Where nothing but the alert policy changed: from which to which; else "".
+    base : int
+        Then the version whose scores these are.
     """
 
     pipeline: str
@@ -62,6 +68,8 @@ class Registered:
     recalibrated: bool
     notes: tuple[str, ...]
     new: bool
+    policy: str = ""
+    base: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and artifacts."""
@@ -169,7 +177,7 @@ def _log(
                         metric=pipeline.comparison.metric,
                         value=value,
                         rung=prepared.rung,
-                        expected_alert_rate=_alert_rate(judged, item),
+                        expected_alert_rate=expected_alert_rate(_natural(judged, item)["is_anomaly"]),
                         recalibrated=item.recalibrated,
                         notes=tuple(Bundle.load(Path(item.folder), item.sha256).facts["notes"]),
                         new=True,
@@ -188,11 +196,17 @@ def _measure(pipeline: Pipeline, judged: Judged, item: Fitted) -> Metrics:
     )
 
 
-def _alert_rate(judged: Judged, item: Fitted) -> float:
-    alerts = item.scores()["is_anomaly"].to_numpy()
-    natural = alerts if judged.rung is Rung.LABELS else alerts[judged.truth == 0]
+def _natural(judged: Judged, item: Fitted) -> pd.DataFrame:
+    """Scores of the judged rows as operation brings them: injected anomalies left out."""
+    scores = item.scores()
+    return scores if judged.rung is Rung.LABELS else scores[judged.truth == 0]
+
+
+def expected_alert_rate(alerts: npt.ArrayLike) -> float:
+    """Share of rows expected to alert, from which of the held-out ones did, array of shape (n,)."""
+    seen = np.asarray(alerts, dtype=bool)
     # Laplace's rule: a model that has not alerted yet is still expected to, some day.
-    return float((natural.sum() + 1) / (len(natural) + 2))
+    return float((seen.sum() + 1) / (len(seen) + 2))
 
 
 def _log_candidate(
@@ -220,9 +234,11 @@ def _register_winner(
     sample = pd.read_parquet(prepared.path / "fit.parquet")
     size = min(len(sample), pipeline.drift.report_rows)
     # The drift report compares with rows; the verdict itself needs only the sketch in the bundle.
-    Store(pipeline.store_root).write_reference(
+    store = Store(pipeline.store_root)
+    store.write_reference(
         pipeline.name, item.sha256, sample.sample(size, random_state=pipeline.training.seed).sort_index()
     )
+    store.write_held_out(pipeline.name, item.sha256, _natural(judged, item)["p_value"].to_numpy())
     return registry.register(
         pipeline.name,
         run,

@@ -215,12 +215,15 @@ def _situation(
     broken: str,
 ) -> Situation:
     """What the ledger knows that the decision rests on."""
-    trainings = ledger.trainings(pipeline.name)
-    promoted = ledger.last(pipeline.name, "promote")
+    # Another alert policy is no training: it neither cools down nor counts as a challenger.
+    trainings = [item for item in ledger.trainings(pipeline.name) if not item.detail.get("policy")]
+    promoted = next(
+        (item for item in ledger.decisions(pipeline.name, "promote") if item.outcome != "policy"), None
+    )
     refusals = [
         item
         for item in ledger.decisions(pipeline.name, "refuse")
-        if promoted is None or (item.seq or 0) > (promoted.seq or 0)
+        if item.outcome != "policy" and (promoted is None or (item.seq or 0) > (promoted.seq or 0))
     ]
     # A training cut off before its verdict is not repeated but finished.
     repeated = any(item.detail.get("asked") == key and item.outcome != "registered" for item in trainings)

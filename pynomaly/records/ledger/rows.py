@@ -21,6 +21,7 @@ __all__ = ["KINDS", "Decision", "Keyed", "Observed", "Partition", "Training", "b
 KINDS = (
     "compare",
     "degradation",
+    "policy",
     "promote",
     "quality",
     "refuse",
@@ -28,6 +29,7 @@ KINDS = (
     "retrain",
     "rollback",
     "score",
+    "search",
     "train",
 )
 

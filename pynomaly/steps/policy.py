@@ -1,0 +1,230 @@
+"""Apply the alert policy of the settings to the champion: no refit, no score changed, the same gate.
+
+Called when a person changed ``alerts`` in the YAML and asks for it. The result is a version of its own, so
+it can be rolled back like any other; the same policy again leaves nothing new and says so. Windows that were
+scored before keep the alerts they were given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from pynomaly.config import Pipeline
+from pynomaly.errors import ModelError, RecordError
+from pynomaly.model.alerts import AlertPolicy
+from pynomaly.model.bundle import Bundle
+from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.records.store import Store
+from pynomaly.steps.champion import honour_alias
+from pynomaly.steps.promote import promote
+from pynomaly.steps.register import Registered, expected_alert_rate
+
+__all__ = ["PolicyApplied", "apply_policy", "spelled"]
+
+
+@dataclass(frozen=True)
+class PolicyApplied:
+    """What applying the configured policy came to.
+
+    Attributes
+    ----------
+    version : int
+        The version with the configured policy: a new one, one that an earlier call left, or the champion.
+    new : bool
+        Whether this call registered it.
+    policy : Decision
+        Old and new policy with the expected alert rates; outcome ``registered`` or ``unchanged``.
+    decision : Decision or None
+        What the gate decided; None when the champion has this policy already.
+    """
+
+    version: int
+    new: bool
+    policy: Decision
+    decision: Decision | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for events and ``--json``."""
+        return {
+            "version": self.version,
+            "new": self.new,
+            "policy": self.policy.to_dict(),
+            "decision": self.decision.to_dict() if self.decision else None,
+        }
+
+
+def spelled(policy: AlertPolicy) -> str:
+    """A policy in words: its kind, and the p-value from which a row alone is an alert."""
+    level = f" {policy.level:g}" if policy.level is not None else ""
+    tail = ", extrapolating" if policy.extrapolate else ""
+    return f"{policy.kind}{level} (p <= {policy.threshold:.4g}{tail})"
+
+
+def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = "person") -> PolicyApplied:
+    """Give the champion the alert policy of `pipeline`, and promote the result if the gate passes.
+
+    Raises
+    ------
+    NoChampionError
+        If nothing was promoted yet.
+    ConfigError
+        If the champion's rows cannot carry the policy: a budget without times, or of half the rows.
+    ModelError
+        If the result would not score as the champion does; nothing is registered then.
+    """
+    honour_alias(pipeline)
+    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    ref = registry.alias(pipeline.name, "champion")
+    champion = registry.load(ref)
+    wanted = AlertPolicy.from_config(pipeline.alerts, champion.policy.rows_per_day)
+    key = _key(ref, wanted)
+    with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"register:{pipeline.name}:{key}"):
+        if wanted == champion.policy:
+            same = f"v{ref.version} has this policy already: {spelled(wanted)}; nothing is registered"
+            facts = {"version": ref.version, "policy": wanted.to_dict()}
+            said = _decision(pipeline, key, ref.version, "unchanged", (same,), facts, as_of, actor)
+            return PolicyApplied(ref.version, False, ledger.record(said), None)
+        known = ledger.training(key)
+        if known is not None and known.version is not None:
+            registered = Registered(**known.detail["registered"] | {"new": False})
+        else:
+            registered = _registered(pipeline, registry, ledger, ref, champion, wanted, key, as_of)
+        rates = registered.notes[0]
+        reasons = (f"v{registered.base} to v{registered.version}: {registered.policy}; {reason}", rates)
+        facts = {"version": registered.version, "from": ref.version, "policy": wanted.to_dict()}
+        facts |= {"before": champion.policy.to_dict(), "expected": registered.expected_alert_rate}
+        said = ledger.record(
+            _decision(pipeline, key, registered.version, "registered", reasons, facts, as_of, actor)
+        )
+    decision = promote(pipeline, registered, None, as_of, actor)
+    return PolicyApplied(registered.version, registered.new, said, decision)
+
+
+def _key(ref: ModelRef, wanted: AlertPolicy) -> str:
+    """Names the champion's content with the policy: the same pair is the same version."""
+    parts = json.dumps(["policy", ref.sha256, wanted.to_dict()], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def _decision(
+    pipeline: Pipeline,
+    key: str,
+    version: int,
+    outcome: str,
+    reasons: tuple[str, ...],
+    evidence: dict[str, Any],
+    as_of: datetime,
+    actor: str,
+) -> Decision:
+    return Decision(
+        key=f"policy:{pipeline.name}:{key}:{outcome}",
+        pipeline=pipeline.name,
+        kind="policy",
+        subject=f"{pipeline.name} v{version}",
+        outcome=outcome,
+        reasons=reasons,
+        evidence=evidence,
+        as_of=as_of,
+        actor=actor,
+    )
+
+
+def _registered(
+    pipeline: Pipeline,
+    registry: Registry,
+    ledger: Ledger,
+    ref: ModelRef,
+    champion: Bundle,
+    wanted: AlertPolicy,
+    key: str,
+    as_of: datetime,
+) -> Registered:
+    """Save, check, log and register the champion with another policy and its expected alert rate."""
+    change = f"{spelled(champion.policy)} -> {spelled(wanted)}"
+    store = Store(pipeline.store_root)
+    p_values, basis = _held_out(pipeline, store, ref, champion)
+    before, after = (expected_alert_rate(policy.alerts(p_values)) for policy in (champion.policy, wanted))
+    rates = f"expected alert rate {before:.4f} -> {after:.4f}, on {basis}"
+    made = champion.with_policy(wanted)
+    origin = {"version": ref.version, "sha256": ref.sha256, "change": change}
+    made = replace(made, facts={**made.facts, "policy_of": origin})
+    folder = pipeline.home / "work" / pipeline.name / f"policy-{key}" / "bundle"
+    shutil.rmtree(folder, ignore_errors=True)
+    sha256 = made.save(folder)
+    rows = champion.golden
+    if not np.array_equal(Bundle.load(folder, sha256).raw_scores(rows), champion.raw_scores(rows)):
+        raise ModelError(
+            f"{pipeline.name}: with another policy v{ref.version} scores its golden rows otherwise"
+        )
+    earlier = next((item for item in ledger.trainings(pipeline.name) if item.version == ref.version), None)
+    was = earlier.detail["registered"] if earlier else {}
+    tags = {name: ref.tags[f"pynomaly.{name}"] for name in ("rung", "window", "detector")}
+    with registry.parent_run(
+        pipeline.name, f"policy for v{ref.version}", tags={"pynomaly.kind": "policy", "pynomaly.key": key}
+    ) as run:
+        registry.log(
+            run,
+            metrics={"alert_rate_before": before, "alert_rate_after": after},
+            params={f"policy.{name}": value for name, value in wanted.to_dict().items()},
+        )
+        made_ref = registry.register(
+            pipeline.name,
+            run,
+            folder,
+            sha256,
+            example=made.golden,
+            tags={f"pynomaly.{name}": value for name, value in tags.items()},
+            key=key,
+        )
+        registry.describe(made_ref, f"v{ref.version} with another alert policy: {change}")
+    store.copy_evidence(pipeline.name, ref.sha256, sha256)
+    registered = Registered(
+        pipeline=pipeline.name,
+        key=key,
+        version=made_ref.version,
+        run_id=run,
+        parent_run_id=run,
+        sha256=sha256,
+        detector=champion.detector.name,
+        metric=was.get("metric", pipeline.comparison.metric),
+        value=was.get("value"),
+        rung=tags["rung"],
+        expected_alert_rate=after,
+        recalibrated=False,
+        notes=(rates, *made.facts["notes"]),
+        new=True,
+        policy=change,
+        base=ref.version,
+    )
+    ledger.put_training(
+        key=key,
+        pipeline=pipeline.name,
+        as_of=as_of,
+        data_hash=earlier.data_hash if earlier else "",
+        version=made_ref.version,
+        outcome="registered",
+        detail={"registered": registered.to_dict(), "window": tags["window"], "policy": change},
+    )
+    return registered
+
+
+def _held_out(
+    pipeline: Pipeline, store: Store, ref: ModelRef, champion: Bundle
+) -> tuple[np.ndarray[Any, np.dtype[np.float64]], str]:
+    """p-values of rows the champion was judged on, and what they are; without them, of calibration rows."""
+    try:
+        found = store.read_held_out(pipeline.name, ref.sha256)
+        return found, f"the {len(found)} held-out rows of v{ref.version}"
+    except RecordError:
+        own = champion.calibration
+        found = own.p_values(own.scores) if len(own.scores) else np.ones(1)
+        told = f"{len(found)} calibration rows without known anomalies, as no held-out rows were kept"
+        return found, f"{told} for v{ref.version}"
