@@ -91,8 +91,10 @@ def _trained(result: dict[str, Any], story: Story) -> str:
         decision = {"kind": "retrain", "subject": "", "outcome": result["decision"]["remedy"]}
         story.decisions.append(decision | {"reasons": result["decision"]["reasons"]})
         return f"not trained: {result['decision']['reasons'][0]}"
-    story.trained.append(result)
     story.decisions.append(result["decision"])
+    if result["registered"] is None:
+        return f"refused: {'; '.join(result['decision']['reasons'])}"
+    story.trained.append(result)
     registered, decision = result["registered"], result["decision"]
     value = registered["value"]
     return (

@@ -18,7 +18,7 @@ from prefect.schedules import Cron
 from flows.monitor import monitor
 from flows.review import policy, rollback
 from flows.score import score
-from flows.train import retrain, train
+from flows.train import retrain, search, train
 from pynomaly.config import Pipeline, load
 from pynomaly.errors import ConfigError
 
@@ -73,6 +73,7 @@ def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
         deploy(score, schedule.score),
         deploy(monitor, schedule.monitor),
         deploy(retrain, "", triggers=[degraded]),
+        deploy(search, ""),
         deploy(rollback, ""),
         deploy(policy, ""),
     ]

@@ -18,6 +18,7 @@ __all__ = [
     "monitored",
     "overview",
     "policy_applied",
+    "searched",
     "table",
     "training",
     "windows",
@@ -52,6 +53,9 @@ def training(result: dict[str, Any]) -> None:
         for reason in result["decision"]["reasons"]:
             console.print(f"  {reason}", markup=False)
         return
+    if result["registered"] is None:
+        decision(result["decision"])
+        return
     rows = result["choice"]["table"]
     if rows:
         console.print(
@@ -72,6 +76,19 @@ def decision(result: dict[str, Any]) -> None:
     console.print(f"{result['kind']}: {result['subject']} ({result['outcome']})", markup=False)
     for reason in result["reasons"]:
         console.print(f"  {reason}", markup=False)
+
+
+def searched(result: dict[str, Any]) -> None:
+    """The trials of a search, its answer, and what followed."""
+    found = result["search"]
+    if found:
+        columns = ("params", "detector", "value", "stability", "seconds", "reason")
+        rows = [
+            [", ".join(f"{k}={v}" for k, v in item["params"].items()), *(item[name] for name in columns[1:])]
+            for item in found["trials"]
+        ]
+        _console().print(table(f"trials on {found['rung']}, the default first", columns, rows))
+    training(result)
 
 
 def policy_applied(result: dict[str, Any]) -> None:

@@ -1,11 +1,12 @@
 """Train: decide, validate, fit every candidate, compare, register, and promote on evidence.
 
-``train`` runs on schedule and for a pipeline's first model; ``retrain`` on an event or by hand. Both take
-the same road once the decision to train is taken.
+``train`` runs on schedule and for a pipeline's first model; ``retrain`` on an event or by hand; ``search``
+looks for a better detector first. All take the same road once there is something to fit.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -15,10 +16,12 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.moment import moment, named
 from pynomaly.config import Pipeline, load
 from pynomaly.errors import LeaseHeldError
+from pynomaly.steps.prepare import Prepared
 from pynomaly.steps.retrain import Plan, named_candidate, training_lease
+from pynomaly.steps.searching import budget_of
 from tasks import training
 
-__all__ = ["learn", "retrain", "train"]
+__all__ = ["learn", "retrain", "search", "train"]
 
 # Fits run in child processes: two at a time fill two cores.
 _RUNNER: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2)
@@ -66,6 +69,39 @@ def retrain(
     return _run(pipeline, moment(pipeline, as_of), trigger, reason, detector, params)
 
 
+@flow(name="search", task_runner=_RUNNER, flow_run_name=named)
+def search(
+    config: str = "configs/quickstart.yaml",
+    reason: str = "asked for by hand",
+    budget: str = "",
+    as_of: str = "",
+) -> dict[str, Any]:
+    """Search detectors and parameters; what is better than the champion's own becomes a challenger.
+
+    Args:
+        config: Path of the pipeline YAML.
+        reason: Why, in a few words; kept with the decision.
+        budget: Wall time of the trials, like "10m"; empty means search.budget of the YAML.
+        as_of: Moment the search stands for, with an offset; empty means the scheduled time,
+            "latest" the end of the data.
+    """
+    pipeline = load(config)
+    at, length = moment(pipeline, as_of), budget_of(pipeline, budget)
+    try:
+        with training_lease(pipeline):
+            plan = training.plan(pipeline, at, "manual", reason, (), "search")
+            if not plan.go:
+                return {"trained": False, "search": None} | plan.to_dict()
+            searched = training.search(pipeline, training.prepare(pipeline, plan, at), at, length, "person")
+            told = {"search": searched.to_dict()}
+            if not searched.better:
+                return told | {"trained": False, "decision": {"remedy": "none", "reasons": searched.reasons}}
+            plan = replace(plan, candidates=(searched.winner,))
+            return told | _judged(pipeline, plan, training.prepare(pipeline, plan, at), at)
+    except LeaseHeldError as error:
+        return {"trained": False, "search": None, "decision": {"remedy": "none", "reasons": [str(error)]}}
+
+
 def _run(
     pipeline: Pipeline, as_of: datetime, trigger: str, reason: str, detector: str, params: str
 ) -> dict[str, Any]:
@@ -81,6 +117,17 @@ def _run(
 def learn(pipeline: Pipeline, plan: Plan, as_of: datetime) -> dict[str, Any]:
     """Everything after the decision to train, in order."""
     prepared = training.prepare(pipeline, plan, as_of)
+    if not plan.searches:
+        return _judged(pipeline, plan, prepared, as_of)
+    searched = training.search(pipeline, prepared, as_of, pipeline.search.budget, "event")
+    if searched.better:
+        plan = replace(plan, candidates=(*plan.candidates, searched.winner))
+        prepared = training.prepare(pipeline, plan, as_of)
+    return _judged(pipeline, plan, prepared, as_of) | {"search": searched.to_dict()}
+
+
+def _judged(pipeline: Pipeline, plan: Plan, prepared: Prepared, as_of: datetime) -> dict[str, Any]:
+    """Fit what is planned, compare, register the winner and let it meet the champion."""
     if plan.decision.remedy == "recalibrate":
         fitted = [training.recalibrate(pipeline, prepared)]
     else:
@@ -89,6 +136,9 @@ def learn(pipeline: Pipeline, plan: Plan, as_of: datetime) -> dict[str, Any]:
             for label, candidate in prepared.labelled()
         ]
         fitted = [future.result() for future in futures]
+    refused = training.refuse_unusable(pipeline, prepared, fitted, as_of)
+    if refused is not None:
+        return {"trained": True, "registered": None, "decision": refused.to_dict()}
     choice = training.compare(pipeline, prepared, fitted)
     registered = training.register(pipeline, prepared, fitted, choice)
     winner = next(item for item in fitted if item.label == choice.winner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
@@ -19,6 +19,8 @@ from pynomaly.steps.promote import promote as promote_step
 from pynomaly.steps.register import Registered
 from pynomaly.steps.register import register as register_step
 from pynomaly.steps.retrain import Plan, plan_training
+from pynomaly.steps.searching import Searched, search_reference
+from pynomaly.steps.unusable import refuse_unusable as refuse_unusable_step
 from tasks.events import announce
 from tasks.links import run_page
 from tasks.step import step
@@ -31,16 +33,23 @@ __all__ = [
     "prepare",
     "promote",
     "recalibrate",
+    "refuse_unusable",
     "register",
+    "search",
 ]
 
 
 @step("plan")
 def plan(
-    pipeline: Pipeline, as_of: datetime, trigger: str, reason: str, candidates: tuple[Candidate, ...]
+    pipeline: Pipeline,
+    as_of: datetime,
+    trigger: str,
+    reason: str,
+    candidates: tuple[Candidate, ...],
+    kind: str = "train",
 ) -> Plan:
     """Decide whether to train now; a no is announced with its reasons."""
-    planned = plan_training(pipeline, as_of, trigger, reason, candidates)
+    planned = plan_training(pipeline, as_of, trigger, reason, candidates, kind)
     announce(pipeline, f"retrain.{planned.decision.remedy}", planned.to_dict())
     create_markdown_artifact(
         key=f"{pipeline.name.replace('_', '-')}-training-decision",
@@ -57,6 +66,23 @@ def prepare(pipeline: Pipeline, plan: Plan, as_of: datetime) -> Prepared:
     return prepare_step(pipeline, plan.window, as_of, plan.candidates, plan.asked)
 
 
+@step("search detectors", retries=0, timeout_s=2 * 86_400)
+def search(
+    pipeline: Pipeline, prepared: Prepared, as_of: datetime, budget: timedelta, actor: str
+) -> Searched:
+    """Search detectors and parameters within the budget; publish the trials and the answer."""
+    searched = search_reference(pipeline, prepared, as_of, budget, actor)
+    outcome = f"better: {searched.winner.detector}" if searched.better else "no better than the default"
+    create_table_artifact(
+        key=f"{pipeline.name.replace('_', '-')}-search",
+        table=[{name: str(value) for name, value in trial.items()} for trial in searched.trials],
+        description=f"Trials on {searched.rung}, the default first; {outcome}. "
+        + "; ".join(searched.reasons),
+    )
+    announce(pipeline, f"search.{'better' if searched.better else 'none'}", {"key": searched.key})
+    return searched
+
+
 @step("fit a candidate")
 def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, label: str) -> Fitted:
     """Fit one candidate and score the judged rows."""
@@ -68,6 +94,17 @@ def recalibrate(pipeline: Pipeline, prepared: Prepared) -> Fitted:
     """Keep the champion's detector; take p-values from newer rows."""
     registry = Registry.open(pipeline.tracking_uri, pipeline.home)
     return recalibrate_champion(pipeline, prepared, registry.load(registry.alias(pipeline.name, "champion")))
+
+
+@step("refuse what cannot be compared")
+def refuse_unusable(
+    pipeline: Pipeline, prepared: Prepared, fitted: list[Fitted], as_of: datetime
+) -> Decision | None:
+    """Refuse a training of whose candidates none can be compared; None when one can."""
+    decision = refuse_unusable_step(pipeline, prepared, fitted, as_of)
+    if decision is not None:
+        announce(pipeline, "champion.refuse", decision.to_dict())
+    return decision
 
 
 @step("compare candidates")

@@ -1,4 +1,4 @@
-"""Commands of the daily life of a pipeline: init, train, retrain, score, monitor."""
+"""Commands of the daily life of a pipeline: init, train, retrain, search, score, monitor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flows.cli.app import AsOf, Config, Json, Reason, app, run_flow, say
 from pynomaly.config import load
 from pynomaly.errors import ConfigError
 
-__all__ = ["init", "monitor", "retrain", "score", "train"]
+__all__ = ["init", "monitor", "retrain", "score", "search", "train"]
 
 
 @app.command()
@@ -62,6 +62,23 @@ def retrain(
 
     asked = {"as_of": as_of, "reason": reason, "trigger": "manual", "detector": detector, "params": params}
     say(run_flow("train", "retrain", load(config), **asked), as_json, training)
+
+
+@app.command()
+def search(
+    config: Config,
+    budget: Annotated[
+        str, typer.Option(help="Wall time of the trials, like 10m; by default search.budget.")
+    ] = "",
+    as_of: AsOf = "latest",
+    reason: Reason = "asked for on the command line",
+    as_json: Json = False,
+) -> None:
+    """Search detectors and parameters; what is better than the champion's becomes a challenger."""
+    from flows.show import searched
+
+    asked = {"as_of": as_of, "reason": reason, "budget": budget}
+    say(run_flow("train", "search", load(config), **asked), as_json, searched)
 
 
 @app.command()

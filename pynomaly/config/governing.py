@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pynomaly.config.settings import Settings, Share
 from pynomaly.config.units import Duration
 
-__all__ = ["Comparison", "Degradation", "Drift", "Promotion", "Retraining"]
+__all__ = ["Comparison", "Degradation", "Drift", "Promotion", "Retraining", "Search"]
 
 
 class Comparison(Settings):
@@ -89,6 +89,22 @@ class Retraining(Settings):
     max_attempts: int = Field(3, ge=1, description="rejected challengers in a row before a person must ask")
     backoff: Duration = Field(
         timedelta(days=3), description="wait after a rejected challenger, doubled each time"
+    )
+
+
+class Search(Settings):
+    """How detectors and parameters are searched, and when."""
+
+    when: Literal["degraded", "asked"] = Field(
+        "degraded", description="also when an event of degraded performance retrains, or by command alone"
+    )
+    budget: Duration = Field(
+        timedelta(minutes=10), gt=timedelta(), le=timedelta(days=1), description="wall time of the trials"
+    )
+    trials: int = Field(40, ge=2, le=1000, description="most trials, the default among them")
+    detectors: tuple[str, ...] = Field(
+        (),
+        description="names to search among; empty means all but neural and quadratic ones",
     )
 
 

@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 from pydantic import Field, field_validator
 
 from pynomaly.config.data import Data, Quality, Windows
-from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining
+from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining, Search
 from pynomaly.config.model import Alerts, Features, Training
 from pynomaly.config.settings import Settings
 
@@ -69,6 +69,7 @@ class Pipeline(Settings):
     drift: Drift = Drift()
     degradation: Degradation = Degradation()
     retraining: Retraining = Retraining()
+    search: Search = Search()
     promotion: Promotion = Promotion()
     schedule: Schedule = Schedule()
     runner: Runner = Runner()

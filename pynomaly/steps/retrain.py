@@ -43,6 +43,8 @@ class Plan:
     window: Window | None
     candidates: tuple[Candidate, ...]
     asked: str
+    searches: bool = False
+    """Whether detectors and parameters are searched before the candidates are fitted."""
 
     @property
     def go(self) -> bool:
@@ -57,6 +59,7 @@ class Plan:
             "window": self.window.key if self.window else "all",
             "candidates": named,
             "asked": self.asked,
+            "searches": self.searches,
         }
 
 
@@ -120,7 +123,12 @@ def cause_of(observations: Sequence[Observation]) -> str:
 
 
 def plan_training(
-    pipeline: Pipeline, as_of: datetime, trigger: Trigger, reason: str, candidates: tuple[Candidate, ...] = ()
+    pipeline: Pipeline,
+    as_of: datetime,
+    trigger: Trigger,
+    reason: str,
+    candidates: tuple[Candidate, ...] = (),
+    kind: Literal["train", "search"] = "train",
 ) -> Plan:
     """Decide whether to train at `as_of`, and record the decision with its reasons.
 
@@ -129,6 +137,8 @@ def plan_training(
     trigger : {"schedule", "event", "manual"}
     reason : str
         Why it was asked for, in the words of whoever asked.
+    kind : {"train", "search"}
+        A search is not answered by a training on the same rows.
     """
     for candidate in candidates or pipeline.training.candidates:
         # An unknown name or parameter is said before a row is read.
@@ -145,7 +155,7 @@ def plan_training(
             else []
         )
         window, rows, data_hash, broken = _reference(pipeline, as_of, champion is None, observations)
-        key = work_key(pipeline, "train", window.key if window else "all", data_hash, candidates)
+        key = work_key(pipeline, kind, window.key if window else "all", data_hash, candidates)
         cause = {"event": cause_of(observations), "manual": reason}.get(trigger, "schedule")
         situation = _situation(pipeline, ledger, as_of, trigger, cause, rows, key, broken)
         decision = decide(situation, pipeline.retraining)
@@ -170,7 +180,10 @@ def plan_training(
             )
         )
     chosen = candidates or _candidates(pipeline, str(decision.remedy), champion)
-    return Plan(decision, window, chosen, key)
+    # An event that performance answers for: the configured candidates may all be the wrong ones.
+    degraded = trigger == "event" and champion is not None and decision.remedy == "search"
+    searches = degraded and not candidates and pipeline.search.when == "degraded"
+    return Plan(decision, window, chosen, key, searches)
 
 
 def _candidates(pipeline: Pipeline, remedy: str, champion: ModelRef | None) -> tuple[Candidate, ...]:

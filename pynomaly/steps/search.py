@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from pynomaly.config import Candidate, Comparison, Pipeline
+from pynomaly.config import Candidate, Comparison
 from pynomaly.detectors import DETECTORS, Detector, make
 from pynomaly.detectors.catalogue import entry
 from pynomaly.detectors.deadline import fit_within
@@ -27,12 +26,8 @@ from pynomaly.errors import DataError, DetectorError
 from pynomaly.judging.comparison import Outcome, Rung, Verdict, compare
 from pynomaly.judging.plain import plain
 from pynomaly.judging.ranking import Ranking
-from pynomaly.model.features import Features
-from pynomaly.model.times import moments
-from pynomaly.steps.candidates import contract_of
-from pynomaly.steps.prepare import Judged, Prepared
 
-__all__ = ["LEAST_STABILITY", "Evidence", "Found", "Trial", "search", "search_prepared"]
+__all__ = ["LEAST_STABILITY", "Evidence", "Found", "Trial", "search"]
 
 LEAST_STABILITY = 0.5
 """Least rank correlation of scores between fits on two halves of the rows."""
@@ -193,44 +188,6 @@ def search(
         f"no better than the default: {best} led on the rows that chose it; on others it is {verdict.outcome}"
     )
     return Found(default, False, verdict, done, (told, *verdict.reasons))
-
-
-def search_prepared(
-    pipeline: Pipeline,
-    prepared: Prepared,
-    *,
-    seconds: float,
-    trials: int | None = None,
-    detectors: tuple[str, ...] = (),
-) -> Found:
-    """Search on a prepared reference: its fit rows, its judged rows, its first candidate as the default.
-
-    Raises
-    ------
-    As :func:`search`.
-    """
-    contract, settings = contract_of(prepared), pipeline.features
-    rows, judged = pd.read_parquet(prepared.path / "fit.parquet"), Judged.load(prepared)
-    if len(rows) > pipeline.training.max_rows:
-        rows = rows.sample(pipeline.training.max_rows, random_state=pipeline.training.seed).sort_index()
-    numbers = []
-    features: Features | None = None
-    for frame in (rows, judged.frame):
-        times = moments(frame, contract) if settings.calendar else None
-        conformed = contract.conform(frame)
-        features = features or Features.fit(conformed, times, settings)
-        numbers.append(np.asarray(features.transform(conformed, times), dtype=np.float64))
-    evidence = Evidence(numbers[1], judged.truth, judged.blocks, judged.rung)
-    return search(
-        numbers[0],
-        evidence,
-        prepared.candidates[0],
-        pipeline.comparison,
-        seconds=seconds,
-        trials=trials,
-        detectors=detectors,
-        seed=pipeline.training.seed,
-    )
 
 
 def _explore(

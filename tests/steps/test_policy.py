@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -126,7 +127,7 @@ def test_the_gate_holds_and_rates_without_kept_rows_say_what_they_rest_on(
     trained: tuple[Pipeline, Registry, Registered],
 ) -> None:
     settings, registry, _ = trained
-    for path in (settings.store_root / "machines" / "held_out").iterdir():
+    for path in (Path(settings.store_root) / "machines" / "held_out").iterdir():
         path.unlink()
     slow = settings.model_copy(
         update={"promotion": settings.promotion.model_copy(update={"max_latency_ms": 1e-6})}

@@ -11,9 +11,7 @@ from pynomaly.config import Candidate, Comparison
 from pynomaly.errors import DataError, DetectorError, UnknownDetectorError
 from pynomaly.judging.comparison import Rung
 from pynomaly.steps import search as module
-from pynomaly.steps.prepare import prepare
-from pynomaly.steps.search import Evidence, search, search_prepared
-from tests.steps.conftest import MOMENT, plan
+from pynomaly.steps.search import Evidence, search
 
 SETTINGS = Comparison(resamples=300)
 
@@ -118,13 +116,3 @@ def test_what_cannot_be_searched_is_refused() -> None:
         search(fitted_rows(), evidence(Rung.STABILITY), Candidate(detector="hbos"), SETTINGS, seconds=9)
     with pytest.raises(DetectorError, match="the default hbos"):
         search(np.zeros((1, 2)), evidence(), Candidate(detector="hbos"), SETTINGS, seconds=9)
-
-
-def test_a_prepared_reference_is_searched_on_the_evidence_it_has(pipeline) -> None:
-    settings = pipeline()
-    prepared = prepare(settings, plan(settings).window, MOMENT)
-    found = search_prepared(settings, prepared, seconds=60, trials=2, detectors=("hbos",))
-    assert found.trials[0].detector == prepared.candidates[0].detector
-    assert len(found.trials) == 2
-    if found.verdict is not None:
-        assert str(found.verdict.rung) == prepared.rung
