@@ -241,3 +241,28 @@ def test_a_change_starts_with_the_unbroken_run_of_bad_windows() -> None:
 )
 def test_what_a_window_suffers_from(changes: dict[str, object], cause: str) -> None:
     assert cause_of([observation(1, **changes)]) == cause
+
+
+def test_known_anomalies_teach_before_the_rows_that_judge_and_of_no_incident_in_them(pipeline: Make) -> None:
+    import pandas as pd
+
+    from pynomaly.steps.candidates import fit_candidate
+    from pynomaly.steps.prepare import known_of
+
+    settings = pipeline(training={"holdout": 0.2946})  # the held-out rows begin inside a block
+    rows = pd.read_csv(settings.data.path)
+    before = rows["time"].str.startswith("2026-01-14 20")
+    rows.loc[before, "anomaly"] = 1
+    rows.to_csv(settings.data.path, index=False)
+    prepared = prepare(settings, plan(settings).window, MOMENT)
+    known, judged = known_of(prepared).frame, Judged.load(prepared).frame
+    assert len(known) == prepared.known_rows >= 20
+    assert (known["anomaly"] == 1).all()
+    assert judged["time"].min() == pd.Timestamp("2026-01-14 21:00", tz="UTC")
+    # The hour before was there to be learned from, and is not: it may be the same incident.
+    assert before.sum() == 4
+    assert known["time"].max() < pd.Timestamp("2026-01-14 20:00", tz="UTC")
+    fitted = fit_candidate(settings, prepared, settings.training.candidates[0], "hbos")
+    facts = Bundle.load(Path(fitted.folder), fitted.sha256).facts["known_anomalies"]
+    assert facts["used"]
+    assert facts["known"] == prepared.known_rows
