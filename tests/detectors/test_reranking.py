@@ -79,6 +79,29 @@ def test_too_few_of_either_are_refused(positives: int, words: str) -> None:
         Reranking.fit(X, DETECTOR.score(X), (np.arange(600) < positives).astype(int))
 
 
+def test_incidents_stay_in_one_fold_and_fewer_than_five_teach_nothing() -> None:
+    """Every incident sits at a place of its own among usual rows: hours of one say nothing of the next."""
+    rng = np.random.default_rng(1)
+    usual = rng.uniform(size=(400, 2))
+    odd = np.repeat(rng.uniform(size=(10, 2)), 6, axis=0) + 0.003 * rng.normal(size=(60, 2))
+    rows, labels = np.concatenate([usual, odd]), (np.arange(460) >= 400).astype(int)
+    scores = rng.normal(size=460)  # a detector that sees nothing
+    blocks = np.concatenate([np.full(400, -1), np.arange(60) // 6])
+    by_row, by_incident = (Reranking.fit(rows, scores, labels, blocks=given) for given in (None, blocks))
+    assert by_row.used
+    assert by_row.after > 0.8
+    assert by_incident.after < 0.4
+    with pytest.raises(DetectorError, match="lie in 4 blocks of dependent rows; at least 5"):
+        Reranking.fit(rows, scores, labels, blocks=np.minimum(blocks, 3))
+    with pytest.raises(DetectorError, match="blocks of shape"):
+        Reranking.fit(rows, scores, labels, blocks=blocks[1:])
+
+
+def test_a_gain_within_its_standard_error_is_not_used() -> None:
+    assert Reranking({}, 20, 100, 0.5, 0.6, 0.09).used
+    assert not Reranking({}, 20, 100, 0.5, 0.6, 0.11).used
+
+
 def test_what_does_not_fit_together_is_refused() -> None:
     with pytest.raises(DetectorError, match="599 labels"):
         Reranking.fit(X, DETECTOR.score(X), TRUTH[1:])

@@ -93,7 +93,7 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
 
 
 def test_up(servers: Servers) -> None:
-    deployments = until(lambda: five_deployments(servers), 90)
+    deployments = until(lambda: all_deployments(servers), 90)
     run_forms_are_flat(deployments)
     schedule = deployments["score"]["schedules"][0]["schedule"]
     assert (schedule["cron"], schedule["timezone"]) == ("* * * * *", "Europe/Berlin")
@@ -139,10 +139,10 @@ def test_up(servers: Servers) -> None:
             httpx.get(f"{address}/health", timeout=5)
 
 
-def five_deployments(servers: Servers) -> dict[str, Any]:
+def all_deployments(servers: Servers) -> dict[str, Any]:
     flows = {flow["id"]: flow["name"] for flow in servers.ask("flows/filter")}
     found = {flows[item["flow_id"]]: item for item in servers.ask("deployments/filter")}
-    assert set(found) == {"train", "score", "monitor", "retrain", "rollback"}
+    assert set(found) == {"train", "score", "monitor", "retrain", "search", "rollback", "policy"}
     assert all(item["status"] == "READY" for item in found.values())
     return found
 
