@@ -60,13 +60,14 @@ def fleet_acts(config: Path, story: Story) -> Iterator[Act]:
             if len(story.trained) > before:
                 retrained = end
                 yield Act("a second event at once", _retrain(config, end, story, "event", event))
+                # On the rows the champion just learned from: later ones would make even this one better.
+                yield Act(
+                    "a person asks for a challenger that is worse",
+                    _retrain(config, end, story, "manual", "shown to be refused", **WORSE),
+                )
         if end > SHIFT + 8 * pipeline.windows.monitor:
             break
     later = end + timedelta(days=1)
-    yield Act(
-        "a person asks for a challenger that is worse",
-        _retrain(config, later, story, "manual", "shown to be refused", **WORSE),
-    )
     yield Act("roll back", lambda: _rollback(config, later, story))
     yield Act("and take that back", lambda: _rollback(config, later, story))
 
