@@ -23,6 +23,7 @@ from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison import Choice, Rung
 from pynomaly.judging.evaluation import Metrics, metrics
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.known import note_of
 from pynomaly.records import figures
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.registry import ModelRef, Registry
@@ -231,6 +232,9 @@ def _register_winner(
     pipeline: Pipeline, prepared: Prepared, item: Fitted, run: str, registry: Registry, judged: Judged
 ) -> ModelRef:
     bundle = Bundle.load(Path(item.folder), item.sha256)
+    taught = bundle.facts.get("known_anomalies") or {}
+    gained = {f"known_anomalies_{name}": taught[name] for name in ("before", "after") if taught.get(name)}
+    registry.log(run, metrics=gained, tags={"pynomaly.known_anomalies": note_of(taught)} if taught else {})
     sample = pd.read_parquet(prepared.path / "fit.parquet")
     size = min(len(sample), pipeline.drift.report_rows)
     # The drift report compares with rows; the verdict itself needs only the sketch in the bundle.

@@ -21,6 +21,7 @@ import pandas as pd
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.config.units import duration, spell
 from pynomaly.data.frame import FrameContract
+from pynomaly.detectors import make
 from pynomaly.errors import ConfigError
 from pynomaly.judging.comparison import Rung
 from pynomaly.judging.injection import inject
@@ -165,7 +166,9 @@ def _default(pipeline: Pipeline, registry: Registry) -> Candidate:
     if champion is None:
         return pipeline.training.candidates[0]
     detector = registry.load(champion).detector
-    return Candidate(detector=detector.name, params=dict(detector.params))
+    usual = make(detector.name).params  # named as a trial names it, or it would be tried twice
+    turned = {name: value for name, value in detector.params.items() if usual.get(name) != value}
+    return Candidate(detector=detector.name, params=turned)
 
 
 def search_prepared(
