@@ -238,13 +238,14 @@ def _situation(
         for item in ledger.decisions(pipeline.name, "refuse")
         if item.outcome != "policy" and (promoted is None or (item.seq or 0) > (promoted.seq or 0))
     ]
-    # A training cut off before its verdict is not repeated but finished.
-    repeated = any(item.detail.get("asked") == key and item.outcome != "registered" for item in trainings)
+    # A training cut off before its verdict is not repeated but finished; nobody waits for it to cool down.
+    ended = [item for item in trainings if item.outcome != "registered"]
+    repeated = any(item.detail.get("asked") == key for item in ended)
     return Situation(
         reason=reason,
         trigger=trigger,
         as_of=as_of,
-        last_training=trainings[0].as_of if trainings else None,
+        last_training=ended[0].as_of if ended else None,
         # A training is its rows and its settings: the content key stands for both.
         last_data_hash=key if repeated else None,
         data_hash=key,

@@ -418,3 +418,14 @@ def test_the_real_serving_file_packs(tmp_path, parts):
     with packed(parts["folder"], SHA, example(), SERVING, "m-1", "r-1", ["pandas"]) as place:
         assert (place / "artifacts" / "bundle" / "bundle.json").is_file()
         assert not list(place.rglob("*.pkl"))
+
+
+def test_a_first_run_that_died_inside_mlflows_migrations_spoils_nothing(tmp_path):
+    """MLflow can neither continue nor repeat a migration that was cut off in the middle."""
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow" / ".mlflow.db.draft").write_bytes(b"half a database")
+    registry = Registry.open(f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}", tmp_path)
+    assert registry.experiment("machines")
+    left = {path.name for path in (tmp_path / "mlflow").iterdir()}
+    assert "mlflow.db" in left
+    assert not [name for name in left if "draft" in name]

@@ -74,18 +74,30 @@ def sqlite_file(tracking_uri: str) -> Path | None:
 
 def _initialise(tracking_uri: str, file: Path) -> None:
     """Create or migrate the store once for each MLflow version, one process at a time."""
-    from mlflow.tracking import MlflowClient
-
     mark = file.with_name(f"{file.name}.initialised")
     if _initialised(file, mark):
         return
     with exclusive(file.with_name(f"{file.name}.lock")):
         if _initialised(file, mark):
             return
-        MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri).search_experiments(max_results=1)
+        if not file.is_file():
+            # MLflow's migrations are many transactions: cut off in the middle, they can neither go on nor
+            # begin again. So a new store is made beside its place and takes it when it is whole.
+            draft = file.with_name(f".{file.name}.draft")
+            draft.unlink(missing_ok=True)
+            _migrate(tracking_uri.replace(str(file), str(draft), 1))
+            draft.replace(file)
+        else:
+            _migrate(tracking_uri)
         with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
         mark.write_text(version("mlflow"))
+
+
+def _migrate(tracking_uri: str) -> None:
+    from mlflow.tracking import MlflowClient
+
+    MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri).search_experiments(max_results=1)
 
 
 def _initialised(file: Path, mark: Path) -> bool:
