@@ -44,7 +44,7 @@ class ABOD(Neighbours):
     def _score(self, X: Array) -> Array:
         rows = self.state["rows"]
         k = min(self.params["n_neighbors"], len(rows))
-        _, places = self._tree.query(X, k=np.arange(1, k + 1))
+        _, places = self._nearest(X, k)
         gaps = [rows[places[:, one]] - X for one in range(k)]
         lengths = [row_sum(gap * gap) for gap in gaps]
         first, second = np.triu_indices(k, 1)

@@ -23,17 +23,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.detectors import saved
+from pynomaly.detectors.cells import LIMIT, Table, as_numbers, column_names, numeric, same_names, within
 from pynomaly.detectors.exact import Array
 from pynomaly.detectors.parameters import Parameter
 from pynomaly.errors import ColumnError, DetectorError, IntegrityError, NotFittedError, allowed
 
 __all__ = ["LIMIT", "Detector", "State", "Table", "as_numbers", "column_names"]
 
-Table: TypeAlias = "pd.DataFrame | npt.NDArray[Any]"
 State: TypeAlias = "dict[str, npt.NDArray[Any]]"
-
-# Larger magnitudes are read as this, so that squares and their sums stay finite.
-LIMIT = 1e100
 
 THREADS = "PYNOMALY_THREADS"  # environment variable: threads of one scoring call
 
@@ -165,13 +162,13 @@ class Detector(ABC):
         """
         _ = self.state  # refuses an unfitted detector before anything else
         if isinstance(X, pd.DataFrame) and self.columns is not None:
-            _same_names(column_names(X, self.name), self.columns, self.name)
-        values = as_numbers(X, self.columns, self.name)
+            same_names(column_names(X, self.name), self.columns, self.name)
+        values, names = numeric(X, self.columns, self.name)
         if values.shape[1] != self._width:
             raise ColumnError(
                 f"{self.name} was fitted on {self._width} columns and is given {values.shape[1]}"
             )
-        scores = self._in_blocks(values, threads)
+        scores = self._in_blocks(values, names, threads)
         if not np.isfinite(scores).all():
             row = int(np.flatnonzero(~np.isfinite(scores))[0])
             raise DetectorError(
@@ -179,17 +176,26 @@ class Detector(ABC):
             )
         return scores
 
-    def _in_blocks(self, values: Array, threads: int | None) -> Array:
-        """Score block by block; blocks are dealt to threads, for numpy and SciPy let go of the lock."""
+    def _in_blocks(self, values: Array, names: list[str], threads: int | None) -> Array:
+        """Check and score block by block, while it is in cache; the table is never copied as a whole.
+
+        Blocks are dealt to threads, for numpy, SciPy and compiled loops let go of the lock.
+        """
+        scores = np.empty(len(values))
+
+        def one(start: int) -> None:
+            block = values[start : start + self.block_rows]
+            scores[start : start + self.block_rows] = self._score(within(block, names, self.name, start))
+
         starts = range(0, len(values), self.block_rows)
-        blocks = [values[start : start + self.block_rows] for start in starts]
-        wanted = min(threads or int(os.environ.get(THREADS, 0)) or os.cpu_count() or 1, len(blocks))
+        wanted = min(threads or int(os.environ.get(THREADS, 0)) or os.cpu_count() or 1, len(starts))
         if wanted == 1:
-            pieces = [self._score(block) for block in blocks]
+            for start in starts:
+                one(start)
         else:
             with ThreadPoolExecutor(wanted) as pool:
-                pieces = list(pool.map(self._score, blocks))
-        return np.concatenate(pieces).astype(np.float64, copy=False)
+                list(pool.map(one, starts))  # the first block that fails is the one that is told
+        return scores
 
     def save(self, folder: Path) -> None:
         """Write the fitted detector into `folder` as ``detector.json`` and ``arrays.npz``.
@@ -255,92 +261,3 @@ def _frozen(state: State) -> State:
     for array in copies.values():
         array.flags.writeable = False
     return copies
-
-
-def column_names(frame: pd.DataFrame, owner: str) -> tuple[str, ...]:
-    """Names of a frame's columns as text.
-
-    Raises
-    ------
-    ColumnError
-        One is there twice.
-    """
-    names = tuple(str(column) for column in frame.columns)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ColumnError(
-            f"{owner}: column {twice[0]!r} is there {names.count(twice[0])} times; once is allowed"
-        )
-    return names
-
-
-def _same_names(given: tuple[str, ...], wanted: tuple[str, ...], owner: str) -> None:
-    for missing in wanted:
-        if missing not in given:
-            raise ColumnError(f"{owner}: column {missing!r} is missing; {allowed(missing, given)}")
-    for extra in given:
-        if extra not in wanted:
-            raise ColumnError(f"{owner}: column {extra!r} was not there at the fit; {allowed(extra, wanted)}")
-
-
-def as_numbers(X: Table, columns: tuple[str, ...] | None, owner: str) -> Array:
-    """X as a fresh C-ordered float64 array (n, d) of finite numbers within `LIMIT`, n and d at least 1.
-
-    Parameters
-    ----------
-    X : DataFrame or ndarray of shape (n, d)
-    columns : tuple of str or None
-        The order a frame's columns are put in; None leaves it.
-    owner : str
-        Who asks, for the message.
-
-    Raises
-    ------
-    ColumnError
-        No columns, one that is not numeric, or an array that is not two-dimensional.
-    DetectorError
-        No rows, or a cell that is missing, infinite or no number.
-    """
-    if isinstance(X, pd.DataFrame):
-        values = _from_frame(X, columns, owner)
-        names = list(columns or (str(column) for column in X.columns))
-    else:
-        values = _from_array(X, owner)
-        names = list(columns) if columns and len(columns) == values.shape[1] else []
-    if values.shape[1] == 0:
-        raise ColumnError(f"{owner}: no columns; at least one is needed")
-    if values.shape[0] == 0:
-        raise DetectorError(f"{owner}: no rows; at least one is needed")
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row, place = (int(where) for where in np.argwhere(bad)[0])
-        column = repr(names[place]) if names else place
-        raise DetectorError(
-            f"{owner}: column {column}, row {row} is {values[row, place]}; only finite numbers are allowed"
-        )
-    return np.ascontiguousarray(np.clip(values, -LIMIT, LIMIT))
-
-
-def _from_frame(frame: pd.DataFrame, columns: tuple[str, ...] | None, owner: str) -> Array:
-    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        numeric = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
-        if not numeric:
-            raise ColumnError(f"{owner}: column {str(column)!r} is {dtype}; only numeric columns are allowed")
-    values: Array = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    if columns is None:
-        return values
-    place = {str(column): where for where, column in enumerate(frame.columns)}
-    return values[:, [place[column] for column in columns]]
-
-
-def _from_array(X: Any, owner: str) -> Array:
-    try:
-        values = np.asarray(X)
-        if values.dtype.kind not in "fiubO":
-            raise TypeError(f"dtype {values.dtype} is not numeric")
-        numbers: Array = values.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise DetectorError(f"{owner}: the rows are not numbers: {error}") from error
-    if numbers.ndim != 2:
-        raise ColumnError(f"{owner}: shape {numbers.shape}; allowed: (rows, columns)")
-    return numbers

@@ -1,7 +1,9 @@
 """Loops compiled by Numba, for batches where numpy's passes over memory are what takes the time.
 
-Compiled at first use (a second or two, kept on disk after that), never at import, and without the lock, so
-that threads run side by side. Each gives the very bits of its numpy twin: same operations, same order.
+Each gives the very bits of its numpy twin: same operations, same order, no reassociation; so which of the
+two runs changes no score. They run without the lock, so that threads work side by side. Numba is loaded
+neither at import nor for a few rows, but once a process has done about as much work in numpy as loading it
+costs (`ready`); the code is compiled once and kept on disk.
 """
 
 from __future__ import annotations
@@ -13,14 +15,36 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LEAST_ROWS", "look_up", "walk_forest"]
+__all__ = ["ENOUGH", "bin_up", "compiled", "look_up", "ready", "walk_forest"]
 
-LEAST_ROWS = 4096
-"""Below this, a batch is done in numpy before a compiled loop would be loaded."""
+ENOUGH = 2e8
+"""Elementary operations in numpy (about a nanosecond or two each) after which Numba is worth loading."""
+
+_done = [0.0]
+
+
+def ready(work: float) -> bool:
+    """Whether to take the compiled loop for that many elementary operations; counts them if not."""
+    if _done[0] >= ENOUGH:
+        return True
+    _done[0] += work
+    return _done[0] >= ENOUGH
+
+
+@cache
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a loop, or load it from disk; without the lock, and with strict floating point."""
+    from numba import njit
+
+    try:
+        made: Callable[..., Any] = njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # nowhere to keep the compiled code: it is made anew in each process
+        made = njit(nogil=True)(function)
+    return made
 
 
 def walk_forest(
-    rows: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.float64],
     starts: npt.NDArray[np.uint32],
     child: npt.NDArray[np.uint32],
     feature: npt.NDArray[np.uint32],
@@ -32,7 +56,8 @@ def walk_forest(
 
     Parameters
     ----------
-    rows : float32 array of shape (n, d)
+    rows : array of shape (n, d)
+        Rounded to float32, the largest ones to its largest, before they meet a threshold.
     starts : int array of shape (trees,)
         Root of each tree.
     child, feature, threshold, depth : arrays of shape (nodes,)
@@ -40,7 +65,7 @@ def walk_forest(
     levels : int
         Steps from a root to the deepest leaf.
     """
-    total: npt.NDArray[np.float64] = _compiled(_walk)(
+    total: npt.NDArray[np.float64] = compiled(_walk)(
         rows, starts, child, feature, threshold, depth, int(levels)
     )
     return total
@@ -64,30 +89,75 @@ def look_up(
     rarity : array of shape (2 m + d,)
         Of each column's gaps and values, in turn.
     """
-    total: npt.NDArray[np.float64] = _compiled(_search)(rows, values, starts, rarity)
+    total: npt.NDArray[np.float64] = compiled(_search)(rows, values, starts, rarity)
     return total
 
 
-@cache
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    from numba import njit
+def bin_up(
+    rows: npt.NDArray[np.float64],
+    edges: npt.NDArray[np.float64],
+    below: npt.NDArray[np.float64],
+    above: npt.NDArray[np.float64],
+    rarity: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Sum over the columns of the rarity of each cell's bin; shape (n,).
 
-    try:
-        compiled: Callable[..., Any] = njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # nowhere to keep the compiled code: it is made anew in each process
-        compiled = njit(nogil=True)(function)
-    return compiled
+    Parameters
+    ----------
+    rows : array of shape (n, d)
+    edges : array of shape (d, bins + 1)
+        Rising; a cell on an edge is in the bin to its right.
+    below, above : arrays of shape (d,)
+        How far outside its edges a column's outermost bins reach.
+    rarity : array of shape (d, bins + 1)
+        Of each bin, and last of what is further out.
+    """
+    total: npt.NDArray[np.float64] = compiled(_bin)(rows, edges, below, above, rarity)
+    return total
+
+
+def _bin(rows, edges, below, above, rarity):  # type: ignore[no-untyped-def]  # numba types it
+    n, width = rows.shape
+    bins = edges.shape[1] - 1
+    total = np.zeros(n)
+    per = np.empty(width)  # bins in a unit: a first guess, put right by the edges themselves
+    for column in range(width):
+        span = edges[column, bins] - edges[column, 0]
+        per[column] = bins / span if span > 0.0 else 0.0
+    for row in range(n):
+        summed = 0.0
+        for column in range(width):
+            cell, edge = rows[row, column], edges[column]
+            if cell < edge[0]:
+                place = bins if edge[0] - cell > below[column] else 0
+            elif cell >= edge[bins]:
+                place = bins if cell - edge[bins] > above[column] else bins - 1
+            else:
+                place = min(bins - 1, int((cell - edge[0]) * per[column]))
+                while cell < edge[place]:
+                    place -= 1
+                while cell >= edge[place + 1]:
+                    place += 1
+            summed += rarity[column, place]
+        total[row] = summed
+    return total
 
 
 def _walk(rows, starts, child, feature, threshold, depth, levels):  # type: ignore[no-untyped-def]  # numba types it
     n, width = rows.shape
     total = np.zeros(n)
-    node = np.empty(256, dtype=np.uint32)  # unsigned: a signed index would be tested for its sign
+    largest = np.float64(np.finfo(np.float32).max)
     # A block of rows meets one tree after the other, and takes each step together: tree and rows stay in
     # the nearest cache, and no row's step waits for another's.
-    for begin in range(0, n, 256):
-        count = min(256, n - begin)
-        flat = rows[begin : begin + count].ravel()
+    block = max(32, min(256, 6144 // width))
+    node = np.empty(block, dtype=np.uint32)  # unsigned: a signed index would be tested for its sign
+    flat = np.empty(block * width, dtype=np.float32)
+    for begin in range(0, n, block):
+        count = min(block, n - begin)
+        for row in range(count):
+            for column in range(width):
+                cell = min(max(rows[begin + row, column], -largest), largest)
+                flat[row * width + column] = np.float32(cell)
         for start in starts:
             node[:count] = start
             for _ in range(levels):

@@ -15,7 +15,8 @@ import numpy as np
 
 from pynomaly.detectors import pyod_door, sklearn_door
 from pynomaly.detectors.base import Detector, State
-from pynomaly.detectors.exact import Array, affine, mean_and_scale, row_sum
+from pynomaly.detectors.ellipses import stretched
+from pynomaly.detectors.exact import Array, mean_and_scale
 from pynomaly.detectors.parameters import Number, Parameter
 from pynomaly.errors import DetectorError
 
@@ -42,9 +43,7 @@ class _Ellipse(Detector):
 
     def _score(self, X: Array) -> Array:
         state = self.state
-        Z = (X - state["mean"]) / state["scale"] - state["centre"]
-        even = affine(Z, state["whitening"])
-        return row_sum(even * even)
+        return stretched(X, state["mean"], state["scale"], state["centre"], state["whitening"])
 
 
 class MCD(_Ellipse):

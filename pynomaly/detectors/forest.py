@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from pynomaly.detectors import pyod_door
 from pynomaly.detectors.base import Detector, State
-from pynomaly.detectors.compiled import LEAST_ROWS, walk_forest
+from pynomaly.detectors.compiled import ready, walk_forest
 from pynomaly.detectors.exact import Array, row_sum
 from pynomaly.detectors.parameters import Number, Parameter, Whole
 
@@ -68,12 +68,12 @@ class IsolationForest(Detector):
 
     def _score(self, X: Array) -> Array:
         # The trees were grown on float32, and a split is only right on the same rounding.
-        narrow = np.clip(X, -_FLOAT32, _FLOAT32).astype(np.float32)
-        if len(X) >= LEAST_ROWS:
+        if ready(4.0 * len(X) * len(self.state["starts"]) * int(self.state["levels"])):
             nodes = (
                 self.state[key] for key in ("starts", "child", "feature", "threshold", "depth", "levels")
             )
-            return self._from_depth(walk_forest(narrow, *nodes))
+            return self._from_depth(walk_forest(X, *nodes))
+        narrow = np.clip(X, -_FLOAT32, _FLOAT32).astype(np.float32)
         return np.concatenate(
             [self._walk(narrow[at : at + _CACHED_ROWS]) for at in range(0, len(X), _CACHED_ROWS)]
         )

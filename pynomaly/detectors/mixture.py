@@ -15,7 +15,8 @@ import numpy as np
 
 from pynomaly.detectors import pyod_door
 from pynomaly.detectors.base import Detector, State
-from pynomaly.detectors.exact import Array, affine, mean_and_scale, row_sum
+from pynomaly.detectors.ellipses import stretched
+from pynomaly.detectors.exact import Array, mean_and_scale, row_sum
 from pynomaly.detectors.parameters import Number, OneOf, Parameter, Whole
 
 __all__ = ["GaussianMixture"]
@@ -51,11 +52,10 @@ class GaussianMixture(Detector):
 
     def _score(self, X: Array) -> Array:
         state = self.state
-        Z = (X - state["mean"]) / state["scale"]
-        logs = np.empty((len(Z), len(state["offsets"])))
+        logs = np.empty((len(X), len(state["offsets"])))
         for place, (middle, root) in enumerate(zip(state["means"], state["roots"], strict=True)):
-            distance = affine(Z - middle, root)
-            logs[:, place] = state["offsets"][place] - 0.5 * row_sum(distance * distance)
+            distance = stretched(X, state["mean"], state["scale"], middle, root)
+            logs[:, place] = state["offsets"][place] - 0.5 * distance
         top = logs.max(axis=1)
         likely: Array = top + np.log(row_sum(np.exp(logs - top[:, None])))
         return -likely

@@ -5,7 +5,8 @@ their surroundings, where density varies. Both fail when anomalies among the fit
 cluster (they are each other's neighbours), on many columns, and on columns of unlike units: scale first.
 Fit O(n log n); score O(log n) a row for few columns, O(n) for many. The model keeps the rows.
 
-Neighbours come from SciPy's k-d tree, rebuilt on load: each query walks by itself, so no batch matters.
+Neighbours of few columns come from SciPy's k-d tree, rebuilt on load: each query walks by itself, so no batch
+matters. Those of more than 16 come from `nearest`, which is exact as well.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from pynomaly.detectors import sklearn_door
 from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.exact import Array, row_sum
+from pynomaly.detectors.nearest import WIDE, NearestRows
 from pynomaly.detectors.parameters import OneOf, Parameter, Whole
 from pynomaly.errors import DetectorError
 
@@ -28,16 +30,22 @@ class Neighbours(Detector):
     """What methods of nearest rows share: the fitted rows in a tree."""
 
     _tree: Any = None
+    _rows: NearestRows
 
     def _prepare(self) -> None:
+        if self._width > WIDE:
+            self._rows = NearestRows(self.state["rows"])
+            return
         from scipy.spatial import cKDTree
 
         # A balanced tree is slow to build on many equal rows; this one is not.
         self._tree = cKDTree(self.state["rows"], balanced_tree=False, leafsize=32)
 
-    def _nearest(self, X: Array) -> tuple[Array, Any]:
+    def _nearest(self, X: Array, k: int | None = None) -> tuple[Array, Any]:
         """Distances and places of the nearest fitted rows, nearest first; shapes (n, k)."""
-        k = self.params["n_neighbors"]
+        k = k or self.params["n_neighbors"]
+        if self._width > WIDE:
+            return self._rows.query(X, k)
         distances, places = self._tree.query(X, k=np.arange(1, k + 1))
         return distances, places
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from pynomaly.detectors import pyod_door
 from pynomaly.detectors.base import Detector, State
-from pynomaly.detectors.exact import Array, affine, mean_and_scale, row_sum
+from pynomaly.detectors.ellipses import off_plane
+from pynomaly.detectors.exact import Array, mean_and_scale
 from pynomaly.detectors.parameters import Number, Parameter
 from pynomaly.errors import DetectorError
 
@@ -60,7 +61,6 @@ class PCA(Detector):
 
     def _score(self, X: Array) -> Array:
         state = self.state
-        Z = (X - state["mean"]) / state["scale"]
-        along = affine(Z, state["axes"])
-        off = Z - affine(along, state["axes"].T)
-        return row_sum(along * along / state["variances"]) + row_sum(off * off) / float(state["noise"])
+        return off_plane(
+            X, state["mean"], state["scale"], state["axes"], state["variances"], float(state["noise"])
+        )

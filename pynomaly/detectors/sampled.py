@@ -13,7 +13,9 @@ from typing import ClassVar
 import numpy as np
 
 from pynomaly.detectors.base import Detector, State
+from pynomaly.detectors.compiled import bin_up, compiled, ready
 from pynomaly.detectors.exact import Array, row_sum
+from pynomaly.detectors.nearest import NearestRows
 from pynomaly.detectors.parameters import Parameter, Whole
 
 __all__ = ["Rarity", "SampledNeighbours"]
@@ -41,22 +43,26 @@ class SampledNeighbours(Detector):
         "n_neighbors": Whole(6, 1, 1000),
     }
 
+    _slopes: Array
+    _samples: list[NearestRows]
+
     def _fit(self, X: Array) -> State:
         state = _normal_scores(X)
+        slopes = _slopes(state)
         rng = np.random.default_rng(self.seed)
         size = min(self.params["sample_rows"], len(X))
         chosen = [rng.choice(len(X), size, replace=False) for _ in range(self.params["samples"])]
-        return {**state, "rows": np.stack([_mapped(X[places], state) for places in chosen])}
+        return {**state, "rows": np.stack([_mapped(X[places], state, slopes) for places in chosen])}
+
+    def _prepare(self) -> None:
+        self._slopes = _slopes(self.state)
+        self._samples = [NearestRows(sample) for sample in self.state["rows"]]
 
     def _score(self, X: Array) -> Array:
-        from scipy.spatial.distance import cdist
-
-        mapped = _mapped(X, self.state)
-        rows = self.state["rows"]
-        place = min(self.params["n_neighbors"], rows.shape[1]) - 1
-        # cdist works pair by pair: no other row of the batch can move a distance
-        distances = [np.partition(cdist(mapped, sample), place, axis=1)[:, place] for sample in rows]
-        mean: Array = row_sum(np.stack(distances, axis=1)) / len(rows)
+        mapped = _mapped(X, self.state, self._slopes)
+        k = min(self.params["n_neighbors"], self.state["rows"].shape[1])
+        distances = [sample.query(mapped, k)[0][:, -1] for sample in self._samples]
+        mean: Array = row_sum(np.stack(distances, axis=1)) / len(distances)
         return mean
 
 
@@ -83,6 +89,9 @@ class Rarity(Detector):
 
     def _score(self, X: Array) -> Array:
         edges, rarity = self.state["edges"], self.state["rarity"]
+        if ready(15.0 * X.size):
+            reach = np.zeros(len(edges))
+            return bin_up(X, edges, reach, reach, rarity[:, 1:])
         cells = np.empty_like(X)
         for place, column in enumerate(X.T):
             found = np.searchsorted(edges[place], column, side="right")
@@ -109,12 +118,46 @@ def _normal_scores(X: Array) -> State:
     return {"knots": np.array(knots), "scores": np.array(scores), "spread": np.maximum(spread, 1e-200)}
 
 
-def _mapped(X: Array, state: State) -> Array:
+def _slopes(state: State) -> Array:
+    """Rise of the normal score over each gap between knots, shape (d, knots); 0 after the last."""
+    gaps, rises = np.diff(state["knots"], axis=1), np.diff(state["scores"], axis=1)
+    slopes = np.divide(rises, gaps, out=np.zeros_like(gaps), where=gaps > 0)
+    return np.concatenate([slopes, np.zeros((len(slopes), 1))], axis=1)
+
+
+def _mapped(X: Array, state: State, slopes: Array) -> Array:
     """X with each column as normal scores."""
-    mapped = np.empty_like(X)
-    for place, column in enumerate(X.T):
-        knots, spread = state["knots"][place], state["spread"][place]
-        above = np.log1p(np.maximum(column - knots[-1], 0.0) / spread)
-        below = np.log1p(np.maximum(knots[0] - column, 0.0) / spread)
-        mapped[:, place] = np.interp(column, knots, state["scores"][place]) + above - below
+    knots, scores, spread = state["knots"], state["scores"], state["spread"]
+    if ready(30.0 * X.size):
+        mapped, beyond = compiled(_between)(X, knots, scores, slopes, spread)
+    else:
+        mapped = np.empty_like(X)
+        for place, column in enumerate(X.T):
+            knot = knots[place]
+            inside = np.clip(column, knot[0], knot[-1])
+            at = np.searchsorted(knot, inside, side="right") - 1
+            mapped[:, place] = slopes[place][at] * (inside - knot[at]) + scores[place][at]
+        beyond = (X - np.clip(X, knots[:, 0], knots[:, -1])) / spread
+    outside = beyond != 0.0
+    far = beyond[outside]
+    mapped[outside] += np.copysign(np.log1p(np.abs(far)), far)
     return mapped
+
+
+def _between(X, knots, scores, slopes, spread):  # type: ignore[no-untyped-def]  # numba types it
+    mapped, beyond = np.empty_like(X), np.empty_like(X)
+    last = knots.shape[1] - 1
+    for begin in range(0, len(X), 64):  # rows that stay in cache from one column to the next
+        for column in range(X.shape[1]):
+            knot = knots[column]
+            for row in range(begin, min(begin + 64, len(X))):
+                cell = X[row, column]
+                inside = min(max(cell, knot[0]), knot[last])
+                low, length = 0, last + 1  # the last knot that is not above the cell
+                while length > 1:
+                    half = length >> 1
+                    low += half * int(knot[low + half] <= inside)
+                    length -= half
+                mapped[row, column] = slopes[column, low] * (inside - knot[low]) + scores[column, low]
+                beyond[row, column] = (cell - inside) / spread[column]
+    return mapped, beyond

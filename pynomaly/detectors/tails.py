@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynomaly.detectors.base import Detector, State
-from pynomaly.detectors.compiled import LEAST_ROWS, look_up
+from pynomaly.detectors.compiled import look_up, ready
 from pynomaly.detectors.exact import Array, row_sum
 
 __all__ = ["COPOD", "ECOD"]
@@ -62,7 +62,7 @@ class _Tails(Detector):
 
     def _score(self, X: Array) -> Array:
         values, starts, rarity = self._places
-        if len(X) >= LEAST_ROWS:
+        if ready(30.0 * X.size):
             return look_up(X, values, starts, rarity)
         found = np.empty_like(X)
         for column, (start, end) in enumerate(pairwise(starts)):

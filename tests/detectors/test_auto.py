@@ -10,7 +10,7 @@ import pytest
 
 from pynomaly.detectors import load, make
 from pynomaly.detectors.auto import _combined, _units
-from pynomaly.detectors.sampled import Rarity, SampledNeighbours, _mapped
+from pynomaly.detectors.sampled import Rarity, SampledNeighbours, _mapped, _slopes
 
 RNG = np.random.default_rng(21)
 FITTED = np.stack([RNG.normal(size=500), RNG.exponential(size=500), RNG.integers(0, 4, size=500)], axis=1)
@@ -36,7 +36,7 @@ def test_sampled_neighbours_are_the_kth_nearest_of_each_sample() -> None:
     detector = SampledNeighbours(3, samples=2, sample_rows=40, n_neighbors=5).fit(FITTED)
     assert detector.state["rows"].shape == (2, 40, 3)
     scores = detector.score(FRESH)
-    for row, score in zip(_mapped(FRESH, detector.state), scores, strict=True):
+    for row, score in zip(_mapped(FRESH, detector.state, _slopes(detector.state)), scores, strict=True):
         nearest = [sorted(math.dist(row, other) for other in sample)[4] for sample in detector.state["rows"]]
         assert score == pytest.approx(sum(nearest) / 2)
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pynomaly.detectors import DETECTORS, make
-from pynomaly.detectors.compiled import LEAST_ROWS
+from pynomaly.detectors import DETECTORS, compiled, make
 
 # Enough rows for several blocks; the slow ones are held to the same by the contract suite on fewer.
 QUICK = [name for name, entry in DETECTORS.items() if entry.cost == "linear"]
+COMPILED = ["auto", "iforest", "hbos", "gmm", "ecod", "copod", "pca", "mcd", "mahalanobis", "knn", "lof"]
+
+
+@pytest.fixture
+def loops(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Sets, by `ENOUGH`, which of two twins runs."""
+    monkeypatch.setattr(compiled, "_done", [0.0])
+    return monkeypatch
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -20,20 +27,35 @@ def test_threads_change_no_bit(name: str) -> None:
     assert (detector.score(rows, threads=1) == detector.score(rows, threads=3)).all()
 
 
-def test_the_compiled_forest_gives_the_bits_of_the_other() -> None:
-    rng = np.random.default_rng(1)
-    forest = make("iforest", seed=0, n_estimators=37, max_samples=100).fit(rng.normal(size=(500, 6)))
-    rows = rng.normal(scale=3, size=(LEAST_ROWS, 6))
-    rows[0] = forest.state["threshold"].astype(float)[:6]  # exactly on a threshold
-    alone = np.concatenate([forest.score(rows[at : at + 100]) for at in range(0, LEAST_ROWS, 100)])
-    assert (forest.score(rows) == alone).all()
+@pytest.mark.parametrize("width", [1, 6, 23])
+@pytest.mark.parametrize("name", COMPILED)
+def test_compiled_loops_give_the_bits_of_their_twins(
+    name: str, width: int, loops: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(width)
+    fitted = np.round(rng.normal(size=(300, width)) @ rng.normal(size=(width, width)), 2)
+    detector = make(name, seed=0).fit(fitted)
+    rows = np.concatenate(
+        [
+            fitted,  # on edges, thresholds, ties
+            np.round(rng.normal(scale=3, size=(500, width)), 2),
+            rng.normal(scale=1e-3, size=(100, width)),
+            np.full((1, width), 1e9), np.full((1, width), -1e9), np.full((1, width), 1e200),
+            np.zeros((1, width)), np.full((1, width), -0.0), np.full((1, width), 1e-310),
+        ]
+    )  # fmt: skip
+    for place in range(width):
+        rows[700 + place, place] = 1e60
+    loops.setattr(compiled, "ENOUGH", np.inf)
+    plain = detector.score(rows)
+    alone = np.concatenate([detector.score(rows[at : at + 1]) for at in range(0, len(rows), 7)])
+    loops.setattr(compiled, "ENOUGH", -1.0)
+    assert (detector.score(rows) == plain).all()
+    assert (plain[::7] == alone).all()
+    assert (detector.score(rows[::7]) == alone).all()
+    assert (detector.score(rows[7:8]) == alone[1:2]).all()
 
 
-@pytest.mark.parametrize("name", ["ecod", "copod"])
-def test_compiled_tails_give_the_bits_of_the_others(name: str) -> None:
-    rng = np.random.default_rng(2)
-    rows = np.round(rng.normal(size=(LEAST_ROWS, 3)), 1)  # ties, values on and between the fitted ones
-    rows[0], rows[1] = 1e9, -1e9
-    tails = make(name, seed=0).fit(np.round(rng.normal(size=(200, 3)), 2))
-    alone = np.concatenate([tails.score(rows[at : at + 100]) for at in range(0, LEAST_ROWS, 100)])
-    assert (tails.score(rows) == alone).all()
+def test_a_process_that_scores_little_loads_no_compiler(loops: pytest.MonkeyPatch) -> None:
+    loops.setattr(compiled, "ENOUGH", 100.0)
+    assert [compiled.ready(40.0) for _ in range(4)] == [False, False, True, True]
