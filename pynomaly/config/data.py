@@ -11,7 +11,36 @@ from pydantic import Field, field_validator, model_validator
 from pynomaly.config.settings import Settings, Share
 from pynomaly.config.units import Duration
 
-__all__ = ["Data", "Expectation", "Quality", "Windows"]
+__all__ = ["Data", "Expectation", "Quality", "Series", "Windows"]
+
+
+PAST = ("change", "level", "spread")
+"""What is added for each column followed over time."""
+
+
+class Series(Settings):
+    """Features of a row's past, added while rows are read; none unless columns are named."""
+
+    columns: tuple[str, ...] = Field(
+        (), description="numeric columns to follow over time; empty adds nothing"
+    )
+    rows: int = Field(12, ge=1, le=1000, description="rows of the same entity to look back on")
+    history: Duration = Field(
+        timedelta(days=1), description="rows older than this do not count; read before each window"
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns that are added."""
+        return tuple(f"{name}:{feature}" for name in self.columns for feature in PAST)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Series:
+        if self.history <= timedelta(0):
+            raise ValueError("data.series.history must be longer than nothing")
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"data.series.columns names one twice: {list(self.columns)}")
+        return self
 
 
 class Data(Settings):
@@ -34,6 +63,7 @@ class Data(Settings):
     columns: tuple[str, ...] = Field((), description="feature columns; empty means all that remain")
     categorical: tuple[str, ...] = Field((), description="feature columns to read as categories")
     ignore: tuple[str, ...] = Field((), description="columns to leave out")
+    series: Series = Field(default_factory=Series, description="features of a row's past")
 
     @field_validator("timezone")
     @classmethod
@@ -46,6 +76,8 @@ class Data(Settings):
     def _one_place(self) -> Data:
         if self.source == "bundled" and not self.dataset:
             raise ValueError("source 'bundled' needs data.dataset")
+        if self.series.columns and not self.time:
+            raise ValueError("data.series.columns needs data.time: a past has an order")
         if self.source in ("csv", "parquet") and not self.path:
             raise ValueError(f"source {self.source!r} needs data.path")
         if self.source == "sql" and not (self.connection and self.query):

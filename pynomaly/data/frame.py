@@ -78,6 +78,8 @@ class FrameContract:
             if name in taken:
                 raise ColumnError(f"column {name!r} cannot be a feature: it is {taken[name]} too")
         chosen = data.columns or tuple(str(name) for name in frame.columns if name not in taken)
+        if data.columns:  # features of a row's past come with the columns they follow
+            chosen += tuple(name for name in data.series.names if name in frame.columns)
         if stray := [name for name in data.categorical if name not in chosen]:
             raise ColumnError(
                 f"data.categorical names {stray[0]!r}, not a feature; {allowed(stray[0], chosen)}"

@@ -12,11 +12,14 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from pynomaly.config import Data
+from pynomaly.data import series
 from pynomaly.data.frame import require_columns
 from pynomaly.data.sources import bundled, csv, parquet, sql
 from pynomaly.data.sources.arrange import in_order, labels, moments, within
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, WindowError, allowed
+
+_PLACE = "place in the source"
 
 __all__ = ["SOURCES", "Reader", "kind_of", "read", "span"]
 
@@ -34,7 +37,7 @@ SOURCES: Mapping[str, Reader] = {
 def read(
     data: Data, window: Window | None = None, as_of: datetime | None = None, path: str | None = None
 ) -> pd.DataFrame:
-    """Read the rows of a window.
+    """Read the rows of a window, with the features of their past that ``data.series`` asks for.
 
     Parameters
     ----------
@@ -67,11 +70,14 @@ def read(
     """
     if window is not None and data.time is None:
         raise WindowError(f"the table has no data.time, so the window {window} cannot be read from it")
+    wide = window
+    if window is not None and data.series.columns:
+        wide = Window(window.start - data.series.history, window.end)  # rows to look back on
     if data.source == "bundled" and path is None:
-        frame = bundled.rows_of(data, window, as_of)
+        frame = bundled.rows_of(data, wide, as_of)
     else:
         kind = data.source if path is None else kind_of(path, data.source)
-        frame = _reader(kind)(data, path or _place(data), None, window)
+        frame = _reader(kind)(data, path or _place(data), None, wide)
     known_label = [data.label] if data.label and (path is None or data.label in frame.columns) else []
     require_columns(frame, [*filter(None, (data.time, data.id)), *known_label])
     frame = frame.copy(deep=False)
@@ -80,12 +86,19 @@ def read(
     if data.time is None:
         return frame.reset_index(drop=True)
     frame[data.time] = moments(frame[data.time], data.zone)
-    if window is not None:
+    if window is not None and wide is not None:
+        if wide != window:
+            past = in_order(within(frame, data.time, wide).reset_index(names=_PLACE), data.time, data.id)
+            past = series.added(past, data.time, data.id, data.series)
+            frame = past.sort_values(_PLACE, ignore_index=True).drop(columns=_PLACE)
         frame = within(frame, data.time, window)
     if as_of is not None:
         known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
         frame = frame.assign(**{name: frame[name].where(known) for name in known_label})
-    return in_order(frame, data.time, data.id)
+    frame = in_order(frame, data.time, data.id)
+    if window is None and data.series.columns:
+        frame = series.added(frame, data.time, data.id, data.series)
+    return frame
 
 
 def span(data: Data) -> Window | None:

@@ -63,7 +63,12 @@ def parts_of(path: str) -> tuple[Part, ...]:
 
 
 def is_larger(data: Data, path: str, rows: int) -> bool:
-    """Whether `path` is a Parquet table of more than `rows` rows; False for other kinds of source."""
+    """Whether `path` is a Parquet table of more than `rows` rows; False for other kinds of source.
+
+    Also False where features of a row's past are asked for: a part does not hold the rows before it.
+    """
+    if data.series.columns:
+        return False
     return kind_of(path, data.source) == "parquet" and sum(part.rows for part in parts_of(path)) > rows
 
 
