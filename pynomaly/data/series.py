@@ -84,7 +84,7 @@ def _cells(column: pd.Series[Any]) -> Floats:
 
 
 def _past(
-    cells: Floats, whose: NDArray[np.intp], at: NDArray[np.int64], history: int, rows: int
+    cells: Floats, whose: NDArray[Any], at: NDArray[Any], history: int, rows: int
 ) -> tuple[Floats, Floats, Floats]:
     """Change, level and spread of each row; arrays of shape (n,)."""
     seen, total = np.zeros(len(cells)), np.zeros(len(cells))
@@ -108,7 +108,7 @@ def _past(
     return tuple(np.where(np.isfinite(values), values, np.nan) for values in features)  # type: ignore[return-value]
 
 
-def _lagged(cells: Floats, whose: NDArray[np.intp], at: NDArray[np.int64], history: int, lag: int) -> Floats:
+def _lagged(cells: Floats, whose: NDArray[Any], at: NDArray[Any], history: int, lag: int) -> Floats:
     """The cell that many rows before, NaN where that row is another entity's or too old."""
     past = np.full(len(cells), np.nan)
     if lag < len(cells):

@@ -35,6 +35,15 @@ NOT_OFFERED: Mapping[str, str] = MappingProxyType(
         "MAD": "takes one column; `hbos` and `rare` do that for each of many",
         "FeatureBagging, SUOD, LSCP": "wrappers that need further packages; `ensemble_*` joins members",
         "XGBOD, DevNet": "need labels",
+        "MatrixProfile (ts_)": "profiles the series it was fitted on, and refuses any other",
+        "TimeSeriesOD, SpectralResidual, KShape, SAND (ts_)": (
+            "rows that come later change the scores of earlier ones; `data.series` gives features of a row's "
+            "past to any detector here"
+        ),
+        "DOMINANT, SCAN, Radar, ANOMALOUS, CoLA, CONAD, GUIDE, AnomalyDAE (graphs)": (
+            "torch_geometric installs on a CPU, but they score only the graph they were fitted on: "
+            "`decision_function` refuses any other"
+        ),
         "EllipticEnvelope": "scikit-learn's is the estimate of `mcd`; `mahalanobis` is the Ledoit-Wolf one",
     }
 )
@@ -66,6 +75,14 @@ normal: that is what the count is for, and validation's share of missing cells q
 blocks. A category never seen becomes a cell ten scales out. All but
 two see it: a forest splits between values that it has seen (`iforest`), and nobody trained the
 weights of a column that never varied (`deepsvdd`). `rare` is the detector for such values.
+
+## Rows in time
+
+A detector sees no order. Where one matters, `data.series` names columns to follow, and reading adds
+what each row is beside the rows of its entity before it: its change, its height over their mean, and their spread.
+The score still belongs to its row, past included: a later row changes nothing, nor does another
+entity, nor more of the past than `data.series.history`, which is read before every window. The first
+rows of an entity, and those after a gap, have no such features: their cells are missing, and counted.
 
 ## Repeated rows
 

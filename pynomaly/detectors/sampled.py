@@ -128,6 +128,8 @@ def _slopes(state: State) -> Array:
 def _mapped(X: Array, state: State, slopes: Array) -> Array:
     """X with each column as normal scores."""
     knots, scores, spread = state["knots"], state["scores"], state["spread"]
+    mapped: Array
+    beyond: Array
     if ready(30.0 * X.size):
         mapped, beyond = compiled(_between)(X, knots, scores, slopes, spread)
     else:

@@ -48,6 +48,32 @@ def test_what_crashes_on_one_row_is_not_offered(name: str) -> None:
         fitted(name).decision_function(ROWS[:1])
 
 
+GRAPHS = ("DOMINANT", "SCAN", "Radar", "ANOMALOUS", "CoLA", "CONAD", "GUIDE", "AnomalyDAE")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [*(f"pyg_{name}" for name in GRAPHS), "ts_MatrixProfile"])
+def test_what_scores_only_what_it_was_fitted_on_is_not_offered(name: str) -> None:
+    kind = name.split("_")[1]
+    assert any(kind in told for told in NOT_OFFERED)
+    module = "ts_matrix_profile" if name.startswith("ts_") else name.lower()
+    theirs = getattr(importlib.import_module(f"pyod.models.{module}"), kind)()
+    with pytest.raises(NotImplementedError, match="transductive"):
+        theirs.decision_function(None)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_series_scored_by_what_comes_later_is_not_offered() -> None:
+    from pyod.models.ts_spectral_residual import SpectralResidual
+
+    assert any("SpectralResidual" in told for told in NOT_OFFERED)
+    series = np.random.default_rng(0).normal(size=(600, 1))
+    theirs = SpectralResidual().fit(series[:400])
+    assert (
+        theirs.decision_function(series[400:])[:100] != theirs.decision_function(series[400:500])
+    ).mean() > 0.5
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_what_ranks_far_rows_lowest_is_not_offered() -> None:
     scores = fitted("QMCD").decision_function(ROWS)
