@@ -79,8 +79,8 @@ weights of a column that never varied (`deepsvdd`). `rare` is the detector for s
 ## Rows in time
 
 A detector sees no order. Where one matters, `data.series` names columns to follow, and reading adds
-what each row is beside the rows of its entity before it: its change, its height over their mean, and their spread.
-The score still belongs to its row, past included: a later row changes nothing, nor does another
+what each row is beside the rows of its entity before it: its change, its height over their mean, and
+their spread. The score still belongs to its row, past included: a later row changes nothing, nor does another
 entity, nor more of the past than `data.series.history`, which is read before every window. The first
 rows of an entity, and those after a gap, have no such features: their cells are missing, and counted.
 
