@@ -25,8 +25,7 @@ def stretched(X: Array, mean: Array, scale: Array, centre: Array, weights: Array
     weights : array of shape (d, k)
     """
     if ready(3.0 * len(X) * weights.size):
-        ends = np.ascontiguousarray([_last(column) for column in weights.T])
-        squared: Array = compiled(_stretch)(X, mean, scale, centre, np.ascontiguousarray(weights.T), ends)
+        squared: Array = compiled(_stretch)(X, mean, scale, centre, np.ascontiguousarray(weights))
         return squared
     even = affine((X - mean) / scale - centre, weights)
     return row_sum(even * even)
@@ -53,18 +52,13 @@ def off_plane(X: Array, mean: Array, scale: Array, axes: Array, variances: Array
     return row_sum(along * along / variances) + row_sum(off * off) / noise
 
 
-def _last(column: Array) -> int:
-    """Cells up to the last that is not 0: adding nought further on would change no bit."""
-    places = np.flatnonzero(column)
-    return int(places[-1]) + 1 if len(places) else 0
-
-
 # Both take 64 rows at a time, turned so that the same column of all of them lies side by side: they go
 # through the sums together, each in its own order.
 
 
-def _stretch(X, mean, scale, centre, weights, ends):  # type: ignore[no-untyped-def]  # numba types it
+def _stretch(X, mean, scale, centre, weights):  # type: ignore[no-untyped-def]  # numba types it
     n, d = X.shape
+    turned = np.ascontiguousarray(weights.T)
     total = np.zeros(n)
     source, part = np.empty((d, 64)), np.empty(64)
     for begin in range(0, n, 64):
@@ -72,8 +66,10 @@ def _stretch(X, mean, scale, centre, weights, ends):  # type: ignore[no-untyped-
         for row in range(count):
             for column in range(d):
                 source[column, row] = (X[begin + row, column] - mean[column]) / scale[column] - centre[column]
-        for out in range(len(weights)):
-            w, end = weights[out], ends[out]
+        for out in range(len(turned)):
+            w, end = turned[out], d
+            while end > 0 and w[end - 1] == 0.0:  # adding nought changes no bit
+                end -= 1
             for row in range(count):
                 part[row] = 0.0
             whole = end - end % 4
