@@ -18,7 +18,7 @@ class Comparison(Settings):
 
     metric: Literal["average_precision", "roc_auc"] = "average_precision"
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of every interval")
-    resamples: int = Field(1000, ge=200, description="bootstrap resamples")
+    resamples: int = Field(2000, ge=200, description="bootstrap resamples")
     min_positives: int = Field(20, ge=2, description="fewer labelled anomalies than this is inconclusive")
     min_blocks: int = Field(
         5, ge=2, description="anomalies in fewer blocks of dependent rows are inconclusive"

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from pynomaly import config
 from pynomaly.errors import DataError
 from pynomaly.judging.evaluation import unusable_scores, unusable_truth
+from pynomaly.judging.intervals import interval, p_value
 from pynomaly.judging.plain import plain
 from pynomaly.judging.ranking import Array, Ints, Ranking, bootstrap
 
@@ -58,6 +59,9 @@ class Verdict:
     p_value : float
         Two-sided, of no difference; after Holm when it comes from :func:`choose`.
     rows, positives : int
+    among : int
+        How many candidates the challenger was chosen from on these very rows; `level` and `p_value` count
+        them.
     reasons : tuple of str
     """
 
@@ -77,6 +81,7 @@ class Verdict:
     rows: int
     positives: int
     reasons: tuple[str, ...]
+    among: int = 1
 
     @property
     def promotes(self) -> bool:
@@ -156,8 +161,12 @@ def resample(
     return Sample(settings, rung, truth.size, positives, units, value, drawn, unusable, tuple(refusals))
 
 
-def verdict_of(sample: Sample, champion: str, challenger: str) -> Verdict:
-    """Judge one pair out of a sample; refused or unusable pairs are inconclusive, with the reasons."""
+def verdict_of(sample: Sample, champion: str, challenger: str, among: int = 1) -> Verdict:
+    """Judge one pair out of a sample; refused or unusable pairs are inconclusive, with the reasons.
+
+    A challenger that is the best of `among` on these rows looks better than it is: the interval's error is
+    divided by that many (Bonferroni), and the p-value multiplied.
+    """
     settings = sample.settings
     verdict = Verdict(
         outcome=Outcome.INCONCLUSIVE,
@@ -170,11 +179,12 @@ def verdict_of(sample: Sample, champion: str, challenger: str) -> Verdict:
         difference=sample.value.get(challenger, math.nan) - sample.value.get(champion, math.nan),
         low=math.nan,
         high=math.nan,
-        level=settings.confidence,
+        level=1 - (1 - settings.confidence) / among,
         effect_size=math.nan,
         p_value=math.nan,
         rows=sample.rows,
         positives=sample.positives,
+        among=among,
         reasons=sample.refusals
         + tuple(
             f"{name}: {sample.unusable[name]}" for name in (champion, challenger) if name in sample.unusable
@@ -183,14 +193,11 @@ def verdict_of(sample: Sample, champion: str, challenger: str) -> Verdict:
     if verdict.reasons:
         return verdict
     drawn = sample.drawn[challenger] - sample.drawn[champion]
-    tail = (1 - settings.confidence) / 2
-    low, high = (float(value) for value in np.quantile(drawn, [tail, 1 - tail]))
+    low, high = interval(verdict.difference, drawn, sample.units, verdict.level)
     error = float(drawn.std(ddof=1))
-    # One more on either side: a resampled p-value is never zero (Davison, Hinkley 1997, section 4.2).
-    extreme = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     effect = 0.0 if error == 0 else verdict.difference / error / math.sqrt(sample.units)
-    p_value = min(1.0, 2 * (extreme + 1) / (drawn.size + 1))
-    verdict = replace(verdict, low=low, high=high, effect_size=effect, p_value=p_value)
+    p = min(1.0, among * p_value(verdict.difference, drawn, sample.units))
+    verdict = replace(verdict, low=low, high=high, effect_size=effect, p_value=p)
     outcome, reason = _outcome(verdict, settings)
     return replace(verdict, outcome=outcome, reasons=(_figures(verdict), reason))
 
@@ -198,9 +205,10 @@ def verdict_of(sample: Sample, champion: str, challenger: str) -> Verdict:
 def _figures(verdict: Verdict) -> str:
     return (
         f"{verdict.metric} of {verdict.challenger} {verdict.challenger_value:.3f}, of {verdict.champion} "
-        f"{verdict.champion_value:.3f}: difference {verdict.difference:+.3f}, {verdict.level:.0%} interval "
-        f"[{verdict.low:+.3f}, {verdict.high:+.3f}], {verdict.positives} anomalies in {verdict.rows} rows "
-        f"({verdict.rung})"
+        f"{verdict.champion_value:.3f}: difference {verdict.difference:+.3f}, "
+        f"{100 * verdict.level:.3g} % interval [{verdict.low:+.3f}, {verdict.high:+.3f}], "
+        f"{verdict.positives} anomalies in {verdict.rows} rows ({verdict.rung})"
+        + (f"; the best of {verdict.among}" if verdict.among > 1 else "")
     )
 
 

@@ -44,14 +44,28 @@ def choose_winner(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitte
     )
 
 
-def against_champion(pipeline: Pipeline, prepared: Prepared, challenger: Fitted) -> Verdict | None:
-    """Challenger against champion on the judged rows; None when there is no champion yet."""
+def against_champion(
+    pipeline: Pipeline, prepared: Prepared, challenger: Fitted, fitted: Sequence[Fitted] = ()
+) -> Verdict | None:
+    """Challenger against champion on the judged rows; None when there is no champion yet.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    prepared : Prepared
+    challenger : Fitted
+    fitted : sequence of Fitted
+        All candidates, the challenger among them. One that won over the baseline on these very rows is
+        judged as the best of that many; the baseline is kept by ties and was chosen by nobody.
+    """
     registry = Registry.open(pipeline.tracking_uri, pipeline.home)
     reference = champion_of(pipeline, registry)
     if reference is None:
         return None
     judged = Judged.load(prepared)
     champion = registry.load(reference)
+    usable = [item.label for item in fitted if not item.error]
+    among = 1 if not usable or challenger.label == usable[0] else len(usable)
     return compare(
         judged.truth,
         champion.score(judged.frame)["score"].to_numpy(),
@@ -62,4 +76,5 @@ def against_champion(pipeline: Pipeline, prepared: Prepared, challenger: Fitted)
         challenger=challenger.label,
         blocks=judged.blocks,
         seed=pipeline.training.seed,
+        among=among,
     )

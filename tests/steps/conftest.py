@@ -46,4 +46,4 @@ def learn(settings: Pipeline, planned: Plan, at: datetime = MOMENT) -> tuple[Reg
     fitted = [fit_candidate(settings, prepared, candidate, label) for label, candidate in prepared.labelled()]
     registered = register(settings, prepared, fitted, choose_winner(settings, prepared, fitted))
     winner = next(item for item in fitted if item.sha256 == registered.sha256)
-    return registered, promote(settings, registered, against_champion(settings, prepared, winner), at)
+    return registered, promote(settings, registered, against_champion(settings, prepared, winner, fitted), at)
