@@ -142,7 +142,7 @@ def _judged(pipeline: Pipeline, plan: Plan, prepared: Prepared, as_of: datetime)
     choice = training.compare(pipeline, prepared, fitted)
     registered = training.register(pipeline, prepared, fitted, choice)
     winner = next(item for item in fitted if item.label == choice.winner)
-    verdict = training.judge_challenger(pipeline, prepared, winner, fitted)
+    verdict = training.judge_challenger(pipeline, prepared, winner, choice.among)
     decision = training.promote(pipeline, registered, verdict, as_of)
     return {
         "trained": True,

@@ -135,10 +135,10 @@ def register(pipeline: Pipeline, prepared: Prepared, fitted: list[Fitted], choic
 
 @step("challenger against champion")
 def judge_challenger(
-    pipeline: Pipeline, prepared: Prepared, challenger: Fitted, fitted: list[Fitted]
+    pipeline: Pipeline, prepared: Prepared, challenger: Fitted, among: int
 ) -> Verdict | None:
     """Compare the winner with the champion on the same rows."""
-    verdict = against_champion(pipeline, prepared, challenger, fitted)
+    verdict = against_champion(pipeline, prepared, challenger, among)
     if verdict is not None:
         create_table_artifact(
             key=f"{pipeline.name.replace('_', '-')}-verdict",

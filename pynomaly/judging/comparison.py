@@ -37,12 +37,16 @@ class Choice:
     table : tuple of dict
         For each candidate ``candidate``, ``value``, ``low``, ``high``, ``not_computable`` (reason or "").
     reasons : tuple of str
+    among : int
+        How many candidates these rows chose the winner from, for :func:`compare` on the same rows: 1 for the
+        baseline, which was named beforehand and which a tie keeps.
     """
 
     winner: str
     verdicts: tuple[Verdict, ...]
     table: tuple[dict[str, Any], ...]
     reasons: tuple[str, ...]
+    among: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -152,7 +156,8 @@ def choose(
         for verdict, p in zip(raw, holm([verdict.p_value for verdict in raw]), strict=True)
     )
     winner, reasons = _winner(sample, baseline, verdicts)
-    return Choice(winner, verdicts, tuple(_row(sample, name) for name in scores), reasons)
+    among = 1 if winner == baseline else len(scores)
+    return Choice(winner, verdicts, tuple(_row(sample, name) for name in scores), reasons, among)
 
 
 def _corrected(verdict: Verdict, p_value: float, alpha: float) -> Verdict:

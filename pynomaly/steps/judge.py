@@ -45,7 +45,7 @@ def choose_winner(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitte
 
 
 def against_champion(
-    pipeline: Pipeline, prepared: Prepared, challenger: Fitted, fitted: Sequence[Fitted] = ()
+    pipeline: Pipeline, prepared: Prepared, challenger: Fitted, among: int = 1
 ) -> Verdict | None:
     """Challenger against champion on the judged rows; None when there is no champion yet.
 
@@ -54,9 +54,8 @@ def against_champion(
     pipeline : Pipeline
     prepared : Prepared
     challenger : Fitted
-    fitted : sequence of Fitted
-        All candidates, the challenger among them. One that won over the baseline on these very rows is
-        judged as the best of that many; the baseline is kept by ties and was chosen by nobody.
+    among : int
+        How many candidates these very rows chose it from (:attr:`Choice.among`).
     """
     registry = Registry.open(pipeline.tracking_uri, pipeline.home)
     reference = champion_of(pipeline, registry)
@@ -64,8 +63,6 @@ def against_champion(
         return None
     judged = Judged.load(prepared)
     champion = registry.load(reference)
-    usable = [item.label for item in fitted if not item.error]
-    among = 1 if not usable or challenger.label == usable[0] else len(usable)
     return compare(
         judged.truth,
         champion.score(judged.frame)["score"].to_numpy(),

@@ -181,7 +181,7 @@ def test_choice_takes_the_best_of_the_superior() -> None:
     middle = 2 * truth + np.random.default_rng(9).normal(size=truth.size)
     scores = {"weak": weak, "noise": noise, "middle": middle, "good": good}
     choice = choose(truth, scores, SETTINGS, rung=Rung.LABELS, baseline="weak")
-    assert choice.winner == "good"
+    assert (choice.winner, choice.among) == ("good", 4)
     assert [verdict.challenger for verdict in choice.verdicts] == ["noise", "middle", "good"]
     assert [row["candidate"] for row in choice.table] == list(scores)
     assert all(row["low"] <= row["value"] <= row["high"] for row in choice.table)
@@ -193,7 +193,7 @@ def test_the_baseline_is_kept_when_nothing_is_superior() -> None:
     tied = choose(
         truth, {"good": good, "same": good * 2, "noise": noise}, SETTINGS, rung=Rung.LABELS, baseline="good"
     )
-    assert tied.winner == "good"
+    assert (tied.winner, tied.among) == ("good", 1)
     assert "kept" in tied.reasons[0]
     few = choose(truth, {"weak": weak, "good": good}, SETTINGS, rung=Rung.STABILITY, baseline="weak")
     assert few.winner == "weak"
@@ -203,7 +203,7 @@ def test_a_broken_baseline_loses_to_any_usable_candidate() -> None:
     truth, weak, good, _ = world()
     scores = {"broken": weak * np.nan, "weak": weak, "good": good}
     choice = choose(truth, scores, SETTINGS, rung=Rung.INJECTED, baseline="broken")
-    assert choice.winner == "good"
+    assert (choice.winner, choice.among) == ("good", 3)
     assert "not finite" in choice.reasons[0]
     assert choice.table[0]["not_computable"]
     blind = choose(truth * 0, scores, SETTINGS, rung=Rung.STABILITY, baseline="broken")

@@ -44,6 +44,8 @@ def learn(settings: Pipeline, planned: Plan, at: datetime = MOMENT) -> tuple[Reg
     """Everything after the decision to train, as the flow wires it."""
     prepared = prepare(settings, planned.window, at, planned.candidates, planned.asked)
     fitted = [fit_candidate(settings, prepared, candidate, label) for label, candidate in prepared.labelled()]
-    registered = register(settings, prepared, fitted, choose_winner(settings, prepared, fitted))
+    choice = choose_winner(settings, prepared, fitted)
+    registered = register(settings, prepared, fitted, choice)
     winner = next(item for item in fitted if item.sha256 == registered.sha256)
-    return registered, promote(settings, registered, against_champion(settings, prepared, winner, fitted), at)
+    verdict = against_champion(settings, prepared, winner, choice.among)
+    return registered, promote(settings, registered, verdict, at)

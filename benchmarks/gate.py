@@ -1,0 +1,366 @@
+"""How often does the gate err? Measured where it is known which model is better.
+
+    python -m benchmarks.gate [--data DIR] [--draws 400] [--quick] [--seed 0] [--out FILE]
+
+Three measurements, as Markdown. A share stands with its exact binomial interval (Clopper, Pearson, 95 %).
+
+- *Simulated pairs.* Scores of champion and challenger are binormal with a shared part (correlation .5 within
+  a class), so their true AUROC is known. *false*: promotions at equal AUROC .80; *power*: promotions of a
+  challenger of .85. On each rung: labels with 20, 50 and 200 anomalies, a random audited sample, injected
+  anomalies of four kinds, and rows that depend on each other in blocks of ten, named as such and not.
+- *Best of six.* Six candidates of the champion's quality, chosen and then judged on the same rows, as a
+  training does; once with a baseline as good, once with a worse one (.70), so that five compete.
+- *Tables* (every ``*.npz`` of DIR with ``X``, ``y`` and twice as many anomalies as are judged by): two fits
+  of one detector on different normal rows and seeds. Two fits may differ in truth, so promotions are held
+  against rows that judged nothing: *no gain* is a promotion of a challenger that is not better there, at the
+  prevalence of the judged rows. *exchanged*: scores, as ranks, exchanged at random row by row, so that both
+  are truly equal.
+
+Beside ours, on the same draws: *higher* promotes on a higher metric, *tie or higher* as ZenML's e2e template
+does, *threshold* on a value alone (AUROC of .7 or more), as a TFX Evaluator with a value threshold does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmarks.calibration import table_of
+from pynomaly.config import Comparison
+from pynomaly.detectors import make
+from pynomaly.judging.comparison import Rung, choose, compare
+from pynomaly.judging.evaluation import roc_auc
+from pynomaly.judging.ranking import Ranking
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+EQUAL, BETTER, WORSE = 0.80, 0.85, 0.70  # true AUROC
+SHARED = 0.5  # correlation of two models' scores within a class
+FLOOR = 0.7  # AUROC that the value threshold asks for
+GATES = ("ours", "higher", "tie or higher", "threshold")
+DETECTORS = ("hbos", "iforest")
+JUDGED_POSITIVES = 27
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """Rows to judge by; champion's and challenger's scores; blocks and kinds where there are."""
+
+    truth: Ints
+    champion: Floats
+    challenger: Floats
+    blocks: Ints | None = None
+    kinds: NDArray[np.object_] | None = None
+
+
+@dataclass
+class Counts:
+    """Promotions by gate, out of `draws`."""
+
+    draws: int = 0
+    promoted: dict[str, int] = field(default_factory=dict)
+
+    def add(self, found: dict[str, bool]) -> None:
+        self.draws += 1
+        for name, yes in found.items():
+            self.promoted[name] = self.promoted.get(name, 0) + yes
+
+    def said(self, name: str) -> str:
+        return share(self.promoted.get(name, 0), self.draws)
+
+
+def share(hits: int, draws: int) -> str:
+    """A share in per cent with its exact 95 % interval."""
+    if not draws:
+        return "–"
+    found = stats.binomtest(hits, draws).proportion_ci(0.95)
+    return f"{100 * hits / draws:.1f} ({100 * found.low:.1f}–{100 * found.high:.1f})"
+
+
+def distance(auroc: float) -> float:
+    """How many deviations apart two normal classes lie to have this AUROC."""
+    return float(np.sqrt(2) * stats.norm.ppf(auroc))
+
+
+def independent(positives: int, rows: int) -> Callable[[np.random.Generator, float], Draw]:
+    def draw(rng: np.random.Generator, auroc: float) -> Draw:
+        truth = np.repeat([1, 0], [positives, rows - positives])
+        return Draw(truth, *_pair(rng, truth, auroc))
+
+    return draw
+
+
+def audited(rows: int, prevalence: float) -> Callable[[np.random.Generator, float], Draw]:
+    """A random sample of rows, labelled: how many anomalies are in it is chance."""
+
+    def draw(rng: np.random.Generator, auroc: float) -> Draw:
+        truth = (rng.random(rows) < prevalence).astype(np.int64)
+        return Draw(truth, *_pair(rng, truth, auroc))
+
+    return draw
+
+
+def injected(each: int, rows: int) -> Callable[[np.random.Generator, float], Draw]:
+    """Four kinds, some easier than others, equally so for both models."""
+
+    def draw(rng: np.random.Generator, auroc: float) -> Draw:
+        kinds = np.concatenate(
+            [np.repeat(["global", "local", "dependency", "cluster"], each), np.repeat("", rows - 4 * each)]
+        ).astype(object)
+        truth = (kinds != "").astype(np.int64)
+        ease = np.repeat([0.6, 0.2, -0.6, -0.2, 0.0], [each, each, each, each, rows - 4 * each])
+        champion, challenger = _pair(rng, truth, auroc)
+        return Draw(truth, champion + ease, challenger + ease, kinds=kinds)
+
+    return draw
+
+
+def dependent(blocks: int, named: bool, size: int = 10) -> Callable[[np.random.Generator, float], Draw]:
+    """Incidents of ten rows; two thirds of a model's own error are common to a block."""
+
+    def draw(rng: np.random.Generator, auroc: float) -> Draw:
+        number = np.repeat(np.arange(100), size)
+        truth = np.isin(number, rng.choice(100, blocks, replace=False)).astype(np.int64)
+        champion, challenger = _pair(rng, truth, auroc, number)
+        return Draw(truth, champion, challenger, number if named else None)
+
+    return draw
+
+
+def _pair(
+    rng: np.random.Generator, truth: Ints, auroc: float, blocks: Ints | None = None
+) -> tuple[Floats, Floats]:
+    """Champion of AUROC .80 and a challenger of `auroc`."""
+    shared = np.sqrt(SHARED) * rng.normal(size=truth.size)
+    own = [np.sqrt(1 - SHARED) * _errors(rng, truth.size, blocks) for _ in range(2)]
+    return (
+        distance(EQUAL) * truth + shared + own[0],
+        distance(auroc) * truth + shared + own[1],
+    )
+
+
+def _errors(rng: np.random.Generator, rows: int, blocks: Ints | None) -> Floats:
+    if blocks is None:
+        return rng.normal(size=rows)
+    common = rng.normal(size=int(blocks.max()) + 1)[blocks]
+    return np.sqrt(2 / 3) * common + np.sqrt(1 / 3) * rng.normal(size=rows)
+
+
+SETTINGS: dict[str, tuple[Rung, Callable[[np.random.Generator, float], Draw]]] = {
+    "labels, 20 anomalies in 1000": (Rung.LABELS, independent(20, 1000)),
+    "labels, 50 in 1000": (Rung.LABELS, independent(50, 1000)),
+    "labels, 200 in 2000": (Rung.LABELS, independent(200, 2000)),
+    "audited, 600 rows, 5 %": (Rung.AUDITED, audited(600, 0.05)),
+    "injected, 4 x 15 in 1000": (Rung.INJECTED, injected(15, 1000)),
+    "blocks of 10, 6 anomalous of 100": (Rung.LABELS, dependent(6, named=True)),
+    "blocks of 10, 20 anomalous of 100": (Rung.LABELS, dependent(20, named=True)),
+    "the same 20, blocks not named": (Rung.LABELS, dependent(20, named=False)),
+}
+
+
+def judged(draw: Draw, rung: Rung, settings: Comparison, seed: int) -> dict[str, bool]:
+    """What each gate does with one draw."""
+    ours = compare(
+        draw.truth, draw.champion, draw.challenger, settings, rung=rung, blocks=draw.blocks, seed=seed
+    )
+    values = [
+        Ranking(draw.truth, scores).value(settings.metric) for scores in (draw.champion, draw.challenger)
+    ]
+    return {
+        "ours": ours.promotes,
+        "higher": values[1] > values[0],
+        "tie or higher": values[1] >= values[0],
+        "threshold": roc_auc(draw.truth, draw.challenger) >= FLOOR,
+    }
+
+
+def simulated(settings: Comparison, draws: int, seed: int) -> dict[str, tuple[Counts, Counts]]:
+    """Promotions at equal quality and of a better challenger, by setting."""
+    found = {}
+    for at, (name, (rung, draw)) in enumerate(SETTINGS.items()):
+        pair = Counts(), Counts()
+        for counts, auroc in zip(pair, (EQUAL, BETTER), strict=True):
+            rng = np.random.default_rng([seed, at, round(100 * auroc)])
+            for number in range(draws):
+                counts.add(judged(draw(rng, auroc), rung, settings, number))
+        found[name] = pair
+    return found
+
+
+def best_of_six(settings: Comparison, baseline: float, draws: int, seed: int, positives: int = 50) -> Counts:
+    """Choose among six, then judge against the champion on the same rows, as a training does."""
+    rng = np.random.default_rng([seed, round(100 * baseline), positives])
+    counts = Counts()
+    for number in range(draws):
+        truth = np.repeat([1, 0], [positives, 1000 - positives])
+        shared = np.sqrt(SHARED) * rng.normal(size=truth.size)
+        levels = (EQUAL, baseline, *[EQUAL] * 5)
+        champion, *candidates = (
+            distance(level) * truth + shared + np.sqrt(1 - SHARED) * rng.normal(size=truth.size)
+            for level in levels
+        )
+        scores = {f"candidate {place}": given for place, given in enumerate(candidates)}
+        choice = choose(truth, scores, settings, rung=Rung.LABELS, baseline="candidate 0", seed=number)
+        verdicts = [
+            compare(
+                truth, champion, scores[choice.winner], settings, rung=Rung.LABELS, seed=number, among=among
+            )
+            for among in (choice.among, 1)
+        ]
+        values = {name: Ranking(truth, given).value(settings.metric) for name, given in scores.items()}
+        held = Ranking(truth, champion).value(settings.metric)
+        counts.add(
+            {
+                "ours": verdicts[0].promotes,
+                "ours, not counting the six": verdicts[1].promotes,
+                "best on higher": max(values.values()) > held,
+            }
+        )
+    return counts
+
+
+def stored(folder: Path, positives: int) -> Iterator[tuple[str, Floats, Ints]]:
+    """Tables with enough anomalies to judge by, and as many again that judge nothing."""
+    for file in sorted(folder.glob("*.npz")):
+        with np.load(file, allow_pickle=False) as arrays:
+            rows, truth = arrays["X"].astype(np.float64), arrays["y"].ravel().astype(np.int64)
+        if (truth == 1).sum() < 2 * positives or (truth == 0).sum() < 400:
+            print(f"left out: {file.stem}, {(truth == 1).sum()} anomalies", file=sys.stderr)
+            continue
+        yield file.stem, rows, truth
+
+
+def on_table(
+    rows: Floats, truth: Ints, detector: str, settings: Comparison, fits: int, seed: int
+) -> tuple[Counts, Counts, Counts]:
+    """Promotions between equal fits; those without a gain on other rows; those of exchanged scores."""
+    between, vain, exchanged = Counts(), Counts(), Counts()
+    for number in range(fits):
+        rng = np.random.default_rng([seed, number])
+        normal, odd = (rng.permutation(np.flatnonzero(truth == label)) for label in (0, 1))
+        part = min(len(normal) // 4, 1500)
+        fresh_normal = normal[3 * part : 3 * part + 3000]
+        judging = np.concatenate([odd[:JUDGED_POSITIVES], normal[2 * part : 3 * part]])
+        fresh = np.concatenate([odd[JUDGED_POSITIVES:], fresh_normal])
+        models = [
+            make(detector, seed=2 * number + place).fit(rows[normal[place * part : (place + 1) * part]])
+            for place in range(2)
+        ]
+        champion, challenger = (model.score(rows[judging]) for model in models)
+        found = judged(Draw(truth[judging], champion, challenger), Rung.LABELS, settings, number)
+        between.add(found)
+        values = [
+            _at_prevalence(truth[fresh], model.score(rows[fresh]), JUDGED_POSITIVES / len(judging), settings)
+            for model in models
+        ]
+        vain.add({name: yes and values[1] <= values[0] for name, yes in found.items()})
+        ranks = [stats.rankdata(scores) for scores in (champion, challenger)]
+        swapped = rng.random(len(judging)) < 0.5
+        mixed = [np.where(swapped, ranks[1 - place], ranks[place]) for place in range(2)]
+        exchanged.add(judged(Draw(truth[judging], *mixed), Rung.LABELS, settings, number))
+    return between, vain, exchanged
+
+
+def _at_prevalence(truth: Ints, scores: Floats, prevalence: float, settings: Comparison) -> float:
+    """The metric with normal rows weighted so that anomalies are as frequent as among the judged rows."""
+    positives = (truth == 1).sum()
+    weight = positives * (1 - prevalence) / prevalence / (truth == 0).sum()
+    weights = np.where(truth == 1, 1.0, weight)[:, None]
+    return float(Ranking(truth, scores).weighted(settings.metric, weights)[0])
+
+
+def merged(parts: list[Counts]) -> Counts:
+    whole = Counts(sum(part.draws for part in parts))
+    for part in parts:
+        for name, hits in part.promoted.items():
+            whole.promoted[name] = whole.promoted.get(name, 0) + hits
+    return whole
+
+
+def simulated_table(results: dict[str, tuple[Counts, Counts]]) -> str:
+    header = ["evidence", "ours: false", "ours: power", *(f"{gate}: false / power" for gate in GATES[1:])]
+    rows = [
+        [name, *(counts.said("ours") for counts in pair), *(_shares(pair, gate) for gate in GATES[1:])]
+        for name, pair in results.items()
+    ]
+    return table_of(header, rows)
+
+
+def _shares(parts: tuple[Counts, ...], gate: str) -> str:
+    return " / ".join(f"{100 * counts.promoted.get(gate, 0) / counts.draws:.0f}" for counts in parts)
+
+
+def six_table(results: dict[str, Counts]) -> str:
+    gates = ("ours", "ours, not counting the six", "best on higher")
+    return table_of(
+        ["baseline", *gates],
+        [[name, *(found.said(gate) for gate in gates)] for name, found in results.items()],
+    )
+
+
+def tables_table(results: dict[str, tuple[Counts, ...]]) -> str:
+    names = ("promoted", "no gain", "exchanged")
+    header = ["detector", "draws", *(f"ours: {name}" for name in names)]
+    header += [f"{gate}: {' / '.join(names)}" for gate in GATES[1:]]
+    rows = [
+        [
+            name,
+            str(found[0].draws),
+            *(counts.said("ours") for counts in found),
+            *(_shares(found, gate) for gate in GATES[1:]),
+        ]
+        for name, found in results.items()
+    ]
+    return table_of(header, rows)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder of npz tables with X and y")
+    parser.add_argument("--draws", type=int, default=400, help="pairs a setting")
+    parser.add_argument("--fits", type=int, default=20, help="pairs of fits a table")
+    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--quick", action="store_true", help="a few draws, for seconds instead of minutes")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="file to write the tables to, too")
+    given = parser.parse_args(arguments)
+    draws, fits = (10, 1) if given.quick else (given.draws, given.fits)
+    started = time.perf_counter()
+    parts = []
+    for metric in ("average_precision", "roc_auc"):
+        settings = Comparison(metric=metric, resamples=given.resamples)
+        found = simulated(settings, draws, given.seed)
+        parts += [f"### Simulated pairs, decided on `{metric}`", simulated_table(found)]
+    settings = Comparison(resamples=given.resamples)
+    six = {
+        f"{name}, {positives} anomalies": best_of_six(settings, level, draws, given.seed, positives)
+        for name, level in (("as good as the others", EQUAL), ("worse", WORSE))
+        for positives in (20, 50)
+    }
+    parts += ["### Best of six equal candidates, against an equal champion", six_table(six)]
+    if given.data:
+        tables = list(stored(given.data, JUDGED_POSITIVES))
+        results: dict[str, tuple[Counts, ...]] = {}
+        for detector in DETECTORS:
+            each = [on_table(*table[1:], detector, settings, fits, given.seed) for table in tables]
+            results[detector] = tuple(merged(list(column)) for column in zip(*each, strict=True))
+        told = f"### Two fits of one detector, {len(tables)} tables, {JUDGED_POSITIVES} anomalies"
+        parts += [told, tables_table(results)]
+    print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
+    text = "\n\n".join(parts) + "\n"
+    print(text)
+    if given.out:
+        given.out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
