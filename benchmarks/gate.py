@@ -38,6 +38,7 @@ from pynomaly.config import Comparison
 from pynomaly.detectors import make
 from pynomaly.judging.comparison import Rung, choose, compare
 from pynomaly.judging.evaluation import roc_auc
+from pynomaly.judging.injection import Injected
 from pynomaly.judging.ranking import Ranking
 
 Floats = NDArray[np.float64]
@@ -169,8 +170,16 @@ SETTINGS: dict[str, tuple[Rung, Callable[[np.random.Generator, float], Draw]]] =
 
 def judged(draw: Draw, rung: Rung, settings: Comparison, seed: int) -> dict[str, bool]:
     """What each gate does with one draw."""
+    injected = None if draw.kinds is None else Injected(draw.kinds, draw.kinds)
     ours = compare(
-        draw.truth, draw.champion, draw.challenger, settings, rung=rung, blocks=draw.blocks, seed=seed
+        draw.truth,
+        draw.champion,
+        draw.challenger,
+        settings,
+        rung=rung,
+        blocks=draw.blocks,
+        seed=seed,
+        injected=injected,
     )
     values = [
         Ranking(draw.truth, scores).value(settings.metric) for scores in (draw.champion, draw.challenger)

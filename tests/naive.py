@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
 # --- detectors ---------------------------------------------------------------------------------------
 
@@ -84,6 +85,33 @@ def roc_auc(truth: Sequence[int], scores: Sequence[float]) -> float:
                 pairs += 1
                 wins += 1.0 if score > value else 0.5 if score == value else 0.0
     return wins / pairs
+
+
+def recall_at_share(truth: Sequence[int], scores: Sequence[float], share: Fraction) -> float:
+    """Anomalies found while that share of normal rows alerts, row by row from the top; ties are split."""
+    left = share * sum(1 for label in truth if label == 0)
+    found = Fraction(0)
+    for value in sorted(set(scores), reverse=True):
+        tied = [label for label, score in zip(truth, scores, strict=True) if score == value]
+        normal, odd = tied.count(0), tied.count(1)
+        part = Fraction(1) if normal <= left else left / normal
+        found += odd * part
+        left -= normal * part
+        if part < 1:
+            break
+    return float(found / int(sum(truth)))
+
+
+def saved_cost(truth: Sequence[int], scores: Sequence[float], false_alarms: float) -> float:
+    """Most that any threshold saves of the cost of never alerting, with the classes' costs as given."""
+    positives, negatives = sum(truth), len(truth) - sum(truth)
+    best = 0.0
+    for threshold in scores:
+        alerts = [label for label, score in zip(truth, scores, strict=True) if score >= threshold]
+        missed = (positives - sum(alerts)) / positives
+        false = (len(alerts) - sum(alerts)) / negatives
+        best = max(best, 1.0 - (missed + false_alarms * false))
+    return best
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,7 +16,9 @@ __all__ = ["Comparison", "Degradation", "Drift", "Promotion", "Retraining", "Sea
 class Comparison(Settings):
     """How two models are compared on the same rows."""
 
-    metric: Literal["average_precision", "roc_auc"] = "average_precision"
+    metric: Literal["average_precision", "roc_auc", "recall_at_budget", "saved_cost"] = Field(
+        "average_precision", description="what decides; the other three are reported beside it"
+    )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of every interval")
     resamples: int = Field(2000, ge=200, description="bootstrap resamples")
     min_positives: int = Field(20, ge=2, description="fewer labelled anomalies than this is inconclusive")
@@ -30,6 +32,9 @@ class Comparison(Settings):
     )
     injected_share: float = Field(
         0.05, gt=0, lt=0.5, description="share of rows turned into anomalies without labels"
+    )
+    injected_sizes: tuple[Annotated[float, Field(gt=0, le=10)], ...] = Field(
+        (0.5, 1.0, 2.0), min_length=1, description="how far injected anomalies are moved, over the usual"
     )
 
 

@@ -18,8 +18,11 @@ import numpy.typing as npt
 from pynomaly import config
 from pynomaly.errors import DataError, DetectorError, allowed
 from pynomaly.judging.evaluation import checked
+from pynomaly.judging.injection import Injected
+from pynomaly.judging.kinds import by_part, one_sided
 from pynomaly.judging.multiplicity import holm
 from pynomaly.judging.plain import plain
+from pynomaly.judging.ranking import Array, Ints, Operation
 from pynomaly.judging.verdict import Outcome, Rung, Sample, Verdict, grouped, resample, verdict_of
 
 __all__ = ["Choice", "Outcome", "Rung", "Verdict", "choose", "compare"]
@@ -65,6 +68,8 @@ def compare(
     blocks: npt.ArrayLike | None = None,
     seed: int = 42,
     among: int = 1,
+    operation: Operation | None = None,
+    injected: Injected | None = None,
 ) -> Verdict:
     """Judge the challenger by the paired bootstrap of the metric's difference.
 
@@ -87,6 +92,11 @@ def compare(
         named beforehand. The interval is widened for it (Bonferroni): choosing and judging on the same rows
         otherwise promotes the luckiest of equals. Judging on rows set apart instead would cost more: half of
         the anomalies is a factor of 1.41 on the interval, six candidates one of 1.35.
+    operation : Operation, optional
+        The share of normal rows that alert, and what errors cost.
+    injected : Injected, optional
+        Kind and size of each injected anomaly. Then a gain that is of one kind alone, or that goes with a
+        loss on another, is ``inconclusive``; :func:`~pynomaly.judging.kinds.one_sided` has the rule.
 
     Returns
     -------
@@ -104,8 +114,13 @@ def compare(
     known, first = checked(truth, champion_scores)
     second = checked(truth, challenger_scores)[1]
     other = challenger if challenger != champion else f"{challenger} (challenger)"
-    sample = resample(known, {champion: first, other: second}, settings, rung, grouped(blocks, known), seed)
-    return verdict_of(sample, champion, other, among)
+    sample = resample(
+        known, {champion: first, other: second}, settings, rung, grouped(blocks, known), seed, operation
+    )
+    verdict = verdict_of(sample, champion, other, among)
+    return _by_kind(
+        verdict, known, first, second, settings, grouped(blocks, known), seed, operation, injected
+    )
 
 
 def choose(
@@ -117,6 +132,8 @@ def choose(
     baseline: str,
     seed: int = 42,
     blocks: npt.ArrayLike | None = None,
+    operation: Operation | None = None,
+    injected: Injected | None = None,
 ) -> Choice:
     """Choose among candidates: the best of those that are superior to the baseline, else the baseline.
 
@@ -131,6 +148,8 @@ def choose(
         Candidate that a tie keeps. If its own scores are unusable, the best usable candidate wins.
     seed : int
     blocks : array of shape (n,), optional
+    operation, injected : optional
+        As for :func:`compare`.
 
     Raises
     ------
@@ -147,17 +166,64 @@ def choose(
         raise DataError(f"baseline {baseline!r} has no scores; {allowed(baseline, scores)}")
     known, _ = checked(truth, scores[baseline])
     arrays = {name: checked(truth, given)[1] for name, given in scores.items()}
-    sample = resample(known, arrays, settings, rung, grouped(blocks, known), seed)
+    group = grouped(blocks, known)
+    sample = resample(known, arrays, settings, rung, group, seed, operation)
     others = [name for name in scores if name != baseline]
     raw = [verdict_of(sample, baseline, name) for name in others]
     alpha = 1 - settings.confidence
-    verdicts = tuple(
+    corrected = [
         _corrected(verdict, p, alpha)
         for verdict, p in zip(raw, holm([verdict.p_value for verdict in raw]), strict=True)
+    ]
+    verdicts = tuple(
+        _by_kind(
+            verdict,
+            known,
+            arrays[baseline],
+            arrays[verdict.challenger],
+            settings,
+            group,
+            seed,
+            operation,
+            injected,
+        )
+        for verdict in corrected
     )
     winner, reasons = _winner(sample, baseline, verdicts)
     among = 1 if winner == baseline else len(scores)
     return Choice(winner, verdicts, tuple(_row(sample, name) for name in scores), reasons, among)
+
+
+def _by_kind(
+    verdict: Verdict,
+    truth: Ints,
+    champion: Array,
+    challenger: Array,
+    settings: config.Comparison,
+    blocks: Ints | None,
+    seed: int,
+    operation: Operation | None,
+    injected: Injected | None,
+) -> Verdict:
+    """The verdict with its figures by kind and size; superiority of one kind alone becomes inconclusive."""
+    if injected is None or verdict.rung is not Rung.INJECTED or math.isnan(verdict.low):
+        return verdict
+    at = operation or Operation()
+    kinds, sizes = (
+        by_part(
+            truth, champion, challenger, parts, settings, blocks=blocks, level=verdict.level, seed=seed,
+            operation=at,
+        )
+        for parts in (injected.kinds, injected.sizes)
+    )  # fmt: skip
+    verdict = replace(verdict, kinds=kinds, sizes=sizes)
+    told = "by kind: " + ", ".join(part.said() for part in kinds)
+    reasons = (*verdict.reasons, told)
+    if verdict.outcome is not Outcome.SUPERIOR:
+        return replace(verdict, reasons=reasons)
+    if against := one_sided(truth, champion, challenger, injected.kinds, kinds, settings, at):
+        return replace(verdict, outcome=Outcome.INCONCLUSIVE, reasons=(verdict.reasons[0], against, told))
+    return replace(verdict, reasons=reasons)
 
 
 def _corrected(verdict: Verdict, p_value: float, alpha: float) -> Verdict:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pynomaly.errors import DataError
 from pynomaly.judging.plain import plain
-from pynomaly.judging.ranking import Array, Metric, Ranking, bootstrap
+from pynomaly.judging.ranking import METRICS, Array, Metric, Operation, Ranking, bootstrap_all
 
 __all__ = [
     "METRICS",
@@ -32,8 +32,6 @@ __all__ = [
     "unusable_scores",
     "unusable_truth",
 ]
-
-METRICS: tuple[Metric, ...] = ("average_precision", "roc_auc")
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,8 @@ class Metrics:
     Attributes
     ----------
     rows, positives : int
-    average_precision, roc_auc : Interval or None
-        None when not computable.
+    average_precision, roc_auc, recall_at_budget, saved_cost : Interval or None
+        None when not computable; see :mod:`~pynomaly.judging.ranking`.
     threshold, alert_rate, precision, recall : float or None
         At p-value <= `threshold`; None without p-values, precision also without an alert.
     not_computable : mapping of str to str
@@ -69,6 +67,8 @@ class Metrics:
     positives: int
     average_precision: Interval | None = None
     roc_auc: Interval | None = None
+    recall_at_budget: Interval | None = None
+    saved_cost: Interval | None = None
     threshold: float | None = None
     alert_rate: float | None = None
     precision: float | None = None
@@ -184,6 +184,7 @@ def metrics(
     resamples: int = 1000,
     seed: int = 42,
     blocks: npt.ArrayLike | None = None,
+    operation: Operation | None = None,
 ) -> Metrics:
     """All metrics of one model, each with its interval or with the reason why there is none.
 
@@ -200,7 +201,9 @@ def metrics(
         Level of the intervals.
     resamples, seed : int
     blocks : array of shape (n,), optional
-        See :func:`~pynomaly.judging.ranking.bootstrap`.
+        See :func:`~pynomaly.judging.ranking.bootstrap_all`.
+    operation : Operation, optional
+        The share of normal rows that alert, and what errors cost.
 
     Raises
     ------
@@ -213,12 +216,12 @@ def metrics(
     if reason := not_computable(known, given):
         missing |= dict.fromkeys(METRICS, reason)
     else:
-        ranking = Ranking(known, given)
+        ranking = Ranking(known, given, operation)
         grouped = None if blocks is None else np.asarray(blocks)
-        for metric in METRICS:
-            drawn = bootstrap([ranking], metric, resamples, seed, grouped)[:, 0]
-            tail = (1 - confidence) / 2
-            low, high = np.nanquantile(drawn, [tail, 1 - tail])
+        drawn = bootstrap_all([ranking], METRICS, resamples, seed, grouped)[:, 0]
+        tail = (1 - confidence) / 2
+        bounds = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
+        for metric, low, high in zip(METRICS, *bounds, strict=True):
             found[metric] = Interval(ranking.value(metric), float(low), float(high), confidence)
     alerts: dict[str, float | None] = {}
     if p is not None:
@@ -229,6 +232,8 @@ def metrics(
         positives=int(known.sum()),
         average_precision=found["average_precision"],
         roc_auc=found["roc_auc"],
+        recall_at_budget=found["recall_at_budget"],
+        saved_cost=found["saved_cost"],
         not_computable=missing,
         **alerts,
     )

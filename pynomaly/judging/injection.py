@@ -3,12 +3,13 @@
 Called on held-out rows when there are too few labels. Four kinds, in equal parts, after ADBench (Han et
 al. 2022, section 3.2): *global* (anywhere in the widened range), *local* (moved a few deviations from where
 the row was), *dependency* (usual values in an unusual combination) and *cluster* (a small dense group far
-out). Anomalies in production need not look like these: the verdict says that it rests on them.
+out), each at several sizes. Anomalies in production need not look like these: the verdict says that it rests
+on them, and how it stands by kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ import pandas as pd
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import DataError
 
-__all__ = ["KINDS", "inject"]
+__all__ = ["KINDS", "Injected", "inject"]
 
 KINDS = ("global", "local", "dependency", "cluster")
 
@@ -27,9 +28,25 @@ Ints = npt.NDArray[np.int64]
 _UNSEEN = "(injected)"
 
 
+@dataclass(frozen=True, eq=False)
+class Injected:
+    """What was injected where.
+
+    Attributes
+    ----------
+    kinds : object array of shape (n,)
+        One of :data:`KINDS`, or "" for a row left alone.
+    sizes : object array of shape (n,)
+        How far it was moved over the usual, as text like "0.5"; "" for a row left alone.
+    """
+
+    kinds: npt.NDArray[np.object_]
+    sizes: npt.NDArray[np.object_]
+
+
 def inject(
-    frame: pd.DataFrame, contract: FrameContract, share: float, seed: int
-) -> tuple[pd.DataFrame, Ints, npt.NDArray[np.object_]]:
+    frame: pd.DataFrame, contract: FrameContract, share: float, seed: int, sizes: Sequence[float] = (1.0,)
+) -> tuple[pd.DataFrame, Ints, Injected]:
     """Change a share of the rows into anomalies of four kinds.
 
     Parameters
@@ -40,6 +57,9 @@ def inject(
     share : float
         Share of rows to change, at least one row.
     seed : int
+    sizes : sequence of float
+        Each anomaly is of one of these sizes, in equal parts within a kind: 1 is usual, 0.5 moves numbers
+        half as far (*dependency*: redraws half of the columns), 2 twice as far.
 
     Returns
     -------
@@ -47,8 +67,7 @@ def inject(
         Same index and columns; missing cells are still missing, whole-number columns still whole.
     labels : int array of shape (n,)
         1 exactly where a row was changed.
-    kinds : object array of shape (n,)
-        One of :data:`KINDS`, or "" for a row left alone.
+    injected : Injected
 
     Raises
     ------
@@ -65,19 +84,25 @@ def inject(
     wanted = min(max(1, round(share * len(frame))), eligible.size)
     chosen = rng.choice(eligible, size=wanted, replace=False)
     kinds = np.full(len(frame), "", dtype=object)
+    size = np.ones(len(frame))
     changed = frame.copy()
     for position, (kind, apply) in enumerate(_APPLY.items()):
-        rows = np.sort(chosen[position :: len(KINDS)])
+        mine = chosen[position :: len(KINDS)]
+        size[mine] = np.resize(np.asarray(sizes, dtype=np.float64), mine.size)
+        rows = np.sort(mine)
         if rows.size:
-            apply(table, changed, rows, rng)
+            apply(table, changed, rows, size[rows], rng)
             kinds[rows] = kind
     same = chosen[table.unchanged(changed, chosen)]
     if same.size:  # an independent draw can give a row its own values back
-        _global(table, changed, np.sort(same), rng)
+        same = np.sort(same)
+        _global(table, changed, same, size[same], rng)
         kinds[same] = "global"
         still = same[table.unchanged(changed, same)]
         kinds[still] = ""
-    return changed, (kinds != "").astype(np.int64), kinds
+    named = np.array([f"{number:g}" for number in size], dtype=object)
+    named[kinds == ""] = ""
+    return changed, (kinds != "").astype(np.int64), Injected(kinds, named)
 
 
 @dataclass(frozen=True)
@@ -145,7 +170,7 @@ def _some_columns(table: _Table, rows: Ints, rng: np.random.Generator) -> npt.ND
     return np.asarray(present & ((draw < 0.5) | (draw == draw.min(axis=1, keepdims=True))))
 
 
-def _global(table: _Table, changed: pd.DataFrame, rows: Ints, rng: np.random.Generator) -> None:
+def _global(table: _Table, changed: pd.DataFrame, rows: Ints, size: Array, rng: np.random.Generator) -> None:
     """Every number anywhere in the range widened by a tenth, and one number outside it at least."""
     if not table.numeric:
         _unseen(table, changed, rows, rng)
@@ -155,14 +180,14 @@ def _global(table: _Table, changed: pd.DataFrame, rows: Ints, rng: np.random.Gen
     for at, name in enumerate(table.numeric):
         values = table.frame[name].dropna().to_numpy(dtype=np.float64)
         low, high = float(values.min()), float(values.max())
-        room = 0.1 * (high - low)
-        drawn = rng.uniform(low - room, high + room, size=rows.size)
-        beyond = rng.uniform(room / 2, room, size=rows.size) + 1e-9 * max(abs(low), abs(high))
+        room = 0.1 * (high - low) * size
+        drawn = rng.uniform(low - room, high + room)
+        beyond = rng.uniform(room / 2, room) + 1e-9 * max(abs(low), abs(high))
         outside = np.where(rng.random(rows.size) < 0.5, low - beyond, high + beyond)
         table.put(changed, name, rows, np.where(first == at, outside, drawn))
 
 
-def _local(table: _Table, changed: pd.DataFrame, rows: Ints, rng: np.random.Generator) -> None:
+def _local(table: _Table, changed: pd.DataFrame, rows: Ints, size: Array, rng: np.random.Generator) -> None:
     """About half of the numbers moved by 2.5 to 4 deviations from where they were."""
     if not table.numeric:
         _rarest(table, changed, rows)
@@ -171,35 +196,45 @@ def _local(table: _Table, changed: pd.DataFrame, rows: Ints, rng: np.random.Gene
     for at, name in enumerate(table.numeric):
         mine = rows[moved[:, at]]
         step = rng.uniform(2.5, 4.0, size=mine.size) * rng.choice([-1.0, 1.0], size=mine.size)
-        table.put(
-            changed, name, mine, table.frame[name].to_numpy(dtype=np.float64)[mine] + step * table.scale(name)
-        )
+        step *= size[moved[:, at]] * table.scale(name)
+        table.put(changed, name, mine, table.frame[name].to_numpy(dtype=np.float64)[mine] + step)
 
 
-def _dependency(table: _Table, changed: pd.DataFrame, rows: Ints, rng: np.random.Generator) -> None:
-    """Each value drawn from its own column, apart from the others; one column alone becomes a global."""
-    if len(table.numeric) + len(table.categorical) < 2:
-        _global(table, changed, rows, rng)
+def _dependency(
+    table: _Table, changed: pd.DataFrame, rows: Ints, size: Array, rng: np.random.Generator
+) -> None:
+    """Values drawn from their own columns, apart from the others; one column alone becomes a global.
+
+    A size under 1 is the share of columns that are redrawn, at least one of them.
+    """
+    columns = (*table.numeric, *table.categorical)
+    if len(columns) < 2:
+        _global(table, changed, rows, size, rng)
         return
-    for name in table.numeric:
+    draw = rng.random((rows.size, len(columns)))
+    redrawn = (draw < size[:, None]) | (draw == draw.min(axis=1, keepdims=True))
+    for at, name in enumerate(table.numeric):
+        mine = rows[redrawn[:, at]]
         values = table.frame[name].dropna().to_numpy(dtype=np.float64)
-        drawn = rng.choice(values, size=rows.size)
+        drawn = rng.choice(values, size=mine.size)
         column = changed[name].to_numpy(dtype=np.float64, copy=True)
-        column[rows] = np.where(np.isnan(column[rows]), np.nan, drawn)
+        column[mine] = np.where(np.isnan(column[mine]), np.nan, drawn)
         changed[name] = column
-    for name in table.categorical:
+    for at, name in enumerate(table.categorical, start=len(table.numeric)):
+        mine = rows[redrawn[:, at]]
         known = table.frame[name].dropna().to_numpy(dtype=object)
-        table.name(changed, name, rows, known[rng.integers(0, known.size, size=rows.size)])
+        table.name(changed, name, mine, known[rng.integers(0, known.size, size=mine.size)])
 
 
-def _cluster(table: _Table, changed: pd.DataFrame, rows: Ints, rng: np.random.Generator) -> None:
-    """All of them close together, 3 to 5 deviations from the median in every number."""
+def _cluster(table: _Table, changed: pd.DataFrame, rows: Ints, size: Array, rng: np.random.Generator) -> None:
+    """All of one size close together, 3 to 5 deviations from the median in every number."""
     if not table.numeric:
         _unseen(table, changed, rows, rng)
         return
     for name in table.numeric:
         scale = table.scale(name)
-        centre = float(table.frame[name].median()) + rng.choice([-1.0, 1.0]) * rng.uniform(3.0, 5.0) * scale
+        away = rng.choice([-1.0, 1.0]) * rng.uniform(3.0, 5.0) * scale * size
+        centre = float(table.frame[name].median()) + away
         table.put(changed, name, rows, centre + 0.2 * scale * rng.standard_normal(rows.size))
 
 
@@ -222,7 +257,7 @@ def _rarest(table: _Table, changed: pd.DataFrame, rows: Ints) -> None:
         table.name(changed, name, rows, np.full(rows.size, rare, dtype=object))
 
 
-_APPLY: dict[str, Callable[[_Table, pd.DataFrame, Ints, np.random.Generator], None]] = {
+_APPLY: dict[str, Callable[[_Table, pd.DataFrame, Ints, Array, np.random.Generator], None]] = {
     "global": _global,
     "local": _local,
     "dependency": _dependency,

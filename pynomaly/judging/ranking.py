@@ -1,26 +1,73 @@
-"""Average precision and ROC AUC under row weights, for many sets of weights at once.
+"""Metrics of a ranking under row weights, for many sets of weights at once; for each, higher is better.
+
+====================  ====================================================================================
+average_precision     mean, over the anomalies, of the precision at their score
+roc_auc               chance that an anomaly scores above a normal row, ties counted half
+recall_at_budget      share of anomalies found when the alert policy's share of normal rows alerts
+saved_cost            share of the cost of never alerting that alerts save at the cheapest threshold
+====================  ====================================================================================
 
 A bootstrap resample is a vector of row weights. Scores are sorted once; each resample then costs one
 gather and one segmented sum: 20,000 rows and 1,000 resamples of two models take about half a second.
-Called by :mod:`~pynomaly.judging.evaluation` and :mod:`~pynomaly.judging.comparison`.
+The last two depend on an :class:`Operation`. Called by :mod:`~pynomaly.judging.evaluation` and
+:mod:`~pynomaly.judging.comparison`.
+
+References
+----------
+Drummond, Holte (2006), Cost curves, Machine Learning 65: expected cost, normalised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Metric", "Ranking", "bootstrap"]
+from pynomaly import config
+from pynomaly.errors import DataError
+
+__all__ = ["METRICS", "Metric", "Operation", "Ranking", "bootstrap", "bootstrap_all"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Metric = Literal["average_precision", "roc_auc"]
+Metric = Literal["average_precision", "roc_auc", "recall_at_budget", "saved_cost"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
 
 # Weights are laid out rows x resamples; 2**19 of them keep the working set inside a processor's cache.
 _CELLS = 2**19
+
+
+@dataclass(frozen=True)
+class Operation:
+    """How alerts are set and what errors cost, as far as a ranking is judged by it.
+
+    Attributes
+    ----------
+    share : float
+        Share of normal rows that alert, above 0 and below 1.
+    false_alarms : float
+        What alerting on every normal row costs over what missing every anomaly costs:
+        ``cost_false_alarm (1 - prevalence) / (cost_missed prevalence)``.
+    """
+
+    share: float = 0.01
+    false_alarms: float = 9.9
+
+    def __post_init__(self) -> None:
+        if not (0 < self.share < 1 and self.false_alarms > 0):
+            raise DataError(
+                f"a share of {self.share:g} and costs of {self.false_alarms:g} are no operation; "
+                "allowed: a share above 0 and below 1, costs above 0"
+            )
+
+    @classmethod
+    def of(cls, alerts: config.Alerts, share: float) -> Operation:
+        """The settings' costs, at the share of normal rows that the alert policy comes to."""
+        false = alerts.cost_false_alarm * (1 - alerts.prevalence)
+        return cls(share, false / (alerts.cost_missed * alerts.prevalence))
 
 
 class Ranking:
@@ -32,9 +79,13 @@ class Ranking:
         1 for an anomaly, 0 for a normal row.
     scores : array of shape (n,)
         Finite; higher means more anomalous.
+    operation : Operation, optional
     """
 
-    def __init__(self, truth: npt.NDArray[np.generic], scores: Array) -> None:
+    def __init__(
+        self, truth: npt.NDArray[np.generic], scores: Array, operation: Operation | None = None
+    ) -> None:
+        self.operation = operation or Operation()
         self.order = np.argsort(-scores, kind="stable")
         ranked, positive = scores[self.order], truth[self.order] == 1
         fresh = np.concatenate([[True], ranked[1:] != ranked[:-1]])
@@ -54,7 +105,8 @@ class Ranking:
 
         Parameters
         ----------
-        metric : {"average_precision", "roc_auc"}
+        metric : str
+            One of :data:`METRICS`.
         weights : array of shape (n, resamples)
             How often each row counts.
 
@@ -63,6 +115,10 @@ class Ranking:
         array of shape (resamples,)
             NaN where the weights leave a single class.
         """
+        return self.weighted_all((metric,), weights)[:, 0]
+
+    def weighted_all(self, metrics: Sequence[Metric], weights: Array) -> Array:
+        """Several metrics at once, as an array of shape (resamples, len(metrics)); see `weighted`."""
         total = np.add.reduceat(weights[self.order], self.starts, axis=0)
         positive = np.zeros_like(total)
         positive[self.positive_segments] = np.add.reduceat(
@@ -70,15 +126,35 @@ class Ranking:
         )
         hits = np.cumsum(positive, axis=0)
         all_positive, all_negative = hits[-1], total.sum(axis=0) - hits[-1]
-        if metric == "average_precision":
-            seen = np.cumsum(total, axis=0)
-            gained = (positive * hits / np.where(seen > 0, seen, 1)).sum(axis=0)
-            scale = all_positive
-        else:
-            gained = ((total - positive) * (hits - positive / 2)).sum(axis=0)
-            scale = all_positive * all_negative
         defined = (all_positive > 0) & (all_negative > 0)
-        return np.asarray(np.where(defined, gained / np.where(scale > 0, scale, 1), np.nan), dtype=np.float64)
+        columns = []
+        for metric in metrics:
+            if metric == "average_precision":
+                seen = np.cumsum(total, axis=0)
+                gained = (positive * hits / np.where(seen > 0, seen, 1)).sum(axis=0)
+                scale = all_positive
+            elif metric == "roc_auc":
+                gained = ((total - positive) * (hits - positive / 2)).sum(axis=0)
+                scale = all_positive * all_negative
+            else:
+                false = np.cumsum(total - positive, axis=0)
+                if metric == "recall_at_budget":
+                    gained = self._found(positive, false, all_negative)
+                    scale = all_positive
+                else:  # in anomalies: each false alarm takes its share of them away
+                    rate = self.operation.false_alarms * all_positive / np.where(defined, all_negative, 1)
+                    gained = np.maximum((hits - rate * false).max(axis=0), 0)
+                    scale = all_positive
+            columns.append(np.where(defined, gained / np.where(scale > 0, scale, 1), np.nan))
+        return np.stack(columns, axis=1)
+
+    def _found(self, positive: Array, false: Array, all_negative: Array) -> Array:
+        """Anomalies above the threshold that lets a share of normal rows alert; a tie is split."""
+        allowed = self.operation.share * all_negative
+        before = np.concatenate([np.zeros((1, false.shape[1])), false[:-1]])
+        mine = false - before
+        part = np.clip((allowed - before) / np.where(mine > 0, mine, 1), 0, 1)
+        return np.asarray((positive * np.where(mine > 0, part, before <= allowed * (1 + 1e-12))).sum(axis=0))
 
     def value(self, metric: Metric) -> float:
         """The metric with every row counted once."""
@@ -92,13 +168,25 @@ def bootstrap(
     seed: int,
     blocks: Ints | None = None,
 ) -> Array:
-    """The metric of each ranking on the same resamples of the same rows.
+    """One metric on resamples, as an array of shape (resamples, len(rankings)); see `bootstrap_all`."""
+    return bootstrap_all(rankings, (metric,), resamples, seed, blocks)[:, :, 0]
+
+
+def bootstrap_all(
+    rankings: Sequence[Ranking],
+    metrics: Sequence[Metric],
+    resamples: int,
+    seed: int,
+    blocks: Ints | None = None,
+) -> Array:
+    """The metrics of each ranking on the same resamples of the same rows.
 
     Parameters
     ----------
     rankings : sequence of Ranking
         Of the same n rows.
-    metric : {"average_precision", "roc_auc"}
+    metrics : sequence of str
+        Of :data:`METRICS`.
     resamples : int
     seed : int
     blocks : array of shape (n,), optional
@@ -106,7 +194,7 @@ def bootstrap(
 
     Returns
     -------
-    array of shape (resamples, len(rankings))
+    array of shape (resamples, len(rankings), len(metrics))
         NaN where a resample holds a single class.
 
     References
@@ -118,7 +206,7 @@ def bootstrap(
     member = None if blocks is None else np.unique(blocks, return_inverse=True)[1]
     units = rows if member is None else int(member.max()) + 1
     width = max(1, min(resamples, _CELLS // rows))
-    result = np.empty((resamples, len(rankings)))
+    result = np.empty((resamples, len(rankings), len(metrics)))
     for start in range(0, resamples, width):
         stop = min(start + width, resamples)
         size = stop - start
@@ -126,5 +214,5 @@ def bootstrap(
         counts = np.bincount(drawn.ravel(), minlength=units * size).reshape(units, size).astype(np.float64)
         weights = counts if member is None else counts[member]
         for column, ranking in enumerate(rankings):
-            result[start:stop, column] = ranking.weighted(metric, weights)
+            result[start:stop, column] = ranking.weighted_all(metrics, weights)
     return result

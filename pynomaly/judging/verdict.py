@@ -20,10 +20,11 @@ from pynomaly import config
 from pynomaly.errors import DataError
 from pynomaly.judging.evaluation import unusable_scores, unusable_truth
 from pynomaly.judging.intervals import interval, p_value
+from pynomaly.judging.kinds import Part
 from pynomaly.judging.plain import plain
-from pynomaly.judging.ranking import Array, Ints, Ranking, bootstrap
+from pynomaly.judging.ranking import METRICS, Array, Ints, Metric, Operation, Ranking, bootstrap_all
 
-__all__ = ["Outcome", "Rung", "Sample", "Verdict", "grouped", "resample", "verdict_of"]
+__all__ = ["Beside", "Outcome", "Rung", "Sample", "Verdict", "grouped", "resample", "verdict_of"]
 
 
 class Outcome(StrEnum):
@@ -45,6 +46,18 @@ class Rung(StrEnum):
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A metric that is reported and decides nothing: its interval is at the verdict's level, uncorrected."""
+
+    metric: str
+    champion_value: float
+    challenger_value: float
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Challenger against champion on the same rows.
 
@@ -62,6 +75,10 @@ class Verdict:
     among : int
         How many candidates the challenger was chosen from on these very rows; `level` and `p_value` count
         them.
+    beside : tuple of Beside
+        The other metrics on the same resamples. Decided is on `metric` alone, so they need no correction.
+    kinds, sizes : tuple of Part
+        By kind and by size of injected anomalies; empty on the other rungs.
     reasons : tuple of str
     """
 
@@ -82,6 +99,9 @@ class Verdict:
     positives: int
     reasons: tuple[str, ...]
     among: int = 1
+    beside: tuple[Beside, ...] = ()
+    kinds: tuple[Part, ...] = ()
+    sizes: tuple[Part, ...] = ()
 
     @property
     def promotes(self) -> bool:
@@ -95,7 +115,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Sample:
-    """Metric of every usable candidate, on all rows and on each resample."""
+    """Metric of every usable candidate, on all rows and on each resample, and the other metrics beside it."""
 
     settings: config.Comparison
     rung: Rung
@@ -106,6 +126,9 @@ class Sample:
     drawn: dict[str, Array]
     unusable: dict[str, str]
     refusals: tuple[str, ...]
+    others: tuple[Metric, ...]
+    other_values: dict[str, Array]
+    other_drawn: dict[str, Array]
 
 
 def grouped(blocks: npt.ArrayLike | None, truth: Ints) -> Ints | None:
@@ -127,6 +150,7 @@ def resample(
     rung: Rung,
     blocks: Ints | None,
     seed: int,
+    operation: Operation | None = None,
 ) -> Sample:
     """Resample all candidates together, so that every difference is paired."""
     positives = int(truth.sum())
@@ -148,17 +172,38 @@ def resample(
     unusable = {name: reason for name, given in scores.items() if (reason := unusable_scores(given))}
     ranked = {}
     if unusable_truth(truth) is None:
-        ranked = {name: Ranking(truth, given) for name, given in scores.items() if name not in unusable}
+        ranked = {
+            name: Ranking(truth, given, operation) for name, given in scores.items() if name not in unusable
+        }
     value = {name: ranking.value(settings.metric) for name, ranking in ranked.items()}
+    others: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric != settings.metric)
+    every = np.ones((truth.size, 1))
+    other_values = {name: ranking.weighted_all(others, every)[0] for name, ranking in ranked.items()}
     drawn: dict[str, Array] = {}
+    other_drawn: dict[str, Array] = {}
     if ranked and not refusals:
-        matrix = bootstrap(list(ranked.values()), settings.metric, settings.resamples, seed, blocks)
-        usable = np.isfinite(matrix[:, 0])
+        asked = (settings.metric, *others)
+        cube = bootstrap_all(list(ranked.values()), asked, settings.resamples, seed, blocks)
+        usable = np.isfinite(cube[:, 0, 0])
         if usable.mean() < 0.95:
             refusals.append(f"{int((~usable).sum())} of {settings.resamples} resamples hold one class alone")
         else:
-            drawn = {name: matrix[usable, column] for column, name in enumerate(ranked)}
-    return Sample(settings, rung, truth.size, positives, units, value, drawn, unusable, tuple(refusals))
+            drawn = {name: cube[usable, column, 0] for column, name in enumerate(ranked)}
+            other_drawn = {name: cube[usable, column, 1:] for column, name in enumerate(ranked)}
+    return Sample(
+        settings,
+        rung,
+        truth.size,
+        positives,
+        units,
+        value,
+        drawn,
+        unusable,
+        tuple(refusals),
+        others,
+        other_values,
+        other_drawn,
+    )
 
 
 def verdict_of(sample: Sample, champion: str, challenger: str, among: int = 1) -> Verdict:
@@ -197,9 +242,20 @@ def verdict_of(sample: Sample, champion: str, challenger: str, among: int = 1) -
     error = float(drawn.std(ddof=1))
     effect = 0.0 if error == 0 else verdict.difference / error / math.sqrt(sample.units)
     p = min(1.0, among * p_value(verdict.difference, drawn, sample.units))
-    verdict = replace(verdict, low=low, high=high, effect_size=effect, p_value=p)
+    beside = _beside(sample, champion, challenger, verdict.level)
+    verdict = replace(verdict, low=low, high=high, effect_size=effect, p_value=p, beside=beside)
     outcome, reason = _outcome(verdict, settings)
     return replace(verdict, outcome=outcome, reasons=(_figures(verdict), reason))
+
+
+def _beside(sample: Sample, champion: str, challenger: str, level: float) -> tuple[Beside, ...]:
+    found = []
+    drawn = sample.other_drawn[challenger] - sample.other_drawn[champion]
+    pairs = zip(sample.other_values[champion], sample.other_values[challenger], strict=True)
+    for column, (metric, (first, second)) in enumerate(zip(sample.others, pairs, strict=True)):
+        low, high = interval(float(second - first), drawn[:, column], sample.units, level)
+        found.append(Beside(metric, float(first), float(second), float(second - first), low, high))
+    return tuple(found)
 
 
 def _figures(verdict: Verdict) -> str:

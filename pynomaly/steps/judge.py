@@ -7,16 +7,19 @@ writes nothing: the verdicts are recorded by the steps that act on them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison import Choice, Verdict, choose, compare
+from pynomaly.judging.ranking import Operation
+from pynomaly.model.bundle import Bundle
 from pynomaly.records.registry import Registry
 from pynomaly.steps.candidates import Fitted
 from pynomaly.steps.champion import champion_of
 from pynomaly.steps.prepare import Judged, Prepared
 
-__all__ = ["against_champion", "choose_winner"]
+__all__ = ["against_champion", "choose_winner", "operation_of"]
 
 
 def choose_winner(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitted]) -> Choice:
@@ -41,6 +44,8 @@ def choose_winner(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitte
         baseline=baseline,
         seed=pipeline.training.seed,
         blocks=judged.blocks,
+        operation=operation_of(pipeline, fitted),
+        injected=judged.injected,
     )
 
 
@@ -74,4 +79,13 @@ def against_champion(
         blocks=judged.blocks,
         seed=pipeline.training.seed,
         among=among,
+        operation=operation_of(pipeline, [challenger]),
+        injected=judged.injected,
     )
+
+
+def operation_of(pipeline: Pipeline, fitted: Sequence[Fitted]) -> Operation:
+    """The share of normal rows that the alert policy comes to, and what errors cost, for these candidates."""
+    first = next(item for item in fitted if not item.error)
+    policy = Bundle.load(Path(first.folder), first.sha256).policy
+    return Operation.of(pipeline.alerts, policy.threshold)

@@ -26,6 +26,7 @@ from pynomaly.judging.degradation import Degradation, Observation, degradation, 
 from pynomaly.judging.drift import DriftReport, compare_sketches
 from pynomaly.judging.evaluation import metrics
 from pynomaly.judging.exchangeability import Exchangeability, exchangeability
+from pynomaly.judging.ranking import Operation
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.sketch import Sketch
 from pynomaly.records.evidently_report import drift_html
@@ -182,6 +183,7 @@ def _observe(
                 resamples=400,
                 seed=pipeline.training.seed,
                 blocks=dependent_rows(bundle.contract, frame[known]),
+                operation=Operation.of(pipeline.alerts, bundle.policy.threshold),
             )
             performance = getattr(measured, pipeline.comparison.metric)
     return observe(

@@ -24,7 +24,7 @@ from pynomaly.data.sources import read, span
 from pynomaly.data.window import Window
 from pynomaly.errors import DataError, QualityError
 from pynomaly.judging.comparison import Rung
-from pynomaly.judging.injection import inject
+from pynomaly.judging.injection import Injected, inject
 from pynomaly.model.known import Known
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.store import Store
@@ -97,13 +97,17 @@ class Judged:
     truth: np.ndarray
     blocks: np.ndarray
     rung: Rung
+    injected: Injected | None = None
 
     @classmethod
     def load(cls, prepared: Prepared) -> Judged:
         """Read the judged rows of `prepared`."""
         with np.load(prepared.path / "truth.npz", allow_pickle=False) as arrays:
             truth, blocks = arrays["truth"], arrays["blocks"]
-        return cls(pd.read_parquet(prepared.path / "judged.parquet"), truth, blocks, Rung(prepared.rung))
+            rung, injected = Rung(prepared.rung), None
+            if rung is Rung.INJECTED and "kinds" in arrays:  # folders of before have none
+                injected = Injected(*(arrays[name].astype(object) for name in ("kinds", "sizes")))
+        return cls(pd.read_parquet(prepared.path / "judged.parquet"), truth, blocks, rung, injected)
 
 
 def known_of(prepared: Prepared) -> Known:
@@ -291,14 +295,27 @@ def _write_parts(
     positives = int((labels == 1).sum())
     if positives >= pipeline.comparison.min_positives and (labels == 0).any():
         judged, truth, rung = held[known], labels[known].to_numpy(dtype=np.int64), Rung.LABELS
+        kinds = sizes = np.full(len(judged), "", dtype=object)
     else:
         normal = held[(labels != 1).to_numpy()]
-        changed, truth, _ = inject(
-            contract.conform(normal), contract, pipeline.comparison.injected_share, pipeline.training.seed
+        settings = pipeline.comparison
+        changed, truth, injected = inject(
+            contract.conform(normal),
+            contract,
+            settings.injected_share,
+            pipeline.training.seed,
+            settings.injected_sizes,
         )
+        kinds, sizes = injected.kinds, injected.sizes
         judged, rung = normal.assign(**{name: changed[name] for name in contract.features}), Rung.INJECTED
     judged.to_parquet(folder / "judged.parquet", index=False)
-    np.savez(folder / "truth.npz", truth=truth.astype(np.int64), blocks=dependent_rows(contract, judged))
+    np.savez(
+        folder / "truth.npz",
+        truth=truth.astype(np.int64),
+        blocks=dependent_rows(contract, judged),
+        kinds=kinds.astype(str),
+        sizes=sizes.astype(str),
+    )
     return len(judged), str(rung)
 
 

@@ -30,6 +30,7 @@ from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.report import model_card
 from pynomaly.records.store import Store
 from pynomaly.steps.candidates import Fitted
+from pynomaly.steps.judge import operation_of
 from pynomaly.steps.prepare import Judged, Prepared
 
 __all__ = ["Registered", "expected_alert_rate", "register"]
@@ -194,6 +195,7 @@ def _measure(pipeline: Pipeline, judged: Judged, item: Fitted) -> Metrics:
         item.scores()["score"].to_numpy(),
         confidence=pipeline.comparison.confidence,
         seed=pipeline.training.seed,
+        operation=operation_of(pipeline, [item]),
     )
 
 

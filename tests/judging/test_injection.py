@@ -39,7 +39,8 @@ def changed_rows(before: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
 def test_labels_are_exactly_the_changed_rows(seed: int, n: int, share: float) -> None:
     frame = rows(n, seed)
     before = frame.copy()
-    after, labels, kinds = inject(frame, CONTRACT, share, seed)
+    after, labels, injected = inject(frame, CONTRACT, share, seed)
+    kinds = injected.kinds
     pd.testing.assert_frame_equal(frame, before)
     np.testing.assert_array_equal(labels, changed_rows(frame, after))
     np.testing.assert_array_equal(labels == 1, kinds != "")
@@ -59,14 +60,16 @@ def test_the_same_seed_gives_the_same_anomalies_and_another_others() -> None:
 
 
 def test_all_kinds_appear_in_equal_parts() -> None:
-    _, labels, kinds = inject(rows(), CONTRACT, 0.1, seed=3)
+    _, labels, injected = inject(rows(), CONTRACT, 0.1, seed=3)
+    kinds = injected.kinds
     assert labels.sum() == 40
     assert {kind: int((kinds == kind).sum()) for kind in KINDS} == dict.fromkeys(KINDS, 10)
 
 
 def test_kinds_are_what_they_say() -> None:
     frame = rows(4000).dropna()
-    after, _, kinds = inject(frame, CONTRACT, 0.2, seed=4)
+    after, _, injected = inject(frame, CONTRACT, 0.2, seed=4)
+    kinds = injected.kinds
     apart = (after["a"] - after["b"]).abs()
     assert apart[kinds == ""].max() < 1
     assert apart[kinds == "dependency"].median() > 0.5
@@ -80,10 +83,29 @@ def test_kinds_are_what_they_say() -> None:
     assert moved[moved > 0].between(2, 5).all()
 
 
+def test_larger_sizes_lie_further_out() -> None:
+    frame = rows(3000).dropna()
+    after, labels, injected = inject(frame, CONTRACT, 0.2, 7, (0.5, 1.0, 2.0))
+    assert set(injected.sizes[labels == 1]) == {"0.5", "1", "2"}
+    assert set(injected.sizes[labels == 0]) == {""}
+    moved = (after["a"] - frame["a"]).abs()
+    for kind in ("local", "cluster"):
+        counts = [((injected.kinds == kind) & (injected.sizes == size)).sum() for size in ("0.5", "1", "2")]
+        assert max(counts) - min(counts) <= 1, kind
+        away = moved if kind == "local" else (after["a"] - frame["a"].median()).abs()
+        far = [away[(injected.kinds == kind) & (injected.sizes == size) & (moved > 0)].median()
+               for size in ("0.5", "1", "2")]  # fmt: skip
+        assert far[0] < far[1] < far[2], kind
+    small = (injected.kinds == "dependency") & (injected.sizes == "0.5")
+    kept = (after[["a", "b", "count", "c"]] == frame[["a", "b", "count", "c"]]).mean(axis=1)
+    assert kept[small].mean() > kept[(injected.kinds == "dependency") & (injected.sizes == "1")].mean()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_distance_to_the_neighbours_finds_every_kind(kind: str) -> None:
     frame = rows(1500).dropna()
-    after, labels, kinds = inject(frame, CONTRACT, 0.1, seed=5)
+    after, labels, injected = inject(frame, CONTRACT, 0.1, seed=5)
+    kinds = injected.kinds
     numbers = after[["a", "b"]].to_numpy()
     normal = numbers[labels == 0]
     distance = np.sort(np.linalg.norm(numbers[:, None] - normal[None], axis=2), axis=1)[:, 5]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 from typing import get_args
 
 import numpy as np
@@ -11,9 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from pynomaly.judging.ranking import Metric, Ranking, bootstrap
+from pynomaly import config
+from pynomaly.errors import DataError
+from pynomaly.judging.ranking import METRICS, Metric, Operation, Ranking, bootstrap, bootstrap_all
+from tests import naive
 
-ORACLES = {"average_precision": average_precision_score, "roc_auc": roc_auc_score}
+OPERATION = Operation(share=0.3, false_alarms=0.8)
+ORACLES = {
+    "average_precision": average_precision_score,
+    "roc_auc": roc_auc_score,
+    "recall_at_budget": lambda truth, scores: naive.recall_at_share(
+        truth.tolist(), scores.tolist(), Fraction(3, 10)
+    ),
+    "saved_cost": lambda truth, scores: naive.saved_cost(truth.tolist(), scores.tolist(), 0.8),
+}
 rows = st.lists(st.tuples(st.integers(0, 1), st.integers(-3, 3), st.integers(0, 3)), min_size=2, max_size=40)
 
 
@@ -24,7 +36,9 @@ def test_a_weight_counts_as_that_many_rows(metric: Metric, rows: list[tuple[int,
     truth, scores, weights = (np.array(column) for column in zip(*rows, strict=True))
     if not truth.any():
         truth[0] = 1
-    found = Ranking(truth, scores.astype(float)).weighted(metric, weights[:, None].astype(float))[0]
+    found = Ranking(truth, scores.astype(float), OPERATION).weighted(metric, weights[:, None].astype(float))[
+        0
+    ]
     repeated, repeated_scores = np.repeat(truth, weights), np.repeat(scores, weights)
     if np.unique(repeated).size < 2:
         assert np.isnan(found)
@@ -77,3 +91,32 @@ def test_twenty_thousand_rows_and_a_thousand_resamples_take_seconds() -> None:
     started = time.perf_counter()
     bootstrap(pair, "average_precision", 1000, seed=0)
     assert time.perf_counter() - started < 5
+
+
+def test_several_metrics_at_once_are_each_alone() -> None:
+    rng = np.random.default_rng(5)
+    truth, scores = (rng.random(300) < 0.1).astype(int), rng.normal(size=300).round(1)
+    ranking = Ranking(truth, scores, OPERATION)
+    together = bootstrap_all([ranking], METRICS, 200, seed=1)
+    for column, metric in enumerate(METRICS):
+        np.testing.assert_array_equal(together[:, 0, column], bootstrap([ranking], metric, 200, seed=1)[:, 0])
+
+
+def test_costs_are_the_alerts_settings() -> None:
+    """Worth of an alert: what it saves at the assumed prevalence over what a false one costs."""
+    alerts = config.Alerts(cost_missed=20, cost_false_alarm=2, prevalence=0.1)
+    assert Operation.of(alerts, 0.05).share == 0.05
+    assert Operation.of(alerts, 0.05).false_alarms == pytest.approx(2 * 0.9 / (20 * 0.1))
+    assert Operation.of(config.Alerts(), 0.01).false_alarms == pytest.approx(Operation().false_alarms)
+    truth, scores = np.array([0, 0, 0, 1, 1]), np.array([0.0, 1.0, 4.0, 3.0, 5.0])
+    # Alerting on 5 alone saves half; going down to 3 saves all but one false alarm in three.
+    cheap = Ranking(truth, scores, Operation(0.5, 0.3)).value("saved_cost")
+    dear = Ranking(truth, scores, Operation(0.5, 3.0)).value("saved_cost")
+    assert (cheap, dear) == (pytest.approx(0.9), pytest.approx(0.5))
+    assert Ranking(truth, -scores, Operation(0.5, 30.0)).value("saved_cost") == 0  # silence costs least
+
+
+@pytest.mark.parametrize("wrong", [(0.0, 1.0), (1.0, 1.0), (0.1, 0.0), (float("nan"), 1.0)])
+def test_an_operation_that_is_none_is_refused(wrong: tuple[float, float]) -> None:
+    with pytest.raises(DataError, match="no operation"):
+        Operation(*wrong)

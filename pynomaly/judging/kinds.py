@@ -1,0 +1,139 @@
+"""A verdict by kind of anomaly: a model may not win on one kind what it loses on another.
+
+Injected anomalies are of kinds and sizes that somebody chose. A gain over all of them together says little
+when a single kind makes it: real anomalies need not be of that kind. Pure; called by
+:mod:`~pynomaly.judging.comparison`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly import config
+from pynomaly.judging.intervals import interval
+from pynomaly.judging.ranking import Array, Ints, Metric, Operation, Ranking, bootstrap
+
+__all__ = ["LEAST_UNITS", "Part", "by_part", "one_sided"]
+
+LEAST_UNITS = 5
+"""Independent anomalies of a kind under which its difference has no interval."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Challenger against champion on the normal rows and the anomalies of one kind or size alone.
+
+    Attributes
+    ----------
+    name : str
+    positives : int
+    champion_value, challenger_value, difference : float
+    low, high : float
+        Interval of the difference, at the verdict's error shared among the kinds (Bonferroni); NaN with
+        fewer than :data:`LEAST_UNITS` independent anomalies.
+    """
+
+    name: str
+    positives: int
+    champion_value: float
+    challenger_value: float
+    difference: float
+    low: float
+    high: float
+
+    def said(self) -> str:
+        """In a few words."""
+        bounds = "" if math.isnan(self.low) else f" [{self.low:+.3f}, {self.high:+.3f}]"
+        return f"{self.name} {self.difference:+.3f}{bounds}"
+
+
+def by_part(
+    truth: Ints,
+    champion: Array,
+    challenger: Array,
+    parts: npt.NDArray[np.object_],
+    settings: config.Comparison,
+    *,
+    blocks: Ints | None,
+    level: float,
+    seed: int,
+    operation: Operation,
+) -> tuple[Part, ...]:
+    """The metric's difference on each part of the anomalies, by name.
+
+    Parameters
+    ----------
+    truth : int array of shape (n,)
+    champion, challenger : array of shape (n,)
+    parts : object array of shape (n,)
+        Name of the part an anomaly belongs to; not looked at in normal rows.
+    settings : Comparison
+    blocks : int array of shape (n,) or None
+    level : float
+        Of all intervals together.
+    seed : int
+    operation : Operation
+    """
+    names = sorted({str(name) for name in parts[truth == 1]})
+    each = 1 - (1 - level) / max(len(names), 1)
+    found = []
+    for name in names:
+        rows = (truth == 0) | (parts == name)
+        pair = [Ranking(truth[rows], scores[rows], operation) for scores in (champion, challenger)]
+        values = [ranking.value(settings.metric) for ranking in pair]
+        positives = int(truth[rows].sum())
+        units = positives if blocks is None else int(np.unique(blocks[rows & (truth == 1)]).size)
+        low = high = math.nan
+        if units >= LEAST_UNITS:
+            drawn = _differences(pair, settings, seed, None if blocks is None else blocks[rows])
+            if drawn.size:
+                low, high = interval(values[1] - values[0], drawn, units, each)
+        found.append(Part(name, positives, values[0], values[1], values[1] - values[0], low, high))
+    return tuple(found)
+
+
+def _differences(pair: list[Ranking], settings: config.Comparison, seed: int, blocks: Ints | None) -> Array:
+    drawn = bootstrap(pair, settings.metric, settings.resamples, seed, blocks)
+    difference: Array = drawn[:, 1] - drawn[:, 0]
+    return difference[np.isfinite(difference)]
+
+
+def one_sided(
+    truth: Ints,
+    champion: Array,
+    challenger: Array,
+    kinds: npt.NDArray[np.object_],
+    found: tuple[Part, ...],
+    settings: config.Comparison,
+    operation: Operation,
+) -> str:
+    """Why a gain over all kinds together does not count, or "".
+
+    It does not count
+
+    - if a kind is lost: its interval lies below 0;
+    - or if one kind alone makes it while another is lost on the figures: without the anomalies of that kind
+      the challenger is not ahead, and on some other kind it is behind by more than ``comparison.margin``.
+    """
+    lost = [part for part in found if part.high < 0]
+    if lost:
+        return f"ahead over all kinds together, but lost on {', '.join(part.said() for part in lost)}"
+    behind = [part for part in found if part.difference < -settings.margin]
+    if not behind:
+        return ""
+    best = max(found, key=lambda part: part.difference)
+    rest = (truth == 0) | (kinds != best.name)
+    without = _difference(truth[rest], champion[rest], challenger[rest], settings.metric, operation)
+    if without > 0:
+        return ""
+    told = ", ".join(part.said() for part in behind)
+    return f"the gain is of {best.name} anomalies alone ({without:+.3f} without them), and behind on {told}"
+
+
+def _difference(truth: Ints, champion: Array, challenger: Array, metric: Metric, at: Operation) -> float:
+    ahead, behind = (Ranking(truth, scores, at).value(metric) for scores in (challenger, champion))
+    return ahead - behind
