@@ -36,7 +36,8 @@ from scipy import stats
 from benchmarks.calibration import table_of
 from pynomaly.config import Comparison
 from pynomaly.detectors import make
-from pynomaly.judging.comparison import Rung, choose, compare
+from pynomaly.judging.choice import choose
+from pynomaly.judging.comparison import Rung, compare
 from pynomaly.judging.evaluation import roc_auc
 from pynomaly.judging.injection import Injected
 from pynomaly.judging.ranking import Ranking

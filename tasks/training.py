@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from pynomaly.config import Candidate, Pipeline
-from pynomaly.judging.comparison import Choice, Verdict
+from pynomaly.judging.choice import Choice
+from pynomaly.judging.comparison import Verdict
 from pynomaly.records.ledger import Decision
 from pynomaly.records.registry import Registry
 from pynomaly.steps.candidates import Fitted, recalibrate_champion

@@ -17,15 +17,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from pynomaly.errors import RecordError
 from pynomaly.judging.evaluation import not_computable, pr_curve, roc_curve
+from pynomaly.judging.ranks import Ranks
 
-__all__ = ["alert_timeline", "comparison", "score_histogram"]
+__all__ = ["alert_timeline", "comparison", "critical_difference", "score_histogram"]
 
 _DPI = 110
 _BARS = 60
 
 
-def comparison(truth: ArrayLike, scores: Mapping[str, ArrayLike], winner: str | None = None) -> bytes:
-    """Precision-recall and ROC curves of every candidate, the winner drawn strongest.
+def comparison(
+    truth: ArrayLike,
+    scores: Mapping[str, ArrayLike],
+    winner: str | None = None,
+    table: Sequence[Mapping[str, Any]] = (),
+    metric: str = "quality",
+) -> bytes:
+    """Precision-recall and ROC curves of every candidate, the winner drawn strongest; quality against cost.
 
     Parameters
     ----------
@@ -33,8 +40,17 @@ def comparison(truth: ArrayLike, scores: Mapping[str, ArrayLike], winner: str | 
         1 for an anomaly, 0 for a normal row.
     scores : mapping of str to array of shape (n,)
     winner : str, optional
+    table : sequence of mapping, optional
+        Rows of ``Choice.table`` with costs: adds a third picture, quality over scoring time.
+    metric : str
+        What the table's ``value`` is.
     """
-    figure, (left, right) = _figure(2, (11, 4.6))
+    priced = [
+        row for row in table if np.isfinite(row["value"]) and np.isfinite(row.get("score_seconds", np.nan))
+    ]
+    figure, (left, right, *third) = _figure(3 if priced else 2, (16 if priced else 11, 4.6))
+    if priced:
+        _trade(third[0], priced, winner, metric)
     known = np.asarray(truth)
     missing = []
     for name, values in scores.items():
@@ -122,6 +138,55 @@ def alert_timeline(
     if not len(starts):
         _say(axes, "no window yet")
     return _png(figure)
+
+
+def critical_difference(ranks: Ranks) -> bytes:
+    """Mean ranks on a line, best left; a bar joins candidates that are not told apart (Demšar 2006)."""
+    figure, (axes,) = _figure(1, (8, 1.6 + 0.3 * len(ranks.names)))
+    order = sorted(zip(ranks.mean_ranks, ranks.names, strict=True))
+    places = dict(zip(ranks.names, ranks.mean_ranks, strict=True))
+    for depth, (place, name) in enumerate(order, start=1):
+        axes.plot([place, place, len(order) + 0.6], [0, -depth, -depth], color="0.5", lw=0.9)
+        axes.text(len(order) + 0.65, -depth, f"{name} ({place:.2f})", va="center", fontsize=8)
+    for level, group in enumerate(ranks.groups(), start=1):
+        ends = [places[name] for name in group]
+        axes.plot([min(ends) - 0.03, max(ends) + 0.03], [0.45 * level] * 2, color="#c8553d", lw=3)
+    top = 0.45 * len(ranks.groups()) + 0.7
+    axes.plot([1, 1 + ranks.critical_difference], [top, top], color="0.2", lw=2)
+    axes.text(1, top + 0.15, f"critical difference {ranks.critical_difference:.2f}", fontsize=8)
+    axes.axhline(0, color="0.2", lw=1)
+    axes.set(xlim=(0.8, len(order) + 2.2), ylim=(-len(order) - 0.6, top + 0.8), yticks=[])
+    axes.set_xticks(range(1, len(order) + 1))
+    axes.set_xlabel(
+        f"mean rank over {ranks.blocks} parts of the judged rows; Friedman p = {ranks.p_value:.2g} "
+        f"(Iman-Davenport), Nemenyi at {ranks.level:.0%}",
+        fontsize=8,
+    )
+    axes.spines[["top", "left", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def _trade(axes: Any, table: Sequence[Mapping[str, Any]], winner: str | None, metric: str) -> None:
+    """Quality over scoring time; larger dots are larger models, filled ones lie on the Pareto front."""
+    for row in table:
+        chosen = row["candidate"] == winner
+        color = "#c8553d" if chosen else "#4a6fa5"
+        axes.scatter(
+            max(row["score_seconds"], 1e-4),
+            row["value"],
+            s=30 + 60 * np.log1p(row["megabytes"]),
+            facecolor=color if row["front"] else "none",
+            edgecolor=color,
+        )
+        said = f" {row['candidate']}{' (chosen)' if chosen else ''}, fit {row['fit_seconds']:.2g} s"
+        axes.annotate(said, (max(row["score_seconds"], 1e-4), row["value"]), fontsize=7)
+    axes.set_xscale("log")
+    axes.margins(x=0.35, y=0.12)
+    axes.set(
+        xlabel="seconds to score the judged rows",
+        ylabel=metric,
+        title="Quality and cost (filled: Pareto front)",
+    )
 
 
 def _figure(columns: int, size: tuple[float, float]) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import RecordError
-from pynomaly.judging.comparison import Choice
+from pynomaly.judging.choice import Choice
 
 __all__ = ["model_card", "quality_page"]
 

@@ -19,6 +19,7 @@ import pynomaly
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import DetectorError, ModelError
+from pynomaly.judging.pareto import Cost
 from pynomaly.model.alerts import AlertPolicy
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.times import rows_per_day
@@ -60,6 +61,11 @@ class Fitted:
     def scores(self) -> pd.DataFrame:
         """Scores of the judged rows: the columns of :meth:`Bundle.score`, in row order."""
         return pd.read_parquet(Path(self.folder).with_name("judged_scores.parquet"))
+
+    def cost(self) -> Cost:
+        """What it took: seconds of the fit and of the judged rows, and the size of what was saved."""
+        size = sum(file.stat().st_size for file in Path(self.folder).rglob("*") if file.is_file())
+        return Cost(self.fit_seconds, self.score_seconds, size / 2**20)
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, for logs and artifacts."""

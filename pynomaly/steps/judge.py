@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import DetectorError
-from pynomaly.judging.comparison import Choice, Verdict, choose, compare
+from pynomaly.judging.choice import Choice, choose
+from pynomaly.judging.comparison import Verdict, compare
 from pynomaly.judging.ranking import Operation
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.registry import Registry
@@ -46,6 +47,7 @@ def choose_winner(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitte
         blocks=judged.blocks,
         operation=operation_of(pipeline, fitted),
         injected=judged.injected,
+        costs={item.label: item.cost() for item in fitted if not item.error},
     )
 
 

@@ -20,7 +20,8 @@ import pandas as pd
 import pynomaly
 from pynomaly.config import Pipeline
 from pynomaly.errors import DetectorError
-from pynomaly.judging.comparison import Choice, Rung
+from pynomaly.judging.choice import Choice
+from pynomaly.judging.comparison import Rung
 from pynomaly.judging.evaluation import Metrics, metrics
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.known import note_of
@@ -276,7 +277,12 @@ def _log_training(
     folder = prepared.path / "records"
     folder.mkdir(exist_ok=True)
     scores = {item.label: item.scores()["score"].to_numpy() for item in fitted if not item.error}
-    (folder / "comparison.png").write_bytes(figures.comparison(judged.truth, scores, chosen.label))
+    (folder / "comparison.png").write_bytes(
+        figures.comparison(judged.truth, scores, chosen.label, choice.table, pipeline.comparison.metric)
+    )
+    if choice.ranks is not None:
+        (folder / "critical_difference.png").write_bytes(figures.critical_difference(choice.ranks))
+        (folder / "ranks.json").write_text(json.dumps(choice.ranks.to_dict(), indent=2))
     (folder / "scores.png").write_bytes(figures.score_histogram(judged.truth, scores[chosen.label]))
     (folder / "verdicts.json").write_text(
         json.dumps([verdict.to_dict() for verdict in choice.verdicts], indent=2)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pynomaly import config
 from pynomaly.errors import DataError, DetectorError
-from pynomaly.judging.comparison import Outcome, Rung, choose, compare
+from pynomaly.judging.choice import choose
+from pynomaly.judging.comparison import Outcome, Rung, compare
 
 SETTINGS = config.Comparison(resamples=300)
 Scores = np.ndarray

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pynomaly import config
-from pynomaly.judging.comparison import Outcome, Rung, Verdict, choose, compare
+from pynomaly.judging.choice import choose
+from pynomaly.judging.comparison import Outcome, Rung, Verdict, compare
 from pynomaly.judging.injection import KINDS, Injected
 
 SETTINGS = config.Comparison(metric="roc_auc", resamples=400)

@@ -12,7 +12,7 @@ from pynomaly import config
 from pynomaly.config import parse
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import RecordError
-from pynomaly.judging.comparison import Choice
+from pynomaly.judging.choice import Choice
 from pynomaly.records import figures
 from pynomaly.records.evidently_report import LARGEST, drift_html
 from pynomaly.records.report import model_card, quality_page

@@ -1,0 +1,263 @@
+"""The candidate to put forward: the baseline, unless another is superior to it on the same rows.
+
+All candidates are resampled together, so every difference is paired, and p-values are corrected for how many
+were tried. Beside the decision stand what each candidate costs, which of them nothing beats in everything,
+and how they rank over parts of the rows. Called once a training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly import config
+from pynomaly.errors import DataError, DetectorError, allowed
+from pynomaly.judging.comparison import by_kind
+from pynomaly.judging.evaluation import checked
+from pynomaly.judging.folds import FoldTest
+from pynomaly.judging.injection import Injected
+from pynomaly.judging.multiplicity import holm
+from pynomaly.judging.pareto import Cost, cheaper, front
+from pynomaly.judging.plain import plain
+from pynomaly.judging.ranking import Operation
+from pynomaly.judging.ranks import Ranks, block_table, rank_test
+from pynomaly.judging.verdict import Outcome, Rung, Sample, Verdict, grouped, resample, verdict_of
+
+__all__ = ["Choice", "choose"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidate to put forward.
+
+    Attributes
+    ----------
+    winner : str
+    verdicts : tuple of Verdict
+        Each other candidate against the baseline, p-values after Holm.
+    table : tuple of dict
+        For each candidate ``candidate``, ``value``, ``low``, ``high``, ``not_computable`` (reason or "");
+        with costs also ``fit_seconds``, ``score_seconds``, ``megabytes`` and ``front``, whether no other
+        candidate is at least as good and as cheap in everything.
+    reasons : tuple of str
+    among : int
+        How many candidates these rows chose the winner from, for :func:`compare` on the same rows: 1 for the
+        baseline, which was named beforehand and which a tie keeps.
+    ranks : Ranks or None
+        How three candidates or more rank over parts of the judged rows; None where there is not enough.
+    folds : mapping of str to FoldTest
+        Each candidate against the baseline over refits; empty unless ``comparison.folds`` is set.
+    cheaper : tuple of str
+        Candidates that are no worse than the winner and cost half or less of it in something, more in
+        nothing. Named in the reasons, never put forward by that.
+    """
+
+    winner: str
+    verdicts: tuple[Verdict, ...]
+    table: tuple[dict[str, Any], ...]
+    reasons: tuple[str, ...]
+    among: int = 1
+    ranks: Ranks | None = None
+    folds: Mapping[str, FoldTest] = field(default_factory=dict)
+    cheaper: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dict(plain(self))
+
+
+def choose(
+    truth: npt.ArrayLike,
+    scores: Mapping[str, npt.ArrayLike],
+    settings: config.Comparison,
+    *,
+    rung: Rung,
+    baseline: str,
+    seed: int = 42,
+    blocks: npt.ArrayLike | None = None,
+    operation: Operation | None = None,
+    injected: Injected | None = None,
+    costs: Mapping[str, Cost] | None = None,
+    folds: Mapping[str, FoldTest] | None = None,
+) -> Choice:
+    """Choose among candidates: the best of those that are superior to the baseline, else the baseline.
+
+    Parameters
+    ----------
+    truth : array of shape (n,)
+    scores : mapping of str to array of shape (n,)
+        Candidate to its scores of the same rows.
+    settings : Comparison
+    rung : Rung
+    baseline : str
+        Candidate that a tie keeps. If its own scores are unusable, the best usable candidate wins.
+    seed : int
+    blocks : array of shape (n,), optional
+    operation, injected : optional
+        As for :func:`compare`.
+    costs : mapping of str to Cost, optional
+    folds : mapping of str to FoldTest, optional
+        Each other candidate against the baseline over refits. Given, a candidate that is superior on the
+        judged rows must be so over refits, too, after Holm's correction.
+
+    Raises
+    ------
+    DataError
+        If lengths differ, a label is neither 0 nor 1, or `baseline` is not among the candidates.
+    DetectorError
+        If no candidate has usable scores: finite, and not all equal.
+
+    References
+    ----------
+    Holm: A simple sequentially rejective multiple test procedure, Scandinavian J. of Statistics, 1979.
+    """
+    if baseline not in scores:
+        raise DataError(f"baseline {baseline!r} has no scores; {allowed(baseline, scores)}")
+    known, _ = checked(truth, scores[baseline])
+    arrays = {name: checked(truth, given)[1] for name, given in scores.items()}
+    group = grouped(blocks, known)
+    sample = resample(known, arrays, settings, rung, group, seed, operation)
+    others = [name for name in scores if name != baseline]
+    raw = [verdict_of(sample, baseline, name) for name in others]
+    alpha = 1 - settings.confidence
+    corrected = [
+        _corrected(verdict, p, alpha)
+        for verdict, p in zip(raw, holm([verdict.p_value for verdict in raw]), strict=True)
+    ]
+    verdicts = tuple(
+        by_kind(
+            verdict,
+            known,
+            arrays[baseline],
+            arrays[verdict.challenger],
+            settings,
+            group,
+            seed,
+            operation,
+            injected,
+        )
+        for verdict in corrected
+    )
+    verdicts = _over_refits(verdicts, folds or {}, alpha)
+    winner, reasons = _winner(sample, baseline, verdicts)
+    spare = _cheaper(sample, winner, costs or {})
+    usable = {name: given for name, given in arrays.items() if name in sample.value}
+    parts = block_table(known, usable, settings.metric, group, seed, operation)
+    return Choice(
+        winner,
+        verdicts,
+        tuple(_row(sample, name) for name in scores) if costs is None else _priced(sample, arrays, costs),
+        (
+            *reasons,
+            *(f"{name} is no worse than {winner} and cheaper: {saved}" for name, saved in spare.items()),
+        ),
+        among=1 if winner == baseline else len(scores),
+        ranks=rank_test(parts, settings.confidence) if parts and sample.drawn else None,
+        folds=dict(folds or {}),
+        cheaper=tuple(spare),
+    )
+
+
+def _over_refits(
+    verdicts: tuple[Verdict, ...], folds: Mapping[str, FoldTest], alpha: float
+) -> tuple[Verdict, ...]:
+    """Superiority on the judged rows that refits do not bear out becomes non-inferiority."""
+    if not folds:
+        return verdicts
+    corrected = dict(zip(folds, holm([test.p_value for test in folds.values()]), strict=True))
+    found = []
+    for verdict in verdicts:
+        test = folds.get(verdict.challenger)
+        said = "was not refitted"
+        if test is not None:
+            p = corrected[verdict.challenger]
+            said = f"differs by {test.difference:+.3f} over {test.folds} refits, p = {p:.3g}"
+        if verdict.outcome is not Outcome.SUPERIOR:
+            found.append(verdict)
+        elif test is not None and test.difference > 0 and p < alpha:
+            found.append(replace(verdict, reasons=(*verdict.reasons, f"refits agree: it {said}")))
+        else:
+            told = f"superior on the judged rows, but it {said}"
+            found.append(replace(verdict, outcome=Outcome.NON_INFERIOR, reasons=(verdict.reasons[0], told)))
+    return tuple(found)
+
+
+def _cheaper(sample: Sample, winner: str, costs: Mapping[str, Cost]) -> dict[str, str]:
+    """Candidates no worse than the winner that cost less, and in what."""
+    if winner not in costs or winner not in sample.drawn:
+        return {}
+    found = {}
+    for name in sample.drawn:
+        if name == winner or name not in costs:
+            continue
+        verdict = verdict_of(sample, winner, name)
+        no_worse = verdict.outcome in (Outcome.NON_INFERIOR, Outcome.SUPERIOR)
+        if no_worse and (saved := cheaper(costs[winner], costs[name])):
+            found[name] = saved
+    return found
+
+
+def _priced(sample: Sample, names: Iterable[str], costs: Mapping[str, Cost]) -> tuple[dict[str, Any], ...]:
+    """The table's rows with costs, and whether they lie on the Pareto front."""
+    best = front(sample.value, costs)
+    return tuple(
+        _row(sample, name)
+        | (asdict(costs[name]) if name in costs else dict.fromkeys(Cost.__dataclass_fields__, math.nan))
+        | {"front": name in best}
+        for name in names
+    )
+
+
+def _corrected(verdict: Verdict, p_value: float, alpha: float) -> Verdict:
+    """The verdict with its p-value after Holm; superiority that does not survive becomes non-inferiority."""
+    verdict = replace(verdict, p_value=p_value)
+    if verdict.outcome is not Outcome.SUPERIOR or p_value < alpha:
+        return verdict
+    reason = f"the gain does not survive Holm's correction (p = {p_value:.3g}, needed: below {alpha:.3g})"
+    return replace(verdict, outcome=Outcome.NON_INFERIOR, reasons=(verdict.reasons[0], reason))
+
+
+def _winner(sample: Sample, baseline: str, verdicts: tuple[Verdict, ...]) -> tuple[str, tuple[str, ...]]:
+    usable = [
+        name for name in (baseline, *(item.challenger for item in verdicts)) if name not in sample.unusable
+    ]
+    if not usable:
+        failed = "; ".join(f"{name}: {reason}" for name, reason in sample.unusable.items())
+        raise DetectorError(f"no candidate has usable scores: {failed}; needed: finite, and not all equal")
+    if baseline in sample.unusable:
+        best = max(usable, key=lambda name: sample.value.get(name, -math.inf))
+        basis = (
+            f"has the best {sample.settings.metric} of the others"
+            if sample.value
+            else "is the first usable one"
+        )
+        return best, (
+            f"the baseline {baseline} is out: {sample.unusable[baseline]}; {best} {basis}",
+            *sample.refusals,
+        )
+    better = [verdict for verdict in verdicts if verdict.outcome is Outcome.SUPERIOR]
+    if better:
+        best_verdict = max(better, key=lambda verdict: verdict.challenger_value)
+        return best_verdict.challenger, best_verdict.reasons
+    kept = f"no candidate is superior to the baseline {baseline}, which is kept"
+    return baseline, (kept, *(f"{item.challenger}: {item.reasons[-1]}" for item in verdicts))
+
+
+def _row(sample: Sample, name: str) -> dict[str, Any]:
+    low = high = math.nan
+    if name in sample.drawn:
+        tail = (1 - sample.settings.confidence) / 2
+        low, high = (float(value) for value in np.quantile(sample.drawn[name], [tail, 1 - tail]))
+    reason = sample.unusable.get(name) or ("" if name in sample.value else "; ".join(sample.refusals))
+    return {
+        "candidate": name,
+        "value": sample.value.get(name, math.nan),
+        "low": low,
+        "high": high,
+        "not_computable": reason,
+    }
