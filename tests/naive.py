@@ -197,3 +197,43 @@ def simple_jumper(p_values: Sequence[float], jump: float) -> list[float]:
         stake = sum(parts.values())
         stakes.append(stake)
     return stakes
+
+
+def pareto(points: Sequence[Sequence[float]]) -> list[int]:
+    """Places of the points that no other is at most in all and less in one of."""
+    kept = []
+    for at, mine in enumerate(points):
+        beaten = False
+        for theirs in points:
+            at_most = all(theirs[i] <= mine[i] for i in range(len(mine)))
+            less = any(theirs[i] < mine[i] for i in range(len(mine)))
+            beaten = beaten or (at_most and less)
+        if not beaten:
+            kept.append(at)
+    return kept
+
+
+def friedman(rows: Sequence[Sequence[float]]) -> tuple[list[float], float]:
+    """Mean ranks, 1 for the highest, and Friedman's chi-square: between columns over within rows."""
+    blocks, count = len(rows), len(rows[0])
+    ranks = [
+        [
+            sum(other > value for other in row) + (sum(other == value for other in row) + 1) / 2
+            for value in row
+        ]
+        for row in rows
+    ]
+    means = [sum(row[at] for row in ranks) / blocks for at in range(count)]
+    centre = (count + 1) / 2
+    between = blocks * sum((mean - centre) ** 2 for mean in means)
+    within = sum((rank - centre) ** 2 for row in ranks for rank in row) / (blocks * (count - 1))
+    return means, between / within if within else 0.0
+
+
+def corrected_t(differences: Sequence[float], share: float) -> float:
+    """Nadeau and Bengio's statistic, term by term."""
+    folds = len(differences)
+    mean = sum(differences) / folds
+    variance = sum((value - mean) ** 2 for value in differences) / (folds - 1)
+    error = ((1 / folds + share) * variance) ** 0.5
+    return mean / error if error else float("inf")

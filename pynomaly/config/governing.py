@@ -27,6 +27,10 @@ class Comparison(Settings):
     )
     min_improvement: float = Field(0.02, ge=0, description="smallest difference worth a promotion")
     margin: float = Field(0.02, gt=0, description="largest loss that still counts as not worse")
+    folds: int = Field(
+        0, ge=0, le=20, description="candidates must also win over refits on so many folds; 0: not refitted"
+    )
+    repeats: int = Field(3, ge=1, le=100, description="how often the folds are drawn anew")
     one_class: Literal["refuse", "inject"] = Field(
         "refuse", description="a reference whose labels are all alike: stop, or judge by injected anomalies"
     )
@@ -36,6 +40,12 @@ class Comparison(Settings):
     injected_sizes: tuple[Annotated[float, Field(gt=0, le=10)], ...] = Field(
         (0.5, 1.0, 2.0), min_length=1, description="how far injected anomalies are moved, over the usual"
     )
+
+    @model_validator(mode="after")
+    def _two_folds(self) -> Comparison:
+        if self.folds == 1:
+            raise ValueError("comparison.folds must be 0, or 2 and more")
+        return self
 
 
 class Drift(Settings):

@@ -143,7 +143,8 @@ def choose(
         )
         for verdict in corrected
     )
-    verdicts = _over_refits(verdicts, folds or {}, alpha)
+    if folds is not None:
+        verdicts = _over_refits(verdicts, folds, alpha)
     winner, reasons = _winner(sample, baseline, verdicts)
     spare = _cheaper(sample, winner, costs or {})
     usable = {name: given for name, given in arrays.items() if name in sample.value}
@@ -167,8 +168,6 @@ def _over_refits(
     verdicts: tuple[Verdict, ...], folds: Mapping[str, FoldTest], alpha: float
 ) -> tuple[Verdict, ...]:
     """Superiority on the judged rows that refits do not bear out becomes non-inferiority."""
-    if not folds:
-        return verdicts
     corrected = dict(zip(folds, holm([test.p_value for test in folds.values()]), strict=True))
     found = []
     for verdict in verdicts:

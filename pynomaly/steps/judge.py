@@ -19,6 +19,7 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.candidates import Fitted
 from pynomaly.steps.champion import champion_of
 from pynomaly.steps.prepare import Judged, Prepared
+from pynomaly.steps.refits import over_refits
 
 __all__ = ["against_champion", "choose_winner", "operation_of"]
 
@@ -37,6 +38,7 @@ def choose_winner(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitte
         raise DetectorError(f"{pipeline.name}: no candidate could be fitted: {failed}")
     judged = Judged.load(prepared)
     baseline = fitted[0].label if fitted[0].label in usable else next(iter(usable))
+    operation = operation_of(pipeline, fitted)
     return choose(
         judged.truth,
         usable,
@@ -45,9 +47,10 @@ def choose_winner(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitte
         baseline=baseline,
         seed=pipeline.training.seed,
         blocks=judged.blocks,
-        operation=operation_of(pipeline, fitted),
+        operation=operation,
         injected=judged.injected,
         costs={item.label: item.cost() for item in fitted if not item.error},
+        folds=over_refits(pipeline, prepared, fitted, baseline, operation) if len(usable) > 1 else None,
     )
 
 

@@ -1,0 +1,121 @@
+"""Fit every candidate again and again on part of the rows, and test it against the baseline over refits.
+
+A verdict on held-out rows is about two fitted models; this is about two recipes, with the luck of a fit in
+its error. Called before the choice among candidates where ``comparison.folds`` asks for it. Nothing is kept
+but the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Candidate, Pipeline
+from pynomaly.detectors import make
+from pynomaly.detectors.deadline import fit_within
+from pynomaly.errors import DataError, DetectorError
+from pynomaly.judging.evaluation import unusable_scores, unusable_truth
+from pynomaly.judging.folds import FoldTest, corrected_t
+from pynomaly.judging.ranking import Array, Ints, Operation, Ranking
+from pynomaly.model.features import Features
+from pynomaly.model.times import moments
+from pynomaly.steps.candidates import Fitted, contract_of
+from pynomaly.steps.prepare import Judged, Prepared, dependent_rows
+
+__all__ = ["folds_of", "over_refits"]
+
+
+def over_refits(
+    pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitted], baseline: str, operation: Operation
+) -> dict[str, FoldTest] | None:
+    """Every other candidate against the baseline over ``comparison.folds`` x ``comparison.repeats`` refits.
+
+    A fold leaves out its part of the fit rows and of the judged rows, by whole blocks of dependent rows. A
+    candidate is fitted on the other fit rows and the other judged rows that are not anomalies, and its metric
+    is taken on the judged rows left out. With times, rows younger than the tested ones are fitted on, too.
+
+    Returns
+    -------
+    mapping of str to FoldTest, or None
+        None where folds are not asked for. A candidate that failed in a fold is missing, and nothing is there
+        when the baseline failed or anomalies lie in fewer blocks than there are folds.
+    """
+    settings = pipeline.comparison
+    if not settings.folds:
+        return None
+    contract = contract_of(prepared)
+    judged, rows = Judged.load(prepared), pd.read_parquet(prepared.path / "fit.parquet")
+    normal = dependent_rows(contract, rows)
+    values: dict[str, list[float]] = {item.label: [] for item in fitted if not item.error}
+    for repeat in range(settings.repeats):
+        rng = np.random.default_rng([pipeline.training.seed, repeat])
+        try:
+            tested = folds_of(judged.truth, judged.blocks, settings.folds, rng)
+        except DataError:
+            return {}
+        left_out = rng.permutation(np.arange(normal.max() + 1) % settings.folds)[normal]
+        for fold in range(settings.folds):
+            kept = judged.frame[(tested != fold) & (judged.truth == 0)]
+            train = pd.concat([rows[left_out != fold], kept], ignore_index=True)
+            mine = tested == fold
+            for item in [item for item in fitted if item.label in values]:
+                scores = _scored(pipeline, prepared, item, train, judged.frame[mine])
+                if scores is None:
+                    del values[item.label]
+                    continue
+                ranking = Ranking(judged.truth[mine], scores, operation)
+                values[item.label].append(ranking.value(settings.metric))
+    if baseline not in values:
+        return {}
+    share = 1 / (settings.folds - 1)
+    return {
+        label: corrected_t(np.subtract(found, values[baseline]).tolist(), share, settings.confidence)
+        for label, found in values.items()
+        if label != baseline
+    }
+
+
+def folds_of(truth: Ints, blocks: Ints, folds: int, rng: np.random.Generator) -> Ints:
+    """Fold of each row, as an array of shape (n,): whole blocks, those with anomalies shared evenly.
+
+    Raises
+    ------
+    DataError
+        If blocks with or without anomalies are fewer than folds, so that a fold would lack a class.
+    """
+    member = np.unique(blocks, return_inverse=True)[1]
+    holds = np.bincount(member, weights=truth) > 0
+    part = np.zeros(holds.size, dtype=np.int64)
+    for kind in (True, False):
+        mine = np.flatnonzero(holds == kind)
+        part[rng.permutation(mine)] = np.arange(mine.size) % folds
+    found = part[member]
+    for fold in range(folds):
+        if reason := unusable_truth(truth[found == fold]):
+            raise DataError(f"fold {fold + 1} of {folds}: {reason}")
+    return np.asarray(found, dtype=np.int64)
+
+
+def _scored(
+    pipeline: Pipeline, prepared: Prepared, item: Fitted, train: pd.DataFrame, test: pd.DataFrame
+) -> Array | None:
+    """Scores of `test` by a fresh fit on `train`; None where it fails or ranks nothing."""
+    contract, settings, training = contract_of(prepared), pipeline.features, pipeline.training
+    if len(train) > training.max_rows:
+        train = train.sample(training.max_rows, random_state=training.seed).sort_index()
+    numbers = []
+    features: Features | None = None
+    for frame in (train, test):
+        times = moments(frame, contract) if settings.calendar else None
+        conformed = contract.conform(frame)
+        features = features or Features.fit(conformed, times, settings)
+        numbers.append(np.asarray(features.transform(conformed, times), dtype=np.float64))
+    candidate = Candidate(detector=item.detector, params=dict(item.params))
+    fresh = make(candidate.detector, seed=training.seed, **candidate.params)
+    try:
+        scores = fit_within(fresh, numbers[0], training.timeout.total_seconds()).score(numbers[1])
+    except DetectorError:
+        return None
+    return None if unusable_scores(scores) else scores
