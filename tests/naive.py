@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
 # --- detectors ---------------------------------------------------------------------------------------
@@ -237,3 +237,22 @@ def corrected_t(differences: Sequence[float], share: float) -> float:
     variance = sum((value - mean) ** 2 for value in differences) / (folds - 1)
     error = ((1 / folds + share) * variance) ** 0.5
     return mean / error if error else float("inf")
+
+
+def clopper_pearson(hits: int, draws: int, level: float) -> tuple[float, float]:
+    """Rates at which so many hits or more, or so few or less, have half of what the level leaves."""
+    half = (1 - level) / 2
+
+    def at_most(count: int, rate: float) -> float:
+        return sum(math.comb(draws, i) * rate**i * (1 - rate) ** (draws - i) for i in range(count + 1))
+
+    def solve(far: Callable[[float], bool]) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (low, middle) if far(middle) else (middle, high)
+        return low
+
+    lowest = 0.0 if hits == 0 else solve(lambda rate: 1 - at_most(hits - 1, rate) > half)
+    highest = 1.0 if hits == draws else solve(lambda rate: at_most(hits, rate) < half)
+    return lowest, highest

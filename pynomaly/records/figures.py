@@ -178,8 +178,9 @@ def _trade(axes: Any, table: Sequence[Mapping[str, Any]], winner: str | None, me
             facecolor=color if row["front"] else "none",
             edgecolor=color,
         )
-        said = f" {row['candidate']}{' (chosen)' if chosen else ''}, fit {row['fit_seconds']:.2g} s"
-        axes.annotate(said, (max(row["score_seconds"], 1e-4), row["value"]), fontsize=7)
+        said = f"{row['candidate']}{' (chosen)' if chosen else ''}, fit {row['fit_seconds']:.2g} s"
+        place = (max(row["score_seconds"], 1e-4), row["value"])
+        axes.annotate(said, place, (0, -13), textcoords="offset points", ha="center", fontsize=7)
     axes.set_xscale("log")
     axes.margins(x=0.35, y=0.12)
     axes.set(

@@ -280,6 +280,7 @@ def _log_training(
     (folder / "comparison.png").write_bytes(
         figures.comparison(judged.truth, scores, chosen.label, choice.table, pipeline.comparison.metric)
     )
+    (folder / "choice.json").write_text(json.dumps(choice.to_dict(), indent=2))
     if choice.ranks is not None:
         (folder / "critical_difference.png").write_bytes(figures.critical_difference(choice.ranks))
         (folder / "ranks.json").write_text(json.dumps(choice.ranks.to_dict(), indent=2))

@@ -25,7 +25,7 @@ from pynomaly.detectors.exact import Array
 from pynomaly.errors import DataError, DetectorError
 from pynomaly.judging.comparison import Outcome, Rung, Verdict, compare
 from pynomaly.judging.plain import plain
-from pynomaly.judging.ranking import Ranking
+from pynomaly.judging.ranking import Operation, Ranking
 
 __all__ = ["LEAST_STABILITY", "Evidence", "Found", "Trial", "search"]
 
@@ -122,6 +122,7 @@ def search(
     trials: int | None = None,
     detectors: tuple[str, ...] = (),
     seed: int = 42,
+    operation: Operation | None = None,
 ) -> Found:
     """Try detectors and parameters of the catalogue until the budget is spent.
 
@@ -141,6 +142,8 @@ def search(
     detectors : tuple of str
         Names to search among; empty means every detector but the neural ones and those of quadratic cost.
     seed : int
+    operation : Operation, optional
+        The share of normal rows that alert, and what errors cost.
 
     Raises
     ------
@@ -159,7 +162,7 @@ def search(
     for name in (*names, default.detector):
         entry(name)
     tuning, confirming = evidence.halves(seed)
-    run = _Run(X, tuning, settings, time.monotonic() + seconds, seed)
+    run = _Run(X, tuning, settings, time.monotonic() + seconds, seed, operation)
     first = run.attempt(default, stability=False)  # what is there already needs no veto
     if first.reason:
         raise DetectorError(f"the default {default.detector} cannot be judged: {first.reason}")
@@ -181,6 +184,7 @@ def search(
         challenger=best,
         blocks=confirming.blocks,
         seed=seed,
+        operation=operation,
     )
     if verdict.outcome is Outcome.SUPERIOR:
         return Found(winner, True, verdict, done, verdict.reasons)
@@ -225,8 +229,17 @@ def _explore(
 class _Run:
     """The trials of one search: rows, evidence, and when the time is over."""
 
-    def __init__(self, X: Array, tuning: Evidence, settings: Comparison, end: float, seed: int) -> None:
+    def __init__(
+        self,
+        X: Array,
+        tuning: Evidence,
+        settings: Comparison,
+        end: float,
+        seed: int,
+        operation: Operation | None = None,
+    ) -> None:
         self.X, self.tuning, self.settings, self.end, self.seed = X, tuning, settings, end, seed
+        self.operation = operation
         self.fitted: dict[str, Detector] = {}
 
     def left(self) -> float:
@@ -248,7 +261,7 @@ class _Run:
             return self._trial(candidate, math.nan, agreed, started, str(error))
         if float(np.ptp(scores)) == 0.0:
             return self._trial(candidate, math.nan, agreed, started, "all scores are equal")
-        value = Ranking(self.tuning.truth, scores).value(self.settings.metric)
+        value = Ranking(self.tuning.truth, scores, self.operation).value(self.settings.metric)
         self.fitted[_label(candidate)] = detector
         return self._trial(candidate, value, agreed, started)
 

@@ -25,8 +25,11 @@ from pynomaly.detectors import make
 from pynomaly.errors import ConfigError
 from pynomaly.judging.comparison import Rung
 from pynomaly.judging.injection import inject
+from pynomaly.judging.ranking import Operation
+from pynomaly.model.alerts import AlertPolicy
 from pynomaly.model.features import Features
 from pynomaly.model.scoring import prepared as conformed
+from pynomaly.model.times import rows_per_day
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import write_atomically
@@ -191,6 +194,7 @@ def search_prepared(
     usual, times = conformed(fit, contract, calendar=pipeline.features.calendar)
     features = Features.fit(usual, times, pipeline.features)
     judged = features.transform(*conformed(frame, contract, calendar=pipeline.features.calendar))
+    policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(rows, contract))
     found = search(
         features.transform(usual, times),
         Evidence(judged, truth, dependent_rows(contract, frame), rung),
@@ -200,6 +204,7 @@ def search_prepared(
         trials=pipeline.search.trials,
         detectors=pipeline.search.detectors,
         seed=seed,
+        operation=Operation.of(pipeline.alerts, policy.threshold),
     )
     return rung, found
 
@@ -216,7 +221,8 @@ def _evidence(
             return pd.concat([sure, known], ignore_index=True), truth, Rung.LABELS
     least = pipeline.comparison.injected_share
     share = min(max(least, 1.25 * needed / max(len(normal), 1)), max(least, _MOST_INJECTED))
-    changed, truth, _ = inject(contract.conform(normal), contract, share, pipeline.training.seed)
+    seed, sizes = pipeline.training.seed, pipeline.comparison.injected_sizes
+    changed, truth, _ = inject(contract.conform(normal), contract, share, seed, sizes)
     frame = normal.assign(**{name: changed[name] for name in contract.features})
     return frame.reset_index(drop=True), truth.astype(np.int64), Rung.INJECTED
 

@@ -13,6 +13,7 @@ from pynomaly.config import parse
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import RecordError
 from pynomaly.judging.choice import Choice
+from pynomaly.judging.ranks import rank_test
 from pynomaly.records import figures
 from pynomaly.records.evidently_report import LARGEST, drift_html
 from pynomaly.records.report import model_card, quality_page
@@ -100,6 +101,21 @@ def test_every_comparison_has_a_picture(truth, scores):
     first = figures.comparison(truth, scores, "a")
     assert png(first)
     assert figures.comparison(truth, scores, "a") == first
+    row = {"candidate": "a", "value": 0.5, "fit_seconds": 1.0, "megabytes": 2.0, "front": True}
+    priced = figures.comparison(truth, scores, "a", [row | {"score_seconds": 0.0}])
+    assert png(priced)
+    assert priced != first
+    unmeasured = [row | {"score_seconds": float("nan")}, row | {"value": float("nan")}]
+    assert figures.comparison(truth, scores, "a", unmeasured) == first
+
+
+def test_the_critical_difference_is_drawn_for_equals_and_for_many() -> None:
+    for count in (3, 12):
+        names = [f"candidate {at}" for at in range(count)]
+        apart = rank_test({name: [float(at)] * 6 for at, name in enumerate(names)})
+        same = rank_test({name: [0.5] * 6 for name in names})
+        assert png(figures.critical_difference(apart))
+        assert figures.critical_difference(same) == figures.critical_difference(same)
 
 
 @pytest.mark.parametrize("scores", [[0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [np.nan, 1.0, np.inf], [np.nan] * 3])

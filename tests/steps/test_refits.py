@@ -19,6 +19,7 @@ from pynomaly.steps import refits
 from pynomaly.steps.candidates import fit_candidate
 from pynomaly.steps.judge import choose_winner
 from pynomaly.steps.prepare import prepare
+from pynomaly.steps.register import register
 from tests.steps.conftest import MOMENT, plan
 
 Make = Callable[..., Pipeline]
@@ -63,6 +64,9 @@ def test_refits_are_tested_against_the_baseline(pipeline: Make, monkeypatch: pyt
     assert set(choice.folds) == {"gmm"}
     assert choice.winner == "gmm"
     assert any(reason.startswith("refits agree") for reason in choice.reasons)
+    register(settings, prepared, fitted, choice)
+    kept = {file.name for file in (prepared.path / "records").iterdir()}
+    assert {"comparison.png", "critical_difference.png", "ranks.json", "choice.json"} <= kept
 
 
 def test_without_folds_nothing_is_refitted(pipeline: Make) -> None:

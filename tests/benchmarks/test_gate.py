@@ -1,0 +1,76 @@
+"""The measurement of the gate draws what it says it draws, and counts right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import gate
+from pynomaly.config import Comparison
+from pynomaly.judging.comparison import Rung
+from pynomaly.judging.evaluation import roc_auc
+from tests import naive
+
+SETTINGS = Comparison(resamples=200)
+
+
+@pytest.mark.parametrize("name", list(gate.SETTINGS))
+def test_champion_and_challenger_have_the_quality_they_are_said_to(name: str) -> None:
+    rng = np.random.default_rng(0)
+    draws = [gate.SETTINGS[name][1](rng, gate.BETTER) for _ in range(150)]
+    means = [
+        np.mean([roc_auc(draw.truth, scores(draw)) for draw in draws])
+        for scores in (lambda draw: draw.champion, lambda draw: draw.challenger)
+    ]
+    # Kinds of unequal ease spread the anomalies, which costs both models a little.
+    tolerance = 0.03 if "injected" in name else 0.015
+    assert means == pytest.approx([gate.EQUAL, gate.BETTER], abs=tolerance)
+
+
+def test_a_share_stands_with_its_binomial_interval() -> None:
+    low, high = naive.clopper_pearson(3, 40, 0.95)
+    assert gate.share(3, 40) == f"7.5 ({100 * low:.1f}–{100 * high:.1f})"
+    assert gate.share(0, 0) == "–"
+
+
+def test_peers_promote_on_what_they_say() -> None:
+    truth = np.repeat([1, 0], [30, 300])
+    scores = truth + np.random.default_rng(1).normal(size=330)
+    tie = gate.judged(gate.Draw(truth, scores, scores), Rung.LABELS, SETTINGS, 0)
+    assert tie == {"ours": False, "higher": False, "tie or higher": True, "threshold": True}
+    better = gate.judged(gate.Draw(truth, -scores, scores + 3 * truth), Rung.LABELS, SETTINGS, 0)
+    assert better == dict.fromkeys(gate.GATES, True)
+    bad = gate.judged(gate.Draw(truth, -scores, -scores), Rung.LABELS, SETTINGS, 0)
+    assert not bad["threshold"]
+
+
+def test_every_draw_is_counted_and_the_same_seed_counts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "SETTINGS", {"few": (Rung.LABELS, gate.independent(25, 200))})
+    first, again = (gate.simulated(SETTINGS, 6, seed=3) for _ in range(2))
+    assert first == again
+    assert [counts.draws for counts in first["few"]] == [6, 6]
+    assert gate.simulated_table(first).count("| few |") == 1
+    six = gate.best_of_six(SETTINGS, gate.WORSE, 3, seed=0, positives=30)
+    assert six.draws == 3
+    assert six.promoted["ours"] <= six.promoted["ours, not counting the six"]
+    assert gate.merged([six, six]).draws == 6
+
+
+def test_fits_on_a_table_are_judged_and_checked_on_other_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(2)
+    rows = np.concatenate([rng.normal(size=(600, 3)), rng.normal(2, 1, size=(60, 3))])
+    truth = np.repeat([0, 1], [600, 60])
+    np.savez(tmp_path / "fits.npz", X=rows, y=truth)
+    np.savez(tmp_path / "few.npz", X=rows[:610], y=truth[:610])
+    [(name, X, y)] = list(gate.stored(tmp_path, gate.JUDGED_POSITIVES))
+    assert name == "fits"
+    assert "left out: few, 10 anomalies" in capsys.readouterr().err
+    found = gate.on_table(X, y, "hbos", SETTINGS, fits=3, seed=0)
+    assert [counts.draws for counts in found] == [3, 3, 3]
+    for gate_name in gate.GATES:
+        assert found[1].promoted[gate_name] <= found[0].promoted[gate_name]
+    assert "| hbos | 3 |" in gate.tables_table({"hbos": found})
