@@ -1,6 +1,6 @@
 """How often does the gate err? Measured where it is known which model is better.
 
-    python -m benchmarks.gate [--data DIR] [--draws 400] [--quick] [--seed 0] [--out FILE]
+    python -m benchmarks.gate [--data DIR] [--draws 100] [--trainings 100] [--fits 5] [--quick] [--out FILE]
 
 Three measurements, as Markdown. A share stands with its exact binomial interval (Clopper, Pearson, 95 %).
 
@@ -336,27 +336,28 @@ def tables_table(results: dict[str, tuple[Counts, ...]]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder of npz tables with X and y")
-    parser.add_argument("--draws", type=int, default=400, help="pairs a setting")
-    parser.add_argument("--fits", type=int, default=20, help="pairs of fits a table")
+    parser.add_argument("--draws", type=int, default=100, help="pairs a setting")
+    parser.add_argument("--trainings", type=int, default=100, help="choices among six a setting")
+    parser.add_argument("--fits", type=int, default=5, help="pairs of fits a table")
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--quick", action="store_true", help="a few draws, for seconds instead of minutes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file to write the tables to, too")
     given = parser.parse_args(arguments)
-    draws, fits = (10, 1) if given.quick else (given.draws, given.fits)
+    draws, trainings, fits = (10, 5, 1) if given.quick else (given.draws, given.trainings, given.fits)
     started = time.perf_counter()
-    parts = []
+    parts: list[str] = []
     for metric in ("average_precision", "roc_auc"):
         settings = Comparison(metric=metric, resamples=given.resamples)
         found = simulated(settings, draws, given.seed)
-        parts += [f"### Simulated pairs, decided on `{metric}`", simulated_table(found)]
+        _tell(parts, f"### Simulated pairs, decided on `{metric}`", simulated_table(found))
     settings = Comparison(resamples=given.resamples)
     six = {
-        f"{name}, {positives} anomalies": best_of_six(settings, level, draws, given.seed, positives)
+        f"{name}, {positives} anomalies": best_of_six(settings, level, trainings, given.seed, positives)
         for name, level in (("as good as the others", EQUAL), ("worse", WORSE))
         for positives in (20, 50)
     }
-    parts += ["### Best of six equal candidates, against an equal champion", six_table(six)]
+    _tell(parts, "### Best of six equal candidates, against an equal champion", six_table(six))
     if given.data:
         tables = list(stored(given.data, JUDGED_POSITIVES))
         results: dict[str, tuple[Counts, ...]] = {}
@@ -364,12 +365,16 @@ def main(arguments: list[str] | None = None) -> None:
             each = [on_table(*table[1:], detector, settings, fits, given.seed) for table in tables]
             results[detector] = tuple(merged(list(column)) for column in zip(*each, strict=True))
         told = f"### Two fits of one detector, {len(tables)} tables, {JUDGED_POSITIVES} anomalies"
-        parts += [told, tables_table(results)]
+        _tell(parts, told, tables_table(results))
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
-    text = "\n\n".join(parts) + "\n"
-    print(text)
     if given.out:
-        given.out.write_text(text, encoding="utf-8")
+        given.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _tell(parts: list[str], *more: str) -> None:
+    """Keep a part, and print it as soon as it is there."""
+    parts += more
+    print("\n\n".join(more), end="\n\n", flush=True)
 
 
 if __name__ == "__main__":
