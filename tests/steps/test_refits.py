@@ -62,8 +62,6 @@ def test_refits_are_tested_against_the_baseline(pipeline: Make, monkeypatch: pyt
     assert {rows < prepared.fit_rows + prepared.judged_rows for _, rows in fits} == {True}
     choice = choose_winner(settings, prepared, fitted)
     assert set(choice.folds) == {"gmm"}
-    assert choice.winner == "gmm"
-    assert any(reason.startswith("refits agree") for reason in choice.reasons)
     register(settings, prepared, fitted, choice)
     kept = {file.name for file in (prepared.path / "records").iterdir()}
     assert {"comparison.png", "critical_difference.png", "ranks.json", "choice.json"} <= kept
@@ -95,6 +93,8 @@ def test_a_gain_that_refits_do_not_bear_out_is_no_gain() -> None:
     ):
         choice = choose(truth, scores, settings, rung=Rung.LABELS, baseline="old", folds=folds)
         assert choice.winner == winner, folds
+        if winner == "new" and folds:
+            assert choice.reasons[-1].startswith("refits agree")
         if winner == "old":
             assert choice.verdicts[0].outcome is Outcome.NON_INFERIOR
             assert "superior on the judged rows, but it" in choice.verdicts[0].reasons[1]
