@@ -5,7 +5,8 @@
 DIR holds tables as ``*.npz`` with ``X`` (n, d) and ``y`` (1 is an anomaly), as ADBench publishes them. For
 each table and seed: a stratified 70/30 split, at most 10,000 rows to fit on and 20,000 to score. Labels
 are read to score a ranking, never to fit; ``--train normals`` leaves known anomalies out of the rows fitted
-on, and ``--train labelled`` lets them move the scores besides, where there are at least 20 (ours alone).
+on (a detector that cleans its own rows is told that there are none), and ``--train labelled`` lets them move
+the scores besides, where there are at least 20 (ours alone).
 
 Methods: any name of the catalogue, and the peers ``pyod-iforest``, ``pyod-detect`` (what
 ``ADEngine.detect`` returns) and ``pyod-consensus`` (the mean rank of the detectors that its ``investigate``
@@ -96,7 +97,10 @@ def catalogue(name: str, split: Split, train: str) -> Array:
         return make(name, seed=split.seed).fit(split.fit).score(split.score)
     normal = split.fit[split.fit_labels == 0]
     anomalies = split.fit[split.fit_labels == 1]
-    if train == "normals" or len(anomalies) < LEAST_POSITIVES:
+    if train == "normals":
+        told = {"cleaned": 0.0} if "cleaned" in DETECTORS[name].resolve().parameters else {}
+        return make(name, seed=split.seed, **told).fit(normal).score(split.score)
+    if len(anomalies) < LEAST_POSITIVES:
         return make(name, seed=split.seed).fit(normal).score(split.score)
     held = np.zeros(len(normal), dtype=bool)
     rng = np.random.default_rng(split.seed)

@@ -1,7 +1,7 @@
-"""Two cheap members of an ensemble: distance to sampled rows, and how rare each cell is in its column.
+"""Cheap members of an ensemble: nearness to and density among sampled rows, rare cells, cells far out.
 
-Both read columns in units of their own distribution, so that neither scale nor skew of a column decides,
-and both keep a bounded part of the rows: scoring costs the same whatever was fitted on. `auto` is made of
+All read columns in units of their own distribution, so that neither scale nor skew of a column decides,
+and keep a bounded part of the rows: scoring costs the same whatever was fitted on. `auto` is made of
 them; they are no rows of the catalogue.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.compiled import bin_up, compiled, ready
@@ -18,7 +19,7 @@ from pynomaly.detectors.exact import Array, row_sum
 from pynomaly.detectors.nearest import NearestRows
 from pynomaly.detectors.parameters import Parameter, Whole
 
-__all__ = ["Rarity", "SampledNeighbours"]
+__all__ = ["Rarity", "SampledDensity", "SampledNeighbours", "Tails"]
 
 _KNOTS = 257
 
@@ -98,6 +99,72 @@ class Rarity(Detector):
             found[column == edges[place, -1]] = edges.shape[1] - 1  # the last bin holds its upper edge
             cells[:, place] = rarity[place, found]
         return row_sum(cells)
+
+
+class Tails(Detector):
+    """Mean over the columns of the squared normal score: how far out a row lies in its columns together.
+
+    Blind to how columns go together, and so never misled by it; nor does one column decide, for each
+    reaches only as far as its rank.
+    """
+
+    name: ClassVar[str] = "tails"
+
+    def _fit(self, X: Array) -> State:
+        return _normal_scores(X)
+
+    def _score(self, X: Array) -> Array:
+        mapped = _mapped(X, self.state)
+        mean: Array = row_sum(mapped * mapped) / X.shape[1]
+        return mean
+
+
+class SampledDensity(Detector):
+    """Log of the local outlier factor among sampled rows, on normal scores; about 0 is normal.
+
+    For rows known to be normal: a group of anomalies among them is as dense as its own surroundings.
+
+    References
+    ----------
+    Breunig et al.: LOF: Identifying Density-Based Local Outliers. SIGMOD 2000.
+    """
+
+    name: ClassVar[str] = "sampled density"
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "sample_rows": Whole(1024, 2, 10_000),
+        "n_neighbors": Whole(5, 1, 1000),
+    }
+
+    def _fit(self, X: Array) -> State:
+        from scipy.spatial.distance import cdist
+
+        state = _normal_scores(X)
+        size = min(self.params["sample_rows"], len(X))
+        chosen = np.random.default_rng(self.seed).choice(len(X), size, replace=False)
+        rows = _mapped(X[chosen], state)
+        distances = cdist(rows, rows)
+        np.fill_diagonal(distances, np.inf)  # no row is its own neighbour
+        near, places = _nearest(distances, min(self.params["n_neighbors"], size - 1))
+        reach = near.max(axis=1)
+        floor = 0.01 * float(reach.mean()) or 1.0  # among equal rows nothing is infinitely dense
+        spacing = np.maximum(near, reach[places]).mean(axis=1) + floor
+        return {**state, "rows": rows, "reach": reach, "spacing": spacing, "floor": np.array(floor)}
+
+    def _score(self, X: Array) -> Array:
+        from scipy.spatial.distance import cdist
+
+        rows, reach, spacing = (self.state[key] for key in ("rows", "reach", "spacing"))
+        k = min(self.params["n_neighbors"], len(rows) - 1)
+        near, places = _nearest(cdist(_mapped(X, self.state), rows), k)
+        own = row_sum(np.maximum(near, reach[places])) / k + float(self.state["floor"])
+        factor: Array = np.log(own * row_sum(1.0 / spacing[places]) / k)
+        return factor
+
+
+def _nearest(distances: Array, k: int) -> tuple[Array, npt.NDArray[np.intp]]:
+    """The k smallest of each row and their places, in no order but one of that row's own; shapes (n, k)."""
+    places = np.argpartition(distances, k - 1, axis=1)[:, :k]
+    return np.take_along_axis(distances, places, axis=1), places
 
 
 def _normal_scores(X: Array) -> State:
