@@ -110,11 +110,16 @@ class Tails(Detector):
 
     name: ClassVar[str] = "tails"
 
+    _slopes: Array
+
     def _fit(self, X: Array) -> State:
         return _normal_scores(X)
 
+    def _prepare(self) -> None:
+        self._slopes = _slopes(self.state)
+
     def _score(self, X: Array) -> Array:
-        mapped = _mapped(X, self.state)
+        mapped = _mapped(X, self.state, self._slopes)
         mean: Array = row_sum(mapped * mapped) / X.shape[1]
         return mean
 
@@ -135,13 +140,16 @@ class SampledDensity(Detector):
         "n_neighbors": Whole(5, 1, 1000),
     }
 
+    _slopes: Array
+    _rows: NearestRows
+
     def _fit(self, X: Array) -> State:
         from scipy.spatial.distance import cdist
 
         state = _normal_scores(X)
         size = min(self.params["sample_rows"], len(X))
         chosen = np.random.default_rng(self.seed).choice(len(X), size, replace=False)
-        rows = _mapped(X[chosen], state)
+        rows = _mapped(X[chosen], state, _slopes(state))
         distances = cdist(rows, rows)
         np.fill_diagonal(distances, np.inf)  # no row is its own neighbour
         near, places = _nearest(distances, min(self.params["n_neighbors"], size - 1))
@@ -150,12 +158,14 @@ class SampledDensity(Detector):
         spacing = np.maximum(near, reach[places]).mean(axis=1) + floor
         return {**state, "rows": rows, "reach": reach, "spacing": spacing, "floor": np.array(floor)}
 
-    def _score(self, X: Array) -> Array:
-        from scipy.spatial.distance import cdist
+    def _prepare(self) -> None:
+        self._slopes = _slopes(self.state)
+        self._rows = NearestRows(self.state["rows"])
 
-        rows, reach, spacing = (self.state[key] for key in ("rows", "reach", "spacing"))
-        k = min(self.params["n_neighbors"], len(rows) - 1)
-        near, places = _nearest(cdist(_mapped(X, self.state), rows), k)
+    def _score(self, X: Array) -> Array:
+        reach, spacing = self.state["reach"], self.state["spacing"]
+        k = min(self.params["n_neighbors"], len(reach) - 1)
+        near, places = self._rows.query(_mapped(X, self.state, self._slopes), k)
         own = row_sum(np.maximum(near, reach[places])) / k + float(self.state["floor"])
         factor: Array = np.log(own * row_sum(1.0 / spacing[places]) / k)
         return factor

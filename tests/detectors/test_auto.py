@@ -10,7 +10,7 @@ import pytest
 
 from pynomaly.detectors import load, make
 from pynomaly.detectors.auto import _combined, _units
-from pynomaly.detectors.sampled import Rarity, SampledNeighbours, _mapped, _slopes
+from pynomaly.detectors.sampled import Rarity, SampledDensity, SampledNeighbours, Tails, _mapped, _slopes
 
 RNG = np.random.default_rng(21)
 FITTED = np.stack([RNG.normal(size=500), RNG.exponential(size=500), RNG.integers(0, 4, size=500)], axis=1)
@@ -49,6 +49,51 @@ def test_normal_scores_do_not_depend_on_a_columns_unit_or_skew() -> None:
     first = detector.fit(FITTED).score(inside)
     second = other.fit(stretched).score(stretched[:50])
     np.testing.assert_allclose(first, second, atol=0.1)
+
+
+def test_tails_are_the_mean_squared_normal_score() -> None:
+    detector = Tails().fit(FITTED)
+    wanted = [
+        sum(float(cell) ** 2 for cell in row) / 3
+        for row in _mapped(FRESH, detector.state, _slopes(detector.state))
+    ]
+    np.testing.assert_allclose(detector.score(FRESH), wanted)
+
+
+def test_sampled_density_is_the_local_outlier_factor_of_normal_scores() -> None:
+    from sklearn.neighbors import LocalOutlierFactor
+
+    detector = SampledDensity(3, sample_rows=200, n_neighbors=7).fit(FITTED)
+    peer = LocalOutlierFactor(n_neighbors=7, novelty=True).fit(detector.state["rows"])
+    wanted = np.log(-peer.score_samples(_mapped(FRESH, detector.state, _slopes(detector.state))))
+    # ours adds a hundredth of a usual distance, so that equal rows are not infinitely dense
+    np.testing.assert_allclose(detector.score(FRESH), wanted, atol=0.03)
+    assert detector.score(FRESH)[20:].mean() > detector.score(FRESH)[:20].mean() + 0.3
+
+
+@pytest.mark.parametrize("rows", [np.zeros((50, 2)), np.repeat(FITTED[:3], 40, axis=0), FITTED[:2]])
+def test_density_among_equal_or_few_rows_is_finite(rows: np.ndarray) -> None:
+    detector = SampledDensity().fit(rows)
+    assert np.isfinite(detector.score(rows)).all()
+    assert np.isfinite(detector.score(rows + 1e6)).all()
+
+
+def test_rows_known_to_be_normal_are_fitted_once() -> None:
+    told, usual = make("auto", cleaned=0).fit(FITTED), make("auto").fit(FITTED)
+    assert len(told.state["middle"]) == 5  # four members and the tails
+    assert len(usual.state["middle"]) == 13
+    scores = told.score(FRESH)
+    assert scores[20:].min() > np.median(scores[:20])
+
+
+def test_the_tails_alone_decide_where_the_other_views_see_nothing() -> None:
+    scores = RNG.normal(size=(400, 13))
+    state = _units(scores)
+    only, one_of_six = np.zeros((1, 13)), np.zeros((1, 13))
+    only[0, 12], one_of_six[0, 0] = 8.0, 8.0  # a view of its own, and one member of a view of six
+    ordinary = _combined(scores, state)
+    assert _combined(only, state)[0] > ordinary.max()
+    assert _combined(only, state)[0] > _combined(one_of_six, state)[0]
 
 
 def test_one_member_alone_cannot_outvote_the_others() -> None:
