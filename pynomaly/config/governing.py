@@ -52,18 +52,26 @@ class Drift(Settings):
     """When a window counts as drifted from the reference."""
 
     alpha: float = Field(
-        0.01, gt=0, lt=0.5, description="level after Benjamini-Hochberg over the columns; of exchangeability"
+        0.002,
+        gt=0,
+        lt=0.5,
+        description="chance of a false alarm a window, after Benjamini-Hochberg; of exchangeability",
     )
-    effect: Share = Field(0.1, description="smallest effect size that warns (0 to 1)")
+    notice: Share = Field(0.03, description="smallest effect size that warns (0 to 1)")
+    effect: Share = Field(0.1, description="smallest effect size that counts towards the share")
     strong_effect: Share = Field(0.3, description="effect size of one column that counts as drift by itself")
-    share: Share = Field(0.3, description="share of drifted columns that counts as drift")
+    share: Share = Field(0.3, description="share of drifted columns, by importance, that counts as drift")
+    ignored: Share = Field(
+        0.2, description="a column below this part of an even share of the detector's ranking only warns"
+    )
+    seasons: int = Field(2, ge=2, description="weeks (days) of the reference needed to compare by season")
     min_rows: int = Field(100, ge=10, description="fewer rows a side than this is insufficient_data")
     report_rows: int = Field(2000, ge=100, description="rows a side that the HTML report samples")
 
     @model_validator(mode="after")
     def _ordered(self) -> Drift:
-        if self.strong_effect < self.effect:
-            raise ValueError("drift.strong_effect must not be below drift.effect")
+        if not self.notice <= self.effect <= self.strong_effect:
+            raise ValueError("drift.notice, effect, strong_effect must not decrease")
         return self
 
 

@@ -1,8 +1,10 @@
 """What moved since the model was fitted, from two sketches; called for every monitored window.
 
-A column has drifted only when the change is certain (after correction for the number of columns) *and*
-large: p-values alone flag anything once there are enough rows. Effects are between 0 and 1. The tests take
-rows for independent; in time series they are not, and the effect size is what protects.
+A column has drifted only when the change is certain (after correction for the number of tests) *and* large:
+p-values alone flag anything once there are enough rows. A reference with times is compared by season (the
+same hours of the week, or a coarser calendar: the report says which), and certainty is measured by how much
+its own windows differ from each other, since rows of a series depend on each other. Without times, rows are
+taken for independent. Effects are between 0 and 1.
 """
 
 from __future__ import annotations
@@ -14,18 +16,18 @@ from typing import Any, Literal
 
 from pynomaly import config
 from pynomaly.errors import ColumnError, allowed
+from pynomaly.judging.matched import in_season, missing_test, together, values_test
 from pynomaly.judging.multiplicity import benjamini_hochberg
 from pynomaly.judging.plain import plain
 from pynomaly.judging.two_samples import kolmogorov_smirnov, share_difference, total_variation
+from pynomaly.model.baseline import ColumnBaseline
+from pynomaly.model.seasons import NAMES
 from pynomaly.model.sketch import CategorySketch, NumericSketch, Sketch
 
-__all__ = [
-    "ColumnDrift",
-    "DriftReport",
-    "compare_sketches",
-]
+__all__ = ["ColumnDrift", "DriftReport", "Status", "compare_sketches"]
 
 Status = Literal["ok", "warning", "drift", "insufficient_data"]
+Kind = Literal["numeric", "category", "missing", "score", "joint"]
 
 
 @dataclass(frozen=True)
@@ -35,23 +37,27 @@ class ColumnDrift:
     Attributes
     ----------
     name : str
-        The column, or ``score``.
-    kind : {"numeric", "category", "missing", "score"}
-        What was compared: Kolmogorov-Smirnov distance, total variation, difference of missing shares.
+        The column, ``score``, or ``(together)``.
+    kind : {"numeric", "category", "missing", "score", "joint"}
+        What was compared: Kolmogorov-Smirnov distance, total variation, difference of missing shares, or
+        reconstruction error along principal directions.
     status : {"ok", "warning", "drift", "insufficient_data"}
-        ``drift`` where the effect is strong.
+        ``drift`` where the effect is strong and the detector uses the column.
     effect, p_value, corrected : float
         NaN without a test; `corrected` after Benjamini-Hochberg over the report.
     message : str
+    importance : float or None
+        Share of the detector's ranking that rests on the column; None where it is not known.
     """
 
     name: str
-    kind: Literal["numeric", "category", "missing", "score"]
+    kind: Kind
     status: Status
     effect: float
     p_value: float
     corrected: float
     message: str
+    importance: float | None = None
 
     @property
     def drifted(self) -> bool:
@@ -75,7 +81,14 @@ class DriftReport:
     score : ColumnDrift or None
         None when one of the sketches has no scores.
     share : float
-        Drifted columns among the columns.
+        Columns that drifted by ``drift.effect`` or more, weighted by how much the detector uses them.
+    reasons : tuple of str
+    joint : ColumnDrift or None
+        Whether number columns still move together; None where the reference does not allow to tell.
+    season : str
+        What the window's columns were compared with: a level of :data:`pynomaly.model.seasons.LEVELS`.
+    blocks : int
+        Windows of the reference that the tests are as wide as; 0: rows were taken for independent.
     """
 
     status: Status
@@ -83,15 +96,25 @@ class DriftReport:
     score: ColumnDrift | None
     share: float
     reasons: tuple[str, ...]
+    joint: ColumnDrift | None = None
+    season: str = "none"
+    blocks: int = 0
 
     @property
     def drifted(self) -> tuple[str, ...]:
         """Names of the drifted columns, once each."""
         return tuple(dict.fromkeys(column.name for column in self.columns if column.drifted))
 
+    @property
+    def basis(self) -> str:
+        """What the window was compared with, in words."""
+        if not self.blocks:
+            return "compared with the whole reference, its rows taken for independent"
+        return f"compared with {NAMES[self.season]}; tests as wide as {self.blocks} windows of the reference"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return dict(plain(self))
+        return dict(plain(self)) | {"basis": self.basis}
 
 
 def compare_sketches(reference: Sketch, current: Sketch, settings: config.Drift) -> DriftReport:
@@ -106,8 +129,9 @@ def compare_sketches(reference: Sketch, current: Sketch, settings: config.Drift)
     Returns
     -------
     DriftReport
-        ``drift`` when one column has a strong effect or the share of drifted columns is reached,
-        ``warning`` when any column drifted, ``insufficient_data`` below ``min_rows`` on either side.
+        ``drift`` when one column that the detector uses has a strong effect or the weighted share of
+        drifted columns is reached, ``warning`` when anything drifted, ``insufficient_data`` below
+        ``min_rows`` on either side.
 
     Raises
     ------
@@ -122,9 +146,20 @@ def compare_sketches(reference: Sketch, current: Sketch, settings: config.Drift)
         reason = f"{sizes}: {settings.min_rows} a side are needed"
         return DriftReport("insufficient_data", (), score, 0.0, (reason,))
     tested = list(_tests(reference, current, settings))
+    joint = _joint(reference, current, settings)
+    tested += [joint] if joint else []
     corrected = benjamini_hochberg([column.p_value for column in tested])
-    columns = tuple(_judged(column, p, settings) for column, p in zip(tested, corrected, strict=True))
-    return _report(columns, score, len(reference.numeric) + len(reference.categorical), settings)
+    weights = _importance(reference)
+    judged = [
+        _judged(replace(column, importance=weights.get(column.name)), p, settings, len(weights))
+        for column, p in zip(tested, corrected, strict=True)
+    ]
+    columns = tuple(column for column in judged if column.kind != "joint")
+    report = _report(columns, judged[-1] if joint else None, score, reference, settings)
+    if not (reference.baseline and current.hours and reference.baseline.columns):
+        return report
+    level = next(iter(reference.baseline.columns.values())).level
+    return replace(report, season=level, blocks=reference.baseline.blocks)
 
 
 def _same_columns(reference: Sketch, current: Sketch) -> None:
@@ -142,61 +177,89 @@ def _same_columns(reference: Sketch, current: Sketch) -> None:
 
 def _tests(reference: Sketch, current: Sketch, settings: config.Drift) -> Iterator[ColumnDrift]:
     """Every test of the report, not yet corrected: values of a column, then its missing share."""
+    seasonal = reference.baseline.columns if reference.baseline and current.hours else {}
     for name, column in reference.numeric.items():
-        other = current.numeric[name]
-        yield _values(name, "numeric", column, other, settings)
-        yield from _missing(name, column, other)
+        yield from _pair(name, "numeric", column, current.numeric[name], seasonal.get(name), current, settings)
     for name, category in reference.categorical.items():
         now = current.categorical[name]
-        yield _values(name, "category", category, now, settings)
-        yield from _missing(name, category, now)
+        yield from _pair(name, "category", category, now, seasonal.get(name), current, settings)
 
 
-def _values(
+def _pair(
     name: str,
-    kind: Literal["numeric", "category", "score"],
+    kind: Kind,
     first: NumericSketch | CategorySketch,
     second: NumericSketch | CategorySketch,
+    seasonal: ColumnBaseline | None,
+    current: Sketch,
     settings: config.Drift,
-) -> ColumnDrift:
+) -> Iterator[ColumnDrift]:
     if min(first.n, second.n) < settings.min_rows:
         sizes = f"{second.n} values against {first.n} in the reference"
         message = f"{name}: {sizes}, {settings.min_rows} a side are needed"
-        return ColumnDrift(name, kind, "insufficient_data", math.nan, math.nan, math.nan, message)
-    if isinstance(first, NumericSketch) and isinstance(second, NumericSketch):
-        effect, p_value = kolmogorov_smirnov(first, second)
-        message = (
-            f"{name}: distance {effect:.3f}; median {first.quantile(0.5):.4g} -> {second.quantile(0.5):.4g}, "
-            f"deviation {first.std:.4g} -> {second.std:.4g}"
-        )
-    elif isinstance(first, CategorySketch) and isinstance(second, CategorySketch):
-        effect, p_value = total_variation(first, second)
-        message = f"{name}: distance {effect:.3f}{_largest_change(first, second)}"
+        yield ColumnDrift(name, kind, "insufficient_data", math.nan, math.nan, math.nan, message)
     else:
-        raise ColumnError(f"column {name!r} is numeric in one sketch and a category in the other")
-    return ColumnDrift(name, kind, "ok", effect, p_value, math.nan, message)
-
-
-def _missing(
-    name: str, first: NumericSketch | CategorySketch, second: NumericSketch | CategorySketch
-) -> Iterator[ColumnDrift]:
-    """The test of the missing share, where anything is missing at all."""
-    if first.missing + second.missing:
+        effect, p_value = _values(first, second, seasonal, current)
+        yield ColumnDrift(name, kind, "ok", effect, p_value, math.nan, _told(name, effect, first, second))
+    if kind != "score" and first.missing + second.missing:
         rows, other = first.n + first.missing, second.n + second.missing
+        before = first.missing / rows
         effect, p_value = share_difference(first.missing, rows, second.missing, other)
-        message = f"{name}: missing {first.missing / rows:.1%} -> {second.missing / other:.1%}"
+        if seasonal is not None:
+            found = in_season(seasonal, second, current.hours)
+            (effect, p_value), before = missing_test(seasonal, found), found.share
+        message = f"{name}: missing {before:.1%} -> {second.missing / other:.1%}"
         yield ColumnDrift(name, "missing", "ok", effect, p_value, math.nan, message)
 
 
-def _judged(column: ColumnDrift, corrected: float, settings: config.Drift) -> ColumnDrift:
+def _values(
+    first: NumericSketch | CategorySketch,
+    second: NumericSketch | CategorySketch,
+    seasonal: ColumnBaseline | None,
+    current: Sketch,
+) -> tuple[float, float]:
+    if seasonal is not None:
+        return values_test(seasonal, in_season(seasonal, second, current.hours))
+    if isinstance(first, NumericSketch) and isinstance(second, NumericSketch):
+        return kolmogorov_smirnov(first, second)
+    assert isinstance(first, CategorySketch) and isinstance(second, CategorySketch), "_same_columns has looked"
+    return total_variation(first, second)
+
+
+def _told(
+    name: str,
+    effect: float,
+    first: NumericSketch | CategorySketch,
+    second: NumericSketch | CategorySketch,
+) -> str:
+    if isinstance(first, NumericSketch) and isinstance(second, NumericSketch):
+        medians = f"median {first.quantile(0.5):.4g} -> {second.quantile(0.5):.4g}"
+        return f"{name}: distance {effect:.3f}; {medians}, deviation {first.std:.4g} -> {second.std:.4g}"
+    assert isinstance(first, CategorySketch) and isinstance(second, CategorySketch), "_same_columns has looked"
+    return f"{name}: distance {effect:.3f}{_largest_change(first, second)}"
+
+
+def _importance(reference: Sketch) -> dict[str, float]:
+    """Weight of each column; of one the training could not tell about, an even share."""
+    names = [*reference.numeric, *reference.categorical]
+    if not reference.importance:
+        return {}
+    return {name: reference.importance.get(name, 1 / len(names)) for name in names}
+
+
+def _judged(column: ColumnDrift, corrected: float, settings: config.Drift, columns: int = 0) -> ColumnDrift:
     if column.status == "insufficient_data":
         return column
     status: Status = "ok"
-    if corrected < settings.alpha and column.effect >= settings.effect:
-        status = "drift" if column.effect >= settings.strong_effect else "warning"
-    return replace(
-        column, status=status, corrected=corrected, message=f"{column.message}; p = {corrected:.2g}"
-    )
+    message = f"{column.message}; p = {corrected:.2g}"
+    if corrected < settings.alpha and column.effect >= settings.notice:
+        status = "warning"
+        if column.effect >= settings.strong_effect:
+            status = "drift"
+            if column.importance is not None and column.importance < settings.ignored / columns:
+                status = "warning"
+                message += f"; only a warning, as {column.importance:.1%} of the detector's ranking rests on it"
+    return replace(column, status=status, corrected=corrected, message=message)
 
 
 def _score(reference: Sketch, current: Sketch, settings: config.Drift) -> ColumnDrift | None:
@@ -207,29 +270,50 @@ def _score(reference: Sketch, current: Sketch, settings: config.Drift) -> Column
             f"score: {current.score.missing} of {current.rows} scores are not finite, which counts as drift"
         )
         return ColumnDrift("score", "score", "drift", math.nan, math.nan, math.nan, message)
-    tested = _values("score", "score", reference.score, current.score, settings)
+    seasonal = reference.baseline.score if reference.baseline and current.hours else None
+    tested = next(_pair("score", "score", reference.score, current.score, seasonal, current, settings))
     return _judged(tested, tested.p_value, settings)
 
 
+def _joint(reference: Sketch, current: Sketch, settings: config.Drift) -> ColumnDrift | None:
+    known = reference.baseline.joint if reference.baseline else None
+    if known is None or reference.moments is None or current.moments is None:
+        return None
+    if current.moments.n < max(settings.min_rows, 2 * len(current.moments.names)):
+        message = f"together: {current.moments.n} rows are too few for {len(current.moments.names)} columns"
+        return ColumnDrift("(together)", "joint", "insufficient_data", math.nan, math.nan, math.nan, message)
+    effect, p_value, ratio = together(reference.moments, known, current.moments)
+    message = f"together: reconstruction error {ratio:.2f} times the usual one"
+    return ColumnDrift("(together)", "joint", "ok", effect, p_value, math.nan, message)
+
+
 def _report(
-    columns: tuple[ColumnDrift, ...], score: ColumnDrift | None, total: int, settings: config.Drift
+    columns: tuple[ColumnDrift, ...],
+    joint: ColumnDrift | None,
+    score: ColumnDrift | None,
+    reference: Sketch,
+    settings: config.Drift,
 ) -> DriftReport:
-    drifted = dict.fromkeys(column.name for column in columns if column.drifted)
-    share = len(drifted) / total if total else 0.0
-    reasons = [column.message for column in columns if column.drifted]
-    reasons += [column.message for column in columns if column.status == "insufficient_data"]
-    status: Status = "warning" if drifted else "ok"
-    if any(column.status == "drift" for column in columns):
+    names = [*reference.numeric, *reference.categorical]
+    weights = _importance(reference) or dict.fromkeys(names, 1 / max(1, len(names)))
+    counted = dict.fromkeys(c.name for c in columns if c.drifted and c.effect >= settings.effect)
+    share = min(1.0, sum(weights[name] for name in counted) / (sum(weights.values()) or 1.0))
+    everything = (*columns, joint) if joint else columns
+    reasons = [column.message for column in everything if column.drifted]
+    reasons += [column.message for column in everything if column.status == "insufficient_data"]
+    status: Status = "warning" if any(column.drifted for column in everything) else "ok"
+    if any(column.status == "drift" for column in everything):
         status = "drift"
-    elif drifted and share >= settings.share:
+    elif counted and share >= settings.share:
         status = "drift"
-        reasons.insert(
-            0, f"{len(drifted)} of {total} columns drifted, at or above the share of {settings.share:g}"
-        )
-    elif not drifted and not any(column.status == "ok" and column.kind != "missing" for column in columns):
+        said = f"{len(counted)} of {len(names)} columns drifted"
+        if reference.importance:
+            said += f", on which {share:.0%} of the detector's ranking rests"
+        reasons.insert(0, f"{said}, at or above the share of {settings.share:g}")
+    elif status == "ok" and not any(column.status == "ok" and column.kind != "missing" for column in columns):
         status = "insufficient_data"
         reasons.insert(0, "no column has enough values on both sides")
-    return DriftReport(status, columns, score, share, tuple(reasons))
+    return DriftReport(status, columns, score, share, tuple(reasons), joint)
 
 
 def _largest_change(first: CategorySketch, second: CategorySketch) -> str:

@@ -79,7 +79,7 @@ def test_home_is_found_like_a_repository(tmp_path: Path, monkeypatch: pytest.Mon
         ({"alerts": {"quantile": 0.9}}, "alerts.quantile: 0.9"),
         ({"degradation": {"minor": 0.5}}, "must not decrease"),
         ({"degradation": {"violated": 9}}, "must not exceed degradation.windows"),
-        ({"drift": {"strong_effect": 0.01}}, "must not be below drift.effect"),
+        ({"drift": {"strong_effect": 0.01}}, "must not decrease"),
         ({"home": "/tmp"}, "unknown key 'home'"),
         ({"training": None}, "training"),
     ],

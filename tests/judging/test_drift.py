@@ -53,7 +53,7 @@ def test_certain_but_tiny_changes_are_no_drift() -> None:
 
 
 def test_large_but_uncertain_changes_are_no_drift() -> None:
-    report = judge(table(100, 1), table(100, 2), alpha=1e-6, effect=0.0, strong_effect=0.0)
+    report = judge(table(100, 1), table(100, 2), alpha=1e-6, notice=0.0, effect=0.0, strong_effect=0.0)
     assert max(column.effect for column in report.columns) > 0.1
     assert report.status == "ok"
 

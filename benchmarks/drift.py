@@ -1,0 +1,341 @@
+"""Our drift verdict beside Evidently's defaults (`DataDriftPreset`), on the same generated rows.
+
+    python -m benchmarks.drift --out FILE            # everything, about a quarter of an hour on two cores
+    python -m benchmarks.drift --part alarms --years 1
+
+Alarms: a stream of 50 columns (40 numbers, 10 categories of 5, 20 and 100 values), 1,000 rows a day; eight
+weeks are the reference, each later day is one check. `any`: a column is named (ours: warning or drift).
+`verdict`: the tool's own word on the table (ours: drift; Evidently: half of the columns). Evidently sees some
+days of the same stream, and its rate is scaled to a year. Speed: each figure from a process of its own, which
+also says its peak memory; times are of sketching both sides and comparing, generating left out.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["DO_NOT_TRACK"] = "1"
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly import config
+from pynomaly.judging.drift import compare_sketches
+from pynomaly.model.baseline import Baseline
+from pynomaly.model.sketch import Sketch
+
+START = pd.Timestamp("2026-01-05", tz="UTC")
+STREAMS = ("independent", "dependent", "seasonal")
+REFERENCE_DAYS = 56
+ROWS = 1000
+NUMBERS = [f"n{i:02d}" for i in range(40)]
+CATEGORIES = {f"c{i:02d}": k for i, k in enumerate((5, 5, 5, 20, 20, 20, 100, 100, 100, 100))}
+CHANGES = ("0.1 sigma", "0.2 sigma", "0.3 sigma", "constant", "all missing", "broken relation")
+SETTINGS = config.Drift()
+
+
+class Stream:
+    """Rows of any day, a pure function of (kind, seed, day)."""
+
+    def __init__(self, kind: str, seed: int) -> None:
+        self.kind, self.seed = kind, seed
+        fixed = np.random.default_rng([seed, 1])
+        self.mixing = fixed.normal(size=(5, len(NUMBERS))) / 3
+        self.phase = fixed.uniform(0, 24, len(NUMBERS))
+        self.tilt = {name: fixed.permutation(k) for name, k in CATEGORIES.items()}
+
+    def day(self, number: int) -> pd.DataFrame:
+        rng = np.random.default_rng([self.seed, 2, number])
+        hours = np.sort(rng.uniform(0, 24, ROWS))
+        cells = rng.normal(size=(ROWS, 5)) @ self.mixing + rng.normal(size=(ROWS, len(NUMBERS)))
+        cells[:, 1] = 0.9 * cells[:, 0] + 0.3 * cells[:, 1]
+        if self.kind != "independent":
+            # A level that wanders: one draw in six hours, 0.15 deviations, so neighbours are alike.
+            cells += 0.15 * rng.normal(size=(4, len(NUMBERS)))[(hours // 6).astype(int)]
+        weekend = number % 7 >= 5
+        if self.kind == "seasonal":
+            cells += 0.8 * np.sin(2 * np.pi * (hours[:, None] - self.phase) / 24) - 0.7 * weekend
+        frame = pd.DataFrame(cells, columns=NUMBERS)
+        frame.loc[rng.random(ROWS) < 0.02, NUMBERS[:5]] = np.nan
+        for name, k in CATEGORIES.items():
+            weights = 1 / np.arange(1, k + 1) if k > 5 else np.ones(k)
+            if self.kind == "seasonal" and weekend:
+                weights = weights * np.where(self.tilt[name] < k // 2, 1.6, 0.4)
+            drawn = rng.choice(k, size=ROWS, p=weights / weights.sum())
+            frame[name] = pd.Series(np.array([f"v{i}" for i in range(k)], dtype=object)[drawn], dtype=object)
+        frame["time"] = START + pd.to_timedelta(24 * number + hours, unit="h")
+        return frame
+
+    def days(self, first: int, last: int) -> pd.DataFrame:
+        return pd.concat([self.day(number) for number in range(first, last)], ignore_index=True)
+
+
+def changed(frame: pd.DataFrame, what: str) -> pd.DataFrame:
+    """One column of a day, changed; deviations are the column's own."""
+    moved = frame.copy()
+    if what.endswith("sigma"):
+        moved["n10"] += float(what.split()[0]) * 1.25  # the columns' deviation, about
+    elif what == "constant":
+        moved["n10"] = float(moved["n10"].iloc[0])
+    elif what == "all missing":
+        moved["n10"] = np.nan
+    elif what == "broken relation":
+        moved["n01"] = np.random.default_rng(0).permutation(moved["n01"].to_numpy())
+    return moved
+
+
+class Ours:
+    def __init__(self, reference: pd.DataFrame) -> None:
+        rows, times = reference.drop(columns="time"), reference["time"]
+        sketch = Sketch.of(rows, times=times)
+        baseline = Baseline.of(
+            rows,
+            times,
+            sketch.numeric,
+            sketch.categorical,
+            sketch.moments,
+            length=pd.Timedelta(days=1),
+            seasons=SETTINGS.seasons,
+        )
+        self.reference = sketch.with_reference(baseline)
+
+    def judge(self, day: pd.DataFrame) -> tuple[bool, bool, set[str]]:
+        current = Sketch.of(day.drop(columns="time"), times=day["time"], like=self.reference)
+        report = compare_sketches(self.reference, current, SETTINGS)
+        named = set(report.drifted) | ({"n01"} if report.joint and report.joint.drifted else set())
+        return report.status in ("warning", "drift"), report.status == "drift", named
+
+
+class Evidently:
+    def __init__(self, reference: pd.DataFrame) -> None:
+        self.rows = reference.drop(columns="time")
+
+    def judge(self, day: pd.DataFrame) -> tuple[bool, bool, set[str]]:
+        found = evidently_verdict(self.rows, day.drop(columns="time"))
+        return bool(found), len(found) >= 0.5 * self.rows.shape[1], found
+
+
+def evidently_verdict(reference: pd.DataFrame, current: pd.DataFrame) -> set[str]:
+    """Columns that Evidently's preset flags with everything at its default."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from evidently import DataDefinition, Dataset, Report
+        from evidently.presets import DataDriftPreset
+
+        texts = [name for name in reference if reference[name].dtype == object]
+        numbers = [name for name in reference if name not in texts]
+        definition = DataDefinition(numerical_columns=numbers, categorical_columns=texts)
+        sides = [Dataset.from_pandas(side, data_definition=definition) for side in (current, reference)]
+        found = Report([DataDriftPreset()]).run(*sides).dict()
+    flagged = set()
+    for metric in found["metrics"]:
+        settings = metric["config"]
+        if "column" not in settings:
+            continue
+        # A p-value is bad when small, a distance when large; the name of the test says which it is.
+        small = "p_value" in str(settings.get("method", metric["metric_name"])).lower()
+        value, threshold = float(metric["value"]), float(settings["threshold"])
+        if (value < threshold) if small else (value >= threshold):
+            flagged.add(settings["column"])
+    return flagged
+
+
+def alarms(years: float, seeds: int, theirs: int) -> Iterator[str]:
+    yield "| stream | tool | days checked | a year: any column | a year: verdict |"
+    yield "|---|---|---|---|---|"
+    for kind in STREAMS:
+        counts = {"ours": [0, 0, 0], "evidently": [0, 0, 0]}
+        for seed in range(seeds):
+            stream = Stream(kind, seed)
+            reference = stream.days(0, REFERENCE_DAYS)
+            ours, evidently = Ours(reference), Evidently(reference)
+            days = round(365 * years)
+            sampled = set(np.linspace(0, days - 1, theirs, dtype=int).tolist()) if seed == 0 else set()
+            for number in range(days):
+                day = stream.day(REFERENCE_DAYS + number)
+                judges: list[tuple[str, Any]] = [("ours", ours)]
+                judges += [("evidently", evidently)] if number in sampled else []
+                for name, judge in judges:
+                    some, verdict, _ = judge.judge(day)
+                    for at, value in enumerate((1, some, verdict)):
+                        counts[name][at] += int(value)
+        for name, (checked, some, verdict) in counts.items():
+            if checked:
+                rates = [f"{365 * hits / checked:.1f} ({hits})" for hits in (some, verdict)]
+                yield f"| {kind} | {name} | {checked} | {rates[0]} | {rates[1]} |"
+
+
+def power(days: int, theirs: int) -> Iterator[str]:
+    yield "| stream | change of one column | ours: days it is named | ours: days until first | Evidently: days |"
+    yield "|---|---|---|---|---|"
+    for kind in STREAMS:
+        stream = Stream(kind, 100)
+        reference = stream.days(0, REFERENCE_DAYS)
+        ours, evidently = Ours(reference), Evidently(reference)
+        for what in CHANGES:
+            column = "n01" if what == "broken relation" else "n10"
+            hits, seen, failed = [], [], ""
+            for number in range(days):
+                day = changed(stream.day(REFERENCE_DAYS + number), what)
+                hits.append(column in ours.judge(day)[2])
+                if number < theirs and not failed:
+                    try:
+                        seen.append(column in evidently.judge(day)[2])
+                    except Exception as error:
+                        failed = f"fails: {type(error).__name__}"
+            first = str(hits.index(True) + 1) if any(hits) else "never"
+            said = failed or f"{sum(seen)} of {len(seen)}"
+            yield f"| {kind} | {what} | {sum(hits)} of {days} | {first} | {said} |"
+
+
+def speed(sizes: list[int]) -> Iterator[str]:
+    yield "| rows a side | tool | seconds | of which the window | peak MB | MB at start |"
+    yield "|---|---|---|---|---|---|"
+    for rows in sizes:
+        for tool in ("ours", "evidently"):
+            if tool == "evidently" and rows > 100_000 and rows != 1_000_000:
+                continue
+            found = child(tool, rows)
+            if found is None:
+                yield f"| {rows:,} | {tool} | not finished | | | |"
+                continue
+            window = f"{found['window']:.2f}" if found["window"] else "-"
+            yield (
+                f"| {rows:,} | {tool} | {found['seconds']:.2f} | {window} | {found['peak']:.0f} | "
+                f"{found['start']:.0f} |"
+            )
+
+
+def child(tool: str, rows: int) -> dict[str, float] | None:
+    """Measure in a process of its own: a peak of memory belongs to a whole process."""
+    command = [sys.executable, "-m", "benchmarks.drift", "--child", tool, "--rows", str(rows)]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return None
+    found: dict[str, float] = json.loads(answer.stdout.strip().splitlines()[-1])
+    return found
+
+
+def batches(rows: int, seed: int, shift: float) -> Iterator[pd.DataFrame]:
+    """30 columns, 27 numbers and 3 of 20 categories, 131,072 rows at a time."""
+    rng = np.random.default_rng(seed)
+    names = np.array([f"v{i}" for i in range(20)], dtype=object)
+    for start in range(0, rows, 1 << 17):
+        size = min(1 << 17, rows - start)
+        frame = pd.DataFrame(rng.normal(size=(size, 27)) + shift, columns=[f"n{i}" for i in range(27)])
+        for place in range(3):
+            frame[f"c{place}"] = pd.Series(names[rng.integers(0, 20, size)], dtype=object)
+        yield frame
+
+
+def measure(tool: str, rows: int) -> dict[str, float]:
+    def peak() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    small = [pd.concat(batches(200, seed, 0.0)) for seed in (1, 2)]
+    if tool == "evidently":
+        evidently_verdict(*small)  # imports take seconds, and are not counted
+        start = peak()
+        sides = [pd.concat(batches(rows, seed, 0.05), ignore_index=True) for seed in (1, 2)]
+        began = time.perf_counter()
+        evidently_verdict(*sides)
+        return {"seconds": time.perf_counter() - began, "window": 0.0, "peak": peak(), "start": start}
+    compare_sketches(*[Sketch.of(side) for side in small], SETTINGS)
+    start, spent, sides = peak(), [], []
+    for seed in (1, 2):
+        clock = _Clock()
+        sides.append(Sketch.from_batches(clock.stream(batches(rows, seed, 0.05)), *sides[:1]))
+        spent.append(clock.spent())
+    began = time.perf_counter()
+    compare_sketches(*sides, SETTINGS)
+    compared = time.perf_counter() - began
+    return {
+        "seconds": sum(spent) + compared,
+        "window": spent[1] + compared,
+        "peak": peak(),
+        "start": start,
+    }
+
+
+class _Clock:
+    """Time since it was made, less what generating rows took."""
+
+    def __init__(self) -> None:
+        self.began, self.waited = time.perf_counter(), 0.0
+
+    def stream(self, source: Iterator[pd.DataFrame]) -> Iterator[tuple[pd.DataFrame, None, None]]:
+        while True:
+            asked = time.perf_counter()
+            frame = next(source, None)
+            self.waited += time.perf_counter() - asked
+            if frame is None:
+                return
+            yield frame, None, None
+
+    def spent(self) -> float:
+        return time.perf_counter() - self.began - self.waited
+
+
+def sizes_of_bundles() -> Iterator[str]:
+    yield "| reference | compared with | sketch.json kB | of which baseline |"
+    yield "|---|---|---|---|"
+    for kind in ("independent", "seasonal"):
+        reference = Ours(Stream(kind, 0).days(0, REFERENCE_DAYS)).reference
+        assert reference.baseline is not None
+        level = next(iter(reference.baseline.columns.values())).level
+        whole = len(json.dumps(reference.to_dict(), indent=1)) / 1e3
+        part = len(json.dumps(reference.baseline.to_dict(), indent=1)) / 1e3
+        yield f"| {kind}, 56,000 rows x 50 | {level} | {whole:.0f} | {part:.0f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--part", choices=["alarms", "power", "speed", "size"], action="append", default=[])
+    parser.add_argument("--years", type=float, default=1.0, help="of daily checks, for each seed")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--evidently-days", type=int, default=12)
+    parser.add_argument("--power-days", type=int, default=40)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--ten-million", action="store_true", help="ours alone, on 10 million rows too")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--child", choices=["ours", "evidently"], help=argparse.SUPPRESS)
+    parser.add_argument("--rows", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(measure(options.child, options.rows)))
+        return
+    parts = options.part or ["alarms", "power", "speed", "size"]
+    sizes = [*options.sizes, *([10_000_000] if options.ten_million else [])]
+    tables = {
+        "alarms": lambda: alarms(options.years, options.seeds, options.evidently_days),
+        "power": lambda: power(options.power_days, max(1, options.evidently_days // 4)),
+        "speed": lambda: speed(sizes),
+        "size": sizes_of_bundles,
+    }
+    lines: list[str] = []
+    for part in parts:
+        lines += [f"\n### {part}\n"]
+        print(lines[-1], flush=True)
+        for line in tables[part]():
+            lines.append(line)
+            print(line, flush=True)
+    if options.out:
+        options.out.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Tests of a window against the same seasons of the reference, as wide as the reference's own windows differ.
+
+Effects are between 0 and 1, as in :mod:`pynomaly.judging.two_samples`. Where a window's rows depend on each
+other, the statistic is divided by what the reference's own windows show, and how well that is known widens
+the test further. Called by drift.
+
+References
+----------
+Rao, Scott: The analysis of categorical data from complex sample surveys, JASA 1981.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly.model.baseline import ColumnBaseline, Noise
+from pynomaly.model.grid import Statistics, statistics
+from pynomaly.model.moments import Moments
+from pynomaly.model.principal import Principal, rebuilt
+from pynomaly.model.quantiles import NumericSketch
+from pynomaly.model.seasons import per_cell
+from pynomaly.model.sketch import CategorySketch
+
+__all__ = ["in_season", "kolmogorov_tail", "missing_test", "together", "values_test"]
+
+_KOLMOGOROV = math.pi**2 / 12
+_TERMS = 200
+
+
+def in_season(
+    column: ColumnBaseline, current: NumericSketch | CategorySketch, hours: tuple[int, ...]
+) -> Statistics:
+    """Statistics of `current` against the reference in the cells of the week that `hours` names."""
+    weights = per_cell(hours, column.level)
+    return statistics(column.grid.ordered, column.counts, column.grid.counts(current), weights)
+
+
+def values_test(column: ColumnBaseline, found: Statistics) -> tuple[float, float]:
+    """Effect size and p-value of a column's values."""
+    from scipy.special import fdtrc
+
+    noise = column.values
+    if column.grid.ordered:
+        return found.effect, kolmogorov_tail(found.values * _KOLMOGOROV / noise.ratio, noise.dof)
+    effect = math.sqrt(max(0.0, found.effect**2 - found.noise**2 * noise.ratio))
+    # The window has this many cells; the reference's windows may have shown fewer free ones.
+    shape = min(float(found.dof), noise.shape) if math.isfinite(noise.dof) else float(found.dof)
+    dof = noise.dof if math.isfinite(noise.dof) else 1e12
+    return effect, float(fdtrc(shape, dof, found.values / noise.ratio))
+
+
+def missing_test(column: ColumnBaseline, found: Statistics) -> tuple[float, float]:
+    """Difference of missing shares, and its p-value."""
+    return found.missing_effect, _chi_tail(found.missing, column.missing)
+
+
+def _chi_tail(statistic: float, noise: Noise) -> float:
+    from scipy.special import fdtrc
+
+    dof = noise.dof if math.isfinite(noise.dof) else 1e12
+    return float(fdtrc(1.0, dof, statistic / noise.ratio))
+
+
+def kolmogorov_tail(square: float, dof: float) -> float:
+    """Chance that the squared Kolmogorov limit exceeds `square`, whose unit is known with `dof`.
+
+    The unit's estimate is that of a chi-square over its degrees of freedom: averaged over it, each term
+    exp(-2 k^2 square) of Kolmogorov's series becomes (1 + 4 k^2 square / dof)^(-dof / 2).
+    """
+    if square < 0.1:  # the exact value is above 0.99999
+        return 1.0
+    k = np.arange(1, _TERMS + 1, dtype=np.float64)
+    if math.isfinite(dof):
+        terms = np.exp(-dof / 2 * np.log1p(4 * k * k * square / dof))
+    else:
+        terms = np.exp(-2 * k * k * square)
+    signs = np.where(k % 2 == 1, 1.0, -1.0)
+    return float(np.clip(2 * (signs * terms).sum(), 0.0, 1.0))
+
+
+def together(
+    reference: Moments, known: Principal, current: Moments
+) -> tuple[float, float, float]:
+    """Whether number columns still move together.
+
+    Returns
+    -------
+    effect, p_value : float
+        Effect ``1 - smaller / larger`` reconstruction error; a t-test against the reference's own windows,
+        whose spread shrinks and grows with the rows as that of independent rows does.
+    ratio : float
+        Reconstruction error over the usual one.
+    """
+    from scipy.special import stdtr
+
+    error = math.log(rebuilt(_named(reference, current), current.correlation()))
+    apart = error - known.mean
+    spread = known.deviation * math.sqrt(max(known.rows / max(1, current.n), 0.25) + 1 / known.blocks)
+    p_value = 2 * float(stdtr(known.blocks - 1, -abs(apart) / spread))
+    return 1 - math.exp(-abs(apart)), p_value, math.exp(apart)
+
+
+def _named(reference: Moments, current: Moments) -> npt.NDArray[np.float64]:
+    at = [reference.names.index(name) for name in current.names]
+    return np.asarray(reference.correlation()[np.ix_(at, at)])

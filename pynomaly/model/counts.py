@@ -1,0 +1,103 @@
+"""Counts of one category column in bounded memory: made in one pass, and merged with a stated error.
+
+Called by :mod:`pynomaly.model.sketch`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["CATEGORIES", "MANY", "CategorySketch"]
+
+CATEGORIES = 256
+MANY = 4096
+"""Categories counted by name while parts are still being merged."""
+
+
+@dataclass(frozen=True)
+class CategorySketch:
+    """Counts of one category column.
+
+    Attributes
+    ----------
+    n, missing : int
+        Values that are present, and that are missing.
+    counts : mapping of str to int
+        The 256 most frequent categories. Exact, unless more than 4096 were merged: then a count lacks the
+        rows of those parts in which the category was not among the kept ones.
+    hashed : tuple of int
+        Empty when `counts` is complete. Otherwise the rows of all categories in 256 buckets by CRC-32, exact
+        however often merged: a sample's own most frequent categories are no fair thing to compare, buckets
+        that no sample chose are.
+    """
+
+    n: int
+    missing: int
+    counts: Mapping[str, int]
+    hashed: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, values: pd.Series, most: int = CATEGORIES) -> CategorySketch:
+        """Sketch `values`, Series of shape (n,), by at most `most` names."""
+        codes, names = pd.factorize(values)
+        sizes = np.bincount(codes[codes >= 0], minlength=len(names))
+        counted: Counter[str] = Counter()
+        for name, size in zip(names.tolist(), sizes.tolist(), strict=True):
+            counted[str(name)] += size
+        present = int(sizes.sum())
+        return cls._kept(present, len(values) - present, counted, (), most)
+
+    @classmethod
+    def merged(cls, parts: Sequence[CategorySketch], most: int = CATEGORIES) -> CategorySketch:
+        """One sketch of all rows of `parts`, whatever their order."""
+        counted: Counter[str] = Counter()
+        for part in parts:
+            counted.update(part.counts)
+        hashed: tuple[int, ...] = ()
+        if any(part.hashed for part in parts):
+            hashed = tuple(np.sum([part.buckets() for part in parts], axis=0).tolist())
+        n, missing = sum(part.n for part in parts), sum(part.missing for part in parts)
+        return cls._kept(n, missing, counted, hashed, most)
+
+    @classmethod
+    def _kept(
+        cls, n: int, missing: int, counted: Mapping[str, int], hashed: tuple[int, ...], most: int
+    ) -> CategorySketch:
+        ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+        if len(ranked) > most:
+            hashed = hashed or _hashed(counted)
+        return cls(n, missing, dict(ranked[:most]), hashed)
+
+    def pruned(self, most: int = CATEGORIES) -> CategorySketch:
+        """The same with at most `most` names."""
+        return self._kept(self.n, self.missing, self.counts, self.hashed, most)
+
+    def buckets(self) -> tuple[int, ...]:
+        """Rows of all categories in 256 buckets, the same buckets for every sample."""
+        return self.hashed or _hashed(self.counts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        counts, hashed = dict(self.counts), list(self.hashed)
+        return {"n": self.n, "missing": self.missing, "counts": counts, "hashed": hashed}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> CategorySketch:
+        """Read what :meth:`to_dict` wrote."""
+        counts = {str(name): int(count) for name, count in content["counts"].items()}
+        hashed = tuple(int(count) for count in content["hashed"])
+        return cls(int(content["n"]), int(content["missing"]), counts, hashed)
+
+
+def _hashed(counts: Mapping[str, int]) -> tuple[int, ...]:
+    buckets = [0] * CATEGORIES
+    for name, count in counts.items():
+        buckets[zlib.crc32(name.encode("utf-8", "surrogatepass")) % CATEGORIES] += count
+    return tuple(buckets)

@@ -1,0 +1,149 @@
+"""How number columns move together, in d x d numbers: what multivariate drift is seen from.
+
+Cells are centred and scaled by the column's median and quartiles, held to five deviations so that one huge
+value does not decide, and a missing cell counts as the median. Means and co-moments of parts merge exactly.
+Called by :mod:`pynomaly.model.sketch`.
+
+References
+----------
+Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing sample variances, 1979.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+__all__ = ["MOST_COLUMNS", "Moments"]
+
+Array = npt.NDArray[np.float64]
+
+MOST_COLUMNS = 100
+_FARTHEST = 5.0
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Means and co-moments of number columns.
+
+    Attributes
+    ----------
+    names : tuple of str
+        At most 100 columns: the first ones.
+    centre, scale : ndarray of shape (d,)
+        Columns' own unit; a column without spread has scale 1.
+    n : int
+    mean : ndarray of shape (d,)
+        Of the scaled cells.
+    comoment : ndarray of shape (d, d)
+        Sum over rows of the products of deviations from `mean`.
+    """
+
+    names: tuple[str, ...]
+    centre: Array
+    scale: Array
+    n: int
+    mean: Array
+    comoment: Array
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, names: Sequence[str], like: Moments | None = None) -> Moments:
+        """Moments of some columns of `frame`, scaled as `like` where given, else by these rows."""
+        if like is not None:
+            names, centre, scale = like.names, like.centre, like.scale
+        else:
+            names = tuple(names[:MOST_COLUMNS])
+            centre, scale = _scaling(frame, names)
+        mean, comoment, rows = np.zeros(len(names)), np.zeros((len(names), len(names))), 0
+        for start in range(0, len(frame), _CHUNK):
+            part = frame[list(names)].iloc[start : start + _CHUNK].to_numpy(dtype=np.float64, na_value=np.nan)
+            cells = np.clip((np.nan_to_num(part, nan=np.nan, posinf=np.nan, neginf=np.nan) - centre) / scale,
+                            -_FARTHEST, _FARTHEST)  # fmt: skip
+            cells[np.isnan(cells)] = 0.0
+            now = cells.mean(axis=0)
+            cells -= now
+            mean, comoment = _added(rows, mean, comoment, len(part), now, cells.T @ cells)
+            rows += len(part)
+        return cls(tuple(names), centre, scale, rows, mean, comoment)
+
+    @classmethod
+    def merged(cls, parts: Sequence[Moments]) -> Moments:
+        """Moments of all rows of `parts`, in the scale of the first.
+
+        Exact when the parts share their scale; otherwise cells held to five deviations stay where their own
+        part held them.
+        """
+        first = parts[0]
+        rows, mean, comoment = 0, np.zeros_like(first.mean), np.zeros_like(first.comoment)
+        for part in parts:
+            turned = part.scale / first.scale
+            now = (part.mean * part.scale + part.centre - first.centre) / first.scale
+            mean, comoment = _added(
+                rows, mean, comoment, part.n, now, part.comoment * np.outer(turned, turned)
+            )
+            rows += part.n
+        return cls(first.names, first.centre, first.scale, rows, mean, comoment)
+
+    def correlation(self) -> Array:
+        """Correlation matrix of shape (d, d); a column without spread correlates with nothing."""
+        spread = np.sqrt(np.diag(self.comoment))
+        flat = spread <= 1e-12 * max(1.0, self.n) ** 0.5
+        found = self.comoment / np.outer(np.where(flat, 1.0, spread), np.where(flat, 1.0, spread))
+        found[flat, :] = found[:, flat] = 0.0
+        np.fill_diagonal(found, 1.0)
+        return np.asarray(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; the lower triangle of the co-moments."""
+        lower = self.comoment[np.tril_indices(len(self.names))]
+        return {
+            "names": list(self.names),
+            "centre": self.centre.tolist(),
+            "scale": self.scale.tolist(),
+            "n": self.n,
+            "mean": self.mean.tolist(),
+            "comoment": lower.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Moments:
+        """Read what :meth:`to_dict` wrote."""
+        d = len(content["names"])
+        comoment = np.zeros((d, d))
+        comoment[np.tril_indices(d)] = content["comoment"]
+        comoment = comoment + np.tril(comoment, -1).T
+        centre, scale, mean = (np.array(content[name], dtype=np.float64) for name in ("centre", "scale", "mean"))
+        return cls(tuple(content["names"]), centre, scale, int(content["n"]), mean, comoment)
+
+
+def _added(
+    rows: int, mean: Array, comoment: Array, more: int, now: Array, grown: Array
+) -> tuple[Array, Array]:
+    if not rows + more:
+        return mean, comoment
+    apart = now - mean
+    together = comoment + grown + np.outer(apart, apart) * (rows * more / (rows + more))
+    return mean + apart * (more / (rows + more)), together
+
+
+def _scaling(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Array, Array]:
+    """Median and a robust deviation of each column, of at most 65,536 rows."""
+    step = max(1, len(frame) // _CHUNK)
+    centre, scale = np.zeros(len(names)), np.ones(len(names))
+    for at, name in enumerate(names):
+        cells = frame[name].iloc[::step].to_numpy(dtype=np.float64, na_value=np.nan)
+        cells = cells[np.isfinite(cells)]
+        if not cells.size:
+            continue
+        low, centre[at], high = np.quantile(cells, [0.25, 0.5, 0.75])
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = (high - low) / 1.349 or float(cells.std())
+        if np.isfinite(spread) and spread > 1e-300:
+            scale[at] = spread
+    return centre, scale

@@ -1,0 +1,84 @@
+"""Seasons of a week: which cell of the week a row lies in, and how fine a calendar the rows can carry.
+
+Hours of the week count from Monday 00:00 UTC. A level is used when nearly all rows lie in cells that were
+seen in enough different weeks (days, for hours of the day) with enough rows. Called by
+:mod:`pynomaly.model.baseline` and by the comparison of sketches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+__all__ = ["CELL_ROWS", "HOURS", "LEVELS", "NAMES", "finest", "hours_of_week", "per_cell"]
+
+Ints = npt.NDArray[np.int64]
+
+HOURS = 168
+CELL_ROWS = 20
+"""Fewest rows of a cell that is compared with by itself."""
+
+LEVELS: dict[str, tuple[int, Callable[[Ints], Ints]]] = {
+    "hour_of_week": (168, lambda hours: hours),
+    "quarter_of_week": (28, lambda hours: hours // 6),
+    "day_of_week": (7, lambda hours: hours // 24),
+    "hour_of_day": (24, lambda hours: hours % 24),
+    "none": (1, lambda hours: np.zeros_like(hours)),
+}
+"""Cells a week, and the cell of an hour of the week; finest first."""
+
+NAMES = {
+    "hour_of_week": "the same hours of the week",
+    "quarter_of_week": "the same six-hour parts of the week",
+    "day_of_week": "the same days of the week",
+    "hour_of_day": "the same hours of the day",
+    "none": "the whole reference",
+}
+
+_NEARLY_ALL = 0.95
+
+
+def hours_of_week(times: pd.Series[Any]) -> Ints:
+    """Hour of the week of each aware time, int array of shape (n,): 0 is Monday 00:00 UTC."""
+    clock = pd.DatetimeIndex(times).tz_convert("UTC")
+    return np.asarray(clock.dayofweek * 24 + clock.hour, dtype=np.int64)
+
+
+def per_cell(counts: npt.ArrayLike, level: str) -> Ints:
+    """Rows of each cell of `level`, from the rows of each of the 168 hours."""
+    cells, cell_of = LEVELS[level]
+    return np.bincount(cell_of(np.arange(HOURS)), weights=np.asarray(counts), minlength=cells).astype(np.int64)
+
+
+def finest(times: pd.Series[Any], seasons: int, most: int) -> str:
+    """Finest level that `times` can carry.
+
+    Parameters
+    ----------
+    times : Series of shape (n,)
+        Aware times of the rows.
+    seasons : int
+        Different weeks (days) that a cell must have been seen in.
+    most : int
+        Cells that may be kept; a bound on size.
+    """
+    hours = hours_of_week(times)
+    days = pd.DatetimeIndex(times).tz_convert("UTC").as_unit("s").asi8 // 86_400
+    for level, (cells, cell_of) in LEVELS.items():
+        if level == "none":
+            break
+        if cells > most:
+            continue
+        cell = cell_of(hours)
+        turn = days if level == "hour_of_day" else (days + 3) // 7  # 1970-01-01 was a Thursday
+        seen = np.unique(np.stack([cell, turn]), axis=1)[0]
+        enough = (np.bincount(seen, minlength=cells) >= seasons) & (
+            np.bincount(cell, minlength=cells) >= CELL_ROWS
+        )
+        if enough[cell].mean() >= _NEARLY_ALL:
+            return level
+    return "none"
