@@ -44,7 +44,12 @@ def values_test(column: ColumnBaseline, found: Statistics) -> tuple[float, float
 
     noise = column.values
     if column.grid.ordered:
-        return found.effect, kolmogorov_tail(found.values * _KOLMOGOROV / noise.ratio, noise.dof)
+        square = found.values / noise.ratio
+        tail = kolmogorov_tail(square * _KOLMOGOROV, noise.dof)
+        if not math.isfinite(noise.dof):
+            return found.effect, tail
+        # Windows whose whole level wanders differ in one direction, with a heavier tail than Kolmogorov's.
+        return found.effect, max(tail, float(fdtrc(noise.shape, noise.dof, square)))
     effect = math.sqrt(max(0.0, found.effect**2 - found.noise**2 * noise.ratio))
     # The window has this many cells; the reference's windows may have shown fewer free ones.
     shape = min(float(found.dof), noise.shape) if math.isfinite(noise.dof) else float(found.dof)

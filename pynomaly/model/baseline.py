@@ -17,7 +17,7 @@ import base64
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,6 @@ MOST_NUMBERS = 2_000_000
 
 # Of a test statistic whose rows are independent: its mean is 1 by construction, and this its variance.
 _VARIANCE = {"values": 0.4, "missing": 2.0}
-_LEAST = 0.2
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,16 @@ class Noise:
         known = np.array([value for value in found if math.isfinite(value)])
         if known.size < FEWEST_BLOCKS or not known.any():
             return cls(shape=2.0 / usual)
-        ratio = max(float(known.mean()), _LEAST)
-        relative = max(usual, float(known.var(ddof=1)) / ratio**2)
+        mean = float(known.mean())
+        relative = max(usual, float(known.var(ddof=1)) / mean**2)
+        ratio = max(mean, 1.0)  # never narrower than independent rows
         return cls(ratio, max(2.0 * known.size / relative, 2.0), max(2.0 / relative, 0.5))
+
+    def at_most(self, shape: float) -> Noise:
+        """With no lighter a tail than `shape` gives: one column's few windows show little of a tail."""
+        if self.shape <= shape or not math.isfinite(self.dof):
+            return self
+        return Noise(self.ratio, self.dof * shape / self.shape, shape)
 
     def thinned(self, factor: float) -> Noise:
         """For `factor` times as many rows in a window, of the same dependence."""
@@ -215,6 +221,8 @@ class Baseline:
         columns = {
             name: ColumnBaseline.of(grid, frame[name], hours, blocks, level) for name, grid in grids.items()
         }
+        columns = {name: replace(item, values=item.values.at_most(_usual_shape(columns, item.grid.ordered)))
+                   for name, item in columns.items()}  # fmt: skip
         count = len(np.unique(blocks[blocks >= 0]))
         return cls(seconds, count, columns, None, Principal.of(frame, blocks, moments))
 
@@ -264,6 +272,13 @@ def own_windows(times: pd.Series[Any], length: pd.Timedelta) -> tuple[Ints, int]
     rows = np.bincount(number)
     full = rows >= np.median(rows[rows > 0]) / 2
     return np.where(full[number], number, -1).astype(np.int64), size
+
+
+def _usual_shape(columns: Mapping[str, ColumnBaseline], ordered: bool) -> float:
+    """Median over the columns of a kind, where at least three show theirs."""
+    alike = [item.values for item in columns.values() if item.grid.ordered == ordered]
+    known = [noise.shape for noise in alike if math.isfinite(noise.dof)]
+    return float(np.median(known)) if ordered and len(known) >= 3 else math.inf
 
 
 def _noise(grid: Grid, found: list[Statistics], thin: float) -> tuple[Noise, Noise]:
