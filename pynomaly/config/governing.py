@@ -52,7 +52,7 @@ class Drift(Settings):
     """When a window counts as drifted from the reference."""
 
     alpha: float = Field(
-        0.002,
+        0.001,
         gt=0,
         lt=0.5,
         description="chance of a false alarm a window, after Benjamini-Hochberg; of exchangeability",
@@ -92,6 +92,13 @@ class Degradation(Settings):
         3.0, gt=1, description="alert rate this many times the expected one is bad"
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the test of the alert rate")
+    check_every: Duration = Field(
+        timedelta(days=7), description="how often the checks without labels run (refit, injected anomalies)"
+    )
+    check_rows: int = Field(1000, ge=100, le=100_000, description="rows of a window these checks draw")
+    disagreement: Share = Field(
+        0.3, description="loss of rank agreement with a fresh refit that is bad; a third of it warns"
+    )
 
     @model_validator(mode="after")
     def _ladder(self) -> Degradation:

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from pynomaly import config
 from pynomaly.judging.drift import DriftReport
 from pynomaly.judging.plain import plain
+from pynomaly.judging.unlabelled import Unlabelled
 
 __all__ = ["Degradation", "Observation", "binomial_tail", "degradation", "observe"]
 
@@ -52,6 +53,8 @@ class Observation:
     positives : int
         Labelled anomalies in the window.
     reasons : tuple of str
+    agreement_status, injected_status : str
+        Of the checks without labels, see :class:`pynomaly.judging.unlabelled.Unlabelled`.
     """
 
     window: str
@@ -66,19 +69,24 @@ class Observation:
     performance_status: str
     reasons: tuple[str, ...]
     positives: int
+    agreement_status: str = "not_due"
+    injected_status: str = "not_due"
 
     @property
     def level(self) -> Level:
-        """How bad the window is: drift is ``major``, an alert rate or a missing result ``moderate``."""
+        """How bad the window is.
+
+        Drift is ``major``; an alert rate, a refit that disagrees and a missing result are ``moderate``.
+        """
         found = [0]
         if "drift" in (self.data, self.score):
             found.append(_LEVELS.index("major"))
-        if self.alert_status == "violated":
+        if self.alert_status == "violated" or self.agreement_status == "drift":
             found.append(_LEVELS.index("moderate"))
-        if "not_computable" in (self.data, self.score, self.alert_status, self.performance_status):
+        checked = (self.agreement_status, self.injected_status, self.performance_status)
+        if "not_computable" in (self.data, self.score, self.alert_status, *checked):
             found.append(_LEVELS.index("moderate"))
-        if self.performance_status in _LEVELS:
-            found.append(_LEVELS.index(self.performance_status))
+        found += [_LEVELS.index(status) for status in checked if status in _LEVELS]
         return _LEVELS[max(found)]
 
     @property
@@ -93,7 +101,8 @@ class Observation:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Observation:
         """Read what :meth:`to_dict` wrote; further keys are left aside."""
-        known = {field.name: content[field.name] for field in fields(cls)}
+        # What was written before there were checks without labels has none.
+        known = {field.name: content[field.name] for field in fields(cls) if field.name in content}
         return cls(**{**known, "reasons": tuple(content["reasons"])})
 
 
@@ -133,6 +142,7 @@ def observe(
     performance_high: float | None = None,
     baseline: float | None = None,
     positives: int = 0,
+    unlabelled: Unlabelled | None = None,
 ) -> Observation:
     """Sum up one window.
 
@@ -155,6 +165,8 @@ def observe(
         below it too.
     positives : int
         Labelled anomalies.
+    unlabelled : Unlabelled, optional
+        The checks without labels, in windows in which they are due.
     """
     reasons = []
     data = score = "not_computable"
@@ -171,6 +183,7 @@ def observe(
                 reasons.append(f"score {score}: {drift.score.message}")
     alert_rate, alert_status, said = _alert_rate(rows, alerts, expected_rate, settings)
     performance_status, told = _performance(performance, performance_high, baseline, positives, settings)
+    checked = unlabelled or Unlabelled()
     return Observation(
         window=window,
         rows=rows,
@@ -182,8 +195,10 @@ def observe(
         performance=_finite(performance),
         baseline=_finite(baseline),
         performance_status=performance_status,
-        reasons=(*reasons, *said, *told),
+        reasons=(*reasons, *said, *told, *checked.reasons),
         positives=positives,
+        agreement_status=checked.agreement_status,
+        injected_status=checked.injected_status,
     )
 
 

@@ -179,7 +179,9 @@ def _tests(reference: Sketch, current: Sketch, settings: config.Drift) -> Iterat
     """Every test of the report, not yet corrected: values of a column, then its missing share."""
     seasonal = reference.baseline.columns if reference.baseline and current.hours else {}
     for name, column in reference.numeric.items():
-        yield from _pair(name, "numeric", column, current.numeric[name], seasonal.get(name), current, settings)
+        yield from _pair(
+            name, "numeric", column, current.numeric[name], seasonal.get(name), current, settings
+        )
     for name, category in reference.categorical.items():
         now = current.categorical[name]
         yield from _pair(name, "category", category, now, seasonal.get(name), current, settings)
@@ -222,7 +224,8 @@ def _values(
         return values_test(seasonal, in_season(seasonal, second, current.hours))
     if isinstance(first, NumericSketch) and isinstance(second, NumericSketch):
         return kolmogorov_smirnov(first, second)
-    assert isinstance(first, CategorySketch) and isinstance(second, CategorySketch), "_same_columns has looked"
+    assert isinstance(first, CategorySketch), "_same_columns has looked"
+    assert isinstance(second, CategorySketch), "_same_columns has looked"
     return total_variation(first, second)
 
 
@@ -235,7 +238,8 @@ def _told(
     if isinstance(first, NumericSketch) and isinstance(second, NumericSketch):
         medians = f"median {first.quantile(0.5):.4g} -> {second.quantile(0.5):.4g}"
         return f"{name}: distance {effect:.3f}; {medians}, deviation {first.std:.4g} -> {second.std:.4g}"
-    assert isinstance(first, CategorySketch) and isinstance(second, CategorySketch), "_same_columns has looked"
+    assert isinstance(first, CategorySketch), "_same_columns has looked"
+    assert isinstance(second, CategorySketch), "_same_columns has looked"
     return f"{name}: distance {effect:.3f}{_largest_change(first, second)}"
 
 
@@ -258,7 +262,9 @@ def _judged(column: ColumnDrift, corrected: float, settings: config.Drift, colum
             status = "drift"
             if column.importance is not None and column.importance < settings.ignored / columns:
                 status = "warning"
-                message += f"; only a warning, as {column.importance:.1%} of the detector's ranking rests on it"
+                message += (
+                    f"; only a warning, as {column.importance:.1%} of the detector's ranking rests on it"
+                )
     return replace(column, status=status, corrected=corrected, message=message)
 
 

@@ -42,9 +42,9 @@ def values_test(column: ColumnBaseline, found: Statistics) -> tuple[float, float
     """Effect size and p-value of a column's values."""
     from scipy.special import fdtrc
 
-    noise = column.values
+    noise = column.noise
     if column.grid.ordered:
-        square = found.values / noise.ratio
+        square = found.apart / noise.ratio
         tail = kolmogorov_tail(square * _KOLMOGOROV, noise.dof)
         if not math.isfinite(noise.dof):
             return found.effect, tail
@@ -54,12 +54,12 @@ def values_test(column: ColumnBaseline, found: Statistics) -> tuple[float, float
     # The window has this many cells; the reference's windows may have shown fewer free ones.
     shape = min(float(found.dof), noise.shape) if math.isfinite(noise.dof) else float(found.dof)
     dof = noise.dof if math.isfinite(noise.dof) else 1e12
-    return effect, float(fdtrc(shape, dof, found.values / noise.ratio))
+    return effect, float(fdtrc(shape, dof, found.apart / noise.ratio))
 
 
 def missing_test(column: ColumnBaseline, found: Statistics) -> tuple[float, float]:
     """Difference of missing shares, and its p-value."""
-    return found.missing_effect, _chi_tail(found.missing, column.missing)
+    return found.missing_effect, _chi_tail(found.missing, column.missing_noise)
 
 
 def _chi_tail(statistic: float, noise: Noise) -> float:
@@ -86,9 +86,7 @@ def kolmogorov_tail(square: float, dof: float) -> float:
     return float(np.clip(2 * (signs * terms).sum(), 0.0, 1.0))
 
 
-def together(
-    reference: Moments, known: Principal, current: Moments
-) -> tuple[float, float, float]:
+def together(reference: Moments, known: Principal, current: Moments) -> tuple[float, float, float]:
     """Whether number columns still move together.
 
     Returns

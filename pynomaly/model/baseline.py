@@ -107,14 +107,15 @@ class ColumnBaseline:
         Its bins.
     counts : int array of shape (cells, bins + 1)
         Rows; the last bin is missing cells.
-    values, missing : Noise
+    noise, missing_noise : Noise
+        Of the values, and of the missing share.
     """
 
     level: str
     grid: Grid
     counts: Ints
-    values: Noise
-    missing: Noise
+    noise: Noise
+    missing_noise: Noise
 
     @classmethod
     def of(
@@ -145,7 +146,7 @@ class ColumnBaseline:
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the counts packed."""
         packed = base64.b64encode(zlib.compress(self.counts.astype("<i4").tobytes(), 9)).decode()
-        noise = {"values": self.values.to_list(), "missing": self.missing.to_list()}
+        noise = {"noise": self.noise.to_list(), "missing_noise": self.missing_noise.to_list()}
         return {"level": self.level, "grid": self.grid.to_dict(), "counts": packed} | noise
 
     @classmethod
@@ -164,7 +165,7 @@ class ColumnBaseline:
         if len(raw) != size or unpacker.unconsumed_tail:
             raise ValueError(f"counts of {len(raw)} bytes, {size} belong there")
         counts = np.frombuffer(raw, dtype="<i4").astype(np.int64).reshape(cells, grid.size + 1)
-        noise = (Noise.from_list(content[name]) for name in ("values", "missing"))
+        noise = (Noise.from_list(content[name]) for name in ("noise", "missing_noise"))
         return cls(content["level"], grid, counts, *noise)
 
 
@@ -174,6 +175,8 @@ class Baseline:
 
     Attributes
     ----------
+    length, seasons : int
+        What was asked for: length of a monitored window in seconds, and weeks of a season's rows.
     block : int
         Length of the reference's own windows, in seconds.
     blocks : int
@@ -184,6 +187,8 @@ class Baseline:
         How the number columns move together, in each window.
     """
 
+    length: int
+    seasons: int
     block: int
     blocks: int
     columns: Mapping[str, ColumnBaseline] = field(default_factory=dict)
@@ -214,17 +219,19 @@ class Baseline:
         seasons : int
             Weeks (days) a cell of the week must have been seen in.
         """
-        grids = {name: Grid.of(sketch) for name, sketch in (*numeric.items(), *categorical.items())}
+        sketches: dict[str, NumericSketch | CategorySketch] = {**numeric, **categorical}
+        grids = {name: Grid.of(sketch) for name, sketch in sketches.items()}
         level = finest(times, seasons, MOST_NUMBERS // max(1, sum(grid.size + 1 for grid in grids.values())))
         hours = hours_of_week(times)
         blocks, seconds = own_windows(times, length)
         columns = {
             name: ColumnBaseline.of(grid, frame[name], hours, blocks, level) for name, grid in grids.items()
         }
-        columns = {name: replace(item, values=item.values.at_most(_usual_shape(columns, item.grid.ordered)))
+        columns = {name: replace(item, noise=item.noise.at_most(_usual_shape(columns, item.grid.ordered)))
                    for name, item in columns.items()}  # fmt: skip
         count = len(np.unique(blocks[blocks >= 0]))
-        return cls(seconds, count, columns, None, Principal.of(frame, blocks, moments))
+        joint = Principal.of(frame, blocks, moments)
+        return cls(int(length.total_seconds()), seasons, seconds, count, columns, None, joint)
 
     @staticmethod
     def of_scores(
@@ -244,8 +251,7 @@ class Baseline:
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "block": self.block,
-            "blocks": self.blocks,
+            **{name: getattr(self, name) for name in ("length", "seasons", "block", "blocks")},
             "columns": {name: column.to_dict() for name, column in self.columns.items()},
             "score": self.score.to_dict() if self.score else None,
             "joint": self.joint.to_dict() if self.joint else None,
@@ -257,7 +263,10 @@ class Baseline:
         columns = {name: ColumnBaseline.from_dict(item) for name, item in content["columns"].items()}
         score = ColumnBaseline.from_dict(content["score"]) if content["score"] else None
         joint = Principal.from_dict(content["joint"]) if content["joint"] else None
-        return cls(int(content["block"]), int(content["blocks"]), columns, score, joint)
+        length, seasons, block, blocks = (
+            int(content[name]) for name in ("length", "seasons", "block", "blocks")
+        )
+        return cls(length, seasons, block, blocks, columns, score, joint)
 
 
 def own_windows(times: pd.Series[Any], length: pd.Timedelta) -> tuple[Ints, int]:
@@ -276,7 +285,7 @@ def own_windows(times: pd.Series[Any], length: pd.Timedelta) -> tuple[Ints, int]
 
 def _usual_shape(columns: Mapping[str, ColumnBaseline], ordered: bool) -> float:
     """Median over the columns of a kind, where at least three show theirs."""
-    alike = [item.values for item in columns.values() if item.grid.ordered == ordered]
+    alike = [item.noise for item in columns.values() if item.grid.ordered == ordered]
     known = [noise.shape for noise in alike if math.isfinite(noise.dof)]
     return float(np.median(known)) if ordered and len(known) >= 3 else math.inf
 
@@ -284,5 +293,5 @@ def _usual_shape(columns: Mapping[str, ColumnBaseline], ordered: bool) -> float:
 def _noise(grid: Grid, found: list[Statistics], thin: float) -> tuple[Noise, Noise]:
     """Of values and of the missing share."""
     usual = _VARIANCE["values"] if grid.ordered else 2.0 / max(1, grid.size - 1)
-    values = Noise.of([item.values for item in found], usual).thinned(thin)
+    values = Noise.of([item.apart for item in found], usual).thinned(thin)
     return values, Noise.of([item.missing for item in found], _VARIANCE["missing"]).thinned(thin)

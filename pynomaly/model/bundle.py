@@ -42,8 +42,10 @@ from pynomaly.model.calibration import NO_TAIL, Calibration
 from pynomaly.model.features import Features
 from pynomaly.model.fitting import fit_model
 from pynomaly.model.golden import pack, rows_of, spread, unpack
+from pynomaly.model.importance import importance
 from pynomaly.model.known import Known, note_of
 from pynomaly.model.provenance import notes, versions
+from pynomaly.model.reference import Scored, reference_sketch, renewed
 from pynomaly.model.scoring import COLUMNS, assessed, prepared, scorer
 from pynomaly.model.seal import seal, verify
 from pynomaly.model.sketch import Sketch
@@ -133,6 +135,7 @@ class Bundle:
         features, detector, calibration = fitted.features, fitted.detector, fitted.calibration
         conformed, times = prepared(fitted.held_out, contract, calendar=features.calendar)
         golden = rows_of(conformed, times, spread(fitted.scores))
+        score = scorer(features, detector, contract, fitted.reranking)
         said = notes(fitted.given, detector.rows_used, policy, calibration)
         said += [note for note in (fitted.note, note_of(fitted.known)) if note]
         facts = {
@@ -146,16 +149,18 @@ class Bundle:
             "notes": said,
             "versions": versions(),
         }
+        matters = importance(score, fitted.held_out, contract.features, pipeline.training.seed)
+        held_out = Scored(fitted.held_out, fitted.scores)
+        length, seasons = pd.Timedelta(pipeline.windows.monitor), pipeline.drift.seasons
         return cls(
             contract,
             features,
             detector,
             calibration,
             policy,
-            # Columns of all rows; scores of the held-out ones, as those of fitted rows are too low.
-            Sketch.of(contract.conform(fitted.seen), fitted.scores),
+            reference_sketch(stream, held_out, contract, length=length, seasons=seasons, importance=matters),
             golden=golden,
-            golden_scores=scorer(features, detector, contract, fitted.reranking)(golden),
+            golden_scores=score(golden),
             facts=facts,
             reranking=fitted.reranking,
         )
@@ -206,7 +211,7 @@ class Bundle:
         rows = {**self.facts["rows"], "calibration": len(frame)}
         said = notes(rows["given"], rows["fitted"], self.policy, calibration)
         said += [note for note in (note_of(self.facts.get("known_anomalies")),) if note]
-        sketch = Sketch.of(self.contract.conform(frame), scores)
+        sketch = renewed(self.sketch, Scored(frame, scores), self.contract)
         facts = {**self.facts, **facts, "rows": rows, "notes": said}
         return replace(self, calibration=calibration, sketch=sketch, facts=facts)
 

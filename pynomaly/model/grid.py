@@ -62,7 +62,9 @@ class Grid:
             return np.where(known, at, self.size).astype(np.int64)
         codes, names = pd.factorize(column)
         place = {name: at for at, name in enumerate(self.names)}
-        mine = np.array([place.get(str(name), len(self.names)) for name in names] + [self.size], dtype=np.int64)
+        mine = np.array(
+            [place.get(str(name), len(self.names)) for name in names] + [self.size], dtype=np.int64
+        )
         return np.asarray(mine[codes])
 
     def counts(self, sketch: NumericSketch | CategorySketch) -> Ints:
@@ -96,7 +98,7 @@ class Statistics:
 
     Attributes
     ----------
-    values, missing : float
+    apart, missing : float
         Squared Kolmogorov distance or chi-square, and squared z of the missing share; NaN without rows.
     effect, missing_effect : float
         Largest difference of distribution functions, or total variation; difference of missing shares.
@@ -108,7 +110,7 @@ class Statistics:
         Missing share that the reference leads to expect.
     """
 
-    values: float
+    apart: float
     missing: float
     effect: float
     missing_effect: float
@@ -165,15 +167,15 @@ def statistics(ordered: bool, counts: Ints, window: Ints, weights: Ints) -> Stat
     usual, found, m = shares[:-1] / there, window[:-1] / n, stand * there
     if ordered:
         effect = float(np.abs(np.cumsum(found - usual))[:-1].max(initial=0.0))
-        values = n * m / (n + m) * effect**2 / _KOLMOGOROV
-        return Statistics(values, missing, effect, abs(gap), 0.0, 1, lost)
+        square = n * m / (n + m) * effect**2 / _KOLMOGOROV
+        return Statistics(square, missing, effect, abs(gap), 0.0, 1, lost)
     usual, found = _pooled(usual, found, n, m)
     both = (found * n + usual * m) / (n + m)
     dof = max(1, both.size - 1)
     chi = float(((found - usual) ** 2 / (both * (1 / n + 1 / m))).sum()) if both.size > 1 else 0.0
     effect = float(np.abs(found - usual).sum() / 2)
     # Mean absolute value of a normal deviation is sqrt(2 / pi) of its standard deviation.
-    noise = float(np.sqrt(2 / math.pi * both * (1 - both) * (1 / n + 1 / m)).sum() / 2)
+    noise = float(np.sqrt(2 / math.pi * both * np.maximum(1 - both, 0.0) * (1 / n + 1 / m)).sum() / 2)
     return Statistics(chi / dof, missing, effect, abs(gap), noise, dof, lost)
 
 
@@ -187,4 +189,5 @@ def _pooled(usual: Array, found: Array, n: int, m: float) -> tuple[Array, Array]
     if rare and total[rare - 1] < _EXPECTED:
         rare = min(rare + 1, order.size)  # what is rare together is rare still
     group = np.maximum(np.arange(order.size) - max(rare - 1, 0), 0)
-    return np.bincount(group, usual[order]), np.bincount(group, found[order])
+    sides = (np.bincount(group, side[order]).astype(np.float64) for side in (usual, found))
+    return next(sides), next(sides)

@@ -63,9 +63,11 @@ class Moments:
         mean, comoment, rows = np.zeros(len(names)), np.zeros((len(names), len(names))), 0
         for start in range(0, len(frame), _CHUNK):
             part = frame[list(names)].iloc[start : start + _CHUNK].to_numpy(dtype=np.float64, na_value=np.nan)
-            cells = np.clip((np.nan_to_num(part, nan=np.nan, posinf=np.nan, neginf=np.nan) - centre) / scale,
-                            -_FARTHEST, _FARTHEST)  # fmt: skip
-            cells[np.isnan(cells)] = 0.0
+            gone = ~np.isfinite(part)
+            cells = (
+                (part - centre) / scale if not gone.any() else (np.where(gone, centre, part) - centre) / scale
+            )
+            np.clip(cells, -_FARTHEST, _FARTHEST, out=cells)
             now = cells.mean(axis=0)
             cells -= now
             mean, comoment = _added(rows, mean, comoment, len(part), now, cells.T @ cells)
@@ -118,7 +120,9 @@ class Moments:
         comoment = np.zeros((d, d))
         comoment[np.tril_indices(d)] = content["comoment"]
         comoment = comoment + np.tril(comoment, -1).T
-        centre, scale, mean = (np.array(content[name], dtype=np.float64) for name in ("centre", "scale", "mean"))
+        centre, scale, mean = (
+            np.array(content[name], dtype=np.float64) for name in ("centre", "scale", "mean")
+        )
         return cls(tuple(content["names"]), centre, scale, int(content["n"]), mean, comoment)
 
 

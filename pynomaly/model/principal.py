@@ -49,7 +49,9 @@ class Principal:
     rows: float
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, blocks: npt.NDArray[np.int64], moments: Moments | None) -> Principal | None:
+    def of(
+        cls, frame: pd.DataFrame, blocks: npt.NDArray[np.int64], moments: Moments | None
+    ) -> Principal | None:
         """Measure each window of a reference; None with fewer than two columns or six windows."""
         if moments is None or len(moments.names) < 2:
             return None
@@ -73,7 +75,10 @@ class Principal:
     def from_dict(cls, content: Mapping[str, Any]) -> Principal:
         """Read what :meth:`to_dict` wrote."""
         return cls(
-            float(content["mean"]), float(content["deviation"]), int(content["blocks"]), float(content["rows"])
+            float(content["mean"]),
+            float(content["deviation"]),
+            int(content["blocks"]),
+            float(content["rows"]),
         )
 
 

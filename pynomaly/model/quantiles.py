@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,9 @@ class NumericSketch:
     def of(cls, values: npt.ArrayLike, points: int = POINTS) -> NumericSketch:
         """Sketch `values`, array of shape (n,), by at most `points` kept values."""
         given = np.asarray(values, dtype=np.float64)
-        finite = np.sort(given[np.isfinite(given)]) + 0.0  # -0.0 and 0.0 are one value
+        finite = given[np.isfinite(given)]
+        finite += 0.0  # -0.0 and 0.0 are one value
+        finite.sort()
         if not finite.size:
             return cls(0, int(given.size), math.nan, math.nan, (), (), ())
         ends = np.append(np.flatnonzero(finite[1:] != finite[:-1]), finite.size - 1)
@@ -141,6 +144,10 @@ class NumericSketch:
             through=tuple(np.asarray(self.through)[at].tolist()),
         )
 
+    @cached_property
+    def _arrays(self) -> tuple[Array, Ints, Ints]:
+        return np.asarray(self.values), np.asarray(self.below), np.asarray(self.through)
+
     def ranks(self, points: Array, *, strict: bool = False) -> tuple[Ints, Ints]:
         """Smallest and largest number of rows that can be at most (`strict`: less than) each point.
 
@@ -157,8 +164,7 @@ class NumericSketch:
         """
         if not self.n:
             return np.zeros(len(points), dtype=np.int64), np.zeros(len(points), dtype=np.int64)
-        kept = np.asarray(self.values)
-        below, through = np.asarray(self.below), np.asarray(self.through)
+        kept, below, through = self._arrays
         after = np.searchsorted(kept, points, side="right")
         before = np.searchsorted(kept, points, side="left")
         hit = after > before

@@ -51,7 +51,9 @@ def hours_of_week(times: pd.Series[Any]) -> Ints:
 def per_cell(counts: npt.ArrayLike, level: str) -> Ints:
     """Rows of each cell of `level`, from the rows of each of the 168 hours."""
     cells, cell_of = LEVELS[level]
-    return np.bincount(cell_of(np.arange(HOURS)), weights=np.asarray(counts), minlength=cells).astype(np.int64)
+    return np.bincount(cell_of(np.arange(HOURS)), weights=np.asarray(counts), minlength=cells).astype(
+        np.int64
+    )
 
 
 def finest(times: pd.Series[Any], seasons: int, most: int) -> str:

@@ -7,8 +7,9 @@ champion leaves one observation, one report and one decision.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any
 
@@ -22,21 +23,27 @@ from pynomaly.data.quality import validate
 from pynomaly.data.sources import read
 from pynomaly.data.window import Window
 from pynomaly.errors import QualityError
+from pynomaly.judging.aspects import Aspect, aspects
 from pynomaly.judging.degradation import Degradation, Observation, degradation, observe
 from pynomaly.judging.drift import DriftReport, compare_sketches
 from pynomaly.judging.evaluation import metrics
 from pynomaly.judging.exchangeability import Exchangeability, exchangeability
 from pynomaly.judging.ranking import Operation
+from pynomaly.judging.unlabelled import Probe, Unlabelled, judge_probe
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.sketch import Sketch
+from pynomaly.model.reference import window_sketch
 from pynomaly.records.evidently_report import drift_html
-from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger import Decision, Ledger, bounds
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.prepare import dependent_rows
+from pynomaly.steps.probe import probe
 
 __all__ = ["Monitored", "monitor_window", "monitored_window"]
+
+REMEMBERED = 366
+"""Earlier windows that are looked through for the last checks without labels."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class Monitored:
     ----------
     exchangeability : Exchangeability
         Whether the p-values' guarantee still stands; a withdrawal is said, and is no alarm by itself.
+    aspects : tuple of Aspect
+        Each thing that was judged, in the same four words.
     """
 
     window: str
@@ -58,6 +67,7 @@ class Monitored:
     report: str
     report_error: str
     run_id: str
+    aspects: tuple[Aspect, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for events and artifacts."""
@@ -71,6 +81,7 @@ class Monitored:
             "report": self.report,
             "report_error": self.report_error,
             "run_id": self.run_id,
+            "aspects": [aspect.to_dict() for aspect in self.aspects],
         }
 
 
@@ -96,24 +107,24 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     key = window.key if window else "all"
     frame = _usable(pipeline, bundle, ref, window, key, as_of)
     scored = bundle.score(frame)
-    drift = compare_sketches(
-        bundle.sketch, Sketch.of(bundle.contract.conform(frame), scored["score"].to_numpy()), pipeline.drift
-    )
+    drift = _drift(pipeline, bundle, frame, scored)
     exchangeable = _exchangeability(pipeline, bundle, frame, scored)
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"monitor:{pipeline.name}:{key}"):
         expected = next(
             (item for item in ledger.trainings(pipeline.name) if item.version == ref.version), None
         )
         facts = expected.detail["registered"] if expected else {}
-        observation = _observe(pipeline, bundle, key, frame, scored, drift, facts)
         earlier = [
             Observation.from_dict(item)
-            for item in ledger.recent(pipeline.name, as_of, pipeline.degradation.windows, ref.version)
+            for item in ledger.recent(pipeline.name, as_of, REMEMBERED, ref.version)
             if item["window"] != key
         ]
+        checked = _checked(pipeline, bundle, window, frame, earlier, facts)
+        observation = _observe(pipeline, bundle, key, frame, scored, drift, facts, checked)
+        glance = aspects(observation, drift, checked)
         verdict = degradation([*earlier, observation], pipeline.degradation)
         moved = "; ".join(drift.reasons) or "nothing moved"
-        said = f"Pynomaly's verdict on {key}: data {drift.status}; {moved}."
+        said = f"Pynomaly's verdict on {key}: data {drift.status}; {moved}. It was {drift.basis}."
         report, report_error = _report(pipeline, bundle, ref, key, frame, said)
         run = _log(pipeline, registry, ref, key, drift, observation, verdict, report)
         ledger.put_observation(pipeline.name, key, observation.to_dict(), report, ref.version)
@@ -127,11 +138,14 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
                 reasons=verdict.reasons,
                 evidence={"version": ref.version, "action": verdict.action, "drifted": list(drift.drifted)}
                 | {"observation": observation.to_dict(), "run_id": run}
-                | {"exchangeability": exchangeable.to_dict()},
+                | {"exchangeability": exchangeable.to_dict(), "basis": drift.basis}
+                | {"aspects": [aspect.to_dict() for aspect in glance]},
                 as_of=as_of,
             )
         )
-    return Monitored(key, ref.version, drift, exchangeable, observation, verdict, report, report_error, run)
+    return Monitored(
+        key, ref.version, drift, exchangeable, observation, verdict, report, report_error, run, glance
+    )
 
 
 def _usable(
@@ -158,6 +172,15 @@ def _usable(
     raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(checked.report.reasons)}")
 
 
+def _drift(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame) -> DriftReport:
+    """Compare like with like: known anomalies are left out, as they are of the reference."""
+    label, scores = bundle.contract.label, scored["score"].to_numpy()
+    if label is not None and label in frame and (usual := (frame[label] != 1).to_numpy()).any():
+        frame, scores = frame[usual], scores[usual]
+    current = window_sketch(frame, bundle.contract, bundle.sketch, scores)
+    return compare_sketches(bundle.sketch, current, pipeline.drift)
+
+
 def _observe(
     pipeline: Pipeline,
     bundle: Bundle,
@@ -166,6 +189,7 @@ def _observe(
     scored: pd.DataFrame,
     drift: DriftReport,
     facts: dict[str, Any],
+    checked: Unlabelled,
 ) -> Observation:
     """Sum the window up; performance is judged only against a baseline that stood on labels too."""
     label = bundle.contract.label
@@ -197,7 +221,27 @@ def _observe(
         performance_high=performance.high if performance else None,
         baseline=baseline,
         positives=positives,
+        unlabelled=checked,
     )
+
+
+def _checked(
+    pipeline: Pipeline,
+    bundle: Bundle,
+    window: Window | None,
+    frame: pd.DataFrame,
+    earlier: Sequence[Observation],
+    facts: dict[str, Any],
+) -> Unlabelled:
+    """The checks without labels, where the last ones are ``degradation.check_every`` old."""
+    done = [item for item in earlier if item.injected_status != "not_due"]
+    last = bounds(done[-1].window) if done else None
+    if window is not None and last is not None:
+        since = window.end - last[1]
+        if timedelta(0) <= since < pipeline.degradation.check_every:
+            return Unlabelled()
+    then = Probe.from_dict(facts["probe"]) if facts.get("probe") else None
+    return judge_probe(probe(pipeline, bundle, frame), then, pipeline.degradation)
 
 
 def _exchangeability(

@@ -203,6 +203,7 @@ def _registered(
         new=True,
         policy=change,
         base=ref.version,
+        probe=was.get("probe"),
     )
     ledger.put_training(
         key=key,

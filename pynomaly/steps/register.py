@@ -33,6 +33,7 @@ from pynomaly.records.store import Store
 from pynomaly.steps.candidates import Fitted
 from pynomaly.steps.judge import operation_of
 from pynomaly.steps.prepare import Judged, Prepared
+from pynomaly.steps.probe import probe
 
 __all__ = ["Registered", "expected_alert_rate", "register"]
 
@@ -55,6 +56,9 @@ class Registered:
         Where nothing but the alert policy changed: from which to which; else "".
     base : int
         Then the version whose scores these are.
+    probe : dict or None
+        Rank agreement with a refit, and quality on injected anomalies, of rows that were not fitted; what
+        windows without labels are held against.
     """
 
     pipeline: str
@@ -73,6 +77,7 @@ class Registered:
     new: bool
     policy: str = ""
     base: int = 0
+    probe: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and artifacts."""
@@ -184,10 +189,18 @@ def _log(
                         recalibrated=item.recalibrated,
                         notes=tuple(Bundle.load(Path(item.folder), item.sha256).facts["notes"]),
                         new=True,
+                        probe=_probe(pipeline, prepared, item),
                     )
         assert winner is not None, "choose() only names candidates that were fitted"
         _log_training(pipeline, prepared, fitted, choice, registry, parent, chosen, winner, measured, judged)
     return winner
+
+
+def _probe(pipeline: Pipeline, prepared: Prepared, item: Fitted) -> dict[str, Any]:
+    """Measured on the rows kept for p-values: no anomaly was put into them, and they were not fitted."""
+    bundle = Bundle.load(Path(item.folder), item.sha256)
+    rows = pd.read_parquet(prepared.path / "calibration.parquet")
+    return probe(pipeline, bundle, rows).to_dict()
 
 
 def _measure(pipeline: Pipeline, judged: Judged, item: Fitted) -> Metrics:

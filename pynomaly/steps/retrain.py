@@ -117,9 +117,12 @@ def cause_of(observations: Sequence[Observation]) -> str:
         return "schedule"
     if newest.performance_status in ("moderate", "major", "critical"):
         return "performance"
+    if newest.injected_status in ("moderate", "major", "critical"):
+        return "performance"
     if newest.data == "drift":
         return "data_drift"
-    return "score_drift" if newest.score == "drift" else "alert_rate"
+    # Where a fresh refit ranks rows otherwise, new p-values for the same model mend nothing.
+    return "score_drift" if "drift" in (newest.score, newest.agreement_status) else "alert_rate"
 
 
 def plan_training(

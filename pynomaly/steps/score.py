@@ -22,6 +22,7 @@ from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, QualityError
 from pynomaly.judging.drift import DriftReport, compare_sketches
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.reference import window_sketch
 from pynomaly.model.sketch import Sketch
 from pynomaly.records.ledger import Decision, Ledger, Partition
 from pynomaly.records.registry import ModelRef, Registry
@@ -190,7 +191,9 @@ def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
     if len(checked.quarantine):
         write_atomically(quarantine, checked.quarantine.to_csv(index=False).encode())
     write_atomically(output, content)
-    drift = compare_sketches(bundle.sketch, Sketch.of(conformed), pipeline.drift)
+    drift = compare_sketches(
+        bundle.sketch, window_sketch(checked.clean, bundle.contract, bundle.sketch), pipeline.drift
+    )
     return FileScores(
         output=str(output),
         version=ref.version,
@@ -220,7 +223,9 @@ def _score_parts(
         (draft / output.name).replace(output)
     finally:
         cleared(draft)
-    drift = compare_sketches(bundle.sketch, Sketch.of(pd.concat(total.sample)), pipeline.drift)
+    drift = compare_sketches(
+        bundle.sketch, Sketch.of(pd.concat(total.sample), like=bundle.sketch), pipeline.drift
+    )
     return FileScores(
         output=str(output),
         version=ref.version,
