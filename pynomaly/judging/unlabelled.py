@@ -2,7 +2,7 @@
 
 *Agreement*: do the champion and the same detector, fitted afresh on the window, rank its rows alike?
 *Injected*: does the champion still find anomalies that were put into the window's rows? Both are held against
-the same measurement at training. What is not computable is never called normal. Called by the monitoring step.
+the same measurement at training. What is not computable is never called normal. Called by `monitor`.
 """
 
 from __future__ import annotations
