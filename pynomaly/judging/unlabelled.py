@@ -100,8 +100,10 @@ def _agreement(
         return "not_computable", None, ("agreement with a refit is not computable", *_why(now, then))
     loss = max(0.0, then.agreement - now.agreement)
     figures = f"rank agreement with a fresh refit {then.agreement:.2f} -> {now.agreement:.2f}"
-    # By chance alone, two samples of so many ranks differ by about this much.
-    chance = 2 * math.sqrt(2 / max(1, now.rows // 2))
+    # Standard error of a correlation of r over n ranks: about (1 - r^2) / sqrt(n).
+    chance = 2 * math.hypot(
+        *((1 - (side.agreement or 0.0) ** 2) / math.sqrt(max(1, side.rows // 2)) for side in (now, then))
+    )
     if loss >= settings.disagreement and loss > chance:
         return "drift", loss, (f"{figures}: the champion ranks rows as a new model would not",)
     if loss >= settings.disagreement / 3 and loss > chance:

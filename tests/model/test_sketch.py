@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pynomaly import config
+from pynomaly.errors import ColumnError
+from pynomaly.judging.drift import compare_sketches
 from pynomaly.model.sketch import CategorySketch, NumericSketch, Sketch
 from tests import naive
 
@@ -135,3 +139,135 @@ def test_row_order_does_not_matter_and_the_frame_is_not_changed() -> None:
         assert np.isfinite(moments["comoment"]).all()
     assert first == second
     pd.testing.assert_frame_equal(frame, before)
+
+
+parts_of_floats = st.lists(st.lists(finite, max_size=60), min_size=1, max_size=6)
+
+
+@settings(max_examples=60)
+@given(parts_of_floats, st.randoms())
+def test_merging_few_values_is_the_sketch_of_the_whole(parts: list[list[float]], random: Any) -> None:
+    whole = NumericSketch.of([value for part in parts for value in part])
+    sketches = [NumericSketch.of(part) for part in parts]
+    random.shuffle(sketches)
+    nested = NumericSketch.merged([NumericSketch.merged(sketches[:2]), *sketches[2:]])
+    for merged in (NumericSketch.merged(sketches), nested):
+        if len(whole.values) <= 257:
+            assert (merged.values, merged.below, merged.through) == (
+                whole.values,
+                whole.below,
+                whole.through,
+            )
+        assert (merged.n, merged.missing, merged.error) == (whole.n, whole.missing, 0)
+        if whole.n:
+            scale = max(1.0, max(abs(value) for value in whole.values))
+            assert merged.mean == pytest.approx(whole.mean, abs=1e-9 * scale)
+            assert merged.std == pytest.approx(whole.std, abs=1e-6 * scale)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.lists(st.integers(300, 3000), min_size=2, max_size=6),
+    st.sampled_from(["normal", "lognormal", "spiked", "sorted"]),
+    st.integers(0, 1000),
+)
+def test_merged_ranks_are_within_the_stated_error(sizes: list[int], draw: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=sum(sizes))
+    if draw == "lognormal":
+        values = np.exp(3 * values)
+    elif draw == "spiked":
+        values = np.where(rng.random(values.size) < 0.5, 0.0, values)
+    elif draw == "sorted":  # parts that hardly overlap
+        values = np.sort(values)
+    parts = [NumericSketch.of(part) for part in np.split(values, np.cumsum(sizes)[:-1])]
+    tree = NumericSketch.merged([NumericSketch.merged(parts[:2]), NumericSketch.merged(parts[2:])])
+    for merged in (NumericSketch.merged(parts), NumericSketch.merged(parts[::-1]), tree):
+        assert len(merged.values) <= 257
+        assert merged.error <= merged.n * (2 if merged is tree else 1) / 256 + 2 * len(parts)
+        assert (merged.values[0], merged.values[-1]) == (values.min(), values.max())
+        points = np.concatenate([values[:25], rng.normal(size=15)])
+        for strict in (False, True):
+            low, high = merged.bounds(points, strict=strict)
+            exact = [naive.share_up_to(values, point, strict) for point in points]
+            assert (low <= exact).all()
+            assert (exact <= high).all()
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.lists(st.sampled_from([f"k{i}" for i in range(400)]), max_size=80), min_size=1, max_size=5)
+)
+def test_merging_categories_is_the_sketch_of_the_whole(parts: list[list[str]]) -> None:
+    series = [pd.Series(part, dtype=object) for part in parts]
+    whole = CategorySketch.of(pd.concat(series))
+    for order in (series, series[::-1]):
+        merged = CategorySketch.merged([CategorySketch.of(part) for part in order])
+        assert merged.to_dict() == whole.to_dict()
+
+
+def test_buckets_stay_exact_where_names_are_cut() -> None:
+    rng = np.random.default_rng(4)
+    names = np.array([f"c{i}" for i in range(3000)], dtype=object)
+    parts = [pd.Series(rng.choice(names, 4000), dtype=object) for _ in range(5)]
+    merged = CategorySketch.merged([CategorySketch.of(part) for part in parts])
+    assert len(merged.counts) == 256
+    whole = CategorySketch.of(pd.concat(parts))
+    assert merged.hashed == whole.hashed
+    assert all(merged.counts[name] <= int((pd.concat(parts) == name).sum()) for name in merged.counts)
+
+
+def batched(frame: pd.DataFrame, size: int) -> list[Any]:
+    return [(frame.iloc[at : at + size], None, None) for at in range(0, len(frame), size)]
+
+
+def test_batches_make_the_sketch_of_the_whole_within_its_error() -> None:
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame(rng.normal(3, 2, size=(60_000, 2)), columns=["a", "b"])
+    frame["b"] = 0.8 * frame["a"] + 0.3 * frame["b"]
+    frame["c"] = pd.Series(rng.choice(["x", "y"], len(frame)), dtype=object)
+    whole = Sketch.of(frame)
+    streamed = Sketch.from_batches(batched(frame, 1000))  # 60 batches: two levels of merging
+    assert streamed.rows == whole.rows
+    assert streamed.categorical == whole.categorical
+    assert 0 < streamed.numeric["a"].error <= len(frame) * 3 / 2048 + 100
+    assert whole.moments is not None
+    assert streamed.moments is not None
+    np.testing.assert_allclose(streamed.moments.correlation(), whole.moments.correlation(), atol=2e-3)
+    points = frame["a"].to_numpy()[:300]
+    low, high = streamed.numeric["a"].bounds(points)
+    exact = np.searchsorted(np.sort(frame["a"].to_numpy()), points, side="right") / len(frame)
+    assert ((low <= exact) & (exact <= high)).all()
+
+
+def test_moments_of_parts_with_one_scale_add_up_exactly() -> None:
+    rng = np.random.default_rng(6)
+    frame = pd.DataFrame(rng.normal(100, 5, size=(900, 3)), columns=["a", "b", "c"])
+    frame.loc[:20, "b"] = np.nan
+    first = Sketch.of(frame)
+    parts = [Sketch.of(frame.iloc[at : at + 300], like=first) for at in (0, 300, 600)]
+    for order in (parts, parts[::-1]):
+        merged = Sketch.merged(order).moments
+        assert merged is not None
+        assert first.moments is not None
+        np.testing.assert_allclose(merged.comoment, first.moments.comoment, rtol=1e-9, atol=1e-9)
+
+
+def test_sketches_of_other_columns_are_not_merged() -> None:
+    with pytest.raises(ColumnError, match="'b'"):
+        Sketch.merged([Sketch.of(sample()[["a"]]), Sketch.of(sample()[["a", "b"]])])
+    with pytest.raises(ColumnError, match="some have scores"):
+        Sketch.merged([Sketch.of(sample(), np.zeros(1000)), Sketch.of(sample())])
+    with pytest.raises(ColumnError, match="no batch"):
+        Sketch.from_batches([])
+
+
+def test_a_sketch_written_before_there_were_seasons_still_loads() -> None:
+    content = Sketch.of(sample(), np.arange(1000.0)).to_dict()
+    for name in ("hours", "moments", "baseline", "importance"):
+        del content[name]
+    for column in (*content["numeric"].values(), content["score"]):
+        column.pop("error", None)
+    old = Sketch.from_dict(json.loads(json.dumps(content)))
+    assert (old.hours, old.moments, old.baseline, old.importance) == ((), None, None, {})
+    assert compare_sketches(old, Sketch.of(sample()), config.Drift()).status == "ok"

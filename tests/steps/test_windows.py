@@ -155,3 +155,51 @@ def test_a_verdict_says_whether_the_guarantee_stands(
         verdict = ledger.last("machines", "degradation")
     assert verdict is not None
     assert verdict.evidence["exchangeability"]["state"] == state
+
+
+def test_checks_without_labels_run_at_their_cadence_and_are_on_record(pipeline: Make) -> None:
+    # 96 rows a day, some of them known anomalies: fewer than the 100 that a verdict needs by default.
+    settings = pipeline(
+        windows={"reference": "14d", "monitor": "1d"}, degradation={"check_every": "3d", "min_rows": 50}
+    )
+    registered, _ = learn(settings, plan(settings))
+    assert registered.probe is not None
+    assert registered.probe["agreement"] > 0.5
+    seen = []
+    for day in range(4):
+        end = MOMENT + (day + 1) * DAY
+        seen.append(monitor_window(settings, Window(end - DAY, end), end).observation)
+    due = [item.injected_status != "not_due" for item in seen]
+    assert due == [True, False, False, True]
+    with Ledger.open(settings.ledger_url) as ledger:
+        verdict = ledger.last("machines", "degradation")
+    assert verdict is not None
+    assert {item["name"] for item in verdict.evidence["aspects"]} >= {
+        "data",
+        "features",
+        "scores",
+        "injected",
+    }
+
+
+def test_a_champion_without_a_measurement_at_training_is_never_normal(pipeline: Make) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    with Ledger.open(settings.ledger_url) as ledger:
+        training = ledger.trainings("machines")[0]
+        old = {name: value for name, value in training.detail["registered"].items() if name != "probe"}
+        ledger.put_training(
+            key=training.key,
+            pipeline="machines",
+            as_of=training.as_of,
+            data_hash=training.data_hash,
+            version=training.version,
+            outcome=training.outcome,
+            detail={**training.detail, "registered": old},
+        )
+    seen = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
+    assert seen.observation.injected_status == "not_computable"
+    assert seen.degradation.state == "warning"
+    aspects = {item.name: item.status for item in seen.aspects}
+    assert aspects["injected"] == aspects["agreement"] == "insufficient_data"
+    assert "no measurement at training" in " ".join(seen.observation.reasons)

@@ -1,0 +1,90 @@
+"""Checks without labels: held against training, never normal where they cannot be made."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pynomaly import config
+from pynomaly.judging.aspects import aspects
+from pynomaly.judging.drift import ColumnDrift, DriftReport
+from pynomaly.judging.unlabelled import Probe, Unlabelled, judge_probe
+from tests.judging.test_degradation import seen
+
+SETTINGS = config.Degradation()
+GOOD = Probe(1000, 0.9, (0.9, 0.88, 0.92), (0.7, 0.62, 0.78))
+
+
+def probed(**changes: Any) -> Probe:
+    return Probe.from_dict(GOOD.to_dict() | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "agreement", "injected"),
+    [
+        ({}, "ok", "none"),
+        ({"agreement": 0.78}, "warning", "none"),
+        ({"agreement": 0.5}, "drift", "none"),
+        ({"agreement": 0.97}, "ok", "none"),
+        ({"agreement": 0.5, "rows": 20}, "ok", "none"),  # 10 ranks say little
+        ({"agreement": None}, "not_computable", "none"),
+        ({"roc_auc": [0.84, 0.80, 0.87]}, "ok", "minor"),
+        ({"roc_auc": [0.60, 0.50, 0.70]}, "ok", "critical"),
+        ({"roc_auc": [0.60, 0.30, 0.89]}, "ok", "none"),  # intervals overlap
+        ({"average_precision": [0.5, 0.4, 0.6]}, "ok", "critical"),
+        ({"average_precision": None}, "ok", "not_computable"),
+    ],
+)
+def test_a_window_is_held_against_training(changes: dict[str, Any], agreement: str, injected: str) -> None:
+    found = judge_probe(probed(**changes), GOOD, SETTINGS)
+    assert (found.agreement_status, found.injected_status) == (agreement, injected)
+    assert bool(found.reasons) == ((agreement, injected) != ("ok", "none"))
+
+
+@pytest.mark.parametrize(
+    ("now", "then"),
+    [(GOOD, None), (GOOD, Probe(10, None, None, None, ("too few",))), (Probe(10, None, None, None), GOOD)],
+)
+def test_what_is_not_computable_is_bad_and_never_normal(now: Probe, then: Probe | None) -> None:
+    found = judge_probe(now, then, SETTINGS)
+    assert (found.agreement_status, found.injected_status) == ("not_computable", "not_computable")
+    assert found.reasons
+    assert seen(unlabelled=found).violated
+
+
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [
+        ({"agreement_status": "warning"}, "none"),
+        ({"agreement_status": "drift"}, "moderate"),
+        ({"injected_status": "minor"}, "minor"),
+        ({"injected_status": "major"}, "major"),
+        ({}, "none"),
+    ],
+)
+def test_checks_count_in_the_level_of_a_window(status: dict[str, str], level: str) -> None:
+    assert seen(unlabelled=Unlabelled(**status)).level == level
+
+
+def test_a_probe_survives_json() -> None:
+    assert Probe.from_dict(json.loads(json.dumps(GOOD.to_dict()))) == GOOD
+
+
+def test_every_aspect_has_one_of_four_words() -> None:
+    score = ColumnDrift("score", "score", "warning", 0.12, 0.0, 0.0, "score moved")
+    report = DriftReport("ok", (), score, 0.0, ())
+    checked = Unlabelled("not_computable", "major", None, 0.2)
+    found = {item.name: item for item in aspects(seen(alerts=60, unlabelled=checked), report, checked)}
+    assert {name: item.status for name, item in found.items()} == {
+        "data": "ok",
+        "features": "insufficient_data",
+        "scores": "warning",
+        "alert_rate": "drift",
+        "performance": "ok",
+        "agreement": "insufficient_data",
+        "injected": "drift",
+    }
+    assert found["alert_rate"].effect == pytest.approx(1 - 0.01 / 0.06)
+    json.dumps([item.to_dict() for item in found.values()], allow_nan=False)
