@@ -1,6 +1,6 @@
 """Our drift verdict beside Evidently's defaults (`DataDriftPreset`), on the same generated rows.
 
-    python -m benchmarks.drift --out FILE            # everything, about a quarter of an hour on two cores
+    python -m benchmarks.drift --out FILE            # everything: half an hour on two idle cores
     python -m benchmarks.drift --part alarms --years 1
 
 Alarms: a stream of 50 columns (40 numbers, 10 categories of 5, 20 and 100 values), 1,000 rows a day; eight
@@ -151,10 +151,10 @@ def evidently_verdict(reference: pd.DataFrame, current: pd.DataFrame) -> set[str
     return flagged
 
 
-def alarms(years: float, seeds: int, theirs: int) -> Iterator[str]:
+def alarms(streams: list[str], years: float, seeds: int, theirs: int) -> Iterator[str]:
     yield "| stream | tool | days checked | a year: any column | a year: verdict |"
     yield "|---|---|---|---|---|"
-    for kind in STREAMS:
+    for kind in streams:
         counts = {"ours": [0, 0, 0], "evidently": [0, 0, 0]}
         for seed in range(seeds):
             stream = Stream(kind, seed)
@@ -176,10 +176,10 @@ def alarms(years: float, seeds: int, theirs: int) -> Iterator[str]:
                 yield f"| {kind} | {name} | {checked} | {rates[0]} | {rates[1]} |"
 
 
-def power(days: int, theirs: int) -> Iterator[str]:
+def power(streams: list[str], days: int, theirs: int) -> Iterator[str]:
     yield "| stream | change of one column | ours: days named | ours: first day | Evidently: days named |"
     yield "|---|---|---|---|---|"
-    for kind in STREAMS:
+    for kind in streams:
         stream = Stream(kind, 100)
         reference = stream.days(0, REFERENCE_DAYS)
         ours, evidently = Ours(reference), Evidently(reference)
@@ -199,12 +199,12 @@ def power(days: int, theirs: int) -> Iterator[str]:
             yield f"| {kind} | {what} | {sum(hits)} of {days} | {first} | {said} |"
 
 
-def speed(sizes: list[int]) -> Iterator[str]:
+def speed(sizes: list[int], most: int) -> Iterator[str]:
     yield "| rows a side | tool | seconds | of which the window | peak MB | MB at start |"
     yield "|---|---|---|---|---|---|"
     for rows in sizes:
         for tool in ("ours", "evidently"):
-            if tool == "evidently" and rows > 100_000 and rows != 1_000_000:
+            if tool == "evidently" and rows > most:
                 continue
             found = child(tool, rows)
             if found is None:
@@ -305,12 +305,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--part", choices=["alarms", "power", "speed", "size"], action="append", default=[])
+    parser.add_argument("--stream", nargs="*", choices=STREAMS, default=list(STREAMS))
     parser.add_argument("--years", type=float, default=1.0, help="of daily checks, for each seed")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--evidently-days", type=int, default=6)
     parser.add_argument("--power-days", type=int, default=20)
     parser.add_argument("--evidently-power-days", type=int, default=2)
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--evidently-rows", type=int, default=1_000_000, help="most rows it is given")
     parser.add_argument("--ten-million", action="store_true", help="ours alone, on 10 million rows too")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--child", choices=["ours", "evidently"], help=argparse.SUPPRESS)
@@ -322,9 +324,9 @@ def main() -> None:
     parts = options.part or ["alarms", "power", "speed", "size"]
     sizes = [*options.sizes, *([10_000_000] if options.ten_million else [])]
     tables = {
-        "alarms": lambda: alarms(options.years, options.seeds, options.evidently_days),
-        "power": lambda: power(options.power_days, options.evidently_power_days),
-        "speed": lambda: speed(sizes),
+        "alarms": lambda: alarms(options.stream, options.years, options.seeds, options.evidently_days),
+        "power": lambda: power(options.stream, options.power_days, options.evidently_power_days),
+        "speed": lambda: speed(sizes, options.evidently_rows),
         "size": sizes_of_bundles,
     }
     lines: list[str] = []
