@@ -133,6 +133,9 @@ def monitored(result: dict[str, Any]) -> None:
     columns = ("name", "status", "effect", "corrected")
     rows = [[column[name] for name in columns] for column in result["drift"]["columns"]]
     console.print(table(f"data: {result['drift']['status']}", columns, rows))
+    console.print(result["drift"]["basis"], markup=False)
+    glance = [[item[name] for name in ("name", "status", "effect")] for item in result["aspects"]]
+    console.print(table("the window at a glance", ("judged", "status", "effect"), glance))
     if result["report"]:
         console.print(f"report: {result['report']}", markup=False)
 
