@@ -119,7 +119,13 @@ class ColumnBaseline:
 
     @classmethod
     def of(
-        cls, grid: Grid, column: pd.Series[Any], hours: Ints, blocks: Ints, level: str, thin: float = 1.0
+        cls,
+        grid: Grid,
+        column: pd.Series[Any],
+        hours: Ints,
+        windows: list[Ints],
+        level: str,
+        thin: float = 1.0,
     ) -> ColumnBaseline:
         """Count `column`, Series of shape (n,), by cell and by window.
 
@@ -127,8 +133,10 @@ class ColumnBaseline:
         ----------
         grid : Grid
         column : Series of shape (n,)
-        hours, blocks : int array of shape (n,)
-            Hour of the week, and number of the window (-1: none).
+        hours : int array of shape (n,)
+            Hour of the week.
+        windows : list of int array
+            Places of the rows of each window.
         level : str
         thin : float
             Rows of a later window for each row of these windows.
@@ -138,8 +146,8 @@ class ColumnBaseline:
         code = cell_of(hours) * bins + grid.codes(column)
         counts = np.bincount(code, minlength=cells * bins).reshape(cells, bins)
         found = []
-        for block in np.unique(blocks[blocks >= 0]):
-            mine = np.bincount(code[blocks == block], minlength=cells * bins).reshape(cells, bins)
+        for window in windows:
+            mine = np.bincount(code[window], minlength=cells * bins).reshape(cells, bins)
             found.append(statistics(grid.ordered, counts - mine, mine.sum(axis=0), mine.sum(axis=1)))
         return cls(level, grid, counts, *_noise(grid, found, thin))
 
@@ -223,15 +231,14 @@ class Baseline:
         grids = {name: Grid.of(sketch) for name, sketch in sketches.items()}
         level = finest(times, seasons, MOST_NUMBERS // max(1, sum(grid.size + 1 for grid in grids.values())))
         hours = hours_of_week(times)
-        blocks, seconds = own_windows(times, length)
+        windows, seconds = own_windows(times, length)
         columns = {
-            name: ColumnBaseline.of(grid, frame[name], hours, blocks, level) for name, grid in grids.items()
+            name: ColumnBaseline.of(grid, frame[name], hours, windows, level) for name, grid in grids.items()
         }
         columns = {name: replace(item, noise=item.noise.at_most(_usual_shape(columns, item.grid.ordered)))
                    for name, item in columns.items()}  # fmt: skip
-        count = len(np.unique(blocks[blocks >= 0]))
-        joint = Principal.of(frame, blocks, moments)
-        return cls(int(length.total_seconds()), seasons, seconds, count, columns, None, joint)
+        joint = Principal.of(frame, windows, moments)
+        return cls(int(length.total_seconds()), seasons, seconds, len(windows), columns, None, joint)
 
     @staticmethod
     def of_scores(
@@ -244,9 +251,9 @@ class Baseline:
         thin: float,
     ) -> ColumnBaseline:
         """The same of `scores`, array of shape (n,), of which a later window has `thin` times as many."""
-        blocks, _ = own_windows(times, length)
+        windows, _ = own_windows(times, length)
         grid, level = Grid.of(sketch), finest(times, seasons, LEVELS["hour_of_week"][0])
-        return ColumnBaseline.of(grid, pd.Series(scores), hours_of_week(times), blocks, level, thin)
+        return ColumnBaseline.of(grid, pd.Series(scores), hours_of_week(times), windows, level, thin)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -269,8 +276,8 @@ class Baseline:
         return cls(length, seasons, block, blocks, columns, score, joint)
 
 
-def own_windows(times: pd.Series[Any], length: pd.Timedelta) -> tuple[Ints, int]:
-    """Number of the window each row lies in (-1: a window cut short), and the windows' length in seconds."""
+def own_windows(times: pd.Series[Any], length: pd.Timedelta) -> tuple[list[Ints], int]:
+    """Places of the rows of each window, those cut short left out, and the windows' length in seconds."""
     seconds = pd.DatetimeIndex(times).tz_convert("UTC").as_unit("s").asi8 - 345_600  # a Monday
     span = int(seconds.max() - seconds.min()) + 1
     whole = int(length.total_seconds())
@@ -278,9 +285,10 @@ def own_windows(times: pd.Series[Any], length: pd.Timedelta) -> tuple[Ints, int]
     size = next((part for part in shorter if span // part >= ENOUGH_BLOCKS), shorter[-1])
     number = seconds // size
     number = number - number.min()
-    rows = np.bincount(number)
-    full = rows >= np.median(rows[rows > 0]) / 2
-    return np.where(full[number], number, -1).astype(np.int64), size
+    order = np.argsort(number, kind="stable")
+    windows = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
+    full = np.median([window.size for window in windows]) / 2
+    return [window for window in windows if window.size >= full], size
 
 
 def _usual_shape(columns: Mapping[str, ColumnBaseline], ordered: bool) -> float:

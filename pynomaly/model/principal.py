@@ -50,14 +50,14 @@ class Principal:
 
     @classmethod
     def of(
-        cls, frame: pd.DataFrame, blocks: npt.NDArray[np.int64], moments: Moments | None
+        cls, frame: pd.DataFrame, windows: list[npt.NDArray[np.int64]], moments: Moments | None
     ) -> Principal | None:
         """Measure each window of a reference; None with fewer than two columns or six windows."""
         if moments is None or len(moments.names) < 2:
             return None
         reference, found, rows = moments.correlation(), [], []
-        for block in np.unique(blocks[blocks >= 0]):
-            part = frame[blocks == block]
+        for places in windows:
+            part = frame.iloc[places]
             if len(part) > 2 * len(moments.names):
                 window = Moments.of(part, moments.names, like=moments)
                 found.append(math.log(rebuilt(reference, window.correlation())))

@@ -131,7 +131,7 @@ def column(values: pd.Series, noise: Noise) -> ColumnBaseline:
     sketch = NumericSketch.of(values) if values.dtype == float else CategorySketch.of(values)
     grid = Grid.of(sketch)
     zeros = np.zeros(len(values), dtype=np.int64)
-    found = ColumnBaseline.of(grid, values, zeros, zeros - 1, "none")
+    found = ColumnBaseline.of(grid, values, zeros, [], "none")
     return ColumnBaseline(found.level, found.grid, found.counts, noise, Noise())
 
 

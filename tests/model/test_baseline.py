@@ -106,12 +106,14 @@ def test_packed_counts_of_another_size_are_refused() -> None:
 
 
 def test_short_references_are_cut_into_shorter_windows_and_partial_ones_are_left_out() -> None:
-    number, seconds = own_windows(times(28), pd.Timedelta(days=7))
+    windows, seconds = own_windows(times(28), pd.Timedelta(days=7))
     assert seconds == 86_400  # four weeks are too few
-    assert len(np.unique(number)) == 28
-    number, _ = own_windows(times(21).iloc[90:], DAY)
-    assert (number == -1).sum() == 6
-    number, seconds = own_windows(times(1), DAY)
+    assert len(windows) == 28
+    shuffled = times(21).iloc[90:].sample(frac=1, random_state=0).reset_index(drop=True)
+    windows, _ = own_windows(shuffled, DAY)
+    assert [len(window) for window in windows] == [96] * 20  # six rows of the first day are no window
+    assert all(len(set(shuffled.iloc[window].dt.date)) == 1 for window in windows)
+    windows, seconds = own_windows(times(1), DAY)
     assert seconds == 3600
 
 
