@@ -144,7 +144,7 @@ def test_row_order_does_not_matter_and_the_frame_is_not_changed() -> None:
 parts_of_floats = st.lists(st.lists(finite, max_size=60), min_size=1, max_size=6)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(parts_of_floats, st.randoms())
 def test_merging_few_values_is_the_sketch_of_the_whole(parts: list[list[float]], random: Any) -> None:
     whole = NumericSketch.of([value for part in parts for value in part])
