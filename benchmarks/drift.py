@@ -7,7 +7,8 @@ Alarms: a stream of 50 columns (40 numbers, 10 categories of 5, 20 and 100 value
 weeks are the reference, each later day is one check. `any`: a column is named (ours: warning or drift).
 `verdict`: the tool's own word on the table (ours: drift; Evidently: half of the columns). Evidently sees some
 days of the same stream, and its rate is scaled to a year. Speed: each figure from a process of its own, which
-also says its peak memory; times are of sketching both sides and comparing, generating left out; `window` is one side and the comparison.
+also says its peak memory; times are of sketching
+both sides and comparing, generating left out; `window` is one side and the comparison.
 """
 
 from __future__ import annotations
@@ -195,7 +196,7 @@ def power(streams: list[str], days: int, theirs: int) -> Iterator[str]:
                     except Exception as error:
                         failed = f"fails: {type(error).__name__}"
             first = str(hits.index(True) + 1) if any(hits) else "never"
-            said = failed or f"{sum(seen)} of {len(seen)}"
+            said = failed or (f"{sum(seen)} of {len(seen)}" if seen else "not run")
             yield f"| {kind} | {what} | {sum(hits)} of {days} | {first} | {said} |"
 
 
