@@ -19,6 +19,7 @@ is allowed. Anything else that escapes is a defect of ours. The command line tur
     │   └── IntegrityError                     content does not match its recorded hash, or is not allowed
     └── RecordError (RuntimeError)             registry, ledger or store
         ├── NoChampionError (LookupError)      nothing has been promoted yet
+        ├── NothingPendingError (LookupError)  no promotion waits for an answer
         └── LeaseHeldError                     somebody else is doing this right now
 """
 
@@ -38,6 +39,7 @@ __all__ = [
     "ModelError",
     "NoChampionError",
     "NotFittedError",
+    "NothingPendingError",
     "PynomalyError",
     "QualityError",
     "RecordError",
@@ -106,6 +108,10 @@ class RecordError(PynomalyError, RuntimeError):
 
 class NoChampionError(RecordError, LookupError):
     """Nothing has been promoted for this pipeline yet."""
+
+
+class NothingPendingError(RecordError, LookupError):
+    """No promotion waits for an answer, or not the one that was named."""
 
 
 class LeaseHeldError(RecordError):

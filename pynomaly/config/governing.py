@@ -141,5 +141,16 @@ class Search(Settings):
 class Promotion(Settings):
     """Who may change the champion. The gate itself cannot be switched off."""
 
-    mode: Literal["automatic", "never"] = Field("automatic", description="what a superior verdict does")
+    mode: Literal["automatic", "approval", "never"] = Field(
+        "automatic", description="what a superior verdict does"
+    )
+    expires: Duration = Field(
+        timedelta(days=7), gt=timedelta(0), description="a decision that waits longer than this is a no"
+    )
+    diff_days: int = Field(14, ge=1, le=366, description="newest days shown through both models")
+    shadow: bool = Field(False, description="score new windows with the waiting version too, without alerts")
+    bake: int = Field(3, ge=1, le=100, description="windows after a promotion that may take it back")
     max_latency_ms: float = Field(100.0, gt=0, description="one warm row, in a clean process")
+    max_memory_mb: float = Field(
+        4096.0, gt=0, description="peak memory of a clean process that scores 4096 rows"
+    )

@@ -7,20 +7,22 @@ same state. The gate cannot be switched off and fails closed: what cannot be che
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import ModelError, NoChampionError, RecordError
-from pynomaly.judging.comparison import Outcome, Verdict
+from pynomaly.judging.comparison import Verdict
+from pynomaly.judging.promotion import Ruling, rule
 from pynomaly.model.bundle import GOLDEN_TOLERANCE
-from pynomaly.model.clean import check_in_clean_process
-from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.model.clean import BATCH_ROWS, check_in_clean_process
+from pynomaly.records.ledger import Decision, Lease, Ledger, Training
 from pynomaly.records.registry import ModelRef, Registry
-from pynomaly.steps.champion import champion_of, last_change, move_aliases
+from pynomaly.steps.champion import champion_of, changing_champion, last_change, move_aliases
+from pynomaly.steps.difference import shown_difference
 from pynomaly.steps.register import Registered
 
-__all__ = ["Gate", "check_gate", "promote", "rollback"]
+__all__ = ["Gate", "check_gate", "promote", "rollback", "taken_back"]
 
 
 @dataclass(frozen=True)
@@ -33,18 +35,22 @@ class Gate:
 
 
 def check_gate(pipeline: Pipeline, registry: Registry, ref: ModelRef) -> Gate:
-    """Load the version in a clean process, score its golden rows, time one row."""
+    """Load the version in a clean process, score its golden rows, time one row, weigh a batch."""
     try:
         result = check_in_clean_process(registry.fetch(ref), ref.sha256)
     except ModelError as error:
         return Gate(False, (f"the version does not load in a clean process: {error}",), {})
-    limit = pipeline.promotion.max_latency_ms
+    limit, memory = pipeline.promotion.max_latency_ms, pipeline.promotion.max_memory_mb
     checks = [
         (
             result.difference <= GOLDEN_TOLERANCE,
             f"golden rows differ by {result.difference:.1e} in a clean process (limit {GOLDEN_TOLERANCE:g})",
         ),
         (result.latency_ms <= limit, f"one row takes {result.latency_ms:.1f} ms (at most {limit:g} ms)"),
+        (
+            result.rss_mb <= memory,
+            f"scoring {BATCH_ROWS} rows takes {result.rss_mb:.0f} MB at most (limit {memory:g} MB)",
+        ),
     ]
     return Gate(all(passed for passed, _ in checks), tuple(said for _, said in checks), result.to_dict())
 
@@ -52,53 +58,94 @@ def check_gate(pipeline: Pipeline, registry: Registry, ref: ModelRef) -> Gate:
 def promote(
     pipeline: Pipeline, registered: Registered, verdict: Verdict | None, as_of: datetime, actor: str = "gate"
 ) -> Decision:
-    """Make the version champion if the gate passes and the verdict allows it; record either way.
+    """Make the version champion if the gate passes and verdict and policy allow it; record either way.
+
+    What takes long (a clean process, scoring for people) is done before the lease is asked for; what it was
+    done against is looked at again under the lease.
 
     Parameters
     ----------
     verdict : Verdict or None
         Challenger against champion; None only while there is no champion.
+
+    Returns
+    -------
+    Decision
+        Of kind ``promote``, ``pending`` (``promotion.mode: approval``: a person answers) or ``refuse``.
     """
     registry = Registry.open(pipeline.tracking_uri, pipeline.home)
     ref = registry.version(pipeline.name, registered.version)
-    with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"champion:{pipeline.name}"):
-        champion = champion_of(pipeline, registry)
-        if champion is not None and champion.version == ref.version:
-            standing = _standing(ledger, pipeline, ref, as_of, actor)
-            _close(ledger, registered, standing)
-            return standing
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        before = champion_of(pipeline, registry)
+        if before is not None and before.version == ref.version:
+            return _close(ledger, registered.key, _standing(ledger, pipeline, ref, as_of, actor))
         gate = check_gate(pipeline, registry, ref)
-        allowed, reasons = _may(pipeline, champion, verdict, gate, registered)
-        decision = ledger.record(
-            Decision(
-                key=f"{'promote' if allowed else 'refuse'}:{pipeline.name}:v{ref.version}:"
-                f"after:{champion.version if champion else 0}:{_place(ledger, pipeline.name)}",
-                pipeline=pipeline.name,
-                kind="promote" if allowed else "refuse",
-                subject=f"{pipeline.name} v{ref.version}",
-                outcome=str(verdict.outcome) if verdict else "policy" if registered.policy else "first",
-                reasons=(*reasons, *gate.reasons),
-                evidence={
-                    "gate": gate.evidence,
-                    "verdict": verdict.to_dict() if verdict else None,
-                    "version": ref.version,
-                    "replaces": champion.version if champion else None,
-                },
-                as_of=as_of,
-                actor=actor,
-            )
-        )
-        if allowed:
-            move_aliases(registry, decision)
-        else:
-            registry.set_alias(pipeline.name, "challenger", ref.version)
-        _close(ledger, registered, decision)
-        return decision
+        asked = _may(pipeline, ledger, registered, before, verdict, gate)
+        shown = shown_difference(pipeline, registry, before, ref, as_of) if asked.kind == "pending" else {}
+        with changing_champion(pipeline, registry, ledger) as lease:
+            champion = champion_of(pipeline, registry)
+            if champion is not None and champion.version == ref.version:
+                decision = _standing(ledger, pipeline, ref, as_of, actor)
+            else:
+                ruling = _may(pipeline, ledger, registered, champion, verdict, gate)
+                facts = {"gate": gate.evidence, "verdict": verdict.to_dict() if verdict else None}
+                facts |= shown if ruling.kind == "pending" else {}
+                decision = _written(
+                    pipeline, ledger, lease, ref, champion, ruling, gate, facts, as_of=as_of, actor=actor
+                )
+                _point_aliases(pipeline, ledger, registry, decision, lease)
+            return _close(ledger, registered.key, decision)
 
 
-def _close(ledger: Ledger, registered: Registered, decision: Decision) -> None:
+def _written(
+    pipeline: Pipeline,
+    ledger: Ledger,
+    lease: Lease,
+    ref: ModelRef,
+    champion: ModelRef | None,
+    ruling: Ruling,
+    gate: Gate,
+    facts: dict[str, Any],
+    *,
+    as_of: datetime,
+    actor: str,
+) -> Decision:
+    """The line of the ledger; the same ruling about the same change is one line."""
+    replaces = champion.version if champion else None
+    waits = {"expires": datetime.now(UTC) + pipeline.promotion.expires} if ruling.kind == "pending" else {}
+    return ledger.record(
+        Decision(
+            key=f"{ruling.kind}:{pipeline.name}:v{ref.version}:after:{replaces or 0}:"
+            f"{_place(ledger, pipeline.name)}",
+            pipeline=pipeline.name,
+            kind=ruling.kind,
+            subject=f"{pipeline.name} v{ref.version}",
+            outcome=ruling.outcome,
+            reasons=(*ruling.reasons, *gate.reasons),
+            evidence=facts | waits | {"version": ref.version, "replaces": replaces},
+            as_of=as_of,
+            actor=actor,
+        ),
+        lease,
+    )
+
+
+def _point_aliases(
+    pipeline: Pipeline, ledger: Ledger, registry: Registry, decision: Decision, lease: Lease
+) -> None:
+    version = decision.evidence["version"]
+    if decision.kind == "promote":
+        move_aliases(ledger, registry, decision, lease)
+        return
+    lease.renew()
+    registry.set_alias(pipeline.name, "challenger", version)
+    if decision.kind == "pending" and pipeline.promotion.shadow:
+        registry.set_alias(pipeline.name, "shadow", version)
+
+
+def _close(ledger: Ledger, key: str, decision: Decision) -> Decision:
     """The training ended in a verdict: the same request is not answered again."""
-    training = ledger.training(registered.key)
+    training = ledger.training(key)
     if training is not None:
         ledger.put_training(
             training.key,
@@ -109,46 +156,48 @@ def _close(ledger: Ledger, registered: Registered, decision: Decision) -> None:
             decision.kind,
             training.detail,
         )
+    return decision
 
 
 def _may(
     pipeline: Pipeline,
+    ledger: Ledger,
+    registered: Registered,
     champion: ModelRef | None,
     verdict: Verdict | None,
     gate: Gate,
-    registered: Registered,
-) -> tuple[bool, tuple[str, ...]]:
-    """Whether the evidence and the policy allow a promotion, and why."""
-    if not gate.passed:
-        return False, ("the gate refuses the version",)
-    if champion is None:
-        return True, ("there was no champion: the winner of the comparison is the first",)
-    if registered.policy:
-        return _may_alert_otherwise(pipeline, champion, registered)
-    if verdict is None:
-        return False, ("nothing says that it is better than the champion",)
-    # The same scores in the same order: there is nothing to be superior in, and nothing to lose.
-    same = registered.recalibrated and verdict.difference == 0
-    if verdict.outcome is not Outcome.SUPERIOR and not same:
-        why = f"the verdict is {verdict.outcome}: only superior promotes by itself"
-        return False, (why, *verdict.reasons)
-    if pipeline.promotion.mode == "never":
-        return False, ("promotion.mode is never: a person sets the alias", *verdict.reasons)
-    if same:
-        return True, ("scores are the champion's own; p-values come from newer rows",)
-    return True, verdict.reasons
+) -> Ruling:
+    """What the evidence and the policy allow; the facts are gathered here, the rule is pure."""
+    return rule(
+        verdict,
+        pipeline.promotion.mode,
+        gate_passed=gate.passed,
+        champion=f"{pipeline.name} v{champion.version}" if champion else None,
+        recalibrated=registered.recalibrated,
+        policy=registered.policy,
+        base=f"{pipeline.name} v{registered.base}",
+        taken_back=taken_back(ledger, pipeline.name, registered.version),
+    )
 
 
-def _may_alert_otherwise(
-    pipeline: Pipeline, champion: ModelRef, registered: Registered
-) -> tuple[bool, tuple[str, ...]]:
-    """Whether a version that differs in its alert policy alone may replace the champion."""
-    if champion.version != registered.base:
-        why = f"its scores are those of v{registered.base}, and v{champion.version} is champion now"
-        return False, (why,)
-    if pipeline.promotion.mode == "never":
-        return False, ("promotion.mode is never: a person sets the alias",)
-    return True, (f"scores are the champion's own; alerts change: {registered.policy}",)
+def taken_back(ledger: Ledger, pipeline: str, version: int) -> int | None:
+    """The version that a bake took back and that `version` repeats: itself, or its detector on its data."""
+    known = {item.version: item for item in ledger.trainings(pipeline) if item.version is not None}
+    asked = known.get(version)
+    for item in ledger.decisions(pipeline, "rollback"):
+        bad = item.evidence.get("replaces")
+        if item.actor != "bake" or bad is None:
+            continue
+        other = known.get(bad)
+        same = asked is not None and other is not None and _learned(asked) == _learned(other)
+        if bad == version or same:
+            return int(bad)
+    return None
+
+
+def _learned(training: Training) -> tuple[str, str, str]:
+    registered = training.detail.get("registered", {})
+    return training.data_hash, registered.get("detector", ""), registered.get("policy", "")
 
 
 def _standing(ledger: Ledger, pipeline: Pipeline, ref: ModelRef, as_of: datetime, actor: str) -> Decision:
@@ -175,19 +224,31 @@ def _place(ledger: Ledger, pipeline: str) -> int:
     return (change.seq or 0) if change else 0
 
 
-def rollback(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = "person") -> Decision:
+def rollback(
+    pipeline: Pipeline, as_of: datetime, reason: str, actor: str = "person", only: int | None = None
+) -> Decision:
     """Make the previous champion champion again; a second call takes that back.
+
+    Parameters
+    ----------
+    only : int, optional
+        Roll back this version alone: refused when another is champion by now.
 
     Raises
     ------
     NoChampionError
-        If there is no champion, or nothing before it.
+        If there is no champion, nothing before it, or it is not `only`.
     RecordError
         If the previous version does not pass the gate.
     """
     registry = Registry.open(pipeline.tracking_uri, pipeline.home)
-    with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"champion:{pipeline.name}"):
+    with (
+        Ledger.open(pipeline.ledger_url) as ledger,
+        changing_champion(pipeline, registry, ledger) as lease,
+    ):
         champion = registry.alias(pipeline.name, "champion")
+        if only is not None and champion.version != only:
+            raise NoChampionError(f"{pipeline.name} v{only} is champion no longer: v{champion.version} is")
         try:
             previous = registry.alias(pipeline.name, "previous")
         except NoChampionError as error:
@@ -209,7 +270,8 @@ def rollback(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = "per
                 evidence={"version": previous.version, "replaces": champion.version, "gate": gate.evidence},
                 as_of=as_of,
                 actor=actor,
-            )
+            ),
+            lease,
         )
-        move_aliases(registry, decision)
+        move_aliases(ledger, registry, decision, lease)
         return decision

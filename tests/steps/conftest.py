@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from pynomaly.config import Pipeline, load
+from pynomaly.judging.comparison import Verdict
 from pynomaly.records.ledger import Decision
 from pynomaly.steps.candidates import fit_candidate
 from pynomaly.steps.judge import against_champion, choose_winner
@@ -40,12 +41,17 @@ def plan(settings: Pipeline, at: datetime = MOMENT, trigger: Any = "schedule", r
     return plan_training(settings, at, trigger, reason)
 
 
-def learn(settings: Pipeline, planned: Plan, at: datetime = MOMENT) -> tuple[Registered, Decision]:
-    """Everything after the decision to train, as the flow wires it."""
+def trained(settings: Pipeline, planned: Plan, at: datetime = MOMENT) -> tuple[Registered, Verdict | None]:
+    """A registered version and the verdict on it; nothing is promoted."""
     prepared = prepare(settings, planned.window, at, planned.candidates, planned.asked)
     fitted = [fit_candidate(settings, prepared, candidate, label) for label, candidate in prepared.labelled()]
     choice = choose_winner(settings, prepared, fitted)
     registered = register(settings, prepared, fitted, choice)
     winner = next(item for item in fitted if item.sha256 == registered.sha256)
-    verdict = against_champion(settings, prepared, winner, choice.among)
+    return registered, against_champion(settings, prepared, winner, choice.among)
+
+
+def learn(settings: Pipeline, planned: Plan, at: datetime = MOMENT) -> tuple[Registered, Decision]:
+    """Everything after the decision to train, as the flow wires it."""
+    registered, verdict = trained(settings, planned, at)
     return registered, promote(settings, registered, verdict, at)

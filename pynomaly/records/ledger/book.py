@@ -85,8 +85,10 @@ class Ledger:
 
     # Decisions
 
-    def record(self, decision: Decision) -> Decision:
+    def record(self, decision: Decision, lease: Lease | None = None) -> Decision:
         """Write `decision` down, unless its key is there already; returns the row that stands.
+
+        With a `lease`, only while nobody else has taken it: checked within the same transaction.
 
         Raises
         ------
@@ -96,6 +98,8 @@ class Ledger:
         if not decision.key:
             raise RecordError(f"the decision {decision.kind!r} about {decision.subject!r} has no key")
         with self._writing() as connection:
+            if lease is not None:
+                lease.fence(connection)
             if self._engine.dialect.name != "sqlite":  # there, the transaction is the only writer already
                 connection.execute(text("LOCK TABLE decisions IN SHARE ROW EXCLUSIVE MODE"))
             same = select(decisions).where(decisions.c.key == decision.key)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Insert, delete, select, update
+from sqlalchemy import Connection, Engine, Insert, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pynomaly.errors import LeaseHeldError, RecordError
@@ -87,10 +87,22 @@ class Lease:
             changed = connection.execute(update(leases).where(self._mine).values(expires=expires)).rowcount
         if changed != 1:
             self.lost = True
-            raise LeaseHeldError(
-                f"{self.owner!r} lost the lease {self.name!r}: it expired and was taken over"
-            )
+            raise LeaseHeldError(self._taken_over())
         self.expires = expires
+
+    def fence(self, connection: Connection) -> None:
+        """Let the transaction of `connection` go on only while nobody else has taken the lease.
+
+        The row stays locked until the transaction ends, so a take-over waits for it.
+
+        Raises
+        ------
+        LeaseHeldError
+            If it expired and somebody else took it.
+        """
+        if connection.execute(select(leases.c.name).where(self._mine).with_for_update()).first() is None:
+            self.lost = True
+            raise LeaseHeldError(self._taken_over())
 
     def release(self) -> None:
         """Give it back; somebody else's lease is left alone."""
@@ -108,6 +120,9 @@ class Lease:
     @property
     def _mine(self) -> Any:
         return (leases.c.name == self.name) & (leases.c.token == self._token)
+
+    def _taken_over(self) -> str:
+        return f"{self.owner!r} lost the lease {self.name!r}: it expired and was taken over"
 
     def _beat(self) -> None:
         while not self._stop.wait(self.ttl.total_seconds() / 3):

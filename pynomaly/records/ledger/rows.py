@@ -19,17 +19,20 @@ from pynomaly.errors import RecordError, allowed
 __all__ = ["KINDS", "Decision", "Keyed", "Observed", "Partition", "Training", "bounds", "key_of", "plain"]
 
 KINDS = (
+    "bake",
     "compare",
     "degradation",
+    "expired",
+    "pending",
     "policy",
     "promote",
     "quality",
     "refuse",
     "register",
+    "reject",
     "retrain",
     "rollback",
     "score",
-    "search",
     "train",
 )
 

@@ -1,0 +1,208 @@
+"""What would change if the challenger became champion: the same rows through both, alert by alert.
+
+Pure: made by :mod:`pynomaly.steps.difference` from rows both models have scored, read by whoever approves a
+promotion. It judges nothing: which model is better is said by :mod:`pynomaly.judging.comparison`. Rates are a
+day, or of the whole table where there is no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pynomaly.errors import DataError
+from pynomaly.judging.occlusion import Occluded
+from pynomaly.judging.plain import plain
+
+__all__ = ["EXAMPLES", "Diff", "Example", "Explain", "diff"]
+
+EXAMPLES = 10
+
+Side = Literal["gained", "lost"]
+Explain = Callable[[int, Side], tuple[Occluded, ...]]
+"""``(place, side)`` to the columns that the alerting model's score of that row rests on."""
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row on which the two models disagree.
+
+    Attributes
+    ----------
+    side : {"gained", "lost"}
+        ``gained``: the challenger alone alerts; ``lost``: the champion alone does.
+    row : int
+        Place among the rows that were compared, from 0.
+    where : mapping
+        Time and entity, where the table has them.
+    champion_p, challenger_p : float
+    because : tuple of Occluded
+        What the score of the model that alerts rests on.
+    """
+
+    side: Side
+    row: int
+    where: Mapping[str, Any]
+    champion_p: float
+    challenger_p: float
+    because: tuple[Occluded, ...]
+
+
+@dataclass(frozen=True)
+class Diff:
+    """Champion and challenger on the same rows.
+
+    Attributes
+    ----------
+    rows : int
+    days : float or None
+        Span of the rows; None for a table without time, whose rates are then of all its rows.
+    gained, lost, same : int
+        Alerts of the challenger alone, of the champion alone, of both.
+    champion_per_day, challenger_per_day : float
+    rank_agreement : float or None
+        Spearman's correlation of the scores, 1 the same order; None where one gives all rows one score.
+    examples : tuple of Example
+        At most ten, the most telling first.
+    reasons : tuple of str
+        The figures in sentences.
+    """
+
+    champion: str
+    challenger: str
+    window: str
+    rows: int
+    days: float | None
+    gained: int
+    lost: int
+    same: int
+    champion_per_day: float
+    challenger_per_day: float
+    rank_agreement: float | None
+    examples: tuple[Example, ...]
+    reasons: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dict(plain(self))
+
+
+def diff(
+    champion: pd.DataFrame,
+    challenger: pd.DataFrame,
+    *,
+    names: tuple[str, str],
+    window: str,
+    days: float | None,
+    where: pd.DataFrame,
+    explain: Explain,
+    notes: tuple[str, ...] = (),
+) -> Diff:
+    """Compare what two models say of the same rows.
+
+    Parameters
+    ----------
+    champion, challenger : DataFrame of shape (n, >= 3)
+        ``score``, ``p_value`` and ``is_anomaly`` of the same rows in the same order.
+    names : tuple of str
+        How the two are called.
+    window : str
+        Which rows these are.
+    days : float or None
+        Span of the rows.
+    where : DataFrame of shape (n, k)
+        Time and entity of each row, as far as there are any.
+    explain : callable
+        Asked for the examples alone: ten rows at most.
+    notes : tuple of str
+        Further sentences, such as rows that were left out.
+
+    Raises
+    ------
+    DataError
+        If there are no rows, or the two are not of the same rows.
+    """
+    rows = len(champion)
+    if not rows or len(challenger) != rows or len(where) != rows:
+        raise DataError(
+            f"{rows} rows of the champion, {len(challenger)} of the challenger; allowed: the same, 1 or more"
+        )
+    before = champion["is_anomaly"].to_numpy(dtype=bool)
+    after = challenger["is_anomaly"].to_numpy(dtype=bool)
+    gained, lost = after & ~before, before & ~after
+    span = days if days else 1.0
+    per_day = (before.sum() / span, after.sum() / span)
+    agreement = _spearman(champion["score"].to_numpy(np.float64), challenger["score"].to_numpy(np.float64))
+    old, new = champion["p_value"].to_numpy(np.float64), challenger["p_value"].to_numpy(np.float64)
+    examples = tuple(
+        Example(side, place, _place(where, place), float(old[place]), float(new[place]), explain(place, side))
+        for side, place in _telling(gained, lost, old, new)
+    )
+    unit = "a day" if days else "in all rows"
+    said = (
+        f"{rows} rows: {int(gained.sum())} alerts gained, {int(lost.sum())} lost, "
+        f"{int((before & after).sum())} the same",
+        f"alerts {unit}: {per_day[0]:.3g} -> {per_day[1]:.3g} ({per_day[1] - per_day[0]:+.3g})",
+        "the order of scores cannot be compared: one model gives all rows the same"
+        if agreement is None
+        else f"the order of scores agrees to {agreement:.3f} (Spearman)",
+        *notes,
+    )
+    return Diff(
+        champion=names[0],
+        challenger=names[1],
+        window=window,
+        rows=rows,
+        days=days,
+        gained=int(gained.sum()),
+        lost=int(lost.sum()),
+        same=int((before & after).sum()),
+        champion_per_day=float(per_day[0]),
+        challenger_per_day=float(per_day[1]),
+        rank_agreement=agreement,
+        examples=examples,
+        reasons=said,
+    )
+
+
+def _telling(
+    gained: npt.NDArray[np.bool_], lost: npt.NDArray[np.bool_], old: Array, new: Array
+) -> list[tuple[Side, int]]:
+    """Rows on which the p-values lie furthest apart, half of each side; one side fills up for the other."""
+    apart = np.abs(np.log(np.maximum(old, 1e-300)) - np.log(np.maximum(new, 1e-300)))
+
+    def furthest(mask: npt.NDArray[np.bool_]) -> list[int]:
+        places = np.flatnonzero(mask)
+        return [int(place) for place in places[np.argsort(-apart[places], kind="stable")]]
+
+    first, second = furthest(gained), furthest(lost)
+    half = EXAMPLES // 2
+    n_lost = min(len(second), max(half, EXAMPLES - len(first)))
+    n_gained = min(len(first), EXAMPLES - n_lost)
+    return [("gained", place) for place in first[:n_gained]] + [("lost", place) for place in second[:n_lost]]
+
+
+def _place(where: pd.DataFrame, place: int) -> dict[str, Any]:
+    row = where.iloc[place]
+    return {str(name): _text(row[name]) for name in where.columns}
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, pd.Timestamp) else str(value)
+
+
+def _spearman(first: Array, second: Array) -> float | None:
+    """Correlation of average ranks; None where one side is constant."""
+    from scipy.stats import rankdata
+
+    a, b = rankdata(first), rankdata(second)
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    return float(np.clip((a @ b) / scale, -1, 1)) if scale > 0 else None

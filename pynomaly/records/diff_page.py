@@ -1,0 +1,59 @@
+"""The decision diff as Markdown: for MLflow, for Prefect's page, for the terminal of whoever approves.
+
+Takes ``Diff.to_dict()``, so that a diff read back from the ledger shows as it did on the first day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["diff_markdown", "example_rows"]
+
+
+def diff_markdown(diff: Mapping[str, Any]) -> str:
+    """A page: what changes, and the most telling rows with their reasons."""
+    lines = [
+        f"## {diff['champion']} -> {diff['challenger']} on {diff['window']}",
+        "",
+        *(f"- {reason}" for reason in diff["reasons"]),
+    ]
+    rows = example_rows(diff)
+    if rows:
+        columns = list(rows[0])
+        lines += ["", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+        lines += [f"| {' | '.join(_cell(row[name]) for name in columns)} |" for row in rows]
+        lines += [
+            "",
+            "*because*: what the alerting model's score falls by when the column holds its usual value.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def example_rows(diff: Mapping[str, Any]) -> list[dict[str, str]]:
+    """One row of text an example, for tables."""
+    return [
+        {
+            "alert": str(example["side"]),
+            "where": ", ".join(str(value) for value in example["where"].values()) or f"row {example['row']}",
+            f"p {diff['champion']}": f"{example['champion_p']:.2g}",
+            f"p {diff['challenger']}": f"{example['challenger_p']:.2g}",
+            "because": "; ".join(map(_because, example["because"])) or "no single column",
+        }
+        for example in diff["examples"]
+    ]
+
+
+def _because(part: Mapping[str, Any]) -> str:
+    return f"{part['column']} {_value(part['value'])} (usual {_value(part['usual'])}): {part['fall']:+.3g}"
+
+
+def _value(value: float | str | None) -> str:
+    if value is None:
+        return "missing"
+    return f"{value:.4g}" if isinstance(value, float | int) else str(value)
+
+
+def _cell(text: str) -> str:
+    """Text that stays inside its cell and is no markup."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
