@@ -1,16 +1,18 @@
-"""Review: what a person decides about a champion. Each is one short run, safe to repeat."""
+"""Review: what a person decides about a champion. Each answer is one short run, safe to repeat."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from flows.moment import moment, named
 from pynomaly.config import load
+from pynomaly.errors import ConfigError
 from tasks import governing
 
-__all__ = ["policy", "rollback"]
+__all__ = ["approve", "policy", "reject", "rollback"]
 
 
 @flow(name="rollback", flow_run_name=named)
@@ -41,3 +43,48 @@ def policy(
     """
     pipeline = load(config)
     return governing.apply_policy(pipeline, moment(pipeline, as_of), reason).to_dict()
+
+
+@flow(name="approve", flow_run_name=named)
+def approve(
+    config: str = "configs/quickstart.yaml", version: str = "", reason: str = "not said", by: str = ""
+) -> dict[str, Any]:
+    """Promote the version that waits for an answer; the gate is asked again, a second yes changes nothing.
+
+    Args:
+        config: Path of the pipeline YAML.
+        version: Number of the version, like 3; empty means the only one that waits.
+        reason: Why, in a few words; kept with the decision.
+        by: Who decides; empty means this flow run, by its name.
+    """
+    pipeline = load(config)
+    return governing.approve(pipeline, moment(pipeline, ""), reason, _who(by), _number(version)).to_dict()
+
+
+@flow(name="reject", flow_run_name=named)
+def reject(
+    config: str = "configs/quickstart.yaml", version: str = "", reason: str = "not said", by: str = ""
+) -> dict[str, Any]:
+    """Say no to the version that waits for an answer; the champion stays.
+
+    Args:
+        config: Path of the pipeline YAML.
+        version: Number of the version, like 3; empty means the only one that waits.
+        reason: Why, in a few words; kept with the decision.
+        by: Who decides; empty means this flow run, by its name.
+    """
+    pipeline = load(config)
+    return governing.reject(pipeline, moment(pipeline, ""), reason, _who(by), _number(version)).to_dict()
+
+
+def _who(by: str) -> str:
+    return (by.strip() or f"flow run {flow_run.name}")[:200]
+
+
+def _number(version: str) -> int | None:
+    text = version.strip().removeprefix("v")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ConfigError(f"version {version!r} is not a version number; write one like 3, or nothing")
+    return int(text)

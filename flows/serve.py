@@ -16,7 +16,7 @@ from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron
 
 from flows.monitor import monitor
-from flows.review import policy, rollback
+from flows.review import approve, policy, reject, rollback
 from flows.score import score
 from flows.train import retrain, search, train
 from pynomaly.config import Pipeline, load
@@ -76,6 +76,8 @@ def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
         deploy(search, ""),
         deploy(rollback, ""),
         deploy(policy, ""),
+        deploy(approve, ""),
+        deploy(reject, ""),
     ]
 
 

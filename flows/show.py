@@ -17,6 +17,7 @@ __all__ = [
     "health",
     "monitored",
     "overview",
+    "pending_promotions",
     "policy_applied",
     "searched",
     "table",
@@ -98,6 +99,33 @@ def policy_applied(result: dict[str, Any]) -> None:
         decision(result["decision"])
 
 
+def pending_promotions(result: dict[str, Any]) -> None:
+    """What waits for an answer, and what each would change."""
+    from pynomaly.records.diff_page import example_rows
+
+    console = _console()
+    if not result["pending"]:
+        console.print(f"{result['pipeline']}: no promotion waits for an answer")
+    for item in result["pending"]:
+        decision(item)
+        for line in item["standing"]:
+            console.print(f"  {line}", markup=False)
+        diff = item["evidence"]["diff"]
+        if not diff:
+            console.print(f"  what would change is not known: {item['evidence']['diff_error']}", markup=False)
+            continue
+        console.print(f"what would change, {diff['champion']} -> {diff['challenger']} on {diff['window']}:")
+        for line in diff["reasons"]:
+            console.print(f"  {line}", markup=False)
+        rows = example_rows(diff)
+        if rows:
+            console.print(
+                table("rows on which they disagree", list(rows[0]), [list(r.values()) for r in rows])
+            )
+    for item in result["ended"]:
+        decision(item)
+
+
 def windows(result: dict[str, Any]) -> None:
     """Partitions that were written or found."""
     columns = ("window", "version", "rows", "alerts", "quarantined", "new")
@@ -147,6 +175,14 @@ def overview(result: dict[str, Any]) -> None:
     console.print(f"{result['pipeline']}: champion {champion}")
     for reason in result["because"]:
         console.print(f"  {reason}", markup=False)
+    if result["baking"]:
+        bake = result["baking"]
+        console.print(
+            f"baking until {bake['until']} ({bake['seen']} of {bake['windows']} seen; a breach brings v"
+            f"{bake['against']} back)"
+        )
+    for version in result["pending"]:
+        console.print(f"v{version} waits for an answer: pynomaly pending")
     console.print(f"windows scored: {result['partitions']}, newest: {result['last_window'] or '-'}")
     if result["health"]:
         console.print(f"health: {result['health']['outcome']} in {result['health']['subject']}", markup=False)

@@ -1,4 +1,4 @@
-"""Tasks of governing: taking a promotion back, alerting otherwise."""
+"""Tasks of governing: answering a promotion that waits, taking one back, alerting otherwise."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from prefect.artifacts import create_markdown_artifact
 
 from pynomaly.config import Pipeline
 from pynomaly.records.ledger import Decision
+from pynomaly.steps.approve import approve as approve_step
+from pynomaly.steps.approve import reject as reject_step
 from pynomaly.steps.policy import PolicyApplied
 from pynomaly.steps.policy import apply_policy as apply_policy_step
 from pynomaly.steps.promote import rollback as rollback_step
 from tasks.events import announce
 from tasks.step import step
 
-__all__ = ["apply_policy", "rollback"]
+__all__ = ["apply_policy", "approve", "reject", "rollback"]
 
 
 @step("apply the alert policy")
@@ -35,4 +37,20 @@ def rollback(pipeline: Pipeline, as_of: datetime, reason: str) -> Decision:
     """Make the previous champion champion again."""
     decision = rollback_step(pipeline, as_of, reason)
     announce(pipeline, "champion.rollback", decision.to_dict())
+    return decision
+
+
+@step("approve")
+def approve(pipeline: Pipeline, at: datetime, reason: str, actor: str, version: int | None) -> Decision:
+    """Promote the version that waits, through the gate once more."""
+    decision = approve_step(pipeline, at, reason, actor, version)
+    announce(pipeline, f"champion.{decision.kind}", decision.to_dict())
+    return decision
+
+
+@step("reject")
+def reject(pipeline: Pipeline, at: datetime, reason: str, actor: str, version: int | None) -> Decision:
+    """Say no to the version that waits."""
+    decision = reject_step(pipeline, at, reason, actor, version)
+    announce(pipeline, f"champion.{decision.kind}", decision.to_dict())
     return decision

@@ -39,6 +39,9 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
             description="Evidently's page, kept with the MLflow run",
         )
     announce(pipeline, f"window.{result.drift.status}", {"window": result.window, "version": result.version})
+    if result.bake == "breach":
+        taken_back = {"version": result.version, "window": result.window, "actor": "bake"}
+        announce(pipeline, "champion.rollback", taken_back)
     if verdict.action in ("retrain", "page"):
         reason = f"{verdict.state} in {result.window}: {'; '.join(verdict.reasons)}"
         announce(

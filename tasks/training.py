@@ -9,6 +9,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.judging.choice import Choice
 from pynomaly.judging.comparison import Verdict
+from pynomaly.records.diff_page import diff_markdown, example_rows
 from pynomaly.records.ledger import Decision
 from pynomaly.records.registry import Registry
 from pynomaly.steps.candidates import Fitted, recalibrate_champion
@@ -154,4 +155,24 @@ def promote(pipeline: Pipeline, registered: Registered, verdict: Verdict | None,
     """Pass the gate and change the champion, or say why not."""
     decision = promote_step(pipeline, registered, verdict, as_of)
     announce(pipeline, f"champion.{decision.kind}", decision.to_dict())
+    if decision.kind == "pending":
+        _publish_difference(pipeline, decision)
     return decision
+
+
+def _publish_difference(pipeline: Pipeline, decision: Decision) -> None:
+    """What a person who is to approve should see: the page, and the rows as a table."""
+    key, diff = pipeline.name.replace("_", "-"), decision.evidence["diff"]
+    waits = f"**{decision.subject}** waits for an answer until {decision.evidence['expires']}"
+    shown = (
+        diff_markdown(diff) if diff else f"What would change is not known: {decision.evidence['diff_error']}"
+    )
+    create_markdown_artifact(
+        key=f"{key}-pending",
+        markdown="\n\n".join([waits, "\n".join(f"- {reason}" for reason in decision.reasons), shown]),
+        description="A promotion that waits: run the flow approve or reject",
+    )
+    if diff and diff["examples"]:
+        create_table_artifact(
+            key=f"{key}-pending-rows", table=example_rows(diff), description="Rows on which the two disagree"
+        )

@@ -1,4 +1,4 @@
-"""Commands of governing: who is champion and why, what was decided, taking it back, alerting otherwise."""
+"""Commands of governing: who is champion and why, what waits for an answer, the answer, and a way back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import typer
 from flows.cli.app import Config, Json, Reason, app, run_flow, say
 from pynomaly.config import load
 
-__all__ = ["history", "policy", "rollback", "status"]
+__all__ = ["approve", "history", "pending", "policy", "reject", "rollback", "status"]
+
+Version = Annotated[
+    str, typer.Option("--version", help="Number of the version; empty: the only one that waits.")
+]
 
 
 @app.command()
@@ -26,6 +30,54 @@ def policy(config: Config, reason: Reason = "asked for on the command line", as_
     from flows.show import policy_applied
 
     say(run_flow("review", "policy", load(config), reason=reason, as_of="latest"), as_json, policy_applied)
+
+
+@app.command()
+def pending(config: Config, as_json: Json = False) -> None:
+    """Show the promotions that wait for an answer, and what each would change."""
+    from datetime import UTC, datetime
+
+    from flows.show import pending_promotions as show
+    from pynomaly.records.telemetry import switch_off
+    from pynomaly.steps.approve import pending_promotions
+
+    switch_off()
+    say(pending_promotions(load(config), datetime.now(UTC)), as_json, show)
+
+
+@app.command()
+def approve(
+    config: Config, version: Version = "", reason: Reason = "not said", as_json: Json = False
+) -> None:
+    """Promote the version that waits, through the gate once more; exit code 2 where it may not."""
+    _answer("approve", "promote", config, version, reason, as_json)
+
+
+@app.command()
+def reject(config: Config, version: Version = "", reason: Reason = "not said", as_json: Json = False) -> None:
+    """Say no to the version that waits; exit code 2 where that is too late."""
+    _answer("reject", "reject", config, version, reason, as_json)
+
+
+def _answer(flow: str, kind: str, config: str, version: str, reason: str, as_json: bool) -> None:
+    from flows.show import decision
+
+    answer = {"version": version, "reason": reason, "by": _user()}
+    result = run_flow("review", flow, load(config), **answer)
+    say(result, as_json, decision)
+    if result["kind"] != kind:
+        raise typer.Exit(2)
+
+
+def _user() -> str:
+    """Name of whoever types; a container may run under a number that has none."""
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 @app.command()

@@ -4,6 +4,7 @@ Called by :mod:`pynomaly.steps`. Every file appears whole or not at all, under a
 holds, so a step run twice writes the same file twice::
 
     <root>/<pipeline>/scores/window=<key>/scores.parquet
+    <root>/<pipeline>/shadow/v<N>/window=<key>/scores.parquet
     <root>/<pipeline>/quarantine/<name>.parquet
     <root>/<pipeline>/references/<sha256 of the bundle>.parquet
     <root>/<pipeline>/held_out/<sha256 of the bundle>.parquet
@@ -70,6 +71,16 @@ class Store:
             Columns as scored; the index is not kept.
         """
         path = self.scores_path(pipeline, window)
+        content = _parquet(frame)
+        _write(path, content)
+        return path, hashlib.sha256(content).hexdigest()
+
+    def write_shadow(
+        self, pipeline: str, version: int, window: Keyed | str, frame: pd.DataFrame
+    ) -> tuple[Place, str]:
+        """As `write_scores`, for a version that is not champion: beside the scores, never among them."""
+        window_name = f"window={_safe(key_of(window))}"
+        path = self.root / _safe(pipeline) / "shadow" / f"v{version}" / window_name / "scores.parquet"
         content = _parquet(frame)
         _write(path, content)
         return path, hashlib.sha256(content).hexdigest()

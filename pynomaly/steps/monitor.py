@@ -36,6 +36,7 @@ from pynomaly.records.evidently_report import drift_html
 from pynomaly.records.ledger import Decision, Ledger, bounds
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store
+from pynomaly.steps.bake import watch
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.prepare import dependent_rows
 from pynomaly.steps.probe import probe
@@ -56,6 +57,8 @@ class Monitored:
         Whether the p-values' guarantee still stands; a withdrawal is said, and is no alarm by itself.
     aspects : tuple of Aspect
         Each thing that was judged, in the same four words.
+    bake : str
+        What the window says of a young promotion (:func:`pynomaly.steps.bake.watch`).
     """
 
     window: str
@@ -68,6 +71,7 @@ class Monitored:
     report_error: str
     run_id: str
     aspects: tuple[Aspect, ...]
+    bake: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for events and artifacts."""
@@ -82,6 +86,7 @@ class Monitored:
             "report_error": self.report_error,
             "run_id": self.run_id,
             "aspects": [aspect.to_dict() for aspect in self.aspects],
+            "bake": self.bake,
         }
 
 
@@ -143,9 +148,9 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
                 as_of=as_of,
             )
         )
-    return Monitored(
-        key, ref.version, drift, exchangeable, observation, verdict, report, report_error, run, glance
-    )
+    baked = watch(pipeline, ref, bundle, key, frame, scored)
+    found = (drift, exchangeable, observation, verdict, report, report_error, run, glance, baked)
+    return Monitored(key, ref.version, *found)
 
 
 def _usable(

@@ -13,7 +13,8 @@ from pynomaly.detectors import DETECTORS
 from pynomaly.errors import ConfigError, allowed
 from pynomaly.records.ledger import KINDS, Ledger
 from pynomaly.records.registry import Registry
-from pynomaly.steps.champion import champion_of
+from pynomaly.steps.bake import baking_of
+from pynomaly.steps.champion import champion_of, open_pendings
 
 __all__ = ["catalogue_table", "champion_at", "history_of", "status_of", "verify_history"]
 
@@ -26,6 +27,8 @@ def status_of(pipeline: Pipeline) -> dict[str, Any]:
         partitions = ledger.partitions(pipeline.name)
         verdict = ledger.last(pipeline.name, "degradation")
         training = ledger.last(pipeline.name, "retrain")
+        baking = baking_of(pipeline, ledger)
+        waiting = open_pendings(ledger, pipeline.name)
     since = next(
         (item for item in changes if champion and item.evidence.get("version") == champion.version), None
     )
@@ -37,6 +40,8 @@ def status_of(pipeline: Pipeline) -> dict[str, Any]:
         "partitions": len(partitions),
         "last_window": partitions[-1].window if partitions else None,
         "last_alerts": partitions[-1].alerts if partitions else None,
+        "baking": baking.to_dict() if baking else None,
+        "pending": [item.evidence["version"] for item in waiting],
         "health": verdict.to_dict() if verdict else None,
         "last_training_decision": training.to_dict() if training else None,
     }

@@ -238,8 +238,10 @@ def _situation(
     )
     refusals = [
         item
-        for item in ledger.decisions(pipeline.name, "refuse")
-        if item.outcome != "policy" and (promoted is None or (item.seq or 0) > (promoted.seq or 0))
+        for item in ledger.decisions(pipeline.name)
+        if item.kind in ("refuse", "reject")
+        and item.outcome != "policy"
+        and (promoted is None or (item.seq or 0) > (promoted.seq or 0))
     ]
     # A training cut off before its verdict is not repeated but finished; nobody waits for it to cool down.
     ended = [item for item in trainings if item.outcome != "registered"]

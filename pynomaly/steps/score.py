@@ -19,7 +19,7 @@ from pynomaly.data.quality import validate
 from pynomaly.data.sources import read
 from pynomaly.data.sources.parts import is_larger
 from pynomaly.data.window import Window
-from pynomaly.errors import ConfigError, QualityError
+from pynomaly.errors import ConfigError, PynomalyError, QualityError
 from pynomaly.judging.drift import DriftReport, compare_sketches
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.reference import window_sketch
@@ -27,10 +27,11 @@ from pynomaly.model.sketch import Sketch
 from pynomaly.records.ledger import Decision, Ledger, Partition
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store, write_atomically
+from pynomaly.steps.bake import watch
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.stream import cleared, joined, score_parts
 
-__all__ = ["FileScores", "Scored", "score_file", "score_table", "score_window"]
+__all__ = ["FileScores", "Scored", "score_file", "score_table", "score_window", "shadow_window"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Scored:
     path: str
     sha256: str
     new: bool
+    bake: str = ""  # what the window says of a young promotion; see steps.bake
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and artifacts."""
@@ -126,10 +128,34 @@ def score_window(pipeline: Pipeline, window: Window | None) -> Scored:
             scored_at=datetime.now(UTC),
         )
         ledger.put_partition(partition)
-        return _scored(partition, new=True)
+        shadow_window(pipeline, registry, key, checked.clean)
+        baked = watch(pipeline, ref, bundle, key, checked.clean, table)
+        return _scored(partition, new=True, bake=baked)
 
 
-def _scored(partition: Partition, *, new: bool) -> Scored:
+def shadow_window(pipeline: Pipeline, registry: Registry, key: str, rows: pd.DataFrame) -> str:
+    """Score the window with the version that waits, if settings ask for it; its scores alert nobody.
+
+    Returns
+    -------
+    str
+        Where they lie, or "" without a shadow. What fails under it is kept with the version, as a tag
+        ``pynomaly.shadow_error``, and stops nothing.
+    """
+    version = registry.aliases(pipeline.name).get("shadow") if pipeline.promotion.shadow else None
+    if version is None:
+        return ""
+    ref = registry.version(pipeline.name, version)
+    try:
+        table = score_table(registry.load(ref), ref, rows)
+        path, _ = Store(pipeline.store_root).write_shadow(pipeline.name, version, key, table)
+        return str(path)
+    except PynomalyError as error:
+        registry.mark(pipeline.name, version, "pynomaly.shadow_error", f"{key}: {error}"[:500])
+        return ""
+
+
+def _scored(partition: Partition, *, new: bool, bake: str = "") -> Scored:
     return Scored(
         window=partition.window,
         version=partition.version,
@@ -139,6 +165,7 @@ def _scored(partition: Partition, *, new: bool) -> Scored:
         path=partition.path,
         sha256=partition.sha256,
         new=new,
+        bake=bake,
     )
 
 

@@ -142,7 +142,10 @@ def test_up(servers: Servers) -> None:
 def all_deployments(servers: Servers) -> dict[str, Any]:
     flows = {flow["id"]: flow["name"] for flow in servers.ask("flows/filter")}
     found = {flows[item["flow_id"]]: item for item in servers.ask("deployments/filter")}
-    assert set(found) == {"train", "score", "monitor", "retrain", "search", "rollback", "policy"}
+    assert set(found) == {"train", "score", "monitor", "retrain", "search", "rollback", "policy"} | {
+        "approve",
+        "reject",
+    }
     assert all(item["status"] == "READY" for item in found.values())
     return found
 

@@ -1,0 +1,139 @@
+"""Does a new champion break what it promised, where the one before it would not?
+
+Pure: called by :mod:`pynomaly.steps.bake` for each window after a promotion. The previous champion scores the
+same rows, so a change of the world, which both suffer, is no breach: only what is bad under the new one, not
+bad under the old one, and clearly worse, counts. Fail closed: what should have been computed for the new
+champion and was not, while it was for the old one, is a breach.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pynomaly import config
+from pynomaly.judging.degradation import Observation, binomial_tail
+from pynomaly.judging.drift import DriftReport
+from pynomaly.judging.plain import plain
+
+__all__ = ["Baked", "Look", "bake", "looked"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One version on one window.
+
+    Attributes
+    ----------
+    version, rows, alerts : int
+    alert_status, score_status : str
+        As in an :class:`~pynomaly.judging.degradation.Observation`.
+    score_effect : float
+        Distance of the scores from the version's own reference, 0 to 1; NaN without a test.
+    latency_ms : float
+        One warm row, here and now.
+    """
+
+    version: int
+    rows: int
+    alerts: int
+    alert_status: str
+    score_status: str
+    score_effect: float
+    latency_ms: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dict(plain(self))
+
+
+@dataclass(frozen=True)
+class Baked:
+    """What one window says of a promotion: ``ok``, ``breach`` or ``insufficient_data``."""
+
+    outcome: Literal["ok", "breach", "insufficient_data"]
+    reasons: tuple[str, ...]
+
+
+def looked(version: int, drift: DriftReport, seen: Observation, alerts: int, latency_ms: float) -> Look:
+    """Sum a version up on a window, from its drift report and its observation."""
+    effect = drift.score.effect if drift.score else math.nan
+    return Look(version, seen.rows, alerts, seen.alert_status, seen.score, effect, latency_ms)
+
+
+def bake(
+    new: Look, old: Look, drift: config.Drift, degradation: config.Degradation, max_latency_ms: float
+) -> Baked:
+    """Judge the new champion on one window against the one it replaced.
+
+    Parameters
+    ----------
+    new, old : Look
+        Of the same rows.
+    drift, degradation : settings
+        ``drift.effect`` is how much worse a distance must be, ``degradation.confidence`` how certain it must
+        be that alerts come more often than under the old champion.
+    max_latency_ms : float
+        What the gate allows for one row.
+    """
+    if new.rows < degradation.min_rows:
+        reason = f"{new.rows} rows say nothing; {degradation.min_rows} are needed"
+        return Baked("insufficient_data", (reason,))
+    found = (
+        *_alerts(new, old, 1 - degradation.confidence),
+        *_scores(new, old, drift.effect),
+        *_latency(new, old, max_latency_ms),
+    )
+    if found:
+        return Baked("breach", found)
+    shared = [
+        what
+        for what, ours, theirs in (
+            ("alert rate", new.alert_status != "ok", old.alert_status != "ok"),
+            ("score drift", new.score_status == "drift", old.score_status == "drift"),
+        )
+        if ours and theirs
+    ]
+    said = (f"v{new.version} keeps what it promised, or breaks it no more than v{old.version} would",)
+    both = tuple(f"{what}: bad under v{new.version}, and under v{old.version} too" for what in shared)
+    return Baked("ok", (*said, *both))
+
+
+def _alerts(new: Look, old: Look, limit: float) -> tuple[str, ...]:
+    if new.alert_status == "not_computable" and old.alert_status != "not_computable":
+        return (f"the alert rate is not computable under v{new.version}, and is under v{old.version}",)
+    if new.alert_status != "violated" or old.alert_status == "violated":
+        return ()
+    chance = binomial_tail(new.alerts, new.rows, old.alerts / old.rows)
+    if chance >= limit:
+        return ()
+    return (
+        f"alert rate violated: {new.alerts} alerts in {new.rows} rows, {old.alerts} under v{old.version} "
+        f"(p = {chance:.2g})",
+    )
+
+
+def _scores(new: Look, old: Look, margin: float) -> tuple[str, ...]:
+    if new.score_status == "not_computable" and old.score_status != "not_computable":
+        return (f"score drift is not computable under v{new.version}, and is under v{old.version}",)
+    if new.score_status != "drift" or old.score_status == "drift":
+        return ()
+    if not math.isfinite(new.score_effect):
+        return (f"scores of v{new.version} are not finite, those of v{old.version} are",)
+    if math.isfinite(old.score_effect) and new.score_effect < old.score_effect + margin:
+        return ()
+    return (
+        f"scores drift: distance {new.score_effect:.3f} from the reference of v{new.version}, "
+        f"{old.score_effect:.3f} from that of v{old.version}",
+    )
+
+
+def _latency(new: Look, old: Look, limit: float) -> tuple[str, ...]:
+    # Written so that NaN, a latency that was not measured, is a breach.
+    if new.latency_ms <= limit or not old.latency_ms <= limit:
+        return ()
+    return (
+        f"one row takes {new.latency_ms:.1f} ms (at most {limit:g} ms), {old.latency_ms:.1f} ms under "
+        f"v{old.version}",
+    )

@@ -1,0 +1,200 @@
+"""The first windows after a promotion: the previous champion scores them too, and a breach brings it back.
+
+Called by :mod:`~pynomaly.steps.score` and :mod:`~pynomaly.steps.monitor` with rows the champion has just
+scored; costs one more scoring of them, and nothing once the promotion is baked. A version is taken back by
+itself once in its life: a person who promotes it again has the last word.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.data.frame import digest
+from pynomaly.errors import PynomalyError
+from pynomaly.judging.baking import Baked, Look, bake, looked
+from pynomaly.judging.degradation import observe
+from pynomaly.judging.drift import compare_sketches
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.sketch import Sketch
+from pynomaly.records.ledger import Decision, Ledger, bounds
+from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.steps.champion import last_change
+from pynomaly.steps.promote import rollback
+
+__all__ = ["Baking", "baking_of", "watch"]
+
+REPEATS = 9
+
+
+@dataclass(frozen=True)
+class Baking:
+    """A promotion that is still watched.
+
+    Attributes
+    ----------
+    promotion : Decision
+    seen : tuple of str
+        Windows that counted so far.
+    windows : int
+        How many make the promotion stand.
+    """
+
+    promotion: Decision
+    seen: tuple[str, ...]
+    windows: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for ``status``."""
+        left = self.windows - len(self.seen)
+        return {
+            "version": self.promotion.evidence["version"],
+            "against": self.promotion.evidence["replaces"],
+            "seen": len(self.seen),
+            "windows": self.windows,
+            "until": f"{left} more window{'s' if left > 1 else ''} with rows enough were seen",
+        }
+
+
+def baking_of(pipeline: Pipeline, ledger: Ledger) -> Baking | None:
+    """The promotion that bakes, or None: baked, taken back, a rollback, or nothing to go back to."""
+    change = last_change(ledger, pipeline.name)
+    if change is None or change.kind != "promote" or change.evidence.get("replaces") is None:
+        return None
+    version = change.evidence["version"]
+    if any(
+        item.actor == "bake" and item.evidence.get("replaces") == version
+        for item in ledger.decisions(pipeline.name, "rollback")
+    ):
+        return None
+    seen = tuple(
+        item.subject
+        for item in ledger.decisions(pipeline.name, "bake", outcome="ok")
+        if item.evidence.get("promotion") == change.seq
+    )
+    windows = pipeline.promotion.bake
+    return Baking(change, seen, windows) if len(seen) < windows else None
+
+
+def watch(
+    pipeline: Pipeline,
+    champion: ModelRef,
+    bundle: Bundle,
+    key: str,
+    frame: pd.DataFrame,
+    scored: pd.DataFrame,
+) -> str:
+    """Judge the champion's newest promotion on one window, and take it back on a breach.
+
+    Parameters
+    ----------
+    champion : ModelRef
+    bundle : Bundle
+        The champion's.
+    key : str
+        The window's, or ``all``.
+    frame : DataFrame of shape (n, >= d)
+        Its rows, validated.
+    scored : DataFrame of shape (n, >= 2)
+        ``score`` and ``is_anomaly`` of the same rows under the champion.
+
+    Returns
+    -------
+    str
+        ``ok``, ``insufficient_data``, ``breach`` (the previous champion is back), ``stuck`` (a breach, and
+        the previous champion may not serve), or "" where nothing bakes or the window was judged before.
+    """
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        baking = baking_of(pipeline, ledger)
+        if baking is None or baking.promotion.evidence["version"] != champion.version:
+            return ""
+        edges = bounds(key)
+        if edges is not None and edges[1] <= baking.promotion.as_of:
+            return ""  # rows from before the promotion are no news of it
+        known = f"bake:{pipeline.name}:{baking.promotion.seq}:{key}"
+        known += f":{digest(frame)[:16]}" if edges is None else ""
+        if ledger.decision(known) is not None:
+            return ""
+        registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+        previous = registry.version(pipeline.name, baking.promotion.evidence["replaces"])
+        before = registry.load(previous)
+        rates = _expected(ledger, pipeline.name)
+        new = _look(pipeline, champion.version, bundle, key, frame, scored, rates)
+        old = _look(pipeline, previous.version, before, key, frame, before.score_window(frame), rates)
+        found = bake(new, old, pipeline.drift, pipeline.degradation, pipeline.promotion.max_latency_ms)
+        moment = edges[1] if edges else baking.promotion.as_of
+        outcome, reasons = _acted(pipeline, champion.version, key, found, moment)
+        ledger.record(
+            Decision(
+                key=known,
+                pipeline=pipeline.name,
+                kind="bake",
+                subject=key,
+                outcome=outcome,
+                reasons=reasons,
+                evidence={
+                    "version": champion.version,
+                    "promotion": baking.promotion.seq,
+                    "new": new.to_dict(),
+                    "old": old.to_dict(),
+                },
+                as_of=moment,
+            )
+        )
+        return outcome
+
+
+def _acted(
+    pipeline: Pipeline, version: int, key: str, found: Baked, moment: datetime
+) -> tuple[str, tuple[str, ...]]:
+    """Take the promotion back on a breach; a failure to is said, for scoring must go on."""
+    if found.outcome != "breach":
+        return found.outcome, found.reasons
+    why = f"while it baked, in window {key}: {'; '.join(found.reasons)}"
+    try:
+        rollback(pipeline, moment, why, actor="bake", only=version)
+    except PynomalyError as error:
+        return "stuck", (*found.reasons, f"it could not be rolled back: {error}")
+    return "breach", found.reasons
+
+
+def _expected(ledger: Ledger, pipeline: str) -> dict[int, float | None]:
+    """Alert rate each version promised when it was trained."""
+    return {
+        item.version: item.detail.get("registered", {}).get("expected_alert_rate")
+        for item in ledger.trainings(pipeline)
+        if item.version is not None
+    }
+
+
+def _look(
+    pipeline: Pipeline,
+    version: int,
+    bundle: Bundle,
+    key: str,
+    frame: pd.DataFrame,
+    scored: pd.DataFrame,
+    rates: dict[int, float | None],
+) -> Look:
+    current = Sketch.of(bundle.contract.conform(frame), scored["score"].to_numpy())
+    drift = compare_sketches(bundle.sketch, current, pipeline.drift)
+    alerts = int(scored["is_anomaly"].sum())
+    seen = observe(key, len(frame), drift, alerts, rates.get(version), pipeline.degradation)
+    return looked(version, drift, seen, alerts, _latency_ms(bundle, frame))
+
+
+def _latency_ms(bundle: Bundle, frame: pd.DataFrame) -> float:
+    """Median of one warm row."""
+    row, spent = frame.iloc[[0]], []
+    bundle.score(row)
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        bundle.score(row)
+        spent.append(time.perf_counter() - start)
+    return median(spent) * 1000

@@ -1,0 +1,85 @@
+"""What follows from a verdict: every mode, every refusal; and when a promotion that waits may be answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pynomaly.judging.comparison import Outcome, Rung, Verdict
+from pynomaly.judging.promotion import rule, standing
+
+SUPERIOR = Verdict(
+    outcome=Outcome.SUPERIOR,
+    rung=Rung.LABELS,
+    metric="average_precision",
+    champion="machines v1",
+    challenger="hbos",
+    champion_value=0.5,
+    challenger_value=0.7,
+    difference=0.2,
+    low=0.1,
+    high=0.3,
+    level=0.95,
+    effect_size=1.0,
+    p_value=0.01,
+    rows=1000,
+    positives=50,
+    reasons=("the interval lies above 0",),
+)
+TIE = replace(SUPERIOR, outcome=Outcome.NON_INFERIOR, difference=0.0)
+AT = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "said"),
+    [
+        ({}, "promote", "interval lies above"),
+        ({"mode": "approval"}, "pending", "a person answers"),
+        ({"mode": "never"}, "refuse", "mode is never"),
+        ({"gate_passed": False}, "refuse", "gate refuses"),
+        ({"gate_passed": False, "champion": None, "verdict": None}, "refuse", "gate refuses"),
+        ({"champion": None, "verdict": None, "mode": "approval"}, "promote", "no champion"),
+        ({"verdict": None}, "refuse", "nothing says"),
+        ({"champion": "machines v2"}, "refuse", "compare again"),
+        ({"champion": "machines v2", "mode": "approval"}, "refuse", "compare again"),
+        ({"verdict": TIE}, "refuse", "only superior"),
+        ({"verdict": TIE, "mode": "approval"}, "refuse", "only superior"),
+        ({"verdict": TIE, "recalibrated": True}, "promote", "champion's own"),
+        ({"verdict": TIE, "recalibrated": True, "mode": "approval"}, "pending", "a person"),
+        ({"taken_back": 2}, "refuse", "v2 was rolled back while it baked"),
+        ({"taken_back": 2, "mode": "approval"}, "pending", "a person answers"),
+    ],
+)
+def test_every_rule(changes: dict[str, Any], kind: str, said: str) -> None:
+    facts: dict[str, Any] = {
+        "verdict": SUPERIOR,
+        "mode": "automatic",
+        "gate_passed": True,
+        "champion": "machines v1",
+    }
+    facts |= changes
+    ruling = rule(facts.pop("verdict"), facts.pop("mode"), **facts)
+    assert ruling.kind == kind
+    assert said in ruling.reasons[0]
+
+
+def test_a_person_is_warned_of_a_version_that_was_taken_back() -> None:
+    ruling = rule(SUPERIOR, "approval", gate_passed=True, champion="machines v1", taken_back=2)
+    assert any("v2 was rolled back while it baked" in reason for reason in ruling.reasons)
+
+
+@pytest.mark.parametrize(
+    ("champion", "at", "state"),
+    [
+        (1, AT - timedelta(seconds=1), "open"),
+        (1, AT, "expired"),
+        (2, AT - timedelta(seconds=1), "stale"),
+        (None, AT - timedelta(seconds=1), "stale"),
+        (2, AT, "expired"),
+    ],
+)
+def test_when_it_may_be_answered(champion: int | None, at: datetime, state: str) -> None:
+    assert standing(3, 1, champion, AT, at).state == state
