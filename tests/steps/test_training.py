@@ -107,10 +107,13 @@ def test_a_changed_byte_closes_the_gate(pipeline: Make) -> None:
     assert "clean process" in gate.reasons[0]
 
 
-def test_a_slow_version_closes_the_gate(pipeline: Make) -> None:
-    settings = pipeline(promotion={"max_latency_ms": 1e-6})
+def test_a_slow_and_heavy_version_closes_the_gate(pipeline: Make) -> None:
+    settings = pipeline(promotion={"max_latency_ms": 1e-6, "max_memory_mb": 1})
     _, decision = learn(settings, plan(settings))
     assert decision.kind == "refuse"
+    assert any("one row takes" in reason for reason in decision.reasons)
+    assert any("MB at most (limit 1 MB)" in reason for reason in decision.reasons)
+    assert decision.evidence["gate"]["rss_mb"] > 1
     with pytest.raises(NoChampionError):
         Registry.open(settings.tracking_uri, settings.home).alias("machines", "champion")
 
