@@ -83,7 +83,8 @@ def rule(
         )
     if policy:
         if champion != base:
-            return refuse(f"its scores are those of {base}, and {champion} is champion now")
+            then, now = base.split()[-1], champion.split()[-1]
+            return refuse(f"its scores are those of {then}, and {now} is champion now")
         change = (f"scores are the champion's own; alerts change: {policy}",)
         return _by_mode(mode, outcome, change, taken_back)
     if verdict is None:
