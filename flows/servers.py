@@ -1,7 +1,7 @@
 """``pynomaly up``: Prefect's server, MLflow's server and the deployments as child processes.
 
 Everything listens on loopback and keeps its state under the home folder. Children are ended by their own
-process id when this process ends, however it ends.
+process id when this process ends, however it ends: each runs on a leash (:mod:`flows.leash`).
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ def free_port(wanted: int = 0, *, name: str = "server") -> int:
 def _child(
     command: list[str], log: Path, environment: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A child in a process group of its own, ended with everything it started."""
+    """A child in a process group of its own, ended with everything it started, also if this process is killed."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         child = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "flows.leash", *command],
             stdout=sink,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # nothing is ever written: its end tells the child that we are gone
             start_new_session=True,
             env={**os.environ, **(environment or {})},
         )
@@ -80,6 +80,8 @@ def _end(child: subprocess.Popen[bytes], grace_s: float = 20.0) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+    if child.stdin is not None:
+        child.stdin.close()
 
 
 def _await(url: str, child: subprocess.Popen[bytes], log: Path, within_s: float) -> None:
