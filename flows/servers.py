@@ -51,7 +51,7 @@ def free_port(wanted: int = 0, *, name: str = "server") -> int:
 def _child(
     command: list[str], log: Path, environment: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A child in a process group of its own, ended with everything it started, also if this process is killed."""
+    """A child in a process group of its own, ended with all it started, also if this process is killed."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         child = subprocess.Popen(

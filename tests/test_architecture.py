@@ -38,6 +38,7 @@ DOORS = {
     "mlflow": {"pynomaly/records/registry", "pynomaly/model/serving.py"},
     "sqlalchemy": {"pynomaly/records/ledger", "pynomaly/data/sources/sql.py"},
     "alembic": {"pynomaly/records/ledger/migrations"},
+    "apprise": {"pynomaly/records/notices.py"},
     "prefect": {"tasks", "flows"},
 }
 
@@ -137,7 +138,17 @@ def test_public_names_exist() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    heavy = ["prefect", "mlflow", "torch", "sklearn", "pyod", "evidently", "great_expectations", "pandas"]
+    heavy = [
+        "prefect",
+        "mlflow",
+        "apprise",
+        "torch",
+        "sklearn",
+        "pyod",
+        "evidently",
+        "great_expectations",
+        "pandas",
+    ]
     code = f"import sys, flows.cli; print([name for name in {heavy!r} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import available_timezones
 
+from cronsim import CronSim, CronSimError
 from pydantic import Field, field_validator
 
 from pynomaly.config.data import Data, Quality, Windows
 from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining, Search
 from pynomaly.config.model import Alerts, Features, Training
+from pynomaly.config.operating import Drill, Notify
 from pynomaly.config.settings import Settings
 
 __all__ = ["Pipeline", "Records", "Runner", "Schedule"]
@@ -27,12 +29,27 @@ class Schedule(Settings):
     train: str = ""
     score: str = "5 * * * *"
     monitor: str = "20 2 * * *"
+    reconcile: str = "*/15 * * * *"
+    drill: str = "50 5 * * 1"
+    dead_man: int = Field(
+        3, ge=1, le=1000, description="runs of score or monitor that may be missed before somebody is told"
+    )
 
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
         if value not in available_timezones():
             raise ValueError(f"{value!r} is not an IANA time zone; write one like 'UTC' or 'Europe/Berlin'")
+        return value
+
+    @field_validator("train", "score", "monitor", "reconcile", "drill")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        try:
+            if value:
+                CronSim(value, datetime(2026, 1, 1))
+        except CronSimError as error:
+            raise ValueError(f"it is no cron schedule ({error}); write one like '5 * * * *'") from error
         return value
 
 
@@ -72,6 +89,8 @@ class Pipeline(Settings):
     search: Search = Search()
     promotion: Promotion = Promotion()
     schedule: Schedule = Schedule()
+    notify: Notify = Notify()
+    drill: Drill = Drill()
     runner: Runner = Runner()
     records: Records = Records()
 

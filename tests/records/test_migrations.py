@@ -74,7 +74,8 @@ def test_a_ledger_from_before_migrations_is_taken_over(address):
         ledger.record(decision("old"))
     engine = create_engine(address)
     with engine.begin() as connection:
-        connection.execute(text(f"DROP TABLE {VERSION_TABLE}"))
+        for newer in (VERSION_TABLE, "messages", "beats"):
+            connection.execute(text(f"DROP TABLE {newer}"))
         for statement in BEFORE.strip().split("\n"):
             connection.execute(text(statement))
     with Ledger.open(address) as ledger:

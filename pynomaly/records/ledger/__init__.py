@@ -7,14 +7,19 @@ itself refuses to change them) and every write is idempotent by its key. Times a
 from pynomaly.records.ledger.book import Ledger
 from pynomaly.records.ledger.chain import Verification
 from pynomaly.records.ledger.leases import Lease
+from pynomaly.records.ledger.outbox import Beat, Holder, Message, Outbox
 from pynomaly.records.ledger.rows import KINDS, Decision, Observed, Partition, Training, bounds
 
 __all__ = [
     "KINDS",
+    "Beat",
     "Decision",
+    "Holder",
     "Lease",
     "Ledger",
+    "Message",
     "Observed",
+    "Outbox",
     "Partition",
     "Training",
     "Verification",

@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pynomaly.errors import RecordError
 from pynomaly.records.ledger.chain import GENESIS, Verification, chained, verify
 from pynomaly.records.ledger.leases import Lease
+from pynomaly.records.ledger.outbox import Outbox
 from pynomaly.records.ledger.reading import as_decision, as_observed, as_partition, as_training
 from pynomaly.records.ledger.rows import Decision, Keyed, Observed, Partition, Training, bounds, key_of, plain
 from pynomaly.records.ledger.tables import connect, decisions, leases, observations, partitions, trainings
@@ -82,6 +83,11 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages to people, beats of work, and who holds leases."""
+        return Outbox(self._engine, self._clock)
 
     # Decisions
 

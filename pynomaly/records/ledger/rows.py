@@ -22,6 +22,7 @@ KINDS = (
     "bake",
     "compare",
     "degradation",
+    "drill",
     "expired",
     "pending",
     "policy",
@@ -33,6 +34,8 @@ KINDS = (
     "retrain",
     "rollback",
     "score",
+    "search",
+    "silence",
     "train",
 )
 

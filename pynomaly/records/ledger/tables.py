@@ -41,7 +41,7 @@ from pynomaly.errors import ConfigError, RecordError
 from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade
 from pynomaly.records.locks import exclusive
 
-__all__ = ["connect", "decisions", "leases", "observations", "partitions", "trainings"]
+__all__ = ["beats", "connect", "decisions", "leases", "messages", "observations", "partitions", "trainings"]
 
 BUSY_SECONDS = 30
 _ADVISORY = 7_046_966_259  # one number for "a ledger is being migrated"; any constant would do
@@ -138,6 +138,30 @@ leases = Table(
     Column("owner", String(200), nullable=False),
     Column("token", String(32), nullable=False),
     Column("expires", Moment, nullable=False),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("key", String(300), primary_key=True),
+    Column("target", String(64), primary_key=True),
+    Column("pipeline", String(64), nullable=False, index=True),
+    Column("event", String(32), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("delivered", Moment),
+)
+
+beats = Table(
+    "beats",
+    metadata,
+    Column("pipeline", String(64), primary_key=True),
+    Column("work", String(64), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("seq", Integer, nullable=False),
 )
 
 

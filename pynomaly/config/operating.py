@@ -1,0 +1,75 @@
+"""Settings of operating a pipeline: who is told what, and how the alarm itself is tried out.
+
+Addresses hold secrets, so none is ever written here: a target names an environment variable or a block of
+Prefect's that holds it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, field_validator, model_validator
+
+from pynomaly.config.settings import Settings, Share
+from pynomaly.config.units import Duration
+
+__all__ = ["EVENTS", "Drill", "Event", "Notify", "Target"]
+
+Event = Literal[
+    "degraded",
+    "critical",
+    "promote",
+    "refuse",
+    "rollback",
+    "pending",
+    "dead_man",
+    "quality_block",
+    "drill",
+]
+EVENTS: tuple[Event, ...] = get_args(Event)
+"""What somebody may be told of."""
+
+
+class Target(Settings):
+    """Somebody who is told: an Apprise address in an environment variable, or a block of Prefect's."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="how records call it")]
+    url_env: str = Field(
+        "", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$", description="environment variable with an Apprise URL"
+    )
+    block: str = Field("", pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$", description="Prefect block, type/name")
+    on: tuple[Event, ...] = Field(EVENTS, min_length=1, description="what to tell of; all by default")
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Target:
+        if bool(self.url_env) == bool(self.block):
+            raise ValueError(f"target {self.name!r}: give either url_env or block")
+        return self
+
+
+class Notify(Settings):
+    """Who is told of what, and how often at most."""
+
+    targets: tuple[Target, ...] = ()
+    min_interval: Duration = Field(
+        timedelta(0), description="shortest time between two messages of one kind to one target"
+    )
+    attempts: int = Field(3, ge=1, le=10, description="tries in a row before a message waits for reconcile")
+
+    @field_validator("targets")
+    @classmethod
+    def _names_differ(cls, value: tuple[Target, ...]) -> tuple[Target, ...]:
+        names = [target.name for target in value]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two targets are called {name!r}")
+        return value
+
+
+class Drill(Settings):
+    """How the alarm is tried out on a shadow copy."""
+
+    share: float = Field(0.05, gt=0, lt=0.5, description="share of the window's rows turned into anomalies")
+    min_recall: Share = Field(0.2, description="smallest share of them that must alert")
+    shift: float = Field(3.0, gt=0, description="drift injected into numbers, in robust deviations")

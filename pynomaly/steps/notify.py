@@ -1,0 +1,237 @@
+"""Tell people what was decided: written into an outbox first, then sent, so that no message is lost.
+
+Called after the decisions of a run are on record, and by reconcile. Never stops the work it tells of: what
+cannot be delivered waits in the outbox, is tried again by the next reconcile, and is shown by ``status``
+and ``doctor``. One verdict is one message, however often the run that reached it is repeated.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from pynomaly.config import Pipeline, Target
+from pynomaly.errors import ConfigError, LeaseHeldError, PynomalyError, RecordError
+from pynomaly.records.ledger import Decision, Ledger, Message
+from pynomaly.records.notices import send
+
+__all__ = [
+    "Delivery",
+    "Sender",
+    "by_address",
+    "deliver",
+    "event_of",
+    "queue",
+    "send_test",
+    "tell",
+    "undelivered",
+]
+
+Sender = Callable[[Target, str, str], None]
+"""Sends a title and a body to a target; raises a PynomalyError when it was not accepted."""
+
+# A pipeline that gets its first target is not told its whole history.
+_FRESH = timedelta(hours=1)
+_CURSOR = "notify"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of one message.
+
+    Attributes
+    ----------
+    delivered : bool
+    reason : str
+        Why not, or ""; never an address.
+    """
+
+    target: str
+    event: str
+    title: str
+    delivered: bool
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def event_of(decision: Decision) -> str | None:
+    """What a decision is to people, one of :data:`pynomaly.config.EVENTS`, or None when nobody is told."""
+    match decision.kind, decision.outcome:
+        case "degradation", ("degraded" | "critical") as state:
+            return state
+        case ("promote" | "refuse" | "rollback" | "pending") as kind, _:
+            return kind
+        case "quality", "block":
+            return "quality_block"
+        case "silence", _:
+            return "dead_man"
+        case "drill", "failed":
+            return "drill"
+    return None
+
+
+def tell(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, ...]:
+    """Write a message for every decision that is new since the last call, then deliver all that waits.
+
+    Parameters
+    ----------
+    through : Sender, optional
+        How a target is reached; by default an Apprise address from the environment.
+    """
+    if not pipeline.notify.targets:
+        return ()
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        seen = ledger.outbox.last_beat(pipeline.name, _CURSOR)
+        fresh = datetime.now(UTC) - _FRESH
+        newest = seen.seq if seen else 0
+        for decision in reversed(ledger.decisions(pipeline.name, limit=500)):
+            seq = decision.seq or 0
+            if seq <= (seen.seq if seen else 0):
+                continue
+            newest = max(newest, seq)
+            event = event_of(decision)
+            if event and (seen or (decision.at and decision.at >= fresh)):
+                queue(pipeline, ledger, event, _key(decision), _title(pipeline, decision), _body(decision))
+        ledger.outbox.beat(pipeline.name, _CURSOR, newest)
+    return deliver(pipeline, through)
+
+
+def queue(
+    pipeline: Pipeline, ledger: Ledger, event: str, key: str, title: str, body: str
+) -> tuple[Message, ...]:
+    """Write one message for every target that wants `event`; returns those that are new."""
+    now = datetime.now(UTC)
+    wanted = [
+        Message(f"{pipeline.name}:{event}:{key}"[:300], target.name, pipeline.name, event, title, body, now)
+        for target in pipeline.notify.targets
+        if event in target.on
+    ]
+    return tuple(message for message in wanted if ledger.outbox.put(message))
+
+
+def deliver(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, ...]:
+    """Send what waits in the outbox; what fails stays there with its reason.
+
+    At least once: a process that dies between sending and marking sends again.
+    """
+    targets = {target.name: target for target in pipeline.notify.targets}
+    done = []
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        try:
+            with ledger.lease(f"notify:{pipeline.name}"):
+                for message in ledger.outbox.waiting(pipeline.name):
+                    reason = _why_not_now(pipeline, ledger, message, targets) or _attempt(
+                        pipeline, targets[message.target], message.title, message.body, through
+                    )
+                    ledger.outbox.mark(message, reason)
+                    done.append(Delivery(message.target, message.event, message.title, not reason, reason))
+        except LeaseHeldError:
+            return ()  # whoever holds it sends what waits
+    return tuple(done)
+
+
+def send_test(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, ...]:
+    """Send a test message to every target now; nothing is kept.
+
+    Raises
+    ------
+    ConfigError
+        If the pipeline has no targets.
+    """
+    if not pipeline.notify.targets:
+        raise ConfigError(f"{pipeline.name} has no target under notify.targets in {pipeline.origin}")
+    title = f"[pynomaly] {pipeline.name}: test"
+    body = f"A test of the targets of {pipeline.name}: nothing happened, and nothing needs to be done."
+    done = []
+    for target in pipeline.notify.targets:
+        reason = _attempt(pipeline, target, title, body, through)
+        done.append(Delivery(target.name, "test", title, not reason, reason))
+    return tuple(done)
+
+
+def undelivered(pipeline: Pipeline) -> tuple[dict[str, Any], ...]:
+    """Messages that wait, each with its target, event, title, age in seconds, attempts and last error."""
+    now = datetime.now(UTC)
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        return tuple(
+            {
+                "target": message.target,
+                "event": message.event,
+                "title": message.title,
+                "age_s": round((now - message.created).total_seconds()),
+                "attempts": message.attempts,
+                "error": message.error,
+            }
+            for message in ledger.outbox.waiting(pipeline.name)
+        )
+
+
+def _why_not_now(pipeline: Pipeline, ledger: Ledger, message: Message, targets: dict[str, Target]) -> str:
+    """Why a message must wait, or ""."""
+    if message.target not in targets:
+        return f"{message.target!r} is no longer a target in {pipeline.origin.name}"
+    last = ledger.outbox.told(pipeline.name, message.event, message.target)
+    due = last + pipeline.notify.min_interval if last else None
+    if due and datetime.now(UTC) < due:
+        return f"waits until {due.isoformat(timespec='seconds')} (notify.min_interval)"
+    return ""
+
+
+def _attempt(pipeline: Pipeline, target: Target, title: str, body: str, through: Sender | None) -> str:
+    """Why the target did not accept the message, or ""."""
+    retrying = Retrying(
+        stop=stop_after_attempt(pipeline.notify.attempts),
+        wait=wait_exponential(multiplier=0.2, max=5),
+        retry=retry_if_exception_type(RecordError),
+        reraise=True,
+    )
+    try:
+        retrying(through or by_address, target, title, body)
+    except PynomalyError as error:
+        return str(error)
+    except (
+        Exception
+    ) as error:  # a vendor's own failure must not stop the flow; its words may hold the address
+        return f"{type(error).__name__} while sending"
+    return ""
+
+
+def by_address(target: Target, title: str, body: str) -> None:
+    """Send through the Apprise address in the target's environment variable.
+
+    Raises
+    ------
+    ConfigError
+        If the variable is not set, or the target is a block, which only Prefect can open.
+    """
+    if target.block:
+        raise ConfigError(f"the block {target.block!r} can be opened by a Prefect flow only")
+    address = os.environ.get(target.url_env, "")
+    if not address:
+        raise ConfigError(f"the environment variable {target.url_env} is not set")
+    send(address, title, body)
+
+
+def _key(decision: Decision) -> str:
+    """What names a verdict by content: looked at again at another moment, it is the same."""
+    if decision.kind in ("degradation", "quality"):
+        return f"{decision.subject}:v{decision.evidence.get('version')}"
+    return decision.key
+
+
+def _title(pipeline: Pipeline, decision: Decision) -> str:
+    return f"[pynomaly] {pipeline.name}: {decision.kind} {decision.outcome} ({decision.subject})"
+
+
+def _body(decision: Decision) -> str:
+    lines = [f"{decision.kind}: {decision.outcome}, about {decision.subject}"]
+    lines += [f"- {reason}" for reason in decision.reasons]
+    return "\n".join([*lines, f"as of {decision.as_of.isoformat()}, decided by {decision.actor}"])
