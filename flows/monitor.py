@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow
 
 from flows.moment import moment, named
+from flows.watched import watched
 from pynomaly.config import load
 from pynomaly.steps.monitor import monitored_window
 from tasks import monitoring
@@ -24,5 +25,6 @@ def monitor(config: str = "configs/quickstart.yaml", as_of: str = "") -> dict[st
             the end of the data.
     """
     pipeline = load(config)
-    at = moment(pipeline, as_of)
-    return monitoring.monitor_window(pipeline, monitored_window(pipeline, at), at).to_dict()
+    with watched(pipeline, "monitor"):
+        at = moment(pipeline, as_of)
+        return monitoring.monitor_window(pipeline, monitored_window(pipeline, at), at).to_dict()

@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.moment import moment, named
+from flows.watched import watched
 from pynomaly.config import load
 from pynomaly.errors import ConfigError
 from tasks import governing
@@ -27,7 +28,8 @@ def rollback(
         as_of: Moment the run stands for, with an offset; empty means the scheduled time.
     """
     pipeline = load(config)
-    return governing.rollback(pipeline, moment(pipeline, as_of), reason).to_dict()
+    with watched(pipeline):
+        return governing.rollback(pipeline, moment(pipeline, as_of), reason).to_dict()
 
 
 @flow(name="policy", flow_run_name=named)
@@ -42,7 +44,8 @@ def policy(
         as_of: Moment the run stands for, with an offset; empty means the scheduled time.
     """
     pipeline = load(config)
-    return governing.apply_policy(pipeline, moment(pipeline, as_of), reason).to_dict()
+    with watched(pipeline):
+        return governing.apply_policy(pipeline, moment(pipeline, as_of), reason).to_dict()
 
 
 @flow(name="approve", flow_run_name=named)
@@ -58,7 +61,9 @@ def approve(
         by: Who decides; empty means this flow run, by its name.
     """
     pipeline = load(config)
-    return governing.approve(pipeline, moment(pipeline, ""), reason, _who(by), _number(version)).to_dict()
+    with watched(pipeline):
+        made = governing.approve(pipeline, moment(pipeline, ""), reason, _who(by), _number(version))
+    return made.to_dict()
 
 
 @flow(name="reject", flow_run_name=named)
@@ -74,7 +79,9 @@ def reject(
         by: Who decides; empty means this flow run, by its name.
     """
     pipeline = load(config)
-    return governing.reject(pipeline, moment(pipeline, ""), reason, _who(by), _number(version)).to_dict()
+    with watched(pipeline):
+        made = governing.reject(pipeline, moment(pipeline, ""), reason, _who(by), _number(version))
+    return made.to_dict()
 
 
 def _who(by: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 
 from flows.moment import moment, named
+from flows.watched import watched
 from pynomaly.config import load
 from pynomaly.errors import WindowError
 from tasks import scoring
@@ -31,16 +32,17 @@ def score(
             the end of the data.
     """
     pipeline = load(config)
-    due = scoring.due(pipeline, moment(pipeline, as_of), start, end)
-    scored, empty = [], []
-    for window in due.windows:
-        try:
-            scored.append(scoring.score_window(pipeline, window))
-        except WindowError as error:
-            empty.append(str(error))
-    for line in (due.left_out, *empty):
-        if line:
-            get_run_logger().warning(line)
-    if empty and not scored:
-        raise WindowError(empty[-1])
-    return {"windows": [item.to_dict() for item in scored], "empty": empty, "left_out": due.left_out}
+    with watched(pipeline, "" if start else "score"):
+        due = scoring.due(pipeline, moment(pipeline, as_of), start, end)
+        scored, empty = [], []
+        for window in due.windows:
+            try:
+                scored.append(scoring.score_window(pipeline, window))
+            except WindowError as error:
+                empty.append(str(error))
+        for line in (due.left_out, *empty):
+            if line:
+                get_run_logger().warning(line)
+        if empty and not scored:
+            raise WindowError(empty[-1])
+        return {"windows": [item.to_dict() for item in scored], "empty": empty, "left_out": due.left_out}

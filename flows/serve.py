@@ -16,11 +16,13 @@ from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron
 
 from flows.monitor import monitor
+from flows.operate import backfill, drill, reconcile
 from flows.review import approve, policy, reject, rollback
 from flows.score import score
 from flows.train import retrain, search, train
 from pynomaly.config import Pipeline, load
 from pynomaly.errors import ConfigError
+from pynomaly.steps.reconcile import reconcile as tidy
 
 __all__ = ["deployments", "pipelines"]
 
@@ -51,7 +53,7 @@ def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
             parameters={"config": str(pipeline.origin)} | options.pop("parameters", {}),
             schedule=Cron(cron, timezone=schedule.timezone) if cron else None,
             tags=["pynomaly", pipeline.name],
-            description=f"{flow.name} for pipeline {pipeline.name}: {pipeline.description}".strip(": "),
+            description=f"{(flow.description or flow.name).split(chr(10))[0]} Pipeline: {pipeline.name}.",
             concurrency_limit=1,
             **options,
         )
@@ -78,13 +80,20 @@ def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
         deploy(policy, ""),
         deploy(approve, ""),
         deploy(reject, ""),
+        deploy(reconcile, schedule.reconcile),
+        deploy(drill, schedule.drill),
+        deploy(backfill, ""),
     ]
 
 
 def main(folder: Path) -> None:
-    """Register and serve until the process is told to end."""
+    """Put every pipeline in order, then register and serve until the process is told to end."""
+    found = pipelines(folder)
+    for pipeline in found:
+        for line in tidy(pipeline).failed:
+            print(f"{pipeline.name}: {line}", flush=True)
     serve(
-        *(item for pipeline in pipelines(folder) for item in deployments(pipeline)),
+        *(item for pipeline in found for item in deployments(pipeline)),
         print_starting_message=False,
     )
 

@@ -10,18 +10,23 @@ from rich.table import Table
 from rich.text import Text
 
 __all__ = [
+    "backfilled",
     "catalogue",
     "decision",
     "decisions",
+    "deliveries",
+    "drilled",
     "file_scores",
     "health",
     "monitored",
     "overview",
     "pending_promotions",
     "policy_applied",
+    "reconciled",
     "searched",
     "table",
     "training",
+    "waiting",
     "windows",
 ]
 
@@ -184,6 +189,8 @@ def overview(result: dict[str, Any]) -> None:
     for version in result["pending"]:
         console.print(f"v{version} waits for an answer: pynomaly pending")
     console.print(f"windows scored: {result['partitions']}, newest: {result['last_window'] or '-'}")
+    if result["waiting"]:
+        console.print(f"messages not delivered: {len(result['waiting'])}; `pynomaly notify` shows them")
     if result["health"]:
         console.print(f"health: {result['health']['outcome']} in {result['health']['subject']}", markup=False)
 
@@ -235,3 +242,48 @@ def health(result: dict[str, Any]) -> None:
     """What doctor found."""
     rows = [[item["state"], item["check"], item["found"], item["mend"]] for item in result["checks"]]
     _console().print(table("doctor", ("state", "check", "found", "mend"), rows))
+
+
+def reconciled(result: dict[str, Any]) -> None:
+    """What was put in order."""
+    console = _console()
+    for name in ("leases", "runs", "flow_runs", "unfinished", "silent", "recovered", "failed"):
+        for line in result[name]:
+            console.print(f"{name}: {line}", markup=False)
+    console.print(f"champion {result['champion'] or 'none yet'}")
+    console.print(f"messages delivered: {result['delivered']}, waiting: {result['waiting']}")
+
+
+def backfilled(result: dict[str, Any]) -> None:
+    """Windows that were scored and judged, or found as they were."""
+    windows(result)
+    if result["judged"]:
+        columns = ("window", "version", "state", "new")
+        rows = [[item[name] for name in columns] for item in result["judged"]]
+        _console().print(table("judged windows", columns, rows))
+
+
+def drilled(result: dict[str, Any]) -> None:
+    """How the alarm did."""
+    console = _console()
+    console.print(f"drill {'passed' if result['passed'] else 'FAILED'} on {result['window']}", markup=False)
+    for reason in result["reasons"]:
+        console.print(f"  {reason}", markup=False)
+    rows = [[kind, share] for kind, share in result["recall"].items()]
+    console.print(table("injected anomalies that alerted", ("kind", "share"), rows))
+
+
+def waiting(result: dict[str, Any]) -> None:
+    """Messages nobody has accepted yet."""
+    columns = ("target", "event", "title", "age_s", "attempts", "error")
+    rows = [[item[name] for name in columns] for item in result["waiting"]]
+    _console().print(table("messages that wait", columns, rows) if rows else "no message waits")
+
+
+def deliveries(result: dict[str, Any]) -> None:
+    """What happened to a test message, target by target."""
+    rows = [
+        [item["target"], "delivered" if item["delivered"] else "failed", item["reason"]]
+        for item in result["targets"]
+    ]
+    _console().print(table("test message", ("target", "outcome", "because"), rows))

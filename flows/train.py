@@ -14,6 +14,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.moment import moment, named
+from flows.watched import watched
 from pynomaly.config import Pipeline, load
 from pynomaly.errors import LeaseHeldError
 from pynomaly.steps.prepare import Prepared
@@ -88,7 +89,7 @@ def search(
     pipeline = load(config)
     at, length = moment(pipeline, as_of), budget_of(pipeline, budget)
     try:
-        with training_lease(pipeline):
+        with watched(pipeline), training_lease(pipeline):
             plan = training.plan(pipeline, at, "manual", reason, (), "search")
             if not plan.go:
                 return {"trained": False, "search": None} | plan.to_dict()
@@ -107,7 +108,7 @@ def _run(
 ) -> dict[str, Any]:
     candidates = named_candidate(detector, params)
     try:
-        with training_lease(pipeline):
+        with watched(pipeline), training_lease(pipeline):
             plan = training.plan(pipeline, as_of, trigger, reason, candidates)
             return learn(pipeline, plan, as_of) if plan.go else {"trained": False} | plan.to_dict()
     except LeaseHeldError as error:

@@ -35,7 +35,7 @@ def examine(pipeline: Pipeline | None, home: Path) -> list[dict[str, Any]]:
     home = pipeline.home if pipeline else home
     checks = [_python(), *_packages(), _home(home), _disk(home)]
     if pipeline is not None:
-        checks += [_source(pipeline), _ledger(pipeline), _registry(pipeline)]
+        checks += [_source(pipeline), _ledger(pipeline), _registry(pipeline), _messages(pipeline)]
     return checks
 
 
@@ -124,3 +124,19 @@ def _registry(pipeline: Pipeline) -> dict[str, Any]:
         return f"champion v{champion.version}" if champion else "no champion yet: run `pynomaly train`"
 
     return _attempt("registry", look, "check records.tracking")
+
+
+def _messages(pipeline: Pipeline) -> dict[str, Any]:
+    from pynomaly.steps.notify import undelivered
+
+    try:
+        waiting = undelivered(pipeline)
+    except PynomalyError as error:
+        return _line("messages", "wrong", str(error), "check records.ledger")
+    if not waiting:
+        targets = len(pipeline.notify.targets)
+        return _line("messages", "ok", f"{targets} targets, nothing waits")
+    oldest = waiting[0]
+    why = oldest["error"] or "not tried yet"
+    found = f"{len(waiting)} not delivered; the oldest to {oldest['target']}: {why}"
+    return _line("messages", "warning", found, "`pynomaly notify CONFIG --test` tries each target")

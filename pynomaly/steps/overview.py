@@ -15,6 +15,7 @@ from pynomaly.records.ledger import KINDS, Ledger
 from pynomaly.records.registry import Registry
 from pynomaly.steps.bake import baking_of
 from pynomaly.steps.champion import champion_of, open_pendings
+from pynomaly.steps.notify import undelivered
 
 __all__ = ["catalogue_table", "champion_at", "history_of", "status_of", "verify_history"]
 
@@ -42,6 +43,7 @@ def status_of(pipeline: Pipeline) -> dict[str, Any]:
         "last_alerts": partitions[-1].alerts if partitions else None,
         "baking": baking.to_dict() if baking else None,
         "pending": [item.evidence["version"] for item in waiting],
+        "waiting": list(undelivered(pipeline)),
         "health": verdict.to_dict() if verdict else None,
         "last_training_decision": training.to_dict() if training else None,
     }

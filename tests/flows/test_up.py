@@ -24,6 +24,9 @@ from tests.machines import machines, small_settings
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
+FLOWS = ("train", "score", "monitor", "retrain", "search", "rollback", "policy")
+FLOWS += ("reconcile", "drill", "backfill")
+
 
 @dataclass(frozen=True)
 class Servers:
@@ -142,10 +145,7 @@ def test_up(servers: Servers) -> None:
 def all_deployments(servers: Servers) -> dict[str, Any]:
     flows = {flow["id"]: flow["name"] for flow in servers.ask("flows/filter")}
     found = {flows[item["flow_id"]]: item for item in servers.ask("deployments/filter")}
-    assert set(found) == {"train", "score", "monitor", "retrain", "search", "rollback", "policy"} | {
-        "approve",
-        "reject",
-    }
+    assert set(found) == {*FLOWS}
     assert all(item["status"] == "READY" for item in found.values())
     return found
 

@@ -1,0 +1,86 @@
+"""Operate: put in order what dead processes left, fill in the past, try the alarm out."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from prefect import flow
+
+from flows.moment import moment, named
+from flows.watched import watched
+from pynomaly.config import load
+from pynomaly.errors import DataError, WindowError
+from pynomaly.steps.backfill import ended_in, past_range
+from pynomaly.steps.monitor import monitored_window
+from tasks import operating, scoring
+
+__all__ = ["backfill", "drill", "notify_test", "reconcile"]
+
+
+@flow(name="reconcile", flow_run_name=named)
+def reconcile(config: str = "configs/quickstart.yaml") -> dict[str, Any]:
+    """Close runs of dead processes, finish half-moved aliases, deliver what waits, notice silence.
+
+    Args:
+        config: Path of the pipeline YAML.
+    """
+    pipeline = load(config)
+    with watched(pipeline):
+        ended = operating.close_dead_runs(pipeline)
+        return operating.reconcile(pipeline).to_dict() | {"flow_runs": ended}
+
+
+@flow(name="drill", flow_run_name=named)
+def drill(config: str = "configs/quickstart.yaml", as_of: str = "") -> dict[str, Any]:
+    """Send known anomalies through a shadow copy of the newest window: does the alert arrive, how soon?
+
+    Args:
+        config: Path of the pipeline YAML.
+        as_of: Moment the run stands for, with an offset; empty means the scheduled time, "latest"
+            the end of the data.
+    """
+    pipeline = load(config)
+    with watched(pipeline):
+        at = moment(pipeline, as_of)
+        return operating.drill(pipeline, monitored_window(pipeline, at), at).to_dict()
+
+
+@flow(name="backfill", flow_run_name=named)
+def backfill(
+    config: str = "configs/quickstart.yaml", span: str = "", monitor: Literal["no", "yes"] = "no"
+) -> dict[str, Any]:
+    """Score every window that ended in a range of the past, and judge them if asked; safe to repeat.
+
+    Args:
+        config: Path of the pipeline YAML.
+        span: The range, like 2026-01-05..2026-01-12; dates mean midnight UTC.
+        monitor: Judge the range's monitoring windows too.
+    """
+    pipeline = load(config)
+    start, end = past_range(pipeline, span)
+    scored, judged, failed = [], [], []
+    with watched(pipeline):
+        for window in ended_in(start, end, pipeline.windows.score):
+            try:
+                scored.append(scoring.score_window(pipeline, window).to_dict())
+            except DataError as error:
+                failed.append(str(error))
+        for window in ended_in(start, end, pipeline.windows.monitor) if monitor == "yes" else ():
+            try:
+                judged.append(operating.judge_again(pipeline, window).to_dict())
+            except DataError as error:
+                failed.append(str(error))
+    if not scored and not judged:
+        raise WindowError(failed[-1] if failed else f"no window ended in {span}")
+    return {"windows": scored, "judged": judged, "empty": failed, "left_out": ""}
+
+
+@flow(name="notify-test")
+def notify_test(config: str = "configs/quickstart.yaml") -> dict[str, Any]:
+    """Send a test message to every target of a pipeline.
+
+    Args:
+        config: Path of the pipeline YAML.
+    """
+    pipeline = load(config)
+    return {"targets": [item.to_dict() for item in operating.send_test(pipeline)]}

@@ -1,0 +1,112 @@
+"""Operating through the command line, against a real Prefect server: run forms, dead runs, drill, backfill."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pynomaly.config import load
+from pynomaly.records.ledger import Ledger
+from tests.flows.conftest import Answer
+
+FIRST = "2026-01-19T00:00:00+00:00"
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """What a web hook on this machine was told."""
+    got: list[dict[str, Any]] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *arguments: Any) -> None:
+            """Keep quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        monkeypatch.setenv("OPS_URL", f"json://127.0.0.1:{server.server_port}")
+        yield got
+        server.shutdown()
+        thread.join()
+
+
+def test_every_run_form_is_flat_and_every_deployment_described(pipeline_file: Callable[..., Path]) -> None:
+    from flows.serve import deployments
+
+    served = deployments(load(pipeline_file()))
+    assert {item.flow_name for item in served} >= {
+        *("train", "score", "monitor", "retrain", "rollback"),
+        *("reconcile", "drill", "backfill"),
+    }
+    for deployment in served:
+        assert "machines" in (deployment.description or "")
+        for name, schema in deployment._parameter_openapi_schema.properties.items():
+            assert schema.get("type") == "string" or "enum" in schema, (deployment.flow_name, name, schema)
+            assert "default" in schema, (deployment.flow_name, name)
+            assert schema.get("description"), (deployment.flow_name, name)
+
+
+@pytest.mark.flow
+@pytest.mark.usefixtures("prefect_api")
+def test_a_pipeline_is_operated(
+    command: Callable[..., Answer], pipeline_file: Callable[..., Path], hook: list[dict[str, Any]]
+) -> None:
+    target = {"name": "ops", "url_env": "OPS_URL", "on": ["promote", "dead_man", "drill"]}
+    config = pipeline_file(notify={"targets": [target], "attempts": 1}, alerts={"quantile": 0.05})
+    tried = command("notify", config, "--test", "--json")
+    assert (tried.code, tried.json["targets"][0]["delivered"]) == (0, True), tried.err
+    hook.clear()
+
+    assert command("train", config, "--as-of", FIRST, "--json").json["decision"]["kind"] == "promote"
+    assert [item["title"] for item in hook] == ["[pynomaly] machines: promote first (machines v1)"]
+
+    week = ("2026-01-19..2026-01-26", "--monitor", "--json")
+    first, second = command("backfill", config, *week).json, command("backfill", config, *week).json
+    assert [item["new"] for item in first["windows"] + first["judged"]] == [True] * 8
+    assert [item["new"] for item in second["windows"] + second["judged"]] == [False] * 8
+    assert command("backfill", config, "2026-01-26..2026-01-19").code == 2
+
+    hook.clear()
+    drilled = command("drill", config, "--as-of", "2026-01-26T00:00:00+00:00", "--json")
+    assert drilled.code == 0, drilled.out
+    assert ["DRILL" in item["title"] for item in hook] == [True]
+    assert command("status", config, "--json").json["partitions"] == 7
+
+    stuck = a_run_whose_process_died(config)
+    assert closed(config) == []  # younger than a lease lives
+    assert closed(config, timedelta(0)) == [stuck]
+    tidy = command("reconcile", config, "--json").json
+    assert (tidy["failed"], tidy["waiting"], tidy["silent"]) == ([], 0, [])
+    with Ledger.open(load(config).ledger_url) as ledger:
+        assert ledger.outbox.holders() == ()
+
+
+def a_run_whose_process_died(config: Path) -> str:
+    """A flow run of this pipeline that says it runs, and whose lease nobody holds."""
+    from prefect.client.orchestration import get_client
+    from prefect.states import Running
+
+    from flows.score import score
+
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(score, parameters={"config": str(config)})
+        client.set_flow_run_state(run.id, Running(), force=True)
+    return str(run.id)
+
+
+def closed(config: Path, older_than: timedelta = timedelta(minutes=5)) -> list[str]:
+    from tasks.operating import close_dead_runs
+
+    return close_dead_runs.fn(load(config), older_than)

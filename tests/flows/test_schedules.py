@@ -1,0 +1,55 @@
+"""Prefect's own schedules on days of 23 and 25 hours: every window once, whatever the clock on the wall does.
+
+Prefect has skipped and doubled cron runs around daylight saving (https://github.com/PrefectHQ/prefect/issues/10472),
+so what the pipeline's zone promises is checked on the schedule that is deployed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from prefect.schedules import Cron
+from prefect.server.schemas.schedules import CronSchedule
+
+from pynomaly.data.window import Window
+from pynomaly.steps.backfill import ended_in
+
+DAYS = [
+    ("Europe/Berlin", (2026, 3, 29), 23),
+    ("Europe/Berlin", (2026, 10, 25), 25),
+    ("America/New_York", (2026, 3, 8), 23),
+    ("America/New_York", (2026, 11, 1), 25),
+]
+
+
+def runs(cron: str, zone: str, start: datetime, end: datetime) -> list[datetime]:
+    """Moments at which the deployed schedule would start a run in ``(start, end]``."""
+    deployed = Cron(cron, timezone=zone)
+    schedule = CronSchedule(cron=deployed.cron, timezone=deployed.timezone)
+    found = asyncio.run(schedule.get_dates(n=200, start=start, end=end))
+    return [moment.astimezone(UTC) for moment in found if start < moment <= end]
+
+
+@pytest.mark.parametrize(("zone", "day", "hours"), DAYS)
+def test_an_hourly_schedule_sees_every_hour_once(zone, day, hours) -> None:
+    start = datetime(*day, tzinfo=ZoneInfo(zone))
+    first, last = start.astimezone(UTC), (start + timedelta(days=1)).astimezone(UTC)
+    moments = runs("5 * * * *", zone, first, last)
+    assert len(moments) == len(set(moments)) == hours
+    hour = timedelta(hours=1)
+    windows = [Window.last(moment, hour) for moment in moments]
+    assert all(b.start == a.end for a, b in pairwise(windows))
+    assert {w.end for w in windows[1:]} <= {w.end for w in ended_in(first, last, hour)}
+
+
+@pytest.mark.parametrize(("zone", "day", "hours"), DAYS)
+def test_a_daily_schedule_runs_each_day(zone, day, hours) -> None:
+    start = datetime(*day, tzinfo=ZoneInfo(zone)) - timedelta(days=2)
+    first, last = start.astimezone(UTC), (start + timedelta(days=5)).astimezone(UTC)
+    moments = runs("20 4 * * *", zone, first, last)
+    assert len({moment.astimezone(ZoneInfo(zone)).date() for moment in moments}) == len(moments) == 5
+    assert {moment.astimezone(ZoneInfo(zone)).hour for moment in moments} == {4}

@@ -1,0 +1,113 @@
+"""After dead processes: what they left is closed once, silence is told of once, and its end too."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pynomaly.errors import RecordError
+from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.registry import Registry
+from pynomaly.steps.reconcile import beat, live, reconcile, run_lease, watch
+from tests.steps.conftest import learn, plan
+
+NOW = datetime.now(UTC)
+
+
+def promoted(pipeline, at: datetime) -> None:
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        ledger.record(Decision("p", pipeline.name, "promote", "v1", "first", ("why",), {}, at, at=at))
+
+
+def ledger_at(pipeline, moment: datetime) -> Ledger:
+    return Ledger.open(pipeline.ledger_url, clock=lambda: moment)
+
+
+def test_a_silence_is_recorded_once_and_so_is_its_end(pipeline) -> None:
+    quiet = pipeline(days=1, schedule={"score": "0 * * * *", "monitor": ""})
+    promoted(quiet, NOW - timedelta(days=2))
+    silent, recovered = watch(quiet, NOW)
+    assert ([item.work for item in silent], recovered) == (["score"], ())
+    assert watch(quiet, NOW + timedelta(hours=5)) == ((), ())
+    with ledger_at(quiet, NOW + timedelta(hours=6)) as ledger:
+        ledger.outbox.beat(quiet.name, "score")
+    assert watch(quiet, NOW + timedelta(hours=6, minutes=1)) == ((), ("score",))
+    assert watch(quiet, NOW + timedelta(hours=6, minutes=2)) == ((), ())
+    again, _ = watch(quiet, NOW + timedelta(hours=12))
+    assert len(again) == 1
+    with Ledger.open(quiet.ledger_url) as ledger:
+        outcomes = [item.outcome for item in ledger.decisions(quiet.name, "silence")]
+    assert outcomes == ["silent", "recovered", "silent"]
+
+
+def test_a_pipeline_without_a_champion_or_a_schedule_is_not_watched(pipeline) -> None:
+    young = pipeline(days=1)
+    assert watch(young, NOW + timedelta(days=30)) == ((), ())
+    promoted(young, NOW - timedelta(days=30))
+    unscheduled = pipeline(days=1, schedule={"score": "", "monitor": ""})
+    assert watch(unscheduled, NOW) == ((), ())
+
+
+def test_work_that_ends_well_is_no_silence(pipeline) -> None:
+    busy = pipeline(days=1, schedule={"score": "0 * * * *", "monitor": ""})
+    promoted(busy, NOW - timedelta(days=2))
+    beat(busy, "score")
+    assert watch(busy, datetime.now(UTC)) == ((), ())
+
+
+def test_dead_leases_go_and_live_ones_stay(pipeline) -> None:
+    owner = pipeline(days=1)
+    with ledger_at(owner, NOW - timedelta(hours=1)) as past, Ledger.open(owner.ledger_url) as ledger:
+        dead = past.lease("train:machines", renew=False)
+        dead.__enter__()  # its process is gone: nobody leaves the body
+        other = past.lease("train:others", renew=False)
+        other.__enter__()
+        with ledger.lease(run_lease(owner, "r1")):
+            result = reconcile(owner)
+            assert result.leases == ("train:machines",)
+            assert live(owner, NOW) == {run_lease(owner, "r1")}
+        assert {item.name for item in ledger.outbox.holders()} == {"train:others"}
+    assert reconcile(owner).leases == ()
+
+
+def test_runs_of_dead_processes_are_killed_unless_somebody_works(pipeline) -> None:
+    owner = pipeline(days=1)
+    registry = Registry.open(owner.tracking_uri, owner.home, owner.artifact_root)
+    dead = registry.parent_run(owner.name, "monitor w1")
+    run = dead.__enter__()
+    later = NOW + timedelta(hours=1)
+    with ledger_at(owner, later) as ledger, ledger.lease("train:machines", renew=False):
+        assert reconcile(owner, later).runs == ()
+    assert reconcile(owner).runs == ()  # younger than a lease lives
+    assert reconcile(owner, later).runs == (run,)
+    assert reconcile(owner, later).runs == ()
+    with pytest.raises(GeneratorExit):
+        dead.gen.throw(GeneratorExit)
+
+
+def test_a_half_moved_alias_and_a_half_done_training_are_seen(pipeline) -> None:
+    owner = pipeline()
+    registered, _ = learn(owner, plan(owner))
+    registry = Registry.open(owner.tracking_uri, owner.home, owner.artifact_root)
+    registry._client.delete_registered_model_alias(owner.name, "champion")
+    with Ledger.open(owner.ledger_url) as ledger:
+        done = ledger.training(registered.key)
+        ledger.put_training("half", owner.name, done.as_of, "h", 1, "registered")
+    result = reconcile(owner)
+    assert registry.alias(owner.name, "champion").version == 1
+    assert result.champion.endswith("v1")
+    assert "v1 (half)" in result.unfinished[0]
+
+
+def test_a_part_that_fails_does_not_stop_the_others(pipeline, monkeypatch) -> None:
+    owner = pipeline(days=1, schedule={"score": "0 * * * *", "monitor": ""})
+    promoted(owner, NOW - timedelta(days=2))
+
+    def down(*arguments: object) -> None:
+        raise RecordError("the registry is down")
+
+    monkeypatch.setattr("pynomaly.steps.reconcile.Registry.open", down)
+    result = reconcile(owner)
+    assert result.failed[0] == "runs: the registry is down"
+    assert result.silent == ("score",)
