@@ -126,7 +126,9 @@ def _utc(moment: datetime, side: str) -> datetime:
         raise WindowError(
             f"{side} {moment.isoformat()!r} is naive; write an offset, e.g. 2026-01-05T00:00:00+00:00"
         )
-    return moment.astimezone(UTC)
+    moment = moment.astimezone(UTC)
+    # A plain datetime: differences of a subclass (pendulum's, which Prefect hands out) cannot be divided.
+    return datetime.combine(moment.date(), moment.time(), UTC)
 
 
 def _floor(moment: datetime, length: timedelta) -> datetime:

@@ -85,3 +85,12 @@ def test_moment_survives_text(moment):
 def test_length_of_nothing_is_refused():
     with pytest.raises(WindowError, match="longer than nothing"):
         Window.last(MONDAY, timedelta(0))
+
+
+def test_a_moment_of_a_subclass_is_kept_as_a_plain_one():
+    import pendulum
+
+    moment = pendulum.datetime(2026, 3, 29, 2, 30, tz="Europe/Berlin")
+    window = Window.last(moment, timedelta(hours=1))
+    assert type(window.start) is datetime
+    assert window.end == datetime(2026, 3, 29, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Operating through the command line, against a real Prefect server: run forms, dead runs, drill, backfill."""
+"""Operating through the command line, against a real server: run forms, dead runs, drill, backfill."""
 
 from __future__ import annotations
 
