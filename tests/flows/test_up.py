@@ -24,7 +24,7 @@ from tests.machines import machines, small_settings
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
-FLOWS = ("train", "score", "monitor", "retrain", "search", "rollback", "policy")
+FLOWS = ("train", "score", "monitor", "retrain", "search", "rollback", "policy", "approve", "reject")
 FLOWS += ("reconcile", "drill", "backfill")
 
 
@@ -164,3 +164,24 @@ def completed(servers: Servers, flow: str, *, scheduled: bool = False) -> dict[s
     done = [run for run in runs if run["state_type"] == "COMPLETED"]
     assert done, [(run["state_name"], (run["state"].get("message") or "")[-300:]) for run in runs]
     return done[0]
+
+
+def test_no_server_outlives_an_up_that_is_killed(servers: Servers) -> None:
+    """``kill -9`` leaves no chance to tidy: the servers end by themselves."""
+    os.kill(servers.process.pid, signal.SIGKILL)
+    servers.process.communicate(timeout=30)
+
+    def gone() -> None:
+        for address in (f"{servers.prefect}/api/health", f"{servers.mlflow}/health"):
+            with pytest.raises(httpx.ConnectError):
+                httpx.get(address, timeout=5)
+
+    for attempt in Retrying(
+        stop=stop_after_delay(60),
+        wait=wait_fixed(0.5),
+        # pytest's "did not raise" is no AssertionError
+        retry=retry_if_exception_type((pytest.fail.Exception, httpx.HTTPError)),
+        reraise=True,
+    ):
+        with attempt:
+            gone()
