@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -110,3 +111,32 @@ def closed(config: Path, older_than: timedelta = timedelta(minutes=5)) -> list[s
     from tasks.operating import close_dead_runs
 
     return close_dead_runs.fn(load(config), older_than)
+
+
+@pytest.mark.flow
+@pytest.mark.usefixtures("prefect_api")
+def test_a_block_of_prefect_is_a_target_too(
+    command: Callable[..., Answer], pipeline_file: Callable[..., Path], hook: list[dict[str, Any]]
+) -> None:
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock
+    from pydantic import SecretStr
+
+    address = os.environ["OPS_URL"].replace("json://", "http://")
+    CustomWebhookNotificationBlock(
+        name="ops", url=address, method="POST", json_data={"text": "{{subject}}: {{body}}"}
+    ).save("ops", overwrite=True)
+    CustomWebhookNotificationBlock(
+        name="closed", url="http://127.0.0.1:9/{{key}}", method="GET", secrets={"key": SecretStr("hidden")}
+    ).save("closed", overwrite=True)
+    targets = [
+        {"name": "ops", "block": "custom-webhook/ops"},
+        {"name": "closed", "block": "custom-webhook/closed"},
+        {"name": "unknown", "block": "custom-webhook/unknown"},
+    ]
+    config = pipeline_file(notify={"targets": targets, "attempts": 1})
+    answer = command("notify", config, "--test", "--json")
+    assert answer.code == 1
+    assert [item["delivered"] for item in answer.json["targets"]] == [True, False, False], answer.out
+    assert "[pynomaly] machines: test" in hook[0]["text"]
+    assert "there is no Prefect block" in answer.json["targets"][2]["reason"]
+    assert "hidden" not in answer.out + answer.err
