@@ -92,16 +92,22 @@ def tell(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, .
         seen = ledger.outbox.last_beat(pipeline.name, _CURSOR)
         fresh = datetime.now(UTC) - _FRESH
         newest = seen.seq if seen else 0
-        for decision in reversed(ledger.decisions(pipeline.name, limit=500)):
-            seq = decision.seq or 0
-            if seq <= (seen.seq if seen else 0):
-                continue
-            newest = max(newest, seq)
+        for decision in _since(ledger, pipeline.name, seen.seq if seen else 0):
+            newest = max(newest, decision.seq or 0)
             event = event_of(decision)
             if event and (seen or (decision.at and decision.at >= fresh)):
                 queue(pipeline, ledger, event, _key(decision), _title(pipeline, decision), _body(decision))
         ledger.outbox.beat(pipeline.name, _CURSOR, newest)
     return deliver(pipeline, through)
+
+
+def _since(ledger: Ledger, pipeline: str, seq: int, look: int = 100) -> tuple[Decision, ...]:
+    """Decisions after place `seq`, oldest first; reads no further back than it must."""
+    found = ledger.decisions(pipeline, limit=look)
+    while len(found) == look and (found[-1].seq or 0) > seq:
+        look *= 4
+        found = ledger.decisions(pipeline, limit=look)
+    return tuple(item for item in reversed(found) if (item.seq or 0) > seq)
 
 
 def queue(

@@ -163,6 +163,21 @@ def test_two_messages_of_one_kind_keep_their_distance(pipeline, hook: Sink) -> N
     assert len(hook.got) == 1
 
 
+def test_a_verdict_behind_many_others_is_told_of_too(pipeline) -> None:
+    told = settings(pipeline)
+    record(told, "promote", "first")
+    for number in range(130):
+        record(told, "degradation", "normal", f"w{number}")
+    got: list[str] = []
+    tell(told, lambda target, title, body: got.append(title))
+    assert len(got) == 1
+    record(told, "promote", "superior", "v2")
+    for number in range(130):
+        record(told, "degradation", "normal", f"x{number}")
+    tell(told, lambda target, title, body: got.append(title))
+    assert len(got) == 2
+
+
 def test_mail_arrives_and_says_what_happened(pipeline, mail: Sink) -> None:
     told = pipeline(days=1, notify={"targets": [{"name": "mail", "url_env": "MAIL_URL"}], "attempts": 1})
     record(told, "rollback", "done", "machines v1")
