@@ -31,6 +31,7 @@ DOORS = {
     "pyod": {"pynomaly/detectors/pyod_door.py"},
     "torch": {"pynomaly/detectors/torch_door.py"},
     "great_expectations": {"pynomaly/data/expectations.py"},
+    "icalendar": {"pynomaly/data/incidents.py"},
     "optuna": {"pynomaly/steps/search.py"},
     "boto3": {"pynomaly/data/places/bucket.py"},
     "fsspec": {"pynomaly/data/places/remote.py"},

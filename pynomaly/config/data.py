@@ -60,6 +60,9 @@ class Data(Settings):
     id: str | None = Field(None, description="column that names the entity (machine, account, host)")
     label: str | None = Field(None, description="column with 1 = anomaly, 0 = normal, empty = not known")
     label_delay: Duration = Field(timedelta(0), description="how long after its row a label becomes known")
+    incidents: str | None = Field(
+        None, description="declared incidents, left out of training: a YAML list or .ics, beside this YAML"
+    )
     columns: tuple[str, ...] = Field((), description="feature columns; empty means all that remain")
     categorical: tuple[str, ...] = Field((), description="feature columns to read as categories")
     ignore: tuple[str, ...] = Field((), description="columns to leave out")
@@ -78,6 +81,8 @@ class Data(Settings):
             raise ValueError("source 'bundled' needs data.dataset")
         if self.series.columns and not self.time:
             raise ValueError("data.series.columns needs data.time: a past has an order")
+        if self.incidents and not self.time:
+            raise ValueError("data.incidents needs data.time: an incident is a span of time")
         if self.source in ("csv", "parquet") and not self.path:
             raise ValueError(f"source {self.source!r} needs data.path")
         if self.source == "sql" and not (self.connection and self.query):

@@ -67,12 +67,14 @@ def parse(content: object, origin: Path) -> Pipeline:
     except ValidationError as error:
         lines = [_explain(detail) for detail in error.errors()]
         raise ConfigError(f"{origin}: " + "; ".join(lines)) from error
-    if pipeline.data.path and "://" not in pipeline.data.path:
-        resolved = (origin.parent / Path(pipeline.data.path).expanduser()).resolve()
-        pipeline = pipeline.model_copy(
-            update={"data": pipeline.data.model_copy(update={"path": str(resolved)})}
-        )
-    return pipeline
+    beside = {
+        name: str((origin.parent / Path(written).expanduser()).resolve())
+        for name in ("path", "incidents")
+        if (written := getattr(pipeline.data, name)) and "://" not in written
+    }
+    return (
+        pipeline.model_copy(update={"data": pipeline.data.model_copy(update=beside)}) if beside else pipeline
+    )
 
 
 def _public(model: type[BaseModel]) -> list[str]:

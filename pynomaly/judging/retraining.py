@@ -6,7 +6,7 @@ so limits keep a run of events from becoming a run of trainings. Times are aware
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -47,6 +47,8 @@ class Situation:
     schema_ok : bool
         Whether the columns still are what the pipeline expects.
     champion : str or None
+    left_out : int
+        Rows of declared incidents that the new reference has and no training uses.
     """
 
     reason: str
@@ -61,6 +63,7 @@ class Situation:
     data_status: str
     schema_ok: bool
     champion: str | None
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         for name in ("as_of", "last_training", "last_rejection"):
@@ -112,6 +115,15 @@ def decide(situation: Situation, settings: config.Retraining) -> RetrainDecision
     situation : Situation
     settings : Retraining
     """
+    decision = _decide(situation, settings)
+    if not situation.left_out or decision.remedy == "block":
+        return decision
+    counted = f"Rows of declared incidents, left out of the reference: {situation.left_out}."
+    return replace(decision, reasons=(*decision.reasons, counted))
+
+
+def _decide(situation: Situation, settings: config.Retraining) -> RetrainDecision:
+    """The decision itself, before what was left out is said."""
     if not situation.schema_ok:
         return RetrainDecision(
             "block", ("The columns are not what the pipeline expects; training would learn them wrong.",)

@@ -134,6 +134,7 @@ def _facts(pipeline: Pipeline, prepared: Prepared, detector: str) -> dict[str, o
         "as_of": prepared.as_of,
         "data_hash": prepared.data_hash,
         "fit_rows": prepared.fit_rows,
+        "incident_rows": prepared.incident_rows,
         "detector": detector,
         "seed": pipeline.training.seed,
         "code": pynomaly.__version__,

@@ -11,6 +11,7 @@ import json
 
 import pynomaly
 from pynomaly.config import Candidate, Pipeline
+from pynomaly.data.incidents import declared
 
 __all__ = ["settings_hash", "work_key"]
 
@@ -27,5 +28,7 @@ def work_key(
     """Key of one training: 16 hex digits over all that its result rests on."""
     settings = settings_hash(pipeline, ("data", "quality", "features", "training", "comparison", "alerts"))
     named = [candidate.model_dump(mode="json") for candidate in candidates]
-    parts = [pipeline.name, kind, window, data_hash, settings, pynomaly.__version__, named]
+    parts: list[object] = [pipeline.name, kind, window, data_hash, settings, pynomaly.__version__, named]
+    # An incident declared since is another training on the same rows.
+    parts += [str(incident) for incident in declared(pipeline.data)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

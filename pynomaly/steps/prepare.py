@@ -19,6 +19,7 @@ import pandas as pd
 
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.frame import FrameContract, digest
+from pynomaly.data.incidents import covered, declared
 from pynomaly.data.quality import Checked, validate
 from pynomaly.data.sources import read, span
 from pynomaly.data.window import Window
@@ -54,6 +55,8 @@ class Prepared:
         How many rows went where; known anomalies were kept out of fitting and calibration.
     known_rows : int
         Known anomalies that lie before the held-out rows, to learn from.
+    incident_rows : int
+        Other rows of declared incidents before the held-out rows: neither fitted nor calibrated on.
     rung : str
         Evidence the judged rows carry: ``labels`` or ``injected``.
     """
@@ -74,6 +77,7 @@ class Prepared:
     quality: str
     candidates: tuple[Candidate, ...]
     known_rows: int = 0
+    incident_rows: int = 0
 
     @property
     def path(self) -> Path:
@@ -207,6 +211,7 @@ def prepare(
         quality=checked.report.outcome,
         candidates=chosen,
         known_rows=len(parts["known"]),
+        incident_rows=len(parts["incidents"]),
     )
     (draft / "contract.json").write_text(json.dumps(contract.to_dict()))
     (draft / "quality.json").write_text(json.dumps(checked.report.to_dict(), indent=2))
@@ -275,12 +280,19 @@ def _split(pipeline: Pipeline, contract: FrameContract, clean: pd.DataFrame) -> 
     blocks = dependent_rows(contract, clean)
     # An incident that reaches into the held-out rows would be both taught and judged.
     known = clean.assign(**{BLOCK: blocks})[odd & ~held & ~np.isin(blocks, blocks[held])]
-    rest = clean[~held & ~odd]
+    incident = covered(pipeline.data, clean, declared(pipeline.data)) & ~held & ~odd
+    rest = clean[~held & ~odd & ~incident]
+    if incident.any() and len(clean) - incident.sum() < pipeline.quality.min_train_rows:
+        raise DataError(
+            f"{pipeline.name}: declared incidents (data.incidents) leave {len(clean) - incident.sum()} rows; "
+            f"quality.min_train_rows is {pipeline.quality.min_train_rows}"
+        )
     calibrating = np.zeros(len(rest), dtype=bool)
     size = round(len(rest) * pipeline.training.calibration)
     calibrating[rng.choice(len(rest), size=size, replace=False)] = True
     fit = rest[~calibrating]
-    return {"fit": fit, "calibration": rest[calibrating], "known": known, "holdout": clean[held]}
+    kept = {"fit": fit, "calibration": rest[calibrating], "known": known, "incidents": clean[incident]}
+    return kept | {"holdout": clean[held]}
 
 
 def _write_parts(
@@ -297,7 +309,8 @@ def _write_parts(
         judged, truth, rung = held[known], labels[known].to_numpy(dtype=np.int64), Rung.LABELS
         kinds = sizes = np.full(len(judged), "", dtype=object)
     else:
-        normal = held[(labels != 1).to_numpy()]
+        # What was declared an incident is no normal row to compare injected anomalies with.
+        normal = held[(labels != 1).to_numpy() & ~covered(pipeline.data, held, declared(pipeline.data))]
         settings = pipeline.comparison
         changed, truth, injected = inject(
             contract.conform(normal),

@@ -151,7 +151,15 @@ def _log(
     }
     counts = {
         name: float(getattr(prepared, name))
-        for name in ("rows", "fit_rows", "calibration_rows", "judged_rows", "quarantined", "known_anomalies")
+        for name in (
+            "rows",
+            "fit_rows",
+            "calibration_rows",
+            "judged_rows",
+            "quarantined",
+            "known_anomalies",
+            "incident_rows",
+        )
     }
     winner: Registered | None = None
     with registry.parent_run(pipeline.name, f"train {prepared.window}", tags=tags) as parent:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.frame import digest
+from pynomaly.data.incidents import covered, declared
 from pynomaly.data.sources import read
 from pynomaly.data.window import Window
 from pynomaly.detectors import make
@@ -157,10 +158,12 @@ def plan_training(
             if champion
             else []
         )
-        window, rows, data_hash, broken = _reference(pipeline, as_of, champion is None, observations)
+        window, rows, left_out, data_hash, broken = _reference(
+            pipeline, as_of, champion is None, observations
+        )
         key = work_key(pipeline, kind, window.key if window else "all", data_hash, candidates)
         cause = {"event": cause_of(observations), "manual": reason}.get(trigger, "schedule")
-        situation = _situation(pipeline, ledger, as_of, trigger, cause, rows, key, broken)
+        situation = _situation(pipeline, ledger, as_of, trigger, cause, rows, left_out, key, broken)
         decision = decide(situation, pipeline.retraining)
         said = hashlib.sha256(repr((trigger, reason, decision.reasons)).encode()).hexdigest()[:12]
         ledger.record(
@@ -175,6 +178,7 @@ def plan_training(
                     "trigger": trigger,
                     "reason": reason,
                     "rows": rows,
+                    "incident_rows": left_out,
                     "data_hash": data_hash,
                     "key": key,
                 },
@@ -200,8 +204,8 @@ def _candidates(pipeline: Pipeline, remedy: str, champion: ModelRef | None) -> t
 
 def _reference(
     pipeline: Pipeline, as_of: datetime, first: bool, observations: Sequence[Observation]
-) -> tuple[Window | None, int, str, str]:
-    """Window, usable rows and hash of the reference a training would read; or why it cannot be read."""
+) -> tuple[Window | None, int, int, str, str]:
+    """Window, rows (usable, and of incidents) and hash of what a training would read; or why it cannot."""
     since = changed_since(observations)
     window = reference_window(pipeline, as_of, first=first, since=since)
     try:
@@ -212,12 +216,13 @@ def _reference(
     except WindowError:
         if first:
             raise
-        return window, 0, "", ""
+        return window, 0, 0, "", ""
     except ColumnError as error:
         if first:
             raise
-        return window, 0, "", str(error)
-    return window, len(frame), digest(frame), ""
+        return window, 0, 0, "", str(error)
+    left_out = int(covered(pipeline.data, frame, declared(pipeline.data)).sum())
+    return window, len(frame) - left_out, left_out, digest(frame), ""
 
 
 def _situation(
@@ -227,6 +232,7 @@ def _situation(
     trigger: Trigger,
     reason: str,
     rows: int,
+    left_out: int,
     key: str,
     broken: str,
 ) -> Situation:
@@ -260,6 +266,7 @@ def _situation(
         data_status="pass",
         schema_ok=not broken,
         champion=promoted.subject if promoted else None,
+        left_out=left_out,
     )
 
 

@@ -145,6 +145,7 @@ PREPARED = {
     "judged_rows": 6000,
     "quarantined": 12,
     "known_anomalies": 600,
+    "incident_rows": 24,
     "rung": "injected",
     "quality": "warn",
 }

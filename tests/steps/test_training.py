@@ -14,7 +14,7 @@ from pynomaly.judging.degradation import Observation
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
-from pynomaly.steps.candidates import recalibrate_champion
+from pynomaly.steps.candidates import fit_candidate, recalibrate_champion
 from pynomaly.steps.judge import against_champion, choose_winner
 from pynomaly.steps.prepare import Judged, prepare
 from pynomaly.steps.promote import check_gate, promote, rollback
@@ -269,3 +269,25 @@ def test_known_anomalies_teach_before_the_rows_that_judge_and_of_no_incident_in_
     facts = Bundle.load(Path(fitted.folder), fitted.sha256).facts["known_anomalies"]
     assert facts["used"]
     assert facts["known"] == prepared.known_rows
+
+
+def test_declared_incidents_stay_out_of_training_and_are_counted(pipeline: Make, tmp_path: Path) -> None:
+    import pandas as pd
+
+    entry = "- {start: 2026-01-06, end: 2026-01-08, entity: a, name: pump}\n"
+    (tmp_path / "incidents.yaml").write_text(entry)
+    settings = pipeline(data={"incidents": "incidents.yaml"})
+    planned = plan(settings)
+    prepared = prepare(settings, planned.window, MOMENT, planned.candidates)
+    parts = [pd.read_parquet(prepared.path / f"{name}.parquet") for name in ("fit", "calibration")]
+    learned = pd.concat(parts)
+    inside = learned["time"].between(pd.Timestamp("2026-01-06T00Z"), pd.Timestamp("2026-01-07T23Z"))
+    assert not (inside & (learned["machine"] == "a")).any()
+    assert (inside & (learned["machine"] == "b")).any()
+    assert 0 < prepared.incident_rows <= 48
+    assert any("left out of the reference: 48" in reason for reason in planned.decision.reasons)
+    fitted = fit_candidate(settings, prepared, planned.candidates[0], "hbos")
+    facts = Bundle.load(Path(fitted.folder), fitted.sha256).facts
+    assert facts["incident_rows"] == prepared.incident_rows
+    (tmp_path / "incidents.yaml").write_text(entry.replace("entity: a", "entity: b"))
+    assert prepare(settings, planned.window, MOMENT, planned.candidates).key != prepared.key

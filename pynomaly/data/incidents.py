@@ -1,0 +1,171 @@
+"""Incidents somebody declared: spans of time, of one entity or of all, that no model may learn as normal.
+
+Read from a YAML list or from a calendar (``.ics``) named by ``data.incidents``. Called before a training is
+decided and while its rows are laid out; reads one file and changes nothing. Moments are kept in UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from pynomaly.config import Data
+from pynomaly.data.window import Window
+from pynomaly.errors import SourceError, WindowError, allowed
+
+__all__ = ["Incident", "covered", "declared"]
+
+KEYS = ("start", "end", "entity", "name")
+
+
+@dataclass(frozen=True, order=True)
+class Incident:
+    """One declared span.
+
+    Attributes
+    ----------
+    window : Window
+        ``[start, end)`` in UTC.
+    entity : str
+        The entity it concerns, as ``data.id`` spells it; empty means all.
+    name : str
+        What people call it; may be empty.
+    """
+
+    window: Window
+    entity: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        of = f" of {self.entity}" if self.entity else ""
+        return f"{self.name or 'incident'}{of} {self.window}"
+
+
+def declared(data: Data) -> tuple[Incident, ...]:
+    """Every incident declared for `data`, oldest first, each once; empty without ``data.incidents``.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing or unreadable, or an entry has no usable start and end.
+    """
+    if data.incidents is None:
+        return ()
+    file = Path(data.incidents)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"data.incidents: {file} cannot be read: {error}") from error
+    entries = _calendar(text, file) if file.suffix.lower() == ".ics" else _listed(text, file)
+    return tuple(
+        sorted({_incident(entry, data, f"{file}, entry {i + 1}") for i, entry in enumerate(entries)})
+    )
+
+
+def covered(data: Data, frame: pd.DataFrame, incidents: tuple[Incident, ...]) -> np.ndarray:
+    """Which rows lie in a declared incident of their entity.
+
+    Parameters
+    ----------
+    data : Data
+    frame : DataFrame of shape (n, d)
+        Holds the time column, and the entity column where one is configured.
+    incidents : tuple of Incident
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        Cost: rows times incidents.
+    """
+    found = np.zeros(len(frame), dtype=bool)
+    if data.time is None or not incidents:
+        return found
+    times = frame[data.time]
+    entities = frame[data.id].astype(str) if data.id else None
+    for incident in incidents:
+        inside = ((times >= incident.window.start) & (times < incident.window.end)).to_numpy()
+        if incident.entity and entities is not None:
+            inside = inside & (entities == incident.entity).to_numpy()
+        found |= inside
+    return found
+
+
+def _listed(text: str, file: Path) -> list[dict[str, Any]]:
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise SourceError(f"{file} is not readable YAML: {' '.join(str(error).split())}") from error
+    content = [] if content is None else content
+    if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
+        raise SourceError(f"{file}: expected a list of incidents, each with 'start' and 'end'")
+    for number, item in enumerate(content, 1):
+        for key in item:
+            if key not in KEYS:
+                raise SourceError(f"{file}, entry {number}: unknown key {key!r}; {allowed(str(key), KEYS)}")
+    return content
+
+
+def _calendar(text: str, file: Path) -> list[dict[str, Any]]:
+    """Events of an iCalendar file (RFC 5545): SUMMARY is the name, LOCATION the entity."""
+    from icalendar import Calendar, Event
+    from icalendar.error import InvalidCalendar
+
+    try:
+        walked = Calendar.from_ical(text).walk("VEVENT")
+        found = [event for event in walked if isinstance(event, Event)]
+        entries = []
+        for number, event in enumerate(found, 1):
+            if str(event.get("STATUS", "")).upper() == "CANCELLED":
+                continue
+            if "RRULE" in event or "RDATE" in event:
+                raise SourceError(
+                    f"{file}, event {number} recurs; allowed: events with one start and one end"
+                )
+            entries.append(
+                {
+                    "start": event.start,
+                    "end": event.end,
+                    "entity": str(event.get("LOCATION", "")),
+                    "name": str(event.get("SUMMARY", "")),
+                }
+            )
+    except (ValueError, InvalidCalendar) as error:
+        if isinstance(error, SourceError):
+            raise
+        raise SourceError(f"{file} is not a readable calendar: {' '.join(str(error).split())}") from error
+    return entries
+
+
+def _incident(entry: dict[str, Any], data: Data, where: str) -> Incident:
+    start, end = (_moment(entry.get(side), data, f"{where}: {side}") for side in ("start", "end"))
+    entity = "" if entry.get("entity") is None else str(entry["entity"])
+    if entity and data.id is None:
+        raise SourceError(f"{where}: entity {entity!r} needs data.id, the column that names entities")
+    try:
+        return Incident(Window(start, end), entity, str(entry.get("name") or ""))
+    except WindowError as error:
+        raise SourceError(f"{where}: {error}") from error
+
+
+def _moment(value: object, data: Data, where: str) -> datetime:
+    """An aware moment in UTC; a day is its midnight, and a naive time needs ``data.timezone``."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            value = None if not value else f"{value!r}"
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time(), tzinfo=data.zone or UTC)
+    if not isinstance(value, datetime):
+        raise SourceError(f"{where} is {value}; needed: an ISO 8601 moment like '2026-01-05T08:00:00Z'")
+    if value.utcoffset() is None:
+        if data.zone is None:
+            raise SourceError(f"{where} {value.isoformat()} has no offset; write one, or set data.timezone")
+        value = value.replace(tzinfo=data.zone)
+    return value.astimezone(UTC)
