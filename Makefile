@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # Bytecode makes every later import two to three times faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test lint types up clean
+.PHONY: install demo test faults lint types up clean
 
 install: $(STAMP)
 
@@ -22,6 +22,10 @@ demo: install
 
 test: install
 	$(BIN)/pytest
+
+# Kills every step of the life cycle at every write it makes, and runs it again: about half an hour.
+faults: install
+	PYNOMALY_KILLS=all $(BIN)/pytest tests/faults -s
 
 lint: install
 	$(BIN)/ruff check .

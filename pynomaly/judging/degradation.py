@@ -76,14 +76,17 @@ class Observation:
     def level(self) -> Level:
         """How bad the window is.
 
-        Drift is ``major``; an alert rate, a refit that disagrees and a missing result are ``moderate``.
+        Drift is ``major``; an alert rate, a refit that disagrees and a missing result are ``moderate``. Where
+        labels judge the window, injected anomalies, the weaker evidence, do not count.
         """
         found = [0]
         if "drift" in (self.data, self.score):
             found.append(_LEVELS.index("major"))
         if self.alert_status == "violated" or self.agreement_status == "drift":
             found.append(_LEVELS.index("moderate"))
-        checked = (self.agreement_status, self.injected_status, self.performance_status)
+        checked = (self.agreement_status, self.performance_status)
+        if self.performance_status not in _LEVELS:
+            checked = (*checked, self.injected_status)
         if "not_computable" in (self.data, self.score, self.alert_status, *checked):
             found.append(_LEVELS.index("moderate"))
         found += [_LEVELS.index(status) for status in checked if status in _LEVELS]

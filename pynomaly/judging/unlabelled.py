@@ -62,7 +62,7 @@ class Unlabelled:
     ----------
     agreement_status : {"ok", "warning", "drift", "not_computable", "not_due"}
     injected_status : {"none", "minor", "moderate", "major", "critical", "not_computable", "not_due"}
-        Step of the ladder that the worse of the two metrics dropped by.
+        Step of the ladder that both metrics dropped by: average precision alone moves with a few rows.
     agreement_effect, injected_effect : float or None
         Loss of correlation, and relative drop.
     reasons : tuple of str
@@ -114,7 +114,7 @@ def _agreement(
 def _injected(
     now: Probe, then: Probe, settings: config.Degradation
 ) -> tuple[str, float | None, tuple[str, ...]]:
-    worst, largest, reasons = -1, None, []
+    mildest, smallest, reasons = len(_STEPS), None, []
     for name in ("roc_auc", "average_precision"):
         found, before = getattr(now, name), getattr(then, name)
         if found is None or before is None or before[0] <= 0:
@@ -124,14 +124,17 @@ def _injected(
                 (f"{name} on injected anomalies is not computable", *_why(now, then)),
             )
         drop = (before[0] - found[0]) / before[0]
-        largest = drop if largest is None else max(largest, drop)
+        smallest = drop if smallest is None else min(smallest, drop)
         # Both are samples: intervals that overlap are no change.
         reached = [at for at, step in enumerate(_STEPS) if drop >= getattr(settings, step) - 1e-12]
-        if reached and found[2] < before[1]:
-            worst = max(worst, reached[-1])
+        step = reached[-1] if reached and found[2] < before[1] else -1
+        mildest = min(mildest, step)
+        if step >= 0:
             figures = f"{name} on injected anomalies {before[0]:.3f} -> {found[0]:.3f}"
-            reasons.append(f"{figures}: a {_STEPS[reached[-1]]} drop")
-    return ("none" if worst < 0 else _STEPS[worst]), max(0.0, largest or 0.0), tuple(reasons)
+            reasons.append(f"{figures}: a {_STEPS[step]} drop")
+    if reasons and mildest < 0:
+        reasons.append("only one of the two metrics dropped, which counts as chance")
+    return ("none" if mildest < 0 else _STEPS[mildest]), max(0.0, smallest or 0.0), tuple(reasons)
 
 
 def _why(now: Probe, then: Probe) -> tuple[str, ...]:

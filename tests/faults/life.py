@@ -47,6 +47,8 @@ def write_pipeline(folder: Path) -> Path:
         windows={"reference": "14d", "score": "7d", "monitor": "7d"},
         retraining={"min_rows": 300, "cooldown": "1d"},
         data={"label_delay": "1d"},
+        comparison={"resamples": 200, "min_positives": 10},
+        training={"candidates": ["gmm"], "known_anomalies": "leave_out"},
     )
     file.write_text(yaml.safe_dump(settings))
     return file

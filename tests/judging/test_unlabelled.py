@@ -30,10 +30,10 @@ def probed(**changes: Any) -> Probe:
         ({"agreement": 0.97}, "ok", "none"),
         ({"agreement": 0.5, "rows": 20}, "ok", "none"),  # 10 ranks say little
         ({"agreement": None}, "not_computable", "none"),
-        ({"roc_auc": [0.84, 0.80, 0.87]}, "ok", "minor"),
-        ({"roc_auc": [0.60, 0.50, 0.70]}, "ok", "critical"),
-        ({"roc_auc": [0.60, 0.30, 0.89]}, "ok", "none"),  # intervals overlap
-        ({"average_precision": [0.5, 0.4, 0.6]}, "ok", "critical"),
+        ({"roc_auc": [0.84, 0.80, 0.87], "average_precision": [0.5, 0.4, 0.6]}, "ok", "minor"),
+        ({"roc_auc": [0.60, 0.50, 0.70], "average_precision": [0.5, 0.4, 0.6]}, "ok", "critical"),
+        # Intervals overlap: nothing is shown.
+        ({"roc_auc": [0.60, 0.30, 0.89], "average_precision": [0.5, 0.4, 0.7]}, "ok", "none"),
         ({"average_precision": None}, "ok", "not_computable"),
     ],
 )
@@ -41,6 +41,15 @@ def test_a_window_is_held_against_training(changes: dict[str, Any], agreement: s
     found = judge_probe(probed(**changes), GOOD, SETTINGS)
     assert (found.agreement_status, found.injected_status) == (agreement, injected)
     assert bool(found.reasons) == ((agreement, injected) != ("ok", "none"))
+
+
+@pytest.mark.parametrize(
+    "one", [{"average_precision": [0.3, 0.2, 0.4]}, {"roc_auc": [0.60, 0.50, 0.70]}], ids=["ap", "auc"]
+)
+def test_a_drop_of_one_metric_alone_is_said_and_does_not_count(one: dict[str, Any]) -> None:
+    found = judge_probe(probed(**one), GOOD, SETTINGS)
+    assert found.injected_status == "none"
+    assert "only one of the two" in found.reasons[-1]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +74,14 @@ def test_what_is_not_computable_is_bad_and_never_normal(now: Probe, then: Probe 
     ],
 )
 def test_checks_count_in_the_level_of_a_window(status: dict[str, str], level: str) -> None:
-    assert seen(unlabelled=Unlabelled(**status)).level == level
+    assert seen(unlabelled=Unlabelled(**status), positives=0).level == level
+
+
+def test_labels_outrank_injected_anomalies() -> None:
+    bad = Unlabelled(injected_status="critical")
+    judged = {"performance": 0.9, "performance_high": 0.95, "baseline": 0.9, "positives": 50}
+    assert seen(unlabelled=bad, **judged).level == "none"
+    assert seen(unlabelled=bad, positives=0).level == "critical"
 
 
 def test_a_probe_survives_json() -> None:
