@@ -84,9 +84,9 @@ class Observation:
             found.append(_LEVELS.index("major"))
         if self.alert_status == "violated" or self.agreement_status == "drift":
             found.append(_LEVELS.index("moderate"))
-        checked = (self.agreement_status, self.performance_status)
+        checked = [self.agreement_status, self.performance_status]
         if self.performance_status not in _LEVELS:
-            checked = (*checked, self.injected_status)
+            checked.append(self.injected_status)
         if "not_computable" in (self.data, self.score, self.alert_status, *checked):
             found.append(_LEVELS.index("moderate"))
         found += [_LEVELS.index(status) for status in checked if status in _LEVELS]
