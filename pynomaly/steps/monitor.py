@@ -41,7 +41,14 @@ from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.prepare import dependent_rows
 from pynomaly.steps.probe import probe
 
-__all__ = ["Monitored", "monitor_window", "monitored_window"]
+__all__ = [
+    "Monitored",
+    "checked_without_labels",
+    "drift_of",
+    "monitor_window",
+    "monitored_window",
+    "observation_of",
+]
 
 REMEMBERED = 366
 """Earlier windows that are looked through for the last checks without labels."""
@@ -112,7 +119,7 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     key = window.key if window else "all"
     frame = _usable(pipeline, bundle, ref, window, key, as_of)
     scored = bundle.score(frame)
-    drift = _drift(pipeline, bundle, frame, scored)
+    drift = drift_of(pipeline, bundle, frame, scored)
     exchangeable = _exchangeability(pipeline, bundle, frame, scored)
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"monitor:{pipeline.name}:{key}"):
         expected = next(
@@ -124,8 +131,8 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
             for item in ledger.recent(pipeline.name, as_of, REMEMBERED, ref.version)
             if item["window"] != key
         ]
-        checked = _checked(pipeline, bundle, window, frame, earlier, facts)
-        observation = _observe(pipeline, bundle, key, frame, scored, drift, facts, checked)
+        checked = checked_without_labels(pipeline, bundle, window, frame, earlier, facts)
+        observation = observation_of(pipeline, bundle, key, frame, scored, drift, facts, checked)
         glance = aspects(observation, drift, checked)
         verdict = degradation([*earlier, observation], pipeline.degradation)
         moved = "; ".join(drift.reasons) or "nothing moved"
@@ -177,7 +184,7 @@ def _usable(
     raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(checked.report.reasons)}")
 
 
-def _drift(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame) -> DriftReport:
+def drift_of(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame) -> DriftReport:
     """Compare like with like: known anomalies are left out, as they are of the reference."""
     label, scores = bundle.contract.label, scored["score"].to_numpy()
     if label is not None and label in frame and (usual := (frame[label] != 1).to_numpy()).any():
@@ -186,7 +193,7 @@ def _drift(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.D
     return compare_sketches(bundle.sketch, current, pipeline.drift)
 
 
-def _observe(
+def observation_of(
     pipeline: Pipeline,
     bundle: Bundle,
     key: str,
@@ -230,7 +237,7 @@ def _observe(
     )
 
 
-def _checked(
+def checked_without_labels(
     pipeline: Pipeline,
     bundle: Bundle,
     window: Window | None,

@@ -31,7 +31,8 @@ from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.store import Store
 from pynomaly.steps.keys import work_key
 
-__all__ = ["Judged", "Prepared", "dependent_rows", "known_of", "prepare", "reference_window"]
+__all__ = ["Judged", "Prepared", "dependent_rows", "judged_of", "known_of", "prepare"]
+__all__ += ["reference_window", "require_two_classes", "split_reference"]
 
 BLOCK = "pynomaly.block"
 
@@ -188,8 +189,8 @@ def prepare(
         return Prepared(**{**stored, "candidates": tuple(Candidate(**item) for item in stored["candidates"])})
     checked = validate(frame, contract, pipeline.quality, "train")
     _record_quality(pipeline, key, named, as_of, checked)
-    _require_two_classes(pipeline, contract, checked.clean)
-    parts = _split(pipeline, contract, checked.clean)
+    require_two_classes(pipeline, contract, checked.clean)
+    parts = split_reference(pipeline, contract, checked.clean)
     draft = folder.with_name(f"{key}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -244,7 +245,7 @@ def _record_quality(pipeline: Pipeline, key: str, window: str, as_of: datetime, 
         raise QualityError(f"{pipeline.name}: the reference {window} is blocked: {'; '.join(report.reasons)}")
 
 
-def _require_two_classes(pipeline: Pipeline, contract: FrameContract, frame: pd.DataFrame) -> None:
+def require_two_classes(pipeline: Pipeline, contract: FrameContract, frame: pd.DataFrame) -> None:
     """Labels that are all alike cannot judge anything, and mostly mean that the wrong column was named."""
     if contract.label is None or pipeline.comparison.one_class == "inject":
         return
@@ -260,7 +261,7 @@ def _known_anomalies(contract: FrameContract, frame: pd.DataFrame) -> int:
     return int((frame[contract.label] == 1).sum()) if contract.label else 0
 
 
-def _split(pipeline: Pipeline, contract: FrameContract, clean: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def split_reference(pipeline: Pipeline, contract: FrameContract, clean: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Fit, calibration and held-out rows: by time where there is time, else stratified by seed."""
     rng = np.random.default_rng(pipeline.training.seed)
     label = clean[contract.label] if contract.label else pd.Series(np.nan, index=clean.index)
@@ -295,41 +296,38 @@ def _split(pipeline: Pipeline, contract: FrameContract, clean: pd.DataFrame) -> 
     return kept | {"holdout": clean[held]}
 
 
+def judged_of(pipeline: Pipeline, contract: FrameContract, held: pd.DataFrame) -> Judged:
+    """Held-out rows with their truth: labels where there are enough of them, else injected anomalies."""
+    labels = held[contract.label] if contract.label else pd.Series(np.nan, index=held.index)
+    known, settings = labels.notna().to_numpy(), pipeline.comparison
+    if int((labels == 1).sum()) >= settings.min_positives and (labels == 0).any():
+        truth = labels[known].to_numpy(dtype=np.int64)
+        return Judged(held[known], truth, dependent_rows(contract, held[known]), Rung.LABELS)
+    # What was declared an incident is no normal row to compare injected anomalies with.
+    normal = held[(labels != 1).to_numpy() & ~covered(pipeline.data, held, declared(pipeline.data))]
+    how = (settings.injected_share, pipeline.training.seed, settings.injected_sizes)
+    changed, truth, injected = inject(contract.conform(normal), contract, *how)
+    judged = normal.assign(**{name: changed[name] for name in contract.features})
+    return Judged(judged, truth, dependent_rows(contract, judged), Rung.INJECTED, injected)
+
+
 def _write_parts(
     pipeline: Pipeline, contract: FrameContract, folder: Path, parts: dict[str, pd.DataFrame]
 ) -> tuple[int, str]:
     """Write the parts and the truth; returns the judged rows and the rung they stand on."""
     for name in ("fit", "calibration", "known"):
         parts[name].to_parquet(folder / f"{name}.parquet", index=False)
-    held = parts["holdout"]
-    labels = held[contract.label] if contract.label else pd.Series(np.nan, index=held.index)
-    known = labels.notna().to_numpy()
-    positives = int((labels == 1).sum())
-    if positives >= pipeline.comparison.min_positives and (labels == 0).any():
-        judged, truth, rung = held[known], labels[known].to_numpy(dtype=np.int64), Rung.LABELS
-        kinds = sizes = np.full(len(judged), "", dtype=object)
-    else:
-        # What was declared an incident is no normal row to compare injected anomalies with.
-        normal = held[(labels != 1).to_numpy() & ~covered(pipeline.data, held, declared(pipeline.data))]
-        settings = pipeline.comparison
-        changed, truth, injected = inject(
-            contract.conform(normal),
-            contract,
-            settings.injected_share,
-            pipeline.training.seed,
-            settings.injected_sizes,
-        )
-        kinds, sizes = injected.kinds, injected.sizes
-        judged, rung = normal.assign(**{name: changed[name] for name in contract.features}), Rung.INJECTED
-    judged.to_parquet(folder / "judged.parquet", index=False)
+    judged = judged_of(pipeline, contract, parts["holdout"])
+    none = np.full(len(judged.frame), "", dtype=object)
+    judged.frame.to_parquet(folder / "judged.parquet", index=False)
     np.savez(
         folder / "truth.npz",
-        truth=truth.astype(np.int64),
-        blocks=dependent_rows(contract, judged),
-        kinds=kinds.astype(str),
-        sizes=sizes.astype(str),
+        truth=judged.truth.astype(np.int64),
+        blocks=judged.blocks,
+        kinds=(judged.injected.kinds if judged.injected else none).astype(str),
+        sizes=(judged.injected.sizes if judged.injected else none).astype(str),
     )
-    return len(judged), str(rung)
+    return len(judged.frame), str(judged.rung)
 
 
 def dependent_rows(contract: FrameContract, frame: pd.DataFrame) -> np.ndarray:

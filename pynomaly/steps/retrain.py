@@ -28,7 +28,7 @@ from pynomaly.steps.champion import champion_of, honour_alias
 from pynomaly.steps.keys import work_key
 from pynomaly.steps.prepare import reference_window
 
-__all__ = ["Plan", "changed_since", "named_candidate", "plan_training", "training_lease"]
+__all__ = ["Plan", "cause_of", "changed_since", "named_candidate", "plan_training", "training_lease"]
 
 Trigger = Literal["schedule", "event", "manual"]
 

@@ -1,0 +1,311 @@
+"""Should we have retrained? Walk history window by window, in memory, under several policies.
+
+Every policy sees the same rows and starts with the same model; decisions see a label only after
+``data.label_delay``, while what is reported uses every label the source holds. Judging, deciding and
+comparing are the functions of production; only what production keeps in its records is held in a
+:class:`Life` here. Nothing is written: no ledger, no registry, no store.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.data.window import ORIGIN, Window, split
+from pynomaly.errors import ConfigError, DataError, WindowError, allowed
+from pynomaly.judging.degradation import Observation, degradation
+from pynomaly.judging.episodes import Episodes, episodes
+from pynomaly.judging.evaluation import average_precision, roc_auc, unusable_scores, unusable_truth
+from pynomaly.model.bundle import Bundle
+from pynomaly.steps.monitor import checked_without_labels, drift_of, observation_of
+from pynomaly.steps.relearn import TRUTH, Past, Student, decided, judged_against, refitted
+
+__all__ = ["POLICIES", "replay"]
+
+Policy = Literal["never", "weekly", "drift", "ours"]
+POLICIES: tuple[Policy, ...] = ("never", "weekly", "drift", "ours")
+
+WEEK = timedelta(days=7)
+
+
+@dataclass
+class Life:
+    """What production would have on record of one policy: its champion, its past, what it cost."""
+
+    student: Student
+    trained: list[datetime]
+    trainings: int = 0
+    promoted: list[datetime] = field(default_factory=list)
+    observations: list[Observation] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+    rejected: int = 0
+    last_rejection: datetime | None = None
+    seconds: float = 0.0
+    windows: list[dict[str, Any]] = field(default_factory=list)
+    scored: list[pd.DataFrame] = field(default_factory=list)
+    said: list[dict[str, Any]] = field(default_factory=list)
+
+    def promote(self, student: Student, at: datetime) -> None:
+        """A new champion: windows under the old one say nothing about it."""
+        self.student, self.observations = student, []
+        self.rejected, self.last_rejection = 0, None
+        self.promoted.append(at)
+
+    def note(self, at: datetime, what: str, reasons: Sequence[str]) -> None:
+        """Keep what was decided, and why."""
+        self.said.append({"at": at.isoformat(), "decision": what, "reasons": list(reasons)})
+
+
+def replay(
+    pipeline: Pipeline,
+    start: datetime,
+    end: datetime,
+    policies: Sequence[str] = POLICIES,
+    *,
+    every_candidate: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Walk the monitoring windows inside ``[start, end)`` under each policy.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    start, end : datetime
+        Aware. The first model learns from the reference window that ends where the first window starts.
+    policies : sequence of str
+        Of :data:`POLICIES`: ``never`` retrains; ``weekly`` refits every seven days and always promotes;
+        ``drift`` refits when a window's verdict on the data is drift and always promotes; ``ours`` is what
+        the pipeline's own settings decide.
+    every_candidate : bool
+        Train all configured candidates; else the first alone.
+    tell : callable
+        Given one line before each window.
+
+    Returns
+    -------
+    dict
+        ``windows``, ``policies`` (each with its figures, windows and decisions) and ``episodes``.
+
+    Raises
+    ------
+    ConfigError
+        If the table has no time, a policy is not known, or no policy is named.
+    WindowError
+        If no window fits the range or no row lies in it.
+    DataError
+        If there are too few rows before `start` to train on, or validation blocks them.
+    """
+    if pipeline.data.time is None:
+        raise ConfigError(f"{pipeline.name} has no time column (data.time): there is no past to replay")
+    for policy in policies:
+        if policy not in POLICIES:
+            raise ConfigError(f"no policy {policy!r}; {allowed(policy, POLICIES)}")
+    if not policies:
+        raise ConfigError(f"no policy is named; {allowed('', POLICIES)}")
+    if end <= start:
+        raise WindowError(f"the range [{start.isoformat()}, {end.isoformat()}) is reversed or empty")
+    windows = split(start, end, pipeline.windows.monitor)
+    if not windows:
+        raise WindowError(
+            f"no window of {pipeline.windows.monitor} (windows.monitor) lies in "
+            f"[{start.isoformat()}, {end.isoformat()})"
+        )
+    past = Past.read(pipeline, windows[0].start, windows[-1].end, every_candidate)
+    if not any(past.rows(window) for window in windows):
+        raise WindowError(f"no row lies between {windows[0].start.isoformat()} and {end.isoformat()}")
+    first = past.first(windows[0].start)
+    lives = {policy: _walk(past, policy, first, windows, tell) for policy in dict.fromkeys(policies)}
+    return _report(past, windows, lives)
+
+
+def _walk(past: Past, policy: str, first: Student, windows: Sequence[Window], tell: Callable[[str], None]) -> Life:
+    """One policy from the first window to the last."""
+    at = windows[0].start
+    life = Life(first, [at], trainings=1, promoted=[at], asked={first.key}, seconds=first.seconds)
+    for number, window in enumerate(windows, 1):
+        tell(f"{policy}: window {number} of {len(windows)}, {window.start:%Y-%m-%d}")
+        began = time.perf_counter()
+        frame, blocked = past.usable(window, life.student.bundle)
+        row: dict[str, Any] = {"start": window.start.isoformat(), "end": window.end.isoformat()}
+        if blocked:
+            life.windows.append(row | {"rows": 0, "not_computable": blocked})
+            life.seconds += time.perf_counter() - began
+            continue
+        bundle = life.student.bundle
+        scored = bundle.score(frame)
+        scored["is_anomaly"] = _alerts(past.pipeline, bundle, frame, scored)
+        life.scored.append(_kept(past.pipeline, frame, scored))
+        life.windows.append(row | _quality(frame[TRUTH], scored))
+        if window is not windows[-1]:
+            _act(past, policy, life, window, frame, scored)
+        life.seconds += time.perf_counter() - began
+    return life
+
+
+def _act(
+    past: Past, policy: str, life: Life, window: Window, frame: pd.DataFrame, scored: pd.DataFrame
+) -> None:
+    """What the policy does once the window is over."""
+    at = window.end
+    if policy == "weekly" and at - life.trained[-1] >= WEEK:
+        _always(past, life, at, "seven days since the last training")
+    elif policy == "drift":
+        drift = drift_of(past.pipeline, life.student.bundle, frame, scored)
+        if drift.status == "drift":
+            _always(past, life, at, "; ".join(drift.reasons))
+    elif policy == "ours":
+        _ours(past, life, window, frame, scored)
+
+
+def _always(past: Past, life: Life, at: datetime, why: str) -> None:
+    """Refit on the whole reference, and promote whatever comes out."""
+    try:
+        learned = refitted(past, at)
+    except DataError as error:
+        life.note(at, "training failed", (str(error),))
+        return
+    _count(life, learned, at)
+    life.promote(learned, at)
+    life.note(at, "promote", (why,))
+
+
+def _ours(past: Past, life: Life, window: Window, frame: pd.DataFrame, scored: pd.DataFrame) -> None:
+    """Observe, judge, decide, compare, rule: as production does, with the same functions."""
+    pipeline, at, student = past.pipeline, window.end, life.student
+    drift = drift_of(pipeline, student.bundle, frame, scored)
+    checked = checked_without_labels(
+        pipeline, student.bundle, window, frame, life.observations, student.facts
+    )
+    life.observations.append(
+        observation_of(pipeline, student.bundle, window.key, frame, scored, drift, student.facts, checked)
+    )
+    verdict = degradation(life.observations, pipeline.degradation)
+    if verdict.action not in ("retrain", "page"):
+        return
+    plan = decided(
+        past, at, life.observations[-52:], life.trained[-1], life.asked, life.rejected, life.last_rejection
+    )
+    if plan.decision.remedy in ("none", "block"):
+        life.note(at, str(plan.decision.remedy), plan.decision.reasons)
+        return
+    try:
+        learned = plan.learn(student)
+    except DataError as error:
+        life.note(at, "training failed", (str(error),))
+        return
+    _count(life, learned, at)
+    life.asked.add(plan.key)
+    ruling = judged_against(past, student, learned)
+    life.note(at, ruling.kind, (*plan.decision.reasons, *ruling.reasons))
+    if ruling.kind == "promote":
+        life.promote(learned, at)
+    else:
+        life.rejected, life.last_rejection = life.rejected + 1, at
+
+
+def _count(life: Life, learned: Student, at: datetime) -> None:
+    # A model that another policy has trained before costs this one as much as it cost then.
+    life.seconds += learned.seconds if learned.reused else 0.0
+    life.trainings += 1
+    life.trained.append(at)
+
+
+def _alerts(
+    pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
+) -> np.ndarray:
+    """Alerts as scoring gives them: decided over each scoring window at once."""
+    found = np.zeros(len(frame), dtype=bool)
+    part = (frame[pipeline.data.time] - pd.Timestamp(ORIGIN)) // pd.Timedelta(pipeline.windows.score)
+    for rows in pd.Series(np.arange(len(frame))).groupby(part.to_numpy()):
+        place = rows[1].to_numpy()
+        found[place] = bundle.policy.decide(
+            scored["p_value"].to_numpy()[place], bundle.calibration.resolution
+        )
+    return found
+
+
+def _kept(pipeline: Pipeline, frame: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
+    """Of every row what the figures need."""
+    columns = {
+        "time": frame[pipeline.data.time].to_numpy(),
+        "entity": frame[pipeline.data.id].astype(str).to_numpy() if pipeline.data.id else "",
+        "truth": frame[TRUTH].to_numpy(),
+        "alert": scored["is_anomaly"].to_numpy(),
+    }
+    return pd.DataFrame(columns)
+
+
+def _quality(truth: pd.Series[Any], scored: pd.DataFrame) -> dict[str, Any]:
+    """Ranking metrics of a window, or why there are none."""
+    known = truth.notna().to_numpy()
+    labels, scores = truth.to_numpy()[known], scored["score"].to_numpy()[known]
+    wrong = unusable_truth(labels) or unusable_scores(scores)
+    return {
+        "rows": len(scored),
+        "alerts": int(scored["is_anomaly"].sum()),
+        "anomalies": int((labels == 1).sum()),
+        "average_precision": None if wrong else float(average_precision(labels.astype(int), scores)),
+        "roc_auc": None if wrong else float(roc_auc(labels.astype(int), scores)),
+        "not_computable": wrong or "",
+    }
+
+
+def _report(past: Past, windows: Sequence[Window], lives: dict[str, Life]) -> dict[str, Any]:
+    counted = {policy: _figures(life, windows) for policy, life in lives.items()}
+    spans = next((found for _, found in counted.values() if found), [])
+    return {
+        "pipeline": past.pipeline.name,
+        "start": windows[0].start.isoformat(),
+        "end": windows[-1].end.isoformat(),
+        "windows": len(windows),
+        "metric": "average_precision",
+        "candidates": [candidate.detector for candidate in past.candidates],
+        "notes": list(past.notes()),
+        "policies": {policy: figures for policy, (figures, _) in counted.items()},
+        "episodes": spans,
+    }
+
+
+def _figures(life: Life, windows: Sequence[Window]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """A policy in numbers, and the spans of the episodes it met."""
+    judged = [row for row in life.windows if not row["not_computable"]]
+    scored = [row for row in life.windows if row["rows"]]
+    days = sum((windows[0].length for _ in scored), timedelta(0)) / timedelta(days=1)
+    alerts = sum(row["alerts"] for row in scored)
+    met, spans = Episodes(*(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0, dtype=bool)), []
+    if life.scored:
+        rows = pd.concat(life.scored, ignore_index=True)
+        met = episodes(rows["entity"], rows["truth"], rows["alert"])
+        times, who = rows["time"], rows["entity"]
+        spans = [
+            {"start": times[a].isoformat(), "end": times[b].isoformat(), "entity": str(who[a])}
+            for a, b in zip(met.first, met.last, strict=True)
+        ]
+    figures = {
+        "average_precision": _mean(judged, "average_precision"),
+        "roc_auc": _mean(judged, "roc_auc"),
+        "judged_windows": len(judged),
+        "alerts_per_day": alerts / days if days else None,
+        "episodes": len(met.caught),
+        "caught": int(met.caught.sum()),
+        "caught_share": met.share,
+        "trainings": life.trainings,
+        "promotions": len(life.promoted),
+        "seconds": life.seconds,
+        "trained_at": [moment.isoformat() for moment in life.trained],
+        "promoted_at": [moment.isoformat() for moment in life.promoted],
+        "decisions": life.said,
+        "windows": life.windows,
+    }
+    return figures, spans
+
+
+def _mean(rows: Sequence[dict[str, Any]], name: str) -> float | None:
+    return float(np.mean([row[name] for row in rows])) if rows else None
