@@ -23,6 +23,7 @@ __all__ = [
     "pending_promotions",
     "policy_applied",
     "reconciled",
+    "replayed",
     "searched",
     "table",
     "training",
@@ -287,3 +288,22 @@ def deliveries(result: dict[str, Any]) -> None:
         for item in result["targets"]
     ]
     _console().print(table("test message", ("target", "outcome", "because"), rows))
+
+
+def replayed(result: dict[str, Any]) -> None:
+    """What each policy of retraining would have come to."""
+    console = _console()
+    columns = ("policy", "mean AP", "mean AUROC", "alerts/day", "caught", "trained", "promoted", "seconds")
+    rows = []
+    for name, found in result["policies"].items():
+        caught = f"{found['caught']}/{found['episodes']}" if found["episodes"] else None
+        per_day = f"{found['alerts_per_day']:.1f}" if found["alerts_per_day"] is not None else None
+        counts = (found["trainings"], found["promotions"], f"{found['seconds']:.1f}")
+        rows.append([name, found["average_precision"], found["roc_auc"], per_day, caught, *counts])
+    title = f"{result['pipeline']}, {result['start'][:10]} to {result['end'][:10]}"
+    console.print(table(title, columns, rows))
+    judged = min(found["judged_windows"] for found in result["policies"].values())
+    console.print(f"  quality: mean of {judged} of {result['windows']} windows; others: not computable")
+    console.print("  caught: episodes (runs of labelled rows of one entity) with an alert in them")
+    for note in result["notes"]:
+        console.print(f"  {note}", markup=False)

@@ -19,7 +19,7 @@ from pynomaly.errors import RecordError
 from pynomaly.judging.evaluation import not_computable, pr_curve, roc_curve
 from pynomaly.judging.ranks import Ranks
 
-__all__ = ["alert_timeline", "comparison", "critical_difference", "score_histogram"]
+__all__ = ["alert_timeline", "comparison", "critical_difference", "policies_over_time", "score_histogram"]
 
 _DPI = 110
 _BARS = 60
@@ -164,6 +164,90 @@ def critical_difference(ranks: Ranks) -> bytes:
     )
     axes.spines[["top", "left", "right"]].set_visible(False)
     return _png(figure)
+
+
+def policies_over_time(result: Mapping[str, Any]) -> bytes:
+    """Quality and alerts a window of each policy of a replay, oldest first; below, when incidents were.
+
+    Parameters
+    ----------
+    result : mapping
+        As :func:`pynomaly.steps.replay.replay` returns it. A dot is a training, a filled one a promotion;
+        a window without quality is left open.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    figure = Figure(figsize=(9.5, 6), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    top, middle, low = figure.subplots(3, 1, sharex=True, height_ratios=(5, 3, 0.6))
+    looks = {"never": ("0.45", "-"), "weekly": ("#4a6fa5", "-"), "drift": ("#d9a441", "--")}
+    handles = []
+    for name, found in result["policies"].items():
+        color, style = looks.get(name, ("#c8553d", "-"))
+        rows = found["windows"]
+        ends = np.array([_day(row["end"]) for row in rows])
+        for axes, values in (
+            (top, [row.get("average_precision") for row in rows]),
+            (
+                middle,
+                [
+                    row["alerts"] / (_day(row["end"]) - _day(row["start"])) if row["rows"] else None
+                    for row in rows
+                ],
+            ),
+        ):
+            heights = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+            axes.plot(ends, heights, style, color=color, lw=2.2 if name == "ours" else 1.4)
+            if axes is top:
+                _trainings(top, found, ends, heights, color)
+        mean = "no labels" if found["average_precision"] is None else f"mean {found['average_precision']:.3f}"
+        said = f"{name}: {mean}, {found['trainings']} trained, {found['promotions']} promoted"
+        handles.append(Line2D([], [], color=color, ls=style, lw=2, label=said))
+    for filled, said in (("0.3", "trained and promoted"), ("white", "trained, not promoted")):
+        handles.append(Line2D([], [], marker="o", ls="", color="0.3", markerfacecolor=filled, label=said))
+    top.legend(
+        handles=handles, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False
+    )
+    for span in result["episodes"]:
+        ends_at = max(_day(span["end"]), _day(span["start"]) + 1 / 24)
+        low.axvspan(_day(span["start"]), ends_at, color="#c8553d", alpha=0.35, lw=0)
+        if len(result["episodes"]) <= 40:
+            for axes in (top, middle):
+                axes.axvspan(_day(span["start"]), ends_at, color="#c8553d", alpha=0.12, lw=0)
+    if not any(found["judged_windows"] for found in result["policies"].values()):
+        _say(top, "quality is not computable: no window has both labels")
+    top.set(ylabel="average precision a window")
+    middle.set(ylabel="alerts a day")
+    middle.set_ylim(bottom=0)
+    low.set(yticks=[], xlim=(_day(result["start"]), _day(result["end"]) + 0.5))
+    low.set_ylabel(f"incidents\n({len(result['episodes'])})", fontsize=8, rotation=0, ha="right", va="center")
+    for axes in (top, middle):
+        axes.grid(axis="y", color="0.9")
+        axes.spines[["top", "right"]].set_visible(False)
+    locator = AutoDateLocator()
+    low.xaxis.set_major_locator(locator)
+    low.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    return _png(figure)
+
+
+def _trainings(
+    axes: Any, found: Mapping[str, Any], ends: NDArray[np.float64], heights: NDArray[np.float64], color: str
+) -> None:
+    """A dot where a training was, filled where its model was promoted; the first model's has no dot."""
+    promoted = set(found["promoted_at"])
+    for moment in found["trained_at"][1:]:
+        height = heights[ends == _day(moment)]
+        if height.size and np.isfinite(height[0]):
+            face = color if moment in promoted else "white"
+            axes.plot(_day(moment), height[0], "o", color=color, markerfacecolor=face, ms=5.5, zorder=3)
+
+
+def _day(moment: str) -> float:
+    """Days since 1970, as matplotlib counts them."""
+    return datetime.fromisoformat(moment).timestamp() / 86400
 
 
 def _trade(axes: Any, table: Sequence[Mapping[str, Any]], winner: str | None, metric: str) -> None:

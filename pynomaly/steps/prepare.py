@@ -261,7 +261,9 @@ def _known_anomalies(contract: FrameContract, frame: pd.DataFrame) -> int:
     return int((frame[contract.label] == 1).sum()) if contract.label else 0
 
 
-def split_reference(pipeline: Pipeline, contract: FrameContract, clean: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def split_reference(
+    pipeline: Pipeline, contract: FrameContract, clean: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
     """Fit, calibration and held-out rows: by time where there is time, else stratified by seed."""
     rng = np.random.default_rng(pipeline.training.seed)
     label = clean[contract.label] if contract.label else pd.Series(np.nan, index=clean.index)

@@ -125,7 +125,9 @@ def replay(
     return _report(past, windows, lives)
 
 
-def _walk(past: Past, policy: str, first: Student, windows: Sequence[Window], tell: Callable[[str], None]) -> Life:
+def _walk(
+    past: Past, policy: str, first: Student, windows: Sequence[Window], tell: Callable[[str], None]
+) -> Life:
     """One policy from the first window to the last."""
     at = windows[0].start
     life = Life(first, [at], trainings=1, promoted=[at], asked={first.key}, seconds=first.seconds)
@@ -217,9 +219,7 @@ def _count(life: Life, learned: Student, at: datetime) -> None:
     life.trained.append(at)
 
 
-def _alerts(
-    pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
-) -> np.ndarray:
+def _alerts(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame) -> np.ndarray:
     """Alerts as scoring gives them: decided over each scoring window at once."""
     found = np.zeros(len(frame), dtype=bool)
     part = (frame[pipeline.data.time] - pd.Timestamp(ORIGIN)) // pd.Timedelta(pipeline.windows.score)

@@ -1,0 +1,63 @@
+"""Command of looking back: replay history under several policies of retraining, without writing to it."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.app import Config, Json, app, say
+from pynomaly.config import load
+
+__all__ = ["replay"]
+
+
+@app.command()
+def replay(
+    config: Config,
+    start: Annotated[str, typer.Option("--from", help="Where to begin: a date, or a time with an offset.")],
+    end: Annotated[str, typer.Option("--to", help="Where to end; whole monitoring windows count.")],
+    policy: Annotated[
+        list[str] | None,
+        typer.Option("--policy", help="never, weekly, drift or ours; may be repeated. Default: all."),
+    ] = None,
+    all_candidates: Annotated[
+        bool, typer.Option("--all-candidates", help="Train every candidate, not the first alone.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="Folder for replay.json and replay.png.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Should we have retrained? Walk history in memory under several policies; no record is touched."""
+    import json
+    import sys
+
+    from rich.console import Console
+
+    from flows.show import replayed
+    from pynomaly.errors import ConfigError
+    from pynomaly.records.figures import policies_over_time
+    from pynomaly.records.telemetry import switch_off
+    from pynomaly.steps.backfill import past_range
+    from pynomaly.steps.replay import POLICIES
+    from pynomaly.steps.replay import replay as walk
+
+    switch_off()
+    pipeline = load(config)
+    first, last = past_range(pipeline, f"{start}..{end}")
+    if output is not None and output.exists() and not output.is_dir():
+        raise ConfigError(f"--output {str(output)!r} is a file; a folder is needed")
+    console = Console(stderr=True, highlight=False)
+    with console.status("reading") if sys.stderr.isatty() else nullcontext() as status:
+
+        def tell(line: str) -> None:
+            if status is not None:
+                status.update(line)
+
+        result = walk(pipeline, first, last, policy or POLICIES, every_candidate=all_candidates, tell=tell)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "replay.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+        (output / "replay.png").write_bytes(policies_over_time(result))
+    say(result, as_json, replayed)
