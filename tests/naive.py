@@ -256,3 +256,20 @@ def clopper_pearson(hits: int, draws: int, level: float) -> tuple[float, float]:
     lowest = 0.0 if hits == 0 else solve(lambda rate: 1 - at_most(hits - 1, rate) > half)
     highest = 1.0 if hits == draws else solve(lambda rate: at_most(hits, rate) < half)
     return lowest, highest
+
+
+def episodes_one_by_one(
+    entity: Sequence[str], truth: Sequence[float], alerts: Sequence[bool]
+) -> list[tuple[int, int, bool]]:
+    """First and last row of every run of anomalies of one entity, and whether a row of it alerted."""
+    found = []
+    for who in set(entity):
+        run: list[int] = []
+        rows = [i for i, name in enumerate(entity) if name == who]
+        for i in [*rows, None]:
+            if i is not None and truth[i] == 1:
+                run.append(i)
+            elif run:
+                found.append((run[0], run[-1], any(alerts[j] for j in run)))
+                run = []
+    return sorted(found)
