@@ -293,7 +293,7 @@ def deliveries(result: dict[str, Any]) -> None:
 def replayed(result: dict[str, Any]) -> None:
     """What each policy of retraining would have come to."""
     console = _console()
-    columns = ("policy", "mean AP", "mean AUROC", "alerts/day", "caught", "trained", "promoted", "seconds")
+    columns = ("policy", "mean AP", "mean AUROC", "alerts a day", "caught", "trained", "promoted", "seconds")
     rows = []
     for name, found in result["policies"].items():
         caught = f"{found['caught']}/{found['episodes']}" if found["episodes"] else None
@@ -303,7 +303,13 @@ def replayed(result: dict[str, Any]) -> None:
     title = f"{result['pipeline']}, {result['start'][:10]} to {result['end'][:10]}"
     console.print(table(title, columns, rows))
     judged = min(found["judged_windows"] for found in result["policies"].values())
-    console.print(f"  quality: mean of {judged} of {result['windows']} windows; others: not computable")
+    others = "" if judged == result["windows"] else "; in the others it is not computable"
+    console.print(f"  AP and AUROC: means of {judged} of {result['windows']} windows{others}")
+    for name, found in result["policies"].items():
+        if found["failed"]:
+            why = next(item for item in found["decisions"] if item["decision"] == "training failed")
+            said = f"{name}: {found['failed']} trainings failed, the first at {why['at'][:10]}"
+            console.print(f"  {said}: {why['reasons'][0]}", markup=False)
     console.print("  caught: episodes (runs of labelled rows of one entity) with an alert in them")
     for note in result["notes"]:
         console.print(f"  {note}", markup=False)

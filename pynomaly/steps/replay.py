@@ -298,6 +298,7 @@ def _figures(life: Life, windows: Sequence[Window]) -> tuple[dict[str, Any], lis
         "caught_share": met.share,
         "trainings": life.trainings,
         "promotions": len(life.promoted),
+        "failed": sum(item["decision"] == "training failed" for item in life.said),
         "seconds": life.seconds,
         "trained_at": [moment.isoformat() for moment in life.trained],
         "promoted_at": [moment.isoformat() for moment in life.promoted],
