@@ -201,8 +201,7 @@ def policies_over_time(result: Mapping[str, Any]) -> bytes:
         ):
             heights = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
             axes.plot(ends, heights, style, color=color, lw=2.2 if name == "ours" else 1.4)
-            if axes is top:
-                _trainings(top, found, ends, heights, color)
+            _trainings(axes, found, ends, heights, color)
         mean = "no labels" if found["average_precision"] is None else f"mean {found['average_precision']:.3f}"
         said = f"{name}: {mean}, {found['trainings']} trained, {found['promotions']} promoted"
         handles.append(Line2D([], [], color=color, ls=style, lw=2, label=said))
@@ -227,9 +226,9 @@ def policies_over_time(result: Mapping[str, Any]) -> bytes:
     for axes in (top, middle):
         axes.grid(axis="y", color="0.9")
         axes.spines[["top", "right"]].set_visible(False)
-    locator = AutoDateLocator()
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     low.xaxis.set_major_locator(locator)
-    low.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    low.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     return _png(figure)
 
 
