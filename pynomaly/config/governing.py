@@ -150,6 +150,12 @@ class Promotion(Settings):
     diff_days: int = Field(14, ge=1, le=366, description="newest days shown through both models")
     shadow: bool = Field(False, description="score new windows with the waiting version too, without alerts")
     bake: int = Field(3, ge=1, le=100, description="windows after a promotion that may take it back")
+    incidents: int = Field(
+        20,
+        ge=1,
+        le=1000,
+        description="newest past incidents that a challenger must not miss if the champion did not",
+    )
     max_latency_ms: float = Field(100.0, gt=0, description="one warm row, in a clean process")
     max_memory_mb: float = Field(
         4096.0, gt=0, description="peak memory of a clean process that scores 4096 rows"

@@ -54,6 +54,18 @@ class Training(Settings):
         "rerank",
         description="labelled anomalies of the training rows: teach the scores where that ranks better",
     )
+    exclude_alerts: float | None = Field(
+        0.001,
+        gt=0,
+        lt=0.5,
+        description="rows to which the champion gives this p-value or less are not learned; null: they are",
+    )
+    exclude_alerts_cap: float = Field(
+        0.05,
+        gt=0,
+        lt=0.5,
+        description="a larger share of such rows is a change of regime: none is left out then",
+    )
     max_rows: int = Field(50_000, ge=100, description="rows to fit on; more are sampled by seed, and said so")
     timeout: Duration = Field(timedelta(minutes=10), description="hard limit of one fit")
 

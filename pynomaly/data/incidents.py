@@ -19,7 +19,7 @@ from pynomaly.config import Data
 from pynomaly.data.window import Window
 from pynomaly.errors import SourceError, WindowError, allowed
 
-__all__ = ["Incident", "covered", "declared"]
+__all__ = ["Incident", "covered", "declared", "unmatched"]
 
 KEYS = ("start", "end", "entity", "name")
 
@@ -94,6 +94,19 @@ def covered(data: Data, frame: pd.DataFrame, incidents: tuple[Incident, ...]) ->
             inside = inside & (entities == incident.entity).to_numpy()
         found |= inside
     return found
+
+
+def unmatched(data: Data, frame: pd.DataFrame, incidents: tuple[Incident, ...]) -> tuple[str, ...]:
+    """One warning for each entity that incidents name and no row of `frame` has; it may be misspelt."""
+    if data.id is None or not len(frame):
+        return ()
+    known = sorted(set(frame[data.id].dropna().astype(str)))
+    named = sorted({incident.entity for incident in incidents if incident.entity})
+    return tuple(
+        f"data.incidents: entity {name!r} matches no row of the reference; {allowed(name, known)}"
+        for name in named
+        if name not in known
+    )
 
 
 def _listed(text: str, file: Path) -> list[dict[str, Any]]:

@@ -23,12 +23,22 @@ def settings_hash(pipeline: Pipeline, blocks: tuple[str, ...]) -> str:
 
 
 def work_key(
-    pipeline: Pipeline, kind: str, window: str, data_hash: str, candidates: tuple[Candidate, ...]
+    pipeline: Pipeline,
+    kind: str,
+    window: str,
+    data_hash: str,
+    candidates: tuple[Candidate, ...],
+    teacher: int | None = None,
 ) -> str:
-    """Key of one training: 16 hex digits over all that its result rests on."""
+    """Key of one training: 16 hex digits over all that its result rests on.
+
+    `teacher` is the version whose alerts stay out of it; their bound is among the settings.
+    """
     settings = settings_hash(pipeline, ("data", "quality", "features", "training", "comparison", "alerts"))
     named = [candidate.model_dump(mode="json") for candidate in candidates]
     parts: list[object] = [pipeline.name, kind, window, data_hash, settings, pynomaly.__version__, named]
     # An incident declared since is another training on the same rows.
     parts += [str(incident) for incident in declared(pipeline.data)]
+    if teacher is not None:
+        parts.append(f"alerts of v{teacher}")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -28,7 +28,9 @@ from pynomaly.judging.comparison import Rung
 from pynomaly.judging.injection import Injected, inject
 from pynomaly.model.known import Known
 from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
+from pynomaly.steps.excluded import Excluded, excluded, held_rows, teacher
 from pynomaly.steps.keys import work_key
 
 __all__ = ["Judged", "Prepared", "dependent_rows", "judged_of", "known_of", "prepare"]
@@ -58,6 +60,10 @@ class Prepared:
         Known anomalies that lie before the held-out rows, to learn from.
     incident_rows : int
         Other rows of declared incidents before the held-out rows: neither fitted nor calibrated on.
+    labelled_rows, alerted_rows : int
+        The same of labelled anomalies, and of other rows that the champion alerts on.
+    alerts_said, held_from : str
+        What is to be known of those alerts; the first held-out moment. Either may be "".
     rung : str
         Evidence the judged rows carry: ``labels`` or ``injected``.
     """
@@ -79,6 +85,10 @@ class Prepared:
     candidates: tuple[Candidate, ...]
     known_rows: int = 0
     incident_rows: int = 0
+    labelled_rows: int = 0
+    alerted_rows: int = 0
+    alerts_said: str = ""
+    held_from: str = ""
 
     @property
     def path(self) -> Path:
@@ -182,7 +192,8 @@ def prepare(
     data_hash = digest(frame)
     named = window.key if window else "all"
     chosen = candidates or pipeline.training.candidates
-    key = work_key(pipeline, "train", named, data_hash, chosen)
+    by = teacher(pipeline, asked)
+    key = work_key(pipeline, "train", named, data_hash, chosen, by.version if by else None)
     folder = pipeline.home / "work" / pipeline.name / key
     if (folder / "prepared.json").is_file():
         stored = json.loads((folder / "prepared.json").read_text())
@@ -190,7 +201,7 @@ def prepare(
     checked = validate(frame, contract, pipeline.quality, "train")
     _record_quality(pipeline, key, named, as_of, checked)
     require_two_classes(pipeline, contract, checked.clean)
-    parts = split_reference(pipeline, contract, checked.clean)
+    parts, out = split_reference(pipeline, contract, checked.clean, by)
     draft = folder.with_name(f"{key}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -212,7 +223,11 @@ def prepare(
         quality=checked.report.outcome,
         candidates=chosen,
         known_rows=len(parts["known"]),
-        incident_rows=len(parts["incidents"]),
+        incident_rows=int(out.declared.sum()),
+        labelled_rows=int(out.labelled.sum()),
+        alerted_rows=int(out.alerted.sum()),
+        alerts_said=out.said,
+        held_from=parts["holdout"][contract.time].min().isoformat() if contract.time else "",
     )
     (draft / "contract.json").write_text(json.dumps(contract.to_dict()))
     (draft / "quality.json").write_text(json.dumps(checked.report.to_dict(), indent=2))
@@ -262,40 +277,27 @@ def _known_anomalies(contract: FrameContract, frame: pd.DataFrame) -> int:
 
 
 def split_reference(
-    pipeline: Pipeline, contract: FrameContract, clean: pd.DataFrame
-) -> dict[str, pd.DataFrame]:
+    pipeline: Pipeline, contract: FrameContract, clean: pd.DataFrame, by: ModelRef | None = None
+) -> tuple[dict[str, pd.DataFrame], Excluded]:
     """Fit, calibration and held-out rows: by time where there is time, else stratified by seed."""
     rng = np.random.default_rng(pipeline.training.seed)
-    label = clean[contract.label] if contract.label else pd.Series(np.nan, index=clean.index)
-    if contract.time:
-        cut = min(round(len(clean) * (1 - pipeline.training.holdout)), len(clean) - 1)
-        # Rows of one moment stay together: nothing judged is as old as anything fitted.
-        held = (clean[contract.time] >= clean[contract.time].iloc[cut]).to_numpy()
-    else:
-        order = rng.permutation(len(clean))
-        order = order[np.argsort(label.fillna(-1).to_numpy()[order], kind="stable")]
-        held = np.zeros(len(clean), dtype=bool)
-        # Every k-th row of the rows sorted by label: the share of each label is kept.
-        held[order[(np.arange(len(clean)) * pipeline.training.holdout) % 1 < pipeline.training.holdout]] = (
-            True
-        )
-    odd = (label == 1).to_numpy()
+    held = held_rows(pipeline, clean, rng)
+    out = excluded(pipeline, clean, held, by)
     blocks = dependent_rows(contract, clean)
     # An incident that reaches into the held-out rows would be both taught and judged.
-    known = clean.assign(**{BLOCK: blocks})[odd & ~held & ~np.isin(blocks, blocks[held])]
-    incident = covered(pipeline.data, clean, declared(pipeline.data)) & ~held & ~odd
-    rest = clean[~held & ~odd & ~incident]
-    if incident.any() and len(clean) - incident.sum() < pipeline.quality.min_train_rows:
+    known = clean.assign(**{BLOCK: blocks})[out.labelled & ~np.isin(blocks, blocks[held])]
+    left, needed = len(clean) - int(out.declared.sum()), pipeline.quality.min_train_rows
+    if out.declared.any() and left < needed:
         raise DataError(
-            f"{pipeline.name}: declared incidents (data.incidents) leave {len(clean) - incident.sum()} rows; "
-            f"quality.min_train_rows is {pipeline.quality.min_train_rows}"
+            f"{pipeline.name}: declared incidents (data.incidents) leave {left} rows; "
+            f"quality.min_train_rows is {needed}"
         )
+    rest = clean[~held & ~out.any]
     calibrating = np.zeros(len(rest), dtype=bool)
     size = round(len(rest) * pipeline.training.calibration)
     calibrating[rng.choice(len(rest), size=size, replace=False)] = True
-    fit = rest[~calibrating]
-    kept = {"fit": fit, "calibration": rest[calibrating], "known": known, "incidents": clean[incident]}
-    return kept | {"holdout": clean[held]}
+    kept = {"fit": rest[~calibrating], "calibration": rest[calibrating], "known": known}
+    return kept | {"holdout": clean[held]}, out
 
 
 def judged_of(pipeline: Pipeline, contract: FrameContract, held: pd.DataFrame) -> Judged:

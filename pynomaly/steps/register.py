@@ -146,6 +146,7 @@ def _log(
         "pynomaly.data_sha256": prepared.data_hash,
         "pynomaly.rung": prepared.rung,
         "pynomaly.winner": chosen.label,
+        **({"pynomaly.alerts_left_out": prepared.alerts_said} if prepared.alerts_said else {}),
         "pynomaly.version": pynomaly.__version__,
         "pynomaly.git_commit": git_commit(pipeline.origin.parent),
     }
@@ -159,6 +160,8 @@ def _log(
             "quarantined",
             "known_anomalies",
             "incident_rows",
+            "labelled_rows",
+            "alerted_rows",
         )
     }
     winner: Registered | None = None

@@ -188,7 +188,7 @@ def _trained(
             f"{pipeline.name}: the reference {window.key} is blocked: {'; '.join(checked.report.reasons)}"
         )
     require_two_classes(pipeline, contract, checked.clean)
-    parts = split_reference(pipeline, contract, checked.clean)
+    parts, _ = split_reference(pipeline, contract, checked.clean)
     judged = judged_of(pipeline, contract, parts["holdout"])
     if champion is None:
         bundles = _fitted(pipeline, contract, parts, candidates, window, at)

@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+import numpy as np
+import pandas as pd
+
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.frame import digest
-from pynomaly.data.incidents import covered, declared
+from pynomaly.data.incidents import covered, declared, unmatched
 from pynomaly.data.sources import read
 from pynomaly.data.window import Window
 from pynomaly.detectors import make
@@ -25,6 +28,7 @@ from pynomaly.judging.retraining import RetrainDecision, Situation, decide
 from pynomaly.records.ledger import Decision, Ledger, bounds
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.champion import champion_of, honour_alias
+from pynomaly.steps.excluded import excluded, held_rows, teacher
 from pynomaly.steps.keys import work_key
 from pynomaly.steps.prepare import reference_window
 
@@ -158,13 +162,18 @@ def plan_training(
             if champion
             else []
         )
-        window, rows, left_out, data_hash, broken = _reference(
-            pipeline, as_of, champion is None, observations
-        )
+        found = _reference(pipeline, as_of, champion is None, observations)
+        window, rows, left_out, data_hash = found.window, found.rows, found.left_out, found.data_hash
+        # The request leaves out whose alerts stay out of it: asked again, it is the same request.
         key = work_key(pipeline, kind, window.key if window else "all", data_hash, candidates)
         cause = {"event": cause_of(observations), "manual": reason}.get(trigger, "schedule")
-        situation = _situation(pipeline, ledger, as_of, trigger, cause, rows, left_out, key, broken)
+        situation = _situation(pipeline, ledger, as_of, trigger, cause, rows, left_out, key, found.broken)
         decision = decide(situation, pipeline.retraining)
+        counted: dict[str, Any] = {}
+        if found.frame is not None and decision.remedy not in ("none", "block"):
+            counted = _left_out(pipeline, found.frame, key)
+        said_too = (*found.unmatched, *filter(None, [counted.get("said")]))
+        decision = replace(decision, reasons=(*decision.reasons, *said_too))
         said = hashlib.sha256(repr((trigger, reason, decision.reasons)).encode()).hexdigest()[:12]
         ledger.record(
             Decision(
@@ -179,6 +188,7 @@ def plan_training(
                     "reason": reason,
                     "rows": rows,
                     "incident_rows": left_out,
+                    "excluded": counted,
                     "data_hash": data_hash,
                     "key": key,
                 },
@@ -202,27 +212,52 @@ def _candidates(pipeline: Pipeline, remedy: str, champion: ModelRef | None) -> t
     return tuple(item for item in configured if item.detector == detector) or configured
 
 
+@dataclass(frozen=True)
+class _Reference:
+    """What a training would read: usable rows and rows of incidents; or why it cannot (`broken`)."""
+
+    window: Window | None
+    frame: pd.DataFrame | None = None
+    left_out: int = 0
+    data_hash: str = ""
+    broken: str = ""
+    unmatched: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return 0 if self.frame is None else len(self.frame) - self.left_out
+
+
 def _reference(
     pipeline: Pipeline, as_of: datetime, first: bool, observations: Sequence[Observation]
-) -> tuple[Window | None, int, int, str, str]:
-    """Window, rows (usable, and of incidents) and hash of what a training would read; or why it cannot."""
+) -> _Reference:
+    """The reference of a training at `as_of`: of the changed data alone, where these are rows enough."""
     since = changed_since(observations)
     window = reference_window(pipeline, as_of, first=first, since=since)
+    incidents = declared(pipeline.data)
     try:
         frame = read(pipeline.data, window, as_of)
-        if since is not None and len(frame) < pipeline.retraining.min_rows:
+        left_out = int(covered(pipeline.data, frame, incidents).sum())
+        if since is not None and len(frame) - left_out < pipeline.retraining.min_rows:
             window = reference_window(pipeline, as_of, first=first)
             frame = read(pipeline.data, window, as_of)
+            left_out = int(covered(pipeline.data, frame, incidents).sum())
     except WindowError:
         if first:
             raise
-        return window, 0, 0, "", ""
+        return _Reference(window)
     except ColumnError as error:
         if first:
             raise
-        return window, 0, 0, "", str(error)
-    left_out = int(covered(pipeline.data, frame, declared(pipeline.data)).sum())
-    return window, len(frame) - left_out, left_out, digest(frame), ""
+        return _Reference(window, broken=str(error))
+    said = unmatched(pipeline.data, frame, incidents)
+    return _Reference(window, frame, left_out, digest(frame), "", said)
+
+
+def _left_out(pipeline: Pipeline, frame: pd.DataFrame, asked: str) -> dict[str, Any]:
+    """Rows by cause that a training would not learn as normal, counted before validation."""
+    held = held_rows(pipeline, frame, np.random.default_rng(pipeline.training.seed))
+    return excluded(pipeline, frame, held, teacher(pipeline, asked)).to_dict()
 
 
 def _situation(

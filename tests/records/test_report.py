@@ -146,6 +146,8 @@ PREPARED = {
     "quarantined": 12,
     "known_anomalies": 600,
     "incident_rows": 24,
+    "labelled_rows": 580,
+    "alerted_rows": 9,
     "rung": "injected",
     "quality": "warn",
 }
