@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from pynomaly.judging.comparison import Outcome, Verdict
+from pynomaly.judging.incidents import Regression
 
 __all__ = ["Ruling", "Standing", "rule", "standing"]
 
@@ -25,7 +26,7 @@ class Ruling:
     ----------
     kind : {"promote", "pending", "refuse"}
     outcome : str
-        The verdict's outcome; without one ``policy`` or ``first``.
+        The verdict's outcome; without one ``policy`` or ``first``; or which incidents are missed.
     reasons : tuple of str
     """
 
@@ -52,6 +53,7 @@ def rule(
     policy: str = "",
     base: str = "",
     taken_back: int | None = None,
+    incidents: Regression | None = None,
 ) -> Ruling:
     """Decide what a verdict does.
 
@@ -69,6 +71,9 @@ def rule(
         Where the alert policy alone changed: from which to which, and whose scores these are.
     taken_back : int, optional
         The version that was rolled back while it baked, and that this one is, or repeats.
+    incidents : Regression, optional
+        What past incidents say: one that only the champion caught is for a person to weigh. A change of the
+        alert policy alone is a person's choice already; there it is said, and stops nothing.
     """
     outcome = str(verdict.outcome) if verdict else "policy" if policy else "first"
 
@@ -86,6 +91,7 @@ def rule(
             then, now = base.split()[-1], champion.split()[-1]
             return refuse(f"its scores are those of {then}, and {now} is champion now")
         change = (f"scores are the champion's own; alerts change: {policy}",)
+        change += incidents.reasons if incidents else ()
         return _by_mode(mode, outcome, change, taken_back)
     if verdict is None:
         return refuse("nothing says that it is better than the champion")
@@ -100,7 +106,15 @@ def rule(
         why = f"the verdict is {verdict.outcome}: only superior promotes by itself"
         return refuse(why, *verdict.reasons)
     reasons = ("scores are the champion's own; p-values come from newer rows",) if same else verdict.reasons
-    return _by_mode(mode, outcome, reasons, taken_back)
+    if incidents is None:
+        return _by_mode(mode, outcome, reasons, taken_back)
+    if not incidents.missed:
+        return _by_mode(mode, outcome, (*reasons, *incidents.reasons), taken_back)
+    if mode == "approval":
+        asked = _by_mode(mode, outcome, reasons, taken_back)
+        return Ruling(asked.kind, asked.outcome, (*incidents.reasons, *asked.reasons))
+    held = (*incidents.reasons, "Only a person promotes it.", *reasons)
+    return Ruling("refuse", incidents.outcome, held)
 
 
 def _by_mode(mode: Mode, outcome: str, reasons: tuple[str, ...], taken_back: int | None) -> Ruling:

@@ -1,4 +1,4 @@
-"""Which rows of a reference no model may learn as normal, by cause: labelled, declared, or alerted by the champion.
+"""Which rows of a reference no model may learn as normal: labelled, declared, or alerted by the champion.
 
 The champion's own confident alerts are left out (``training.exclude_alerts``), so that an incident nobody has
 labelled yet is not learned; unless they are so many that they are no incident but a new regime
@@ -128,8 +128,8 @@ def _alerted(pipeline: Pipeline, frame: pd.DataFrame, asked: Mask, by: ModelRef 
     count, share = int(found.sum()), float(found.sum() / asked.sum())
     if share > cap:
         return none, (
-            f"v{by.version} alerts (p-value at most {bound:g}) on {share:.1%} of the rows to learn from, more "
-            f"than {cap:.1%}: a change of regime, not an incident; none of them is left out."
+            f"v{by.version} alerts (p-value at most {bound:g}) on {share:.1%} of the rows to learn from, "
+            f"more than {cap:.1%}: a change of regime, not an incident; none of them is left out."
         )
     if not count:
         return none, ""

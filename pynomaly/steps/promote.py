@@ -13,6 +13,7 @@ from typing import Any
 from pynomaly.config import Pipeline
 from pynomaly.errors import ModelError, NoChampionError, RecordError
 from pynomaly.judging.comparison import Verdict
+from pynomaly.judging.incidents import Regression
 from pynomaly.judging.promotion import Ruling, rule
 from pynomaly.model.bundle import GOLDEN_TOLERANCE
 from pynomaly.model.clean import BATCH_ROWS, check_in_clean_process
@@ -21,6 +22,7 @@ from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.champion import champion_of, changing_champion, last_change, move_aliases
 from pynomaly.steps.difference import shown_difference
 from pynomaly.steps.register import Registered
+from pynomaly.steps.regression import past_incidents
 
 __all__ = ["Gate", "check_gate", "promote", "rollback", "taken_back"]
 
@@ -80,15 +82,17 @@ def promote(
         if before is not None and before.version == ref.version:
             return _close(ledger, registered.key, _standing(ledger, pipeline, ref, as_of, actor))
         gate = check_gate(pipeline, registry, ref)
-        asked = _may(pipeline, ledger, registered, before, verdict, gate)
+        past = past_incidents(pipeline, registry, before, ref, as_of) if before and gate.passed else None
+        asked = _may(pipeline, ledger, registered, before, verdict, gate, past)
         shown = shown_difference(pipeline, registry, before, ref, as_of) if asked.kind == "pending" else {}
         with changing_champion(pipeline, registry, ledger) as lease:
             champion = champion_of(pipeline, registry)
             if champion is not None and champion.version == ref.version:
                 decision = _standing(ledger, pipeline, ref, as_of, actor)
             else:
-                ruling = _may(pipeline, ledger, registered, champion, verdict, gate)
+                ruling = _may(pipeline, ledger, registered, champion, verdict, gate, past)
                 facts = {"gate": gate.evidence, "verdict": verdict.to_dict() if verdict else None}
+                facts |= {"incidents": past.to_dict() if past else None}
                 facts |= shown if ruling.kind == "pending" else {}
                 decision = _written(
                     pipeline, ledger, lease, ref, champion, ruling, gate, facts, as_of=as_of, actor=actor
@@ -166,6 +170,7 @@ def _may(
     champion: ModelRef | None,
     verdict: Verdict | None,
     gate: Gate,
+    past: Regression | None,
 ) -> Ruling:
     """What the evidence and the policy allow; the facts are gathered here, the rule is pure."""
     return rule(
@@ -177,6 +182,7 @@ def _may(
         policy=registered.policy,
         base=f"{pipeline.name} v{registered.base}",
         taken_back=taken_back(ledger, pipeline.name, registered.version),
+        incidents=past,
     )
 
 

@@ -1,4 +1,4 @@
-"""What no model learns as normal, by cause; the champion's own alerts, up to the cap that tells a new regime."""
+"""What no model learns as normal, by cause; the champion's alerts, up to the cap that tells a new regime."""
 
 from __future__ import annotations
 
