@@ -90,7 +90,7 @@ def rule(
         if champion != base:
             then, now = base.split()[-1], champion.split()[-1]
             return refuse(f"its scores are those of {then}, and {now} is champion now")
-        change = (f"scores are the champion's own; alerts change: {policy}",)
+        change: tuple[str, ...] = (f"scores are the champion's own; alerts change: {policy}",)
         change += incidents.reasons if incidents else ()
         return _by_mode(mode, outcome, change, taken_back)
     if verdict is None:

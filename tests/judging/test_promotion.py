@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pynomaly.judging.comparison import Outcome, Rung, Verdict
+from pynomaly.judging.incidents import Past, regression
 from pynomaly.judging.promotion import rule, standing
 
 SUPERIOR = Verdict(
@@ -30,6 +31,8 @@ SUPERIOR = Verdict(
     reasons=("the interval lies above 0",),
 )
 TIE = replace(SUPERIOR, outcome=Outcome.NON_INFERIOR, difference=0.0)
+MISSED = regression([True], [False], [Past("pump", (0,))])
+CAUGHT = regression([True], [True], [Past("pump", (0,))])
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -58,6 +61,17 @@ AT = datetime(2026, 3, 2, tzinfo=UTC)
         ({"verdict": None, "policy": "a -> b", "base": "machines v1", "mode": "never"}, "refuse", "never"),
         ({"verdict": None, "policy": "a -> b", "base": "machines v3"}, "refuse", "v3, and v1 is champion"),
         ({"taken_back": 2}, "refuse", "v2 was rolled back while it baked"),
+        ({"incidents": MISSED}, "refuse", "misses what the champion caught: pump"),
+        ({"incidents": MISSED, "mode": "approval"}, "pending", "misses what the champion caught: pump"),
+        ({"incidents": MISSED, "mode": "never"}, "refuse", "misses what the champion caught: pump"),
+        ({"incidents": MISSED, "verdict": TIE}, "refuse", "only superior"),
+        ({"incidents": MISSED, "verdict": TIE, "recalibrated": True}, "refuse", "caught: pump"),
+        (
+            {"incidents": MISSED, "verdict": None, "policy": "a -> b", "base": "machines v1"},
+            "promote",
+            "scores are the champion's own",
+        ),
+        ({"incidents": CAUGHT}, "promote", "the interval lies above 0"),
         ({"taken_back": 2, "mode": "approval"}, "pending", "a person answers"),
     ],
 )
@@ -91,3 +105,18 @@ def test_a_person_is_warned_of_a_version_that_was_taken_back() -> None:
 )
 def test_when_it_may_be_answered(champion: int | None, at: datetime, state: str) -> None:
     assert standing(3, 1, champion, AT, at).state == state
+
+
+def test_a_missed_incident_names_the_refusal_and_comes_first_for_a_person() -> None:
+    given: dict[str, Any] = {"gate_passed": True, "champion": "machines v1", "incidents": MISSED}
+    assert rule(SUPERIOR, "automatic", **given).outcome == "misses pump"
+    asked = rule(SUPERIOR, "approval", **given)
+    assert asked.kind == "pending"
+    assert asked.reasons[0] == "It misses what the champion caught: pump."
+
+
+def test_a_change_of_policy_says_what_it_misses_and_stays_a_persons_choice() -> None:
+    told: dict[str, Any] = {"policy": "a -> b", "base": "machines v1", "incidents": MISSED}
+    ruling = rule(None, "automatic", gate_passed=True, champion="machines v1", **told)
+    assert ruling.kind == "promote"
+    assert "It misses what the champion caught: pump." in ruling.reasons
