@@ -16,5 +16,5 @@ DEFAULT_MLFLOW_PAGES = "http://127.0.0.1:5000"
 def run_page(pipeline: Pipeline, run_id: str, artifact: str = "") -> str:
     """Address of a run's page in MLflow, or of one of its artifacts."""
     base = os.environ.get("PYNOMALY_MLFLOW_PAGES", DEFAULT_MLFLOW_PAGES)
-    page = Registry.open(pipeline.tracking_uri, pipeline.home).ui_link(run_id, base)
+    page = Registry.of(pipeline).ui_link(run_id, base)
     return f"{page}/artifacts/{artifact}" if artifact else page

@@ -94,7 +94,7 @@ def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, 
 @step("recalibrate the champion")
 def recalibrate(pipeline: Pipeline, prepared: Prepared) -> Fitted:
     """Keep the champion's detector; take p-values from newer rows."""
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     return recalibrate_champion(pipeline, prepared, registry.load(registry.alias(pipeline.name, "champion")))
 
 

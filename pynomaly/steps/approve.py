@@ -56,7 +56,7 @@ def approve(
         If no such promotion waits, or it was answered otherwise.
     """
     honour_alias(pipeline)
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     with Ledger.open(pipeline.ledger_url) as ledger:
         pending = _asked(ledger, pipeline.name, version)
         known = _answered(ledger, pending, "promote")
@@ -82,7 +82,7 @@ def approve(
 def reject(pipeline: Pipeline, at: datetime, reason: str, actor: str, version: int | None = None) -> Decision:
     """Say no to the version that waits; parameters and errors as for :func:`approve`."""
     honour_alias(pipeline)
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     with Ledger.open(pipeline.ledger_url) as ledger:
         pending = _asked(ledger, pipeline.name, version)
         with changing_champion(pipeline, registry, ledger) as lease:
@@ -106,7 +106,7 @@ def pending_promotions(pipeline: Pipeline, at: datetime) -> dict[str, Any]:
         this look closed).
     """
     honour_alias(pipeline)
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     waiting, ended = [], []
     with Ledger.open(pipeline.ledger_url) as ledger:
         for pending in open_pendings(ledger, pipeline.name):

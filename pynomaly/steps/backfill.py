@@ -77,7 +77,7 @@ def judge_again(pipeline: Pipeline, window: Window) -> Filled:
     DataError
         If the window cannot be read or validation blocks it.
     """
-    champion = Registry.open(pipeline.tracking_uri, pipeline.home).alias(pipeline.name, "champion")
+    champion = Registry.of(pipeline).alias(pipeline.name, "champion")
     with Ledger.open(pipeline.ledger_url) as ledger:
         key = f"degradation:{pipeline.name}:{window.key}:v{champion.version}:{window.end.isoformat()}"
         known = ledger.decision(key)

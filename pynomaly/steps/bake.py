@@ -121,7 +121,7 @@ def watch(
         known += f":{digest(frame)[:16]}" if edges is None else ""
         if ledger.decision(known) is not None:
             return ""
-        registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+        registry = Registry.of(pipeline)
         previous = registry.version(pipeline.name, baking.promotion.evidence["replaces"])
         before = registry.load(previous)
         rates = _expected(ledger, pipeline.name)

@@ -123,7 +123,7 @@ def open_pendings(ledger: Ledger, pipeline: str) -> tuple[Decision, ...]:
 
 def honour_alias(pipeline: Pipeline) -> None:
     """Finish a move that was cut off; record and honour an alias that was changed by hand."""
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     with Ledger.open(pipeline.ledger_url) as ledger:
         if _agree(pipeline, registry, ledger):
             return

@@ -83,7 +83,7 @@ def drill(
     DataError
         If the window cannot be read, validation blocks it, or nothing in it can be changed.
     """
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     ref = registry.alias(pipeline.name, "champion")
     bundle = registry.load(ref)
     key = window.key if window else "all"

@@ -84,6 +84,6 @@ def _resume(pipeline: Pipeline, last: Window) -> datetime:
         newest = ledger.newest_partition(pipeline.name)
     if newest is not None and newest.end is not None:
         return min(newest.end, last.end)
-    champion = Registry.open(pipeline.tracking_uri, pipeline.home).alias(pipeline.name, "champion")
+    champion = Registry.of(pipeline).alias(pipeline.name, "champion")
     edges = bounds(champion.tags.get("pynomaly.window", ""))
     return min(edges[1], last.end) if edges else last.start

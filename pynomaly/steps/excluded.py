@@ -63,7 +63,7 @@ def teacher(pipeline: Pipeline, asked: str) -> ModelRef | None:
     """
     if pipeline.training.exclude_alerts is None:
         return None
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     champion = champion_of(pipeline, registry)
     if champion is None or not asked:
         return champion
@@ -118,7 +118,7 @@ def _alerted(pipeline: Pipeline, frame: pd.DataFrame, asked: Mask, by: ModelRef 
     none = np.zeros(len(frame), dtype=bool)
     if by is None or bound is None or not asked.any():
         return none, ""
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     try:
         p_values = registry.load(by).score(frame[asked])["p_value"].to_numpy()
     except (DataError, DetectorError, ModelError) as error:

@@ -120,7 +120,7 @@ def _registry(pipeline: Pipeline) -> dict[str, Any]:
     from pynomaly.steps.champion import champion_of
 
     def look() -> str:
-        champion = champion_of(pipeline, Registry.open(pipeline.tracking_uri, pipeline.home))
+        champion = champion_of(pipeline, Registry.of(pipeline))
         return f"champion v{champion.version}" if champion else "no champion yet: run `pynomaly train`"
 
     return _attempt("registry", look, "check records.tracking")

@@ -67,7 +67,7 @@ def against_champion(
     among : int
         How many candidates these very rows chose it from (:attr:`Choice.among`).
     """
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     reference = champion_of(pipeline, registry)
     if reference is None:
         return None

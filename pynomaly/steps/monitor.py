@@ -113,7 +113,7 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
         If the window cannot be read or validation blocks it; the block is on record.
     """
     honour_alias(pipeline)
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     ref = registry.alias(pipeline.name, "champion")
     bundle = registry.load(ref)
     key = window.key if window else "all"

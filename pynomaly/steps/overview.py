@@ -22,7 +22,7 @@ __all__ = ["catalogue_table", "champion_at", "history_of", "status_of", "verify_
 
 def status_of(pipeline: Pipeline) -> dict[str, Any]:
     """Champion, since when and why; newest partitions; newest verdicts."""
-    champion = champion_of(pipeline, Registry.open(pipeline.tracking_uri, pipeline.home))
+    champion = champion_of(pipeline, Registry.of(pipeline))
     with Ledger.open(pipeline.ledger_url) as ledger:
         changes = [item for item in ledger.decisions(pipeline.name) if item.kind in ("promote", "rollback")]
         partitions = ledger.partitions(pipeline.name)

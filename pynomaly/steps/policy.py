@@ -81,7 +81,7 @@ def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = 
         If the result would not score as the champion does; nothing is registered then.
     """
     honour_alias(pipeline)
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     ref = registry.alias(pipeline.name, "champion")
     champion = registry.load(ref)
     wanted = AlertPolicy.from_config(pipeline.alerts, champion.policy.rows_per_day)

@@ -75,7 +75,7 @@ def promote(
     Decision
         Of kind ``promote``, ``pending`` (``promotion.mode: approval``: a person answers) or ``refuse``.
     """
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     ref = registry.version(pipeline.name, registered.version)
     with Ledger.open(pipeline.ledger_url) as ledger:
         before = champion_of(pipeline, registry)
@@ -247,7 +247,7 @@ def rollback(
     RecordError
         If the previous version does not pass the gate.
     """
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     with (
         Ledger.open(pipeline.ledger_url) as ledger,
         changing_champion(pipeline, registry, ledger) as lease,

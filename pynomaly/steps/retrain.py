@@ -152,7 +152,7 @@ def plan_training(
         # An unknown name or parameter is said before a row is read.
         make(candidate.detector, seed=pipeline.training.seed, **candidate.params)
     honour_alias(pipeline)
-    champion = champion_of(pipeline, Registry.open(pipeline.tracking_uri, pipeline.home))
+    champion = champion_of(pipeline, Registry.of(pipeline))
     with Ledger.open(pipeline.ledger_url) as ledger:
         observations = (
             [

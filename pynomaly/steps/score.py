@@ -92,7 +92,7 @@ def score_window(pipeline: Pipeline, window: Window | None) -> Scored:
         If the window has no rows, or validation blocks it; nothing but the decision is kept then.
     """
     honour_alias(pipeline)
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     ref = registry.alias(pipeline.name, "champion")
     frame = read(pipeline.data, window)
     data_hash = digest(frame)
@@ -202,7 +202,7 @@ def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
     """
     if output.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"--output {str(output)!r}: expected a name that ends in .csv or .parquet")
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     ref = registry.alias(pipeline.name, "champion")
     if is_larger(pipeline.data, str(source), pipeline.runner.batch_rows):
         return _score_parts(pipeline, registry, ref, source, output)

@@ -117,7 +117,7 @@ def search_reference(
     DetectorError
         If the default cannot be fitted or judged; UnknownDetectorError for a name in ``search.detectors``.
     """
-    registry = Registry.open(pipeline.tracking_uri, pipeline.home)
+    registry = Registry.of(pipeline)
     default = _default(pipeline, registry)
     settings = pipeline.search
     parts = [prepared.key, default.model_dump(mode="json"), budget.total_seconds()]
