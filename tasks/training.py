@@ -144,10 +144,20 @@ def judge_challenger(
     if verdict is not None:
         create_table_artifact(
             key=f"{pipeline.name.replace('_', '-')}-verdict",
-            table=[{"": name, "value": str(value)} for name, value in verdict.to_dict().items()],
+            table=[
+                {"figure": name.replace("_", " "), "value": _said(value)}
+                for name, value in verdict.to_dict().items()
+            ],
             description=f"{verdict.challenger} against {verdict.champion}: {verdict.outcome}",
         )
     return verdict
+
+
+def _said(value: object) -> str:
+    """A figure as a person reads it; Prefect leaves out a column without a name, and a cell of many lines."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 @step("promote or refuse")

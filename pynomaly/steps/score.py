@@ -6,7 +6,7 @@ data changed since is scored again, and that is on record.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,9 @@ class Scored:
     sha256: str
     new: bool
     bake: str = ""  # what the window says of a young promotion; see steps.bake
+    touched: int | None = (
+        None  # rows with a missing number filled in, or a category never seen; None: not new
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and artifacts."""
@@ -130,7 +133,8 @@ def score_window(pipeline: Pipeline, window: Window | None) -> Scored:
         ledger.put_partition(partition)
         shadow_window(pipeline, registry, key, checked.clean)
         baked = watch(pipeline, ref, bundle, key, checked.clean, table)
-        return _scored(partition, new=True, bake=baked)
+        touched = bundle.features.touched_rows(bundle.contract.conform(checked.clean))
+        return replace(_scored(partition, new=True, bake=baked), touched=touched)
 
 
 def shadow_window(pipeline: Pipeline, registry: Registry, key: str, rows: pd.DataFrame) -> str:

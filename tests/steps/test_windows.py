@@ -56,6 +56,17 @@ def test_what_a_run_stands_for(pipeline: Make, as_of: str, expected: datetime) -
     assert expected <= found <= expected + timedelta(seconds=1)
 
 
+def test_a_scored_window_says_how_many_rows_were_mended(pipeline: Make, tmp_path: Path) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    table = pd.read_csv(tmp_path / "machines.csv")
+    table.loc[table.index[table["time"].str.startswith("2026-01-19")][:3], "heat"] = None
+    table.to_csv(tmp_path / "machines.csv", index=False)
+    window = Window(MOMENT, MOMENT + DAY)
+    assert score_window(settings, window).touched == 3
+    assert score_window(settings, window).touched is None
+
+
 def test_a_range_needs_both_ends_time_and_a_complete_window(pipeline: Make) -> None:
     settings = pipeline()
     with pytest.raises(ConfigError, match="both"):
