@@ -54,9 +54,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """One real PostgreSQL for all tests of a run; each takes a database of its own from it."""
+    """A real PostgreSQL for the tests of a module; each takes a database of its own from it.
+
+    Not one for the whole run: one that stood idle for ten minutes was found stopped. A start takes a second.
+    """
     from tests.databases import running_postgres
 
     with running_postgres(tmp_path_factory.mktemp("postgres")) as server:

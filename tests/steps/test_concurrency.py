@@ -53,6 +53,7 @@ def versions(pipeline: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch,
     registry = Registry.open(settings.tracking_uri, settings.home)
     monkeypatch.setattr(Registry, "fetch", lambda *_: tmp_path)
     monkeypatch.setattr(promoting, "check_in_clean_process", lambda *_: CleanCheck(0.0, 1.0, 1.0, 300.0))
+    monkeypatch.setattr(promoting, "past_incidents", lambda *_: None)
     registry._ensure_model("machines")
     for number in range(N + 1):
         registry._client.create_model_version("machines", source=str(tmp_path / str(number)))
