@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmarks.drift import NUMBERS, Ours, Stream, batches, changed
+from benchmarks.drift import Ours
+from benchmarks.streams import NUMBERS, Stream, batches, changed
 
 
 def test_a_day_is_a_pure_function_of_its_number() -> None:

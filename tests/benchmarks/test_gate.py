@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import gate
+from benchmarks import draws, gate
 from pynomaly.config import Comparison
 from pynomaly.judging.comparison import Rung
 from pynomaly.judging.evaluation import roc_auc
@@ -16,17 +16,17 @@ from tests import naive
 SETTINGS = Comparison(resamples=200)
 
 
-@pytest.mark.parametrize("name", list(gate.SETTINGS))
+@pytest.mark.parametrize("name", list(draws.SETTINGS))
 def test_champion_and_challenger_have_the_quality_they_are_said_to(name: str) -> None:
     rng = np.random.default_rng(0)
-    draws = [gate.SETTINGS[name][1](rng, gate.BETTER) for _ in range(150)]
+    pairs = [draws.SETTINGS[name][1](rng, draws.BETTER) for _ in range(150)]
     means = [
-        np.mean([roc_auc(draw.truth, scores(draw)) for draw in draws])
+        np.mean([roc_auc(draw.truth, scores(draw)) for draw in pairs])
         for scores in (lambda draw: draw.champion, lambda draw: draw.challenger)
     ]
     # Kinds of unequal ease spread the anomalies, which costs both models a little.
     tolerance = 0.03 if "injected" in name else 0.015
-    assert means == pytest.approx([gate.EQUAL, gate.BETTER], abs=tolerance)
+    assert means == pytest.approx([draws.EQUAL, draws.BETTER], abs=tolerance)
 
 
 def test_a_share_stands_with_its_binomial_interval() -> None:
@@ -38,21 +38,21 @@ def test_a_share_stands_with_its_binomial_interval() -> None:
 def test_peers_promote_on_what_they_say() -> None:
     truth = np.repeat([1, 0], [30, 300])
     scores = truth + np.random.default_rng(1).normal(size=330)
-    tie = gate.judged(gate.Draw(truth, scores, scores), Rung.LABELS, SETTINGS, 0)
+    tie = gate.judged(draws.Draw(truth, scores, scores), Rung.LABELS, SETTINGS, 0)
     assert tie == {"ours": False, "higher": False, "tie or higher": True, "threshold": True}
-    better = gate.judged(gate.Draw(truth, -scores, scores + 3 * truth), Rung.LABELS, SETTINGS, 0)
+    better = gate.judged(draws.Draw(truth, -scores, scores + 3 * truth), Rung.LABELS, SETTINGS, 0)
     assert better == dict.fromkeys(gate.GATES, True)
-    bad = gate.judged(gate.Draw(truth, -scores, -scores), Rung.LABELS, SETTINGS, 0)
+    bad = gate.judged(draws.Draw(truth, -scores, -scores), Rung.LABELS, SETTINGS, 0)
     assert not bad["threshold"]
 
 
 def test_every_draw_is_counted_and_the_same_seed_counts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "SETTINGS", {"few": (Rung.LABELS, gate.independent(25, 200))})
+    monkeypatch.setattr(gate, "SETTINGS", {"few": (Rung.LABELS, draws.independent(25, 200))})
     first, again = (gate.simulated(SETTINGS, 6, seed=3) for _ in range(2))
     assert first == again
     assert [counts.draws for counts in first["few"]] == [6, 6]
     assert gate.simulated_table(first).count("| few |") == 1
-    six = gate.best_of_six(SETTINGS, gate.WORSE, 3, seed=0, positives=30)
+    six = gate.best_of_six(SETTINGS, draws.WORSE, 3, seed=0, positives=30)
     assert six.draws == 3
     assert six.promoted["ours"] <= six.promoted["ours, not counting the six"]
     assert gate.merged([six, six]).draws == 6
