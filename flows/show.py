@@ -293,7 +293,7 @@ def deliveries(result: dict[str, Any]) -> None:
 def replayed(result: dict[str, Any]) -> None:
     """What each policy of retraining would have come to."""
     console = _console()
-    columns = ("policy", "mean AP", "mean AUROC", "alerts a day", "caught", "trained", "promoted", "seconds")
+    columns = ("policy", "AP", "AUROC", "alerts/day", "caught", "trained", "promoted", "s")
     rows = []
     for name, found in result["policies"].items():
         caught = f"{found['caught']}/{found['episodes']}" if found["episodes"] else None

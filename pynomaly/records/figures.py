@@ -183,10 +183,10 @@ def policies_over_time(result: Mapping[str, Any]) -> bytes:
     figure = Figure(figsize=(9.5, 6), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     top, middle, low = figure.subplots(3, 1, sharex=True, height_ratios=(5, 3, 0.6))
-    looks = {"never": ("0.45", "-"), "weekly": ("#4a6fa5", "-"), "drift": ("#d9a441", "--")}
+    looks = {"never": ("0.45", "-"), "drift": ("#d9a441", "--"), "ours": ("#c8553d", "-")}
     handles = []
     for name, found in result["policies"].items():
-        color, style = looks.get(name, ("#c8553d", "-"))
+        color, style = looks.get(name, ("#4a6fa5", "-" if name == "weekly" else ":"))
         rows = found["windows"]
         ends = np.array([_day(row["end"]) for row in rows])
         for axes, values in (
@@ -210,8 +210,9 @@ def policies_over_time(result: Mapping[str, Any]) -> bytes:
     top.legend(
         handles=handles, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False
     )
+    first, last = _day(result["start"]), _day(result["end"])
     for span in result["episodes"]:
-        ends_at = max(_day(span["end"]), _day(span["start"]) + 1 / 24)
+        ends_at = max(_day(span["end"]), _day(span["start"]) + (last - first) / 1000)  # seen
         low.axvspan(_day(span["start"]), ends_at, color="#c8553d", alpha=0.35, lw=0)
         if len(result["episodes"]) <= 40:
             for axes in (top, middle):
@@ -221,7 +222,7 @@ def policies_over_time(result: Mapping[str, Any]) -> bytes:
     top.set(ylabel="average precision a window")
     middle.set(ylabel="alerts a day")
     middle.set_ylim(bottom=0)
-    low.set(yticks=[], xlim=(_day(result["start"]), _day(result["end"]) + 0.5))
+    low.set(yticks=[], xlim=(first, last + (last - first) / 200))
     low.set_ylabel(f"incidents\n({len(result['episodes'])})", fontsize=8, rotation=0, ha="right", va="center")
     for axes in (top, middle):
         axes.grid(axis="y", color="0.9")

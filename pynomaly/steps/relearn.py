@@ -324,7 +324,7 @@ def decided(
 def judged_against(past: Past, champion: Student, challenger: Student) -> Ruling:
     """Compare on the challenger's held-out rows, and rule; only superior promotes.
 
-    The gate's clean process is not run, and what would wait for a person is promoted by the verdict alone.
+    No clean process runs; ``promotion.mode: approval`` counts as a yes, ``never`` promotes nothing.
     """
     pipeline, judged = past.pipeline, challenger.judged
     verdict = compare(
@@ -343,7 +343,7 @@ def judged_against(past: Past, champion: Student, challenger: Student) -> Ruling
     )
     return rule(
         verdict,
-        "automatic",
+        "never" if pipeline.promotion.mode == "never" else "automatic",
         gate_passed=True,
         champion="champion",
         recalibrated=challenger.recalibrated,

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
+from pynomaly.config.units import duration, spell
 from pynomaly.data.window import ORIGIN, Window, split
 from pynomaly.errors import ConfigError, DataError, WindowError, allowed
 from pynomaly.judging.degradation import Observation, degradation
@@ -29,10 +30,8 @@ from pynomaly.steps.relearn import TRUTH, Past, Student, decided, judged_against
 
 __all__ = ["POLICIES", "replay"]
 
-Policy = Literal["never", "weekly", "drift", "ours"]
-POLICIES: tuple[Policy, ...] = ("never", "weekly", "drift", "ours")
-
-WEEK = timedelta(days=7)
+POLICIES = ("never", "weekly", "drift", "ours")
+EVERY = "every:"
 
 
 @dataclass
@@ -80,9 +79,9 @@ def replay(
     start, end : datetime
         Aware. The first model learns from the reference window that ends where the first window starts.
     policies : sequence of str
-        Of :data:`POLICIES`: ``never`` retrains; ``weekly`` refits every seven days and always promotes;
-        ``drift`` refits when a window's verdict on the data is drift and always promotes; ``ours`` is what
-        the pipeline's own settings decide.
+        Of :data:`POLICIES`: ``never`` retrains; ``weekly`` refits every seven days and always promotes,
+        ``every:20m`` as often as it says; ``drift`` refits when a window's verdict on the data is drift and
+        always promotes; ``ours`` is what the pipeline's own settings decide.
     every_candidate : bool
         Train all configured candidates; else the first alone.
     tell : callable
@@ -105,8 +104,7 @@ def replay(
     if pipeline.data.time is None:
         raise ConfigError(f"{pipeline.name} has no time column (data.time): there is no past to replay")
     for policy in policies:
-        if policy not in POLICIES:
-            raise ConfigError(f"no policy {policy!r}; {allowed(policy, POLICIES)}")
+        _period(policy)
     if not policies:
         raise ConfigError(f"no policy is named; {allowed('', POLICIES)}")
     if end <= start:
@@ -123,6 +121,21 @@ def replay(
     first = past.first(windows[0].start)
     lives = {policy: _walk(past, policy, first, windows, tell) for policy in dict.fromkeys(policies)}
     return _report(past, windows, lives)
+
+
+def _period(policy: str) -> timedelta | None:
+    """How often a policy refits, whatever happens; None where the calendar does not decide."""
+    if policy.startswith(EVERY):
+        try:
+            found = duration(policy.removeprefix(EVERY))
+        except ValueError as error:
+            raise ConfigError(f"policy {policy!r}: {error}") from None
+        if not found:
+            raise ConfigError(f"policy {policy!r} would never stop refitting; every:1h is one it can be")
+        return found
+    if policy not in POLICIES:
+        raise ConfigError(f"no policy {policy!r}; {allowed(policy, (*POLICIES, EVERY + '1d'))}")
+    return timedelta(days=7) if policy == "weekly" else None
 
 
 def _walk(
@@ -156,8 +169,8 @@ def _act(
 ) -> None:
     """What the policy does once the window is over."""
     at = window.end
-    if policy == "weekly" and at - life.trained[-1] >= WEEK:
-        _always(past, life, at, "seven days since the last training")
+    if (period := _period(policy)) and at - life.trained[-1] >= period:
+        _always(past, life, at, f"{spell(period)} since the last training")
     elif policy == "drift":
         drift = drift_of(past.pipeline, life.student.bundle, frame, scored)
         if drift.status == "drift":

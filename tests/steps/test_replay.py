@@ -69,6 +69,21 @@ def test_a_tie_promotes_nobody(pipeline: Make) -> None:
     assert "only superior promotes" in ruling.reasons[0]
 
 
+def test_a_period_of_ones_own_is_a_policy(pipeline: Make) -> None:
+    found = walked(pipeline(days=42), ("every:14d", "weekly"))["policies"]
+    assert [at[:10] for at in found["every:14d"]["trained_at"]] == ["2026-01-19", "2026-02-02"]
+    assert found["weekly"]["trainings"] == 4
+    assert found["every:14d"]["decisions"][0]["reasons"] == ["14d since the last training"]
+
+
+def test_nothing_is_promoted_where_only_a_person_may(pipeline: Make) -> None:
+    settings = pipeline(days=42, shift_day=21, promotion={"mode": "never"})
+    ours = walked(settings, ("ours",))["policies"]["ours"]
+    assert ours["trainings"] > 1
+    assert ours["promotions"] == 1
+    assert any("promotion.mode is never" in why for told in ours["decisions"] for why in told["reasons"])
+
+
 def test_late_labels_are_seen_by_nothing_that_decides(pipeline: Make) -> None:
     past = Past.read(
         pipeline(data={"label_delay": "3d"}), START, datetime(2026, 2, 2, tzinfo=UTC), every=False
@@ -93,6 +108,8 @@ def test_without_labels_quality_is_said_not_to_be_computable(pipeline: Make) -> 
     ("start", "end", "policies", "error", "said"),
     [
         (START, END, ("sometimes",), ConfigError, "sometimes"),
+        (START, END, ("every:",), ConfigError, "not a duration"),
+        (START, END, ("every:0d",), ConfigError, "never stop refitting"),
         (START, END, (), ConfigError, "never"),
         (END, START, ("never",), WindowError, "reversed"),
         (START, datetime(2026, 1, 21, tzinfo=UTC), ("never",), WindowError, "no window of"),
