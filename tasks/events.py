@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from prefect.events import emit_event
 
 from pynomaly.config import Pipeline
+from pynomaly.data.window import Window
+from pynomaly.errors import QualityError
 
-__all__ = ["announce"]
+__all__ = ["announce", "blocks_announced"]
 
 
 def announce(pipeline: Pipeline, what: str, payload: dict[str, Any]) -> None:
@@ -21,3 +25,14 @@ def announce(pipeline: Pipeline, what: str, payload: dict[str, Any]) -> None:
         },
         payload=payload,
     )
+
+
+@contextmanager
+def blocks_announced(pipeline: Pipeline, work: str, window: Window | None) -> Iterator[None]:
+    """Emit ``pynomaly.quality.block`` where validation stops `work`; the error goes on."""
+    try:
+        yield
+    except QualityError as error:
+        key = window.key if window else "all"
+        announce(pipeline, "quality.block", {"work": work, "window": key, "reason": str(error)[:500]})
+        raise

@@ -10,7 +10,7 @@ from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
 from pynomaly.steps.monitor import Monitored
 from pynomaly.steps.monitor import monitor_window as monitor_window_step
-from tasks.events import announce
+from tasks.events import announce, blocks_announced
 from tasks.links import run_page
 from tasks.step import step
 
@@ -20,7 +20,8 @@ __all__ = ["monitor_window"]
 @step("judge a window")
 def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Monitored:
     """Judge a window, publish the verdict, and say so in an event."""
-    result = monitor_window_step(pipeline, window, as_of)
+    with blocks_announced(pipeline, "monitor", window):
+        result = monitor_window_step(pipeline, window, as_of)
     verdict, exchangeable = result.degradation, result.exchangeability
     withdrawn = exchangeable.reasons if exchangeable.state == "withdrawn" else ()
     key = pipeline.name.replace("_", "-")

@@ -9,7 +9,7 @@ from pynomaly.data.window import Window
 from pynomaly.steps.due import Due, due_windows
 from pynomaly.steps.score import Scored
 from pynomaly.steps.score import score_window as score_window_step
-from tasks.events import announce
+from tasks.events import announce, blocks_announced
 from tasks.step import step
 
 __all__ = ["due", "score_window"]
@@ -24,7 +24,8 @@ def due(pipeline: Pipeline, moment: datetime, start: str, end: str) -> Due:
 @step("score a window")
 def score_window(pipeline: Pipeline, window: Window | None) -> Scored:
     """Score one window with the champion of this moment."""
-    scored = score_window_step(pipeline, window)
+    with blocks_announced(pipeline, "score", window):
+        scored = score_window_step(pipeline, window)
     if scored.bake == "breach":
         taken_back = {"version": scored.version, "window": scored.window, "actor": "bake"}
         announce(pipeline, "champion.rollback", taken_back)

@@ -23,7 +23,7 @@ from pynomaly.steps.register import register as register_step
 from pynomaly.steps.retrain import Plan, plan_training
 from pynomaly.steps.searching import Searched, search_reference
 from pynomaly.steps.unusable import refuse_unusable as refuse_unusable_step
-from tasks.events import announce
+from tasks.events import announce, blocks_announced
 from tasks.links import run_page
 from tasks.step import step
 
@@ -65,7 +65,8 @@ def plan(
 @step("validate and split")
 def prepare(pipeline: Pipeline, plan: Plan, as_of: datetime) -> Prepared:
     """Read and validate the reference; lay out its rows."""
-    return prepare_step(pipeline, plan.window, as_of, plan.candidates, plan.asked)
+    with blocks_announced(pipeline, "train", plan.window):
+        return prepare_step(pipeline, plan.window, as_of, plan.candidates, plan.asked)
 
 
 @step("search detectors", retries=0, timeout_s=2 * 86_400)
