@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pynomaly.judging.plain import plain
 
-__all__ = ["Past", "Regression", "episodes", "regression"]
+__all__ = ["Past", "Regression", "episodes", "regression", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Regression:
     taught : tuple of str
         Those that the challenger learned from: that it catches these proves little.
     reasons : tuple of str
+    computable : bool
+        Whether it could be found out at all; where not, that stands in `missed` and holds a promotion back.
     """
 
     incidents: int
@@ -54,10 +56,13 @@ class Regression:
     missed: tuple[str, ...]
     taught: tuple[str, ...]
     reasons: tuple[str, ...]
+    computable: bool = True
 
     @property
     def outcome(self) -> str:
         """What a refusal for this is called: it names the missed incidents."""
+        if not self.computable:
+            return "past incidents not computable"
         return f"misses {', '.join(self.missed)}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,6 +139,12 @@ def regression(
     if taught:
         reasons.append(f"The challenger learned from labelled rows of {', '.join(taught)}.")
     return Regression(len(known), before, after, missed, taught, tuple(reasons))
+
+
+def unreadable(why: str) -> Regression:
+    """Past incidents that could not be scored by both models: nobody knows, so only a person promotes."""
+    reason = f"What past incidents say of it is not computable: {why}"
+    return Regression(0, (), (), ("not computable",), (), (reason,), computable=False)
 
 
 def _caught(alerts: NDArray[np.bool_], incident: Past) -> bool:

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pynomaly.config import Pipeline
-from pynomaly.errors import ModelError, NoChampionError, RecordError
+from pynomaly.errors import DataError, DetectorError, ModelError, NoChampionError, RecordError
 from pynomaly.judging.comparison import Verdict
-from pynomaly.judging.incidents import Regression
+from pynomaly.judging.incidents import Regression, unreadable
 from pynomaly.judging.promotion import Ruling, rule
 from pynomaly.model.bundle import GOLDEN_TOLERANCE
 from pynomaly.model.clean import BATCH_ROWS, check_in_clean_process
@@ -82,7 +82,7 @@ def promote(
         if before is not None and before.version == ref.version:
             return _close(ledger, registered.key, _standing(ledger, pipeline, ref, as_of, actor))
         gate = check_gate(pipeline, registry, ref)
-        past = past_incidents(pipeline, registry, before, ref, as_of) if before and gate.passed else None
+        past = _past(pipeline, registry, before, ref, as_of) if before and gate.passed else None
         asked = _may(pipeline, ledger, registered, before, verdict, gate, past)
         shown = shown_difference(pipeline, registry, before, ref, as_of) if asked.kind == "pending" else {}
         with changing_champion(pipeline, registry, ledger) as lease:
@@ -99,6 +99,16 @@ def promote(
                 )
                 _point_aliases(pipeline, ledger, registry, decision, lease)
             return _close(ledger, registered.key, decision)
+
+
+def _past(
+    pipeline: Pipeline, registry: Registry, champion: ModelRef, challenger: ModelRef, as_of: datetime
+) -> Regression | None:
+    """What past incidents say; where that cannot be found out, that is an answer too, and a no."""
+    try:
+        return past_incidents(pipeline, registry, champion, challenger, as_of)
+    except (DataError, DetectorError, ModelError) as error:  # a record that is away is tried again
+        return unreadable(str(error))
 
 
 def _written(

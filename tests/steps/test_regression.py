@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from pynomaly.config import Pipeline
+from pynomaly.errors import IntegrityError
 from pynomaly.judging.comparison import Outcome, Verdict
-from pynomaly.records.registry import Registry
+from pynomaly.model.bundle import Bundle
+from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.promote import promote
 from pynomaly.steps.register import Registered
 from pynomaly.steps.regression import past_incidents
@@ -90,3 +92,25 @@ def test_labelled_episodes_of_the_held_out_rows_are_incidents(pipeline: Make) ->
     same = past_incidents(settings, registry, champion, champion, LATER)
     assert same is not None
     assert same.missed == ()
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("automatic", "refuse"), ("approval", "pending")])
+def test_a_champion_that_cannot_be_read_holds_the_promotion_back_and_that_is_on_record(
+    pipeline: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, kind: str
+) -> None:
+    settings, registered, verdict = taught_wrong(pipeline, tmp_path, promotion={"mode": mode})
+    (tmp_path / "incidents.yaml").write_text(PUMP)
+    whole = Registry.load
+
+    def damaged(self: Registry, ref: ModelRef) -> Bundle:
+        if ref.version == 1:
+            raise IntegrityError("calibration.npz is not what was registered")
+        return whole(self, ref)
+
+    monkeypatch.setattr(Registry, "load", damaged)
+    decision = promote(settings, registered, verdict, LATER)
+    assert decision.kind == kind
+    why = "What past incidents say of it is not computable: calibration.npz is not what was registered"
+    assert why in decision.reasons
+    assert decision.evidence["incidents"]["computable"] is False
+    assert Registry.of(settings).alias("machines", "champion").version == 1
