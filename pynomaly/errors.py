@@ -10,6 +10,7 @@ is allowed. Anything else that escapes is a defect of ours. The command line tur
     │   ├── SourceError (OSError)              missing, unreadable or empty source
     │   ├── ColumnError (LookupError)          missing, duplicated, unknown or mistyped column
     │   ├── WindowError                        naive time, empty or reversed window
+    │   ├── RequestError                       a row or field of a request that cannot be scored
     │   └── QualityError                       validation blocked the window
     ├── DetectorError (ValueError)             a detector refused its input or its parameters
     │   ├── UnknownDetectorError (LookupError) no such name in the catalogue
@@ -43,6 +44,7 @@ __all__ = [
     "PynomalyError",
     "QualityError",
     "RecordError",
+    "RequestError",
     "SourceError",
     "UnknownDetectorError",
     "WindowError",
@@ -72,6 +74,22 @@ class ColumnError(DataError, LookupError):
 
 class WindowError(DataError):
     """A time is naive, or a window is reversed or holds no rows."""
+
+
+class RequestError(DataError):
+    """What was sent over HTTP cannot be scored.
+
+    Attributes
+    ----------
+    place : tuple
+        Where it is wrong, like ``("rows", 3, "speed")``.
+    status : int
+        Of the answer: 400 not readable, 413 too large, 422 a field.
+    """
+
+    def __init__(self, message: str, place: tuple[str | int, ...] = (), status: int = 422) -> None:
+        super().__init__(message)
+        self.place, self.status = place, status
 
 
 class QualityError(DataError):

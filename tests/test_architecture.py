@@ -23,6 +23,7 @@ MAY_IMPORT = {
 MAY_IMPORT["pynomaly.judging"] = {"pynomaly.model", *MAY_IMPORT["pynomaly.model"]}
 MAY_IMPORT["pynomaly.records"] = {"pynomaly.judging", *MAY_IMPORT["pynomaly.judging"]}
 MAY_IMPORT["pynomaly.steps"] = {"pynomaly.records", *MAY_IMPORT["pynomaly.records"]}
+MAY_IMPORT["pynomaly.serving"] = {"pynomaly.records", *MAY_IMPORT["pynomaly.records"]}
 MAY_IMPORT["tasks"] = set(MAY_IMPORT) | {"pynomaly"}
 MAY_IMPORT["flows"] = {*MAY_IMPORT, "pynomaly"}
 
@@ -41,6 +42,10 @@ DOORS = {
     "alembic": {"pynomaly/records/ledger/migrations"},
     "apprise": {"pynomaly/records/notices.py"},
     "prefect": {"tasks", "flows"},
+    "fastapi": {"pynomaly/serving/web.py"},
+    "starlette": {"pynomaly/serving/web.py"},
+    "uvicorn": {"pynomaly/serving/web.py"},
+    "prometheus_client": {"pynomaly/serving/web.py"},
 }
 
 

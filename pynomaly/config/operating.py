@@ -1,4 +1,4 @@
-"""Settings of operating a pipeline: who is told what, and how the alarm itself is tried out.
+"""Settings of operating a pipeline: who is told what, how the alarm is tried out, what a server answers.
 
 Addresses hold secrets, so none is ever written here: a target names an environment variable or a block of
 Prefect's that holds it.
@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from pynomaly.config.settings import Settings, Share
 from pynomaly.config.units import Duration
 
-__all__ = ["EVENTS", "Drill", "Event", "Notify", "Target"]
+__all__ = ["EVENTS", "Drill", "Event", "Notify", "Serving", "Target"]
 
 Event = Literal[
     "degraded",
@@ -73,3 +73,20 @@ class Drill(Settings):
     share: float = Field(0.05, gt=0, lt=0.5, description="share of the window's rows turned into anomalies")
     min_recall: Share = Field(0.2, description="smallest share of them that must alert")
     shift: float = Field(3.0, gt=0, description="drift injected into numbers, in robust deviations")
+
+
+class Serving(Settings):
+    """How the champion answers over HTTP."""
+
+    refresh: Duration = Field(
+        timedelta(seconds=15), description="how often the registry is asked who is champion"
+    )
+    max_rows: int = Field(10_000, ge=1, le=1_000_000, description="most rows in one request")
+    max_megabytes: float = Field(32.0, gt=0, le=1024, description="largest body of a request")
+
+    @field_validator("refresh")
+    @classmethod
+    def _not_at_once(cls, value: timedelta) -> timedelta:
+        if value < timedelta(seconds=1):
+            raise ValueError("at least 1s: the registry is asked this often")
+        return value

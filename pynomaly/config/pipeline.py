@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 from pynomaly.config.data import Data, Quality, Windows
 from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining, Search
 from pynomaly.config.model import Alerts, Features, Training
-from pynomaly.config.operating import Drill, Notify
+from pynomaly.config.operating import Drill, Notify, Serving
 from pynomaly.config.settings import Settings
 
 __all__ = ["Pipeline", "Records", "Runner", "Schedule"]
@@ -91,6 +91,7 @@ class Pipeline(Settings):
     schedule: Schedule = Schedule()
     notify: Notify = Notify()
     drill: Drill = Drill()
+    serving: Serving = Serving()
     runner: Runner = Runner()
     records: Records = Records()
 

@@ -1,0 +1,41 @@
+"""Command of serving: the champion over HTTP, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from flows.cli.app import Config, app
+from pynomaly.config import load
+
+__all__ = ["serve"]
+
+TOKEN = "PYNOMALY_SERVE_TOKEN"
+
+
+@app.command()
+def serve(
+    config: Config,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than this machine's own need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
+) -> None:
+    """Score rows over HTTP with whoever is champion, until Ctrl-C; the page /docs tells how.
+
+    With PYNOMALY_SERVE_TOKEN set, a client must send it as a bearer token.
+    """
+    from pynomaly.errors import ConfigError
+    from pynomaly.records.telemetry import switch_off
+
+    switch_off()
+    pipeline = load(config)
+    token = os.environ.get(TOKEN, "")
+    if host not in ("127.0.0.1", "::1", "localhost") and not token:
+        raise ConfigError(f"--host {host} is open to other machines: set {TOKEN} to what clients must send")
+    from pynomaly.serving.web import run
+
+    typer.echo(f"{pipeline.name} on http://{host}:{port}/docs; Ctrl-C stops it", err=True)
+    run(pipeline, host, port, token)

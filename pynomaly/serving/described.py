@@ -1,0 +1,248 @@
+"""What the server takes and gives, as OpenAPI 3.0: written from the champion, so it changes with it.
+
+A pure function of the served model; called by ``web`` for ``/openapi.json``. Examples are the model's golden
+rows, which lie on the registry beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynomaly.config import Pipeline
+from pynomaly.model.calibration import RARITIES, SEVERITIES
+from pynomaly.serving.live import Served
+from pynomaly.serving.rows import Shape
+
+__all__ = ["described"]
+
+_SCORES: dict[str, dict[str, Any]] = {
+    "score": {"type": "number", "description": "higher is more anomalous, in the detector's own unit"},
+    "p_value": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "description": "chance that a normal row scores at least as high",
+    },
+    "severity": {"type": "string", "enum": [*SEVERITIES, "none"]},
+    "is_anomaly": {"type": "boolean", "description": "what the alert policy says of this row"},
+    "extrapolated": {"type": "boolean", "description": "p_value is beyond what held-out rows resolve"},
+    "rarity": {"type": "string", "enum": [*RARITIES, "usual", "not_computable"]},
+}
+
+
+def described(pipeline: Pipeline, served: Served | None, secured: bool) -> dict[str, Any]:
+    """The whole document; without a champion, rows are objects of anything."""
+    name = pipeline.name
+    version = f"v{served.ref.version}" if served else "no champion"
+    shape = Shape.of(served.bundle, pipeline.data) if served else None
+    document: dict[str, Any] = {
+        "openapi": "3.0.3",
+        "info": {
+            "title": f"Pynomaly: {name}",
+            "version": version,
+            "description": pipeline.description or f"Scores rows as the champion of {name} does.",
+        },
+        "paths": {
+            "/score": {"post": _post("Score rows", _request(pipeline, served, shape), "Scores")},
+            "/invocations": {
+                "post": _post(
+                    "Score rows, in the words of MLflow's own server",
+                    {"$ref": "#/components/schemas/Frame"},
+                    "Predictions",
+                )
+            },
+            "/health": {"get": _get("Whether a champion is served, and how fresh", "Health", 503)},
+            "/model": {"get": _get("What is served: version, columns, policy", "Model", 503)},
+            "/metrics": {"get": {"summary": "For Prometheus", "responses": {"200": _text("Counters")}}},
+        },
+        "components": {"schemas": _schemas(pipeline, shape)},
+    }
+    if secured:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
+        for path, verb in (("/health", "get"), ("/metrics", "get")):
+            document["paths"][path][verb]["security"] = []
+        for path, verb in (("/score", "post"), ("/invocations", "post"), ("/model", "get")):
+            document["paths"][path][verb]["responses"]["401"] = _json("No token, or another", "Error")
+    return document
+
+
+def _request(pipeline: Pipeline, served: Served | None, shape: Shape | None) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "rows": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": pipeline.serving.max_rows,
+            "items": {"$ref": "#/components/schemas/Row"},
+        },
+        "reasons": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 20,
+            "default": 0,
+            "description": "how many features to name for each alerted row, the heaviest first",
+        },
+    }
+    if shape is not None and shape.past:
+        properties["history"] = {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Row"},
+            "maxItems": pipeline.serving.max_rows,
+            "description": f"rows before them, of the same entities: this model looks back on the last "
+            f"{pipeline.data.series.rows} rows of an entity; they are not scored",
+        }
+    schema: dict[str, Any] = {
+        "type": "object",
+        "required": ["rows"],
+        "properties": properties,
+        "additionalProperties": False,
+    }
+    if served is not None and shape is not None:
+        schema["example"] = {"rows": _examples(served, shape)}
+    return schema
+
+
+def _examples(served: Served, shape: Shape) -> list[dict[str, Any]]:
+    """The least and the most anomalous of the golden rows, as a request would write them."""
+    golden = served.bundle.golden
+    found = []
+    for place in dict.fromkeys((0, len(golden) - 1)):
+        row = golden.iloc[place]
+        cells: dict[str, Any] = {}
+        for name in shape.numeric:
+            cells[name] = float(row[name]) if name in row and row[name] == row[name] else None
+        for name in shape.categorical:
+            cells[name] = row[name]
+        if shape.entity is not None and shape.entity not in cells:
+            cells[shape.entity] = "an entity"
+        if shape.time is not None:
+            cells[shape.time] = str(row.get(shape.time, "2026-01-05T00:00:00+00:00"))
+        found.append(cells)
+    return found
+
+
+def _row(shape: Shape | None) -> dict[str, Any]:
+    if shape is None:
+        return {"type": "object"}
+    number: dict[str, Any] = {"type": "number", "nullable": shape.gaps}
+    cells: dict[str, Any] = dict.fromkeys(shape.numeric, number)
+    cells |= {name: {"type": "string", "nullable": shape.gaps} for name in shape.categorical}
+    if shape.entity is not None:
+        cells.setdefault(shape.entity, {"type": "string"})
+    if shape.time is not None:
+        cells[shape.time] = {"type": "string", "format": "date-time"}
+    return {"type": "object", "required": list(cells), "properties": cells}
+
+
+def _schemas(pipeline: Pipeline, shape: Shape | None) -> dict[str, Any]:
+    scored = {
+        "type": "object",
+        "required": list(_SCORES),
+        "properties": {
+            **_SCORES,
+            "reasons": {"type": "array", "items": {"type": "object"}, "description": "of an alerted row"},
+        },
+    }
+    place = {"type": "array", "items": {"oneOf": [{"type": "string"}, {"type": "integer"}]}}
+    wrong = _object(loc=place, msg={"type": "string"})
+    names = {"type": "array", "items": {"type": "string"}}
+    return {
+        "Row": _row(shape),
+        "Scored": scored,
+        "Scores": _object(
+            model={"type": "string"},
+            version={"type": "integer"},
+            rows={"type": "array", "items": {"$ref": "#/components/schemas/Scored"}},
+        ),
+        "Predictions": _object(
+            predictions={"type": "array", "items": {"$ref": "#/components/schemas/Scored"}}
+        ),
+        "Frame": {
+            "type": "object",
+            "description": "one of the two",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+            "properties": {
+                "dataframe_records": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": pipeline.serving.max_rows,
+                    "items": {"$ref": "#/components/schemas/Row"},
+                },
+                "dataframe_split": {
+                    "type": "object",
+                    "required": ["columns", "data"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "columns": names,
+                        "index": {"type": "array", "items": {}},
+                        "data": {"type": "array", "items": {"type": "array", "items": {}}},
+                    },
+                },
+            },
+        },
+        "Health": _object(
+            status={"type": "string", "enum": ["ok", "stale", "empty"]},
+            version={"type": "integer", "nullable": True},
+            asked_seconds_ago={
+                "type": "number",
+                "description": "since the registry last answered",
+            },
+            problem={"type": "string"},
+        ),
+        "Model": _object(
+            model={"type": "string"},
+            version={"type": "integer"},
+            sha256={"type": "string"},
+            detector={"type": "string"},
+            numeric=names,
+            categorical=names,
+            time={"type": "string", "nullable": True},
+            entity={"type": "string", "nullable": True},
+            policy={"type": "string", "enum": ["budget", "cost", "fdr", "quantile"]},
+            threshold={"type": "number", "description": "a row alerts at this p-value or below"},
+            guarantee={"type": "string", "description": "what is known about the p-values"},
+        ),
+        "Error": _object(detail={"type": "array", "items": wrong}),
+    }
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _post(summary: str, body: dict[str, Any], answer: str) -> dict[str, Any]:
+    refusals = {
+        "400": "The body is not JSON",
+        "413": "The body or the number of rows is too large",
+        "422": "A row or field cannot be scored; loc says which",
+        "503": "Nothing has been promoted yet",
+    }
+    return {
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "responses": {
+            "200": _json("Scores, in the order of the rows", answer),
+            **{code: _json(said, "Error") for code, said in refusals.items()},
+        },
+    }
+
+
+def _get(summary: str, answer: str, other: int) -> dict[str, Any]:
+    failed = "Health" if answer == "Health" else "Error"
+    return {
+        "summary": summary,
+        "responses": {"200": _json("As it stands", answer), str(other): _json("No champion", failed)},
+    }
+
+
+def _json(said: str, schema: str) -> dict[str, Any]:
+    return {
+        "description": said,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+
+
+def _text(said: str) -> dict[str, Any]:
+    return {"description": said, "content": {"text/plain": {"schema": {"type": "string"}}}}

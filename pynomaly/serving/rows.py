@@ -1,0 +1,279 @@
+"""A request as rows, and scores as an answer; every refusal names the row and the field.
+
+Called by ``web``. A request is one JSON object: ``rows``, each an object of the model's columns, and
+``history`` for models that read a row's past. The answer has one object a row, in the order given. All or
+nothing: one row that cannot be scored refuses the request, and says which row and which field.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from pynomaly.config import Data
+from pynomaly.data.series import added
+from pynomaly.data.sources.arrange import in_order, moments
+from pynomaly.errors import PynomalyError, RequestError, allowed
+from pynomaly.model.bundle import Bundle
+
+__all__ = ["Asked", "Shape", "answer", "asked", "framed", "from_mlflow"]
+
+_NUMBERS = frozenset({int, float, type(None)})
+_TEXTS = frozenset({str, bool, int, float, type(None)})
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a row of a request holds.
+
+    Attributes
+    ----------
+    numeric, categorical : tuple of str
+        Columns as the table has them; features of a row's past are made here.
+    time, entity : str or None
+        Columns that are needed beside them; None where the model does without.
+    past : bool
+        Whether the model reads the rows before a row.
+    gaps : bool
+        Whether a number may be missing (null).
+    """
+
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    time: str | None
+    entity: str | None
+    past: bool
+    gaps: bool
+
+    @classmethod
+    def of(cls, bundle: Bundle, data: Data) -> Shape:
+        """What `bundle` reads of a table described by `data`."""
+        made = [name for name in data.series.names if name in bundle.contract.numeric]
+        past = bool(made)
+        plain = tuple(name for name in bundle.contract.numeric if name not in made)
+        followed = tuple(name for name in data.series.columns if past and name not in plain)
+        return cls(
+            plain + followed,
+            bundle.contract.categorical,
+            bundle.contract.time if past or bundle.features.calendar else None,
+            data.id if past else None,
+            past,
+            bundle.features.missing != "reject",
+        )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that can be read: `rows` to score, and older ones they are to be read beside."""
+
+    rows: list[dict[str, Any]]
+    history: list[dict[str, Any]]
+    reasons: int = 0
+
+
+def asked(body: bytes, most: int) -> Asked:
+    """Read the body of a request.
+
+    Raises
+    ------
+    RequestError
+        If it is no JSON object, has other keys, or `rows` is not a list of 1 to `most` objects.
+    """
+    content = _json(body)
+    known = ("rows", "history", "reasons")
+    for key in content:
+        if key not in known:
+            raise RequestError(f"unknown key; {allowed(key, known)}", (key,))
+    if "rows" not in content:
+        raise RequestError("it is missing: a list of objects, one a row", ("rows",))
+    rows = _objects(content["rows"], "rows", most)
+    if not rows:
+        raise RequestError("it is empty: at least one row is needed", ("rows",))
+    history = _objects(content.get("history", []), "history", most)
+    reasons = content.get("reasons", 0)
+    if type(reasons) is not int or not 0 <= reasons <= 20:
+        raise RequestError(f"it is {_shown(reasons)}; a whole number from 0 to 20 is needed", ("reasons",))
+    return Asked(rows, history, reasons)
+
+
+def from_mlflow(body: bytes, most: int) -> Asked:
+    """Read a body as MLflow's own scoring server takes it: ``dataframe_records`` or ``dataframe_split``.
+
+    Raises
+    ------
+    RequestError
+        As :func:`asked`.
+    """
+    content = _json(body)
+    known = ("dataframe_records", "dataframe_split")
+    for key in content:
+        if key not in known:
+            raise RequestError(f"unknown key; {allowed(key, known)}", (key,))
+    if len(content) != 1:
+        raise RequestError(f"{len(content)} keys; exactly one of {' and '.join(known)} is needed")
+    if "dataframe_records" in content:
+        rows = _objects(content["dataframe_records"], "dataframe_records", most)
+    else:
+        rows = _split(content["dataframe_split"], most)
+    if not rows:
+        raise RequestError("there is no row: at least one is needed", (next(iter(content)),))
+    return Asked(rows, [])
+
+
+def _split(content: Any, most: int) -> list[dict[str, Any]]:
+    name = "dataframe_split"
+    if not isinstance(content, dict):
+        raise RequestError(f"it is {_shown(content)}; an object is needed", (name,))
+    for key in content:
+        if key not in ("columns", "data", "index"):
+            raise RequestError(f"unknown key; {allowed(key, ('columns', 'data', 'index'))}", (name, key))
+    columns, data = content.get("columns"), content.get("data")
+    if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
+        raise RequestError("a list of column names is needed", (name, "columns"))
+    if not isinstance(data, list):
+        raise RequestError("a list of rows is needed", (name, "data"))
+    if len(data) > most:
+        said = f"{len(data)} rows in one request; at most {most} are allowed (serving.max_rows)"
+        raise RequestError(said, (name, "data"), 413)
+    for place, row in enumerate(data):
+        if not isinstance(row, list) or len(row) != len(columns):
+            raise RequestError(f"a list of {len(columns)} cells is needed", (name, "data", place))
+    return [dict(zip(columns, row, strict=True)) for row in data]
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(f"the body is not JSON: {error}", status=400) from None
+    if not isinstance(content, dict):
+        raise RequestError(f"the body is {_shown(content)}; an object with rows is needed")
+    return content
+
+
+def _objects(value: Any, name: str, most: int) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise RequestError(f"it is {_shown(value)}; a list of objects is needed", (name,))
+    if len(value) > most:
+        said = f"{len(value)} rows in one request; at most {most} are allowed (serving.max_rows)"
+        raise RequestError(said, (name,), 413)
+    for place, row in enumerate(value):
+        if not isinstance(row, dict):
+            raise RequestError(f"it is {_shown(row)}; an object is needed", (name, place))
+    return value
+
+
+def framed(request: Asked, shape: Shape, data: Data) -> pd.DataFrame:
+    """The rows of a request as a table that the model takes, in the order given.
+
+    Raises
+    ------
+    RequestError
+        Naming row and field, if a column is missing, a cell is of the wrong kind, or a time has no offset.
+    """
+    frame = _table(request.rows, shape, data, "rows")
+    if not shape.past:
+        return frame
+    assert shape.time is not None, "a model that reads the past has times"
+    if request.history:
+        frame = pd.concat([_table(request.history, shape, data, "history"), frame], ignore_index=True)
+    place = "pynomaly.place"
+    frame[place] = np.arange(len(frame))
+    with_past = added(in_order(frame, shape.time, shape.entity), shape.time, shape.entity, data.series)
+    given = with_past.sort_values(place, kind="stable").iloc[len(request.history) :]
+    return given.drop(columns=place).reset_index(drop=True)
+
+
+def _table(rows: Sequence[dict[str, Any]], shape: Shape, data: Data, part: str) -> pd.DataFrame:
+    columns: dict[str, Any] = {}
+    for name in shape.numeric:
+        columns[name] = _numbers(rows, name, shape.gaps or part == "history", part)
+    for name in shape.categorical:
+        cells = _cells(rows, name, part)
+        if not set(map(type, cells)) <= _TEXTS:
+            row = next(place for place, cell in enumerate(cells) if type(cell) not in _TEXTS)
+            raise RequestError(f"it is {_shown(cells[row])}; text is needed", (part, row, name))
+        columns[name] = pd.Series(cells, dtype=object)
+    if shape.entity is not None and shape.entity not in columns:
+        columns[shape.entity] = pd.Series(_cells(rows, shape.entity, part), dtype=object)
+    if shape.time is not None:
+        columns[shape.time] = _times(rows, shape.time, data.timezone, part)
+    frame = pd.DataFrame(columns)
+    if part == "rows" and (empty := frame[[*shape.numeric, *shape.categorical]].isna().all(axis=1)).any():
+        raise RequestError("every column of it is missing", (part, int(np.flatnonzero(empty)[0])))
+    return frame
+
+
+def _cells(rows: Sequence[dict[str, Any]], name: str, part: str) -> list[Any]:
+    try:
+        return [row[name] for row in rows]
+    except KeyError:
+        place = next(place for place, row in enumerate(rows) if name not in row)
+        near = get_close_matches(name, list(rows[place]), n=1)
+        hint = f"; the row has {near[0]!r}" if near else ""
+        raise RequestError(f"it is missing{hint}", (part, place, name)) from None
+
+
+def _numbers(rows: Sequence[dict[str, Any]], name: str, gaps: bool, part: str) -> np.ndarray:
+    cells = _cells(rows, name, part)
+    if not set(map(type, cells)) <= _NUMBERS:
+        row = next(place for place, cell in enumerate(cells) if type(cell) not in _NUMBERS)
+        raise RequestError(f"it is {_shown(cells[row])}; a number is needed", (part, row, name))
+    found = np.array(cells, dtype=np.float64)
+    if np.isfinite(found).all():
+        return found
+    for place in np.flatnonzero(~np.isfinite(found)):
+        if cells[place] is not None and not math.isfinite(cells[place]):
+            raise RequestError("it is not finite; a finite number is needed", (part, int(place), name))
+        if not gaps:
+            raise RequestError("it is null; this model takes no missing numbers", (part, int(place), name))
+    return found
+
+
+def _times(rows: Sequence[dict[str, Any]], name: str, timezone: str | None, part: str) -> pd.Series:
+    cells = _cells(rows, name, part)
+    for place, cell in enumerate(cells):
+        if not isinstance(cell, str):
+            said = f"it is {_shown(cell)}; a time like 2026-01-05T00:00:00+00:00 is needed"
+            raise RequestError(said, (part, place, name))
+    zone = ZoneInfo(timezone) if timezone else None
+    try:
+        found = moments(pd.Series(cells, dtype=object, name=name), zone)
+    except PynomalyError as error:
+        raise RequestError(str(error), (part, _first_unreadable(cells, name, zone), name)) from None
+    if found.isna().any():
+        place = int(np.flatnonzero(found.isna())[0])
+        said = f"it is {_shown(cells[place])}; a time like 2026-01-05T00:00:00+00:00 is needed"
+        raise RequestError(said, (part, place, name))
+    return found
+
+
+def _first_unreadable(cells: list[Any], name: str, zone: ZoneInfo | None) -> int:
+    for place, cell in enumerate(cells):
+        try:
+            alone = moments(pd.Series([cell], dtype=object, name=name), zone)
+        except PynomalyError:
+            return place
+        if alone.isna().any():
+            return place
+    return 0
+
+
+def answer(scored: pd.DataFrame) -> list[dict[str, Any]]:
+    """One object a row, columns as :meth:`Bundle.score` names them."""
+    lists = {str(name): scored[name].tolist() for name in scored}
+    return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+
+
+def _shown(value: Any) -> str:
+    """A value of a request, short enough to say back."""
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= 60 else f"{text[:57]}..."

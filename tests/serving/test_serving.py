@@ -1,0 +1,353 @@
+"""The champion over HTTP: the numbers of the batch, refusals that name the field, a new champion unasked."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+import uvicorn
+import yaml
+from typer.testing import CliRunner
+
+from flows.cli import app as command_line
+from pynomaly.config import Pipeline, load
+from pynomaly.records.registry import Registry
+from pynomaly.serving.live import Live
+from pynomaly.serving.web import app_of
+from tests.machines import machines, small_settings
+from tests.steps.conftest import learn, plan
+
+ROWS = machines(28)
+
+
+@contextmanager
+def answering(app: Any) -> Iterator[httpx.Client]:
+    """A real server of `app` on a free port, and a client that asks it."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    started = threading.Event()
+    startup = server.startup
+
+    async def told(sockets: Any = None) -> None:
+        await startup(sockets)
+        started.set()
+
+    server.startup = told  # type: ignore[method-assign]
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        assert started.wait(30)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A pipeline with a champion, made once."""
+    folder = tmp_path_factory.mktemp("served")
+    ROWS.to_csv(folder / "machines.csv", index=False)
+    file = folder / "machines.yaml"
+    file.write_text(
+        yaml.safe_dump(
+            small_settings(features={"calendar": True}, serving={"max_rows": 500, "max_megabytes": 0.2})
+        )
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYNOMALY_HOME", str(folder / "home"))
+        made = load(file)
+        _, decision = learn(made, plan(made))
+        assert decision.kind == "promote"
+        yield made
+
+
+@pytest.fixture(scope="module")
+def live(settings: Pipeline) -> Live:
+    found = Live(settings)
+    assert found.refresh()
+    return found
+
+
+@pytest.fixture(scope="module")
+def client(settings: Pipeline, live: Live) -> Iterator[httpx.Client]:
+    with answering(app_of(settings, live=live)) as asked:
+        yield asked
+
+
+def sent(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as a client would write them."""
+    return list(json.loads(frame.to_json(orient="records", date_format="iso", double_precision=15)))
+
+
+def one(**changes: Any) -> dict[str, Any]:
+    row = {"time": "2026-01-05T00:00:00+00:00", "machine": "a", "heat": 20.5, "power": 5.25, "noise": 0.5}
+    return {name: cell for name, cell in {**row, **changes}.items() if cell is not ...}
+
+
+def test_answers_are_the_batchs_to_the_bit_alone_and_together(client: httpx.Client, live: Live) -> None:
+    assert live.served is not None
+    frame = ROWS.iloc[:300]
+    batch = live.served.bundle.score(frame)
+    rows = json.loads(frame.drop(columns="time").to_json(orient="records", double_precision=15))
+    for row, time, (_, given) in zip(rows, frame["time"], frame.iterrows(), strict=True):
+        row["time"] = time.isoformat()
+        row |= {name: float(given[name]) for name in ("heat", "power", "noise")}
+    together = client.post("/score", json={"rows": rows}).json()
+    assert together["version"] == 1
+    assert together["model"] == "machines"
+    alone = [client.post("/score", json={"rows": [row]}).json()["rows"][0] for row in rows[:20]]
+    assert alone == together["rows"][:20]
+    found = pd.DataFrame(together["rows"])
+    assert list(found) == list(batch)
+    for name in batch:
+        np.testing.assert_array_equal(found[name].to_numpy(), batch[name].to_numpy(), err_msg=name)
+
+
+def test_mlflows_own_words_give_the_same(client: httpx.Client) -> None:
+    rows = [one(), one(heat=40.0)]
+    expected = client.post("/score", json={"rows": rows}).json()["rows"]
+    records = client.post("/invocations", json={"dataframe_records": rows}).json()["predictions"]
+    columns = list(rows[0])
+    split = {"columns": columns, "data": [[row[name] for name in columns] for row in rows]}
+    assert records == expected
+    assert client.post("/invocations", json={"dataframe_split": split}).json()["predictions"] == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "place", "said"),
+    [
+        (b"{", 400, [], "not JSON"),
+        (b"[]", 422, [], "object with rows"),
+        (b'{"rows": [{"heat": NaN}]}', 400, [], "not JSON"),
+        ({}, 422, ["rows"], "missing"),
+        ({"row": []}, 422, ["row"], "did you mean 'rows'"),
+        ({"rows": {}}, 422, ["rows"], "list"),
+        ({"rows": []}, 422, ["rows"], "at least one"),
+        ({"rows": [1]}, 422, ["rows", 0], "object"),
+        ({"rows": [one(), one(power=...)]}, 422, ["rows", 1, "power"], "missing"),
+        ({"rows": [one(power=..., powr=1.0)]}, 422, ["rows", 0, "power"], "the row has 'powr'"),
+        ({"rows": [one(), one(heat="hot")]}, 422, ["rows", 1, "heat"], "a number is needed"),
+        ({"rows": [one(heat=True)]}, 422, ["rows", 0, "heat"], "a number is needed"),
+        ({"rows": [one(heat=[1])]}, 422, ["rows", 0, "heat"], "a number is needed"),
+        ({"rows": [one(heat=None, power=None, noise=None)]}, 422, ["rows", 0], "every column"),
+        ({"rows": [one(time="yesterday")]}, 422, ["rows", 0, "time"], "ISO 8601"),
+        ({"rows": [one(), one(time="2026-01-05T00:00:00")]}, 422, ["rows", 1, "time"], "offset"),
+        ({"rows": [one(time=3)]}, 422, ["rows", 0, "time"], "a time like"),
+        ({"rows": [one()], "reasons": "all"}, 422, ["reasons"], "whole number"),
+        ({"rows": [one()], "reasons": 21}, 422, ["reasons"], "from 0 to 20"),
+        ({"rows": [one()] * 501}, 413, ["rows"], "at most 500"),
+        ({"rows": [one(machine="x" * 300_000)]}, 413, [], "larger than"),
+        (b'{"rows": [{"heat": 1e999}]}', 400, [], "not JSON"),
+    ],
+)
+def test_a_refusal_names_row_and_field(
+    client: httpx.Client, body: Any, status: int, place: list[Any], said: str
+) -> None:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = client.post("/score", content=content)
+    assert answer.status_code == status, answer.text
+    [detail] = answer.json()["detail"]
+    assert detail["loc"] == place
+    assert said in detail["msg"]
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({}, []),
+        ({"inputs": []}, ["inputs"]),
+        ({"dataframe_records": []}, ["dataframe_records"]),
+        ({"dataframe_split": []}, ["dataframe_split"]),
+        ({"dataframe_split": {"columns": [1], "data": []}}, ["dataframe_split", "columns"]),
+        ({"dataframe_split": {"columns": ["heat"]}}, ["dataframe_split", "data"]),
+        ({"dataframe_split": {"columns": ["heat"], "data": [[1, 2]]}}, ["dataframe_split", "data", 0]),
+        ({"dataframe_split": {"columns": ["heat"], "rows": []}}, ["dataframe_split", "rows"]),
+        ({"dataframe_records": [one(heat="x")]}, ["rows", 0, "heat"]),
+    ],
+)
+def test_mlflows_words_are_refused_by_place_too(client: httpx.Client, body: Any, place: list[Any]) -> None:
+    answer = client.post("/invocations", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == place
+
+
+def test_a_missing_number_is_the_models_business(client: httpx.Client, live: Live) -> None:
+    assert live.served is not None
+    [row] = client.post("/score", json={"rows": [one(noise=None)]}).json()["rows"]
+    frame = pd.DataFrame([one(noise=np.nan)]).assign(time=lambda f: pd.to_datetime(f["time"], utc=True))
+    assert row["score"] == live.served.bundle.score(frame)["score"].iloc[0]
+
+
+def test_the_document_describes_what_is_taken_and_its_example_is_answered(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    assert document["info"]["version"] == "v1"
+    row = document["components"]["schemas"]["Row"]
+    assert {"heat", "power", "noise"} <= set(row["required"])
+    body = document["paths"]["/score"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    answer = client.post("/score", json=body["example"])
+    assert answer.status_code == 200, answer.text
+    properties = document["components"]["schemas"]["Scored"]["properties"]
+    assert set(answer.json()["rows"][0]) <= set(properties)
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "http" not in page.text.replace("http-equiv", "")
+    assert client.get("/static/swagger-ui-bundle.js").status_code == 200
+
+
+def test_health_model_and_figures(client: httpx.Client, live: Live) -> None:
+    health = client.get("/health")
+    assert (health.status_code, health.json()["status"], health.json()["version"]) == (200, "ok", 1)
+    model = client.get("/model").json()
+    assert live.served is not None
+    assert model["sha256"] == live.served.ref.sha256
+    assert model["threshold"] == live.served.bundle.policy.threshold
+    before = figures(client)
+    client.post("/score", json={"rows": [one(), one()]})
+    client.post("/score", json={"rows": []})
+    client.get("/no/such/path")
+    after = figures(client)
+    assert after["pynomaly_rows_total"] - before.get("pynomaly_rows_total", 0) == 2
+    assert after['pynomaly_requests_total{code="422",path="/score"}'] > 0
+    assert after['pynomaly_requests_total{code="404",path="other"}'] > 0
+    assert after["pynomaly_champion_version"] == 1
+
+
+def figures(client: httpx.Client) -> dict[str, float]:
+    lines = [line for line in client.get("/metrics").text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+def test_a_token_is_asked_for_where_scores_are_given(settings: Pipeline, live: Live) -> None:
+    with answering(app_of(settings, "s3cret", live)) as client:
+        assert client.post("/score", json={"rows": [one()]}).status_code == 401
+        wrong = {"Authorization": "Bearer other"}
+        assert client.post("/score", json={"rows": [one()]}, headers=wrong).status_code == 401
+        assert client.get("/model").status_code == 401
+        right = {"Authorization": "Bearer s3cret"}
+        assert client.post("/score", json={"rows": [one()]}, headers=right).status_code == 200
+        assert client.get("/health").status_code == 200
+        assert client.get("/openapi.json").json()["security"] == [{"token": []}]
+
+
+def test_without_a_champion_it_says_so(pipeline_without: Pipeline) -> None:
+    empty = Live(pipeline_without)
+    assert not empty.refresh()
+    with answering(app_of(pipeline_without, live=empty)) as client:
+        answer = client.post("/score", json={"rows": [one()]})
+        assert answer.status_code == 503
+        assert "nothing has been promoted" in answer.json()["detail"][0]["msg"]
+        assert client.get("/health").status_code == 503
+        assert client.get("/health").json()["status"] == "empty"
+        assert client.get("/openapi.json").status_code == 200
+
+
+@pytest.fixture
+def pipeline_without(tmp_path: Path) -> Pipeline:
+    ROWS.to_csv(tmp_path / "machines.csv", index=False)
+    (tmp_path / "machines.yaml").write_text(yaml.safe_dump(small_settings()))
+    return load(tmp_path / "machines.yaml")
+
+
+def test_a_new_champion_is_served_without_a_restart_and_an_outage_keeps_the_old(
+    pipeline: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = pipeline()
+    learn(made, plan(made))
+    registry = Registry.of(made)
+    live = Live(made)
+    live.refresh()
+    first = live.served
+    assert first is not None
+    assert not live.refresh()
+    assert live.served is first
+    with answering(app_of(made, live=live)) as client:
+        before = client.post("/score", json={"rows": [one()]}).json()
+
+        def gone(*_: Any) -> Any:
+            from pynomaly.errors import RecordError
+
+            raise RecordError("the registry is away")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Registry, "alias", gone)
+            assert not live.refresh()
+            health = client.get("/health").json()
+            assert (health["status"], health["problem"]) == ("stale", "the registry is away")
+            assert client.post("/score", json={"rows": [one()]}).json() == before
+        changed = first.bundle.with_policy(first.bundle.policy)
+        folder = made.home / "other"
+        sha256 = changed.save(folder)
+        run = first.ref.run_id
+        second = registry.register("machines", run, folder, sha256, example=changed.golden, key="other")
+        registry.set_alias("machines", "champion", second.version)
+        assert live.refresh() or live.served.ref.version == 2  # the same content may keep its hash
+        after = client.post("/score", json={"rows": [one()]}).json()
+        assert after["version"] == 2
+        assert after["rows"] == before["rows"]
+        assert client.get("/health").json()["status"] == "ok"
+
+
+def test_a_champion_that_was_tampered_with_is_not_served(
+    pipeline: Callable[..., Pipeline],
+) -> None:
+    made = pipeline()
+    learn(made, plan(made))
+    for file in made.home.rglob("calibration.npz"):
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    live = Live(made)
+    assert not live.refresh()
+    assert live.served is None
+    assert "calibration.npz" in live.problem
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
+    def make(**blocks: Any) -> Pipeline:
+        ROWS.to_csv(tmp_path / "machines.csv", index=False)
+        (tmp_path / "machines.yaml").write_text(yaml.safe_dump(small_settings(**blocks)))
+        return load(tmp_path / "machines.yaml")
+
+    return make
+
+
+def test_a_models_past_comes_with_the_request(pipeline: Callable[..., Pipeline]) -> None:
+    made = pipeline(data={"series": {"columns": ["heat", "power"], "rows": 4, "history": "1d"}})
+    learn(made, plan(made))
+    live = Live(made)
+    live.refresh()
+    assert live.served is not None, live.problem
+    from pynomaly.data.series import added
+
+    whole = added(ROWS, "time", "machine", made.data.series)
+    wanted = live.served.bundle.score(whole.iloc[400:420])
+    cells = ROWS.drop(columns="anomaly")
+    rows = [{**row, "time": row["time"].isoformat()} for row in cells.iloc[400:420].to_dict("records")]
+    past = [{**row, "time": row["time"].isoformat()} for row in cells.iloc[360:400].to_dict("records")]
+    with answering(app_of(made, live=live)) as client:
+        shuffled = list(reversed(rows))
+        answer = client.post("/score", json={"rows": shuffled, "history": list(reversed(past))}).json()
+        assert [row["score"] for row in reversed(answer["rows"])] == wanted["score"].tolist()
+        alone = client.post("/score", json={"rows": rows[:1]}).json()["rows"][0]
+        assert alone["score"] != wanted["score"].iloc[0]
+        row = {name: cell for name, cell in rows[0].items() if name != "machine"}
+        refused = client.post("/score", json={"rows": [row]})
+        assert refused.json()["detail"][0]["loc"] == ["rows", 0, "machine"]
+
+
+def test_other_machines_need_a_token(
+    pipeline: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = pipeline()
+    monkeypatch.delenv("PYNOMALY_SERVE_TOKEN", raising=False)
+    found = CliRunner().invoke(command_line, ["serve", str(made.origin), "--host", "0.0.0.0"])
+    assert "PYNOMALY_SERVE_TOKEN" in str(found.exception)
