@@ -11,10 +11,11 @@ from typing import Any
 from pynomaly.config import Pipeline
 from pynomaly.model.calibration import RARITIES, SEVERITIES
 from pynomaly.serving.live import Served
-from pynomaly.serving.rows import Shape
+from pynomaly.serving.rows import EXPLAINED, Shape
 
 __all__ = ["described"]
 
+_CELL: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}], "nullable": True}
 _SCORES: dict[str, dict[str, Any]] = {
     "score": {"type": "number", "description": "higher is more anomalous, in the detector's own unit"},
     "p_value": {
@@ -44,13 +45,6 @@ def described(pipeline: Pipeline, served: Served | None, secured: bool) -> dict[
         },
         "paths": {
             "/score": {"post": _post("Score rows", _request(pipeline, served, shape), "Scores")},
-            "/invocations": {
-                "post": _post(
-                    "Score rows, in the words of MLflow's own server",
-                    {"$ref": "#/components/schemas/Frame"},
-                    "Predictions",
-                )
-            },
             "/health": {"get": _get("Whether a champion is served, and how fresh", "Health", 503)},
             "/model": {"get": _get("What is served: version, columns, policy", "Model", 503)},
             "/metrics": {"get": {"summary": "For Prometheus", "responses": {"200": _text("Counters")}}},
@@ -62,7 +56,7 @@ def described(pipeline: Pipeline, served: Served | None, secured: bool) -> dict[
         document["security"] = [{"token": []}]
         for path, verb in (("/health", "get"), ("/metrics", "get")):
             document["paths"][path][verb]["security"] = []
-        for path, verb in (("/score", "post"), ("/invocations", "post"), ("/model", "get")):
+        for path, verb in (("/score", "post"), ("/model", "get")):
             document["paths"][path][verb]["responses"]["401"] = _json("No token, or another", "Error")
     return document
 
@@ -124,14 +118,17 @@ def _examples(served: Served, shape: Shape) -> list[dict[str, Any]]:
 def _row(shape: Shape | None) -> dict[str, Any]:
     if shape is None:
         return {"type": "object"}
-    number: dict[str, Any] = {"type": "number", "nullable": shape.gaps}
-    cells: dict[str, Any] = dict.fromkeys(shape.numeric, number)
-    cells |= {name: {"type": "string", "nullable": shape.gaps} for name in shape.categorical}
+    kinds: dict[str, dict[str, Any]] = {name: {"type": "number"} for name in shape.numeric}
+    spelled: list[dict[str, Any]] = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]
+    kinds |= {name: {"anyOf": spelled} for name in shape.categorical}
+    cells: dict[str, Any] = {name: {**kind, "nullable": shape.gaps} for name, kind in kinds.items()}
+    # Any cell may be missing, but not all of them.
+    known = [{"properties": {name: kind}} for name, kind in kinds.items()] if shape.gaps else [{}]
     if shape.entity is not None:
         cells.setdefault(shape.entity, {"type": "string"})
     if shape.time is not None:
         cells[shape.time] = {"type": "string", "format": "date-time"}
-    return {"type": "object", "required": list(cells), "properties": cells}
+    return {"type": "object", "required": list(cells), "properties": cells, "anyOf": known}
 
 
 def _schemas(pipeline: Pipeline, shape: Shape | None) -> dict[str, Any]:
@@ -140,7 +137,16 @@ def _schemas(pipeline: Pipeline, shape: Shape | None) -> dict[str, Any]:
         "required": list(_SCORES),
         "properties": {
             **_SCORES,
-            "reasons": {"type": "array", "items": {"type": "object"}, "description": "of an alerted row"},
+            "reasons": {
+                "type": "array",
+                "items": _object(
+                    column={"type": "string"},
+                    value={**_CELL, "description": "what the row holds"},
+                    usual={**_CELL, "description": "the reference's median or most frequent category"},
+                    fall={"type": "number", "description": "how far the score falls with the usual value"},
+                ),
+                "description": f"what carries an alert; of the {EXPLAINED} highest scores that alert",
+            },
         },
     }
     place = {"type": "array", "items": {"oneOf": [{"type": "string"}, {"type": "integer"}]}}
@@ -154,34 +160,6 @@ def _schemas(pipeline: Pipeline, shape: Shape | None) -> dict[str, Any]:
             version={"type": "integer"},
             rows={"type": "array", "items": {"$ref": "#/components/schemas/Scored"}},
         ),
-        "Predictions": _object(
-            predictions={"type": "array", "items": {"$ref": "#/components/schemas/Scored"}}
-        ),
-        "Frame": {
-            "type": "object",
-            "description": "one of the two",
-            "minProperties": 1,
-            "maxProperties": 1,
-            "additionalProperties": False,
-            "properties": {
-                "dataframe_records": {
-                    "type": "array",
-                    "minItems": 1,
-                    "maxItems": pipeline.serving.max_rows,
-                    "items": {"$ref": "#/components/schemas/Row"},
-                },
-                "dataframe_split": {
-                    "type": "object",
-                    "required": ["columns", "data"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "columns": names,
-                        "index": {"type": "array", "items": {}},
-                        "data": {"type": "array", "items": {"type": "array", "items": {}}},
-                    },
-                },
-            },
-        },
         "Health": _object(
             status={"type": "string", "enum": ["ok", "stale", "empty"]},
             version={"type": "integer", "nullable": True},
@@ -215,7 +193,7 @@ def _object(**properties: dict[str, Any]) -> dict[str, Any]:
 def _post(summary: str, body: dict[str, Any], answer: str) -> dict[str, Any]:
     refusals = {
         "400": "The body is not JSON",
-        "413": "The body or the number of rows is too large",
+        "413": "The body is too large",
         "422": "A row or field cannot be scored; loc says which",
         "503": "Nothing has been promoted yet",
     }

@@ -8,7 +8,7 @@ nothing: one row that cannot be scored refuses the request, and says which row a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -22,9 +22,13 @@ from pynomaly.config import Data
 from pynomaly.data.series import added
 from pynomaly.data.sources.arrange import in_order, moments
 from pynomaly.errors import PynomalyError, RequestError, allowed
+from pynomaly.judging.occlusion import occlude
 from pynomaly.model.bundle import Bundle
 
-__all__ = ["Asked", "Shape", "answer", "asked", "framed", "from_mlflow"]
+__all__ = ["EXPLAINED", "Asked", "Shape", "answer", "asked", "because", "framed"]
+
+EXPLAINED = 100
+"""Alerts of one request whose reasons are given."""
 
 _NUMBERS = frozenset({int, float, type(None)})
 _TEXTS = frozenset({str, bool, int, float, type(None)})
@@ -104,51 +108,6 @@ def asked(body: bytes, most: int) -> Asked:
     return Asked(rows, history, reasons)
 
 
-def from_mlflow(body: bytes, most: int) -> Asked:
-    """Read a body as MLflow's own scoring server takes it: ``dataframe_records`` or ``dataframe_split``.
-
-    Raises
-    ------
-    RequestError
-        As :func:`asked`.
-    """
-    content = _json(body)
-    known = ("dataframe_records", "dataframe_split")
-    for key in content:
-        if key not in known:
-            raise RequestError(f"unknown key; {allowed(key, known)}", (key,))
-    if len(content) != 1:
-        raise RequestError(f"{len(content)} keys; exactly one of {' and '.join(known)} is needed")
-    if "dataframe_records" in content:
-        rows = _objects(content["dataframe_records"], "dataframe_records", most)
-    else:
-        rows = _split(content["dataframe_split"], most)
-    if not rows:
-        raise RequestError("there is no row: at least one is needed", (next(iter(content)),))
-    return Asked(rows, [])
-
-
-def _split(content: Any, most: int) -> list[dict[str, Any]]:
-    name = "dataframe_split"
-    if not isinstance(content, dict):
-        raise RequestError(f"it is {_shown(content)}; an object is needed", (name,))
-    for key in content:
-        if key not in ("columns", "data", "index"):
-            raise RequestError(f"unknown key; {allowed(key, ('columns', 'data', 'index'))}", (name, key))
-    columns, data = content.get("columns"), content.get("data")
-    if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
-        raise RequestError("a list of column names is needed", (name, "columns"))
-    if not isinstance(data, list):
-        raise RequestError("a list of rows is needed", (name, "data"))
-    if len(data) > most:
-        said = f"{len(data)} rows in one request; at most {most} are allowed (serving.max_rows)"
-        raise RequestError(said, (name, "data"), 413)
-    for place, row in enumerate(data):
-        if not isinstance(row, list) or len(row) != len(columns):
-            raise RequestError(f"a list of {len(columns)} cells is needed", (name, "data", place))
-    return [dict(zip(columns, row, strict=True)) for row in data]
-
-
 def _json(body: bytes) -> dict[str, Any]:
     try:
         content = orjson.loads(body)
@@ -164,7 +123,7 @@ def _objects(value: Any, name: str, most: int) -> list[dict[str, Any]]:
         raise RequestError(f"it is {_shown(value)}; a list of objects is needed", (name,))
     if len(value) > most:
         said = f"{len(value)} rows in one request; at most {most} are allowed (serving.max_rows)"
-        raise RequestError(said, (name,), 413)
+        raise RequestError(said, (name,))
     for place, row in enumerate(value):
         if not isinstance(row, dict):
             raise RequestError(f"it is {_shown(row)}; an object is needed", (name, place))
@@ -267,10 +226,35 @@ def _first_unreadable(cells: list[Any], name: str, zone: ZoneInfo | None) -> int
     return 0
 
 
-def answer(scored: pd.DataFrame) -> list[dict[str, Any]]:
-    """One object a row, columns as :meth:`Bundle.score` names them."""
+def answer(
+    scored: pd.DataFrame, reasons: Mapping[int, list[dict[str, Any]]] | None = None
+) -> list[dict[str, Any]]:
+    """One object a row, columns as :meth:`Bundle.score` names them; `reasons` by place, if any."""
     lists = {str(name): scored[name].tolist() for name in scored}
-    return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+    rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+    for place, found in (reasons or {}).items():
+        rows[place]["reasons"] = found
+    return rows
+
+
+def because(
+    bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame, most: int
+) -> dict[int, list[dict[str, Any]]]:
+    """What carries each alert: at most `most` columns of a row, the heaviest first.
+
+    Of the rows that alert only, and of the :data:`EXPLAINED` highest scores among them: each costs as many
+    scores as the model has columns.
+    """
+    alerts = np.flatnonzero(scored["is_anomaly"].to_numpy())
+    highest = alerts[np.argsort(-scored["score"].to_numpy()[alerts], kind="stable")][:EXPLAINED]
+    conformed = bundle.contract.conform(frame)
+    if bundle.features.calendar and bundle.contract.time is not None:
+        conformed[bundle.contract.time] = frame[bundle.contract.time]
+    found = {}
+    for place in sorted(highest.tolist()):
+        parts = occlude(conformed.iloc[[place]], bundle.sketch, bundle.raw_scores, most)
+        found[place] = [part.to_dict() for part in parts]
+    return found
 
 
 def _shown(value: Any) -> str:

@@ -32,7 +32,7 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import PynomalyError, RequestError
 from pynomaly.serving.described import described
 from pynomaly.serving.live import Live, Served
-from pynomaly.serving.rows import Asked, Shape, answer, asked, framed, from_mlflow
+from pynomaly.serving.rows import Shape, answer, asked, because, framed
 
 __all__ = ["app_of", "run"]
 
@@ -108,7 +108,7 @@ def app_of(pipeline: Pipeline, token: str = "", live: Live | None = None) -> Fas
             response.headers["WWW-Authenticate"] = "Bearer"
         else:
             response = await call(request)
-        known = path if path in ("/score", "/invocations", "/model", "/health", "/metrics") else "other"
+        known = path if path in ("/score", "/model", "/health", "/metrics") else "other"
         figures.requests.labels(known, str(response.status_code)).inc()
         figures.seconds.labels(known).observe(time.perf_counter() - began)
         return response
@@ -117,25 +117,14 @@ def app_of(pipeline: Pipeline, token: str = "", live: Live | None = None) -> Fas
     async def refused(request: Request, error: _Refused) -> Response:
         return _error(error.status, str(error), error.place)
 
-    async def scored(
-        request: Request, read: Callable[[bytes, int], Asked]
-    ) -> tuple[Served, list[dict[str, Any]]]:
-        body = await _body(request, int(pipeline.serving.max_megabytes * 1e6))
-        served = _champion(followed)
-        rows = await run_in_threadpool(_rows, pipeline, served, body, read)
-        figures.rows.inc(len(rows))
-        figures.alerts.inc(sum(row["is_anomaly"] for row in rows))
-        return served, rows
-
     @app.post("/score")
     async def score(request: Request) -> Response:
-        served, rows = await scored(request, asked)
+        body = await _body(request, int(pipeline.serving.max_megabytes * 1e6))
+        served = _champion(followed)
+        rows = await run_in_threadpool(_rows, pipeline, served, body)
+        figures.rows.inc(len(rows))
+        figures.alerts.inc(sum(row["is_anomaly"] for row in rows))
         return _ok({"model": served.ref.name, "version": served.ref.version, "rows": rows})
-
-    @app.post("/invocations")
-    async def invocations(request: Request) -> Response:
-        _, rows = await scored(request, from_mlflow)
-        return _ok({"predictions": rows})
 
     @app.get("/health")
     async def health() -> Response:
@@ -215,13 +204,13 @@ def _champion(live: Live) -> Served:
     return live.served
 
 
-def _rows(
-    pipeline: Pipeline, served: Served, body: bytes, read: Callable[[bytes, int], Asked]
-) -> list[dict[str, Any]]:
+def _rows(pipeline: Pipeline, served: Served, body: bytes) -> list[dict[str, Any]]:
     try:
-        request = read(body, pipeline.serving.max_rows)
+        request = asked(body, pipeline.serving.max_rows)
         frame = framed(request, Shape.of(served.bundle, pipeline.data), pipeline.data)
-        return answer(served.bundle.score(frame))
+        scored = served.bundle.score(frame)
+        reasons = because(served.bundle, frame, scored, request.reasons) if request.reasons else None
+        return answer(scored, reasons)
     except RequestError as error:
         raise _Refused(error.status, str(error), error.place) from None
     except PynomalyError as error:
