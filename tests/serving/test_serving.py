@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +96,24 @@ def sent(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return list(json.loads(frame.to_json(orient="records", date_format="iso", double_precision=15)))
 
 
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    """Until it answers."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.TransportError:
+            select.select([], [], [], 0.1)
+    raise AssertionError(f"{url} does not answer")
+
+
 def one(**changes: Any) -> dict[str, Any]:
     row = {"time": "2026-01-05T00:00:00+00:00", "machine": "a", "heat": 20.5, "power": 5.25, "noise": 0.5}
     return {name: cell for name, cell in {**row, **changes}.items() if cell is not ...}
@@ -99,8 +124,8 @@ def test_answers_are_the_batchs_to_the_bit_alone_and_together(client: httpx.Clie
     frame = ROWS.iloc[:300]
     batch = live.served.bundle.score(frame)
     rows = json.loads(frame.drop(columns="time").to_json(orient="records", double_precision=15))
-    for row, time, (_, given) in zip(rows, frame["time"], frame.iterrows(), strict=True):
-        row["time"] = time.isoformat()
+    for row, moment, (_, given) in zip(rows, frame["time"], frame.iterrows(), strict=True):
+        row["time"] = moment.isoformat()
         row |= {name: float(given[name]) for name in ("heat", "power", "noise")}
     together = client.post("/score", json={"rows": rows}).json()
     assert together["version"] == 1
@@ -360,3 +385,38 @@ def test_other_machines_need_a_token(
     monkeypatch.delenv("PYNOMALY_SERVE_TOKEN", raising=False)
     found = CliRunner().invoke(command_line, ["serve", str(made.origin), "--host", "0.0.0.0"])
     assert "PYNOMALY_SERVE_TOKEN" in str(found.exception)
+
+
+def test_mlflows_own_server_gives_the_same_numbers(settings: Pipeline, live: Live, tmp_path: Path) -> None:
+    assert live.served is not None
+    frame = ROWS.iloc[:50]
+    port = free_port()
+    beside = Path(sys.executable).parent  # where mlflow finds the server it starts, too
+    command = [str(beside / "mlflow"), "models", "serve", "--env-manager", "local"]
+    command += ["-m", "models:/machines@champion", "-p", str(port)]
+    environment = {
+        **os.environ,
+        "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}",
+        "MLFLOW_TRACKING_URI": settings.tracking_uri,
+        "MLFLOW_DISABLE_TELEMETRY": "1",
+    }
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=log, cwd=tmp_path, start_new_session=True
+        )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/ping", server)
+        rows = [{**row, "time": row["time"].isoformat()} for row in frame.to_dict("records")]
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/invocations", json={"dataframe_records": rows}, timeout=60
+        )
+        assert answer.status_code == 200, answer.text
+        found = pd.DataFrame(answer.json()["predictions"])
+        batch = live.served.bundle.score(frame)
+        for name in ("score", "p_value"):
+            np.testing.assert_allclose(found[name], batch[name].to_numpy(), rtol=1e-9, err_msg=name)
+        assert found["is_anomaly"].tolist() == batch["is_anomaly"].tolist()
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
