@@ -24,8 +24,8 @@ from tasks import training
 
 __all__ = ["learn", "retrain", "search", "train"]
 
-# Fits run in child processes: two at a time fill two cores.
-_RUNNER: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2)
+# Threads that wait: fits run in child processes or on a cluster, as many at once as `runner` says.
+_RUNNER: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=32)
 
 
 @flow(name="train", task_runner=_RUNNER, flow_run_name=named)

@@ -86,7 +86,7 @@ def search(
     return searched
 
 
-@step("fit a candidate")
+@step("fit a candidate", timeout_s=86_400)  # its own limit is training.timeout; here it may wait its turn
 def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, label: str) -> Fitted:
     """Fit one candidate and score the judged rows."""
     return fit_candidate_step(pipeline, prepared, candidate, label)

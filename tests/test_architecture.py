@@ -42,6 +42,7 @@ DOORS = {
     "alembic": {"pynomaly/records/ledger/migrations"},
     "apprise": {"pynomaly/records/notices.py"},
     "prefect": {"tasks", "flows"},
+    "distributed": {"pynomaly/steps/spread.py"},
     "fastapi": {"pynomaly/serving/web.py"},
     "starlette": {"pynomaly/serving/web.py"},
     "uvicorn": {"pynomaly/serving/web.py"},

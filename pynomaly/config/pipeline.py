@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from cronsim import CronSim, CronSimError
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.data import Data, Quality, Windows
 from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining, Search
@@ -54,12 +54,29 @@ class Schedule(Settings):
 
 
 class Runner(Settings):
-    """How much of this machine one piece of work may take."""
+    """Where work that falls into parts is done, and how much of it at once."""
 
+    kind: Literal["local", "dask"] = Field("local", description="local: this machine; dask: a cluster")
+    address: str = Field(
+        "",
+        pattern=r"^([a-z]+://[^\s/]+)?$",
+        description="dask: the scheduler, like tcp://10.0.0.5:8786; empty starts `workers` processes here",
+    )
     workers: int = Field(2, ge=1, le=256, description="processes that score a large table together")
     batch_rows: int = Field(
         100_000, ge=1000, description="rows in memory at once, a process; tables above are scored in parts"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _address_is_used(self) -> Runner:
+        if self.address and self.kind == "local":
+            raise ValueError(f"runner.address {self.address!r} is only for kind: dask")
+        return self
 
 
 class Records(Settings):

@@ -25,6 +25,7 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.model.times import rows_per_day
 from pynomaly.records.store import write_atomically
 from pynomaly.steps.prepare import Judged, Prepared, known_of
+from pynomaly.steps.spread import spread
 
 __all__ = ["Fitted", "contract_of", "fit_candidate", "recalibrate_champion"]
 
@@ -78,10 +79,14 @@ def contract_of(prepared: Prepared) -> FrameContract:
 
 
 def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, label: str) -> Fitted:
-    """Fit, calibrate and save one candidate, then score the judged rows with the saved bundle.
+    """Fit, calibrate and save one candidate where ``runner.kind`` says, then score the judged rows.
 
-    The judged rows are scored after a reload, so what is compared is what would ship.
+    They are scored with the saved bundle after a reload, so what is compared is what would ship.
     """
+    return next(spread(pipeline, _fit, [(pipeline, prepared, candidate, label)]))
+
+
+def _fit(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, label: str) -> Fitted:
     contract = contract_of(prepared)
     folder = prepared.path / "candidates" / label
     if (folder / "fitted.json").is_file():  # a run that was cut off left it whole

@@ -27,6 +27,7 @@ from pynomaly.judging.evaluation import average_precision, roc_auc, unusable_sco
 from pynomaly.model.bundle import Bundle
 from pynomaly.steps.monitor import checked_without_labels, drift_of, observation_of
 from pynomaly.steps.relearn import TRUTH, Past, Student, decided, judged_against, refitted
+from pynomaly.steps.spread import spread
 
 __all__ = ["POLICIES", "replay"]
 
@@ -119,7 +120,11 @@ def replay(
     if not any(past.rows(window) for window in windows):
         raise WindowError(f"no row lies between {windows[0].start.isoformat()} and {end.isoformat()}")
     first = past.first(windows[0].start)
-    lives = {policy: _walk(past, policy, first, windows, tell) for policy in dict.fromkeys(policies)}
+    asked = tuple(dict.fromkeys(policies))
+    # Side by side on a cluster; in one process policies share the trainings that they have in common.
+    alone = tell if pipeline.runner.kind == "local" else _silent
+    walks = spread(pipeline, _walk, [(past, policy, first, windows, alone) for policy in asked])
+    lives = dict(zip(asked, walks, strict=True))
     return _report(past, windows, lives)
 
 
@@ -136,6 +141,10 @@ def _period(policy: str) -> timedelta | None:
     if policy not in POLICIES:
         raise ConfigError(f"no policy {policy!r}; {allowed(policy, (*POLICIES, EVERY + '1d'))}")
     return timedelta(days=7) if policy == "weekly" else None
+
+
+def _silent(_: str) -> None:
+    """What a worker far away has to tell while it works."""
 
 
 def _walk(

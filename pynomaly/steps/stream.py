@@ -11,14 +11,11 @@ with one time and entity the second is set aside when both lie in one batch. Cal
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +25,10 @@ import pandas as pd
 from pynomaly.config import Pipeline
 from pynomaly.data.quality import validate
 from pynomaly.data.sources.parts import Part, batches, parts_of
-from pynomaly.detectors.base import THREADS
 from pynomaly.errors import QualityError
 from pynomaly.model.alerts import rejection_line
 from pynomaly.model.bundle import Bundle
+from pynomaly.steps.spread import spread
 
 __all__ = ["Streamed", "cleared", "joined", "score_parts"]
 
@@ -146,17 +143,8 @@ def score_parts(
 
 def _each(work: _Work, parts: tuple[Part, ...]) -> Iterator[Streamed]:
     """Every part's sums, in the order of the source."""
-    workers = min(work.pipeline.runner.workers, len(parts))
-    if workers <= 1:
-        yield from (_score(work, part) for part in parts)
-        return
-    # Processes of their own: reading and laying out rows hold Python's lock half of the time.
-    with ProcessPoolExecutor(workers, get_context("forkserver"), _one_thread) as pool:
-        yield from pool.map(_score, [work] * len(parts), parts)
-
-
-def _one_thread() -> None:
-    os.environ[THREADS] = "1"
+    runner = work.pipeline.runner
+    yield from spread(work.pipeline, _score, [(work, part) for part in parts], processes=runner.workers)
 
 
 @lru_cache(maxsize=1)
