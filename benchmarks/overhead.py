@@ -1,0 +1,195 @@
+"""What orchestration costs: a call as a bare function, a Prefect task, a Dask task; and a whole training.
+
+    python -m benchmarks.overhead --rows 1000000 --out FILE
+
+*Calls*: a function that does nothing, in turn as itself, as a Prefect task of this project in a flow on a
+thread, and as a part that :mod:`pynomaly.steps.spread` sends to two local Dask workers. *Training*: six
+candidates on the same generated rows, (a) by the steps alone, which read, validate, fit, score and compare and
+keep no record, and (b) by the flow ``train``, with its Prefect server, MLflow and the ledger. Each in a process of
+its own and in turn; figures are processor seconds of the process and all its children, and wall seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+CANDIDATES = ["iforest", "hbos", "ecod", "copod", "pca", "gmm"]
+START = datetime(2026, 1, 5, tzinfo=UTC)
+COLUMNS = 10
+
+
+def pipeline_in(folder: Path, rows: int) -> Path:
+    """A table of `rows` rows over two weeks, 1 % of them labelled anomalies, and its pipeline."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(rows, COLUMNS)), columns=[f"c{n}" for n in range(COLUMNS)])
+    odd = rng.random(rows) < 0.01
+    table.loc[odd, "c0"] += 6
+    table.insert(
+        0, "time", pd.Timestamp(START) + pd.to_timedelta(np.sort(rng.uniform(0, 14 * 86400, rows)), unit="s")
+    )
+    table["anomaly"] = odd.astype(int)
+    table.to_parquet(folder / "table.parquet", index=False)
+    settings = {
+        "name": "overhead",
+        "data": {"source": "parquet", "path": "table.parquet", "time": "time", "label": "anomaly"},
+        "windows": {"reference": "14d"},
+        "features": {"calendar": False},
+        "training": {"candidates": CANDIDATES, "max_rows": rows, "known_anomalies": "leave_out"},
+        "alerts": {"policy": "quantile"},
+    }
+    file = folder / "overhead.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    return file
+
+
+def bare(config: str) -> None:
+    """The work of a training without a record of it."""
+    from pynomaly.config import load
+    from pynomaly.data.window import Window
+    from pynomaly.steps.candidates import fit_candidate
+    from pynomaly.steps.judge import choose_winner
+    from pynomaly.steps.prepare import prepare
+
+    pipeline, end = load(config), START + timedelta(days=14)
+    prepared = prepare(pipeline, Window(START, end), end, pipeline.training.candidates, "")
+    fitted = [fit_candidate(pipeline, prepared, given, label) for label, given in prepared.labelled()]
+    print(choose_winner(pipeline, prepared, fitted).winner)
+
+
+def orchestrated(config: str) -> None:
+    """The flow, as the command line runs it."""
+    from flows.environment import enter
+    from pynomaly.config import load
+
+    enter(load(config).home)
+    from flows.train import train
+
+    found = train(config=config, as_of=(START + timedelta(days=14)).isoformat())
+    print(found["choice"]["winner"])
+
+
+def calls(count: int, folder: Path) -> list[tuple[str, float]]:
+    """Milliseconds a call, each way."""
+    from pynomaly.config import parse
+    from pynomaly.steps.spread import spread
+
+    os.environ["PREFECT_HOME"] = str(folder / "prefect")
+    from prefect import flow
+
+    from tasks.step import step
+
+    task = step("nothing")(nothing)
+
+    @flow(name="calls")
+    def through_prefect() -> None:
+        for number in range(count):
+            task(number)
+
+    settings: dict[str, Any] = {
+        "name": "calls",
+        "data": {"source": "bundled", "dataset": "fleet", "time": "timestamp"},
+        "training": {"candidates": ["hbos"]},
+        "runner": {"kind": "dask", "workers": 2},
+    }
+    pipeline = parse(settings, folder / "calls.yaml")
+    list(spread(pipeline, nothing, [(0,)] * 4))  # the workers' start is not a call's
+    found = []
+    for name, do in (
+        ("bare function", lambda: [nothing(number) for number in range(count)]),
+        (
+            "part sent to Dask",
+            lambda: list(spread(pipeline, nothing, [(number,) for number in range(count)])),
+        ),
+        ("Prefect task", through_prefect),
+    ):
+        began = time.perf_counter()
+        do()
+        found.append((name, 1000 * (time.perf_counter() - began) / count))
+    return found
+
+
+def nothing(number: int) -> int:
+    return number
+
+
+def measured(what: str, config: Path, home: Path) -> dict[str, Any]:
+    """Processor and wall seconds of one way, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.overhead", "--child", what, "--config", str(config)]
+    answer = subprocess.run(
+        command, env={**os.environ, "PYNOMALY_HOME": str(home)}, capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
+        raise SystemExit(f"{what} failed: {answer.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])
+    return found
+
+
+def child(what: str, config: str) -> None:
+    began = time.perf_counter()
+    {"bare": bare, "orchestrated": orchestrated}[what](config)
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(
+        json.dumps(
+            {"wall": time.perf_counter() - began, "cpu": sum(item.ru_utime + item.ru_stime for item in spent)}
+        )
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--calls", type=int, default=200)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--child", choices=["bare", "orchestrated"], help=argparse.SUPPRESS)
+    parser.add_argument("--config", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        child(given.child, given.config)
+        return
+    lines = ["| a call | ms |", "|---|---|"]
+    with tempfile.TemporaryDirectory() as scratch:
+        lines += [f"| {name} | {spent:.3f} |" for name, spent in calls(given.calls, Path(scratch))]
+    rounds: dict[str, list[dict[str, Any]]] = {"bare": [], "orchestrated": []}
+    with tempfile.TemporaryDirectory() as scratch:
+        config = pipeline_in(Path(scratch), given.rows)
+        for number in range(given.rounds):
+            for what, found in rounds.items():
+                found.append(measured(what, config, Path(scratch) / f"home-{what}-{number}"))
+    lines += [
+        "",
+        f"| {len(CANDIDATES)} candidates, {given.rows:,} rows | processor s | wall s |",
+        "|---|---|---|",
+    ]
+    middle = {
+        what: {key: statistics.median(item[key] for item in found) for key in ("cpu", "wall")}
+        for what, found in rounds.items()
+    }
+    lines += [f"| {what} | {found['cpu']:.1f} | {found['wall']:.1f} |" for what, found in middle.items()]
+    more = [middle["orchestrated"][key] / middle["bare"][key] - 1 for key in ("cpu", "wall")]
+    lines += [
+        "",
+        f"Prefect, MLflow and the ledger add {more[0]:.1%} of processor time, {more[1]:.1%} of wall time.",
+    ]
+    print("\n".join(lines))
+    if given.out:
+        given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
