@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import NothingPendingError
-from pynomaly.judging.comparison import Outcome, Rung, Verdict
+from pynomaly.judging.comparison import Outcome, Verdict
 from pynomaly.model.clean import CleanCheck
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.registry import Registry
@@ -19,6 +19,7 @@ from pynomaly.steps.approve import approve, pending_promotions, reject
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.promote import promote, rollback
 from pynomaly.steps.register import Registered
+from tests.judging.test_promotion import SUPERIOR
 from tests.steps.conftest import MOMENT, learn, plan, trained
 
 Make = Callable[..., Pipeline]
@@ -26,24 +27,7 @@ LATER = MOMENT + timedelta(days=7)
 
 
 def verdict(champion: str, outcome: Outcome = Outcome.SUPERIOR) -> Verdict:
-    return Verdict(
-        outcome=outcome,
-        rung=Rung.LABELS,
-        metric="average_precision",
-        champion=champion,
-        challenger="challenger",
-        champion_value=0.5,
-        challenger_value=0.7,
-        difference=0.2,
-        low=0.1,
-        high=0.3,
-        level=0.95,
-        effect_size=1.0,
-        p_value=0.01,
-        rows=1000,
-        positives=50,
-        reasons=("the interval lies above 0",),
-    )
+    return replace(SUPERIOR, outcome=outcome, champion=champion, challenger="challenger")
 
 
 @dataclass(frozen=True)
