@@ -6,15 +6,16 @@ Prefect's that holds it.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, get_args
 
+from cronsim import CronSim, CronSimError
 from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.settings import Settings, Share
 from pynomaly.config.units import Duration
 
-__all__ = ["EVENTS", "Drill", "Event", "Notify", "Serving", "Target"]
+__all__ = ["EVENTS", "Drill", "Event", "Notify", "Reports", "Serving", "Target", "cron"]
 
 Event = Literal[
     "degraded",
@@ -26,9 +27,20 @@ Event = Literal[
     "dead_man",
     "quality_block",
     "drill",
+    "report",
 ]
 EVENTS: tuple[Event, ...] = get_args(Event)
 """What somebody may be told of."""
+
+
+def cron(value: str) -> str:
+    """A cron schedule, checked; empty means none."""
+    try:
+        if value:
+            CronSim(value, datetime(2026, 1, 1))
+    except CronSimError as error:
+        raise ValueError(f"it is no cron schedule ({error}); write one like '5 * * * *'") from error
+    return value
 
 
 class Target(Settings):
@@ -90,3 +102,18 @@ class Serving(Settings):
         if value < timedelta(seconds=1):
             raise ValueError("at least 1s: the registry is asked this often")
         return value
+
+
+class Reports(Settings):
+    """Pages people read, and when they are sent."""
+
+    templates: str = Field("", description="folder of Jinja templates that replace ours; empty: none")
+    schedule: str = Field("", description="cron of the report that is sent to targets; empty: none")
+    windows: int = Field(
+        30, ge=1, le=1000, description="windows before the one reported that its timeline shows"
+    )
+
+    @field_validator("schedule")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        return cron(value)

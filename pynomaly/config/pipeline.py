@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from cronsim import CronSim, CronSimError
 from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.data import Data, Quality, Windows
 from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining, Search
 from pynomaly.config.model import Alerts, Features, Training
-from pynomaly.config.operating import Drill, Notify, Serving
+from pynomaly.config.operating import Drill, Notify, Reports, Serving, cron
 from pynomaly.config.settings import Settings
 
 __all__ = ["Pipeline", "Records", "Runner", "Schedule"]
@@ -45,12 +44,7 @@ class Schedule(Settings):
     @field_validator("train", "score", "monitor", "reconcile", "drill")
     @classmethod
     def _is_cron(cls, value: str) -> str:
-        try:
-            if value:
-                CronSim(value, datetime(2026, 1, 1))
-        except CronSimError as error:
-            raise ValueError(f"it is no cron schedule ({error}); write one like '5 * * * *'") from error
-        return value
+        return cron(value)
 
 
 class Runner(Settings):
@@ -109,6 +103,7 @@ class Pipeline(Settings):
     notify: Notify = Notify()
     drill: Drill = Drill()
     serving: Serving = Serving()
+    reports: Reports = Reports()
     runner: Runner = Runner()
     records: Records = Records()
 

@@ -9,6 +9,7 @@ holds, so a step run twice writes the same file twice::
     <root>/<pipeline>/references/<sha256 of the bundle>.parquet
     <root>/<pipeline>/held_out/<sha256 of the bundle>.parquet
     <root>/<pipeline>/reports/<name>.html
+    <root>/<pipeline>/facts/<name>.json
 
 The same frame gives the same bytes, so a hash tells whether scores changed.
 """
@@ -17,10 +18,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -213,6 +216,36 @@ class Store:
         path = self.root / _safe(pipeline) / "reports" / f"{_safe(name)}.html"
         _write(path, html.encode() if isinstance(html, str) else html)
         return path
+
+    def write_facts(self, pipeline: str, name: str, facts: Mapping[str, Any]) -> Place:
+        """Keep what a page is made from, so that it can be made again; returns where."""
+        path = self._facts_path(pipeline, name)
+        text = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        _write(path, text.encode())
+        return path
+
+    def read_facts(self, pipeline: str, name: str) -> dict[str, Any] | None:
+        """What `write_facts` kept, or None.
+
+        Raises
+        ------
+        RecordError
+            If the file is not what was written.
+        """
+        path = self._facts_path(pipeline, name)
+        with _told(f"read {path}"):
+            try:
+                found = json.loads(path.read())
+            except FileNotFoundError:
+                return None
+            except ValueError as error:
+                raise RecordError(f"{path} holds no facts of a page: {error}") from error
+        if not isinstance(found, dict):
+            raise RecordError(f"{path} holds no facts of a page: a {type(found).__name__}")
+        return found
+
+    def _facts_path(self, pipeline: str, name: str) -> Place:
+        return self.root / _safe(pipeline) / "facts" / f"{_safe(name)}.json"
 
 
 def _safe(name: str) -> str:

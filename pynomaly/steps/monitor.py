@@ -40,6 +40,7 @@ from pynomaly.steps.bake import watch
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.prepare import dependent_rows
 from pynomaly.steps.probe import probe
+from pynomaly.steps.window_facts import keep_window_facts
 
 __all__ = [
     "Monitored",
@@ -155,6 +156,13 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
                 as_of=as_of,
             )
         )
+    parts = {"drift": drift, "exchangeability": exchangeable, "observation": observation}
+    parts |= {"degradation": verdict}
+    shown: dict[str, Any] = {name: part.to_dict() for name, part in parts.items()}
+    shown |= {"aspects": [aspect.to_dict() for aspect in glance], "as_of": as_of.isoformat()}
+    shown |= {"report": report.rpartition("/")[2], "report_error": report_error, "run_id": run}
+    kept_error = keep_window_facts(pipeline, bundle, ref, key, frame, scored, shown)
+    report_error = "; ".join(filter(None, (report_error, kept_error)))
     baked = watch(pipeline, ref, bundle, key, frame, scored)
     found = (drift, exchangeable, observation, verdict, report, report_error, run, glance, baked)
     return Monitored(key, ref.version, *found)

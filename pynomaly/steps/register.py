@@ -34,6 +34,7 @@ from pynomaly.steps.candidates import Fitted
 from pynomaly.steps.judge import operation_of
 from pynomaly.steps.prepare import Judged, Prepared
 from pynomaly.steps.probe import probe
+from pynomaly.steps.training_facts import training_facts, training_name
 
 __all__ = ["Registered", "expected_alert_rate", "register"]
 
@@ -312,6 +313,7 @@ def _log_training(
     (folder / "verdicts.json").write_text(
         json.dumps([verdict.to_dict() for verdict in choice.verdicts], indent=2)
     )
+    commit = git_commit(pipeline.origin.parent)
     (folder / "model_card.md").write_text(
         model_card(
             pipeline=pipeline,
@@ -320,9 +322,12 @@ def _log_training(
             metrics={label: value.to_dict() for label, value in measured.items()},
             fitted=[item.to_dict() for item in fitted],
             winner=chosen.to_dict() | {"version": winner.version},
-            git_commit=git_commit(pipeline.origin.parent),
+            git_commit=commit,
         )
     )
+    told = winner.to_dict()
+    facts = training_facts(pipeline, prepared, fitted, choice, chosen, judged, measured, told, commit)
+    Store(pipeline.store_root).write_facts(pipeline.name, training_name(winner.version), facts)
     files = [*sorted(folder.iterdir()), prepared.path / "quality.json", pipeline.origin]
     registry.log(parent, artifacts={file.name: file for file in files if file.is_file()})
 

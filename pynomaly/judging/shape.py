@@ -1,0 +1,91 @@
+"""Scores, curves and alerts in small: what a page shows of many rows, as a few numbers.
+
+Pure; every row is counted once. Called when a training or a window is written down for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["BARS", "POINTS", "binned", "counts_over", "thinned"]
+
+BARS = 40
+"""Bins of a histogram."""
+POINTS = 120
+"""Points of a curve."""
+_FAR = 10.0  # quartile distances beyond which scores share the last bin
+
+
+def binned(groups: Mapping[str, npt.ArrayLike]) -> dict[str, Any]:
+    """Several groups of scores in the same bins.
+
+    Scores further than ten quartile distances from the quartiles share the first or last bin, which
+    `first` and `last` then widen to the true ends: a few huge scores leave the rest to be seen.
+
+    Parameters
+    ----------
+    groups : mapping of str to array of shape (n,)
+
+    Returns
+    -------
+    dict
+        ``edges`` (:data:`BARS` + 1, or empty without a finite score), ``counts`` by group, ``not_finite``
+        by group, ``first`` and ``last``: the smallest and largest score.
+    """
+    arrays = {name: np.asarray(values, dtype=np.float64).ravel() for name, values in groups.items()}
+    finite = {name: values[np.isfinite(values)] for name, values in arrays.items()}
+    missing = {name: len(arrays[name]) - len(finite[name]) for name in arrays}
+    pooled = np.concatenate(list(finite.values())) if finite else np.empty(0)
+    if not pooled.size:
+        return {"edges": [], "counts": {}, "not_finite": missing, "first": None, "last": None}
+    low, high = np.quantile(pooled, [0.25, 0.75])
+    first, last = float(pooled.min()), float(pooled.max())
+    reach = _FAR * (high - low)
+    ends = (max(first, low - reach), min(last, high + reach)) if reach > 0 else (first, last)
+    if not ends[1] > ends[0]:
+        ends = (ends[0] - 0.5, ends[0] + 0.5)
+    edges = np.linspace(*ends, BARS + 1)
+    counts = {
+        name: np.histogram(np.clip(values, edges[0], edges[-1]), bins=edges)[0].tolist()
+        for name, values in finite.items()
+    }
+    return {
+        "edges": [float(f"{edge:.6g}") for edge in edges],
+        "counts": counts,
+        "not_finite": missing,
+        "first": first,
+        "last": last,
+    }
+
+
+def thinned(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[list[float], list[float]]:
+    """At most :data:`POINTS` points of a curve, both ends among them, evenly along its length."""
+    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if len(a) > POINTS:
+        walked = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(a), np.diff(b)))])
+        wanted = np.linspace(0.0, walked[-1], POINTS)
+        kept = np.unique([*np.searchsorted(walked, wanted).clip(max=len(a) - 1), 0, len(a) - 1])
+        a, b = a[kept], b[kept]
+    return [round(float(value), 4) for value in a], [round(float(value), 4) for value in b]
+
+
+def counts_over(
+    edges: Sequence[float], moments: npt.ArrayLike, alerts: npt.ArrayLike
+) -> list[tuple[int, int]]:
+    """Rows and alerts of each part of time.
+
+    Parameters
+    ----------
+    edges : sequence of float, length k + 1
+        Ascending; in the unit of `moments`. A row outside them is not counted.
+    moments : array of shape (n,)
+    alerts : array of bool, shape (n,)
+    """
+    at, alerted = np.asarray(moments, dtype=np.float64), np.asarray(alerts, dtype=bool)
+    rows = np.histogram(at, bins=np.asarray(edges))[0]
+    found = np.histogram(at[alerted], bins=np.asarray(edges))[0]
+    return [(int(a), int(b)) for a, b in zip(rows, found, strict=True)]

@@ -1,0 +1,93 @@
+"""Whether p-values of normal rows are what they say: a share t of them should be at most t.
+
+For people who read a report: it decides nothing (:mod:`pynomaly.judging.exchangeability` does, for a
+window). Intervals take rows for independent; rows of a series are not, and their intervals are wider.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly.judging.plain import plain
+
+__all__ = ["BINS", "LEVELS", "Level", "Uniformity", "uniformity"]
+
+LEVELS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+BINS = 20
+"""Equal parts of [0, 1] in which p-values are counted."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """How many p-values are at most `level`: their share, and its Clopper-Pearson interval."""
+
+    level: float
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Uniformity:
+    """How a set of p-values lies.
+
+    Attributes
+    ----------
+    rows : int
+        P-values counted; those that are not numbers are left out.
+    levels : tuple of Level
+        One for each of :data:`LEVELS`; empty without rows.
+    counts : tuple of int
+        Rows in each of :data:`BINS` equal parts, the smallest p-values first.
+    distance : float or None
+        Largest distance of their distribution function from the diagonal (Kolmogorov's); None without rows.
+    confidence : float
+        Of the intervals.
+    """
+
+    rows: int
+    levels: tuple[Level, ...]
+    counts: tuple[int, ...]
+    distance: float | None
+    confidence: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dict(plain(self))
+
+
+def uniformity(p_values: npt.ArrayLike, confidence: float = 0.95) -> Uniformity:
+    """Compare p-values of normal rows with the uniform distribution.
+
+    Parameters
+    ----------
+    p_values : array of shape (n,)
+        From 0 to 1.
+    confidence : float
+
+    References
+    ----------
+    Clopper, Pearson: The use of confidence or fiducial limits illustrated in the case of the binomial,
+    Biometrika 26, 1934.
+    """
+    from scipy.special import betaincinv
+
+    given = np.asarray(p_values, dtype=np.float64).ravel()
+    p = np.sort(given[np.isfinite(given)])
+    n = len(p)
+    counts = tuple(int(count) for count in np.histogram(p, bins=BINS, range=(0.0, 1.0))[0])
+    if not n:
+        return Uniformity(0, (), counts, None, confidence)
+    tail, levels = (1 - confidence) / 2, []
+    for level in LEVELS:
+        k = int(np.searchsorted(p, level, side="right"))
+        low = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
+        high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+        levels.append(Level(level, k / n, low, high))
+    above = np.arange(1, n + 1) / n - p
+    below = p - np.arange(n) / n
+    return Uniformity(n, tuple(levels), counts, float(max(above.max(), below.max())), confidence)

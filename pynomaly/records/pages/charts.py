@@ -1,0 +1,338 @@
+"""Drawings for pages: inline SVG that follows the page's colours, with a description and its data.
+
+Each function takes plain numbers and returns a :class:`~pynomaly.records.pages.drawing.Chart`: markup,
+legend, and the same data as a table, so that nobody has to see the drawing to know what it shows. Text is
+escaped here. No script, no address, no chance: the same input gives the same markup. Colours are classes,
+set by the page for light, dark and paper; series differ by dashes too. Called by the views beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from markupsafe import Markup
+
+from pynomaly.records.pages.axes import Scale, at, linear, logarithmic, number, timeline, utc
+from pynomaly.records.pages.drawing import (
+    HEIGHT,
+    LEFT,
+    LOW,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Chart,
+    box,
+    drawn,
+    drawn_line,
+    frame,
+    moment,
+    shortened,
+    spread,
+    square,
+    ticks_below,
+    written,
+)
+
+__all__ = ["bars", "curves", "histogram", "intervals", "levels", "over_time"]
+
+_STYLES = 6
+
+
+def curves(
+    name: str,
+    title: str,
+    series: Sequence[Mapping[str, Any]],
+    xlabel: str,
+    ylabel: str,
+    *,
+    flat: float | None = None,
+    diagonal: bool = False,
+    description: str = "",
+) -> Chart:
+    """Curves on the unit square.
+
+    Parameters
+    ----------
+    series : sequence of mapping
+        ``label``, ``x``, ``y``, and ``strong``, whether it is drawn thick.
+    flat : float, optional
+        Height of a dotted line of no skill; `diagonal` draws one from corner to corner.
+    """
+    x, y = square()
+    parts = [frame(x, y, xlabel, ylabel)]
+    if diagonal:
+        parts.append(drawn_line([(x(0), y(0)), (x(1), y(1))], "guide"))
+    if flat is not None:
+        parts.append(drawn_line([(x.start, y(flat)), (x.end, y(flat))], "guide"))
+    legend, order = [], sorted(enumerate(series), key=lambda item: bool(item[1]["strong"]))
+    for index, item in order:
+        style = f"line s{index % _STYLES}" + (" strong" if item["strong"] else "")
+        parts.append(drawn_line([(x(a), y(b)) for a, b in zip(item["x"], item["y"], strict=True)], style))
+    for index, item in enumerate(series):
+        legend.append((f"s{index % _STYLES}", str(item["label"])))
+    rows = []
+    for item in series:
+        picked = spread(len(item["x"]), 11)
+        rows += [(str(item["label"]), number(item["x"][i]), number(item["y"][i])) for i in picked]
+    said = description or f"{len(series)} curves of {ylabel} over {xlabel}, both from 0 to 1."
+    return Chart(
+        drawn(name, title, said, parts), title, said, tuple(legend), ("curve", xlabel, ylabel), tuple(rows)
+    )
+
+
+def intervals(
+    name: str,
+    title: str,
+    items: Sequence[Mapping[str, Any]],
+    xlabel: str,
+    *,
+    guides: Sequence[tuple[float, str]] = (),
+    chosen: str = "chosen",
+) -> Chart:
+    """Values with their intervals, one below the other.
+
+    Parameters
+    ----------
+    items : sequence of mapping
+        ``label``, ``value``, ``low``, ``high`` (None: not computable) and ``strong``.
+    guides : sequence of (float, str)
+        Values to mark by an upright line, with what they mean.
+    chosen : str
+        What a strong one is.
+    """
+    known = [
+        float(value)
+        for item in items
+        for value in (item["value"], item["low"], item["high"])
+        if value is not None
+    ]
+    known += [place for place, _ in guides]
+    height = TOP + 34.0 * max(1, len(items)) + LOW
+    x = linear(min(known, default=0.0), max(known, default=1.0), 16, WIDTH - 16, marks=5)
+    bottom = height - LOW
+    parts = [ticks_below(x, TOP, bottom, xlabel, height)]
+    for place, _ in guides:
+        parts.append(drawn_line([(x(place), TOP), (x(place), bottom)], "guide mark"))
+    rows = []
+    for index, item in enumerate(items):
+        middle = TOP + 34.0 * index + 24
+        style = "s0 strong" if item["strong"] else "s5"
+        said = str(item["label"]) + (f" ({chosen})" if item["strong"] else "")
+        parts.append(written(16, middle - 10, shortened(said, 52), "label start"))
+        if item["value"] is None:
+            parts.append(written(WIDTH - 16, middle + 4, "not computable", "label end"))
+        else:
+            low, high = (item[side] if item[side] is not None else item["value"] for side in ("low", "high"))
+            parts.append(drawn_line([(x(low), middle), (x(high), middle)], f"line {style}"))
+            parts.append(
+                Markup('<circle class="dot {}" cx="{}" cy="{}" r="4"/>').format(
+                    style, at(x(item["value"])), at(middle)
+                )
+            )
+        rows.append((said, *(number(item[part]) for part in ("value", "low", "high"))))
+    said = f"{xlabel} of {len(items)}, each as a dot with its interval as a line; the table has the figures."
+    legend = tuple(("guide", text) for _, text in guides)
+    columns = ("", xlabel, "from", "to")
+    return Chart(drawn(name, title, said, parts, height), title, said, legend, columns, tuple(rows))
+
+
+def histogram(
+    name: str,
+    title: str,
+    edges: Sequence[float],
+    groups: Sequence[tuple[str, Sequence[float]]],
+    xlabel: str,
+    ylabel: str,
+    *,
+    log: bool = False,
+    guide: tuple[float, str] | None = None,
+    level: tuple[float, str] | None = None,
+    description: str = "",
+) -> Chart:
+    """Counts, or shares, of one or two groups in the same bins.
+
+    Parameters
+    ----------
+    edges : sequence of float, length bins + 1
+    groups : sequence of (str, sequence of float)
+    log : bool
+        Heights on a logarithmic axis from 1 (or from the smallest share).
+    guide, level : (float, str), optional
+        An upright and a level line, with what they mean.
+    """
+    heights = [value for _, counts in groups for value in counts if value > 0]
+    tallest = max([*heights, level[0] if level else 0.0], default=1.0)
+    x = linear(edges[0], edges[-1], LEFT, WIDTH - RIGHT)
+    x = Scale(edges[0], edges[-1], x.start, x.end, tuple(t for t in x.ticks if edges[0] <= t[0] <= edges[-1]))
+    least = min(heights, default=1.0)
+    low = min(0.8 * least, 0.8) if least >= 1 else 0.5 * least
+    ends = (HEIGHT - LOW, TOP)
+    y = logarithmic(max(low, tallest * 1e-6), tallest, *ends) if log else linear(0, tallest, *ends, marks=4)
+    parts = [frame(x, y, xlabel, ylabel)]
+    for index, (_, counts) in enumerate(groups):
+        for (left, right), count in zip(pairwise(edges), counts, strict=True):
+            if count > 0:
+                parts.append(box(x(left), y(count), x(right), y.start, f"bar b{index}"))
+    if level:
+        parts.append(drawn_line([(x.start, y(level[0])), (x.end, y(level[0]))], "guide mark"))
+    if guide:
+        parts.append(drawn_line([(x(guide[0]), y.start), (x(guide[0]), y.end)], "guide mark"))
+    legend = [(f"b{index}", label) for index, (label, _) in enumerate(groups)]
+    legend += [("guide", item[1]) for item in (guide, level) if item]
+    rows = [
+        (f"{number(left)} to {number(right)}", *(number(counts[i]) for _, counts in groups))
+        for i, (left, right) in enumerate(pairwise(edges))
+    ]
+    said = description or f"{ylabel} in {len(edges) - 1} bins of {xlabel}."
+    columns = (xlabel, *(label for label, _ in groups))
+    return Chart(drawn(name, title, said, parts), title, said, tuple(legend), columns, tuple(rows))
+
+
+def levels(name: str, title: str, found: Mapping[str, Any]) -> Chart:
+    """A calibration curve: the share of p-values at most t, over t, with intervals; both axes logarithmic.
+
+    Parameters
+    ----------
+    found : mapping
+        ``Uniformity.to_dict()`` with at least one level.
+    """
+    items = sorted(found["levels"], key=lambda item: float(item["level"]))
+    smallest = items[0]["level"]
+    x = logarithmic(smallest, 1.0, LEFT, WIDTH - RIGHT)
+    y = logarithmic(smallest / 10, 1.0, HEIGHT - LOW, TOP)
+    parts = [frame(x, y, "promised share (p at most)", "share found")]
+    parts.append(drawn_line([(x(smallest), y(smallest)), (x(1), y(1))], "guide"))
+    for item in items:
+        parts.append(
+            drawn_line([(x(item["level"]), y(item["low"])), (x(item["level"]), y(item["high"]))], "line s0")
+        )
+    known = [item for item in items if item["share"] > 0]
+    parts.append(drawn_line([(x(item["level"]), y(item["share"])) for item in known], "line s0 strong"))
+    for item in known:
+        dot = Markup('<circle class="dot s0 strong" cx="{}" cy="{}" r="3.5"/>')
+        parts.append(dot.format(at(x(item["level"])), at(y(item["share"]))))
+    rows = tuple(
+        (number(item["level"]), number(item["share"]), number(item["low"]), number(item["high"]))
+        for item in reversed(items)
+    )
+    said = (
+        f"Share of {found['rows']:,} rows whose p-value is at most a level, with intervals at "
+        f"{100 * found['confidence']:.3g} %; on the dotted diagonal p-values are exactly what they say, "
+        "above it there are more alerts than promised."
+    )
+    legend = (("s0", "found, with interval"), ("guide", "as promised"))
+    columns = ("p at most", "share found", "from", "to")
+    return Chart(drawn(name, title, said, parts), title, said, legend, columns, rows)
+
+
+def bars(
+    name: str,
+    title: str,
+    items: Sequence[tuple[str, float | None, str]],
+    xlabel: str,
+    guides: Sequence[tuple[float, str]] = (),
+    highest: float = 0.0,
+) -> Chart:
+    """Level bars, longest as given first; each with its name, value and a word on it.
+
+    Parameters
+    ----------
+    items : sequence of (str, float or None, str)
+        Name, length, and status: ``drift`` is drawn strongest, ``warning`` after it.
+    guides : sequence of (float, str)
+    highest : float
+        The axis reaches at least this far.
+    """
+    tallest = max([highest, *(value for _, value, _ in items if value is not None)], default=1.0)
+    height = TOP + 30.0 * max(1, len(items)) + LOW
+    x = linear(0, tallest or 1.0, 16, WIDTH - 16)
+    bottom = height - LOW
+    parts = [ticks_below(x, TOP, bottom, xlabel, height)]
+    styles = {"drift": "b1", "warning": "b2"}
+    for index, (label, value, status) in enumerate(items):
+        top = TOP + 30.0 * index
+        said = f"{shortened(label, 40)}: {number(value)}{', ' + status if status else ''}"
+        parts.append(written(16, top + 13, said, "label start"))
+        if value is not None:
+            parts.append(box(x(0), top + 17, x(value), top + 26, f"bar {styles.get(status, 'b0')}"))
+    for place, _ in guides:
+        parts.append(drawn_line([(x(place), TOP), (x(place), bottom)], "guide mark"))
+    said = f"{xlabel} of {len(items)}, as bars from 0; the table has the figures."
+    legend = tuple(("guide", f"{text}: {number(place)}") for place, text in guides)
+    rows = tuple((label, number(value), status) for label, value, status in items)
+    return Chart(drawn(name, title, said, parts, height), title, said, legend, ("", xlabel, "status"), rows)
+
+
+def over_time(
+    name: str,
+    title: str,
+    spans: Sequence[Mapping[str, Any]],
+    ylabel: str,
+    *,
+    expected: float | None = None,
+    incidents: Sequence[Mapping[str, Any]] = (),
+    marks: Sequence[tuple[str, str]] = (),
+) -> Chart:
+    """Shares of spans of time as bars, with declared incidents as bands and marked moments as lines.
+
+    Parameters
+    ----------
+    spans : sequence of mapping, oldest first
+        ``start`` and ``end`` (ISO, aware), ``rows``, ``alerts``, and ``rate`` (None: no row).
+    expected : float, optional
+        The rate of normal operation.
+    incidents : sequence of mapping
+        ``start``, ``end``, ``name``, ``entity``.
+    marks : sequence of (str, str)
+        ISO moment and what happened.
+    """
+    width, height = 820.0, 260.0
+    first, last = (moment(spans[i][side]) for i, side in ((0, "start"), (-1, "end")))
+    x = timeline(first, last, LEFT, width - RIGHT, marks=10)
+    rates = [span["rate"] for span in spans if span["rate"] is not None]
+    band = 16.0 if incidents else 0.0
+    tallest = max([*rates, 1.3 * (expected or 0.0)], default=0.01) or 0.01
+    y = linear(0, tallest, height - LOW - band, TOP, marks=4, percent=True)
+    parts = []
+    for item in incidents:
+        ends = [x(moment(item[side]).timestamp()) for side in ("start", "end")]
+        right = max(ends[1], ends[0] + 2)
+        parts.append(box(ends[0], TOP, right, y.start, "incident"))
+        parts.append(box(ends[0], y.start + 3, right, y.start + band - 2, "incident solid"))
+    parts.append(frame(x, y, "time, UTC", ylabel, width, height, band))
+    for span in spans:
+        if span["rate"] is not None:
+            left, right = (x(moment(span[side]).timestamp()) for side in ("start", "end"))
+            gap = 0.5 if right - left > 3 else 0.0
+            parts.append(box(left + gap, y(span["rate"]), right - gap, y.start, "bar b0"))
+    if expected is not None:
+        parts.append(drawn_line([(x.start, y(expected)), (x.end, y(expected))], "guide mark"))
+    for when, _ in marks:
+        place = x(moment(when).timestamp())
+        parts.append(drawn_line([(place, TOP), (place, y.start)], "line s3 strong"))
+    alerts = sum(span["alerts"] for span in spans)
+    said = (
+        f"{ylabel} in {len(spans)} spans from {utc(spans[0]['start'])} to {utc(spans[-1]['end'])}: "
+        f"{alerts:,} alerts, at most {number(100.0 * max(rates, default=0.0))} % of a span's rows; "
+        f"{len(incidents)} declared incidents."
+    )
+    legend = [("b0", ylabel)]
+    if expected is not None:
+        legend.append(("guide", f"expected in normal operation: {number(100.0 * expected)} %"))
+    if incidents:
+        legend.append(("incident", "declared incident"))
+    legend += [("s3", f"{utc(when)}: {text}") for when, text in marks]
+    rows = tuple(
+        (
+            utc(span["start"]),
+            number(span["rows"]),
+            number(span["alerts"]),
+            "–" if span["rate"] is None else f"{number(100.0 * span['rate'])} %",
+        )
+        for span in spans
+    )
+    columns = ("from", "rows", "alerts", ylabel)
+    svg = drawn(name, title, said, parts, height, width)
+    return Chart(svg, title, said, tuple(legend), columns, rows, wide=True)

@@ -1,0 +1,99 @@
+"""From a template and its content to HTML; the user's own templates come first.
+
+Everything is escaped but what :mod:`~pynomaly.records.pages.charts` drew. Templates run in Jinja's sandbox: a
+folder of templates is no way to run code. A name a template asks for and does not get is an error, never a
+blank. A template of the user's may extend the one it replaces as ``pynomaly/<name>``.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pynomaly.errors import ConfigError, RecordError
+from pynomaly.records.pages.axes import number, utc
+
+__all__ = ["TEMPLATES", "rendered", "template_names"]
+
+TEMPLATES = Path(__file__).parents[1] / "templates" / "pages"
+
+
+def template_names() -> tuple[str, ...]:
+    """Templates that a user may replace."""
+    return tuple(sorted(path.name for path in TEMPLATES.glob("*.j2")))
+
+
+def rendered(template: str, folder: str, content: dict[str, Any]) -> str:
+    """Fill a template.
+
+    Parameters
+    ----------
+    template : str
+        One of :func:`template_names`.
+    folder : str
+        Templates in it replace those of the same name; "" for none.
+    content : dict
+        What the template may name.
+
+    Raises
+    ------
+    ConfigError
+        If a template of the user's cannot be read or filled: which one, where and why.
+    RecordError
+        If one of ours lacks a fact.
+    """
+    from jinja2 import TemplateError, TemplateSyntaxError
+    from jinja2.exceptions import SecurityError, TemplateNotFound
+
+    try:
+        return str(_environment(folder).get_template(template).render(**content))
+    except TemplateSyntaxError as error:
+        where = error.filename or error.name or template
+        raise ConfigError(f"reports.templates: {where}, line {error.lineno}: {error.message}") from error
+    except TemplateNotFound as error:
+        raise ConfigError(
+            f"reports.templates: no template {error.name!r} in {folder or TEMPLATES}"
+        ) from error
+    except SecurityError as error:
+        raise ConfigError(f"reports.templates: {error.message}; templates run in a sandbox") from error
+    except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+        said = f"{template} cannot be filled: {error}"
+        raise (
+            ConfigError(f"reports.templates ({folder}): {said}") if folder else RecordError(said)
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _environment(folder: str) -> Any:
+    from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    ours = FileSystemLoader(TEMPLATES)
+    first = [FileSystemLoader(folder)] if folder else []
+    environment = ImmutableSandboxedEnvironment(
+        loader=ChoiceLoader([*first, ours, PrefixLoader({"pynomaly": ours})]),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"number": number, "utc": utc, "interval": _interval, "percent": _percent}
+    environment.filters |= {"words": _words}
+    return environment
+
+
+def _interval(metric: dict[str, Any] | None) -> str:
+    if not metric:
+        return "not computable"
+    return f"{number(metric['value'])} ({number(metric['low'])} to {number(metric['high'])})"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{number(100.0 * share)} %"
+
+
+def _words(name: str) -> str:
+    """A key of the records as words."""
+    return name.replace("_", " ")

@@ -1,0 +1,175 @@
+"""The page of a training: what a version is, what it learned from, how good, why chosen, where it ends.
+
+A pure view of the facts that :mod:`pynomaly.steps.reports` gathers. Called once a training, and whenever
+somebody asks for the page again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pynomaly.records.pages import charts
+from pynomaly.records.pages.drawing import Chart
+from pynomaly.records.pages.rendering import rendered
+
+__all__ = ["training_page"]
+
+EVIDENCE = {
+    "labels": "known labels of held-out rows",
+    "audited": "an audited sample of held-out rows",
+    "injected": "anomalies injected into held-out rows, not real ones",
+    "stability": "stability alone: nothing shows that it finds anomalies",
+}
+_CHARTS = ("comparison", "pr", "roc", "scores", "levels", "p_values", "verdict", "importance")
+_CURVES = 8
+_COLUMNS = 20
+
+
+def training_page(facts: Mapping[str, Any], templates: str = "") -> str:
+    """HTML about one registered version.
+
+    Parameters
+    ----------
+    facts : mapping
+        As :func:`pynomaly.steps.training_facts.training_facts` kept them, with ``decisions``, ``standing``,
+        ``verdict`` and ``notes`` from the records.
+    templates : str
+        Folder of the user's own templates, or "".
+
+    Raises
+    ------
+    ConfigError, RecordError
+        See :func:`~pynomaly.records.pages.rendering.rendered`.
+    """
+    content = dict(facts) | {
+        "evidence": EVIDENCE.get(str(facts["rung"]), str(facts["rung"])),
+        "charts": _charts(facts),
+        "version": facts["registered"]["version"],
+        "left_out": max(0, len(facts["candidates"]) - _CURVES),
+    }
+    return rendered("training.html.j2", templates, {"facts": content})
+
+
+def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
+    metric = str(facts["metric"]).replace("_", " ")
+    drawn: dict[str, Chart | None] = dict.fromkeys(_CHARTS)
+    drawn |= {"comparison": _comparison(facts, metric)} | _curves(facts)
+    scores = facts["scores"]
+    if scores["edges"]:
+        names = {"normal": "normal", "anomaly": "injected" if facts["rung"] == "injected" else "anomaly"}
+        groups = [(f"{names[key]} ({sum(scores['counts'][key]):,})", scores["counts"][key]) for key in names]
+        lowest = scores["lowest_alert"]
+        drawn["scores"] = charts.histogram(
+            "scores",
+            "Scores of held-out rows",
+            scores["edges"],
+            groups,
+            "score (higher is more anomalous)",
+            "rows",
+            log=True,
+            guide=(lowest, "lowest score that alerts") if lowest is not None else None,
+            description="How the chosen candidate's scores of held-out rows lie; rows on a logarithmic axis. "
+            "Scores beyond the axis are in its first and last bin.",
+        )
+    drawn |= p_value_charts(facts["uniformity"], "held-out rows that are not anomalies")
+    if verdict := facts["verdict"]:
+        drawn |= _verdict(verdict, facts["min_improvement"])
+    weights = sorted(facts["importance"].items(), key=lambda item: (-item[1], item[0]))[:_COLUMNS]
+    if weights:
+        drawn["importance"] = charts.bars(
+            "importance",
+            "What the ranking rests on",
+            [(name, share, "") for name, share in weights],
+            "share of the ranking",
+        )
+    return drawn
+
+
+def _comparison(facts: Mapping[str, Any], metric: str) -> Chart:
+    items = []
+    for item in facts["candidates"]:
+        found = item["metrics"].get(facts["metric"]) or {"value": None, "low": None, "high": None}
+        parts = {part: found[part] for part in ("value", "low", "high")}
+        items.append({"label": item["label"], "strong": item["chosen"], **parts})
+    return charts.intervals("comparison", "Candidates compared", items, metric)
+
+
+def _curves(facts: Mapping[str, Any]) -> dict[str, Chart]:
+    """Precision-recall and ROC, the winner drawn strongest; of very many candidates, the first ones."""
+    usable = [item for item in facts["candidates"] if item["curves"]]
+    shown = [item for item in usable if item["chosen"]]
+    shown += [item for item in usable if not item["chosen"]][: _CURVES - len(shown)]
+    if not shown:
+        return {}
+    looks = [
+        {"label": f"{item['label']} (chosen)" if item["chosen"] else item["label"], "strong": item["chosen"]}
+        for item in shown
+    ]
+
+    def along(name: str) -> list[dict[str, Any]]:
+        pairs = (item["curves"][name] for item in shown)
+        return [look | {"x": pair[0], "y": pair[1]} for look, pair in zip(looks, pairs, strict=True)]
+
+    chosen = next((item for item in facts["candidates"] if item["chosen"]), shown[0])
+    rows, positives = (chosen["metrics"].get(name) for name in ("rows", "positives"))
+    return {
+        "pr": charts.curves(
+            "pr",
+            "Precision and recall",
+            along("pr"),
+            "recall",
+            "precision",
+            flat=positives / rows if rows and positives else None,
+        ),
+        "roc": charts.curves(
+            "roc", "ROC", along("roc"), "false-positive rate", "true-positive rate", diagonal=True
+        ),
+    }
+
+
+def _verdict(verdict: Mapping[str, Any], improvement: float) -> dict[str, Chart]:
+    if verdict["difference"] is None:
+        return {}
+    parts = [{"metric": verdict["metric"], "strong": True, **_ends(verdict)}]
+    parts += [{"metric": item["metric"], "strong": False, **_ends(item)} for item in verdict["beside"]]
+    items = [
+        {"label": item["metric"].replace("_", " "), "value": item["difference"], **item}
+        for item in parts
+        if item["difference"] is not None and item["metric"] != "saved_cost"  # in money, on another scale
+    ]
+    guides = (
+        (0.0, "0: no difference"),
+        (improvement, f"{improvement:g}: smallest difference worth a promotion"),
+    )
+    title = "Challenger less champion"
+    return {
+        "verdict": charts.intervals("verdict", title, items, "difference", guides=guides, chosen="decides")
+    }
+
+
+def _ends(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: item[name] for name in ("difference", "low", "high")}
+
+
+def p_value_charts(found: Mapping[str, Any], of: str) -> dict[str, Chart]:
+    """The calibration curve and the histogram of p-values; nothing without rows."""
+    if not found["rows"]:
+        return {}
+    bins = len(found["counts"])
+    edges = [i / bins for i in range(bins + 1)]
+    flat = found["rows"] / bins
+    return {
+        "levels": charts.levels("levels", "Calibration: alerts promised and found", found),
+        "p_values": charts.histogram(
+            "p-values",
+            "Are p-values uniform?",
+            edges,
+            [(f"{of} ({found['rows']:,})", found["counts"])],
+            "p-value",
+            "rows",
+            level=(flat, f"uniform: {flat:.3g} a bin"),
+            description=f"P-values of {of} in {bins} equal bins; for rows like those of calibration "
+            "every bin holds about as many.",
+        ),
+    }
