@@ -10,7 +10,7 @@ from flows.moment import moment, named
 from flows.watched import watched
 from pynomaly.config import load
 from pynomaly.steps.monitor import monitored_window
-from tasks import monitoring
+from tasks import monitoring, reporting
 
 __all__ = ["monitor"]
 
@@ -27,4 +27,6 @@ def monitor(config: str = "configs/quickstart.yaml", as_of: str = "") -> dict[st
     pipeline = load(config)
     with watched(pipeline, "monitor"):
         at = moment(pipeline, as_of)
-        return monitoring.monitor_window(pipeline, monitored_window(pipeline, at), at).to_dict()
+        judged = monitoring.monitor_window(pipeline, monitored_window(pipeline, at), at)
+        page = reporting.window_page(pipeline, judged.window, judged.version)
+        return judged.to_dict() | {"page": page.path if page else ""}

@@ -11,7 +11,7 @@ from flows.moment import moment, named
 from flows.watched import watched
 from pynomaly.config import load
 from pynomaly.errors import ConfigError
-from tasks import governing
+from tasks import governing, reporting
 
 __all__ = ["approve", "policy", "reject", "rollback"]
 
@@ -29,7 +29,9 @@ def rollback(
     """
     pipeline = load(config)
     with watched(pipeline):
-        return governing.rollback(pipeline, moment(pipeline, as_of), reason).to_dict()
+        made = governing.rollback(pipeline, moment(pipeline, as_of), reason)
+        reporting.decided_pages(pipeline, made)
+    return made.to_dict()
 
 
 @flow(name="policy", flow_run_name=named)
@@ -45,7 +47,10 @@ def policy(
     """
     pipeline = load(config)
     with watched(pipeline):
-        return governing.apply_policy(pipeline, moment(pipeline, as_of), reason).to_dict()
+        applied = governing.apply_policy(pipeline, moment(pipeline, as_of), reason)
+        if applied.decision is not None:
+            reporting.decided_pages(pipeline, applied.decision)
+    return applied.to_dict()
 
 
 @flow(name="approve", flow_run_name=named)
@@ -63,6 +68,7 @@ def approve(
     pipeline = load(config)
     with watched(pipeline):
         made = governing.approve(pipeline, moment(pipeline, ""), reason, _who(by), _number(version))
+        reporting.decided_pages(pipeline, made)
     return made.to_dict()
 
 
@@ -81,6 +87,7 @@ def reject(
     pipeline = load(config)
     with watched(pipeline):
         made = governing.reject(pipeline, moment(pipeline, ""), reason, _who(by), _number(version))
+        reporting.decided_pages(pipeline, made)
     return made.to_dict()
 
 

@@ -17,6 +17,7 @@ from prefect.schedules import Cron
 
 from flows.monitor import monitor
 from flows.operate import backfill, drill, reconcile
+from flows.reporting import report
 from flows.review import approve, policy, reject, rollback
 from flows.score import score
 from flows.train import retrain, search, train
@@ -83,6 +84,7 @@ def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
         deploy(reconcile, schedule.reconcile),
         deploy(drill, schedule.drill),
         deploy(backfill, ""),
+        deploy(report, pipeline.reports.schedule, parameters={"send": "yes"}),
     ]
 
 

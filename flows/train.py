@@ -20,7 +20,7 @@ from pynomaly.errors import LeaseHeldError
 from pynomaly.steps.prepare import Prepared
 from pynomaly.steps.retrain import Plan, named_candidate, training_lease
 from pynomaly.steps.searching import budget_of
-from tasks import training
+from tasks import reporting, training
 
 __all__ = ["learn", "retrain", "search", "train"]
 
@@ -145,10 +145,12 @@ def _judged(pipeline: Pipeline, plan: Plan, prepared: Prepared, as_of: datetime)
     winner = next(item for item in fitted if item.label == choice.winner)
     verdict = training.judge_challenger(pipeline, prepared, winner, choice.among)
     decision = training.promote(pipeline, registered, verdict, as_of)
+    page = reporting.decided_pages(pipeline, decision)
     return {
         "trained": True,
         "registered": registered.to_dict(),
         "choice": choice.to_dict(),
         "verdict": verdict.to_dict() if verdict else None,
         "decision": decision.to_dict(),
+        "page": page,
     }

@@ -11,5 +11,5 @@ from flows.cli.app import app, main
 __all__ = ["app", "main"]
 
 # Each adds its commands, in the order of --help.
-for _group in ("life", "governing", "operating", "replaying", "serving", "machine"):
+for _group in ("life", "governing", "operating", "reporting", "replaying", "serving", "machine"):
     import_module(f"flows.cli.{_group}")

@@ -48,7 +48,7 @@ def binned(groups: Mapping[str, npt.ArrayLike]) -> dict[str, Any]:
     ends = (max(first, low - reach), min(last, high + reach)) if reach > 0 else (first, last)
     if not ends[1] > ends[0]:
         ends = (ends[0] - 0.5, ends[0] + 0.5)
-    edges = np.linspace(*ends, BARS + 1)
+    edges = np.linspace(ends[0], ends[1], BARS + 1)
     counts = {
         name: np.histogram(np.clip(values, edges[0], edges[-1]), bins=edges)[0].tolist()
         for name, values in finite.items()

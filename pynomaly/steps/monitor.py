@@ -156,9 +156,12 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
                 as_of=as_of,
             )
         )
-    parts = {"drift": drift, "exchangeability": exchangeable, "observation": observation}
-    parts |= {"degradation": verdict}
-    shown: dict[str, Any] = {name: part.to_dict() for name, part in parts.items()}
+    shown: dict[str, Any] = {
+        "drift": drift.to_dict(),
+        "exchangeability": exchangeable.to_dict(),
+        "observation": observation.to_dict(),
+        "degradation": verdict.to_dict(),
+    }
     shown |= {"aspects": [aspect.to_dict() for aspect in glance], "as_of": as_of.isoformat()}
     shown |= {"report": report.rpartition("/")[2], "report_error": report_error, "run_id": run}
     kept_error = keep_window_facts(pipeline, bundle, ref, key, frame, scored, shown)

@@ -175,7 +175,7 @@ def judged_window(pipeline: Pipeline, start: datetime) -> tuple[str, int]:
     """
     with Ledger.open(pipeline.ledger_url) as ledger:
         verdicts = ledger.decisions(pipeline.name, "degradation")
-    starts = {}
+    starts: dict[datetime, tuple[str, int]] = {}
     for item in verdicts:
         edges = bounds(item.subject)
         if edges is not None:

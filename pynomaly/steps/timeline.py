@@ -79,7 +79,9 @@ def _spans(partitions: Sequence[Partition], most: int) -> list[dict[str, Any]]:
     spans = []
     for group in groups:
         rows, alerts = sum(item.rows for item in group), sum(item.alerts for item in group)
-        ends = {side: _iso(getattr(item, side)) for side, item in (("start", group[0]), ("end", group[-1]))}
+        ends: dict[str, Any] = {
+            side: _iso(getattr(item, side)) for side, item in (("start", group[0]), ("end", group[-1]))
+        }
         spans.append(ends | {"rows": rows, "alerts": alerts, "rate": alerts / rows if rows else None})
     return spans
 

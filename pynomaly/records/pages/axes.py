@@ -7,10 +7,13 @@ Pure and exact to a tenth of a unit, so that the same facts give the same drawin
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-__all__ = ["Scale", "at", "linear", "logarithmic", "number", "timeline", "utc"]
+__all__ = ["Scale", "at", "linear", "logarithmic", "number", "spoken", "timeline", "utc"]
+
+_KEY = re.compile(r"\d{8}T\d{6}Z")
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,12 @@ def linear(low: float, high: float, start: float, end: float, marks: int = 5, pe
 
 
 def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
-    """A logarithmic axis from a power of ten to a power of ten."""
-    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
-    last = max(last, first + 1)
+    """A logarithmic axis from `low` to `high`, with ticks at powers of ten."""
+    high = max(high, 10 * low)
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     step = max(1, math.ceil((last - first) / 6))
     ticks = tuple((10.0**power, f"{10.0**power:g}") for power in range(first, last + 1, step))
-    return Scale(10.0**first, 10.0**last, start, end, ticks, log=True)
+    return Scale(low, high, start, end, ticks, log=True)
 
 
 def timeline(first: datetime, last: datetime, start: float, end: float, marks: int = 6) -> Scale:
@@ -104,3 +107,12 @@ def utc(text: str | None) -> str:
     if not text:
         return "–"
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def spoken(window: str) -> str:
+    """A window's key as people read it; anything else as it is."""
+    edges = [_KEY.fullmatch(part) for part in window.split("--")]
+    if len(edges) != 2 or not all(edges):
+        return "the whole table" if window == "all" else window
+    start, end = (utc(datetime.fromisoformat(part).isoformat()) for part in window.split("--"))
+    return f"{start.removesuffix(' UTC')} to {end}"

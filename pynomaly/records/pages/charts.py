@@ -133,7 +133,7 @@ def intervals(
             )
         rows.append((said, *(number(item[part]) for part in ("value", "low", "high"))))
     said = f"{xlabel} of {len(items)}, each as a dot with its interval as a line; the table has the figures."
-    legend = tuple(("guide", text) for _, text in guides)
+    legend = tuple(("guide mark", text) for _, text in guides)
     columns = ("", xlabel, "from", "to")
     return Chart(drawn(name, title, said, parts, height), title, said, legend, columns, tuple(rows))
 
@@ -167,9 +167,13 @@ def histogram(
     x = linear(edges[0], edges[-1], LEFT, WIDTH - RIGHT)
     x = Scale(edges[0], edges[-1], x.start, x.end, tuple(t for t in x.ticks if edges[0] <= t[0] <= edges[-1]))
     least = min(heights, default=1.0)
-    low = min(0.8 * least, 0.8) if least >= 1 else 0.5 * least
+    low = 0.5 if least >= 1 else 0.5 * least
     ends = (HEIGHT - LOW, TOP)
-    y = logarithmic(max(low, tallest * 1e-6), tallest, *ends) if log else linear(0, tallest, *ends, marks=4)
+    y = (
+        logarithmic(max(low, tallest * 1e-6), 1.3 * tallest, *ends)
+        if log
+        else linear(0, tallest, *ends, marks=4)
+    )
     parts = [frame(x, y, xlabel, ylabel)]
     for index, (_, counts) in enumerate(groups):
         for (left, right), count in zip(pairwise(edges), counts, strict=True):
@@ -180,7 +184,7 @@ def histogram(
     if guide:
         parts.append(drawn_line([(x(guide[0]), y.start), (x(guide[0]), y.end)], "guide mark"))
     legend = [(f"b{index}", label) for index, (label, _) in enumerate(groups)]
-    legend += [("guide", item[1]) for item in (guide, level) if item]
+    legend += [("guide mark", item[1]) for item in (guide, level) if item]
     rows = [
         (f"{number(left)} to {number(right)}", *(number(counts[i]) for _, counts in groups))
         for i, (left, right) in enumerate(pairwise(edges))
@@ -250,6 +254,8 @@ def bars(
     x = linear(0, tallest or 1.0, 16, WIDTH - 16)
     bottom = height - LOW
     parts = [ticks_below(x, TOP, bottom, xlabel, height)]
+    for place, _ in guides:
+        parts.append(drawn_line([(x(place), TOP), (x(place), bottom)], "guide mark"))
     styles = {"drift": "b1", "warning": "b2"}
     for index, (label, value, status) in enumerate(items):
         top = TOP + 30.0 * index
@@ -257,10 +263,8 @@ def bars(
         parts.append(written(16, top + 13, said, "label start"))
         if value is not None:
             parts.append(box(x(0), top + 17, x(value), top + 26, f"bar {styles.get(status, 'b0')}"))
-    for place, _ in guides:
-        parts.append(drawn_line([(x(place), TOP), (x(place), bottom)], "guide mark"))
     said = f"{xlabel} of {len(items)}, as bars from 0; the table has the figures."
-    legend = tuple(("guide", f"{text}: {number(place)}") for place, text in guides)
+    legend = tuple(("guide mark", f"{text}: {number(place)}") for place, text in guides)
     rows = tuple((label, number(value), status) for label, value, status in items)
     return Chart(drawn(name, title, said, parts, height), title, said, legend, ("", xlabel, "status"), rows)
 
@@ -290,7 +294,7 @@ def over_time(
     """
     width, height = 820.0, 260.0
     first, last = (moment(spans[i][side]) for i, side in ((0, "start"), (-1, "end")))
-    x = timeline(first, last, LEFT, width - RIGHT, marks=10)
+    x = timeline(first, last, LEFT, width - 2 * RIGHT, marks=10)
     rates = [span["rate"] for span in spans if span["rate"] is not None]
     band = 16.0 if incidents else 0.0
     tallest = max([*rates, 1.3 * (expected or 0.0)], default=0.01) or 0.01
@@ -320,7 +324,7 @@ def over_time(
     )
     legend = [("b0", ylabel)]
     if expected is not None:
-        legend.append(("guide", f"expected in normal operation: {number(100.0 * expected)} %"))
+        legend.append(("guide mark", f"expected in normal operation: {number(100.0 * expected)} %"))
     if incidents:
         legend.append(("incident", "declared incident"))
     legend += [("s3", f"{utc(when)}: {text}") for when, text in marks]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pynomaly.errors import ConfigError, RecordError
-from pynomaly.records.pages.axes import number, utc
+from pynomaly.records.pages.axes import number, spoken, utc
 
 __all__ = ["TEMPLATES", "rendered", "template_names"]
 
@@ -80,7 +80,7 @@ def _environment(folder: str) -> Any:
         keep_trailing_newline=True,
     )
     environment.filters |= {"number": number, "utc": utc, "interval": _interval, "percent": _percent}
-    environment.filters |= {"words": _words}
+    environment.filters |= {"words": _words, "spoken": spoken}
     return environment
 
 
@@ -91,7 +91,7 @@ def _interval(metric: dict[str, Any] | None) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{number(100.0 * share)} %"
+    return "–" if share is None else f"{number(100.0 * share)}\u00a0%"
 
 
 def _words(name: str) -> str:

@@ -45,10 +45,21 @@ def training_page(facts: Mapping[str, Any], templates: str = "") -> str:
     content = dict(facts) | {
         "evidence": EVIDENCE.get(str(facts["rung"]), str(facts["rung"])),
         "charts": _charts(facts),
+        "command": _command(facts),
         "version": facts["registered"]["version"],
         "left_out": max(0, len(facts["candidates"]) - _CURVES),
     }
     return rendered("training.html.j2", templates, {"facts": content})
+
+
+def _command(facts: Mapping[str, Any]) -> str:
+    """How to train the same detector on the same rows; parameters only where a command line can hold them."""
+    said = f"pynomaly retrain {facts['config']} --as-of {facts['as_of']} --detector "
+    said += str(facts["registered"]["detector"])
+    texts = {name: str(value) for name, value in sorted(facts["params"].items()) if value is not None}
+    if texts and all(text.replace(".", "").replace("-", "").isalnum() for text in texts.values()):
+        said += f' --params "{" ".join(f"{name}={text}" for name, text in texts.items())}"'
+    return said
 
 
 def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:

@@ -93,12 +93,13 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             description="Shares of the rows held out at training, and of this window's, by score, on a "
             "logarithmic axis. Scores beyond the axis are in its first and last bin.",
         )
-    return drawn | p_value_charts(facts["uniformity"], "rows of the window")
+    return drawn | p_value_charts(facts["uniformity"], "rows of the window that are not known anomalies")
 
 
 def _drift(facts: Mapping[str, Any]) -> dict[str, Chart]:
     """The largest effects: one bar a column, its worst test."""
-    drift, worst = facts["drift"], {}
+    drift: dict[str, Any] = facts["drift"]
+    worst: dict[str, dict[str, Any]] = {}
     for item in (*drift["columns"], drift["joint"], drift["score"]):
         if item is None or item["effect"] is None:
             continue
