@@ -172,6 +172,8 @@ def monitored(result: dict[str, Any]) -> None:
     console.print(table("the window at a glance", ("judged", "status", "effect"), glance))
     if result["report"]:
         console.print(f"report: {result['report']}", markup=False)
+    if result.get("page"):
+        console.print(f"page: {result['page']}", markup=False, soft_wrap=True)
 
 
 def overview(result: dict[str, Any]) -> None:

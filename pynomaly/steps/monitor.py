@@ -140,6 +140,17 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
         said = f"Pynomaly's verdict on {key}: data {drift.status}; {moved}. It was {drift.basis}."
         report, report_error = _report(pipeline, bundle, ref, key, frame, said)
         run = _log(pipeline, registry, ref, key, drift, observation, verdict, report)
+        # Before the verdict is on record: who finds that does not judge the window again.
+        shown: dict[str, Any] = {
+            "drift": drift.to_dict(),
+            "exchangeability": exchangeable.to_dict(),
+            "observation": observation.to_dict(),
+            "degradation": verdict.to_dict(),
+        }
+        shown |= {"aspects": [aspect.to_dict() for aspect in glance], "as_of": as_of.isoformat()}
+        shown |= {"report": report.rpartition("/")[2], "report_error": report_error, "run_id": run}
+        kept_error = keep_window_facts(pipeline, bundle, ref, key, frame, scored, shown)
+        report_error = "; ".join(filter(None, (report_error, kept_error)))
         ledger.put_observation(pipeline.name, key, observation.to_dict(), report, ref.version)
         ledger.record(
             Decision(
@@ -156,16 +167,6 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
                 as_of=as_of,
             )
         )
-    shown: dict[str, Any] = {
-        "drift": drift.to_dict(),
-        "exchangeability": exchangeable.to_dict(),
-        "observation": observation.to_dict(),
-        "degradation": verdict.to_dict(),
-    }
-    shown |= {"aspects": [aspect.to_dict() for aspect in glance], "as_of": as_of.isoformat()}
-    shown |= {"report": report.rpartition("/")[2], "report_error": report_error, "run_id": run}
-    kept_error = keep_window_facts(pipeline, bundle, ref, key, frame, scored, shown)
-    report_error = "; ".join(filter(None, (report_error, kept_error)))
     baked = watch(pipeline, ref, bundle, key, frame, scored)
     found = (drift, exchangeable, observation, verdict, report, report_error, run, glance, baked)
     return Monitored(key, ref.version, *found)

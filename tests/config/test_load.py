@@ -44,9 +44,11 @@ def test_quickstart_names_every_key_once_with_its_default() -> None:
 def test_paths_start_at_the_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "configs"
     folder.mkdir()
-    file = write(folder, MINIMAL)
+    (tmp_path / "own").mkdir()
+    file = write(folder, MINIMAL | {"reports": {"templates": "../own"}})
     monkeypatch.delenv("PYNOMALY_HOME", raising=False)
     pipeline = load(file)
+    assert pipeline.reports.templates == str(tmp_path / "own")
     assert pipeline.data.path == str(folder / "tiny.csv")
     assert pipeline.home == tmp_path / ".pynomaly"
 
@@ -70,6 +72,9 @@ def test_home_is_found_like_a_repository(tmp_path: Path, monkeypatch: pytest.Mon
         ({"data": {"source": "csv"}}, "needs data.path"),
         ({"data": {"source": "csv", "path": "a", "timezone": "Berlin"}}, "'Berlin' is not an IANA time zone"),
         ({"name": "Not A Name"}, "name: 'Not A Name'"),
+        ({"reports": {"schedule": "weekly"}}, "reports.schedule: 'weekly' is not allowed: it is no cron"),
+        ({"reports": {"templates": "nowhere"}}, "reports.templates: no folder at"),
+        ({"reports": {"windows": 0}}, "reports.windows: 0"),
         ({"windows": {"score": "1 fortnight"}}, "'1 fortnight' is not a duration"),
         ({"windows": {"score": "0d"}}, "must be longer than nothing"),
         ({"windows": {"score": "2d", "monitor": "7d"}}, "whole number of windows.score"),

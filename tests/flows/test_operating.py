@@ -64,7 +64,7 @@ def test_every_run_form_is_flat_and_every_deployment_described(pipeline_file: Ca
 def test_a_pipeline_is_operated(
     command: Callable[..., Answer], pipeline_file: Callable[..., Path], hook: list[dict[str, Any]]
 ) -> None:
-    target = {"name": "ops", "url_env": "OPS_URL", "on": ["promote", "dead_man", "drill"]}
+    target = {"name": "ops", "url_env": "OPS_URL", "on": ["promote", "dead_man", "drill", "report"]}
     config = pipeline_file(notify={"targets": [target], "attempts": 1}, alerts={"quantile": 0.05})
     tried = command("notify", config, "--test", "--json")
     assert (tried.code, tried.json["targets"][0]["delivered"]) == (0, True), tried.err
@@ -85,6 +85,26 @@ def test_a_pipeline_is_operated(
     assert ["DRILL" in item["title"] for item in hook] == [True]
     assert command("status", config, "--json").json["partitions"] == 7
 
+    hook.clear()
+    pages = reported(config)
+    assert [page["subject"] for page in pages] == ["v1", "20260119T000000Z--20260126T000000Z"]
+    assert [item["title"] for item in hook] == ["[pynomaly] machines: report as of 2026-01-26 00:00 UTC"]
+    assert all(page["path"] in hook[0]["message"] for page in pages)
+    assert [name in hook[0]["message"] for name in linked()] == [True, True]
+    again = command("report", config, "--json").json["pages"]
+    assert [page["path"] for page in again] == [page["path"] for page in pages]
+    assert command("report", config, "--version", "1").out.strip() == pages[0]["path"]
+    assert command("report", config, "--window", FIRST).out.strip() == pages[1]["path"]
+    for wrong in (
+        ("--version", "x"),
+        ("--version", "7"),
+        ("--window", "2026-01-20T00:00Z"),
+        ("--window", "soon"),
+    ):
+        answer = command("report", config, *wrong)
+        assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1), answer.err
+    assert command("report", config, "--version", "1", "--window", FIRST).code == 2
+
     stuck = a_run_whose_process_died(config)
     assert closed(config) == []  # younger than a lease lives
     assert closed(config, timedelta(0)) == [stuck]
@@ -92,6 +112,25 @@ def test_a_pipeline_is_operated(
     assert (tidy["failed"], tidy["waiting"], tidy["silent"]) == ([], 0, [])
     with Ledger.open(load(config).ledger_url) as ledger:
         assert ledger.outbox.holders() == ()
+
+
+def reported(config: Path) -> list[dict[str, Any]]:
+    """What the scheduled report writes and tells."""
+    from flows.reporting import report
+
+    return list(report(config=str(config), as_of="2026-01-26T00:00:00+00:00", send="yes")["pages"])
+
+
+def linked() -> list[str]:
+    """Addresses that Prefect's pages link the two pages under."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+    keys = ["machines-model-card", "machines-window-report"]
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=keys)))
+    newest = {item.key: str(item.data) for item in sorted(found, key=lambda item: str(item.created))}
+    return [newest[key].partition("](")[2].partition(")")[0] for key in keys]
 
 
 def a_run_whose_process_died(config: Path) -> str:

@@ -57,7 +57,7 @@ def rendered(template: str, folder: str, content: dict[str, Any]) -> str:
         ) from error
     except SecurityError as error:
         raise ConfigError(f"reports.templates: {error.message}; templates run in a sandbox") from error
-    except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         said = f"{template} cannot be filled: {error}"
         raise (
             ConfigError(f"reports.templates ({folder}): {said}") if folder else RecordError(said)
