@@ -12,7 +12,7 @@ from pynomaly.config import load
 from pynomaly.errors import DataError, WindowError
 from pynomaly.steps.backfill import ended_in, past_range
 from pynomaly.steps.monitor import monitored_window
-from tasks import operating, scoring
+from tasks import alerting, operating, scoring
 
 __all__ = ["backfill", "drill", "notify_test", "reconcile"]
 
@@ -65,6 +65,7 @@ def backfill(
                 scored.append(scoring.score_window(pipeline, window).to_dict())
             except DataError as error:
                 failed.append(str(error))
+        raised = alerting.raise_alerts(pipeline)
         for window in ended_in(start, end, pipeline.windows.monitor) if monitor == "yes" else ():
             try:
                 judged.append(operating.judge_again(pipeline, window).to_dict())
@@ -72,7 +73,7 @@ def backfill(
                 failed.append(str(error))
     if not scored and not judged:
         raise WindowError(failed[-1] if failed else f"no window ended in {span}")
-    return {"windows": scored, "judged": judged, "empty": failed, "left_out": ""}
+    return {"windows": scored, "judged": judged, "empty": failed, "left_out": "", "alerts": raised}
 
 
 @flow(name="notify-test")

@@ -10,7 +10,7 @@ from flows.moment import moment, named
 from flows.watched import watched
 from pynomaly.config import load
 from pynomaly.errors import WindowError
-from tasks import scoring
+from tasks import alerting, scoring
 
 __all__ = ["score"]
 
@@ -45,4 +45,6 @@ def score(
                 get_run_logger().warning(line)
         if empty and not scored:
             raise WindowError(empty[-1])
-        return {"windows": [item.to_dict() for item in scored], "empty": empty, "left_out": due.left_out}
+        raised = alerting.raise_alerts(pipeline)
+        windows = [item.to_dict() for item in scored]
+        return {"windows": windows, "empty": empty, "left_out": due.left_out, "alerts": raised}

@@ -7,7 +7,16 @@ from pynomaly.config.data import Data, Expectation, Quality, Series, Windows
 from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining
 from pynomaly.config.load import home_for, load, parse
 from pynomaly.config.model import Alerts, Candidate, Features, Training
-from pynomaly.config.operating import EVENTS, Drill, Notify, Reports, Serving, Target
+from pynomaly.config.operating import (
+    EVENTS,
+    Drill,
+    Feedback,
+    Grouping,
+    Notify,
+    Reports,
+    Serving,
+    Target,
+)
 from pynomaly.config.pipeline import Pipeline, Records, Runner, Schedule
 
 __all__ = [
@@ -21,6 +30,8 @@ __all__ = [
     "Drill",
     "Expectation",
     "Features",
+    "Feedback",
+    "Grouping",
     "Notify",
     "Pipeline",
     "Promotion",

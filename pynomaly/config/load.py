@@ -6,7 +6,6 @@ Called by the command line and by every flow. Reads one file; changes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,21 +67,30 @@ def parse(content: object, origin: Path) -> Pipeline:
     except ValidationError as error:
         lines = [_explain(detail) for detail in error.errors()]
         raise ConfigError(f"{origin}: " + "; ".join(lines)) from error
-    data = {name: getattr(pipeline.data, name) for name in ("path", "incidents")}
-    changed: dict[str, object] = {"data": pipeline.data.model_copy(update=_beside(origin, data))}
-    templates = _beside(origin, {"templates": pipeline.reports.templates})
-    if templates and not Path(templates["templates"]).is_dir():
-        raise ConfigError(f"{origin}: reports.templates: no folder at {templates['templates']}")
-    return pipeline.model_copy(update=changed | {"reports": pipeline.reports.model_copy(update=templates)})
+    pipeline = _beside(pipeline, origin.parent)
+    templates = pipeline.reports.templates
+    if templates and not Path(templates).is_dir():
+        raise ConfigError(f"{origin}: reports.templates: no folder at {templates}")
+    return pipeline
 
 
-def _beside(origin: Path, written: Mapping[str, str | None]) -> dict[str, str]:
-    """Paths that start at the YAML, made whole; addresses and what is empty are left out."""
-    return {
-        name: str((origin.parent / Path(path).expanduser()).resolve())
-        for name, path in written.items()
-        if path and "://" not in path
-    }
+def _beside(pipeline: Pipeline, folder: Path) -> Pipeline:
+    """Paths of the settings start at the folder of the YAML."""
+    changed = {}
+    for block, names in (
+        ("data", ("path", "incidents")),
+        ("grouping", ("planned",)),
+        ("reports", ("templates",)),
+    ):
+        settings: BaseModel = getattr(pipeline, block)
+        beside = {
+            name: str((folder / Path(written).expanduser()).resolve())
+            for name in names
+            if (written := getattr(settings, name)) and "://" not in written
+        }
+        if beside:
+            changed[block] = settings.model_copy(update=beside)
+    return pipeline.model_copy(update=changed) if changed else pipeline
 
 
 def _public(model: type[BaseModel]) -> list[str]:

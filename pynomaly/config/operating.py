@@ -1,4 +1,4 @@
-"""Settings of operating a pipeline: who is told what, how the alarm is tried out, what a server answers.
+"""Settings of operating a pipeline: alerts of rows, who is told, how the alarm is tried, what a server answers.
 
 Addresses hold secrets, so none is ever written here: a target names an environment variable or a block of
 Prefect's that holds it.
@@ -15,9 +15,21 @@ from pydantic import Field, field_validator, model_validator
 from pynomaly.config.settings import Settings, Share
 from pynomaly.config.units import Duration
 
-__all__ = ["EVENTS", "Drill", "Event", "Notify", "Reports", "Serving", "Target", "cron"]
+__all__ = [
+    "EVENTS",
+    "Drill",
+    "Event",
+    "Feedback",
+    "Grouping",
+    "Notify",
+    "Reports",
+    "Serving",
+    "Target",
+    "cron",
+]
 
 Event = Literal[
+    "alert",
     "degraded",
     "critical",
     "promote",
@@ -41,6 +53,39 @@ def cron(value: str) -> str:
     except CronSimError as error:
         raise ValueError(f"it is no cron schedule ({error}); write one like '5 * * * *'") from error
     return value
+
+
+class Grouping(Settings):
+    """How rows that alert become alerts a person answers; changes no score and no row."""
+
+    gap: Duration = Field(
+        timedelta(hours=6), description="rows of one entity at most this far apart are one alert"
+    )
+    by_cause: bool = Field(True, description="rows that other columns carry are another alert")
+    needed: int = Field(1, ge=1, le=1000, description="rows that must alert ...")
+    of: int = Field(1, ge=1, le=1000, description="... among so many newest rows of the entity")
+    planned: str | None = Field(
+        None, description="planned work, a YAML list or .ics beside this YAML: alerts in it stay quiet"
+    )
+    mute: Duration = Field(
+        timedelta(days=7), description="after a false alarm, the like of the same entity stays quiet so long"
+    )
+    flapping: int = Field(5, ge=1, description="alike alerts of an entity within `flapping_within` that ...")
+    flapping_within: Duration = Field(timedelta(days=1), description="... make the next one flapping: quiet")
+    collective: int = Field(3, ge=2, description="an alert of so many rows is collective")
+    explained: int = Field(200, ge=0, description="most rows a window whose columns are asked for")
+
+    @model_validator(mode="after")
+    def _enough(self) -> Grouping:
+        if self.needed > self.of:
+            raise ValueError(f"needed ({self.needed}) must not be more than of ({self.of})")
+        return self
+
+
+class Feedback(Settings):
+    """What people's answers may do to a training."""
+
+    per_author: int = Field(200, ge=0, description="newest labels of one author that a training learns from")
 
 
 class Target(Settings):

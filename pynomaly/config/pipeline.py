@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from pynomaly.config.data import Data, Quality, Windows
 from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining, Search
 from pynomaly.config.model import Alerts, Features, Training
-from pynomaly.config.operating import Drill, Notify, Reports, Serving, cron
+from pynomaly.config.operating import Drill, Feedback, Grouping, Notify, Reports, Serving, cron
 from pynomaly.config.settings import Settings
 
 __all__ = ["Pipeline", "Records", "Runner", "Schedule"]
@@ -93,6 +93,8 @@ class Pipeline(Settings):
     features: Features = Features()
     training: Training
     alerts: Alerts = Alerts()
+    grouping: Grouping = Grouping()
+    feedback: Feedback = Feedback()
     comparison: Comparison = Comparison()
     drift: Drift = Drift()
     degradation: Degradation = Degradation()

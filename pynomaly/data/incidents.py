@@ -19,7 +19,7 @@ from pynomaly.config import Data
 from pynomaly.data.window import Window
 from pynomaly.errors import SourceError, WindowError, allowed
 
-__all__ = ["Incident", "covered", "declared", "unmatched"]
+__all__ = ["Incident", "covered", "declared", "spans", "unmatched"]
 
 KEYS = ("start", "end", "entity", "name")
 
@@ -53,15 +53,26 @@ def declared(data: Data) -> tuple[Incident, ...]:
     Raises
     ------
     SourceError
+        As :func:`spans`.
+    """
+    return spans(data, data.incidents, "data.incidents")
+
+
+def spans(data: Data, path: str | None, setting: str) -> tuple[Incident, ...]:
+    """Every span of a YAML list or calendar named by `setting`, oldest first, each once.
+
+    Raises
+    ------
+    SourceError
         If the file is missing or unreadable, or an entry has no usable start and end.
     """
-    if data.incidents is None:
+    if path is None:
         return ()
-    file = Path(data.incidents)
+    file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"data.incidents: {file} cannot be read: {error}") from error
+        raise SourceError(f"{setting}: {file} cannot be read: {error}") from error
     entries = _calendar(text, file) if file.suffix.lower() == ".ics" else _listed(text, file)
     return tuple(
         sorted({_incident(entry, data, f"{file}, entry {i + 1}") for i, entry in enumerate(entries)})

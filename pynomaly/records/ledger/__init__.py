@@ -4,6 +4,7 @@ The only door to SQLAlchemy. sqlite by default, PostgreSQL by URL. Decisions are
 itself refuses to change them) and every write is idempotent by its key. Times are aware and kept in UTC.
 """
 
+from pynomaly.records.ledger.answers import AlertEvent, Answers, Audit, Label
 from pynomaly.records.ledger.book import Ledger
 from pynomaly.records.ledger.chain import Verification
 from pynomaly.records.ledger.leases import Lease
@@ -12,9 +13,13 @@ from pynomaly.records.ledger.rows import KINDS, Decision, Observed, Partition, T
 
 __all__ = [
     "KINDS",
+    "AlertEvent",
+    "Answers",
+    "Audit",
     "Beat",
     "Decision",
     "Holder",
+    "Label",
     "Lease",
     "Ledger",
     "Message",

@@ -42,6 +42,7 @@ from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade
 from pynomaly.records.locks import exclusive
 
 __all__ = ["beats", "connect", "decisions", "leases", "messages", "observations", "partitions", "trainings"]
+__all__ += ["alert_events", "audits", "labels"]
 
 BUSY_SECONDS = 30
 _ADVISORY = 7_046_966_259  # one number for "a ledger is being migrated"; any constant would do
@@ -162,6 +163,49 @@ beats = Table(
     Column("work", String(64), primary_key=True),
     Column("at", Moment, nullable=False),
     Column("seq", Integer, nullable=False),
+)
+
+alert_events = Table(
+    "alert_events",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(300), nullable=False, unique=True),
+    Column("pipeline", String(64), nullable=False, index=True),
+    Column("alert", String(16), nullable=False, index=True),
+    Column("event", String(32), nullable=False),
+    Column("window", String(64), nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(300), nullable=False, unique=True),
+    Column("pipeline", String(64), nullable=False, index=True),
+    Column("entity", Text, nullable=False),
+    Column("row", String(64), nullable=False),
+    Column("truth", Integer, nullable=False),
+    Column("source", String(32), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+audits = Table(
+    "audits",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("pipeline", String(64), nullable=False, index=True),
+    Column("content", JSON, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("at", Moment, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 __all__ = ["HEAD", "VERSION_TABLE", "upgrade"]
 
-HEAD = "0002"
+HEAD = "0003"
 """Revision of today's tables: the newest file in ``versions/``. Revisions sort as text."""
 
 VERSION_TABLE = "ledger_version"

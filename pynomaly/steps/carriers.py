@@ -1,0 +1,60 @@
+"""Which columns carry a row's score: the one place where alerts ask for reasons.
+
+Called by :mod:`pynomaly.steps.alerting`, for single rows. How it is found out may change behind it: callers
+see columns, values and shares alone.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.judging.alert import Carrier
+from pynomaly.judging.occlusion import occlude
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.sketch import Sketch
+
+__all__ = ["carriers"]
+
+
+def carriers(bundle: Bundle, row: pd.DataFrame, most: int = 3) -> tuple[Carrier, ...]:
+    """The columns that carry the score of `row`, DataFrame of shape (1, >= d), the strongest first.
+
+    Returns
+    -------
+    tuple of Carrier
+        At most `most`; empty where no single column does. Cost: one call of the detector with a row for
+        every column.
+    """
+    contract = bundle.contract
+    conformed = contract.conform(row)
+    if contract.time and contract.time in row:
+        conformed = conformed.assign(**{contract.time: row[contract.time]})
+    found = occlude(conformed, bundle.sketch, bundle.raw_scores, most)
+    total = sum(item.fall for item in found)
+    return tuple(
+        Carrier(
+            item.column,
+            item.value,
+            item.usual,
+            item.fall / total,
+            _tail(bundle.sketch, item.column, item.value),
+        )
+        for item in found
+    )
+
+
+def _tail(sketch: Sketch, name: str, value: Any) -> float | None:
+    """Share of the reference at least as far out as `value`, on both sides; of a category, its share."""
+    if name in sketch.categorical:
+        column = sketch.categorical[name]
+        return column.counts.get(str(value), 0) / column.n if column.n else None
+    numbers = sketch.numeric[name]
+    if not numbers.n or value is None or not math.isfinite(float(value)):
+        return None
+    point = np.asarray([value], dtype=np.float64)
+    through, below = numbers.bounds(point)[1][0], numbers.bounds(point, strict=True)[0][0]
+    return float(min(1.0, 2.0 * min(through, 1.0 - below)))
