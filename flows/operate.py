@@ -27,6 +27,7 @@ def reconcile(config: str = "configs/quickstart.yaml") -> dict[str, Any]:
     pipeline = load(config)
     with watched(pipeline):
         ended = operating.close_dead_runs(pipeline)
+        alerting.raise_alerts(pipeline)  # windows whose run died between scoring and grouping
         return operating.reconcile(pipeline).to_dict() | {"flow_runs": ended}
 
 

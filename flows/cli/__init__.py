@@ -11,5 +11,6 @@ from flows.cli.app import app, main
 __all__ = ["app", "main"]
 
 # Each adds its commands, in the order of --help.
-for _group in ("life", "governing", "operating", "reporting", "replaying", "serving", "machine"):
+_GROUPS = ("life", "alerting", "governing", "operating", "reporting", "replaying", "serving", "machine")
+for _group in _GROUPS:
     import_module(f"flows.cli.{_group}")

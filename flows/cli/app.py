@@ -13,7 +13,7 @@ import typer
 from pynomaly.config import Pipeline
 from pynomaly.errors import PynomalyError
 
-__all__ = ["AsOf", "Config", "Json", "Reason", "app", "main", "run_flow", "say"]
+__all__ = ["AsOf", "Config", "Json", "Reason", "app", "main", "run_flow", "say", "user_name"]
 
 app = typer.Typer(
     name="pynomaly",
@@ -59,3 +59,14 @@ def say(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], 
         typer.echo(json.dumps(result, default=str, allow_nan=False))
     else:
         show(result)
+
+
+def user_name() -> str:
+    """Name of whoever types; a container may run under a number that has none."""
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.app import Config, Json, Reason, app, run_flow, say
+from flows.cli.app import Config, Json, Reason, app, run_flow, say, user_name
 from pynomaly.config import load
 
 __all__ = ["approve", "history", "pending", "policy", "reject", "rollback", "status"]
@@ -62,22 +62,11 @@ def reject(config: Config, version: Version = "", reason: Reason = "not said", a
 def _answer(flow: str, kind: str, config: str, version: str, reason: str, as_json: bool) -> None:
     from flows.show import decision
 
-    answer = {"version": version, "reason": reason, "by": _user()}
+    answer = {"version": version, "reason": reason, "by": user_name()}
     result = run_flow("review", flow, load(config), **answer)
     say(result, as_json, decision)
     if result["kind"] != kind:
         raise typer.Exit(2)
-
-
-def _user() -> str:
-    """Name of whoever types; a container may run under a number that has none."""
-    import getpass
-    import os
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
 
 
 @app.command()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from pynomaly.config import Pipeline

@@ -1,0 +1,115 @@
+"""Commands of alerts: which there are, what people answer, what another policy would have alerted on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.app import Config, Json, app, say, user_name
+from pynomaly.config import load
+
+__all__ = ["ack", "alerts", "preview", "resolve"]
+
+Name = Annotated[str, typer.Argument(metavar="ALERT", help="The alert, or how its name begins.")]
+Note = Annotated[str, typer.Option("--note", help="Why; kept with the answer.")]
+Author = Annotated[str, typer.Option("--by", help="Who answers; empty: whoever types.")]
+Last = Annotated[str, typer.Option("--last", help="How far back from the newest scored window, like 60d.")]
+
+
+@app.command()
+def alerts(
+    config: Config,
+    state: Annotated[
+        str, typer.Option(help="open (acknowledged too), acknowledged, resolved, withdrawn, all.")
+    ] = "open",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Also those nobody was told of.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Gravest alerts to show; --output writes all.")] = 20,
+    show: Annotated[str, typer.Option("--show", metavar="ALERT", help="Everything about one alert.")] = "",
+    output: Annotated[
+        Path | None, typer.Option(help="Write them to a .csv, .json, .parquet or .xlsx file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Alerts that wait for an answer, the gravest first; or all of them into a file."""
+    from flows import show_alerts
+    from pynomaly.records.telemetry import switch_off
+    from pynomaly.steps.answering import alerts_of, chosen
+    from pynomaly.steps.exporting import export_alerts
+
+    switch_off()
+    pipeline = load(config)
+    found = alerts_of(pipeline, state, quiet=quiet)
+    if show:
+        every = {item.alert: item for item in alerts_of(pipeline, "all", quiet=True)}
+        say(every[chosen(every, show)].to_dict(), as_json, show_alerts.one)
+        return
+    if output is not None:
+        say(export_alerts(pipeline, found, output), as_json, show_alerts.exported)
+        return
+    listed = {
+        "pipeline": pipeline.name,
+        "state": state,
+        "total": len(found),
+        "alerts": [item.to_dict() for item in found[:limit]],
+    }
+    say(listed, as_json, show_alerts.listed)
+
+
+@app.command()
+def ack(config: Config, alert: Name, note: Note = "", by: Author = "", as_json: Json = False) -> None:
+    """Say that you look at an alert; exit code 2 where it was resolved already."""
+    from flows.show_alerts import answered
+    from pynomaly.records.telemetry import switch_off
+    from pynomaly.steps.answering import acknowledge
+
+    switch_off()
+    say(acknowledge(load(config), alert, by or user_name(), note).to_dict(), as_json, answered)
+
+
+@app.command()
+def resolve(
+    config: Config,
+    alert: Name,
+    ending: Annotated[str, typer.Option("--as", help="false-alarm or confirmed.")],
+    note: Note = "",
+    by: Author = "",
+    as_json: Json = False,
+) -> None:
+    """End an alert; its rows are labelled with the answer, and the next training learns from it."""
+    from flows.show_alerts import answered
+    from pynomaly.records.telemetry import switch_off
+    from pynomaly.steps.answering import resolve as end
+
+    switch_off()
+    say(end(load(config), alert, ending, by or user_name(), note).to_dict(), as_json, answered)
+
+
+@app.command()
+def preview(
+    config: Config,
+    policy: Annotated[
+        str, typer.Option("--policy", help="budget:20/day, quantile:0.01, fdr:0.1 or cost:10:1.")
+    ],
+    last: Last = "60d",
+    as_json: Json = False,
+) -> None:
+    """What another alert policy would have alerted on; nothing is changed."""
+    from flows.show_alerts import previewed
+    from pynomaly.records.telemetry import switch_off
+    from pynomaly.steps.preview import preview as look
+
+    switch_off()
+    say(look(load(config), policy, _span(last)), as_json, previewed)
+
+
+def _span(text: str) -> timedelta:
+    from pynomaly.config.units import duration
+    from pynomaly.errors import ConfigError
+
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise ConfigError(f"--last {error}") from None

@@ -1,0 +1,115 @@
+"""What the command line prints of alerts, labels and audits; nothing is wider than 80 columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from flows.show import table
+
+__all__ = ["answered", "exported", "listed", "one", "previewed"]
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def listed(result: dict[str, Any]) -> None:
+    """Alerts, the gravest first."""
+    console = _console()
+    if not result["alerts"]:
+        console.print(f"{result['pipeline']}: no alert ({result['state']})", markup=False)
+        return
+    rows = [
+        [
+            item["alert"][:8],
+            item["severity"],
+            item["category"],
+            item["entity"] or "-",
+            item["rows"],
+            (item["last"] or "-")[5:16].replace("T", " "),
+            item["cause"] or "-",
+            item["ending"] or ("quiet" if item["quiet"] else item["state"]),
+        ]
+        for item in result["alerts"]
+    ]
+    columns = ("alert", "severity", "kind", "entity", "rows", "last (UTC)", "cause", "state")
+    console.print(table(f"{len(rows)} of {result['total']} alerts", columns, rows))
+
+
+def one(result: dict[str, Any]) -> None:
+    """Everything about one alert."""
+    console = _console()
+    of = f" of {result['entity']}" if result["entity"] else ""
+    console.print(f"alert {result['alert']}{of}: {result['state']} {result['ending']}".rstrip(), markup=False)
+    console.print(f"  {result['severity']}, {result['category']}, {result['rows']} rows", markup=False)
+    if result["first"]:
+        console.print(f"  from {result['first'][:16]} to {result['last'][:16]} UTC", markup=False)
+    extrapolated = ", extrapolated" if result["extrapolated"] else ""
+    said = f"p {result['p_value']:.3g}{extrapolated}, {result['rarity']}, by v{result['version']}"
+    console.print(f"  score {result['score']:.4g}, {said}", markup=False)
+    for reason in result["reasons"]:
+        console.print(f"  {reason}", markup=False)
+    if result["carriers"]:
+        rows = [
+            [item["feature"], item["actual"], item["expected"], f"{item['share']:.0%}"]
+            for item in result["carriers"]
+        ]
+        console.print(table("what carries it", ("column", "actual", "expected", "share"), rows))
+    if result["alike"]:
+        rows = [
+            [
+                item["alert"][:8],
+                item["entity"] or "-",
+                str(item["first"] or "-")[:10],
+                item["ending"] or "open",
+            ]
+            for item in result["alike"]
+        ]
+        console.print(table("like it, when it opened", ("alert", "entity", "first", "ended"), rows))
+    if result["quiet"]:
+        console.print(f"  nobody was told: {result['quiet']}", markup=False)
+    if result["by"]:
+        console.print(f"  answered by {result['by']}: {result['note'] or 'no note'}", markup=False)
+
+
+def answered(result: dict[str, Any]) -> None:
+    """What an answer came to."""
+    alert, console = result["alert"], _console()
+    state = f"{alert['state']} {alert['ending']}".rstrip()
+    again = "" if result["new"] else " (as before; nothing is new)"
+    console.print(f"alert {alert['alert']} is {state}, by {alert['by']}{again}", markup=False)
+    if result["labelled"]:
+        console.print(f"  {result['labelled']} rows labelled", markup=False)
+
+
+def exported(result: dict[str, Any]) -> None:
+    """What was written where."""
+    _console().print(f"{result['alerts']} alerts -> {result['output']}", markup=False)
+
+
+def previewed(result: dict[str, Any]) -> None:
+    """One policy beside what is on record."""
+    console = _console()
+    span = f", {result['from'][:10]} to {result['to'][:10]}" if result["from"] else ""
+    console.print(f"{result['pipeline']}: {result['windows']} windows{span}", markup=False)
+    names = (
+        ("policy", "policy"),
+        ("rows alerted", "rows"),
+        ("alerts", "alerts"),
+        ("alerts a day", "per_day"),
+        ("rows people confirmed", "confirmed"),
+        ("rows people called false", "false_alarms"),
+    )
+    rows = [[said, result["now"][key], result["then"][key]] for said, key in names]
+    console.print(table(f"of {result['scored']} rows", ("", "on record", "preview"), rows))
+    console.print(f"  {result['gained']} rows more would alert, {result['lost']} would not", markup=False)
+    for side in ("now", "then"):
+        if result[side]["entities"]:
+            most = ", ".join(f"{name} {count}" for name, count in result[side]["entities"].items())
+            console.print(
+                f"  most alerts, {'on record' if side == 'now' else 'preview'}: {most}", markup=False
+            )
+    for note in result["notes"]:
+        console.print(f"  note: {note}", markup=False)

@@ -1,0 +1,206 @@
+"""Alerts as files that other tools read: each record follows OpenSearch's anomaly result mapping.
+
+Field names, nesting and types are those of ``anomaly-results.json`` (schema version 5) of OpenSearch's
+anomaly detection plugin, so that its dashboards read the documents; what the mapping has no place for stands
+under one more field, ``pynomaly``, which the mapping (``dynamic: false``) keeps and does not index. Written
+as JSON (one document a line), CSV, Parquet or XLSX. Called by :mod:`pynomaly.steps.exporting`.
+
+References
+----------
+https://docs.opensearch.org/latest/observing-your-data/ad/result-mapping/
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from pynomaly.errors import ConfigError, allowed
+from pynomaly.judging.alert import Alert, grade
+
+__all__ = ["FORMATS", "MAPPING", "SCHEMA_VERSION", "anomaly_result", "flat", "rendered", "safe_cell"]
+
+SCHEMA_VERSION = 5
+
+_VALUES: dict[str, Any] = {"feature_id": "keyword", "data": "double"}
+MAPPING: dict[str, Any] = {
+    "detector_id": "keyword",
+    "is_anomaly": "boolean",
+    "anomaly_score": "double",
+    "anomaly_grade": "double",
+    "confidence": "double",
+    "feature_data": [_VALUES],
+    "data_start_time": "date",
+    "data_end_time": "date",
+    "execution_start_time": "date",
+    "execution_end_time": "date",
+    "error": "text",
+    "entity": [{"name": "keyword", "value": "keyword"}],
+    "schema_version": "integer",
+    "task_id": "keyword",
+    "model_id": "keyword",
+    "start_of_anomaly": "boolean",
+    "in_high_score_region": "boolean",
+    "approx_anomaly_start_time": "date",
+    "relevant_attribution": [_VALUES],
+    "past_values": [_VALUES],
+    "expected_values": [{"likelihood": "double", "value_list": [_VALUES]}],
+    "threshold": "double",
+}
+"""The mapping's fields and types; a list is a nested field. Without ``user``: nobody's roles are known."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def anomaly_result(alert: Alert, entity: str | None) -> dict[str, Any]:
+    """One alert as a document of the mapping.
+
+    Parameters
+    ----------
+    alert : Alert
+    entity : str or None
+        Name of the entity column.
+
+    Returns
+    -------
+    dict
+        Times in milliseconds since 1970 (``epoch_millis``). ``anomaly_score``, ``feature_data`` and
+        ``expected_values`` (without a ``likelihood``, which nothing here measures) are those of the rarest
+        row; ``anomaly_grade`` is
+        :func:`~pynomaly.judging.alert.grade` of its p-value, ``confidence`` one less the p-value: the chance
+        that a normal row does not score so high. Columns that hold text are under ``pynomaly`` alone, as
+        the mapping's values are numbers.
+    """
+    numbers = [item for item in alert.carriers if isinstance(item.actual, float)]
+    expected = [item for item in numbers if isinstance(item.expected, float)]
+    found: dict[str, Any] = {
+        "detector_id": alert.pipeline,
+        "schema_version": SCHEMA_VERSION,
+        "is_anomaly": alert.state != "withdrawn" and alert.ending != "false-alarm",
+        "anomaly_score": alert.score,
+        "anomaly_grade": grade(alert.p_value),
+        "confidence": 1.0 - alert.p_value,
+        "data_start_time": _millis(alert.first),
+        "data_end_time": _millis(alert.last),
+        "execution_start_time": _millis(alert.opened),
+        "execution_end_time": _millis(alert.opened),
+        "approx_anomaly_start_time": _millis(alert.first),
+        "model_id": f"{alert.pipeline}_v{alert.version}",
+        "task_id": alert.alert,
+        "entity": [{"name": entity, "value": alert.entity}] if entity and alert.entity else None,
+        "feature_data": [{"feature_id": item.feature, "data": item.actual} for item in numbers],
+        "relevant_attribution": [{"feature_id": item.feature, "data": item.share} for item in alert.carriers],
+        "expected_values": [
+            {"value_list": [{"feature_id": item.feature, "data": item.expected} for item in expected]}
+        ]
+        if expected
+        else None,
+        "pynomaly": alert.to_dict() | {"row_keys": len(alert.row_keys)},
+    }
+    return {name: value for name, value in found.items() if value not in (None, [])}
+
+
+def flat(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document as one row: nested fields as ``field.name.column``, lists of ours as JSON."""
+    row: dict[str, Any] = {}
+    for name, value in document.items():
+        if name == "pynomaly":
+            for key, held in value.items():
+                row[f"pynomaly.{key}"] = json.dumps(held) if isinstance(held, list | tuple | dict) else held
+        elif name == "entity":
+            row |= {f"entity.{item['name']}": item["value"] for item in value}
+        elif name == "expected_values":
+            row |= {f"{name}.{item['feature_id']}": item["data"] for item in value[0]["value_list"]}
+        elif isinstance(value, list):
+            row |= {f"{name}.{item['feature_id']}": item["data"] for item in value}
+        else:
+            row[name] = value
+    return row
+
+
+def rendered(documents: Sequence[Mapping[str, Any]], kind: str) -> bytes:
+    """Documents as the bytes of a file.
+
+    Parameters
+    ----------
+    documents : sequence of mapping
+    kind : str
+        One of :data:`FORMATS`. JSON keeps the nesting; tables are flat, a column for each feature, times as
+        ISO 8601 in UTC.
+
+    Raises
+    ------
+    ConfigError
+        If `kind` is none of them.
+    """
+    if kind not in FORMATS:
+        raise ConfigError(f"no format {kind!r}; {allowed(kind, FORMATS)}")
+    if kind == "json":
+        return "".join(json.dumps(item, allow_nan=False) + "\n" for item in documents).encode()
+    if kind == "parquet":
+        sink = io.BytesIO()
+        _table(documents).to_parquet(sink, index=False)
+        return sink.getvalue()
+    table = _table(documents)
+    safe = pd.DataFrame({safe_cell(str(name)): table[name].map(safe_cell) for name in table})
+    if kind == "csv":
+        return safe.to_csv(index=False).encode()
+    return _workbook(safe)
+
+
+def _table(documents: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Flat rows; the mapping's own columns first, in its order."""
+    rows = [flat(item) for item in documents]
+    names = dict.fromkeys(name for row in rows for name in row)
+    order = {name: place for place, name in enumerate(MAPPING)}
+    last = len(order)
+    ordered = sorted(names, key=lambda name: (order.get(name.split(".")[0], last), list(names).index(name)))
+    table = pd.DataFrame(rows, columns=ordered)
+    for name in (name for name, kind in MAPPING.items() if kind == "date" and name in table):
+        moments = pd.to_datetime(table[name], unit="ms", utc=True)
+        table[name] = moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3] + "Z"
+    return table
+
+
+def safe_cell(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: text that would begin one gets an apostrophe.
+
+    References
+    ----------
+    OWASP, CSV Injection.
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _workbook(table: pd.DataFrame) -> bytes:
+    from openpyxl import Workbook
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("alerts")
+    sheet.freeze_panes = "A2"
+
+    def cell(value: Any) -> Any:
+        if isinstance(value, str):
+            return ILLEGAL_CHARACTERS_RE.sub("", value)
+        return None if value is None or value != value else value
+
+    sheet.append([cell(name) for name in table.columns])
+    for row in table.astype(object).itertuples(index=False):
+        sheet.append([cell(value) for value in row])
+    sink = io.BytesIO()
+    book.save(sink)
+    return sink.getvalue()
+
+
+def _millis(moment: datetime | None) -> int | None:
+    return round(moment.timestamp() * 1000) if moment else None
+
+
+FORMATS = ("csv", "json", "parquet", "xlsx")
+"""What a file of alerts may be, by the end of its name."""

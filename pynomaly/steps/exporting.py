@@ -1,0 +1,34 @@
+"""Alerts of a pipeline as one file. Called by the command line; reads the ledger, writes the file whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pynomaly.config import Pipeline
+from pynomaly.errors import ConfigError
+from pynomaly.judging.alert import Alert
+from pynomaly.records.anomaly_result import FORMATS, anomaly_result, rendered
+from pynomaly.records.store import write_atomically
+
+__all__ = ["export_alerts"]
+
+
+def export_alerts(pipeline: Pipeline, alerts: Sequence[Alert], output: Path) -> dict[str, Any]:
+    """Write `alerts` to `output`; the end of its name says the format.
+
+    Raises
+    ------
+    ConfigError
+        If the name ends in none of :data:`~pynomaly.records.anomaly_result.FORMATS`; nothing is written.
+    RecordError
+        If the file cannot be written.
+    """
+    kind = output.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        ends = ", ".join(f".{name}" for name in FORMATS)
+        raise ConfigError(f"--output {str(output)!r}: expected a name that ends in one of {ends}")
+    documents = [anomaly_result(item, pipeline.data.id) for item in alerts]
+    write_atomically(output, rendered(documents, kind))
+    return {"output": str(output), "format": kind, "alerts": len(documents)}

@@ -1,0 +1,189 @@
+"""What another alert policy would have alerted on, before it is set: over windows that were scored.
+
+Reads recorded p-values; refits nothing, scores nothing and writes nothing. Called by the command line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from pynomaly.config import Alerts, Pipeline
+from pynomaly.errors import ConfigError, RecordError, allowed
+from pynomaly.judging.grouping import Flag, Group, group
+from pynomaly.model.alerts import AlertPolicy
+from pynomaly.records.ledger import Answers, Ledger, Partition
+from pynomaly.records.registry import Registry
+from pynomaly.records.store import Store
+from pynomaly.steps.flags import flags_of, row_key
+from pynomaly.steps.policy import spelled
+
+__all__ = ["Side", "policy_of", "preview"]
+
+POLICIES = ("budget", "cost", "fdr", "quantile")
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one policy comes to.
+
+    Attributes
+    ----------
+    rows, alerts : int
+        Rows alerted, and alerts they are grouped into.
+    per_day : float or None
+        Alerts a day; None without times.
+    entities : mapping
+        Entities with the most alerts, most first, at most five.
+    confirmed, false_alarms : int
+        Rows that people called anomalous, and normal, among the rows alerted.
+    """
+
+    policy: str
+    rows: int
+    alerts: int
+    per_day: float | None
+    entities: dict[str, int]
+    confirmed: int
+    false_alarms: int
+
+
+def policy_of(text: str, now: Alerts) -> Alerts:
+    """Settings with the policy that `text` names; all else stays as it is.
+
+    Parameters
+    ----------
+    text : str
+        ``budget:20/day``, ``quantile:0.01``, ``fdr:0.1`` or ``cost:10:1`` (a missed anomaly, a false alarm).
+    now : Alerts
+
+    Raises
+    ------
+    ConfigError
+        If it is none of these, or a figure is out of bounds.
+    """
+    kind, _, rest = text.strip().partition(":")
+    if kind not in POLICIES:
+        raise ConfigError(f"--policy {text!r}: no policy {kind!r}; {allowed(kind, POLICIES)}")
+    figures = rest.removesuffix("/day").split(":") if rest else []
+    names = {"budget": ("per_day",), "quantile": ("quantile",), "fdr": ("fdr",)}.get(
+        kind, ("cost_missed", "cost_false_alarm")
+    )
+    if len(figures) > len(names):
+        raise ConfigError(f"--policy {text!r}: {len(figures)} figures, but {kind} takes {len(names)}")
+    try:
+        changed = dict(zip(names, [float(figure) for figure in figures], strict=False))
+        return Alerts.model_validate(now.model_dump() | changed | {"policy": kind})
+    except ValidationError as error:
+        said = error.errors()[0]
+        raise ConfigError(
+            f"--policy {text!r}: {said['loc'][0]} {said['msg']}, got {said['input']!r}"
+        ) from None
+    except ValueError:
+        raise ConfigError(
+            f"--policy {text!r}: expected figures like budget:20/day, quantile:0.01, fdr:0.1 or cost:10:1"
+        ) from None
+
+
+def preview(pipeline: Pipeline, policy: str, last: timedelta) -> dict[str, Any]:
+    """Hold `policy` against the alerts on record, over the newest `last` of the scored windows.
+
+    Returns
+    -------
+    dict
+        ``now`` and ``then`` (:class:`Side`), rows ``gained`` and ``lost``, the windows, and ``notes``. Both
+        sides are grouped by entity and time alone: which columns carry a row is not asked for rows that
+        never alerted.
+
+    Raises
+    ------
+    ConfigError
+        If the policy is none, or cannot be carried by the champion's rows.
+    RecordError
+        If no window was scored in that time.
+    """
+    settings = policy_of(policy, pipeline.alerts)
+    registry = Registry.of(pipeline)
+    ref = registry.alias(pipeline.name, "champion")
+    champion = registry.load(ref)
+    wanted = AlertPolicy.from_config(settings, champion.policy.rows_per_day)
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        parts = _newest(ledger.partitions(pipeline.name), last)
+        labels = {
+            (item.entity, item.row): item.truth for item in Answers.beside(ledger).labels(pipeline.name)
+        }
+    if not parts:
+        raise RecordError(f"{pipeline.name}: no window was scored yet; run score or backfill first")
+    store = Store(pipeline.store_root)
+    now: list[pd.DataFrame] = []
+    then: list[pd.DataFrame] = []
+    for part in parts:
+        scores = store.read_scores(pipeline.name, [part.window], {part.window: part.sha256})
+        now.append(scores)
+        decided = wanted.decide(scores["p_value"], champion.calibration.resolution)
+        then.append(scores.assign(is_anomaly=decided))
+    before, after = pd.concat(now, ignore_index=True), pd.concat(then, ignore_index=True)
+    old, new = before["is_anomaly"].to_numpy(dtype=bool), after["is_anomaly"].to_numpy(dtype=bool)
+    start, end = parts[0].start, parts[-1].end
+    days = (end - start) / timedelta(days=1) if start and end else None
+    return {
+        "pipeline": pipeline.name,
+        "windows": len(parts),
+        "from": start.isoformat() if start else None,
+        "to": end.isoformat() if end else None,
+        "scored": len(before),
+        "now": asdict(_side(pipeline, before, "as recorded", days, labels)),
+        "then": asdict(_side(pipeline, after, spelled(wanted), days, labels)),
+        "gained": int((new & ~old).sum()),
+        "lost": int((old & ~new).sum()),
+        "notes": _notes(parts, ref.version, wanted.resolution_note(champion.calibration)),
+    }
+
+
+def _newest(parts: tuple[Partition, ...], last: timedelta) -> tuple[Partition, ...]:
+    ends = [item.end for item in parts if item.end is not None]
+    if not ends:
+        return parts
+    return tuple(item for item in parts if item.start and item.start >= max(ends) - last)
+
+
+def _side(
+    pipeline: Pipeline,
+    rows: pd.DataFrame,
+    policy: str,
+    days: float | None,
+    labels: dict[tuple[str, str], int],
+) -> Side:
+    flags = flags_of(pipeline, rows, None, {})
+    found: tuple[Group, ...] = group(pipeline.name, flags, pipeline.grouping.gap, by_cause=False)
+    counts = pd.Series([item.entity for item in found if item.entity], dtype=object).value_counts()
+    numbers = rows["row"].to_numpy()
+    said = [labels.get(_key(flag, numbers)) for flag in flags]
+    return Side(
+        policy=policy,
+        rows=int(rows["is_anomaly"].sum()),
+        alerts=len(found),
+        per_day=len(found) / days if days else None,
+        entities={str(name): int(count) for name, count in counts.head(5).items()}
+        if pipeline.data.id
+        else {},
+        confirmed=sum(truth == 1 for truth in said),
+        false_alarms=sum(truth == 0 for truth in said),
+    )
+
+
+def _key(flag: Flag, numbers: np.ndarray) -> tuple[str, str]:
+    return row_key(flag, int(numbers[flag.place]))
+
+
+def _notes(parts: tuple[Partition, ...], version: int, resolution: str) -> list[str]:
+    notes = ["grouped by entity and time alone; mute, flapping and planned work are not played through"]
+    others = sum(item.version != version for item in parts)
+    if others:
+        notes.append(f"{others} of {len(parts)} windows were scored by another version than v{version}")
+    return [*notes, resolution] if resolution else notes
