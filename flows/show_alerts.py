@@ -8,7 +8,7 @@ from rich.console import Console
 
 from flows.show import table
 
-__all__ = ["answered", "exported", "listed", "one", "previewed"]
+__all__ = ["answered", "drawn", "exported", "judged", "labelled", "listed", "one", "previewed"]
 
 
 def _console() -> Console:
@@ -113,3 +113,50 @@ def previewed(result: dict[str, Any]) -> None:
             )
     for note in result["notes"]:
         console.print(f"  note: {note}", markup=False)
+
+
+def drawn(result: dict[str, Any]) -> None:
+    """A sample to label."""
+    console = _console()
+    console.print(f"audit {result['audit']}: {result['rows']} rows -> {result['output']}", markup=False)
+    columns = ("name", "population", "sampled")
+    rows = [[item[name] for name in columns] for item in result["strata"]]
+    console.print(table(f"drawn from {result['windows']} windows", ("rows", "there are", "drawn"), rows))
+    console.print("  fill in its column label with 1 (anomaly) or 0 (normal), then give it to --labels")
+
+
+def judged(result: dict[str, Any]) -> None:
+    """What an audit says of the alerts."""
+    console = _console()
+    console.print(
+        f"audit {result['audit']}: {result['answered']} rows labelled, {result['waiting']} wait",
+        markup=False,
+    )
+    rows = [
+        [name, result[name]["value"], result[name]["low"], result[name]["high"]]
+        for name in ("precision", "recall")
+    ]
+    columns = ("", "estimate", "at least", "at most")
+    console.print(table(f"{result['level']:.0%} intervals, exact", columns, rows))
+    names = ("name", "population", "sampled", "labelled", "anomalies")
+    shown = [[item[name] for name in names] for item in result["strata"]]
+    console.print(table("the sample", ("rows", "there are", "drawn", "labelled", "anomalies"), shown))
+    if result["waiting"]:
+        console.print("  rows that wait may be either: the intervals allow for both")
+
+
+def labelled(result: dict[str, Any]) -> None:
+    """Labels on record, and what was read."""
+    console = _console()
+    if result["read"]:
+        read = result["read"]
+        said = (
+            f"{read['rows']} rows read from {read['source']}: {read['new']} new labels, {read['empty']} empty"
+        )
+        console.print(said, markup=False)
+    total = f"{result['labels']} labels of {result['rows']} rows, {result['anomalies']} anomalies"
+    console.print(f"{result['pipeline']}: {total}, {result['disputed']} rows disputed", markup=False)
+    if result["given"]:
+        columns = ("source", "author", "labels")
+        rows = [[item[name] for name in columns] for item in result["given"]]
+        console.print(table("by source and author", columns, rows))

@@ -1,4 +1,4 @@
-"""Commands of alerts: which there are, what people answer, what another policy would have alerted on."""
+"""Commands of alerts: which there are, what people say of them, what another policy would have alerted on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from flows.cli.app import Config, Json, app, say, user_name
 from pynomaly.config import load
 
-__all__ = ["ack", "alerts", "preview", "resolve"]
+__all__ = ["ack", "alerts", "audit", "labels", "preview", "resolve"]
 
 Name = Annotated[str, typer.Argument(metavar="ALERT", help="The alert, or how its name begins.")]
 Note = Annotated[str, typer.Option("--note", help="Why; kept with the answer.")]
@@ -103,6 +103,68 @@ def preview(
 
     switch_off()
     say(look(load(config), policy, _span(last)), as_json, previewed)
+
+
+@app.command()
+def audit(
+    config: Config,
+    rows: Annotated[int, typer.Option("--rows", min=0, help="Draw so many rows to label.")] = 0,
+    last: Last = "60d",
+    output: Annotated[
+        Path | None, typer.Option(help="Table to write them to; NAME-audit.csv if left out.")
+    ] = None,
+    answers: Annotated[
+        Path | None, typer.Option("--labels", help="That table with its labels filled in.")
+    ] = None,
+    name: Annotated[str, typer.Option("--audit", help="Which audit to judge by; empty: the newest.")] = "",
+    by: Author = "",
+    as_json: Json = False,
+) -> None:
+    """How good are the alerts? Draw a random sample, label it, read off precision and recall."""
+    from flows import show_alerts
+    from pynomaly.errors import ConfigError
+    from pynomaly.records.telemetry import switch_off
+    from pynomaly.steps.auditing import draw_audit, judged, label_audit
+
+    switch_off()
+    pipeline, author = load(config), by or user_name()
+    if rows and answers is not None:
+        raise ConfigError("--rows draws an audit and --labels answers one; give one of them")
+    if rows:
+        where = output or Path(f"{pipeline.name}-audit.csv")
+        if where.exists():
+            raise ConfigError(f"{where} is there already and may hold answers; name another --output")
+        say(draw_audit(pipeline, rows, _span(last), where, author), as_json, show_alerts.drawn)
+        return
+    new = label_audit(pipeline, answers, author) if answers is not None else 0
+    say({**judged(pipeline, name), "new": new}, as_json, show_alerts.judged)
+
+
+@app.command()
+def labels(
+    config: Config,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Table with time, entity and label.")] = None,
+    query: Annotated[str, typer.Option("--sql", help="Query that gives these columns.")] = "",
+    connection: Annotated[str, typer.Option(help="Environment variable with the database URL (--sql).")] = "",
+    by: Author = "",
+    as_json: Json = False,
+) -> None:
+    """Add labels of rows, from a table or a query; without either, say how many there are."""
+    from flows import show_alerts
+    from pynomaly.errors import ConfigError
+    from pynomaly.records.telemetry import switch_off
+    from pynomaly.steps.labelling import counted, from_csv, from_query
+
+    switch_off()
+    pipeline, author = load(config), by or user_name()
+    if csv is not None and query:
+        raise ConfigError("--csv and --sql are two sources of labels; give one of them")
+    read = None
+    if csv is not None:
+        read = from_csv(pipeline, csv, author).to_dict()
+    elif query:
+        read = from_query(pipeline, query, connection, author).to_dict()
+    say({**counted(pipeline), "read": read}, as_json, show_alerts.labelled)
 
 
 def _span(text: str) -> timedelta:

@@ -18,6 +18,7 @@ import pandas as pd
 from pynomaly.config import Pipeline
 from pynomaly.data.frame import digest
 from pynomaly.data.incidents import spans
+from pynomaly.data.quality import validate
 from pynomaly.data.sources import read
 from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError
@@ -329,6 +330,7 @@ def _carried(
             registry = Registry.of(pipeline)
             bundles[partition.version] = registry.load(registry.version(pipeline.name, partition.version))
         bundle, places = bundles[partition.version], scores["row"].to_numpy()
-        return {int(at): carriers(bundle, frame.loc[[places[at]]]) for at in chosen}, ""
+        clean = validate(frame, bundle.contract, pipeline.quality, "score").clean  # as it was scored
+        return {int(at): carriers(bundle, clean.iloc[[places[at]]]) for at in chosen}, ""
     except PynomalyError as error:
         return {}, f"{partition.window}: no columns are named: {error}"

@@ -2,8 +2,10 @@
 
 The champion's own confident alerts are left out (``training.exclude_alerts``), so that an incident nobody has
 labelled yet is not learned; unless they are so many that they are no incident but a new regime
-(``training.exclude_alerts_cap``), which a retraining is there to learn. The held-out rows are never chosen
-here. Called where a training is decided and where its rows are laid out; reads, and writes nothing.
+(``training.exclude_alerts_cap``), which a retraining is there to learn. What people answered counts before
+what the champion says: rows they confirmed are labelled, rows they called false alarms are learned as normal.
+The held-out rows are never chosen here. Called where a training is decided and where its rows are laid out;
+reads, and writes nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pynomaly.errors import DataError, DetectorError, ModelError
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.champion import champion_of, last_change
+from pynomaly.steps.feedback import NO_FEEDBACK, Feedback
 
 __all__ = ["Excluded", "excluded", "held_rows", "teacher"]
 
@@ -92,7 +95,13 @@ def held_rows(pipeline: Pipeline, frame: pd.DataFrame, rng: np.random.Generator)
     return held
 
 
-def excluded(pipeline: Pipeline, frame: pd.DataFrame, held: Mask, by: ModelRef | None) -> Excluded:
+def excluded(
+    pipeline: Pipeline,
+    frame: pd.DataFrame,
+    held: Mask,
+    by: ModelRef | None,
+    feedback: Feedback = NO_FEEDBACK,
+) -> Excluded:
     """Sort the rows before the held-out ones by why they are not learned as normal.
 
     Parameters
@@ -103,13 +112,20 @@ def excluded(pipeline: Pipeline, frame: pd.DataFrame, held: Mask, by: ModelRef |
         Held-out rows: never excluded, never scored here.
     by : ModelRef or None
         Whose alerts stay out (:func:`teacher`). Cost: its scores of the rows that are left.
+    feedback : Feedback, optional
+        What people answered.
     """
     data = pipeline.data
     odd = (frame[data.label] == 1).to_numpy() if data.label else np.zeros(len(frame), dtype=bool)
+    answered = feedback.truth(pipeline, frame)
+    odd = odd | (answered == 1)
     labelled = odd & ~held
     incident = covered(data, frame, declared(data)) & ~held & ~odd
-    alerted, said = _alerted(pipeline, frame, ~held & ~odd & ~incident, by)
-    return Excluded(labelled, incident, alerted, said)
+    asked = ~held & ~odd & ~incident
+    alerted, said = _alerted(pipeline, frame, asked, by)
+    kept = alerted & (answered == 0)
+    heard = feedback.said(int((labelled & (answered == 1)).sum()), int(kept.sum()))
+    return Excluded(labelled, incident, alerted & ~kept, " ".join(filter(None, [said, heard])))
 
 
 def _alerted(pipeline: Pipeline, frame: pd.DataFrame, asked: Mask, by: ModelRef | None) -> tuple[Mask, str]:

@@ -29,10 +29,12 @@ def work_key(
     data_hash: str,
     candidates: tuple[Candidate, ...],
     teacher: int | None = None,
+    labels: str = "",
 ) -> str:
     """Key of one training: 16 hex digits over all that its result rests on.
 
-    `teacher` is the version whose alerts stay out of it; their bound is among the settings.
+    `teacher` is the version whose alerts stay out of it; their bound is among the settings. `labels` stands
+    for what people answered about its rows.
     """
     settings = settings_hash(pipeline, ("data", "quality", "features", "training", "comparison", "alerts"))
     named = [candidate.model_dump(mode="json") for candidate in candidates]
@@ -41,4 +43,6 @@ def work_key(
     parts += [str(incident) for incident in declared(pipeline.data)]
     if teacher is not None:
         parts.append(f"alerts of v{teacher}")
+    if labels:
+        parts.append(f"labels {labels}")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

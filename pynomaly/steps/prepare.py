@@ -28,15 +28,14 @@ from pynomaly.judging.comparison import Rung
 from pynomaly.judging.injection import Injected, inject
 from pynomaly.model.known import Known
 from pynomaly.records.ledger import Decision, Ledger
-from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
-from pynomaly.steps.excluded import Excluded, excluded, held_rows, teacher
+from pynomaly.steps.excluded import teacher
+from pynomaly.steps.feedback import feedback_of
 from pynomaly.steps.keys import work_key
+from pynomaly.steps.splitting import BLOCK, dependent_rows, split_reference
 
-__all__ = ["Judged", "Prepared", "dependent_rows", "judged_of", "known_of", "prepare"]
+__all__ = ["BLOCK", "Judged", "Prepared", "dependent_rows", "judged_of", "known_of", "prepare"]
 __all__ += ["reference_window", "require_two_classes", "split_reference"]
-
-BLOCK = "pynomaly.block"
 
 
 @dataclass(frozen=True)
@@ -192,8 +191,10 @@ def prepare(
     data_hash = digest(frame)
     named = window.key if window else "all"
     chosen = candidates or pipeline.training.candidates
-    by = teacher(pipeline, asked)
-    key = work_key(pipeline, "train", named, data_hash, chosen, by.version if by else None)
+    by, heard = teacher(pipeline, asked), feedback_of(pipeline, frame)
+    key = work_key(
+        pipeline, "train", named, data_hash, chosen, by.version if by else None, labels=heard.digest
+    )
     folder = pipeline.home / "work" / pipeline.name / key
     if (folder / "prepared.json").is_file():
         stored = json.loads((folder / "prepared.json").read_text())
@@ -201,7 +202,7 @@ def prepare(
     checked = validate(frame, contract, pipeline.quality, "train")
     _record_quality(pipeline, key, named, as_of, checked)
     require_two_classes(pipeline, contract, checked.clean)
-    parts, out = split_reference(pipeline, contract, checked.clean, by)
+    parts, out = split_reference(pipeline, contract, checked.clean, by, heard)
     draft = folder.with_name(f"{key}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -276,30 +277,6 @@ def _known_anomalies(contract: FrameContract, frame: pd.DataFrame) -> int:
     return int((frame[contract.label] == 1).sum()) if contract.label else 0
 
 
-def split_reference(
-    pipeline: Pipeline, contract: FrameContract, clean: pd.DataFrame, by: ModelRef | None = None
-) -> tuple[dict[str, pd.DataFrame], Excluded]:
-    """Fit, calibration and held-out rows: by time where there is time, else stratified by seed."""
-    rng = np.random.default_rng(pipeline.training.seed)
-    held = held_rows(pipeline, clean, rng)
-    out = excluded(pipeline, clean, held, by)
-    blocks = dependent_rows(contract, clean)
-    # An incident that reaches into the held-out rows would be both taught and judged.
-    known = clean.assign(**{BLOCK: blocks})[out.labelled & ~np.isin(blocks, blocks[held])]
-    left, needed = len(clean) - int(out.declared.sum()), pipeline.quality.min_train_rows
-    if out.declared.any() and left < needed:
-        raise DataError(
-            f"{pipeline.name}: declared incidents (data.incidents) leave {left} rows; "
-            f"quality.min_train_rows is {needed}"
-        )
-    rest = clean[~held & ~out.any]
-    calibrating = np.zeros(len(rest), dtype=bool)
-    size = round(len(rest) * pipeline.training.calibration)
-    calibrating[rng.choice(len(rest), size=size, replace=False)] = True
-    kept = {"fit": rest[~calibrating], "calibration": rest[calibrating], "known": known}
-    return kept | {"holdout": clean[held]}, out
-
-
 def judged_of(pipeline: Pipeline, contract: FrameContract, held: pd.DataFrame) -> Judged:
     """Held-out rows with their truth: labels where there are enough of them, else injected anomalies."""
     labels = held[contract.label] if contract.label else pd.Series(np.nan, index=held.index)
@@ -332,16 +309,3 @@ def _write_parts(
         sizes=(judged.injected.sizes if judged.injected else none).astype(str),
     )
     return len(judged.frame), str(judged.rung)
-
-
-def dependent_rows(contract: FrameContract, frame: pd.DataFrame) -> np.ndarray:
-    """Rows that belong together in a bootstrap: an entity's day, or a hundredth of a short series."""
-    if contract.time is None:
-        return np.arange(len(frame), dtype=np.int64)
-    times = frame[contract.time]
-    length = min(pd.Timedelta(days=1), max((times.max() - times.min()) / 100, pd.Timedelta(seconds=1)))
-    day = ((times - times.min()) // length).astype("int64").to_numpy()
-    if contract.id is None:
-        return np.unique(day, return_inverse=True)[1].astype(np.int64)
-    entity = pd.factorize(frame[contract.id])[0].astype(np.int64)
-    return np.unique(day * (entity.max() + 1) + entity, return_inverse=True)[1].astype(np.int64)

@@ -29,6 +29,7 @@ from pynomaly.records.ledger import Decision, Ledger, bounds
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.champion import champion_of, honour_alias
 from pynomaly.steps.excluded import excluded, held_rows, teacher
+from pynomaly.steps.feedback import NO_FEEDBACK, Feedback, feedback_of
 from pynomaly.steps.keys import work_key
 from pynomaly.steps.prepare import reference_window
 
@@ -165,13 +166,15 @@ def plan_training(
         found = _reference(pipeline, as_of, champion is None, observations)
         window, rows, left_out, data_hash = found.window, found.rows, found.left_out, found.data_hash
         # The request leaves out whose alerts stay out of it: asked again, it is the same request.
-        key = work_key(pipeline, kind, window.key if window else "all", data_hash, candidates)
+        heard = feedback_of(pipeline, found.frame) if found.frame is not None else NO_FEEDBACK
+        named = window.key if window else "all"
+        key = work_key(pipeline, kind, named, data_hash, candidates, labels=heard.digest)
         cause = {"event": cause_of(observations), "manual": reason}.get(trigger, "schedule")
         situation = _situation(pipeline, ledger, as_of, trigger, cause, rows, left_out, key, found.broken)
         decision = decide(situation, pipeline.retraining)
         counted: dict[str, Any] = {}
         if found.frame is not None and decision.remedy not in ("none", "block"):
-            counted = _left_out(pipeline, found.frame, key)
+            counted = _left_out(pipeline, found.frame, key, heard)
         said_too = (*found.unmatched, *filter(None, [counted.get("said")]))
         decision = replace(decision, reasons=(*decision.reasons, *said_too))
         said = hashlib.sha256(repr((trigger, reason, decision.reasons)).encode()).hexdigest()[:12]
@@ -254,10 +257,10 @@ def _reference(
     return _Reference(window, frame, left_out, digest(frame), "", said)
 
 
-def _left_out(pipeline: Pipeline, frame: pd.DataFrame, asked: str) -> dict[str, Any]:
+def _left_out(pipeline: Pipeline, frame: pd.DataFrame, asked: str, heard: Feedback) -> dict[str, Any]:
     """Rows by cause that a training would not learn as normal, counted before validation."""
     held = held_rows(pipeline, frame, np.random.default_rng(pipeline.training.seed))
-    return excluded(pipeline, frame, held, teacher(pipeline, asked)).to_dict()
+    return excluded(pipeline, frame, held, teacher(pipeline, asked), heard).to_dict()
 
 
 def _situation(
