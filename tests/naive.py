@@ -273,3 +273,40 @@ def episodes_one_by_one(
                 found.append((run[0], run[-1], any(alerts[j] for j in run)))
                 run = []
     return sorted(found)
+
+
+# --- alerts ------------------------------------------------------------------------------------------
+
+
+def confirmed_rows(entity: Sequence[str], alerted: Sequence[bool], needed: int, of: int) -> list[bool]:
+    """K of N, row by row: look back over the entity's newest rows and count."""
+    found = []
+    for place, flag in enumerate(alerted):
+        mine = [other for other in range(place + 1) if entity[other] == entity[place]][-of:]
+        found.append(bool(flag) and sum(alerted[other] for other in mine) >= needed)
+    return found
+
+
+def all_samples(population: Sequence[int], size: int) -> list[tuple[int, ...]]:
+    """Every sample of `size` without replacement, each as likely as any other."""
+    from itertools import combinations
+
+    return [
+        tuple(population[place] for place in chosen) for chosen in combinations(range(len(population)), size)
+    ]
+
+
+def total_interval(population: int, sampled: int, found: int, tail: float) -> tuple[int, int]:
+    """Totals under which a sample as poor, and one as rich, in anomalies is no rarer than `tail`."""
+
+    def chance(total: int, hits: int) -> Fraction:
+        ways = math.comb(total, hits) * math.comb(population - total, sampled - hits)
+        return Fraction(ways, math.comb(population, sampled))
+
+    kept = []
+    for total in range(found, population - (sampled - found) + 1):
+        fewer = sum(chance(total, hits) for hits in range(found + 1))
+        more = sum(chance(total, hits) for hits in range(found, sampled + 1))
+        if fewer > tail and more > tail:
+            kept.append(total)
+    return min(kept), max(kept)

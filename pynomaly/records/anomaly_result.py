@@ -12,6 +12,7 @@ https://docs.opensearch.org/latest/observing-your-data/ad/result-mapping/
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -149,7 +150,8 @@ def rendered(documents: Sequence[Mapping[str, Any]], kind: str) -> bytes:
     table = _table(documents)
     safe = pd.DataFrame({safe_cell(str(name)): table[name].map(safe_cell) for name in table})
     if kind == "csv":
-        return safe.to_csv(index=False).encode()
+        # Quoted: an unquoted carriage return would end the row where a spreadsheet reads it.
+        return safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode()
     return _workbook(safe)
 
 

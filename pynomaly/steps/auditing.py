@@ -6,6 +6,7 @@ labels are only ever added, and the newest of a row stands.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from datetime import timedelta
 from pathlib import Path
@@ -90,7 +91,7 @@ def draw_audit(
     shown.insert(1, "number", range(len(shown)))
     shown["label"] = ""
     shown["note"] = ""
-    write_atomically(output, shown.map(safe_cell).to_csv(index=False).encode())
+    write_atomically(output, shown.map(safe_cell).to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode())
     return {
         "audit": name,
         "output": str(output),
@@ -126,9 +127,7 @@ def _shown(pipeline: Pipeline, sample: pd.DataFrame, parts: list[Partition]) -> 
         clean = validate(frame, contract, pipeline.quality, "score").clean  # as it was scored
         places = sample.index[sample["part"] == number]
         found = clean.iloc[sample["row"][places].to_numpy()]
-        for column in frame.columns:
-            if column in (data.time, data.id, data.label):
-                continue
+        for column in contract.features:
             if column not in shown:
                 shown[column] = pd.Series(np.nan, index=shown.index, dtype=object)
             shown.loc[places, column] = found[column].astype(object).to_numpy()

@@ -80,10 +80,9 @@ def policy_of(text: str, now: Alerts) -> Alerts:
         changed = dict(zip(names, [float(figure) for figure in figures], strict=False))
         return Alerts.model_validate(now.model_dump() | changed | {"policy": kind})
     except ValidationError as error:
-        said = error.errors()[0]
-        raise ConfigError(
-            f"--policy {text!r}: {said['loc'][0]} {said['msg']}, got {said['input']!r}"
-        ) from None
+        wrong = error.errors()[0]
+        said = f"{wrong['input']!r} is not allowed: {wrong['msg']}"
+        raise ConfigError(f"--policy {text!r}: alerts.{wrong['loc'][0]} {said}") from None
     except ValueError:
         raise ConfigError(
             f"--policy {text!r}: expected figures like budget:20/day, quantile:0.01, fdr:0.1 or cost:10:1"

@@ -74,7 +74,7 @@ def test_a_ledger_from_before_migrations_is_taken_over(address):
         ledger.record(decision("old"))
     engine = create_engine(address)
     with engine.begin() as connection:
-        for newer in (VERSION_TABLE, "messages", "beats"):
+        for newer in (VERSION_TABLE, "messages", "beats", "alert_events", "labels", "audits"):
             connection.execute(text(f"DROP TABLE {newer}"))
         for statement in BEFORE.strip().split("\n"):
             connection.execute(text(statement))

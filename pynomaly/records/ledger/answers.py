@@ -121,7 +121,7 @@ class Answers:
                 row = asdict(replace(fact, at=fact.at or now))
                 if "content" in row:
                     row["content"] = plain(row["content"])
-                new += connection.execute(self._once(table, row)).rowcount
+                new += len(connection.execute(self._once(table, row)).all())
         return new
 
     def events(self, pipeline: str, alert: str = "") -> tuple[AlertEvent, ...]:
@@ -150,7 +150,8 @@ class Answers:
 
     def _once(self, table: Table, row: dict[str, Any]) -> Any:
         known = sqlite if self._engine.dialect.name == "sqlite" else postgresql
-        return known.insert(table).values(row).on_conflict_do_nothing(index_elements=["key"])
+        written = known.insert(table).values(row).on_conflict_do_nothing(index_elements=["key"])
+        return written.returning(table.c.seq)
 
     def _rows(self, query: Select[Any]) -> list[Row[Any]]:
         with self._safely("read"), self._engine.connect() as connection:
