@@ -65,7 +65,7 @@ def watched(pipeline: Make) -> Callable[..., Pipeline]:
         learn(settings, plan(settings))
         frame = quiet_table(settings)
         spike(frame, "a", [22, 23, 24, 25], power=60.0)
-        spike(frame, "b", [30], heat=200.0)
+        spike(frame, "b", [30], heat=200.0, noise=50.0)
         frame.to_csv(settings.data.path, index=False)
         return settings
 
@@ -84,9 +84,11 @@ def test_an_alert_is_opened_once_goes_on_and_is_told_once(watched: Callable[...,
     a, b = sorted(standing_of(settings).values(), key=lambda item: item.entity)
     assert (a.entity, a.rows, a.cause, a.category) == ("a", 4, "power", "collective")
     assert (a.first, a.last) == (MOMENT + 22 * HOUR, MOMENT + 25 * HOUR)
-    assert (b.entity, b.rows, b.cause, b.category) == ("b", 1, "heat", "point")
-    assert b.carriers[0].actual == 200.0
-    assert b.carriers[0].expected == pytest.approx(20, abs=1)
+    assert (b.entity, b.rows, b.category) == ("b", 1, "point")
+    heat = next(item for item in b.carriers if item.feature == "heat")
+    assert heat.actual == 200.0
+    assert heat.expected == pytest.approx(20, abs=1)
+    assert sum(item.share for item in b.carriers) == pytest.approx(1)
     assert len(messages_of(settings)) == 2
 
 
@@ -121,7 +123,7 @@ def test_rows_that_alert_no_more_withdraw_their_alert(watched: Callable[..., Pip
     score_days(settings, 0, 2)
     raise_alerts(settings)
     frame = pd.read_csv(settings.data.path)
-    spike(frame, "b", [30], heat=20.0)
+    spike(frame, "b", [30], heat=20.0, noise=0.0)
     frame.to_csv(settings.data.path, index=False)
     score_days(settings, 1, 2)
     (again,) = raise_alerts(settings)
@@ -225,7 +227,7 @@ def test_answers_label_the_rows_and_can_be_taken_back(watched: Callable[..., Pip
 def test_after_a_false_alarm_the_like_of_it_stays_quiet(watched: Callable[..., Pipeline]) -> None:
     settings = watched()
     frame = pd.read_csv(settings.data.path)
-    spike(frame, "b", [50], heat=200.0)
+    spike(frame, "b", [50], heat=200.0, noise=50.0)
     frame.to_csv(settings.data.path, index=False)
     score_days(settings, 0, 2)
     raise_alerts(settings)
