@@ -1,4 +1,4 @@
-"""Settings of operating a pipeline: alerts of rows, who is told, how the alarm is tried, what a server answers.
+"""Settings of operating: alerts of rows, who is told, how the alarm is tried out, what a server answers.
 
 Addresses hold secrets, so none is ever written here: a target names an environment variable or a block of
 Prefect's that holds it.
