@@ -36,6 +36,7 @@ DOORS = {
     "optuna": {"pynomaly/steps/search.py"},
     "boto3": {"pynomaly/data/places/bucket.py"},
     "fsspec": {"pynomaly/data/places/remote.py"},
+    "openpyxl": {"pynomaly/records/anomaly_result.py"},
     "evidently": {"pynomaly/records/evidently_report.py"},
     "mlflow": {"pynomaly/records/registry", "pynomaly/model/serving.py"},
     "sqlalchemy": {"pynomaly/records/ledger", "pynomaly/data/sources/sql.py"},
