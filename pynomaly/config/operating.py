@@ -98,6 +98,14 @@ class Target(Settings):
     block: str = Field("", pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$", description="Prefect block, type/name")
     on: tuple[Event, ...] = Field(EVENTS, min_length=1, description="what to tell of; all by default")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _on_is_a_word(cls, value: object) -> object:
+        # To YAML 1.1 an unquoted `on` is the truth value.
+        if isinstance(value, dict) and True in value and "on" not in value:
+            return {"on" if key is True else key: item for key, item in value.items()}
+        return value
+
     @model_validator(mode="after")
     def _one_address(self) -> Target:
         if bool(self.url_env) == bool(self.block):

@@ -121,3 +121,14 @@ def test_settings_are_frozen_and_survive_a_round_trip(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["15m", "6h", "3d", "8w", "90s"])
 def test_durations_read_back(text: str) -> None:
     assert duration(spell(duration(text))) == duration(text)
+
+
+def test_on_needs_no_quotes_as_the_quickstart_writes_it(tmp_path: Path) -> None:
+    file = write(tmp_path, MINIMAL)
+    file.write_text(file.read_text() + "notify: {targets: [{name: ops, url_env: OPS_URL, on: [alert]}]}\n")
+    assert load(file).notify.targets[0].on == ("alert",)
+
+
+def test_planned_work_starts_at_the_yaml(tmp_path: Path) -> None:
+    file = write(tmp_path, {**MINIMAL, "grouping": {"planned": "work.ics"}})
+    assert load(file).grouping.planned == str(tmp_path / "work.ics")
