@@ -74,6 +74,9 @@ def parse(content: object, origin: Path) -> Pipeline:
     return pipeline
 
 
+_PATHS = {"data": ("path", "incidents"), "grouping": ("planned",), "reports": ("templates",)}
+
+
 def _beside(pipeline: Pipeline, folder: Path) -> Pipeline:
     """Paths of the settings start at the folder of the YAML."""
     changed = {}
