@@ -104,8 +104,13 @@ def _past(
             squares += np.where(np.isnan(gap), 0.0, gap * gap)
         spread = np.where(enough, np.sqrt(squares / seen), np.nan)
         change = np.where(enough, cells - before, np.nan)
-        features = change, cells - mean, spread
-    return tuple(np.where(np.isfinite(values), values, np.nan) for values in features)  # type: ignore[return-value]
+        level = cells - mean
+    return _finite(change), _finite(level), _finite(spread)
+
+
+def _finite(values: Floats) -> Floats:
+    """NaN where the arithmetic left the range of a float."""
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _lagged(cells: Floats, whose: NDArray[Any], at: NDArray[Any], history: int, lag: int) -> Floats:

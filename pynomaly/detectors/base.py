@@ -54,7 +54,6 @@ class Detector(ABC):
     name: ClassVar[str]
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     block_rows: ClassVar[int] = 4096  # rows scored at a time: bounds memory, never changes a score
-    exemptions: ClassVar[Mapping[str, str]] = {}  # name of a check -> why this method cannot pass it
 
     def __init__(self, seed: int = 0, **params: Any) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
