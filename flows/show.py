@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.cli.terminal import printable
+
 __all__ = [
     "backfilled",
     "catalogue",
@@ -32,8 +34,17 @@ __all__ = [
 ]
 
 
+class _Plain(Console):
+    """Prints text as text: brackets are no markup, and what is not printable is spelled."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich prints, with both switched off."""
+        shown = [printable(item, lines=True) if isinstance(item, str) else item for item in objects]
+        super().print(*shown, **{**options, "markup": False})
+
+
 def _console() -> Console:
-    return Console(highlight=False)
+    return _Plain(highlight=False)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
@@ -49,7 +60,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 def _cell(value: object) -> Text:
     if value is None:
         return Text("-")
-    return Text(f"{value:.3f}" if isinstance(value, float) else str(value))
+    return Text(f"{value:.3f}" if isinstance(value, float) else printable(str(value), lines=True))
 
 
 def training(result: dict[str, Any]) -> None:
@@ -58,7 +69,7 @@ def training(result: dict[str, Any]) -> None:
     if not result["trained"]:
         console.print(f"not trained: {result['decision']['remedy']}")
         for reason in result["decision"]["reasons"]:
-            console.print(f"  {reason}", markup=False)
+            console.print(f"  {reason}")
         return
     if result["registered"] is None:
         decision(result["decision"])
@@ -69,20 +80,20 @@ def training(result: dict[str, Any]) -> None:
             table("candidates on the same held-out rows", list(rows[0]), [list(row.values()) for row in rows])
         )
     for reason in result["choice"]["reasons"]:
-        console.print(f"  {reason}", markup=False)
+        console.print(f"  {reason}")
     registered = result["registered"]
     console.print(f"registered {registered['pipeline']} v{registered['version']} ({registered['detector']})")
     for note in registered["notes"]:
-        console.print(f"  note: {note}", markup=False)
+        console.print(f"  note: {note}")
     decision(result["decision"])
 
 
 def decision(result: dict[str, Any]) -> None:
     """One decision with its reasons."""
     console = _console()
-    console.print(f"{result['kind']}: {result['subject']} ({result['outcome']})", markup=False)
+    console.print(f"{result['kind']}: {result['subject']} ({result['outcome']})")
     for reason in result["reasons"]:
-        console.print(f"  {reason}", markup=False)
+        console.print(f"  {reason}")
 
 
 def searched(result: dict[str, Any]) -> None:
@@ -115,14 +126,14 @@ def pending_promotions(result: dict[str, Any]) -> None:
     for item in result["pending"]:
         decision(item)
         for line in item["standing"]:
-            console.print(f"  {line}", markup=False)
+            console.print(f"  {line}")
         diff = item["evidence"]["diff"]
         if not diff:
-            console.print(f"  what would change is not known: {item['evidence']['diff_error']}", markup=False)
+            console.print(f"  what would change is not known: {item['evidence']['diff_error']}")
             continue
         console.print(f"what would change, {diff['champion']} -> {diff['challenger']} on {diff['window']}:")
         for line in diff["reasons"]:
-            console.print(f"  {line}", markup=False)
+            console.print(f"  {line}")
         rows = example_rows(diff)
         if rows:
             console.print(
@@ -140,40 +151,40 @@ def windows(result: dict[str, Any]) -> None:
     console.print(table("scored windows", columns, rows))
     for line in (*result["empty"], result["left_out"]):
         if line:
-            console.print(f"  {line}", markup=False)
+            console.print(f"  {line}")
 
 
 def file_scores(result: dict[str, Any]) -> None:
     """What scoring one file left."""
     console = _console()
     done = f"{result['rows']} rows scored by v{result['version']}, {result['alerts']} alerts"
-    console.print(f"{done} -> {result['output']}", markup=False)
+    console.print(f"{done} -> {result['output']}")
     if result["touched"]:
         console.print(f"{result['touched']} rows had a missing value filled in, or a category never seen")
     if result["quarantined"]:
         console.print(f"{result['quarantined']} rows could not be scored -> {result['quarantine']}")
     for warning in result["warnings"]:
-        console.print(f"warning: {warning}", markup=False)
+        console.print(f"warning: {warning}")
 
 
 def monitored(result: dict[str, Any]) -> None:
     """The verdict on a window."""
     console = _console()
     verdict, seen = result["degradation"], result["observation"]
-    console.print(f"window {result['window']} under v{result['version']}", markup=False)
+    console.print(f"window {result['window']} under v{result['version']}")
     console.print(f"{verdict['state']}; action: {verdict['action']}")
     for reason in (*verdict["reasons"], *seen["reasons"]):
-        console.print(f"  {reason}", markup=False)
+        console.print(f"  {reason}")
     columns = ("name", "status", "effect", "corrected")
     rows = [[column[name] for name in columns] for column in result["drift"]["columns"]]
     console.print(table(f"data: {result['drift']['status']}", columns, rows))
-    console.print(result["drift"]["basis"], markup=False)
+    console.print(result["drift"]["basis"])
     glance = [[item[name] for name in ("name", "status", "effect")] for item in result["aspects"]]
     console.print(table("the window at a glance", ("judged", "status", "effect"), glance))
     if result["report"]:
-        console.print(f"report: {result['report']}", markup=False)
+        console.print(f"report: {result['report']}")
     if result.get("page"):
-        console.print(f"page: {result['page']}", markup=False, soft_wrap=True)
+        console.print(f"page: {result['page']}", soft_wrap=True)
 
 
 def overview(result: dict[str, Any]) -> None:
@@ -182,7 +193,7 @@ def overview(result: dict[str, Any]) -> None:
     champion = f"v{result['champion']} since {result['since']}" if result["champion"] else "none yet"
     console.print(f"{result['pipeline']}: champion {champion}")
     for reason in result["because"]:
-        console.print(f"  {reason}", markup=False)
+        console.print(f"  {reason}")
     if result["baking"]:
         bake = result["baking"]
         console.print(
@@ -195,7 +206,7 @@ def overview(result: dict[str, Any]) -> None:
     if result["waiting"]:
         console.print(f"messages not delivered: {len(result['waiting'])}; `pynomaly notify` shows them")
     if result["health"]:
-        console.print(f"health: {result['health']['outcome']} in {result['health']['subject']}", markup=False)
+        console.print(f"health: {result['health']['outcome']} in {result['health']['subject']}")
 
 
 def decisions(result: dict[str, Any]) -> None:
@@ -223,7 +234,7 @@ def verification(result: dict[str, Any]) -> None:
         )
     else:
         said = f"decision {result['broken_at']} does not fit: {result['reason']}"
-    _console().print(said, markup=False)
+    _console().print(said)
 
 
 def champion(result: dict[str, Any]) -> None:
@@ -252,7 +263,7 @@ def reconciled(result: dict[str, Any]) -> None:
     console = _console()
     for name in ("leases", "runs", "flow_runs", "unfinished", "silent", "recovered", "failed"):
         for line in result[name]:
-            console.print(f"{name}: {line}", markup=False)
+            console.print(f"{name}: {line}")
     console.print(f"champion {result['champion'] or 'none yet'}")
     console.print(f"messages delivered: {result['delivered']}, waiting: {result['waiting']}")
 
@@ -269,9 +280,9 @@ def backfilled(result: dict[str, Any]) -> None:
 def drilled(result: dict[str, Any]) -> None:
     """How the alarm did."""
     console = _console()
-    console.print(f"drill {'passed' if result['passed'] else 'FAILED'} on {result['window']}", markup=False)
+    console.print(f"drill {'passed' if result['passed'] else 'FAILED'} on {result['window']}")
     for reason in result["reasons"]:
-        console.print(f"  {reason}", markup=False)
+        console.print(f"  {reason}")
     rows = [[kind, share] for kind, share in result["recall"].items()]
     console.print(table("injected anomalies that alerted", ("kind", "share"), rows))
 
@@ -311,7 +322,7 @@ def replayed(result: dict[str, Any]) -> None:
         if found["failed"]:
             why = next(item for item in found["decisions"] if item["decision"] == "training failed")
             said = f"{name}: {found['failed']} trainings failed, the first at {why['at'][:10]}"
-            console.print(f"  {said}: {why['reasons'][0]}", markup=False)
+            console.print(f"  {said}: {why['reasons'][0]}")
     console.print("  caught: episodes (runs of labelled rows of one entity) with an alert in them")
     for note in result["notes"]:
-        console.print(f"  {note}", markup=False)
+        console.print(f"  {note}")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pynomaly.config import parse
+from pynomaly.config.plain_yaml import plain_yaml
 from pynomaly.data.inspect import draft
 from pynomaly.errors import ConfigError
 from pynomaly.records.store import write_atomically
@@ -28,7 +27,7 @@ def write_draft(
         If the table cannot be read; nothing is written then.
     """
     text = draft(data, name=name, time=time, label=label, id=id, folder=Path.cwd() / "configs")
-    settings = yaml.safe_load(text)
+    settings = plain_yaml(text)
     file = Path.cwd() / "configs" / f"{settings['name']}.yaml"
     parse(settings, origin=file)
     if file.exists() and not force:

@@ -8,6 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from pynomaly.config import Pipeline
 from pynomaly.records.ledger import Decision
+from pynomaly.records.markdown import bullets
 from pynomaly.steps.approve import approve as approve_step
 from pynomaly.steps.approve import reject as reject_step
 from pynomaly.steps.policy import PolicyApplied
@@ -25,7 +26,7 @@ def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str) -> PolicyAppl
     applied = apply_policy_step(pipeline, as_of, reason)
     create_markdown_artifact(
         key=f"{pipeline.name.replace('_', '-')}-policy",
-        markdown="\n".join(f"- {reason}" for reason in applied.policy.reasons),
+        markdown=bullets(applied.policy.reasons),
         description=f"Alert policy of {pipeline.name} v{applied.version}: {applied.policy.outcome}",
     )
     announce(pipeline, f"policy.{applied.policy.outcome}", applied.to_dict())

@@ -8,6 +8,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
+from pynomaly.records.markdown import bullets
 from pynomaly.steps.monitor import Monitored
 from pynomaly.steps.monitor import monitor_window as monitor_window_step
 from tasks.events import announce, blocks_announced
@@ -29,7 +30,7 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
         key=f"{key}-degradation",
         markdown=f"**{verdict.state}** in window {result.window} under v{result.version}; "
         f"action: {verdict.action}\n\n"
-        + "\n".join(f"- {reason}" for reason in (*verdict.reasons, *result.observation.reasons, *withdrawn)),
+        + bullets((*verdict.reasons, *result.observation.reasons, *withdrawn)),
         description="Verdict on data, scores, alert rate and performance",
     )
     if result.report:

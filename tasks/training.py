@@ -11,6 +11,7 @@ from pynomaly.judging.choice import Choice
 from pynomaly.judging.comparison import Verdict
 from pynomaly.records.diff_page import diff_markdown, example_rows
 from pynomaly.records.ledger import Decision
+from pynomaly.records.markdown import bullets, plain
 from pynomaly.records.registry import Registry
 from pynomaly.steps.candidates import Fitted, recalibrate_champion
 from pynomaly.steps.candidates import fit_candidate as fit_candidate_step
@@ -56,7 +57,7 @@ def plan(
     create_markdown_artifact(
         key=f"{pipeline.name.replace('_', '-')}-training-decision",
         markdown=f"**{planned.decision.remedy}** at {as_of.isoformat()}\n\n"
-        + "\n".join(f"- {reason}" for reason in planned.decision.reasons),
+        + bullets(planned.decision.reasons),
         description="Whether a training runs, and why",
     )
     return planned
@@ -175,12 +176,11 @@ def _publish_difference(pipeline: Pipeline, decision: Decision) -> None:
     """What a person who is to approve should see: the page, and the rows as a table."""
     key, diff = pipeline.name.replace("_", "-"), decision.evidence["diff"]
     waits = f"**{decision.subject}** waits for an answer until {decision.evidence['expires']}"
-    shown = (
-        diff_markdown(diff) if diff else f"What would change is not known: {decision.evidence['diff_error']}"
-    )
+    unknown = f"What would change is not known: {plain(decision.evidence.get('diff_error', ''))}"
+    shown = diff_markdown(diff) if diff else unknown
     create_markdown_artifact(
         key=f"{key}-pending",
-        markdown="\n\n".join([waits, "\n".join(f"- {reason}" for reason in decision.reasons), shown]),
+        markdown="\n\n".join([waits, bullets(decision.reasons), shown]),
         description="A promotion that waits: run the flow approve or reject",
     )
     if diff and diff["examples"]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.cli.terminal import printable
 from pynomaly.config import Pipeline
 from pynomaly.errors import PynomalyError
 
@@ -39,7 +40,7 @@ def main() -> None:
     try:
         app()
     except PynomalyError as error:
-        typer.echo(f"pynomaly: {error}", err=True)
+        typer.echo(f"pynomaly: {printable(str(error))}", err=True)
         sys.exit(2)
 
 

@@ -3,7 +3,7 @@
 Called by every other room. Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
 """
 
-from pynomaly.config.data import Data, Expectation, Quality, Series, Windows
+from pynomaly.config.data import Data, Expectation, Limits, Quality, Series, Windows
 from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining
 from pynomaly.config.load import home_for, load, parse
 from pynomaly.config.model import Alerts, Candidate, Features, Training
@@ -32,6 +32,7 @@ __all__ = [
     "Features",
     "Feedback",
     "Grouping",
+    "Limits",
     "Notify",
     "Pipeline",
     "Promotion",

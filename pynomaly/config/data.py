@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from pynomaly.config.settings import Settings, Share
 from pynomaly.config.units import Duration
 
-__all__ = ["Data", "Expectation", "Quality", "Series", "Windows"]
+__all__ = ["Data", "Expectation", "Limits", "Quality", "Series", "Windows"]
 
 
 PAST = ("change", "level", "spread")
@@ -43,6 +43,18 @@ class Series(Settings):
         return self
 
 
+class Limits(Settings):
+    """How much a source may make this machine take in; what goes beyond is refused, not read."""
+
+    columns: int = Field(2000, ge=1, description="most columns of a table")
+    cells: int = Field(
+        1_000_000_000, ge=1000, description="most cells (rows times columns) read into memory at once"
+    )
+    line_kib: int = Field(1024, ge=1, description="longest line of text, in KiB")
+    text_mib: int = Field(2048, ge=1, description="longest text read, unpacked, in MiB")
+    ratio: int = Field(200, ge=2, description="most bytes that one packed byte may unpack to, over the file")
+
+
 class Data(Settings):
     """Where rows come from and what their columns mean."""
 
@@ -67,6 +79,7 @@ class Data(Settings):
     categorical: tuple[str, ...] = Field((), description="feature columns to read as categories")
     ignore: tuple[str, ...] = Field((), description="columns to leave out")
     series: Series = Field(default_factory=Series, description="features of a row's past")
+    limits: Limits = Field(default_factory=Limits, description="what is too much to read")
 
     @field_validator("timezone")
     @classmethod

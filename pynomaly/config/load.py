@@ -9,11 +9,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pynomaly.config.pipeline import Pipeline
+from pynomaly.config.plain_yaml import plain_yaml
 from pynomaly.errors import ConfigError, allowed
 
 __all__ = ["home_for", "load", "parse"]
@@ -47,8 +47,8 @@ def load(path: str | Path) -> Pipeline:
         near = sorted(str(item) for item in file.parent.glob("*.yaml")) if file.parent.is_dir() else []
         raise ConfigError(f"no pipeline at {str(path)!r}; {allowed(str(path), near)}")
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = plain_yaml(file.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ConfigError(f"{file} is not readable YAML: {' '.join(str(error).split())}") from error
     return parse(content, origin=file.resolve())
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from pynomaly.config import Data
+from pynomaly.config.plain_yaml import plain_yaml
 from pynomaly.data.window import Window
 from pynomaly.errors import SourceError, WindowError, allowed
 
@@ -122,8 +122,8 @@ def unmatched(data: Data, frame: pd.DataFrame, incidents: tuple[Incident, ...]) 
 
 def _listed(text: str, file: Path) -> list[dict[str, Any]]:
     try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+        content = plain_yaml(text)
+    except ValueError as error:
         raise SourceError(f"{file} is not readable YAML: {' '.join(str(error).split())}") from error
     content = [] if content is None else content
     if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):

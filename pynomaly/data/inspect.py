@@ -7,7 +7,6 @@ line.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -18,10 +17,10 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from pynomaly.config import Data
+from pynomaly.config import Data, Limits
 from pynomaly.config.units import spell
 from pynomaly.data.frame import FrameContract
-from pynomaly.data.sources import SOURCES
+from pynomaly.data.sources import SOURCES, bounded
 from pynomaly.data.sources.arrange import moments
 from pynomaly.data.sources.csv import SEPARATORS, existing, header
 from pynomaly.errors import ColumnError, DataError, SourceError, WindowError, allowed
@@ -32,6 +31,8 @@ _LABELS = ("anomaly", "is_anomaly", "label", "outlier", "is_outlier", "target", 
 _TRUTHS = ("changepoint", "change_point", "attack", "fault", "failure", "fraud", "is_fraud")
 """Other 0/1 columns that tell the truth after the event: no feature may know it."""
 
+_PLAIN = r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_-]*"  # text in YAML without quotes
+_PLAIN = r"(?!(?:yes|no|on|off|true|false|null)$)[a-z][a-z0-9_-]*"  # text in YAML without quotes
 _NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 _STEPS = tuple(timedelta(seconds=s) for s in (60, 300, 600, 900, 1800, 3600, 3600 * 6, 86400, 7 * 86400))
 _KINDS = {".parquet": "parquet", ".pq": "parquet"}
@@ -100,10 +101,10 @@ def _open(place: Path, *named: str | None) -> _Found:
     kind = "parquet" if place.is_dir() else _KINDS.get(place.suffix.lower(), "csv")
     data, notes = Data.model_validate({"source": kind, "path": str(place)}), dict[str, str]()
     if kind == "csv":
-        separator = _separator(place)
-        decimal = _decimal(place, separator)
+        separator = _separator(place, data.limits)
+        decimal = _decimal(place, separator, data.limits)
         data = data.model_copy(update={"separator": separator, "decimal": decimal})
-        notes["separator"] = f"{len(header(place, separator))} columns in the header"
+        notes["separator"] = f"{len(header(place, separator, data.limits))} columns in the header"
         notes["decimal"] = "how numbers of this file are written"
     frame = SOURCES[kind](data, str(place), None, None)
     for column in named:
@@ -112,12 +113,12 @@ def _open(place: Path, *named: str | None) -> _Found:
     return _Found(frame, data, notes)
 
 
-def _separator(place: Path) -> str:
+def _separator(place: Path, limits: Limits) -> str:
     """The separator that splits the header into most columns."""
     counts: dict[str, int] = {}
     for mark in SEPARATORS:
         try:
-            counts[mark] = len(header(place, mark))
+            counts[mark] = len(header(place, mark, limits))
         except ColumnError:
             raise
         except SourceError as error:
@@ -126,10 +127,13 @@ def _separator(place: Path) -> str:
     return max(counts, key=lambda mark: counts[mark]) if counts else SEPARATORS[0]
 
 
-def _decimal(place: Path, separator: str) -> str:
+def _decimal(place: Path, separator: str, limits: Limits) -> str:
     if separator == ",":
         return "."
-    head = pd.read_csv(place, sep=separator, dtype=str, nrows=200, encoding="utf-8-sig", index_col=False)
+    with bounded.text(place, limits) as content:
+        head = pd.read_csv(
+            content, sep=separator, dtype=str, nrows=200, encoding="utf-8-sig", index_col=False
+        )
     cells = [str(cell) for cell in head.to_numpy().ravel() if isinstance(cell, str)]
     commas = sum(bool(_NUMBER_WITH_COMMA.fullmatch(cell.strip())) for cell in cells)
     points = sum(bool(re.fullmatch(r"[+-]?\d+\.\d+", cell.strip())) for cell in cells)
@@ -218,11 +222,12 @@ def _find_ignored(found: _Found) -> None:
 
 def _text(name: str, path: str, found: _Found, contract: FrameContract) -> str:
     """The YAML, one setting a line, each with its reason."""
-    data, lines = found.data, [f"# Pipeline drafted from {Path(path).name}: {len(found.frame)} rows, "]
-    lines[0] += f"{len(contract.numeric)} numeric and {len(contract.categorical)} categorical features."
+    data, lines = found.data, [f"# Pipeline drafted from {_quoted(Path(path).name)}: "]
+    kinds = f"{len(contract.numeric)} numeric and {len(contract.categorical)} categorical features"
+    lines[0] += f"{len(found.frame)} rows, {kinds}."
     lines += [
         "# Correct what was guessed wrongly; every other setting has its default.",
-        f"name: {name}",
+        f"name: {name if re.fullmatch(_PLAIN, name) else _quoted(name)}",
         "",
         "data:",
     ]
@@ -292,16 +297,21 @@ def _training(found: _Found) -> list[str]:
 
 
 def _line(key: str, value: object, comment: str) -> str:
-    # A JSON string is a YAML string, whatever it holds.
-    shown = value if isinstance(value, int) else json.dumps(value, ensure_ascii=False)
+    shown = value if isinstance(value, int) else _quoted(str(value))
     return f"  {key}: {shown}  # {comment}"
 
 
 def _items(entries: dict[str, str]) -> list[str]:
     return [
-        f"    - {json.dumps(str(name), ensure_ascii=False)}{'  # ' + ' '.join(note.split()) if note else ''}"
+        f"    - {_quoted(str(name))}{'  # ' + ' '.join(note.split()) if note else ''}"
         for name, note in entries.items()
     ]
+
+
+def _quoted(text: str) -> str:
+    """A YAML string that reads back as `text`, on one line, whatever it holds."""
+    shown = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in shown) + '"'
 
 
 def _say(length: timedelta) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pynomaly.detectors.arrays import read_arrays
 from pynomaly.errors import DetectorError, IntegrityError
 
 __all__ = ["ARRAYS", "FACTS", "FORMAT", "read", "write"]
@@ -76,12 +76,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     packed = (folder / ARRAYS).read_bytes()
     if hashlib.sha256(packed).hexdigest() != facts.pop("arrays_sha256", None):
         raise IntegrityError(f"{folder / ARRAYS} is damaged: it does not match its recorded SHA-256")
-    try:
-        with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (AttributeError, TypeError, ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise IntegrityError(f"{folder / ARRAYS} is damaged or holds objects: {error}") from error
-    return facts, arrays
+    return facts, read_arrays(packed, folder / ARRAYS)
 
 
 def _facts(file: Path) -> dict[str, Any]:
@@ -89,7 +84,7 @@ def _facts(file: Path) -> dict[str, Any]:
     try:
         text = file.read_bytes().decode("utf-8")
         facts = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{file} is not JSON: {error}") from error
     found = facts.get("format") if isinstance(facts, dict) else None
     if found != FORMAT:

@@ -25,7 +25,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -34,6 +33,7 @@ from numpy.typing import NDArray
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.detectors import load as load_detector
+from pynomaly.detectors.arrays import read_arrays
 from pynomaly.detectors.base import Detector
 from pynomaly.detectors.reranking import Reranking
 from pynomaly.errors import DataError, IntegrityError, ModelError, PynomalyError
@@ -305,21 +305,18 @@ class Bundle:
             return cls._read(folder)
         except PynomalyError:
             raise
-        except (ValueError, TypeError, LookupError, OSError, BadZipFile) as error:
+        except (ValueError, TypeError, LookupError, OSError, RecursionError) as error:
             raise IntegrityError(f"{folder} holds what no bundle holds: {error!r}") from error
 
     @classmethod
     def _read(cls, folder: Path) -> Bundle:
         content = _read_json(folder / "model.json")
-        with np.load(folder / "calibration.npz", allow_pickle=False) as arrays:
-            calibration = Calibration.from_dict(arrays["scores"], content["calibration"])
-        with np.load(folder / "golden.npz", allow_pickle=False) as arrays:
-            golden_scores = arrays["scores"]
-            golden = unpack(dict(arrays), content["golden"])
+        calibration = Calibration.from_dict(_arrays(folder, "calibration")["scores"], content["calibration"])
+        stored = _arrays(folder, "golden")
+        golden_scores, golden = stored["scores"], unpack(stored, content["golden"])
         reranking = None
         if content.get("reranking"):  # bundles from before there was one have no such key
-            with np.load(folder / "reranking.npz", allow_pickle=False) as arrays:
-                reranking = Reranking.restore(content["reranking"], dict(arrays))
+            reranking = Reranking.restore(content["reranking"], _arrays(folder, "reranking"))
         return cls(
             FrameContract.from_dict(content["contract"]),
             Features.from_dict(content["features"]),
@@ -342,6 +339,10 @@ def _write_json(file: Path, content: Mapping[str, Any]) -> None:
             f"{file.name} cannot be written as JSON: {error}; allowed: plain finite values"
         ) from error
     file.write_text(text + "\n", encoding="utf-8")
+
+
+def _arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
+    return read_arrays((folder / f"{name}.npz").read_bytes(), folder / f"{name}.npz")
 
 
 def _read_json(file: Path) -> dict[str, Any]:

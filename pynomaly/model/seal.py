@@ -89,7 +89,7 @@ def _read(file: Path, content: bytes) -> dict[str, str]:
         found = json.loads(content)
         hashes = {str(path): str(digest) for path, digest in found["files"].items()}
         version = found["format"]
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise IntegrityError(f"{file} is not a list of files and hashes: {error!r}") from error
     if version != FORMAT:
         raise IntegrityError(
@@ -110,5 +110,6 @@ def _hashes(folder: Path) -> dict[str, str]:
                 f"{path} in {folder} is a link or a special file; allowed: plain files and folders"
             )
         if item.is_file() and path != LISTING:
-            found[path] = hashlib.sha256(item.read_bytes()).hexdigest()
+            with item.open("rb") as file:
+                found[path] = hashlib.file_digest(file, "sha256").hexdigest()
     return found

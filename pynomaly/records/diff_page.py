@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pynomaly.records.markdown import bullets, plain
+
 __all__ = ["diff_markdown", "example_rows"]
 
 
@@ -16,13 +18,13 @@ def diff_markdown(diff: Mapping[str, Any]) -> str:
     lines = [
         f"## {diff['champion']} -> {diff['challenger']} on {diff['window']}",
         "",
-        *(f"- {reason}" for reason in diff["reasons"]),
+        bullets(diff["reasons"]),
     ]
     rows = example_rows(diff)
     if rows:
         columns = list(rows[0])
         lines += ["", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-        lines += [f"| {' | '.join(_cell(row[name]) for name in columns)} |" for row in rows]
+        lines += [f"| {' | '.join(plain(row[name]) for name in columns)} |" for row in rows]
         lines += [
             "",
             "*because*: what the alerting model's score falls by when the column holds its usual value.",
@@ -52,8 +54,3 @@ def _value(value: float | str | None) -> str:
     if value is None:
         return "missing"
     return f"{value:.4g}" if isinstance(value, float | int) else str(value)
-
-
-def _cell(text: str) -> str:
-    """Text that stays inside its cell and is no markup."""
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

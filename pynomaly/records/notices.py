@@ -32,7 +32,8 @@ def send(address: str, title: str, body: str) -> None:
             raise ConfigError(
                 "it holds no address Apprise knows; one looks like 'mailtos://user:password@host'"
             )
-        accepted = door.notify(body=body, title=title)
+        # Said to be text, it is escaped for those who read HTML.
+        accepted = door.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
         words = said.getvalue()
     if not accepted:
         raise RecordError(f"not accepted: {_safe(words, address) or 'no reason was given'}")

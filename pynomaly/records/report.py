@@ -15,6 +15,7 @@ from typing import Any
 from pynomaly.config import Pipeline
 from pynomaly.errors import RecordError
 from pynomaly.judging.choice import Choice
+from pynomaly.records.markdown import plain
 
 __all__ = ["model_card", "quality_page"]
 
@@ -103,24 +104,25 @@ def _render(template: str, **content: Any) -> str:
     from jinja2 import UndefinedError
 
     try:
-        return str(_environment().get_template(template).render(**content))
+        return str(_environment(template.endswith(".html.j2")).get_template(template).render(**content))
     except UndefinedError as error:
         raise RecordError(f"{template.removesuffix('.j2')} cannot be written: {error.message}") from error
 
 
 @cache
-def _environment() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+def _environment(html: bool) -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         undefined=StrictUndefined,
-        autoescape=select_autoescape(enabled_extensions=("html", "html.j2"), default=False),
+        autoescape=html,
+        finalize=None if html else _plain,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": _number, "interval": _interval, "cell": _cell}
+    environment.filters |= {"number": _number, "interval": _interval}
     return environment
 
 
@@ -139,6 +141,6 @@ def _interval(metric: Mapping[str, Any] | None) -> str:
     return f"{_number(metric['value'])} ({_number(metric['low'])} to {_number(metric['high'])})"
 
 
-def _cell(value: object) -> str:
-    """Text that does not break a Markdown table."""
-    return str(value).replace("|", "\\|").replace("\n", " ")
+def _plain(value: object) -> object:
+    """Markdown has no escaping of its own: text of any origin is made harmless as it is filled in."""
+    return plain(value) if isinstance(value, str) else value

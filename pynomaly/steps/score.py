@@ -26,6 +26,7 @@ from pynomaly.model.reference import window_sketch
 from pynomaly.model.sketch import Sketch
 from pynomaly.records.ledger import Decision, Ledger, Partition
 from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.records.sheet import csv_text
 from pynomaly.records.store import Store, write_atomically
 from pynomaly.steps.bake import watch
 from pynomaly.steps.champion import honour_alias
@@ -217,10 +218,10 @@ def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
         raise QualityError(f"{source}: blocked: {'; '.join(checked.report.reasons)}")
     table = score_table(bundle, ref, checked.clean)
     conformed = bundle.contract.conform(checked.clean)
-    content = table.to_csv(index=False).encode() if output.suffix == ".csv" else table.to_parquet(index=False)
+    content = csv_text(table).encode() if output.suffix == ".csv" else table.to_parquet(index=False)
     quarantine = _beside(output)
     if len(checked.quarantine):
-        write_atomically(quarantine, checked.quarantine.to_csv(index=False).encode())
+        write_atomically(quarantine, csv_text(checked.quarantine).encode())
     write_atomically(output, content)
     drift = compare_sketches(
         bundle.sketch, window_sketch(checked.clean, bundle.contract, bundle.sketch), pipeline.drift

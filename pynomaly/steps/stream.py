@@ -29,6 +29,7 @@ from pynomaly.errors import QualityError
 from pynomaly.model.alerts import rejection_line
 from pynomaly.model.bundle import Bundle
 from pynomaly.steps.spread import spread
+from pynomaly.records.sheet import csv_text
 
 __all__ = ["Streamed", "cleared", "joined", "score_parts"]
 
@@ -125,7 +126,7 @@ def score_parts(
     SourceError, ColumnError, ModelError
         As reading and scoring.
     """
-    parts = parts_of(source)
+    parts = parts_of(source, pipeline.data.limits)
     draft.mkdir(parents=True)
     share = max(1, SAMPLE // max(1, len(parts)))
     work = _Work(pipeline, str(folder), sha256, version, str(draft), share)
@@ -273,7 +274,7 @@ def joined(files: Iterable[Path], output: Path) -> None:
             for number, file in enumerate(listed):
                 with pq.ParquetFile(file) as source:
                     for position, batch in enumerate(source.iter_batches()):
-                        batch.to_pandas().to_csv(out, index=False, header=not number and not position)
+                        out.write(csv_text(batch.to_pandas(), header=not number and not position))
         return
     with pq.ParquetFile(listed[0]) as first:
         schema = first.schema_arrow

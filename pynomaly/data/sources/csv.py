@@ -1,7 +1,8 @@
 """Delimited text, plain or compressed (``.gz``, ``.bz2``, ``.xz``, ``.zip``), UTF-8, with a header row.
 
 The header is read here first: pandas renames duplicated columns and turns a surplus one into an index
-without a word. Numbers keep their exact value. Called through ``SOURCES``.
+without a word. Numbers keep their exact value. What is too long, or unpacks without end, is refused while it
+is read (``data.limits``). Called through ``SOURCES``.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pynomaly.config import Data
+from pynomaly.config import Data, Limits
 from pynomaly.data.places import is_address, place
+from pynomaly.data.sources import bounded
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError
 
@@ -43,9 +45,9 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     Raises
     ------
     SourceError
-        If the file is missing, empty, not UTF-8, ragged, or split by another separator.
+        If the file is missing, empty, not UTF-8, ragged, split by another separator, or past a limit.
     ColumnError
-        If a name is duplicated or one of `columns` does not exist.
+        If a name is duplicated or cannot be shown, or one of `columns` does not exist.
     """
     if not is_address(path):
         return _rows(data, existing(path), columns)
@@ -64,17 +66,17 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
 
 
 def _rows(data: Data, file: Path, columns: list[str] | None) -> pd.DataFrame:
-    names = header(file, data.separator)
+    names = header(file, data.separator, data.limits)
     if columns and (unknown := [name for name in columns if name not in names]):
         near = get_close_matches(unknown[0], names, n=1)
         raise ColumnError(f"{file}: no column {unknown[0]!r}; {_hint(near)}it has {names}")
     text = {name: "str" for name in (data.time, data.id, *data.categorical) if name in names}
     try:
-        with warnings.catch_warnings():
+        with bounded.text(file, data.limits) as content, warnings.catch_warnings():
             # Rows wider than the header would lose their last cells with no more than a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
-                file,
+                content,
                 sep=data.separator,
                 decimal=data.decimal,
                 encoding="utf-8-sig",
@@ -84,6 +86,8 @@ def _rows(data: Data, file: Path, columns: list[str] | None) -> pd.DataFrame:
                 low_memory=False,
                 float_precision="round_trip" if data.decimal == "." else None,
             )
+    except SourceError:
+        raise
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError, OSError) as error:
         raise SourceError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
     if frame.empty:
@@ -91,20 +95,23 @@ def _rows(data: Data, file: Path, columns: list[str] | None) -> pd.DataFrame:
     return _with_points(frame, set(text)) if data.decimal == "," else frame
 
 
-def header(file: Path, separator: str) -> list[str]:
+def header(file: Path, separator: str, limits: Limits) -> list[str]:
     """Column names as written.
 
     Raises
     ------
     SourceError
-        If the file is empty, not UTF-8, or its header is split by another separator.
+        If the file is empty, not UTF-8, its header is split by another separator, or it is past a limit.
     ColumnError
-        If a name occurs more than once.
+        If a name occurs more than once, or cannot be shown.
     """
     try:
-        first = pd.read_csv(file, sep=separator, header=None, nrows=1, dtype=str, encoding="utf-8-sig")
+        with bounded.text(file, limits) as content:
+            first = pd.read_csv(content, sep=separator, header=None, nrows=1, dtype=str, encoding="utf-8-sig")
     except pd.errors.EmptyDataError:
         raise SourceError(f"{file} is empty; expected a header and rows") from None
+    except SourceError:
+        raise
     except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
         raise SourceError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
     names = ["" if pd.isna(name) else str(name) for name in first.iloc[0]]
@@ -112,6 +119,7 @@ def header(file: Path, separator: str) -> list[str]:
         raise SourceError(
             f"{file}: no {separator!r} in the header {names[0]!r}; set data.separator to {other[0]!r}"
         )
+    bounded.checked_names(names, file, limits)
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
         raise ColumnError(f"{file}: column {', '.join(map(repr, twice))} occurs more than once in the header")
     return [name or f"Unnamed: {position}" for position, name in enumerate(names)]

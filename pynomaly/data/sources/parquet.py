@@ -11,8 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from pynomaly.config import Data
+from pynomaly.config import Data, Limits
 from pynomaly.data.places import Place, is_address, place
+from pynomaly.data.sources import bounded
 from pynomaly.data.sources.csv import existing
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError, allowed
@@ -41,17 +42,22 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     Raises
     ------
     SourceError
-        If nothing is there, a file is not Parquet, the files do not fit together, or there is no row.
+        If nothing is there, a file is not Parquet, the files do not fit together, there is no row, or more
+        than ``data.limits`` allow.
     ColumnError
-        If a name is duplicated or one of `columns` does not exist.
+        If a name is duplicated or cannot be shown, or one of `columns` does not exist.
     """
-    with opened(path) as dataset:
+    with opened(path, data.limits) as dataset:
         names = dataset.schema.names
         for name in columns or []:
             if name not in names:
                 raise ColumnError(f"{path}: no column {name!r}; {allowed(name, names)}")
-        table = dataset.to_table(columns=columns, filter=_only(dataset, data.time, window))
+        wanted = _only(dataset, data.time, window)
+        # A file of a few kilobytes can stand for a billion rows.
+        bounded.checked_size(dataset.count_rows(filter=wanted), len(columns or names), path, data.limits)
+        table = dataset.to_table(columns=columns, filter=wanted)
         if table.num_rows == 0 and window is not None:
+            bounded.checked_size(dataset.count_rows(), len(columns or names), path, data.limits)
             table = dataset.to_table(columns=columns)  # the caller says what range there is
     if table.num_rows == 0:
         raise SourceError(f"{path} has columns {names} but no rows")
@@ -61,7 +67,7 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Any]:
+def opened(path: str, limits: Limits) -> Iterator[Any]:
     """The pyarrow dataset at `path`; what pyarrow raises in the ``with`` becomes a SourceError.
 
     Raises
@@ -75,6 +81,7 @@ def opened(path: str) -> Iterator[Any]:
     try:
         dataset = _dataset(source)
         names = dataset.schema.names
+        bounded.checked_names(names, source, limits)
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ColumnError(f"{source}: column {', '.join(map(repr, twice))} occurs more than once")
         yield dataset

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from pynomaly.config import Data
+from pynomaly.config import Data, Limits
 from pynomaly.data.sources import kind_of, parquet
 from pynomaly.data.sources.arrange import labels, moments
 
@@ -42,7 +42,7 @@ class Part:
     rows: int
 
 
-def parts_of(path: str) -> tuple[Part, ...]:
+def parts_of(path: str, limits: Limits) -> tuple[Part, ...]:
     """Parts of a Parquet file, folder or address; reads footers alone.
 
     Raises
@@ -50,7 +50,7 @@ def parts_of(path: str) -> tuple[Part, ...]:
     SourceError, ColumnError
         As the Parquet source.
     """
-    with parquet.opened(path) as dataset:
+    with parquet.opened(path, limits) as dataset:
         found: list[Part] = []
         first = 0
         for file in dataset.get_fragments():
@@ -69,7 +69,9 @@ def is_larger(data: Data, path: str, rows: int) -> bool:
     """
     if data.series.columns:
         return False
-    return kind_of(path, data.source) == "parquet" and sum(part.rows for part in parts_of(path)) > rows
+    if kind_of(path, data.source) != "parquet":
+        return False
+    return sum(part.rows for part in parts_of(path, data.limits)) > rows
 
 
 def batches(data: Data, part: Part, rows: int) -> Iterator[tuple[int, pd.DataFrame]]:

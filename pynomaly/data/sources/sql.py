@@ -17,18 +17,19 @@ through ``SOURCES``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, Row, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from pynomaly.config import Data
+from pynomaly.data.sources import bounded
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, ConfigError, SourceError, WindowError, allowed
 
@@ -61,11 +62,12 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     ConfigError
         If the environment holds no URL for the connection, or not a usable one.
     SourceError
-        If the database cannot be reached, refuses the query, or holds no row at all.
+        If the database cannot be reached, refuses the query, holds no row at all, or gives more than
+        ``data.limits`` allow.
     WindowError
         If it gives no row for `window`.
     ColumnError
-        If a name is duplicated or one of `columns` is not in the result.
+        If a name is duplicated or cannot be shown, or one of `columns` is not in the result.
     """
     names, parts = _answer(data, path, window or _EVER)
     for item in columns or ():
@@ -115,15 +117,21 @@ def _answer(data: Data, query: str, window: Window) -> tuple[list[str], list[pd.
                     raise ColumnError(
                         f"data.query: column {', '.join(map(repr, twice))} occurs more than once"
                     )
-                return names, [
-                    pd.DataFrame.from_records([tuple(row) for row in part], columns=names, coerce_float=True)
-                    for part in result.partitions()
-                ]
+                bounded.checked_names(names, "data.query", data.limits)
+                return names, list(_parts(data, names, result.partitions()))
     except SQLAlchemyError as error:
         said = " ".join(str(getattr(error, "orig", None) or error).split())
         raise SourceError(
             f"the database of {data.connection} cannot answer data.query: {said[:500]}"
         ) from error
+
+
+def _parts(data: Data, names: list[str], answers: Iterable[Sequence[Row[Any]]]) -> Iterator[pd.DataFrame]:
+    total = 0
+    for part in answers:
+        total += len(part)
+        bounded.checked_size(total, len(names), "data.query", data.limits)
+        yield pd.DataFrame.from_records([tuple(row) for row in part], columns=names, coerce_float=True)
 
 
 @contextmanager

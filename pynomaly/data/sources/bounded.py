@@ -1,0 +1,158 @@
+"""What a source may make this machine take in: names, columns, cells, and text that does not unpack for ever.
+
+The limits are ``data.limits``. Text is measured while it is read, so that nothing past a limit is ever held;
+tables are measured by what they declare. Called by the readers of each kind of source.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from pynomaly.config import Limits
+from pynomaly.errors import ColumnError, SourceError
+
+__all__ = ["checked_names", "checked_size", "text"]
+
+_LONGEST_NAME = 500
+_BUFFER = 1 << 18
+_UNTRIED = 1 << 20  # bytes that may unpack before the ratio says anything
+_BROKEN = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def checked_names(names: Sequence[str], where: object, limits: Limits) -> None:
+    """Refuse too many columns, and names that cannot be shown for what they are.
+
+    Raises
+    ------
+    SourceError
+        If there are more than ``limits.columns``.
+    ColumnError
+        If a name is longer than 500 characters, or holds a control character other than a tab or a line
+        break, one that turns the direction of text, or half a character.
+    """
+    if len(names) > limits.columns:
+        raise SourceError(
+            f"{where} has {len(names):,} columns; data.limits.columns allows {limits.columns:,}"
+        )
+    for position, name in enumerate(names):
+        if len(name) > _LONGEST_NAME:
+            raise ColumnError(
+                f"{where}: the name of column {position + 1} has {len(name)} characters ({name[:30]!r}...); "
+                f"at most {_LONGEST_NAME} are allowed"
+            )
+        if wrong := next((mark for mark in name if _hidden(mark)), None):
+            raise ColumnError(
+                f"{where}: the name of column {position + 1}, {name!a}, holds U+{ord(wrong):04X}, "
+                "which cannot be seen; rename the column"
+            )
+
+
+def _hidden(mark: str) -> bool:
+    return mark in _BIDI or (mark not in "\t\n\r" and unicodedata.category(mark) in ("Cc", "Cs"))
+
+
+def checked_size(rows: int, columns: int, where: object, limits: Limits) -> None:
+    """Refuse a table that would not fit into ``limits.cells``.
+
+    Raises
+    ------
+    SourceError
+        Naming rows and columns.
+    """
+    if rows * columns > limits.cells:
+        raise SourceError(
+            f"{where} gives {rows:,} rows of {columns:,} columns at once; "
+            f"data.limits.cells allows {limits.cells:,} cells"
+        )
+
+
+@contextmanager
+def text(file: Path, limits: Limits) -> Iterator[IO[bytes]]:
+    """The bytes of a text file, unpacked by what its name says, measured as they are read.
+
+    Raises
+    ------
+    SourceError
+        While reading: when a line, the whole or the ratio of unpacking goes past its limit, or the packing
+        is broken. For ``.zip``: unless it holds one file, stored or deflated, and no password.
+    """
+    try:
+        with file.open("rb") as packed, _unpacked(file, packed) as source:
+            yield io.BufferedReader(_Measured(source, packed, file, limits), _BUFFER)
+    except _BROKEN as error:
+        raise SourceError(f"{file} cannot be unpacked: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def _unpacked(file: Path, packed: IO[bytes]) -> Iterator[Any]:
+    ending = file.suffix.lower()
+    if ending == ".zip":
+        with zipfile.ZipFile(packed) as archive, archive.open(_only_member(file, archive)) as member:
+            yield member
+        return
+    opened: Any = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}.get(ending)
+    if opened is None:
+        yield packed
+        return
+    source = opened(fileobj=packed) if opened is gzip.GzipFile else opened(packed)
+    with source:
+        yield source
+
+
+def _only_member(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    inside = [item for item in archive.infolist() if not item.is_dir()]
+    if len(inside) != 1:
+        raise SourceError(f"{file} holds {len(inside):,} files; allowed: one")
+    if inside[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Others are unpacked by Python in pieces of any size.
+        raise SourceError(f"{file} is packed by method {inside[0].compress_type}; allowed: stored, deflated")
+    return inside[0]
+
+
+class _Measured(io.RawIOBase):
+    """Counts what passes, and stops at a limit."""
+
+    def __init__(self, source: IO[bytes], packed: IO[bytes], file: Path, limits: Limits) -> None:
+        self._source, self._packed, self._file, self._limits = source, packed, file, limits
+        self._longest = limits.line_kib << 10
+        self._total = 0
+        self._line = 0  # bytes since the last line break
+
+    def readable(self) -> bool:
+        """It is for reading alone."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read at most one line's limit, so that one look finds a line that is too long."""
+        piece = self._source.read(min(len(buffer), self._longest))
+        buffer[: len(piece)] = piece
+        self._total += len(piece)
+        first, last = (_break(piece, end) for end in (bytes.find, bytes.rfind))
+        if self._line + (len(piece) if first < 0 else first) > self._longest:
+            self._stop("has a line of more than", f"{self._limits.line_kib:,} KiB", "line_kib")
+        self._line = self._line + len(piece) if last < 0 else len(piece) - last - 1
+        if self._total > self._limits.text_mib << 20:
+            self._stop("holds more than", f"{self._limits.text_mib:,} MiB of text", "text_mib")
+        if self._total > _UNTRIED and self._total > self._limits.ratio * self._packed.tell():
+            self._stop("unpacks to more than", f"{self._limits.ratio:,} times its size", "ratio")
+        return len(piece)
+
+    def _stop(self, what: str, limit: str, key: str) -> None:
+        raise SourceError(f"{self._file} {what} {limit}; data.limits.{key} sets that")
+
+
+def _break(piece: bytes, find: Any) -> int:
+    """Place of the first or last line break, -1 without one."""
+    found = [place for place in (find(piece, b"\n"), find(piece, b"\r")) if place >= 0]
+    return (min(found) if find is bytes.find else max(found)) if found else -1

@@ -1,0 +1,72 @@
+"""Arrays from an ``.npz`` that somebody else may have written: numbers and text, nothing that runs or swells.
+
+An entry is read only if it is stored as it is, holds no Python object, and declares exactly as many values as
+it has bytes for: a header of a few bytes could ask for terabytes otherwise. Called wherever a saved model is
+read.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly.errors import IntegrityError
+
+__all__ = ["read_arrays"]
+
+
+def read_arrays(content: bytes, where: object) -> dict[str, npt.NDArray[Any]]:
+    """All arrays of an archive, by name.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+    where : object
+        What messages call it.
+
+    Raises
+    ------
+    IntegrityError
+        If it is no such archive, is packed, or an entry is no array, holds objects, or declares another
+        size than it has.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > len(content):
+                raise ValueError("its entries are larger than the file")
+            for entry in entries:
+                _checked(archive, entry)
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (
+        *(AttributeError, TypeError, ValueError, LookupError, OSError, EOFError, SyntaxError),
+        *(zipfile.BadZipFile, NotImplementedError, RuntimeError, MemoryError),
+    ) as error:
+        raise IntegrityError(f"{where} is damaged or holds objects: {error}") from error
+
+
+def _checked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Refuse an entry that is not what an array of plain values looks like."""
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{entry.filename!r} is packed")
+    with archive.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        elif version == (2, 0):
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+        else:
+            raise ValueError(f"{entry.filename!r} has array format {version}")
+        if dtype.hasobject:
+            raise ValueError(f"{entry.filename!r} holds objects")
+        values = 1
+        for length in shape:
+            values *= int(length)
+        if min(shape, default=0) < 0 or values * dtype.itemsize != entry.file_size - file.tell():
+            raise ValueError(f"{entry.filename!r} declares {shape} values of {dtype}, and has other bytes")

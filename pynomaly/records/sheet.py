@@ -1,0 +1,41 @@
+"""Tables as CSV that a spreadsheet shows and does not calculate.
+
+A text cell or a column name that begins like a formula gets an apostrophe in front (OWASP, "CSV Injection"):
+names and categories come from outside, and whoever opens the file is somebody else. Numbers, also those
+written as text, stay as they are; Parquet output keeps every cell to the byte.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["csv_text"]
+
+_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def csv_text(frame: pd.DataFrame, *, header: bool = True) -> str:
+    """`frame`, of shape (n, d), as CSV without its index."""
+    columns = {}
+    for position in range(frame.shape[1]):
+        cells: pd.Series[Any] = frame.iloc[:, position]
+        numbers = pd.api.types.is_numeric_dtype(cells.dtype) or cells.dtype.kind in "mM"
+        columns[position] = cells if numbers else cells.astype(object).map(_plain, na_action="ignore")
+    shown = pd.DataFrame(columns, index=frame.index)
+    return str(shown.to_csv(index=False, header=[_plain(str(n)) for n in frame.columns] if header else False))
+
+
+def _plain(cell: Any) -> Any:
+    if not isinstance(cell, str) or not cell.lstrip(" \x00").startswith(_BEGINS) or _is_number(cell):
+        return cell
+    return f"'{cell}"
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return cell.isascii()
