@@ -130,10 +130,30 @@ def _grouped(then: pd.Series, now: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Keep the commonest categories apart; a page with hundreds of bars shows nothing."""
     common = pd.concat([then, now]).value_counts().index[:_MOST_CATEGORIES]
     first, second = (
-        side.where(side.isin(common) | side.isna(), "(other)").fillna("(missing)").astype(str).astype(object)
+        side.where(side.isin(common) | side.isna(), "(other)")
+        .fillna("(missing)")
+        .map(_harmless)
+        .astype(object)
         for side in (then, now)
     )
     return first, second
+
+
+def _harmless(text: object) -> str:
+    """Text that ends no script: Evidently writes names and categories into one as they are."""
+    shown = str(text).replace("<", "\u2039").replace(">", "\u203a")
+    return "".join(mark if mark.isprintable() else "\ufffd" for mark in shown)
+
+
+def _harmless_names(names: list[str]) -> dict[str, str]:
+    """Harmless names of columns, still all different."""
+    found: dict[str, str] = {}
+    for name in names:
+        shown = _harmless(name)
+        while shown in found.values():
+            shown += "'"
+        found[name] = shown
+    return found
 
 
 def _render(
@@ -144,6 +164,9 @@ def _render(
     grouped: Mapping[str, tuple[pd.Series, pd.Series]] = {n: _grouped(then[n], now[n]) for n in texts}
     first = then[numeric].assign(**{name: pair[0] for name, pair in grouped.items()})
     second = now[numeric].assign(**{name: pair[1] for name, pair in grouped.items()})
+    named = _harmless_names([*numeric, *texts])
+    first, second = first.rename(columns=named), second.rename(columns=named)
+    numeric, texts = [named[name] for name in numeric], [named[name] for name in texts]
     with warnings.catch_warnings():
         # Evidently's own: it is built on deprecated calls, and correlates columns that may be constant.
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -84,7 +84,7 @@ def text(file: Path, limits: Limits) -> Iterator[IO[bytes]]:
     Raises
     ------
     SourceError
-        While reading: when a line, the whole or the ratio of unpacking goes past its limit, or the packing
+        While reading: at a NUL byte, when a line, the whole or the ratio of unpacking goes past its limit, or the packing
         is broken. For ``.zip``: unless it holds one file, stored or deflated, and no password.
     """
     try:
@@ -137,6 +137,8 @@ class _Measured(io.RawIOBase):
         """Read at most one line's limit, so that one look finds a line that is too long."""
         piece = self._source.read(min(len(buffer), self._longest))
         buffer[: len(piece)] = piece
+        if b"\0" in piece:  # pandas would end the cell there without a word
+            raise SourceError(f"{self._file} holds a NUL byte: it is no text in UTF-8")
         self._total += len(piece)
         first, last = (_break(piece, end) for end in (bytes.find, bytes.rfind))
         if self._line + (len(piece) if first < 0 else first) > self._longest:
