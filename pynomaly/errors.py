@@ -26,6 +26,7 @@ is allowed. Anything else that escapes is a defect of ours. The command line tur
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -49,6 +50,7 @@ __all__ = [
     "UnknownDetectorError",
     "WindowError",
     "allowed",
+    "masked",
 ]
 
 
@@ -155,3 +157,12 @@ def allowed(value: object, options: Iterable[object]) -> str:
     near = get_close_matches(str(value), names, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}allowed: {', '.join(repr(name) for name in names) or 'nothing'}"
+
+
+def masked(text: object) -> str:
+    """`text` without what stands in its addresses: they may hold a password or a token.
+
+    >>> masked("postgresql://me:secret@host/name is no ledger")
+    'postgresql://*** is no ledger'
+    """
+    return re.sub(r"://[^\s'\"]+", "://***", str(text))

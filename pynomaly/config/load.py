@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pynomaly.config.pipeline import Pipeline
 from pynomaly.config.plain_yaml import plain_yaml
-from pynomaly.errors import ConfigError, allowed
+from pynomaly.errors import ConfigError, allowed, masked
 
 __all__ = ["home_for", "load", "parse"]
+
+_SHOWN = 300  # most characters of a refused value in a message
 
 
 def home_for(folder: Path) -> Path:
@@ -108,8 +109,9 @@ def _explain(detail: ErrorDetails) -> str:
         return f"unknown key {key!r}; {allowed(str(detail['loc'][-1]), siblings)}"
     if detail["type"] == "missing":
         return f"key {key!r} is missing"
-    value: Any = detail["input"]
-    return f"{key}: {value!r} is not allowed: {detail['msg'].removeprefix('Value error, ')}"
+    shown = masked(repr(detail["input"]))
+    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    return f"{key}: {shown} is not allowed: {masked(detail['msg'].removeprefix('Value error, '))}"
 
 
 def _siblings(location: tuple[int | str, ...]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
@@ -74,12 +75,27 @@ class Runner(Settings):
 
 
 class Records(Settings):
-    """Where models, decisions and files are kept; empty means under the home folder."""
+    """Where models, decisions and files are kept; empty means under the home folder.
+
+    No address holds a password: this file is kept with every model that is trained from it.
+    """
 
     tracking: str = Field("", description="MLflow tracking URI")
     ledger: str = Field("", description="SQLAlchemy URL of the ledger")
     artifacts: str = Field("", description="where MLflow keeps files when tracking is a database; s3:// too")
     store: str = Field("", description="folder or s3:// address for scores, quarantine and reports")
+
+    @field_validator("*")
+    @classmethod
+    def _no_password(cls, value: str) -> str:
+        parts = urlsplit(value)
+        keys = {key.lower() for key, held in parse_qsl(parts.query) if held}
+        if parts.password or keys & {"password", "passwd", "pwd", "sslpassword"}:
+            raise ValueError(
+                "an address in this file holds no password, for the file is kept with every model; set "
+                "PGPASSWORD, a file ~/.pgpass, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        return value
 
 
 class Pipeline(Settings):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def read_arrays(content: bytes, where: object) -> dict[str, npt.NDArray[Any]]:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (
-        *(AttributeError, TypeError, ValueError, LookupError, OSError, EOFError, SyntaxError),
+        *(AttributeError, TypeError, ValueError, LookupError, OSError, EOFError, SyntaxError, TokenError),
         *(zipfile.BadZipFile, NotImplementedError, RuntimeError, MemoryError),
     ) as error:
         raise IntegrityError(f"{where} is damaged or holds objects: {error}") from error

@@ -305,7 +305,7 @@ class Bundle:
             return cls._read(folder)
         except PynomalyError:
             raise
-        except (ValueError, TypeError, LookupError, OSError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, OSError, RecursionError) as error:
             raise IntegrityError(f"{folder} holds what no bundle holds: {error!r}") from error
 
     @classmethod

@@ -2,7 +2,8 @@
 
 A text cell or a column name that begins like a formula gets an apostrophe in front (OWASP, "CSV Injection"):
 names and categories come from outside, and whoever opens the file is somebody else. Numbers, also those
-written as text, stay as they are; Parquet output keeps every cell to the byte.
+written as text, stay as they are; a line break is always written the same way. Parquet output keeps every
+cell to the byte.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ def csv_text(frame: pd.DataFrame, *, header: bool = True) -> str:
 
 
 def _plain(cell: Any) -> Any:
-    if not isinstance(cell, str) or not cell.lstrip(" \x00").startswith(_BEGINS) or _is_number(cell):
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # alone, pandas would not quote it: a new row
+    if not cell.lstrip(" \x00").startswith(_BEGINS) or _is_number(cell):
         return cell
     return f"'{cell}"
 

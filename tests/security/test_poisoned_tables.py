@@ -37,7 +37,7 @@ def small(path: Path, columns: int) -> Path:
 
 def test_a_parquet_file_of_very_many_columns(tmp_path: Path) -> None:
     file = small(tmp_path / "wide.parquet", 2001)
-    with pytest.raises(SourceError, match="2,001 columns; data.limits.columns allows 2,000"):
+    with pytest.raises(SourceError, match=r"2,001 columns; data\.limits\.columns allows 2,000"):
         table(file)
     with pytest.raises(SourceError, match="2,001 columns"):
         parts_of(str(file), Limits())
@@ -105,18 +105,17 @@ def test_text_longer_than_allowed(tmp_path: Path) -> None:
     assert len(table(file, text_mib=2)) == 400_000
 
 
-PACKERS: dict[str, Callable[[Path], object]] = {
-    "gz": lambda file: gzip.open(file, "wb"),
-    "bz2": lambda file: bz2.open(file, "wb"),
-    "xz": lambda file: lzma.open(file, "wb"),
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
 }
 
 
 @pytest.mark.parametrize("ending", PACKERS)
 def test_a_packed_bomb(tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"bomb.csv.{ending}"
-    with PACKERS[ending](file) as out:  # type: ignore[attr-defined]
-        out.write(b"a,b\n" + ROWS * 3)
+    file.write_bytes(PACKERS[ending](b"a,b\n" + ROWS * 3))
     assert file.stat().st_size < 20_000
     with pytest.raises(SourceError, match=r"unpacks to more than 200 times.*data\.limits\.ratio"):
         table(file)

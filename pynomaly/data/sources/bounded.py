@@ -84,8 +84,8 @@ def text(file: Path, limits: Limits) -> Iterator[IO[bytes]]:
     Raises
     ------
     SourceError
-        While reading: at a NUL byte, when a line, the whole or the ratio of unpacking goes past its limit, or the packing
-        is broken. For ``.zip``: unless it holds one file, stored or deflated, and no password.
+        While reading: at a NUL byte, when a line, the whole or the ratio of unpacking goes past its limit, or
+        the packing is broken. For ``.zip``: unless it holds one file, stored or deflated, and no password.
     """
     try:
         with file.open("rb") as packed, _unpacked(file, packed) as source:

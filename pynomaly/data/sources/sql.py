@@ -120,7 +120,7 @@ def _answer(data: Data, query: str, window: Window) -> tuple[list[str], list[pd.
                 bounded.checked_names(names, "data.query", data.limits)
                 return names, list(_parts(data, names, result.partitions()))
     except SQLAlchemyError as error:
-        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        said = _without_secrets(" ".join(str(getattr(error, "orig", None) or error).split()), data)
         raise SourceError(
             f"the database of {data.connection} cannot answer data.query: {said[:500]}"
         ) from error
@@ -132,6 +132,14 @@ def _parts(data: Data, names: list[str], answers: Iterable[Sequence[Row[Any]]]) 
         total += len(part)
         bounded.checked_size(total, len(names), "data.query", data.limits)
         yield pd.DataFrame.from_records([tuple(row) for row in part], columns=names, coerce_float=True)
+
+
+def _without_secrets(said: str, data: Data) -> str:
+    """What a driver said, without the address or the password, should it have repeated them."""
+    address = os.environ.get(str(data.connection), "")
+    for secret in filter(None, (address, make_url(address).password)):
+        said = said.replace(str(secret), "***")
+    return said
 
 
 @contextmanager

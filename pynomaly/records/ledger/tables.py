@@ -37,7 +37,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
-from pynomaly.errors import ConfigError, RecordError
+from pynomaly.errors import ConfigError, RecordError, masked
 from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade
 from pynomaly.records.locks import exclusive
 
@@ -224,7 +224,7 @@ def connect(url: str) -> Engine:
         dialect = target.get_backend_name()
     except (ArgumentError, NoSuchModuleError) as error:
         raise ConfigError(
-            f"records.ledger: {url!r} is not a database URL, e.g. sqlite:////data/ledger.db"
+            f"records.ledger: {masked(url)!r} is not a database URL, e.g. sqlite:////data/ledger.db"
         ) from error
     if dialect not in ("sqlite", "postgresql"):
         raise ConfigError(f"records.ledger: {dialect!r} is not supported; allowed: 'postgresql', 'sqlite'")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from pynomaly.errors import ConfigError, RecordError
+from pynomaly.errors import ConfigError, RecordError, masked
 from pynomaly.records.locks import exclusive
 
 __all__ = ["connect", "error_code", "sqlite_file", "told"]
@@ -46,8 +46,8 @@ def connect(tracking_uri: str) -> Any:
             "mssql",
         ):
             raise ConfigError(
-                f"records.tracking: {tracking_uri!r} is not supported; write sqlite:////folder/mlflow.db, "
-                "a database URL or the http address of a server"
+                f"records.tracking: {masked(tracking_uri)!r} is not supported; write "
+                "sqlite:////folder/mlflow.db, a database URL or the http address of a server"
             )
         with told(f"open {_public(tracking_uri)}"):
             return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)

@@ -1,0 +1,228 @@
+"""Names and categories that are formulas, markup, links or commands of a terminal: shown, never acted on."""
+
+from __future__ import annotations
+
+import csv
+import http.server
+import io
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pynomaly.config import Data, Drift
+from pynomaly.data.frame import FrameContract
+from pynomaly.records.evidently_report import drift_html
+from pynomaly.records.markdown import bullets, plain
+from pynomaly.records.notices import send
+from pynomaly.records.report import quality_page
+from pynomaly.records.sheet import csv_text
+from pynomaly.steps.stream import joined
+from tests.flows.conftest import Answer
+
+SCRIPT = "</script><script>pwned()</script><img src=x onerror=pwned()>"
+FORMULAS = (
+    "=1+1",
+    "+1+1",
+    "-1+1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    '=HYPERLINK("http://x","y")',
+    "＝1",
+)
+HARMLESS = ("-5", "+3.2e5", "a=b", "", "x", "1-1", "'=1", "-inf")
+
+
+@pytest.mark.parametrize("cell", FORMULAS)
+def test_a_cell_that_begins_like_a_formula_is_text(cell: str) -> None:
+    found = list(csv.reader(io.StringIO(csv_text(pd.DataFrame({cell: [cell], "n": [-1.5]})), newline="")))
+    shown = "'" + cell.replace("\r", "\n")
+    assert found == [[shown, "n"], [shown, "-1.5"]]
+
+
+@pytest.mark.parametrize("cell", HARMLESS)
+def test_a_cell_that_is_none_stays_as_it_is(cell: str) -> None:
+    found = list(csv.reader(io.StringIO(csv_text(pd.DataFrame({"a": [cell, "z"], "b": [1, 2]})), newline="")))
+    assert found[1] == [cell, "1"]
+
+
+def test_the_table_is_otherwise_what_pandas_writes() -> None:
+    frame = pd.DataFrame(
+        {
+            "at": pd.date_range("2026-01-05", periods=3, freq="h", tz="UTC"),
+            "x": [0.1, np.nan, -2.0],
+            "n": [1, 2, 3],
+            "flag": [True, False, True],
+            "text": ["a", None, 'b,"c"'],
+            "kind": pd.Categorical(["u", "v", None]),
+        }
+    )
+    assert csv_text(frame) == frame.to_csv(index=False)
+    assert csv_text(frame, header=False) == frame.to_csv(index=False, header=False)
+    twice = frame[["x", "x"]]
+    assert csv_text(twice) == twice.to_csv(index=False)
+
+
+def test_scores_joined_from_parts_are_guarded_too(tmp_path: Path) -> None:
+    for number in (0, 1):
+        pq.write_table(
+            pa_table({"id": [f"=cmd|{number}"], "score": [-1.0]}), tmp_path / f"part-{number}.parquet"
+        )
+    joined(sorted(tmp_path.glob("part-*.parquet")), tmp_path / "out.csv")
+    found = list(csv.reader((tmp_path / "out.csv").read_text().splitlines()))
+    assert found == [["id", "score"], ["'=cmd|0", "-1.0"], ["'=cmd|1", "-1.0"]]
+
+
+def pa_table(columns: dict[str, list[Any]]) -> Any:
+    import pyarrow as pa
+
+    return pa.table(columns)
+
+
+class Tags(HTMLParser):
+    """Every tag of a page, with its attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.cdata_elem == "script":
+            self.scripts += data
+
+
+def test_the_quality_page_shows_markup_as_text() -> None:
+    check = {
+        "name": SCRIPT,
+        "column": SCRIPT,
+        "message": SCRIPT,
+        "value": SCRIPT,
+        "limit": SCRIPT,
+        "passed": False,
+        "severity": '"><script>',
+    }
+    report = {"outcome": SCRIPT, "rows": 1, "quarantined": 0, "checks": [check]}
+    tags = Tags(quality_page(SCRIPT, SCRIPT, report))
+    assert not {"script", "img"} & {tag for tag, _ in tags.found}
+
+
+def test_evidently_s_page_runs_no_script_but_its_own() -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(
+        {
+            f"{SCRIPT}number": rng.normal(size=200),
+            f"{SCRIPT}kind": rng.choice([f"{SCRIPT}a", "‹/script›", "b"], size=200),
+            f"{SCRIPT}kind'": rng.normal(size=200),
+        }
+    )
+    contract = FrameContract.infer(rows, Data(source="csv", path="t.csv"))
+    page = drift_html(rows, rows, contract, Drift(), seed=1, verdict=SCRIPT).decode()
+    tags = Tags(page)
+    assert not [attributes for tag, attributes in tags.found if tag == "img"]
+    assert "<script>pwned" not in page
+    assert "‹script›pwned()" in page or r"\u2039script\u203apwned()" in page  # the columns are shown
+    plain_names = rows.set_axis(["number", "kind", "more"], axis=1)
+    plain_contract = FrameContract.infer(plain_names, Data(source="csv", path="t.csv"))
+    honest = Tags(drift_html(plain_names, plain_names, plain_contract, Drift(), seed=1, verdict="v").decode())
+    assert [tag for tag, _ in tags.found] == [tag for tag, _ in honest.found]
+
+
+@given(st.text(max_size=60))
+def test_nothing_in_markdown_is_markup(text: str) -> None:
+    shown = plain(text)
+    assert "\n" not in shown
+    assert not re.search(r"[<>`]", shown)
+    assert not re.search(r"(?<!\\)(?:\\\\)*[\[\]|]", shown)
+
+
+def test_a_picture_in_a_reason_is_not_fetched() -> None:
+    shown = bullets(["column '![x](http://evil/track.png)'\n# title", "<img src=http://evil>"])
+    assert shown == ("- column '!\\[x\\](http://evil/track.png)' # title\n- &lt;img src=http://evil&gt;")
+
+
+@contextmanager
+def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A web hook on this machine, and what it was told."""
+    told: list[dict[str, Any]] = []
+
+    class Listens(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listens)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}", told
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_notification_that_is_read_as_html_holds_no_markup() -> None:
+    with hook() as (address, told):
+        send(f"json://{address}/?format=html", "title", f"column {SCRIPT}")
+        send(f"json://{address}/", "title", f"column {SCRIPT}")
+    assert "<" not in told[0]["message"].replace("<br", "").replace("<p>", "").replace("</p>", "")
+    assert "&lt;script&gt;" in told[0]["message"]
+    assert told[1]["message"] == f"column {SCRIPT}"
+
+
+def test_a_message_moves_no_cursor(
+    command: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = command("init", "no\x1b[2J\x1b]0;owned\x07\u202esuch.csv\nfile")
+    assert answer.code == 2
+    assert answer.err.strip().isprintable()
+    assert "\\x1b[2J" in answer.err
+
+
+def test_a_table_shows_brackets_and_spells_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    from flows import show
+
+    hostile = "[/red][link=http://evil]x\x1b[31m\u202e"
+    show.file_scores(
+        {
+            "rows": 1,
+            "version": 1,
+            "alerts": 0,
+            "output": hostile,
+            "touched": 0,
+            "quarantined": 1,
+            "quarantine": hostile,
+            "warnings": [hostile],
+            "drift": "drift",
+        }
+    )
+    show.health({"checks": [{"check": hostile, "state": "wrong", "found": hostile, "mend": hostile}]})
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+    assert "[/red]" in said
+    assert "\\x1b[31m" in said.replace("\n", "")
