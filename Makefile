@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # Bytecode makes every later import two to three times faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test faults lint types up clean
+.PHONY: install demo test faults lint types security audit guard up clean
 
 install: $(STAMP)
 
@@ -33,6 +33,22 @@ lint: install
 
 types: install
 	$(BIN)/mypy
+
+# Reads the code alone: works without a network. What is left out, and why: pyproject.toml.
+security: install
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive pynomaly tasks flows .ci
+
+# Asks a service on the network about the installed packages; says so where it cannot. CI does not depend on it.
+audit: install
+	$(BIN)/python .ci/audit.py
+
+# The whole demo, every connection and look-up of a name noted; one beyond this machine is refused and fails it.
+guard: install
+	rm -rf out/guard && mkdir -p out/guard/notes
+	PYTHONPATH=$(CURDIR)/tests/security/guard PYNOMALY_GUARD=$(CURDIR)/out/guard/notes \
+		$(BIN)/pynomaly demo --home out/guard/home
+	@cat out/guard/notes/* | cut -d' ' -f1-3 | sort | uniq -c
+	@! grep -h '^FAR' out/guard/notes/*
 
 up: install
 	$(BIN)/pynomaly up

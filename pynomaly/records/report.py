@@ -111,12 +111,12 @@ def _render(template: str, **content: Any) -> str:
 
 @cache
 def _environment(html: bool) -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         undefined=StrictUndefined,
-        autoescape=html,
+        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
         finalize=None if html else _plain,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import csv
-import http.server
 import io
-import json
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -30,6 +26,7 @@ from pynomaly.records.report import quality_page
 from pynomaly.records.sheet import csv_text
 from pynomaly.steps.stream import joined
 from tests.flows.conftest import Answer
+from tests.security.hooks import listening
 
 SCRIPT = "</script><script>pwned()</script><img src=x onerror=pwned()>"
 FORMULAS = (
@@ -159,33 +156,8 @@ def test_a_picture_in_a_reason_is_not_fetched() -> None:
     assert shown == ("- column '!\\[x\\](http://evil/track.png)' # title\n- &lt;img src=http://evil&gt;")
 
 
-@contextmanager
-def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A web hook on this machine, and what it was told."""
-    told: list[dict[str, Any]] = []
-
-    class Listens(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listens)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}", told
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def test_a_notification_that_is_read_as_html_holds_no_markup() -> None:
-    with hook() as (address, told):
+    with listening() as (address, told):
         send(f"json://{address}/?format=html", "title", f"column {SCRIPT}")
         send(f"json://{address}/", "title", f"column {SCRIPT}")
     assert "<" not in told[0]["message"].replace("<br", "").replace("<p>", "").replace("</p>", "")
