@@ -81,7 +81,7 @@ def search(
         key=f"{pipeline.name.replace('_', '-')}-search",
         table=[{name: str(value) for name, value in trial.items()} for trial in searched.trials],
         description=f"Trials on {searched.rung}, the default first; {outcome}. "
-        + "; ".join(searched.reasons),
+        + "; ".join(map(plain, searched.reasons)),
     )
     announce(pipeline, f"search.{'better' if searched.better else 'none'}", {"key": searched.key})
     return searched

@@ -34,6 +34,7 @@ DOORS = {
     "great_expectations": {"pynomaly/data/expectations.py"},
     "icalendar": {"pynomaly/data/incidents.py"},
     "optuna": {"pynomaly/steps/search.py"},
+    "yaml": {"pynomaly/config/plain_yaml.py"},
     "boto3": {"pynomaly/data/places/bucket.py"},
     "fsspec": {"pynomaly/data/places/remote.py"},
     "openpyxl": {"pynomaly/records/anomaly_result.py"},

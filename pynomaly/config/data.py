@@ -13,6 +13,8 @@ from pynomaly.config.units import Duration
 
 __all__ = ["Data", "Expectation", "Limits", "Quality", "Series", "Windows"]
 
+SCORED = ("row", "score", "p_value", "severity", "is_anomaly", "extrapolated", "rarity", "model_version")
+"""Columns of a table of scores; those that are copied into it from the source have other names."""
 
 PAST = ("change", "level", "spread")
 """What is added for each column followed over time."""
@@ -87,6 +89,15 @@ class Data(Settings):
         if value is not None and value not in available_timezones():
             raise ValueError(f"{value!r} is not an IANA time zone; write one like 'UTC' or 'Europe/Berlin'")
         return value
+
+    @model_validator(mode="after")
+    def _not_a_score(self) -> Data:
+        for role, name in (("time", self.time), ("id", self.id)):
+            if name in SCORED:
+                raise ValueError(
+                    f"data.{role} is {name!r}, a column that scores have of their own; rename it there"
+                )
+        return self
 
     @model_validator(mode="after")
     def _one_place(self) -> Data:

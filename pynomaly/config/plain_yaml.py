@@ -1,14 +1,17 @@
 """YAML that is plain values and nothing else, read within bounds.
 
 No tag makes an object, an alias may repeat a block but not multiply it, and neither length nor depth can
-exhaust the reader. Called wherever a person's YAML is read: the pipeline, declared incidents, a draft.
+exhaust the reader. Called wherever a person's YAML is read: the pipeline, declared incidents, a draft. The
+other way round, any text is written so that it reads back as itself.
 """
 
 from __future__ import annotations
 
+import re
+
 import yaml
 
-__all__ = ["LARGEST", "LONGEST", "plain_yaml"]
+__all__ = ["LARGEST", "LONGEST", "plain_yaml", "quoted", "unquoted"]
 
 LONGEST = 1_000_000
 """Most characters of a file; the largest pipeline that is shipped has about ten thousand."""
@@ -64,3 +67,15 @@ def _size(node: yaml.Node, known: dict[int, int]) -> int:
         inside = node.value if isinstance(node, yaml.SequenceNode) else []
     known[id(node)] = 1 + sum(_size(part, known) for part in inside)
     return known[id(node)]
+
+
+def quoted(text: str) -> str:
+    """A YAML string that reads back as `text`, on one line, whatever it holds."""
+    shown = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in shown) + '"'
+
+
+def unquoted(name: str) -> str:
+    """`name` as it is where YAML reads it as text, else quoted."""
+    words = "(?!(?:yes|no|on|off|true|false|null)$)"
+    return name if re.fullmatch(f"{words}[a-z][a-z0-9_-]*", name) else quoted(name)

@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from pynomaly.config import Data, Limits
+from pynomaly.config.data import SCORED
+from pynomaly.config.plain_yaml import quoted, unquoted
 from pynomaly.config.units import spell
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.sources import SOURCES, bounded
@@ -31,8 +33,6 @@ _LABELS = ("anomaly", "is_anomaly", "label", "outlier", "is_outlier", "target", 
 _TRUTHS = ("changepoint", "change_point", "attack", "fault", "failure", "fraud", "is_fraud")
 """Other 0/1 columns that tell the truth after the event: no feature may know it."""
 
-_PLAIN = r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_-]*"  # text in YAML without quotes
-_PLAIN = r"(?!(?:yes|no|on|off|true|false|null)$)[a-z][a-z0-9_-]*"  # text in YAML without quotes
 _NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 _STEPS = tuple(timedelta(seconds=s) for s in (60, 300, 600, 900, 1800, 3600, 3600 * 6, 86400, 7 * 86400))
 _KINDS = {".parquet": "parquet", ".pq": "parquet"}
@@ -189,7 +189,8 @@ def _find_id(found: _Found, given: str | None) -> None:
         return
     for column in found.frame.columns:
         values = found.frame[column]
-        if column in (found.data.time, found.data.label) or values.isna().any() or _is_fraction(values):
+        taken = (*SCORED, found.data.time, found.data.label)
+        if column in taken or values.isna().any() or _is_fraction(values):
             continue
         together = pd.DataFrame({"time": found.times, "id": values.astype(str)})
         if 1 < values.nunique() <= len(values) / 2 and not together.duplicated().any():
@@ -222,12 +223,12 @@ def _find_ignored(found: _Found) -> None:
 
 def _text(name: str, path: str, found: _Found, contract: FrameContract) -> str:
     """The YAML, one setting a line, each with its reason."""
-    data, lines = found.data, [f"# Pipeline drafted from {_quoted(Path(path).name)}: "]
+    data, lines = found.data, [f"# Pipeline drafted from {quoted(Path(path).name)}: "]
     kinds = f"{len(contract.numeric)} numeric and {len(contract.categorical)} categorical features"
     lines[0] += f"{len(found.frame)} rows, {kinds}."
     lines += [
         "# Correct what was guessed wrongly; every other setting has its default.",
-        f"name: {name if re.fullmatch(_PLAIN, name) else _quoted(name)}",
+        f"name: {unquoted(name)}",
         "",
         "data:",
     ]
@@ -297,21 +298,15 @@ def _training(found: _Found) -> list[str]:
 
 
 def _line(key: str, value: object, comment: str) -> str:
-    shown = value if isinstance(value, int) else _quoted(str(value))
+    shown = value if isinstance(value, int) else quoted(str(value))
     return f"  {key}: {shown}  # {comment}"
 
 
 def _items(entries: dict[str, str]) -> list[str]:
     return [
-        f"    - {_quoted(str(name))}{'  # ' + ' '.join(note.split()) if note else ''}"
+        f"    - {quoted(str(name))}{'  # ' + ' '.join(note.split()) if note else ''}"
         for name, note in entries.items()
     ]
-
-
-def _quoted(text: str) -> str:
-    """A YAML string that reads back as `text`, on one line, whatever it holds."""
-    shown = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in shown) + '"'
 
 
 def _say(length: timedelta) -> str:

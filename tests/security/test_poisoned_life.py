@@ -1,4 +1,4 @@
-"""Columns, entities and categories with hostile names, through training, scoring and monitoring: only names."""
+"""Columns, entities and categories with hostile names, through a whole life: they stay names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from pynomaly.config import Pipeline, load
+from pynomaly.config import Data, Pipeline, load
+from pynomaly.config.data import SCORED
 from pynomaly.data.window import Window
 from pynomaly.records.ledger import Ledger
 from pynomaly.steps.monitor import Monitored, monitor_window, monitored_window
@@ -116,6 +117,18 @@ def is_number(cell: str) -> bool:
 def test_parquet_output_keeps_every_name_to_the_byte(lived: Lived) -> None:
     (kept,) = (lived.folder / "home" / "store" / "machines" / "scores").rglob("scores.parquet")
     assert set(pd.read_parquet(kept)[COLUMNS["machine"]]) == set(ENTITIES)
+
+
+@pytest.mark.parametrize("role", ["time", "id"])
+@pytest.mark.parametrize("name", SCORED)
+def test_no_column_takes_the_place_of_a_score(role: str, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"data\.{role} is '{name}', a column that scores have"):
+        Data(source="csv", path="t.csv", **{"time": "at", role: name})
+
+
+def test_the_names_of_scores_are_these(lived: Lived) -> None:
+    (kept,) = (lived.folder / "home" / "store" / "machines" / "scores").rglob("scores.parquet")
+    assert set(SCORED) == set(pd.read_parquet(kept)) - {"time", COLUMNS["machine"]}
 
 
 def test_the_ledger_holds_and_verifies_the_names(lived: Lived) -> None:

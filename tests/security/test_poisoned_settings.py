@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pynomaly.config import Data, load
-from pynomaly.config.plain_yaml import LARGEST, LONGEST, plain_yaml
+from pynomaly.config.plain_yaml import LARGEST, LONGEST, plain_yaml, quoted, unquoted
 from pynomaly.data.incidents import declared
 from pynomaly.errors import ConfigError, SourceError
 from tests.flows.conftest import Answer
@@ -71,6 +73,12 @@ def test_the_bound_on_aliases_is_the_bound() -> None:
     assert isinstance(plain_yaml(few), dict)
     with pytest.raises(ValueError, match=f"{LARGEST:,}"):
         plain_yaml(many)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_what_is_written_is_read_back(text: str) -> None:
+    assert plain_yaml(f"a: {quoted(text)}  # note") == {"a": text}
+    assert plain_yaml(f"a: {unquoted(text)}") == {"a": text}
 
 
 NAMES = (
