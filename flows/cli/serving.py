@@ -12,7 +12,7 @@ from pynomaly.config import load
 
 __all__ = ["serve"]
 
-TOKEN = "PYNOMALY_SERVE_TOKEN"
+TOKEN = "PYNOMALY_SERVE_TOKEN"  # nosec B105  # the name of a variable, no password
 
 
 @app.command()

@@ -75,7 +75,9 @@ class _Refused(Exception):
         self.status, self.place = status, place
 
 
-def app_of(pipeline: Pipeline, token: str = "", live: Live | None = None) -> FastAPI:
+def app_of(  # nosec B107  # without a token none is asked for
+    pipeline: Pipeline, token: str = "", live: Live | None = None
+) -> FastAPI:
     """The application; its champion is followed while it runs.
 
     Parameters
