@@ -29,7 +29,7 @@ from tests.machines import machines, small_settings
 from tests.security.hooks import listening
 from tests.security.life import COMMANDS
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 GUARD = Path(__file__).parent / "guard"
@@ -103,7 +103,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
             cwd=ROOT,
             env=environment,
             capture_output=True,
-            timeout=280,
+            timeout=800,
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode()[-3000:]

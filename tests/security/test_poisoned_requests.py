@@ -1,4 +1,4 @@
-"""Bodies of requests that would exhaust or confuse: refused, in few words, with none of the poison in them."""
+"""Bodies of requests that would exhaust or confuse: refused in few words that hold none of the poison."""
 
 from __future__ import annotations
 
