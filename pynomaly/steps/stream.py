@@ -28,8 +28,8 @@ from pynomaly.data.sources.parts import Part, batches, parts_of
 from pynomaly.errors import QualityError
 from pynomaly.model.alerts import rejection_line
 from pynomaly.model.bundle import Bundle
-from pynomaly.steps.spread import spread
 from pynomaly.records.sheet import csv_text
+from pynomaly.steps.spread import spread
 
 __all__ = ["Streamed", "cleared", "joined", "score_parts"]
 
