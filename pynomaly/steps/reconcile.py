@@ -172,7 +172,8 @@ def _trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...], tupl
             for item in ledger.decisions(pipeline.name)
             if item.kind in ("promote", "pending", "refuse")
         }
-        finished, abandoned = [], []
+        finished: list[str] = []
+        abandoned: list[str] = []
         for item in known:
             if item.outcome != "registered" or (item.at or now) > now - LEASE_TTL:
                 continue
