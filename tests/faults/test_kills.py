@@ -56,7 +56,7 @@ def seen(config: Path) -> dict[str, Any]:
     return state_of(str(config))
 
 
-@pytest.mark.timeout(300 if not INSTANTS else 7200)
+@pytest.mark.timeout(7200 if INSTANTS or os.environ.get("PYNOMALY_KILLS") == "all" else 300)
 @pytest.mark.parametrize("act", ACTS)
 def test_an_act_killed_at_any_write_and_run_again_leaves_what_one_run_leaves(act, tmp_path, monkeypatch):
     monkeypatch.delenv("PYNOMALY_HOME")
