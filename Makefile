@@ -23,7 +23,8 @@ demo: install
 test: install
 	$(BIN)/pytest
 
-# Kills every step of the life cycle at every write it makes, and runs it again: about half an hour.
+# Kills every step of the life cycle at every write it makes and at random instants, and runs it again; stops servers,
+# fills disks, lets many write at once (docs/reliability.md): about an hour.
 faults: install
 	PYNOMALY_KILLS=all $(BIN)/pytest tests/faults -s
 

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +25,23 @@ class Server:
     ----------
     environment : dict
         What a process needs to reach it, as boto3 and MLflow read it.
+    again : callable
+        Starts its process once more.
     """
 
     process: subprocess.Popen[bytes]
     environment: dict[str, str]
+    again: Callable[[], subprocess.Popen[bytes]]
 
     def stop(self) -> None:
         """End it, as a power cut would."""
         self.process.kill()
         self.process.wait()
+
+    def start(self, bucket: str = "pynomaly") -> None:
+        """Start it again over the same objects, at the same address."""
+        self.process = self.again()
+        _await(self, bucket)
 
 
 @contextmanager
@@ -58,13 +66,17 @@ def running_s3(folder: Path, bucket: str = "pynomaly") -> Iterator[Server]:
         "-s3.port.lance=0",
         *(f"-{part}.port={port}" for part, port in ports.items()),
     ]
-    with (folder.parent / f"{folder.name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **keys, "S3_BUCKET": bucket}
-        )
+
+    def start() -> subprocess.Popen[bytes]:
+        with (folder.parent / f"{folder.name}.log").open("ab") as log:
+            return subprocess.Popen(
+                command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **keys, "S3_BUCKET": bucket}
+            )
+
     server = Server(
-        process,
+        start(),
         {**keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}", "AWS_DEFAULT_REGION": "us-east-1"},
+        start,
     )
     try:
         _await(server, bucket)

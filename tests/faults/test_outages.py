@@ -1,0 +1,166 @@
+"""A disk that is full, a database that goes and comes back, a clock that jumps, many writers at once.
+
+Long forms by ``make faults`` (``PYNOMALY_KILLS=all``): more processes, and a real MLflow server that is
+stopped in the middle.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from pynomaly.data.places import place
+from pynomaly.errors import LeaseHeldError, RecordError
+from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger.book import LEASE_TTL
+from pynomaly.records.store import Store
+from tests.buckets import running_s3
+from tests.databases import new_database, restartable_postgres
+from tests.faults.crowd import FIRST, ROUNDS, fill, look, work
+
+LONG = os.environ.get("PYNOMALY_KILLS") == "all"
+
+
+def forked() -> Any:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.faults.crowd"])
+    return context
+
+
+def said(key: str) -> Decision:
+    return Decision(key, "machines", "retrain", "all", "none", ("why",), {}, FIRST)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("records", ["sqlite", "postgresql"])
+def test_many_writers_and_a_reader_at_once_lose_nothing(
+    records: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if records == "sqlite":
+        url, count = f"sqlite:///{tmp_path}/ledger.db", 16 if LONG else 4
+    else:
+        url, count = new_database(request.getfixturevalue("postgres")), 64 if LONG else 4
+    context = forked()
+    together, done, answers = context.Barrier(count + 1), context.Event(), context.Queue()
+    workers = [context.Process(target=work, args=(url, n, together, answers)) for n in range(count)]
+    reader = context.Process(target=look, args=(url, together, done, answers))
+    for process in (*workers, reader):
+        process.start()
+    ended = dict(answers.get(timeout=800) for _ in workers)
+    done.set()
+    looks, failed = answers.get(timeout=100)
+    for process in (*workers, reader):
+        process.join()
+    assert {number: text for number, text in ended.items() if text} == {}
+    assert failed == ""
+    with Ledger.open(url) as ledger:
+        lines = Counter(item.pipeline for item in ledger.decisions())
+        assert lines == {f"p{number:02d}": ROUNDS for number in range(count)}
+        assert all(len(ledger.partitions(name)) == ROUNDS for name in lines)
+        assert ledger.verify().intact
+        assert not ledger.outbox.holders()
+    print(f"{records}: {count} writers, {sum(lines.values())} lines, {-looks - 1} reads", file=sys.stderr)
+
+
+def test_a_full_disk_ends_in_one_error_and_leaves_what_was_whole(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    before = pd.DataFrame({"score": np.arange(3.0)})
+    path, sha256 = Store(tmp_path / "store").write_scores("machines", "all", before)
+    with Ledger.open(url) as ledger:
+        ledger.record(said("before"))
+    context = forked()
+    answers = context.Queue()
+    process = context.Process(target=fill, args=(str(tmp_path), 400_000, answers))
+    process.start()
+    written, errors = answers.get(timeout=120)
+    process.join()
+    assert [error.partition(":")[0] for error in errors] == ["store", "ledger"]
+    assert Store(tmp_path / "store").holds(path, sha256)
+    assert not list(tmp_path.rglob("*.draft"))
+    with Ledger.open(url) as ledger:  # there is room again
+        assert ledger.record(said("after")).seq == written + 2
+        assert ledger.verify().intact
+        assert len(ledger.decisions()) == written + 2
+
+
+def test_a_database_that_goes_and_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "pg").mkdir()
+    with restartable_postgres(tmp_path / "pg") as (address, server):
+        url = new_database(address)
+        with Ledger.open(url) as ledger, ledger.lease("train:machines", renew=False) as lease:
+            ledger.record(said("before"))
+            process = psutil.Process(server.get_pid())
+            process.send_signal(signal.SIGQUIT)  # no farewell: as a crash
+            process.wait(60)
+            with pytest.raises(RecordError, match="could not write"):
+                ledger.record(said("lost"), lease)
+            server.ensure_postgres_running()
+            assert ledger.record(said("after"), lease).seq is not None  # the lease outlived the server
+            assert ledger.decision("lost") is None
+            assert [item.key for item in ledger.decisions()] == ["after", "before"]
+            assert ledger.verify().intact
+
+
+def test_a_bucket_that_goes_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "s3").mkdir()
+    rows = pd.DataFrame({"score": np.arange(3.0)})
+    with running_s3(tmp_path / "s3") as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        store = Store("s3://pynomaly/store")
+        kept, sha256 = store.write_scores("machines", "all", rows)
+        server.stop()
+        with pytest.raises(RecordError, match="cannot be reached"):
+            store.write_scores("machines", "all", rows * 2)
+        server.start()
+        assert store.holds(kept, sha256)  # what was acknowledged outlived the server, whole
+        changed, other = store.write_scores("machines", "all", rows * 2)
+        assert store.holds(changed, other)
+        assert list(place("s3://pynomaly/store").under()) == [str(changed)]
+
+
+@pytest.mark.parametrize("hours", [1, 24 * 365])
+def test_who_slept_through_a_jump_of_the_clock_writes_nothing(tmp_path: Path, hours: int) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    late = FIRST + timedelta(hours=hours)
+    with (
+        Ledger.open(url, clock=lambda: FIRST) as ledger,
+        Ledger.open(url, clock=lambda: late) as other,
+        ledger.lease("champion:machines", renew=False) as slept,
+    ):
+        with other.lease("champion:machines", renew=False) as taken:
+            with pytest.raises(LeaseHeldError, match="taken over"):
+                ledger.record(said("stale"), slept)
+            other.record(said("fresh"), taken)
+        assert [item.key for item in other.decisions()] == ["fresh"]
+
+
+def test_a_lease_from_before_the_clock_went_back_ends_when_the_clock_is_there_again(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    with Ledger.open(url, clock=lambda: FIRST) as ledger:
+        dead = ledger.lease("train:machines", renew=False)
+        dead.__enter__()  # its process is gone: nobody leaves the body
+    with (
+        Ledger.open(url, clock=lambda: FIRST - timedelta(hours=1)) as ledger,
+        pytest.raises(LeaseHeldError),
+        ledger.lease("train:machines", renew=False),
+    ):
+        raise AssertionError("two holders")
+    with (
+        Ledger.open(url, clock=lambda: FIRST + LEASE_TTL) as ledger,
+        ledger.lease("train:machines", renew=False) as lease,
+    ):
+        assert not lease.lost
+    with pytest.raises(GeneratorExit):
+        dead.gen.throw(GeneratorExit)
