@@ -1,4 +1,4 @@
-"""Commands about this machine and this installation: detectors, doctor, up, demo, version."""
+"""Commands about this machine and this installation: config, detectors, doctor, up, demo, version."""
 
 from __future__ import annotations
 
@@ -8,10 +8,24 @@ from typing import Annotated
 import typer
 
 import pynomaly
-from flows.cli.app import Json, app, say
-from pynomaly.config import home_for, load
+from flows.cli.app import Config, Json, app, say
+from pynomaly.config import effective, home_for, load
 
-__all__ = ["demo", "detectors", "doctor", "up", "version"]
+__all__ = ["config", "demo", "detectors", "doctor", "up", "version"]
+
+
+@app.command()
+def config(
+    config: Config,
+    env: Annotated[str | None, typer.Option(help="Environment; empty leaves every overlay out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Every setting as it counts in an environment, where it came from, and the hash of all of them."""
+    from flows.show import settings
+    from pynomaly.steps.keys import settings_hash
+
+    found = effective(config, env) | {"sha256": settings_hash(load(config, env))}
+    say(found, as_json, settings)
 
 
 @app.command()
