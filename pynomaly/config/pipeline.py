@@ -78,7 +78,7 @@ class Records(Settings):
     """Where models, decisions and files are kept.
 
     Empty means ``$PYNOMALY_TRACKING``, ``$PYNOMALY_LEDGER``, ``$PYNOMALY_ARTIFACTS`` or
-    ``$PYNOMALY_STORE``, the place for an address with a password; where that is not set, under the home folder.
+    ``$PYNOMALY_STORE``, the place for an address with a password; without one, under the home folder.
     """
 
     tracking: str = Field("", description="MLflow tracking URI")
