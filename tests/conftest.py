@@ -28,7 +28,7 @@ os.environ.update(
         "MPLBACKEND": "Agg",
     }
 )
-_ADDRESSES = ("ENV", "TRACKING", "LEDGER", "ARTIFACTS", "STORE")
+_ADDRESSES = ("ENV", "TRACKING", "LEDGER", "ARTIFACTS", "STORE", "EVIDENTLY")
 for _name in (
     "PYNOMALY_HOME",
     "PREFECT_API_URL",

@@ -77,14 +77,15 @@ class Runner(Settings):
 class Records(Settings):
     """Where models, decisions and files are kept.
 
-    Empty means ``$PYNOMALY_TRACKING``, ``$PYNOMALY_LEDGER``, ``$PYNOMALY_ARTIFACTS`` or
-    ``$PYNOMALY_STORE``, the place for an address with a password; without one, under the home folder.
+    Empty means what the environment says, ``$PYNOMALY_TRACKING``, ``_LEDGER``, ``_ARTIFACTS``, ``_STORE`` or
+    ``_EVIDENTLY``, the place for an address with a password; without one, under the home folder.
     """
 
     tracking: str = Field("", description="MLflow tracking URI")
     ledger: str = Field("", description="SQLAlchemy URL of the ledger")
     artifacts: str = Field("", description="where MLflow keeps files when tracking is a database; s3:// too")
     store: str = Field("", description="folder or s3:// address for scores, quarantine and reports")
+    evidently: str = Field("", description="address of Evidently's pages, or a workspace folder; empty: none")
 
 
 class Pipeline(Settings):
@@ -138,6 +139,11 @@ class Pipeline(Settings):
     def artifact_root(self) -> str:
         """Where MLflow keeps files, unless a server decides: the configured place, or under home."""
         return self._kept("artifacts") or (self.home / "mlflow" / "artifacts").as_uri()
+
+    @property
+    def evidently(self) -> str:
+        """Where drift reports are shown beside the store: Evidently's pages, a folder of theirs, or empty."""
+        return self._kept("evidently")
 
     def _kept(self, name: str) -> str:
         written: str = getattr(self.records, name)
