@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -44,13 +45,19 @@ def doctor(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Check versions, home folder, records and source; say how to mend what is wrong."""
+    """Check versions, disk, permissions, servers, schemas and clocks; say how to mend what is wrong."""
+    from flows.environment import running
+    from flows.kept import prefect_database
     from flows.show import health
     from pynomaly.records.telemetry import switch_off
     from pynomaly.steps.health import examine
 
     switch_off()
-    found = examine(load(config) if config else None, home_for(Path.cwd()))
+    pipeline = load(config) if config else None
+    home = pipeline.home if pipeline else home_for(Path.cwd())
+    live = running(home)
+    api = os.environ.get("PREFECT_API_URL", "") or (f"{live.prefect}/api" if live else "")
+    found = [item.to_dict() for item in examine(pipeline, home, api, prefect_database())]
     say({"checks": found}, as_json, health)
     if any(check["state"] == "wrong" for check in found):
         raise typer.Exit(2)
