@@ -21,12 +21,9 @@ BASE: dict[str, Any] = {
     "training": {"candidates": ["iforest", "hbos"], "holdout": 0.4},
 }
 ROOT = Path(__file__).parents[2]
-TREES = st.recursive(
-    st.integers() | st.lists(st.integers(), max_size=2),
-    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
-    max_leaves=8,
-)
-BLOCKS = st.dictionaries(st.sampled_from("abc"), TREES, max_size=3)
+VALUES = st.sampled_from([1, 2, "x", None, [], [1], [2, 3]])
+INNER = st.dictionaries(st.sampled_from("ab"), VALUES, max_size=2)
+BLOCKS = st.dictionaries(st.sampled_from("abc"), VALUES | INNER, max_size=3)
 
 
 @pytest.fixture

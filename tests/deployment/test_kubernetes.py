@@ -68,6 +68,16 @@ def test_kubernetes_accepts_the_job(version: str) -> None:
         checked(broken, version)
 
 
+def test_the_job_starts_prefect_and_not_the_images_own_command() -> None:
+    container = rendered(command=["prefect", "flow-run", "execute"])["spec"]["template"]["spec"][
+        "containers"
+    ][0]
+    assert (
+        'ENTRYPOINT ["pynomaly"]' in (ROOT / "docker" / "Dockerfile").read_text()
+    )  # args alone would follow it
+    assert [*container["command"], *container["args"]] == ["env", "prefect", "flow-run", "execute"]
+
+
 def test_a_run_may_little() -> None:
     pod = rendered()["spec"]["template"]["spec"]
     container = pod["containers"][0]
