@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
-from pynomaly.config import Pipeline
+from pynomaly.config import Pipeline, shown
 from pynomaly.errors import ConfigError
 
-__all__ = ["artifacts_of", "prefect_database", "tracking_of"]
+__all__ = ["DATABASE", "artifacts_of", "prefect_database", "tracking_of"]
 
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
@@ -57,11 +56,6 @@ def artifacts_of(pipelines: Iterable[Pipeline]) -> str:
 
 def _one(places: set[str], key: str) -> str:
     if len(places) > 1:
-        shown = ", ".join(sorted(_public(item) for item in places))
-        raise ConfigError(f"{key} differs between the pipelines ({shown}); one `up` serves one place")
+        named = ", ".join(sorted(shown(item) for item in places))
+        raise ConfigError(f"{key} differs between the pipelines ({named}); one `up` serves one place")
     return places.pop()
-
-
-def _public(address: str) -> str:
-    password = urlsplit(address).password
-    return address.replace(f":{password}@", ":***@", 1) if password else address

@@ -17,10 +17,13 @@ from pynomaly.config.operating import (
     Serving,
     Target,
 )
+from pynomaly.config.overlay import ADDRESSES
 from pynomaly.config.overlay import VARIABLE as ENVIRONMENT
 from pynomaly.config.pipeline import Pipeline, Records, Runner, Schedule
+from pynomaly.config.settings import shown
 
 __all__ = [
+    "ADDRESSES",
     "ENVIRONMENT",
     "EVENTS",
     "Alerts",
@@ -52,4 +55,5 @@ __all__ = [
     "home_for",
     "load",
     "parse",
+    "shown",
 ]

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pynomaly.config.overlay import Layers, leaves, read
 from pynomaly.config.pipeline import Pipeline
+from pynomaly.config.settings import shown
 from pynomaly.errors import ConfigError, allowed
 
 __all__ = ["effective", "home_for", "load", "parse"]
@@ -69,7 +69,13 @@ def effective(path: str | Path, environment: str | None = None) -> dict[str, Any
             value, origin = os.environ[variable], f"${variable}"
         else:
             origin = str(source) if source else "default"
-        rows.append({"key": ".".join(location), "value": _shown(value), "from": origin})
+        rows.append(
+            {
+                "key": ".".join(location),
+                "value": shown(value) if isinstance(value, str) else value,
+                "from": origin,
+            }
+        )
     return {
         "pipeline": pipeline.name,
         "environment": layers.environment,
@@ -84,12 +90,6 @@ def _file(path: str | Path) -> Path:
         near = sorted(str(item) for item in file.parent.glob("*.yaml")) if file.parent.is_dir() else []
         raise ConfigError(f"no pipeline at {str(path)!r}; {allowed(str(path), near)}")
     return file
-
-
-def _shown(value: Any) -> Any:
-    """The value without a password, if it is an address with one."""
-    password = urlsplit(value).password if isinstance(value, str) and "://" in value else None
-    return value.replace(f":{password}@", ":***@", 1) if password else value
 
 
 def parse(content: object, origin: Path, layers: Layers | None = None) -> Pipeline:

@@ -18,10 +18,13 @@ import yaml
 
 from pynomaly.errors import ConfigError, allowed
 
-__all__ = ["VARIABLE", "Layers", "environments", "leaves", "read"]
+__all__ = ["ADDRESSES", "VARIABLE", "Layers", "environments", "leaves", "read"]
 
 VARIABLE = "PYNOMALY_ENV"
 """Names the environment for every command, flow and worker that is not told one."""
+
+ADDRESSES = tuple(f"PYNOMALY_{name}" for name in ("TRACKING", "LEDGER", "ARTIFACTS", "STORE", "EVIDENTLY"))
+"""Where records are kept, where the YAML does not say it."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
