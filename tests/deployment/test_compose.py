@@ -173,10 +173,29 @@ def test_what_it_starts_works_together_and_asks_for_passwords(stack: Stack, monk
     assert len(shown) == 1
     assert httpx.get(f"{address['evidently']}/api/projects/{shown[0]}/reports", timeout=30).json()
 
+    assert {item["state"] for item in doctor(stack)} <= {"ok", "warning"}
+    refused = [item for item in doctor(stack, PREFECT_API_AUTH_STRING="a:b") if item["state"] == "wrong"]
+    assert [item["check"] for item in refused] == ["Prefect's API"]
     strangers_are_refused(address, url, champion, monkeypatch)
 
 
 ADDRESSES = {"prefect": 4200, "mlflow": 5000, "s3": 8333, "evidently": 8000}
+
+
+def doctor(stack: Stack, **changed: str) -> list[dict[str, str]]:
+    """What `pynomaly doctor` says where a worker runs."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "doctor", "configs/quickstart.yaml", "--json"],
+        env=stack.environment("worker") | changed,
+        cwd=stack.project,
+        capture_output=True,
+        text=True,
+    )
+    checks: list[dict[str, str]] = json.loads(answer.stdout)["checks"]
+    looked_at = {item["check"] for item in checks}
+    assert {"Prefect's API", "MLflow's server", "ledger's database", "store in s3"} <= looked_at, looked_at
+    assert {"clock of Prefect's API", "clock of MLflow's server", "Evidently's pages"} <= looked_at or changed
+    return checks
 
 
 def tuple_of(name: str) -> tuple[str, str]:
