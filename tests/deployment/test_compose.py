@@ -22,6 +22,7 @@ from tests.deployment.stack import COMPOSE, ROOT, Stack, example, filled
 from tests.flows.test_up import until
 from tests.machines import machines, small_settings
 
+TEMPLATE = (ROOT / "deployments" / "kubernetes" / "job-template.json").read_text()
 SECRETS = {
     "PYTHON_DIGEST": f"sha256:{'1' * 64}",
     "POSTGRES_DIGEST": f"sha256:{'2' * 64}",
@@ -154,6 +155,8 @@ def test_what_it_starts_works_together_and_asks_for_passwords(stack: Stack, monk
         flows = {item["id"]: item["name"] for item in prefect.post("/flows/filter", json={}).json()}
         for flow in ("train", "score", "monitor"):
             run_to_the_end(prefect, next(d["id"] for d in deployments if flows[d["flow_id"]] == flow))
+        kubernetes = {"name": "cluster", "type": "kubernetes", "base_job_template": json.loads(TEMPLATE)}
+        prefect.post("/work_pools/", json=kubernetes).raise_for_status()
     champion = "/api/2.0/mlflow/registered-models/alias?name=quickstart&alias=champion"
     mlflow_auth = (SECRETS["MLFLOW_USER"], SECRETS["MLFLOW_PASSWORD"])
     answer = httpx.get(address["mlflow"] + champion, auth=mlflow_auth, timeout=30)
