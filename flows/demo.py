@@ -11,8 +11,9 @@ from typing import Any
 from rich.console import Console
 
 from flows.environment import enter, running
+from flows.kept import DATABASE
 from flows.show import table
-from pynomaly.config import load
+from pynomaly.config import ADDRESSES, ENVIRONMENT, load
 from pynomaly.records.ledger import Ledger
 
 __all__ = ["run"]
@@ -25,7 +26,12 @@ def _configs() -> Path:
 
 
 def run(home: Path) -> None:
-    """Walk the life cycle, its state under `home`, and say where to look."""
+    """Walk the life cycle, its state under `home`, and say where to look.
+
+    Of this machine alone: a team's servers that the environment names are not what a demonstration writes to.
+    """
+    for name in (ENVIRONMENT, DATABASE, *ADDRESSES):
+        os.environ.pop(name, None)
     console = Console(highlight=False)
     began = time.perf_counter()
     home = home.resolve()

@@ -1,7 +1,10 @@
 """``pynomaly up``: Prefect's server, MLflow's server and the deployments as child processes.
 
-Everything listens on loopback and keeps its state under the home folder. Children are ended by their own
-process id when this process ends, however it ends: each runs on a leash (:mod:`flows.leash`).
+Everything listens on loopback. State lies under the home folder, or by address in PostgreSQL: Prefect's by
+``$PREFECT_SERVER_DATABASE_CONNECTION_URL``, MLflow's where the pipelines keep theirs (``records.tracking``
+or ``$PYNOMALY_TRACKING``). Addresses reach the servers in their environment, never on a command line, where
+any user could read a password. Children are ended by their own process id when this process ends, however
+it ends: each runs on a leash (:mod:`flows.leash`).
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from pathlib import Path
 import typer
 
 from flows.environment import Running, enter, running
+from flows.kept import artifacts_of, prefect_database, tracking_of
+from pynomaly.config import load
 from pynomaly.errors import ConfigError, RecordError
 
 __all__ = ["free_port", "mlflow_server", "prefect_server", "served_deployments", "up"]
@@ -113,7 +118,7 @@ def _await(url: str, child: subprocess.Popen[bytes], log: Path, within_s: float)
 
 @contextmanager
 def prefect_server(home: Path, port: int = 0, within_s: float = 180.0) -> Iterator[str]:
-    """Prefect's server over ``home/prefect``; yields its address, without ``/api``."""
+    """Prefect's server over its database, or ``home/prefect``; yields its address, without ``/api``."""
     port = free_port(port, name="Prefect")
     address, log = f"http://{_HOST}:{port}", home / "logs" / "prefect.log"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", _HOST, "--port", str(port)]
@@ -123,35 +128,31 @@ def prefect_server(home: Path, port: int = 0, within_s: float = 180.0) -> Iterat
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_LOGGING_LEVEL": "INFO",
     }
+    if database := prefect_database():
+        settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
     with _child(command, log, settings) as child:
         _await(f"{address}/api/health", child, log, within_s)
         yield address
 
 
 @contextmanager
-def mlflow_server(home: Path, port: int = 0, within_s: float = 180.0) -> Iterator[str]:
-    """MLflow's server over ``home/mlflow``; yields its address."""
+def mlflow_server(
+    home: Path, port: int = 0, within_s: float = 180.0, store: str = "", artifacts: str = ""
+) -> Iterator[str]:
+    """MLflow's server over a database and a place for files, or ``home/mlflow``; yields its address."""
     from pynomaly.records.registry import Registry
 
     port = free_port(port, name="MLflow")
-    store = f"sqlite:///{home / 'mlflow' / 'mlflow.db'}"
+    store = store or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}"
     Registry.open(store, home)  # several processes creating one database at once would all fail
     address, log = f"http://{_HOST}:{port}", home / "logs" / "mlflow.log"
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        _HOST,
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    command += ["--backend-store-uri", store, "--artifacts-destination", str(home / "mlflow" / "artifacts")]
-    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with _child(command, log, settings) as child:
+    command = [sys.executable, "-m", "mlflow", "server", "--host", _HOST, "--port", str(port)]
+    settings = {
+        "MLFLOW_BACKEND_STORE_URI": store,
+        "MLFLOW_ARTIFACTS_DESTINATION": artifacts or str(home / "mlflow" / "artifacts"),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    with _child([*command, "--workers", "1"], log, settings) as child:
         _await(f"{address}/health", child, log, within_s)
         yield address
 
@@ -178,15 +179,19 @@ def up(home: Path, configs: Path, prefect_port: int, mlflow_port: int) -> None:
     Raises
     ------
     ConfigError
-        If there is nothing to deploy, a port is taken, or another `up` serves this home.
+        If there is nothing to deploy, a port is taken, another `up` serves this home, or the pipelines keep
+        their models in more than one place.
     RecordError
         If a server does not start; its log is quoted.
     """
     live = running(home)
     if live is not None:
         raise ConfigError(f"process {live.pid} serves {home} already: {live.prefect} and {live.mlflow}")
-    if not sorted(configs.glob("*.yaml")):
+    files = sorted(configs.glob("*.yaml"))
+    if not files:
         raise ConfigError(f"no pipeline YAML in {str(configs)!r}; `pynomaly init DATA` writes one")
+    pipelines = [load(file) for file in files]
+    tracking, artifacts = tracking_of(pipelines), artifacts_of(pipelines)
     enter(home)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)  # also where a shell had this process ignore it
@@ -195,7 +200,11 @@ def up(home: Path, configs: Path, prefect_port: int, mlflow_port: int) -> None:
             typer.echo(f"starting under {home} (the first time takes about a minute) ...")
             prefect = stack.enter_context(prefect_server(home, prefect_port))
             typer.echo(f"Prefect  {prefect}   flows, deployments, runs")
-            mlflow = stack.enter_context(mlflow_server(home, mlflow_port))
+            if tracking.startswith("http"):  # a server of the team's own
+                mlflow = tracking
+            else:
+                serve = mlflow_server(home, mlflow_port, store=tracking, artifacts=artifacts)
+                mlflow = stack.enter_context(serve)
             typer.echo(f"MLflow   {mlflow}   experiments, models")
             deployments = stack.enter_context(served_deployments(home, configs, prefect, mlflow))
             Running(os.getpid(), prefect, mlflow).write(home)

@@ -252,6 +252,14 @@ def catalogue(result: dict[str, Any]) -> None:
     _console().print(table("detectors", columns, rows))
 
 
+def settings(result: dict[str, Any]) -> None:
+    """Every setting and where it came from."""
+    rows = [[item["key"], item["value"], item["from"]] for item in result["settings"]]
+    title = f"{result['pipeline']} in {result['environment'] or 'no environment'}"
+    _console().print(table(title, ("key", "value", "from"), rows))
+    _console().print(f"settings {result['sha256']}", markup=False)
+
+
 def health(result: dict[str, Any]) -> None:
     """What doctor found."""
     rows = [[item["state"], item["check"], item["found"], item["mend"]] for item in result["checks"]]

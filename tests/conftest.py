@@ -28,7 +28,13 @@ os.environ.update(
         "MPLBACKEND": "Agg",
     }
 )
-for _name in ("PYNOMALY_HOME", "PREFECT_API_URL", "MLFLOW_TRACKING_URI"):
+_ADDRESSES = ("ENV", "TRACKING", "LEDGER", "ARTIFACTS", "STORE", "EVIDENTLY")
+for _name in (
+    "PYNOMALY_HOME",
+    "PREFECT_API_URL",
+    "MLFLOW_TRACKING_URI",
+    *(f"PYNOMALY_{name}" for name in _ADDRESSES),
+):
     os.environ.pop(_name, None)
 
 _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")

@@ -38,7 +38,7 @@ DOORS = {
     "boto3": {"pynomaly/data/places/bucket.py"},
     "fsspec": {"pynomaly/data/places/remote.py"},
     "openpyxl": {"pynomaly/records/anomaly_result.py"},
-    "evidently": {"pynomaly/records/evidently_report.py"},
+    "evidently": {"pynomaly/records/evidently_report.py", "pynomaly/records/evidently_pages.py"},
     "mlflow": {"pynomaly/records/registry", "pynomaly/model/serving.py"},
     "sqlalchemy": {"pynomaly/records/ledger", "pynomaly/data/sources/sql.py"},
     "alembic": {"pynomaly/records/ledger/migrations"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.terminal import printable
-from pynomaly.config import Pipeline
+from pynomaly.config import ENVIRONMENT, Pipeline
 from pynomaly.errors import PynomalyError
 
 __all__ = ["AsOf", "Config", "Json", "Reason", "app", "main", "run_flow", "say", "user_name"]
@@ -33,6 +34,17 @@ AsOf = Annotated[
     ),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
+
+
+@app.callback()
+def everywhere(
+    env: Annotated[
+        str, typer.Option("--env", metavar="NAME", help="Environment whose overlays count; or $PYNOMALY_ENV.")
+    ] = "",
+) -> None:
+    """Train, compare, watch, retrain and roll back anomaly detectors that have no labels."""
+    if env:
+        os.environ[ENVIRONMENT] = env  # for the flows and servers that are started from here, too
 
 
 def main() -> None:

@@ -1,17 +1,32 @@
-"""Commands about this machine and this installation: detectors, doctor, up, demo, version."""
+"""Commands about this machine and this installation: config, detectors, doctor, up, demo, version."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import pynomaly
-from flows.cli.app import Json, app, say
-from pynomaly.config import home_for, load
+from flows.cli.app import Config, Json, app, say
+from pynomaly.config import effective, home_for, load
 
-__all__ = ["demo", "detectors", "doctor", "up", "version"]
+__all__ = ["config", "demo", "detectors", "doctor", "up", "version"]
+
+
+@app.command()
+def config(
+    config: Config,
+    env: Annotated[str | None, typer.Option(help="Environment; empty leaves every overlay out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Every setting as it counts in an environment, where it came from, and the hash of all of them."""
+    from flows.show import settings
+    from pynomaly.steps.keys import settings_hash
+
+    found = effective(config, env) | {"sha256": settings_hash(load(config, env))}
+    say(found, as_json, settings)
 
 
 @app.command()
@@ -30,13 +45,19 @@ def doctor(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Check versions, home folder, records and source; say how to mend what is wrong."""
+    """Check versions, disk, permissions, servers, schemas and clocks; say how to mend what is wrong."""
+    from flows.environment import running
+    from flows.kept import prefect_database
     from flows.show import health
     from pynomaly.records.telemetry import switch_off
     from pynomaly.steps.health import examine
 
     switch_off()
-    found = examine(load(config) if config else None, home_for(Path.cwd()))
+    pipeline = load(config) if config else None
+    home = pipeline.home if pipeline else home_for(Path.cwd())
+    live = running(home)
+    api = os.environ.get("PREFECT_API_URL", "") or (f"{live.prefect}/api" if live else "")
+    found = [item.to_dict() for item in examine(pipeline, home, api, prefect_database())]
     say({"checks": found}, as_json, health)
     if any(check["state"] == "wrong" for check in found):
         raise typer.Exit(2)

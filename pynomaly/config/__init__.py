@@ -5,7 +5,7 @@ Called by every other room. Durations are written ``15m``, ``6h``, ``7d``, ``8w`
 
 from pynomaly.config.data import Data, Expectation, Limits, Quality, Series, Windows
 from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining
-from pynomaly.config.load import home_for, load, parse
+from pynomaly.config.load import effective, home_for, load, parse
 from pynomaly.config.model import Alerts, Candidate, Features, Training
 from pynomaly.config.operating import (
     EVENTS,
@@ -17,9 +17,14 @@ from pynomaly.config.operating import (
     Serving,
     Target,
 )
+from pynomaly.config.overlay import ADDRESSES
+from pynomaly.config.overlay import VARIABLE as ENVIRONMENT
 from pynomaly.config.pipeline import Pipeline, Records, Runner, Schedule
+from pynomaly.config.settings import shown
 
 __all__ = [
+    "ADDRESSES",
+    "ENVIRONMENT",
     "EVENTS",
     "Alerts",
     "Candidate",
@@ -47,7 +52,9 @@ __all__ = [
     "Target",
     "Training",
     "Windows",
+    "effective",
     "home_for",
     "load",
     "parse",
+    "shown",
 ]

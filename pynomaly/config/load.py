@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from pynomaly.config.overlay import Layers, leaves, read
 from pynomaly.config.pipeline import Pipeline
-from pynomaly.config.plain_yaml import plain_yaml
+from pynomaly.config.settings import shown
 from pynomaly.errors import ConfigError, allowed, masked
 
-__all__ = ["home_for", "load", "parse"]
+__all__ = ["effective", "home_for", "load", "parse"]
 
 _SHOWN = 300  # most characters of a refused value in a message
 
@@ -35,39 +37,81 @@ def home_for(folder: Path) -> Path:
     return (folder.parent if folder.name == "configs" else folder) / ".pynomaly"
 
 
-def load(path: str | Path) -> Pipeline:
-    """Read and check `path`.
+def load(path: str | Path, environment: str | None = None) -> Pipeline:
+    """Read and check `path`, with the overlay of `environment` (default: ``$PYNOMALY_ENV``) over it.
 
     Raises
     ------
     ConfigError
-        If the file is missing, is not YAML, or has a key or value that is not allowed.
+        If the file is missing, is not YAML, or has a key or value that is not allowed; or if there is no
+        such environment.
     """
+    file = _file(path)
+    layers = read(file, environment)
+    return parse(layers.content, origin=file.resolve(), layers=layers)
+
+
+def effective(path: str | Path, environment: str | None = None) -> dict[str, Any]:
+    """Every setting of a pipeline as it counts, and where it came from.
+
+    Returns
+    -------
+    dict
+        ``pipeline``, ``environment``, ``files`` and ``settings``: a list of ``key``, ``value`` and ``from``,
+        which is a file, ``"default"`` or ``"$VARIABLE"``. Passwords in addresses are hidden.
+    """
+    file = _file(path)
+    layers = read(file, environment)
+    pipeline = parse(layers.content, origin=file.resolve(), layers=layers)
+    rows = []
+    for location, value in leaves(pipeline.model_dump(mode="json")):
+        source = layers.source(location)
+        variable = f"PYNOMALY_{location[-1].upper()}" if location[0] == "records" else ""
+        if variable and not value and os.environ.get(variable):
+            value, origin = os.environ[variable], f"${variable}"
+        else:
+            origin = str(source) if source else "default"
+        rows.append(
+            {
+                "key": ".".join(location),
+                "value": shown(value) if isinstance(value, str) else value,
+                "from": origin,
+            }
+        )
+    return {
+        "pipeline": pipeline.name,
+        "environment": layers.environment,
+        "files": [str(item) for item in layers.files],
+        "settings": rows,
+    }
+
+
+def _file(path: str | Path) -> Path:
     file = Path(path).expanduser()
     if not file.is_file():
         near = sorted(str(item) for item in file.parent.glob("*.yaml")) if file.parent.is_dir() else []
         raise ConfigError(f"no pipeline at {str(path)!r}; {allowed(str(path), near)}")
-    try:
-        content = plain_yaml(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{file} is not readable YAML: {' '.join(str(error).split())}") from error
-    return parse(content, origin=file.resolve())
+    return file
 
 
-def parse(content: object, origin: Path) -> Pipeline:
-    """Check settings already read from YAML; `origin` is the file they came from."""
+def parse(content: object, origin: Path, layers: Layers | None = None) -> Pipeline:
+    """Check settings already read from YAML; `origin` is the file they came from, or the `layers`."""
     if not isinstance(content, dict):
         raise ConfigError(
             f"{origin}: expected keys like 'name', 'data', 'training', got {type(content).__name__}"
         )
-    for key in ("origin", "home"):
+    for key in ("origin", "home", "environment"):
         if key in content:
             raise ConfigError(f"{origin}: unknown key {key!r}; {allowed(key, _public(Pipeline))}")
     try:
-        pipeline = Pipeline.model_validate({**content, "origin": origin, "home": home_for(origin.parent)})
+        ours: dict[str, Any] = {"origin": origin, "home": home_for(origin.parent)}
+        ours["environment"] = layers.environment if layers else ""
+        pipeline = Pipeline.model_validate({**content, **ours})
     except ValidationError as error:
         lines = [_explain(detail) for detail in error.errors()]
-        raise ConfigError(f"{origin}: " + "; ".join(lines)) from error
+        blamed = {layers.source(detail["loc"]) for detail in error.errors()} - {None} if layers else set()
+        files = ", ".join(sorted(map(str, blamed))) or str(origin)
+        raise ConfigError(f"{files}: " + "; ".join(lines)) from error
     pipeline = _beside(pipeline, origin.parent)
     templates = pipeline.reports.templates
     if templates and not Path(templates).is_dir():
@@ -81,11 +125,7 @@ _PATHS = {"data": ("path", "incidents"), "grouping": ("planned",), "reports": ("
 def _beside(pipeline: Pipeline, folder: Path) -> Pipeline:
     """Paths of the settings start at the folder of the YAML."""
     changed = {}
-    for block, names in (
-        ("data", ("path", "incidents")),
-        ("grouping", ("planned",)),
-        ("reports", ("templates",)),
-    ):
+    for block, names in _PATHS.items():
         settings: BaseModel = getattr(pipeline, block)
         beside = {
             name: str((folder / Path(written).expanduser()).resolve())

@@ -5,6 +5,7 @@ Defaults are the domain's usual figures; no room hides one of its own. Frozen, `
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -75,15 +76,18 @@ class Runner(Settings):
 
 
 class Records(Settings):
-    """Where models, decisions and files are kept; empty means under the home folder.
+    """Where models, decisions and files are kept.
 
-    No address holds a password: this file is kept with every model that is trained from it.
+    Empty means what the environment says, ``$PYNOMALY_TRACKING``, ``_LEDGER``, ``_ARTIFACTS``, ``_STORE`` or
+    ``_EVIDENTLY``, the place for an address with a password; without one, under the home folder. Here no
+    address holds a password: this file is kept with every model that is trained from it.
     """
 
     tracking: str = Field("", description="MLflow tracking URI")
     ledger: str = Field("", description="SQLAlchemy URL of the ledger")
     artifacts: str = Field("", description="where MLflow keeps files when tracking is a database; s3:// too")
     store: str = Field("", description="folder or s3:// address for scores, quarantine and reports")
+    evidently: str = Field("", description="address of Evidently's pages, or a workspace folder; empty: none")
 
     @field_validator("*")
     @classmethod
@@ -125,29 +129,39 @@ class Pipeline(Settings):
     runner: Runner = Runner()
     records: Records = Records()
 
-    # Where the YAML was read from and where state lives: set by `load`, never written in the YAML.
+    # Where the YAML was read from, where state lives, whose overlay counts: set by `load`, not in the YAML.
     origin: Path = Field(default=Path("."), exclude=True)
     home: Path = Field(default=Path(".pynomaly"), exclude=True)
+    environment: str = Field(default="", exclude=True)
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow tracking URI: the configured one, or sqlite under home."""
-        return self.records.tracking or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+        """MLflow tracking URI: the configured one, the environment's, or sqlite under home."""
+        return self._kept("tracking") or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
 
     @property
     def ledger_url(self) -> str:
-        """SQLAlchemy URL of the ledger: the configured one, or sqlite under home."""
-        return self.records.ledger or f"sqlite:///{self.home / 'ledger.db'}"
+        """SQLAlchemy URL of the ledger: the configured one, the environment's, or sqlite under home."""
+        return self._kept("ledger") or f"sqlite:///{self.home / 'ledger.db'}"
 
     @property
     def store_root(self) -> str:
         """Folder or address for scores, quarantine and reports."""
-        return self.records.store or str(self.home / "store")
+        return self._kept("store") or str(self.home / "store")
 
     @property
     def artifact_root(self) -> str:
         """Where MLflow keeps files, unless a server decides: the configured place, or under home."""
-        return self.records.artifacts or (self.home / "mlflow" / "artifacts").as_uri()
+        return self._kept("artifacts") or (self.home / "mlflow" / "artifacts").as_uri()
+
+    @property
+    def evidently(self) -> str:
+        """Where drift reports are shown beside the store: Evidently's pages, a folder of theirs, or empty."""
+        return self._kept("evidently")
+
+    def _kept(self, name: str) -> str:
+        written: str = getattr(self.records, name)
+        return written or os.environ.get(f"PYNOMALY_{name.upper()}", "")
 
     def reference_start(self, end: datetime) -> datetime:
         """Start of the reference window that ends at `end`."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Settings", "Share"]
+__all__ = ["Settings", "Share", "shown"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -15,3 +16,13 @@ class Settings(BaseModel):
     """Base of every settings block: frozen, and no key it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def shown(address: str) -> str:
+    """An address without its password, for people and logs.
+
+    >>> shown("postgresql://me:secret@db/ledger")
+    'postgresql://me:***@db/ledger'
+    """
+    password = urlsplit(address).password if "://" in address else None
+    return address.replace(f":{password}@", ":***@", 1) if password else address

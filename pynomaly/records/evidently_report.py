@@ -19,7 +19,7 @@ from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import RecordError
 
-__all__ = ["LARGEST", "drift_html"]
+__all__ = ["LARGEST", "drift_html", "drift_page"]
 
 LARGEST = 6_000_000
 """Most bytes of a page; 3.7 million of them are Evidently's own script."""
@@ -34,14 +34,19 @@ _STYLE = (
 )
 
 
-def drift_html(
+def drift_html(*arguments: Any, **named: Any) -> bytes:
+    """The page of :func:`drift_page` alone."""
+    return drift_page(*arguments, **named)[0]
+
+
+def drift_page(
     reference: pd.DataFrame,
     current: pd.DataFrame,
     contract: FrameContract,
     settings: config.Drift,
     seed: int,
     verdict: str = "",
-) -> bytes:
+) -> tuple[bytes, Any]:
     """Render the page.
 
     Parameters
@@ -60,6 +65,8 @@ def drift_html(
     -------
     bytes
         A whole HTML page in UTF-8.
+    Snapshot
+        Evidently's own report behind it, for its pages.
 
     Raises
     ------
@@ -87,13 +94,13 @@ def drift_html(
         raise RecordError(f"no drift page: none of {list(contract.features)} holds values on both sides")
     ranked = sorted(kept, key=lambda name: -_apart(then, now, name, contract))
     shown = ranked[:_MOST_COLUMNS]
-    page = _render(then, now, contract, shown, settings)
+    page, report = _render(then, now, contract, shown, settings)
     while len(page) > LARGEST - 20_000 and len(shown) > 1:
         shown = shown[: len(shown) // 2]
-        page = _render(then, now, contract, shown, settings)
+        page, report = _render(then, now, contract, shown, settings)
     if len(shown) < len(kept):
         notes.append(f"Only the {len(shown)} columns that differ most are shown, of {len(kept)}.")
-    return _noted(page, notes)
+    return _noted(page, notes), report
 
 
 def _sample(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
@@ -158,7 +165,7 @@ def _harmless_names(names: list[str]) -> dict[str, str]:
 
 def _render(
     then: pd.DataFrame, now: pd.DataFrame, contract: FrameContract, shown: list[str], settings: config.Drift
-) -> bytes:
+) -> tuple[bytes, Any]:
     numeric = [name for name in shown if name in contract.numeric]
     texts = [name for name in shown if name in contract.categorical]
     grouped: Mapping[str, tuple[pd.Series, pd.Series]] = {n: _grouped(then[n], now[n]) for n in texts}
@@ -178,8 +185,9 @@ def _render(
         definition = DataDefinition(numerical_columns=numeric, categorical_columns=texts)
         preset = DataDriftPreset(drift_share=settings.share, **_METHODS)
         sides = (Dataset.from_pandas(side, data_definition=definition) for side in (second, first))
-        page: str = Report([preset]).run(*sides).get_html_str(as_iframe=False)
-    return page.encode("utf-8")
+        report = Report([preset]).run(*sides)
+        page: str = report.get_html_str(as_iframe=False)
+    return page.encode("utf-8"), report
 
 
 def _noted(page: bytes, notes: list[str]) -> bytes:

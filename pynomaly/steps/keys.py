@@ -16,9 +16,12 @@ from pynomaly.data.incidents import declared
 __all__ = ["settings_hash", "work_key"]
 
 
-def settings_hash(pipeline: Pipeline, blocks: tuple[str, ...]) -> str:
-    """SHA-256 over the named blocks of the settings (``"training"``, ``"features"``, ...)."""
-    chosen = pipeline.model_dump(mode="json", include=set(blocks))
+def settings_hash(pipeline: Pipeline, blocks: tuple[str, ...] = ()) -> str:
+    """SHA-256 over the named blocks of the settings (``"training"``, ``"features"``, ...), or over all.
+
+    Of the settings as they count: what an overlay says changes it, in which file it says so does not.
+    """
+    chosen = pipeline.model_dump(mode="json", include=set(blocks) or None)
     return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
 

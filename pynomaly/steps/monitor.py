@@ -22,7 +22,7 @@ from pynomaly.data.places import place
 from pynomaly.data.quality import validate
 from pynomaly.data.sources import read
 from pynomaly.data.window import Window
-from pynomaly.errors import QualityError
+from pynomaly.errors import QualityError, RecordError
 from pynomaly.judging.aspects import Aspect, aspects
 from pynomaly.judging.degradation import Degradation, Observation, degradation, observe
 from pynomaly.judging.drift import DriftReport, compare_sketches
@@ -32,7 +32,8 @@ from pynomaly.judging.ranking import Operation
 from pynomaly.judging.unlabelled import Probe, Unlabelled, judge_probe
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.reference import window_sketch
-from pynomaly.records.evidently_report import drift_html
+from pynomaly.records.evidently_pages import publish
+from pynomaly.records.evidently_report import drift_page
 from pynomaly.records.ledger import Decision, Ledger, bounds
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store
@@ -292,13 +293,19 @@ def _report(
     store = Store(pipeline.store_root)
     try:
         reference = store.read_reference(pipeline.name, ref.sha256)
-        page = drift_html(
+        page, drawn = drift_page(
             reference, frame, bundle.contract, pipeline.drift, pipeline.training.seed, verdict=said
         )
-        return str(store.write_report(pipeline.name, f"drift-{key}-v{ref.version}", page)), ""
+        address = str(store.write_report(pipeline.name, f"drift-{key}-v{ref.version}", page))
     except Exception as error:
         # A page for people must never stop the verdict; what failed is returned and said.
         return "", f"{type(error).__name__}: {error}"
+    try:
+        if pipeline.evidently:
+            publish(drawn, pipeline.evidently, pipeline.name, f"{key} v{ref.version}")
+    except RecordError as error:
+        return address, str(error)
+    return address, ""
 
 
 def _log(

@@ -143,8 +143,9 @@ def test_up(servers: Servers) -> None:
 
 
 def all_deployments(servers: Servers) -> dict[str, Any]:
+    deployed = servers.ask("deployments/filter")  # first: more flows may be registered between two questions
     flows = {flow["id"]: flow["name"] for flow in servers.ask("flows/filter")}
-    found = {flows[item["flow_id"]]: item for item in servers.ask("deployments/filter")}
+    found = {flows[item["flow_id"]]: item for item in deployed}
     assert set(found) == {*FLOWS}
     assert all(item["status"] == "READY" for item in found.values())
     return found

@@ -214,3 +214,14 @@ def test_a_champion_without_a_measurement_at_training_is_never_normal(pipeline: 
     aspects = {item.name: item.status for item in seen.aspects}
     assert aspects["injected"] == aspects["agreement"] == "insufficient_data"
     assert "no measurement at training" in " ".join(seen.observation.reasons)
+
+
+def test_pages_that_take_no_report_stop_no_verdict(pipeline: Make, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = pipeline(records={"evidently": str(tmp_path / "file" / "pages")})
+    learn(settings, plan(settings))
+    score_window(settings, Window(MOMENT, MOMENT + DAY))
+    judged = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
+    assert Path(judged.report).is_file()
+    assert "Evidently's pages" in judged.report_error
+    assert judged.degradation is not None

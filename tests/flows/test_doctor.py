@@ -1,0 +1,32 @@
+"""``pynomaly doctor`` on the command line: what it says, and its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.servers import free_port
+
+
+def test_what_is_wrong_is_said_with_what_mends_it(
+    command: Any, pipeline_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = pipeline_file()
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+    monkeypatch.setenv("PYNOMALY_LEDGER", f"postgresql://me:s3cret@127.0.0.1:{free_port()}/ledger")
+    answer = command("doctor", file, "--json")
+    assert answer.code == 2
+    wrong = {item["check"]: item for item in answer.json["checks"] if item["state"] == "wrong"}
+    assert set(wrong) == {"Prefect's API", "ledger's database"}
+    assert all(item["mend"] for item in wrong.values())
+    assert "s3cret" not in answer.out + answer.err
+
+
+def test_it_looks_without_a_pipeline_and_makes_nothing(command: Any, home: Path) -> None:
+    answer = command("doctor")
+    assert answer.code == 0, answer.out
+    assert "Prefect's database" in answer.out
+    assert not home.exists()
