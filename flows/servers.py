@@ -129,12 +129,12 @@ def prefect_server(home: Path, port: int = 0, within_s: float = 180.0) -> Iterat
 
 
 @contextmanager
-def mlflow_server(home: Path, port: int = 0, within_s: float = 180.0) -> Iterator[str]:
-    """MLflow's server over ``home/mlflow``; yields its address."""
+def mlflow_server(home: Path, port: int = 0, within_s: float = 180.0, store: str = "") -> Iterator[str]:
+    """MLflow's server over ``home/mlflow``, or the database at `store`; yields its address."""
     from pynomaly.records.registry import Registry
 
     port = free_port(port, name="MLflow")
-    store = f"sqlite:///{home / 'mlflow' / 'mlflow.db'}"
+    store = store or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}"
     Registry.open(store, home)  # several processes creating one database at once would all fail
     address, log = f"http://{_HOST}:{port}", home / "logs" / "mlflow.log"
     command = [
