@@ -3,14 +3,15 @@
     python -m benchmarks.fleet --pipelines 200 --workers 2 --database sqlite postgresql
     python -m benchmarks.fleet --pipelines 10 --how command
 
-Each pipeline has a table of its own (four machines, one row an hour) and a champion of its own; then, for each,
-``score`` for a day and ``monitor`` for a week, as the flows that a deployment runs. ``--how flow`` has `workers`
-processes that live on and take one flow run after the other; ``--how command`` starts ``pynomaly score CONFIG``
-and ``pynomaly monitor CONFIG`` as processes, `workers` at once. Latency is from the call to its end. Growth is
-of the databases of all three, in kilobytes a run, without the files of scores, reports and models.
+Each pipeline has a table of its own (four machines, one row an hour) and a champion of its own; then, for
+each, ``score`` for a day and ``monitor`` for a week, as the flows that a deployment runs. ``--how flow`` has
+`workers` processes that live on and take one flow run after the other; ``--how command`` starts ``pynomaly
+score CONFIG`` and ``pynomaly monitor CONFIG`` as processes, `workers` at once. Latency is from the call to its
+end. Growth is of the databases of all three, in megabytes for 1,000 runs, without the files of scores, reports
+and models. PostgreSQL is a server of its own, started for the purpose.
 
 Champions are not trained one by one: the first pipeline trains, and the others take its model over as a person
-would, by an alias in MLflow. ``--profile`` prints where the time of one worker's flows goes.
+would, by an alias in MLflow. ``--profile`` prints where the time of each worker's flows goes.
 """
 
 from __future__ import annotations
@@ -197,7 +198,6 @@ def measure(pipelines: int, workers: int, kind: str, how: str, profile: bool) ->
         train(config=str(files[0]), as_of=TRAINED.isoformat())
         for file in files[1:]:
             adopt(load(files[0]), load(file))
-        warm = subprocess.run  # the servers have answered; what is measured starts here
         before = {name: size(address) for name, address in addresses.items()}
         began = time.perf_counter()
         shares = [[str(file) for file in files[place::workers]] for place in range(workers)]
@@ -213,7 +213,6 @@ def measure(pipelines: int, workers: int, kind: str, how: str, profile: bool) ->
         seconds = time.perf_counter() - began
         if any(process.returncode for process in started):
             raise SystemExit("a worker failed; its words are above")
-        assert warm
         growth = {name: size(address) - before[name] for name, address in addresses.items()}
         runs = [json.loads(line) for text in said for line in text.splitlines() if line.startswith("[")]
         assert len(runs) == 2 * pipelines, f"{len(runs)} runs of {2 * pipelines}"
@@ -248,7 +247,11 @@ def main() -> None:
     for kind in asked.database:
         for how in asked.how:
             found.append(measure(asked.pipelines, asked.workers, kind, how, asked.profile))
-            print("  ".join(f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in found[-1].items()))
+            print(
+                "  ".join(
+                    f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in found[-1].items()
+                )
+            )
     if asked.out:
         asked.out.write_text(json.dumps(found, indent=1))
 

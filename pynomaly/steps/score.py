@@ -95,9 +95,8 @@ def score_window(pipeline: Pipeline, window: Window | None) -> Scored:
     DataError
         If the window has no rows, or validation blocks it; nothing but the decision is kept then.
     """
-    honour_alias(pipeline)
     registry = Registry.of(pipeline)
-    ref = registry.alias(pipeline.name, "champion")
+    ref = honour_alias(pipeline, registry) or registry.alias(pipeline.name, "champion")
     frame = read(pipeline.data, window)
     data_hash = digest(frame)
     key = window.key if window else "all"
