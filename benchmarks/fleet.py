@@ -5,13 +5,13 @@
 
 Each pipeline has a table of its own (four machines, one row an hour) and a champion of its own; then, for
 each, ``score`` for a day and ``monitor`` for a week, as the flows that a deployment runs. ``--how flow`` has
-`workers` processes that live on and take one flow run after the other; ``--how command`` starts ``pynomaly
-score CONFIG`` and ``pynomaly monitor CONFIG`` as processes, `workers` at once. Latency is from the call to its
-end. Growth is of the databases of all three, in megabytes for 1,000 runs, without the files of scores, reports
-and models. PostgreSQL is a server of its own, started for the purpose.
+`workers` processes that live on and take one flow run after the other; ``--how command`` starts the commands
+``pynomaly score`` and ``pynomaly monitor`` as processes, `workers` at once. Latency is from the call to its
+end. Growth is of the databases of all three, in megabytes for 1,000 runs, without the files of scores,
+reports and models. PostgreSQL is a server of its own, started for the purpose.
 
-Champions are not trained one by one: the first pipeline trains, and the others take its model over as a person
-would, by an alias in MLflow. ``--profile`` prints where the time of each worker's flows goes.
+Champions are not trained one by one: the first pipeline trains, and the others take its model over as a
+person would, by an alias in MLflow. ``--profile`` prints where the time of each worker's flows goes.
 """
 
 from __future__ import annotations

@@ -91,7 +91,8 @@ def bare(folder: Path, detector: str, rows: int, threads: int) -> float:
 
 def whole(folder: Path, detector: str, sha256: str, source: Path, workers: int) -> float:
     """Seconds from the file to the file of scores."""
-    from pynomaly.steps.stream import joined, score_parts
+    from pynomaly.steps.joining import joined
+    from pynomaly.steps.stream import score_parts
 
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         began = time.perf_counter()

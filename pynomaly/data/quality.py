@@ -177,10 +177,11 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
     clean = _clean(frame, rows, contract)
     if len(clean):
         suite = (*(default_suite(contract, quality) if purpose == "train" else ()), *quality.expectations)
-        positions = np.flatnonzero(rows.kept)
+        positions, filed = np.flatnonzero(rows.kept), len(rows.rules)
         for outcome in evaluate(clean, suite):
             checks.append(_expected(outcome, rows, positions))
-        clean = _clean(frame, rows, contract)
+        if len(rows.rules) > filed:
+            clean = _clean(frame, rows, contract)
     checks += [*_filed(rows, quality), _enough(len(clean), quality, purpose, "clean rows")]
     checks += [check for name in contract.features for check in _column(clean, name, quality, purpose)]
     checks += _labels(clean, contract, purpose)
@@ -233,7 +234,7 @@ def _guard_rows(rows: _Rows, contract: FrameContract) -> None:
 
 
 def _clean(frame: pd.DataFrame, rows: _Rows, contract: FrameContract) -> pd.DataFrame:
-    clean = frame[rows.kept]
+    clean = frame[rows.kept] if rows.rules else frame
     return clean.assign(**{name: numbers(clean[name])[0] for name in contract.numeric}).reset_index(drop=True)
 
 

@@ -30,7 +30,8 @@ from pynomaly.records.sheet import csv_text
 from pynomaly.records.store import Store, write_atomically
 from pynomaly.steps.bake import watch
 from pynomaly.steps.champion import honour_alias
-from pynomaly.steps.stream import cleared, joined, score_parts
+from pynomaly.steps.joining import cleared, joined
+from pynomaly.steps.stream import score_parts
 
 __all__ = ["FileScores", "Scored", "score_file", "score_table", "score_window", "shadow_window"]
 
