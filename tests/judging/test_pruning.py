@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pynomaly.config import Retention
@@ -91,7 +91,7 @@ runs = st.sampled_from([f"{letter}{number}" for letter in "rp" for number in ran
 others = st.builds(
     Thing,
     kind=st.sampled_from([kind for kind in KINDS if kind not in ("version", "run")]),
-    name=st.uuids().map(str),
+    name=st.integers(0, 10**9).map(str),
     at=moments,
     version=st.none() | versions,
     span=st.none() | spans,
@@ -120,15 +120,23 @@ def histories(draw: st.DrawFn) -> History:
         Thing("run", run, draw(moments), run=run, family=f"p{run[1:]}", busy=draw(st.booleans()))
         for run in sorted(draw(st.sets(runs)))
     ]
+    rest = draw(st.lists(others, max_size=12, unique_by=lambda thing: thing.name))
     alias = st.sampled_from(["champion", "previous", "challenger", "shadow", "by_hand"])
     return History(
-        tuple(draw(st.permutations([*models, *made, *draw(st.lists(others, max_size=12))]))),
+        tuple(
+            draw(
+                st.permutations(
+                    [*models, *made, *draw(st.lists(others, max_size=12, unique_by=lambda thing: thing.name))]
+                )
+            )
+        ),
         tuple(draw(st.lists(lines, max_size=8))),
         draw(st.dictionaries(alias, versions)),
         draw(st.frozensets(versions, max_size=2)),
     )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(histories(), st.integers(1, 4))
 def test_whatever_the_history_what_matters_survives(history: History, newest: int) -> None:
     retention = Retention(newest=newest)
