@@ -123,13 +123,7 @@ def histories(draw: st.DrawFn) -> History:
     rest = draw(st.lists(others, max_size=12, unique_by=lambda thing: thing.name))
     alias = st.sampled_from(["champion", "previous", "challenger", "shadow", "by_hand"])
     return History(
-        tuple(
-            draw(
-                st.permutations(
-                    [*models, *made, *draw(st.lists(others, max_size=12, unique_by=lambda thing: thing.name))]
-                )
-            )
-        ),
+        tuple(draw(st.permutations([*models, *made, *rest]))),
         tuple(draw(st.lists(lines, max_size=8))),
         draw(st.dictionaries(alias, versions)),
         draw(st.frozensets(versions, max_size=2)),
