@@ -256,6 +256,22 @@ def test_nothing_of_others_is_touched(pipeline: Callable[..., Pipeline]) -> None
         prune(owner, apply=True, now=LATER)
 
 
+def test_where_a_server_keeps_the_bin_a_run_goes_there_once(
+    pipeline: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = pipeline(retention={"newest": 1})
+    learn(owner, plan(owner))
+    with Registry.of(owner).parent_run(owner.name, "old"):
+        pass
+    with monkeypatch.context() as patched:
+        patched.delattr("mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore._hard_delete_run")
+        assert [item["kind"] for item in prune(owner, apply=True, now=LATER).removals] == ["run"]
+        assert prune(owner, apply=True, now=LATER).removals == ()
+    # The database itself gets it out of the bin.
+    assert [item["kind"] for item in prune(owner, apply=True, now=LATER).removals] == ["run"]
+    assert prune(owner, apply=True, now=LATER).removals == ()
+
+
 def test_a_pipeline_without_anything_has_nothing_to_prune(pipeline: Callable[..., Pipeline]) -> None:
     empty = pipeline(days=1)
     assert prune(empty, apply=True, now=LATER).removals == ()

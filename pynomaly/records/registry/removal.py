@@ -67,8 +67,18 @@ def runs_of(registry: Registry, pipeline: str) -> tuple[LoggedRun, ...]:
         )
 
     with told(f"list the runs of {pipeline!r}"):
-        binned = asked(f"tags.`{_BINNED}` = 'yes'", ViewType.DELETED_ONLY)
-        return tuple(_run(item) for item in (*asked("", ViewType.ACTIVE_ONLY), *binned))
+        active = tuple(asked("", ViewType.ACTIVE_ONLY))
+        # Where nothing gets out of the bin but by `mlflow gc`, what lies in it is done with.
+        binned = asked(f"tags.`{_BINNED}` = 'yes'", ViewType.DELETED_ONLY) if _for_good(registry) else ()
+        return tuple(_run(item) for item in (*active, *binned))
+
+
+def _for_good(registry: Registry) -> Callable[[str], None] | None:
+    """What `mlflow gc` removes a run with; None over HTTP, where there is no way."""
+    found: Callable[[str], None] | None = getattr(
+        registry._client._tracking_client.store, "_hard_delete_run", None
+    )
+    return found
 
 
 def _run(run: Any) -> LoggedRun:
@@ -175,8 +185,7 @@ def remove_run(registry: Registry, run: LoggedRun) -> None:
         with _gone_is_fine(f"remove the run {run.id}"):
             registry._client.set_tag(run.id, _BINNED, "yes")
             registry._client.delete_run(run.id)
-    # What `mlflow gc` does; over HTTP there is no way, and the row waits for it.
-    for_good = getattr(registry._client._tracking_client.store, "_hard_delete_run", None)
+    for_good = _for_good(registry)
     if for_good is not None:
         with _gone_is_fine(f"remove the run {run.id} for good"):
             for_good(run.id)
