@@ -335,6 +335,7 @@ def protected(history, retention, now):
         if (
             (thing.kind == "version" and thing.version in versions)
             or (thing.kind == "run" and thing.family in roots)
+            or (thing.kind == "report" and thing.span is None and thing.version in versions)
             or (thing.kind == "rows" and thing.sha256 and thing.sha256 in {t.sha256 for t in models})
             or (thing.kind in ("scores", "shadow", "report", "quarantine") and named)
         ):

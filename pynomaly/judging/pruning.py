@@ -253,6 +253,8 @@ def _reasons(history: History, needed: Mapping[int, str], staying: Mapping[int, 
             return f"v{version}, which stays, was trained without these rows"
         if thing.kind == "shadow" and version in needed:
             return f"v{version} stays: {needed[version]}"
+        if thing.kind == "report" and thing.span is None and version in staying:
+            return f"it is about v{version}, which stays"
         if thing.name in last:
             return "it is the newest of its kind"
         if thing.kind in ("scores", "shadow", "report", "quarantine") and _within(thing.span, spans):

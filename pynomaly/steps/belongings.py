@@ -23,7 +23,7 @@ __all__ = ["Belongings", "belongings", "sized"]
 
 _WINDOW = re.compile(r"\d{8}T\d{6}Z--\d{8}T\d{6}Z")
 _RUN = re.compile(r"\b[0-9a-f]{32}\b")
-_REPORT = re.compile(r"drift-(?P<window>.+)-v(?P<version>\d+)")
+_REPORT = re.compile(r"(?:(?:drift|window)-(?P<window>.+)|training)-v(?P<version>\d+)")
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def _files(
             number = int(version.removeprefix("v"))
             window = window.removeprefix("window=")
             things.append(Thing("shadow", entry.address, entry.written, entry.size, number, _span(window)))
-        elif folder == "reports" and (name := _REPORT.fullmatch(stem)):
-            window, number = name["window"], int(name["version"])
+        elif folder in ("reports", "facts") and (name := _REPORT.fullmatch(stem)):
+            window, number = name["window"] or "", int(name["version"])
             at = judged.get((window, number), entry.written)
             things.append(Thing("report", entry.address, at, entry.size, number, _span(window)))
         elif folder == "quarantine":

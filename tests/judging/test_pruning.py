@@ -44,6 +44,11 @@ def test_only_what_nothing_refers_to_goes() -> None:
         Thing("shadow", "shadow of v5", OLD, version=5, span=(day(30), day(31))),
         Thing("shadow", "shadow of v1", OLD, version=1, span=(day(30), day(31))),
         Thing("leftover", "m-1", OLD),
+        *(Thing("report", f"page of v{number}", OLD, version=number) for number in (1, 2, 3)),
+        *(
+            Thing("report", f"last of v{number}", day(5), version=number, span=(day(9), day(10)))
+            for number in (1, 2)
+        ),
     )
     said = (
         Said("promote", "superior", day(1), frozenset({2, 1})),
@@ -54,6 +59,7 @@ def test_only_what_nothing_refers_to_goes() -> None:
     )
     history = History(things, said, {"champion": 3, "previous": 2}, frozenset())
     gone = {"v1", "v4", "r1", "p1", "r4", "p4", "rows 1", "rows 4", "monitor", "free", "shadow of v1", "m-1"}
+    gone |= {"page of v1"}
     assert names(history) == gone
     plan = prune(history, RETENTION, NOW)
     assert plan.counts["version"] == {"count": 2, "bytes": 20}

@@ -106,6 +106,7 @@ def test_old_and_free_goes_once_and_what_matters_stays(grown: Pipeline) -> None:
     store.write_quarantine(grown.name, days(1).key, pd.DataFrame({"a": [1]}))
     store.write_report(grown.name, f"drift-{days(0).key}-v{free}", "<html></html>")
     store.write_report(grown.name, f"drift-{days(1).key}-v{free}", "<html></html>")
+    store.write_facts(grown.name, f"training-v{free}", {"made": "once"})
     before = left(grown)
 
     assert prune(grown, apply=True).removals == ()  # nothing is old yet
@@ -116,7 +117,7 @@ def test_old_and_free_goes_once_and_what_matters_stays(grown: Pipeline) -> None:
         "version": 1,
         "run": 2,
         "scores": 2,
-        "report": 1,
+        "report": 2,
         "quarantine": 1,
         "rows": 1,
     }
