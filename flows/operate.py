@@ -12,9 +12,10 @@ from pynomaly.config import load
 from pynomaly.errors import DataError, WindowError
 from pynomaly.steps.backfill import ended_in, past_range
 from pynomaly.steps.monitor import monitored_window
+from pynomaly.steps.prune import keeping
 from tasks import alerting, operating, scoring
 
-__all__ = ["backfill", "drill", "notify_test", "reconcile"]
+__all__ = ["backfill", "drill", "notify_test", "prune", "reconcile"]
 
 
 @flow(name="reconcile", flow_run_name=named)
@@ -29,6 +30,25 @@ def reconcile(config: str = "configs/quickstart.yaml") -> dict[str, Any]:
         ended = operating.close_dead_runs(pipeline)
         alerting.raise_alerts(pipeline)  # windows whose run died between scoring and grouping
         return operating.reconcile(pipeline).to_dict() | {"flow_runs": ended}
+
+
+@flow(name="prune", flow_run_name=named)
+def prune(
+    config: str = "configs/quickstart.yaml",
+    apply: Literal["as configured", "no", "yes"] = "as configured",
+    keep: str = "",
+) -> dict[str, Any]:
+    """Remove versions, runs, scores, reports and quarantine past their retention, or say what would go.
+
+    Args:
+        config: Path of the pipeline YAML.
+        apply: Remove it ("yes"), only say so ("no"), or what retention.when_scheduled says.
+        keep: Other retentions than the YAML's, like "scores=30d newest=5".
+    """
+    pipeline = keeping(load(config), tuple(keep.split()))
+    chosen = apply == "yes" or (apply != "no" and pipeline.retention.when_scheduled == "apply")
+    with watched(pipeline):
+        return operating.prune(pipeline, chosen).to_dict()
 
 
 @flow(name="drill", flow_run_name=named)

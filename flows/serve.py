@@ -16,7 +16,7 @@ from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron
 
 from flows.monitor import monitor
-from flows.operate import backfill, drill, reconcile
+from flows.operate import backfill, drill, prune, reconcile
 from flows.reporting import report
 from flows.review import approve, policy, reject, rollback
 from flows.score import score
@@ -83,6 +83,7 @@ def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
         deploy(reject, ""),
         deploy(reconcile, schedule.reconcile),
         deploy(drill, schedule.drill),
+        deploy(prune, schedule.prune),
         deploy(backfill, ""),
         deploy(report, pipeline.reports.schedule, parameters={"send": "yes"}),
     ]

@@ -30,12 +30,14 @@ from pynomaly.steps.drill import drill as drill_step
 from pynomaly.steps.notify import Delivery, by_address
 from pynomaly.steps.notify import send_test as send_test_step
 from pynomaly.steps.notify import tell as tell_step
+from pynomaly.steps.prune import Pruned
+from pynomaly.steps.prune import prune as prune_step
 from pynomaly.steps.reconcile import Reconciled, live, run_lease
 from pynomaly.steps.reconcile import reconcile as reconcile_step
 from tasks.events import announce
 from tasks.step import step
 
-__all__ = ["close_dead_runs", "drill", "judge_again", "reconcile", "send", "send_test", "tell"]
+__all__ = ["close_dead_runs", "drill", "judge_again", "prune", "reconcile", "send", "send_test", "tell"]
 
 
 def send(target: Target, title: str, body: str) -> None:
@@ -124,4 +126,15 @@ def drill(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Drilled
     """Try the alarm out on a shadow copy, and say how it did in an event."""
     result = drill_step(pipeline, window, as_of, send)
     announce(pipeline, f"drill.{'passed' if result.passed else 'failed'}", result.to_dict())
+    return result
+
+
+@step("prune")
+def prune(pipeline: Pipeline, apply: bool) -> Pruned:
+    """Say what is past its retention, remove it if asked, and say so in an event."""
+    result = prune_step(pipeline, apply=apply)
+    for line in result.skipped:
+        get_run_logger().warning(f"not removed: {line}")
+    said = {"counts": result.counts, "bytes": result.bytes, "decision": result.decision}
+    announce(pipeline, "pruned" if result.decision else "prune.planned", said)
     return result

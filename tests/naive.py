@@ -310,3 +310,38 @@ def total_interval(population: int, sampled: int, found: int, tail: float) -> tu
         if fewer > tail and more > tail:
             kept.append(total)
     return min(kept), max(kept)
+
+
+def protected(history, retention, now):
+    """Kind and name of everything that pruning must leave, asked thing by thing and rule by rule."""
+    there = sorted(t.version for t in history.things if t.kind == "version")
+    versions = set(history.aliases.values()) | set(history.unfinished) | set(there[-retention.newest :])
+    changes = [s for s in history.said if s.kind in ("promote", "rollback")]
+    versions |= set(changes[-1].versions) if changes else set()
+    for said in history.said:
+        if said.waits:
+            versions |= set(said.versions)
+    for thing in history.things:
+        if thing.kind == "version" and now - thing.at <= retention.versions:
+            versions.add(thing.version)
+    calm = {"degradation": ["normal"], "bake": ["ok"], "retrain": ["none"]}
+    told = [s for s in history.said if set(s.versions) & versions and s.outcome not in calm.get(s.kind, [])]
+    models = [t for t in history.things if t.kind == "version" and t.version in versions]
+    runs = {run for s in told for run in s.runs} | {t.run for t in models}
+    roots = {t.family for t in history.things if t.kind == "run" and (t.run in runs or t.busy)}
+    found = set()
+    for thing in history.things:
+        named = thing.span and any(a < thing.span[1] and thing.span[0] < b for s in told for a, b in s.spans)
+        if (
+            (thing.kind == "version" and thing.version in versions)
+            or (thing.kind == "run" and thing.family in roots)
+            or (thing.kind == "report" and thing.span is None and thing.version in versions)
+            or (thing.kind == "rows" and thing.sha256 and thing.sha256 in {t.sha256 for t in models})
+            or (thing.kind in ("scores", "shadow", "report", "quarantine") and named)
+        ):
+            found.add((thing.kind, thing.name))
+    scores = [t for t in history.things if t.kind == "scores"]
+    if scores:
+        latest = max(scores, key=lambda t: t.span[1] if t.span else t.at)
+        found.add(("scores", latest.name))
+    return found

@@ -1,4 +1,4 @@
-"""Commands of operating: reconcile, backfill, drill, notify."""
+"""Commands of operating: reconcile, prune, backfill, drill, notify."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flows.cli.app import AsOf, Config, Json, app, run_flow, say
 from pynomaly.config import load
 from pynomaly.errors import ConfigError
 
-__all__ = ["backfill", "drill", "notify", "reconcile"]
+__all__ = ["backfill", "drill", "notify", "prune", "reconcile"]
 
 
 @app.command()
@@ -19,6 +19,29 @@ def reconcile(config: Config, as_json: Json = False) -> None:
     from flows.show import reconciled
 
     say(run_flow("operate", "reconcile", load(config)), as_json, reconciled)
+
+
+@app.command()
+def prune(
+    config: Config,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Another retention than the YAML's, like scores=30d or newest=5; repeatable."),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Remove it; without this, only say so.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what is past its retention and free to go, with reasons; --apply removes it."""
+    from flows.show import pruned
+    from pynomaly.steps.prune import keeping
+
+    pipeline = load(config)
+    keeping(pipeline, tuple(keep or ()))  # refused before a flow run is made of it
+    asked = {"apply": "yes" if apply else "no", "keep": " ".join(keep or ())}
+    result = run_flow("operate", "prune", pipeline, **asked)
+    say(result, as_json, pruned)
+    if result["skipped"]:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from pynomaly.config.operating import (
     Grouping,
     Notify,
     Reports,
+    Retention,
     Serving,
     Target,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Quality",
     "Records",
     "Reports",
+    "Retention",
     "Retraining",
     "Runner",
     "Schedule",

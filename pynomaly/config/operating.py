@@ -23,6 +23,7 @@ __all__ = [
     "Grouping",
     "Notify",
     "Reports",
+    "Retention",
     "Serving",
     "Target",
     "cron",
@@ -170,3 +171,23 @@ class Reports(Settings):
     @classmethod
     def _is_cron(cls, value: str) -> str:
         return cron(value)
+
+
+Kept = Annotated[Duration, Field(ge=timedelta(days=1), le=timedelta(days=36_500))]
+
+
+class Retention(Settings):
+    """How long what nothing refers to any more is kept, since it was last written or decided about.
+
+    Whatever the age: what champion, previous, challenger, shadow and waiting promotions need stays.
+    """
+
+    newest: int = Field(3, ge=1, le=1000, description="newest versions that stay, however old")
+    versions: Kept = Field(timedelta(days=90), description="other model versions, with their reference rows")
+    runs: Kept = Field(timedelta(days=90), description="MLflow runs of no version that stays")
+    scores: Kept = Field(timedelta(days=400), description="score partitions, and those of a shadow")
+    reports: Kept = Field(timedelta(days=90), description="drift reports")
+    quarantine: Kept = Field(timedelta(days=90), description="quarantined rows")
+    when_scheduled: Literal["report", "apply"] = Field(
+        "report", description="whether the scheduled prune only says what it would remove, or removes it"
+    )

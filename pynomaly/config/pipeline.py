@@ -17,7 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from pynomaly.config.data import Data, Quality, Windows
 from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining, Search
 from pynomaly.config.model import Alerts, Features, Training
-from pynomaly.config.operating import Drill, Feedback, Grouping, Notify, Reports, Serving, cron
+from pynomaly.config.operating import Drill, Feedback, Grouping, Notify, Reports, Retention, Serving, cron
 from pynomaly.config.settings import Settings
 
 __all__ = ["Pipeline", "Records", "Runner", "Schedule"]
@@ -32,6 +32,7 @@ class Schedule(Settings):
     monitor: str = "20 2 * * *"
     reconcile: str = "*/15 * * * *"
     drill: str = "50 5 * * 1"
+    prune: str = "10 6 * * 0"
     dead_man: int = Field(
         3, ge=1, le=1000, description="runs of score or monitor that may be missed before somebody is told"
     )
@@ -43,7 +44,7 @@ class Schedule(Settings):
             raise ValueError(f"{value!r} is not an IANA time zone; write one like 'UTC' or 'Europe/Berlin'")
         return value
 
-    @field_validator("train", "score", "monitor", "reconcile", "drill")
+    @field_validator("train", "score", "monitor", "reconcile", "drill", "prune")
     @classmethod
     def _is_cron(cls, value: str) -> str:
         return cron(value)
@@ -126,6 +127,7 @@ class Pipeline(Settings):
     drill: Drill = Drill()
     serving: Serving = Serving()
     reports: Reports = Reports()
+    retention: Retention = Retention()
     runner: Runner = Runner()
     records: Records = Records()
 

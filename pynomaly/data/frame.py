@@ -125,7 +125,8 @@ class FrameContract:
                     f"cells of {len(frame)}); only numbers and missing cells are allowed"
                 )
         columns.update({name: categories(frame[name]) for name in self.categorical})
-        return pd.DataFrame(columns, index=frame.index, columns=list(self.features))
+        # Side by side as they are: gathering them into one array would copy every number.
+        return pd.DataFrame(columns, index=frame.index, columns=list(self.features), copy=False)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, read back by :meth:`from_dict`."""

@@ -177,10 +177,11 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
     clean = _clean(frame, rows, contract)
     if len(clean):
         suite = (*(default_suite(contract, quality) if purpose == "train" else ()), *quality.expectations)
-        positions = np.flatnonzero(rows.kept)
+        positions, filed = np.flatnonzero(rows.kept), len(rows.rules)
         for outcome in evaluate(clean, suite):
             checks.append(_expected(outcome, rows, positions))
-        clean = _clean(frame, rows, contract)
+        if len(rows.rules) > filed:
+            clean = _clean(frame, rows, contract)
     checks += [*_filed(rows, quality), _enough(len(clean), quality, purpose, "clean rows")]
     checks += [check for name in contract.features for check in _column(clean, name, quality, purpose)]
     checks += _labels(clean, contract, purpose)
@@ -224,7 +225,11 @@ def _guard_rows(rows: _Rows, contract: FrameContract) -> None:
         values, bad = numbers(frame[name])
         rows.file("not_a_number", np.flatnonzero(bad), name)
         rows.file("not_finite", np.flatnonzero(np.isinf(values.to_numpy())), name)
-    empty = frame[list(contract.features)].isna().all(axis=1).to_numpy()
+    empty = np.ones(len(frame), dtype=bool)
+    for name in contract.features:
+        empty &= frame[name].isna().to_numpy()
+        if not empty.any():
+            break
     rows.file("all_missing_row", np.flatnonzero(empty), detail="no feature has a value")
     if contract.time and contract.id:
         again = frame.duplicated([contract.time, contract.id], keep="first").to_numpy()
@@ -233,7 +238,7 @@ def _guard_rows(rows: _Rows, contract: FrameContract) -> None:
 
 
 def _clean(frame: pd.DataFrame, rows: _Rows, contract: FrameContract) -> pd.DataFrame:
-    clean = frame[rows.kept]
+    clean = frame[rows.kept] if rows.rules else frame
     return clean.assign(**{name: numbers(clean[name])[0] for name in contract.numeric}).reset_index(drop=True)
 
 
@@ -305,7 +310,7 @@ def _commonest(column: pd.Series[Any], limit: float) -> tuple[float, object]:
     A number that makes up more than half of a column is its median, whatever else it holds, so no count of
     every value is needed to find a share above a limit of a half or more. Otherwise the median's own share.
     """
-    present = column.dropna()
+    present = column.dropna() if column.isna().any() else column
     if limit >= 0.5 and pd.api.types.is_float_dtype(present.dtype):
         values = present.to_numpy()
         middle = np.partition(values, values.size // 2)[values.size // 2]

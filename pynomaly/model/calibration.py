@@ -30,11 +30,15 @@ __all__ = [
     "NOT_COMPUTABLE",
     "NO_TAIL",
     "RARITIES",
+    "RARITY_NAMES",
     "SEVERITIES",
+    "SEVERITY_NAMES",
     "Calibration",
     "Method",
     "rarity",
+    "rarity_codes",
     "severity",
+    "severity_codes",
 ]
 
 Floats = NDArray[np.float64]
@@ -50,6 +54,8 @@ RARITIES: Mapping[str, float] = {  # days in which one such normal row is expect
     "one a month": 365.25 / 12,
     "one a year": 365.25,
 }
+SEVERITY_NAMES = ("none", *SEVERITIES)
+RARITY_NAMES = ("usual", *RARITIES, NOT_COMPUTABLE)
 GUARANTEES: Mapping[Method, str] = {
     "split": (
         "P(p <= t) <= t for a normal row exchangeable with the held-out rows, at any sample size "
@@ -208,11 +214,16 @@ def severity(p_values: ArrayLike) -> NDArray[np.str_]:
     ndarray of shape (n,)
         ``critical`` at 0.0001 and below, ``high`` at 0.001, ``medium`` at 0.01, ``low`` at 0.1, or ``none``.
     """
+    return np.array(SEVERITY_NAMES)[severity_codes(p_values)]
+
+
+def severity_codes(p_values: ArrayLike) -> NDArray[np.int8]:
+    """Place of each p-value's severity in `SEVERITY_NAMES`; array of shape (n,)."""
     p = np.asarray(p_values, dtype=np.float64)
-    names = np.full(p.shape, "none", dtype="<U8")
-    for name, limit in SEVERITIES.items():
-        names[p <= limit] = name
-    return names
+    codes = np.zeros(p.shape, dtype=np.int8)
+    for limit in SEVERITIES.values():  # each limit lies below the one before it
+        codes += p <= limit
+    return codes
 
 
 def rarity(p_values: ArrayLike, rows_per_day: float | None) -> NDArray[np.str_]:
@@ -230,10 +241,16 @@ def rarity(p_values: ArrayLike, rows_per_day: float | None) -> NDArray[np.str_]:
         The rarest that holds of ``one a year``, ``one a month``, ``one a week``, ``one a day`` (at most one
         such row in that time), or ``usual``; ``not_computable`` without rows a day.
     """
+    return np.array(RARITY_NAMES)[rarity_codes(p_values, rows_per_day)]
+
+
+def rarity_codes(p_values: ArrayLike, rows_per_day: float | None) -> NDArray[np.int8]:
+    """Place of each p-value's rarity in `RARITY_NAMES`; array of shape (n,)."""
     p = np.asarray(p_values, dtype=np.float64)
     if rows_per_day is None or not rows_per_day > 0:
-        return np.full(p.shape, NOT_COMPUTABLE, dtype="<U14")
-    names = np.full(p.shape, "usual", dtype="<U14")
-    for name, days in RARITIES.items():
-        names[p * rows_per_day * days <= 1.0 + 1e-12] = name
-    return names
+        return np.full(p.shape, RARITY_NAMES.index(NOT_COMPUTABLE), dtype=np.int8)
+    codes = np.zeros(p.shape, dtype=np.int8)
+    daily = p * rows_per_day
+    for days in RARITIES.values():  # each span is longer than the one before it
+        codes += daily * days <= 1.0 + 1e-12
+    return codes

@@ -40,6 +40,7 @@ Floats = NDArray[np.float64]
 IQR_OF_NORMAL = 1.3489795003921634  # quartile distance of a standard normal
 LIMIT = 1e12  # scaled cells are cut here, so that squares and sums of them stay finite in float32 too
 UNSEEN = 10.0  # ten scales away from every row of the reference
+BLOCK = 2048  # rows turned into numbers at once; no number depends on it
 MOST_CATEGORIES = 10_000  # remembered a column; of more, the rarest count as never seen
 
 
@@ -73,11 +74,14 @@ class Number:
         """Feature names this column gives."""
         return (self.name, f"{self.name}:missing") if self.flagged else (self.name,)
 
-    def transform(self, column: pd.Series[Any]) -> list[Floats]:
+    def read(self, column: pd.Series[Any]) -> Floats:
+        """Cells as numbers, NaN for missing."""
+        return _numbers(column)
+
+    def features(self, values: Floats) -> list[Floats]:
         """Give the scaled column and, if flagged, its missing indicator."""
-        values = _numbers(column)
         missing = np.isnan(values)
-        filled = np.where(missing, self.fill, values)
+        filled = np.where(missing, self.fill, values) if missing.any() else values
         if (self.center, self.scale) != (0.0, 1.0):
             with np.errstate(over="ignore"):
                 filled = np.clip((filled - self.center) / self.scale, -LIMIT, LIMIT)
@@ -126,9 +130,8 @@ class Category:
         pooled = (f"{self.name}:rare",) if self.pooled else ()
         return (*(f"{self.name}={value}" for value in shown), *pooled, f"{self.name}:unseen")
 
-    def transform(self, column: pd.Series[Any]) -> list[Floats]:
+    def features(self, codes: NDArray[np.intp]) -> list[Floats]:
         """Give the indicators of each cell."""
-        codes = self._codes(column)
         parts = [(codes == code).astype(np.float64) for code in range(1, len(self.kept))]
         if self.pooled:
             parts.append((codes >= len(self.kept)).astype(np.float64))
@@ -136,9 +139,9 @@ class Category:
 
     def touched(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
         """Whether each cell's category was not in the reference."""
-        return self._codes(column) < 0
+        return self.read(column) < 0
 
-    def _codes(self, column: pd.Series[Any]) -> NDArray[np.intp]:
+    def read(self, column: pd.Series[Any]) -> NDArray[np.intp]:
         """Place of each cell among the known categories; -1 for one never seen."""
         places = {value: place for place, value in enumerate((*self.kept, *self.rare))}
         return np.array([places.get(_category(value), -1) for value in column], dtype=np.intp)
@@ -219,10 +222,19 @@ class Features:
         """
         if self.missing == "reject":
             _refuse_missing(frame)
-        parts = [part for column in self.columns for part in column.transform(frame[column.name])]
+        read = [column.read(frame[column.name]) for column in self.columns]
+        turned = np.empty((len(frame), len(self.names)))
+        # A block of rows at a time: the result is laid out by rows, and stays in cache while it is filled.
+        for first in range(0, len(frame), BLOCK):
+            rows, place = slice(first, first + BLOCK), 0
+            for column, cells in zip(self.columns, read, strict=True):
+                for part in column.features(cells[rows]):  # type: ignore[arg-type]  # as the column read them
+                    turned[rows, place] = part
+                    place += 1
         if self.calendar:
-            parts += calendar(times)
-        return np.column_stack(parts).astype(np.float64, copy=False)
+            for place, part in enumerate(calendar(times), start=turned.shape[1] - len(CALENDAR)):
+                turned[:, place] = part
+        return turned
 
     def touched(self, frame: pd.DataFrame) -> dict[str, int]:
         """Cells a column in which a value had to be filled in or a category was never seen; only above 0."""

@@ -20,7 +20,7 @@ from pynomaly.model.calibration import Calibration, rarity, severity
 from pynomaly.model.features import Features
 from pynomaly.model.times import moments
 
-__all__ = ["COLUMNS", "assessed", "prepared", "scorer"]
+__all__ = ["COLUMNS", "assessed", "prepared", "scored", "scorer"]
 
 Floats = NDArray[np.float64]
 
@@ -41,11 +41,22 @@ def scorer(
 
     def scores(frame: pd.DataFrame) -> Floats:
         conformed, times = prepared(frame, contract, calendar=features.calendar)
-        numbers = features.transform(conformed, times)
-        found = detector.score(numbers)
-        return found if reranking is None else reranking.score(numbers, found)
+        return scored(conformed, times, features, detector, reranking)
 
     return scores
+
+
+def scored(
+    conformed: pd.DataFrame,
+    times: pd.Series[Any] | None,
+    features: Features,
+    detector: Detector,
+    reranking: Reranking | None,
+) -> Floats:
+    """Scores of what `prepared` gave, array of shape (n,)."""
+    numbers = features.transform(conformed, times)
+    found = detector.score(numbers)
+    return found if reranking is None else reranking.score(numbers, found)
 
 
 def assessed(scores: Floats, calibration: Calibration, policy: AlertPolicy) -> dict[str, NDArray[Any]]:

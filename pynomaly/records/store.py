@@ -10,6 +10,7 @@ holds, so a step run twice writes the same file twice::
     <root>/<pipeline>/held_out/<sha256 of the bundle>.parquet
     <root>/<pipeline>/reports/<name>.html
     <root>/<pipeline>/facts/<name>.json
+    <root>/<pipeline>/removed/<name>.json
 
 The same frame gives the same bytes, so a hash tells whether scores changed.
 """
@@ -29,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pynomaly.data.places import Place, place
+from pynomaly.data.places import Entry, Folder, Place, place
 from pynomaly.errors import IntegrityError, RecordError
 from pynomaly.records.ledger.rows import Keyed, key_of
 
@@ -210,6 +211,27 @@ class Store:
 
     def _reference_path(self, pipeline: str, sha256: str) -> Place:
         return self.root / _safe(pipeline) / "references" / f"{_safe(sha256)}.parquet"
+
+    def files(self, pipeline: str) -> Iterator[Entry]:
+        """Every file of a pipeline, below the folders named above."""
+        root = self.root / _safe(pipeline)
+        with _told(f"list {root}"):
+            yield from root.entries()
+
+    def remove(self, address: str) -> None:
+        """Remove a file, and the folder of its window if nothing else lies there."""
+        path = _place(address)
+        with _told(f"remove {path}"):
+            path.delete()
+        if isinstance(path, Folder) and path.path.parent.name.startswith("window="):
+            with suppress(OSError):
+                path.path.parent.rmdir()
+
+    def write_removed(self, pipeline: str, name: str, content: bytes) -> Place:
+        """Keep the list of what is about to be removed; returns where."""
+        path = self.root / _safe(pipeline) / "removed" / f"{_safe(name)}.json"
+        _write(path, content)
+        return path
 
     def write_report(self, pipeline: str, name: str, html: str | bytes) -> Place:
         """Write a page for people; returns where."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
@@ -121,23 +122,36 @@ def open_pendings(ledger: Ledger, pipeline: str) -> tuple[Decision, ...]:
     return tuple(item for item in ledger.decisions(pipeline, "pending") if closing(ledger, item) is None)
 
 
-def honour_alias(pipeline: Pipeline) -> None:
-    """Finish a move that was cut off; record and honour an alias that was changed by hand."""
-    registry = Registry.of(pipeline)
+def honour_alias(pipeline: Pipeline, registry: Registry | None = None) -> ModelRef | None:
+    """Finish a move that was cut off; record and honour an alias that was changed by hand.
+
+    Returns
+    -------
+    ModelRef or None
+        The champion, if alias and ledger agreed when asked; otherwise ask the registry for it.
+    """
+    registry = registry or Registry.of(pipeline)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        if _agree(pipeline, registry, ledger):
-            return
+        champion = champion_of(pipeline, registry)
+        if _decided(pipeline, ledger) == (champion.version if champion else None):
+            return champion
         try:
             with ledger.lease(f"champion:{pipeline.name}") as lease:
                 if not _agree(pipeline, registry, ledger):
                     _settle(pipeline, registry, ledger, lease)
         except LeaseHeldError:
-            return  # whoever holds it is changing the champion at this moment
+            pass  # whoever holds it is changing the champion at this moment
+    return None
+
+
+def _decided(pipeline: Pipeline, ledger: Ledger) -> Any:
+    change = last_change(ledger, pipeline.name)
+    return change.evidence.get("version") if change else None
 
 
 def _agree(pipeline: Pipeline, registry: Registry, ledger: Ledger) -> bool:
-    champion, change = champion_of(pipeline, registry), last_change(ledger, pipeline.name)
-    return (champion.version if champion else None) == (change.evidence.get("version") if change else None)
+    champion = champion_of(pipeline, registry)
+    return bool((champion.version if champion else None) == _decided(pipeline, ledger))
 
 
 def _settle(pipeline: Pipeline, registry: Registry, ledger: Ledger, lease: Lease) -> None:

@@ -114,9 +114,8 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     DataError
         If the window cannot be read or validation blocks it; the block is on record.
     """
-    honour_alias(pipeline)
     registry = Registry.of(pipeline)
-    ref = registry.alias(pipeline.name, "champion")
+    ref = honour_alias(pipeline, registry) or registry.alias(pipeline.name, "champion")
     bundle = registry.load(ref)
     key = window.key if window else "all"
     frame = _usable(pipeline, bundle, ref, window, key, as_of)

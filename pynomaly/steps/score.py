@@ -30,7 +30,8 @@ from pynomaly.records.sheet import csv_text
 from pynomaly.records.store import Store, write_atomically
 from pynomaly.steps.bake import watch
 from pynomaly.steps.champion import honour_alias
-from pynomaly.steps.stream import cleared, joined, score_parts
+from pynomaly.steps.joining import cleared, joined
+from pynomaly.steps.stream import score_parts
 
 __all__ = ["FileScores", "Scored", "score_file", "score_table", "score_window", "shadow_window"]
 
@@ -95,9 +96,8 @@ def score_window(pipeline: Pipeline, window: Window | None) -> Scored:
     DataError
         If the window has no rows, or validation blocks it; nothing but the decision is kept then.
     """
-    honour_alias(pipeline)
     registry = Registry.of(pipeline)
-    ref = registry.alias(pipeline.name, "champion")
+    ref = honour_alias(pipeline, registry) or registry.alias(pipeline.name, "champion")
     frame = read(pipeline.data, window)
     data_hash = digest(frame)
     key = window.key if window else "all"

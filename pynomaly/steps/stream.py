@@ -1,7 +1,8 @@
 """Score a Parquet table of any size: memory is bounded by the batch and the processes, not by the table.
 
-Row groups are dealt to processes; each reads batches, validates, scores and writes a part beside the output.
-The output appears when all parts are there and the whole table's share of bad rows allows it, or not at all.
+Row groups are dealt to processes; each reads batches, validates, scores and writes a part beside the output,
+compressed once, when the parts are joined. The output appears when all parts are there and the whole table's
+share of bad rows allows it, or not at all.
 A row's score is that of any other way to score it, to the bit.
 
 What is about the whole table is kept in small: counts, the p-values that occur (policy ``fdr``), a stated
@@ -11,9 +12,8 @@ with one time and entity the second is set aside when both lie in one batch. Cal
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -28,10 +28,11 @@ from pynomaly.data.sources.parts import Part, batches, parts_of
 from pynomaly.errors import QualityError
 from pynomaly.model.alerts import rejection_line
 from pynomaly.model.bundle import Bundle
-from pynomaly.records.sheet import csv_text
+from pynomaly.model.calibration import RARITY_NAMES, SEVERITY_NAMES, rarity_codes, severity_codes
+from pynomaly.model.scoring import prepared, scored
 from pynomaly.steps.spread import spread
 
-__all__ = ["Streamed", "cleared", "joined", "score_parts"]
+__all__ = ["Streamed", "score_parts"]
 
 SAMPLE = 50_000
 """Most rows looked at for drift, spread over the parts."""
@@ -134,7 +135,7 @@ def score_parts(
     for streamed in _each(work, parts):
         total.add(streamed)
     _allow(pipeline, source, total)
-    files = sorted(draft.glob("part-*.parquet"))
+    files = sorted(draft.glob("part-*.arrow"))
     policy = _bundle(str(folder), sha256).policy
     if policy.level is not None and total.rows > 1:
         line = rejection_line(total.p_values, total.counts, policy.level)
@@ -160,12 +161,12 @@ def _floor(folder: Path, sha256: str) -> float:
 
 
 def _score(work: _Work, part: Part) -> Streamed:
-    import pyarrow.parquet as pq
+    import pyarrow as pa
 
     bundle = _bundle(work.folder, work.sha256)
     quality = work.pipeline.quality.model_copy(update={"max_quarantine": 1.0, "min_score_rows": 1})
     total, writer, bad = Streamed(), None, []
-    file = Path(work.draft) / f"part-{part.number:06d}.parquet"
+    file = Path(work.draft) / f"part-{part.number:06d}.arrow"
     try:
         for first, frame in batches(work.pipeline.data, part, work.pipeline.runner.batch_rows):
             checked = validate(frame, bundle.contract, quality, "score")
@@ -185,11 +186,11 @@ def _score(work: _Work, part: Part) -> Streamed:
             if not len(checked.clean):
                 continue
             kept = np.delete(np.arange(len(frame)), checked.quarantine.index.to_numpy())
-            table = _table(bundle, work.version, checked.clean, first + kept)
-            total.add(_sums(bundle, table, checked.clean, work.sample - sum(map(len, total.sample))))
-            content = _arrow(table)
-            writer = writer or pq.ParquetWriter(file, content.schema, compression="zstd")
-            writer.write_table(content)
+            conformed, columns = _assessed(bundle, checked.clean)
+            total.add(_sums(bundle, conformed, columns, work.sample - sum(map(len, total.sample))))
+            content = _arrow(bundle, work.version, checked.clean, first + kept, columns)
+            writer = writer or pa.ipc.new_file(str(file), content.schema)
+            writer.write_batch(content)
     finally:
         if writer is not None:
             writer.close()
@@ -202,22 +203,28 @@ def _score(work: _Work, part: Part) -> Streamed:
 _SUMS = frozenset({"quarantine", "all_missing", "clean_rows", "rows"})
 
 
-def _table(bundle: Bundle, version: int, clean: pd.DataFrame, rows: Any) -> pd.DataFrame:
-    scored = bundle.score(clean)
-    known = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in clean]
-    table = pd.concat([clean[known], scored], axis=1).assign(model_version=version)
-    table.insert(0, "row", rows)
-    return table
+def _assessed(bundle: Bundle, clean: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Conformed rows, and what is said of each: names as places among all that there are."""
+    features, calibration, policy = bundle.features, bundle.calibration, bundle.policy
+    conformed, times = prepared(clean, bundle.contract, calendar=features.calendar)
+    scores = scored(conformed, times, features, bundle.detector, bundle.reranking)
+    p_values = calibration.p_values(scores)
+    rows_per_day = policy.rows_per_day if calibration.computable else None
+    return conformed, {
+        "score": scores,
+        "p_value": p_values,
+        "severity": severity_codes(p_values),
+        "is_anomaly": policy.alerts(p_values),
+        "extrapolated": calibration.extrapolated(p_values),
+        "rarity": rarity_codes(p_values, rows_per_day),
+    }
 
 
-def _sums(bundle: Bundle, table: pd.DataFrame, clean: pd.DataFrame, wanted: int) -> Streamed:
-    found = Streamed(alerts=int(table["is_anomaly"].sum()))
+def _sums(bundle: Bundle, conformed: pd.DataFrame, columns: dict[str, Any], wanted: int) -> Streamed:
+    found = Streamed(alerts=int(columns["is_anomaly"].sum()))
     if bundle.policy.level is not None:
         floor = 0.0 if bundle.policy.extrapolate else bundle.calibration.resolution
-        found.p_values, found.counts = np.unique(
-            np.maximum(table["p_value"].to_numpy(), floor), return_counts=True
-        )
-    conformed = bundle.contract.conform(clean)
+        found.p_values, found.counts = np.unique(np.maximum(columns["p_value"], floor), return_counts=True)
     found.touched = bundle.features.touched_rows(conformed)
     if wanted > 0:
         step = max(1, len(conformed) // wanted)
@@ -225,25 +232,38 @@ def _sums(bundle: Bundle, table: pd.DataFrame, clean: pd.DataFrame, wanted: int)
     return found
 
 
-def _arrow(table: pd.DataFrame) -> Any:
+_NAMES = {"severity": SEVERITY_NAMES, "rarity": RARITY_NAMES}
+
+
+def _arrow(bundle: Bundle, version: int, clean: pd.DataFrame, rows: Any, columns: dict[str, Any]) -> Any:
+    """One batch of a part: place, time, id, what is said of each row, and the version."""
     import pyarrow as pa
 
-    return pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    known = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in clean]
+    content = {"row": pa.array(rows)}
+    content |= {name: pa.Array.from_pandas(clean[name]) for name in known}
+    for name, values in columns.items():
+        content[name] = pa.array(values)
+        if name in _NAMES:
+            content[name] = pa.DictionaryArray.from_arrays(content[name], pa.array(_NAMES[name]))
+    content["model_version"] = pa.array(np.full(len(clean), version))
+    return pa.RecordBatch.from_pydict(content)
 
 
 def _redraw(file: Path, line: float, floor: float) -> int:
     """Decide ``is_anomaly`` again, now that the whole table's p-values are known; how many alert."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     alerts, again = 0, file.with_suffix(".again")
-    with pq.ParquetFile(file) as old, pq.ParquetWriter(again, old.schema_arrow, compression="zstd") as new:
-        for batch in old.iter_batches():
-            p_values = np.maximum(batch.column("p_value").to_numpy(), floor)
-            alerted = p_values <= line
-            alerts += int(alerted.sum())
-            place = batch.schema.get_field_index("is_anomaly")
-            new.write_batch(batch.set_column(place, batch.schema.field(place), pa.array(alerted)))
+    with pa.memory_map(str(file)) as source:
+        old = pa.ipc.open_file(source)
+        with pa.ipc.new_file(str(again), old.schema) as new:
+            for number in range(old.num_record_batches):
+                batch = old.get_batch(number)
+                alerted = np.maximum(batch.column("p_value").to_numpy(), floor) <= line
+                alerts += int(alerted.sum())
+                place = batch.schema.get_field_index("is_anomaly")
+                new.write_batch(batch.set_column(place, batch.schema.field(place), pa.array(alerted)))
     again.replace(file)
     return alerts
 
@@ -262,30 +282,3 @@ def _allow(pipeline: Pipeline, source: str, total: Streamed) -> None:
         reasons.append(f"{total.rows - total.quarantined} clean rows are too few to score")
     if reasons:
         raise QualityError(f"{source}: blocked: {'; '.join(reasons)}")
-
-
-def joined(files: Iterable[Path], output: Path) -> None:
-    """Write one Parquet or CSV file, or a folder, from score files, piece by piece."""
-    import pyarrow.parquet as pq
-
-    listed = list(files)
-    if output.suffix == ".csv":
-        with output.open("w", encoding="utf-8", newline="") as out:
-            for number, file in enumerate(listed):
-                with pq.ParquetFile(file) as source:
-                    for position, batch in enumerate(source.iter_batches()):
-                        out.write(csv_text(batch.to_pandas(), header=not number and not position))
-        return
-    with pq.ParquetFile(listed[0]) as first:
-        schema = first.schema_arrow
-    with pq.ParquetWriter(output, schema, compression="zstd") as out:
-        for file in listed:
-            with pq.ParquetFile(file) as source:
-                for group in range(source.num_row_groups):
-                    out.write_table(source.read_row_group(group))
-
-
-def cleared(folder: Path) -> None:
-    """Remove what an earlier, killed run left."""
-    if folder.is_dir():
-        shutil.rmtree(folder)

@@ -16,8 +16,9 @@ from pynomaly.errors import QualityError
 from pynomaly.model.alerts import benjamini_hochberg, rejection_line
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.registry import ModelRef
+from pynomaly.steps.joining import joined
 from pynomaly.steps.score import score_file, score_table
-from pynomaly.steps.stream import joined, score_parts
+from pynomaly.steps.stream import score_parts
 from tests.machines import machines, small_settings
 from tests.steps.conftest import learn, plan
 

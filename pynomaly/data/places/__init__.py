@@ -16,11 +16,11 @@ from pathlib import Path
 
 from pynomaly.data.places.bucket import Bucket
 from pynomaly.data.places.folder import Folder
-from pynomaly.data.places.place import Place
+from pynomaly.data.places.place import Entry, Place
 from pynomaly.data.places.remote import EXTRAS, Remote
 from pynomaly.errors import ConfigError
 
-__all__ = ["Bucket", "Folder", "Place", "Remote", "is_address", "place"]
+__all__ = ["Bucket", "Entry", "Folder", "Place", "Remote", "is_address", "place"]
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://")
 

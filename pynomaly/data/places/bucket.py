@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from pynomaly.data.places.place import CHUNK, Place
+from pynomaly.data.places.place import CHUNK, Entry, Place
 from pynomaly.errors import ConfigError
 
 __all__ = ["Bucket"]
@@ -61,15 +61,15 @@ class Bucket(Place):
             else:
                 self._client.upload_fileobj(io.BytesIO(content), self.bucket, self.key)
 
-    def under(self) -> Iterator[str]:
-        """Addresses of all objects below it, however many."""
+    def entries(self) -> Iterator[Entry]:
+        """All objects below it, however many."""
         prefix = f"{self.key}/" if self.key else ""
         with self._told():
             for page in self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=prefix
             ):
                 for item in page.get("Contents", ()):
-                    yield f"s3://{self.bucket}/{item['Key']}"
+                    yield Entry(f"s3://{self.bucket}/{item['Key']}", item["Size"], item["LastModified"])
 
     def delete(self) -> None:
         """Delete the object."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pynomaly.data.places.place import CHUNK, Place
+from pynomaly.data.places.place import CHUNK, Entry, Place
 
 __all__ = ["Folder"]
 
@@ -56,11 +57,13 @@ class Folder(Place):
             Path(draft).unlink(missing_ok=True)
         _sync_folder(self.path.parent)
 
-    def under(self) -> Iterator[str]:
-        """Addresses of all files below it, in order; drafts and hidden files are none."""
+    def entries(self) -> Iterator[Entry]:
+        """All files below it, in order; drafts and hidden files are none."""
         for path in sorted(self.path.rglob("*")):
             if path.is_file() and not path.name.startswith("."):
-                yield str(path)
+                with suppress(FileNotFoundError):  # removed while we looked
+                    found = path.stat()
+                    yield Entry(str(path), found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def delete(self) -> None:
         """Remove the file."""

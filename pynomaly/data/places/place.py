@@ -7,13 +7,24 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CHUNK", "Place"]
+__all__ = ["CHUNK", "Entry", "Place"]
 
 CHUNK = 1 << 20
 """Bytes read at once."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file as its folder lists it: address, bytes, and when it was written (aware)."""
+
+    address: str
+    size: int
+    written: datetime
 
 
 class Place(ABC):
@@ -38,8 +49,13 @@ class Place(ABC):
         """Make it hold `content`, whole; with `new`, FileExistsError if something is there already."""
 
     @abstractmethod
+    def entries(self) -> Iterator[Entry]:
+        """All files below it, in order."""
+
     def under(self) -> Iterator[str]:
         """Addresses of all files below it, in order."""
+        for entry in self.entries():
+            yield entry.address
 
     @abstractmethod
     def delete(self) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC
 from typing import Any
 
-from pynomaly.data.places.place import CHUNK, Place
+from pynomaly.data.places.place import CHUNK, Entry, Place
 from pynomaly.errors import ConfigError
 
 __all__ = ["EXTRAS", "Remote"]
@@ -50,10 +51,12 @@ class Remote(Place):
             raise FileExistsError(17, "the file exists already", str(self))
         self._files.pipe_file(self._path, content)
 
-    def under(self) -> Iterator[str]:
-        """Addresses of all files below it, in order."""
-        for path in sorted(self._files.find(self._path)):
-            yield str(self._files.unstrip_protocol(path))
+    def entries(self) -> Iterator[Entry]:
+        """All files below it, in order."""
+        for path, found in sorted(self._files.find(self._path, detail=True).items()):
+            written = self._files.modified(path)
+            aware = written if written.tzinfo else written.replace(tzinfo=UTC)
+            yield Entry(str(self._files.unstrip_protocol(path)), int(found.get("size") or 0), aware)
 
     def arrow(self) -> tuple[Any, str]:
         """The fsspec file system, wrapped."""

@@ -89,7 +89,7 @@ def batches(data: Data, part: Part, rows: int) -> Iterator[tuple[int, pd.DataFra
     for batch in part.fragment.to_batches(schema=part.schema, batch_size=rows):
         if not batch.num_rows:
             continue
-        frame = batch.to_pandas(ignore_metadata=True)
+        frame = batch.to_pandas(ignore_metadata=True, split_blocks=True)  # a number is not copied
         if data.label and data.label in frame:
             frame[data.label] = labels(frame[data.label])
         if data.time:

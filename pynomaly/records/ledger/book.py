@@ -1,7 +1,7 @@
 """The ledger itself: record a fact, find it again.
 
 Called by :mod:`pynomaly.steps`. Each method is one short transaction, so a process may be killed between
-any two of them; opening costs milliseconds, so a step opens it, writes and closes it.
+any two; opening costs milliseconds, so a step opens it, writes and closes it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pynomaly.records.ledger.leases import Lease
 from pynomaly.records.ledger.outbox import Outbox
 from pynomaly.records.ledger.reading import as_decision, as_observed, as_partition, as_training
 from pynomaly.records.ledger.rows import Decision, Keyed, Observed, Partition, Training, bounds, key_of, plain
+from pynomaly.records.ledger.shelf import Shelf
 from pynomaly.records.ledger.tables import connect, decisions, leases, observations, partitions, trainings
 
 __all__ = ["LEASE_TTL", "Ledger"]
@@ -61,7 +62,7 @@ class Ledger:
 
     @classmethod
     def open(cls, url: str, clock: Callable[[], datetime] = _now) -> Ledger:
-        """Open the ledger at a SQLAlchemy URL, creating it if it is new; safe when many processes race.
+        """Open the ledger at a SQLAlchemy URL, creating it if it is new; safe when processes race.
 
         Raises
         ------
@@ -88,6 +89,11 @@ class Ledger:
     def outbox(self) -> Outbox:
         """Messages to people, beats of work, and who holds leases."""
         return Outbox(self._engine, self._clock)
+
+    @property
+    def shelf(self) -> Shelf:
+        """Rows that name files which may be removed."""
+        return Shelf(self._engine)
 
     # Decisions
 
@@ -187,8 +193,7 @@ class Ledger:
 
         Parameters
         ----------
-        pipeline : str
-        window : Window or str
+        pipeline, window : str
         observation : mapping
             ``Observation.to_dict()``.
         report : str
@@ -319,11 +324,9 @@ class Ledger:
 
     def _put(self, table: Table, row: dict[str, Any], key: tuple[str, ...]) -> None:
         changed = {name: value for name, value in row.items() if name not in key}
-        statement = (
-            self._insert(table).values(row).on_conflict_do_update(index_elements=list(key), set_=changed)
-        )
+        new = self._insert(table).values(row)
         with self._writing() as connection:
-            connection.execute(statement)
+            connection.execute(new.on_conflict_do_update(index_elements=list(key), set_=changed))
 
     def _rows(self, query: Select[Any]) -> list[Row[Any]]:
         with self._told("read"), self._engine.connect() as connection:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -60,7 +61,7 @@ class Lease:
         self.expires = now + self.ttl
         row = {"name": self.name, "owner": self.owner, "token": self._token, "expires": self.expires}
         free = (leases.c.name == self.name) & (leases.c.expires <= now)
-        with self._engine.connect().execution_options(writing=True) as connection, connection.begin():
+        with self._changing() as connection:
             connection.execute(first.values(row))
             connection.execute(update(leases).where(free).values(row))
             # The token tells who holds it now: row counts of an INSERT are not to be had on every database.
@@ -83,7 +84,7 @@ class Lease:
             If it expired and somebody else took it: what this holder does is no longer single.
         """
         expires = self._clock() + self.ttl
-        with self._engine.connect().execution_options(writing=True) as connection, connection.begin():
+        with self._changing() as connection:
             changed = connection.execute(update(leases).where(self._mine).values(expires=expires)).rowcount
         if changed != 1:
             self.lost = True
@@ -109,8 +110,15 @@ class Lease:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        with self._engine.connect().execution_options(writing=True) as connection, connection.begin():
+        with self._changing() as connection:
             connection.execute(delete(leases).where(self._mine))
+
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
+        """A transaction that need not outlive a power cut: neither does whoever holds the lease."""
+        options = {"writing": True, "fleeting": True}
+        with self._engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
 
     def keep_alive(self) -> None:
         """Renew in the background every third of the time to live, until released or lost."""

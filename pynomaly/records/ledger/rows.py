@@ -27,6 +27,7 @@ KINDS = (
     "pending",
     "policy",
     "promote",
+    "prune",
     "quality",
     "refuse",
     "register",

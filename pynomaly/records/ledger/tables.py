@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.types import TypeDecorator
 
 from pynomaly.errors import ConfigError, RecordError, masked
@@ -232,8 +232,10 @@ def connect(url: str) -> Engine:
         raise ConfigError("records.ledger: a database in memory forgets every decision; name a file")
     arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if dialect == "sqlite" else {}
     try:
-        # No pool: a connection is never shared with a forked child, and no handle outlives its use.
-        engine = create_engine(target, poolclass=NullPool, connect_args=arguments)
+        # A sqlite connection lives as long as the ledger is open: closing the last one writes the whole log
+        # back to the file. A server's connections are few, and a ledger is held open for a whole flow.
+        pool = QueuePool if dialect == "sqlite" else NullPool
+        engine = create_engine(target, poolclass=pool, connect_args=arguments)
         if dialect == "sqlite":
             Path(str(target.database)).parent.mkdir(parents=True, exist_ok=True)
             _own_transactions(engine)
@@ -257,8 +259,12 @@ def _own_transactions(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writing = connection.get_execution_options().get("writing", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        options = connection.get_execution_options()
+        if options.get("writing", False):
+            # What a power cut may take back need not wait for the disk: a lease's holder is gone, too.
+            waits = "NORMAL" if options.get("fleeting", False) else "FULL"
+            connection.exec_driver_sql(f"PRAGMA synchronous={waits}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writing", False) else "BEGIN")
 
 
 def _ensure(engine: Engine) -> None:

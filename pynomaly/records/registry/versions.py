@@ -273,6 +273,9 @@ class Registry(Runs):
         RecordError
             If the files are gone.
         """
+        cached = self._cached(ref) / "artifacts" / ARTIFACT
+        if self._served and cached.is_dir():
+            return cached  # asked of the server once
         with told(f"locate {ref}"):
             address = str(self._client.get_model_version_download_uri(ref.name, str(ref.version)))
         scheme = urlsplit(address).scheme
@@ -285,10 +288,13 @@ class Registry(Runs):
             raise RecordError(f"the files of {ref} are gone: nothing at {bundle}")
         return bundle
 
+    def _cached(self, ref: ModelRef) -> Path:
+        return self.home / "cache" / "models" / ref.name / f"v{ref.version}-{ref.sha256[:16]}"
+
     def _download(self, ref: ModelRef, address: str) -> Path:
         from mlflow.artifacts import download_artifacts
 
-        target = self.home / "cache" / "models" / ref.name / f"v{ref.version}-{ref.sha256[:16]}"
+        target = self._cached(ref)
         if target.is_dir():
             return target
         target.parent.mkdir(parents=True, exist_ok=True)

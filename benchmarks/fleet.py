@@ -1,0 +1,275 @@
+"""Many small pipelines through one Prefect server, one MLflow server and one ledger.
+
+    python -m benchmarks.fleet --pipelines 200 --workers 2 --database sqlite postgresql
+    python -m benchmarks.fleet --pipelines 10 --how command
+
+Each pipeline has a table of its own (four machines, one row an hour) and a champion of its own; then, for
+each, ``score`` for a day and ``monitor`` for a week, as the flows that a deployment runs. ``--how flow`` has
+`workers` processes that live on and take one flow run after the other; ``--how command`` starts the commands
+``pynomaly score`` and ``pynomaly monitor`` as processes, `workers` at once. Latency is from the call to its
+end. Growth is of the databases of all three, in megabytes for 1,000 runs, without the files of scores,
+reports and models. PostgreSQL is a server of its own, started for the purpose.
+
+Champions are not trained one by one: the first pipeline trains, and the others take its model over as a
+person would, by an alias in MLflow. ``--profile`` prints where the time of each worker's flows goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+TRAINED = START + timedelta(days=14)
+WORK = (("score", TRAINED + timedelta(days=1)), ("monitor", TRAINED + timedelta(days=7)))
+
+
+def table(seed: int) -> pd.DataFrame:
+    """Four machines, three weeks, one row an hour."""
+    rng = np.random.default_rng(seed)
+    times = pd.date_range(START, periods=21 * 24, freq="h").repeat(4)
+    load = rng.normal(size=len(times))
+    return pd.DataFrame(
+        {
+            "time": times,
+            "machine": np.tile(list("abcd"), len(times) // 4),
+            "heat": 20 + 3 * load + rng.normal(size=len(times)),
+            "power": 5 + 2 * load + rng.normal(scale=0.5, size=len(times)),
+            "noise": rng.normal(size=len(times)),
+        }
+    )
+
+
+def write(folder: Path, number: int, ledger: str, mlflow: str) -> Path:
+    name = f"fleet-{number:03d}"
+    table(number).to_parquet(folder / f"{name}.parquet", index=False)
+    settings = {
+        "name": name,
+        "data": {"source": "parquet", "path": f"{name}.parquet", "time": "time", "id": "machine"},
+        "windows": {"reference": "14d"},
+        "training": {"candidates": ["hbos"]},
+        "retraining": {"min_rows": 300},
+        "records": {"ledger": ledger, "tracking": mlflow},
+    }
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    return file
+
+
+def adopt(first: Any, other: Any) -> None:
+    """Give `other` the champion of `first`: its files as a version of its own, and the alias by hand."""
+    from pynomaly.records.ledger import Ledger
+    from pynomaly.records.registry import Registry
+    from pynomaly.records.store import Store
+
+    registry, store = Registry.of(first), Store(first.store_root)
+    champion = registry.alias(first.name)
+    folder, bundle = registry.fetch(champion), registry.load(champion)
+    with registry.parent_run(other.name, "taken over") as run:
+        pass
+    tags = {name: value for name, value in champion.tags.items() if name != "pynomaly.settled"}
+    ref = registry.register(
+        other.name, run, folder, champion.sha256, example=bundle.golden, key=f"taken-{other.name}", tags=tags
+    )
+    store.write_reference(other.name, ref.sha256, store.read_reference(first.name, champion.sha256))
+    with Ledger.open(first.ledger_url) as ledger:
+        made = ledger.trainings(first.name)[0]
+        ledger.put_training(
+            f"taken-{other.name}", other.name, made.as_of, made.data_hash, 1, "taken over", made.detail
+        )
+    registry.set_alias(other.name, "champion", ref.version)
+
+
+def work(files: list[str], how: str, profile: bool) -> None:
+    """Score and monitor each pipeline, one after the other; print a line of seconds for each run."""
+    from pynomaly.config import load
+
+    pipelines = [load(file) for file in files]
+
+    def flows(number: int) -> None:
+        from flows.monitor import monitor
+        from flows.score import score
+
+        for name, at in WORK:
+            began = time.perf_counter()
+            {"score": score, "monitor": monitor}[name](config=files[number], as_of=at.isoformat())
+            print(json.dumps([name, time.perf_counter() - began]), flush=True)
+
+    def commands(number: int) -> None:
+        for name, at in WORK:
+            began = time.perf_counter()
+            subprocess.run(
+                [sys.executable, "-m", "flows.cli", name, files[number], "--as-of", at.isoformat(), "--json"],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            print(json.dumps([name, time.perf_counter() - began]), flush=True)
+
+    if how == "flow":
+        from flows.environment import enter
+
+        enter(pipelines[0].home)
+    run = flows if how == "flow" else commands
+    if not profile:
+        for number in range(len(files)):
+            run(number)
+        return
+    import cProfile
+    import pstats
+
+    run(0)  # imports
+    profiler = cProfile.Profile()
+    profiler.enable()
+    for number in range(1, len(files)):
+        run(number)
+    profiler.disable()
+    pstats.Stats(profiler, stream=sys.stderr).sort_stats("cumulative").print_stats(120)
+
+
+@contextmanager
+def databases(kind: str, home: Path) -> Iterator[dict[str, str]]:
+    """Addresses of three databases: Prefect's, MLflow's and the ledger's."""
+    if kind == "sqlite":
+        files = {
+            "prefect": home / "prefect" / "prefect.db",
+            "mlflow": home / "mlflow" / "mlflow.db",
+            "ledger": home / "ledger.db",
+        }
+        yield {name: f"sqlite:///{file}" for name, file in files.items()}
+        return
+    from tests.databases import new_database, running_postgres
+
+    with running_postgres(home / "postgres") as server:
+        yield {name: new_database(server) for name in ("prefect", "mlflow", "ledger")}
+
+
+def size(address: str) -> int:
+    """Bytes of a database."""
+    if address.startswith("sqlite"):
+        file = Path(address.removeprefix("sqlite:///"))
+        with closing(sqlite3.connect(file, timeout=30)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return file.stat().st_size
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(address)
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+
+
+def measure(pipelines: int, workers: int, kind: str, how: str, profile: bool) -> dict[str, Any]:
+    """One fleet over one kind of database."""
+    from flows.environment import enter
+    from flows.servers import mlflow_server, prefect_server
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch, ExitStack() as stack:
+        folder = Path(scratch)
+        home = folder / "home"
+        os.environ["PYNOMALY_HOME"] = str(home)
+        home.mkdir()
+        addresses = stack.enter_context(databases(kind, home))
+        if kind == "postgresql":
+            asked = addresses["prefect"].replace("+psycopg", "+asyncpg")
+            os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = asked
+        enter(home)
+        prefect = stack.enter_context(prefect_server(home))
+        mlflow = stack.enter_context(mlflow_server(home, store=addresses["mlflow"]))
+        os.environ["PREFECT_API_URL"] = f"{prefect}/api"
+        files = [write(folder, number, addresses["ledger"], mlflow) for number in range(pipelines)]
+
+        from flows.train import train
+        from pynomaly.config import load
+
+        train(config=str(files[0]), as_of=TRAINED.isoformat())
+        for file in files[1:]:
+            adopt(load(files[0]), load(file))
+        before = {name: size(address) for name, address in addresses.items()}
+        began = time.perf_counter()
+        shares = [[str(file) for file in files[place::workers]] for place in range(workers)]
+        started = [
+            subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.fleet", "--work", how, str(int(profile)), *share],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for share in shares
+        ]
+        said = [process.communicate()[0] for process in started]
+        seconds = time.perf_counter() - began
+        if any(process.returncode for process in started):
+            raise SystemExit("a worker failed; its words are above")
+        growth = {name: size(address) - before[name] for name, address in addresses.items()}
+        runs = [json.loads(line) for text in said for line in text.splitlines() if line.startswith("[")]
+        assert len(runs) == 2 * pipelines, f"{len(runs)} runs of {2 * pipelines}"
+        return summary(kind, how, workers, seconds, runs, growth)
+
+
+def summary(
+    kind: str, how: str, workers: int, seconds: float, runs: list[Any], growth: dict[str, int]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"database": kind, "how": how, "workers": workers, "runs": len(runs)}
+    found["runs_a_minute"] = 60 * len(runs) / seconds
+    for name, _ in WORK:
+        taken = [value for work_, value in runs if work_ == name]
+        found[f"{name}_p50"], found[f"{name}_p95"] = np.quantile(taken, [0.5, 0.95]).tolist()
+    return found | {f"{name}_mb_a_1000": 1000 * grown / len(runs) / 1e6 for name, grown in growth.items()}
+
+
+def apart(asked: argparse.Namespace, kind: str, how: str) -> dict[str, Any]:
+    """Measure in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "found.json"
+        given = {"pipelines": asked.pipelines, "workers": asked.workers, "database": kind, "how": how}
+        command = [sys.executable, "-m", "benchmarks.fleet", "--out", str(out)]
+        command += [str(part) for name, value in given.items() for part in (f"--{name}", value)]
+        subprocess.run([*command, *(["--profile"] if asked.profile else [])], check=True)
+        return dict(json.loads(out.read_text())[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pipelines", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--database", nargs="+", default=["sqlite"], choices=["sqlite", "postgresql"])
+    parser.add_argument("--how", nargs="+", default=["flow"], choices=["flow", "command"])
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--work", nargs="+", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.work:
+        work(asked.work[2:], asked.work[0], asked.work[1] == "1")
+        return
+    found: list[dict[str, Any]] = []
+    several = len(asked.database) * len(asked.how) > 1
+    for kind in asked.database:
+        for how in asked.how:
+            if several:  # Prefect remembers the first server it was pointed at: a process for each
+                found.append(apart(asked, kind, how))
+            else:
+                found.append(measure(asked.pipelines, asked.workers, kind, how, asked.profile))
+            print(
+                "  ".join(
+                    f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in found[-1].items()
+                )
+            )
+    if asked.out:
+        asked.out.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

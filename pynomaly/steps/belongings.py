@@ -1,0 +1,163 @@
+"""What a pipeline has that takes space, and what its decisions refer to: the facts that pruning rests on.
+
+Read from ledger, MLflow and store, written nowhere. Called by :mod:`pynomaly.steps.prune`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pynomaly.config import Pipeline
+from pynomaly.judging.pruning import History, Pruning, Said, Thing
+from pynomaly.records.ledger import Decision, Ledger, Training, bounds
+from pynomaly.records.registry import Registry
+from pynomaly.records.registry.removal import LoggedModel, LoggedRun, bytes_at, models_of, runs_of
+from pynomaly.records.store import Store
+from pynomaly.steps.champion import open_pendings
+
+__all__ = ["Belongings", "belongings", "sized"]
+
+_WINDOW = re.compile(r"\d{8}T\d{6}Z--\d{8}T\d{6}Z")
+_RUN = re.compile(r"\b[0-9a-f]{32}\b")
+_REPORT = re.compile(r"(?:(?:drift|window)-(?P<window>.+)|training)-v(?P<version>\d+)")
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """The facts, and what each thing is removed by."""
+
+    history: History
+    runs: Mapping[str, LoggedRun]
+    models: Mapping[str, LoggedModel]
+    partitions: Mapping[str, tuple[str, str]]  # address of a score file to window and hash
+
+
+def belongings(pipeline: Pipeline, ledger: Ledger, registry: Registry, store: Store) -> Belongings:
+    """Everything the pipeline has, and what its decisions say of it."""
+    decisions = tuple(reversed(ledger.decisions(pipeline.name)))
+    waiting = {item.key for item in open_pendings(ledger, pipeline.name)}
+    said = tuple(_said(item, item.key in waiting) for item in decisions)
+    trainings = ledger.trainings(pipeline.name)
+    runs = {item.id: item for item in runs_of(registry, pipeline.name)}
+    models = {_model_name(item): item for item in models_of(registry, pipeline.name)}
+    files, partitions = _files(pipeline, ledger, store, trainings)
+    things = (*_models(models, runs, said), *map(_run, runs.values()), *files)
+    unfinished = {item.version for item in trainings if item.outcome == "registered" and item.version}
+    history = History(things, said, registry.aliases(pipeline.name), frozenset(unfinished))
+    return Belongings(history, runs, models, partitions)
+
+
+def _said(decision: Decision, waits: bool) -> Said:
+    evidence = decision.evidence
+    versions = {evidence.get(name) for name in ("version", "replaces")}
+    subject = re.search(r" v(\d+)$", decision.subject)
+    versions |= {int(subject.group(1))} if subject else set()
+    texts = [decision.subject, *_texts(evidence)]
+    windows = {window for text in texts for window in _WINDOW.findall(text)}
+    return Said(
+        decision.kind,
+        decision.outcome,
+        decision.at or decision.as_of,
+        frozenset(item for item in versions if isinstance(item, int)),
+        tuple(span for window in sorted(windows) if (span := bounds(window)) is not None),
+        frozenset(run for text in texts for run in _RUN.findall(text)),
+        waits,
+    )
+
+
+def _texts(content: Any) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, Mapping):
+        for item in content.values():
+            yield from _texts(item)
+    elif isinstance(content, list | tuple):
+        for item in content:
+            yield from _texts(item)
+
+
+def _model_name(model: LoggedModel) -> str:
+    return f"v{model.ref.version}" if model.ref else model.id
+
+
+def _models(
+    models: Mapping[str, LoggedModel], runs: Mapping[str, LoggedRun], said: tuple[Said, ...]
+) -> Iterator[Thing]:
+    spoken: dict[int, datetime] = {}
+    for item in said:
+        spoken |= {version: max(item.at, spoken.get(version, item.at)) for version in item.versions}
+    for name, model in models.items():
+        if model.ref is None:
+            yield Thing("leftover", name, model.at)
+            continue
+        version, run = model.ref.version, model.ref.run_id
+        at = max(model.at, spoken.get(version, model.at))
+        family = runs[run].family if run in runs else run
+        yield Thing("version", name, at, 0, version, None, run, family, model.ref.sha256)
+
+
+def _run(run: LoggedRun) -> Thing:
+    return Thing("run", run.id, run.at, run=run.id, family=run.family, busy=run.running and not run.binned)
+
+
+def _files(
+    pipeline: Pipeline, ledger: Ledger, store: Store, trainings: tuple[Training, ...]
+) -> tuple[list[Thing], dict[str, tuple[str, str]]]:
+    """Files of the store, and rows of the ledger whose file is gone; ages are the ledger's where it knows."""
+    scored = {item.path: item for item in ledger.partitions(pipeline.name)}
+    partitions = {path: (item.window, item.sha256) for path, item in scored.items()}
+    judged = {(item.window, item.version): item.at for item in ledger.shelf.watched(pipeline.name)}
+    trained = {item.key: item.version for item in trainings}
+    things: list[Thing] = []
+    seen: set[str] = set()
+    root = f"{store.root / pipeline.name}/"
+    for entry in store.files(pipeline.name):
+        seen.add(entry.address)
+        folder, _, rest = entry.address.removeprefix(root).partition("/")
+        stem = rest.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        if folder == "scores":
+            window = rest.split("/")[0].removeprefix("window=")
+            row = scored.get(entry.address)
+            at = row.scored_at if row else entry.written
+            partitions.setdefault(entry.address, (window, ""))
+            things.append(Thing("scores", entry.address, at, entry.size, None, _span(window)))
+        elif folder == "shadow":
+            version, window = rest.split("/")[:2]
+            number = int(version.removeprefix("v"))
+            window = window.removeprefix("window=")
+            things.append(Thing("shadow", entry.address, entry.written, entry.size, number, _span(window)))
+        elif folder in ("reports", "facts") and (name := _REPORT.fullmatch(stem)):
+            window, number = name["window"] or "", int(name["version"])
+            at = judged.get((window, number), entry.written)
+            things.append(Thing("report", entry.address, at, entry.size, number, _span(window)))
+        elif folder == "quarantine":
+            version_of = trained.get(stem.removeprefix("train-")) if stem.startswith("train-") else None
+            things.append(
+                Thing("quarantine", entry.address, entry.written, entry.size, version_of, _span(stem))
+            )
+        elif folder in ("references", "held_out"):
+            things.append(Thing("rows", entry.address, entry.written, entry.size, sha256=stem))
+    for path, row in scored.items():
+        if path not in seen:  # its removal was cut off, or somebody else's hand was here
+            things.append(Thing("scores", path, row.scored_at, 0, None, _span(row.window)))
+    return things, partitions
+
+
+def _span(window: str) -> tuple[datetime, datetime] | None:
+    return bounds(window) if _WINDOW.fullmatch(window) else None
+
+
+def sized(registry: Registry, found: Belongings, plan: Pruning) -> Pruning:
+    """The plan with the bytes that MLflow keeps for what goes; asked for nothing else, for it is slow."""
+
+    def size(kind: str, name: str, known: int) -> int:
+        if kind == "run":
+            return bytes_at(registry, found.runs[name].files)
+        return bytes_at(registry, found.models[name].files) if kind in ("version", "leftover") else known
+
+    sized = tuple(replace(item, size=size(item.kind, item.name, item.size)) for item in plan.removals)
+    return replace(plan, removals=sized)

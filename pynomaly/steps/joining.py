@@ -1,0 +1,73 @@
+"""One file from the parts that a table was scored in: piece by piece, compressed once.
+
+Called by :mod:`pynomaly.steps.score` with what :mod:`pynomaly.steps.stream` left. A part names severities by
+their place among all that there are; what is written holds the names themselves.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pynomaly.records.sheet import csv_text
+
+__all__ = ["cleared", "joined"]
+
+
+def joined(files: Iterable[Path], output: Path) -> None:
+    """Write one Parquet or CSV file from parts or quarantined rows, piece by piece."""
+    import pyarrow.parquet as pq
+
+    writer: Any = None
+    try:
+        for number, table in enumerate(table for file in files for table in _pieces(file)):
+            if output.suffix == ".csv":
+                # The bytes as they are: line ends are not the platform's to choose.
+                with output.open("a" if number else "w", encoding="utf-8", newline="") as out:
+                    out.write(csv_text(table.to_pandas(), header=not number))
+                continue
+            # A dictionary pays where values repeat; of places and scores every one is another.
+            often = [name for name in table.schema.names if name not in ("row", "score")]
+            writer = writer or pq.ParquetWriter(
+                output, table.schema, compression="zstd", use_dictionary=often
+            )
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _pieces(file: Path) -> Iterator[Any]:
+    """Tables of a part's batches, or of a Parquet file's row groups."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if file.suffix == ".arrow":
+        with pa.memory_map(str(file)) as source:
+            reader = pa.ipc.open_file(source)
+            for number in range(reader.num_record_batches):
+                yield _plain(reader.get_batch(number))
+        return
+    with pq.ParquetFile(file) as quarantine:
+        for group in range(quarantine.num_row_groups):
+            yield quarantine.read_row_group(group)
+
+
+def cleared(folder: Path) -> None:
+    """Remove what an earlier, killed run left."""
+    if folder.is_dir():
+        shutil.rmtree(folder)
+
+
+def _plain(batch: Any) -> Any:
+    """A table with names instead of places among names."""
+    import pyarrow as pa
+
+    table = pa.Table.from_batches([batch])
+    for place, field_ in enumerate(table.schema):
+        if pa.types.is_dictionary(field_.type):
+            named = table.column(place).cast(field_.type.value_type)
+            table = table.set_column(place, field_.name, named)
+    return table
