@@ -66,6 +66,15 @@ class Training(Settings):
         lt=0.5,
         description="a larger share of such rows is a change of regime: none is left out then",
     )
+    read_rows: int = Field(
+        1_000_000,
+        ge=1000,
+        le=100_000_000,
+        description="rows of the reference in memory; of a larger Parquet table a sample, in one pass",
+    )
+    sampling: Literal["reservoir", "time"] = Field(
+        "reservoir", description="then every row equally likely, or as many rows of each 64th of the window"
+    )
     max_rows: int = Field(50_000, ge=100, description="rows to fit on; more are sampled by seed, and said so")
     timeout: Duration = Field(timedelta(minutes=10), description="hard limit of one fit")
 

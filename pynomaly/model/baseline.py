@@ -214,6 +214,7 @@ class Baseline:
         *,
         length: pd.Timedelta,
         seasons: int,
+        thin: float = 1.0,
     ) -> Baseline:
         """Measure a reference, DataFrame of shape (n, d), whose rows have `times`.
 
@@ -226,6 +227,8 @@ class Baseline:
             Length of a monitored window. Shorter windows are used where fewer than 8 of these fit.
         seasons : int
             Weeks (days) a cell of the week must have been seen in.
+        thin : float
+            How many times as many rows a later window has.
         """
         sketches: dict[str, NumericSketch | CategorySketch] = {**numeric, **categorical}
         grids = {name: Grid.of(sketch) for name, sketch in sketches.items()}
@@ -233,7 +236,8 @@ class Baseline:
         hours = hours_of_week(times)
         windows, seconds = own_windows(times, length)
         columns = {
-            name: ColumnBaseline.of(grid, frame[name], hours, windows, level) for name, grid in grids.items()
+            name: ColumnBaseline.of(grid, frame[name], hours, windows, level, thin)
+            for name, grid in grids.items()
         }
         columns = {name: replace(item, noise=item.noise.at_most(_usual_shape(columns, item.grid.ordered)))
                    for name, item in columns.items()}  # fmt: skip

@@ -128,9 +128,10 @@ class Bundle:
         ConfigError
             If the alert policy or the calendar needs times and there are none.
         """
-        # Both parts together are the stream; each alone is thinner than what will be scored.
+        # Both parts together are the stream, a sample weighted; each alone is thinner than what is scored.
         stream = pd.concat([fit_frame, calibration_frame], ignore_index=True)
-        policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(stream, contract))
+        weight = float(facts.get("row_weight", 1.0))
+        policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(stream, contract, weight))
         fitted = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known)
         features, detector, calibration = fitted.features, fitted.detector, fitted.calibration
         conformed, times = prepared(fitted.held_out, contract, calendar=features.calendar)
@@ -151,14 +152,17 @@ class Bundle:
         }
         matters = importance(score, fitted.held_out, contract.features, pipeline.training.seed)
         held_out = Scored(fitted.held_out, fitted.scores)
-        length, seasons = pd.Timedelta(pipeline.windows.monitor), pipeline.drift.seasons
+        how: dict[str, Any] = {
+            "length": pd.Timedelta(pipeline.windows.monitor),
+            "seasons": pipeline.drift.seasons,
+        }
         return cls(
             contract,
             features,
             detector,
             calibration,
             policy,
-            reference_sketch(stream, held_out, contract, length=length, seasons=seasons, importance=matters),
+            reference_sketch(stream, held_out, contract, **how, importance=matters),
             golden=golden,
             golden_scores=score(golden),
             facts=facts,
@@ -211,7 +215,7 @@ class Bundle:
         rows = {**self.facts["rows"], "calibration": len(frame)}
         said = notes(rows["given"], rows["fitted"], self.policy, calibration)
         said += [note for note in (note_of(self.facts.get("known_anomalies")),) if note]
-        sketch = renewed(self.sketch, Scored(frame, scores), self.contract)
+        sketch = renewed(self.sketch, Scored(frame, scores), self.contract, facts.get("row_weight", 1.0))
         facts = {**self.facts, **facts, "rows": rows, "notes": said}
         return replace(self, calibration=calibration, sketch=sketch, facts=facts)
 

@@ -38,6 +38,7 @@ def reference_sketch(
     length: pd.Timedelta,
     seasons: int,
     importance: Mapping[str, float],
+    weight: float = 1.0,
 ) -> Sketch:
     """Sketch a reference.
 
@@ -53,6 +54,8 @@ def reference_sketch(
     seasons : int
         Weeks that a comparison by season needs.
     importance : mapping of str to float
+    weight : float
+        Rows that each row stands for: more than 1 for a sample, which is thinner than a window will be.
     """
     rows, times = contract.conform(frame), _times(frame, contract)
     sketch = Sketch.of(rows, held_out.scores, times)
@@ -66,6 +69,7 @@ def reference_sketch(
         sketch.moments,
         length=length,
         seasons=seasons,
+        thin=weight,
     )
     scored = _times(held_out.frame, contract)
     if scored is not None and sketch.score is not None and sketch.score.n:
@@ -76,13 +80,13 @@ def reference_sketch(
             sketch.score,
             length=length,
             seasons=seasons,
-            thin=max(1.0, len(rows) / len(held_out.scores)),
+            thin=max(1.0, weight * len(rows) / len(held_out.scores)),
         )
         baseline = replace(baseline, score=score)
     return sketch.with_reference(baseline, importance)
 
 
-def renewed(sketch: Sketch, rows: Scored, contract: FrameContract) -> Sketch:
+def renewed(sketch: Sketch, rows: Scored, contract: FrameContract, weight: float = 1.0) -> Sketch:
     """The sketch of a model that stays, on newer rows; made with the same settings as `sketch`."""
     known = sketch.baseline
     return reference_sketch(
@@ -92,6 +96,7 @@ def renewed(sketch: Sketch, rows: Scored, contract: FrameContract) -> Sketch:
         length=pd.Timedelta(seconds=known.length) if known else pd.Timedelta(days=1),
         seasons=known.seasons if known else 2,
         importance=sketch.importance,
+        weight=weight,
     )
 
 

@@ -51,15 +51,18 @@ def moments(frame: pd.DataFrame, contract: FrameContract) -> pd.Series[Any] | No
     return in_utc
 
 
-def rows_per_day(frame: pd.DataFrame, contract: FrameContract) -> float | None:
-    """Rows a day from the first to the last time, each lasting one usual step; None without times."""
+def rows_per_day(frame: pd.DataFrame, contract: FrameContract, weight: float = 1.0) -> float | None:
+    """Rows a day from the first to the last time, each lasting one usual step; None without times.
+
+    Each row of a sample stands for `weight` rows.
+    """
     if contract.time is None or contract.time not in frame:
         return None
     times = frame[contract.time].dropna().drop_duplicates().sort_values()
     if len(times) < 2 or times.dtype.kind != "M":
         return None
     span = (times.iloc[-1] - times.iloc[0]) + times.diff().median()
-    return float(len(frame) / (span / pd.Timedelta(days=1)))
+    return float(weight * len(frame) / (span / pd.Timedelta(days=1)))
 
 
 def calendar(times: pd.Series[Any] | None) -> list[NDArray[np.float64]]:

@@ -120,7 +120,8 @@ def recalibrate_champion(pipeline: Pipeline, prepared: Prepared, champion: Bundl
     rows = pd.concat(parts, ignore_index=True)
     detector = champion.detector
     started, clock = datetime.now(UTC).timestamp(), time.perf_counter()
-    policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(rows, champion.contract))
+    daily = rows_per_day(rows, champion.contract, prepared.row_weight)
+    policy = AlertPolicy.from_config(pipeline.alerts, daily)
     facts = _facts(pipeline, prepared, detector.name)
     bundle = champion.recalibrate(rows, facts).with_policy(policy)
     spent = time.perf_counter() - clock
@@ -144,6 +145,8 @@ def _facts(pipeline: Pipeline, prepared: Prepared, detector: str) -> dict[str, o
         "alerted_rows": prepared.alerted_rows,
         "alerts_said": prepared.alerts_said,
         "held_from": prepared.held_from,
+        "row_weight": prepared.row_weight,
+        "sampled": prepared.sampled,
         "detector": detector,
         "seed": pipeline.training.seed,
         "code": pynomaly.__version__,

@@ -21,7 +21,6 @@ from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.frame import FrameContract, digest
 from pynomaly.data.incidents import covered, declared
 from pynomaly.data.quality import Checked, validate
-from pynomaly.data.sources import read, span
 from pynomaly.data.window import Window
 from pynomaly.errors import DataError, QualityError
 from pynomaly.judging.comparison import Rung
@@ -32,10 +31,11 @@ from pynomaly.records.store import Store
 from pynomaly.steps.excluded import teacher
 from pynomaly.steps.feedback import feedback_of
 from pynomaly.steps.keys import work_key
+from pynomaly.steps.reference import reference_rows
 from pynomaly.steps.splitting import BLOCK, dependent_rows, split_reference
 
 __all__ = ["BLOCK", "Judged", "Prepared", "dependent_rows", "judged_of", "known_of", "prepare"]
-__all__ += ["reference_window", "require_two_classes", "split_reference"]
+__all__ += ["require_two_classes", "split_reference"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Prepared:
     window : str
         The reference window, or ``"all"`` for a table without time.
     data_hash : str
-        SHA-256 of the rows as read.
+        SHA-256 of the rows as read; of the sample, where they were sampled.
     rows, fit_rows, calibration_rows, judged_rows, quarantined, known_anomalies : int
         How many rows went where; known anomalies were kept out of fitting and calibration.
     known_rows : int
@@ -63,6 +63,10 @@ class Prepared:
         The same of labelled anomalies, and of other rows that the champion alerts on.
     alerts_said, held_from : str
         What is to be known of those alerts; the first held-out moment. Either may be "".
+    seen_rows : int
+        Rows of the window in the source; more than `rows` where these are a sample.
+    sampled : str
+        How they were sampled, or "".
     rung : str
         Evidence the judged rows carry: ``labels`` or ``injected``.
     """
@@ -88,6 +92,13 @@ class Prepared:
     alerted_rows: int = 0
     alerts_said: str = ""
     held_from: str = ""
+    seen_rows: int = 0
+    sampled: str = ""
+
+    @property
+    def row_weight(self) -> float:
+        """Rows of the source that each row read stands for: 1, unless they are a sample."""
+        return max(1.0, self.seen_rows / max(1, self.rows))
 
     @property
     def path(self) -> Path:
@@ -130,32 +141,6 @@ def known_of(prepared: Prepared) -> Known:
     return Known(rows.drop(columns=BLOCK), rows[BLOCK].to_numpy(dtype=np.int64))
 
 
-def reference_window(
-    pipeline: Pipeline, as_of: datetime, *, first: bool, since: datetime | None = None
-) -> Window | None:
-    """The window a training at `as_of` learns from; None for a table without time.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-    as_of : datetime
-        The training's moment; the window ends at the newest complete scoring window before it.
-    first : bool
-        Whether no champion exists: then ``training.start`` says where the reference begins, if given.
-    since : datetime, optional
-        Start no earlier than this: a retraining after a change learns from the changed data alone.
-    """
-    if pipeline.data.time is None:
-        return None
-    if first and pipeline.training.start is not None:
-        start, known = pipeline.training.start, span(pipeline.data)
-        end = start + pipeline.windows.reference
-        return Window(start, min(end, known.end) if known else end)
-    end = Window.last(as_of, pipeline.windows.score).end
-    start = pipeline.reference_start(end)
-    return Window(max(start, since) if since else start, end)
-
-
 def prepare(
     pipeline: Pipeline,
     window: Window | None,
@@ -186,7 +171,8 @@ def prepare(
     DataError
         If the source cannot be read or validation blocks it; nothing is left behind but the decision.
     """
-    frame = read(pipeline.data, window, as_of)
+    reference = reference_rows(pipeline, window, as_of)
+    frame, sample = reference.frame, reference.sample
     contract = FrameContract.infer(frame, pipeline.data)
     data_hash = digest(frame)
     named = window.key if window else "all"
@@ -229,7 +215,11 @@ def prepare(
         alerted_rows=int(out.alerted.sum()),
         alerts_said=out.said,
         held_from=parts["holdout"][contract.time].min().isoformat() if contract.time else "",
+        seen_rows=sample.seen if sample else len(frame),
+        sampled=sample.said if sample else "",
     )
+    if sample:
+        (draft / "sample.json").write_text(json.dumps(sample.to_dict(), indent=2))
     (draft / "contract.json").write_text(json.dumps(contract.to_dict()))
     (draft / "quality.json").write_text(json.dumps(checked.report.to_dict(), indent=2))
     written = asdict(prepared) | {"candidates": [candidate.model_dump(mode="json") for candidate in chosen]}

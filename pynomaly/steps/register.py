@@ -123,7 +123,8 @@ def register(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitted], c
                     "verdicts": [verdict.to_dict() for verdict in choice.verdicts],
                     "rung": prepared.rung,
                 }
-                | {"data_hash": prepared.data_hash, "window": prepared.window, "run_id": registered.run_id},
+                | {"data_hash": prepared.data_hash, "window": prepared.window, "run_id": registered.run_id}
+                | ({"sampled": prepared.sampled} if prepared.sampled else {}),
                 as_of=pd.Timestamp(prepared.as_of).to_pydatetime(),
             )
         )
@@ -147,6 +148,7 @@ def _log(
         "pynomaly.data_sha256": prepared.data_hash,
         "pynomaly.rung": prepared.rung,
         "pynomaly.winner": chosen.label,
+        **({"pynomaly.sampled": prepared.sampled} if prepared.sampled else {}),
         **({"pynomaly.alerts_left_out": prepared.alerts_said} if prepared.alerts_said else {}),
         "pynomaly.version": pynomaly.__version__,
         "pynomaly.git_commit": git_commit(pipeline.origin.parent),
@@ -154,6 +156,7 @@ def _log(
     counts = {
         name: float(getattr(prepared, name))
         for name in (
+            "seen_rows",
             "rows",
             "fit_rows",
             "calibration_rows",
@@ -328,7 +331,8 @@ def _log_training(
     told = winner.to_dict()
     facts = training_facts(pipeline, prepared, fitted, choice, chosen, judged, measured, told, commit)
     Store(pipeline.store_root).write_facts(pipeline.name, training_name(winner.version), facts)
-    files = [*sorted(folder.iterdir()), prepared.path / "quality.json", pipeline.origin]
+    beside = [prepared.path / name for name in ("quality.json", "sample.json")]
+    files = [*sorted(folder.iterdir()), *beside, pipeline.origin]
     registry.log(parent, artifacts={file.name: file for file in files if file.is_file()})
 
 

@@ -38,11 +38,11 @@ from pynomaly.steps.prepare import (
     BLOCK,
     Judged,
     judged_of,
-    reference_window,
     require_two_classes,
     split_reference,
 )
 from pynomaly.steps.probe import probe
+from pynomaly.steps.reference import reference_window
 from pynomaly.steps.register import expected_alert_rate
 from pynomaly.steps.retrain import cause_of, changed_since
 

@@ -19,7 +19,6 @@ import pandas as pd
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.frame import digest
 from pynomaly.data.incidents import covered, declared, unmatched
-from pynomaly.data.sources import read
 from pynomaly.data.window import Window
 from pynomaly.detectors import make
 from pynomaly.errors import ColumnError, ConfigError, WindowError
@@ -31,7 +30,7 @@ from pynomaly.steps.champion import champion_of, honour_alias
 from pynomaly.steps.excluded import excluded, held_rows, teacher
 from pynomaly.steps.feedback import NO_FEEDBACK, Feedback, feedback_of
 from pynomaly.steps.keys import work_key
-from pynomaly.steps.prepare import reference_window
+from pynomaly.steps.reference import reference_rows, reference_window
 
 __all__ = ["Plan", "cause_of", "changed_since", "named_candidate", "plan_training", "training_lease"]
 
@@ -239,11 +238,13 @@ def _reference(
     window = reference_window(pipeline, as_of, first=first, since=since)
     incidents = declared(pipeline.data)
     try:
-        frame = read(pipeline.data, window, as_of)
+        found = reference_rows(pipeline, window, as_of)
+        frame = found.frame
         left_out = int(covered(pipeline.data, frame, incidents).sum())
         if since is not None and len(frame) - left_out < pipeline.retraining.min_rows:
             window = reference_window(pipeline, as_of, first=first)
-            frame = read(pipeline.data, window, as_of)
+            found = reference_rows(pipeline, window, as_of)
+            frame = found.frame
             left_out = int(covered(pipeline.data, frame, incidents).sum())
     except WindowError:
         if first:
@@ -254,6 +255,8 @@ def _reference(
             raise
         return _Reference(window, broken=str(error))
     said = unmatched(pipeline.data, frame, incidents)
+    if found.sample is not None:
+        said = (*said, f"The reference is a sample: {found.sample.said}.")
     return _Reference(window, frame, left_out, digest(frame), "", said)
 
 

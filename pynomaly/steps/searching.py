@@ -194,7 +194,7 @@ def search_prepared(
     usual, times = conformed(fit, contract, calendar=pipeline.features.calendar)
     features = Features.fit(usual, times, pipeline.features)
     judged = features.transform(*conformed(frame, contract, calendar=pipeline.features.calendar))
-    policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(rows, contract))
+    policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(rows, contract, prepared.row_weight))
     found = search(
         features.transform(usual, times),
         Evidence(judged, truth, dependent_rows(contract, frame), rung),

@@ -18,7 +18,7 @@ from pynomaly.data.sources.csv import existing
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError, allowed
 
-__all__ = ["opened", "rows"]
+__all__ = ["only", "opened", "rows"]
 
 
 def rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
@@ -52,7 +52,7 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
         for name in columns or []:
             if name not in names:
                 raise ColumnError(f"{path}: no column {name!r}; {allowed(name, names)}")
-        wanted = _only(dataset, data.time, window)
+        wanted = only(dataset, data.time, window)
         # A file of a few kilobytes can stand for a billion rows.
         bounded.checked_size(dataset.count_rows(filter=wanted), len(columns or names), path, data.limits)
         table = dataset.to_table(columns=columns, filter=wanted)
@@ -91,7 +91,7 @@ def opened(path: str, limits: Limits) -> Iterator[Any]:
         raise SourceError(f"{source} cannot be read as Parquet: {' '.join(str(error).split())}") from error
 
 
-def _only(dataset: Any, time: str | None, window: Window | None) -> Any:
+def only(dataset: Any, time: str | None, window: Window | None) -> Any:
     """Arrow's expression for the rows of `window`; None where every row has to be looked at."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -1,0 +1,216 @@
+"""A sample of a Parquet table of any size in one pass: at most `size` rows, the same for the same seed.
+
+Each row draws a number, in the order of the source, and the rows with the smallest numbers are kept: every
+set of `size` rows is equally likely, and neither batches nor row groups change which it is. Memory is bounded
+by one batch and about three times the sample. Stratified by time, each of :data:`SPANS` equal spans of the
+window keeps as many rows. Whoever wants more of the pass (sketches) is shown every batch. Called by the
+steps that read a reference.
+
+References
+----------
+Efraimidis, Spirakis: Weighted random sampling with a reservoir, IPL 2006 (with equal weights).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pynomaly.config import Data
+from pynomaly.data.frame import require_columns
+from pynomaly.data.sources import kind_of, parquet
+from pynomaly.data.sources.arrange import in_order, labels, moments
+from pynomaly.data.sources.parts import parts_of
+from pynomaly.data.window import Window
+from pynomaly.errors import SourceError, WindowError
+
+__all__ = ["SPANS", "Reservoir", "Sampling", "rows_in"]
+
+SPANS = 64
+"""Equal spans of the window that a sample stratified by time keeps equally many rows of."""
+
+How = Literal["reservoir", "time"]
+
+
+class Reservoir:
+    """At most `size` of the rows added, chosen by the numbers that they drew; Arrow tables."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._tables: list[Any] = []
+        self._keys: list[NDArray[np.float64]] = []
+        self._places: list[NDArray[np.int64]] = []
+        self._bound, self._held = np.inf, 0
+
+    def add(self, table: Any, keys: NDArray[np.float64], places: NDArray[np.int64]) -> None:
+        """Offer the rows of an Arrow table, with what they drew and where they lie in the source."""
+        chosen = np.flatnonzero(keys < self._bound)
+        if not chosen.size:
+            return
+        self._tables.append(table.take(chosen))
+        self._keys.append(keys[chosen])
+        self._places.append(places[chosen])
+        self._held += chosen.size
+        if self._held >= 2 * self.size:
+            self._settle()
+
+    def rows(self) -> tuple[Any, NDArray[np.int64]]:
+        """The sample, and where its rows lie in the source; the table is None where nothing was added."""
+        if self._held > self.size:
+            self._settle()
+        if not self._tables:
+            return None, np.zeros(0, dtype=np.int64)
+        return _together(self._tables), np.concatenate(self._places)
+
+    def _settle(self) -> None:
+        keys, places = np.concatenate(self._keys), np.concatenate(self._places)
+        first = np.lexsort((places, keys))[: self.size]
+        self._tables = [_together(self._tables).take(first)]
+        self._keys, self._places = [keys[first]], [places[first]]
+        self._held, self._bound = first.size, float(keys[first[-1]])
+
+
+class Sampling:
+    """One pass over the rows of a window.
+
+    Parameters
+    ----------
+    data : Data
+        A Parquet source.
+    window : Window or None
+        None takes every row.
+    size, seed : int
+    how : {"reservoir", "time"}
+        ``time`` needs a window; without one it is a reservoir.
+    batch_rows : int
+        Rows read at once.
+
+    Attributes
+    ----------
+    seen : int
+        Rows of the window so far.
+    stratified : bool
+        Whether spans of time share the sample.
+    """
+
+    def __init__(
+        self, data: Data, window: Window | None, *, size: int, seed: int, how: How, batch_rows: int
+    ) -> None:
+        self.data, self.window, self.batch_rows, self.seen = data, window, batch_rows, 0
+        self.stratified = how == "time" and window is not None and data.time is not None
+        spans = SPANS if self.stratified else 1
+        shares = [size // spans + (number < size % spans) for number in range(spans)]
+        self._pools = [Reservoir(share) if share else None for share in shares]
+        self._random = np.random.default_rng(seed)
+        self._last: pd.Timestamp | None = None
+
+    def batches(self) -> Iterator[pd.DataFrame]:
+        """Read the table, keep the sample, and show the rows of the window batch by batch.
+
+        Raises
+        ------
+        SourceError, ColumnError, WindowError, DataError
+            As :func:`pynomaly.data.sources.read`.
+        """
+        path = str(self.data.path)
+        with parquet.opened(path) as dataset:
+            only = parquet.only(dataset, self.data.time, self.window)
+        for part in parts_of(path):
+            found = part.fragment.to_batches(schema=part.schema, batch_size=self.batch_rows, filter=only)
+            for batch in found:
+                rows = self._taken(batch) if batch.num_rows else batch
+                if rows.num_rows:
+                    yield _shaped(rows.to_pandas(ignore_metadata=True), self.data)
+
+    def frame(self, as_of: datetime | None = None) -> pd.DataFrame:
+        """The sample as :func:`pynomaly.data.sources.read` would have read those rows.
+
+        Raises
+        ------
+        WindowError
+            If no row lies in the window.
+        """
+        pools = [pool.rows() for pool in self._pools if pool is not None]
+        tables = [table for table, _ in pools if table is not None]
+        if not tables:
+            if self.window is None:
+                raise SourceError(f"{self.data.path} has no rows")
+            raise WindowError(f"{self.data.path}: no row lies in the window {self.window}")
+        order = np.argsort(np.concatenate([places for _, places in pools]))
+        whole = _together(tables).take(order).to_pandas(ignore_metadata=True)
+        require_columns(whole, list(filter(None, (self.data.time, self.data.id, self.data.label))))
+        frame = _shaped(whole, self.data)
+        if self.data.time is None:
+            return frame
+        if as_of is not None and self.data.label:
+            known = frame[self.data.time] + self.data.label_delay <= pd.Timestamp(as_of)
+            frame[self.data.label] = frame[self.data.label].where(known)
+        return in_order(frame, self.data.time, self.data.id)
+
+    def _taken(self, batch: Any) -> Any:
+        """Rows of the window, offered to the reservoirs."""
+        import pyarrow as pa
+
+        table = pa.Table.from_batches([batch])
+        span = np.zeros(batch.num_rows, dtype=np.int64)
+        if self.window is not None:
+            times = self._placed(table)
+            start, end = pd.Timestamp(self.window.start), pd.Timestamp(self.window.end)
+            inside = ((times >= start) & (times < end)).to_numpy()
+            table = table.filter(pa.array(inside))
+            passed = (times[inside] - start) / (end - start)
+            span = np.minimum((passed * len(self._pools)).to_numpy().astype(np.int64), len(self._pools) - 1)
+        keys = self._random.random(table.num_rows)  # one draw a row of the window: batches do not matter
+        places = np.arange(self.seen, self.seen + table.num_rows)
+        self.seen += table.num_rows
+        for number, pool in enumerate(self._pools):
+            here = np.flatnonzero(span == number) if len(self._pools) > 1 else None
+            if pool is None or (here is not None and not here.size):
+                continue
+            if here is None:
+                pool.add(table, keys, places)
+            else:
+                pool.add(table.take(here), keys[here], places[here])
+        return table
+
+    def _placed(self, table: Any) -> pd.Series[Any]:
+        """When each row counts: one whose time cannot be read goes with the row before it."""
+        column = table.column(self.data.time).to_pandas()
+        column.name = self.data.time
+        times = moments(column, self.data.zone).ffill()
+        assert self.window is not None, "asked for a window alone"
+        # Before the first time that can be read: in the window, for validation to set aside.
+        first = self._last if self._last is not None else pd.Timestamp(self.window.start)
+        times = times.fillna(first)
+        self._last = times.iloc[-1]
+        return times
+
+
+def rows_in(data: Data, window: Window | None) -> int | None:
+    """Rows of a Parquet source that may lie in `window`, by footers where these say it; None for others.
+
+    Also None where features of a row's past are asked for: a sample does not hold the rows before a row.
+    """
+    if data.series.columns or data.path is None or kind_of(data.path, data.source) != "parquet":
+        return None
+    with parquet.opened(data.path) as dataset:
+        return int(dataset.count_rows(filter=parquet.only(dataset, data.time, window)))
+
+
+def _shaped(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
+    if data.label and data.label in frame:
+        frame[data.label] = labels(frame[data.label])
+    if data.time:
+        frame[data.time] = moments(frame[data.time], data.zone)
+    return frame
+
+
+def _together(tables: list[Any]) -> Any:
+    import pyarrow as pa
+
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()

@@ -1,0 +1,176 @@
+"""Which rows a training learns from: the window and its rows, or a sample where these are too many to hold.
+
+A Parquet table with more rows in the window than ``training.read_rows`` is read once, batch by batch: a
+sample is kept by seed, and every row goes into a sketch, so that it can be said how the sample differs from
+the whole. Other sources are read whole. Called by the steps that decide on a training and lay out its rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.data.frame import FrameContract, categories, numbers
+from pynomaly.data.sources import read, span
+from pynomaly.data.sources.sample import Sampling, rows_in
+from pynomaly.data.window import Window
+from pynomaly.judging.two_samples import kolmogorov_smirnov, total_variation
+from pynomaly.model.sketch import Sketch
+
+__all__ = ["Reference", "Sample", "reference_rows", "reference_window"]
+
+_ALPHA = 0.01
+"""Chance that a fair sample differs more than :attr:`Sample.chance` in any number column."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What was sampled, and how it differs from all rows of the window.
+
+    Attributes
+    ----------
+    how : str
+        ``reservoir`` or ``time``.
+    seed, seen, kept : int
+        Rows there were, and rows kept.
+    whole : Sketch
+        Of all rows.
+    differs : dict of str to float
+        For each column, how far the sample is from `whole`: Kolmogorov-Smirnov distance of numbers, total
+        variation of categories beyond chance; 0 to 1.
+    chance : float
+        Distance that a fair sample of independent rows exceeds in any number column once in a hundred
+        (Dvoretzky-Kiefer-Wolfowitz with Massart's constant, shared out over the columns).
+    """
+
+    how: str
+    seed: int
+    seen: int
+    kept: int
+    whole: Sketch
+    differs: dict[str, float]
+    chance: float
+
+    @property
+    def said(self) -> str:
+        """One sentence for reports and records."""
+        name, most = max(self.differs.items(), key=lambda item: item[1])
+        how = "equally from equal spans of time" if self.how == "time" else "every row equally likely"
+        return (
+            f"{self.kept} of {self.seen} rows, {how} (training.sampling: {self.how}, seed {self.seed}); "
+            f"{name!r} differs most from all rows, by {most:.4f} (a fair sample: under {self.chance:.4f})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, with the sketch of all rows."""
+        named = ("how", "seed", "seen", "kept", "differs", "chance")
+        return {name: getattr(self, name) for name in named} | {
+            "said": self.said,
+            "whole": self.whole.to_dict(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Rows to learn from, DataFrame of shape (n, d); None as `sample` where these are all there are."""
+
+    frame: pd.DataFrame
+    sample: Sample | None = None
+
+
+def reference_window(
+    pipeline: Pipeline, as_of: datetime, *, first: bool, since: datetime | None = None
+) -> Window | None:
+    """The window a training at `as_of` learns from; None for a table without time.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    as_of : datetime
+        The training's moment; the window ends at the newest complete scoring window before it.
+    first : bool
+        Whether no champion exists: then ``training.start`` says where the reference begins, if given.
+    since : datetime, optional
+        Start no earlier than this: a retraining after a change learns from the changed data alone.
+    """
+    if pipeline.data.time is None:
+        return None
+    if first and pipeline.training.start is not None:
+        start, known = pipeline.training.start, span(pipeline.data)
+        end = start + pipeline.windows.reference
+        return Window(start, min(end, known.end) if known else end)
+    end = Window.last(as_of, pipeline.windows.score).end
+    start = pipeline.reference_start(end)
+    return Window(max(start, since) if since else start, end)
+
+
+def reference_rows(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Reference:
+    """The rows of `window` as they were known at `as_of`, or a sample of ``training.read_rows`` of them.
+
+    Memory is bounded by about three times the sample, one batch (``runner.batch_rows``) and the sketches;
+    time is one pass over the window.
+
+    Raises
+    ------
+    SourceError, ColumnError, WindowError, DataError
+        As :func:`pynomaly.data.sources.read`.
+    """
+    settings = pipeline.training
+    rows = rows_in(pipeline.data, window)
+    if rows is None or rows <= settings.read_rows:
+        return Reference(read(pipeline.data, window, as_of))
+    sampling = Sampling(
+        pipeline.data,
+        window,
+        size=settings.read_rows,
+        seed=settings.seed,
+        how=settings.sampling,
+        batch_rows=pipeline.runner.batch_rows,
+    )
+    shown = _Shown(pipeline)
+    whole = Sketch.from_batches((frame, None, None) for frame in shown.through(sampling.batches()))
+    frame = sampling.frame(as_of)
+    if len(frame) == sampling.seen:  # the footers counted rows beyond the window
+        return Reference(frame)
+    differs = _differs(whole, Sketch.of(shown.conform(frame)))
+    chance = math.sqrt(math.log(2 * max(1, len(whole.numeric)) / _ALPHA) / (2 * len(frame)))
+    how = "time" if sampling.stratified else "reservoir"
+    sample = Sample(how, settings.seed, sampling.seen, len(frame), whole, differs, chance)
+    return Reference(frame, sample)
+
+
+class _Shown:
+    """Batches as a sketch takes them: the columns that the first one has, cells that are none as missing."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._data = pipeline.data
+        self._contract: FrameContract | None = None
+
+    def through(self, batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in batches:
+            yield self.conform(frame)
+
+    def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        self._contract = contract = self._contract or FrameContract.infer(frame, self._data)
+        columns: dict[str, Any] = {name: numbers(frame[name])[0] for name in contract.numeric}
+        columns |= {name: categories(frame[name]) for name in contract.categorical}
+        return pd.DataFrame(columns, index=frame.index)
+
+
+def _differs(whole: Sketch, sample: Sketch) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, column in whole.numeric.items():
+        other = sample.numeric[name]
+        missing = abs(column.missing / max(1, whole.rows) - other.missing / max(1, sample.rows))
+        apart = kolmogorov_smirnov(column, other)[0] if column.n and other.n else 0.0
+        found[name] = float(np.maximum(apart, missing))
+    for name, counts in whole.categorical.items():
+        found[name] = float(total_variation(counts, sample.categorical[name])[0])
+    return found

@@ -1,0 +1,102 @@
+"""A training on a sample: what it sampled is on record, and rates are those of the whole stream."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from pynomaly.config import Pipeline, load
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.sketch import Sketch
+from pynomaly.records.ledger import Ledger
+from pynomaly.records.registry import Registry
+from pynomaly.steps.candidates import fit_candidate
+from pynomaly.steps.prepare import Prepared, prepare
+from pynomaly.steps.reference import reference_rows
+from tests.machines import machines, small_settings
+from tests.steps.conftest import MOMENT, learn, plan
+
+ROWS = 14 * 96
+
+
+def settings_for(folder: Path, **training: Any) -> Pipeline:
+    """Two weeks of machines as Parquet, in row groups that are no days."""
+    machines(28).to_parquet(folder / "machines.parquet", index=False, row_group_size=333)
+    blocks: dict[str, Any] = {
+        "data": {"source": "parquet", "path": "machines.parquet"},
+        "training": training,
+        "runner": {"batch_rows": 1000},
+        "alerts": {"policy": "budget", "per_day": 2},
+    }
+    file = folder / "machines.yaml"
+    file.write_text(yaml.safe_dump(small_settings(**blocks)))
+    return load(file)
+
+
+def prepared_with(settings: Pipeline) -> Prepared:
+    planned = plan(settings)
+    return prepare(settings, planned.window, MOMENT, planned.candidates, planned.asked)
+
+
+@pytest.mark.parametrize("sampling", ["reservoir", "time"])
+def test_what_was_sampled_is_kept_with_the_training(tmp_path: Path, sampling: str) -> None:
+    settings = settings_for(tmp_path, read_rows=1000, sampling=sampling)
+    found = prepared_with(settings)
+    assert (found.seen_rows, found.rows) == (ROWS, pytest.approx(1000, abs=64))
+    assert found.row_weight == pytest.approx(ROWS / found.rows)
+    assert f"of {ROWS} rows" in found.sampled
+    assert f"training.sampling: {sampling}" in found.sampled
+    kept = json.loads((found.path / "sample.json").read_text())
+    whole = Sketch.from_dict(kept["whole"])
+    assert whole.rows == ROWS
+    everything = pd.read_parquet(tmp_path / "machines.parquet").head(ROWS)
+    assert whole.numeric["heat"].mean == pytest.approx(everything["heat"].mean())
+    assert 0 < max(kept["differs"].values()) < kept["chance"]
+
+
+def test_the_same_rows_are_drawn_again_and_fewer_rows_are_all_read(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, read_rows=1000)
+    first, again = (prepared_with(settings) for _ in range(2))
+    assert first == again
+    window = plan(settings).window
+    batches = settings.model_copy(update={"runner": settings.runner.model_copy(update={"batch_rows": 2000})})
+    one, other = (reference_rows(item, window, MOMENT).frame for item in (settings, batches))
+    pd.testing.assert_frame_equal(one, other)
+    larger = settings_for(tmp_path, read_rows=ROWS)
+    whole = prepared_with(larger)
+    assert (whole.rows, whole.seen_rows, whole.row_weight, whole.sampled) == (ROWS, ROWS, 1.0, "")
+    assert not (whole.path / "sample.json").exists()
+
+
+def test_an_alert_budget_counts_the_rows_of_the_stream(tmp_path: Path) -> None:
+    policies = {}
+    for rows in (1000, ROWS):
+        settings = settings_for(tmp_path, read_rows=rows)
+        found = prepared_with(settings)
+        ((label, candidate),) = found.labelled()
+        fitted = fit_candidate(settings, found, candidate, label)
+        policies[rows] = Bundle.load(Path(fitted.folder), fitted.sha256).policy
+    sampled, whole = policies[1000], policies[ROWS]
+    assert sampled.rows_per_day == pytest.approx(whole.rows_per_day, rel=0.05)
+    assert sampled.threshold == pytest.approx(whole.threshold, rel=0.05)
+
+
+def test_ledger_and_registry_say_what_was_sampled(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, read_rows=1000)
+    registered, _ = learn(settings, plan(settings))
+    with Ledger.open(settings.ledger_url) as ledger:
+        made = {item.kind: item for item in ledger.decisions(settings.name)}
+    said = made["register"].evidence["sampled"]
+    assert said.startswith("1000 of 1344 rows")
+    assert any(said in reason for reason in made["retrain"].reasons)
+    registry = Registry.of(settings)
+    run = registry.run(registered.parent_run_id)
+    assert run.data.tags["pynomaly.sampled"] == said
+    assert run.data.metrics["seen_rows"] == ROWS
+    card = registry.artifact(registered.parent_run_id, "model_card.md")
+    assert said in card
