@@ -152,17 +152,14 @@ class Bundle:
         }
         matters = importance(score, fitted.held_out, contract.features, pipeline.training.seed)
         held_out = Scored(fitted.held_out, fitted.scores)
-        how: dict[str, Any] = {
-            "length": pd.Timedelta(pipeline.windows.monitor),
-            "seasons": pipeline.drift.seasons,
-        }
+        length, seasons = pd.Timedelta(pipeline.windows.monitor), pipeline.drift.seasons
         return cls(
             contract,
             features,
             detector,
             calibration,
             policy,
-            reference_sketch(stream, held_out, contract, **how, importance=matters),
+            reference_sketch(stream, held_out, contract, length, seasons, matters, weight),
             golden=golden,
             golden_scores=score(golden),
             facts=facts,

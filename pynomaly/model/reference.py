@@ -34,7 +34,6 @@ def reference_sketch(
     frame: pd.DataFrame,
     held_out: Scored,
     contract: FrameContract,
-    *,
     length: pd.Timedelta,
     seasons: int,
     importance: Mapping[str, float],

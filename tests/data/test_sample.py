@@ -1,9 +1,10 @@
-"""A sample in one pass: every row equally likely, the same for a seed, whatever the batches and row groups."""
+"""A sample in one pass: every row equally likely, the same for a seed, whatever batches and row groups."""
 
 from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ def drawn(rows: int, cuts: list[int], size: int, seed: int) -> list[int]:
     """Places kept of `rows` rows, added in pieces that end at `cuts`."""
     pool, random = Reservoir(size), np.random.default_rng(seed)
     edges = [0, *sorted(cut for cut in cuts if cut < rows), rows]
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         places = np.arange(low, high)
         pool.add(pa.table({"row": places}), random.random(high - low), places)
     return sorted(pool.rows()[1].tolist())

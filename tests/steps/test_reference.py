@@ -6,15 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from mlflow import MlflowClient
 
-from pynomaly.config import Pipeline, load
+from pynomaly.config import Candidate, Pipeline, load, parse
+from pynomaly.data.frame import FrameContract
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.sketch import Sketch
 from pynomaly.records.ledger import Ledger
-from pynomaly.records.registry import Registry
 from pynomaly.steps.candidates import fit_candidate
 from pynomaly.steps.prepare import Prepared, prepare
 from pynomaly.steps.reference import reference_rows
@@ -74,14 +76,14 @@ def test_the_same_rows_are_drawn_again_and_fewer_rows_are_all_read(tmp_path: Pat
 
 
 def test_an_alert_budget_counts_the_rows_of_the_stream(tmp_path: Path) -> None:
-    policies = {}
+    models = {}
     for rows in (1000, ROWS):
         settings = settings_for(tmp_path, read_rows=rows)
         found = prepared_with(settings)
         ((label, candidate),) = found.labelled()
         fitted = fit_candidate(settings, found, candidate, label)
-        policies[rows] = Bundle.load(Path(fitted.folder), fitted.sha256).policy
-    sampled, whole = policies[1000], policies[ROWS]
+        models[rows] = Bundle.load(Path(fitted.folder), fitted.sha256)
+    sampled, whole = models[1000].policy, models[ROWS].policy
     assert sampled.rows_per_day == pytest.approx(whole.rows_per_day, rel=0.05)
     assert sampled.threshold == pytest.approx(whole.threshold, rel=0.05)
 
@@ -94,9 +96,32 @@ def test_ledger_and_registry_say_what_was_sampled(tmp_path: Path) -> None:
     said = made["register"].evidence["sampled"]
     assert said.startswith("1000 of 1344 rows")
     assert any(said in reason for reason in made["retrain"].reasons)
-    registry = Registry.of(settings)
-    run = registry.run(registered.parent_run_id)
+    client = MlflowClient(settings.tracking_uri)
+    run = client.get_run(registered.parent_run_id)
     assert run.data.tags["pynomaly.sampled"] == said
     assert run.data.metrics["seen_rows"] == ROWS
-    card = registry.artifact(registered.parent_run_id, "model_card.md")
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"sample.json", "model_card.md"} <= files
+    card = Path(client.download_artifacts(run.info.run_id, "model_card.md")).read_text()
     assert said in card
+
+
+def test_windows_denser_than_the_sample_are_compared_as_such(tmp_path: Path) -> None:
+    """Rows that depend on each other: a window of the stream holds more of the dependence than a sample's."""
+    table = machines(14, seed=1)
+    drift = np.repeat(np.sin(np.arange(14) * 2.3), 96) * 4  # each day sits elsewhere
+    rows = table.assign(heat=table["heat"] + drift).query("anomaly == 0").reset_index(drop=True)
+    settings = parse(small_settings(windows={"monitor": "1d", "reference": "14d"}), tmp_path / "m.yaml")
+    contract = FrameContract.infer(rows, settings.data)
+    ratios = {}
+    for weight in (1.0, 3.0):
+        bundle = Bundle.fit(
+            rows[::2], rows[1::2], settings, Candidate(detector="hbos"), contract, {"row_weight": weight}
+        )
+        assert bundle.sketch.baseline is not None
+        ratios[weight] = bundle.sketch.baseline.columns["heat"].noise.ratio
+        renewed = bundle.recalibrate(rows, {"row_weight": weight}).sketch.baseline
+        assert renewed is not None
+        assert renewed.columns["heat"].noise.ratio == pytest.approx(ratios[weight])
+    assert ratios[1.0] > 1.5
+    assert ratios[3.0] == pytest.approx(1 + (ratios[1.0] - 1) * 3)
