@@ -21,8 +21,8 @@ from pynomaly.data.frame import FrameContract, categories, numbers
 from pynomaly.data.sources import read, span
 from pynomaly.data.sources.sample import Sampling, rows_in
 from pynomaly.data.window import Window
-from pynomaly.judging.two_samples import kolmogorov_smirnov, total_variation
-from pynomaly.model.sketch import Sketch
+from pynomaly.judging.two_samples import total_variation
+from pynomaly.model.sketch import CategorySketch, Sketch
 
 __all__ = ["Reference", "Sample", "reference_rows", "reference_window"]
 
@@ -43,8 +43,9 @@ class Sample:
     whole : Sketch
         Of all rows.
     differs : dict of str to float
-        For each column, how far the sample is from `whole`: Kolmogorov-Smirnov distance of numbers, total
-        variation of categories beyond chance; 0 to 1.
+        For each column, how far the sample is from `whole`: of numbers the Kolmogorov-Smirnov distance at the
+        sketch's values, or the difference of the missing shares; of categories the total variation beyond
+        chance. 0 to 1.
     chance : float
         Distance that a fair sample of independent rows exceeds in any number column once in a hundred
         (Dvoretzky-Kiefer-Wolfowitz with Massart's constant, shared out over the columns).
@@ -139,7 +140,7 @@ def reference_rows(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     frame = sampling.frame(as_of)
     if len(frame) == sampling.seen:  # the footers counted rows beyond the window
         return Reference(frame)
-    differs = _differs(whole, Sketch.of(shown.conform(frame)))
+    differs = _differs(whole, shown.conform(frame))
     chance = math.sqrt(math.log(2 * max(1, len(whole.numeric)) / _ALPHA) / (2 * len(frame)))
     how = "time" if sampling.stratified else "reservoir"
     sample = Sample(how, settings.seed, sampling.seen, len(frame), whole, differs, chance)
@@ -164,13 +165,17 @@ class _Shown:
         return pd.DataFrame(columns, index=frame.index)
 
 
-def _differs(whole: Sketch, sample: Sketch) -> dict[str, float]:
+def _differs(whole: Sketch, frame: pd.DataFrame) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, column in whole.numeric.items():
-        other = sample.numeric[name]
-        missing = abs(column.missing / max(1, whole.rows) - other.missing / max(1, sample.rows))
-        apart = kolmogorov_smirnov(column, other)[0] if column.n and other.n else 0.0
-        found[name] = float(np.maximum(apart, missing))
+        cells = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        known = np.sort(cells[np.isfinite(cells)])
+        apart = [np.array([column.missing / whole.rows - (1 - known.size / cells.size)])]
+        if column.n and known.size:
+            below, through = (np.asarray(ranks) / column.n for ranks in (column.below, column.through))
+            apart.append(np.searchsorted(known, column.values, "left") / known.size - below)
+            apart.append(np.searchsorted(known, column.values, "right") / known.size - through)
+        found[name] = float(np.abs(np.concatenate(apart)).max())
     for name, counts in whole.categorical.items():
-        found[name] = float(total_variation(counts, sample.categorical[name])[0])
+        found[name] = float(total_variation(counts, CategorySketch.of(frame[name]))[0])
     return found

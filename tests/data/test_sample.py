@@ -127,7 +127,7 @@ def test_spans_of_time_share_the_sample_where_rows_crowd(tmp_path: Path) -> None
     passed = np.linspace(0, 1, 6400) ** 4  # most rows lie in the first days
     frame["time"] = START + pd.to_timedelta(passed * 5 * 86400, unit="s")
     data = written(tmp_path, frame.sort_values("time"))
-    window = Window(START.to_pydatetime(), datetime(2026, 1, 10, tzinfo=UTC))
+    window = Window(datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 10, tzinfo=UTC))  # most of it empty
     found = sampled(data, window, size=4 * SPANS, how="time")
     span = ((found["time"] - START) / pd.Timedelta(days=5) * SPANS).astype(int)
     assert set(Counter(span.clip(upper=SPANS - 1)).values()) == {4}

@@ -25,14 +25,14 @@ from pynomaly.config import Data
 from pynomaly.data.frame import require_columns
 from pynomaly.data.sources import kind_of, parquet
 from pynomaly.data.sources.arrange import in_order, labels, moments
-from pynomaly.data.sources.parts import parts_of
+from pynomaly.data.sources.parts import Part, parts_of
 from pynomaly.data.window import Window
 from pynomaly.errors import SourceError, WindowError
 
 __all__ = ["SPANS", "Reservoir", "Sampling", "rows_in"]
 
 SPANS = 64
-"""Equal spans of the window that a sample stratified by time keeps equally many rows of."""
+"""Equal spans of the window, as far as there are rows, that a sample by time keeps equally many rows of."""
 
 How = Literal["reservoir", "time"]
 
@@ -108,6 +108,7 @@ class Sampling:
         self._pools = [Reservoir(share) if share else None for share in shares]
         self._random = np.random.default_rng(seed)
         self._last: pd.Timestamp | None = None
+        self._edges: tuple[pd.Timestamp, pd.Timestamp] | None = None
 
     def batches(self) -> Iterator[pd.DataFrame]:
         """Read the table, keep the sample, and show the rows of the window batch by batch.
@@ -120,7 +121,9 @@ class Sampling:
         path = str(self.data.path)
         with parquet.opened(path) as dataset:
             only = parquet.only(dataset, self.data.time, self.window)
-        for part in parts_of(path):
+        parts = parts_of(path)
+        self._edges = self._held(parts)
+        for part in parts:
             found = part.fragment.to_batches(schema=part.schema, batch_size=self.batch_rows, filter=only)
             for batch in found:
                 rows = self._taken(batch) if batch.num_rows else batch
@@ -163,8 +166,9 @@ class Sampling:
             start, end = pd.Timestamp(self.window.start), pd.Timestamp(self.window.end)
             inside = ((times >= start) & (times < end)).to_numpy()
             table = table.filter(pa.array(inside))
-            passed = (times[inside] - start) / (end - start)
-            span = np.minimum((passed * len(self._pools)).to_numpy().astype(np.int64), len(self._pools) - 1)
+            first, last = self._edges or (start, end)
+            passed = (times[inside] - first) / max(last - first, pd.Timedelta(1, "us")) * len(self._pools)
+            span = np.clip(passed.to_numpy().astype(np.int64), 0, len(self._pools) - 1)
         keys = self._random.random(table.num_rows)  # one draw a row of the window: batches do not matter
         places = np.arange(self.seen, self.seen + table.num_rows)
         self.seen += table.num_rows
@@ -177,6 +181,19 @@ class Sampling:
             else:
                 pool.add(table.take(here), keys[here], places[here])
         return table
+
+    def _held(self, parts: tuple[Part, ...]) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+        """The part of the window that the source reaches into, where its footers say so; else None."""
+        if self.window is None or not self.stratified:
+            return None
+        groups = [group.statistics or {} for part in parts for group in part.fragment.row_groups]
+        known = [group.get(self.data.time) for group in groups]
+        edges = [moment for edge in known if edge for moment in (edge["min"], edge["max"])]
+        if not edges or not all(known) or isinstance(edges[0], str | bytes):
+            return None
+        times = moments(pd.Series(edges, name=self.data.time), self.data.zone)
+        first, last = pd.Timestamp(self.window.start), pd.Timestamp(self.window.end)
+        return max(first, times.min()), min(last, times.max())
 
     def _placed(self, table: Any) -> pd.Series[Any]:
         """When each row counts: one whose time cannot be read goes with the row before it."""
