@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mlflow import MlflowClient
 
 from pynomaly.config import Candidate, Pipeline, load, parse
 from pynomaly.data.frame import FrameContract
+from pynomaly.data.window import Window
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.sketch import Sketch
 from pynomaly.records.ledger import Ledger
@@ -125,3 +127,24 @@ def test_windows_denser_than_the_sample_are_compared_as_such(tmp_path: Path) -> 
         assert renewed.columns["heat"].noise.ratio == pytest.approx(ratios[weight])
     assert ratios[1.0] > 1.5
     assert ratios[3.0] == pytest.approx(1 + (ratios[1.0] - 1) * 3)
+
+
+def test_a_sample_that_is_not_like_the_whole_is_seen(tmp_path: Path) -> None:
+    """Values that follow the time, most rows in the first days: equal spans are another mix."""
+    passed = np.linspace(0, 1, 6000) ** 3
+    times = pd.Timestamp("2026-01-05", tz="UTC") + pd.to_timedelta(passed * 14 * 86400 * 0.999, unit="s")
+    settings = settings_for(tmp_path, read_rows=1000)
+    rows = pd.concat([machines(28)] * 3, ignore_index=True).head(6000)
+    rows.assign(time=times, heat=passed).to_parquet(tmp_path / "machines.parquet", index=False)
+    by_time = settings.model_copy(
+        update={"training": settings.training.model_copy(update={"sampling": "time"})}
+    )
+    fair, other = (
+        reference_rows(item, Window(MOMENT - timedelta(days=14), MOMENT), MOMENT).sample
+        for item in (settings, by_time)
+    )
+    assert fair is not None
+    assert other is not None
+    assert fair.differs["heat"] < fair.chance
+    assert other.differs["heat"] > 3 * other.chance
+    assert "'heat' differs most" in other.said
