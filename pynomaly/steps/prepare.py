@@ -101,6 +101,11 @@ class Prepared:
         return max(1.0, self.seen_rows / max(1, self.rows))
 
     @property
+    def reports(self) -> tuple[Path, ...]:
+        """Where it says what was validated and sampled; a file that is not there had nothing to say."""
+        return self.path / "quality.json", self.path / "sample.json"
+
+    @property
     def path(self) -> Path:
         """The work folder."""
         return Path(self.folder)

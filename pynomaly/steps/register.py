@@ -331,8 +331,7 @@ def _log_training(
     told = winner.to_dict()
     facts = training_facts(pipeline, prepared, fitted, choice, chosen, judged, measured, told, commit)
     Store(pipeline.store_root).write_facts(pipeline.name, training_name(winner.version), facts)
-    beside = [prepared.path / name for name in ("quality.json", "sample.json")]
-    files = [*sorted(folder.iterdir()), *beside, pipeline.origin]
+    files = [*sorted(folder.iterdir()), *prepared.reports, pipeline.origin]
     registry.log(parent, artifacts={file.name: file for file in files if file.is_file()})
 
 
