@@ -90,6 +90,7 @@ def calls(count: int, folder: Path) -> list[tuple[str, float]]:
     from pynomaly.steps.spread import spread
 
     os.environ["PREFECT_HOME"] = str(folder / "prefect")
+    os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "120"
     from prefect import flow
 
     from tasks.step import step

@@ -86,6 +86,7 @@ def training_facts(
         "quality": prepared.quality,
         "counts": {name: getattr(prepared, name) for name in _COUNTS},
         "alerts_said": prepared.alerts_said,
+        "sampled": prepared.sampled,
         "columns": bundle.contract.to_dict(),
         "importance": dict(bundle.sketch.importance),
         "missing": pipeline.features.missing,

@@ -202,6 +202,7 @@ def training_facts(**changed: Any) -> dict[str, Any]:
             "alerted_rows": 2,
         },
         "alerts_said": EVIL,
+        "sampled": EVIL,
         "columns": {
             "numeric": [EVIL, "heat"],
             "categorical": ["<b>"],
