@@ -128,8 +128,7 @@ class Bundle:
         ConfigError
             If the alert policy or the calendar needs times and there are none.
         """
-        # Both parts together are the stream, a sample weighted; each alone is thinner than what is scored.
-        stream = pd.concat([fit_frame, calibration_frame], ignore_index=True)
+        stream = pd.concat([fit_frame, calibration_frame], ignore_index=True)  # each alone is too thin
         weight = float(facts.get("row_weight", 1.0))
         policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(stream, contract, weight))
         fitted = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known)

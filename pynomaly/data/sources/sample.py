@@ -119,9 +119,9 @@ class Sampling:
             As :func:`pynomaly.data.sources.read`.
         """
         path = str(self.data.path)
-        with parquet.opened(path) as dataset:
+        with parquet.opened(path, self.data.limits) as dataset:
             only = parquet.only(dataset, self.data.time, self.window)
-        parts = parts_of(path)
+        parts = parts_of(path, self.data.limits)
         self._edges = self._held(parts)
         for part in parts:
             found = part.fragment.to_batches(schema=part.schema, batch_size=self.batch_rows, filter=only)
@@ -215,7 +215,7 @@ def rows_in(data: Data, window: Window | None) -> int | None:
     """
     if data.series.columns or data.path is None or kind_of(data.path, data.source) != "parquet":
         return None
-    with parquet.opened(data.path) as dataset:
+    with parquet.opened(data.path, data.limits) as dataset:
         return int(dataset.count_rows(filter=parquet.only(dataset, data.time, window)))
 
 
