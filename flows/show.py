@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +24,6 @@ __all__ = [
     "overview",
     "pending_promotions",
     "policy_applied",
-    "pruned",
     "reconciled",
     "replayed",
     "searched",
@@ -276,22 +274,6 @@ def reconciled(result: dict[str, Any]) -> None:
             console.print(f"{name}: {line}")
     console.print(f"champion {result['champion'] or 'none yet'}")
     console.print(f"messages delivered: {result['delivered']}, waiting: {result['waiting']}")
-
-
-def pruned(result: dict[str, Any]) -> None:
-    """What was removed or would be, by kind; every single thing is in the JSON."""
-    console = _console()
-    done = "removed" if result["applied"] else "would be removed"
-    rows = [[kind, item["count"], f"{item['bytes'] / 1e6:.2f}"] for kind, item in result["counts"].items()]
-    console.print(table(done, ("what", "how many", "MB"), rows) if rows else "nothing is past its retention")
-    for title, items in ((done, result["removals"]), ("old, and stays", result["kept"])):
-        why = Counter((item["kind"], item["reason"]) for item in items)
-        for (kind, reason), count in sorted(why.items()):
-            console.print(f"  {title}: {count} x {kind}: {reason}", markup=False)
-    for line in result["skipped"]:
-        console.print(f"  not removed: {line}", markup=False)
-    if rows and not result["applied"]:
-        console.print("nothing was touched; --apply removes it")
 
 
 def backfilled(result: dict[str, Any]) -> None:

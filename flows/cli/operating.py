@@ -32,7 +32,7 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Say what is past its retention and free to go, with reasons; --apply removes it."""
-    from flows.show import pruned
+    from flows.show_removed import pruned
     from pynomaly.steps.prune import keeping
 
     pipeline = load(config)

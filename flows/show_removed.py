@@ -1,0 +1,28 @@
+"""What `pynomaly prune` prints: how much of what went or would go, and why the rest stays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+
+from flows.show import table
+
+__all__ = ["pruned"]
+
+
+def pruned(result: dict[str, Any]) -> None:
+    """What was removed or would be, by kind; every single thing is in the JSON."""
+    console = Console(highlight=False)
+    done = "removed" if result["applied"] else "would be removed"
+    rows = [[kind, item["count"], f"{item['bytes'] / 1e6:.2f}"] for kind, item in result["counts"].items()]
+    console.print(table(done, ("what", "how many", "MB"), rows) if rows else "nothing is past its retention")
+    for title, items in ((done, result["removals"]), ("old, and stays", result["kept"])):
+        why = Counter((item["kind"], item["reason"]) for item in items)
+        for (kind, reason), count in sorted(why.items()):
+            console.print(f"  {title}: {count} x {kind}: {reason}", markup=False)
+    for line in result["skipped"]:
+        console.print(f"  not removed: {line}", markup=False)
+    if rows and not result["applied"]:
+        console.print("nothing was touched; --apply removes it")
