@@ -338,6 +338,11 @@ def protected(history, retention, now):
             or (thing.kind == "report" and thing.span is None and thing.version in versions)
             or (thing.kind == "rows" and thing.sha256 and thing.sha256 in {t.sha256 for t in models})
             or (thing.kind in ("scores", "shadow", "report", "quarantine") and named)
+            or (
+                thing.kind in ("scores", "quarantine")
+                and thing.span
+                and any(a < thing.span[1] and thing.span[0] < b for a, b in history.asked)
+            )
         ):
             found.add((thing.kind, thing.name))
     scores = [t for t in history.things if t.kind == "scores"]

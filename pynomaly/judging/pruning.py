@@ -2,10 +2,11 @@
 
 What matters, however old: every version an alias points to (champion, previous, challenger, shadow, or a
 name of somebody's own), both versions of a promotion that waits for an answer and of the last change of
-champion, a training that has registered and not decided, and the newest versions. What those refer to stays
-with them: their runs with parent and siblings, the rows kept for them, and what lies in the windows that
-their decisions name. A verdict that found nothing names no window worth keeping: the champion is judged on
-every window there is. The ledger's decisions are never removed.
+champion, a training that has registered and not decided, and the newest versions; and the rows of windows in
+which an alert or an audit waits for an answer. What versions refer to stays with them: their runs with parent
+and siblings, the rows kept for them, and what lies in the windows that their decisions name. A verdict that
+found nothing names no window worth keeping: the champion is judged on every window there is. The ledger's
+decisions are never removed.
 
 Pure; :mod:`pynomaly.steps.prune` gathers the facts and does what is planned.
 """
@@ -113,12 +114,15 @@ class History:
         Oldest first.
     unfinished : frozenset of int
         Versions whose training has not decided about them.
+    asked : tuple of spans
+        Windows that somebody has yet to answer about: alerts not resolved, audits not fully labelled.
     """
 
     things: tuple[Thing, ...]
     said: tuple[Said, ...] = ()
     aliases: Mapping[str, int] = field(default_factory=dict)
     unfinished: frozenset[int] = frozenset()
+    asked: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -236,7 +240,7 @@ def _reasons(history: History, needed: Mapping[int, str], staying: Mapping[int, 
     families = {item.family for item in history.things if item.kind == "run" and item.run in runs}
     families |= {item.family for item in history.things if item.kind == "run" and item.busy}
     hashes = {item.sha256: item.version for item in models if item.sha256}
-    spans = _merged(span for item in telling for span in item.spans)
+    spans, asked = _merged(span for item in telling for span in item.spans), _merged(history.asked)
     last = _last(history.things)
 
     def why(thing: Thing) -> str:
@@ -259,6 +263,8 @@ def _reasons(history: History, needed: Mapping[int, str], staying: Mapping[int, 
             return "it is the newest of its kind"
         if thing.kind in ("scores", "shadow", "report", "quarantine") and _within(thing.span, spans):
             return "a decision about a version that stays names its window"
+        if thing.kind in ("scores", "quarantine") and _within(thing.span, asked):
+            return "an alert or an audit in its window waits for an answer"
         return ""
 
     return why

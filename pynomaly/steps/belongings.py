@@ -13,10 +13,11 @@ from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.judging.pruning import History, Pruning, Said, Thing
-from pynomaly.records.ledger import Decision, Ledger, Training, bounds
+from pynomaly.records.ledger import Answers, Decision, Ledger, Training, bounds
 from pynomaly.records.registry import Registry
 from pynomaly.records.registry.removal import LoggedModel, LoggedRun, bytes_at, models_of, runs_of
 from pynomaly.records.store import Store
+from pynomaly.steps.alerting import standing
 from pynomaly.steps.champion import open_pendings
 
 __all__ = ["Belongings", "belongings", "sized"]
@@ -47,8 +48,23 @@ def belongings(pipeline: Pipeline, ledger: Ledger, registry: Registry, store: St
     files, partitions = _files(pipeline, ledger, store, trainings)
     things = (*_models(models, runs, said), *map(_run, runs.values()), *files)
     unfinished = {item.version for item in trainings if item.outcome == "registered" and item.version}
-    history = History(things, said, registry.aliases(pipeline.name), frozenset(unfinished))
+    aliases, asked = registry.aliases(pipeline.name), _asked(pipeline, ledger)
+    history = History(things, said, aliases, frozenset(unfinished), asked)
     return Belongings(history, runs, models, partitions)
+
+
+def _asked(pipeline: Pipeline, ledger: Ledger) -> tuple[tuple[datetime, datetime], ...]:
+    """Windows of alerts that nobody has resolved, and of audits whose rows are not all labelled."""
+    answers = Answers.beside(ledger)
+    alerts = standing(answers, pipeline.name).values()
+    windows = {name for item in alerts if item.state in ("open", "acknowledged") for name in item.windows}
+    labelled = {item.key.rpartition(":")[0] for item in answers.labels(pipeline.name)}
+    for audit in answers.audits(pipeline.name):
+        rows = audit.content["rows"]
+        windows |= {
+            row["window"] for number, row in enumerate(rows) if f"{audit.key}:{number}" not in labelled
+        }
+    return tuple(span for name in sorted(windows) if (span := _span(name)) is not None)
 
 
 def _said(decision: Decision, waits: bool) -> Said:

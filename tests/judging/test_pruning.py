@@ -133,6 +133,7 @@ def histories(draw: st.DrawFn) -> History:
         tuple(draw(st.lists(lines, max_size=8))),
         draw(st.dictionaries(alias, versions)),
         draw(st.frozensets(versions, max_size=2)),
+        draw(st.lists(spans, max_size=2).map(tuple)),
     )
 
 

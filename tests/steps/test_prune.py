@@ -22,6 +22,9 @@ from pynomaly.records.ledger.shelf import Shelf
 from pynomaly.records.registry import Registry
 from pynomaly.records.registry.removal import runs_of
 from pynomaly.records.store import Store
+from pynomaly.steps.alerting import raise_alerts
+from pynomaly.steps.answering import alerts_of, resolve
+from pynomaly.steps.auditing import draw_audit
 from pynomaly.steps.prune import keeping, prune
 from pynomaly.steps.score import score_window
 from tests.databases import new_database
@@ -232,6 +235,33 @@ def test_a_promotion_that_waits_keeps_its_version(pipeline: Callable[..., Pipeli
         ledger.record(said)
     gone = {item["name"] for item in prune(owner, apply=False, now=LATER).removals}
     assert (f"v{free}" in gone, f"v{waiting}" in gone) == (True, False)
+
+
+def test_scores_that_wait_for_an_answer_stay_until_it_comes(
+    pipeline: Callable[..., Pipeline], tmp_path: Path
+) -> None:
+    owner = pipeline(retention={"newest": 1}, alerts={"quantile": 0.05})
+    learn(owner, plan(owner))
+    for number in range(3):
+        score_window(owner, days(number))
+    raise_alerts(owner)
+    asked = {window for alert in alerts_of(owner) for window in alert.windows}
+    assert days(0).key in asked
+    with Ledger.open(owner.ledger_url) as ledger:
+        first = ledger.partition(owner.name, days(0).key)
+    assert first is not None
+
+    def going() -> set[str]:
+        return {item["name"] for item in prune(owner, apply=False, now=LATER).removals}
+
+    assert first.path not in going()
+    for alert in alerts_of(owner):
+        resolve(owner, alert.alert, "confirmed", "somebody")
+    assert first.path in going()
+    draw_audit(owner, 5, timedelta(days=30), tmp_path / "audit.csv", "somebody", seed=0)
+    drawn = pd.read_csv(tmp_path / "audit.csv")
+    assert len(drawn) == 5
+    assert len(going()) < 3
 
 
 def test_nothing_of_others_is_touched(pipeline: Callable[..., Pipeline]) -> None:
