@@ -20,8 +20,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install
 	$(BIN)/pynomaly demo
 
+# Two processes side by side, a file of tests in one of them: half of the tests wait for servers and children.
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # Kills every step of the life cycle at every write it makes and at random instants, and runs it again; stops servers,
 # fills disks, lets many write at once (docs/reliability.md): about an hour.
