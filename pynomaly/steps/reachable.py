@@ -46,7 +46,7 @@ class Answer:
     at: datetime | None
 
 
-def ask(url: str, user_password: str = "") -> Answer:
+def ask(url: str, login: str = "") -> Answer:
     """Ask by GET; an error status is an answer, too.
 
     Raises
@@ -54,11 +54,13 @@ def ask(url: str, user_password: str = "") -> Answer:
     RecordError
         If nobody answers in time.
     """
+    if not url.startswith(("http://", "https://")):
+        raise RecordError(f"nobody answers at {url}: an address of a server starts with http:// or https://")
     request = urllib.request.Request(url)
-    if user_password:
-        request.add_header("Authorization", f"Basic {base64.b64encode(user_password.encode()).decode()}")
+    if login:
+        request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
     try:
-        with urllib.request.urlopen(request, timeout=_WITHIN_S) as found:
+        with urllib.request.urlopen(request, timeout=_WITHIN_S) as found:  # nosec B310  # see above
             return Answer(found.status, found.read(10_000).decode(errors="replace"), _date(found.headers))
     except urllib.error.HTTPError as error:
         return Answer(error.code, "", _date(error.headers))
@@ -149,12 +151,12 @@ def page(check: str, url: str) -> Finding:
     return Finding(check, "ok" if answer.status == 200 else "warning", f"answers {answer.status}", _NO_ANSWER)
 
 
-def mlflow_server(address: str, user_password: str = "") -> list[Finding]:
+def mlflow_server(address: str, login: str = "") -> list[Finding]:
     """MLflow's server: there, letting us in, of our version, with our clock."""
     check, base = "MLflow's server", address.rstrip("/")
     try:
-        answer = ask(f"{base}/version", user_password)
-        asked = ask(f"{base}/api/2.0/mlflow/experiments/search?max_results=1", user_password)
+        answer = ask(f"{base}/version", login)
+        asked = ask(f"{base}/api/2.0/mlflow/experiments/search?max_results=1", login)
     except RecordError as error:
         return [Finding(check, "wrong", str(error), _NO_ANSWER)]
     if asked.status in (401, 403):
@@ -163,11 +165,11 @@ def mlflow_server(address: str, user_password: str = "") -> list[Finding]:
     return [_versions(check, answer.body.strip(), version("mlflow"), "mlflow"), *clock(check, asked.at)]
 
 
-def prefect_server(address: str, user_password: str = "") -> list[Finding]:
+def prefect_server(address: str, login: str = "") -> list[Finding]:
     """Prefect's API: there, letting us in, of our version, with our clock. `address` ends in ``/api``."""
     check, base = "Prefect's API", address.rstrip("/")
     try:
-        answer = ask(f"{base}/admin/version", user_password)
+        answer = ask(f"{base}/admin/version", login)
     except RecordError as error:
         return [Finding(check, "wrong", str(error), "start the server, or correct PREFECT_API_URL")]
     if answer.status in (401, 403):

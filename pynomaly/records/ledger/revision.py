@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import Connection, column, create_engine, inspect, select, text
+from sqlalchemy import table as table_of
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -55,7 +57,8 @@ def look(url: str, table: str = "alembic_version") -> Look:
         if connection is None:
             return Look("", None)
         known = inspect(connection).has_table(table)
-        found = connection.execute(text(f"SELECT version_num FROM {table}")).scalar() if known else ""
+        asked: Any = select(column("version_num")).select_from(table_of(table))
+        found = connection.execute(asked).scalar() if known else ""
         clock = None
         if connection.dialect.name == "postgresql":
             clock = connection.execute(text("SELECT clock_timestamp()")).scalar_one().astimezone(UTC)
