@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from itertools import combinations
 
 # --- detectors ---------------------------------------------------------------------------------------
 
@@ -55,6 +56,36 @@ def network(layers: list[tuple[list[list[float]], list[float]]], row: list[float
         if place < len(layers) - 1:
             row = [math.tanh(cell) for cell in row]
     return row
+
+
+def shapley(value: Callable[[frozenset[int]], float], players: int) -> list[float]:
+    """Shapley values by their definition: every subset of the others, weighed by how often it comes first."""
+    found = []
+    for one in range(players):
+        others = [player for player in range(players) if player != one]
+        total = 0.0
+        for size in range(players):
+            weight = math.factorial(size) * math.factorial(players - size - 1) / math.factorial(players)
+            for chosen in combinations(others, size):
+                total += weight * (value(frozenset({*chosen, one})) - value(frozenset(chosen)))
+        found.append(total)
+    return found
+
+
+def depth_knowing(tree, columns: list[int], row: list[float], known: frozenset[int], extra) -> float:
+    """Mean depth at which a tree of scikit-learn isolates `row` when only `known` columns are looked at."""
+
+    def below(node: int, depth: int) -> float:
+        left, right = tree.children_left[node], tree.children_right[node]
+        if left == -1:
+            return depth + extra(tree.n_node_samples[node])
+        column = columns[tree.feature[node]]
+        if column in known:
+            return below(left if row[column] <= tree.threshold[node] else right, depth + 1)
+        shares = [tree.n_node_samples[side] / tree.n_node_samples[node] for side in (left, right)]
+        return shares[0] * below(left, depth + 1) + shares[1] * below(right, depth + 1)
+
+    return below(0, 0)
 
 
 # --- judging and sketches -----------------------------------------------------------------------------

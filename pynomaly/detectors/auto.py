@@ -26,6 +26,7 @@ from pynomaly.detectors.exact import Array, row_sum
 from pynomaly.detectors.forest import IsolationForest
 from pynomaly.detectors.mixture import GaussianMixture
 from pynomaly.detectors.parameters import Number, Parameter
+from pynomaly.detectors.parts import Groups, How, Parts, joined, secant
 from pynomaly.detectors.sampled import Rarity, SampledDensity, SampledNeighbours, Tails
 
 __all__ = ["Auto"]
@@ -57,6 +58,8 @@ class Auto(Detector):
 
     name: ClassVar[str] = "auto"
     parameters: ClassVar[Mapping[str, Parameter]] = {"cleaned": Number(0.25, 0, 0.5)}
+
+    explains: ClassVar[How] = "members"
 
     _members: tuple[Detector, ...] = ()
 
@@ -93,6 +96,27 @@ class Auto(Detector):
 
     def _score(self, X: Array) -> Array:
         return _combined(_read(self._members, X), self.state)
+
+    def _explain(self, x: Array, usual: Array, groups: Groups) -> Parts:
+        state, scores = self.state, _read(self._members, x)
+        staged = scores.shape[1] // 4 * 4
+        view = [place % 4 // 2 if place < staged else place - staged + 2 for place in range(scores.shape[1])]
+        sizes = np.bincount(view)
+        # What one more unit of a view adds to the score: of the largest, all of it.
+        weights = np.full(len(sizes), _AGREEMENT / len(sizes))
+        weights[_scaled_views(scores, state)[0].argmax()] += 1.0
+        parts = [member._explain(x, usual, groups) for member in self._members]
+        bases = np.array([[float(one.base[0]) for one in parts]])
+        slopes = [
+            secant(_capped, before, after)
+            for before, after in zip(_in_units(bases, state)[0], _in_units(scores, state)[0], strict=True)
+        ]
+        base = float((weights * _scaled_views(bases, state)[0]).sum())
+        counts = [
+            float(weights[at] / sizes[at] / state["view_spread"][at] * slope / spread)
+            for at, slope, spread in zip(view, slopes, state["spread"], strict=True)
+        ]
+        return joined(parts, counts, base)
 
     @property
     def _stages(self) -> int:
@@ -135,17 +159,34 @@ def _middle_and_spread(scores: Array) -> tuple[Array, Array]:
 
 def _views(scores: Array, state: State) -> Array:
     """Mean of the capped members of each view, shape (n, 2), or (n, 3) with the tails behind the stages."""
-    units = (scores - state["middle"]) / state["spread"]
-    far = np.log(np.maximum(units, _HIGH) / _HIGH)
-    capped = np.clip(units, _LOW, _HIGH) + _BEYOND * far
+    capped = _capped(_in_units(scores, state))
     staged = scores.shape[1] // 4 * 4
     value = np.arange(staged) % 4 < 2  # the first two of each stage
     views = [row_sum(capped[:, :staged][:, mine]) / mine.sum() for mine in (value, ~value)]
     return np.stack([*views, *capped[:, staged:].T], axis=1)
 
 
+def _in_units(scores: Array, state: State) -> Array:
+    """Scores of the members in their own deviations, shape (n, members)."""
+    units: Array = (scores - state["middle"]) / state["spread"]
+    return units
+
+
+def _capped(units: Array) -> Array:
+    """What a member may say: all of it in the middle, nothing below, a logarithm beyond."""
+    far = np.log(np.maximum(units, _HIGH) / _HIGH)
+    capped: Array = np.clip(units, _LOW, _HIGH) + _BEYOND * far
+    return capped
+
+
+def _scaled_views(scores: Array, state: State) -> Array:
+    """Views in deviations of their own, shape (n, views)."""
+    views: Array = (_views(scores, state) - state["view_middle"]) / state["view_spread"]
+    return views
+
+
 def _combined(scores: Array, state: State) -> Array:
     """One score a row."""
-    views = (_views(scores, state) - state["view_middle"]) / state["view_spread"]
+    views = _scaled_views(scores, state)
     combined: Array = views.max(axis=1) + _AGREEMENT * row_sum(views) / views.shape[1]
     return combined

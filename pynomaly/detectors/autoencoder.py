@@ -14,6 +14,7 @@ import numpy as np
 from pynomaly.detectors.base import State
 from pynomaly.detectors.exact import Array, mean_and_scale, row_sum
 from pynomaly.detectors.networks import Network, as_state, first_chain, through, through_exactly
+from pynomaly.detectors.parts import How
 
 __all__ = ["Autoencoder"]
 
@@ -31,6 +32,8 @@ class Autoencoder(Network):
 
     name: ClassVar[str] = "autoencoder"
 
+    explains: ClassVar[How] = "terms"
+
     def _fit(self, X: Array) -> State:
         mean, scale = mean_and_scale(X)
         rng = np.random.default_rng(self.seed)
@@ -40,11 +43,20 @@ class Autoencoder(Network):
         return {"mean": mean, "scale": scale, "layers": np.array(len(trained) // 2), **as_state(trained)}
 
     def _score(self, X: Array) -> Array:
+        error = self._error(X)
+        mean: Array = row_sum(error * error) / X.shape[1]
+        return mean
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        error = self._error(x)
+        return error * error / x.shape[1], np.zeros(1)
+
+    def _error(self, X: Array) -> Array:
+        """What is given back less what was given, in standard deviations; shape (n, d)."""
         state = self.state
         wanted = (X - state["mean"]) / state["scale"]
         error: Array = through_exactly(state, range(int(state["layers"])), wanted) - wanted
-        mean: Array = row_sum(error * error) / X.shape[1]
-        return mean
+        return error
 
 
 def _loss(_: Any, parts: list[Any], rows: Any, __: Any) -> Any:

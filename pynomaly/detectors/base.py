@@ -26,6 +26,7 @@ from pynomaly.detectors import saved
 from pynomaly.detectors.cells import LIMIT, Table, as_numbers, column_names, numeric, same_names, within
 from pynomaly.detectors.exact import Array
 from pynomaly.detectors.parameters import Parameter
+from pynomaly.detectors.parts import Groups, How, Parts, occluded, summed
 from pynomaly.errors import ColumnError, DetectorError, IntegrityError, NotFittedError, allowed
 
 __all__ = ["LIMIT", "Detector", "State", "Table", "as_numbers", "column_names"]
@@ -54,6 +55,7 @@ class Detector(ABC):
     name: ClassVar[str]
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     block_rows: ClassVar[int] = 4096  # rows scored at a time: bounds memory, never changes a score
+    explains: ClassVar[How] = "occlusion"  # how `explain` divides a score among columns
 
     def __init__(self, seed: int = 0, **params: Any) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
@@ -196,6 +198,46 @@ class Detector(ABC):
                 list(pool.map(one, starts))  # the first block that fails is the one that is told
         return scores
 
+    def explain(self, X: Array, usual: Array, groups: Groups | None = None) -> Parts:
+        """Say what each column carries of each row's score; see `explains` for how.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d)
+            Rows as `score` takes them, in the order of the fitted columns.
+        usual : ndarray of shape (n, d)
+            The same rows with each cell as it would be expected: what a column is held against.
+        groups : int array of shape (d,), optional
+            Group of each column, from 0: columns of one group are one part. By default each is its own.
+
+        Returns
+        -------
+        Parts
+            Finite. One row at a time: far dearer than `score`, and meant for the rows that alert.
+
+        Raises
+        ------
+        NotFittedError, ColumnError, DetectorError
+            As `score`.
+        """
+        _ = self.state
+        together = np.arange(self._width) if groups is None else np.asarray(groups, dtype=np.int64)
+        both = [as_numbers(part, None, self.name) for part in (X, usual)]
+        for part in both:
+            if part.shape != (len(both[0]), self._width):
+                shape = (len(both[0]), self._width)
+                raise ColumnError(f"{self.name} explains rows of shape {shape} and is given {part.shape}")
+        found = [
+            self._explain(both[0][place, None], both[1][place, None], together)
+            for place in range(len(both[0]))
+        ]
+        return Parts(
+            np.concatenate([one.amounts for one in found]),
+            np.concatenate([one.base for one in found]),
+            all(one.additive for one in found),
+            max(one.left_out for one in found),
+        )
+
     def save(self, folder: Path) -> None:
         """Write the fitted detector into `folder` as ``detector.json`` and ``arrays.npz``.
 
@@ -244,6 +286,17 @@ class Detector(ABC):
 
     def _prepare(self) -> None:  # noqa: B027  # optional: most methods score from the arrays as they are
         """Derive what is not saved (an index, say) from `state`; runs after `fit` and after `load`."""
+
+    def _explain(self, x: Array, usual: Array, groups: Groups) -> Parts:
+        """Explain one row, shape (1, d); methods that are no sum of terms of columns write their own."""
+        if self.explains == "occlusion":
+            return occluded(self._score, x, usual, groups)
+        terms, base = self._terms(x, usual)
+        return summed(terms, base, groups)
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        """Terms of the columns (1, d) and what they add to (1,), where the score is such a sum."""
+        raise NotImplementedError(f"{self.name} explains by {self.explains}")  # a slip of its author
 
     @abstractmethod
     def _fit(self, X: Array) -> State:

@@ -9,92 +9,31 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from pynomaly.detectors import saved
-from pynomaly.detectors.base import Detector, Table
+from pynomaly.detectors.base import Table
 from pynomaly.detectors.catalogue import load, make
 from pynomaly.detectors.exact import Array
+from pynomaly.detectors.explaining import EXPLAINING
+from pynomaly.detectors.subject import COLUMNS, Subject, fit_and_score, normal_rows, score_saved, that
 from pynomaly.errors import ColumnError, DetectorError, NotFittedError, PynomalyError
 
 __all__ = ["CHECKS", "Subject", "fit_and_score", "score_saved"]
 
-COLUMNS = ("load", "heat", "flow", "hum", "spin")
 _TOLERANCE = 1e-9  # relative; where BLAS or a vendor's fit is inside, the last bits may move
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One detector under test, fitted once on seeded rows.
-
-    Parameters
-    ----------
-    name : str
-        Name in the catalogue.
-    elsewhere : Executor
-        Runs functions in another process (a spawned pool of one).
-    """
-
-    name: str
-    elsewhere: Executor
-
-    @cached_property
-    def fitted(self) -> Detector:
-        """Fitted on `normal_rows(400)`."""
-        return self.fresh().fit(normal_rows(400))
-
-    @cached_property
-    def rows(self) -> pd.DataFrame:
-        """60 normal rows and 10 far ones, none of them seen at the fit."""
-        return pd.concat([normal_rows(60, seed=1), far_rows(10)], ignore_index=True)
-
-    @cached_property
-    def scores(self) -> Array:
-        """Scores of `rows`, in one batch."""
-        return self.fitted.score(self.rows)
-
-    def fresh(self) -> Detector:
-        """An unfitted one, with seed 7."""
-        return make(self.name, seed=7)
-
-
-def normal_rows(rows: int, seed: int = 0) -> pd.DataFrame:
-    """Seeded correlated normal rows of five columns."""
-    rng = np.random.default_rng([5, seed])
-    cause = rng.normal(size=(rows, 2))
-    mixing = np.array([[1.0, 0.8, 0.0, 0.3, -0.5], [0.0, 0.4, 1.0, -0.6, 0.5]])
-    return pd.DataFrame(cause @ mixing + 0.3 * rng.normal(size=(rows, 5)), columns=list(COLUMNS))
-
-
-def far_rows(rows: int) -> pd.DataFrame:
-    """Rows 8 to 12 deviations out in every column, each to its own side."""
-    rng = np.random.default_rng(9)
-    size = rng.uniform(8, 12, size=(rows, len(COLUMNS)))
-    return pd.DataFrame(size * rng.choice([-1.0, 1.0], size=size.shape), columns=list(COLUMNS))
-
-
-def score_saved(folder: str, rows: pd.DataFrame) -> Array:
-    """Load a saved detector and score rows: what the other process runs."""
-    return load(Path(folder)).score(rows)
-
-
-def fit_and_score(name: str, rows: pd.DataFrame) -> Array:
-    """Fit as `Subject.fitted` does, and score: what the other process runs."""
-    return make(name, seed=7).fit(normal_rows(400)).score(rows)
 
 
 def check_one_finite_float_a_row(subject: Subject) -> None:
     """Scores are finite float64, one a row."""
     scores = subject.scores
-    _that(scores.shape == (len(subject.rows),), f"shape {scores.shape} for {len(subject.rows)} rows")
-    _that(scores.dtype == np.float64, f"dtype {scores.dtype}")
-    _that(bool(np.isfinite(scores).all()), "a score is not finite")
+    that(scores.shape == (len(subject.rows),), f"shape {scores.shape} for {len(subject.rows)} rows")
+    that(scores.dtype == np.float64, f"dtype {scores.dtype}")
+    that(bool(np.isfinite(scores).all()), "a score is not finite")
 
 
 def check_one_row_alone(subject: Subject) -> None:
@@ -144,11 +83,11 @@ def check_saved_and_loaded(subject: Subject) -> None:
         loaded.save(Path(second))
         for file in (saved.FACTS, saved.ARRAYS):
             same = (Path(first) / file).read_bytes() == (Path(second) / file).read_bytes()
-            _that(same, f"{file} differs when saved again")
+            that(same, f"{file} differs when saved again")
     _close(loaded.score(subject.rows), subject.scores, "after load", exact=True)
     for fact in ("name", "params", "seed", "columns", "max_rows", "rows_offered", "rows_used"):
         before, after = getattr(subject.fitted, fact), getattr(loaded, fact)
-        _that(before == after, f"{fact} was {before!r} and is {after!r} after load")
+        that(before == after, f"{fact} was {before!r} and is {after!r} after load")
 
 
 def check_another_process(subject: Subject) -> None:
@@ -170,10 +109,10 @@ def check_saved_files_hold_plain_numbers(subject: Subject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         subject.fitted.save(Path(folder))
         names = sorted(path.name for path in Path(folder).iterdir())
-        _that(names == [saved.ARRAYS, saved.FACTS], f"files {names}")
+        that(names == [saved.ARRAYS, saved.FACTS], f"files {names}")
         _, arrays = saved.read(Path(folder))
     kinds = {key: array.dtype.kind for key, array in arrays.items() if array.dtype.kind not in "biuf"}
-    _that(not kinds, f"arrays that are not numbers: {kinds}")
+    that(not kinds, f"arrays that are not numbers: {kinds}")
 
 
 def check_a_changed_byte_is_refused(subject: Subject) -> None:
@@ -194,7 +133,7 @@ def check_input_is_not_changed(subject: Subject) -> None:
     for given in (normal_rows(120), normal_rows(120).to_numpy(copy=True)):
         before = given.copy()
         subject.fresh().fit(given).score(given)
-        _that(
+        that(
             bool(np.array_equal(np.asarray(given), np.asarray(before))), f"{type(given).__name__} was changed"
         )
 
@@ -252,9 +191,7 @@ def check_constant_column(subject: Subject) -> None:
     rows = subject.rows.assign(heat=3.0, flow=1e7 / 3)
     detector = subject.fresh().fit(still)
     _stands_out(detector.score(rows), "with constant columns")
-    _that(
-        bool(np.isfinite(detector.score(subject.rows)).all()), "a score is not finite once the column moves"
-    )
+    that(bool(np.isfinite(detector.score(subject.rows)).all()), "a score is not finite once the column moves")
 
 
 def check_duplicated_rows_and_columns(subject: Subject) -> None:
@@ -265,9 +202,9 @@ def check_duplicated_rows_and_columns(subject: Subject) -> None:
     try:
         scores = subject.fresh().fit(mostly).score(subject.rows)  # the bulk says nothing to rank by
     except DetectorError as error:
-        _that(subject.name in str(error), f"a refusal that does not say whose it is: {error}")
+        that(subject.name in str(error), f"a refusal that does not say whose it is: {error}")
     else:
-        _that(bool(np.isfinite(scores).all()), "a score is not finite where one row is most of all")
+        that(bool(np.isfinite(scores).all()), "a score is not finite where one row is most of all")
     copied = subject.fresh().fit(normal_rows(300).assign(copy=lambda rows: rows["heat"]))
     _stands_out(copied.score(subject.rows.assign(copy=subject.rows["heat"])), "with a copied column")
 
@@ -277,11 +214,9 @@ def check_large_scale(subject: Subject) -> None:
     large = normal_rows(300).assign(heat=lambda rows: rows["heat"] * 1e9 + 1e9)
     detector = subject.fresh().fit(large)
     scores = detector.score(subject.rows.assign(heat=subject.rows["heat"] * 1e9 + 1e9))
-    _that(bool(np.isfinite(scores).all()), "a score is not finite")
+    that(bool(np.isfinite(scores).all()), "a score is not finite")
     extreme = pd.DataFrame([[1.7e308] * 5, [-1.7e308] * 5, [5e-324] * 5], columns=list(COLUMNS))
-    _that(
-        bool(np.isfinite(detector.score(extreme)).all()), "an extreme cell gives a score that is not finite"
-    )
+    that(bool(np.isfinite(detector.score(extreme)).all()), "an extreme cell gives a score that is not finite")
 
 
 def check_far_rows_stand_out(subject: Subject) -> None:
@@ -296,7 +231,7 @@ def check_row_limit_is_kept(subject: Subject) -> None:
         detector.max_rows = 150
         detector.fit(normal_rows(400))
     used = [(detector.rows_offered, detector.rows_used) for detector in detectors]
-    _that(used == [(400, 150)] * 2, f"rows offered and used: {used}")
+    that(used == [(400, 150)] * 2, f"rows offered and used: {used}")
     first, second = (detector.score(subject.rows) for detector in detectors)
     _close(first, second, "a second sample with the same seed", exact=False)
 
@@ -305,30 +240,25 @@ CHECKS: dict[str, Callable[[Subject], None]] = {
     name.removeprefix("check_"): function
     for name, function in list(globals().items())
     if name.startswith("check_")
-}
-
-
-def _that(condition: bool, otherwise: str) -> None:
-    if not condition:
-        raise AssertionError(otherwise)
+} | EXPLAINING
 
 
 def _close(given: object, wanted: Array, what: str, exact: bool) -> None:
     """Equal to the last bit where only our own arithmetic is inside, else to 1e-9."""
     values = np.asarray(given, dtype=np.float64)
-    _that(values.shape == wanted.shape, f"{what}: shape {values.shape}, not {wanted.shape}")
+    that(values.shape == wanted.shape, f"{what}: shape {values.shape}, not {wanted.shape}")
     gap = np.abs(values - wanted)
     good = (
         bool((gap == 0).all()) if exact else bool((gap <= _TOLERANCE * np.maximum(1, np.abs(wanted))).all())
     )
-    _that(good, f"{what}: scores differ by up to {gap.max():.3g}")
+    that(good, f"{what}: scores differ by up to {gap.max():.3g}")
 
 
 def _stands_out(scores: Array, when: str) -> None:
-    _that(bool(np.isfinite(scores).all()), f"a score is not finite {when}")
+    that(bool(np.isfinite(scores).all()), f"a score is not finite {when}")
     normal, far = scores[:-10], scores[-10:]
     share = float((far[:, None] > normal).mean())
-    _that(share >= 0.99, f"only {share:.3f} of far rows score above normal ones {when}")
+    that(share >= 0.99, f"only {share:.3f} of far rows score above normal ones {when}")
 
 
 def _refused(subject: Subject, rows: Table, error: type[PynomalyError], *words: str) -> None:
@@ -340,6 +270,6 @@ def _raises(call: Callable[[], object], error: type[PynomalyError], *words: str)
         call()
     except error as caught:
         for word in words:
-            _that(word in str(caught), f"the message does not name {word!r}: {caught}")
+            that(word in str(caught), f"the message does not name {word!r}: {caught}")
         return
     raise AssertionError(f"{error.__name__} naming {words} was not raised")

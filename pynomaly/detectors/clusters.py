@@ -17,6 +17,7 @@ from pynomaly.detectors import sklearn_door
 from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.exact import Array, squared_distances
 from pynomaly.detectors.parameters import Number, Parameter, Whole
+from pynomaly.detectors.parts import How, nearest_terms
 
 __all__ = ["CBLOF"]
 
@@ -41,6 +42,8 @@ class CBLOF(Detector):
         "beta": Number(5.0, 1, 1000),
     }
 
+    explains: ClassVar[How] = "terms"
+
     def _fit(self, X: Array) -> State:
         # k-means squares sums of rows; centred, they stay as small as they can be
         middle = X.mean(axis=0)
@@ -64,3 +67,8 @@ class CBLOF(Detector):
         nearest = squared_distances(X - self.state["middle"], self.state["centres"]).min(axis=1)
         distance: Array = np.sqrt(nearest)
         return distance
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        off, centres = x - self.state["middle"], self.state["centres"]
+        nearest = centres[squared_distances(off, centres)[0].argmin()]
+        return nearest_terms(off[0], nearest)[None], np.zeros(1)

@@ -16,8 +16,9 @@ import numpy as np
 from pynomaly.detectors import pyod_door, sklearn_door
 from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.ellipses import stretched
-from pynomaly.detectors.exact import Array, mean_and_scale
+from pynomaly.detectors.exact import Array, affine, mean_and_scale
 from pynomaly.detectors.parameters import Number, Parameter
+from pynomaly.detectors.parts import How
 from pynomaly.errors import DetectorError
 
 __all__ = ["MCD", "Mahalanobis"]
@@ -26,7 +27,12 @@ _NO_SPREAD = 1e-12  # variance of an axis over the largest one, below which it i
 
 
 class _Ellipse(Detector):
-    """What both share: a centre and the matrix that makes the cloud round."""
+    """What both share: a centre and the matrix that makes the cloud round.
+
+    A column's part of ``u' P u`` is ``u_j (P u)_j``: its Shapley value where the others are at the centre.
+    """
+
+    explains: ClassVar[How] = "terms"
 
     def _rounded(self, X: Array, mean: Array, scale: Array, centre: Any, covariance: Any) -> State:
         values, axes = np.linalg.eigh(covariance)
@@ -44,6 +50,10 @@ class _Ellipse(Detector):
     def _score(self, X: Array) -> Array:
         state = self.state
         return stretched(X, state["mean"], state["scale"], state["centre"], state["whitening"])
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        off = (x - self.state["mean"]) / self.state["scale"] - self.state["centre"]
+        return off * affine(affine(off, self.state["whitening"]), self.state["whitening"].T), np.zeros(1)
 
 
 class MCD(_Ellipse):

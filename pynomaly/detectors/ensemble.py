@@ -21,6 +21,7 @@ from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.catalogue import DETECTORS, make
 from pynomaly.detectors.exact import Array, row_sum
 from pynomaly.detectors.parameters import Number, Parameter
+from pynomaly.detectors.parts import Groups, How, Parts, joined
 from pynomaly.errors import DetectorError, allowed
 
 __all__ = ["EnsembleMax", "EnsembleMean", "EnsembleTrimmed", "Members"]
@@ -58,6 +59,7 @@ class _Ensemble(Detector):
     """What all share: fitted members, and the median and spread of each one's score."""
 
     parameters: ClassVar[Mapping[str, Parameter]] = {"members": _MEMBERS}
+    explains: ClassVar[How] = "members"
     _members: tuple[Detector, ...] = ()
 
     def _fit(self, X: Array) -> State:
@@ -102,6 +104,23 @@ class _Ensemble(Detector):
         raw = np.column_stack([member.score(X, threads=1) for member in self._members])
         return self._joined((raw - self.state["middle"]) / self.state["spread"])
 
+    def _explain(self, x: Array, usual: Array, groups: Groups) -> Parts:
+        raw = np.array([[float(member.score(x, threads=1)[0]) for member in self._members]])
+        middle, spread = self.state["middle"], self.state["spread"]
+        shares = self._shares((raw - middle) / spread)[0]
+        members = [
+            member._explain(x, usual, groups) if share else None
+            for member, share in zip(self._members, shares, strict=True)
+        ]
+        counted = [parts for parts in members if parts is not None]
+        bases = np.array([parts.base[0] if parts is not None else 0.0 for parts in members])
+        base = float((shares * (bases - middle) / spread).sum())
+        return joined(counted, (shares / spread)[shares > 0].tolist(), base)
+
+    @abstractmethod
+    def _shares(self, scores: Array) -> Array:
+        """Weight of each member in each row's score, which is then their sum; shape (n, members)."""
+
     @abstractmethod
     def _joined(self, scores: Array) -> Array:
         """One score a row from those of the members, shape (n, members)."""
@@ -122,6 +141,9 @@ class EnsembleMean(_Ensemble):
         mean: Array = row_sum(scores) / scores.shape[1]
         return mean
 
+    def _shares(self, scores: Array) -> Array:
+        return np.full_like(scores, 1 / scores.shape[1])
+
 
 class EnsembleMax(_Ensemble):
     """Largest of the members' robust z-scores: one member is enough, and so is one false alarm.
@@ -137,6 +159,10 @@ class EnsembleMax(_Ensemble):
     def _joined(self, scores: Array) -> Array:
         largest: Array = scores.max(axis=1)
         return largest
+
+    def _shares(self, scores: Array) -> Array:
+        first: Array = np.eye(scores.shape[1])[scores.argmax(axis=1)]
+        return first
 
 
 class EnsembleTrimmed(_Ensemble):
@@ -156,8 +182,19 @@ class EnsembleTrimmed(_Ensemble):
     }
 
     def _joined(self, scores: Array) -> Array:
-        members = scores.shape[1]
-        cut = min(max(1, int(self.params["trim"] * members)), (members - 1) // 2)
-        kept = np.sort(scores, axis=1)[:, cut : members - cut]
+        cut = self._cut(scores.shape[1])
+        kept = np.sort(scores, axis=1)[:, cut : scores.shape[1] - cut]
         mean: Array = row_sum(kept) / kept.shape[1]
         return mean
+
+    def _shares(self, scores: Array) -> Array:
+        members = scores.shape[1]
+        cut = self._cut(members)
+        ranks = scores.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
+        kept = (ranks >= cut) & (ranks < members - cut)
+        shares: Array = kept / (members - 2.0 * cut)
+        return shares
+
+    def _cut(self, members: int) -> int:
+        """Members left out at each end."""
+        return min(max(1, int(self.params["trim"] * members)), (members - 1) // 2)

@@ -19,6 +19,8 @@ from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.compiled import ready, walk_forest
 from pynomaly.detectors.exact import Array, row_sum
 from pynomaly.detectors.parameters import Number, Parameter, Whole
+from pynomaly.detectors.parts import Groups, How, Parts, secant, summed
+from pynomaly.detectors.paths import Leaves, leaves
 
 __all__ = ["IsolationForest"]
 
@@ -31,6 +33,9 @@ _FLOAT32 = float(np.finfo(np.float32).max)
 class IsolationForest(Detector):
     """Isolation forest; the score is ``2 ** -(mean depth / expected depth)``, in (0, 1].
 
+    A column's part is its Shapley value of the depth, see `paths`, times the slope of the score from the mean
+    depth of the fitted rows to that of the row: parts and the score of that mean depth sum to the score.
+
     References
     ----------
     Liu, Ting, Zhou: Isolation Forest. ICDM 2008.
@@ -42,6 +47,9 @@ class IsolationForest(Detector):
         "max_samples": Whole(256, 2, 100_000),
         "max_features": Number(1.0, 0, 1, open_low=True),
     }
+    explains: ClassVar[How] = "paths"
+
+    _leaves: Leaves | None = None
 
     def _fit(self, X: Array) -> State:
         fitted = pyod_door.fit(
@@ -77,6 +85,18 @@ class IsolationForest(Detector):
         return np.concatenate(
             [self._walk(narrow[at : at + _CACHED_ROWS]) for at in range(0, len(X), _CACHED_ROWS)]
         )
+
+    def _prepare(self) -> None:
+        self._leaves = None  # made when first asked to explain
+
+    def _explain(self, x: Array, usual: Array, groups: Groups) -> Parts:
+        if self._leaves is None:
+            self._leaves = leaves(self.state, _expected_depth(np.arange(1, self.params["max_samples"] + 1)))
+        narrow = np.clip(x, -_FLOAT32, _FLOAT32).astype(np.float32)[0]
+        deeper = self._leaves.shapley(narrow, x.shape[1])
+        expected = self._leaves.expected
+        slope = secant(self._from_depth, expected, expected + float(deeper.sum()))
+        return summed(slope * deeper[None], self._from_depth(np.array([expected])), groups)
 
     def _walk(self, narrow: npt.NDArray[np.float32]) -> Array:
         """All rows and trees one level at a time."""

@@ -19,6 +19,7 @@ import numpy as np
 from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.exact import Array, row_sum
 from pynomaly.detectors.parameters import Number, Parameter, Whole
+from pynomaly.detectors.parts import How
 
 __all__ = ["Rare"]
 
@@ -44,6 +45,8 @@ class Rare(Detector):
         "smoothing": Number(0.5, 0, 10, open_low=True),
     }
 
+    explains: ClassVar[How] = "terms"
+
     def _fit(self, X: Array) -> State:
         values, rarity, starts, kinds = [], [], [0], []
         for column in X.T:
@@ -67,6 +70,14 @@ class Rare(Detector):
         }
 
     def _score(self, X: Array) -> Array:
+        return row_sum(self._cells(X))
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        expected = self._cells(usual)
+        return self._cells(x) - expected, row_sum(expected)
+
+    def _cells(self, X: Array) -> Array:
+        """Rarity of each cell, shape (n, d)."""
         state = self.state
         starts = state["starts"]
         scores = np.empty_like(X)
@@ -81,4 +92,4 @@ class Rare(Detector):
                 found = np.clip(np.searchsorted(known, cells, side="right") - 1, 0, len(known) - 2)
                 seen = (cells >= known[0]) & (cells <= known[-1])
             scores[:, place] = rarity[np.where(seen, found, len(known))]
-        return row_sum(scores)
+        return scores

@@ -16,6 +16,7 @@ from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.compiled import bin_up, ready
 from pynomaly.detectors.exact import Array, row_sum
 from pynomaly.detectors.parameters import Number, Parameter, Whole
+from pynomaly.detectors.parts import How
 
 __all__ = ["HBOS"]
 
@@ -40,6 +41,8 @@ class HBOS(Detector):
         "tol": Number(0.5, 0, 1),
     }
 
+    explains: ClassVar[How] = "terms"
+
     _reach: tuple[Array, Array, Array]
 
     def _fit(self, X: Array) -> State:
@@ -56,10 +59,18 @@ class HBOS(Detector):
         self._reach = below, above, np.column_stack([rarity, rarity.max(axis=1)])
 
     def _score(self, X: Array) -> Array:
+        if ready(15.0 * X.size):
+            return bin_up(X, self.state["edges"], *self._reach)
+        return row_sum(self._cells(X))
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        expected = self._cells(usual)
+        return self._cells(x) - expected, row_sum(expected)
+
+    def _cells(self, X: Array) -> Array:
+        """Rarity of each cell's bin, shape (n, d)."""
         edges, rarity, tol = self.state["edges"], self.state["rarity"], self.params["tol"]
         bins = rarity.shape[1]
-        if ready(15.0 * X.size):
-            return bin_up(X, edges, *self._reach)
         scores = np.empty_like(X)
         for place, column in enumerate(X.T):
             edge = edges[place]
@@ -68,4 +79,4 @@ class HBOS(Detector):
             far = (found == 0) & (edge[0] - column > tol * (edge[1] - edge[0]))
             far |= (found == bins + 1) & (column - edge[-1] > tol * (edge[-1] - edge[-2]))
             scores[:, place] = np.where(far, rarity[place].max(), score)
-        return row_sum(scores)
+        return scores

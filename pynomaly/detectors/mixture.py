@@ -16,8 +16,9 @@ import numpy as np
 from pynomaly.detectors import pyod_door
 from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.ellipses import stretched
-from pynomaly.detectors.exact import Array, mean_and_scale, row_sum
+from pynomaly.detectors.exact import Array, affine, mean_and_scale, row_sum
 from pynomaly.detectors.parameters import Number, OneOf, Parameter, Whole
+from pynomaly.detectors.parts import How
 
 __all__ = ["GaussianMixture"]
 
@@ -37,6 +38,8 @@ class GaussianMixture(Detector):
         "reg_covar": Number(1e-6, 0, 1, open_low=True),
     }
 
+    explains: ClassVar[How] = "terms"
+
     def _fit(self, X: Array) -> State:
         mean, scale = mean_and_scale(X)
         fitted = pyod_door.fit(
@@ -51,11 +54,32 @@ class GaussianMixture(Detector):
         return {"mean": mean, "scale": scale, "means": fitted.means_, "roots": roots, "offsets": offsets}
 
     def _score(self, X: Array) -> Array:
+        logs = self._logs(X)
+        top = logs.max(axis=1)
+        likely: Array = top + np.log(row_sum(np.exp(logs - top[:, None])))
+        return -likely
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        # With r the components' shares in the row: -log sum exp(l) = sum r (log r - l), and each l is a
+        # constant less half a distance, whose terms are those of `covariance`.
+        state, logs = self.state, self._logs(x)[0]
+        shares = np.exp(logs - logs.max())
+        shares /= shares.sum()
+        terms, base = np.zeros_like(x), 0.0
+        for share, middle, root, offset in zip(
+            shares, state["means"], state["roots"], state["offsets"], strict=True
+        ):
+            if share > 0:
+                off = (x - state["mean"]) / state["scale"] - middle
+                terms += 0.5 * share * off * affine(affine(off, root), root.T)
+                base += share * (np.log(share) - offset)
+        return terms, np.array([base])
+
+    def _logs(self, X: Array) -> Array:
+        """Log of the weighted density of each component, shape (n, k)."""
         state = self.state
         logs = np.empty((len(X), len(state["offsets"])))
         for place, (middle, root) in enumerate(zip(state["means"], state["roots"], strict=True)):
             distance = stretched(X, state["mean"], state["scale"], middle, root)
             logs[:, place] = state["offsets"][place] - 0.5 * distance
-        top = logs.max(axis=1)
-        likely: Array = top + np.log(row_sum(np.exp(logs - top[:, None])))
-        return -likely
+        return logs

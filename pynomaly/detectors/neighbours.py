@@ -21,6 +21,7 @@ from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.exact import Array, row_sum
 from pynomaly.detectors.nearest import WIDE, NearestRows
 from pynomaly.detectors.parameters import OneOf, Parameter, Whole
+from pynomaly.detectors.parts import How, nearest_terms
 from pynomaly.errors import DetectorError
 
 __all__ = ["KNN", "LOF", "Neighbours"]
@@ -72,6 +73,8 @@ class KNN(Neighbours):
         "method": OneOf("largest", ("largest", "mean", "median")),
     }
 
+    explains: ClassVar[How] = "terms"
+
     def _fit(self, X: Array) -> State:
         self._enough(X, self.params["n_neighbors"])
         return {"rows": X}
@@ -86,6 +89,15 @@ class KNN(Neighbours):
             return middle
         largest: Array = distances[:, -1]
         return largest
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        places = self._nearest(x)[1][0]
+        if self.params["method"] == "largest":
+            places = places[-1:]
+        elif self.params["method"] == "median":
+            places = places[(len(places) - 1) // 2 : len(places) // 2 + 1]
+        terms = np.stack([nearest_terms(x[0], self.state["rows"][place]) for place in places], axis=1)
+        return row_sum(terms)[None] / len(places), np.zeros(1)
 
 
 class LOF(Neighbours):

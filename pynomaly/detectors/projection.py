@@ -18,8 +18,9 @@ import numpy as np
 from pynomaly.detectors import pyod_door
 from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.ellipses import off_plane
-from pynomaly.detectors.exact import Array, mean_and_scale
+from pynomaly.detectors.exact import Array, affine, mean_and_scale
 from pynomaly.detectors.parameters import Number, Parameter
+from pynomaly.detectors.parts import How
 from pynomaly.errors import DetectorError
 
 __all__ = ["PCA"]
@@ -43,6 +44,8 @@ class PCA(Detector):
     name: ClassVar[str] = "pca"
     parameters: ClassVar[Mapping[str, Parameter]] = {"variance": Number(0.9, 0.01, 0.9999)}
 
+    explains: ClassVar[How] = "terms"
+
     def _fit(self, X: Array) -> State:
         mean, scale = mean_and_scale(X)
         Z = (X - mean) / scale
@@ -64,3 +67,12 @@ class PCA(Detector):
         return off_plane(
             X, state["mean"], state["scale"], state["axes"], state["variances"], float(state["noise"])
         )
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        # The distance is a quadratic form z' M z, so z_j (M z)_j: each column's Shapley value from the mean.
+        state = self.state
+        Z = (x - state["mean"]) / state["scale"]
+        along = affine(Z, state["axes"])
+        off = Z - affine(along, state["axes"].T)
+        pulled = affine(along / state["variances"], state["axes"].T) + off / float(state["noise"])
+        return Z * pulled, np.zeros(1)

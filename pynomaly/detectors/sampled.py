@@ -18,6 +18,7 @@ from pynomaly.detectors.compiled import bin_up, compiled, ready
 from pynomaly.detectors.exact import Array, row_sum
 from pynomaly.detectors.nearest import NearestRows
 from pynomaly.detectors.parameters import Parameter, Whole
+from pynomaly.detectors.parts import How, nearest_terms
 
 __all__ = ["Rarity", "SampledDensity", "SampledNeighbours", "Tails"]
 
@@ -43,6 +44,7 @@ class SampledNeighbours(Detector):
         "sample_rows": Whole(256, 2, 10_000),
         "n_neighbors": Whole(6, 1, 1000),
     }
+    explains: ClassVar[How] = "terms"
 
     _slopes: Array
     _samples: list[NearestRows]
@@ -66,6 +68,13 @@ class SampledNeighbours(Detector):
         mean: Array = row_sum(np.stack(distances, axis=1)) / len(distances)
         return mean
 
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        mapped = _mapped(x, self.state, self._slopes)
+        k = min(self.params["n_neighbors"], self.state["rows"].shape[1])
+        far = [sample.rows[sample.query(mapped, k)[1][0, -1]] for sample in self._samples]
+        terms = np.stack([nearest_terms(mapped[0], row) for row in far], axis=1)
+        return row_sum(terms)[None] / len(far), np.zeros(1)
+
 
 class Rarity(Detector):
     """Sum over the columns of minus the log of the share of fitted rows in the same bin.
@@ -79,6 +88,7 @@ class Rarity(Detector):
     """
 
     name: ClassVar[str] = "rarity"
+    explains: ClassVar[How] = "terms"
 
     def _fit(self, X: Array) -> State:
         bins = int(np.clip(np.sqrt(len(X)), 5, 30))
@@ -89,16 +99,25 @@ class Rarity(Detector):
         return {"edges": np.array([edges for _, edges in columns]), "rarity": -np.log(shares)}
 
     def _score(self, X: Array) -> Array:
-        edges, rarity = self.state["edges"], self.state["rarity"]
         if ready(15.0 * X.size):
+            edges = self.state["edges"]
             reach = np.zeros(len(edges))
-            return bin_up(X, edges, reach, reach, rarity[:, 1:])
+            return bin_up(X, edges, reach, reach, self.state["rarity"][:, 1:])
+        return row_sum(self._cells(X))
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        expected = self._cells(usual)
+        return self._cells(x) - expected, row_sum(expected)
+
+    def _cells(self, X: Array) -> Array:
+        """Rarity of each cell's bin, shape (n, d)."""
+        edges, rarity = self.state["edges"], self.state["rarity"]
         cells = np.empty_like(X)
         for place, column in enumerate(X.T):
             found = np.searchsorted(edges[place], column, side="right")
             found[column == edges[place, -1]] = edges.shape[1] - 1  # the last bin holds its upper edge
             cells[:, place] = rarity[place, found]
-        return row_sum(cells)
+        return cells
 
 
 class Tails(Detector):
@@ -109,6 +128,7 @@ class Tails(Detector):
     """
 
     name: ClassVar[str] = "tails"
+    explains: ClassVar[How] = "terms"
 
     _slopes: Array
 
@@ -122,6 +142,10 @@ class Tails(Detector):
         mapped = _mapped(X, self.state, self._slopes)
         mean: Array = row_sum(mapped * mapped) / X.shape[1]
         return mean
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        seen, expected = (_mapped(part, self.state, self._slopes) ** 2 / x.shape[1] for part in (x, usual))
+        return seen - expected, row_sum(expected)
 
 
 class SampledDensity(Detector):

@@ -15,6 +15,7 @@ import numpy as np
 from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.exact import Array, row_sum, squared_distances
 from pynomaly.detectors.parameters import Parameter, Whole
+from pynomaly.detectors.parts import How, nearest_terms
 
 __all__ = ["INNE", "Sampling", "spheres"]
 
@@ -31,6 +32,7 @@ class Sampling(Detector):
 
     name: ClassVar[str] = "sampling"
     parameters: ClassVar[Mapping[str, Parameter]] = {"subset_size": Whole(20, 1, 5000)}
+    explains: ClassVar[How] = "terms"
 
     def _fit(self, X: Array) -> State:
         rng = np.random.default_rng(self.seed)
@@ -40,6 +42,11 @@ class Sampling(Detector):
     def _score(self, X: Array) -> Array:
         nearest: Array = np.sqrt(squared_distances(X, self.state["rows"]).min(axis=1))
         return nearest
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        rows = self.state["rows"]
+        nearest = rows[squared_distances(x, rows)[0].argmin()]
+        return nearest_terms(x[0], nearest)[None], np.zeros(1)
 
 
 class INNE(Detector):

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from pynomaly.detectors.base import Detector, State
 from pynomaly.detectors.compiled import look_up, ready
 from pynomaly.detectors.exact import Array, row_sum
+from pynomaly.detectors.parts import How
 
 __all__ = ["COPOD", "ECOD"]
 
@@ -31,6 +32,8 @@ class _Tails(Detector):
     Of a column's m different values, a cell lies on one of them or in one of the m + 1 gaps: 2 m + 1 places,
     each with a rarity worked out at the fit. Scoring is one binary search and one look-up a cell.
     """
+
+    explains: ClassVar[How] = "terms"
 
     _places: tuple[Array, npt.NDArray[np.int64], Array]
 
@@ -64,13 +67,22 @@ class _Tails(Detector):
         values, starts, rarity = self._places
         if ready(30.0 * X.size):
             return look_up(X, values, starts, rarity)
+        return row_sum(self._cells(X))
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        expected = self._cells(usual)
+        return self._cells(x) - expected, row_sum(expected)
+
+    def _cells(self, X: Array) -> Array:
+        """Rarity of each cell, shape (n, d)."""
+        values, starts, rarity = self._places
         found = np.empty_like(X)
         for column, (start, end) in enumerate(pairwise(starts)):
             cells, different = np.ascontiguousarray(X[:, column]), values[start:end]
             place = np.searchsorted(different, cells, side="left")
             on = different[np.minimum(place, len(different) - 1)] == cells
             found[:, column] = rarity[2 * start + column + 2 * place + on]
-        return row_sum(found)
+        return found
 
     @staticmethod
     @abstractmethod

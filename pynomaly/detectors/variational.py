@@ -17,6 +17,7 @@ from pynomaly.detectors.base import State
 from pynomaly.detectors.exact import Array, mean_and_scale, row_sum
 from pynomaly.detectors.networks import TRAINING, Network, as_state, first_chain, through, through_exactly
 from pynomaly.detectors.parameters import Number, Parameter
+from pynomaly.detectors.parts import How
 
 __all__ = ["VAE"]
 
@@ -34,6 +35,8 @@ class VAE(Network):
 
     name: ClassVar[str] = "vae"
     parameters: ClassVar[Mapping[str, Parameter]] = {**TRAINING, "beta": Number(0.1, 0, 100)}
+
+    explains: ClassVar[How] = "terms"
 
     def _fit(self, X: Array) -> State:
         mean, scale = mean_and_scale(X)
@@ -56,10 +59,19 @@ class VAE(Network):
         return {"mean": mean, "scale": scale, "layers": layers, **as_state(trained)}
 
     def _score(self, X: Array) -> Array:
+        error = self._error(X)
+        mean: Array = row_sum(error * error) / X.shape[1]
+        return mean
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        error = self._error(x)
+        return error * error / x.shape[1], np.zeros(1)
+
+    def _error(self, X: Array) -> Array:
+        """What is given back less what was given, in standard deviations; shape (n, d)."""
         state = self.state
         turn, end = (int(layer) for layer in state["layers"])
         wanted = (X - state["mean"]) / state["scale"]
         given = through_exactly(state, range(turn, end), through_exactly(state, range(turn), wanted))
         error: Array = given - wanted
-        mean: Array = row_sum(error * error) / X.shape[1]
-        return mean
+        return error

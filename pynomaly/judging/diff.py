@@ -16,15 +16,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.errors import DataError
-from pynomaly.judging.occlusion import Occluded
 from pynomaly.judging.plain import plain
+from pynomaly.model.explain import Reason
 
 __all__ = ["EXAMPLES", "Diff", "Example", "Explain", "diff"]
 
 EXAMPLES = 10
 
 Side = Literal["gained", "lost"]
-Explain = Callable[[int, Side], tuple[Occluded, ...]]
+Explain = Callable[[int, Side], tuple[Reason, ...]]
 """``(place, side)`` to the columns that the alerting model's score of that row rests on."""
 
 Array = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ class Example:
     where : mapping
         Time and entity, where the table has them.
     champion_p, challenger_p : float
-    because : tuple of Occluded
+    because : tuple of Reason
         What the score of the model that alerts rests on.
     """
 
@@ -52,7 +52,7 @@ class Example:
     where: Mapping[str, Any]
     champion_p: float
     challenger_p: float
-    because: tuple[Occluded, ...]
+    because: tuple[Reason, ...]
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from pynomaly.errors import IntegrityError
+from pynomaly.errors import IntegrityError, ModelError
 
-__all__ = ["LISTING", "seal", "verify"]
+__all__ = ["LISTING", "read_json", "seal", "verify", "write_json"]
 
 LISTING = "bundle.json"
 FORMAT = 1  # raised when what the files hold changes; older numbers stay readable or are refused by name
@@ -113,3 +115,20 @@ def _hashes(folder: Path) -> dict[str, str]:
             with item.open("rb") as file:
                 found[path] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
+
+
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write plain finite values, and refuse others."""
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"{file.name} cannot be written as JSON: {error}; allowed: plain finite values"
+        ) from error
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read what :func:`write_json` wrote."""
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content

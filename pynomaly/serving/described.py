@@ -142,8 +142,10 @@ def _schemas(pipeline: Pipeline, shape: Shape | None) -> dict[str, Any]:
                 "items": _object(
                     column={"type": "string"},
                     value={**_CELL, "description": "what the row holds"},
-                    usual={**_CELL, "description": "the reference's median or most frequent category"},
-                    fall={"type": "number", "description": "how far the score falls with the usual value"},
+                    source={"type": "string", "description": "the measured column behind it"},
+                    usual={**_CELL, "description": "what the rest of the row would have it hold"},
+                    part={"type": "number", "description": "what the column adds to the score"},
+                    share={"type": "number", "description": "of all that raises the score, from 0 to 1"},
                 ),
                 "description": f"what carries an alert; of the {EXPLAINED} highest scores that alert",
             },

@@ -22,8 +22,8 @@ from pynomaly.config import Data
 from pynomaly.data.series import added
 from pynomaly.data.sources.arrange import in_order, moments
 from pynomaly.errors import PynomalyError, RequestError, allowed
-from pynomaly.judging.occlusion import occlude
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.explain import explain_alerts
 
 __all__ = ["EXPLAINED", "Asked", "Shape", "answer", "asked", "because", "framed"]
 
@@ -242,19 +242,10 @@ def because(
 ) -> dict[int, list[dict[str, Any]]]:
     """What carries each alert: at most `most` columns of a row, the heaviest first.
 
-    Of the rows that alert only, and of the :data:`EXPLAINED` highest scores among them: each costs as many
-    scores as the model has columns.
+    Of the rows that alert only, and of the :data:`EXPLAINED` highest scores among them.
     """
-    alerts = np.flatnonzero(scored["is_anomaly"].to_numpy())
-    highest = alerts[np.argsort(-scored["score"].to_numpy()[alerts], kind="stable")][:EXPLAINED]
-    conformed = bundle.contract.conform(frame)
-    if bundle.features.calendar and bundle.contract.time is not None:
-        conformed[bundle.contract.time] = frame[bundle.contract.time]
-    found = {}
-    for place in sorted(highest.tolist()):
-        parts = occlude(conformed.iloc[[place]], bundle.sketch, bundle.raw_scores, most)
-        found[place] = [part.to_dict() for part in parts]
-    return found
+    found, _ = explain_alerts(bundle, frame, scored, most, EXPLAINED)
+    return {place: [reason.to_dict() for reason in one.reasons] for place, one in found.items()}
 
 
 def _shown(value: Any) -> str:

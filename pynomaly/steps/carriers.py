@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.judging.alert import Carrier
-from pynomaly.judging.occlusion import occlude
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.sketch import Sketch
 
@@ -26,29 +25,24 @@ def carriers(bundle: Bundle, row: pd.DataFrame, most: int = 3) -> tuple[Carrier,
     Returns
     -------
     tuple of Carrier
-        At most `most`; empty where no single column does. Cost: one call of the detector with a row for
-        every column.
+        At most `most`; empty where no column does. Cost: see :meth:`Bundle.explain`.
     """
-    contract = bundle.contract
-    conformed = contract.conform(row)
-    if contract.time and contract.time in row:
-        conformed = conformed.assign(**{contract.time: row[contract.time]})
-    found = occlude(conformed, bundle.sketch, bundle.raw_scores, most)
-    total = sum(item.fall for item in found)
     return tuple(
         Carrier(
-            item.column,
-            item.value,
-            item.usual,
-            item.fall / total,
-            _tail(bundle.sketch, item.column, item.value),
+            reason.column,
+            reason.value,
+            reason.usual,
+            reason.share,
+            _tail(bundle.sketch, reason.column, reason.value),
         )
-        for item in found
+        for reason in bundle.explain(row, most)[0].reasons
     )
 
 
 def _tail(sketch: Sketch, name: str, value: Any) -> float | None:
     """Share of the reference at least as far out as `value`, on both sides; of a category, its share."""
+    if name not in sketch.numeric and name not in sketch.categorical:
+        return None  # the time, under features.calendar
     if name in sketch.categorical:
         column = sketch.categorical[name]
         return column.counts.get(str(value), 0) / column.n if column.n else None

@@ -20,8 +20,7 @@ from pynomaly.data.sources import read
 from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError, QualityError, RecordError
 from pynomaly.judging.diff import Diff, Side, diff
-from pynomaly.judging.occlusion import Occluded, occlude
-from pynomaly.model.bundle import Bundle
+from pynomaly.model.explain import Reason
 from pynomaly.records.diff_page import diff_markdown
 from pynomaly.records.registry import ModelRef, Registry
 
@@ -57,9 +56,9 @@ def difference(
     before, after = old.score_window(rows), new.score_window(rows)
     scored = {"gained": (new, rows), "lost": (old, rows)}
 
-    def explain(place: int, side: Side) -> tuple[Occluded, ...]:
+    def explain(place: int, side: Side) -> tuple[Reason, ...]:
         bundle, table = scored[side]
-        return occlude(_one(bundle, table, place), bundle.sketch, bundle.raw_scores)
+        return bundle.explain(table.iloc[[place]])[0].reasons
 
     known = [name for name in (pipeline.data.time, pipeline.data.id) if name and name in rows]
     return diff(
@@ -72,14 +71,6 @@ def difference(
         explain=explain,
         notes=notes,
     )
-
-
-def _one(bundle: Bundle, rows: pd.DataFrame, place: int) -> pd.DataFrame:
-    """One row as the contract has it, with the time that a calendar feature needs."""
-    row = rows.iloc[[place]]
-    time = bundle.contract.time
-    conformed = bundle.contract.conform(row)
-    return conformed.assign(**{time: row[time]}) if time and time in row else conformed
 
 
 def _days(rows: pd.DataFrame, time: str | None) -> float | None:

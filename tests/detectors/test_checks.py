@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from pynomaly.detectors import base, checks
+from pynomaly.detectors import base, checks, subject
 from pynomaly.detectors.checks import CHECKS, Subject
 
 
@@ -86,8 +86,9 @@ def run(monkeypatch: pytest.MonkeyPatch, kind: type[base.Detector], check: str) 
         return kind(facts["seed"]).restore(facts, state)
 
     made: Callable[..., base.Detector] = lambda name, seed=0, **params: kind(seed, **params)  # noqa: E731
-    monkeypatch.setattr(checks, "make", made)
-    monkeypatch.setattr(checks, "load", restored)
+    for module in (checks, subject):
+        monkeypatch.setattr(module, "make", made)
+        monkeypatch.setattr(module, "load", restored)
     with ThreadPoolExecutor(1) as elsewhere:
         CHECKS[check](Subject("plain", elsewhere))
 

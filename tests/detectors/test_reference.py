@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pynomaly.detectors import DETECTORS
-from pynomaly.detectors.checks import far_rows, normal_rows
+from pynomaly.detectors.subject import far_rows, normal_rows
 from pynomaly.detectors.reference import NOT_OFFERED, markdown
 
 FITTED = normal_rows(80).to_numpy()

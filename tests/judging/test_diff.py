@@ -1,4 +1,4 @@
-"""The decision diff against counting by hand, and occlusion against detectors whose columns are known."""
+"""The decision diff against counting by hand."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from scipy.stats import spearmanr
 
 from pynomaly.errors import DataError
 from pynomaly.judging.diff import EXAMPLES, Diff, diff
-from pynomaly.judging.occlusion import MOST_COLUMNS, Occluded, occlude
-from pynomaly.model.sketch import Sketch
+from pynomaly.model.explain import Reason
 
 
 def scored(score: list[float], alerts: list[bool]) -> pd.DataFrame:
@@ -29,7 +28,7 @@ def compared(old: pd.DataFrame, new: pd.DataFrame, days: float | None = 2.0) -> 
         window="all",
         days=days,
         where=where,
-        explain=lambda place, side: (Occluded(side, float(place), 0.0, 1.0),),
+        explain=lambda place, side: (Reason(side, side, float(place), 0.0, 1.0, 1.0),),
     )
 
 
@@ -87,44 +86,3 @@ def test_rows_must_be_the_same() -> None:
         compared(one, none)
     with pytest.raises(DataError, match="0 rows"):
         compared(none, none)
-
-
-REFERENCE = Sketch.of(
-    pd.DataFrame({"a": np.arange(101.0), "b": np.arange(101.0), "c": ["x"] * 60 + ["y"] * 41})
-)
-
-
-def test_the_columns_a_score_rests_on_are_named_in_order() -> None:
-    def score(frame: pd.DataFrame) -> np.ndarray:
-        odd = (frame["c"] == "z").to_numpy(float)
-        return 2 * np.abs(frame["a"].to_numpy() - 50) + 10 * odd
-
-    row = pd.DataFrame({"a": [90.0], "b": [1e6], "c": pd.Series(["z"], dtype=object)})
-    found = occlude(row, REFERENCE, score)
-    assert [(part.column, part.value, part.usual, part.fall) for part in found] == [
-        ("a", 90.0, 50.0, 80.0),
-        ("c", "z", "x", 10.0),
-    ]
-    assert occlude(row, REFERENCE, score, most=1) == found[:1]
-
-
-def test_no_column_is_blamed_for_a_usual_row_or_a_missing_fall() -> None:
-    row = pd.DataFrame({"a": [np.nan], "b": [50.0], "c": pd.Series([None], dtype=object)})
-    assert occlude(row, REFERENCE, lambda frame: np.full(len(frame), 3.0)) == ()
-    fell = occlude(row, REFERENCE, lambda frame: frame["a"].isna().to_numpy(float))
-    assert [(part.column, part.value, part.usual) for part in fell] == [("a", None, 50.0)]
-
-
-def test_the_cost_is_bounded_and_the_odd_column_is_kept() -> None:
-    wide = pd.DataFrame({f"x{i}": np.linspace(0, 1, 50) for i in range(MOST_COLUMNS + 50)})
-    row = wide.iloc[[25]].copy()
-    row["x300"] = 9.0
-    asked: list[int] = []
-
-    def score(frame: pd.DataFrame) -> np.ndarray:
-        asked.append(len(frame))
-        return frame.to_numpy().max(axis=1)
-
-    found = occlude(row, Sketch.of(wide), score)
-    assert asked == [MOST_COLUMNS + 1]
-    assert [part.column for part in found] == ["x300"]

@@ -176,7 +176,7 @@ def test_a_changed_byte_anywhere_is_refused_before_parsing(
     def parsed(*_: Any, **__: Any) -> None:
         raise AssertionError("parsed before it was verified")
 
-    monkeypatch.setattr("pynomaly.model.bundle._read_json", parsed)
+    monkeypatch.setattr("pynomaly.model.bundle.read_json", parsed)
     monkeypatch.setattr(np, "load", parsed)
     monkeypatch.setattr("pynomaly.model.bundle.load_detector", parsed)
     with pytest.raises(IntegrityError):

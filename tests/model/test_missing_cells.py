@@ -10,7 +10,7 @@ import pytest
 
 from pynomaly import config
 from pynomaly.detectors import DETECTORS, make
-from pynomaly.detectors.checks import far_rows, normal_rows
+from pynomaly.detectors.subject import far_rows, normal_rows
 from pynomaly.errors import DataError
 from pynomaly.model.features import Features
 

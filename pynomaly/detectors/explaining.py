@@ -1,0 +1,65 @@
+"""The contract of an explanation, as checks like those of `checks`, which runs them with the others.
+
+Whatever the method: finite, of the row alone, naming the one column that is odd; and where the method divides
+the score, its parts and base sum to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pynomaly.detectors.exact import Array, row_sum
+from pynomaly.detectors.subject import COLUMNS, Subject, normal_rows, that
+
+__all__ = ["EXPLAINING"]
+
+_TOLERANCE = 1e-9  # relative to the largest part: parts cancel
+
+
+def check_explanation_is_finite_and_sums(subject: Subject) -> None:
+    """Parts and base sum to the score, also of far rows; a method that cannot divide a score says so."""
+    rows = subject.rows.to_numpy()
+    for groups in (None, np.array([0, 0, 1, 2, 2])):
+        parts = subject.fitted.explain(rows, _usual(rows), groups)
+        wide = len(COLUMNS) if groups is None else 3
+        that(parts.amounts.shape == (len(rows), wide), f"shape {parts.amounts.shape}")
+        that(bool(np.isfinite(parts.amounts).all() and np.isfinite(parts.base).all()), "a part is not finite")
+        gap = np.abs(parts.base + row_sum(parts.amounts) - subject.scores)
+        largest = np.maximum(1.0, np.abs(parts.amounts).max(axis=1))
+        that(bool((gap <= _TOLERANCE * largest).all()), f"parts miss the score by up to {gap.max():.3g}")
+        declared = subject.fitted.explains != "occlusion"
+        that(declared or not parts.additive, "occlusion divides no score, but says that it does")
+
+
+def check_explains_alone_as_in_a_batch(subject: Subject) -> None:
+    """A row has the same parts alone, to the bit, and twice."""
+    rows = subject.rows.to_numpy()[::9]
+    whole = subject.fitted.explain(rows, _usual(rows))
+    for place in range(len(rows)):
+        alone = subject.fitted.explain(rows[[place]], _usual(rows)[[place]])
+        same = np.array_equal(alone.amounts[0], whole.amounts[place]) and alone.base[0] == whole.base[place]
+        that(same, f"row {place} is explained otherwise alone")
+
+
+def check_explains_the_odd_column(subject: Subject) -> None:
+    """Of rows that are ordinary but for one column, that column carries most."""
+    rows = normal_rows(60, seed=3).to_numpy(copy=True)
+    odd = np.arange(len(rows)) % len(COLUMNS)
+    usual = _usual(rows)
+    rows[np.arange(len(rows)), odd] = 9.0 * np.where(np.arange(len(rows)) % 2, 1.0, -1.0)
+    parts = subject.fitted.explain(rows, usual)
+    share = float((parts.amounts.argmax(axis=1) == odd).mean())
+    that(share >= 0.9, f"the odd column is named first in {share:.2f} of rows only")
+
+
+EXPLAINING: dict[str, Callable[[Subject], None]] = {
+    name.removeprefix("check_"): function
+    for name, function in list(globals().items())
+    if name.startswith("check_")
+}
+
+
+def _usual(rows: Array) -> Array:
+    return np.zeros_like(rows)

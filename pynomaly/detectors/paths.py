@@ -1,0 +1,129 @@
+"""Which columns isolate a row: exact Shapley values of its depth in a forest, from the trees alone.
+
+The value of a set of columns is the mean depth where each tree is followed by the columns of the set, and
+by the fitted rows' own shares where it asks for another: the path-dependent values of TreeSHAP. A leaf is
+reached by a product of one factor a column, and the Shapley values of a product are an integral over [0, 1]
+of a polynomial, which Gauss-Legendre quadrature gives exactly. Cost O(leaves * columns of a path ** 2) a row,
+one to a few milliseconds for a hundred trees of 256 rows. Called by `forest`.
+
+References
+----------
+Lundberg, Erion, Lee: Consistent Individualized Feature Attribution for Tree Ensembles. arXiv 1802.03888,
+2018 (path-dependent values).
+Owen: Multilinear extensions of games. Management Science 18, 1972 (Shapley values as an integral).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly.detectors.exact import Array
+
+__all__ = ["Leaves", "leaves"]
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Leaves:
+    """The leaves of a forest, each with the columns that are asked on the way to it.
+
+    Attributes
+    ----------
+    column : int array of shape (leaves, m)
+        Different columns of each way; -1 fills the row.
+    low, high : float32 arrays of shape (leaves, m)
+        A row goes this way if its cell is above `low` and at most `high`.
+    share : array of shape (leaves, m)
+        Share of the fitted rows that go this way where the column is asked.
+    depth : array of shape (leaves,)
+    expected : float
+        Sum over the trees of the mean depth of the fitted rows.
+    """
+
+    column: Ints
+    low: npt.NDArray[np.float32]
+    high: npt.NDArray[np.float32]
+    share: Array
+    depth: Array
+    expected: float
+
+    def shapley(self, x: npt.NDArray[np.float32], width: int) -> Array:
+        """What each column adds to the depth of `x`, shape (d,); they sum to its depth less `expected`."""
+        asked = np.maximum(self.column, 0)
+        cells = x[asked]
+        passes = ((cells > self.low) & (cells <= self.high)) | (self.column < 0)
+        weights: Array = np.zeros(self.share.shape)
+        spots, shares = np.polynomial.legendre.leggauss(self.column.shape[1] // 2 + 1)
+        for spot, weight in zip((spots + 1) / 2, shares / 2, strict=True):
+            factor = np.where(passes, spot, 0.0) + self.share * (1 - spot)
+            weights += weight * factor.prod(axis=1)[:, None] / factor
+        added = self.depth[:, None] * (passes - self.share) * weights
+        found = np.bincount(asked.ravel(), weights=added.ravel(), minlength=width)
+        return np.asarray(found, dtype=np.float64)
+
+
+def leaves(state: dict[str, npt.NDArray[Any]], rows_of: Array) -> Leaves:
+    """Leaves of a forest as :class:`~pynomaly.detectors.forest.IsolationForest` lays it out.
+
+    Parameters
+    ----------
+    state : dict
+        ``child``, ``feature``, ``threshold``, ``depth``, ``starts``.
+    rows_of : array of shape (m,)
+        Depth that is added at a leaf of 1, 2, ... m rows: the trees do not keep the rows, so they are read
+        from that.
+    """
+    child, feature, depth = state["child"].astype(np.int64), state["feature"], state["depth"]
+    levels = _levels(child, state["starts"].astype(np.int64))
+    rows = np.zeros(len(child))
+    for level, nodes in reversed(list(enumerate(levels))):
+        leaf = child[nodes] == nodes
+        extra = depth[nodes[leaf]] - level
+        rows[nodes[leaf]] = 1 + np.searchsorted(rows_of, extra - 1e-6)
+        inner = nodes[~leaf]
+        rows[inner] = rows[child[inner]] + rows[child[inner] + 1]
+
+    most = len(levels)
+    at = levels[0]
+    column = np.full((len(at), most), -1)
+    low = np.full((len(at), most), -np.inf, dtype=np.float32)
+    high, share = -low, np.ones((len(at), most))
+    found: list[tuple[Any, ...]] = []
+    while len(at):
+        leaf = child[at] == at
+        found.append((at[leaf], column[leaf], low[leaf], high[leaf], share[leaf]))
+        at, column, low, high, share = (part[~leaf] for part in (at, column, low, high, share))
+        if not len(at):
+            break
+        asked, cut = feature[at].astype(np.int64), state["threshold"][at]
+        known = column == asked[:, None]
+        slot = np.where(known.any(axis=1), known.argmax(axis=1), (column >= 0).sum(axis=1))
+        each = np.arange(len(at))
+        column[each, slot] = asked
+        sides = []
+        for right in (0, 1):
+            one = [part.copy() for part in (low, high, share)]
+            bound = one[1 - right]
+            bound[each, slot] = (np.maximum if right else np.minimum)(bound[each, slot], cut)
+            one[2][each, slot] *= rows[child[at] + right] / rows[at]
+            sides.append((child[at] + right, column, *one))
+        at, column, low, high, share = (np.concatenate(both) for both in zip(*sides, strict=True))
+    nodes, column, low, high, share = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    used = max(1, int((column >= 0).sum(axis=1).max()))
+    expected = float((depth[nodes] * share.prod(axis=1)).sum())
+    return Leaves(column[:, :used], low[:, :used], high[:, :used], share[:, :used], depth[nodes], expected)
+
+
+def _levels(child: Ints, starts: Ints) -> list[Ints]:
+    """Nodes of all trees, level by level."""
+    levels, at = [], starts
+    while len(at):
+        levels.append(at)
+        inner = at[child[at] != at]
+        at = np.concatenate([child[inner], child[inner] + 1])
+    return levels

@@ -1,0 +1,85 @@
+"""A detector under test and the rows it is tested with; read by `checks` and `explaining`."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.detectors.base import Detector
+from pynomaly.detectors.catalogue import load, make
+from pynomaly.detectors.exact import Array
+
+__all__ = ["COLUMNS", "Subject", "far_rows", "fit_and_score", "normal_rows", "score_saved", "that"]
+
+COLUMNS = ("load", "heat", "flow", "hum", "spin")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One detector under test, fitted once on seeded rows.
+
+    Parameters
+    ----------
+    name : str
+        Name in the catalogue.
+    elsewhere : Executor
+        Runs functions in another process (a spawned pool of one).
+    """
+
+    name: str
+    elsewhere: Executor
+
+    @cached_property
+    def fitted(self) -> Detector:
+        """Fitted on `normal_rows(400)`."""
+        return self.fresh().fit(normal_rows(400))
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """60 normal rows and 10 far ones, none of them seen at the fit."""
+        return pd.concat([normal_rows(60, seed=1), far_rows(10)], ignore_index=True)
+
+    @cached_property
+    def scores(self) -> Array:
+        """Scores of `rows`, in one batch."""
+        return self.fitted.score(self.rows)
+
+    def fresh(self) -> Detector:
+        """An unfitted one, with seed 7."""
+        return make(self.name, seed=7)
+
+
+def normal_rows(rows: int, seed: int = 0) -> pd.DataFrame:
+    """Seeded correlated normal rows of five columns."""
+    rng = np.random.default_rng([5, seed])
+    cause = rng.normal(size=(rows, 2))
+    mixing = np.array([[1.0, 0.8, 0.0, 0.3, -0.5], [0.0, 0.4, 1.0, -0.6, 0.5]])
+    return pd.DataFrame(cause @ mixing + 0.3 * rng.normal(size=(rows, 5)), columns=list(COLUMNS))
+
+
+def far_rows(rows: int) -> pd.DataFrame:
+    """Rows 8 to 12 deviations out in every column, each to its own side."""
+    rng = np.random.default_rng(9)
+    size = rng.uniform(8, 12, size=(rows, len(COLUMNS)))
+    return pd.DataFrame(size * rng.choice([-1.0, 1.0], size=size.shape), columns=list(COLUMNS))
+
+
+def score_saved(folder: str, rows: pd.DataFrame) -> Array:
+    """Load a saved detector and score rows: what the other process runs."""
+    return load(Path(folder)).score(rows)
+
+
+def fit_and_score(name: str, rows: pd.DataFrame) -> Array:
+    """Fit as `Subject.fitted` does, and score: what the other process runs."""
+    return make(name, seed=7).fit(normal_rows(400)).score(rows)
+
+
+def that(condition: bool, otherwise: str) -> None:
+    """Raise an AssertionError that says what was seen, unless `condition` holds."""
+    if not condition:
+        raise AssertionError(otherwise)
