@@ -2,16 +2,17 @@
 
     python -m benchmarks.explain [--data DIR] [--rows 200] [--detectors iforest ecod ...] [--out FILE]
 
-Tables are generated (independent columns, columns that move together, skewed columns in unlike units, clusters,
-numbers with a category); with `--data`, also the normal rows of ``*.npz`` tables as ADBench publishes them. Each
-is fitted on 2,000 rows. Into `--rows` fresh rows, one number each is put 8 robust deviations from where the rest
-of its row has it. Rows count that score above 99 % of normal rows now, and did not before: for an alert, then,
-one column is to blame, and it is known which.
+Tables are generated (independent columns, columns that move together, skewed columns in unlike units,
+clusters, numbers with a category); with `--data`, also the normal rows of ``*.npz`` tables as ADBench
+publishes them. Each is fitted on 2,000 rows. Into `--rows` fresh rows, one number each is put 8 robust
+deviations from where the rest of its row has it. Rows count that score above 99 % of normal rows now, and
+did not before: for an alert, then, one column is to blame, and it is known which.
 
 Measured: how often that column is named first, with ours, with PyOD's own explanation where it has one (the
-dimensional scores of ECOD and COPOD, the importances of IForest, which are the same for every row) and with the
-largest z-score (what PyOD's `ADEngine` gives for any detector), on the same rows; and how often the score falls
-more when the expected value is put into the column that we name first than into another one drawn by seed.
+dimensional scores of ECOD and COPOD, the importances of IForest, which are the same for every row) and with
+the largest z-score (what PyOD's `ADEngine` gives for any detector), on the same rows; and how often the
+score falls more when the expected value is put into the column that we name first than into another one
+drawn by seed.
 """
 
 from __future__ import annotations

@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine draws and runs slowly: tests judge what is found, never how long it took.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # Before anything imports prefect or mlflow: their settings are read at import.
 _SESSION = tempfile.mkdtemp(prefix="pynomaly-tests-")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pynomaly.detectors import DETECTORS
-from pynomaly.detectors.subject import far_rows, normal_rows
 from pynomaly.detectors.reference import NOT_OFFERED, markdown
+from pynomaly.detectors.subject import far_rows, normal_rows
 
 FITTED = normal_rows(80).to_numpy()
 ROWS = np.concatenate([normal_rows(20, seed=1).to_numpy(), far_rows(5).to_numpy()])
