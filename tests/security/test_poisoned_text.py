@@ -24,7 +24,7 @@ from pynomaly.records.markdown import bullets, plain
 from pynomaly.records.notices import send
 from pynomaly.records.report import quality_page
 from pynomaly.records.sheet import csv_text
-from pynomaly.steps.stream import joined
+from pynomaly.steps.joining import joined
 from tests.flows.conftest import Answer
 from tests.security.hooks import listening
 
