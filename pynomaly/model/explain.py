@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from pynomaly.config.data import PAST
 from pynomaly.detectors.base import Detector
 from pynomaly.detectors.parts import How, Parts, occluded
 from pynomaly.detectors.reranking import Reranking
-from pynomaly.errors import DataError
+from pynomaly.errors import DataError, allowed
 from pynomaly.model.expected import expected
 from pynomaly.model.features import Features
 from pynomaly.model.sketch import Sketch
@@ -32,9 +32,12 @@ from pynomaly.model.sketch import Sketch
 if TYPE_CHECKING:
     from pynomaly.model.bundle import Bundle
 
-__all__ = ["Explanation", "Reason", "explain_alerts", "explained"]
+__all__ = ["METHODS", "Explanation", "Method", "Reason", "explain_alerts", "explained"]
 
 Floats = NDArray[np.float64]
+
+Method = Literal["own", "occlusion", "shap", "lime"]
+METHODS: tuple[Method, ...] = ("own", "occlusion", "shap", "lime")
 
 _NOTHING = 1e-9  # of the score: a part that small is rounding
 
@@ -75,7 +78,7 @@ class Explanation:
     Attributes
     ----------
     method : str
-        How the detector divides its score: paths, terms, members or occlusion.
+        How the score was divided: the detector's own paths, terms or members; occlusion, shap or lime.
     score, base : float
         The row's score, and what is left of it without the columns' parts.
     parts : dict of str to float
@@ -108,8 +111,11 @@ def explained(
     reranking: Reranking | None,
     rows: tuple[pd.DataFrame, pd.Series[Any] | None],
     top: int,
+    method: Method = "own",
 ) -> tuple[Explanation, ...]:
     """Explain conformed rows (n, d) and their times; see :meth:`Bundle.explain`."""
+    if method not in METHODS:
+        raise DataError(f"no method {method!r} to explain by; {allowed(str(method), METHODS)}")
     frame, times = rows
     usual = expected(frame, sketch)
     names, groups = _columns(features, str(times.name) if times is not None else "")
@@ -117,20 +123,22 @@ def explained(
     found = []
     for place in range(len(frame)):
         one = (numbers[[place]], wanted[[place]])
-        parts, method = _parts(detector, reranking, *one, groups)
+        parts, how = _parts(detector, reranking, *one, groups, method)
         held = {str(name): frame[name].iloc[place] for name in frame}
         instead = {str(name): usual[name].iloc[place] for name in frame}
         if features.calendar and times is not None:
             held[str(times.name)] = times.iloc[place].isoformat()
         values = dict(zip(names, parts.amounts[0].tolist(), strict=True))
         score = float(parts.base[0] + sum(values.values()))
+        apart = np.zeros(len(names))
+        np.maximum.at(apart, groups, np.abs(one[0] - one[1])[0])
         found.append(
             Explanation(
-                method,
+                how,
                 score,
                 float(parts.base[0]),
                 values,
-                _reasons(values, held, instead, score, top),
+                _reasons(values, dict(zip(names, apart.tolist(), strict=True)), held, instead, score, top),
                 parts.additive,
                 parts.left_out,
             )
@@ -188,26 +196,46 @@ def _filled(frame: pd.DataFrame, features: Features) -> pd.DataFrame:
 
 
 def _parts(
-    detector: Detector, reranking: Reranking | None, x: Floats, usual: Floats, groups: NDArray[np.int64]
+    detector: Detector,
+    reranking: Reranking | None,
+    x: Floats,
+    usual: Floats,
+    groups: NDArray[np.int64],
+    method: Method,
 ) -> tuple[Parts, How]:
     """Parts of one row; what known anomalies taught is no sum of columns, so those scores are occluded."""
-    if reranking is None or not reranking.used:
-        return detector.explain(x, usual, groups), detector.explains
 
     def score(numbers: Floats) -> Floats:
-        return reranking.score(numbers, detector.score(numbers))
+        found = detector.score(numbers, threads=1)
+        return found if reranking is None else reranking.score(numbers, found)
 
-    return occluded(score, x, usual, groups), "occlusion"
+    if method == "shap":
+        from pynomaly.model.shap_door import shapley
+
+        return shapley(score, x, usual, groups), "shap"
+    if method == "lime":
+        from pynomaly.model.lime_door import local
+
+        return local(score, x, usual, groups), "lime"
+    if method == "occlusion" or (reranking is not None and reranking.used):
+        return occluded(score, x, usual, groups), "occlusion"
+    return detector.explain(x, usual, groups), detector.explains
 
 
 def _reasons(
-    parts: dict[str, float], held: dict[str, Any], usual: dict[str, Any], score: float, top: int
+    parts: dict[str, float],
+    apart: dict[str, float],
+    held: dict[str, Any],
+    usual: dict[str, Any],
+    score: float,
+    top: int,
 ) -> tuple[Reason, ...]:
+    """The largest parts; of equal ones, as where nothing is rarer than what was never seen, the furthest."""
     if top < 0:
         raise DataError(f"top is {top}; at least 0 columns can be named")
     raising = {name: part for name, part in parts.items() if part > _NOTHING * max(1.0, abs(score))}
     total = sum(raising.values())
-    order = sorted(raising, key=lambda name: -raising[name])
+    order = sorted(raising, key=lambda name: (-float(f"{raising[name]:.9e}"), -apart[name]))
     return tuple(
         Reason(
             name,
