@@ -2,8 +2,8 @@
 
 Columns are switched, by seed, between what the row holds and what would be expected; a ridge regression of
 the scores on the switches, weighed by how many are on, says what each column is worth. Its weights need not
-sum to the score. 500 scores a row. Called by :mod:`pynomaly.model.explain`, if asked for ``lime``; installed by the
-extra ``explain``.
+sum to the score. 500 scores a row. Called by :mod:`pynomaly.model.explain`, if asked for ``lime``; installed
+by the extra ``explain``.
 
 References
 ----------

@@ -37,9 +37,10 @@ def test_parts_go_back_to_columns_and_sum_to_the_score(name: str) -> None:
     for one in found:
         assert list(one.parts) == ["pressure", "flow", "kind"]
         assert one.base + sum(one.parts.values()) == pytest.approx(one.score)
-        assert [reason.part for reason in one.reasons] == sorted(
-            (part for part in one.parts.values() if part > 1e-9), reverse=True
-        )
+        weights = [max(reason.part, reason.fall) for reason in one.reasons]
+        assert weights == sorted(weights, reverse=True)
+        assert min(weights, default=1.0) > 0
+        assert all(one.parts[reason.column] == reason.part for reason in one.reasons)
         assert sum(reason.share for reason in one.reasons) == pytest.approx(1.0)
         assert one.additive == (name != "lof")
     assert found[0].reasons[0].column == "pressure"
@@ -112,6 +113,20 @@ def test_a_method_that_is_not_there_says_how_to_get_it(monkeypatch: pytest.Monke
             bundle.explain(odd(), method=method)
     with pytest.raises(DataError, match="did you mean 'shap'"):
         bundle.explain(odd(), method="shapp")
+
+
+def test_a_fall_is_what_hiding_the_column_does() -> None:
+    bundle = fit("gmm")
+    row = odd().iloc[[0]]
+    reason = bundle.explain(row)[0].reasons[0]
+    hidden = bundle.score(row.assign(pressure=reason.usual))["score"].iloc[0]
+    assert reason.fall == pytest.approx(bundle.score(row)["score"].iloc[0] - hidden)
+
+
+def test_columns_that_go_wrong_together_are_named_though_each_is_as_the_others_have_it() -> None:
+    bundle = fit("mahalanobis")
+    one = bundle.explain(NEW.iloc[[0]].assign(pressure=5 + 2 * 8.0, flow=100 - 10 * 8.0))[0]
+    assert {reason.column for reason in one.reasons[:2]} == {"pressure", "flow"}
 
 
 def test_calendar_and_missing_cells_are_part_of_their_columns() -> None:
