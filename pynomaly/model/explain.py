@@ -7,9 +7,9 @@ same row has the same parts in any batch. Dear beside scoring, so for rows that 
 :func:`explain_alerts` keeps to a stated number of them and says how many it left out.
 
 Columns are named by the larger of two numbers: their part, and the fall of the score when the column holds
-what would be expected of it. Parts alone spread over columns that are not to blame where a model has many ways to
-see a row (clusters, neighbours, networks); falls alone name nobody where columns go wrong together, for then
-each is what the others have one expect. ``benchmarks/explain.py`` measures it.
+what would be expected of it. Parts alone spread over columns that are not to blame where a model has many
+ways to see a row (clusters, neighbours, networks); falls alone name nobody where columns go wrong together,
+for then each is what the others have one expect. ``benchmarks/explain.py`` measures it.
 
 Called by :mod:`pynomaly.model.bundle`, and by whoever has to show reasons.
 """
