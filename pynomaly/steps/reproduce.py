@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-import yaml
 
 import pynomaly
 from pynomaly.config import Candidate, Pipeline, parse
+from pynomaly.config.plain_yaml import plain_yaml
 from pynomaly.data.frame import FrameContract, digest
 from pynomaly.data.quality import validate
 from pynomaly.data.window import Window
@@ -102,8 +102,8 @@ def _settings(
     if text is None:
         return pipeline, ("its settings are not on record; those of today were used",)
     try:
-        then = parse(yaml.safe_load(text), origin=pipeline.origin)
-    except (ConfigError, yaml.YAMLError) as error:
+        then = parse(plain_yaml(text), origin=pipeline.origin)
+    except (ConfigError, ValueError) as error:
         return pipeline, (f"its settings are not valid any more, those of today were used: {error}",)
     if pipeline.environment:
         said = f"settings of the environment {pipeline.environment!r} are those of today"

@@ -212,7 +212,8 @@ class Runs:
 
         with tempfile.TemporaryDirectory() as folder, told(f"read {name!r} of the run {run_id}"):
             try:
-                if name not in {item.path for item in self._client.list_artifacts(run_id)}:
+                folder_of = str(Path(name).parent.as_posix()) if "/" in name else None
+                if name not in {item.path for item in self._client.list_artifacts(run_id, folder_of)}:
                     return None
             except MlflowException as error:
                 if error.error_code == "RESOURCE_DOES_NOT_EXIST":
