@@ -42,6 +42,8 @@ DOORS = {
     "mlflow": {"pynomaly/records/registry", "pynomaly/model/serving.py"},
     "sqlalchemy": {"pynomaly/records/ledger", "pynomaly/data/sources/sql.py"},
     "alembic": {"pynomaly/records/ledger/migrations"},
+    "shap": {"pynomaly/model/shap_door.py"},
+    "lime": {"pynomaly/model/lime_door.py"},
     "apprise": {"pynomaly/records/notices.py"},
     "prefect": {"tasks", "flows"},
     "distributed": {"pynomaly/steps/spread.py"},

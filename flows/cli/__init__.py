@@ -11,6 +11,16 @@ from flows.cli.app import app, main
 __all__ = ["app", "main"]
 
 # Each adds its commands, in the order of --help.
-_GROUPS = ("life", "alerting", "governing", "operating", "reporting", "replaying", "serving", "machine")
+_GROUPS = (
+    "life",
+    "alerting",
+    "governing",
+    "operating",
+    "reporting",
+    "replaying",
+    "serving",
+    "explaining",
+    "machine",
+)
 for _group in _GROUPS:
     import_module(f"flows.cli.{_group}")

@@ -90,6 +90,9 @@ def score(
     ] = None,
     start: Annotated[str, typer.Option(help="First moment of a range, ISO with an offset.")] = "",
     end: Annotated[str, typer.Option(help="End of the range, ISO with an offset.")] = "",
+    reasons: Annotated[
+        int, typer.Option(min=0, max=50, help="With --input: name so many columns that carry each alert.")
+    ] = 0,
     as_of: AsOf = "latest",
     as_json: Json = False,
 ) -> None:
@@ -99,6 +102,8 @@ def score(
     pipeline = load(config)
     if (input is None) != (output is None):
         raise ConfigError("give both --input and --output, or neither")
+    if reasons and input is None:
+        raise ConfigError("--reasons needs --input; of windows, pynomaly alerts --show and why give reasons")
     if input is not None and output is not None:
         if start or end:
             raise ConfigError("--input scores a whole file: leave --start and --end out")
@@ -106,7 +111,7 @@ def score(
         from pynomaly.steps.score import score_file
 
         switch_off()
-        say(score_file(pipeline, input, output).to_dict(), as_json, show.file_scores)
+        say(score_file(pipeline, input, output, reasons).to_dict(), as_json, show.file_scores)
         return
     say(run_flow("score", "score", pipeline, start=start, end=end, as_of=as_of), as_json, show.windows)
 

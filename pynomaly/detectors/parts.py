@@ -28,13 +28,14 @@ __all__ = [
     "How",
     "Parts",
     "joined",
+    "masked",
     "nearest_terms",
     "occluded",
     "secant",
     "summed",
 ]
 
-How = Literal["paths", "terms", "members", "occlusion"]
+How = Literal["paths", "terms", "members", "occlusion", "shap", "lime"]
 Groups = npt.NDArray[np.int64]
 
 MOST_OCCLUDED = 256
@@ -94,6 +95,18 @@ def occluded(
     amounts[np.abs(amounts) <= 1e-9 * max(1.0, abs(float(scores[0])))] = 0.0
     left_out = int((apart > 0).sum()) - len(tried)
     return Parts(amounts, scores[:1] - row_sum(amounts), additive=False, left_out=left_out)
+
+
+def masked(
+    score: Callable[[Array], Array], x: Array, usual: Array, groups: Groups
+) -> Callable[[Array], Array]:
+    """From switches (n, groups) to scores of `x`, shape (1, d), with groups that are off as in `usual`."""
+
+    def switched(switches: Array) -> Array:
+        on = np.asarray(switches)[:, groups] > 0.5
+        return score(np.where(on, x, usual))
+
+    return switched
 
 
 def joined(members: Sequence[Parts], weights: Sequence[float], base: float) -> Parts:

@@ -38,7 +38,7 @@ from pynomaly.detectors.reranking import Reranking
 from pynomaly.errors import DataError, IntegrityError, ModelError, PynomalyError
 from pynomaly.model.alerts import AlertPolicy
 from pynomaly.model.calibration import NO_TAIL, Calibration
-from pynomaly.model.explain import Explanation, explained
+from pynomaly.model.explain import Explanation, Method, explained
 from pynomaly.model.features import Features
 from pynomaly.model.fitting import fit_model
 from pynomaly.model.golden import pack, rows_of, spread, unpack
@@ -204,17 +204,17 @@ class Bundle:
         scored = self.score(frame)
         return scored.assign(is_anomaly=self.policy.decide(scored["p_value"], self.calibration.resolution))
 
-    def explain(self, frame: pd.DataFrame, top: int = 3) -> tuple[Explanation, ...]:
+    def explain(self, frame: pd.DataFrame, top: int = 3, method: Method = "own") -> tuple[Explanation, ...]:
         """Why each row scores as it does: the columns that raise its score, the strongest first.
 
         Parameters and errors are those of `score`; `top` columns are named a row. Far dearer than `score`,
         0.1 to 25 ms a row, and meant for rows that alert: :func:`pynomaly.model.explain.explain_alerts`
-        keeps to a budget.
+        keeps to a budget. `method` is the detector's ``own``, or for any ``occlusion``, ``shap``, ``lime``.
         """
         if not len(frame):
             raise DataError("no rows to explain; at least one is needed")
         rows = prepared(frame, self.contract, calendar=self.features.calendar)
-        return explained(self.features, self.detector, self.sketch, self.reranking, rows, top)
+        return explained(self.features, self.detector, self.sketch, self.reranking, rows, top, method)
 
     def recalibrate(self, frame: pd.DataFrame, facts: Mapping[str, Any]) -> Bundle:
         """Calibrate on newer rows; features, detector and policy stay as they are."""

@@ -6,15 +6,20 @@ are part of their column. For one row the parts and `base` sum to the score wher
 same row has the same parts in any batch. Dear beside scoring, so for rows that alert:
 :func:`explain_alerts` keeps to a stated number of them and says how many it left out.
 
+Columns are named by the larger of two numbers: their part, and the fall of the score when the column holds
+what would be expected of it. Parts alone spread over columns that are not to blame where a model has many
+ways to see a row (clusters, neighbours, networks); falls alone name nobody where columns go wrong together,
+for then each is what the others have one expect. ``benchmarks/explain.py`` measures it.
+
 Called by :mod:`pynomaly.model.bundle`, and by whoever has to show reasons.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,7 +29,7 @@ from pynomaly.config.data import PAST
 from pynomaly.detectors.base import Detector
 from pynomaly.detectors.parts import How, Parts, occluded
 from pynomaly.detectors.reranking import Reranking
-from pynomaly.errors import DataError
+from pynomaly.errors import DataError, allowed
 from pynomaly.model.expected import expected
 from pynomaly.model.features import Features
 from pynomaly.model.sketch import Sketch
@@ -32,9 +37,12 @@ from pynomaly.model.sketch import Sketch
 if TYPE_CHECKING:
     from pynomaly.model.bundle import Bundle
 
-__all__ = ["Explanation", "Reason", "explain_alerts", "explained"]
+__all__ = ["METHODS", "Explanation", "Method", "Reason", "explain_alerts", "explained"]
 
 Floats = NDArray[np.float64]
+
+Method = Literal["own", "occlusion", "shap", "lime"]
+METHODS: tuple[Method, ...] = ("own", "occlusion", "shap", "lime")
 
 _NOTHING = 1e-9  # of the score: a part that small is rounding
 
@@ -51,9 +59,11 @@ class Reason:
     value, usual : float, str or None
         What the row holds, and what would be expected given the rest of the row; None is missing.
     part : float
-        What the column adds to the score, in the detector's own unit; above 0.
+        What the column adds to the score, in the detector's own unit; may be below 0.
+    fall : float
+        Score of the row less its score with the expected value in the column.
     share : float
-        Of all parts above 0, from 0 to 1.
+        Its weight, the larger of the two, among all that are above 0; from 0 to 1.
     """
 
     column: str
@@ -61,6 +71,7 @@ class Reason:
     value: float | str | None
     usual: float | str | None
     part: float
+    fall: float
     share: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,7 +86,7 @@ class Explanation:
     Attributes
     ----------
     method : str
-        How the detector divides its score: paths, terms, members or occlusion.
+        How the score was divided: the detector's own paths, terms or members; occlusion, shap or lime.
     score, base : float
         The row's score, and what is left of it without the columns' parts.
     parts : dict of str to float
@@ -108,32 +119,47 @@ def explained(
     reranking: Reranking | None,
     rows: tuple[pd.DataFrame, pd.Series[Any] | None],
     top: int,
+    method: Method = "own",
 ) -> tuple[Explanation, ...]:
     """Explain conformed rows (n, d) and their times; see :meth:`Bundle.explain`."""
+    if top < 0:
+        raise DataError(f"top is {top}; at least 0 columns can be named")
+    if method not in METHODS:
+        raise DataError(f"no method {method!r} to explain by; {allowed(str(method), METHODS)}")
     frame, times = rows
     usual = expected(frame, sketch)
     names, groups = _columns(features, str(times.name) if times is not None else "")
     numbers, wanted = features.transform(frame, times), features.transform(_filled(usual, features), times)
+    score = _scorer(detector, reranking)
     found = []
     for place in range(len(frame)):
-        one = (numbers[[place]], wanted[[place]])
-        parts, method = _parts(detector, reranking, *one, groups)
+        x, instead = numbers[[place]], wanted[[place]]
+        parts, how = _parts(detector, score, reranking, x, instead, groups, method)
+        amounts = parts.amounts[0]
+        falls = amounts if how == "occlusion" else occluded(score, x, instead, groups).amounts[0]
+        weights = amounts if method in ("shap", "lime") else np.maximum(amounts, falls)
+        apart = np.zeros(len(names))
+        np.maximum.at(apart, groups, np.abs(x - instead)[0])
+        total = float(parts.base[0] + sum(amounts.tolist()))
         held = {str(name): frame[name].iloc[place] for name in frame}
-        instead = {str(name): usual[name].iloc[place] for name in frame}
         if features.calendar and times is not None:
             held[str(times.name)] = times.iloc[place].isoformat()
-        values = dict(zip(names, parts.amounts[0].tolist(), strict=True))
-        score = float(parts.base[0] + sum(values.values()))
-        found.append(
-            Explanation(
-                method,
-                score,
-                float(parts.base[0]),
-                values,
-                _reasons(values, held, instead, score, top),
-                parts.additive,
-                parts.left_out,
+        cells = {str(name): usual[name].iloc[place] for name in frame}
+        reasons = tuple(
+            Reason(
+                names[at],
+                _source(names[at], names),
+                _plain(held[names[at]]),
+                _plain(cells.get(names[at])),
+                float(amounts[at]),
+                float(falls[at]),
+                share,
             )
+            for at, share in _named(weights, apart, total, top)
+        )
+        divided = dict(zip(names, amounts.tolist(), strict=True))
+        found.append(
+            Explanation(how, total, float(parts.base[0]), divided, reasons, parts.additive, parts.left_out)
         )
     return tuple(found)
 
@@ -187,38 +213,46 @@ def _filled(frame: pd.DataFrame, features: Features) -> pd.DataFrame:
     return frame.fillna({name: fill for name, fill in fills.items() if fill is not None})
 
 
+def _scorer(detector: Detector, reranking: Reranking | None) -> Callable[[Floats], Floats]:
+    def score(numbers: Floats) -> Floats:
+        found = detector.score(numbers, threads=1)
+        return found if reranking is None else reranking.score(numbers, found)
+
+    return score
+
+
 def _parts(
-    detector: Detector, reranking: Reranking | None, x: Floats, usual: Floats, groups: NDArray[np.int64]
+    detector: Detector,
+    score: Callable[[Floats], Floats],
+    reranking: Reranking | None,
+    x: Floats,
+    usual: Floats,
+    groups: NDArray[np.int64],
+    method: Method,
 ) -> tuple[Parts, How]:
     """Parts of one row; what known anomalies taught is no sum of columns, so those scores are occluded."""
-    if reranking is None or not reranking.used:
-        return detector.explain(x, usual, groups), detector.explains
+    if method == "shap":
+        from pynomaly.model.shap_door import shapley
 
-    def score(numbers: Floats) -> Floats:
-        return reranking.score(numbers, detector.score(numbers))
+        return shapley(score, x, usual, groups), "shap"
+    if method == "lime":
+        from pynomaly.model.lime_door import local
 
-    return occluded(score, x, usual, groups), "occlusion"
+        return local(score, x, usual, groups), "lime"
+    if method == "occlusion" or (reranking is not None and reranking.used):
+        return occluded(score, x, usual, groups), "occlusion"
+    return detector.explain(x, usual, groups), detector.explains
 
 
-def _reasons(
-    parts: dict[str, float], held: dict[str, Any], usual: dict[str, Any], score: float, top: int
-) -> tuple[Reason, ...]:
-    if top < 0:
-        raise DataError(f"top is {top}; at least 0 columns can be named")
-    raising = {name: part for name, part in parts.items() if part > _NOTHING * max(1.0, abs(score))}
-    total = sum(raising.values())
-    order = sorted(raising, key=lambda name: -raising[name])
-    return tuple(
-        Reason(
-            name,
-            _source(name, parts),
-            _plain(held[name]),
-            _plain(usual.get(name)),
-            raising[name],
-            raising[name] / total,
-        )
-        for name in order[:top]
-    )
+def _named(weights: Floats, apart: Floats, score: float, top: int) -> list[tuple[int, float]]:
+    """Places of the heaviest columns and their shares; of equal ones, the furthest from expected first.
+
+    Equal they are where nothing is rarer than what was never seen.
+    """
+    raising = np.flatnonzero(weights > _NOTHING * max(1.0, abs(score)))
+    total = float(weights[raising].sum())
+    order = sorted(raising.tolist(), key=lambda at: (-float(f"{weights[at]:.9e}"), -apart[at]))
+    return [(at, float(weights[at]) / total) for at in order[:top]]
 
 
 def _source(name: str, columns: Collection[str]) -> str:

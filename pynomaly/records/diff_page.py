@@ -27,8 +27,8 @@ def diff_markdown(diff: Mapping[str, Any]) -> str:
         lines += [f"| {' | '.join(plain(row[name]) for name in columns)} |" for row in rows]
         lines += [
             "",
-            "*because*: what the column adds to the alerting model's score, and what the rest of its row "
-            "would have it hold.",
+            "*because*: what the alerting model's score falls by when the column holds what the rest of its "
+            "row has one expect.",
         ]
     return "\n".join(lines) + "\n"
 
@@ -48,12 +48,7 @@ def example_rows(diff: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _because(part: Mapping[str, Any]) -> str:
-    return f"{part['column']} {_value(part['value'])} (usual {_value(part['usual'])}): {_part(part):+.3g}"
-
-
-def _part(part: Mapping[str, Any]) -> float:
-    """What the column adds to the score; called `fall` in the ledgers of earlier versions."""
-    return float(part["part"] if "part" in part else part["fall"])
+    return f"{part['column']} {_value(part['value'])} (usual {_value(part['usual'])}): {part['fall']:+.3g}"
 
 
 def _value(value: float | str | None) -> str:

@@ -18,8 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from pynomaly.errors import RecordError
 from pynomaly.judging.evaluation import not_computable, pr_curve, roc_curve
 from pynomaly.judging.ranks import Ranks
+from pynomaly.judging.weighing import Weighed
 
-__all__ = ["alert_timeline", "comparison", "critical_difference", "policies_over_time", "score_histogram"]
+__all__ = ["alert_timeline", "comparison", "critical_difference", "importance", "policies_over_time"]
+__all__ += ["score_histogram"]
 
 _DPI = 110
 _BARS = 60
@@ -102,6 +104,27 @@ def score_histogram(truth: ArrayLike, scores: ArrayLike, threshold: float | None
     if not finite.all():
         _say(axes, f"{int((~finite).sum()):,} of {len(values):,} scores are not finite")
     axes.set(xlabel="score (higher is more anomalous)", ylabel="rows", title="Scores of held-out rows")
+    return _png(figure)
+
+
+def importance(columns: Sequence[Weighed]) -> bytes:
+    """What a model rests on: the twenty heaviest columns, and beside them what their drift weighs."""
+    shown = list(columns[:20])[::-1]
+    kinds = (
+        ("ranking of ordinary rows", "#4a6fa5", [one.ranking for one in shown]),
+        ("rarest rows", "#c8553d", [one.carries for one in shown]),
+        ("drift, by ranking", "#7a9e7e", [one.weight for one in shown]),
+    )
+    given = [kind for kind in kinds if any(value is not None for value in kind[2])]
+    figure, (axes,) = _figure(1, (7, 1.6 + 0.3 * len(shown)))
+    height = 0.8 / max(1, len(given))
+    for at, (label, color, values) in enumerate(given):
+        places = np.arange(len(shown)) + 0.4 - height * (at + 0.5)
+        axes.barh(places, [value or 0.0 for value in values], height, color=color, label=label)
+    axes.set_yticks(np.arange(len(shown)), [one.column[:40] for one in shown], fontsize=8)
+    if given:
+        axes.legend(fontsize=8, loc="lower right")
+    axes.set(xlabel="share", title="What the model rests on")
     return _png(figure)
 
 

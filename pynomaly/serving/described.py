@@ -145,6 +145,7 @@ def _schemas(pipeline: Pipeline, shape: Shape | None) -> dict[str, Any]:
                     source={"type": "string", "description": "the measured column behind it"},
                     usual={**_CELL, "description": "what the rest of the row would have it hold"},
                     part={"type": "number", "description": "what the column adds to the score"},
+                    fall={"type": "number", "description": "how far the score falls with the expected value"},
                     share={"type": "number", "description": "of all that raises the score, from 0 to 1"},
                 ),
                 "description": f"what carries an alert; of the {EXPLAINED} highest scores that alert",

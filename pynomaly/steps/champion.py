@@ -25,6 +25,7 @@ from pynomaly.records.registry import ModelRef, Registry
 
 __all__ = [
     "PATIENCE_S",
+    "champion_at",
     "champion_of",
     "changing_champion",
     "closing",
@@ -46,6 +47,23 @@ def champion_of(pipeline: Pipeline, registry: Registry) -> ModelRef | None:
         return registry.alias(pipeline.name, "champion")
     except NoChampionError:
         return None
+
+
+def champion_at(
+    ledger: Ledger, pipeline: str, moment: datetime | None, *, below: int | None = None
+) -> int | None:
+    """Version that was champion at `moment` (None: now), by the ledger; None if there was none.
+
+    With `below`, the newest champion among older versions: whom that version was trained beside.
+    """
+    changes = [*ledger.decisions(pipeline, "promote"), *ledger.decisions(pipeline, "rollback")]
+    for item in sorted(changes, key=lambda item: item.seq or 0, reverse=True):
+        version = item.evidence.get("version")
+        if version is None or (below is not None and int(version) >= below):
+            continue
+        if moment is None or item.at is None or item.at <= moment:
+            return int(version)
+    return None
 
 
 def last_change(ledger: Ledger, pipeline: str) -> Decision | None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -66,10 +67,14 @@ class Feedback:
 NO_FEEDBACK = Feedback()
 
 
-def feedback_of(pipeline: Pipeline, frame: pd.DataFrame) -> Feedback:
-    """Answers about the rows of `frame`, DataFrame of shape (n, d)."""
+def feedback_of(pipeline: Pipeline, frame: pd.DataFrame, until: datetime | None = None) -> Feedback:
+    """Answers about the rows of `frame`, DataFrame of shape (n, d); those given by `until`, or all."""
     with Ledger.open(pipeline.ledger_url) as ledger:
-        labels = Answers.beside(ledger).labels(pipeline.name)
+        labels = [
+            label
+            for label in Answers.beside(ledger).labels(pipeline.name)
+            if until is None or label.at is None or label.at <= until
+        ]
     if not labels:
         return NO_FEEDBACK
     there = {key for _, key in _keys(pipeline, frame, {label.row for label in labels})}

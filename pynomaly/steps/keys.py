@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+from pathlib import Path
 
 import pynomaly
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.incidents import declared
 
-__all__ = ["settings_hash", "work_key"]
+__all__ = ["git_commit", "settings_hash", "work_key"]
 
 
 def settings_hash(pipeline: Pipeline, blocks: tuple[str, ...] = ()) -> str:
@@ -49,3 +51,18 @@ def work_key(
     if labels:
         parts.append(f"labels {labels}")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def git_commit(folder: Path) -> str:
+    """Commit of the checkout that `folder` lies in, or ``"none"`` outside one."""
+    try:
+        answer = subprocess.run(  # nosec B607  # whichever git the person who trains has
+            ["git", "-C", str(folder), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "none"
+    return answer.stdout.strip() or "none"

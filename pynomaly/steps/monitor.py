@@ -39,6 +39,7 @@ from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.bake import watch
 from pynomaly.steps.champion import honour_alias
+from pynomaly.steps.explanations import keep_weighed_drift
 from pynomaly.steps.prepare import dependent_rows
 from pynomaly.steps.probe import probe
 from pynomaly.steps.window_facts import keep_window_facts
@@ -139,7 +140,7 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
         moved = "; ".join(drift.reasons) or "nothing moved"
         said = f"Pynomaly's verdict on {key}: data {drift.status}; {moved}. It was {drift.basis}."
         report, report_error = _report(pipeline, bundle, ref, key, frame, said)
-        run = _log(pipeline, registry, ref, key, drift, observation, verdict, report)
+        run = _log(pipeline, registry, ref, bundle, frame, key, drift, observation, verdict, report)
         # Before the verdict is on record: who finds that does not judge the window again.
         shown: dict[str, Any] = {
             "drift": drift.to_dict(),
@@ -311,6 +312,8 @@ def _log(
     pipeline: Pipeline,
     registry: Registry,
     ref: ModelRef,
+    bundle: Bundle,
+    frame: pd.DataFrame,
     key: str,
     drift: DriftReport,
     observation: Observation,
@@ -338,4 +341,5 @@ def _log(
         if report:
             with place(report).local() as page:
                 registry.log(run, artifacts={"drift.html": page})
+        keep_weighed_drift(registry, run, bundle, frame, drift)
     return run

@@ -7,7 +7,6 @@ same training registers the same version, however often it runs.
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +30,9 @@ from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.report import model_card
 from pynomaly.records.store import Store
 from pynomaly.steps.candidates import Fitted
+from pynomaly.steps.explanations import keep_importance
 from pynomaly.steps.judge import operation_of
+from pynomaly.steps.keys import git_commit
 from pynomaly.steps.prepare import Judged, Prepared
 from pynomaly.steps.probe import probe
 from pynomaly.steps.training_facts import training_facts, training_name
@@ -266,6 +267,7 @@ def _register_winner(
     taught = bundle.facts.get("known_anomalies") or {}
     gained = {f"known_anomalies_{name}": taught[name] for name in ("before", "after") if taught.get(name)}
     registry.log(run, metrics=gained, tags={"pynomaly.known_anomalies": note_of(taught)} if taught else {})
+    keep_importance(registry, run, bundle, pd.read_parquet(prepared.path / "calibration.parquet"))
     sample = pd.read_parquet(prepared.path / "fit.parquet")
     size = min(len(sample), pipeline.drift.report_rows)
     # The drift report compares with rows; the verdict itself needs only the sketch in the bundle.
@@ -333,18 +335,3 @@ def _log_training(
     Store(pipeline.store_root).write_facts(pipeline.name, training_name(winner.version), facts)
     files = [*sorted(folder.iterdir()), *prepared.reports, pipeline.origin]
     registry.log(parent, artifacts={file.name: file for file in files if file.is_file()})
-
-
-def git_commit(folder: Path) -> str:
-    """Commit of the checkout that `folder` lies in, or ``"none"`` outside one."""
-    try:
-        answer = subprocess.run(  # nosec B607  # whichever git the person who trains has
-            ["git", "-C", str(folder), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "none"
-    return answer.stdout.strip() or "none"

@@ -6,6 +6,7 @@ data changed since is scored again, and that is on record.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, PynomalyError, QualityError
 from pynomaly.judging.drift import DriftReport, compare_sketches
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.explain import explain_alerts
 from pynomaly.model.reference import window_sketch
 from pynomaly.model.sketch import Sketch
 from pynomaly.records.ledger import Decision, Ledger, Partition
@@ -33,7 +35,10 @@ from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.joining import cleared, joined
 from pynomaly.steps.stream import score_parts
 
-__all__ = ["FileScores", "Scored", "score_file", "score_table", "score_window", "shadow_window"]
+__all__ = ["EXPLAINED", "FileScores", "Scored", "score_file", "score_table", "score_window", "shadow_window"]
+
+EXPLAINED = 1000
+"""Alerts of one file whose reasons are given."""
 
 
 @dataclass(frozen=True)
@@ -191,17 +196,18 @@ def _remark(
     )
 
 
-def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
+def score_file(pipeline: Pipeline, source: Path, output: Path, reasons: int = 0) -> FileScores:
     """Score a file with the champion and write the table beside what was asked for.
 
     Rows that cannot be scored go to ``OUTPUT.quarantine.csv`` with the rule they broke. A Parquet table of
     more than ``runner.batch_rows`` rows is scored in parts (see :mod:`pynomaly.steps.stream`): in the order
-    it lies in, in bounded memory.
+    it lies in, in bounded memory. With `reasons`, a column of that name holds, as JSON, so many columns that
+    carry each alert; of the :data:`EXPLAINED` highest scores, and how many are left out is said.
 
     Raises
     ------
     ConfigError
-        If the output is neither ``.csv`` nor ``.parquet``.
+        If the output is neither ``.csv`` nor ``.parquet``, or `reasons` are asked of a table in parts.
     DataError
         If the input cannot be read or validation blocks it; no output is left then.
     """
@@ -210,6 +216,11 @@ def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
     registry = Registry.of(pipeline)
     ref = registry.alias(pipeline.name, "champion")
     if is_larger(pipeline.data, str(source), pipeline.runner.batch_rows):
+        if reasons:
+            raise ConfigError(
+                f"--reasons: {source} has more than {pipeline.runner.batch_rows} rows (runner.batch_rows) "
+                "and is scored in parts, which name no reasons; ask pynomaly why for single rows"
+            )
         return _score_parts(pipeline, registry, ref, source, output)
     frame = read(pipeline.data, path=str(source))
     bundle = registry.load(ref)
@@ -218,6 +229,7 @@ def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
         raise QualityError(f"{source}: blocked: {'; '.join(checked.report.reasons)}")
     table = score_table(bundle, ref, checked.clean)
     conformed = bundle.contract.conform(checked.clean)
+    table, left_out = _with_reasons(bundle, checked.clean, table, reasons) if reasons else (table, ())
     content = csv_text(table).encode() if output.suffix == ".csv" else table.to_parquet(index=False)
     quarantine = _beside(output)
     if len(checked.quarantine):
@@ -235,8 +247,20 @@ def score_file(pipeline: Pipeline, source: Path, output: Path) -> FileScores:
         quarantine=str(quarantine) if len(checked.quarantine) else "",
         touched=bundle.features.touched_rows(conformed),
         drift=drift.status,
-        warnings=_unlike(drift),
+        warnings=(*left_out, *_unlike(drift)),
     )
+
+
+def _with_reasons(
+    bundle: Bundle, rows: pd.DataFrame, table: pd.DataFrame, top: int
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The table with what carries its alerts, and what was left out."""
+    found, left_out = explain_alerts(bundle, rows, table, top, EXPLAINED)
+    cells: list[str | None] = [None] * len(table)
+    for place, one in found.items():
+        cells[place] = json.dumps([reason.to_dict() for reason in one.reasons])
+    said = (f"reasons of the {EXPLAINED} highest scores; {left_out} more alerts have none",)
+    return table.assign(reasons=pd.Series(cells, dtype=object)), said if left_out else ()
 
 
 def _score_parts(

@@ -28,7 +28,7 @@ def compared(old: pd.DataFrame, new: pd.DataFrame, days: float | None = 2.0) -> 
         window="all",
         days=days,
         where=where,
-        explain=lambda place, side: (Reason(side, side, float(place), 0.0, 1.0, 1.0),),
+        explain=lambda place, side: (Reason(side, side, float(place), 0.0, 1.0, 1.0, 1.0),),
     )
 
 

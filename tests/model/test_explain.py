@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pynomaly.errors import ColumnError, DataError
+from pynomaly.errors import ColumnError, DataError, ModelError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.expected import expected
 from pynomaly.model.explain import explain_alerts
 from pynomaly.model.sketch import Sketch
+from tests import naive
 from tests.model.tables import fit, table
 
 NEW = table(60, seed=9)
@@ -35,9 +37,10 @@ def test_parts_go_back_to_columns_and_sum_to_the_score(name: str) -> None:
     for one in found:
         assert list(one.parts) == ["pressure", "flow", "kind"]
         assert one.base + sum(one.parts.values()) == pytest.approx(one.score)
-        assert [reason.part for reason in one.reasons] == sorted(
-            (part for part in one.parts.values() if part > 1e-9), reverse=True
-        )
+        weights = [max(reason.part, reason.fall) for reason in one.reasons]
+        assert weights == sorted(weights, reverse=True)
+        assert min(weights, default=1.0) > 0
+        assert all(one.parts[reason.column] == reason.part for reason in one.reasons)
         assert sum(reason.share for reason in one.reasons) == pytest.approx(1.0)
         assert one.additive == (name != "lof")
     assert found[0].reasons[0].column == "pressure"
@@ -60,6 +63,70 @@ def test_an_explanation_belongs_to_its_row(name: str, tmp_path: Path) -> None:
     assert bundle.explain(NEW.iloc[order]) == tuple(whole[place] for place in order)
     assert bundle.explain(NEW.iloc[[5]]) == (whole[5],)
     assert Bundle.load(tmp_path / "b", bundle.save(tmp_path / "b")).explain(NEW.iloc[:9]) == whole
+
+
+@pytest.mark.parametrize("method", ["occlusion", "shap", "lime"])
+def test_other_methods_may_be_asked_for(method: str) -> None:
+    bundle = fit("gmm")
+    found = bundle.explain(odd(), method=method)
+    assert {one.method for one in found} == {method}
+    assert [one.reasons[0].column for one in found] == ["pressure", "flow", "kind"]
+    assert bundle.explain(odd().iloc[[1]], method=method) == (found[1],)
+    for one, score in zip(found, bundle.score(odd())["score"], strict=True):
+        assert one.score == pytest.approx(score)
+        assert one.additive == (method == "shap")
+
+
+def test_shapley_values_are_those_of_subsets_written_out() -> None:
+    bundle = fit("knn")
+    rows = odd().iloc[[0]]
+    (one,) = bundle.explain(rows, method="shap")
+    held = bundle.contract.conform(rows)
+    usual = expected(held, bundle.sketch)
+
+    def value(known: frozenset[int]) -> float:
+        names = list(held)
+        shown = {name: (held if at in known else usual)[name].to_numpy() for at, name in enumerate(names)}
+        return float(bundle.raw_scores(pd.DataFrame(shown))[0])
+
+    np.testing.assert_allclose(list(one.parts.values()), naive.shapley(value, 3), rtol=1e-6, atol=1e-9)
+    assert one.base == pytest.approx(value(frozenset()))
+
+
+def test_more_columns_than_can_be_counted_out_are_sampled_and_still_sum() -> None:
+    rng = np.random.default_rng(0)
+    rows = table().drop(columns="kind").assign(**{f"x{i}": rng.normal(size=400) for i in range(12)})
+    bundle = fit("hbos", rows)
+    (one,) = bundle.explain(rows.iloc[[0]].assign(x3=40.0), method="shap")
+    assert one.reasons[0].column == "x3"
+    own = bundle.explain(rows.iloc[[0]].assign(x3=40.0))[0]
+    for name, part in own.parts.items():  # columns of a histogram do not know of each other
+        assert one.parts[name] == pytest.approx(part, abs=1e-9)
+
+
+def test_a_method_that_is_not_there_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = fit("hbos")
+    for name in ("shap", "lime.lime_base"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for method in ("shap", "lime"):
+        with pytest.raises(ModelError, match=r"pynomaly\[explain\]"):
+            bundle.explain(odd(), method=method)
+    with pytest.raises(DataError, match="did you mean 'shap'"):
+        bundle.explain(odd(), method="shapp")
+
+
+def test_a_fall_is_what_hiding_the_column_does() -> None:
+    bundle = fit("gmm")
+    row = odd().iloc[[0]]
+    reason = bundle.explain(row)[0].reasons[0]
+    hidden = bundle.score(row.assign(pressure=reason.usual))["score"].iloc[0]
+    assert reason.fall == pytest.approx(bundle.score(row)["score"].iloc[0] - hidden)
+
+
+def test_columns_that_go_wrong_together_are_named_though_each_is_as_the_others_have_it() -> None:
+    bundle = fit("mahalanobis")
+    one = bundle.explain(NEW.iloc[[0]].assign(pressure=5 + 2 * 8.0, flow=100 - 10 * 8.0))[0]
+    assert {reason.column for reason in one.reasons[:2]} == {"pressure", "flow"}
 
 
 def test_calendar_and_missing_cells_are_part_of_their_columns() -> None:

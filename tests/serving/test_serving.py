@@ -185,7 +185,7 @@ def test_an_alert_comes_with_what_carries_it_where_that_is_asked_for(client: htt
     assert "reasons" not in found[0]
     assert [row["reasons"][0]["column"] for row in found[1:]] == ["power", "power"]
     assert found[1]["reasons"][0]["value"] == 60.0
-    assert found[1]["reasons"][0]["part"] > 0
+    assert found[1]["reasons"][0]["fall"] > 0
     assert [{**row, "reasons": None} for row in found] == [{**row, "reasons": None} for row in plain]
 
 

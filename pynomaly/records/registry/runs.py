@@ -206,6 +206,22 @@ class Runs:
             inside = None if place.parent == Path() else place.parent.as_posix()
             self._client.log_artifact(run_id, str(file), inside)
 
+    def kept(self, run_id: str, name: str) -> str | None:
+        """Text of a file that was kept with a run; None if it is not there."""
+        from mlflow.exceptions import MlflowException
+
+        with tempfile.TemporaryDirectory() as folder, told(f"read {name!r} of the run {run_id}"):
+            try:
+                folder_of = str(Path(name).parent.as_posix()) if "/" in name else None
+                if name not in {item.path for item in self._client.list_artifacts(run_id, folder_of)}:
+                    return None
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return None  # the run itself was deleted
+                raise
+            file = Path(self._client.download_artifacts(run_id, name, folder))
+            return file.read_text(encoding="utf-8")
+
     def close_orphans(self, pipeline: str, before: datetime) -> tuple[str, ...]:
         """End as ``KILLED`` every run of the pipeline that began before `before` and still says it runs.
 

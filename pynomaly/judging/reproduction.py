@@ -1,0 +1,124 @@
+"""Did a refit give the same model: the scores of the same rows by both, and what is to be said of them.
+
+Pure: asked by :mod:`pynomaly.steps.reproduce`, which refits. ``equal`` means within the tolerance that golden
+rows are held to (1e-9, relative to scores above 1): another build of BLAS moves the last bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly.judging.plain import plain
+
+__all__ = ["TOLERANCE", "Reproduction", "impossible", "reproduced"]
+
+Array = npt.NDArray[np.float64]
+Outcome = Literal["equal", "differs", "cannot"]
+
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of reproducing a version.
+
+    Attributes
+    ----------
+    outcome : {"equal", "differs", "cannot"}
+    version : int
+    golden, held_out : float or None
+        Largest difference of a score, relative to those above 1; None where nothing was refitted.
+    golden_rows, held_out_rows : int
+    rank_agreement : float or None
+        Spearman's correlation of the held-out scores; None where one model gives all rows one score.
+    alerts_then, alerts_now, alerts_both : int
+        Held-out rows that alert.
+    reasons : tuple of str
+        What was found, and what is another than then, in sentences.
+    """
+
+    outcome: Outcome
+    version: int
+    golden: float | None
+    held_out: float | None
+    golden_rows: int
+    held_out_rows: int
+    rank_agreement: float | None
+    alerts_then: int
+    alerts_now: int
+    alerts_both: int
+    reasons: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dict(plain(self))
+
+
+def impossible(version: int, *reasons: str) -> Reproduction:
+    """It cannot be tried, for these reasons."""
+    return Reproduction("cannot", version, None, None, 0, 0, None, 0, 0, 0, reasons)
+
+
+def reproduced(
+    version: int,
+    golden: tuple[Array, Array],
+    held_out: tuple[Array, Array],
+    alerts: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
+    changed: tuple[str, ...] = (),
+) -> Reproduction:
+    """Compare two models on the same rows.
+
+    Parameters
+    ----------
+    version : int
+    golden, held_out : pair of ndarray of shape (n,)
+        Scores then, and those of the refit; all finite.
+    alerts : pair of ndarray of bool, shape (n,)
+        Which held-out rows alert, then and now.
+    changed : tuple of str
+        What is known to be another than then.
+    """
+    first, second = _apart(*golden), _apart(*held_out)
+    then, now = alerts
+    agreement = _spearman(*held_out)
+    same = first <= TOLERANCE and second <= TOLERANCE and bool((then == now).all())
+    figures = (
+        f"{len(golden[0])} golden rows: scores differ by up to {first:.3g}",
+        f"{len(held_out[0])} held-out rows: scores differ by up to {second:.3g}"
+        + ("" if agreement is None else f", their order agrees to {agreement:.4f} (Spearman)"),
+        f"held-out alerts: {int(then.sum())} then, {int(now.sum())} now, {int((then & now).sum())} the same",
+    )
+    return Reproduction(
+        outcome="equal" if same else "differs",
+        version=version,
+        golden=first,
+        held_out=second,
+        golden_rows=len(golden[0]),
+        held_out_rows=len(held_out[0]),
+        rank_agreement=agreement,
+        alerts_then=int(then.sum()),
+        alerts_now=int(now.sum()),
+        alerts_both=int((then & now).sum()),
+        reasons=(*figures, *changed),
+    )
+
+
+def _apart(then: Array, now: Array) -> float:
+    if not len(then):
+        return 0.0
+    return float(np.max(np.abs(now - then) / np.maximum(1.0, np.abs(then))))
+
+
+def _spearman(then: Array, now: Array) -> float | None:
+    """Correlation of average ranks; None where one side is constant."""
+    from scipy.stats import rankdata
+
+    if len(then) < 2:
+        return None
+    a, b = (ranks - ranks.mean() for ranks in (rankdata(then), rankdata(now)))
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    return float(np.clip((a @ b) / scale, -1, 1)) if scale > 0 else None

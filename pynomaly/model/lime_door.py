@@ -1,0 +1,56 @@
+"""The only module that imports LIME: a linear model of the score around one row, column by column.
+
+Columns are switched, by seed, between what the row holds and what would be expected; a ridge regression of
+the scores on the switches, weighed by how many are on, says what each column is worth. Its weights need not
+sum to the score. 500 scores a row. Called by :mod:`pynomaly.model.explain`, if asked for ``lime``; installed
+by the extra ``explain``.
+
+References
+----------
+Ribeiro, Singh, Guestrin: "Why Should I Trust You?": Explaining the Predictions of Any Classifier. KDD 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pynomaly.detectors.exact import Array, row_sum
+from pynomaly.detectors.parts import Groups, Parts, masked
+from pynomaly.errors import ModelError
+
+__all__ = ["local"]
+
+_SAMPLES = 500
+_WIDTH = 0.75  # of the kernel, as LIME has it for tables: times the root of the number of columns
+
+
+def local(score: Callable[[Array], Array], x: Array, usual: Array, groups: Groups) -> Parts:
+    """Weights of the columns of one row, shape (1, d).
+
+    Raises
+    ------
+    ModelError
+        If LIME is not installed.
+    """
+    try:
+        from lime.lime_base import LimeBase
+    except ImportError as error:
+        raise ModelError(
+            "explaining by lime needs LIME; install it by: pip install 'pynomaly[explain]'"
+        ) from error
+    count = int(groups.max()) + 1
+    switches = np.random.default_rng(0).integers(0, 2, size=(_SAMPLES, count)).astype(np.float64)
+    switches[0] = 1.0  # the row itself
+    scores = masked(score, x, usual, groups)(switches)
+    width = _WIDTH * np.sqrt(count)
+    base = LimeBase(lambda apart: np.sqrt(np.exp(-(apart**2) / width**2)), random_state=0)
+    apart = np.sqrt((1 - switches).sum(axis=1))
+    _, weights, _, _ = base.explain_instance_with_data(
+        switches, scores[:, None], apart, 0, count, feature_selection="none"
+    )
+    amounts = np.zeros((1, count))
+    for place, weight in weights:
+        amounts[0, place] = weight
+    return Parts(amounts, scores[:1] - row_sum(amounts), additive=False)

@@ -1,0 +1,213 @@
+"""Which model, threshold and reasons held for a row that was scored: from ledger, partition and that bundle.
+
+The score, p-value and verdict are read from the partition, whose hash the ledger holds; the model is the
+version that scored it, whoever is champion now. The reasons are worked out again by that version, from the
+rows of the window, if these are still those that were scored; else it says so. Reads, and writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.data.frame import digest
+from pynomaly.data.quality import validate
+from pynomaly.data.sources import read
+from pynomaly.data.window import Window
+from pynomaly.errors import DataError, PynomalyError, WindowError, allowed
+from pynomaly.model.bundle import Bundle
+from pynomaly.records.ledger import Ledger, Partition
+from pynomaly.records.ledger.rows import plain
+from pynomaly.records.registry import Registry
+from pynomaly.records.store import Store
+from pynomaly.steps.champion import champion_at
+from pynomaly.steps.due import moment_of
+from pynomaly.steps.flags import entities
+
+__all__ = ["Why", "why"]
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why one row was, or was not, an alert.
+
+    Attributes
+    ----------
+    row : dict
+        ``number``, ``entity``, ``time``, and what was said of it: ``score``, ``p_value``, ``severity``,
+        ``is_anomaly``, ``extrapolated``, ``rarity``.
+    window : str
+    version : int
+        That scored it.
+    detector : str
+    threshold_p : float
+        A row alone was an alert at this p-value or below.
+    threshold_score : float or None
+        From this score on; None if no score reaches the threshold.
+    champion_now : int or None
+    method : str
+        How the reasons were found; "" where they could not be.
+    reasons : tuple of dict
+        See :class:`~pynomaly.model.explain.Reason`.
+    said : tuple of str
+        The same in sentences, and what could not be found out.
+    """
+
+    pipeline: str
+    row: dict[str, Any]
+    window: str
+    version: int
+    detector: str
+    threshold_p: float
+    threshold_score: float | None
+    champion_now: int | None
+    method: str
+    reasons: tuple[dict[str, Any], ...]
+    said: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        content: dict[str, Any] = plain(asdict(self))
+        return content
+
+
+def why(pipeline: Pipeline, row: str, as_of: str = "latest", top: int = 3) -> Why:
+    """Look up a row.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    row : str
+        An entity (column ``data.id``): its newest scored row at `as_of`. Or the number of a row in the window
+        that holds `as_of`.
+    as_of : str
+        ISO 8601 with an offset, or ``latest``.
+    top : int
+        Columns to name.
+
+    Raises
+    ------
+    WindowError
+        If no window was scored by then.
+    DataError
+        If there is no such row.
+    RecordError, IntegrityError
+        If scores or model are gone, or are not those on record.
+    """
+    moment = moment_of(pipeline, as_of, datetime.now().astimezone()) if pipeline.data.time else None
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        partition, place, scores = _found(pipeline, ledger, row, moment)
+        now = champion_at(ledger, pipeline.name, None)
+    registry = Registry.of(pipeline)
+    bundle = registry.load(registry.version(pipeline.name, partition.version))
+    line = scores.iloc[place]
+    policy = bundle.policy
+    limit = _score_at(bundle, policy.threshold, float(line["score"]))
+    said = [
+        f"v{partition.version} ({bundle.detector.name}) scored the window {partition.window} "
+        f"on {partition.scored_at:%Y-%m-%d %H:%M} UTC; champion now: {f'v{now}' if now else 'none'}",
+        f"policy {policy.kind}: a row alone alerted at p <= {policy.threshold:.3g}"
+        + (f", a score of {limit:.4g} or more" if limit is not None else ", which no score reached"),
+    ]
+    if policy.level is not None:
+        said.append(f"alerts of a window were decided together, at a level of {policy.level:g} (fdr)")
+    if moment is not None and partition.scored_at > moment and as_of != "latest":
+        said.append("it was scored, or scored again, after that moment")
+    reasons, method, told = _reasons(pipeline, bundle, partition, line, top)
+    return Why(
+        pipeline=pipeline.name,
+        row=_row(pipeline, scores, place),
+        window=partition.window,
+        version=partition.version,
+        detector=bundle.detector.name,
+        threshold_p=policy.threshold,
+        threshold_score=limit,
+        champion_now=now,
+        method=method,
+        reasons=reasons,
+        said=(*said, *told),
+    )
+
+
+def _found(
+    pipeline: Pipeline, ledger: Ledger, row: str, moment: datetime | None
+) -> tuple[Partition, int, pd.DataFrame]:
+    """The partition, the place in it, and its scores."""
+    every = ledger.partitions(pipeline.name)
+    began = [item for item in every if moment is None or item.start is None or item.start <= moment]
+    if not began:
+        by = f" by {moment.isoformat()}" if moment else ""
+        raise WindowError(f"{pipeline.name}: no window was scored{by}; run: pynomaly score")
+    store, seen = Store(pipeline.store_root), set[str]()
+    for partition in reversed(began):
+        scores = store.read_scores(pipeline.name, [partition.window], {partition.window: partition.sha256})
+        known = scores[pipeline.data.time] <= moment if moment and pipeline.data.time else None
+        there = np.ones(len(scores), dtype=bool) if known is None else known.to_numpy(dtype=bool)
+        who = entities(pipeline, scores)
+        places = np.flatnonzero(there & (who == row))
+        if len(places):
+            times = scores[pipeline.data.time].iloc[places] if pipeline.data.time else None
+            return partition, int(places[-1 if times is None else int(np.argmax(times.to_numpy()))]), scores
+        if row.isdecimal() and partition is began[-1]:
+            numbered = np.flatnonzero(scores["row"].to_numpy() == int(row))
+            if len(numbered):
+                return partition, int(numbered[0]), scores
+        seen |= set(who[there])
+    if pipeline.data.id is None:
+        raise DataError(f"no row {row!r} in the window {began[-1].window}; rows are named by their number")
+    raise DataError(f"no scored row of {row!r} ({pipeline.data.id}); {allowed(row, sorted(seen))}")
+
+
+def _row(pipeline: Pipeline, scores: pd.DataFrame, place: int) -> dict[str, Any]:
+    line = scores.iloc[place]
+    time = line[pipeline.data.time].isoformat() if pipeline.data.time else ""
+    told = ("score", "p_value", "severity", "is_anomaly", "extrapolated", "rarity")
+    named = {"number": int(line["row"]), "entity": str(entities(pipeline, scores)[place]), "time": time}
+    return named | {name: line[name].item() if hasattr(line[name], "item") else line[name] for name in told}
+
+
+def _score_at(bundle: Bundle, threshold: float, seen: float) -> float | None:
+    """Lowest score whose p-value is at the threshold or below, by halving; p-values fall with the score."""
+    calibration = bundle.calibration
+    if not calibration.computable:
+        return None
+    scores = calibration.scores
+    low, high = float(np.min(scores)), max(float(np.max(scores)), seen)
+    high += max(1.0, high - low)
+    if float(calibration.p_values([high])[0]) > threshold:
+        return None
+    for _ in range(200):
+        middle = (low + high) / 2
+        if not low < middle < high:
+            break
+        if float(calibration.p_values([middle])[0]) <= threshold:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _reasons(
+    pipeline: Pipeline, bundle: Bundle, partition: Partition, line: pd.Series[Any], top: int
+) -> tuple[tuple[dict[str, Any], ...], str, tuple[str, ...]]:
+    """Reasons, how they were found, and what has to be said of them."""
+    window = Window(partition.start, partition.end) if partition.start and partition.end else None
+    try:
+        frame = read(pipeline.data, window)
+        if digest(frame) != partition.data_hash:
+            return (), "", ("no reasons: the window's rows were changed after they were scored",)
+        rows = validate(frame, bundle.contract, pipeline.quality, "score").clean
+        (found,) = bundle.explain(rows.loc[[int(line["row"])]], top)
+    except PynomalyError as error:
+        return (), "", (f"no reasons: the window's rows cannot be read any more: {error}",)
+    told: tuple[str, ...] = ()
+    if abs(found.score - float(line["score"])) > 1e-9 * max(1.0, abs(float(line["score"]))):
+        told = (f"the model gives {found.score!r} today, on record is {float(line['score'])!r}",)
+    if not found.reasons:
+        told += ("no column raises the score",)
+    return tuple(reason.to_dict() for reason in found.reasons), found.method, told
