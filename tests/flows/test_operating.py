@@ -49,7 +49,7 @@ def test_every_run_form_is_flat_and_every_deployment_described(pipeline_file: Ca
     served = deployments(load(pipeline_file()))
     assert {item.flow_name for item in served} >= {
         *("train", "score", "monitor", "retrain", "rollback"),
-        *("reconcile", "drill", "prune", "backfill"),
+        *("reconcile", "drill", "prune", "report", "backfill"),
     }
     for deployment in served:
         assert "machines" in (deployment.description or "")

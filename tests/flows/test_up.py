@@ -25,7 +25,7 @@ from tests.machines import machines, small_settings
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
 FLOWS = ("train", "score", "monitor", "retrain", "search", "rollback", "policy", "approve", "reject")
-FLOWS += ("reconcile", "drill", "prune", "backfill")
+FLOWS += ("reconcile", "drill", "prune", "report", "backfill")
 
 
 @dataclass(frozen=True)
