@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 __all__ = ["Server", "running_s3"]
 
 _GRPC = 10_000  # each part of the server listens there, too
+_KEPT = "kept-over-a-restart"
 
 
 @dataclass
@@ -42,6 +44,7 @@ class Server:
         """Start it again over the same objects, at the same address."""
         self.process = self.again()
         _await(self, bucket)
+        _client(self).get_object(Bucket=bucket, Key=_KEPT)["Body"].read()
 
 
 @contextmanager
@@ -80,17 +83,25 @@ def running_s3(folder: Path, bucket: str = "pynomaly") -> Iterator[Server]:
     )
     try:
         _await(server, bucket)
+        _client(server).put_object(Bucket=bucket, Key=_KEPT, Body=b"kept")
         yield server
     finally:
         server.stop()
 
 
 def _await(server: Server, bucket: str) -> None:
+    _client(server).get_waiter("bucket_exists").wait(
+        Bucket=bucket, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+
+
+def _client(server: Server) -> Any:
+    """A client that waits: a server that has just started finds its bucket before its objects."""
     import boto3
     from botocore.config import Config
 
     patient = Config(retries={"total_max_attempts": 40, "mode": "standard"}, connect_timeout=1)
-    client = boto3.client(
+    return boto3.client(
         "s3",
         endpoint_url=server.environment["AWS_ENDPOINT_URL"],
         aws_access_key_id=server.environment["AWS_ACCESS_KEY_ID"],
@@ -98,8 +109,6 @@ def _await(server: Server, bucket: str) -> None:
         region_name="us-east-1",
         config=patient,
     )
-    client.get_waiter("bucket_exists").wait(Bucket=bucket, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-    client.close()
 
 
 def _free(count: int) -> list[int]:

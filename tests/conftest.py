@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -63,6 +64,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """State of the code under test lies in the test's own folder."""
     monkeypatch.setenv("PYNOMALY_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture(autouse=True)
+def keys_of_this_test() -> Iterator[None]:
+    """No test signs with the keys of an earlier one: boto3 and MLflow keep them for a process."""
+    yield
+    if "boto3" in sys.modules:
+        sys.modules["boto3"].DEFAULT_SESSION = None
+    if kept := sys.modules.get("mlflow.store.artifact.s3_artifact_repo"):
+        kept._cached_get_s3_client.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ at every one, and then at random instants of each act, from a seed that is print
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import shutil
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.faults.life import ACTS, perform, settle, state_of, write_pipeline
+from tests.processes import context, process
 
 A_LEASE_LATER = 5 * 60 + 1.0
 FEW = 1
@@ -37,16 +37,14 @@ def run(
     """
     counted = config.parent / "counted"
     counted.unlink(missing_ok=True)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.life"])
-    process = context.Process(target=perform, args=(str(config), act, kill_at, later, str(counted)))
-    process.start()
-    process.join(instant)
-    if process.exitcode is None:
-        process.kill()
-        process.join()
-    code = process.exitcode
-    process.close()
+    acting = process(context("tests.faults.life"), perform, str(config), act, kill_at, later, str(counted))
+    acting.start()
+    acting.join(instant)
+    if acting.exitcode is None:
+        acting.kill()
+        acting.join()
+    code = acting.exitcode
+    acting.close()
     assert code is not None
     return code, int(counted.read_text()) if counted.exists() else 0
 

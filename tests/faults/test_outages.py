@@ -6,14 +6,12 @@ stopped in the middle.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,14 +26,9 @@ from pynomaly.records.store import Store
 from tests.buckets import running_s3
 from tests.databases import new_database, restartable_postgres
 from tests.faults.crowd import FIRST, ROUNDS, fill, look, work
+from tests.processes import context, process
 
 LONG = os.environ.get("PYNOMALY_KILLS") == "all"
-
-
-def forked() -> Any:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.crowd"])
-    return context
 
 
 def said(key: str) -> Decision:
@@ -51,17 +44,17 @@ def test_many_writers_and_a_reader_at_once_lose_nothing(
         url, count = f"sqlite:///{tmp_path}/ledger.db", 16 if LONG else 4
     else:
         url, count = new_database(request.getfixturevalue("postgres")), 64 if LONG else 4
-    context = forked()
-    together, done, answers = context.Barrier(count + 1), context.Event(), context.Queue()
-    workers = [context.Process(target=work, args=(url, n, together, answers)) for n in range(count)]
-    reader = context.Process(target=look, args=(url, together, done, answers))
-    for process in (*workers, reader):
-        process.start()
+    forked = context("tests.faults.crowd")
+    together, done, answers = forked.Barrier(count + 1), forked.Event(), forked.Queue()
+    workers = [process(forked, work, url, n, together, answers) for n in range(count)]
+    reader = process(forked, look, url, together, done, answers)
+    for started in (*workers, reader):
+        started.start()
     ended = dict(answers.get(timeout=800) for _ in workers)
     done.set()
     looks, failed = answers.get(timeout=100)
-    for process in (*workers, reader):
-        process.join()
+    for started in (*workers, reader):
+        started.join()
     assert {number: text for number, text in ended.items() if text} == {}
     assert failed == ""
     with Ledger.open(url) as ledger:
@@ -79,12 +72,12 @@ def test_a_full_disk_ends_in_one_error_and_leaves_what_was_whole(tmp_path: Path)
     path, sha256 = Store(tmp_path / "store").write_scores("machines", "all", before)
     with Ledger.open(url) as ledger:
         ledger.record(said("before"))
-    context = forked()
-    answers = context.Queue()
-    process = context.Process(target=fill, args=(str(tmp_path), 400_000, answers))
-    process.start()
+    forked = context("tests.faults.crowd")
+    answers = forked.Queue()
+    filling = process(forked, fill, str(tmp_path), 400_000, answers)
+    filling.start()
     written, errors = answers.get(timeout=120)
-    process.join()
+    filling.join()
     assert [error.partition(":")[0] for error in errors] == ["store", "ledger"]
     assert Store(tmp_path / "store").holds(path, sha256)
     assert not list(tmp_path.rglob("*.draft"))
@@ -100,9 +93,9 @@ def test_a_database_that_goes_and_comes_back(tmp_path: Path) -> None:
         url = new_database(address)
         with Ledger.open(url) as ledger, ledger.lease("train:machines", renew=False) as lease:
             ledger.record(said("before"))
-            process = psutil.Process(server.get_pid())
-            process.send_signal(signal.SIGQUIT)  # no farewell: as a crash
-            process.wait(60)
+            postmaster = psutil.Process(server.get_pid())
+            postmaster.send_signal(signal.SIGQUIT)  # no farewell: as a crash
+            postmaster.wait(60)
             with pytest.raises(RecordError, match="could not write"):
                 ledger.record(said("lost"), lease)
             server.ensure_postgres_running()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from pynomaly.steps.promote import promote
 from tests.databases import new_database
 from tests.faults.promotions import ask, only_decisions, registered
 from tests.machines import machines, small_settings
+from tests.processes import context, process
 from tests.steps.conftest import MOMENT
 
 N = 20 if os.environ.get("PYNOMALY_KILLS") == "all" else 5
@@ -45,19 +45,15 @@ def test_processes_that_promote_at_once_leave_one_champion(
     with only_decisions(tmp_path):
         assert promote(settings, registered(1), None, MOMENT).kind == "promote"
 
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.promotions"])
-    together, answers = context.Barrier(N), context.Queue()
-    started = [
-        context.Process(target=ask, args=(str(config), version, together, answers))
-        for version in range(2, N + 2)
-    ]
-    for process in started:
-        process.start()
+    forked = context("tests.faults.promotions")
+    together, answers = forked.Barrier(N), forked.Queue()
+    started = [process(forked, ask, str(config), version, together, answers) for version in range(2, N + 2)]
+    for asking in started:
+        asking.start()
     kinds = dict(answers.get(timeout=500) for _ in started)
-    for process in started:
-        process.join()
-        assert process.exitcode == 0
+    for asking in started:
+        asking.join()
+        assert asking.exitcode == 0
     assert sorted(kinds) == list(range(2, N + 2))
     [won] = [version for version, kind in kinds.items() if kind == "promote"]
     assert set(kinds.values()) == {"promote", "refuse"}

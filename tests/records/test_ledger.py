@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
@@ -17,6 +16,7 @@ from pynomaly.errors import ConfigError, LeaseHeldError, RecordError
 from pynomaly.records.ledger import Decision, Ledger, Partition
 from pynomaly.records.ledger.rows import bounds, plain
 from pynomaly.records.ledger.tables import Moment
+from tests.processes import context, process
 
 MOMENT = datetime(2026, 1, 5, tzinfo=UTC)
 WEEK = "20260105T000000Z--20260112T000000Z"
@@ -115,13 +115,6 @@ def by_hand(address: str, statement: str) -> None:
         engine.dispose()
 
 
-def processes():
-    """Processes of their own that import everything once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
 def _race(address: str, number: int, results) -> None:
     try:
         with Ledger.open(address) as ledger:
@@ -133,9 +126,9 @@ def _race(address: str, number: int, results) -> None:
 
 
 def test_six_processes_create_one_new_ledger_and_agree(address):
-    context = processes()
-    results = context.Queue()
-    workers = [context.Process(target=_race, args=(address, number, results)) for number in range(6)]
+    forked = context(__name__)
+    results = forked.Queue()
+    workers = [process(forked, _race, address, number, results) for number in range(6)]
     for worker in workers:
         worker.start()
     answers = [results.get(timeout=120) for _ in workers]
@@ -382,9 +375,9 @@ def _take(address: str, number: int, results) -> None:
 
 
 def test_of_four_processes_one_gets_the_lease(address):
-    context = processes()
-    results = context.Queue()
-    workers = [context.Process(target=_take, args=(address, number, results)) for number in range(4)]
+    forked = context(__name__)
+    results = forked.Queue()
+    workers = [process(forked, _take, address, number, results) for number in range(4)]
     for worker in workers:
         worker.start()
     answers = sorted(results.get(timeout=120) for _ in workers)

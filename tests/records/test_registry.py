@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from pynomaly.errors import ConfigError, NoChampionError, RecordError
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.registry.packing import SERVING, packed, requirements, signature_of
+from tests.processes import context, process
 
 SHA = "ab" * 32
 
@@ -90,13 +90,6 @@ def put(registry: Registry, pipeline: str, parts: dict, key: str = "k1", **tags)
 # Opening
 
 
-def processes():
-    """Processes of their own that import everything once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mlflow.tracking", __name__])
-    return context
-
-
 def _race(uri: str, home: Path, number: int, results) -> None:
     try:
         opened = Registry.open(uri, home)
@@ -108,12 +101,9 @@ def _race(uri: str, home: Path, number: int, results) -> None:
 
 
 def test_six_processes_create_one_new_store_and_one_experiment(tmp_path):
-    context = processes()
-    results = context.Queue()
-    workers = [
-        context.Process(target=_race, args=(address(tmp_path), tmp_path, number, results))
-        for number in range(6)
-    ]
+    forked = context("mlflow.tracking", __name__)
+    results = forked.Queue()
+    workers = [process(forked, _race, address(tmp_path), tmp_path, number, results) for number in range(6)]
     for worker in workers:
         worker.start()
     answers = [results.get(timeout=240) for _ in workers]
