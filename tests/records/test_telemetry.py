@@ -22,3 +22,13 @@ def test_importing_records_changes_nothing_and_imports_no_vendor():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_served_tracking_store_writes_no_line_into_our_results(monkeypatch):
+    from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT as QUIET
+
+    monkeypatch.delenv(QUIET.name, raising=False)
+    assert not QUIET.get()
+    for name, value in SILENCE.items():
+        monkeypatch.setenv(name, value)
+    assert QUIET.get()
