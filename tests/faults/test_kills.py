@@ -2,6 +2,7 @@
 
 ``make test`` kills at a few boundaries of each act, spread over it; ``make faults`` (``PYNOMALY_KILLS=all``)
 at every one, and then at random instants of each act, from a seed that is printed (``PYNOMALY_SEED``).
+``PYNOMALY_KILLS=20`` kills at twenty boundaries of each act, ``PYNOMALY_INSTANTS=8`` at eight instants.
 """
 
 from __future__ import annotations
@@ -20,11 +21,9 @@ from tests.faults.life import ACTS, perform, settle, state_of, write_pipeline
 from tests.processes import context, process
 
 A_LEASE_LATER = 5 * 60 + 1.0
-FEW = 1
-"""Kills an act in ``make test``."""
-INSTANTS = int(
-    os.environ.get("PYNOMALY_INSTANTS", "12" if os.environ.get("PYNOMALY_KILLS") == "all" else "0")
-)
+KILLS = os.environ.get("PYNOMALY_KILLS", "1")
+"""Kills an act at boundaries, or "all"."""
+INSTANTS = int(os.environ.get("PYNOMALY_INSTANTS", "12" if KILLS == "all" else "0"))
 """Kills an act at instants that are no boundary."""
 
 
@@ -49,12 +48,18 @@ def run(
     return code, int(counted.read_text()) if counted.exists() else 0
 
 
+def spread(boundaries: int) -> list[int]:
+    """Boundaries to die at: as many as are asked for, at equal distances."""
+    wanted = boundaries if KILLS == "all" else min(int(KILLS), boundaries)
+    return [round((place + 1) * (boundaries + 1) / (wanted + 1)) for place in range(wanted)]
+
+
 def seen(config: Path) -> dict[str, Any]:
     settle(str(config))
     return state_of(str(config))
 
 
-@pytest.mark.timeout(7200 if INSTANTS or os.environ.get("PYNOMALY_KILLS") == "all" else 300)
+@pytest.mark.timeout(300 if (KILLS, INSTANTS) == ("1", 0) else 7200)
 @pytest.mark.parametrize("act", ACTS)
 def test_an_act_killed_at_any_write_and_run_again_leaves_what_one_run_leaves(act, tmp_path, monkeypatch):
     monkeypatch.delenv("PYNOMALY_HOME")
@@ -76,9 +81,7 @@ def test_an_act_killed_at_any_write_and_run_again_leaves_what_one_run_leaves(act
     whole = seen(config)
     assert whole["intact"]
     assert not whole["running"]
-    everywhere = os.environ.get("PYNOMALY_KILLS") == "all"
-    step = 1 if everywhere else max(1, boundaries // (FEW + 1))
-    points = range(1, boundaries + 1, step) if everywhere else range(step, boundaries, step)
+    points = spread(boundaries)
     seed = os.environ.get("PYNOMALY_SEED", "20260119")
     draw = random.Random(f"{seed}:{act}")
     trials = [(at, None) for at in points] + [(0, draw.uniform(0, lasted)) for _ in range(INSTANTS)]
