@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # Bytecode makes every later import two to three times faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test faults lint types security audit guard up clean
+.PHONY: install demo test faults lint types security audit guard reference docs up clean
 
 install: $(STAMP)
 
@@ -51,6 +51,14 @@ guard: install
 		$(BIN)/pynomaly demo --home out/guard/home
 	@cat out/guard/notes/* | cut -d' ' -f1-3 | sort | uniq -c
 	@! grep -h '^FAR' out/guard/notes/*
+
+# The pages that are written from the code: settings, detectors, the picture of the architecture.
+reference: install
+	$(BIN)/python .ci/reference.py
+
+# The guides as pages that open without a server: out/site/index.html. A warning is an error.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 up: install
 	$(BIN)/pynomaly up

@@ -38,7 +38,7 @@ class Training(Settings):
     """What is trained and on which rows."""
 
     candidates: tuple[Candidate, ...] = Field(min_length=1, description="first one is the baseline")
-    seed: int = Field(42, ge=0, lt=2**32)
+    seed: int = Field(42, ge=0, lt=2**32, description="of everything random in a training")
     start: AwareDatetime | None = Field(
         None, description="first training starts its reference here, if given"
     )

@@ -117,7 +117,7 @@ class Target(Settings):
 class Notify(Settings):
     """Who is told of what, and how often at most."""
 
-    targets: tuple[Target, ...] = ()
+    targets: tuple[Target, ...] = Field((), description="who is told; empty: nobody")
     min_interval: Duration = Field(
         timedelta(0), description="shortest time between two messages of one kind to one target"
     )

@@ -26,13 +26,15 @@ __all__ = ["Pipeline", "Records", "Runner", "Schedule"]
 class Schedule(Settings):
     """Cron schedules of the deployments; empty means no schedule."""
 
-    timezone: str = "UTC"
-    train: str = ""
-    score: str = "5 * * * *"
-    monitor: str = "20 2 * * *"
-    reconcile: str = "*/15 * * * *"
-    drill: str = "50 5 * * 1"
-    prune: str = "10 6 * * 0"
+    timezone: str = Field("UTC", description="zone the schedules are read in")
+    train: str = Field("", description="a training; empty: none but those that are asked for")
+    score: str = Field("5 * * * *", description="the windows that are due")
+    monitor: str = Field("20 2 * * *", description="a verdict on the newest window")
+    reconcile: str = Field(
+        "*/15 * * * *", description="tidies up after dead processes, delivers messages, notices silence"
+    )
+    drill: str = Field("50 5 * * 1", description="known anomalies through a shadow copy")
+    prune: str = Field("10 6 * * 0", description="what is past its retention is said, or removed")
     dead_man: int = Field(
         3, ge=1, le=1000, description="runs of score or monitor that may be missed before somebody is told"
     )
@@ -107,7 +109,7 @@ class Pipeline(Settings):
     """A whole pipeline: what `configs/NAME.yaml` holds."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="name of pipeline and model")]
-    description: str = ""
+    description: str = Field("", description="what it watches, for people")
     data: Data
     windows: Windows = Windows()
     quality: Quality = Quality()

@@ -1,0 +1,275 @@
+"""``make reference``: the pages that are written from the code, so that they cannot say anything else.
+
+`configuration` reads the settings' models, `detectors` the catalogue; both return a page and touch nothing.
+`PAGES` names the files; a test holds each to what is written now.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
+
+from pynomaly.config import Pipeline
+from pynomaly.config.units import spell
+from pynomaly.detectors.catalogue import DETECTORS, Entry
+from pynomaly.detectors.parameters import Number, OneOf, Whole, Widths
+
+__all__ = ["PAGES", "configuration", "detectors", "keys", "main"]
+
+ROOT = Path(__file__).parents[1]
+
+UNITS = {
+    "kib": "KiB", "mib": "MiB", "mb": "MB", "megabytes": "MB", "ms": "ms", "day": "alerts a day",
+    "days": "days", "rows": "rows", "categories": "values", "columns": "columns", "cells": "cells",
+    "windows": "windows", "positives": "rows", "workers": "processes", "trials": "fits", "newest": "versions",
+    "resamples": "draws", "attempts": "tries", "bake": "windows", "man": "runs", "factor": "times",
+    "shift": "robust deviations", "folds": "folds", "repeats": "draws", "seasons": "weeks",
+    "blocks": "blocks", "flapping": "alerts",
+}  # fmt: skip
+"""By the last word of a key, where its type does not say the unit."""
+
+SHARES = {(0, 1), (0, 0.5), (0, 0.9), (0.5, 1)}
+
+
+def configuration() -> str:
+    """Page of every key of a pipeline: type, default, bounds, unit, meaning."""
+    lines = [
+        "# Settings",
+        "",
+        "Every key of a pipeline's YAML. `configs/quickstart.yaml` holds each once, with its default or",
+        "what the bundled fleet needs; `pynomaly config CONFIG` says which value counts and where it came",
+        "from. Unknown keys are refused, and the nearest that exists is named. *Time spans* are a whole",
+        "number and `s`, `m`, `h`, `d` or `w`, like `12h`; *shares* are parts of 1. Relative paths start at",
+        "the folder of the YAML. What a key may be beside another (`source: sql` needs `query`) is checked",
+        "when it is read.",
+        "",
+        "This page is written by `make reference`.",
+    ]
+    for above, model in _blocks():
+        lines += ["", f"## {above or 'The pipeline'}", "", _prose(model), ""]
+        lines += ["| key | type | default | allowed | unit | |", "|---|---|---|---|---|---|"]
+        properties = model.model_json_schema()["properties"]
+        for name, field in model.model_fields.items():
+            if not field.exclude:
+                lines.append(_row(name, field, properties[name]))
+    return "\n".join(lines) + "\n"
+
+
+def keys() -> list[str]:
+    """Every key of a pipeline with those above it, like ``data.series.rows``."""
+    return [
+        f"{above}.{name}".lstrip(".")
+        for above, model in _blocks()
+        for name, field in model.model_fields.items()
+        if not field.exclude
+    ]
+
+
+def _blocks(model: type[BaseModel] = Pipeline, above: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """Each block of settings with the keys that lead to it, those inside it after it."""
+    yield above, model
+    for name, field in model.model_fields.items():
+        inner = _inner(field)
+        if inner is not None:
+            many = "[]" if field.annotation is not inner else ""
+            yield from _blocks(inner, f"{above}.{name}{many}".lstrip("."))
+
+
+def _inner(field: FieldInfo) -> type[BaseModel] | None:
+    candidates = (field.annotation, *getattr(field.annotation, "__args__", ()))
+    return next((item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)), None)
+
+
+def _prose(kind: type) -> str:
+    """First paragraph of a docstring, as Markdown."""
+    text = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+    return text.replace("``", "`")
+
+
+def _row(name: str, field: FieldInfo, schema: dict[str, Any]) -> str:
+    schema = next((part for part in schema.get("anyOf", ()) if part.get("type") != "null"), schema)
+    kind = _kind(field, schema)
+    cells = [
+        f"`{name}`",
+        kind,
+        _default(field),
+        _allowed(schema),
+        _unit(name, kind, schema),
+        field.description or _prose(_inner(field) or type(None)),
+    ]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _kind(field: FieldInfo, schema: dict[str, Any]) -> str:
+    if _inner(field) is not None:
+        return "list of blocks" if schema.get("type") == "array" else "block"
+    if schema.get("format") == "duration":
+        return "time span"
+    if schema.get("format") == "date-time":
+        return "time with an offset"
+    names = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text"}
+    if "enum" in schema:
+        return "word"
+    if schema["type"] == "array":
+        return f"list of {'words' if 'enum' in schema['items'] else names[schema['items']['type']] + 's'}"
+    return names.get(schema["type"], "mapping")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    value = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
+    if isinstance(value, BaseModel):
+        return ""
+    return f"`{_plain(value)}`"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, timedelta):
+        return spell(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_plain, value))}]"
+    return f'"{value}"' if value == "" or (isinstance(value, str) and " " in value) else f"{value}"
+
+
+def _allowed(schema: dict[str, Any]) -> str:
+    inside = schema.get("items", {})
+    words = schema.get("enum") or inside.get("enum")
+    if words:
+        return ", ".join(f"`{word}`" for word in words)
+    said = [_between(schema) or _between(inside)]
+    if "pattern" in schema:
+        said.append(f"`{schema['pattern']}`")
+    if schema.get("minItems") or schema.get("minLength"):
+        said.append("not empty" if schema.get("maxLength") != 1 else "one character")
+    return "; ".join(filter(None, said))
+
+
+def _between(schema: dict[str, Any]) -> str:
+    """Bounds in words; of time spans they are written as time spans."""
+
+    def shown(value: object) -> str:
+        if isinstance(value, str):
+            return spell(TypeAdapter(timedelta).validate_python(value))
+        return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+    said = []
+    for word, names in {
+        "from": ("minimum", "ge"),
+        "above": ("exclusiveMinimum", "gt"),
+        "to": ("maximum", "le"),
+        "below": ("exclusiveMaximum", "lt"),
+    }.items():
+        found = next((schema[name] for name in names if name in schema), None)
+        if found is not None:
+            said.append(f"{word} {shown(found)}")
+    return " ".join(said).replace(" below", ", below")
+
+
+def _unit(name: str, kind: str, schema: dict[str, Any]) -> str:
+    if kind == "time span":
+        return "s, m, h, d, w"
+    if kind not in ("whole number", "number") or name == "seed":
+        return ""
+    if word := UNITS.get(name.rsplit("_", 1)[-1]):
+        return word
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    return "share" if (low, high) in SHARES else "count" if kind == "whole number" else "number"
+
+
+def detectors() -> str:
+    """Page of every detector: what the catalogue says of it, its parameters with bounds, its sources."""
+    lines = [
+        "# Catalogue of detectors",
+        "",
+        "What `pynomaly detectors` lists, with each parameter as `training.candidates` takes it, like",
+        "`{detector: knn, params: {n_neighbors: 20}}`. *Explained by* is how a score is divided among",
+        "columns: `paths`, `terms` of a sum, `members` of an ensemble, or `occlusion`. What the words mean,",
+        "and which detectors are not offered: [Detectors](detectors.md).",
+        "",
+        "This page is written by `make reference`.",
+    ]
+    for name, row in DETECTORS.items():
+        lines += ["", f"## {name}", "", *_detector(row)]
+    return "\n".join(lines) + "\n"
+
+
+def _detector(row: Entry) -> Iterator[str]:
+    kind = row.resolve()
+    rows = f"more than {row.max_rows:,} are sampled by seed" if row.max_rows else "all"
+    yield f"Finds {row.summary}. Fails on: {row.limits}."
+    yield ""
+    yield "| family | fit by | cost of a fit | rows | depends on the seed | keeps rows | explained by |"
+    yield "|---|---|---|---|---|---|---|"
+    yes = {True: "yes", False: "no"}
+    cells = [row.family, row.source, row.cost, rows, yes[not row.deterministic], yes[row.keeps_rows]]
+    yield f"| {' | '.join(cells)} | {kind.explains} |"
+    if kind.parameters:
+        yield ""
+        yield "| parameter | default | allowed | worth trying |"
+        yield "|---|---|---|---|"
+        for name, parameter in kind.parameters.items():
+            tried = ", ".join(f"`{_plain(value)}`" for value in row.search_space.get(name, ()))
+            yield f"| `{name}` | `{_plain(parameter.default)}` | {_bounds(parameter)} | {tried} |"
+    else:
+        yield ""
+        yield "It has no parameters."
+    yield ""
+    yield f"Source: {'; '.join(_references(kind))}"
+
+
+def _bounds(parameter: object) -> str:
+    match parameter:
+        case Whole(low=low, high=high):
+            return f"whole number from {low:,} to {high:,}"
+        case Number(low=low, high=high, open_low=above):
+            return f"number {'above' if above else 'from'} {low:g} to {high:g}"
+        case OneOf(options=options):
+            return ", ".join(f"`{option}`" for option in options)
+        case Widths(high=high, longest=longest):
+            return f"list of 1 to {longest} whole numbers up to {high:,}"
+        case _:
+            return _prose(type(parameter)).split(": ")[0].rstrip(".")
+
+
+def _references(kind: type) -> list[str]:
+    """Entries under ``References`` of the class, else of its module; an entry ends with a year."""
+    for place in (kind, inspect.getmodule(kind)):
+        text = place.__doc__ or ""
+        found = re.search(r"^ *References\n *-+\n(.*)", text, re.S | re.M)
+        if found:
+            joined = " ".join(found[1].split())
+            return [
+                entry.strip().rstrip(".")
+                for entry in re.findall(r".+?\b\d{4}(?: \([^)]*\))?\.?(?= |$)", joined)
+            ]
+    raise LookupError(f"{kind.__name__} names no source")
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/configuration.md": configuration,
+    "docs/detector-reference.md": detectors,
+}
+
+
+def main() -> int:
+    """Write every page anew."""
+    for name, page in PAGES.items():
+        (ROOT / name).write_text(page(), encoding="utf-8")
+        print(name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
