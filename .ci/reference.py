@@ -1,11 +1,13 @@
 """``make reference``: the pages that are written from the code, so that they cannot say anything else.
 
-`configuration` reads the settings' models, `detectors` the catalogue; both return a page and touch nothing.
+`configuration` reads the settings' models, `detectors` the catalogue, `architecture` draws; each returns a
+page and touches nothing.
 `PAGES` names the files; a test holds each to what is written now.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
 import sys
@@ -22,7 +24,7 @@ from pynomaly.config.units import spell
 from pynomaly.detectors.catalogue import DETECTORS, Entry
 from pynomaly.detectors.parameters import Number, OneOf, Whole, Widths
 
-__all__ = ["PAGES", "configuration", "detectors", "keys", "main"]
+__all__ = ["PAGES", "architecture", "configuration", "detectors", "keys", "main"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,11 +57,11 @@ def configuration() -> str:
     ]
     for above, model in _blocks():
         lines += ["", f"## {above or 'The pipeline'}", "", _prose(model), ""]
-        lines += ["| key | type | default | allowed | unit | |", "|---|---|---|---|---|---|"]
+        lines += ["| key | type | default | allowed | unit | meaning |", "|---|---|---|---|---|---|"]
         properties = model.model_json_schema()["properties"]
         for name, field in model.model_fields.items():
             if not field.exclude:
-                lines.append(_row(name, field, properties[name]))
+                lines.append(_row(above, name, field, properties[name]))
     return "\n".join(lines) + "\n"
 
 
@@ -94,12 +96,13 @@ def _prose(kind: type) -> str:
     return text.replace("``", "`")
 
 
-def _row(name: str, field: FieldInfo, schema: dict[str, Any]) -> str:
+def _row(above: str, name: str, field: FieldInfo, schema: dict[str, Any]) -> str:
     schema = next((part for part in schema.get("anyOf", ()) if part.get("type") != "null"), schema)
     kind = _kind(field, schema)
+    place = re.sub(r"\W", "", f"{above}{name}")  # as the site and the code host name a heading
     cells = [
         f"`{name}`",
-        kind,
+        f"[{kind}](#{place})" if "block" in kind else kind,
         _default(field),
         _allowed(schema),
         _unit(name, kind, schema),
@@ -257,9 +260,20 @@ def _references(kind: type) -> list[str]:
     raise LookupError(f"{kind.__name__} names no source")
 
 
+def architecture() -> str:
+    """The picture, from the script beside this one."""
+    spec = importlib.util.spec_from_file_location("picture", Path(__file__).with_name("picture.py"))
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError("picture.py")
+    drawn = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(drawn)
+    return str(drawn.picture())
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": configuration,
     "docs/detector-reference.md": detectors,
+    "docs/pictures/architecture.svg": architecture,
 }
 
 

@@ -24,12 +24,16 @@ def test_what_is_committed_is_what_is_written_now(name: str) -> None:
 
 def test_writing_twice_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reference, "ROOT", tmp_path)
-    (tmp_path / "docs").mkdir()
-    assert reference.main() == 0
-    assert {file.name for file in (tmp_path / "docs").iterdir()} == {Path(n).name for n in reference.PAGES}
-    first = {file.name: file.read_bytes() for file in (tmp_path / "docs").iterdir()}
-    reference.main()
-    assert {file.name: file.read_bytes() for file in (tmp_path / "docs").iterdir()} == first
+    (tmp_path / "docs" / "pictures").mkdir(parents=True)
+
+    def written() -> dict[str, bytes]:
+        assert reference.main() == 0
+        files = [file for file in tmp_path.rglob("*") if file.is_file()]
+        return {file.relative_to(tmp_path).as_posix(): file.read_bytes() for file in files}
+
+    first = written()
+    assert set(first) == set(reference.PAGES)
+    assert written() == first
 
 
 def sections(page: str) -> dict[str, str]:
