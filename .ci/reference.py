@@ -23,6 +23,7 @@ from pynomaly.config import Pipeline
 from pynomaly.config.units import spell
 from pynomaly.detectors.catalogue import DETECTORS, Entry
 from pynomaly.detectors.parameters import Number, OneOf, Whole, Widths
+from pynomaly.detectors.reference import markdown
 
 __all__ = ["PAGES", "architecture", "configuration", "detectors", "keys", "main"]
 
@@ -194,7 +195,7 @@ def _unit(name: str, kind: str, schema: dict[str, Any]) -> str:
 def detectors() -> str:
     """Page of every detector: what the catalogue says of it, its parameters with bounds, its sources."""
     lines = [
-        "# Catalogue of detectors",
+        "# Detectors, one by one",
         "",
         "What `pynomaly detectors` lists, with each parameter as `training.candidates` takes it, like",
         "`{detector: knn, params: {n_neighbors: 20}}`. *Explained by* is how a score is divided among",
@@ -272,6 +273,7 @@ def architecture() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": configuration,
+    "docs/detectors.md": markdown,
     "docs/detector-reference.md": detectors,
     "docs/pictures/architecture.svg": architecture,
 }
