@@ -61,11 +61,14 @@ def test_no_page_needs_a_script_that_is_fetched(site: Path) -> None:
     [
         ("[gone](nowhere.md)", "nowhere.md"),
         ("[gone](index.md#no-such-place)", "no-such-place"),
+        ("whole, but beside it lies another", "forgotten.md"),
     ],
 )
-def test_a_broken_link_stops_the_build(tmp_path: Path, page: str, said: str) -> None:
+def test_a_broken_link_or_a_forgotten_page_stops_the_build(tmp_path: Path, page: str, said: str) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.md").write_text(f"# A page\n\n{page}\n")
+    if said == "forgotten.md":
+        (tmp_path / "docs" / said).write_text("# Nobody finds it\n")
     settings = (ROOT / "mkdocs.yaml").read_text().split("\nnav:")[0] + "\nnav: [index.md]\n"
     (tmp_path / "mkdocs.yaml").write_text(settings.replace("name: material", "name: mkdocs"))
     done = build(tmp_path / "mkdocs.yaml", tmp_path / "site")
