@@ -50,7 +50,7 @@ DOORS = {
     "fastapi": {"pynomaly/serving/web.py"},
     "starlette": {"pynomaly/serving/web.py"},
     "uvicorn": {"pynomaly/serving/web.py"},
-    "prometheus_client": {"pynomaly/serving/web.py"},
+    "prometheus_client": {"pynomaly/serving/web.py", "pynomaly/serving/exporter.py"},
 }
 
 

@@ -19,6 +19,7 @@ _GROUPS = (
     "reporting",
     "replaying",
     "serving",
+    "watching",
     "explaining",
     "machine",
 )

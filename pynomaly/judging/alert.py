@@ -13,7 +13,18 @@ from typing import Any, Literal
 
 from pynomaly.errors import RecordError
 
-__all__ = ["ENDINGS", "Alert", "Carrier", "category", "folded", "grade", "quiet", "severity_of", "similar"]
+__all__ = [
+    "ENDINGS",
+    "LEVELS",
+    "Alert",
+    "Carrier",
+    "category",
+    "folded",
+    "grade",
+    "quiet",
+    "severity_of",
+    "similar",
+]
 
 Ending = Literal["false-alarm", "confirmed"]
 ENDINGS: tuple[Ending, ...] = ("false-alarm", "confirmed")
@@ -23,6 +34,8 @@ TAIL = 0.05
 """A value with a smaller share of the reference as far out is unusual by itself."""
 
 _BY_RARITY = {"one a year": "critical", "one a month": "high", "one a week": "medium", "one a day": "low"}
+LEVELS = tuple(_BY_RARITY.values())
+"""Severities, the gravest first."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +172,7 @@ def severity_of(p_value: float, rarity: str, by_p_value: str) -> tuple[str, str]
         return _BY_RARITY[rarity], f"normal operation brings such a row at most {rarity}"
     if rarity == "usual":
         return "low", "normal operation brings such a row more than once a day"
-    level = by_p_value if by_p_value in _BY_RARITY.values() else "low"
+    level = by_p_value if by_p_value in LEVELS else "low"
     return level, f"the p-value is {p_value:.2g}; rows a day are not known"
 
 

@@ -17,12 +17,13 @@ from pynomaly.judging.drift import DriftReport
 from pynomaly.judging.plain import plain
 from pynomaly.judging.unlabelled import Unlabelled
 
-__all__ = ["Degradation", "Observation", "binomial_tail", "degradation", "observe"]
+__all__ = ["STATES", "Degradation", "Observation", "binomial_tail", "degradation", "observe"]
 
 Level = Literal["none", "minor", "moderate", "major", "critical"]
 State = Literal["normal", "warning", "degraded", "critical", "recovering", "insufficient_data"]
 Action = Literal["none", "alert", "watch", "retrain", "page"]
 
+STATES: tuple[State, ...] = get_args(State)
 _LEVELS: tuple[Level, ...] = get_args(Level)
 _ACTIONS: dict[Level, Action] = {
     "none": "none",

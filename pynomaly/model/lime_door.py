@@ -38,7 +38,7 @@ def local(score: Callable[[Array], Array], x: Array, usual: Array, groups: Group
         from lime.lime_base import LimeBase
     except ImportError as error:
         raise ModelError(
-            "explaining by lime needs LIME; install it by: pip install 'pynomaly[explain]'"
+            "explaining by lime needs LIME; install it by: pip install 'pynomaly-mlops[explain]'"
         ) from error
     count = int(groups.max()) + 1
     switches = np.random.default_rng(0).integers(0, 2, size=(_SAMPLES, count)).astype(np.float64)

@@ -40,7 +40,7 @@ def shapley(score: Callable[[Array], Array], x: Array, usual: Array, groups: Gro
             import shap
         except ImportError as error:
             raise ModelError(
-                "explaining by shap needs SHAP; install it by: pip install 'pynomaly[explain]'"
+                "explaining by shap needs SHAP; install it by: pip install 'pynomaly-mlops[explain]'"
             ) from error
         count = int(groups.max()) + 1
         nobody = shap.maskers.Independent(np.zeros((1, count)))

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, Table, insert, select, text
+from sqlalchemy import Connection, Engine, Row, Select, Table, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -131,8 +131,7 @@ class Ledger:
 
     def decision(self, key: str) -> Decision | None:
         """The decision with this key, if it was recorded."""
-        found = self._rows(select(decisions).where(decisions.c.key == key))
-        return as_decision(found[0]) if found else None
+        return next(map(as_decision, self._rows(select(decisions).where(decisions.c.key == key))), None)
 
     def decisions(
         self,
@@ -152,8 +151,13 @@ class Ledger:
 
     def last(self, pipeline: str, kind: str, outcome: str | None = None) -> Decision | None:
         """The newest decision of one kind, or None."""
-        found = self.decisions(pipeline, kind, limit=1, outcome=outcome)
-        return found[0] if found else None
+        return next(iter(self.decisions(pipeline, kind, limit=1, outcome=outcome)), None)
+
+    def tally(self, pipeline: str) -> dict[tuple[str, str], int]:
+        """How many decisions there are, by kind and outcome."""
+        kinds = (decisions.c.kind, decisions.c.outcome)
+        query = select(*kinds, func.count()).where(decisions.c.pipeline == pipeline).group_by(*kinds)
+        return {(kind, outcome): int(count) for kind, outcome, count in self._rows(query)}
 
     # Partitions
 
@@ -165,8 +169,7 @@ class Ledger:
     def partition(self, pipeline: str, window: Keyed | str) -> Partition | None:
         """The scored window, or None if it has not been scored."""
         same = (partitions.c.pipeline == pipeline) & (partitions.c.window == key_of(window))
-        found = self._rows(select(partitions).where(same))
-        return as_partition(found[0]) if found else None
+        return next(map(as_partition, self._rows(select(partitions).where(same))), None)
 
     def partitions(
         self, pipeline: str, start: datetime | None = None, end: datetime | None = None
@@ -211,8 +214,7 @@ class Ledger:
         """What was seen in one window under one version, or None."""
         table = observations.c
         same = (table.pipeline == pipeline) & (table.window == key_of(window)) & (table.version == version)
-        found = self._rows(select(observations).where(same))
-        return as_observed(found[0]) if found else None
+        return next(map(as_observed, self._rows(select(observations).where(same))), None)
 
     def recent(
         self, pipeline: str, before: datetime, n: int, version: int | None = None
@@ -245,8 +247,7 @@ class Ledger:
     def newest_partition(self, pipeline: str) -> Partition | None:
         """The scored window that ends last, or None before the first."""
         query = select(partitions).where(partitions.c.pipeline == pipeline)
-        found = self._rows(query.order_by(partitions.c.end.desc()).limit(1))
-        return as_partition(found[0]) if found else None
+        return next(map(as_partition, self._rows(query.order_by(partitions.c.end.desc()).limit(1))), None)
 
     # Trainings
 
@@ -277,8 +278,7 @@ class Ledger:
 
     def training(self, key: str) -> Training | None:
         """The training with this content key, or None."""
-        found = self._rows(select(trainings).where(trainings.c.key == key))
-        return as_training(found[0]) if found else None
+        return next(map(as_training, self._rows(select(trainings).where(trainings.c.key == key))), None)
 
     # Leases
 

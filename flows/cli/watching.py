@@ -1,0 +1,56 @@
+"""Command of watching: the pipelines' own numbers for Prometheus, until Ctrl-C."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.app import app
+from pynomaly.config import load
+from pynomaly.errors import ConfigError
+
+__all__ = ["metrics"]
+
+
+@app.command()
+def metrics(
+    config: Annotated[
+        list[str] | None, typer.Argument(metavar="[CONFIG]...", help="Pipelines; all of configs/ without.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: any.", min=0, max=65535)] = 9410,
+    once: Annotated[bool, typer.Option("--once", help="Print what a scrape would answer, and end.")] = False,
+) -> None:
+    """Tell Prometheus the pipelines' own numbers at /metrics, until Ctrl-C; no row is among them."""
+    import signal
+    import threading
+
+    from pynomaly.records.telemetry import switch_off
+
+    switch_off()
+    files = config or sorted(str(file) for file in Path("configs").glob("*.yaml"))
+    if not files:
+        raise ConfigError("no pipeline YAML in 'configs'; name one, or write one by `pynomaly init DATA`")
+    pipelines = [load(file) for file in files]
+    names = [pipeline.name for pipeline in pipelines]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"{twice[0]!r} is the name of more than one pipeline: {', '.join(files)}")
+    from pynomaly.serving.exporter import Numbers, exposition, listen
+    from pynomaly.steps.gauges import GAUGES, measure
+
+    numbers = Numbers(GAUGES, measure)
+
+    if once:
+        typer.echo(exposition(pipelines, numbers), nl=False)
+        return
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    server = listen(pipelines, numbers, host, port)
+    told = ", ".join(names)
+    typer.echo(f"{told} on http://{host}:{server.server_port}/metrics; Ctrl-C stops it", err=True)
+    ended.wait()
+    server.shutdown()
+    server.server_close()

@@ -1,0 +1,181 @@
+"""The pipelines' own numbers, as Prometheus reads them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from pynomaly.config import Pipeline
+from pynomaly.errors import ConfigError
+from pynomaly.judging.degradation import STATES
+from pynomaly.records.ledger import Decision, Ledger, Message
+from pynomaly.serving import exporter
+from pynomaly.serving.exporter import PREFIX, Numbers, Pipelines, listen
+from pynomaly.steps.alerting import raise_alerts
+from pynomaly.steps.due import due_windows
+from pynomaly.steps.gauges import GAUGES, measure
+from pynomaly.steps.score import score_window
+from tests.steps.conftest import MOMENT, learn, pipeline, plan
+
+__all__ = ["pipeline"]
+
+Make = Callable[..., Pipeline]
+DAY = timedelta(days=1)
+NUMBERS = Numbers(GAUGES, measure)
+
+
+def exposition(pipelines: list[Pipeline]) -> str:
+    return exporter.exposition(pipelines, NUMBERS)
+
+
+def read(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (item.name.removeprefix(PREFIX), tuple(sorted(item.labels.items()))): item.value
+        for family in text_string_to_metric_families(text)
+        for item in family.samples
+    }
+
+
+def of(found: dict[Any, float], name: str, **labels: str) -> float | None:
+    return found.get((name, tuple(sorted({"pipeline": "machines", **labels}.items()))))
+
+
+def test_a_pipeline_before_its_first_training_has_nothing_but_zeros(pipeline: Make) -> None:
+    found = read(exposition([pipeline()]))
+    assert of(found, "up") == 1.0
+    assert of(found, "champion_version") == 0.0
+    assert of(found, "open_alerts", severity="critical") == 0.0
+    assert of(found, "last_window_rows") is None
+    assert of(found, "silent", work="score") is None  # nothing to score with
+
+
+def test_what_is_on_record_is_what_is_told(pipeline: Make) -> None:
+    settings = pipeline()
+    _, decision = learn(settings, plan(settings))
+    for window in due_windows(settings, MOMENT + 2 * DAY).windows:
+        scored = score_window(settings, window)
+    raised = raise_alerts(settings)
+    now = datetime.now(UTC)
+    with Ledger.open(settings.ledger_url) as ledger:
+        ledger.outbox.beat("machines", "score")
+        ledger.record(Decision("d1", "machines", "degradation", "w", "warning", ("why",), {}, MOMENT))
+        waits = {"version": 2, "expires": (now + DAY).isoformat()}
+        ledger.record(Decision("p1", "machines", "pending", "machines v2", "waits", ("why",), waits, MOMENT))
+        ledger.outbox.put(Message("m1", "people", "machines", "verdict", "title", "body", now))
+        with ledger.lease("score:machines:w"), ledger.lease("score:others:w"):
+            found = read(exposition([settings]))
+    assert decision.at is not None
+    assert of(found, "champion_version") == 1.0
+    assert of(found, "champion_since_timestamp_seconds") == pytest.approx(decision.at.timestamp())
+    assert of(found, "last_window_end_timestamp_seconds") == (MOMENT + 2 * DAY).timestamp()
+    assert of(found, "last_window_rows") == scored.rows
+    assert of(found, "last_window_alerts") == scored.alerts
+    assert of(found, "last_window_quarantined") == scored.quarantined
+    assert abs((of(found, "last_success_timestamp_seconds", work="score") or 0) - now.timestamp()) < 600
+    assert of(found, "silent", work="score") == 0.0
+    assert {state: of(found, "state", state=state) for state in STATES} == {
+        state: float(state == "warning") for state in STATES
+    }
+    waiting = sum(value for (name, _), value in found.items() if name == "open_alerts")
+    assert waiting == sum(item.opened - item.withdrawn for item in raised)
+    assert of(found, "pending_promotions") == 1.0
+    assert of(found, "pending_expires_timestamp_seconds") == pytest.approx((now + DAY).timestamp())
+    assert of(found, "messages_waiting") == 1.0
+    assert of(found, "leases", kind="score", held="1") == 1.0
+    assert of(found, "decisions_total", kind="promote", outcome=decision.outcome) == 1.0
+
+
+def test_missed_runs_are_silence(pipeline: Make) -> None:
+    settings = pipeline(schedule={"score": "0 * * * *"})
+    learn(settings, plan(settings))
+    with Ledger.open(settings.ledger_url) as ledger:
+        ledger.outbox.beat("machines", "score")
+    silent = {
+        item.labels: item.value for item in measure(settings, datetime.now(UTC)) if item.name == "silent"
+    }
+    assert silent[("score",)] == 0.0
+    later = datetime.now(UTC) + 30 * DAY
+    silent = {item.labels: item.value for item in measure(settings, later) if item.name == "silent"}
+    assert silent[("score",)] == 1.0
+
+
+def test_every_number_has_a_name_by_the_conventions_and_says_what_it_is(pipeline: Make) -> None:
+    for family in text_string_to_metric_families(exposition([pipeline()])):
+        assert family.documentation
+        assert family.type == ("counter" if family.name.endswith("decisions") else "gauge")
+    assert all(said and name == name.lower() for name, (_, said) in GAUGES.items())
+
+
+def test_one_broken_ledger_hides_no_other_pipeline(pipeline: Make, tmp_path: Path) -> None:
+    whole = pipeline()
+    (tmp_path / "broken.db").write_bytes(b"no database" * 1000)
+    broken = pipeline(records={"ledger": f"sqlite:///{tmp_path}/broken.db"})
+    broken = broken.model_copy(update={"name": "broken"})
+    found = read(exposition([broken, whole]))
+    assert found[("up", (("pipeline", "broken"),))] == 0.0
+    assert of(found, "up") == 1.0
+    assert of(found, "champion_version") == 0.0
+
+
+def test_numbers_are_kept_for_a_while_and_then_read_again(pipeline: Make) -> None:
+    settings, now = pipeline(), [0.0]
+    collector = Pipelines([settings], NUMBERS, kept_s=10.0, clock=lambda: now[0])
+
+    def messages() -> float:
+        [value] = [
+            sample.value
+            for family in collector.collect()
+            for sample in family.samples
+            if sample.name == f"{PREFIX}messages_waiting"
+        ]
+        return value
+
+    assert messages() == 0.0
+    with Ledger.open(settings.ledger_url) as ledger:
+        ledger.outbox.put(Message("m", "people", "machines", "verdict", "t", "b", datetime.now(UTC)))
+    now[0] = 9.9
+    assert messages() == 0.0
+    now[0] = 10.0
+    assert messages() == 1.0
+
+
+def test_a_port_that_is_taken_is_one_message(pipeline: Make) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match="choose another"):
+            listen([pipeline()], NUMBERS, "127.0.0.1", taken.getsockname()[1])
+
+
+def test_the_command_answers_until_it_is_asked_to_end(pipeline: Make, tmp_path: Path) -> None:
+    settings = pipeline()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "metrics", str(settings.origin), "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        address = line.split(" on ")[1].split(";")[0]
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            assert of(read(answer.read().decode()), "up") == 1.0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close() if process.stderr else None
