@@ -10,23 +10,32 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
 
+from pynomaly.config import Pipeline
 from pynomaly.data.places import place
+from pynomaly.data.window import Window
 from pynomaly.errors import LeaseHeldError, RecordError
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.ledger.book import LEASE_TTL
 from pynomaly.records.store import Store
+from pynomaly.steps.due import due_windows
+from pynomaly.steps.score import score_window
 from tests.buckets import running_s3
 from tests.databases import new_database, restartable_postgres
 from tests.faults.crowd import FIRST, ROUNDS, fill, look, work
 from tests.processes import context, process
+from tests.steps.conftest import MOMENT, learn, pipeline, plan
+
+__all__ = ["pipeline"]
 
 LONG = os.environ.get("PYNOMALY_KILLS") == "all"
 
@@ -121,6 +130,39 @@ def test_a_bucket_that_goes_and_comes_back(tmp_path: Path, monkeypatch: pytest.M
         changed, other = store.write_scores("machines", "all", rows * 2)
         assert store.holds(changed, other)
         assert list(place("s3://pynomaly/store").under()) == [str(changed)]
+
+
+def test_a_window_whose_bucket_goes_while_it_is_scored_is_due_again(
+    pipeline: Callable[..., Pipeline], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "s3").mkdir()
+    day = Window(MOMENT, MOMENT + timedelta(days=1))
+    with running_s3(tmp_path / "s3") as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        settings = pipeline(records={"store": "s3://pynomaly/store"})
+        learn(settings, plan(settings))
+        written = Store.write_scores
+
+        def gone(store: Store, *given: Any) -> Any:
+            server.stop()
+            return written(store, *given)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "write_scores", gone)
+            with pytest.raises(RecordError, match="cannot be reached"):
+                score_window(settings, day)
+        with Ledger.open(settings.ledger_url) as ledger:
+            assert not ledger.partitions("machines")
+            assert not [item for item in ledger.outbox.holders() if item.name.startswith("score:")]
+        server.start()
+        assert due_windows(settings, day.end).windows == (day,)
+        scored = score_window(settings, day)
+        assert scored.new
+        assert not score_window(settings, day).new  # one partition, whole where the ledger says it is
+        with Ledger.open(settings.ledger_url) as ledger:
+            [partition] = ledger.partitions("machines")
+        assert Store("s3://pynomaly/store").holds(place(partition.path), partition.sha256)
 
 
 @pytest.mark.parametrize("hours", [1, 24 * 365])
