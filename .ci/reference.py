@@ -1,7 +1,7 @@
 """``make reference``: the pages that are written from the code, so that they cannot say anything else.
 
-`configuration` reads the settings' models, `detectors` the catalogue, `architecture` draws; each returns a
-page and touches nothing.
+`configuration` reads the settings' models, `commands` the application, `detectors` the catalogue,
+`architecture` draws; each returns a page and touches nothing.
 `PAGES` names the files; a test holds each to what is written now.
 """
 
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -25,7 +26,7 @@ from pynomaly.detectors.catalogue import DETECTORS, Entry
 from pynomaly.detectors.parameters import Number, OneOf, Whole, Widths
 from pynomaly.detectors.reference import markdown
 
-__all__ = ["PAGES", "architecture", "configuration", "detectors", "keys", "main"]
+__all__ = ["PAGES", "architecture", "commands", "configuration", "detectors", "keys", "main"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -263,16 +264,26 @@ def _references(kind: type) -> list[str]:
 
 def architecture() -> str:
     """The picture, from the script beside this one."""
-    spec = importlib.util.spec_from_file_location("picture", Path(__file__).with_name("picture.py"))
+    return str(_beside("picture").picture())
+
+
+def commands() -> str:
+    """Page of every command, from the script beside this one."""
+    return str(_beside("commands").page())
+
+
+def _beside(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     if spec is None or spec.loader is None:
-        raise FileNotFoundError("picture.py")
-    drawn = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(drawn)
-    return str(drawn.picture())
+        raise FileNotFoundError(f"{name}.py")
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": configuration,
+    "docs/command-line.md": commands,
     "docs/detectors.md": markdown,
     "docs/detector-reference.md": detectors,
     "docs/pictures/architecture.svg": architecture,

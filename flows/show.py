@@ -269,7 +269,17 @@ def health(result: dict[str, Any]) -> None:
 def reconciled(result: dict[str, Any]) -> None:
     """What was put in order."""
     console = _console()
-    for name in ("leases", "runs", "flow_runs", "finished", "abandoned", "silent", "recovered", "failed"):
+    for name in (
+        "leases",
+        "drafts",
+        "runs",
+        "flow_runs",
+        "finished",
+        "abandoned",
+        "silent",
+        "recovered",
+        "failed",
+    ):
         for line in result[name]:
             console.print(f"{name}: {line}")
     console.print(f"champion {result['champion'] or 'none yet'}")

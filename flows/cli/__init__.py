@@ -6,6 +6,7 @@ Everything heavy is imported inside the command that needs it, so that ``--help`
 
 from importlib import import_module
 
+from flows.cli import examples
 from flows.cli.app import app, main
 
 __all__ = ["app", "main"]
@@ -25,3 +26,4 @@ _GROUPS = (
 )
 for _group in _GROUPS:
     import_module(f"flows.cli.{_group}")
+examples.show(app)

@@ -21,11 +21,17 @@ app = typer.Typer(
     name="pynomaly",
     help="Train, compare, watch, retrain and roll back anomaly detectors that have no labels.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-Config = Annotated[str, typer.Argument(metavar="CONFIG", help="Pipeline YAML, like configs/quickstart.yaml.")]
+Config = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        help="Pipeline YAML, like configs/quickstart.yaml.",
+        autocompletion=lambda incomplete: _pipelines(incomplete),
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 AsOf = Annotated[
     str,
@@ -34,6 +40,10 @@ AsOf = Annotated[
     ),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
+
+
+# A word that is no command, option or choice. Typer has its own copy of click, and names no base of these.
+_MISTYPED: type[Any] = next(item for item in typer.BadParameter.__mro__ if item.__name__ == "ClickException")
 
 
 @app.callback()
@@ -47,13 +57,38 @@ def everywhere(
         os.environ[ENVIRONMENT] = env  # for the flows and servers that are started from here, too
 
 
+def _pipelines(incomplete: str) -> list[str]:
+    """YAML files that go on like what was typed, for the shell; those of ``configs/`` where nothing was."""
+    from pathlib import Path
+
+    start = incomplete or "configs/"
+    folder = Path(start if start.endswith("/") else Path(start).parent)
+    found = [*folder.glob("*.yaml"), *(item for item in folder.glob("*/") if item.is_dir())]
+    named = sorted(f"{item}/" if item.is_dir() else str(item) for item in found)
+    return [name for name in named if name.startswith(start)]
+
+
 def main() -> None:
     """Entry point of the ``pynomaly`` command."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except PynomalyError as error:
         typer.echo(f"pynomaly: {printable(str(error))}", err=True)
         sys.exit(2)
+    except _MISTYPED as error:
+        if not (said := " ".join(error.format_message().split())):  # a name alone: its help was asked for
+            error.show()
+            sys.exit(2)
+        context = getattr(error, "ctx", None)
+        told = context.command_path if context else "pynomaly"
+        end = "" if said.endswith((".", "?")) else "."
+        typer.echo(f"pynomaly: {printable(said)}{end} `{told} --help` shows what there is.", err=True)
+        sys.exit(2)
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("pynomaly: stopped", err=True)
+        sys.exit(130)
+    if isinstance(code, int):
+        sys.exit(code)
 
 
 def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> dict[str, Any]:

@@ -20,10 +20,7 @@ def why(
     top: Annotated[int, typer.Option(min=0, max=50, help="Columns to name.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Which model, threshold and reasons held for a row: of an entity, its newest row at that moment.
-
-    pynomaly why configs/quickstart.yaml pump-3 --as-of 2026-01-19T08:00:00+00:00
-    """
+    """Which model, threshold and reasons held for a row: of an entity, its newest row at that moment."""
     from flows.show_explaining import why as show
     from pynomaly.records.telemetry import switch_off
     from pynomaly.steps.why import why as look
@@ -38,10 +35,7 @@ def reproduce(
     version: Annotated[int, typer.Argument(min=1, help="Version in the registry.")],
     as_json: Json = False,
 ) -> None:
-    """Fit a version again from what is on record, and compare the scores; exit code 1 where they differ.
-
-    pynomaly reproduce configs/quickstart.yaml 3
-    """
+    """Fit a version again from what is on record, and compare the scores; exit code 1 where they differ."""
     from flows.show_explaining import reproduced
     from pynomaly.records.telemetry import switch_off
     from pynomaly.steps.reproduce import reproduce as again

@@ -53,7 +53,10 @@ def retrain(
     config: Config,
     as_of: AsOf = "latest",
     reason: Reason = "asked for on the command line",
-    detector: Annotated[str, typer.Option(help="Train this detector alone.")] = "",
+    detector: Annotated[
+        str,
+        typer.Option(help="Train this detector alone.", autocompletion=lambda incomplete: _known(incomplete)),
+    ] = "",
     params: Annotated[str, typer.Option(help="Its parameters: 'n_estimators=200 max_samples=512'.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -62,6 +65,13 @@ def retrain(
 
     asked = {"as_of": as_of, "reason": reason, "trigger": "manual", "detector": detector, "params": params}
     say(run_flow("train", "retrain", load(config), **asked), as_json, training)
+
+
+def _known(incomplete: str) -> list[str]:
+    """Detectors whose names begin so, for the shell."""
+    from pynomaly.detectors import DETECTORS
+
+    return [name for name in DETECTORS if name.startswith(incomplete)]
 
 
 @app.command()

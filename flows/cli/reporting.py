@@ -22,10 +22,7 @@ def report(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Write pages again from the records: by default the champion's and the newest window's.
-
-    Example: pynomaly report configs/quickstart.yaml --version 2
-    """
+    """Write pages again from the records: by default the champion's and the newest window's."""
     from pynomaly.data.window import parse_moment
     from pynomaly.records.telemetry import switch_off
     from pynomaly.steps.reports import judged_window, newest_pages, report_training, report_window

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pynomaly.config import Pipeline
-from pynomaly.errors import PynomalyError
+from pynomaly.data.places import place
+from pynomaly.errors import PynomalyError, RecordError
 from pynomaly.judging.silence import Silence, silence
 from pynomaly.records.ledger import Decision, Ledger, Training
 from pynomaly.records.ledger.book import LEASE_TTL
@@ -20,10 +21,13 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import honour_alias, last_change
 from pynomaly.steps.notify import Delivery, Sender, tell
 
-__all__ = ["WATCHED", "Reconciled", "beat", "live", "reconcile", "run_lease", "watch"]
+__all__ = ["WATCHED", "Reconciled", "beat", "live", "reconcile", "run_lease", "sweep", "watch"]
 
 WATCHED = ("score", "monitor")
 """Work whose silence somebody is told of."""
+
+DRAFTS_KEPT = timedelta(hours=1)
+"""A file that nobody wrote to for so long, and that has no name yet, will get none."""
 
 _DECIDING = frozenset({"train", "register", "policy", "search", "champion"})
 """Leases of whoever may be about to decide on a version."""
@@ -37,6 +41,8 @@ class Reconciled:
     ----------
     leases : tuple of str
         Dead leases that were removed.
+    drafts : tuple of str
+        Files that a process began to write and died before they took their name; they are gone.
     runs : tuple of str
         MLflow runs that nobody worked on any more, now ``KILLED``.
     finished : tuple of str
@@ -54,6 +60,7 @@ class Reconciled:
 
     pipeline: str
     leases: tuple[str, ...]
+    drafts: tuple[str, ...]
     runs: tuple[str, ...]
     champion: str
     finished: tuple[str, ...]
@@ -90,6 +97,7 @@ def reconcile(pipeline: Pipeline, now: datetime | None = None, through: Sender |
             return otherwise
 
     leases = part("leases", lambda: _leases(pipeline, now), ())
+    drafts = part("drafts", lambda: sweep(pipeline, now), ())
     runs = part("runs", lambda: _runs(pipeline, now), ())
     champion = part("champion", lambda: _champion(pipeline), "")
     finished, abandoned = part("trainings", lambda: _trainings(pipeline, now), ((), ()))
@@ -99,6 +107,7 @@ def reconcile(pipeline: Pipeline, now: datetime | None = None, through: Sender |
     return Reconciled(
         pipeline.name,
         leases,
+        drafts,
         runs,
         champion,
         finished,
@@ -141,6 +150,20 @@ def _leases(pipeline: Pipeline, now: datetime) -> tuple[str, ...]:
             if _mine(pipeline, holder.name) and ledger.outbox.clear(holder, now - LEASE_TTL):
                 gone.append(holder.name)
     return tuple(gone)
+
+
+def sweep(pipeline: Pipeline, now: datetime) -> tuple[str, ...]:
+    """Remove what dead processes began to write into the pipeline's store.
+
+    Raises
+    ------
+    RecordError
+        If the store cannot be reached.
+    """
+    try:
+        return (place(pipeline.store_root) / pipeline.name).swept(now - DRAFTS_KEPT)
+    except OSError as error:
+        raise RecordError(f"the store at {pipeline.store_root} cannot be tidied up: {error}") from error
 
 
 def _runs(pipeline: Pipeline, now: datetime) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from pynomaly.steps.judge import against_champion, choose_winner
 from pynomaly.steps.monitor import monitor_window, monitored_window
 from pynomaly.steps.prepare import prepare
 from pynomaly.steps.promote import promote, rollback
+from pynomaly.steps.reconcile import sweep
 from pynomaly.steps.register import register
 from pynomaly.steps.retrain import plan_training, training_lease
 from pynomaly.steps.score import score_window
@@ -126,6 +127,7 @@ def settle(config: str) -> None:
     """What the next scheduled run does first: finish what was cut off, close what was left open."""
     settings = load(config)
     honour_alias(settings)
+    sweep(settings, datetime.now(UTC) + timedelta(hours=2))
     Registry.of(settings).close_orphans(settings.name, datetime.now(UTC) + timedelta(seconds=1))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,23 @@ def test_work_that_ends_well_is_no_silence(pipeline) -> None:
     promoted(busy, NOW - timedelta(days=2))
     beat(busy, "score")
     assert watch(busy, datetime.now(UTC)) == ((), ())
+
+
+def test_files_that_got_no_name_go_after_an_hour(pipeline) -> None:
+    owner = pipeline(days=1)
+    store = Path(owner.store_root)
+    folder = store / owner.name / "scores" / "window=all"
+    folder.mkdir(parents=True)
+    kept, other = folder / "scores.parquet", store / "others" / ".a.draft"
+    other.parent.mkdir()
+    draft = folder / ".scores.parquet.x1.draft"
+    for file in (kept, draft, other):
+        file.write_bytes(b"rows")
+    assert reconcile(owner, datetime.now(UTC) + timedelta(minutes=50)).drafts == ()
+    later = datetime.now(UTC) + timedelta(minutes=61)
+    assert reconcile(owner, later).drafts == (str(draft),)
+    assert reconcile(owner, later).drafts == ()
+    assert (kept.exists(), draft.exists(), other.exists()) == (True, False, True)
 
 
 def test_dead_leases_go_and_live_ones_stay(pipeline) -> None:

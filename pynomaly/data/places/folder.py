@@ -69,6 +69,16 @@ class Folder(Place):
         """Remove the file."""
         self.path.unlink(missing_ok=True)
 
+    def swept(self, before: datetime) -> tuple[str, ...]:
+        """Remove drafts below it that were last written to before `before`."""
+        gone = []
+        for draft in sorted(self.path.rglob(".*.draft")):
+            with suppress(FileNotFoundError):  # it took its name while we looked
+                if draft.is_file() and datetime.fromtimestamp(draft.stat().st_mtime, UTC) < before:
+                    draft.unlink()
+                    gone.append(str(draft))
+        return tuple(gone)
+
     def arrow(self) -> tuple[Any, str]:
         """The local file system, and the absolute path."""
         from pyarrow.fs import LocalFileSystem

@@ -61,6 +61,13 @@ class Place(ABC):
     def delete(self) -> None:
         """Remove the file; nothing happens if it is not there."""
 
+    def swept(self, before: datetime) -> tuple[str, ...]:
+        """Remove what writers that died before `before` left below it; addresses of what was removed.
+
+        Only where a write leaves anything half done; a bucket's own rules end its unfinished uploads.
+        """
+        return ()
+
     @abstractmethod
     def arrow(self) -> tuple[Any, str]:
         """The pyarrow file system it lies in, and its path there: for reading tables piece by piece."""

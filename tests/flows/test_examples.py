@@ -1,0 +1,201 @@
+"""The examples of ``--help``, each run as it stands there, in the order in which they are written down."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.cli import app
+from flows.cli.examples import EXAMPLES
+from pynomaly.config import load
+from pynomaly.records.ledger import Answers, Ledger
+from pynomaly.steps.alerting import standing
+from tests.flows.conftest import Answer
+from tests.machines import machines, small_settings
+
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(600), pytest.mark.usefixtures("prefect_api")]
+
+ELSEWHERE = {
+    "pynomaly up --configs configs": "tests/flows/test_up.py",
+    "pynomaly demo --home .pynomaly-demo": "tests/security/test_life_under_guard.py",
+    "pynomaly serve configs/quickstart.yaml --port 8000": "tests/serving/test_serving.py",
+    "pynomaly metrics --port 9410": "tests/serving/test_exporter.py",
+}
+"""Commands that go on until they are stopped, and who starts and stops them."""
+
+NOTHING_WAITS = {
+    "approve": "no promotion waits for an answer",
+    "reject": "no promotion waits for an answer",
+    "rollback": "nothing to roll back to",
+}
+"""What these say of a pipeline with one version; with more, see tests/flows/test_review.py."""
+
+TEXT_ALONE = {"version", "metrics", "serve", "up", "demo"}
+"""Commands without ``--json``: one word, Prometheus' own format, servers, a walk that is watched."""
+
+BOTH_WAYS = (
+    "alerts",
+    "audit",
+    "config",
+    "detectors",
+    "history",
+    "labels",
+    "notify",
+    "pending",
+    "preview",
+    "prune",
+)
+"""Commands that change nothing: run for people, too."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as the examples take it for granted."""
+    table = machines(28).replace({"machine": {name: f"m0{n}" for n, name in enumerate("abcd")}})
+    (tmp_path / "data").mkdir()
+    (tmp_path / "configs" / "production").mkdir(parents=True)
+    table.to_csv(tmp_path / "data" / "machines.csv", index=False)
+    table.tail(200).to_csv(tmp_path / "new.csv", index=False)
+    answers = table.head(20)[["time", "machine", "anomaly"]].rename(columns={"anomaly": "label"})
+    answers.to_csv(tmp_path / "answers.csv", index=False)
+    settings = small_settings(
+        data={"path": "../data/machines.csv"},
+        search={"trials": 2, "detectors": ["hbos"]},
+        windows={"monitor": "7d"},
+    )
+    settings["name"] = "quickstart"
+    (tmp_path / "configs" / "quickstart.yaml").write_text(yaml.safe_dump(settings))
+    overlay = {"retraining": {"cooldown": "1d"}}
+    (tmp_path / "configs" / "production" / "quickstart.yaml").write_text(yaml.safe_dump(overlay))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def commands() -> dict[str, Any]:
+    return {item.name or item.callback.__name__: item for item in app.registered_commands}  # type: ignore[union-attr]
+
+
+def test_every_command_has_an_example_that_its_help_shows_on_one_line_of_eighty(
+    command: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(EXAMPLES) == set(commands())
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    for name, examples in EXAMPLES.items():
+        shown = [line.strip() for line in command(name, "--help").out.splitlines()]
+        for example in examples:
+            assert shlex.split(example)[:2] == ["pynomaly", name]
+            assert example in shown, example
+
+
+def test_every_example_runs(command: Callable[..., Answer], folder: Path) -> None:
+    ran = 0
+    for name, examples in EXAMPLES.items():
+        for example in examples:
+            if example in ELSEWHERE:
+                assert Path(__file__).parents[2].joinpath(ELSEWHERE[example]).is_file()
+                continue
+            words = [alert() if word == "3f2a" else word for word in shlex.split(example)[1:]]
+            if "audit.csv" in words and "--labels" in words:
+                label(folder / "audit.csv")
+            if (
+                name in BOTH_WAYS
+                and "--output" not in words
+                and "--csv" not in words
+                and "--labels" not in words
+            ):
+                told = command(*(word for word in words if word != "--json"))
+                assert told.code == 0, (example, told.err)
+                assert told.out.strip()
+                wide = [line for line in told.out.splitlines() if len(line.rstrip()) > 80]
+                assert not wide, example
+            machine = name not in TEXT_ALONE and "--json" not in words
+            answer = command(*words, *(["--json"] if machine else []))
+            ran += 1
+            if name in NOTHING_WAITS:
+                assert answer.code == 2, example
+                assert NOTHING_WAITS[name] in answer.err
+                continue
+            assert answer.code in ((0, 1) if name == "drill" else (0,)), (example, answer.err)
+            if name not in TEXT_ALONE:
+                assert isinstance(json.loads(answer.out), dict), (
+                    example
+                )  # one document, and nothing beside it
+    assert ran == sum(map(len, EXAMPLES.values())) - len(ELSEWHERE)
+    assert (folder / "alerts.xlsx").is_file()
+    assert (folder / "out.csv").is_file()
+    assert (folder / "configs" / "machines.yaml").is_file()
+
+
+def alert() -> str:
+    """The newest alert's name, as a person would shorten it."""
+    settings = load("configs/quickstart.yaml")
+    with Ledger.open(settings.ledger_url) as ledger:
+        every = standing(Answers.beside(ledger), settings.name)
+    return next(item.alert for item in every.values() if item.state in ("open", "acknowledged"))
+
+
+def label(table: Path) -> None:
+    """Answer what an audit asks, as a person would."""
+    import pandas as pd
+
+    rows = pd.read_csv(table)
+    rows["label"] = rows["label"].astype(object)
+    rows["label"] = 0
+    rows.to_csv(table, index=False)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("pynomaly retr", {"retrain"}),
+        ("pynomaly train ", {"configs/quickstart.yaml", "configs/production/"}),
+        ("pynomaly train configs/q", {"configs/quickstart.yaml"}),
+        ("pynomaly retrain configs/quickstart.yaml --detector hb", {"hbos"}),
+        ("pynomaly retrain configs/quickstart.yaml --det", {"--detector"}),
+    ],
+)
+def test_the_shell_completes_commands_pipelines_and_detectors(
+    folder: Path, typed: str, offered: set[str]
+) -> None:
+    asked = {"_PYNOMALY_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    answer = subprocess.run(
+        [Path(sys.executable).with_name("pynomaly")],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(answer.stdout.split()) == offered
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trian"], "Did you mean 'train'"),
+        (["train", "configs/x.yaml", "--jsn"], "--json"),
+        (["train"], "Missing argument 'CONFIG'"),
+        (["serve", "x.yaml", "--port", "99999999"], "65535"),
+        (["detectors", "more"], "unexpected extra argument"),
+        (["alerts", "x.yaml", "--limit", "few"], "--limit"),
+        (["--env"], "requires an argument"),
+    ],
+)
+def test_what_is_mistyped_ends_in_one_line_that_helps(
+    command: Callable[..., Answer], words: list[str], said: str
+) -> None:
+    answer = command(*words)
+    assert (answer.code, answer.out) == (2, "")
+    [line] = answer.err.splitlines()
+    assert line.startswith("pynomaly: ")
+    assert said in line
+    assert "--help` shows what there is" in line
