@@ -1,7 +1,7 @@
 """``make reference``: the pages that are written from the code, so that they cannot say anything else.
 
-`configuration` reads the settings' models, `commands` the application, `detectors` the catalogue,
-`architecture` draws; each returns a page and touches nothing.
+`configuration` reads the settings' models, `api` the public modules, `commands` the application, `detectors`
+the catalogue, `architecture` draws; each returns a page and touches nothing.
 `PAGES` names the files; a test holds each to what is written now.
 """
 
@@ -26,7 +26,7 @@ from pynomaly.detectors.catalogue import DETECTORS, Entry
 from pynomaly.detectors.parameters import Number, OneOf, Whole, Widths
 from pynomaly.detectors.reference import markdown
 
-__all__ = ["PAGES", "architecture", "commands", "configuration", "detectors", "keys", "main"]
+__all__ = ["PAGES", "api", "architecture", "commands", "configuration", "detectors", "keys", "main"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -272,6 +272,11 @@ def commands() -> str:
     return str(_beside("commands").page())
 
 
+def api() -> str:
+    """Page of every public name, from the script beside this one."""
+    return str(_beside("api").page())
+
+
 def _beside(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     if spec is None or spec.loader is None:
@@ -283,6 +288,7 @@ def _beside(name: str) -> ModuleType:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": configuration,
+    "docs/api.md": api,
     "docs/command-line.md": commands,
     "docs/detectors.md": markdown,
     "docs/detector-reference.md": detectors,

@@ -1,0 +1,75 @@
+"""The page of names that others may import, from the code itself; written by ``make reference``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+__all__ = ["STABLE", "names", "page"]
+
+STABLE = {
+    "pynomaly.config": "Settings: read a pipeline's YAML, or make one in memory.",
+    "pynomaly.data": "Windows of time, and the contract of a table.",
+    "pynomaly.data.sources": "Rows of a source, as every step reads them.",
+    "pynomaly.detectors": "The catalogue: make a detector by name, load a fitted one.",
+    "pynomaly.model.bundle": "A model as the registry keeps it: contract, features, detector, calibration.",
+    "pynomaly.judging.comparison": "Verdicts on a challenger, by the rung of evidence there is.",
+    "pynomaly.judging.drift": "Drift of a window against a reference.",
+    "pynomaly.judging.retraining": "The decision to train again.",
+    "pynomaly.records.ledger": "Decisions, partitions, observations, leases.",
+    "pynomaly.records.registry": "Versions and aliases in MLflow.",
+    "pynomaly.steps.prepare": "Read and validate a reference.",
+    "pynomaly.steps.candidates": "Fit one candidate.",
+    "pynomaly.steps.judge": "Choose among candidates; hold a challenger against the champion.",
+    "pynomaly.steps.register": "Register what was fitted.",
+    "pynomaly.steps.promote": "Promote on a verdict, through the gate; roll back.",
+    "pynomaly.steps.due": "Windows that are due.",
+    "pynomaly.steps.score": "Score a window, or a file.",
+    "pynomaly.steps.monitor": "Judge a window.",
+    "pynomaly.steps.replay": "Walk history under policies of retraining.",
+    "pynomaly.errors": "What goes wrong; every error is a `PynomalyError`.",
+}
+"""Modules whose names stay, and what each is for."""
+
+
+def names(module: str) -> list[str]:
+    """Public names of a module, in their order."""
+    found = importlib.import_module(module)
+    return sorted(getattr(found, "__all__", []))
+
+
+def page() -> str:
+    """Markdown: what is promised, then every name with its first sentence."""
+    lines = [
+        "# Names to import",
+        "",
+        "The library works without Prefect: every step is a plain function over settings and small values.",
+        "The names below are public. The package is typed (`py.typed`), and mypy checks it strictly.",
+        "",
+        "## What is promised",
+        "",
+        "Versions follow semantic versioning. Of what is named here, of the commands and their `--json`,",
+        "of the settings and of the files of a model: within a major version nothing is removed and no",
+        "meaning changes. What goes is marked first: it works for at least two minor releases, says by a",
+        "`DeprecationWarning` or a line on standard error what takes its place, and stands under",
+        "*Deprecated* in `CHANGELOG.md`. Before version 1.0, one minor release is enough. A model that",
+        "was saved can be loaded, and scores the same, for as long as its major version; ledgers are",
+        "migrated when they are opened, and never backwards. Everything else may move between any two",
+        "releases.",
+        "",
+        "This page is written by `make reference`.",
+    ]
+    for module, purpose in STABLE.items():
+        found = importlib.import_module(module)
+        lines += ["", f"## {module}", "", purpose, "", "| name | |", "|---|---|"]
+        for name in names(module):
+            lines.append(f"| `{name}` | {_said(found, name)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _said(module: object, name: str) -> str:
+    value = getattr(module, name)
+    if not (inspect.isclass(value) or inspect.isroutine(value)):
+        return "a constant" if not inspect.ismodule(value) else "a module"
+    text = " ".join((inspect.getdoc(value) or "").split("\n\n")[0].split())
+    return text.replace("``", "`").replace("|", "\\|")
