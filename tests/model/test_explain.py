@@ -109,7 +109,7 @@ def test_a_method_that_is_not_there_says_how_to_get_it(monkeypatch: pytest.Monke
     for name in ("shap", "lime.lime_base"):
         monkeypatch.setitem(sys.modules, name, None)
     for method in ("shap", "lime"):
-        with pytest.raises(ModelError, match=r"pynomaly\[explain\]"):
+        with pytest.raises(ModelError, match=r"pynomaly-mlops\[explain\]"):
             bundle.explain(odd(), method=method)
     with pytest.raises(DataError, match="did you mean 'shap'"):
         bundle.explain(odd(), method="shapp")
