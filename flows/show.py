@@ -12,6 +12,7 @@ from rich.text import Text
 from flows.cli.terminal import printable
 
 __all__ = [
+    "Plain",
     "backfilled",
     "catalogue",
     "decision",
@@ -26,15 +27,13 @@ __all__ = [
     "policy_applied",
     "reconciled",
     "replayed",
-    "searched",
     "table",
-    "training",
     "waiting",
     "windows",
 ]
 
 
-class _Plain(Console):
+class Plain(Console):
     """Prints text as text: brackets are no markup, and what is not printable is spelled."""
 
     def print(self, *objects: Any, **options: Any) -> None:
@@ -44,7 +43,7 @@ class _Plain(Console):
 
 
 def _console() -> Console:
-    return _Plain(highlight=False)
+    return Plain(highlight=False)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
@@ -63,50 +62,12 @@ def _cell(value: object) -> Text:
     return Text(f"{value:.3f}" if isinstance(value, float) else printable(str(value), lines=True))
 
 
-def training(result: dict[str, Any]) -> None:
-    """The decision to train, the candidates, the verdict, what followed."""
-    console = _console()
-    if not result["trained"]:
-        console.print(f"not trained: {result['decision']['remedy']}")
-        for reason in result["decision"]["reasons"]:
-            console.print(f"  {reason}")
-        return
-    if result["registered"] is None:
-        decision(result["decision"])
-        return
-    rows = result["choice"]["table"]
-    if rows:
-        console.print(
-            table("candidates on the same held-out rows", list(rows[0]), [list(row.values()) for row in rows])
-        )
-    for reason in result["choice"]["reasons"]:
-        console.print(f"  {reason}")
-    registered = result["registered"]
-    console.print(f"registered {registered['pipeline']} v{registered['version']} ({registered['detector']})")
-    for note in registered["notes"]:
-        console.print(f"  note: {note}")
-    decision(result["decision"])
-
-
 def decision(result: dict[str, Any]) -> None:
     """One decision with its reasons."""
     console = _console()
     console.print(f"{result['kind']}: {result['subject']} ({result['outcome']})")
     for reason in result["reasons"]:
         console.print(f"  {reason}")
-
-
-def searched(result: dict[str, Any]) -> None:
-    """The trials of a search, its answer, and what followed."""
-    found = result["search"]
-    if found:
-        columns = ("params", "detector", "value", "stability", "seconds", "reason")
-        rows = [
-            [", ".join(f"{k}={v}" for k, v in item["params"].items()), *(item[name] for name in columns[1:])]
-            for item in found["trials"]
-        ]
-        _console().print(table(f"trials on {found['rung']}, the default first", columns, rows))
-    training(result)
 
 
 def policy_applied(result: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ __all__ = ["EXAMPLES", "show"]
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "init": ("pynomaly init data/machines.csv --time time --id machine --label anomaly",),
+    "convert": ("pynomaly convert export/dataset.json export/labels.csv export/sensors.csv",),
     "config": (
         "pynomaly config configs/quickstart.yaml",
         "pynomaly config configs/quickstart.yaml --env production --json",

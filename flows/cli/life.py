@@ -1,4 +1,4 @@
-"""Commands of the daily life of a pipeline: init, train, retrain, search, score, monitor."""
+"""Commands of the daily life of a pipeline: init, convert, train, retrain, search, score, monitor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flows.cli.app import AsOf, Config, Json, Reason, app, run_flow, say
 from pynomaly.config import load
 from pynomaly.errors import ConfigError
 
-__all__ = ["init", "monitor", "retrain", "score", "search", "train"]
+__all__ = ["convert", "init", "monitor", "retrain", "score", "search", "train"]
 
 
 @app.command()
@@ -36,6 +36,22 @@ def init(
 
 
 @app.command()
+def convert(
+    exports: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Documents and tables of one export, or folders.")
+    ],
+    name: Annotated[str, typer.Option(help="Name of the pipeline; by default what the export says.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Write over files of that name.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring over what Azure Anomaly Detector, Amazon Lookout or Model Monitor exported."""
+    from flows.show_moving import converted
+    from flows.start import write_converted
+
+    say(write_converted(exports, name=name, force=force), as_json, converted)
+
+
+@app.command()
 def train(
     config: Config,
     as_of: AsOf = "latest",
@@ -43,7 +59,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Validate, train every candidate, compare, register, and promote on evidence."""
-    from flows.show import training
+    from flows.show_training import training
 
     say(run_flow("train", "train", load(config), as_of=as_of, reason=reason), as_json, training)
 
@@ -61,7 +77,7 @@ def retrain(
     as_json: Json = False,
 ) -> None:
     """Train a challenger; promote it only if it beats the champion on the same rows."""
-    from flows.show import training
+    from flows.show_training import training
 
     asked = {"as_of": as_of, "reason": reason, "trigger": "manual", "detector": detector, "params": params}
     say(run_flow("train", "retrain", load(config), **asked), as_json, training)
@@ -85,7 +101,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search detectors and parameters; what is better than the champion's becomes a challenger."""
-    from flows.show import searched
+    from flows.show_training import searched
 
     asked = {"as_of": as_of, "reason": reason, "budget": budget}
     say(run_flow("train", "search", load(config), **asked), as_json, searched)

@@ -11,7 +11,7 @@ import re
 
 import yaml
 
-__all__ = ["LARGEST", "LONGEST", "plain_yaml", "quoted", "unquoted"]
+__all__ = ["LARGEST", "LONGEST", "dumped", "plain_yaml", "quoted", "unquoted"]
 
 LONGEST = 1_000_000
 """Most characters of a file; the largest pipeline that is shipped has about ten thousand."""
@@ -67,6 +67,11 @@ def _size(node: yaml.Node, known: dict[int, int]) -> int:
         inside = node.value if isinstance(node, yaml.SequenceNode) else []
     known[id(node)] = 1 + sum(_size(part, known) for part in inside)
     return known[id(node)]
+
+
+def dumped(content: object) -> str:
+    """Plain values as YAML, keys in their order."""
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
 
 
 def quoted(text: str) -> str:

@@ -27,7 +27,10 @@ from pynomaly.data.sources.arrange import moments
 from pynomaly.data.sources.csv import SEPARATORS, existing, header
 from pynomaly.errors import ColumnError, DataError, SourceError, WindowError, allowed
 
-__all__ = ["draft"]
+__all__ = ["CANDIDATES", "draft", "slug"]
+
+CANDIDATES = ("auto", "iforest", "gmm", "knn")
+"""What a first pipeline trains; the first is the baseline."""
 
 _LABELS = ("anomaly", "is_anomaly", "label", "outlier", "is_outlier", "target", "class", "y")
 _TRUTHS = ("changepoint", "change_point", "attack", "fault", "failure", "fraud", "is_fraud")
@@ -88,7 +91,7 @@ def draft(
     data = found.data.model_copy(update={**declared, "ignore": tuple(found.ignored)})
     contract = FrameContract.infer(found.frame, data)
     written = _written(place, Path(folder).resolve()) if folder else str(place)
-    return _text(name or _slug(place.stem), written, found, contract)
+    return _text(name or slug(place.stem), written, found, contract)
 
 
 def _written(place: Path, folder: Path) -> str:
@@ -282,7 +285,7 @@ def _training(found: _Found) -> list[str]:
     lines = [
         "",
         "training:",
-        "  candidates: [auto, iforest, gmm, knn]  # the first is the baseline; see `pynomaly detectors`",
+        f"  candidates: [{', '.join(CANDIDATES)}]  # the first is the baseline; see `pynomaly detectors`",
     ]
     if found.times is not None:
         lines.append(
@@ -316,9 +319,10 @@ def _say(length: timedelta) -> str:
     return f"{amount} {unit}" + ("" if amount == "1" else "s")
 
 
-def _slug(stem: str) -> str:
-    slug = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_")
-    return (slug if slug[:1].isalpha() else f"data-{slug}")[:63].rstrip("-")
+def slug(text: str) -> str:
+    """A pipeline's name made of any text."""
+    words = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")
+    return (words if words[:1].isalpha() else f"data-{words}")[:63].rstrip("-")
 
 
 def _zero_one(values: pd.Series[Any]) -> bool:

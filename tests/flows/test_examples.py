@@ -19,6 +19,7 @@ from flows.cli.examples import EXAMPLES
 from pynomaly.config import load
 from pynomaly.records.ledger import Answers, Ledger
 from pynomaly.steps.alerting import standing
+from tests import exports
 from tests.flows.conftest import Answer
 from tests.machines import machines, small_settings
 
@@ -56,6 +57,8 @@ BOTH_WAYS = (
 )
 """Commands that change nothing: run for people, too."""
 
+_SENSORS = [("Timestamp", "DATETIME"), ("flow", "DOUBLE"), ("heat", "DOUBLE")]
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -65,6 +68,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "configs" / "production").mkdir(parents=True)
     table.to_csv(tmp_path / "data" / "machines.csv", index=False)
     table.tail(200).to_csv(tmp_path / "new.csv", index=False)
+    machines_export = {"DatasetName": "Sensors", "Schema": json.dumps(exports.schema(sensors=_SENSORS))}
+    exports.write(tmp_path / "export" / "dataset.json", machines_export)
+    (tmp_path / "export" / "labels.csv").write_text("2026-01-02T00:00:00.000000,2026-01-02T06:00:00.000000\n")
+    columns = {"Timestamp": exports.moments(96), "flow": exports.wave(96), "heat": exports.wave(96, 5)}
+    exports.table(tmp_path / "export" / "sensors.csv", columns)
     answers = table.head(20)[["time", "machine", "anomaly"]].rename(columns={"anomaly": "label"})
     answers.to_csv(tmp_path / "answers.csv", index=False)
     settings = small_settings(

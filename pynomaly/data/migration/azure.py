@@ -1,0 +1,275 @@
+"""Azure Anomaly Detector: requests and results of one series, and of many (multivariate models).
+
+Fields as documented for the REST API v1.1 (Microsoft, Anomaly Detector REST API reference: univariate
+``timeseries/entire/detect`` and multivariate ``multivariate/models``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import AliasChoices, Field
+
+from pynomaly.config.units import spell
+from pynomaly.data.migration.converted import Converted, past
+from pynomaly.data.migration.exports import Document, Foreign, moment_column, read_as, read_table
+from pynomaly.errors import SourceError
+
+__all__ = ["TITLE", "convert", "shape"]
+
+TITLE = "Azure Anomaly Detector"
+
+_NO_SENSITIVITY = (
+    "alerts come of p-values on held-out rows; alerts.policy and `pynomaly preview` set how many"
+)
+_STEPS = {
+    "microsecond": timedelta(microseconds=1),
+    "secondly": timedelta(seconds=1),
+    "minutely": timedelta(minutes=1),
+    "hourly": timedelta(hours=1),
+    "daily": timedelta(days=1),
+    "weekly": timedelta(weeks=1),
+}
+
+
+class _Point(Foreign):
+    timestamp: str
+    value: float | None = None
+
+
+class _Request(Foreign):
+    series: tuple[_Point, ...] = Field(min_length=1)
+    granularity: str | None = None
+    customInterval: int = Field(1, ge=1)
+
+
+class _Result(Foreign):
+    isAnomaly: tuple[bool, ...]
+    severity: tuple[float, ...] = ()
+
+
+class _Align(Foreign):
+    alignMode: str | None = None
+    fillNAMethod: str | None = None
+
+
+class _Model(Foreign):
+    dataSource: str = Field(validation_alias=AliasChoices("dataSource", "source"))
+    startTime: datetime
+    endTime: datetime
+    slidingWindow: int | None = Field(None, ge=1)
+    alignPolicy: _Align | None = None
+    displayName: str | None = None
+
+
+class _Value(Foreign):
+    isAnomaly: bool
+    score: float | None = None
+    severity: float | None = None
+
+
+class _Judged(Foreign):
+    timestamp: str
+    value: _Value | None = None
+
+
+class _Results(Foreign):
+    resultId: str
+    results: tuple[_Judged, ...]
+
+
+def shape(document: Document) -> str | None:
+    """Which document of this product it is, by the fields it has; None: none of them."""
+    if document.has("series"):
+        return "request"
+    if document.has("isAnomaly", "expectedValues"):
+        return "result"
+    if document.has("modelInfo") or (document.has("startTime", "endTime") and _source(document.content)):
+        return "model"
+    return "results" if document.has("resultId", "results") else None
+
+
+def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
+    """One series (its request, and the result) or a multivariate model (its definition, data and result).
+
+    Raises
+    ------
+    SourceError
+        If documents of both kinds come together, one is missing, or two do not belong to each other.
+    """
+    by_shape: dict[str, Document] = {}
+    for document in documents:
+        kind = shape(document) or ""
+        if kind in by_shape:
+            raise SourceError(
+                f"{document.path} and {by_shape[kind].path}: two of one kind; convert one series at a time"
+            )
+        by_shape[kind] = document
+    if {"model", "results"} & set(by_shape):
+        if {"request", "result"} & set(by_shape):
+            raise SourceError(
+                f"{documents[0].path}: a series and a multivariate model; convert them one at a time"
+            )
+        return _multivariate(by_shape, tables)
+    return _univariate(by_shape, tables)
+
+
+def _univariate(found: dict[str, Document], tables: Sequence[Path]) -> Converted:
+    if "request" not in found:
+        raise SourceError(f"{found['result'].path}: a result without its request, which holds the series")
+    if tables:
+        raise SourceError(f"{tables[0]}: a request holds its own series; leave the table out")
+    document = found["request"]
+    request = read_as(_Request, document)
+    where = f"{document.path}: series"
+    times = moment_column(pd.Series([point.timestamp for point in request.series]), f"{where}.timestamp")
+    outcome = Converted(TITLE, document.path.stem)
+    outcome.table = pd.DataFrame({"timestamp": times, "value": [point.value for point in request.series]})
+    outcome.say("data.time", "timestamp", "series.timestamp")
+    outcome.say("data.timezone", "UTC", "timestamps without an offset are UTC there")
+    outcome.say("data.columns", ["value"], "series.value")
+    step = _STEPS.get(request.granularity or "")
+    past(
+        outcome,
+        ["value"],
+        "a product for one series judges a point by those before it",
+        step=step and step * request.customInterval,
+    )
+    extra = dict(request.model_extra or {})
+    for name in ("sensitivity", "maxAnomalyRatio"):
+        if name in extra:
+            outcome.leave(f"{name}: {extra.pop(name)}", _NO_SENSITIVITY)
+    if "period" in extra:
+        outcome.leave(
+            f"period: {extra.pop('period')}", "seasons are seen by features.calendar, and drift's by the week"
+        )
+    if modes := [
+        f"{name}: {extra.pop(name)}" for name in ("imputeMode", "imputeFixedValue") if name in extra
+    ]:
+        outcome.leave(", ".join(modes), "missing values follow features.missing (median by default)")
+    outcome.leave_unknown(document.path.name, extra)
+    if "result" in found:
+        _verdicts(outcome, found["result"], times)
+    return outcome
+
+
+def _verdicts(outcome: Converted, document: Document, times: pd.Series[Any]) -> None:
+    result = read_as(_Result, document)
+    if len(result.isAnomaly) != len(times):
+        raise SourceError(
+            f"{document.path}: isAnomaly has {len(result.isAnomaly)} entries, the series {len(times)}: "
+            "another series' result"
+        )
+    judged: dict[str, Any] = {"timestamp": times, "is_anomaly": [int(one) for one in result.isAnomaly]}
+    if len(result.severity) == len(times):
+        judged["severity"] = list(result.severity)
+    outcome.before = pd.DataFrame(judged)
+
+
+def _multivariate(found: dict[str, Document], tables: Sequence[Path]) -> Converted:
+    if "model" not in found:
+        raise SourceError(
+            f"{found['results'].path}: results without the model they are of (its definition, as JSON)"
+        )
+    document = found["model"]
+    content = document.content.get("modelInfo", document.content)
+    model = read_as(_Model, Document(document.path, content) if isinstance(content, dict) else document)
+    outcome = Converted(TITLE, model.displayName or document.path.stem)
+    outcome.say("data.time", "timestamp", "every variable's timestamp")
+    outcome.say("data.timezone", "UTC", "timestamps without an offset are UTC there")
+    variables = _rows(outcome, model, tables)
+    if variables:
+        outcome.say("data.columns", variables, "the model's variables")
+        step = _step(outcome, tables)
+        source = (
+            f"slidingWindow: {model.slidingWindow}"
+            if model.slidingWindow
+            else "slidingWindow, 300 where it is not said"
+        )
+        past(outcome, variables, source, rows=model.slidingWindow or 300, step=step)
+    if model.endTime > model.startTime:
+        outcome.say("training.start", model.startTime.isoformat(), "startTime")
+        length = timedelta(hours=-(-(model.endTime - model.startTime) // timedelta(hours=1)))
+        outcome.say("windows.reference", spell(length), "endTime - startTime, in whole hours")
+    policy = model.alignPolicy
+    if policy and policy.fillNAMethod:
+        outcome.leave(
+            f"alignPolicy.fillNAMethod: {policy.fillNAMethod}",
+            "missing values follow features.missing (median by default)",
+        )
+    bookkeeping = ("status", "errors", "diagnosticsInfo", "dataSchema")
+    outcome.leave_unknown(document.path.name, model.model_extra, bookkeeping)
+    if "diagnosticsInfo" in (model.model_extra or {}):
+        outcome.leave(
+            "diagnosticsInfo", "losses and fill ratios of another model; `pynomaly train` writes its own"
+        )
+    if "results" in found:
+        results = read_as(_Results, found["results"])
+        outcome.before = (
+            pd.DataFrame(
+                {
+                    "timestamp": moment_column(
+                        pd.Series([row.timestamp for row in results.results], dtype=object),
+                        f"{found['results'].path}: results.timestamp",
+                    ),
+                    "is_anomaly": [
+                        None if row.value is None else int(row.value.isAnomaly) for row in results.results
+                    ],
+                    "score": [row.value and row.value.score for row in results.results],
+                    "severity": [row.value and row.value.severity for row in results.results],
+                }
+            )
+            if results.results
+            else None
+        )
+    return outcome
+
+
+def _rows(outcome: Converted, model: _Model, tables: Sequence[Path]) -> list[str]:
+    """Take one table of all variables as it is, or join a table a variable by time; gives their names."""
+    if not tables:
+        outcome.say("data.source", "csv", "the data lie in the product's storage")
+        outcome.say("data.path", "", "to be brought here")
+        return []
+    first = read_table(tables[0], ("timestamp",))
+    if len(tables) == 1 and list(first.columns) != ["timestamp", "value"]:
+        outcome.file = tables[0]
+        return [str(name) for name in first.columns if name != "timestamp"]
+    inner = bool(model.alignPolicy and (model.alignPolicy.alignMode or "").lower() == "inner")
+    columns: dict[str, pd.Series[Any]] = {}
+    for file in tables:
+        frame = read_table(file, ("timestamp", "value"))
+        times = moment_column(frame["timestamp"], f"{file}: timestamp")
+        if times.duplicated().any():
+            raise SourceError(f"{file}: {times[times.duplicated()].iloc[0]} occurs more than once")
+        if file.stem in columns:
+            raise SourceError(f"{file}: a second table of variable {file.stem!r}")
+        columns[file.stem] = pd.Series(frame["value"].to_numpy(), index=times.to_numpy())
+    joined = pd.concat(columns, axis=1, join="inner" if inner else "outer", sort=True)
+    joined.index = pd.DatetimeIndex(joined.index, tz="UTC", name="timestamp")
+    if joined.empty:
+        raise SourceError(f"{tables[0].parent}: no moment that every variable has (alignMode: Inner)")
+    outcome.table = joined.reset_index()
+    outcome.carried["the table"] = (
+        f"{len(columns)} variables joined by time, alignMode {'Inner' if inner else 'Outer'}"
+    )
+    return list(columns)
+
+
+def _step(outcome: Converted, tables: Sequence[Path]) -> timedelta | None:
+    if outcome.table is not None:
+        times = outcome.table["timestamp"]
+    elif tables:
+        times = moment_column(read_table(tables[0])["timestamp"], f"{tables[0]}: timestamp")
+    else:
+        return None
+    steps = times.sort_values().diff().dropna()
+    return pd.Timedelta(steps.median()).to_pytimedelta() if len(steps) else None
+
+
+def _source(content: dict[str, Any]) -> bool:
+    return "dataSource" in content or "source" in content

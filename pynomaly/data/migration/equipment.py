@@ -1,0 +1,347 @@
+"""Amazon Lookout for Equipment: a dataset's schema, its sensors, labels, models and inference results.
+
+Fields as documented in the developer guide and API reference of the service (Amazon Web Services):
+``InlineDataSchema``, label data, ``DescribeModel``, ``ListLabels`` and the JSON lines of inference results.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import Field
+
+from pynomaly.config.units import spell
+from pynomaly.data.incidents import Incident
+from pynomaly.data.migration.converted import Converted, past
+from pynomaly.data.migration.exports import (
+    Document,
+    Foreign,
+    checked,
+    first_line,
+    moment_column,
+    read_as,
+    read_table,
+)
+from pynomaly.data.window import Window
+from pynomaly.errors import ColumnError, SourceError
+
+__all__ = ["TITLE", "convert", "shape"]
+
+TITLE = "Amazon Lookout for Equipment"
+
+_UPLOADS = {"PT5M": "5m", "PT10M": "10m", "PT15M": "15m", "PT30M": "30m", "PT1H": "1h"}
+
+
+class _Column(Foreign):
+    Name: str
+    Type: str = "DOUBLE"
+
+
+class _Component(Foreign):
+    ComponentName: str
+    Columns: tuple[_Column, ...] = Field(min_length=2)
+
+    @property
+    def time(self) -> str:
+        return next((column.Name for column in self.Columns if column.Type == "DATETIME"), "")
+
+
+class _Schema(Foreign):
+    Components: tuple[_Component, ...] = Field(min_length=1)
+
+
+class _Range(Foreign):
+    start: datetime
+    end: datetime
+
+
+class _Metrics(Foreign):
+    labeled_ranges: tuple[_Range, ...] = ()
+
+
+class _Model(Foreign):
+    ModelName: str
+    TrainingDataStartTime: datetime | None = None
+    TrainingDataEndTime: datetime | None = None
+    OffCondition: str | None = None
+    DataPreProcessingConfiguration: dict[str, Any] | None = None
+    ModelMetrics: Any = None
+
+
+class _Label(Foreign):
+    StartTime: datetime
+    EndTime: datetime
+    Rating: str = "ANOMALY"
+    Equipment: str = ""
+    FaultCode: str = ""
+
+
+class _Labels(Foreign):
+    LabelSummaries: tuple[_Label, ...]
+
+
+class _Scheduler(Foreign):
+    InferenceSchedulerName: str
+    DataUploadFrequency: str
+
+
+class _Prediction(Foreign):
+    timestamp: str
+    prediction: int = Field(ge=0, le=1)
+    prediction_reason: str | None = None
+    anomaly_score: float | None = None
+
+
+def shape(document: Document) -> str | None:
+    """Which document of this product it is, by the fields it has; None: none of them."""
+    if document.lines:
+        return "predictions" if {"timestamp", "prediction"} <= document.lines[0].keys() else None
+    if document.has("timestamp", "prediction"):
+        return "predictions"
+    if document.has("InferenceSchedulerName", "DataUploadFrequency"):
+        return "scheduler"
+    if document.has("LabelSummaries"):
+        return "labels"
+    if document.has("ModelName") and (document.has("DatasetName") or document.has("ModelMetrics")):
+        return "model"
+    return "schema" if document.has("Components") or _inline(document) is not None else None
+
+
+def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
+    """A schema and whatever came with it: tables of sensors, labels, a model, a scheduler, results.
+
+    Raises
+    ------
+    SourceError
+        If there is neither a schema nor a model that holds one, or a file does not fit it.
+    """
+    found: dict[str, list[Document]] = {}
+    for document in documents:
+        found.setdefault(shape(document) or "", []).append(document)
+    schemas = [
+        item for item in (*found.get("schema", ()), *found.get("model", ())) if _inline(item) is not None
+    ]
+    if not schemas:
+        raise SourceError(f"{documents[0].path}: no schema; add the dataset's (its Components), as JSON")
+    schema = checked(_Schema, _inline(schemas[0]), str(schemas[0].path))
+    named = schemas[0].content
+    outcome = Converted(
+        TITLE, str(named.get("DatasetName") or named.get("ModelName") or schemas[0].path.stem)
+    )
+    labelled = [file for file in tables if _is_labels(file)]
+    _rows(outcome, schema, [file for file in tables if file not in labelled])
+    for file in labelled:
+        outcome.incidents += _declared(file)
+    for document in found.get("labels", ()):
+        _summaries(outcome, document)
+    for document in found.get("model", ()):
+        _model(outcome, document)
+    named_last = {incident.window: incident for incident in sorted(outcome.incidents)}
+    outcome.incidents = list(named_last.values())  # one a span, with its name where one source says it
+    for document in found.get("scheduler", ()):
+        _scheduler(outcome, document)
+    if lines := [line for document in found.get("predictions", ()) for line in _lines(document)]:
+        outcome.before = _predictions(lines)
+    return outcome
+
+
+def _inline(document: Document) -> Any:
+    """The schema inside a document: as it is, or as text in ``Schema`` or ``InlineDataSchema``."""
+    inner = document.content.get("DatasetSchema", document.content)
+    text = next(
+        (inner[key] for key in ("InlineDataSchema", "Schema") if isinstance(inner, dict) and inner.get(key)),
+        None,
+    )
+    if text is None:
+        return document.content if document.has("Components") else None
+    return _spelled(text, f"{document.path}: its schema")
+
+
+def _spelled(content: Any, where: str) -> Any:
+    """What the service writes as JSON inside of a text."""
+    try:
+        return json.loads(content) if isinstance(content, str) else content
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"{where} is no JSON: {error}") from error
+
+
+def _rows(outcome: Converted, schema: _Schema, tables: Sequence[Path]) -> None:
+    for part in schema.Components:
+        if not part.time:
+            raise SourceError(f"component {part.ComponentName!r} has no column of type DATETIME")
+    several = len(schema.Components) > 1
+    words: list[str] = []
+    numbers: list[str] = []
+    for part in schema.Components:
+        for column in part.Columns:
+            if column.Name != part.time:
+                kind = words if column.Type == "CATEGORICAL" else numbers
+                kind.append(f"{part.ComponentName}.{column.Name}" if several else column.Name)
+    time = schema.Components[0].time
+    outcome.say("data.time", time, "the schema's DATETIME")
+    outcome.say("data.timezone", "UTC", "times without an offset are UTC there")
+    outcome.say("data.columns", [*numbers, *words], "the schema's columns")
+    if words:
+        outcome.say("data.categorical", words, "the schema's CATEGORICAL")
+    past(outcome, numbers, "a product for sensors looks at their past")
+    if not tables:
+        outcome.say("data.source", "csv", "the data lie in the product's bucket")
+        outcome.say("data.path", "", "to be brought here")
+        return
+    if not several and len(tables) == 1:
+        read_table(tables[0], [column.Name for column in schema.Components[0].Columns])
+        outcome.file = tables[0]
+        return
+    parts = [_component(part, tables, several) for part in schema.Components]
+    joined = pd.concat(parts, axis=1, join="outer", sort=True)
+    joined.index.name = time
+    outcome.table = joined.reset_index()
+    outcome.carried["the table"] = f"{len(parts)} component(s) of {len(tables)} file(s), joined by time"
+
+
+def _component(part: _Component, tables: Sequence[Path], several: bool) -> pd.DataFrame:
+    """Rows of one component: the files of its name (or folder), else those that have its columns."""
+    names = [column.Name for column in part.Columns]
+    own = [file for file in tables if part.ComponentName in (file.stem, file.parent.name)]
+    frames = []
+    for file in own or tables:
+        try:
+            frames.append(read_table(file, names)[names])
+        except ColumnError:
+            if own:
+                raise
+    if not frames:
+        raise SourceError(
+            f"component {part.ComponentName!r}: no file of that name or with its columns {names}"
+        )
+    whole = pd.concat(frames, ignore_index=True)
+    times = moment_column(whole[part.time], f"component {part.ComponentName!r}: {part.time}")
+    whole = whole.drop(columns=part.time).set_axis(pd.DatetimeIndex(times), axis=0)
+    if whole.index.has_duplicates:
+        twice = whole.index[whole.index.duplicated()][0]
+        raise SourceError(f"component {part.ComponentName!r}: {twice} occurs more than once")
+    return whole.add_prefix(f"{part.ComponentName}.") if several else whole
+
+
+def _is_labels(file: Path) -> bool:
+    """Label data have no header: a start and an end open every line."""
+    cells = next(csv.reader([first_line(file)]), []) if file.suffix.lower() != ".parquet" else []
+    return len(cells) >= 2 and all(_moment(cell) is not None for cell in cells[:2])
+
+
+def _declared(file: Path) -> list[Incident]:
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        rows = [row for row in csv.reader(lines) if row]
+    found = []
+    for number, row in enumerate(rows, 1):
+        start, end = (_moment(cell) for cell in (*row[:2], "", "")[:2])
+        if start is None or end is None:
+            raise SourceError(
+                f"{file}, line {number}: {','.join(row)[:80]!r} does not open with a start and an end"
+            )
+        found.append(_incident(start, end, "", f"{file}, line {number}"))
+    return found
+
+
+def _summaries(outcome: Converted, document: Document) -> None:
+    labels = read_as(_Labels, document).LabelSummaries
+    abnormal = [label for label in labels if label.Rating == "ANOMALY"]
+    for label in abnormal:
+        name = " ".join(filter(None, (label.FaultCode, label.Equipment)))
+        outcome.incidents.append(_incident(label.StartTime, label.EndTime, name, str(document.path)))
+    if rest := len(labels) - len(abnormal):
+        outcome.leave(
+            f"{document.path.name}: {rest} label(s) rated NO_ANOMALY or NEUTRAL",
+            "normal is what is not declared",
+        )
+
+
+def _model(outcome: Converted, document: Document) -> None:
+    model = read_as(_Model, document)
+    if model.TrainingDataStartTime and model.TrainingDataEndTime:
+        start, end = _aware(model.TrainingDataStartTime), _aware(model.TrainingDataEndTime)
+        if end > start:
+            outcome.say("training.start", start.isoformat(), "TrainingDataStartTime")
+            hours = timedelta(hours=-(-(end - start) // timedelta(hours=1)))
+            outcome.say(
+                "windows.reference",
+                spell(hours),
+                "TrainingDataEndTime - TrainingDataStartTime, in whole hours",
+            )
+    if model.OffCondition:
+        outcome.leave(
+            f"OffCondition: {model.OffCondition}",
+            "leave such rows out where the table is made, or by quality.expectations",
+        )
+    if rate := (model.DataPreProcessingConfiguration or {}).get("TargetSamplingRate"):
+        outcome.leave(f"TargetSamplingRate: {rate}", "rows are taken as they are")
+    if model.ModelMetrics:
+        where = f"{document.path}: ModelMetrics"
+        ranges = checked(_Metrics, _spelled(model.ModelMetrics, where), where)
+        outcome.incidents += [_incident(item.start, item.end, "", where) for item in ranges.labeled_ranges]
+        if "predicted_ranges" in (ranges.model_extra or {}):
+            outcome.leave("ModelMetrics.predicted_ranges", "what a product predicted is no label")
+    keep = ("DatasetName", "Schema", "ModelArn", "DatasetArn", "Status", "CreatedAt", "LastUpdatedTime")
+    outcome.leave_unknown(document.path.name, model.model_extra, keep)
+
+
+def _scheduler(outcome: Converted, document: Document) -> None:
+    scheduler = read_as(_Scheduler, document)
+    rate = _UPLOADS.get(scheduler.DataUploadFrequency)
+    if rate is None:
+        raise SourceError(
+            f"{document.path}: DataUploadFrequency: {scheduler.DataUploadFrequency!r}; "
+            f"allowed: {', '.join(_UPLOADS)}"
+        )
+    outcome.say("windows.score", rate, "DataUploadFrequency")
+    outcome.say("windows.monitor", "7d", "a whole number of windows.score")
+    outcome.leave_unknown(
+        document.path.name,
+        scheduler.model_extra,
+        ("Status", "ModelName", "ModelArn", "InferenceSchedulerArn"),
+    )
+
+
+def _lines(document: Document) -> Iterable[_Prediction]:
+    for number, line in enumerate(document.lines or (document.content,), 1):
+        yield checked(_Prediction, line, f"{document.path}, line {number}")
+
+
+def _predictions(lines: Sequence[_Prediction]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "timestamp": moment_column(
+                pd.Series([line.timestamp for line in lines]), "timestamp of the results"
+            ),
+            "is_anomaly": [line.prediction for line in lines],
+            "score": [line.anomaly_score for line in lines],
+            "reason": [line.prediction_reason for line in lines],
+        }
+    )
+
+
+def _incident(start: datetime, end: datetime, name: str, where: str) -> Incident:
+    begun, ended = _aware(start), _aware(end)
+    if begun >= ended:
+        raise SourceError(f"{where}: a label must end after its start, got {begun} to {ended}")
+    return Incident(Window(begun, ended), "", name)
+
+
+def _moment(cell: str) -> datetime | None:
+    try:
+        found = pd.to_datetime(cell.strip(), format="ISO8601", errors="raise")
+    except (ValueError, TypeError):
+        return None
+    return (
+        None if pd.isna(found) or not any(mark in cell for mark in "-:") else found.to_pydatetime(warn=False)
+    )
+
+
+def _aware(moment: datetime) -> datetime:
+    return pd.Timestamp(moment).tz_localize("UTC").to_pydatetime() if moment.tzinfo is None else moment

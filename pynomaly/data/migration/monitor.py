@@ -1,0 +1,161 @@
+"""Amazon SageMaker Model Monitor: the constraints and statistics of a baseline, and what violated them.
+
+Fields as documented for ``constraints.json``, ``statistics.json`` and ``constraint_violations.json`` (Amazon
+SageMaker developer guide).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from pynomaly.data.migration.converted import Converted
+from pynomaly.data.migration.exports import Document, Foreign, read_as, read_table
+from pynomaly.errors import SourceError
+
+__all__ = ["TITLE", "convert", "shape"]
+
+TITLE = "Amazon SageMaker Model Monitor"
+
+
+class _Numbers(Foreign):
+    is_non_negative: bool = False
+
+
+class _Words(Foreign):
+    domains: tuple[str, ...] = ()
+
+
+class _Feature(Foreign):
+    name: str = Field(min_length=1)
+    inferred_type: str = "Unknown"
+    completeness: float | None = Field(None, ge=0, le=1)
+    num_constraints: _Numbers | None = None
+    string_constraints: _Words | None = None
+
+
+class _Monitoring(Foreign):
+    domain_content_threshold: float = Field(1.0, ge=0, le=1)
+
+
+class _Constraints(Foreign):
+    features: tuple[_Feature, ...] = Field(min_length=1)
+    monitoring_config: _Monitoring = _Monitoring()
+
+
+class _Violations(Foreign):
+    violations: tuple[dict[str, Any], ...]
+
+
+def shape(document: Document) -> str | None:
+    """Which document of this product it is, by the fields it has; None: none of them."""
+    if document.has("violations"):
+        return "violations"
+    if not document.has("features"):
+        return None
+    return "statistics" if document.has("dataset") else "constraints"
+
+
+def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
+    """Constraints (or statistics alone), with the baseline's table where it was brought along.
+
+    Raises
+    ------
+    SourceError
+        If there is nothing that names features, or more than one baseline.
+    """
+    found: dict[str, Document] = {}
+    for document in documents:
+        kind = shape(document) or ""
+        if kind in found:
+            raise SourceError(
+                f"{document.path} and {found[kind].path}: two {kind}; convert one baseline at a time"
+            )
+        found[kind] = document
+    baseline = found.get("constraints") or found.get("statistics")
+    if baseline is None:
+        raise SourceError(f"{documents[0].path}: violations alone name no baseline; add its constraints.json")
+    if len(tables) > 1:
+        raise SourceError(f"{tables[1]}: a baseline is one table; bring its parts into one")
+    constraints = read_as(_Constraints, baseline)
+    names = [feature.name for feature in constraints.features]
+    path = baseline.path
+    outcome = Converted(TITLE, path.parent.name if path.stem in _PLAIN else path.stem)
+    if tables:
+        read_table(tables[0], names)
+        outcome.file = tables[0]
+    else:
+        outcome.say("data.source", "csv", "rows of the baseline, to be brought here")
+        outcome.say("data.path", "", "to be brought here")
+    outcome.say("data.columns", names, "features")
+    if words := [feature.name for feature in constraints.features if feature.inferred_type == "String"]:
+        outcome.say("data.categorical", words, "features of inferred_type String")
+    rules = [
+        rule for feature in constraints.features for rule in _rules(feature, constraints.monitoring_config)
+    ]
+    if rules:
+        outcome.say(
+            "quality.expectations",
+            rules,
+            "constraints; they warn, as they did there: `error` would quarantine rows",
+        )
+    _leave(outcome, constraints, found)
+    return outcome
+
+
+_PLAIN = ("constraints", "statistics")
+
+
+def _rules(feature: _Feature, config: _Monitoring) -> list[dict[str, Any]]:
+    rules: list[dict[str, Any]] = []
+    if feature.completeness is not None and feature.completeness > 0:
+        rules.append(_rule("ExpectColumnValuesToNotBeNull", column=feature.name, mostly=feature.completeness))
+    if feature.num_constraints and feature.num_constraints.is_non_negative:
+        rules.append(_rule("ExpectColumnValuesToBeBetween", column=feature.name, min_value=0))
+    if feature.string_constraints and (values := list(feature.string_constraints.domains)):
+        rules.append(
+            _rule(
+                "ExpectColumnValuesToBeInSet",
+                column=feature.name,
+                value_set=values,
+                mostly=config.domain_content_threshold,
+            )
+        )
+    return rules
+
+
+def _rule(kind: str, **arguments: Any) -> dict[str, Any]:
+    return {"type": kind, "arguments": arguments, "severity": "warning"}
+
+
+def _leave(outcome: Converted, constraints: _Constraints, found: dict[str, Document]) -> None:
+    config = dict(constraints.monitoring_config.model_extra or {})
+    if distance := config.pop("distribution_constraints", None):
+        outcome.leave(
+            f"distribution_constraints: {distance}",
+            "drift is judged by effect sizes and corrected p-values (block drift)",
+        )
+    for name in ("evaluate_constraints", "emit_metrics"):
+        config.pop(name, None)  # on here; both are what `pynomaly monitor` is for
+    for name, value in config.items():
+        outcome.leave(
+            f"monitoring_config.{name}: {value}",
+            "a column that is no longer what the model learned blocks the window",
+        )
+    if "statistics" in found:
+        why = "distributions to compare with are made of the training's rows, and travel inside the model"
+        outcome.leave(f"{found['statistics'].path.name}: means, deviations, sketches", why)
+    if "violations" in found:
+        number = len(read_as(_Violations, found["violations"]).violations)
+        outcome.leave(
+            f"{found['violations'].path.name}: {number} violation(s)",
+            "what another monitor found is no label",
+        )
+    for feature in constraints.features:
+        if (feature.model_extra or {}).get("monitoringConfigOverrides"):
+            outcome.leave(
+                f"monitoringConfigOverrides of {feature.name}", "limits are the pipeline's, not a column's"
+            )

@@ -1,0 +1,207 @@
+"""Exports of other products, made small after the formats their documentation gives."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+HOUR = timedelta(hours=1)
+START = datetime(2026, 1, 1)
+
+
+def moments(n: int, shown: str = "%Y-%m-%dT%H:%M:%S.000000") -> list[str]:
+    """`n` hours from the start of 2026 on."""
+    return [f"{START + i * HOUR:{shown}}" for i in range(n)]
+
+
+def write(path: Path, content: object) -> Path:
+    """JSON at `path`; a list becomes JSON lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = content if isinstance(content, list) else [content]
+    path.write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+    return path
+
+
+def table(path: Path, columns: Mapping[str, list[Any]]) -> Path:
+    """CSV at `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def wave(n: int, height: float = 1.0) -> list[float]:
+    """A day's rhythm with some unrest that is the same each time."""
+    return [round(height * (10 + math.sin(i / 24 * math.tau) + (i * 7919 % 97) / 97), 4) for i in range(n)]
+
+
+# --- Azure Anomaly Detector
+
+
+def request(n: int = 48, **fields: Any) -> dict[str, Any]:
+    """What ``timeseries/entire/detect`` takes."""
+    series = [
+        {"timestamp": t, "value": v} for t, v in zip(moments(n, "%Y-%m-%dT%H:%M:%SZ"), wave(n), strict=True)
+    ]
+    return {"series": series, "granularity": "hourly", **fields}
+
+
+def result(n: int = 48) -> dict[str, Any]:
+    """What ``timeseries/entire/detect`` answers."""
+    flags = [i == 30 for i in range(n)]
+    return {
+        "expectedValues": wave(n),
+        "isAnomaly": flags,
+        "isNegativeAnomaly": [False] * n,
+        "isPositiveAnomaly": flags,
+        "lowerMargins": [1.0] * n,
+        "upperMargins": [1.0] * n,
+        "period": 24,
+        "severity": [0.4 if flag else 0.0 for flag in flags],
+    }
+
+
+def model(**fields: Any) -> dict[str, Any]:
+    """What ``multivariate/models/{modelId}`` answers."""
+    info = {
+        "dataSource": "https://store.example/variables",
+        "dataSchema": "MultiTable",
+        "startTime": "2026-01-01T00:00:00Z",
+        "endTime": "2026-01-15T00:00:00Z",
+        "displayName": "Line 4",
+        "slidingWindow": 28,
+        "alignPolicy": {"alignMode": "Outer", "fillNAMethod": "Linear", "paddingValue": 0},
+        "status": "READY",
+        "errors": [],
+        "diagnosticsInfo": {"modelState": {"trainLosses": [0.9, 0.4]}, "variableStates": []},
+    }
+    return {"modelId": "0a1b", "createdTime": "2026-02-01T00:00:00Z", "modelInfo": info | fields}
+
+
+def batch(n: int = 24) -> dict[str, Any]:
+    """What ``multivariate/detect-batch/{resultId}`` answers."""
+    judged = [
+        {
+            "timestamp": moment,
+            "value": {"isAnomaly": i == 5, "severity": 0.3, "score": 0.2, "interpretation": []},
+            "errors": [],
+        }
+        for i, moment in enumerate(moments(n, "%Y-%m-%dT%H:%M:%SZ"))
+    ]
+    return {"resultId": "9f8e", "summary": {"status": "READY"}, "results": judged}
+
+
+# --- Amazon Lookout for Equipment
+
+
+def schema(**components: list[tuple[str, str]]) -> dict[str, Any]:
+    """A dataset's ``InlineDataSchema``; by default a pump and a motor."""
+    parts = components or {
+        "pump": [("Timestamp", "DATETIME"), ("flow", "DOUBLE"), ("heat", "DOUBLE")],
+        "motor": [("Timestamp", "DATETIME"), ("speed", "DOUBLE"), ("mode", "CATEGORICAL")],
+    }
+    return {
+        "Components": [
+            {"ComponentName": name, "Columns": [{"Name": column, "Type": kind} for column, kind in columns]}
+            for name, columns in parts.items()
+        ]
+    }
+
+
+def sensors(folder: Path, n: int = 48) -> tuple[Path, Path]:
+    """The two components' rows, one hour of the pump missing."""
+    times = moments(n)
+    pump = {"Timestamp": times[1:], "flow": wave(n)[1:], "heat": wave(n, 5)[1:]}
+    motor = {"Timestamp": times, "speed": wave(n, 150), "mode": ["ab"[i % 2] for i in range(n)]}
+    return table(folder / "pump" / "part1.csv", pump), table(folder / "motor" / "part1.csv", motor)
+
+
+def predictions(n: int = 24) -> list[dict[str, Any]]:
+    """Inference results, one a line."""
+    return [
+        {
+            "timestamp": moment,
+            "prediction": int(i == 3),
+            "prediction_reason": "ANOMALY_DETECTED" if i == 3 else "NO_ANOMALY_DETECTED",
+            "anomaly_score": 0.7 if i == 3 else 0.1,
+            "diagnostics": [{"name": "pump\\flow", "value": 0.6}, {"name": "pump\\heat", "value": 0.4}],
+        }
+        for i, moment in enumerate(moments(n))
+    ]
+
+
+def exported(folder: Path, n: int = 48) -> Path:
+    """A whole export of Lookout for Equipment: dataset, sensors, labels, results."""
+    sensors(folder, n)
+    write(folder / "dataset.json", {"DatasetName": "Plant 7", "Schema": json.dumps(schema())})
+    (folder / "labels.csv").write_text("2026-01-01T20:00:00.000000,2026-01-01T23:00:00.000000\n")
+    write(folder / "results.jsonl", predictions())
+    return folder
+
+
+# --- Amazon Lookout for Metrics
+
+
+def metric_set(**fields: Any) -> dict[str, Any]:
+    """What ``DescribeMetricSet`` answers."""
+    return {
+        "MetricSetName": "Shop-Orders",
+        "MetricSetDescription": "orders of the shop",
+        "MetricSetFrequency": "PT1H",
+        "MetricList": [
+            {"MetricName": "orders", "AggregationFunction": "SUM"},
+            {"MetricName": "latency", "AggregationFunction": "AVG"},
+        ],
+        "DimensionList": ["region"],
+        "TimestampColumn": {"ColumnName": "at", "ColumnFormat": "yyyy-MM-dd HH:mm:ss"},
+        "Timezone": "Europe/Berlin",
+        "Offset": 300,
+        "MetricSource": {"RedshiftSourceConfig": {"TableName": "public.orders", "DatabaseHost": "db"}},
+        **fields,
+    }
+
+
+# --- Amazon SageMaker Model Monitor
+
+
+def constraints() -> dict[str, Any]:
+    """``constraints.json`` of a baseline."""
+    return {
+        "version": 0,
+        "features": [
+            {
+                "name": "amount",
+                "inferred_type": "Fractional",
+                "completeness": 0.98,
+                "num_constraints": {"is_non_negative": True},
+            },
+            {
+                "name": "country",
+                "inferred_type": "String",
+                "completeness": 1.0,
+                "string_constraints": {"domains": ["de", "fr"]},
+            },
+            {"name": "delta", "inferred_type": "Fractional", "num_constraints": {"is_non_negative": False}},
+        ],
+        "monitoring_config": {
+            "evaluate_constraints": "Enabled",
+            "emit_metrics": "Enabled",
+            "datatype_check_threshold": 0.9,
+            "domain_content_threshold": 0.95,
+            "distribution_constraints": {"perform_comparison": "Enabled", "comparison_threshold": 0.1},
+        },
+    }
+
+
+def statistics() -> dict[str, Any]:
+    """``statistics.json`` of the same baseline."""
+    number = {"common": {"num_present": 98, "num_missing": 2}, "mean": 4.0, "std_dev": 1.0}
+    return {
+        "version": 0,
+        "dataset": {"item_count": 100},
+        "features": [{"name": "amount", "inferred_type": "Fractional", "numerical_statistics": number}],
+    }
