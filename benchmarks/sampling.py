@@ -1,6 +1,6 @@
-"""Time and peak memory of drawing a training's rows from a Parquet table of any size in one pass.
+"""Time and peak memory of drawing a training's rows from a table of any size in one pass.
 
-    python -m benchmarks.sampling --rows 1000000 5000000 --sample 100000
+    python -m benchmarks.sampling --rows 1000000 5000000 --sample 100000 --kinds parquet csv sql
 
 Generates a table of 20 columns for each size, then draws the sample in a process of its own, with the sketch
 of all rows. Memory is the most that the process held; ``imported`` is what it held before it read a row.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -17,6 +18,9 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pyarrow.parquet as pq
+import sqlalchemy
 
 from benchmarks.scale import BATCH, COLUMNS, generate
 
@@ -29,7 +33,7 @@ def child(file: Path, sample: int, how: str) -> dict[str, float | str]:
     pipeline = parse(
         {
             "name": "sampling",
-            "data": {"source": "parquet", "path": str(file), "time": "time"},
+            "data": source(file),
             "training": {"candidates": ["iforest"], "read_rows": sample, "sampling": how},
             "runner": {"batch_rows": BATCH},
         },
@@ -44,6 +48,34 @@ def child(file: Path, sample: int, how: str) -> dict[str, float | str]:
     return spent | facts | {"chance": found.sample.chance, "imported_mb": imported, "peak_mb": peak()}
 
 
+def source(file: Path) -> dict[str, str]:
+    if file.suffix != ".db":
+        return {"source": file.suffix[1:], "path": str(file), "time": "time", "timezone": "UTC"}
+    os.environ["SAMPLED_DB"] = f"sqlite:///{file}"
+    query = "select * from rows where time >= :start and time < :end"
+    return {"source": "sql", "connection": "SAMPLED_DB", "query": query, "time": "time"}
+
+
+def converted(table: Path, kind: str) -> Path:
+    """The same rows as text, or in a database of one file."""
+    if kind == "parquet":
+        return table
+    file = table.with_suffix(".csv" if kind == "csv" else ".db")
+    engine = sqlalchemy.create_engine(f"sqlite:///{file}") if kind == "sql" else None
+    for number, batch in enumerate(pq.ParquetFile(table).iter_batches(100_000)):
+        frame = batch.to_pandas()
+        frame["time"] = frame["time"].dt.strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
+        if engine is None:
+            frame.to_csv(file, index=False, header=not number, mode="a" if number else "w")
+        else:
+            frame.to_sql("rows", engine, index=False, if_exists="append")
+    if engine is not None:
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text("create index at on rows (time)"))
+        engine.dispose()
+    return file
+
+
 def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -52,31 +84,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 5_000_000])
     parser.add_argument("--sample", type=int, default=100_000)
+    parser.add_argument("--kinds", nargs="+", choices=("parquet", "csv", "sql"), default=["parquet"])
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
         print(json.dumps(child(Path(asked.child[0]), asked.sample, asked.child[1])))
         return
-    print(
-        f"| rows x {COLUMNS} | sampling | kept | wall s | CPU s | imported MB | peak MB | differs | chance |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
+    head = "source | sampling | kept | wall s | CPU s | imported MB | peak MB | differs | chance |"
+    print(f"| rows x {COLUMNS} | {head}")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for rows in asked.rows:
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "table.parquet"
-            generate(file, rows)
-            for how in ("reservoir", "time"):
-                command = [sys.executable, "-m", "benchmarks.sampling", "--sample", str(asked.sample)]
-                done = subprocess.run(
-                    [*command, "--child", str(file), how], check=True, capture_output=True, text=True
-                )
-                fact = json.loads(done.stdout)
-                print(
-                    f"| {rows:,} | {how} | {fact['kept']:,} | {fact['seconds']:.1f} | "
-                    f"{fact['cpu_seconds']:.1f} | {fact['imported_mb']:.0f} | {fact['peak_mb']:.0f} | "
-                    f"{fact['differs']:.4f} | {fact['chance']:.4f} |",
-                    flush=True,
-                )
+            table = Path(folder) / "table.parquet"
+            generate(table, rows)
+            for kind in asked.kinds:
+                file = converted(table, kind)
+                for how in ("reservoir", "time"):
+                    print(line(rows, kind, how, measured(file, how, asked.sample)), flush=True)
+
+
+def measured(file: Path, how: str, sample: int) -> dict[str, float]:
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.sampling",
+        "--sample",
+        str(sample),
+        "--child",
+        str(file),
+        how,
+    ]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def line(rows: int, kind: str, how: str, fact: dict[str, float]) -> str:
+    return (
+        f"| {rows:,} | {kind} | {how} | {fact['kept']:,} | {fact['seconds']:.1f} | "
+        f"{fact['cpu_seconds']:.1f} | {fact['imported_mb']:.0f} | {fact['peak_mb']:.0f} | "
+        f"{fact['differs']:.4f} | {fact['chance']:.4f} |"
+    )
 
 
 if __name__ == "__main__":

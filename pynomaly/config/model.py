@@ -70,7 +70,7 @@ class Training(Settings):
         1_000_000,
         ge=1000,
         le=100_000_000,
-        description="rows of the reference in memory; of a larger Parquet table a sample, in one pass",
+        description="rows of the reference in memory; of a larger source a sample, in one pass",
     )
     sampling: Literal["reservoir", "time"] = Field(
         "reservoir", description="then every row equally likely, or as many rows of each 64th of the window"

@@ -12,14 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pynomaly.config import Data
 from pynomaly.data.sources import read
 from pynomaly.data.sources.sample import SPANS, Reservoir, Sampling, rows_in
 from pynomaly.data.window import Window
-from pynomaly.errors import ColumnError, WindowError
+from pynomaly.errors import ColumnError, SourceError, WindowError
 
 START = pd.Timestamp("2026-01-05", tz="UTC")
 WINDOW = Window(datetime(2026, 1, 6, tzinfo=UTC), datetime(2026, 1, 9, tzinfo=UTC))
@@ -39,7 +39,15 @@ def table(rows: int = 2400) -> pd.DataFrame:
     )
 
 
-def written(folder: Path, frame: pd.DataFrame, groups: int = 500) -> Data:
+@pytest.fixture(params=["parquet", "csv"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def written(folder: Path, frame: pd.DataFrame, groups: int = 500, kind: str = "parquet") -> Data:
+    if kind == "csv":
+        frame.to_csv(folder / "t.csv", index=False)
+        return Data(source="csv", path=str(folder / "t.csv"), time="time", label="label", timezone="UTC")
     frame.to_parquet(folder / "t.parquet", index=False, row_group_size=groups)
     return Data(source="parquet", path=str(folder / "t.parquet"), time="time", label="label")
 
@@ -97,17 +105,19 @@ def test_batches_and_row_groups_change_nothing(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(again, first)
 
 
-def test_the_seed_decides(tmp_path: Path) -> None:
-    data = written(tmp_path, table())
+def test_the_seed_decides(tmp_path: Path, kind: str) -> None:
+    data = written(tmp_path, table(), kind=kind)
     assert set(sampled(data, seed=1)["row"]) == set(sampled(data, seed=1)["row"])
     assert set(sampled(data, seed=1)["row"]) != set(sampled(data, seed=2)["row"])
 
 
 @pytest.mark.parametrize("window", [None, WINDOW])
-def test_rows_of_the_sample_are_as_reading_gives_them(tmp_path: Path, window: Window | None) -> None:
-    data = written(tmp_path, table())
+def test_rows_of_the_sample_are_as_reading_gives_them(
+    tmp_path: Path, window: Window | None, kind: str
+) -> None:
+    data = written(tmp_path, table(), kind=kind)
     whole = read(data, window)
-    assert rows_in(data, window) == len(whole)
+    assert rows_in(data, window) == (len(whole) if kind == "parquet" else 2400)
     pd.testing.assert_frame_equal(sampled(data, window, size=5000), whole)
     part = sampled(data, window)
     assert len(part) == 200
@@ -115,10 +125,10 @@ def test_rows_of_the_sample_are_as_reading_gives_them(tmp_path: Path, window: Wi
     pd.testing.assert_frame_equal(part, expected)
 
 
-def test_a_row_without_a_time_goes_with_the_row_before_it(tmp_path: Path) -> None:
+def test_a_row_without_a_time_goes_with_the_row_before_it(tmp_path: Path, kind: str) -> None:
     frame = table()
     frame.loc[[700, 701, 2300], "time"] = pd.NaT
-    data = written(tmp_path, frame, groups=701)  # the second of them begins a row group
+    data = written(tmp_path, frame, groups=701, kind=kind)  # the second of them begins a row group
     pd.testing.assert_frame_equal(sampled(data, WINDOW, size=5000), read(data, WINDOW))
 
 
@@ -135,8 +145,8 @@ def test_spans_of_time_share_the_sample_where_rows_crowd(tmp_path: Path) -> None
     assert (crowded["time"] < START + pd.Timedelta(days=1)).mean() > 0.5
 
 
-def test_memory_is_the_sample_not_the_table(tmp_path: Path) -> None:
-    data, most = written(tmp_path, table(20_000), groups=1000), 0
+def test_memory_is_the_sample_not_the_table(tmp_path: Path, kind: str) -> None:
+    data, most = written(tmp_path, table(20_000), groups=1000, kind=kind), 0
     sampling = Sampling(data, None, size=100, seed=0, how="reservoir", batch_rows=250)
     for batch in sampling.batches():
         assert len(batch) <= 250
@@ -145,16 +155,16 @@ def test_memory_is_the_sample_not_the_table(tmp_path: Path) -> None:
     assert (sampling.seen, len(sampling.frame())) == (20_000, 100)
 
 
-def test_labels_that_were_not_known_yet_are_not_seen(tmp_path: Path) -> None:
-    data = written(tmp_path, table())
+def test_labels_that_were_not_known_yet_are_not_seen(tmp_path: Path, kind: str) -> None:
+    data = written(tmp_path, table(), kind=kind)
     as_of = datetime(2026, 1, 7, tzinfo=UTC)
     sampling = Sampling(data, None, size=5000, seed=0, how="reservoir", batch_rows=100)
     list(sampling.batches())
     pd.testing.assert_frame_equal(sampling.frame(as_of), read(data, None, as_of))
 
 
-def test_an_empty_window_and_a_missing_column_are_said(tmp_path: Path) -> None:
-    data = written(tmp_path, table())
+def test_an_empty_window_and_a_missing_column_are_said(tmp_path: Path, kind: str) -> None:
+    data = written(tmp_path, table(), kind=kind)
     later = Window(datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC))
     with pytest.raises(WindowError, match="no row lies in the window"):
         sampled(data, later)
@@ -162,10 +172,74 @@ def test_an_empty_window_and_a_missing_column_are_said(tmp_path: Path) -> None:
         sampled(data.model_copy(update={"label": "lable"}))
 
 
-@pytest.mark.parametrize("change", [{"source": "csv", "path": "t.csv"}, {"series": {"columns": ("row",)}}])
-def test_other_sources_and_pasts_are_not_sampled(tmp_path: Path, change: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "change", [{"source": "bundled", "dataset": "fleet"}, {"series": {"columns": ("row",)}}]
+)
+def test_bundled_tables_and_pasts_are_not_sampled(tmp_path: Path, change: dict[str, object]) -> None:
     data = written(tmp_path, table())
     assert rows_in(Data.model_validate(data.model_dump() | change), None) is None
+
+
+@pytest.mark.parametrize("batch", [7, 100, 1000])
+def test_parts_of_a_text_change_nothing(tmp_path: Path, batch: int) -> None:
+    data = written(tmp_path, table(), kind="csv")
+    pd.testing.assert_frame_equal(sampled(data, WINDOW, batch=batch), sampled(data, WINDOW, batch=2400))
+
+
+CELLS = st.text(alphabet='ab"\n\r,; é7.', min_size=1, max_size=6) | st.integers(-9, 999) | st.floats(-9, 9)
+
+
+@given(
+    cells=st.lists(st.tuples(CELLS, st.none() | CELLS, st.integers(0, 9)), min_size=1, max_size=30),
+    batch=st.integers(1, 31),
+)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_reads_in_parts_as_it_reads_whole(
+    tmp_path: Path, cells: list[tuple[object, ...]], batch: int
+) -> None:
+    file = tmp_path / "t.csv"
+    pd.DataFrame(cells, columns=["a\nb", 'c"d', "e"]).to_csv(file, index=False, encoding="utf-8-sig")
+    data = Data(source="csv", path=str(file), ignore=("a\nb",), categorical=('c"d',))
+    found, whole = sampled(data, batch=batch), read(data)
+    assert list(found.columns) == list(whole.columns)
+    for name in whole:
+        assert found[name].isna().tolist() == whole[name].isna().tolist()
+        spelled = [[_cell(cell) for cell in frame[name].dropna()] for frame in (found, whole)]
+        assert spelled[0] == spelled[1]
+
+
+def _cell(cell: object) -> object:
+    try:
+        return float(str(cell))
+    except ValueError:
+        return str(cell)
+
+
+@pytest.mark.parametrize("packed", ["t.csv", "t.csv.gz"])
+def test_lines_of_a_text_are_counted_packed_or_not_ended_or_not(tmp_path: Path, packed: str) -> None:
+    table(50).to_csv(tmp_path / packed, index=False)
+    data = Data(source="csv", path=str(tmp_path / packed), time="time", timezone="UTC")
+    assert rows_in(data, None) == 50
+    (tmp_path / "u.csv").write_text("a,b\n1,2\n3,4")
+    assert rows_in(Data(source="csv", path=str(tmp_path / "u.csv")), None) == 2
+
+
+def test_a_column_that_is_text_in_one_part_alone_is_text_as_it_was_written(tmp_path: Path) -> None:
+    lines = ["a,b,c,d", *(f"{i},{i}.5,{bool(i % 2)}," for i in range(20))]
+    lines += ["x,y,z,w", *(f"{i},{i}.5,,{i}" for i in range(20, 40))]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    data = Data(source="csv", path=str(tmp_path / "t.csv"))
+    found, whole = sampled(data, batch=10), read(data)
+    for name in whole:
+        assert [str(cell) for cell in found[name].dropna()] == [str(cell) for cell in whole[name].dropna()]
+        assert found[name].isna().tolist() == whole[name].isna().tolist()
+
+
+@pytest.mark.parametrize("before", range(20, 25))
+def test_a_line_that_is_too_wide_is_said_wherever_it_lies_in_a_part(tmp_path: Path, before: int) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n" * before + "1,2,3\n")
+    with pytest.raises(SourceError, match=f"row {before + 1} has more cells than the header"):
+        sampled(Data(source="csv", path=str(tmp_path / "t.csv")), batch=5)
 
 
 def test_categories_of_row_groups_with_other_dictionaries_stay_themselves(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from pynomaly.config import Data
+from pynomaly.config import Data, Limits
 from pynomaly.data import fleet
-from pynomaly.data.sources import SOURCES, read, span
+from pynomaly.data.sources import SOURCES, bounded, read, span
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, DataError, SourceError, WindowError
 
@@ -211,3 +214,30 @@ def test_a_file_to_score_is_read_by_what_its_name_says(tmp_path):
     rows.to_parquet(tmp_path / "new.parquet")
     for name in ("new.csv", "new.parquet"):
         assert read(data, DAY, path=str(tmp_path / name))["speed"].equals(rows["speed"])
+
+
+POISON = b'a,b,c\n\r,"\r","\r"\nx,"a\n",x\n"a,b","a\n","\r"\n"a,b",x,.\r \n.\r ,"",\r\n"a\n",.\r ,x\n7,x,\n'
+"""pandas' parser asks for all memory there is at some carriage returns alone."""
+
+
+def test_a_carriage_return_alone_ends_a_line(tmp_path):
+    (tmp_path / "mac.csv").write_bytes(b"a,b\r1,2\r3,4\r")
+    assert read(Data(source="csv", path=str(tmp_path / "mac.csv"))).to_numpy().tolist() == [[1, 2], [3, 4]]
+    (tmp_path / "dos.csv").write_bytes(b"a,b\r\n1,2\r\n3,4\r\n")
+    assert read(Data(source="csv", path=str(tmp_path / "dos.csv"))).to_numpy().tolist() == [[1, 2], [3, 4]]
+    (tmp_path / "poison.csv").write_bytes(POISON)
+    assert read(Data(source="csv", path=str(tmp_path / "poison.csv")))["c"].dropna().iloc[0] == "\n"
+
+
+@given(
+    st.integers(1018, 1024).flatmap(
+        lambda n: st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"x"]), max_size=12).map(
+            lambda parts: b"x" * 500 + b"\n" + b"x" * (n - 501) + b"".join(parts)
+        )
+    )
+)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_line_breaks_are_told_across_the_pieces_a_text_is_read_in(tmp_path, content):
+    (tmp_path / "t.csv").write_bytes(content)
+    with bounded.text(tmp_path / "t.csv", Limits(line_kib=1)) as found:  # so many KiB a piece
+        assert found.read() == re.sub(rb"\r(?!\n)", b"\n", content)

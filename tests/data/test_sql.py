@@ -8,6 +8,7 @@ from sqlalchemy import create_engine
 
 from pynomaly.config import Data
 from pynomaly.data.sources import read, span
+from pynomaly.data.sources.sample import Sampling, rows_in
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, ConfigError, SourceError, WindowError
 from tests.databases import new_database
@@ -55,6 +56,38 @@ def test_a_query_reads_as_its_table_in_a_file_does(plant, table, tmp_path):
 def test_chunks_make_one_table(plant, table, monkeypatch):
     monkeypatch.setattr("pynomaly.data.sources.sql._CHUNK", 7)
     assert len(read(data())) == len(table)
+
+
+@pytest.mark.parametrize("how", ["reservoir", "time"])
+def test_a_sample_of_a_query_is_the_same_in_any_chunks_and_order(plant, table, monkeypatch, how):
+    first = span(data()).start
+    window = Window(first + pd.Timedelta(days=1), first + pd.Timedelta(days=4))
+    whole = read(data(), window)
+    assert rows_in(data(), window) == len(whole)
+
+    def drawn(size, **changes):
+        sampling = Sampling(data(**changes), window, size=size, seed=3, how=how, batch_rows=1000)
+        assert sum(len(part) for part in sampling.batches()) == sampling.seen == len(whole)
+        return sampling.frame()
+
+    pd.testing.assert_frame_equal(drawn(10_000), whole, check_dtype=False)
+    part = drawn(64)
+    assert len(part) == 64
+    monkeypatch.setattr("pynomaly.data.sources.sql._CHUNK", 7)
+    pd.testing.assert_frame_equal(drawn(64), part)
+    backwards = QUERY + ' order by "time" desc, machine desc;'
+    pd.testing.assert_frame_equal(drawn(64, query=backwards), part)
+
+
+def test_cells_of_several_types_in_one_column_are_text(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLANT_DB", f"sqlite:///{tmp_path / 'plant.db'}")
+    mixed = "select 1 as a, 2 as b union all select 'x', null union all select 2.5, 3"
+    sampling = Sampling(
+        data(query=mixed, time=None, id=None, label=None), None, size=9, seed=0, how="time", batch_rows=9
+    )
+    list(sampling.batches())
+    assert sampling.frame()["a"].tolist() == ["1", "x", "2.5"]
+    assert sampling.frame()["b"].dropna().tolist() == [2, 3]
 
 
 def test_a_window_without_rows_is_said_so(plant):

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
+from sqlalchemy import create_engine
 
 from pynomaly.config import Candidate, Pipeline, load, parse
 from pynomaly.data.frame import FrameContract
@@ -28,11 +29,35 @@ from tests.steps.conftest import MOMENT, learn, plan
 ROWS = 14 * 96
 
 
-def settings_for(folder: Path, **training: Any) -> Pipeline:
-    """Two weeks of machines as Parquet, in row groups that are no days."""
+QUERY = 'select * from machines where "time" >= :start and "time" < :end'
+SOURCES = {
+    "parquet": {"source": "parquet", "path": "machines.parquet"},
+    "csv": {"source": "csv", "path": "machines.csv"},
+    "sql": {"source": "sql", "path": None, "connection": "MACHINES_DB", "query": QUERY},
+}
+
+
+@pytest.fixture(params=SOURCES)
+def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The machines as text or in a database, too."""
+    frame, address = machines(28), f"sqlite:///{tmp_path / 'machines.db'}"
+    if request.param == "csv":
+        frame.to_csv(tmp_path / "machines.csv", index=False)
+    if request.param == "sql":
+        monkeypatch.setenv("MACHINES_DB", address)
+        engine = create_engine(address)
+        frame.assign(time=[moment.isoformat() for moment in frame["time"]]).to_sql(
+            "machines", engine, index=False
+        )
+        engine.dispose()
+    return str(request.param)
+
+
+def settings_for(folder: Path, kind: str = "parquet", **training: Any) -> Pipeline:
+    """Two weeks of machines; as Parquet in row groups that are no days."""
     machines(28).to_parquet(folder / "machines.parquet", index=False, row_group_size=333)
     blocks: dict[str, Any] = {
-        "data": {"source": "parquet", "path": "machines.parquet"},
+        "data": SOURCES[kind],
         "training": training,
         "runner": {"batch_rows": 1000},
         "alerts": {"policy": "budget", "per_day": 2},
@@ -48,8 +73,8 @@ def prepared_with(settings: Pipeline) -> Prepared:
 
 
 @pytest.mark.parametrize("sampling", ["reservoir", "time"])
-def test_what_was_sampled_is_kept_with_the_training(tmp_path: Path, sampling: str) -> None:
-    settings = settings_for(tmp_path, read_rows=1000, sampling=sampling)
+def test_what_was_sampled_is_kept_with_the_training(tmp_path: Path, sampling: str, kind: str) -> None:
+    settings = settings_for(tmp_path, kind, read_rows=1000, sampling=sampling)
     found = prepared_with(settings)
     assert (found.seen_rows, found.rows) == (ROWS, pytest.approx(1000, abs=64))
     assert found.row_weight == pytest.approx(ROWS / found.rows)

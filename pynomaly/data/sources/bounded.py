@@ -10,6 +10,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import unicodedata
 import zipfile
 import zlib
@@ -25,6 +26,7 @@ __all__ = ["checked_names", "checked_size", "text"]
 
 _LONGEST_NAME = 500
 _BUFFER = 1 << 18
+_ALONE = re.compile(rb"\r(?!\n)")
 _UNTRIED = 1 << 20  # bytes that may unpack before the ratio says anything
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -81,6 +83,8 @@ def checked_size(rows: int, columns: int, where: object, limits: Limits) -> None
 def text(file: Path, limits: Limits) -> Iterator[IO[bytes]]:
     """The bytes of a text file, unpacked by what its name says, measured as they are read.
 
+    A carriage return alone is a line break, and comes as one.
+
     Raises
     ------
     SourceError
@@ -128,6 +132,7 @@ class _Measured(io.RawIOBase):
         self._longest = limits.line_kib << 10
         self._total = 0
         self._line = 0  # bytes since the last line break
+        self._ahead = b""  # what follows a carriage return at the end of a piece
 
     def readable(self) -> bool:
         """It is for reading alone."""
@@ -135,7 +140,10 @@ class _Measured(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read at most one line's limit, so that one look finds a line that is too long."""
-        piece = self._source.read(min(len(buffer), self._longest))
+        piece = self._ahead + self._source.read(min(len(buffer), self._longest) - len(self._ahead))
+        self._ahead = self._source.read(1) if piece.endswith(b"\r") else b""
+        if piece.count(b"\r") > piece.count(b"\r\n"):  # pandas' parser takes any amount of memory at some
+            piece = _ALONE.sub(b"\n", piece + self._ahead)[: len(piece)]
         buffer[: len(piece)] = piece
         if b"\0" in piece:  # pandas would end the cell there without a word
             raise SourceError(f"{self._file} holds a NUL byte: it is no text in UTF-8")

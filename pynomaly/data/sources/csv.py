@@ -8,10 +8,14 @@ is read (``data.limits``). Called through ``SOURCES``.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
+from pandas.io.parsers import TextFileReader
 
 from pynomaly.config import Data, Limits
 from pynomaly.data.places import is_address, place
@@ -19,10 +23,12 @@ from pynomaly.data.sources import bounded
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError
 
-__all__ = ["SEPARATORS", "existing", "header", "rows"]
+__all__ = ["SEPARATORS", "chunks", "existing", "header", "lines", "rows"]
 
 SEPARATORS = (",", ";", "\t", "|")
 
+_BLOCK = 1 << 20
+_SURPLUS = "\0more than the header has"
 _COMMA_NUMBER = r"^\s*([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)\s*$"
 
 
@@ -49,12 +55,64 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     ColumnError
         If a name is duplicated or cannot be shown, or one of `columns` does not exist.
     """
+    with _local(path) as file:
+        names = _names(file, data, columns)
+        with bounded.text(file, data.limits) as content, _told(file):
+            frame = _reader(data, content, None, columns).read()
+    if frame.empty:
+        raise SourceError(f"{path} has a header ({len(names)} columns) but no rows")
+    return _with_points(frame, data) if data.decimal == "," else frame
+
+
+def chunks(data: Data, path: str, size: int) -> Iterator[pd.DataFrame]:
+    """The same rows, at most `size` at once; whether a column is numbers is seen anew in each part.
+
+    Raises
+    ------
+    SourceError, ColumnError
+        As :func:`rows`, as far as it was read.
+    """
+    seen = 0
+    with _local(path) as file:
+        names = _names(file, data, None)
+        with bounded.text(file, data.limits) as content:
+            with _told(file):
+                # pandas says nothing where a part's first line is too wide: its surplus gets a column.
+                parts = _reader(data, content, [*names, _SURPLUS], None, size)
+            while True:
+                with _told(file):
+                    part = next(parts, None)
+                if part is None:
+                    return
+                wide = part.pop(_SURPLUS).notna().to_numpy()
+                if wide.any():
+                    row = seen + int(wide.argmax()) + 1
+                    raise SourceError(
+                        f"{file} cannot be read: row {row} has more cells than the header ({len(names)})"
+                    )
+                seen += len(part)
+                yield _with_points(part, data) if data.decimal == "," else part
+
+
+def lines(data: Data, path: str) -> int:
+    """Lines below the header: at least as many as rows, for a cell may hold line breaks."""
+    count, ended = 0, True
+    with _local(path) as file, bounded.text(file, data.limits) as content:
+        while block := content.read(_BLOCK):
+            count, ended = count + block.count(b"\n"), block.endswith(b"\n")
+    return count - 1 + (not ended)
+
+
+@contextmanager
+def _local(path: str) -> Iterator[Path]:
+    """The file itself, or a copy of what lies at an address; messages name the address."""
     if not is_address(path):
-        return _rows(data, existing(path), columns)
+        yield existing(path)
+        return
     try:
         with place(path).local() as copy:
             try:
-                return _rows(data, copy, columns)
+                yield copy
             except (SourceError, ColumnError) as error:
                 raise type(error)(str(error).replace(str(copy), path)) from error
     except FileNotFoundError as error:
@@ -65,34 +123,57 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _rows(data: Data, file: Path, columns: list[str] | None) -> pd.DataFrame:
-    names = header(file, data.separator, data.limits)
-    if columns and (unknown := [name for name in columns if name not in names]):
-        near = get_close_matches(unknown[0], names, n=1)
-        raise ColumnError(f"{file}: no column {unknown[0]!r}; {_hint(near)}it has {names}")
-    text = {name: "str" for name in (data.time, data.id, *data.categorical) if name in names}
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """What pandas says of a text, as one message; a warning, too."""
     try:
-        with bounded.text(file, data.limits) as content, warnings.catch_warnings():
+        with warnings.catch_warnings():
             # Rows wider than the header would lose their last cells with no more than a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                content,
-                sep=data.separator,
-                decimal=data.decimal,
-                encoding="utf-8-sig",
-                dtype=text,
-                usecols=columns,
-                index_col=False,
-                low_memory=False,
-                float_precision="round_trip" if data.decimal == "." else None,
-            )
+            yield
     except SourceError:
         raise
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError, OSError) as error:
         raise SourceError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
-    if frame.empty:
-        raise SourceError(f"{file} has a header ({len(names)} columns) but no rows")
-    return _with_points(frame, set(text)) if data.decimal == "," else frame
+
+
+def _names(file: Path, data: Data, columns: list[str] | None) -> list[str]:
+    names = header(file, data.separator, data.limits)
+    if columns and (unknown := [name for name in columns if name not in names]):
+        near = get_close_matches(unknown[0], names, n=1)
+        raise ColumnError(f"{file}: no column {unknown[0]!r}; {_hint(near)}it has {names}")
+    return names
+
+
+def _text(data: Data) -> tuple[str, ...]:
+    """Columns that stay text."""
+    return tuple(filter(None, (data.time, data.id, *data.categorical)))
+
+
+def _reader(
+    data: Data,
+    content: IO[bytes],
+    names: list[str] | None,
+    columns: list[str] | None,
+    size: int | None = None,
+) -> TextFileReader:
+    """pandas' reader; `names` stand for the header's, and lines may be as wide as these."""
+    return pd.read_csv(
+        content,
+        names=names,
+        header=None if names else 0,
+        skiprows=1 if names else None,
+        sep=data.separator,
+        decimal=data.decimal,
+        encoding="utf-8-sig",
+        dtype=dict.fromkeys(_text(data), "str"),
+        usecols=columns,
+        index_col=False,
+        low_memory=False,
+        float_precision="round_trip" if data.decimal == "." else None,
+        iterator=True,
+        chunksize=size,
+    )
 
 
 def header(file: Path, separator: str, limits: Limits) -> list[str]:
@@ -149,9 +230,9 @@ def _hint(near: list[str]) -> str:
     return f"did you mean {near[0]!r}? " if near else ""
 
 
-def _with_points(frame: pd.DataFrame, text: set[str]) -> pd.DataFrame:
+def _with_points(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
     """Spell the readable numbers of half-readable columns with a point, as every later reader expects."""
     for name in frame.columns:
-        if name not in text and pd.api.types.is_string_dtype(frame[name].dtype):
+        if name not in _text(data) and pd.api.types.is_string_dtype(frame[name].dtype):
             frame[name] = frame[name].str.replace(_COMMA_NUMBER, r"\1.\2", regex=True)
     return frame

@@ -1,10 +1,10 @@
-"""A sample of a Parquet table of any size in one pass: at most `size` rows, the same for the same seed.
+"""A sample of a table or query of any size in one pass: at most `size` rows, the same for the same seed.
 
 Each row draws a number, in the order of the source, and the rows with the smallest numbers are kept: every
 set of `size` rows is equally likely, and neither batches nor row groups change which it is. Memory is bounded
-by one batch and about three times the sample. Stratified by time, each of :data:`SPANS` equal spans of the
-window keeps as many rows. Whoever wants more of the pass (sketches) is shown every batch. Called by the
-steps that read a reference.
+by one batch and about three times the sample. Text is read in parts, a query's rows come in the order of
+their times. Stratified by time, each of :data:`SPANS` equal spans of the window keeps as many rows. Whoever
+wants more of the pass (sketches) is shown every batch. Called by the steps that read a reference.
 
 References
 ----------
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from pynomaly.config import Data
 from pynomaly.data.frame import require_columns
-from pynomaly.data.sources import kind_of, parquet
+from pynomaly.data.sources import csv, kind_of, parquet, sql
 from pynomaly.data.sources.arrange import in_order, labels, moments
 from pynomaly.data.sources.parts import Part, parts_of
 from pynomaly.data.window import Window
@@ -81,7 +81,7 @@ class Sampling:
     Parameters
     ----------
     data : Data
-        A Parquet source.
+        Of a file, a folder or a query.
     window : Window or None
         None takes every row.
     size, seed : int
@@ -108,6 +108,7 @@ class Sampling:
         self._pools = [Reservoir(share) if share else None for share in shares]
         self._random = np.random.default_rng(seed)
         self._last: pd.Timestamp | None = None
+        self._named = list(filter(None, (data.time, data.id, data.label)))
         self._edges: tuple[pd.Timestamp, pd.Timestamp] | None = None
 
     def batches(self) -> Iterator[pd.DataFrame]:
@@ -118,17 +119,36 @@ class Sampling:
         SourceError, ColumnError, WindowError, DataError
             As :func:`pynomaly.data.sources.read`.
         """
+        if kind_of(str(self.data.path), self.data.source) == "parquet":
+            yield from self._shown(self._fragments())
+        elif self.data.source == "sql":
+            if self.stratified:
+                self._edges = self._within(sql.edges(self.data))
+            yield from self._shown(map(_arrow, sql.chunks(self.data, self.window)))
+        else:
+            yield from self._shown(map(_arrow, csv.chunks(self.data, str(self.data.path), self.batch_rows)))
+
+    def _fragments(self) -> Iterator[Any]:
+        """Batches of a Parquet table, as Arrow tables."""
+        import pyarrow as pa
+
         path = str(self.data.path)
         with parquet.opened(path, self.data.limits) as dataset:
             only = parquet.only(dataset, self.data.time, self.window)
         parts = parts_of(path, self.data.limits)
         self._edges = self._held(parts)
         for part in parts:
-            found = part.fragment.to_batches(schema=part.schema, batch_size=self.batch_rows, filter=only)
-            for batch in found:
-                rows = self._taken(batch) if batch.num_rows else batch
-                if rows.num_rows:
-                    yield _shaped(rows.to_pandas(ignore_metadata=True), self.data)
+            for batch in part.fragment.to_batches(
+                schema=part.schema, batch_size=self.batch_rows, filter=only
+            ):
+                yield pa.Table.from_batches([batch])
+
+    def _shown(self, tables: Iterator[Any]) -> Iterator[pd.DataFrame]:
+        for table in tables:
+            require_columns(table.slice(0, 0).to_pandas(ignore_metadata=True), self._named)
+            rows = self._taken(table) if table.num_rows else table
+            if rows.num_rows:
+                yield _shaped(rows.to_pandas(ignore_metadata=True), self.data)
 
     def frame(self, as_of: datetime | None = None) -> pd.DataFrame:
         """The sample as :func:`pynomaly.data.sources.read` would have read those rows.
@@ -146,7 +166,6 @@ class Sampling:
             raise WindowError(f"{self.data.path}: no row lies in the window {self.window}")
         order = np.argsort(np.concatenate([places for _, places in pools]))
         whole = _together(tables).take(order).to_pandas(ignore_metadata=True)
-        require_columns(whole, list(filter(None, (self.data.time, self.data.id, self.data.label))))
         frame = _shaped(whole, self.data)
         if self.data.time is None:
             return frame
@@ -155,12 +174,11 @@ class Sampling:
             frame[self.data.label] = frame[self.data.label].where(known)
         return in_order(frame, self.data.time, self.data.id)
 
-    def _taken(self, batch: Any) -> Any:
+    def _taken(self, table: Any) -> Any:
         """Rows of the window, offered to the reservoirs."""
         import pyarrow as pa
 
-        table = pa.Table.from_batches([batch])
-        span = np.zeros(batch.num_rows, dtype=np.int64)
+        span = np.zeros(table.num_rows, dtype=np.int64)
         if self.window is not None:
             times = self._placed(table)
             start, end = pd.Timestamp(self.window.start), pd.Timestamp(self.window.end)
@@ -191,7 +209,11 @@ class Sampling:
         edges = [moment for edge in known if edge for moment in (edge["min"], edge["max"])]
         if not edges or not all(known) or isinstance(edges[0], str | bytes):
             return None
-        times = moments(pd.Series(edges, name=self.data.time), self.data.zone)
+        return self._within(pd.Series(edges, name=self.data.time))
+
+    def _within(self, edges: pd.Series[Any]) -> tuple[pd.Timestamp, pd.Timestamp]:
+        assert self.window is not None, "spans of time are those of a window"
+        times = moments(edges, self.data.zone)
         first, last = pd.Timestamp(self.window.start), pd.Timestamp(self.window.end)
         return max(first, times.min()), min(last, times.max())
 
@@ -209,12 +231,17 @@ class Sampling:
 
 
 def rows_in(data: Data, window: Window | None) -> int | None:
-    """Rows of a Parquet source that may lie in `window`, by footers where these say it; None for others.
+    """At least as many rows as lie in `window`: by footers, by lines, or as a database counts.
 
-    Also None where features of a row's past are asked for: a sample does not hold the rows before a row.
+    None for a bundled table, and where features of a row's past are asked for: a sample does not hold the
+    rows before a row.
     """
-    if data.series.columns or data.path is None or kind_of(data.path, data.source) != "parquet":
+    if data.series.columns or data.source == "bundled":
         return None
+    if data.source == "sql":
+        return sql.count(data, window)
+    if data.path is None or kind_of(data.path, data.source) != "parquet":
+        return csv.lines(data, str(data.path))
     with parquet.opened(data.path, data.limits) as dataset:
         return int(dataset.count_rows(filter=parquet.only(dataset, data.time, window)))
 
@@ -227,7 +254,47 @@ def _shaped(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
     return frame
 
 
-def _together(tables: list[Any]) -> Any:
+def _arrow(frame: pd.DataFrame) -> Any:
+    """Rows of a text or a query as an Arrow table; a column without any value has no type yet."""
     import pyarrow as pa
 
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # cells of several types, as sqlite allows in a column
+        spelled = frame.copy(deep=False)
+        for name in frame.select_dtypes("object").columns:
+            spelled[name] = frame[name].where(frame[name].isna(), frame[name].astype(str))
+        table = pa.Table.from_pandas(spelled, preserve_index=False)
+    for place, field in enumerate(table.schema):
+        if table.column(place).null_count == table.num_rows:
+            table = table.set_column(place, field.name, pa.nulls(table.num_rows))
+    return table
+
+
+def _together(tables: list[Any]) -> Any:
+    """Tables of the same columns as one; one that is numbers in some and text in others is text."""
+    import pyarrow as pa
+
+    try:
+        whole = pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        whole = pa.concat_tables(_spelled(tables), promote_options="permissive")
+    return whole.unify_dictionaries().combine_chunks()
+
+
+def _spelled(tables: list[Any]) -> list[Any]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pa.large_string()
+    for name in tables[0].column_names:
+        try:
+            pa.unify_schemas([table.select([name]).schema for table in tables], promote_options="permissive")
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            for number, table in enumerate(tables):
+                cells = table.column(name)
+                if pa.types.is_boolean(cells.type):  # as they were written, not as Arrow spells them
+                    cells = pc.if_else(cells, "True", "False")
+                place = table.column_names.index(name)
+                tables[number] = table.set_column(place, name, cells.cast(text))
+    return tables

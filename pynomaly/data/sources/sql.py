@@ -33,7 +33,7 @@ from pynomaly.data.sources import bounded
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, ConfigError, SourceError, WindowError, allowed
 
-__all__ = ["edges", "rows"]
+__all__ = ["chunks", "count", "edges", "rows"]
 
 _CHUNK = 50_000
 _SPELLED = {"sqlite": datetime.isoformat}
@@ -69,7 +69,8 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     ColumnError
         If a name is duplicated or cannot be shown, or one of `columns` is not in the result.
     """
-    names, parts = _answer(data, path, window or _EVER)
+    with _answer(data, path, window or _EVER) as (names, found):
+        parts = list(_bounded(data, names, found))
     for item in columns or ():
         if item not in names:
             raise ColumnError(f"data.query: no column {item!r}; {allowed(item, names)}")
@@ -81,6 +82,34 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     return frame[columns] if columns else frame
 
 
+def chunks(data: Data, window: Window | None) -> Iterator[pd.DataFrame]:
+    """The rows of a window, part by part, in the order of their times: the same each time.
+
+    Raises
+    ------
+    ConfigError, SourceError, ColumnError
+        As :func:`rows`; no row is no error here.
+    """
+    asked = f"select * from ({_inner(data)}) q"  # nosec B608  # as below
+    if order := ", ".join(f"q.{_column(name)}" for name in (data.time, data.id) if name):
+        asked += f" order by {order}"
+    with _answer(data, asked, window or _EVER) as (_, parts):
+        yield from parts
+
+
+def count(data: Data, window: Window | None) -> int:
+    """Rows of a window, counted by the database.
+
+    Raises
+    ------
+    ConfigError, SourceError
+        As :func:`rows`.
+    """
+    asked = f"select count(*) from ({_inner(data)}) q"  # nosec B608  # as below
+    with _answer(data, asked, window or _EVER) as (_, parts):
+        return int(next(parts).to_numpy()[0, 0])
+
+
 def edges(data: Data) -> pd.Series[Any]:
     """First and last time of the query's rows, found by the database; of the time column's own type.
 
@@ -89,22 +118,24 @@ def edges(data: Data) -> pd.Series[Any]:
     ConfigError, SourceError, ColumnError
         As :func:`rows`.
     """
-    query = str(data.query).strip().rstrip(";")
     # The query is the pipeline's own SQL, run over a connection that may not write; the column is quoted.
-    names, _ = _answer(data, f"select * from ({query}) q where 1 = 0", _EVER)  # nosec B608  # see above
+    query = _inner(data)
+    with _answer(data, f"select * from ({query}) q where 1 = 0", _EVER) as (names, _):  # nosec B608  # see above
+        pass
     if data.time not in names:
         raise ColumnError(f"data.query: no column {data.time!r}; {allowed(str(data.time), names)}")
-    column = data.time.replace('"', '""')
-    ends = f'select min(q."{column}") as first, max(q."{column}") as last from ({query}) q'  # nosec B608  # also
-    _, parts = _answer(data, ends, _EVER)
-    first, last = parts[0].iloc[0]
+    time = _column(data.time)
+    ends = f"select min(q.{time}) as first, max(q.{time}) as last from ({query}) q"  # nosec B608  # also
+    with _answer(data, ends, _EVER) as (_, parts):
+        first, last = next(parts).iloc[0]
     if first is None:
         raise SourceError(f"data.query gives columns {names} but no rows")
     return pd.Series([first, last], name=data.time)
 
 
-def _answer(data: Data, query: str, window: Window) -> tuple[list[str], list[pd.DataFrame]]:
-    """Column names and rows, chunk by chunk."""
+@contextmanager
+def _answer(data: Data, query: str, window: Window) -> Iterator[tuple[list[str], Iterator[pd.DataFrame]]]:
+    """Column names, and the rows chunk by chunk while the ``with`` lasts."""
     try:
         with _reading(str(data.connection)) as connection:
             spelled = _SPELLED.get(connection.dialect.name, lambda moment: moment)
@@ -119,7 +150,7 @@ def _answer(data: Data, query: str, window: Window) -> tuple[list[str], list[pd.
                         f"data.query: column {', '.join(map(repr, twice))} occurs more than once"
                     )
                 bounded.checked_names(names, "data.query", data.limits)
-                return names, list(_parts(data, names, result.partitions()))
+                yield names, (_frame(part, names) for part in result.partitions())
     except SQLAlchemyError as error:
         said = _without_secrets(" ".join(str(getattr(error, "orig", None) or error).split()), data)
         raise SourceError(
@@ -127,12 +158,25 @@ def _answer(data: Data, query: str, window: Window) -> tuple[list[str], list[pd.
         ) from error
 
 
-def _parts(data: Data, names: list[str], answers: Iterable[Sequence[Row[Any]]]) -> Iterator[pd.DataFrame]:
+def _frame(part: Sequence[Row[Any]], names: list[str]) -> pd.DataFrame:
+    return pd.DataFrame.from_records([tuple(row) for row in part], columns=names, coerce_float=True)
+
+
+def _bounded(data: Data, names: list[str], parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Parts to be held together, as long as they fit into ``data.limits``."""
     total = 0
-    for part in answers:
+    for part in parts:
         total += len(part)
         bounded.checked_size(total, len(names), "data.query", data.limits)
-        yield pd.DataFrame.from_records([tuple(row) for row in part], columns=names, coerce_float=True)
+        yield part
+
+
+def _inner(data: Data) -> str:
+    return str(data.query).strip().rstrip(";")
+
+
+def _column(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _without_secrets(said: str, data: Data) -> str:
