@@ -18,13 +18,13 @@ import numpy.typing as npt
 from pynomaly import config
 from pynomaly.errors import DataError, DetectorError, allowed
 from pynomaly.judging.comparison import by_kind
-from pynomaly.judging.evaluation import checked
+from pynomaly.judging.evaluation import Metrics, checked, metrics, metrics_from
 from pynomaly.judging.folds import FoldTest
 from pynomaly.judging.injection import Injected
 from pynomaly.judging.multiplicity import holm
 from pynomaly.judging.pareto import Cost, cheaper, front
 from pynomaly.judging.plain import plain
-from pynomaly.judging.ranking import Operation
+from pynomaly.judging.ranking import Array, Ints, Operation
 from pynomaly.judging.ranks import Ranks, block_table, rank_test
 from pynomaly.judging.verdict import Outcome, Rung, Sample, Verdict, grouped, resample, verdict_of
 
@@ -55,6 +55,8 @@ class Choice:
     cheaper : tuple of str
         Candidates that are no worse than the winner and cost half or less of it in something, more in
         nothing. Named in the reasons, never put forward by that.
+    measured : mapping of str to Metrics
+        Every metric of each candidate, with its interval over the same resamples.
     """
 
     winner: str
@@ -65,6 +67,7 @@ class Choice:
     ranks: Ranks | None = None
     folds: Mapping[str, FoldTest] = field(default_factory=dict)
     cheaper: tuple[str, ...] = ()
+    measured: Mapping[str, Metrics] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -161,6 +164,29 @@ def choose(
         ranks=rank_test(parts, settings.confidence) if parts and sample.drawn else None,
         folds=dict(folds or {}),
         cheaper=tuple(spare),
+        measured={
+            name: _measured(sample, name, known, arrays[name], seed, group, operation) for name in scores
+        },
+    )
+
+
+def _measured(
+    sample: Sample,
+    name: str,
+    truth: Ints,
+    scores: Array,
+    seed: int,
+    blocks: Ints | None,
+    operation: Operation | None,
+) -> Metrics:
+    """By the resamples there are; where a verdict was refused, by its own."""
+    if name not in sample.drawn:
+        level = sample.settings.confidence
+        return metrics(truth, scores, confidence=level, seed=seed, blocks=blocks, operation=operation)
+    values = [sample.value[name], *sample.other_values[name]]
+    drawn = np.column_stack([sample.drawn[name], sample.other_drawn[name]])
+    return metrics_from(
+        (sample.settings.metric, *sample.others), values, drawn, truth, sample.settings.confidence
     )
 
 

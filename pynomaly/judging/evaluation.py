@@ -8,8 +8,8 @@ comes back with the reason, never as a number.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "Metrics",
     "average_precision",
     "metrics",
+    "metrics_from",
     "not_computable",
     "pr_curve",
     "roc_auc",
@@ -211,31 +212,59 @@ def metrics(
         If the lengths differ or a label is neither 0 nor 1.
     """
     known, given = checked(truth, scores)
-    missing: dict[str, str] = {}
-    found: dict[Metric, Interval | None] = dict.fromkeys(METRICS)
     if reason := not_computable(known, given):
-        missing |= dict.fromkeys(METRICS, reason)
+        missing = {str(metric): reason for metric in METRICS}
+        found = Metrics(known.size, int(known.sum()), not_computable=missing)
     else:
         ranking = Ranking(known, given, operation)
         grouped = None if blocks is None else np.asarray(blocks)
         drawn = bootstrap_all([ranking], METRICS, resamples, seed, grouped)[:, 0]
-        tail = (1 - confidence) / 2
-        bounds = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
-        for metric, low, high in zip(METRICS, *bounds, strict=True):
-            found[metric] = Interval(ranking.value(metric), float(low), float(high), confidence)
-    alerts: dict[str, float | None] = {}
-    if p is not None:
-        alerts, absent = _at_threshold(known, np.asarray(p, dtype=np.float64), threshold)
-        missing |= absent
+        values = [ranking.value(metric) for metric in METRICS]
+        found = metrics_from(METRICS, values, drawn, known, confidence)
+    if p is None:
+        return found
+    alerts, absent = _at_threshold(known, np.asarray(p, dtype=np.float64), threshold)
+    return replace(
+        found,
+        threshold=alerts.get("threshold"),
+        alert_rate=alerts.get("alert_rate"),
+        precision=alerts.get("precision"),
+        recall=alerts.get("recall"),
+        not_computable={**(found.not_computable or {}), **absent},
+    )
+
+
+def metrics_from(
+    names: Sequence[Metric], values: Sequence[float], drawn: Array, truth: npt.ArrayLike, confidence: float
+) -> Metrics:
+    """What was measured as :class:`Metrics`, with percentile intervals.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Metrics, of :data:`METRICS`.
+    values : sequence of float
+        Each on all rows.
+    drawn : array of shape (resamples, len(names))
+        Each on resamples of the rows.
+    truth : array of shape (n,)
+    confidence : float
+        Level of the intervals.
+    """
+    known, tail = np.asarray(truth), (1 - confidence) / 2
+    bounds = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
+    found = {
+        name: Interval(float(value), float(low), float(high), confidence)
+        for name, value, low, high in zip(names, values, *bounds, strict=True)
+    }
     return Metrics(
         rows=known.size,
         positives=int(known.sum()),
-        average_precision=found["average_precision"],
-        roc_auc=found["roc_auc"],
-        recall_at_budget=found["recall_at_budget"],
-        saved_cost=found["saved_cost"],
-        not_computable=missing,
-        **alerts,
+        average_precision=found.get("average_precision"),
+        roc_auc=found.get("roc_auc"),
+        recall_at_budget=found.get("recall_at_budget"),
+        saved_cost=found.get("saved_cost"),
+        not_computable={},
     )
 
 

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from pynomaly import config
 from pynomaly.errors import DataError
 
-__all__ = ["METRICS", "Metric", "Operation", "Ranking", "bootstrap", "bootstrap_all"]
+__all__ = ["METRICS", "Array", "Ints", "Metric", "Operation", "Ranking", "bootstrap", "bootstrap_all"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

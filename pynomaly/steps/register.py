@@ -7,7 +7,7 @@ same training registers the same version, however often it runs.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import DetectorError
 from pynomaly.judging.choice import Choice
 from pynomaly.judging.comparison import Rung
-from pynomaly.judging.evaluation import Metrics, metrics
+from pynomaly.judging.evaluation import Metrics
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.known import note_of
 from pynomaly.records import figures
@@ -31,7 +31,6 @@ from pynomaly.records.report import model_card
 from pynomaly.records.store import Store
 from pynomaly.steps.candidates import Fitted
 from pynomaly.steps.explanations import keep_importance
-from pynomaly.steps.judge import operation_of
 from pynomaly.steps.keys import git_commit
 from pynomaly.steps.prepare import Judged, Prepared
 from pynomaly.steps.probe import probe
@@ -141,7 +140,7 @@ def _log(
     registry: Registry,
 ) -> Registered:
     judged = Judged.load(prepared)
-    measured = {item.label: _measure(pipeline, judged, item) for item in fitted if not item.error}
+    measured = choice.measured
     tags = {
         "pynomaly.pipeline": pipeline.name,
         "pynomaly.key": prepared.key,
@@ -219,16 +218,6 @@ def _probe(pipeline: Pipeline, prepared: Prepared, item: Fitted) -> dict[str, An
     return probe(pipeline, bundle, rows).to_dict()
 
 
-def _measure(pipeline: Pipeline, judged: Judged, item: Fitted) -> Metrics:
-    return metrics(
-        judged.truth,
-        item.scores()["score"].to_numpy(),
-        confidence=pipeline.comparison.confidence,
-        seed=pipeline.training.seed,
-        operation=operation_of(pipeline, [item]),
-    )
-
-
 def _natural(judged: Judged, item: Fitted) -> pd.DataFrame:
     """Scores of the judged rows as operation brings them: injected anomalies left out."""
     scores = item.scores()
@@ -300,7 +289,7 @@ def _log_training(
     parent: str,
     chosen: Fitted,
     winner: Registered,
-    measured: dict[str, Metrics],
+    measured: Mapping[str, Metrics],
     judged: Judged,
 ) -> None:
     """Pictures, card and verdicts of the whole training, kept with the parent run."""
