@@ -122,6 +122,7 @@ def test_each_service_knows_its_own_secrets_only() -> None:
         "evidently": {"EVIDENTLY_SECRET"},
         "deploy": {"PREFECT_AUTH"},
         "worker": database | bucket | {"PREFECT_AUTH", "MLFLOW_PASSWORD", "EVIDENTLY_SECRET"},
+        "metrics": database,
     }
     commands = json.dumps([[item.get("entrypoint"), item.get("command")] for item in services().values()])
     assert not [name for name, value in SECRETS.items() if "_USER" not in name and value in commands]
@@ -175,6 +176,9 @@ def test_what_it_starts_works_together_and_asks_for_passwords(stack: Stack, monk
     shown = [item["id"] for item in projects if item["name"] == "quickstart"]
     assert len(shown) == 1
     assert httpx.get(f"{address['evidently']}/api/projects/{shown[0]}/reports", timeout=30).json()
+
+    said = httpx.get(f"http://127.0.0.1:{stack.ports[9410]}/metrics", timeout=30).text
+    assert 'pynomaly_pipeline_champion_version{pipeline="quickstart"} 1.0' in said
 
     assert {item["state"] for item in doctor(stack)} <= {"ok", "warning"}
     refused = [item for item in doctor(stack, PREFECT_API_AUTH_STRING="a:b") if item["state"] == "wrong"]
