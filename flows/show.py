@@ -245,6 +245,8 @@ def reconciled(result: dict[str, Any]) -> None:
             console.print(f"{name}: {line}")
     console.print(f"champion {result['champion'] or 'none yet'}")
     console.print(f"messages delivered: {result['delivered']}, waiting: {result['waiting']}")
+    if result["answered"]:
+        console.print(f"alerts answered in MLflow: {result['answered']}")
 
 
 def backfilled(result: dict[str, Any]) -> None:

@@ -153,7 +153,11 @@ def labelled(result: dict[str, Any]) -> None:
         said = (
             f"{read['rows']} rows read from {read['source']}: {read['new']} new labels, {read['empty']} empty"
         )
+        if read["source"] == "mlflow":
+            said = f"{read['rows']} assessments in MLflow: {read['new']} alerts answered by them now"
         console.print(said, markup=False)
+        for line in read.get("unread", ()):
+            console.print(f"  {line}", markup=False)
     total = f"{result['labels']} labels of {result['rows']} rows, {result['anomalies']} anomalies"
     console.print(f"{result['pipeline']}: {total}, {result['disputed']} rows disputed", markup=False)
     if result["given"]:

@@ -7,8 +7,9 @@ from typing import Any
 from prefect import get_run_logger
 
 from pynomaly.config import Pipeline
-from pynomaly.errors import LeaseHeldError
+from pynomaly.errors import LeaseHeldError, RecordError
 from pynomaly.steps.alerting import raise_alerts as raise_alerts_step
+from pynomaly.steps.assessments import show_alerts
 from tasks.events import announce
 from tasks.step import step
 
@@ -28,4 +29,8 @@ def raise_alerts(pipeline: Pipeline) -> list[dict[str, Any]]:
             get_run_logger().warning(item["said"])
         if item["opened"] - item["quiet"] > 0:
             announce(pipeline, "alert.opened", item)
+    try:
+        show_alerts(pipeline)
+    except RecordError as error:
+        get_run_logger().warning(f"alerts are not shown in MLflow yet; reconcile shows them: {error}")
     return raised

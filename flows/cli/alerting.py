@@ -146,24 +146,30 @@ def labels(
     csv: Annotated[Path | None, typer.Option("--csv", help="Table with time, entity and label.")] = None,
     query: Annotated[str, typer.Option("--sql", help="Query that gives these columns.")] = "",
     connection: Annotated[str, typer.Option(help="Environment variable with the database URL (--sql).")] = "",
+    mlflow: Annotated[
+        bool, typer.Option("--mlflow", help="Read what people assessed on the traces of alerts.")
+    ] = False,
     by: Author = "",
     as_json: Json = False,
 ) -> None:
-    """Add labels of rows, from a table or a query; without either, say how many there are."""
+    """Add labels of rows, from a table, a query or MLflow; without any, say how many there are."""
     from flows import show_alerts
     from pynomaly.errors import ConfigError
     from pynomaly.records.telemetry import switch_off
+    from pynomaly.steps.assessments import read_assessments
     from pynomaly.steps.labelling import counted, from_csv, from_query
 
     switch_off()
     pipeline, author = load(config), by or user_name()
-    if csv is not None and query:
-        raise ConfigError("--csv and --sql are two sources of labels; give one of them")
+    if sum((csv is not None, bool(query), mlflow)) > 1:
+        raise ConfigError("--csv, --sql and --mlflow are sources of labels; give one of them")
     read = None
     if csv is not None:
         read = from_csv(pipeline, csv, author).to_dict()
     elif query:
         read = from_query(pipeline, query, connection, author).to_dict()
+    elif mlflow:
+        read = read_assessments(pipeline).to_dict()
     say({**counted(pipeline), "read": read}, as_json, show_alerts.labelled)
 
 

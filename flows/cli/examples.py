@@ -40,6 +40,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "labels": (
         "pynomaly labels configs/quickstart.yaml",
         "pynomaly labels configs/quickstart.yaml --csv answers.csv --by ann",
+        "pynomaly labels configs/quickstart.yaml --mlflow",
     ),
     "backfill": ("pynomaly backfill configs/quickstart.yaml 2026-01-22..2026-01-24",),
     "drill": ("pynomaly drill configs/quickstart.yaml --as-of 2026-01-26T00:00:00Z",),

@@ -87,6 +87,12 @@ class Feedback(Settings):
     """What people's answers may do to a training."""
 
     per_author: int = Field(200, ge=0, description="newest labels of one author that a training learns from")
+    traces: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="most open alerts shown as traces in MLflow at once, gravest first; 0: none",
+    )
 
 
 class Target(Settings):

@@ -111,8 +111,12 @@ def acknowledge(pipeline: Pipeline, name: str, author: str, note: str = "") -> A
         return Answered(standing(answers, pipeline.name)[alert.alert], bool(new), 0)
 
 
-def resolve(pipeline: Pipeline, name: str, ending: Ending, author: str, note: str = "") -> Answered:
+def resolve(
+    pipeline: Pipeline, name: str, ending: Ending, author: str, note: str = "", *, source: str = "resolve"
+) -> Answered:
     """End an alert, and label its rows: anomalies where it is confirmed, normal where it was false.
+
+    `source` is where the answer was given: ``resolve``, or ``mlflow:`` and the name of an assessment.
 
     Raises
     ------
@@ -134,7 +138,7 @@ def resolve(pipeline: Pipeline, name: str, ending: Ending, author: str, note: st
             pipeline=pipeline.name,
             alert=alert.alert,
             event="resolved",
-            content={"as": ending, "note": note},
+            content={"as": ending, "note": note, "source": source},
             actor=author,
         )
         labels = [
@@ -144,7 +148,7 @@ def resolve(pipeline: Pipeline, name: str, ending: Ending, author: str, note: st
                 entity=entity,
                 row=row,
                 truth=int(ending == "confirmed"),
-                source="resolve",
+                source=source.partition(":")[0],
                 author=author,
                 note=note,
             )

@@ -18,6 +18,7 @@ from pynomaly.judging.silence import Silence, silence
 from pynomaly.records.ledger import Decision, Ledger, Training
 from pynomaly.records.ledger.book import LEASE_TTL
 from pynomaly.records.registry import Registry
+from pynomaly.steps.assessments import read_assessments, show_alerts
 from pynomaly.steps.champion import honour_alias, last_change
 from pynomaly.steps.notify import Delivery, Sender, tell
 
@@ -54,6 +55,8 @@ class Reconciled:
         Work that fell silent, or came back, since the last look.
     delivered, waiting : int
         Messages that went out just now, and that still wait.
+    answered : int
+        Alerts that somebody had assessed in MLflow, now resolved.
     failed : tuple of str
         Parts that could not be done, with the reason.
     """
@@ -69,6 +72,7 @@ class Reconciled:
     recovered: tuple[str, ...]
     delivered: int
     waiting: int
+    answered: int
     failed: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,6 +108,7 @@ def reconcile(pipeline: Pipeline, now: datetime | None = None, through: Sender |
     silent, recovered = part("silence", lambda: watch(pipeline, now), ((), ()))
     sent: tuple[Delivery, ...] = part("messages", lambda: tell(pipeline, through), ())
     delivered = sum(item.delivered for item in sent)
+    answered = part("assessments", lambda: _assessments(pipeline), 0)
     return Reconciled(
         pipeline.name,
         leases,
@@ -116,8 +121,17 @@ def reconcile(pipeline: Pipeline, now: datetime | None = None, through: Sender |
         recovered,
         delivered,
         len(sent) - delivered,
+        answered,
         tuple(failed),
     )
+
+
+def _assessments(pipeline: Pipeline) -> int:
+    """What MLflow's pages say of alerts; alerts that a scoring could not show are shown."""
+    if not pipeline.feedback.traces:
+        return 0
+    show_alerts(pipeline)
+    return read_assessments(pipeline).new
 
 
 def run_lease(pipeline: Pipeline, run_id: str) -> str:

@@ -5,6 +5,7 @@ One experiment a pipeline (``pynomaly/<name>``), one registered model a pipeline
 production is an alias; its history is the ledger's.
 """
 
+from pynomaly.records.registry.traces import Assessed, Traces
 from pynomaly.records.registry.versions import ModelRef, Registry
 
-__all__ = ["ModelRef", "Registry"]
+__all__ = ["Assessed", "ModelRef", "Registry", "Traces"]

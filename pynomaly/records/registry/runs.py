@@ -50,6 +50,11 @@ class Runs:
         """Open the store, creating a new sqlite one; safe when many processes race."""
         return cls(connect(tracking_uri), tracking_uri, Path(home).resolve(), artifacts)
 
+    @property
+    def client(self) -> Any:
+        """MLflow's own client of this store."""
+        return self._client
+
     def experiment(self, pipeline: str) -> str:
         """Id of the pipeline's experiment, created when it is not there.
 
