@@ -6,6 +6,7 @@ Infrastructure that fails is tried again with back-off; bad input is not, for it
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
@@ -14,7 +15,10 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from pynomaly.errors import PynomalyError, RecordError
 
-__all__ = ["step", "worth_retrying"]
+__all__ = ["LISTENERS", "step", "worth_retrying"]
+
+LISTENERS: list[Callable[[str], None]] = []
+"""Who is told the name of each step that begins in this process: a command line that somebody looks at."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,7 +45,17 @@ def step(name: str, *, retries: int = 2, timeout_s: int = 3600) -> Callable[[Cal
     No cache policy: the default one hashes every input, a second for a large frame, and frame hashes are
     not stable from process to process.
     """
-    return task(
+
+    def decorate(do: Callable[P, R]) -> Task[P, R]:
+        @wraps(do)
+        def told(*given: P.args, **named: P.kwargs) -> R:
+            for listener in tuple(LISTENERS):
+                listener(name)
+            return do(*given, **named)
+
+        return as_task(told)
+
+    as_task: Callable[[Callable[P, R]], Task[P, R]] = task(
         name=name,
         retries=retries,
         retry_delay_seconds=[2, 10][:retries],
@@ -50,3 +64,4 @@ def step(name: str, *, retries: int = 2, timeout_s: int = 3600) -> Callable[[Cal
         cache_policy=NO_CACHE,
         persist_result=False,
     )
+    return decorate

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.terminal import printable
+from flows.cli.waiting import waiting
 from pynomaly.config import ENVIRONMENT, Pipeline
 from pynomaly.errors import PynomalyError
 
@@ -92,13 +93,19 @@ def main() -> None:
 
 
 def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> dict[str, Any]:
-    """Run a flow in this process, its state under the pipeline's home."""
+    """Run a flow in this process, its state under the pipeline's home; a terminal shows its steps."""
     from flows.environment import enter
 
-    enter(pipeline.home)
+    with waiting(f"{pipeline.name}: {name}") as tell:
+        enter(pipeline.home)
+        flow: Callable[..., dict[str, Any]] = getattr(importlib.import_module(f"flows.{module}"), name)
+        from tasks.step import LISTENERS
 
-    flow: Callable[..., dict[str, Any]] = getattr(importlib.import_module(f"flows.{module}"), name)
-    return flow(config=str(pipeline.origin), **parameters)
+        LISTENERS.append(tell)
+        try:
+            return flow(config=str(pipeline.origin), **parameters)
+        finally:
+            LISTENERS.remove(tell)
 
 
 def say(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:

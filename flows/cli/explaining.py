@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import AsOf, Config, Json, app, say
+from flows.cli.waiting import waiting
 from pynomaly.config import load
 
 __all__ = ["reproduce", "why"]
@@ -26,7 +27,10 @@ def why(
     from pynomaly.steps.why import why as look
 
     switch_off()
-    say(look(load(config), row, as_of, top).to_dict(), as_json, show)
+    pipeline = load(config)
+    with waiting(f"{pipeline.name}: why"):
+        found = look(pipeline, row, as_of, top)
+    say(found.to_dict(), as_json, show)
 
 
 @app.command()
@@ -41,7 +45,9 @@ def reproduce(
     from pynomaly.steps.reproduce import reproduce as again
 
     switch_off()
-    found = again(load(config), version)
+    pipeline = load(config)
+    with waiting(f"{pipeline.name}: reproduce"):
+        found = again(pipeline, version)
     say(found.to_dict(), as_json, reproduced)
     if found.outcome != "equal":
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.app import Config, Json, app, say
+from flows.cli.waiting import waiting
 from pynomaly.config import load
 from pynomaly.errors import ConfigError
 
@@ -25,7 +26,7 @@ def report(
     """Write pages again from the records: by default the champion's and the newest window's."""
     from pynomaly.data.window import parse_moment
     from pynomaly.records.telemetry import switch_off
-    from pynomaly.steps.reports import judged_window, newest_pages, report_training, report_window
+    from pynomaly.steps.reports import Page, judged_window, newest_pages, report_training, report_window
 
     pipeline = load(config)
     number = version.strip().removeprefix("v")
@@ -34,12 +35,14 @@ def report(
     if version and not (number.isascii() and number.isdigit() and int(number) > 0):
         raise ConfigError(f"--version {version!r} is no version number; write one like 3")
     switch_off()
-    if version:
-        pages = (report_training(pipeline, int(number)),)
-    elif window:
-        pages = (report_window(pipeline, *judged_window(pipeline, parse_moment(window))),)
-    else:
-        pages = newest_pages(pipeline)
+    pages: tuple[Page, ...]
+    with waiting(f"{pipeline.name}: report"):
+        if version:
+            pages = (report_training(pipeline, int(number)),)
+        elif window:
+            pages = (report_window(pipeline, *judged_window(pipeline, parse_moment(window))),)
+        else:
+            pages = newest_pages(pipeline)
     say({"pages": [page.to_dict() for page in pages]}, as_json, _show)
 
 
