@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import datetime
 from typing import Any
 
 from prefect import get_run_logger
+from prefect.artifacts import create_table_artifact
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import LeaseHeldError, RecordError
+from pynomaly.judging.alert import Alert
 from pynomaly.steps.alerting import raise_alerts as raise_alerts_step
+from pynomaly.steps.answering import alerts_of
 from pynomaly.steps.assessments import show_alerts
 from tasks.events import announce
 from tasks.step import step
 
 __all__ = ["raise_alerts"]
+
+SHOWN = 20
+"""Most alerts in the table."""
 
 
 @step("raise alerts")
@@ -24,6 +32,8 @@ def raise_alerts(pipeline: Pipeline) -> list[dict[str, Any]]:
     except LeaseHeldError as error:
         get_run_logger().info(f"alerts are being grouped by another run: {error}")
         return []
+    if any(item["opened"] or item["grown"] or item["withdrawn"] for item in raised):
+        _publish(pipeline)
     for item in raised:
         if item["said"]:
             get_run_logger().warning(item["said"])
@@ -34,3 +44,33 @@ def raise_alerts(pipeline: Pipeline) -> list[dict[str, Any]]:
     except RecordError as error:
         get_run_logger().warning(f"alerts are not shown in MLflow yet; reconcile shows them: {error}")
     return raised
+
+
+def _publish(pipeline: Pipeline) -> None:
+    """The gravest open alerts as a table on Prefect's pages, with how to answer one."""
+    found = alerts_of(pipeline)
+    create_table_artifact(
+        key=f"{pipeline.name.replace('_', '-')}-alerts",
+        table=[_row(alert) for alert in found[:SHOWN]],
+        description=f"{len(found)} alerts wait, the gravest first (at most {SHOWN} are here). Answer one by "
+        f"`pynomaly resolve {pipeline.origin.name} ALERT --as confirmed` or `--as false-alarm`.",
+    )
+
+
+def _row(alert: Alert) -> dict[str, Any]:
+    ended = Counter(str(item.get("ending") or "open") for item in alert.alike)
+    return {
+        "alert": alert.alert[:8],
+        "severity": alert.severity,
+        "kind": alert.category,
+        "entity": alert.entity or "-",
+        "from": _minute(alert.first),
+        "to": _minute(alert.last),
+        "rows": alert.rows,
+        "carried by": "; ".join(map(str, alert.carriers[:3])) or "-",
+        "alike": ", ".join(f"{count} {ending}" for ending, count in sorted(ended.items())) or "-",
+    }
+
+
+def _minute(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else "-"

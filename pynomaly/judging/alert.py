@@ -59,6 +59,13 @@ class Carrier:
     share: float
     tail: float | None
 
+    def __str__(self) -> str:
+        actual, expected = (
+            "missing" if value is None else f"{value:.4g}" if isinstance(value, float) else value
+            for value in (self.actual, self.expected)
+        )
+        return f"{self.feature} {actual} instead of {expected} ({self.share:.0%})"
+
 
 @dataclass(frozen=True)
 class Alert:

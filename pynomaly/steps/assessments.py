@@ -14,7 +14,7 @@ from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import SourceError
-from pynomaly.judging.alert import Alert, Carrier
+from pynomaly.judging.alert import Alert
 from pynomaly.records.ledger import AlertEvent, Answers, Ledger
 from pynomaly.records.registry import Assessed, Registry, Traces
 from pynomaly.steps.alerting import standing
@@ -126,14 +126,5 @@ def _told(alert: Alert) -> tuple[dict[str, Any], dict[str, Any]]:
     content = alert.to_dict()
     asked = {name: content[name] for name in ("entity", "first", "last", "rows")}
     said = {name: content[name] for name in ("severity", "category")}
-    said["columns"] = [_carried(item) for item in alert.carriers]
+    said["columns"] = [str(item) for item in alert.carriers]
     return asked, said | {"reasons": list(alert.reasons), "alert": alert.alert}
-
-
-def _carried(item: Carrier) -> str:
-    """A column as a person reads it."""
-    actual, expected = (
-        "missing" if value is None else f"{value:.4g}" if isinstance(value, float) else value
-        for value in (item.actual, item.expected)
-    )
-    return f"{item.feature} {actual} instead of {expected} ({item.share:.0%})"

@@ -79,6 +79,12 @@ def test_a_pipeline_is_operated(
     assert [item["new"] for item in second["windows"] + second["judged"]] == [False] * 8
     assert command("backfill", config, "2026-01-26..2026-01-19").code == 2
 
+    table = json.loads(str(artifacts("machines-alerts")["machines-alerts"]))
+    listed = command("alerts", config, "--limit", 100, "--json").json
+    assert len(table) == min(20, listed["total"]) > 0
+    assert [row["alert"] for row in table] == [item["alert"][:8] for item in listed["alerts"][:20]]
+    assert all(" instead of " in row["carried by"] for row in table)
+
     hook.clear()
     drilled = command("drill", config, "--as-of", "2026-01-26T00:00:00+00:00", "--json")
     assert drilled.code == 0, drilled.out
@@ -123,14 +129,20 @@ def reported(config: Path) -> list[dict[str, Any]]:
 
 def linked() -> list[str]:
     """Addresses that Prefect's pages link the two pages under."""
+    keys = ("machines-model-card", "machines-window-report")
+    newest = artifacts(*keys)
+    return [str(newest[key]).partition("](")[2].partition(")")[0] for key in keys]
+
+
+def artifacts(*keys: str) -> dict[str, Any]:
+    """What Prefect's pages show under each of `keys`, the newest."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-    keys = ["machines-model-card", "machines-window-report"]
     with get_client(sync_client=True) as client:
-        found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=keys)))
-    newest = {item.key: str(item.data) for item in sorted(found, key=lambda item: str(item.created))}
-    return [newest[key].partition("](")[2].partition(")")[0] for key in keys]
+        asked = ArtifactFilter(key=ArtifactFilterKey(any_=list(keys)))
+        found = client.read_artifacts(artifact_filter=asked)
+    return {str(item.key): item.data for item in sorted(found, key=lambda item: str(item.created))}
 
 
 def a_run_whose_process_died(config: Path) -> str:
