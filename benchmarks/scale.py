@@ -165,8 +165,10 @@ def one(kind: str, folder: str, detector: str, sha256: str, source: str, rows: s
         print(*bare(Path(folder), detector, int(rows), int(workers)))
     else:
         from pynomaly.detectors.base import THREADS
+        from pynomaly.steps import stream
 
         os.environ[THREADS] = workers
+        stream.MANY = 0 if kind == "processes" else sys.maxsize
         processes = int(workers) if kind == "processes" else 1
         print(*whole(Path(folder), detector, sha256, Path(source), processes))
 

@@ -61,7 +61,9 @@ class Runner(Settings):
         pattern=r"^([a-z]+://[^\s/]+)?$",
         description="dask: the scheduler, like tcp://10.0.0.5:8786; empty starts `workers` processes here",
     )
-    workers: int = Field(2, ge=1, le=256, description="processes that score a large table together")
+    workers: int = Field(
+        2, ge=1, le=256, description="processes that score a table of 5 million rows or more together"
+    )
     batch_rows: int = Field(
         100_000, ge=1000, description="rows in memory at once, a process; tables above are scored in parts"
     )

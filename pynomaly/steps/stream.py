@@ -37,6 +37,9 @@ __all__ = ["Streamed", "score_parts"]
 SAMPLE = 50_000
 """Most rows looked at for drift, spread over the parts."""
 
+MANY = 5_000_000
+"""Rows from which processes of their own are worth their start (two seconds); see ``docs/benchmarks.md``."""
+
 
 @dataclass
 class Streamed:
@@ -145,8 +148,9 @@ def score_parts(
 
 def _each(work: _Work, parts: tuple[Part, ...]) -> Iterator[Streamed]:
     """Every part's sums, in the order of the source."""
-    runner = work.pipeline.runner
-    yield from spread(work.pipeline, _score, [(work, part) for part in parts], processes=runner.workers)
+    many = sum(part.rows for part in parts) >= MANY
+    processes = work.pipeline.runner.workers if many else 1  # whose threads share one process
+    yield from spread(work.pipeline, _score, [(work, part) for part in parts], processes=processes)
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,7 @@ from pynomaly.errors import QualityError
 from pynomaly.model.alerts import benjamini_hochberg, rejection_line
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.registry import ModelRef
+from pynomaly.steps import stream
 from pynomaly.steps.joining import joined
 from pynomaly.steps.score import score_file, score_table
 from pynomaly.steps.stream import score_parts
@@ -75,10 +76,25 @@ def test_parts_give_what_memory_gives(scored, table, policy):
     assert 0 < total.alerts == expected["is_anomaly"].sum() < ROWS
 
 
-def test_processes_and_row_groups_change_nothing(scored, table):
+def test_processes_and_row_groups_change_nothing(scored, table, monkeypatch):
     _, one, _ = scored(table)
+    monkeypatch.setattr(stream, "MANY", ROWS)
     _, two, _ = scored(table, groups=2500, workers=2)
     pd.testing.assert_frame_equal(one, two)
+
+
+@pytest.mark.parametrize(("many", "processes"), [(ROWS, 2), (ROWS + 1, 1)])
+def test_processes_are_started_for_many_rows_alone(scored, table, monkeypatch, many, processes):
+    asked, spread = [], stream.spread
+
+    def watched(pipeline, do, parts, *, processes):
+        asked.append(processes)
+        return spread(pipeline, do, parts, processes=1)
+
+    monkeypatch.setattr(stream, "spread", watched)
+    monkeypatch.setattr(stream, "MANY", many)
+    scored(table, workers=2)
+    assert asked == [processes]
 
 
 def test_rows_that_cannot_be_scored_are_kept_with_their_place(scored, table, tmp_path):
