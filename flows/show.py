@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -104,12 +105,23 @@ def pending_promotions(result: dict[str, Any]) -> None:
         decision(item)
 
 
+def _between(key: str) -> str:
+    """A window's key as a person reads it, in UTC, without the parts that say nothing."""
+    try:
+        start, end = (datetime.strptime(part, "%Y%m%dT%H%M%SZ") for part in key.split("--"))
+    except ValueError:
+        return key  # finer than a second, or no window of time
+    if start.time() == end.time() == datetime.min.time():
+        return f"{start:%Y-%m-%d} to {end:%Y-%m-%d}"
+    return f"{start:%Y-%m-%d %H:%M} to {end:{'%H:%M' if start.date() == end.date() else '%m-%d %H:%M'}}"
+
+
 def windows(result: dict[str, Any]) -> None:
     """Partitions that were written or found."""
     columns = ("window", "version", "rows", "alerts", "quarantined", "new")
-    rows = [[item[name] for name in columns] for item in result["windows"]]
+    rows = [[_between(item["window"]), *(item[name] for name in columns[1:])] for item in result["windows"]]
     console = _console()
-    console.print(table("scored windows", columns, rows))
+    console.print(table("scored windows", ("window", "v", *columns[2:]), rows))
     for line in (*result["empty"], result["left_out"]):
         if line:
             console.print(f"  {line}")
@@ -254,7 +266,9 @@ def backfilled(result: dict[str, Any]) -> None:
     windows(result)
     if result["judged"]:
         columns = ("window", "version", "state", "new")
-        rows = [[item[name] for name in columns] for item in result["judged"]]
+        rows = [
+            [_between(item["window"]), *(item[name] for name in columns[1:])] for item in result["judged"]
+        ]
         _console().print(table("judged windows", columns, rows))
 
 
