@@ -23,8 +23,9 @@ import pandas as pd
 
 from pynomaly.errors import ConfigError, allowed
 from pynomaly.judging.alert import Alert, grade
+from pynomaly.records.sheet import safe_cell
 
-__all__ = ["FORMATS", "MAPPING", "SCHEMA_VERSION", "anomaly_result", "flat", "rendered", "safe_cell"]
+__all__ = ["FORMATS", "MAPPING", "SCHEMA_VERSION", "anomaly_result", "flat", "rendered"]
 
 SCHEMA_VERSION = 5
 
@@ -54,8 +55,6 @@ MAPPING: dict[str, Any] = {
     "threshold": "double",
 }
 """The mapping's fields and types; a list is a nested field. Without ``user``: nobody's roles are known."""
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def anomaly_result(alert: Alert, entity: str | None) -> dict[str, Any]:
@@ -167,16 +166,6 @@ def _table(documents: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         moments = pd.to_datetime(table[name], unit="ms", utc=True)
         table[name] = moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3] + "Z"
     return table
-
-
-def safe_cell(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: text that would begin one gets an apostrophe.
-
-    References
-    ----------
-    OWASP, CSV Injection.
-    """
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _workbook(table: pd.DataFrame) -> bytes:

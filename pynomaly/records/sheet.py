@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["csv_text"]
+__all__ = ["csv_text", "safe_cell"]
 
 _BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -23,12 +23,20 @@ def csv_text(frame: pd.DataFrame, *, header: bool = True) -> str:
     for position in range(frame.shape[1]):
         cells: pd.Series[Any] = frame.iloc[:, position]
         numbers = pd.api.types.is_numeric_dtype(cells.dtype) or cells.dtype.kind in "mM"
-        columns[position] = cells if numbers else cells.astype(object).map(_plain, na_action="ignore")
+        columns[position] = cells if numbers else cells.astype(object).map(safe_cell, na_action="ignore")
     shown = pd.DataFrame(columns, index=frame.index)
-    return str(shown.to_csv(index=False, header=[_plain(str(n)) for n in frame.columns] if header else False))
+    return str(
+        shown.to_csv(index=False, header=[safe_cell(str(n)) for n in frame.columns] if header else False)
+    )
 
 
-def _plain(cell: Any) -> Any:
+def safe_cell(cell: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: text that would begin one gets an apostrophe.
+
+    References
+    ----------
+    OWASP, CSV Injection.
+    """
     if not isinstance(cell, str):
         return cell
     cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # alone, pandas would not quote it: a new row

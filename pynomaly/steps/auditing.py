@@ -22,9 +22,9 @@ from pynomaly.data.sources import read
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, ConfigError, RecordError, WindowError, allowed
 from pynomaly.judging.audit import Judgement, Stratum, draw, judge
-from pynomaly.records.anomaly_result import safe_cell
 from pynomaly.records.ledger import Answers, Audit, Label, Ledger, Partition
 from pynomaly.records.registry import Registry
+from pynomaly.records.sheet import safe_cell
 from pynomaly.records.store import Store, write_atomically
 from pynomaly.steps.flags import entities
 from pynomaly.steps.labelling import read_table, truth_of
@@ -144,7 +144,7 @@ def label_audit(pipeline: Pipeline, path: Path, author: str) -> int:
     RecordError
         If its audit is not on record; nothing is added.
     """
-    table = read_table(path)
+    table = read_table(path, pipeline.data.limits)
     for name in ("audit", "number", "label"):
         if name not in table:
             raise ColumnError(f"{path}: no column {name!r}; {allowed(name, list(map(str, table)))}")

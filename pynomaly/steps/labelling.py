@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from pynomaly.config import Data, Pipeline
-from pynomaly.data.sources import sql
+from pynomaly.config import Data, Limits, Pipeline
+from pynomaly.data.sources import bounded, sql
 from pynomaly.errors import ColumnError, ConfigError, SourceError, allowed
 from pynomaly.records.ledger import Answers, Label, Ledger
 
@@ -85,16 +85,19 @@ def truth_of(text: object, where: str) -> int | None:
     return _TRUTHS[spelled]
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, limits: Limits) -> pd.DataFrame:
     """A CSV as text, cell by cell.
 
     Raises
     ------
     SourceError
-        If it cannot be read.
+        If it cannot be read, or is past one of `limits`.
     """
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        with bounded.text(path, limits) as content:
+            return pd.read_csv(content, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except SourceError:
+        raise
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise SourceError(f"{path} is no table of labels: {' '.join(str(error).split())}") from error
 
@@ -109,7 +112,7 @@ def from_csv(pipeline: Pipeline, path: Path, author: str) -> Labelled:
     ColumnError
         If a column is missing.
     """
-    return label_table(pipeline, read_table(path), "csv", author, str(path))
+    return label_table(pipeline, read_table(path, pipeline.data.limits), "csv", author, str(path))
 
 
 def from_query(pipeline: Pipeline, query: str, connection: str, author: str) -> Labelled:

@@ -14,7 +14,8 @@ from openpyxl import load_workbook
 
 from pynomaly.errors import ConfigError
 from pynomaly.judging.alert import Alert, Carrier
-from pynomaly.records.anomaly_result import FORMATS, anomaly_result, rendered, safe_cell
+from pynomaly.records.anomaly_result import FORMATS, anomaly_result, rendered
+from pynomaly.records.sheet import safe_cell
 
 NOON = datetime(2026, 1, 19, 12, 0, 0, 250_000, tzinfo=UTC)
 

@@ -229,3 +229,16 @@ def test_a_table_of_another_audit_is_refused(unlabelled: Callable[..., Pipeline]
         draw_audit(settings, 10, DAY, tmp_path / "a.csv", "ann")
     with pytest.raises(ConfigError, match="4 or more are needed"):
         draw_audit(settings, 3, DAY, tmp_path / "a.csv", "ann")
+
+
+def test_a_table_of_labels_is_read_within_the_limits(
+    unlabelled: Callable[..., Pipeline], tmp_path: Path
+) -> None:
+    settings = unlabelled()
+    limited = settings.data.model_copy(
+        update={"limits": settings.data.limits.model_copy(update={"line_kib": 1})}
+    )
+    table = tmp_path / "labels.csv"
+    table.write_text("time,machine,label,note\n2026-01-05T00:00:00Z,a,1," + "x" * 2000 + "\n")
+    with pytest.raises(SourceError, match="line_kib"):
+        from_csv(settings.model_copy(update={"data": limited}), table, "ann")
