@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import AsOf, Config, Json, Reason, app, run_flow, say
+from flows.cli.waiting import waiting
 from pynomaly.config import load
 from pynomaly.errors import ConfigError
 
@@ -137,7 +138,9 @@ def score(
         from pynomaly.steps.score import score_file
 
         switch_off()
-        say(score_file(pipeline, input, output, reasons).to_dict(), as_json, show.file_scores)
+        with waiting(f"{pipeline.name}: score {input.name}"):
+            result = score_file(pipeline, input, output, reasons)
+        say(result.to_dict(), as_json, show.file_scores)
         return
     say(run_flow("score", "score", pipeline, start=start, end=end, as_of=as_of), as_json, show.windows)
 

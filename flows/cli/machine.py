@@ -10,6 +10,7 @@ import typer
 
 import pynomaly
 from flows.cli.app import Config, Json, app, say
+from flows.cli.waiting import waiting
 from pynomaly.config import effective, home_for, load
 
 __all__ = ["config", "demo", "detectors", "doctor", "up", "version"]
@@ -57,7 +58,8 @@ def doctor(
     home = pipeline.home if pipeline else home_for(Path.cwd())
     live = running(home)
     api = os.environ.get("PREFECT_API_URL", "") or (f"{live.prefect}/api" if live else "")
-    found = [item.to_dict() for item in examine(pipeline, home, api, prefect_database())]
+    with waiting("doctor"):
+        found = [item.to_dict() for item in examine(pipeline, home, api, prefect_database())]
     say({"checks": found}, as_json, health)
     if any(check["state"] == "wrong" for check in found):
         raise typer.Exit(2)
