@@ -190,7 +190,9 @@ class Retention(Settings):
 
     newest: int = Field(3, ge=1, le=1000, description="newest versions that stay, however old")
     versions: Kept = Field(timedelta(days=90), description="other model versions, with their reference rows")
-    runs: Kept = Field(timedelta(days=90), description="MLflow runs of no version that stays")
+    runs: Kept = Field(
+        timedelta(days=90), description="MLflow runs of no version that stays, and traces of answered alerts"
+    )
     scores: Kept = Field(timedelta(days=400), description="score partitions, and those of a shadow")
     reports: Kept = Field(timedelta(days=90), description="drift reports")
     quarantine: Kept = Field(timedelta(days=90), description="quarantined rows")

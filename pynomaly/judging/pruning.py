@@ -25,11 +25,12 @@ from pynomaly.config.units import spell
 
 __all__ = ["KINDS", "History", "Kept", "Kind", "Pruning", "Removal", "Said", "Thing", "prune"]
 
-Kind = Literal["version", "leftover", "run", "scores", "shadow", "report", "quarantine", "rows"]
+Kind = Literal["version", "leftover", "run", "trace", "scores", "shadow", "report", "quarantine", "rows"]
 KINDS: Mapping[Kind, str] = {
     "version": "versions",
     "leftover": "versions",
     "run": "runs",
+    "trace": "runs",
     "scores": "scores",
     "shadow": "scores",
     "report": "reports",
@@ -76,7 +77,7 @@ class Thing:
     sha256 : str
         Hash of the bundle that it is, or is kept for.
     busy : bool
-        Whether somebody may be working on it.
+        Whether somebody may be working on it; of a trace, whether its alert waits for an answer.
     """
 
     kind: Kind
@@ -245,7 +246,8 @@ def _reasons(history: History, needed: Mapping[int, str], staying: Mapping[int, 
 
     def why(thing: Thing) -> str:
         if thing.busy:
-            return "somebody may be working on it"
+            waits = thing.kind == "trace"
+            return "its alert waits for an answer" if waits else "somebody may be working on it"
         version = -1 if thing.version is None else thing.version
         if thing.kind == "version" and version in staying:
             return staying[version]

@@ -14,7 +14,7 @@ from typing import Any
 from pynomaly.config import Pipeline
 from pynomaly.judging.pruning import History, Pruning, Said, Thing
 from pynomaly.records.ledger import Answers, Decision, Ledger, Training, bounds
-from pynomaly.records.registry import Registry
+from pynomaly.records.registry import Registry, Traces
 from pynomaly.records.registry.removal import LoggedModel, LoggedRun, bytes_at, models_of, runs_of
 from pynomaly.records.store import Store
 from pynomaly.steps.alerting import standing
@@ -46,7 +46,12 @@ def belongings(pipeline: Pipeline, ledger: Ledger, registry: Registry, store: St
     runs = {item.id: item for item in runs_of(registry, pipeline.name)}
     models = {_model_name(item): item for item in models_of(registry, pipeline.name)}
     files, partitions = _files(pipeline, ledger, store, trainings)
-    things = (*_models(models, runs, said), *map(_run, runs.values()), *files)
+    things = (
+        *_models(models, runs, said),
+        *map(_run, runs.values()),
+        *_traces(pipeline, ledger, registry),
+        *files,
+    )
     unfinished = {item.version for item in trainings if item.outcome == "registered" and item.version}
     aliases, asked = registry.aliases(pipeline.name), _asked(pipeline, ledger)
     history = History(things, said, aliases, frozenset(unfinished), asked)
@@ -118,6 +123,14 @@ def _models(
 
 def _run(run: LoggedRun) -> Thing:
     return Thing("run", run.id, run.at, run=run.id, family=run.family, busy=run.running and not run.binned)
+
+
+def _traces(pipeline: Pipeline, ledger: Ledger, registry: Registry) -> Iterator[Thing]:
+    """Alerts as MLflow shows them; one that nobody has answered is in use."""
+    alerts = standing(Answers.beside(ledger), pipeline.name)
+    waiting = {name for name, item in alerts.items() if item.state in ("open", "acknowledged")}
+    for name, alert, at in Traces(registry, pipeline.name).kept():
+        yield Thing("trace", name, at, busy=alert in waiting)
 
 
 def _files(

@@ -25,7 +25,7 @@ from pynomaly.errors import ConfigError, LeaseHeldError, RecordError, allowed
 from pynomaly.judging.pruning import Pruning
 from pynomaly.judging.pruning import prune as decide
 from pynomaly.records.ledger import Decision, Ledger
-from pynomaly.records.registry import Registry
+from pynomaly.records.registry import Registry, Traces
 from pynomaly.records.registry.removal import remove_model, remove_run
 from pynomaly.records.store import Store
 from pynomaly.steps.belongings import Belongings, belongings, sized
@@ -210,6 +210,8 @@ def _removed(
     for kind in ("report", "quarantine", "rows"):
         for address in planned.get(kind, ()):
             attempt(address, partial(store.remove, address))
+    for trace in planned.get("trace", ()):
+        attempt(trace, partial(Traces(registry, pipeline.name).remove, trace))
     families = sorted(planned.get("run", ()), key=lambda name: found.runs[name].family == name)
     for run in families:  # children first: a parent that is left leads to what is left of them
         attempt(run, partial(remove_run, registry, found.runs[run]))

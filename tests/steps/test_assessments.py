@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from pynomaly.steps import assessments
 from pynomaly.steps.alerting import raise_alerts
 from pynomaly.steps.answering import alerts_of, resolve
 from pynomaly.steps.assessments import read_assessments, show_alerts
+from pynomaly.steps.prune import prune
 from pynomaly.steps.reconcile import reconcile
 from pynomaly.steps.score import score_window
 from tests.machines import machines, small_settings
@@ -205,6 +206,25 @@ def test_more_traces_than_a_page_holds_are_all_found(
     monkeypatch.setattr("pynomaly.records.registry.traces._PAGE", 2)
     show_alerts(alerted)
     assert Traces(Registry.of(alerted), alerted.name).shown() == {item.alert for item in alerts_of(alerted)}
+
+
+def test_traces_of_answered_alerts_go_when_they_are_old(alerted: Pipeline) -> None:
+    show_alerts(alerted)
+    answered, *waiting = (alert.alert for alert in alerts_of(alerted))
+    resolve(alerted, answered, "confirmed", "ann")
+    page = Page(alerted)
+    name, later = page.traces()[answered], datetime.now(UTC) + timedelta(days=91)
+    assert "trace" not in prune(alerted, apply=False).counts
+    planned = prune(alerted, apply=False, now=later)
+    assert planned.counts["trace"] == {"count": 1, "bytes": 0}
+    assert [item["name"] for item in planned.removals if item["kind"] == "trace"] == [name]
+    kept = [item["reason"] for item in planned.kept if item["kind"] == "trace"]
+    assert kept == ["its alert waits for an answer"] * len(waiting)
+    assert answered in page.traces()
+    assert prune(alerted, apply=True, now=later).skipped == ()
+    assert set(page.traces()) == set(waiting)
+    assert "trace" not in prune(alerted, apply=True, now=later).counts
+    Traces(Registry.of(alerted), alerted.name).remove(name)  # gone already
 
 
 def ending(settings: Pipeline, alert: str) -> str:

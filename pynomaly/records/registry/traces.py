@@ -107,6 +107,34 @@ class Traces:
             self._client.log_spans(self._experiment, [span])
         return name
 
+    def kept(self) -> tuple[tuple[str, str, datetime], ...]:
+        """Name, alert and moment of each trace.
+
+        Raises
+        ------
+        RecordError
+            If MLflow is away.
+        """
+        return tuple(
+            (
+                str(found.info.trace_id),
+                str(found.info.tags[_ALERT]),
+                datetime.fromtimestamp(found.info.request_time / 1000, UTC),
+            )
+            for found in self._found()
+        )
+
+    def remove(self, name: str) -> None:
+        """Remove a trace; one that is gone is no error.
+
+        Raises
+        ------
+        RecordError
+            If MLflow is away, or refuses.
+        """
+        with told(f"remove the trace {name}"):
+            self._client.delete_traces(self._experiment, trace_ids=[name])
+
     def shown(self) -> frozenset[str]:
         """Alerts that have a trace.
 
