@@ -1,4 +1,4 @@
-"""The page of names that others may import, from the code itself; written by ``make reference``."""
+"""Makes the page of the public names, from the code itself; called by ``make reference``."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ STABLE = {
     "pynomaly.steps.replay": "Walk history under policies of retraining.",
     "pynomaly.errors": "What goes wrong; every error is a `PynomalyError`.",
 }
-"""Modules whose names stay, and what each is for."""
+"""Public modules, and the purpose of each."""
 
 
 def names(module: str) -> list[str]:
-    """Public names of a module, in their order."""
-    found = importlib.import_module(module)
-    return sorted(getattr(found, "__all__", []))
+    """Returns the public names of a module, sorted."""
+    imported = importlib.import_module(module)
+    return sorted(getattr(imported, "__all__", []))
 
 
 def page() -> str:
-    """Markdown: what is promised, then every name with its first sentence."""
+    """Returns Markdown: the promise of stability, then every name with its first sentence."""
     lines = [
         "# Names to import",
         "",
@@ -60,10 +60,10 @@ def page() -> str:
         "This page is written by `make reference`.",
     ]
     for module, purpose in STABLE.items():
-        found = importlib.import_module(module)
+        imported = importlib.import_module(module)
         lines += ["", f"## {module}", "", purpose, "", "| name | |", "|---|---|"]
         for name in names(module):
-            lines.append(f"| `{name}` | {_said(found, name)} |")
+            lines.append(f"| `{name}` | {_said(imported, name)} |")
     return "\n".join(lines) + "\n"
 
 

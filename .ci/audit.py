@@ -1,7 +1,8 @@
-"""``make audit``: known vulnerabilities of the installed packages, or a plain word that nobody was asked.
+"""``make audit``: lists known vulnerabilities of the installed packages, or says that nothing was checked.
 
-pip-audit ends with success where the service knows none of the packages, as a mirror does. That is no audit:
-here it ends with code 3, as does a service that cannot be reached; a vulnerability ends with 1.
+pip-audit exits with 0 if the service knows none of the packages, which is so for a mirror. That is not an
+audit: this script then exits with 3, also if the service cannot be reached. It exits with 1 for a
+vulnerability.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ CLEAN, FOUND, UNKNOWN = 0, 1, 3
 
 
 def verdict(report: str, complaint: str) -> tuple[int, str]:
-    """Exit code and message for what pip-audit wrote to standard output and standard error."""
+    """Returns exit code and message for what pip-audit wrote to standard output and standard error."""
     try:
         packages = json.loads(report)["dependencies"]
     except (ValueError, KeyError, TypeError):
@@ -26,9 +27,10 @@ def verdict(report: str, complaint: str) -> tuple[int, str]:
             f"audit: NOTHING WAS CHECKED: the service cannot be reached: {reason}",
         )
     lines = [
-        f"  {package['name']} {package['version']}: {found['id']}, fixed in {found['fix_versions'] or 'none'}"
+        f"  {package['name']} {package['version']}: {advisory['id']}, "
+        f"fixed in {advisory['fix_versions'] or 'none'}"
         for package in packages
-        for found in package.get("vulns", ())
+        for advisory in package.get("vulns", ())
     ]
     unknown = [package["name"] for package in packages if "skip_reason" in package]
     counts = f"{len(packages) - len(unknown)} of {len(packages)} packages were looked up"
@@ -43,11 +45,11 @@ def verdict(report: str, complaint: str) -> tuple[int, str]:
 
 
 def main() -> int:
-    """Ask the service about this environment."""
+    """Run pip-audit on this environment, and print the verdict."""
     command = [sys.executable, "-m", "pip_audit", "--format", "json", "--skip-editable"]
     command += ["--progress-spinner", "off", "--timeout", "10"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    code, message = verdict(done.stdout, done.stderr)
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    code, message = verdict(process.stdout, process.stderr)
     print(message)
     return code
 

@@ -1,4 +1,4 @@
-"""The page of every command, from the application itself; written by ``make reference``."""
+"""Makes the page of every command, from the application itself; called by ``make reference``."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CODES = {
     "doctor": "2: something is wrong; 0 with warnings",
     "ack": "2: it was resolved already",
 }
-"""What a code of a command says beyond the rule."""
+"""Exit codes of single commands that the general table does not explain."""
 
 
 def page() -> str:
-    """Markdown: the rule of exit codes, then every command."""
+    """Returns Markdown: the table of exit codes, then every command."""
     lines = [
         "# Command line",
         "",
@@ -67,10 +67,10 @@ def _row(parameter: Any) -> str:
     name = parameter.metavar or parameter.name.upper() if argument else "`, `".join(parameter.opts)
     default = parameter.default
     if parameter.required:
-        told = "**required**"
+        default_cell = "**required**"
     elif default in (None, "", False, ()) or callable(default):
-        told = ""
+        default_cell = ""
     else:
-        told = f"`{default}`"
-    cells = (f"`{name}`", told, " ".join((parameter.help or "").split()))
+        default_cell = f"`{default}`"
+    cells = (f"`{name}`", default_cell, " ".join((parameter.help or "").split()))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,7 +1,7 @@
-"""The picture of the architecture, drawn as SVG: what flows where, which package may import which.
+"""Draws the architecture as SVG: the path of a window's data, and which package may import which.
 
-`picture` returns it and touches nothing; `make reference` writes it into ``docs/pictures``. Sizes are in
-pixels of a page 960 wide; words are text, so that they can be searched, read aloud and enlarged.
+`picture` returns the SVG and writes nothing; ``make reference`` writes it into ``docs/pictures``. Sizes are
+in pixels of a page 960 wide; words are text, so that they can be searched, read aloud and enlarged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FLOW = (
     ("decision", "promote, retrain, none", "pynomaly/judging"),
     ("record", "ledger, MLflow, files", "pynomaly/records"),
 )
-"""What a window becomes, in order: its name, what it holds, the package that makes it."""
+"""Steps that a window passes, in order: name, content, and the package that makes it."""
 
 ROOMS = (
     (("flows",), "Prefect flows, command line: wiring only"),
@@ -43,7 +43,7 @@ DOORS = (
     ("serving", "FastAPI"),
     ("steps", "Optuna, Dask"),
 )
-"""Who opens which vendor's door."""
+"""Packages, and the vendors' libraries that only they import."""
 
 _STYLE = """
   .page { fill: #ffffff } text { font: 14px system-ui, sans-serif; fill: #1b1f24 }
@@ -54,16 +54,16 @@ _STYLE = """
 
 
 def picture() -> str:
-    """The whole SVG, with a title and a description for those who hear it."""
-    told = ", ".join(name for name, _, _ in FLOW)
-    rooms = "; ".join(" and ".join(names) for names, _ in ROOMS)
-    doors = "; ".join(f"{room}: {vendors}" for room, vendors in DOORS)
+    """Returns the whole SVG, with a title and a description for screen readers."""
+    steps = ", ".join(name for name, _, _ in FLOW)
+    packages = "; ".join(" and ".join(names) for names, _ in ROOMS)
+    vendor_list = "; ".join(f"{room}: {vendors}" for room, vendors in DOORS)
     lines = [
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 746" role="img" '
         'aria-labelledby="title told">',
         '<title id="title">Architecture of Pynomaly</title>',
-        f'<desc id="told">A window becomes, in this order: {told}. Packages import downwards alone, from the '
-        f"top: {rooms}. Doors to vendors: {doors}.</desc>",
+        f'<desc id="told">A window becomes, in this order: {steps}. Packages import downwards alone, from '
+        f"the top: {packages}. Doors to vendors: {vendor_list}.</desc>",
         f"<style>{_STYLE}</style>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#3a5f95"/></marker></defs>',
@@ -75,12 +75,12 @@ def picture() -> str:
 
 
 def _words(x: float, y: float, text: str, kind: str = "", anchor: str = "middle") -> str:
-    named = f' class="{kind}"' if kind else ""
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{named}>{escape(text)}</text>'
+    class_attribute = f' class="{kind}"' if kind else ""
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{class_attribute}>{escape(text)}</text>'
 
 
 def _flow(top: float) -> Iterator[str]:
-    """The row of what a window becomes."""
+    """Yield the row of steps that a window passes."""
     yield _words(20, top + 10, "What a window becomes; nothing flows back", "title", "start")
     step, wide, y = 134, 116, top + 28
     for place, (name, holds, package) in enumerate(FLOW):
@@ -95,7 +95,7 @@ def _flow(top: float) -> Iterator[str]:
 
 
 def _halves(words: str) -> list[str]:
-    """One line, or two where it is long."""
+    """Returns `words` as one line, or two if it is longer than 16 characters."""
     if len(words) <= 16:
         return [words]
     parts = words.split()
@@ -104,21 +104,21 @@ def _halves(words: str) -> list[str]:
 
 
 def _rooms(top: float) -> Iterator[str]:
-    """The stack of packages, and the doors beside it."""
+    """Yield the stack of packages, and the vendors' libraries beside it."""
     yield _words(20, top, "Which package may import which: downwards alone", "title", "start")
     yield _words(620, top, "Doors to vendors", "title", "start")
-    high, gap, wide = 42, 18, 560
+    height, gap, wide = 42, 18, 560
     for place, (names, holds) in enumerate(ROOMS):
-        y = top + 16 + place * (high + gap)
+        y = top + 16 + place * (height + gap)
         part = (wide - 12 * (len(names) - 1)) / len(names)
         for at, name in enumerate(names):
             x = 20 + at * (part + 12)
-            yield f'<rect class="room" x="{x:g}" y="{y}" width="{part:g}" height="{high}" rx="5"/>'
+            yield f'<rect class="room" x="{x:g}" y="{y}" width="{part:g}" height="{height}" rx="5"/>'
             yield _words(x + part / 2, y + 18, name)
         for at, words in enumerate(holds.split("; ") if len(names) > 1 else [holds]):
             yield _words(20 + at * (part + 12) + part / 2, y + 34, words, "small")
         if place + 1 < len(ROOMS):
-            yield f'<path class="way" d="M{20 + wide / 2:g} {y + high} v{gap - 2}"/>'
+            yield f'<path class="way" d="M{20 + wide / 2:g} {y + height} v{gap - 2}"/>'
     for place, (room, vendors) in enumerate(DOORS):
         y = top + 40 + place * 48
         yield _words(620, y, room, "", "start")

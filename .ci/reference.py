@@ -1,8 +1,8 @@
-"""``make reference``: the pages that are written from the code, so that they cannot say anything else.
+"""``make reference``: writes the pages that are generated from the code, so that they cannot differ from it.
 
 `configuration` reads the settings' models, `api` the public modules, `commands` the application, `detectors`
-the catalogue, `architecture` draws; each returns a page and touches nothing.
-`PAGES` names the files; a test holds each to what is written now.
+the catalogue, and `architecture` draws; each returns a page and writes nothing. `PAGES` names the files; a
+test compares each file with the generated page.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ UNITS = {
     "shift": "robust deviations", "folds": "folds", "repeats": "draws", "seasons": "weeks",
     "blocks": "blocks", "flapping": "alerts",
 }  # fmt: skip
-"""By the last word of a key, where its type does not say the unit."""
+"""Units by the last word of a key, for types that do not say the unit."""
 
 SHARES = {(0, 1), (0, 0.5), (0, 0.9), (0.5, 1)}
 
 
 def configuration() -> str:
-    """Page of every key of a pipeline: type, default, bounds, unit, meaning."""
+    """Returns the page of every key of a pipeline: type, default, bounds, unit, meaning."""
     lines = [
         "# Settings",
         "",
@@ -68,7 +68,7 @@ def configuration() -> str:
 
 
 def keys() -> list[str]:
-    """Every key of a pipeline with those above it, like ``data.series.rows``."""
+    """Returns every key of a pipeline with the keys above it, like ``data.series.rows``."""
     return [
         f"{above}.{name}".lstrip(".")
         for above, model in _blocks()
@@ -78,7 +78,7 @@ def keys() -> list[str]:
 
 
 def _blocks(model: type[BaseModel] = Pipeline, above: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
-    """Each block of settings with the keys that lead to it, those inside it after it."""
+    """Yield each block of settings with the keys that lead to it, then the blocks inside it."""
     yield above, model
     for name, field in model.model_fields.items():
         inner = _inner(field)
@@ -93,7 +93,7 @@ def _inner(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _prose(kind: type) -> str:
-    """First paragraph of a docstring, as Markdown."""
+    """Returns the first paragraph of a docstring, as Markdown."""
     text = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
     return text.replace("``", "`")
 
@@ -101,7 +101,7 @@ def _prose(kind: type) -> str:
 def _row(above: str, name: str, field: FieldInfo, schema: dict[str, Any]) -> str:
     schema = next((part for part in schema.get("anyOf", ()) if part.get("type") != "null"), schema)
     kind = _kind(field, schema)
-    place = re.sub(r"\W", "", f"{above}{name}")  # as the site and the code host name a heading
+    place = re.sub(r"\W", "", f"{above}{name}")  # the anchor that the site and the code host give a heading
     cells = [
         f"`{name}`",
         f"[{kind}](#{place})" if "block" in kind else kind,
@@ -148,37 +148,37 @@ def _plain(value: object) -> str:
 
 
 def _allowed(schema: dict[str, Any]) -> str:
-    inside = schema.get("items", {})
-    words = schema.get("enum") or inside.get("enum")
-    if words:
-        return ", ".join(f"`{word}`" for word in words)
-    said = [_between(schema) or _between(inside)]
+    item_schema = schema.get("items", {})
+    choices = schema.get("enum") or item_schema.get("enum")
+    if choices:
+        return ", ".join(f"`{word}`" for word in choices)
+    limits = [_between(schema) or _between(item_schema)]
     if "pattern" in schema:
-        said.append(f"`{schema['pattern']}`")
+        limits.append(f"`{schema['pattern']}`")
     if schema.get("minItems") or schema.get("minLength"):
-        said.append("not empty" if schema.get("maxLength") != 1 else "one character")
-    return "; ".join(filter(None, said))
+        limits.append("not empty" if schema.get("maxLength") != 1 else "one character")
+    return "; ".join(filter(None, limits))
 
 
 def _between(schema: dict[str, Any]) -> str:
-    """Bounds in words; of time spans they are written as time spans."""
+    """Returns the bounds in words; bounds of time spans are written as time spans."""
 
-    def shown(value: object) -> str:
+    def format_bound(value: object) -> str:
         if isinstance(value, str):
             return spell(TypeAdapter(timedelta).validate_python(value))
         return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
-    said = []
+    bounds = []
     for word, names in {
         "from": ("minimum", "ge"),
         "above": ("exclusiveMinimum", "gt"),
         "to": ("maximum", "le"),
         "below": ("exclusiveMaximum", "lt"),
     }.items():
-        found = next((schema[name] for name in names if name in schema), None)
-        if found is not None:
-            said.append(f"{word} {shown(found)}")
-    return " ".join(said).replace(" below", ", below")
+        bound = next((schema[name] for name in names if name in schema), None)
+        if bound is not None:
+            bounds.append(f"{word} {format_bound(bound)}")
+    return " ".join(bounds).replace(" below", ", below")
 
 
 def _unit(name: str, kind: str, schema: dict[str, Any]) -> str:
@@ -194,7 +194,7 @@ def _unit(name: str, kind: str, schema: dict[str, Any]) -> str:
 
 
 def detectors() -> str:
-    """Page of every detector: what the catalogue says of it, its parameters with bounds, its sources."""
+    """Returns the page of every detector: its catalogue entry, its parameters with bounds, its sources."""
     lines = [
         "# Detectors, one by one",
         "",
@@ -225,8 +225,8 @@ def _detector(row: Entry) -> Iterator[str]:
         yield "| parameter | default | allowed | worth trying |"
         yield "|---|---|---|---|"
         for name, parameter in kind.parameters.items():
-            tried = ", ".join(f"`{_plain(value)}`" for value in row.search_space.get(name, ()))
-            yield f"| `{name}` | `{_plain(parameter.default)}` | {_bounds(parameter)} | {tried} |"
+            search_values = ", ".join(f"`{_plain(value)}`" for value in row.search_space.get(name, ()))
+            yield f"| `{name}` | `{_plain(parameter.default)}` | {_bounds(parameter)} | {search_values} |"
     else:
         yield ""
         yield "It has no parameters."
@@ -249,12 +249,12 @@ def _bounds(parameter: object) -> str:
 
 
 def _references(kind: type) -> list[str]:
-    """Entries under ``References`` of the class, else of its module; an entry ends with a year."""
+    """Returns the entries under ``References`` of the class, else of its module; each ends with a year."""
     for place in (kind, inspect.getmodule(kind)):
         text = place.__doc__ or ""
-        found = re.search(r"^ *References\n *-+\n(.*)", text, re.S | re.M)
-        if found:
-            joined = " ".join(found[1].split())
+        section = re.search(r"^ *References\n *-+\n(.*)", text, re.S | re.M)
+        if section:
+            joined = " ".join(section[1].split())
             return [
                 entry.strip().rstrip(".")
                 for entry in re.findall(r".+?\b\d{4}(?: \([^)]*\))?\.?(?= |$)", joined)
@@ -263,17 +263,17 @@ def _references(kind: type) -> list[str]:
 
 
 def architecture() -> str:
-    """The picture, from the script beside this one."""
+    """Returns the picture, from the script ``picture.py``."""
     return str(_beside("picture").picture())
 
 
 def commands() -> str:
-    """Page of every command, from the script beside this one."""
+    """Returns the page of every command, from the script ``commands.py``."""
     return str(_beside("commands").page())
 
 
 def api() -> str:
-    """Page of every public name, from the script beside this one."""
+    """Returns the page of every public name, from the script ``api.py``."""
     return str(_beside("api").page())
 
 
@@ -281,9 +281,9 @@ def _beside(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     if spec is None or spec.loader is None:
         raise FileNotFoundError(f"{name}.py")
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -297,7 +297,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def main() -> int:
-    """Write every page anew."""
+    """Write every page again."""
     for name, page in PAGES.items():
         (ROOT / name).write_text(page(), encoding="utf-8")
         print(name)

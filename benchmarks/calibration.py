@@ -1,4 +1,4 @@
-"""Do the alerts keep what they promise? Measured on rows that are exchangeable by construction.
+"""Measures whether alerts keep their error rates, on rows that are exchangeable by construction.
 
     python benchmarks/calibration.py [--data DIR] [--windows 200] [--detector iforest] [--seed 0] [--out FILE]
 
@@ -124,22 +124,25 @@ def measure(table: Table, detector: str, windows: int, seed: int) -> Measured:
     rng = np.random.default_rng([seed, 1])
     ours = make(detector, seed=seed).fit(table.fit)
     normal, odd = ours.score(table.normal), ours.score(table.anomalies)
-    theirs = IForest(random_state=seed).fit(table.fit)
-    their_normal, their_odd = theirs.predict(table.normal), theirs.predict(table.anomalies)
+    pyod_model = IForest(random_state=seed).fit(table.fit)
+    pyod_normal, pyod_odd = pyod_model.predict(table.normal), pyod_model.predict(table.anomalies)
     held_out = min(HELD_OUT, round(len(normal) * 2 / 3))
     window = min(WINDOW, len(normal) - held_out)
-    mixed = min(max(1, round(window * PREVALENCE)), len(odd))
+    odd_count = min(max(1, round(window * PREVALENCE)), len(odd))
     result = Measured(table.name, held_out, window)
     for _ in range(windows):
-        drawn = rng.choice(len(normal), held_out + window, replace=False)
-        anomalous = rng.choice(len(odd), mixed, replace=False)
-        calibration = Calibration.fit(normal[drawn[:held_out]])
-        new = drawn[held_out:]
+        drawn_rows = rng.choice(len(normal), held_out + window, replace=False)
+        anomalous = rng.choice(len(odd), odd_count, replace=False)
+        calibration = Calibration.fit(normal[drawn_rows[:held_out]])
+        new = drawn_rows[held_out:]
         _fdr(result, calibration, normal[new], odd[anomalous])
         _normal_rows(result, calibration, calibration.p_values(normal[new]))
-        false, all_ = int(their_normal[new].sum()), int(their_normal[new].sum() + their_odd[anomalous].sum())
-        result.pyod_false.append(false / max(all_, 1))
-        result.pyod_normal += false
+        false_alerts, all_alerts = (
+            int(pyod_normal[new].sum()),
+            int(pyod_normal[new].sum() + pyod_odd[anomalous].sum()),
+        )
+        result.pyod_false.append(false_alerts / max(all_alerts, 1))
+        result.pyod_normal += false_alerts
         result.no_tail += not calibration.tail
         result.windows += 1
     return result
@@ -187,7 +190,7 @@ def written(results: list[Measured], command: str) -> str:
         f"`{command}`",
         f"{windows} windows a table; {WINDOW} normal rows and {HELD_OUT} held-out ones at most.",
     ]
-    for kind, said in KINDS.items():
+    for kind, description in KINDS.items():
         header = ["table", "held out / window"]
         for level in LEVELS:
             header += [f"FDR at {level:.0%}", f"null at {level:.0%}", f"found at {level:.0%}"]
@@ -203,7 +206,7 @@ def written(results: list[Measured], command: str) -> str:
             rows.append(row)
         errors = ", ".join(f"{level:.0%} ± {error(level, windows):.1%}" for level in LEVELS)
         parts += [
-            f"### False discovery rate, {said}",
+            f"### False discovery rate, {description}",
             f"Holds when at most: {errors}.",
             table_of(header, rows),
         ]
@@ -219,9 +222,9 @@ def _budget_table(results: list[Measured]) -> str:
     rows = []
     for item in results:
         cells = []
-        for asked in BUDGETS:
-            ratio = item.budget[asked] / (item.normal_rows * asked / ROWS_PER_DAY)
-            coarse = asked / ROWS_PER_DAY * (item.held_out + 1) < RESOLVED
+        for per_day in BUDGETS:
+            ratio = item.budget[per_day] / (item.normal_rows * per_day / ROWS_PER_DAY)
+            coarse = per_day / ROWS_PER_DAY * (item.held_out + 1) < RESOLVED
             cells.append(f"({ratio:.2f})" if coarse else f"{ratio:.2f}")
         rows.append([item.name, *cells])
     return table_of(header, rows)
@@ -278,16 +281,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--detector", default="iforest")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file to write the tables to, too")
-    given = parser.parse_args(arguments)
-    tables = [*generated(given.seed), *(stored(given.data, given.seed) if given.data else [])]
-    results = [measure(table, given.detector, given.windows, given.seed) for table in tables]
-    command = f"python benchmarks/calibration.py --windows {given.windows} --detector {given.detector}"
+    options = parser.parse_args(arguments)
+    tables = [*generated(options.seed), *(stored(options.data, options.seed) if options.data else [])]
+    results = [measure(table, options.detector, options.windows, options.seed) for table in tables]
+    command = f"python benchmarks/calibration.py --windows {options.windows} --detector {options.detector}"
     text = written(
-        results, command + f" --seed {given.seed}" + (f" --data {given.data}" if given.data else "")
+        results, command + f" --seed {options.seed}" + (f" --data {options.data}" if options.data else "")
     )
     print(text)
-    if given.out:
-        given.out.write_text(text, encoding="utf-8")
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ class Evidently:
         self.rows = reference.drop(columns="time")
 
     def judge(self, day: pd.DataFrame) -> tuple[bool, bool, set[str]]:
-        found = evidently_verdict(self.rows, day.drop(columns="time"))
-        return bool(found), len(found) >= 0.5 * self.rows.shape[1], found
+        flagged = evidently_verdict(self.rows, day.drop(columns="time"))
+        return bool(flagged), len(flagged) >= 0.5 * self.rows.shape[1], flagged
 
 
 def evidently_verdict(reference: pd.DataFrame, current: pd.DataFrame) -> set[str]:
@@ -82,9 +82,9 @@ def evidently_verdict(reference: pd.DataFrame, current: pd.DataFrame) -> set[str
         numbers = [name for name in reference if name not in texts]
         definition = DataDefinition(numerical_columns=numbers, categorical_columns=texts)
         sides = [Dataset.from_pandas(side, data_definition=definition) for side in (current, reference)]
-        found = Report([DataDriftPreset()]).run(*sides).dict()
+        report = Report([DataDriftPreset()]).run(*sides).dict()
     flagged = set()
-    for metric in found["metrics"]:
+    for metric in report["metrics"]:
         settings = metric["config"]
         if "column" not in settings:
             continue
@@ -130,18 +130,20 @@ def power(streams: list[str], days: int, theirs: int) -> Iterator[str]:
         ours, evidently = Ours(reference), Evidently(reference)
         for what in CHANGES:
             column = "n01" if what == "broken relation" else "n10"
-            hits, seen, failed = [], [], ""
+            hits, evidently_hits, failure = [], [], ""
             for number in range(days):
                 day = changed(stream.day(REFERENCE_DAYS + number), what)
                 hits.append(column in ours.judge(day)[2])
-                if number < theirs and not failed:
+                if number < theirs and not failure:
                     try:
-                        seen.append(column in evidently.judge(day)[2])
+                        evidently_hits.append(column in evidently.judge(day)[2])
                     except Exception as error:
-                        failed = f"fails: {type(error).__name__}"
+                        failure = f"fails: {type(error).__name__}"
             first = str(hits.index(True) + 1) if any(hits) else "never"
-            said = failed or (f"{sum(seen)} of {len(seen)}" if seen else "not run")
-            yield f"| {kind} | {what} | {sum(hits)} of {days} | {first} | {said} |"
+            evidently_cell = failure or (
+                f"{sum(evidently_hits)} of {len(evidently_hits)}" if evidently_hits else "not run"
+            )
+            yield f"| {kind} | {what} | {sum(hits)} of {days} | {first} | {evidently_cell} |"
 
 
 def speed(sizes: list[int], most: int) -> Iterator[str]:
@@ -151,14 +153,14 @@ def speed(sizes: list[int], most: int) -> Iterator[str]:
         for tool in ("ours", "evidently"):
             if tool == "evidently" and rows > most:
                 continue
-            found = child(tool, rows)
-            if found is None:
+            figures = child(tool, rows)
+            if figures is None:
                 yield f"| {rows:,} | {tool} | not finished | | | | |"
                 continue
-            window = f"{found['window']:.2f}" if found["window"] else "-"
+            window = f"{figures['window']:.2f}" if figures["window"] else "-"
             yield (
-                f"| {rows:,} | {tool} | {found['seconds']:.2f} | {window} | {found['wall']:.1f} | "
-                f"{found['peak']:.0f} | {found['start']:.0f} |"
+                f"| {rows:,} | {tool} | {figures['seconds']:.2f} | {window} | {figures['wall']:.1f} | "
+                f"{figures['peak']:.0f} | {figures['start']:.0f} |"
             )
 
 

@@ -1,4 +1,4 @@
-"""Measure whether explanations are faithful: is the odd column named, and does the score rest on it.
+"""Measures whether explanations are faithful: is the odd column named, and does the score depend on it.
 
     python -m benchmarks.explain [--data DIR] [--rows 1000] [--detectors iforest ecod ...] [--out FILE]
 
@@ -86,10 +86,10 @@ def archived(folder: Path, rows: int) -> Iterator[tuple[str, pd.DataFrame]]:
             X, y = archive["X"].astype(np.float64), archive["y"].ravel()
         normal = np.random.default_rng(0).permutation(X[y == 0])[: FITTED + HELD_OUT + rows]
         low, high = np.quantile(normal, (0.25, 0.75), axis=0)
-        kept = normal[:, high > low]
-        if len(kept) == FITTED + HELD_OUT + rows and kept.shape[1] > 2:
-            names = [f"x{place}" for place in range(kept.shape[1])]
-            yield path.stem, pd.DataFrame(kept, columns=names)
+        varied_columns = normal[:, high > low]
+        if len(varied_columns) == FITTED + HELD_OUT + rows and varied_columns.shape[1] > 2:
+            names = [f"x{place}" for place in range(varied_columns.shape[1])]
+            yield path.stem, pd.DataFrame(varied_columns, columns=names)
 
 
 def injected(rows: pd.DataFrame, reference: Sketch, kind: str, seed: int) -> tuple[pd.DataFrame, list[str]]:
@@ -127,7 +127,7 @@ def pyods(name: str, fitted: Array, rows: Array, seed: int) -> npt.NDArray[np.in
 
 def measure(table: str, kind: str, name: str, frame: pd.DataFrame, seed: int) -> Measured | None:
     """One detector on one table; None where no injected row alerts."""
-    fit, held = frame.iloc[:FITTED], frame.iloc[FITTED : FITTED + HELD_OUT]
+    fit, held_out = frame.iloc[:FITTED], frame.iloc[FITTED : FITTED + HELD_OUT]
     clean = frame.iloc[FITTED + HELD_OUT :].reset_index(drop=True)
     reference = Sketch.of(fit)
     features = Features.fit(fit, None, config.Features())
@@ -137,38 +137,38 @@ def measure(table: str, kind: str, name: str, frame: pd.DataFrame, seed: int) ->
     def score(rows: pd.DataFrame) -> Array:
         return detector.score(features.transform(rows))
 
-    before, usually = score(clean), score(held)
-    calm, limit = np.quantile(usually, (CALM, QUANTILE))
+    before, held_out_scores = score(clean), score(held_out)
+    calm, limit = np.quantile(held_out_scores, (CALM, QUANTILE))
     counts = np.flatnonzero((before <= limit) & (score(odd) > limit))
     if not (before[counts] <= calm).any():
         return None
     rows, blamed = odd.iloc[counts].reset_index(drop=True), [columns[place] for place in counts]
-    begun = time.perf_counter()
-    found = explained(features, detector, reference, None, (rows, None), 1)
-    ms = (time.perf_counter() - begun) / len(rows) * 1000
-    first = [one.reasons[0].column if one.reasons else "" for one in found]
+    started_at = time.perf_counter()
+    explanations = explained(features, detector, reference, None, (rows, None), 1)
+    ms = (time.perf_counter() - started_at) / len(rows) * 1000
+    first = [one.reasons[0].column if one.reasons else "" for one in explanations]
     right = np.array([a == b for a, b in zip(first, blamed, strict=True)])
     was_calm = before[counts] <= calm
     everything = (len(rows), float(right.mean()))
-    kept = np.flatnonzero(was_calm)
-    rows = rows.iloc[kept].reset_index(drop=True)
-    first, blamed = [first[place] for place in kept], [blamed[place] for place in kept]
+    calm_places = np.flatnonzero(was_calm)
+    rows = rows.iloc[calm_places].reset_index(drop=True)
+    first, blamed = [first[place] for place in calm_places], [blamed[place] for place in calm_places]
 
     usual, rng = expected(rows, reference), np.random.default_rng(seed)
     named, other = rows.copy(), rows.copy()
     for place, column in enumerate(first):
-        drawn = str(rng.choice([name for name in rows if name != column]))
-        for table_of, which in ((named, column), (other, drawn)):
-            if which:
-                at = rows.columns.get_loc(which)
+        random_column = str(rng.choice([name for name in rows if name != column]))
+        for table_of, column_name in ((named, column), (other, random_column)):
+            if column_name:
+                at = rows.columns.get_loc(column_name)
                 table_of.iloc[place, at] = usual.iloc[place, at]
     numbers = [column for column in rows if column in reference.numeric]
     z = (rows[numbers] - fit[numbers].mean()) / fit[numbers].std()
     own = None
     if name in WITH_OWN:
-        given = pyods(name, features.transform(fit), features.transform(rows), seed)
+        own_columns = pyods(name, features.transform(fit), features.transform(rows), seed)
         names = [column.name for column in features.columns for _ in column.names]
-        own = float(np.mean([names[at] == column for at, column in zip(given, blamed, strict=True)]))
+        own = float(np.mean([names[at] == column for at, column in zip(own_columns, blamed, strict=True)]))
     return Measured(
         table,
         kind,
@@ -184,28 +184,28 @@ def measure(table: str, kind: str, name: str, frame: pd.DataFrame, seed: int) ->
     )
 
 
-def summary(found: list[Measured]) -> pd.DataFrame:
+def summary(measurements: list[Measured]) -> pd.DataFrame:
     """A row a detector: shares of all its alerts, and the worst table."""
     lines = []
-    for name in dict.fromkeys(one.detector for one in found):
-        mine = [one for one in found if one.detector == name]
-        weights = [one.alerts for one in mine]
-        own = [one.pyod for one in mine if one.pyod is not None]
+    for name in dict.fromkeys(one.detector for one in measurements):
+        of_detector = [one for one in measurements if one.detector == name]
+        weights = [one.alerts for one in of_detector]
+        own = [one.pyod for one in of_detector if one.pyod is not None]
         lines.append(
             {
                 "detector": name,
                 "how": DETECTORS[name].resolve().explains,
                 "calm rows": sum(weights),
-                "named first": np.average([one.named for one in mine], weights=weights),
-                "worst table": min(one.named for one in mine),
+                "named first": np.average([one.named for one in of_detector], weights=weights),
+                "worst table": min(one.named for one in of_detector),
                 "PyOD's own": np.average(own, weights=weights) if own else np.nan,
-                "largest z": np.average([one.z_score for one in mine], weights=weights),
-                "all alerts": sum(one.all_alerts for one in mine),
+                "largest z": np.average([one.z_score for one in of_detector], weights=weights),
+                "all alerts": sum(one.all_alerts for one in of_detector),
                 "named of all": np.average(
-                    [one.all_named for one in mine], weights=[one.all_alerts for one in mine]
+                    [one.all_named for one in of_detector], weights=[one.all_alerts for one in of_detector]
                 ),
-                "falls more": np.average([one.faithful for one in mine], weights=weights),
-                "ms a row": np.average([one.ms for one in mine], weights=weights),
+                "falls more": np.average([one.faithful for one in of_detector], weights=weights),
+                "ms a row": np.average([one.ms for one in of_detector], weights=weights),
             }
         )
     return pd.DataFrame(lines)
@@ -218,19 +218,19 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--detectors", nargs="+", default=list(DETECTORS), choices=list(DETECTORS))
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     warnings.simplefilter("ignore")
-    found: list[Measured] = []
-    source = archived(asked.data, asked.rows) if asked.data else tables(asked.rows)
+    measurements: list[Measured] = []
+    source = archived(options.data, options.rows) if options.data else tables(options.rows)
     for table, frame in source:
         for kind in ("far", "swapped"):
-            measured = (measure(table, kind, name, frame, seed=0) for name in asked.detectors)
-            found += [one for one in measured if one is not None]
-    if asked.out:
-        asked.out.write_text(json.dumps([asdict(one) for one in found], indent=1))
+            results = (measure(table, kind, name, frame, seed=0) for name in options.detectors)
+            measurements += [one for one in results if one is not None]
+    if options.out:
+        options.out.write_text(json.dumps([asdict(one) for one in measurements], indent=1))
     for kind in ("far", "swapped"):
         print(kind)
-        lines = summary([one for one in found if one.kind == kind])
+        lines = summary([one for one in measurements if one.kind == kind])
         print(lines.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
 
 

@@ -1,4 +1,4 @@
-"""Measure what answers add: a detector before and after people labelled 1, 5 and 10 % of its rows.
+"""Measures what answers add: a detector before and after people labelled 1, 5 and 10 % of its rows.
 
     python -m benchmarks.feedback --adbench DIR --skab DIR [--seeds 2] [--detector iforest] --out FILE
 
@@ -55,9 +55,9 @@ def answered(split: Split, scores: npt.NDArray[np.float64], share: float, how: s
     count = round(share * len(scores))
     rng = np.random.default_rng(split.seed)
     order = np.argsort(-scores, kind="stable") if how == "alerts" else rng.permutation(len(scores))
-    found = np.zeros(len(scores), dtype=bool)
-    found[order[:count]] = True
-    return found
+    labelled = np.zeros(len(scores), dtype=bool)
+    labelled[order[:count]] = True
+    return labelled
 
 
 def measured(split: Split, name: str) -> Iterator[dict[str, Any]]:
@@ -68,18 +68,22 @@ def measured(split: Split, name: str) -> Iterator[dict[str, Any]]:
     for how in HOW:
         for share in SHARES:
             known = answered(split, ranked, share, how) & (split.fit_labels == 1)
-            left = np.flatnonzero(~known)
+            unknown_rows = np.flatnonzero(~known)
             rng = np.random.default_rng(split.seed)
-            held = np.zeros(len(left), dtype=bool)
-            held[rng.choice(len(left), round(0.3 * len(left)), replace=False)] = True
-            fit, usual, odd = split.fit[left[~held]], split.fit[left[held]], split.fit[known]
+            held_out = np.zeros(len(unknown_rows), dtype=bool)
+            held_out[rng.choice(len(unknown_rows), round(0.3 * len(unknown_rows)), replace=False)] = True
+            fit, usual, odd = (
+                split.fit[unknown_rows[~held_out]],
+                split.fit[unknown_rows[held_out]],
+                split.fit[known],
+            )
             detector = make(name, seed=split.seed).fit(fit)
             scores = detector.score(split.score)
             odd_scores = detector.score(odd) if len(odd) else np.empty(0)
-            taught = teach(usual, detector.score(usual), odd, odd_scores, seed=split.seed)
-            if taught.reranking is not None:
-                scores = taught.reranking.score(split.score, scores)
-            facts = {"share": share, "how": how, "known": int(known.sum()), "used": taught.facts["used"]}
+            teaching = teach(usual, detector.score(usual), odd, odd_scores, seed=split.seed)
+            if teaching.reranking is not None:
+                scores = teaching.reranking.score(split.score, scores)
+            facts = {"share": share, "how": how, "known": int(known.sum()), "used": teaching.facts["used"]}
             yield _figures(split, scores) | facts
 
 
@@ -122,16 +126,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--detector", default="iforest")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     runs: list[dict[str, Any]] = []
-    for path in sorted(asked.adbench.glob("*.npz")) if asked.adbench else []:
-        if not asked.tables or any(part in path.stem for part in asked.tables):
-            for split in splits(path, asked.seeds):
-                runs += measured(split, asked.detector)
-    for folder in sorted(path for path in asked.skab.iterdir() if path.is_dir()) if asked.skab else []:
-        for seed in range(asked.seeds):
-            runs += measured(skab_split(folder, seed), asked.detector)
-    asked.out.write_text(json.dumps(runs, indent=1) + "\n")
+    for path in sorted(options.adbench.glob("*.npz")) if options.adbench else []:
+        if not options.tables or any(part in path.stem for part in options.tables):
+            for split in splits(path, options.seeds):
+                runs += measured(split, options.detector)
+    for folder in sorted(path for path in options.skab.iterdir() if path.is_dir()) if options.skab else []:
+        for seed in range(options.seeds):
+            runs += measured(skab_split(folder, seed), options.detector)
+    options.out.write_text(json.dumps(runs, indent=1) + "\n")
     print(table_of(runs).to_string())
     return 0
 

@@ -88,9 +88,15 @@ def adopt(first: Any, other: Any) -> None:
     )
     store.write_reference(other.name, ref.sha256, store.read_reference(first.name, champion.sha256))
     with Ledger.open(first.ledger_url) as ledger:
-        made = ledger.trainings(first.name)[0]
+        training = ledger.trainings(first.name)[0]
         ledger.put_training(
-            f"taken-{other.name}", other.name, made.as_of, made.data_hash, 1, "taken over", made.detail
+            f"taken-{other.name}",
+            other.name,
+            training.as_of,
+            training.data_hash,
+            1,
+            "taken over",
+            training.detail,
         )
     registry.set_alias(other.name, "champion", ref.version)
 
@@ -184,8 +190,8 @@ def measure(pipelines: int, workers: int, kind: str, how: str, profile: bool) ->
         home.mkdir()
         addresses = stack.enter_context(databases(kind, home))
         if kind == "postgresql":
-            asked = addresses["prefect"].replace("+psycopg", "+asyncpg")
-            os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = asked
+            prefect_url = addresses["prefect"].replace("+psycopg", "+asyncpg")
+            os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = prefect_url
         enter(home)
         prefect = stack.enter_context(prefect_server(home))
         mlflow = stack.enter_context(mlflow_server(home, store=addresses["mlflow"]))
@@ -201,7 +207,7 @@ def measure(pipelines: int, workers: int, kind: str, how: str, profile: bool) ->
         before = {name: size(address) for name, address in addresses.items()}
         began = time.perf_counter()
         shares = [[str(file) for file in files[place::workers]] for place in range(workers)]
-        started = [
+        processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.fleet", "--work", how, str(int(profile)), *share],
                 stdout=subprocess.PIPE,
@@ -209,12 +215,12 @@ def measure(pipelines: int, workers: int, kind: str, how: str, profile: bool) ->
             )
             for share in shares
         ]
-        said = [process.communicate()[0] for process in started]
+        outputs = [process.communicate()[0] for process in processes]
         seconds = time.perf_counter() - began
-        if any(process.returncode for process in started):
+        if any(process.returncode for process in processes):
             raise SystemExit("a worker failed; its words are above")
         growth = {name: size(address) - before[name] for name, address in addresses.items()}
-        runs = [json.loads(line) for text in said for line in text.splitlines() if line.startswith("[")]
+        runs = [json.loads(line) for text in outputs for line in text.splitlines() if line.startswith("[")]
         assert len(runs) == 2 * pipelines, f"{len(runs)} runs of {2 * pipelines}"
         return summary(kind, how, workers, seconds, runs, growth)
 
@@ -222,21 +228,21 @@ def measure(pipelines: int, workers: int, kind: str, how: str, profile: bool) ->
 def summary(
     kind: str, how: str, workers: int, seconds: float, runs: list[Any], growth: dict[str, int]
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {"database": kind, "how": how, "workers": workers, "runs": len(runs)}
-    found["runs_a_minute"] = 60 * len(runs) / seconds
+    figures: dict[str, Any] = {"database": kind, "how": how, "workers": workers, "runs": len(runs)}
+    figures["runs_a_minute"] = 60 * len(runs) / seconds
     for name, _ in WORK:
-        taken = [value for work_, value in runs if work_ == name]
-        found[f"{name}_p50"], found[f"{name}_p95"] = np.quantile(taken, [0.5, 0.95]).tolist()
-    return found | {f"{name}_mb_a_1000": 1000 * grown / len(runs) / 1e6 for name, grown in growth.items()}
+        durations = [value for work_, value in runs if work_ == name]
+        figures[f"{name}_p50"], figures[f"{name}_p95"] = np.quantile(durations, [0.5, 0.95]).tolist()
+    return figures | {f"{name}_mb_a_1000": 1000 * grown / len(runs) / 1e6 for name, grown in growth.items()}
 
 
 def apart(asked: argparse.Namespace, kind: str, how: str) -> dict[str, Any]:
     """Measure in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "found.json"
-        given = {"pipelines": asked.pipelines, "workers": asked.workers, "database": kind, "how": how}
+        parameters = {"pipelines": asked.pipelines, "workers": asked.workers, "database": kind, "how": how}
         command = [sys.executable, "-m", "benchmarks.fleet", "--out", str(out)]
-        command += [str(part) for name, value in given.items() for part in (f"--{name}", value)]
+        command += [str(part) for name, value in parameters.items() for part in (f"--{name}", value)]
         subprocess.run([*command, *(["--profile"] if asked.profile else [])], check=True)
         return dict(json.loads(out.read_text())[0])
 
@@ -250,25 +256,25 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--work", nargs="+", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.work:
-        work(asked.work[2:], asked.work[0], asked.work[1] == "1")
+    options = parser.parse_args()
+    if options.work:
+        work(options.work[2:], options.work[0], options.work[1] == "1")
         return
-    found: list[dict[str, Any]] = []
-    several = len(asked.database) * len(asked.how) > 1
-    for kind in asked.database:
-        for how in asked.how:
+    results: list[dict[str, Any]] = []
+    several = len(options.database) * len(options.how) > 1
+    for kind in options.database:
+        for how in options.how:
             if several:  # Prefect remembers the first server it was pointed at: a process for each
-                found.append(apart(asked, kind, how))
+                results.append(apart(options, kind, how))
             else:
-                found.append(measure(asked.pipelines, asked.workers, kind, how, asked.profile))
+                results.append(measure(options.pipelines, options.workers, kind, how, options.profile))
             print(
                 "  ".join(
-                    f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in found[-1].items()
+                    f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in results[-1].items()
                 )
             )
-    if asked.out:
-        asked.out.write_text(json.dumps(found, indent=1))
+    if options.out:
+        options.out.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

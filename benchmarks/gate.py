@@ -1,4 +1,4 @@
-"""How often does the gate err? Measured where it is known which model is better.
+"""Measures how often the gate errs, on pairs of models of which it is known which is better.
 
     python -m benchmarks.gate [--data DIR] [--draws 100] [--trainings 100] [--fits 5] [--quick] [--out FILE]
 
@@ -64,7 +64,7 @@ class Counts:
         for name, yes in found.items():
             self.promoted[name] = self.promoted.get(name, 0) + yes
 
-    def said(self, name: str) -> str:
+    def format_share_of(self, name: str) -> str:
         return share(self.promoted.get(name, 0), self.draws)
 
 
@@ -72,8 +72,8 @@ def share(hits: int, draws: int) -> str:
     """A share in per cent with its exact 95 % interval."""
     if not draws:
         return "–"
-    found = stats.binomtest(hits, draws).proportion_ci(0.95)
-    return f"{100 * hits / draws:.1f} ({100 * found.low:.1f}–{100 * found.high:.1f})"
+    interval = stats.binomtest(hits, draws).proportion_ci(0.95)
+    return f"{100 * hits / draws:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
 
 
 def judged(draw: Draw, rung: Rung, settings: Comparison, seed: int) -> dict[str, bool]:
@@ -102,15 +102,15 @@ def judged(draw: Draw, rung: Rung, settings: Comparison, seed: int) -> dict[str,
 
 def simulated(settings: Comparison, draws: int, seed: int) -> dict[str, tuple[Counts, Counts]]:
     """Promotions at equal quality and of a better challenger, by setting."""
-    found = {}
+    counts_by_setting = {}
     for at, (name, (rung, draw)) in enumerate(SETTINGS.items()):
         pair = Counts(), Counts()
         for counts, auroc in zip(pair, (EQUAL, BETTER), strict=True):
             rng = np.random.default_rng([seed, at, round(100 * auroc)])
             for number in range(draws):
                 counts.add(judged(draw(rng, auroc), rung, settings, number))
-        found[name] = pair
-    return found
+        counts_by_setting[name] = pair
+    return counts_by_setting
 
 
 def best_of_six(settings: Comparison, baseline: float, draws: int, seed: int, positives: int = 50) -> Counts:
@@ -120,7 +120,7 @@ def best_of_six(settings: Comparison, baseline: float, draws: int, seed: int, po
     for number in range(draws):
         truth = np.repeat([1, 0], [positives, 1000 - positives])
         champion, *candidates = models(rng, truth, (EQUAL, baseline, *[EQUAL] * 5))
-        scores = {f"candidate {place}": given for place, given in enumerate(candidates)}
+        scores = {f"candidate {place}": candidate_scores for place, candidate_scores in enumerate(candidates)}
         choice = choose(truth, scores, settings, rung=Rung.LABELS, baseline="candidate 0", seed=number)
         verdicts = [
             compare(
@@ -128,13 +128,16 @@ def best_of_six(settings: Comparison, baseline: float, draws: int, seed: int, po
             )
             for among in (choice.among, 1)
         ]
-        values = {name: Ranking(truth, given).value(settings.metric) for name, given in scores.items()}
-        held = Ranking(truth, champion).value(settings.metric)
+        values = {
+            name: Ranking(truth, candidate_scores).value(settings.metric)
+            for name, candidate_scores in scores.items()
+        }
+        champion_value = Ranking(truth, champion).value(settings.metric)
         counts.add(
             {
                 "ours": verdicts[0].promotes,
                 "ours, not counting the six": verdicts[1].promotes,
-                "best on higher": max(values.values()) > held,
+                "best on higher": max(values.values()) > champion_value,
             }
         )
     return counts
@@ -168,13 +171,13 @@ def on_table(
             for place in range(2)
         ]
         champion, challenger = (model.score(rows[judging]) for model in models)
-        found = judged(Draw(truth[judging], champion, challenger), Rung.LABELS, settings, number)
-        between.add(found)
+        promotions = judged(Draw(truth[judging], champion, challenger), Rung.LABELS, settings, number)
+        between.add(promotions)
         values = [
             _at_prevalence(truth[fresh], model.score(rows[fresh]), JUDGED_POSITIVES / len(judging), settings)
             for model in models
         ]
-        vain.add({name: yes and values[1] <= values[0] for name, yes in found.items()})
+        vain.add({name: yes and values[1] <= values[0] for name, yes in promotions.items()})
         ranks = [stats.rankdata(scores) for scores in (champion, challenger)]
         swapped = rng.random(len(judging)) < 0.5
         mixed = [np.where(swapped, ranks[1 - place], ranks[place]) for place in range(2)]
@@ -201,7 +204,11 @@ def merged(parts: list[Counts]) -> Counts:
 def simulated_table(results: dict[str, tuple[Counts, Counts]]) -> str:
     header = ["evidence", "ours: false", "ours: power", *(f"{gate}: false / power" for gate in GATES[1:])]
     rows = [
-        [name, *(counts.said("ours") for counts in pair), *(_shares(pair, gate) for gate in GATES[1:])]
+        [
+            name,
+            *(counts.format_share_of("ours") for counts in pair),
+            *(_shares(pair, gate) for gate in GATES[1:]),
+        ]
         for name, pair in results.items()
     ]
     return table_of(header, rows)
@@ -215,7 +222,7 @@ def six_table(results: dict[str, Counts]) -> str:
     gates = ("ours", "ours, not counting the six", "best on higher")
     return table_of(
         ["baseline", *gates],
-        [[name, *(found.said(gate) for gate in gates)] for name, found in results.items()],
+        [[name, *(counts.format_share_of(gate) for gate in gates)] for name, counts in results.items()],
     )
 
 
@@ -226,11 +233,11 @@ def tables_table(results: dict[str, tuple[Counts, ...]]) -> str:
     rows = [
         [
             name,
-            str(found[0].draws),
-            *(counts.said("ours") for counts in found),
-            *(_shares(found, gate) for gate in GATES[1:]),
+            str(counts_list[0].draws),
+            *(counts.format_share_of("ours") for counts in counts_list),
+            *(_shares(counts_list, gate) for gate in GATES[1:]),
         ]
-        for name, found in results.items()
+        for name, counts_list in results.items()
     ]
     return table_of(header, rows)
 
@@ -245,32 +252,32 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="a few draws, for seconds instead of minutes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file to write the tables to, too")
-    given = parser.parse_args(arguments)
-    draws, trainings, fits = (10, 5, 1) if given.quick else (given.draws, given.trainings, given.fits)
+    options = parser.parse_args(arguments)
+    draws, trainings, fits = (10, 5, 1) if options.quick else (options.draws, options.trainings, options.fits)
     started = time.perf_counter()
     parts: list[str] = []
     for metric in ("average_precision", "roc_auc"):
-        settings = Comparison(metric=metric, resamples=given.resamples)
-        found = simulated(settings, draws, given.seed)
-        _tell(parts, f"### Simulated pairs, decided on `{metric}`", simulated_table(found))
-    settings = Comparison(resamples=given.resamples)
+        settings = Comparison(metric=metric, resamples=options.resamples)
+        counts_by_setting = simulated(settings, draws, options.seed)
+        _tell(parts, f"### Simulated pairs, decided on `{metric}`", simulated_table(counts_by_setting))
+    settings = Comparison(resamples=options.resamples)
     six = {
-        f"{name}, {positives} anomalies": best_of_six(settings, level, trainings, given.seed, positives)
+        f"{name}, {positives} anomalies": best_of_six(settings, level, trainings, options.seed, positives)
         for name, level in (("as good as the others", EQUAL), ("worse", WORSE))
         for positives in (20, 50)
     }
     _tell(parts, "### Best of six equal candidates, against an equal champion", six_table(six))
-    if given.data:
-        tables = list(stored(given.data, JUDGED_POSITIVES))
+    if options.data:
+        tables = list(stored(options.data, JUDGED_POSITIVES))
         results: dict[str, tuple[Counts, ...]] = {}
         for detector in DETECTORS:
-            each = [on_table(*table[1:], detector, settings, fits, given.seed) for table in tables]
+            each = [on_table(*table[1:], detector, settings, fits, options.seed) for table in tables]
             results[detector] = tuple(merged(list(column)) for column in zip(*each, strict=True))
-        told = f"### Two fits of one detector, {len(tables)} tables, {JUDGED_POSITIVES} anomalies"
-        _tell(parts, told, tables_table(results))
+        heading = f"### Two fits of one detector, {len(tables)} tables, {JUDGED_POSITIVES} anomalies"
+        _tell(parts, heading, tables_table(results))
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
-    if given.out:
-        given.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    if options.out:
+        options.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def _tell(parts: list[str], *more: str) -> None:

@@ -1,4 +1,4 @@
-"""What orchestration costs: a call as a bare function, a Prefect task, a Dask task; and a whole training.
+"""Measures the cost of orchestration: a call as function, Prefect task and Dask task; and a whole training.
 
     python -m benchmarks.overhead --rows 1000000 --out FILE
 
@@ -68,7 +68,7 @@ def bare(config: str) -> None:
 
     pipeline, end = load(config), START + timedelta(days=14)
     prepared = prepare(pipeline, Window(START, end), end, pipeline.training.candidates, "")
-    fitted = [fit_candidate(pipeline, prepared, given, label) for label, given in prepared.labelled()]
+    fitted = [fit_candidate(pipeline, prepared, candidate, label) for label, candidate in prepared.labelled()]
     print(choose_winner(pipeline, prepared, fitted).winner)
 
 
@@ -80,8 +80,8 @@ def orchestrated(config: str) -> None:
     enter(load(config).home)
     from flows.train import train
 
-    found = train(config=config, as_of=(START + timedelta(days=14)).isoformat())
-    print(found["choice"]["winner"])
+    result = train(config=config, as_of=(START + timedelta(days=14)).isoformat())
+    print(result["choice"]["winner"])
 
 
 def calls(count: int, folder: Path) -> list[tuple[str, float]]:
@@ -118,9 +118,9 @@ def calls(count: int, folder: Path) -> list[tuple[str, float]]:
         nothing(*part)
     alone = time.perf_counter()
     list(spread(pipeline, nothing, parts))
-    spent = {"bare function": alone - began, "part sent to Dask": time.perf_counter() - alone}
-    spent["Prefect task"] = through_prefect()
-    return [(name, 1000 * seconds / count) for name, seconds in spent.items()]
+    seconds_spent = {"bare function": alone - began, "part sent to Dask": time.perf_counter() - alone}
+    seconds_spent["Prefect task"] = through_prefect()
+    return [(name, 1000 * seconds / count) for name, seconds in seconds_spent.items()]
 
 
 def nothing(number: int) -> int:
@@ -130,13 +130,13 @@ def nothing(number: int) -> int:
 def measured(what: str, config: Path, home: Path) -> dict[str, Any]:
     """Processor and wall seconds of one way, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.overhead", "--child", what, "--config", str(config)]
-    answer = subprocess.run(
+    process = subprocess.run(
         command, env={**os.environ, "PYNOMALY_HOME": str(home)}, capture_output=True, text=True, check=False
     )
-    if answer.returncode:
-        raise SystemExit(f"{what} failed: {answer.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])
-    return found
+    if process.returncode:
+        raise SystemExit(f"{what} failed: {process.stderr[-2000:]}")
+    figures: dict[str, Any] = json.loads(process.stdout.strip().splitlines()[-1])
+    return figures
 
 
 def child(what: str, config: str) -> None:
@@ -158,37 +158,37 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--child", choices=["bare", "orchestrated"], help=argparse.SUPPRESS)
     parser.add_argument("--config", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.child:
-        child(given.child, given.config)
+    options = parser.parse_args()
+    if options.child:
+        child(options.child, options.config)
         return
     lines = ["| a call | ms |", "|---|---|"]
     with tempfile.TemporaryDirectory() as scratch:
-        lines += [f"| {name} | {spent:.3f} |" for name, spent in calls(given.calls, Path(scratch))]
+        lines += [f"| {name} | {spent:.3f} |" for name, spent in calls(options.calls, Path(scratch))]
     rounds: dict[str, list[dict[str, Any]]] = {"bare": [], "orchestrated": []}
     with tempfile.TemporaryDirectory() as scratch:
-        config = pipeline_in(Path(scratch), given.rows)
-        for number in range(given.rounds):
-            for what, found in rounds.items():
-                found.append(measured(what, config, Path(scratch) / f"home-{what}-{number}"))
+        config = pipeline_in(Path(scratch), options.rows)
+        for number in range(options.rounds):
+            for what, runs in rounds.items():
+                runs.append(measured(what, config, Path(scratch) / f"home-{what}-{number}"))
     lines += [
         "",
-        f"| {len(CANDIDATES)} candidates, {given.rows:,} rows | processor s | wall s |",
+        f"| {len(CANDIDATES)} candidates, {options.rows:,} rows | processor s | wall s |",
         "|---|---|---|",
     ]
     middle = {
-        what: {key: statistics.median(item[key] for item in found) for key in ("cpu", "wall")}
-        for what, found in rounds.items()
+        what: {key: statistics.median(item[key] for item in runs) for key in ("cpu", "wall")}
+        for what, runs in rounds.items()
     }
-    lines += [f"| {what} | {found['cpu']:.1f} | {found['wall']:.1f} |" for what, found in middle.items()]
+    lines += [f"| {what} | {row['cpu']:.1f} | {row['wall']:.1f} |" for what, row in middle.items()]
     more = [middle["orchestrated"][key] / middle["bare"][key] - 1 for key in ("cpu", "wall")]
     lines += [
         "",
         f"All of it adds {more[0]:.1%} of processor time, {more[1]:.1%} of wall time.",
     ]
     print("\n".join(lines))
-    if given.out:
-        given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if options.out:
+        options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measure how well detectors rank anomalies that nobody told them of, beside PyOD on the same splits.
+"""Measures how well detectors rank unlabelled anomalies, beside PyOD on the same splits.
 
     python benchmarks/quality.py --data DIR [--seeds 3] [--methods auto iforest ...] --out FILE
 
@@ -98,17 +98,17 @@ def catalogue(name: str, split: Split, train: str) -> Array:
     normal = split.fit[split.fit_labels == 0]
     anomalies = split.fit[split.fit_labels == 1]
     if train == "normals":
-        told = {"cleaned": 0.0} if "cleaned" in DETECTORS[name].resolve().parameters else {}
-        return make(name, seed=split.seed, **told).fit(normal).score(split.score)
+        parameters = {"cleaned": 0.0} if "cleaned" in DETECTORS[name].resolve().parameters else {}
+        return make(name, seed=split.seed, **parameters).fit(normal).score(split.score)
     if len(anomalies) < LEAST_POSITIVES:
         return make(name, seed=split.seed).fit(normal).score(split.score)
-    held = np.zeros(len(normal), dtype=bool)
+    held_out = np.zeros(len(normal), dtype=bool)
     rng = np.random.default_rng(split.seed)
-    held[rng.choice(len(normal), round(0.3 * len(normal)), replace=False)] = True
-    detector = make(name, seed=split.seed).fit(normal[~held])
-    odd, usual, scores = (detector.score(rows) for rows in (anomalies, normal[held], split.score))
-    learned = teach(normal[held], usual, anomalies, odd, seed=split.seed).reranking
-    return scores if learned is None else learned.score(split.score, scores)
+    held_out[rng.choice(len(normal), round(0.3 * len(normal)), replace=False)] = True
+    detector = make(name, seed=split.seed).fit(normal[~held_out])
+    odd, usual, scores = (detector.score(rows) for rows in (anomalies, normal[held_out], split.score))
+    reranking = teach(normal[held_out], usual, anomalies, odd, seed=split.seed).reranking
+    return scores if reranking is None else reranking.score(split.score, scores)
 
 
 def pyod_iforest(split: Split) -> Array:
@@ -148,17 +148,17 @@ def measure(method: str, split: Split, train: str) -> Run:
     """Fit, score, and compare with the truth."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    given = split
+    peer_split = split
     if train != "all" and method in _PEERS:
         normal = split.fit_labels == 0
-        given = Split(
+        peer_split = Split(
             split.table, split.seed, split.fit[normal], split.fit_labels[normal], split.score, split.truth
         )
     started = time.perf_counter()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            scores = _PEERS[method](given) if method in _PEERS else catalogue(method, split, train)
+            scores = _PEERS[method](peer_split) if method in _PEERS else catalogue(method, split, train)
         scores = np.asarray(scores, dtype=np.float64)
     except Exception as error:  # a method that fails is a result of the benchmark, whoever's it is
         return _at_chance(method, split, started, 0, f"{type(error).__name__}: {error}")
@@ -183,42 +183,44 @@ def _at_chance(method: str, split: Split, started: float, not_finite: int, error
 
 def by_table(runs: list[Run], method: str, metric: str) -> Array:
     """Means over seeds, tables in order of their names."""
-    mine = [run for run in runs if run.method == method]
-    tables = sorted({run.table for run in mine})
-    return np.array([np.mean([getattr(run, metric) for run in mine if run.table == name]) for name in tables])
+    method_runs = [run for run in runs if run.method == method]
+    tables = sorted({run.table for run in method_runs})
+    return np.array(
+        [np.mean([getattr(run, metric) for run in method_runs if run.table == name]) for name in tables]
+    )
 
 
 def compared(runs: list[Run], method: str, peer: str) -> dict[str, float]:
     """Gains of a method over a peer, their p-values, and the tables it lost."""
     from scipy.stats import wilcoxon
 
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for metric in ("roc_auc", "average_precision"):
         gain = by_table(runs, method, metric) - by_table(runs, peer, metric)
-        found[f"{metric}_gain"] = float(gain.mean())
-        found[f"{metric}_p"] = float(wilcoxon(gain).pvalue) if gain.any() else 1.0
-        found[f"{metric}_lost"] = int((gain < -LOST).sum())
-    return found
+        figures[f"{metric}_gain"] = float(gain.mean())
+        figures[f"{metric}_p"] = float(wilcoxon(gain).pvalue) if gain.any() else 1.0
+        figures[f"{metric}_lost"] = int((gain < -LOST).sum())
+    return figures
 
 
 def summary(runs: list[Run], methods: list[str]) -> dict[str, dict[str, object]]:
     """All figures of each method."""
-    told: dict[str, dict[str, object]] = {}
+    summaries: dict[str, dict[str, object]] = {}
     for method in methods:
-        mine = [run for run in runs if run.method == method]
-        told[method] = {
+        method_runs = [run for run in runs if run.method == method]
+        summaries[method] = {
             "roc_auc": float(by_table(runs, method, "roc_auc").mean()),
             "average_precision": float(by_table(runs, method, "average_precision").mean()),
-            "failures": sum(bool(run.error) for run in mine),
-            "not_finite": sum(run.not_finite for run in mine),
-            "seconds": sum(run.seconds for run in mine),
+            "failures": sum(bool(run.error) for run in method_runs),
+            "not_finite": sum(run.not_finite for run in method_runs),
+            "seconds": sum(run.seconds for run in method_runs),
             "against": {
                 peer: compared(runs, method, peer)
                 for peer in PEERS
                 if peer in methods and method not in PEERS
             },
         }
-    return told
+    return summaries
 
 
 def printed(told: dict[str, dict[str, object]], tables: int) -> str:
@@ -255,37 +257,37 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to this, less one")
     parser.add_argument("--methods", nargs="+", default=["auto", *PEERS], metavar="METHOD")
     parser.add_argument("--train", choices=("all", "normals", "labelled"), default="all")
-    chosen = parser.parse_args(arguments)
-    for method in chosen.methods:
+    options = parser.parse_args(arguments)
+    for method in options.methods:
         if method not in DETECTORS and method not in PEERS:
             parser.error(f"no method {method!r}; there are {', '.join((*DETECTORS, *PEERS))}")
-    paths = sorted(chosen.data.glob("*.npz"))
-    if not paths or chosen.seeds < 1:
-        parser.error(f"{len(paths)} tables in {chosen.data} and {chosen.seeds} seeds; at least 1 of each")
+    paths = sorted(options.data.glob("*.npz"))
+    if not paths or options.seeds < 1:
+        parser.error(f"{len(paths)} tables in {options.data} and {options.seeds} seeds; at least 1 of each")
     runs = []
     for path in paths:
-        for split in splits(path, chosen.seeds):
-            runs += [measure(method, split, chosen.train) for method in chosen.methods]
+        for split in splits(path, options.seeds):
+            runs += [measure(method, split, options.train) for method in options.methods]
             print(
                 f"{split.table} {split.seed}: "
                 + ", ".join(
                     f"{run.method} {run.roc_auc:.3f}/{run.average_precision:.3f}"
-                    for run in runs[-len(chosen.methods) :]
+                    for run in runs[-len(options.methods) :]
                 ),
                 file=sys.stderr,
                 flush=True,
             )
-    told = summary(runs, chosen.methods)
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    summaries = summary(runs, options.methods)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     report = {
         "tables": len(paths),
-        "seeds": chosen.seeds,
-        "train": chosen.train,
-        "methods": told,
+        "seeds": options.seeds,
+        "train": options.train,
+        "methods": summaries,
         "runs": [asdict(run) for run in runs],
     }
-    chosen.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(printed(told, len(paths)))
+    options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(printed(summaries, len(paths)))
     for run in runs:
         if run.error:
             print(f"failed: {run.method} on {run.table}, seed {run.seed}: {run.error}")

@@ -41,11 +41,11 @@ def child(file: Path, sample: int, how: str) -> dict[str, float | str]:
     )
     window = Window(datetime(2026, 1, 5, tzinfo=UTC), datetime(2027, 1, 5, tzinfo=UTC))
     imported, began, worked = peak(), time.perf_counter(), time.process_time()
-    found = reference_rows(pipeline, window, window.end)
+    reference = reference_rows(pipeline, window, window.end)
     spent = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - worked}
-    assert found.sample is not None
-    facts = {"kept": found.sample.kept, "differs": max(found.sample.differs.values())}
-    return spent | facts | {"chance": found.sample.chance, "imported_mb": imported, "peak_mb": peak()}
+    assert reference.sample is not None
+    facts = {"kept": reference.sample.kept, "differs": max(reference.sample.differs.values())}
+    return spent | facts | {"chance": reference.sample.chance, "imported_mb": imported, "peak_mb": peak()}
 
 
 def source(file: Path) -> dict[str, str]:
@@ -86,21 +86,21 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=100_000)
     parser.add_argument("--kinds", nargs="+", choices=("parquet", "csv", "sql"), default=["parquet"])
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.child:
-        print(json.dumps(child(Path(asked.child[0]), asked.sample, asked.child[1])))
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(child(Path(options.child[0]), options.sample, options.child[1])))
         return
     head = "source | sampling | kept | wall s | CPU s | imported MB | peak MB | differs | chance |"
     print(f"| rows x {COLUMNS} | {head}")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for rows in asked.rows:
+    for rows in options.rows:
         with tempfile.TemporaryDirectory() as folder:
             table = Path(folder) / "table.parquet"
             generate(table, rows)
-            for kind in asked.kinds:
+            for kind in options.kinds:
                 file = converted(table, kind)
                 for how in ("reservoir", "time"):
-                    print(line(rows, kind, how, measured(file, how, asked.sample)), flush=True)
+                    print(line(rows, kind, how, measured(file, how, options.sample)), flush=True)
 
 
 def measured(file: Path, how: str, sample: int) -> dict[str, float]:
@@ -114,9 +114,9 @@ def measured(file: Path, how: str, sample: int) -> dict[str, float]:
         str(file),
         how,
     ]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    process = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, float] = json.loads(process.stdout)
+    return figures
 
 
 def line(rows: int, kind: str, how: str, fact: dict[str, float]) -> str:

@@ -148,12 +148,12 @@ def measured(arguments: list[str]) -> dict[str, float]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     stop.set()
     watcher.join()
     if process.returncode:
         raise SystemExit(f"{arguments}: exit code {process.returncode}")
-    seconds, used = map(float, said.split())
+    seconds, used = map(float, output.split())
     return {"seconds": seconds, "cpu_seconds": used, "peak_mb": peak[0] / 2**20}
 
 
@@ -179,36 +179,38 @@ def main() -> None:
     parser.add_argument("--detectors", nargs="+", default=["iforest", "auto"])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--one", nargs=7, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.one:
-        one(*asked.one)
+    options = parser.parse_args()
+    if options.one:
+        one(*options.one)
         return
-    found = []
+    results = []
     print(
         f"{'rows':>11}  {'detector':<9} {'what':<18} {'rows/s':>10} {'cpu s':>7} {'of bare':>8} "
         f"{'peak MB':>8}"
     )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        hashes = {detector: prepare(folder, detector) for detector in asked.detectors}
-        for rows in asked.rows:
+        hashes = {detector: prepare(folder, detector) for detector in options.detectors}
+        for rows in options.rows:
             source = folder / "table.parquet"
             generate(source, rows)
-            for detector in asked.detectors:
+            for detector in options.detectors:
                 rates: dict[str, float] = {}
                 used: dict[str, float] = {}
                 for kind, workers in KINDS:
-                    given = [
+                    arguments = [
                         kind, scratch, detector, hashes[detector], str(source), str(rows), str(workers)
                     ]  # fmt: skip
-                    result = measured(given)
+                    result = measured(arguments)
                     name = f"{kind}, {workers} core{'s' * (workers > 1)}"
                     rates[name] = rows / result["seconds"]
                     used[name] = result["cpu_seconds"]
                     alone = f"bare, {workers} core{'s' * (workers > 1)}"
                     # What processes of a pool use is not ours to read: theirs is the share of the rate.
                     share = rates[name] / rates[alone] if kind == "processes" else used[alone] / used[name]
-                    found.append({"rows": rows, "detector": detector, "what": name, **result, "share": share})
+                    results.append(
+                        {"rows": rows, "detector": detector, "what": name, **result, "share": share}
+                    )
                     print(
                         f"{rows:>11,}  {detector:<9} {name:<18} {rates[name]:>10,.0f} {used[name]:>7.2f} "
                         f"{share:>8.2f} {result['peak_mb']:>8,.0f}",
@@ -219,8 +221,8 @@ def main() -> None:
                     speedup = rates[f"{kind}, 2 cores"] / rates[alone]
                     print(f"{'':>11}  {detector:<9} {kind}: two cores over one: {speedup:.2f}")
             source.unlink()
-    if asked.out:
-        asked.out.write_text(json.dumps(found, indent=1))
+    if options.out:
+        options.out.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

@@ -61,9 +61,9 @@ def _beside(name: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
@@ -100,14 +100,16 @@ def load(url: str, body: Path, seconds: int) -> tuple[float, float, float]:
     script = body.with_suffix(".lua")
     script.write_text(LUA.format(file=body))
     command = ["wrk", "-t1", "-c1", f"-d{seconds}s", "--latency", "-s", str(script), url]
-    said = subprocess.run(["taskset", "-c", "1", *command], check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in said:
-        raise SystemExit(f"{url} refused: {said}")
-    found = {
+    output = subprocess.run(
+        ["taskset", "-c", "1", *command], check=True, capture_output=True, text=True
+    ).stdout
+    if "Non-2xx" in output:
+        raise SystemExit(f"{url} refused: {output}")
+    latencies = {
         share: float(value) * UNITS[unit]
-        for share, value, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", said)
+        for share, value, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", output)
     }
-    return found["50"], found["99"], float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
+    return latencies["50"], latencies["99"], float(re.findall(r"Requests/sec:\s+([\d.]+)", output)[0])
 
 
 def bodies(folder: Path, url: str) -> dict[str, dict[int, Path]]:
@@ -117,13 +119,13 @@ def bodies(folder: Path, url: str) -> dict[str, dict[int, Path]]:
     examples = schema["example"]["rows"]
     numeric = [name for name, cell in examples[0].items() if isinstance(cell, float)]
     rows = [{**examples[k % 2], numeric[0]: examples[k % 2][numeric[0]] + k / 1000} for k in range(1000)]
-    found: dict[str, dict[int, Path]] = {}
+    files: dict[str, dict[int, Path]] = {}
     for tool, key in (("ours", "rows"), ("mlflow", "dataframe_records")):
-        found[tool] = {}
+        files[tool] = {}
         for size in (1, 1000):
-            found[tool][size] = folder / f"{tool}-{size}.json"
-            found[tool][size].write_text(json.dumps({key: rows[:size]}))
-    return found
+            files[tool][size] = folder / f"{tool}-{size}.json"
+            files[tool][size].write_text(json.dumps({key: rows[:size]}))
+    return files
 
 
 def main() -> None:
@@ -132,19 +134,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=8, help="of load, each time")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("this needs the load tool wrk (Debian: apt install wrk)")
-    found: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
+    measurements: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         os.environ["PYNOMALY_HOME"] = str(folder / "home")
-        config = train(folder, given.detector)
+        config = train(folder, options.detector)
         tracking = f"sqlite:///{folder / 'home' / 'mlflow' / 'mlflow.db'}"
         os.environ["MLFLOW_TRACKING_URI"] = tracking
-        made: dict[str, dict[int, Path]] = {}
-        for _ in range(given.rounds):
+        request_bodies: dict[str, dict[int, Path]] = {}
+        for _ in range(options.rounds):
             for tool in ("ours", "mlflow"):
                 port = free_port()
                 url = f"http://127.0.0.1:{port}"
@@ -156,22 +158,24 @@ def main() -> None:
                     command += ["--env-manager", "local", "-p", str(port)]
                     ready, path = f"{url}/ping", "/invocations"
                 with server(command, ready):
-                    made = made or bodies(folder, url)
-                    for size, body in made[tool].items():
+                    request_bodies = request_bodies or bodies(folder, url)
+                    for size, body in request_bodies[tool].items():
                         load(url + path, body, 2)  # warm
-                        found.setdefault((tool, size), []).append(load(url + path, body, given.seconds))
+                        measurements.setdefault((tool, size), []).append(
+                            load(url + path, body, options.seconds)
+                        )
     lines = ["| rows in a request | server | p50 ms | p99 ms | rows a second |", "|---|---|---|---|---|"]
     middle = {
         key: [statistics.median(column) for column in zip(*rounds, strict=True)]
-        for key, rounds in found.items()
+        for key, rounds in measurements.items()
     }
     for (tool, size), (p50, p99, rate) in sorted(middle.items(), key=lambda item: (item[0][1], item[0][0])):
         lines.append(f"| {size:,} | {tool} | {p50:.1f} | {p99:.1f} | {rate * size:,.0f} |")
     ratio = middle["ours", 1000][2] / middle["mlflow", 1000][2]
     lines.append(f"\nRows a second in batches of 1,000, ours over MLflow's server: {ratio:.1f}x")
     print("\n".join(lines))
-    if given.out:
-        given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if options.out:
+        options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

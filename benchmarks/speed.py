@@ -95,11 +95,11 @@ def row(name: str, X: np.ndarray, options: argparse.Namespace) -> str:
         module, kind, params = PEERS[name]
         peer = getattr(importlib.import_module(f"pyod.models.{module}"), kind)(**params)
         pieces["peer"] = (peer, peer.decision_function)
-    found: dict[str, list[float]] = {}
+    results: dict[str, list[float]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for who, (model, _) in pieces.items():
-            found[who] = [timed(lambda model=model: model.fit(fit_rows))]
+            results[who] = [timed(lambda model=model: model.fit(fit_rows))]
         # As many rows as the slower one scores in about two seconds.
         pilot = max(timed(lambda score=score: score(score_rows[:1000])) for _, score in pieces.values())
         pilot = max(timed(lambda score=score: score(score_rows[:1000])) for _, score in pieces.values())
@@ -115,13 +115,17 @@ def row(name: str, X: np.ndarray, options: argparse.Namespace) -> str:
             single = [timed(lambda at=at, score=score: score(batch[at : at + 1])) * 1e3 for at in range(300)]
             memory = peak(lambda score=score: score(batch))
             figures = [float(np.median(rates[who])), *np.percentile(single, [50, 99]), memory, size(model)]
-            found[who] += [float(value) for value in figures]
+            results[who] += [float(value) for value in figures]
     cells = []
     for place, column in enumerate(COLUMNS):
-        mine, theirs = found["ours"][place], found.get("peer", [None] * len(COLUMNS))[place]
-        ratio = None if not theirs or not mine else (mine / theirs if column == "rows/s" else theirs / mine)
-        shown = f"{mine:.3g}" + (f", {theirs:.3g}, **{ratio:.2f}**" if ratio else "")
-        cells.append(shown)
+        own_value, peer_value = results["ours"][place], results.get("peer", [None] * len(COLUMNS))[place]
+        ratio = (
+            None
+            if not peer_value or not own_value
+            else (own_value / peer_value if column == "rows/s" else peer_value / own_value)
+        )
+        cell = f"{own_value:.3g}" + (f", {peer_value:.3g}, **{ratio:.2f}**" if ratio else "")
+        cells.append(cell)
     return f"| {name} | " + " | ".join(cells) + f" | {gain(ours, batch, options)} |"
 
 
@@ -150,9 +154,9 @@ def peak(call: Callable[[], Any]) -> float:
     """Megabytes allocated at the worst moment of the call."""
     tracemalloc.start()
     call()
-    found = tracemalloc.get_traced_memory()[1] / 1e6
+    megabytes = tracemalloc.get_traced_memory()[1] / 1e6
     tracemalloc.stop()
-    return found
+    return megabytes
 
 
 def size(model: Any) -> float:

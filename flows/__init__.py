@@ -1,1 +1,1 @@
-"""Prefect flows: wiring only. Each body reads as the paragraph it runs; decisions live in the library."""
+"""Prefect flows: they only connect tasks in order. Decisions are made in the library (``pynomaly``)."""

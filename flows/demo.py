@@ -1,4 +1,4 @@
-"""``pynomaly demo``: the whole life of two pipelines, shown step by step, and a table of what happened."""
+"""``pynomaly demo``: runs the life cycle of two pipelines step by step and prints tables of the results."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["run"]
 
 
 def _configs() -> Path:
-    """The shipped pipelines: beside a checkout's code, or in the working folder of an installed package."""
-    beside = Path(__file__).parents[1] / "configs"
-    return beside if beside.is_dir() else Path.cwd() / "configs"
+    """Returns the folder of the shipped pipelines: beside a checkout's code, else in the working folder."""
+    checkout_folder = Path(__file__).parents[1] / "configs"
+    return checkout_folder if checkout_folder.is_dir() else Path.cwd() / "configs"
 
 
 def run(home: Path) -> None:
-    """Walk the life cycle, its state under `home`, and say where to look.
+    """Run the life cycle with its state under `home`, and print where to look afterwards.
 
-    Of this machine alone: a team's servers that the environment names are not what a demonstration writes to.
+    The demo writes to this machine only: environment variables that name a team's servers are removed first.
     """
     for name in (ENVIRONMENT, DATABASE, *ADDRESSES):
         os.environ.pop(name, None)
@@ -37,8 +37,8 @@ def run(home: Path) -> None:
     home = home.resolve()
     enter(home)
     console.print(f"state is kept under {home}")
-    live = running(home)
-    if live is not None:
+    servers = running(home)
+    if servers is not None:
         _walk(home, console)
     else:
         from flows.servers import prefect_server
@@ -54,7 +54,7 @@ def run(home: Path) -> None:
 
 
 def _walk(home: Path, console: Console) -> None:
-    """Both pipelines, act by act."""
+    """Run the steps of both pipelines, then print the tables."""
     from flows.lifecycle import Story, fleet_acts, table_acts
 
     story = Story()
@@ -64,29 +64,29 @@ def _walk(home: Path, console: Console) -> None:
 
 
 def _fresh(home: Path, name: str) -> Path:
-    """The shipped configuration; under another name where that pipeline has lived in this home before."""
+    """Returns the shipped configuration, or a copy under a free name if this home knows the pipeline."""
     from flows.lifecycle import unused_name
 
     pipeline = load(_configs() / f"{name}.yaml")
     with Ledger.open(pipeline.ledger_url) as ledger:
-        taken = {decision.pipeline for decision in ledger.decisions()}
-    free = unused_name(pipeline, taken)
-    if free == pipeline.name:
+        used_names = {decision.pipeline for decision in ledger.decisions()}
+    free_name = unused_name(pipeline, used_names)
+    if free_name == pipeline.name:
         return pipeline.origin
-    copy = home / "demo" / f"{free}.yaml"
+    copy = home / "demo" / f"{free_name}.yaml"
     copy.parent.mkdir(parents=True, exist_ok=True)
-    text = pipeline.origin.read_text().replace(f"\nname: {name}", f"\nname: {free}", 1)
+    text = pipeline.origin.read_text().replace(f"\nname: {name}", f"\nname: {free_name}", 1)
     copy.write_text(text)
     return copy
 
 
-def _play(acts: Iterable[Any], console: Console) -> None:
-    for act in acts:
-        began = time.perf_counter()
-        with console.status(act.title):
-            said = act.run()
-        console.print(f"[bold]{act.title}[/bold] ({time.perf_counter() - began:.1f} s)")
-        console.print(f"  {said}", markup=False)
+def _play(steps: Iterable[Any], console: Console) -> None:
+    for step in steps:
+        started_at = time.perf_counter()
+        with console.status(step.title):
+            result_line = step.run()
+        console.print(f"[bold]{step.title}[/bold] ({time.perf_counter() - started_at:.1f} s)")
+        console.print(f"  {result_line}", markup=False)
 
 
 def _summary(story: Any, console: Console) -> None:
@@ -101,7 +101,7 @@ def _summary(story: Any, console: Console) -> None:
     console.print()
     console.print(table("weeks", columns, [[week[name] for name in columns] for week in story.weeks]))
     console.print()
-    decided = [
+    decision_rows = [
         [item["kind"], item["subject"], item["outcome"], item["reasons"][0]] for item in story.decisions
     ]
-    console.print(table("decisions", ("kind", "subject", "outcome", "because"), decided))
+    console.print(table("decisions", ("kind", "subject", "outcome", "because"), decision_rows))

@@ -1,7 +1,7 @@
-"""Where Prefect keeps its state and what it must not do, set before it is imported.
+"""Environment variables of Prefect: where its state lies, and no telemetry. Set before Prefect is imported.
 
-Called first by the command line and by the server processes. Everything lies under the home folder, and
-nothing is sent anywhere.
+The command line and the server processes call it first. All state lies under the home folder, and nothing is
+sent to another machine.
 """
 
 from __future__ import annotations
@@ -26,44 +26,46 @@ class Running:
 
     @staticmethod
     def file(home: Path) -> Path:
-        """Where a running `up` leaves its addresses."""
+        """Returns the path of the file in which a running `up` stores its addresses."""
         return home / "up.json"
 
     def write(self, home: Path) -> None:
-        """Leave the addresses for other processes."""
+        """Write the addresses to the file, for other processes."""
         self.file(home).write_text(json.dumps(asdict(self)))
 
 
 def running(home: Path) -> Running | None:
-    """The live servers of `home`, or None; a file left by a dead process counts for nothing."""
+    """Returns the running servers of `home`, or None; a file left by a dead process is ignored."""
     try:
-        found = Running(**json.loads(Running.file(home).read_text()))
-        os.kill(found.pid, 0)
+        servers = Running(**json.loads(Running.file(home).read_text()))
+        os.kill(servers.pid, 0)
     except (OSError, ValueError, TypeError):
         return None
-    return found
+    return servers
 
 
 def enter(home: Path, *, api_url: str = "", quiet: bool = True) -> None:
-    """Point Prefect at `home` (or at the servers running for it) and switch every telemetry off.
+    """Point Prefect at `home` (or at the servers running for it) and switch off all telemetry.
 
     Parameters
     ----------
     home : Path
         Created if it is not there.
     api_url : str
-        Address of a Prefect API; empty means the running one of `home`, else a server of this process's own.
+        Address of a Prefect API; empty means the running server of `home`, else one inside this process.
     quiet : bool
-        Keep Prefect's log lines off the terminal; they are kept with the run all the same.
+        Keep Prefect's log lines off the terminal; they are stored with the run anyway.
     """
     home.mkdir(parents=True, exist_ok=True)
     switch_off()
-    live = running(home)
-    address = api_url or os.environ.get("PREFECT_API_URL", "") or (live.prefect + "/api" if live else "")
+    servers = running(home)
+    address = (
+        api_url or os.environ.get("PREFECT_API_URL", "") or (servers.prefect + "/api" if servers else "")
+    )
     if address:
         os.environ["PREFECT_API_URL"] = address
-    if live:
-        os.environ.setdefault("PYNOMALY_MLFLOW_PAGES", live.mlflow)
+    if servers:
+        os.environ.setdefault("PYNOMALY_MLFLOW_PAGES", servers.mlflow)
     os.environ.update(
         {
             "PYNOMALY_HOME": str(home),

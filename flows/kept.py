@@ -1,6 +1,7 @@
-"""Where the servers that ``pynomaly up`` starts keep records: by address, from settings and environment.
+"""Addresses of the databases and file stores that the servers of ``pynomaly up`` use.
 
-Called by :mod:`flows.servers`. Opens nothing; a password never enters a message.
+They come from the settings and the environment. Called by :mod:`flows.servers`. Opens no connection; error
+messages contain no password.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 
 def prefect_database() -> str:
-    """Address of Prefect's database with the driver that Prefect needs; empty means sqlite under its home.
+    """Returns the URL of Prefect's database with the driver that Prefect needs; empty: sqlite under its home.
 
     Raises
     ------
@@ -39,23 +40,23 @@ def prefect_database() -> str:
 
 
 def tracking_of(pipelines: Iterable[Pipeline]) -> str:
-    """The one place where all pipelines keep runs and models.
+    """Returns the tracking URI that all pipelines share: where they keep runs and models.
 
     Raises
     ------
     ConfigError
-        If there are several: one server shows one of them.
+        If the pipelines name several: one MLflow server shows one of them.
     """
     return _one({pipeline.tracking_uri for pipeline in pipelines}, "records.tracking")
 
 
 def artifacts_of(pipelines: Iterable[Pipeline]) -> str:
-    """The one place where all pipelines keep MLflow's files."""
+    """Returns the place that all pipelines share for MLflow's files; fails if there are several."""
     return _one({pipeline.artifact_root for pipeline in pipelines}, "records.artifacts")
 
 
 def _one(places: set[str], key: str) -> str:
     if len(places) > 1:
-        named = ", ".join(sorted(shown(item) for item in places))
-        raise ConfigError(f"{key} differs between the pipelines ({named}); one `up` serves one place")
+        listed_places = ", ".join(sorted(shown(item) for item in places))
+        raise ConfigError(f"{key} differs between the pipelines ({listed_places}); one `up` serves one place")
     return places.pop()

@@ -1,8 +1,9 @@
-"""A child that cannot outlive its parent: ``python -m flows.leash COMMAND ...``.
+"""Runs a command that ends when its parent ends: ``python -m flows.leash COMMAND ...``.
 
-The parent holds the other end of this process's standard input. When that pipe closes, however the parent
-ended (also by ``kill -9``, after which it can tidy nothing), the command and everything it started in this
-process group are asked to end, and made to after a grace. Standard library alone: it starts in milliseconds.
+The parent holds the other end of this process's standard input. That pipe closes whenever the parent ends,
+also by ``kill -9``, when the parent cannot clean up. The command and everything it started in this process
+group then get SIGTERM, and SIGKILL after `GRACE_S` seconds. Only the standard library is used, so that the
+process starts in milliseconds.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ GRACE_S = 15.0
 
 
 def lead(command: list[str]) -> int:
-    """Run `command` until it ends or standard input closes; signals to the group are the command's to obey.
+    """Run `command` until it ends or standard input closes.
 
     Returns
     -------
@@ -30,21 +31,23 @@ def lead(command: list[str]) -> int:
 
     Notes
     -----
-    Must lead its own process group (``start_new_session=True``): the whole group is ended.
+    This process must lead its own process group (``start_new_session=True``): the whole group is ended.
+    It ignores signals to the group, which the command receives too.
     """
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
-    def stay(number: int, frame: FrameType | None) -> None:
-        """The command got the group's signal too, and may take its time: a second one would hurry it."""
+    def ignore_signal(number: int, frame: FrameType | None) -> None:
+        """Ignore the signal: the command received it too, and a second one would cut its shutdown short."""
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stay)
+        signal.signal(number, ignore_signal)
     threading.Thread(target=_watch, args=(child,), daemon=True).start()
     status = child.wait()
     return status if status >= 0 else 128 - status
 
 
 def _watch(child: subprocess.Popen[bytes]) -> None:
+    """Wait until standard input closes, then end the process group."""
     while os.read(0, 1024):
         pass
     with contextlib.suppress(ProcessLookupError):

@@ -1,7 +1,7 @@
-"""The life cycle the demo walks: a detector is born, watched, overtaken by its world, replaced, taken back.
+"""Steps of the demo: train, monitor until the data shift, retrain, refuse a worse challenger, roll back.
 
-Each act runs real flows on simulated days of the bundled fleet; nothing is staged but the calendar. The
-caller shows progress: every act is yielded before it runs, and every result after.
+Each step runs the real flows on the bundled fleet; only the dates are simulated. Called by :mod:`flows.demo`,
+which shows progress: a step is yielded before it runs, and returns one line about its result.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from pynomaly.data.fleet import SHIFT, START
 
 __all__ = ["Act", "Story", "fleet_acts", "table_acts"]
 
-# A challenger that must lose: two trees on eight rows each.
+# A challenger that must be refused: two trees on eight rows each.
 WORSE = {"detector": "iforest", "params": "n_estimators=2 max_samples=8"}
 
 
 @dataclass
 class Story:
-    """What happened so far, for the table at the end."""
+    """Results so far, for the tables at the end."""
 
     trained: list[dict[str, Any]] = field(default_factory=list)
     weeks: list[dict[str, Any]] = field(default_factory=list)
@@ -36,44 +36,46 @@ class Story:
 
 @dataclass(frozen=True)
 class Act:
-    """One step: what it is called, and how it runs; running returns one line about what came out."""
+    """One step: its title, and the function that runs it and returns one line about the result."""
 
     title: str
     run: Callable[[], str]
 
 
 def fleet_acts(config: Path, story: Story) -> Iterator[Act]:
-    """Train, watch the shift come, retrain on the event, refuse a worse challenger, roll back and forth."""
+    """Train, monitor the shift, retrain on the event, refuse a worse challenger, roll back and undo that."""
     pipeline = load(config)
-    first = START + pipeline.windows.reference
-    yield Act(f"train on {START:%d %b} to {first:%d %b}", lambda: _train(config, first, story))
-    end = first
-    retrained: datetime | None = None
-    while retrained is None or end < retrained + 2 * pipeline.windows.monitor:
+    first_training = START + pipeline.windows.reference
+    yield Act(
+        f"train on {START:%d %b} to {first_training:%d %b}", lambda: _train(config, first_training, story)
+    )
+    end = first_training
+    retrained_at: datetime | None = None
+    while retrained_at is None or end < retrained_at + 2 * pipeline.windows.monitor:
         start, end = end, end + pipeline.windows.monitor
         note = " (the regime shifts)" if start == SHIFT else ""
         yield Act(f"score and judge the week of {start:%d %b}{note}", _week(config, start, end, story))
         event = story.weeks[-1]["event"]
-        if event and retrained is None:
-            before = len(story.trained)
+        if event and retrained_at is None:
+            trainings_before = len(story.trained)
             yield Act("the event asks for a retraining", _retrain(config, end, story, "event", event))
-            if len(story.trained) > before:
-                retrained = end
+            if len(story.trained) > trainings_before:
+                retrained_at = end
                 yield Act("a second event at once", _retrain(config, end, story, "event", event))
-                # On the rows the champion just learned from: later ones would make even this one better.
+                # On the rows the champion was just fitted on; on later rows even this one would be better.
                 yield Act(
                     "a person asks for a challenger that is worse",
                     _retrain(config, end, story, "manual", "shown to be refused", **WORSE),
                 )
         if end > SHIFT + 8 * pipeline.windows.monitor:
             break
-    later = end + timedelta(days=1)
-    yield Act("roll back", lambda: _rollback(config, later, story))
-    yield Act("and take that back", lambda: _rollback(config, later, story))
+    day_after = end + timedelta(days=1)
+    yield Act("roll back", lambda: _rollback(config, day_after, story))
+    yield Act("and take that back", lambda: _rollback(config, day_after, story))
 
 
 def table_acts(config: Path, story: Story) -> Iterator[Act]:
-    """A table without time: train and score."""
+    """Train on a table without time, and score it."""
     yield Act(f"{config.stem}: train on a table without time", lambda: _train(config, None, story))
     yield Act(f"{config.stem}: score it", lambda: _scored(score(config=str(config))))
 
@@ -108,29 +110,29 @@ def _scored(result: dict[str, Any]) -> str:
     rows = sum(item["rows"] for item in result["windows"])
     alerts = sum(item["alerts"] for item in result["windows"])
     versions = sorted({item["version"] for item in result["windows"]})
-    by = ", ".join(f"v{version}" for version in versions)
-    return f"{len(result['windows'])} windows, {rows} rows, {alerts} alerts, by {by}"
+    version_list = ", ".join(f"v{version}" for version in versions)
+    return f"{len(result['windows'])} windows, {rows} rows, {alerts} alerts, by {version_list}"
 
 
 def _week(config: Path, start: datetime, end: datetime, story: Story) -> Callable[[], str]:
     def run() -> str:
-        scored = _scored(score(config=str(config), start=_iso(start), end=_iso(end)))
-        seen = monitor(config=str(config), as_of=_iso(end))
-        verdict, observation = seen["degradation"], seen["observation"]
-        asks = verdict["action"] in ("retrain", "page")
+        scoring_line = _scored(score(config=str(config), start=_iso(start), end=_iso(end)))
+        monitoring = monitor(config=str(config), as_of=_iso(end))
+        verdict, observation = monitoring["degradation"], monitoring["observation"]
+        needs_training = verdict["action"] in ("retrain", "page")
         story.weeks.append(
             {
                 "window": f"{start:%d %b}",
-                "version": seen["version"],
+                "version": monitoring["version"],
                 "state": verdict["state"],
-                "drift": seen["drift"]["status"],
+                "drift": monitoring["drift"]["status"],
                 "alert_rate": observation["alert_rate"],
                 "performance": observation["performance"],
                 "action": verdict["action"],
-                "event": "; ".join(verdict["reasons"])[:400] if asks else "",
+                "event": "; ".join(verdict["reasons"])[:400] if needs_training else "",
             }
         )
-        return f"{scored}; {verdict['state']}, data {seen['drift']['status']}"
+        return f"{scoring_line}; {verdict['state']}, data {monitoring['drift']['status']}"
 
     return run
 
@@ -153,7 +155,7 @@ def _rollback(config: Path, at: datetime, story: Story) -> str:
 
 
 def unused_name(pipeline: Pipeline, taken: set[str]) -> str:
-    """`pipeline`'s name, numbered if a pipeline of that name has lived here before."""
+    """Returns `pipeline`'s name, with a number added if `taken` holds the name already."""
     number = 1
     while (name := pipeline.name if number == 1 else f"{pipeline.name}-{number}") in taken:
         number += 1

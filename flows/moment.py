@@ -1,4 +1,4 @@
-"""What a run stands for: its scheduled time, never the clock at the moment it happens to run."""
+"""The moment a flow run stands for: its scheduled time, not the clock time at which it happens to run."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["moment", "named"]
 
 
 def named() -> str:
-    """Name of a run in the UI: the pipeline, and the moment it stands for."""
-    given = flow_run.parameters
-    pipeline = Path(str(given.get("config", ""))).stem
+    """Returns the name of the run in Prefect's UI: the pipeline and the moment the run stands for."""
+    parameters = flow_run.parameters
+    pipeline = Path(str(parameters.get("config", ""))).stem
     scheduled = flow_run.scheduled_start_time
-    at = (
-        given.get("as_of")
-        or given.get("start")
+    as_of = (
+        parameters.get("as_of")
+        or parameters.get("start")
         or (scheduled.strftime("%Y-%m-%dT%H:%M") if scheduled else "")
     )
-    return f"{pipeline} {at[:16]}".strip()
+    return f"{pipeline} {as_of[:16]}".strip()
 
 
 def moment(pipeline: Pipeline, as_of: str) -> datetime:
-    """The moment the current flow run stands for; see :func:`pynomaly.steps.due.moment_of`."""
+    """Returns the moment the current flow run stands for; see :func:`pynomaly.steps.due.moment_of`."""
     scheduled = flow_run.scheduled_start_time
-    # Prefect's own date type loses its zone on the way through other libraries: a plain one is made.
+    # Prefect's own date type loses its zone in other libraries, so a plain datetime is made.
     at = datetime.fromtimestamp(scheduled.timestamp(), UTC) if scheduled else datetime.now(UTC)
     return moment_of(pipeline, as_of, at)

@@ -1,4 +1,4 @@
-"""Monitor: one verdict on the newest window; a bad one is announced, and automations act on it."""
+"""Flow ``monitor``: one verdict on the newest window; a bad one becomes an event for automations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["monitor"]
 
 @flow(name="monitor", flow_run_name=named)
 def monitor(config: str = "configs/quickstart.yaml", as_of: str = "") -> dict[str, Any]:
-    """Judge the newest monitoring window: data, scores, alert rate, performance where labels are in.
+    """Judge the newest monitoring window: data, scores, alert rate, performance where there are labels.
 
     Args:
         config: Path of the pipeline YAML.
@@ -27,6 +27,6 @@ def monitor(config: str = "configs/quickstart.yaml", as_of: str = "") -> dict[st
     pipeline = load(config)
     with watched(pipeline, "monitor"):
         at = moment(pipeline, as_of)
-        judged = monitoring.monitor_window(pipeline, monitored_window(pipeline, at), at)
-        page = reporting.window_page(pipeline, judged.window, judged.version)
-        return judged.to_dict() | {"page": page.path if page else ""}
+        result = monitoring.monitor_window(pipeline, monitored_window(pipeline, at), at)
+        page = reporting.window_page(pipeline, result.window, result.version)
+        return result.to_dict() | {"page": page.path if page else ""}

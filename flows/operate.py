@@ -1,4 +1,4 @@
-"""Operate: put in order what dead processes left, fill in the past, try the alarm out."""
+"""Flows of operation: reconcile after dead processes, prune, drill, backfill, send test messages."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["backfill", "drill", "notify_test", "prune", "reconcile"]
 
 @flow(name="reconcile", flow_run_name=named)
 def reconcile(config: str = "configs/quickstart.yaml") -> dict[str, Any]:
-    """Close runs of dead processes, finish half-moved aliases, deliver what waits, notice silence.
+    """Close runs of dead processes, finish half-moved aliases, deliver waiting messages, report silence.
 
     Args:
         config: Path of the pipeline YAML.
     """
     pipeline = load(config)
     with watched(pipeline):
-        ended = operating.close_dead_runs(pipeline)
+        closed_runs = operating.close_dead_runs(pipeline)
         alerting.raise_alerts(pipeline)  # windows whose run died between scoring and grouping
-        return operating.reconcile(pipeline).to_dict() | {"flow_runs": ended}
+        return operating.reconcile(pipeline).to_dict() | {"flow_runs": closed_runs}
 
 
 @flow(name="prune", flow_run_name=named)
@@ -38,22 +38,22 @@ def prune(
     apply: Literal["as configured", "no", "yes"] = "as configured",
     keep: str = "",
 ) -> dict[str, Any]:
-    """Remove versions, runs, scores, reports and quarantine past their retention, or say what would go.
+    """Remove versions, runs, scores, reports and quarantine past their retention, or list them only.
 
     Args:
         config: Path of the pipeline YAML.
-        apply: Remove it ("yes"), only say so ("no"), or what retention.when_scheduled says.
-        keep: Other retentions than the YAML's, like "scores=30d newest=5".
+        apply: Remove them ("yes"), only list them ("no"), or do what retention.when_scheduled says.
+        keep: Retentions that replace those of the YAML, like "scores=30d newest=5".
     """
     pipeline = keeping(load(config), tuple(keep.split()))
-    chosen = apply == "yes" or (apply != "no" and pipeline.retention.when_scheduled == "apply")
+    removes = apply == "yes" or (apply != "no" and pipeline.retention.when_scheduled == "apply")
     with watched(pipeline):
-        return operating.prune(pipeline, chosen).to_dict()
+        return operating.prune(pipeline, removes).to_dict()
 
 
 @flow(name="drill", flow_run_name=named)
 def drill(config: str = "configs/quickstart.yaml", as_of: str = "") -> dict[str, Any]:
-    """Send known anomalies through a shadow copy of the newest window: does the alert arrive, how soon?
+    """Inject known anomalies into a shadow copy of the newest window; check if and how soon the alert comes.
 
     Args:
         config: Path of the pipeline YAML.
@@ -70,7 +70,7 @@ def drill(config: str = "configs/quickstart.yaml", as_of: str = "") -> dict[str,
 def backfill(
     config: str = "configs/quickstart.yaml", span: str = "", monitor: Literal["no", "yes"] = "no"
 ) -> dict[str, Any]:
-    """Score every window that ended in a range of the past, and judge them if asked; safe to repeat.
+    """Score every window that ended in a past range, and judge the range if asked; safe to repeat.
 
     Args:
         config: Path of the pipeline YAML.
@@ -79,22 +79,28 @@ def backfill(
     """
     pipeline = load(config)
     start, end = past_range(pipeline, span)
-    scored, judged, failed = [], [], []
+    scored_windows, judged_windows, failures = [], [], []
     with watched(pipeline):
         for window in ended_in(start, end, pipeline.windows.score):
             try:
-                scored.append(scoring.score_window(pipeline, window).to_dict())
+                scored_windows.append(scoring.score_window(pipeline, window).to_dict())
             except DataError as error:
-                failed.append(str(error))
-        raised = alerting.raise_alerts(pipeline)
+                failures.append(str(error))
+        alert_groups = alerting.raise_alerts(pipeline)
         for window in ended_in(start, end, pipeline.windows.monitor) if monitor == "yes" else ():
             try:
-                judged.append(operating.judge_again(pipeline, window).to_dict())
+                judged_windows.append(operating.judge_again(pipeline, window).to_dict())
             except DataError as error:
-                failed.append(str(error))
-    if not scored and not judged:
-        raise WindowError(failed[-1] if failed else f"no window ended in {span}")
-    return {"windows": scored, "judged": judged, "empty": failed, "left_out": "", "alerts": raised}
+                failures.append(str(error))
+    if not scored_windows and not judged_windows:
+        raise WindowError(failures[-1] if failures else f"no window ended in {span}")
+    return {
+        "windows": scored_windows,
+        "judged": judged_windows,
+        "empty": failures,
+        "left_out": "",
+        "alerts": alert_groups,
+    }
 
 
 @flow(name="notify-test")

@@ -1,4 +1,4 @@
-"""Report: the newest pages, on schedule or asked for, and the people who get them."""
+"""Flow ``report``: writes the newest pages, on schedule or on request, and notifies people if asked."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["report"]
 def report(
     config: str = "configs/quickstart.yaml", as_of: str = "", send: Literal["no", "yes"] = "no"
 ) -> dict[str, Any]:
-    """Write the champion's page and the last judged window's anew, and send word of them if asked.
+    """Write the champion's page and the last judged window's page again, and notify people if asked.
 
     Args:
         config: Path of the pipeline YAML.
         as_of: Moment the report stands for, with an offset; empty means the scheduled time, "latest"
             the end of the data.
-        send: Tell the targets under notify that want reports.
+        send: Notify the targets under notify that want reports.
     """
     pipeline = load(config)
     with watched(pipeline):

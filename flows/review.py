@@ -1,4 +1,4 @@
-"""Review: what a person decides about a champion. Each answer is one short run, safe to repeat."""
+"""Flows of review: decisions of a person about the champion. Each is one short run and safe to repeat."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["approve", "policy", "reject", "rollback"]
 def rollback(
     config: str = "configs/quickstart.yaml", reason: str = "asked for by hand", as_of: str = ""
 ) -> dict[str, Any]:
-    """Make the previous champion champion again; run it once more to take that back.
+    """Make the previous champion champion again; a second run undoes that.
 
     Args:
         config: Path of the pipeline YAML.
@@ -29,9 +29,9 @@ def rollback(
     """
     pipeline = load(config)
     with watched(pipeline):
-        made = governing.rollback(pipeline, moment(pipeline, as_of), reason)
-        reporting.decided_pages(pipeline, made)
-    return made.to_dict()
+        decision = governing.rollback(pipeline, moment(pipeline, as_of), reason)
+        reporting.decided_pages(pipeline, decision)
+    return decision.to_dict()
 
 
 @flow(name="policy", flow_run_name=named)
@@ -47,17 +47,17 @@ def policy(
     """
     pipeline = load(config)
     with watched(pipeline):
-        applied = governing.apply_policy(pipeline, moment(pipeline, as_of), reason)
-        if applied.decision is not None:
-            reporting.decided_pages(pipeline, applied.decision)
-    return applied.to_dict()
+        policy_change = governing.apply_policy(pipeline, moment(pipeline, as_of), reason)
+        if policy_change.decision is not None:
+            reporting.decided_pages(pipeline, policy_change.decision)
+    return policy_change.to_dict()
 
 
 @flow(name="approve", flow_run_name=named)
 def approve(
     config: str = "configs/quickstart.yaml", version: str = "", reason: str = "not said", by: str = ""
 ) -> dict[str, Any]:
-    """Promote the version that waits for an answer; the gate is asked again, a second yes changes nothing.
+    """Promote the version that waits for an answer, if it passes the gate again; repeating changes nothing.
 
     Args:
         config: Path of the pipeline YAML.
@@ -67,16 +67,16 @@ def approve(
     """
     pipeline = load(config)
     with watched(pipeline):
-        made = governing.approve(pipeline, moment(pipeline, ""), reason, _who(by), _number(version))
-        reporting.decided_pages(pipeline, made)
-    return made.to_dict()
+        decision = governing.approve(pipeline, moment(pipeline, ""), reason, _who(by), _number(version))
+        reporting.decided_pages(pipeline, decision)
+    return decision.to_dict()
 
 
 @flow(name="reject", flow_run_name=named)
 def reject(
     config: str = "configs/quickstart.yaml", version: str = "", reason: str = "not said", by: str = ""
 ) -> dict[str, Any]:
-    """Say no to the version that waits for an answer; the champion stays.
+    """Reject the version that waits for an answer; the champion stays.
 
     Args:
         config: Path of the pipeline YAML.
@@ -86,9 +86,9 @@ def reject(
     """
     pipeline = load(config)
     with watched(pipeline):
-        made = governing.reject(pipeline, moment(pipeline, ""), reason, _who(by), _number(version))
-        reporting.decided_pages(pipeline, made)
-    return made.to_dict()
+        decision = governing.reject(pipeline, moment(pipeline, ""), reason, _who(by), _number(version))
+        reporting.decided_pages(pipeline, decision)
+    return decision.to_dict()
 
 
 def _who(by: str) -> str:

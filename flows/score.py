@@ -1,4 +1,4 @@
-"""Score: every window that is due, with whatever is champion at that moment."""
+"""Flow ``score``: scores every due window with the version that is champion at that moment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def score(
     end: str = "",
     as_of: str = "",
 ) -> dict[str, Any]:
-    """Score the windows that are due, one partition a window; a window scored before stays as it is.
+    """Score the windows that are due, one partition per window; a window scored before stays as it is.
 
     Args:
         config: Path of the pipeline YAML.
@@ -34,17 +34,17 @@ def score(
     pipeline = load(config)
     with watched(pipeline, "" if start else "score"):
         due = scoring.due(pipeline, moment(pipeline, as_of), start, end)
-        scored, empty = [], []
+        scored_windows, empty_messages = [], []
         for window in due.windows:
             try:
-                scored.append(scoring.score_window(pipeline, window))
+                scored_windows.append(scoring.score_window(pipeline, window))
             except WindowError as error:
-                empty.append(str(error))
-        for line in (due.left_out, *empty):
+                empty_messages.append(str(error))
+        for line in (due.left_out, *empty_messages):
             if line:
                 get_run_logger().warning(line)
-        if empty and not scored:
-            raise WindowError(empty[-1])
-        raised = alerting.raise_alerts(pipeline)
-        windows = [item.to_dict() for item in scored]
-        return {"windows": windows, "empty": empty, "left_out": due.left_out, "alerts": raised}
+        if empty_messages and not scored_windows:
+            raise WindowError(empty_messages[-1])
+        alert_groups = alerting.raise_alerts(pipeline)
+        windows = [item.to_dict() for item in scored_windows]
+        return {"windows": windows, "empty": empty_messages, "left_out": due.left_out, "alerts": alert_groups}

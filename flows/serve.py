@@ -1,7 +1,7 @@
-"""Serve the deployments of every pipeline in a folder: ``python -m flows.serve CONFIGS``.
+"""Serves the deployments of every pipeline in a folder: ``python -m flows.serve CONFIGS``.
 
-One deployment a flow and pipeline, with its schedule in the pipeline's time zone; ``retrain`` listens for
-the pipeline's degradation events. Started by ``pynomaly up``; an operator may run it under any supervisor.
+There is one deployment per flow and pipeline, with its schedule in the pipeline's time zone; ``retrain``
+listens for the pipeline's degradation events. Started by ``pynomaly up``; it can run under any supervisor.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from flows.score import score
 from flows.train import retrain, search, train
 from pynomaly.config import Pipeline, load
 from pynomaly.errors import ConfigError
-from pynomaly.steps.reconcile import reconcile as tidy
+from pynomaly.steps.reconcile import reconcile as reconcile_step
 
 __all__ = ["deployments", "pipelines"]
 
 
 def pipelines(folder: Path) -> list[Pipeline]:
-    """Every pipeline of `folder`, by name.
+    """Load every pipeline YAML of `folder`, in the order of the file names.
 
     Raises
     ------
     ConfigError
-        If a YAML is not usable, or two pipelines share a name.
+        If a YAML is not valid, or two pipelines share a name.
     """
-    found = [load(file) for file in sorted(folder.glob("*.yaml"))]
-    names = [pipeline.name for pipeline in found]
+    loaded_pipelines = [load(file) for file in sorted(folder.glob("*.yaml"))]
+    names = [pipeline.name for pipeline in loaded_pipelines]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"two pipelines in {folder} are called {name!r}")
-    return found
+    return loaded_pipelines
 
 
 def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
-    """The deployments of one pipeline, with schedules, run forms and the event that retrains."""
+    """Make the deployments of one pipeline, with schedules, run forms and the event that retrains."""
     schedule = pipeline.schedule
 
     def deploy(flow: Any, cron: str, **options: Any) -> RunnerDeployment:
@@ -60,7 +60,7 @@ def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
         )
         return deployment
 
-    degraded = DeploymentEventTrigger(
+    degradation_trigger = DeploymentEventTrigger(
         name=f"retrain {pipeline.name} when it degrades",
         expect={"pynomaly.degradation.detected"},
         match={"prefect.resource.id": f"pynomaly.pipeline.{pipeline.name}"},
@@ -75,7 +75,7 @@ def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
         deploy(train, schedule.train),
         deploy(score, schedule.score),
         deploy(monitor, schedule.monitor),
-        deploy(retrain, "", triggers=[degraded]),
+        deploy(retrain, "", triggers=[degradation_trigger]),
         deploy(search, ""),
         deploy(rollback, ""),
         deploy(policy, ""),
@@ -90,13 +90,13 @@ def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
 
 
 def main(folder: Path) -> None:
-    """Put every pipeline in order, then register and serve until the process is told to end."""
-    found = pipelines(folder)
-    for pipeline in found:
-        for line in tidy(pipeline).failed:
+    """Reconcile every pipeline, then register and serve the deployments until the process is stopped."""
+    loaded_pipelines = pipelines(folder)
+    for pipeline in loaded_pipelines:
+        for line in reconcile_step(pipeline).failed:
             print(f"{pipeline.name}: {line}", flush=True)
     serve(
-        *(item for pipeline in found for item in deployments(pipeline)),
+        *(item for pipeline in loaded_pipelines for item in deployments(pipeline)),
         print_starting_message=False,
     )
 

@@ -1,10 +1,10 @@
-"""``pynomaly up``: Prefect's server, MLflow's server and the deployments as child processes.
+"""``pynomaly up``: runs Prefect's server, MLflow's server and the deployments as child processes.
 
-Everything listens on loopback. State lies under the home folder, or by address in PostgreSQL: Prefect's by
+Everything listens on loopback. State lies under the home folder, or in PostgreSQL: Prefect's at
 ``$PREFECT_SERVER_DATABASE_CONNECTION_URL``, MLflow's where the pipelines keep theirs (``records.tracking``
-or ``$PYNOMALY_TRACKING``). Addresses reach the servers in their environment, never on a command line, where
-any user could read a password. Children are ended by their own process id when this process ends, however
-it ends: each runs on a leash (:mod:`flows.leash`).
+or ``$PYNOMALY_TRACKING``). The servers get addresses through their environment, never on a command line,
+where any user could read a password. Each child is ended by its process id; a guard process
+(:mod:`flows.leash`) ends it when this process is killed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _HOST = "127.0.0.1"
 
 
 def free_port(wanted: int = 0, *, name: str = "server") -> int:
-    """`wanted` if nobody listens there, or any free port for 0.
+    """Returns `wanted` if no process listens there, or any free port for 0.
 
     Raises
     ------
@@ -56,14 +56,14 @@ def free_port(wanted: int = 0, *, name: str = "server") -> int:
 def _child(
     command: list[str], log: Path, environment: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A child in a process group of its own, ended with all it started, also if this process is killed."""
+    """Run a child in its own process group; it ends with all its children, also if this process is killed."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         child = subprocess.Popen(
             [sys.executable, "-m", "flows.leash", *command],
             stdout=sink,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.PIPE,  # nothing is ever written: its end tells the child that we are gone
+            stdin=subprocess.PIPE,  # nothing is written to it: when it closes, the child knows that we ended
             start_new_session=True,
             env={**os.environ, **(environment or {})},
         )
@@ -74,9 +74,9 @@ def _child(
 
 
 def _end(child: subprocess.Popen[bytes], grace_s: float = 20.0) -> None:
-    """Ask the child's group to end; after `grace_s` make it.
+    """Send SIGTERM to the child's process group, and SIGKILL after `grace_s` seconds.
 
-    SIGTERM, not SIGINT: a shell that starts us in the background has its children ignore the latter.
+    SIGTERM, not SIGINT: children of a shell that started us in the background ignore SIGINT.
     """
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGTERM)
@@ -90,35 +90,35 @@ def _end(child: subprocess.Popen[bytes], grace_s: float = 20.0) -> None:
 
 
 def _await(url: str, child: subprocess.Popen[bytes], log: Path, within_s: float) -> None:
-    """Wait until `url` answers 200.
+    """Wait until `url` answers with status 200.
 
     Raises
     ------
     RecordError
-        If the child ends first, or the time is up; the log's last lines are in the message.
+        If the child ends first, or after `within_s` seconds; the message holds the last lines of the log.
     """
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if child.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:  # nosec B310  # http to our own child
-                if answer.status == 200:
+            with urllib.request.urlopen(url, timeout=2) as response:  # nosec B310  # http to our own child
+                if response.status == 200:
                     return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-    ended = (
+    failure = (
         f"ended with {child.returncode}"
         if child.poll() is not None
         else f"did not answer within {within_s:g} s"
     )
-    raise RecordError(f"{url}: the server {ended}; the end of {log}:\n{tail}")
+    raise RecordError(f"{url}: the server {failure}; the end of {log}:\n{tail}")
 
 
 @contextmanager
 def prefect_server(home: Path, port: int = 0, within_s: float = 180.0) -> Iterator[str]:
-    """Prefect's server over its database, or ``home/prefect``; yields its address, without ``/api``."""
+    """Run Prefect's server on its database, or on ``home/prefect``; yields its address, without ``/api``."""
     port = free_port(port, name="Prefect")
     address, log = f"http://{_HOST}:{port}", home / "logs" / "prefect.log"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", _HOST, "--port", str(port)]
@@ -139,12 +139,13 @@ def prefect_server(home: Path, port: int = 0, within_s: float = 180.0) -> Iterat
 def mlflow_server(
     home: Path, port: int = 0, within_s: float = 180.0, store: str = "", artifacts: str = ""
 ) -> Iterator[str]:
-    """MLflow's server over a database and a place for files, or ``home/mlflow``; yields its address."""
+    """Run MLflow's server on a database and a file store, or on ``home/mlflow``; yields its address."""
     from pynomaly.records.registry import Registry
 
     port = free_port(port, name="MLflow")
     store = store or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}"
-    Registry.open(store, home)  # several processes creating one database at once would all fail
+    # Creates the database here: several processes that create it at once would all fail.
+    Registry.open(store, home)
     address, log = f"http://{_HOST}:{port}", home / "logs" / "mlflow.log"
     command = [sys.executable, "-m", "mlflow", "server", "--host", _HOST, "--port", str(port)]
     settings = {
@@ -161,7 +162,7 @@ def mlflow_server(
 def served_deployments(
     home: Path, configs: Path, prefect: str, mlflow: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The process that registers the deployments and starts their runs."""
+    """Run the process that registers the deployments and starts their runs; yields it."""
     log = home / "logs" / "deployments.log"
     command = [sys.executable, "-m", "flows.serve", str(configs.resolve())]
     settings = {
@@ -182,11 +183,13 @@ def up(home: Path, configs: Path, prefect_port: int, mlflow_port: int) -> None:
         If there is nothing to deploy, a port is taken, another `up` serves this home, or the pipelines keep
         their models in more than one place.
     RecordError
-        If a server does not start; its log is quoted.
+        If a server does not start; the message quotes its log.
     """
-    live = running(home)
-    if live is not None:
-        raise ConfigError(f"process {live.pid} serves {home} already: {live.prefect} and {live.mlflow}")
+    servers = running(home)
+    if servers is not None:
+        raise ConfigError(
+            f"process {servers.pid} serves {home} already: {servers.prefect} and {servers.mlflow}"
+        )
     files = sorted(configs.glob("*.yaml"))
     if not files:
         raise ConfigError(f"no pipeline YAML in {str(configs)!r}; `pynomaly init DATA` writes one")

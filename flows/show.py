@@ -1,4 +1,4 @@
-"""What the command line prints: each function shows one result as a person reads it."""
+"""What the command line prints: each function prints the result of one command for people."""
 
 from __future__ import annotations
 
@@ -35,12 +35,14 @@ __all__ = [
 
 
 class Plain(Console):
-    """Prints text as text: brackets are no markup, and what is not printable is spelled."""
+    """Console that prints text literally: no markup, and unprintable characters are escaped."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As rich prints, with both switched off."""
-        shown = [printable(item, lines=True) if isinstance(item, str) else item for item in objects]
-        super().print(*shown, **{**options, "markup": False})
+        """Print like rich, without markup and with unprintable characters escaped."""
+        printable_objects = [
+            printable(item, lines=True) if isinstance(item, str) else item for item in objects
+        ]
+        super().print(*printable_objects, **{**options, "markup": False})
 
 
 def _console() -> Console:
@@ -48,13 +50,13 @@ def _console() -> Console:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A plain table; numbers keep three decimals."""
-    built = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    """Returns a plain table; floats have three decimals, None is a dash."""
+    rich_table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     for column in columns:
-        built.add_column(column, overflow="fold")
+        rich_table.add_column(column, overflow="fold")
     for row in rows:
-        built.add_row(*(_cell(value) for value in row))
-    return built
+        rich_table.add_row(*(_cell(value) for value in row))
+    return rich_table
 
 
 def _cell(value: object) -> Text:
@@ -64,7 +66,7 @@ def _cell(value: object) -> Text:
 
 
 def decision(result: dict[str, Any]) -> None:
-    """One decision with its reasons."""
+    """Print one decision with its reasons."""
     console = _console()
     console.print(f"{result['kind']}: {result['subject']} ({result['outcome']})")
     for reason in result["reasons"]:
@@ -72,14 +74,14 @@ def decision(result: dict[str, Any]) -> None:
 
 
 def policy_applied(result: dict[str, Any]) -> None:
-    """What applying an alert policy came to."""
+    """Print the decisions that applying an alert policy made."""
     decision(result["policy"])
     if result["decision"]:
         decision(result["decision"])
 
 
 def pending_promotions(result: dict[str, Any]) -> None:
-    """What waits for an answer, and what each would change."""
+    """Print the promotions that wait for an answer, and what each would change."""
     from pynomaly.records.diff_page import example_rows
 
     console = _console()
@@ -106,18 +108,18 @@ def pending_promotions(result: dict[str, Any]) -> None:
 
 
 def _between(key: str) -> str:
-    """A window's key as a person reads it, in UTC, without the parts that say nothing."""
+    """Returns a window's key as readable UTC times, without times at midnight and without a repeated date."""
     try:
         start, end = (datetime.strptime(part, "%Y%m%dT%H%M%SZ") for part in key.split("--"))
     except ValueError:
-        return key  # finer than a second, or no window of time
+        return key  # finer than a second, or not a window of time
     if start.time() == end.time() == datetime.min.time():
         return f"{start:%Y-%m-%d} to {end:%Y-%m-%d}"
     return f"{start:%Y-%m-%d %H:%M} to {end:{'%H:%M' if start.date() == end.date() else '%m-%d %H:%M'}}"
 
 
 def windows(result: dict[str, Any]) -> None:
-    """Partitions that were written or found."""
+    """Print the partitions that were written or already there."""
     columns = ("window", "version", "rows", "alerts", "quarantined", "new")
     rows = [[_between(item["window"]), *(item[name] for name in columns[1:])] for item in result["windows"]]
     console = _console()
@@ -128,10 +130,10 @@ def windows(result: dict[str, Any]) -> None:
 
 
 def file_scores(result: dict[str, Any]) -> None:
-    """What scoring one file left."""
+    """Print the result of scoring one file."""
     console = _console()
-    done = f"{result['rows']} rows scored by v{result['version']}, {result['alerts']} alerts"
-    console.print(f"{done} -> {result['output']}")
+    summary = f"{result['rows']} rows scored by v{result['version']}, {result['alerts']} alerts"
+    console.print(f"{summary} -> {result['output']}")
     if result["touched"]:
         console.print(f"{result['touched']} rows had a missing value filled in, or a category never seen")
     if result["quarantined"]:
@@ -141,19 +143,19 @@ def file_scores(result: dict[str, Any]) -> None:
 
 
 def monitored(result: dict[str, Any]) -> None:
-    """The verdict on a window."""
+    """Print the verdict on a window."""
     console = _console()
-    verdict, seen = result["degradation"], result["observation"]
+    verdict, observation = result["degradation"], result["observation"]
     console.print(f"window {result['window']} under v{result['version']}")
     console.print(f"{verdict['state']}; action: {verdict['action']}")
-    for reason in (*verdict["reasons"], *seen["reasons"]):
+    for reason in (*verdict["reasons"], *observation["reasons"]):
         console.print(f"  {reason}")
     columns = ("name", "status", "effect", "corrected")
     rows = [[column[name] for name in columns] for column in result["drift"]["columns"]]
     console.print(table(f"data: {result['drift']['status']}", columns, rows))
     console.print(result["drift"]["basis"])
-    glance = [[item[name] for name in ("name", "status", "effect")] for item in result["aspects"]]
-    console.print(table("the window at a glance", ("judged", "status", "effect"), glance))
+    aspect_rows = [[item[name] for name in ("name", "status", "effect")] for item in result["aspects"]]
+    console.print(table("the window at a glance", ("judged", "status", "effect"), aspect_rows))
     if result["report"]:
         console.print(f"report: {result['report']}")
     if result.get("page"):
@@ -161,7 +163,7 @@ def monitored(result: dict[str, Any]) -> None:
 
 
 def overview(result: dict[str, Any]) -> None:
-    """Who is champion, and how it goes."""
+    """Print the champion and the state of its pipeline."""
     console = _console()
     champion = f"v{result['champion']} since {result['since']}" if result["champion"] else "none yet"
     console.print(f"{result['pipeline']}: champion {champion}")
@@ -183,7 +185,7 @@ def overview(result: dict[str, Any]) -> None:
 
 
 def decisions(result: dict[str, Any]) -> None:
-    """History, newest first."""
+    """Print the history of decisions, newest first."""
     rows = [
         [
             item["seq"],
@@ -200,33 +202,33 @@ def decisions(result: dict[str, Any]) -> None:
 
 
 def verification(result: dict[str, Any]) -> None:
-    """Whether the ledger's chain holds."""
+    """Print whether the ledger's hash chain is intact."""
     if result["intact"]:
-        said = (
+        message = (
             f"{result['decisions']} decisions, every one fits the one before it; newest hash {result['head']}"
         )
     else:
-        said = f"decision {result['broken_at']} does not fit: {result['reason']}"
-    _console().print(said)
+        message = f"decision {result['broken_at']} does not fit: {result['reason']}"
+    _console().print(message)
 
 
 def champion(result: dict[str, Any]) -> None:
-    """Who was champion at a moment."""
-    found = f"v{result['champion']}" if result["champion"] else "nobody"
-    _console().print(f"{result['pipeline']} at {result['at']}: {found}")
+    """Print which version was champion at a moment."""
+    version = f"v{result['champion']}" if result["champion"] else "nobody"
+    _console().print(f"{result['pipeline']} at {result['at']}: {version}")
     if result["decision"]:
         decision(result["decision"])
 
 
 def catalogue(result: dict[str, Any]) -> None:
-    """The detectors there are."""
+    """Print the catalogue of detectors."""
     columns = ("name", "family", "cost", "max_rows", "deterministic", "keeps_rows", "summary")
     rows = [[item[name] for name in columns] for item in result["detectors"]]
     _console().print(table("detectors", columns, rows))
 
 
 def settings(result: dict[str, Any]) -> None:
-    """Every setting and where it came from."""
+    """Print every setting and where its value comes from."""
     rows = [[item["key"], item["value"], item["from"]] for item in result["settings"]]
     title = f"{result['pipeline']} in {result['environment'] or 'no environment'}"
     _console().print(table(title, ("key", "value", "from"), rows))
@@ -234,13 +236,13 @@ def settings(result: dict[str, Any]) -> None:
 
 
 def health(result: dict[str, Any]) -> None:
-    """What doctor found."""
+    """Print the checks of ``pynomaly doctor``."""
     rows = [[item["state"], item["check"], item["found"], item["mend"]] for item in result["checks"]]
     _console().print(table("doctor", ("state", "check", "found", "mend"), rows))
 
 
 def reconciled(result: dict[str, Any]) -> None:
-    """What was put in order."""
+    """Print what ``pynomaly reconcile`` repaired."""
     console = _console()
     for name in (
         "leases",
@@ -262,7 +264,7 @@ def reconciled(result: dict[str, Any]) -> None:
 
 
 def backfilled(result: dict[str, Any]) -> None:
-    """Windows that were scored and judged, or found as they were."""
+    """Print the windows that a backfill scored and judged, or found done."""
     windows(result)
     if result["judged"]:
         columns = ("window", "version", "state", "new")
@@ -273,7 +275,7 @@ def backfilled(result: dict[str, Any]) -> None:
 
 
 def drilled(result: dict[str, Any]) -> None:
-    """How the alarm did."""
+    """Print the result of a drill."""
     console = _console()
     console.print(f"drill {'passed' if result['passed'] else 'FAILED'} on {result['window']}")
     for reason in result["reasons"]:
@@ -283,14 +285,14 @@ def drilled(result: dict[str, Any]) -> None:
 
 
 def waiting(result: dict[str, Any]) -> None:
-    """Messages nobody has accepted yet."""
+    """Print the messages that are not delivered yet."""
     columns = ("target", "event", "title", "age_s", "attempts", "error")
     rows = [[item[name] for name in columns] for item in result["waiting"]]
     _console().print(table("messages that wait", columns, rows) if rows else "no message waits")
 
 
 def deliveries(result: dict[str, Any]) -> None:
-    """What happened to a test message, target by target."""
+    """Print the outcome of a test message for each target."""
     rows = [
         [item["target"], "delivered" if item["delivered"] else "failed", item["reason"]]
         for item in result["targets"]
@@ -299,25 +301,29 @@ def deliveries(result: dict[str, Any]) -> None:
 
 
 def replayed(result: dict[str, Any]) -> None:
-    """What each policy of retraining would have come to."""
+    """Print the results of a replay, a row per retraining policy."""
     console = _console()
     columns = ("policy", "AP", "AUROC", "alerts/day", "caught", "trained", "promoted", "s")
     rows = []
-    for name, found in result["policies"].items():
-        caught = f"{found['caught']}/{found['episodes']}" if found["episodes"] else None
-        per_day = f"{found['alerts_per_day']:.1f}" if found["alerts_per_day"] is not None else None
-        counts = (found["trainings"], found["promotions"], f"{found['seconds']:.1f}")
-        rows.append([name, found["average_precision"], found["roc_auc"], per_day, caught, *counts])
+    for name, figures in result["policies"].items():
+        caught = f"{figures['caught']}/{figures['episodes']}" if figures["episodes"] else None
+        per_day = f"{figures['alerts_per_day']:.1f}" if figures["alerts_per_day"] is not None else None
+        counts = (figures["trainings"], figures["promotions"], f"{figures['seconds']:.1f}")
+        rows.append([name, figures["average_precision"], figures["roc_auc"], per_day, caught, *counts])
     title = f"{result['pipeline']}, {result['start'][:10]} to {result['end'][:10]}"
     console.print(table(title, columns, rows))
-    judged = min(found["judged_windows"] for found in result["policies"].values())
-    others = "" if judged == result["windows"] else "; in the others it is not computable"
-    console.print(f"  AP and AUROC: means of {judged} of {result['windows']} windows{others}")
-    for name, found in result["policies"].items():
-        if found["failed"]:
-            why = next(item for item in found["decisions"] if item["decision"] == "training failed")
-            said = f"{name}: {found['failed']} trainings failed, the first at {why['at'][:10]}"
-            console.print(f"  {said}: {why['reasons'][0]}")
+    judged_windows = min(figures["judged_windows"] for figures in result["policies"].values())
+    rest_note = "" if judged_windows == result["windows"] else "; in the others it is not computable"
+    console.print(f"  AP and AUROC: means of {judged_windows} of {result['windows']} windows{rest_note}")
+    for name, figures in result["policies"].items():
+        if figures["failed"]:
+            first_failure = next(
+                item for item in figures["decisions"] if item["decision"] == "training failed"
+            )
+            failure_text = (
+                f"{name}: {figures['failed']} trainings failed, the first at {first_failure['at'][:10]}"
+            )
+            console.print(f"  {failure_text}: {first_failure['reasons'][0]}")
     console.print("  caught: episodes (runs of labelled rows of one entity) with an alert in them")
     for note in result["notes"]:
         console.print(f"  {note}")

@@ -1,4 +1,4 @@
-"""What the command line prints of alerts, labels and audits; nothing is wider than 80 columns."""
+"""What the command line prints about alerts, labels and audits; at most 80 columns wide."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _console() -> Console:
 
 
 def listed(result: dict[str, Any]) -> None:
-    """Alerts, the gravest first."""
+    """Print a list of alerts, the most severe first."""
     console = _console()
     if not result["alerts"]:
         console.print(f"{result['pipeline']}: no alert ({result['state']})", markup=False)
@@ -39,7 +39,7 @@ def listed(result: dict[str, Any]) -> None:
 
 
 def one(result: dict[str, Any]) -> None:
-    """Everything about one alert."""
+    """Print everything about one alert."""
     console = _console()
     of = f" of {result['entity']}" if result["entity"] else ""
     console.print(f"alert {result['alert']}{of}: {result['state']} {result['ending']}".rstrip(), markup=False)
@@ -47,8 +47,8 @@ def one(result: dict[str, Any]) -> None:
     if result["first"]:
         console.print(f"  from {result['first'][:16]} to {result['last'][:16]} UTC", markup=False)
     extrapolated = ", extrapolated" if result["extrapolated"] else ""
-    said = f"p {result['p_value']:.3g}{extrapolated}, {result['rarity']}, by v{result['version']}"
-    console.print(f"  score {result['score']:.4g}, {said}", markup=False)
+    significance = f"p {result['p_value']:.3g}{extrapolated}, {result['rarity']}, by v{result['version']}"
+    console.print(f"  score {result['score']:.4g}, {significance}", markup=False)
     for reason in result["reasons"]:
         console.print(f"  {reason}", markup=False)
     if result["carriers"]:
@@ -75,7 +75,7 @@ def one(result: dict[str, Any]) -> None:
 
 
 def answered(result: dict[str, Any]) -> None:
-    """What an answer came to."""
+    """Print the state of an alert after an answer."""
     alert, console = result["alert"], _console()
     state = f"{alert['state']} {alert['ending']}".rstrip()
     again = "" if result["new"] else " (as before; nothing is new)"
@@ -85,12 +85,12 @@ def answered(result: dict[str, Any]) -> None:
 
 
 def exported(result: dict[str, Any]) -> None:
-    """What was written where."""
+    """Print how many alerts were exported, and to which file."""
     _console().print(f"{result['alerts']} alerts -> {result['output']}", markup=False)
 
 
 def previewed(result: dict[str, Any]) -> None:
-    """One policy beside what is on record."""
+    """Print what another alert policy would have alerted on, beside what is on record."""
     console = _console()
     span = f", {result['from'][:10]} to {result['to'][:10]}" if result["from"] else ""
     console.print(f"{result['pipeline']}: {result['windows']} windows{span}", markup=False)
@@ -102,7 +102,7 @@ def previewed(result: dict[str, Any]) -> None:
         ("rows people confirmed", "confirmed"),
         ("rows people called false", "false_alarms"),
     )
-    rows = [[said, result["now"][key], result["then"][key]] for said, key in names]
+    rows = [[label, result["now"][key], result["then"][key]] for label, key in names]
     console.print(table(f"of {result['scored']} rows", ("", "on record", "preview"), rows))
     console.print(f"  {result['gained']} rows more would alert, {result['lost']} would not", markup=False)
     for side in ("now", "then"):
@@ -116,7 +116,7 @@ def previewed(result: dict[str, Any]) -> None:
 
 
 def drawn(result: dict[str, Any]) -> None:
-    """A sample to label."""
+    """Print the sample that an audit drew for labelling."""
     console = _console()
     console.print(f"audit {result['audit']}: {result['rows']} rows -> {result['output']}", markup=False)
     columns = ("name", "population", "sampled")
@@ -126,7 +126,7 @@ def drawn(result: dict[str, Any]) -> None:
 
 
 def judged(result: dict[str, Any]) -> None:
-    """What an audit says of the alerts."""
+    """Print precision and recall of the alerts as an audit estimates them."""
     console = _console()
     console.print(
         f"audit {result['audit']}: {result['answered']} rows labelled, {result['waiting']} wait",
@@ -139,24 +139,25 @@ def judged(result: dict[str, Any]) -> None:
     columns = ("", "estimate", "at least", "at most")
     console.print(table(f"{result['level']:.0%} intervals, exact", columns, rows))
     names = ("name", "population", "sampled", "labelled", "anomalies")
-    shown = [[item[name] for name in names] for item in result["strata"]]
-    console.print(table("the sample", ("rows", "there are", "drawn", "labelled", "anomalies"), shown))
+    stratum_rows = [[item[name] for name in names] for item in result["strata"]]
+    console.print(table("the sample", ("rows", "there are", "drawn", "labelled", "anomalies"), stratum_rows))
     if result["waiting"]:
         console.print("  rows that wait may be either: the intervals allow for both")
 
 
 def labelled(result: dict[str, Any]) -> None:
-    """Labels on record, and what was read."""
+    """Print the labels on record, and those read by this command."""
     console = _console()
     if result["read"]:
-        read = result["read"]
-        said = (
-            f"{read['rows']} rows read from {read['source']}: {read['new']} new labels, {read['empty']} empty"
+        batch = result["read"]
+        source_line = (
+            f"{batch['rows']} rows read from {batch['source']}: "
+            f"{batch['new']} new labels, {batch['empty']} empty"
         )
-        if read["source"] == "mlflow":
-            said = f"{read['rows']} assessments in MLflow: {read['new']} alerts answered by them now"
-        console.print(said, markup=False)
-        for line in read.get("unread", ()):
+        if batch["source"] == "mlflow":
+            source_line = f"{batch['rows']} assessments in MLflow: {batch['new']} alerts answered by them now"
+        console.print(source_line, markup=False)
+        for line in batch.get("unread", ()):
             console.print(f"  {line}", markup=False)
     total = f"{result['labels']} labels of {result['rows']} rows, {result['anomalies']} anomalies"
     console.print(f"{result['pipeline']}: {total}, {result['disputed']} rows disputed", markup=False)

@@ -1,4 +1,4 @@
-"""What the command line prints of reasons: why a row alerted, and whether a version can be fitted again."""
+"""What the command line prints of ``pynomaly why`` and ``pynomaly reproduce``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["reproduced", "why"]
 
 
 def why(result: dict[str, Any]) -> None:
-    """Which model, threshold and reasons held for a row."""
+    """Print the model, threshold and reasons behind the score of a row."""
     console = Console(highlight=False)
     row = result["row"]
     of = f" of {row['entity']}" if row["entity"] else ""
@@ -31,7 +31,7 @@ def why(result: dict[str, Any]) -> None:
 
 
 def reproduced(result: dict[str, Any]) -> None:
-    """Whether a version came out again."""
+    """Print whether fitting a version again gave the same scores."""
     console = Console(highlight=False)
     console.print(f"v{result['version']}: {result['outcome']}", markup=False)
     for reason in result["reasons"]:

@@ -1,4 +1,4 @@
-"""What ``pynomaly convert`` prints: what came over, what did not and why, what is left to do."""
+"""What ``pynomaly convert`` prints: what was carried over, what was not and why, and the next step."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ __all__ = ["converted"]
 
 
 def converted(result: dict[str, Any]) -> None:
-    """Files written, what was carried and what was left out, and the next command."""
-    out = Plain(highlight=False)
-    out.print(f"{result['product']}: wrote {', '.join((*result['files'], result['config']))}")
-    carried = list(result["carried"].items())
-    out.print(table("Carried over", ("setting", "from"), carried))
+    """Print the files written, the settings carried over or left out, and the next command."""
+    console = Plain(highlight=False)
+    console.print(f"{result['product']}: wrote {', '.join((*result['files'], result['config']))}")
+    carried_rows = list(result["carried"].items())
+    console.print(table("Carried over", ("setting", "from"), carried_rows))
     if result["left_out"]:
-        out.print(table("Not carried over", ("what", "why"), list(result["left_out"].items())))
+        console.print(table("Not carried over", ("what", "why"), list(result["left_out"].items())))
     if not result["data"]:
-        out.print(f"bring its rows to {result['settings']['data']['path']} (as seen from configs/)")
+        console.print(f"bring its rows to {result['settings']['data']['path']} (as seen from configs/)")
     if variable := result["settings"]["data"].get("connection"):
-        out.print(f"set {variable} to the database's URL")
-    out.print(f"next: pynomaly train {result['config']}")
+        console.print(f"set {variable} to the database's URL")
+    console.print(f"next: pynomaly train {result['config']}")

@@ -1,4 +1,4 @@
-"""What `pynomaly prune` prints: how much of what went or would go, and why the rest stays."""
+"""What ``pynomaly prune`` prints: how much is removed of each kind, and why the rest stays."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ __all__ = ["pruned"]
 
 
 def pruned(result: dict[str, Any]) -> None:
-    """What was removed or would be, by kind; every single thing is in the JSON."""
+    """Print what was or would be removed, by kind; ``--json`` lists every single thing."""
     console = Console(highlight=False)
-    done = "removed" if result["applied"] else "would be removed"
+    heading = "removed" if result["applied"] else "would be removed"
     rows = [[kind, item["count"], f"{item['bytes'] / 1e6:.2f}"] for kind, item in result["counts"].items()]
-    console.print(table(done, ("what", "how many", "MB"), rows) if rows else "nothing is past its retention")
-    for title, items in ((done, result["removals"]), ("old, and stays", result["kept"])):
-        why = Counter((item["kind"], item["reason"]) for item in items)
-        for (kind, reason), count in sorted(why.items()):
+    console.print(
+        table(heading, ("what", "how many", "MB"), rows) if rows else "nothing is past its retention"
+    )
+    for title, items in ((heading, result["removals"]), ("old, and stays", result["kept"])):
+        reason_counts = Counter((item["kind"], item["reason"]) for item in items)
+        for (kind, reason), count in sorted(reason_counts.items()):
             console.print(f"  {title}: {count} x {kind}: {reason}", markup=False)
     for line in result["skipped"]:
         console.print(f"  not removed: {line}", markup=False)

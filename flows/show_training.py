@@ -1,4 +1,4 @@
-"""What the command line prints of a training or a search: the candidates, the verdict, what followed."""
+"""What the command line prints of a training or a search: the candidates, the verdict, the decision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["searched", "training"]
 
 
 def training(result: dict[str, Any]) -> None:
-    """The decision to train, the candidates, the verdict, what followed."""
+    """Print the decision to train, the candidates, the verdict and the decision on the champion."""
     console = Plain(highlight=False)
     if not result["trained"]:
         console.print(f"not trained: {result['decision']['remedy']}")
@@ -36,10 +36,10 @@ def training(result: dict[str, Any]) -> None:
 
 
 def _candidates(rows: Sequence[dict[str, Any]]) -> Table:
-    """The candidates within 80 columns; what kept one from being compared is in the reasons below."""
+    """Returns the candidates as a table of 80 columns; the reasons below it say why one was not compared."""
     columns = ("candidate", "value", "interval", "fit s", "score s", "MB", "front")
     keys = ("fit_seconds", "score_seconds", "megabytes")
-    shown = [
+    table_rows = [
         [
             row["candidate"],
             row["value"],
@@ -49,17 +49,17 @@ def _candidates(rows: Sequence[dict[str, Any]]) -> Table:
         ]
         for row in rows
     ]
-    return table("candidates on the same held-out rows", columns, shown)
+    return table("candidates on the same held-out rows", columns, table_rows)
 
 
 def searched(result: dict[str, Any]) -> None:
-    """The trials of a search, its answer, and what followed."""
-    found = result["search"]
-    if found:
+    """Print the trials of a search, then the training that followed."""
+    search = result["search"]
+    if search:
         columns = ("params", "detector", "value", "stability", "seconds", "reason")
         rows = [
             [", ".join(f"{k}={v}" for k, v in item["params"].items()), *(item[name] for name in columns[1:])]
-            for item in found["trials"]
+            for item in search["trials"]
         ]
-        Plain(highlight=False).print(table(f"trials on {found['rung']}, the default first", columns, rows))
+        Plain(highlight=False).print(table(f"trials on {search['rung']}, the default first", columns, rows))
     training(result)

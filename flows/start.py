@@ -1,4 +1,4 @@
-"""``pynomaly init`` and ``convert``: write a first configuration, checked before it is kept."""
+"""``pynomaly init`` and ``convert``: write a first configuration, which is checked before it is written."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def write_draft(
     parse(settings, origin=file)
     _free([file], force)
     write_atomically(file, text.encode())
-    shown = file.relative_to(Path.cwd())
-    return {"config": str(shown), "pipeline": settings["name"], "settings": settings}
+    relative_path = file.relative_to(Path.cwd())
+    return {"config": str(relative_path), "pipeline": settings["name"], "settings": settings}
 
 
 def write_converted(exports: Sequence[Path], *, name: str, force: bool) -> dict[str, Any]:
-    """Write ``configs/NAME.yaml``, and what it needs beside it, for what another product exported.
+    """Write ``configs/NAME.yaml`` and the files it needs for the export of another product.
 
-    Rows that had to be brought into one table go to ``data/NAME.csv``, declared incidents to
+    Rows that had to be joined into one table go to ``data/NAME.csv``, declared incidents to
     ``configs/NAME-incidents.yaml``, the product's own verdicts to ``data/NAME-before.csv``. The configuration
-    is written last: what was cut off can be run again.
+    is written last, so that an interrupted call can be repeated.
 
     Raises
     ------
@@ -56,13 +56,13 @@ def write_converted(exports: Sequence[Path], *, name: str, force: bool) -> dict[
     DataError
         If the export cannot be read; nothing is written then.
     """
-    found = convert(exports)
-    called = name or slug(found.name)
+    conversion = convert(exports)
+    pipeline_name = name or slug(conversion.name)
     configs, data = Path.cwd() / "configs", Path.cwd() / "data"
-    file, files = configs / f"{called}.yaml", _files(found, called, configs, data)
-    settings = _settings(found, called, configs, files.get(data / f"{called}.csv"))
+    file, files = configs / f"{pipeline_name}.yaml", _files(conversion, pipeline_name, configs, data)
+    settings = _settings(conversion, pipeline_name, configs, files.get(data / f"{pipeline_name}.csv"))
     parse(settings, origin=file)
-    text = _explained(found, settings)
+    text = _explained(conversion, settings)
     _free([*files, file], force)
     for path, content in (*files.items(), (file, text.encode())):
         write_atomically(path, content)
@@ -70,61 +70,61 @@ def write_converted(exports: Sequence[Path], *, name: str, force: bool) -> dict[
     return {
         "config": str(file.relative_to(here)),
         "files": [str(path.relative_to(here)) for path in files],
-        "pipeline": called,
-        "product": found.title,
-        "carried": found.carried,
-        "left_out": found.left_out,
-        "incidents": len(found.incidents),
-        "data": found.file is not None or found.table is not None or "query" in settings["data"],
+        "pipeline": pipeline_name,
+        "product": conversion.title,
+        "carried": conversion.carried,
+        "left_out": conversion.left_out,
+        "incidents": len(conversion.incidents),
+        "data": conversion.file is not None or conversion.table is not None or "query" in settings["data"],
         "settings": settings,
     }
 
 
 def _free(files: Sequence[Path], force: bool) -> None:
-    if taken := [file for file in files if file.exists() and not force]:
-        raise ConfigError(f"{taken[0]} exists; give another --name, or --force to write over it")
+    if existing := [file for file in files if file.exists() and not force]:
+        raise ConfigError(f"{existing[0]} exists; give another --name, or --force to write over it")
 
 
-def _files(found: Converted, name: str, configs: Path, data: Path) -> dict[Path, bytes]:
-    """What is written beside the configuration, whole in memory, so that nothing is half there."""
+def _files(conversion: Converted, name: str, configs: Path, data: Path) -> dict[Path, bytes]:
+    """Returns the contents of the files beside the configuration; in memory, so that none is half written."""
     files: dict[Path, bytes] = {}
-    if found.table is not None:
-        files[data / f"{name}.csv"] = found.table.to_csv(index=False, date_format=_ISO).encode()
-    if found.before is not None:
-        files[data / f"{name}-before.csv"] = found.before.to_csv(index=False, date_format=_ISO).encode()
-        found.leave(
-            f"{len(found.before)} verdicts of the product", f"no labels; kept in data/{name}-before.csv"
+    if conversion.table is not None:
+        files[data / f"{name}.csv"] = conversion.table.to_csv(index=False, date_format=_ISO).encode()
+    if conversion.before is not None:
+        files[data / f"{name}-before.csv"] = conversion.before.to_csv(index=False, date_format=_ISO).encode()
+        conversion.leave(
+            f"{len(conversion.before)} verdicts of the product", f"no labels; kept in data/{name}-before.csv"
         )
-    if found.incidents:
+    if conversion.incidents:
         path = configs / f"{name}-incidents.yaml"
-        listed = [_incident(incident) for incident in sorted(found.incidents)]
-        files[path] = dumped(listed).encode()
-        found.say("data.incidents", path.name, "labelled spans: left out of training")
+        incidents = [_incident(incident) for incident in sorted(conversion.incidents)]
+        files[path] = dumped(incidents).encode()
+        conversion.say("data.incidents", path.name, "labelled spans: left out of training")
     return files
 
 
 def _incident(incident: Incident) -> dict[str, str]:
-    spoken = {"start": incident.window.start.isoformat(), "end": incident.window.end.isoformat()}
-    return {**spoken, **({"name": incident.name} if incident.name else {})}
+    span = {"start": incident.window.start.isoformat(), "end": incident.window.end.isoformat()}
+    return {**span, **({"name": incident.name} if incident.name else {})}
 
 
-def _settings(found: Converted, name: str, configs: Path, table: bytes | None) -> dict[str, Any]:
-    """The draft for the rows, if there are any, with what the export says put over it."""
-    drafted: dict[str, Any] = {"data": {}, "training": {"candidates": list(CANDIDATES)}}
-    time = found.settings["data"].get("time")
+def _settings(conversion: Converted, name: str, configs: Path, table: bytes | None) -> dict[str, Any]:
+    """Returns the settings: a draft from the rows, if there are any, overridden by what the export says."""
+    settings: dict[str, Any] = {"data": {}, "training": {"candidates": list(CANDIDATES)}}
+    time = conversion.settings["data"].get("time")
     if table is not None:
         with TemporaryDirectory() as folder:
             copy = Path(folder) / "table.csv"
             copy.write_bytes(table)
-            drafted = plain_yaml(draft(copy, name=name, time=time))  # type: ignore[assignment]
-        drafted["data"]["path"] = f"../data/{name}.csv"
-    elif found.file is not None:
-        drafted = plain_yaml(draft(found.file, name=name, time=time, folder=configs))  # type: ignore[assignment]
-    elif found.settings["data"].get("path") == "":
-        found.settings["data"]["path"] = f"../data/{name}.csv"
-    for key in ("ignore", "categorical"):  # guessed; the export names its columns
-        drafted["data"].pop(key, None)
-    return _over({"name": name, **drafted}, found.settings)
+            settings = plain_yaml(draft(copy, name=name, time=time))  # type: ignore[assignment]
+        settings["data"]["path"] = f"../data/{name}.csv"
+    elif conversion.file is not None:
+        settings = plain_yaml(draft(conversion.file, name=name, time=time, folder=configs))  # type: ignore[assignment]
+    elif conversion.settings["data"].get("path") == "":
+        conversion.settings["data"]["path"] = f"../data/{name}.csv"
+    for key in ("ignore", "categorical"):  # the draft guesses these; the export names its columns
+        settings["data"].pop(key, None)
+    return _over({"name": name, **settings}, conversion.settings)
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -135,13 +135,13 @@ def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _explained(found: Converted, settings: dict[str, Any]) -> str:
-    """The YAML under a comment that says where each setting comes from, and what has no equal here."""
-    lines = [f"Converted from an export of {found.title}.", "", "Carried over:"]
-    lines += [f"  {setting}: {source}" for setting, source in found.carried.items()]
-    lines += ["", "Not carried over:", *(f"  {what}: {why}" for what, why in found.left_out.items())]
-    lines += [] if found.left_out else ["  nothing: all of it has its place here"]
+def _explained(conversion: Converted, settings: dict[str, Any]) -> str:
+    """Returns the YAML below a comment that says where each setting comes from and what is left out."""
+    lines = [f"Converted from an export of {conversion.title}.", "", "Carried over:"]
+    lines += [f"  {setting}: {source}" for setting, source in conversion.carried.items()]
+    lines += ["", "Not carried over:", *(f"  {what}: {why}" for what, why in conversion.left_out.items())]
+    lines += [] if conversion.left_out else ["  nothing: all of it has its place here"]
     lines += ["", "Every other setting was drafted from the rows, or has its default (`pynomaly config`)."]
-    shown = ("".join(c if c.isprintable() else " " for c in line) for line in lines)
-    comment = "\n".join(f"# {line}".rstrip() for line in shown)
+    printable_lines = ("".join(c if c.isprintable() else " " for c in line) for line in lines)
+    comment = "\n".join(f"# {line}".rstrip() for line in printable_lines)
     return comment + "\n\n" + dumped(settings)

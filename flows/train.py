@@ -1,7 +1,7 @@
-"""Train: decide, validate, fit every candidate, compare, register, and promote on evidence.
+"""Flows of training: decide, validate, fit every candidate, compare, register, and promote on evidence.
 
 ``train`` runs on schedule and for a pipeline's first model; ``retrain`` on an event or by hand; ``search``
-looks for a better detector first. All take the same road once there is something to fit.
+looks for a better detector first. All share the same steps from the fit of the candidates on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tasks import reporting, training
 
 __all__ = ["learn", "retrain", "search", "train"]
 
-# Threads that wait: fits run in child processes or on a cluster, as many at once as `runner` says.
+# The threads only wait: fits run in child processes or on a cluster, as many at once as `runner` says.
 _RUNNER: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=32)
 
 
@@ -60,7 +60,7 @@ def retrain(
     Args:
         config: Path of the pipeline YAML.
         reason: Why, in a few words; kept with the decision.
-        trigger: Who asks; an event waits for cool-down and back-off.
+        trigger: What asks for the training; an event waits for cool-down and back-off.
         as_of: Moment the training stands for, with an offset; empty means the scheduled time,
             "latest" the end of the data.
         detector: Train this detector alone; empty means every candidate of the pipeline.
@@ -77,7 +77,7 @@ def search(
     budget: str = "",
     as_of: str = "",
 ) -> dict[str, Any]:
-    """Search detectors and parameters; what is better than the champion's own becomes a challenger.
+    """Search detectors and parameters; a result better than the champion's becomes a challenger.
 
     Args:
         config: Path of the pipeline YAML.
@@ -93,12 +93,17 @@ def search(
             plan = training.plan(pipeline, at, "manual", reason, (), "search")
             if not plan.go:
                 return {"trained": False, "search": None} | plan.to_dict()
-            searched = training.search(pipeline, training.prepare(pipeline, plan, at), at, length, "person")
-            told = {"search": searched.to_dict()}
-            if not searched.better:
-                return told | {"trained": False, "decision": {"remedy": "none", "reasons": searched.reasons}}
-            plan = replace(plan, candidates=(searched.winner,))
-            return told | _judged(pipeline, plan, training.prepare(pipeline, plan, at), at)
+            search_result = training.search(
+                pipeline, training.prepare(pipeline, plan, at), at, length, "person"
+            )
+            search_part = {"search": search_result.to_dict()}
+            if not search_result.better:
+                return search_part | {
+                    "trained": False,
+                    "decision": {"remedy": "none", "reasons": search_result.reasons},
+                }
+            plan = replace(plan, candidates=(search_result.winner,))
+            return search_part | _judged(pipeline, plan, training.prepare(pipeline, plan, at), at)
     except LeaseHeldError as error:
         return {"trained": False, "search": None, "decision": {"remedy": "none", "reasons": [str(error)]}}
 
@@ -116,39 +121,39 @@ def _run(
 
 
 def learn(pipeline: Pipeline, plan: Plan, as_of: datetime) -> dict[str, Any]:
-    """Everything after the decision to train, in order."""
+    """Run a training after the decision to train: prepare, search if planned, fit, compare and promote."""
     prepared = training.prepare(pipeline, plan, as_of)
     if not plan.searches:
         return _judged(pipeline, plan, prepared, as_of)
-    searched = training.search(pipeline, prepared, as_of, pipeline.search.budget, "event")
-    if searched.better:
-        plan = replace(plan, candidates=(*plan.candidates, searched.winner))
+    search_result = training.search(pipeline, prepared, as_of, pipeline.search.budget, "event")
+    if search_result.better:
+        plan = replace(plan, candidates=(*plan.candidates, search_result.winner))
         prepared = training.prepare(pipeline, plan, as_of)
-    return _judged(pipeline, plan, prepared, as_of) | {"search": searched.to_dict()}
+    return _judged(pipeline, plan, prepared, as_of) | {"search": search_result.to_dict()}
 
 
 def _judged(pipeline: Pipeline, plan: Plan, prepared: Prepared, as_of: datetime) -> dict[str, Any]:
-    """Fit what is planned, compare, register the winner and let it meet the champion."""
+    """Fit the planned candidates, compare, register the winner and compare it with the champion."""
     if plan.decision.remedy == "recalibrate":
-        fitted = [training.recalibrate(pipeline, prepared)]
+        fitted_candidates = [training.recalibrate(pipeline, prepared)]
     else:
         futures = [
             training.fit_candidate.submit(pipeline, prepared, candidate, label)
             for label, candidate in prepared.labelled()
         ]
-        fitted = [future.result() for future in futures]
-    refused = training.refuse_unusable(pipeline, prepared, fitted, as_of)
-    if refused is not None:
-        return {"trained": True, "registered": None, "decision": refused.to_dict()}
-    choice = training.compare(pipeline, prepared, fitted)
-    registered = training.register(pipeline, prepared, fitted, choice)
-    winner = next(item for item in fitted if item.label == choice.winner)
+        fitted_candidates = [future.result() for future in futures]
+    refusal = training.refuse_unusable(pipeline, prepared, fitted_candidates, as_of)
+    if refusal is not None:
+        return {"trained": True, "registered": None, "decision": refusal.to_dict()}
+    choice = training.compare(pipeline, prepared, fitted_candidates)
+    registration = training.register(pipeline, prepared, fitted_candidates, choice)
+    winner = next(item for item in fitted_candidates if item.label == choice.winner)
     verdict = training.judge_challenger(pipeline, prepared, winner, choice.among)
-    decision = training.promote(pipeline, registered, verdict, as_of)
+    decision = training.promote(pipeline, registration, verdict, as_of)
     page = reporting.decided_pages(pipeline, decision)
     return {
         "trained": True,
-        "registered": registered.to_dict(),
+        "registered": registration.to_dict(),
         "choice": choice.to_dict(),
         "verdict": verdict.to_dict() if verdict else None,
         "decision": decision.to_dict(),

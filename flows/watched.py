@@ -1,7 +1,7 @@
-"""What surrounds every flow's work: a sign of life while it runs, and people told when it ends.
+"""Guard around every flow's work: a lease while it runs, and notices to people when it ends.
 
-A run holds a lease of its own while its process lives, so that reconcile can tell a dead one from a slow
-one. Afterwards work that ended well is noted, for the dead man's switch, and new decisions are told of, also
+A run holds its own lease while its process lives, so that reconcile can tell a dead run from a slow one.
+Afterwards successful work is noted for the dead man's switch, and people are notified of new decisions, also
 when the run failed.
 """
 
@@ -23,11 +23,12 @@ __all__ = ["watched"]
 
 @contextmanager
 def watched(pipeline: Pipeline, work: str = "") -> Iterator[None]:
-    """Surround a flow's body; `work` names what its end in good order proves alive ("score", "monitor")."""
+    """Guard the body of a flow; `work` ("score", "monitor") names the work that its success proves alive."""
     with ExitStack() as stack:
         if flow_run.id:
             ledger = stack.enter_context(Ledger.open(pipeline.ledger_url))
-            with suppress(LeaseHeldError):  # the run's earlier process was killed moments ago
+            # Suppressed: an earlier process of this run, killed moments ago, still holds the lease.
+            with suppress(LeaseHeldError):
                 stack.enter_context(ledger.lease(run_lease(pipeline, str(flow_run.id))))
         try:
             yield

@@ -1,12 +1,12 @@
 """Every error Pynomaly raises on purpose, in one tree.
 
-Each error also inherits the builtin a caller would expect, says what was wrong, the value, and what
-is allowed. Anything else that escapes is a defect of ours. The command line turns a
+Each error also inherits the builtin that a caller would expect. Its message says what is wrong, the value,
+and what is allowed. Any other exception that escapes is a bug in Pynomaly. The command line turns a
 :class:`PynomalyError` into one message and exit code 2::
 
     PynomalyError
-    ├── ConfigError (ValueError)               a pipeline YAML or a command-line value
-    ├── DataError (ValueError)                 what was read cannot be used
+    ├── ConfigError (ValueError)               a wrong pipeline YAML or command-line value
+    ├── DataError (ValueError)                 the data cannot be used
     │   ├── SourceError (OSError)              missing, unreadable or empty source
     │   ├── ColumnError (LookupError)          missing, duplicated, unknown or mistyped column
     │   ├── WindowError                        naive time, empty or reversed window
@@ -21,7 +21,7 @@ is allowed. Anything else that escapes is a defect of ours. The command line tur
     └── RecordError (RuntimeError)             registry, ledger or store
         ├── NoChampionError (LookupError)      nothing has been promoted yet
         ├── NothingPendingError (LookupError)  no promotion waits for an answer
-        └── LeaseHeldError                     somebody else is doing this right now
+        └── LeaseHeldError                     another process holds the lease for this work
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ConfigError(PynomalyError, ValueError):
 
 
 class DataError(PynomalyError, ValueError):
-    """What was read cannot be used."""
+    """The data cannot be used."""
 
 
 class SourceError(DataError, OSError):
@@ -79,14 +79,14 @@ class WindowError(DataError):
 
 
 class RequestError(DataError):
-    """What was sent over HTTP cannot be scored.
+    """A request over HTTP cannot be scored.
 
     Attributes
     ----------
     place : tuple
-        Where it is wrong, like ``("rows", 3, "speed")``.
+        Position of the wrong value, like ``("rows", 3, "speed")``.
     status : int
-        Of the answer: 400 not readable, 413 too large, 422 a field.
+        HTTP status of the answer: 400 not readable, 413 too large, 422 a wrong field.
     """
 
     def __init__(self, message: str, place: tuple[str | int, ...] = (), status: int = 422) -> None:
@@ -131,27 +131,27 @@ class NoChampionError(RecordError, LookupError):
 
 
 class NothingPendingError(RecordError, LookupError):
-    """No promotion waits for an answer, or not the one that was named."""
+    """No promotion waits for an answer, or the named one does not."""
 
 
 class LeaseHeldError(RecordError):
-    """Somebody else holds the lease for this piece of work."""
+    """Another process holds the lease for this work."""
 
 
 def allowed(value: object, options: Iterable[object]) -> str:
-    """Say what is allowed, and which option the value was probably meant to be.
+    """Return a text that lists the allowed options and suggests the nearest one.
 
     Parameters
     ----------
     value : object
-        What was given.
+        The value that is not allowed.
     options : iterable
-        What is allowed.
+        The allowed values.
 
     Returns
     -------
     str
-        ``"did you mean 'iforest'? allowed: 'hbos', 'iforest'"``, without the question when nothing is near.
+        ``"did you mean 'iforest'? allowed: 'hbos', 'iforest'"``, without the question when no option is near.
     """
     names = sorted(str(option) for option in options)
     near = get_close_matches(str(value), names, n=1, cutoff=0.6)
@@ -160,7 +160,7 @@ def allowed(value: object, options: Iterable[object]) -> str:
 
 
 def masked(text: object) -> str:
-    """`text` without what stands in its addresses: they may hold a password or a token.
+    """Return `text` with everything after ``://`` in its addresses hidden; it may hold a password or a token.
 
     >>> masked("postgresql://me:secret@host/name is no ledger")
     'postgresql://*** is no ledger'

@@ -1,4 +1,4 @@
-"""Task of alerts: scored windows become alerts, after scoring."""
+"""Task that groups scored windows into alerts, after scoring."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from tasks.step import step
 __all__ = ["raise_alerts"]
 
 SHOWN = 20
-"""Most alerts in the table."""
+"""Largest number of alerts in the table."""
 
 
 @step("raise alerts")
 def raise_alerts(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """Group the windows that were scored and not grouped; another run that does so already is left to it."""
+    """Group the windows that are scored but not grouped; does nothing while another run groups them."""
     try:
-        raised = [item.to_dict() for item in raise_alerts_step(pipeline)]
+        alert_groups = [item.to_dict() for item in raise_alerts_step(pipeline)]
     except LeaseHeldError as error:
         get_run_logger().info(f"alerts are being grouped by another run: {error}")
         return []
-    if any(item["opened"] or item["grown"] or item["withdrawn"] for item in raised):
+    if any(item["opened"] or item["grown"] or item["withdrawn"] for item in alert_groups):
         _publish(pipeline)
-    for item in raised:
+    for item in alert_groups:
         if item["said"]:
             get_run_logger().warning(item["said"])
         if item["opened"] - item["quiet"] > 0:
@@ -43,22 +43,22 @@ def raise_alerts(pipeline: Pipeline) -> list[dict[str, Any]]:
         show_alerts(pipeline)
     except RecordError as error:
         get_run_logger().warning(f"alerts are not shown in MLflow yet; reconcile shows them: {error}")
-    return raised
+    return alert_groups
 
 
 def _publish(pipeline: Pipeline) -> None:
-    """The gravest open alerts as a table on Prefect's pages, with how to answer one."""
-    found = alerts_of(pipeline)
+    """Publish the most severe open alerts as a table in Prefect's UI, and how to answer one."""
+    open_alerts = alerts_of(pipeline)
     create_table_artifact(
         key=f"{pipeline.name.replace('_', '-')}-alerts",
-        table=[_row(alert) for alert in found[:SHOWN]],
-        description=f"{len(found)} alerts wait, the gravest first (at most {SHOWN} are here). Answer one by "
-        f"`pynomaly resolve {pipeline.origin.name} ALERT --as confirmed` or `--as false-alarm`.",
+        table=[_row(alert) for alert in open_alerts[:SHOWN]],
+        description=f"{len(open_alerts)} alerts wait, the gravest first (at most {SHOWN} are here). Answer "
+        f"one by `pynomaly resolve {pipeline.origin.name} ALERT --as confirmed` or `--as false-alarm`.",
     )
 
 
 def _row(alert: Alert) -> dict[str, Any]:
-    ended = Counter(str(item.get("ending") or "open") for item in alert.alike)
+    ending_counts = Counter(str(item.get("ending") or "open") for item in alert.alike)
     return {
         "alert": alert.alert[:8],
         "severity": alert.severity,
@@ -68,7 +68,7 @@ def _row(alert: Alert) -> dict[str, Any]:
         "to": _minute(alert.last),
         "rows": alert.rows,
         "carried by": "; ".join(map(str, alert.carriers[:3])) or "-",
-        "alike": ", ".join(f"{count} {ending}" for ending, count in sorted(ended.items())) or "-",
+        "alike": ", ".join(f"{count} {ending}" for ending, count in sorted(ending_counts.items())) or "-",
     }
 
 

@@ -1,4 +1,4 @@
-"""Events for every verdict, named ``pynomaly.*``, so that automations can act on them."""
+"""Prefect events for every verdict, named ``pynomaly.*``, so that automations can act on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["announce", "blocks_announced"]
 
 
 def announce(pipeline: Pipeline, what: str, payload: dict[str, Any]) -> None:
-    """Emit ``pynomaly.<what>`` about the pipeline; deployments listen by resource id."""
+    """Emit the event ``pynomaly.<what>`` about the pipeline; deployments select events by resource id."""
     emit_event(
         event=f"pynomaly.{what}",
         resource={
@@ -29,7 +29,7 @@ def announce(pipeline: Pipeline, what: str, payload: dict[str, Any]) -> None:
 
 @contextmanager
 def blocks_announced(pipeline: Pipeline, work: str, window: Window | None) -> Iterator[None]:
-    """Emit ``pynomaly.quality.block`` where validation stops `work`; the error goes on."""
+    """Emit ``pynomaly.quality.block`` if validation stops `work`, and raise the error again."""
     try:
         yield
     except QualityError as error:

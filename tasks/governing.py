@@ -1,4 +1,4 @@
-"""Tasks of governing: answering a promotion that waits, taking one back, alerting otherwise."""
+"""Tasks about the champion: answer a promotion that waits, roll back, apply another alert policy."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ __all__ = ["apply_policy", "approve", "reject", "rollback"]
 @step("apply the alert policy")
 def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str) -> PolicyApplied:
     """Give the champion the alert policy of the settings; no score changes."""
-    applied = apply_policy_step(pipeline, as_of, reason)
+    change = apply_policy_step(pipeline, as_of, reason)
     create_markdown_artifact(
         key=f"{pipeline.name.replace('_', '-')}-policy",
-        markdown=bullets(applied.policy.reasons),
-        description=f"Alert policy of {pipeline.name} v{applied.version}: {applied.policy.outcome}",
+        markdown=bullets(change.policy.reasons),
+        description=f"Alert policy of {pipeline.name} v{change.version}: {change.policy.outcome}",
     )
-    announce(pipeline, f"policy.{applied.policy.outcome}", applied.to_dict())
-    return applied
+    announce(pipeline, f"policy.{change.policy.outcome}", change.to_dict())
+    return change
 
 
 @step("roll back")
@@ -43,7 +43,7 @@ def rollback(pipeline: Pipeline, as_of: datetime, reason: str) -> Decision:
 
 @step("approve")
 def approve(pipeline: Pipeline, at: datetime, reason: str, actor: str, version: int | None) -> Decision:
-    """Promote the version that waits, through the gate once more."""
+    """Promote the version that waits, if it passes the gate again."""
     decision = approve_step(pipeline, at, reason, actor, version)
     announce(pipeline, f"champion.{decision.kind}", decision.to_dict())
     return decision
@@ -51,7 +51,7 @@ def approve(pipeline: Pipeline, at: datetime, reason: str, actor: str, version: 
 
 @step("reject")
 def reject(pipeline: Pipeline, at: datetime, reason: str, actor: str, version: int | None) -> Decision:
-    """Say no to the version that waits."""
+    """Reject the version that waits."""
     decision = reject_step(pipeline, at, reason, actor, version)
     announce(pipeline, f"champion.{decision.kind}", decision.to_dict())
     return decision

@@ -1,4 +1,4 @@
-"""Tasks of monitoring: one verdict a window, its pages and its events."""
+"""Task of monitoring: one verdict per window, with its artifacts and events."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["monitor_window"]
 
 @step("judge a window")
 def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Monitored:
-    """Judge a window, publish the verdict, and say so in an event."""
+    """Judge a window, publish the verdict, and emit it as an event."""
     with blocks_announced(pipeline, "monitor", window):
         result = monitor_window_step(pipeline, window, as_of)
     verdict, exchangeable = result.degradation, result.exchangeability
-    withdrawn = exchangeable.reasons if exchangeable.state == "withdrawn" else ()
+    withdrawal_reasons = exchangeable.reasons if exchangeable.state == "withdrawn" else ()
     key = pipeline.name.replace("_", "-")
     create_markdown_artifact(
         key=f"{key}-degradation",
         markdown=f"**{verdict.state}** in window {result.window} under v{result.version}; "
         f"action: {verdict.action}\n\n"
-        + bullets((*verdict.reasons, *result.observation.reasons, *withdrawn)),
+        + bullets((*verdict.reasons, *result.observation.reasons, *withdrawal_reasons)),
         description="Verdict on data, scores, alert rate and performance",
     )
     if result.report:
@@ -42,8 +42,8 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
         )
     announce(pipeline, f"window.{result.drift.status}", {"window": result.window, "version": result.version})
     if result.bake == "breach":
-        taken_back = {"version": result.version, "window": result.window, "actor": "bake"}
-        announce(pipeline, "champion.rollback", taken_back)
+        rollback_payload = {"version": result.version, "window": result.window, "actor": "bake"}
+        announce(pipeline, "champion.rollback", rollback_payload)
     if verdict.action in ("retrain", "page"):
         reason = f"{verdict.state} in {result.window}: {'; '.join(verdict.reasons)}"
         announce(

@@ -1,4 +1,4 @@
-"""Tasks of operating: telling people, tidying up after dead processes, backfill and drill."""
+"""Tasks of operation: notify people, clean up after dead processes, backfill, drill and prune."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ __all__ = ["close_dead_runs", "drill", "judge_again", "prune", "reconcile", "sen
 
 
 def send(target: Target, title: str, body: str) -> None:
-    """Send to a target, through a block of Prefect's where it names one.
+    """Send a message to a target, through a Prefect block if the target names one.
 
     Raises
     ------
     RecordError
-        If the block is not there or was not accepted; its contents are in no message.
+        If the block does not exist or fails; the message never contains what the block holds.
     """
     if not target.block:
         by_address(target, title, body)
@@ -59,22 +59,22 @@ def send(target: Target, title: str, body: str) -> None:
         raise RecordError(f"the Prefect block {target.block!r} sends no notifications")
     try:
         cast(Any, block.notify)(body, subject=title, _sync=True)
-    except Exception as error:  # its own words may hold the address
+    except Exception as error:  # its own text may contain the address
         raise RecordError(f"the block {target.block!r} failed: {type(error).__name__}") from None
 
 
 @step("tell people", retries=0)
 def tell(pipeline: Pipeline) -> tuple[Delivery, ...]:
-    """Tell people of new decisions; what fails is said here, and waits for the next reconcile."""
+    """Notify people of new decisions; a failure is logged, and the message waits for the next reconcile."""
     try:
-        done = tell_step(pipeline, send)
+        deliveries = tell_step(pipeline, send)
     except PynomalyError as error:
         get_run_logger().error(f"nobody was told: {error}")
         return ()
-    for item in done:
+    for item in deliveries:
         if not item.delivered:
             get_run_logger().warning(f"{item.target} was not told of {item.event}: {item.reason}")
-    return done
+    return deliveries
 
 
 @step("send a test message", retries=0)
@@ -85,7 +85,7 @@ def send_test(pipeline: Pipeline) -> tuple[Delivery, ...]:
 
 @step("reconcile", retries=0)
 def reconcile(pipeline: Pipeline) -> Reconciled:
-    """Put the pipeline in order, and say so in an event."""
+    """Reconcile the pipeline, and emit the result as an event."""
     result = reconcile_step(pipeline, through=send)
     announce(pipeline, "reconciled", result.to_dict())
     for work in result.silent:
@@ -97,22 +97,22 @@ def reconcile(pipeline: Pipeline) -> Reconciled:
 
 @step("close runs of dead processes", retries=0)
 def close_dead_runs(pipeline: Pipeline, older_than: timedelta = LEASE_TTL) -> list[str]:
-    """Mark Crashed every flow run of the pipeline that says it runs while no process holds its lease."""
+    """Mark as Crashed every flow run of the pipeline in state Running whose lease no process holds."""
     now = datetime.now(UTC)
-    holds = live(pipeline, now)
+    live_leases = live(pipeline, now)
     running = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])),
         start_time=FlowRunFilterStartTime(before_=now - older_than),
     )
-    ended = []
+    closed_runs = []
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_run_filter=running, limit=200):
-            ours = Path(str(run.parameters.get("config", ""))).resolve() == pipeline.origin
-            if ours and run_lease(pipeline, str(run.id)) not in holds:
-                why = "its process died: nobody holds the lease of this run"
-                client.set_flow_run_state(run.id, Crashed(message=why), force=True)
-                ended.append(str(run.id))
-    return ended
+            same_pipeline = Path(str(run.parameters.get("config", ""))).resolve() == pipeline.origin
+            if same_pipeline and run_lease(pipeline, str(run.id)) not in live_leases:
+                message = "its process died: nobody holds the lease of this run"
+                client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+                closed_runs.append(str(run.id))
+    return closed_runs
 
 
 @step("judge a past window")
@@ -123,7 +123,7 @@ def judge_again(pipeline: Pipeline, window: Window) -> Filled:
 
 @step("drill", retries=0)
 def drill(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Drilled:
-    """Try the alarm out on a shadow copy, and say how it did in an event."""
+    """Run a drill on a shadow copy, and emit its result as an event."""
     result = drill_step(pipeline, window, as_of, send)
     announce(pipeline, f"drill.{'passed' if result.passed else 'failed'}", result.to_dict())
     return result
@@ -131,10 +131,10 @@ def drill(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Drilled
 
 @step("prune")
 def prune(pipeline: Pipeline, apply: bool) -> Pruned:
-    """Say what is past its retention, remove it if asked, and say so in an event."""
+    """List what is past its retention, remove it if asked, and emit the result as an event."""
     result = prune_step(pipeline, apply=apply)
     for line in result.skipped:
         get_run_logger().warning(f"not removed: {line}")
-    said = {"counts": result.counts, "bytes": result.bytes, "decision": result.decision}
-    announce(pipeline, "pruned" if result.decision else "prune.planned", said)
+    payload = {"counts": result.counts, "bytes": result.bytes, "decision": result.decision}
+    announce(pipeline, "pruned" if result.decision else "prune.planned", payload)
     return result

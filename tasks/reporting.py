@@ -1,4 +1,4 @@
-"""Tasks of reporting: pages people read, linked from Prefect, and the message that says they are there."""
+"""Tasks of reporting: write pages for people, link them in Prefect, and queue a message about them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["decided_pages", "newest_report", "training_page", "window_page"]
 
 @step("write the model card", retries=0)
 def training_page(pipeline: Pipeline, version: int) -> Page | None:
-    """Write the page of a version and link it; a page that fails is said here and stops nothing."""
+    """Write the page of a version and link it; a failure is logged and stops nothing."""
     try:
         return _linked(pipeline, report_training(pipeline, version))
-    except Exception as error:  # for people only: the training stands without it
+    except Exception as error:  # the page is for people only: the training is valid without it
         get_run_logger().error(f"no model card of v{version}: {type(error).__name__}: {error}")
         return None
 
 
 @step("write the window's page", retries=0)
 def window_page(pipeline: Pipeline, window: str, version: int) -> Page | None:
-    """Write the page of a judged window and link it; a page that fails is said here and stops nothing."""
+    """Write the page of a judged window and link it; a failure is logged and stops nothing."""
     try:
         return _linked(pipeline, report_window(pipeline, window, version))
     except Exception as error:
@@ -38,15 +38,15 @@ def window_page(pipeline: Pipeline, window: str, version: int) -> Page | None:
 
 
 def decided_pages(pipeline: Pipeline, decision: Decision) -> str:
-    """After a decision, the pages of the versions it was about; returns the first one's path, or ""."""
-    about = (decision.evidence.get("version"), decision.evidence.get("replaces"))
-    pages = [training_page(pipeline, int(version)) for version in about if version is not None]
+    """Write the pages of the versions that a decision is about; returns the path of the first, or ""."""
+    versions = (decision.evidence.get("version"), decision.evidence.get("replaces"))
+    pages = [training_page(pipeline, int(version)) for version in versions if version is not None]
     return pages[0].path if pages and pages[0] else ""
 
 
 @step("write and send the report", retries=0)
 def newest_report(pipeline: Pipeline, as_of: datetime, send: bool) -> tuple[Page, ...]:
-    """The champion's page and the last judged window's, linked, and told of where asked."""
+    """Write and link the champion's page and the last judged window's page; notify people if asked."""
     pages = tuple(_linked(pipeline, page) for page in newest_pages(pipeline))
     if send:
         links = {page.path: _address(pipeline, page) for page in pages if page.run_id}

@@ -1,6 +1,6 @@
-"""How a step of the library becomes a Prefect task: one decorator, one policy.
+"""Decorator that makes a Prefect task of a library step, with the same retry policy for all.
 
-Infrastructure that fails is tried again with back-off; bad input is not, for it will not get better.
+Failed infrastructure is retried with back-off; invalid input is not, because it stays invalid.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from pynomaly.errors import PynomalyError, RecordError
 __all__ = ["LISTENERS", "step", "worth_retrying"]
 
 LISTENERS: list[Callable[[str], None]] = []
-"""Who is told the name of each step that begins in this process: a command line that somebody looks at."""
+"""Called with the name of each step that starts in this process, for the progress display of a terminal."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
-    """Whether a failed task may succeed on another try: records may, input that is wrong may not."""
+    """Returns whether a retry of a failed task may succeed: failed records may, invalid input may not."""
     try:
         state.result()
     except RecordError as error:
         return not isinstance(error, LookupError)
     except PynomalyError:
         return False
-    except Exception:  # whatever it was, it was not our refusal: a second try costs little
+    except Exception:  # an unknown error, not a refusal of ours: a second try costs little
         return True
     return False
 
@@ -42,18 +42,18 @@ def step(name: str, *, retries: int = 2, timeout_s: int = 3600) -> Callable[[Cal
 
     Notes
     -----
-    No cache policy: the default one hashes every input, a second for a large frame, and frame hashes are
-    not stable from process to process.
+    There is no cache policy: the default one hashes every input, which takes a second for a large frame, and
+    frame hashes differ between processes.
     """
 
-    def decorate(do: Callable[P, R]) -> Task[P, R]:
-        @wraps(do)
-        def told(*given: P.args, **named: P.kwargs) -> R:
+    def decorate(library_step: Callable[P, R]) -> Task[P, R]:
+        @wraps(library_step)
+        def notify_and_run(*args: P.args, **kwargs: P.kwargs) -> R:
             for listener in tuple(LISTENERS):
                 listener(name)
-            return do(*given, **named)
+            return library_step(*args, **kwargs)
 
-        return as_task(told)
+        return as_task(notify_and_run)
 
     as_task: Callable[[Callable[P, R]], Task[P, R]] = task(
         name=name,

@@ -1,4 +1,4 @@
-"""A real S3 server for the tests that need one: started on free ports of loopback, and always stopped."""
+"""Runs a real S3 server for the tests that need one, on free loopback ports; it is always stopped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["Server", "running_s3"]
 
-_GRPC = 10_000  # each part of the server listens there, too
+_GRPC = 10_000  # each part of the server also listens on its port plus this
 _KEPT = "kept-over-a-restart"
 
 
@@ -26,7 +26,7 @@ class Server:
     Attributes
     ----------
     environment : dict
-        What a process needs to reach it, as boto3 and MLflow read it.
+        Variables that boto3 and MLflow read to reach the server.
     again : callable
         Starts its process once more.
     """
@@ -36,12 +36,12 @@ class Server:
     again: Callable[[], subprocess.Popen[bytes]]
 
     def stop(self) -> None:
-        """End it, as a power cut would."""
+        """Kill the process, as a power failure would."""
         self.process.kill()
         self.process.wait()
 
     def start(self, bucket: str = "pynomaly") -> None:
-        """Start it again over the same objects, at the same address."""
+        """Start the server again with the same objects, at the same address."""
         self.process = self.again()
         _await(self, bucket)
         _client(self).get_object(Bucket=bucket, Key=_KEPT)["Body"].read()
@@ -96,7 +96,7 @@ def _await(server: Server, bucket: str) -> None:
 
 
 def _client(server: Server) -> Any:
-    """A client that waits: a server that has just started finds its bucket before its objects."""
+    """Make a client that retries: a server that has just started finds its bucket before its objects."""
     import boto3
     from botocore.config import Config
 
@@ -112,31 +112,31 @@ def _client(server: Server) -> Any:
 
 
 def _free(count: int) -> list[int]:
-    """Ports that are free together with their twins."""
-    found: list[int] = []
-    held: list[socket.socket] = []
+    """Returns ports that are free, and whose gRPC ports are free too."""
+    ports: list[int] = []
+    sockets: list[socket.socket] = []
     try:
-        while len(found) < count:
+        while len(ports) < count:
             first = socket.socket()
-            held.append(first)
+            sockets.append(first)
             first.bind(("127.0.0.1", 0))
             port = first.getsockname()[1]
             if port + _GRPC > 65_535:
                 port -= 2 * _GRPC
                 try:
-                    again = socket.socket()
-                    held.append(again)
-                    again.bind(("127.0.0.1", port))
+                    second = socket.socket()
+                    sockets.append(second)
+                    second.bind(("127.0.0.1", port))
                 except OSError:
                     continue
-            twin = socket.socket()
-            held.append(twin)
+            grpc_socket = socket.socket()
+            sockets.append(grpc_socket)
             try:
-                twin.bind(("127.0.0.1", port + _GRPC))
+                grpc_socket.bind(("127.0.0.1", port + _GRPC))
             except OSError:
                 continue
-            found.append(port)
+            ports.append(port)
     finally:
-        for item in held:
+        for item in sockets:
             item.close()
-    return found
+    return ports

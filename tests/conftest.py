@@ -1,4 +1,4 @@
-"""What every test stands on: a home of its own, no telemetry, no network beyond this machine."""
+"""Fixtures of every test: its own home folder, no telemetry, no network beyond this machine."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A busy machine draws and runs slowly: tests judge what is found, never how long it took.
+# A busy machine is slow: tests check results, never how long they take.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-# Before anything imports prefect or mlflow: their settings are read at import.
+# Set before anything imports prefect or mlflow: they read their settings at import.
 _SESSION = tempfile.mkdtemp(prefix="pynomaly-tests-")
 os.environ.update(
     {
@@ -48,39 +48,39 @@ _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing leaves the machine: a connection elsewhere fails the test that made it."""
+    """Fail the test that connects to another machine."""
     connect = socket.socket.connect
 
-    def guarded(self: socket.socket, address: Any) -> None:
+    def connect_to_loopback(self: socket.socket, address: Any) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(_LOOPBACK):
             raise AssertionError(f"a test tried to reach {address}")
         connect(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+    monkeypatch.setattr(socket.socket, "connect", connect_to_loopback)
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """State of the code under test lies in the test's own folder."""
+    """Put the state of the code under test into the test's own folder."""
     monkeypatch.setenv("PYNOMALY_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
 
 @pytest.fixture(autouse=True)
 def keys_of_this_test() -> Iterator[None]:
-    """No test signs with the keys of an earlier one: boto3 and MLflow keep them for a process."""
+    """Forget the S3 keys after a test: boto3 and MLflow keep them for the whole process."""
     yield
     if "boto3" in sys.modules:
         sys.modules["boto3"].DEFAULT_SESSION = None
-    if kept := sys.modules.get("mlflow.store.artifact.s3_artifact_repo"):
-        kept._cached_get_s3_client.cache_clear()
+    if s3_repository := sys.modules.get("mlflow.store.artifact.s3_artifact_repo"):
+        s3_repository._cached_get_s3_client.cache_clear()
 
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A real PostgreSQL for the tests of a module; each takes a database of its own from it.
+    """A real PostgreSQL for the tests of a module; each test creates its own database in it.
 
-    Not one for the whole run: one that stood idle for ten minutes was found stopped. A start takes a second.
+    There is not one for the whole run: after ten idle minutes a server had stopped. A start takes a second.
     """
     from tests.databases import running_postgres
 
@@ -99,7 +99,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def bucket(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty address in it, reached through the environment alone."""
+    """An empty address in the S3 server; the environment holds what is needed to reach it."""
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://pynomaly/{uuid.uuid4().hex}"

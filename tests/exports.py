@@ -1,4 +1,4 @@
-"""Exports of other products, made small after the formats their documentation gives."""
+"""Small exports of other products, in the formats of their documentation."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ START = datetime(2026, 1, 1)
 
 
 def moments(n: int, shown: str = "%Y-%m-%dT%H:%M:%S.000000") -> list[str]:
-    """`n` hours from the start of 2026 on."""
+    """Returns `n` hours from the start of 2026 on, as text."""
     return [f"{START + i * HOUR:{shown}}" for i in range(n)]
 
 
 def write(path: Path, content: object) -> Path:
-    """JSON at `path`; a list becomes JSON lines."""
+    """Write JSON to `path`; a list becomes JSON lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = content if isinstance(content, list) else [content]
     path.write_text("\n".join(json.dumps(line) for line in lines) + "\n")
@@ -27,7 +27,7 @@ def write(path: Path, content: object) -> Path:
 
 
 def table(path: Path, columns: Mapping[str, list[Any]]) -> Path:
-    """CSV at `path`."""
+    """Write a CSV file to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
     path.write_text("\n".join(rows) + "\n")
@@ -35,7 +35,7 @@ def table(path: Path, columns: Mapping[str, list[Any]]) -> Path:
 
 
 def wave(n: int, height: float = 1.0) -> list[float]:
-    """A day's rhythm with some unrest that is the same each time."""
+    """Returns a daily wave with deterministic noise."""
     return [round(height * (10 + math.sin(i / 24 * math.tau) + (i * 7919 % 97) / 97), 4) for i in range(n)]
 
 
@@ -43,7 +43,7 @@ def wave(n: int, height: float = 1.0) -> list[float]:
 
 
 def request(n: int = 48, **fields: Any) -> dict[str, Any]:
-    """What ``timeseries/entire/detect`` takes."""
+    """Returns a request to ``timeseries/entire/detect``."""
     series = [
         {"timestamp": t, "value": v} for t, v in zip(moments(n, "%Y-%m-%dT%H:%M:%SZ"), wave(n), strict=True)
     ]
@@ -51,7 +51,7 @@ def request(n: int = 48, **fields: Any) -> dict[str, Any]:
 
 
 def result(n: int = 48) -> dict[str, Any]:
-    """What ``timeseries/entire/detect`` answers."""
+    """Returns an answer of ``timeseries/entire/detect``."""
     flags = [i == 30 for i in range(n)]
     return {
         "expectedValues": wave(n),
@@ -66,7 +66,7 @@ def result(n: int = 48) -> dict[str, Any]:
 
 
 def model(**fields: Any) -> dict[str, Any]:
-    """What ``multivariate/models/{modelId}`` answers."""
+    """Returns an answer of ``multivariate/models/{modelId}``."""
     info = {
         "dataSource": "https://store.example/variables",
         "dataSchema": "MultiTable",
@@ -83,8 +83,8 @@ def model(**fields: Any) -> dict[str, Any]:
 
 
 def batch(n: int = 24) -> dict[str, Any]:
-    """What ``multivariate/detect-batch/{resultId}`` answers."""
-    judged = [
+    """Returns an answer of ``multivariate/detect-batch/{resultId}``."""
+    results = [
         {
             "timestamp": moment,
             "value": {"isAnomaly": i == 5, "severity": 0.3, "score": 0.2, "interpretation": []},
@@ -92,14 +92,14 @@ def batch(n: int = 24) -> dict[str, Any]:
         }
         for i, moment in enumerate(moments(n, "%Y-%m-%dT%H:%M:%SZ"))
     ]
-    return {"resultId": "9f8e", "summary": {"status": "READY"}, "results": judged}
+    return {"resultId": "9f8e", "summary": {"status": "READY"}, "results": results}
 
 
 # --- Amazon Lookout for Equipment
 
 
 def schema(**components: list[tuple[str, str]]) -> dict[str, Any]:
-    """A dataset's ``InlineDataSchema``; by default a pump and a motor."""
+    """Returns a dataset's ``InlineDataSchema``; by default of a pump and a motor."""
     parts = components or {
         "pump": [("Timestamp", "DATETIME"), ("flow", "DOUBLE"), ("heat", "DOUBLE")],
         "motor": [("Timestamp", "DATETIME"), ("speed", "DOUBLE"), ("mode", "CATEGORICAL")],
@@ -113,7 +113,7 @@ def schema(**components: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 def sensors(folder: Path, n: int = 48) -> tuple[Path, Path]:
-    """The two components' rows, one hour of the pump missing."""
+    """Write the rows of the two components; the first hour of the pump is missing."""
     times = moments(n)
     pump = {"Timestamp": times[1:], "flow": wave(n)[1:], "heat": wave(n, 5)[1:]}
     motor = {"Timestamp": times, "speed": wave(n, 150), "mode": ["ab"[i % 2] for i in range(n)]}
@@ -121,7 +121,7 @@ def sensors(folder: Path, n: int = 48) -> tuple[Path, Path]:
 
 
 def predictions(n: int = 24) -> list[dict[str, Any]]:
-    """Inference results, one a line."""
+    """Returns inference results, one per hour."""
     return [
         {
             "timestamp": moment,
@@ -135,7 +135,7 @@ def predictions(n: int = 24) -> list[dict[str, Any]]:
 
 
 def exported(folder: Path, n: int = 48) -> Path:
-    """A whole export of Lookout for Equipment: dataset, sensors, labels, results."""
+    """Write a whole export of Lookout for Equipment: dataset, sensors, labels, results."""
     sensors(folder, n)
     write(folder / "dataset.json", {"DatasetName": "Plant 7", "Schema": json.dumps(schema())})
     (folder / "labels.csv").write_text("2026-01-01T20:00:00.000000,2026-01-01T23:00:00.000000\n")
@@ -147,7 +147,7 @@ def exported(folder: Path, n: int = 48) -> Path:
 
 
 def metric_set(**fields: Any) -> dict[str, Any]:
-    """What ``DescribeMetricSet`` answers."""
+    """Returns an answer of ``DescribeMetricSet``."""
     return {
         "MetricSetName": "Shop-Orders",
         "MetricSetDescription": "orders of the shop",
@@ -169,7 +169,7 @@ def metric_set(**fields: Any) -> dict[str, Any]:
 
 
 def constraints() -> dict[str, Any]:
-    """``constraints.json`` of a baseline."""
+    """Returns ``constraints.json`` of a baseline."""
     return {
         "version": 0,
         "features": [
@@ -198,7 +198,7 @@ def constraints() -> dict[str, Any]:
 
 
 def statistics() -> dict[str, Any]:
-    """``statistics.json`` of the same baseline."""
+    """Returns ``statistics.json`` of the same baseline."""
     number = {"common": {"num_present": 98, "num_missing": 2}, "mean": 4.0, "std_dev": 1.0}
     return {
         "version": 0,

@@ -1,4 +1,4 @@
-"""A small table of machines and the settings of a pipeline over it, for tests that walk the life cycle."""
+"""A small table of machines and the settings of a pipeline over it, for tests of the life cycle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 def machines(
     days: int, *, start: str = "2026-01-05", shift_day: int | None = None, seed: int = 0
 ) -> pd.DataFrame:
-    """Four machines, one row an hour; 8 % labelled spikes; after `shift_day` everything sits elsewhere."""
+    """Returns four machines, one row per hour; 8 % are labelled spikes; from `shift_day` on values shift."""
     rng = np.random.default_rng(seed)
     times = pd.date_range(start, periods=days * 24, freq="h", tz="UTC").repeat(4)
     n = len(times)
@@ -37,7 +37,7 @@ def machines(
 
 
 def small_settings(**blocks: dict[str, Any]) -> dict[str, Any]:
-    """Settings for ``machines.csv`` beside the YAML; keyword arguments change blocks."""
+    """Returns settings for ``machines.csv`` beside the YAML; keyword arguments change blocks."""
     settings: dict[str, Any] = {
         "name": "machines",
         "data": {

@@ -1,4 +1,4 @@
-"""Slow, obvious versions of every formula of ours: what the fast ones are tested against."""
+"""Slow, obvious versions of every formula of the project; tests compare the fast versions with them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import combinations
 
 
 def ecod_score(fitted: list[list[float]], row: list[float], both=max) -> float:
-    """ECOD of one row against frozen rows, the row counting as one more value of its own."""
+    """Returns the ECOD score of one row against frozen rows; the row itself counts as one more value."""
     total, n = 0.0, len(fitted)
     for place, cell in enumerate(row):
         column = [other[place] for other in fitted]
@@ -25,32 +25,32 @@ def ecod_score(fitted: list[list[float]], row: list[float], both=max) -> float:
 
 
 def copod_score(fitted: list[list[float]], row: list[float]) -> float:
-    """COPOD likewise: the mean of both tails in place of the rarer one."""
+    """Returns the COPOD score of one row: like ECOD, with the mean of both tails instead of the rarer one."""
     return ecod_score(fitted, row, both=lambda left, right: (left + right) / 2)
 
 
 def nearest(fitted: list[list[float]], row: list[float], k: int) -> list[tuple[float, int]]:
-    """The k nearest rows as (distance, place), nearest first."""
+    """Returns the k nearest rows as (distance, place), nearest first."""
     return sorted((math.dist(other, row), place) for place, other in enumerate(fitted))[:k]
 
 
 def lof_score(fitted: list[list[float]], row: list[float], k: int) -> float:
-    """Local outlier factor of a new row, by its definition."""
+    """Returns the local outlier factor of a new row, by its definition."""
 
-    def around(place: int) -> list[tuple[float, int]]:
+    def neighbours_of(place: int) -> list[tuple[float, int]]:
         return [pair for pair in nearest(fitted, fitted[place], k + 1) if pair[1] != place][:k]
 
-    reach = [around(place)[-1][0] for place in range(len(fitted))]
+    reach = [neighbours_of(place)[-1][0] for place in range(len(fitted))]
 
     def density(neighbours: list[tuple[float, int]]) -> float:
         return 1 / (sum(max(distance, reach[place]) for distance, place in neighbours) / k + 1e-10)
 
-    mine = nearest(fitted, row, k)
-    return sum(density(around(place)) for _, place in mine) / k / density(mine)
+    row_neighbours = nearest(fitted, row, k)
+    return sum(density(neighbours_of(place)) for _, place in row_neighbours) / k / density(row_neighbours)
 
 
 def network(layers: list[tuple[list[list[float]], list[float]]], row: list[float]) -> list[float]:
-    """What a chain of tanh layers, the last one linear, makes of one row."""
+    """Returns the output of a chain of tanh layers, the last one linear, for one row."""
     for place, (weights, bias) in enumerate(layers):
         row = [sum(cell * weights[i][j] for i, cell in enumerate(row)) + bias[j] for j in range(len(bias))]
         if place < len(layers) - 1:
@@ -60,20 +60,20 @@ def network(layers: list[tuple[list[list[float]], list[float]]], row: list[float
 
 def shapley(value: Callable[[frozenset[int]], float], players: int) -> list[float]:
     """Shapley values by their definition: every subset of the others, weighed by how often it comes first."""
-    found = []
+    values = []
     for one in range(players):
         others = [player for player in range(players) if player != one]
         total = 0.0
         for size in range(players):
             weight = math.factorial(size) * math.factorial(players - size - 1) / math.factorial(players)
-            for chosen in combinations(others, size):
-                total += weight * (value(frozenset({*chosen, one})) - value(frozenset(chosen)))
-        found.append(total)
-    return found
+            for coalition in combinations(others, size):
+                total += weight * (value(frozenset({*coalition, one})) - value(frozenset(coalition)))
+        values.append(total)
+    return values
 
 
 def depth_knowing(tree, columns: list[int], row: list[float], known: frozenset[int], extra) -> float:
-    """Mean depth at which a tree of scikit-learn isolates `row` when only `known` columns are looked at."""
+    """Returns the mean depth at which a scikit-learn tree isolates `row` if only `known` columns are used."""
 
     def below(node: int, depth: int) -> float:
         left, right = tree.children_left[node], tree.children_right[node]
@@ -99,12 +99,12 @@ def share_up_to(values: Iterable[float], point: float, strict: bool) -> float:
 
 def average_precision(truth: Sequence[int], scores: Sequence[float]) -> float:
     """Mean over the anomalies of the precision among the rows scored at least as high."""
-    found = []
+    precisions = []
     for label, score in zip(truth, scores, strict=True):
         if label == 1:
-            above = [other for other, value in zip(truth, scores, strict=True) if value >= score]
-            found.append(sum(above) / len(above))
-    return sum(found) / len(found)
+            labels_above = [other for other, value in zip(truth, scores, strict=True) if value >= score]
+            precisions.append(sum(labels_above) / len(labels_above))
+    return sum(precisions) / len(precisions)
 
 
 def roc_auc(truth: Sequence[int], scores: Sequence[float]) -> float:
@@ -119,7 +119,7 @@ def roc_auc(truth: Sequence[int], scores: Sequence[float]) -> float:
 
 
 def recall_at_share(truth: Sequence[int], scores: Sequence[float], share: Fraction) -> float:
-    """Anomalies found while that share of normal rows alerts, row by row from the top; ties are split."""
+    """Share of anomalies found while `share` of the normal rows alerts, from the top; ties are split."""
     left = share * sum(1 for label in truth if label == 0)
     found = Fraction(0)
     for value in sorted(set(scores), reverse=True):
@@ -134,7 +134,7 @@ def recall_at_share(truth: Sequence[int], scores: Sequence[float], share: Fracti
 
 
 def saved_cost(truth: Sequence[int], scores: Sequence[float], false_alarms: float) -> float:
-    """Most that any threshold saves of the cost of never alerting, with the classes' costs as given."""
+    """Returns the largest share of the cost of never alerting that any threshold saves."""
     positives, negatives = sum(truth), len(truth) - sum(truth)
     best = 0.0
     for threshold in scores:
@@ -209,17 +209,17 @@ def online_p_values(
     held_out: Sequence[float], scores: Sequence[float], uniforms: Sequence[float]
 ) -> list[float]:
     """Smoothed rank of each score among all before it and itself."""
-    known, found = list(held_out), []
+    known, p_values = list(held_out), []
     for score, uniform in zip(scores, uniforms, strict=True):
         known.append(score)
         greater = sum(other > score for other in known)
         equal = sum(other == score for other in known)
-        found.append((greater + uniform * equal) / len(known))
-    return found
+        p_values.append((greater + uniform * equal) / len(known))
+    return p_values
 
 
 def simple_jumper(p_values: Sequence[float], jump: float) -> list[float]:
-    """The stake after each p-value, as the algorithm is printed."""
+    """Returns the stake after each p-value, in the steps of the published algorithm."""
     parts = {-1: 1 / 3, 0: 1 / 3, 1: 1 / 3}
     stakes, stake = [], 1.0
     for p in p_values:
@@ -231,21 +231,21 @@ def simple_jumper(p_values: Sequence[float], jump: float) -> list[float]:
 
 
 def pareto(points: Sequence[Sequence[float]]) -> list[int]:
-    """Places of the points that no other is at most in all and less in one of."""
-    kept = []
-    for at, mine in enumerate(points):
-        beaten = False
-        for theirs in points:
-            at_most = all(theirs[i] <= mine[i] for i in range(len(mine)))
-            less = any(theirs[i] < mine[i] for i in range(len(mine)))
-            beaten = beaten or (at_most and less)
-        if not beaten:
-            kept.append(at)
-    return kept
+    """Returns the places of the points that no other point dominates (at most in all, less in one)."""
+    front = []
+    for at, point in enumerate(points):
+        dominated = False
+        for other in points:
+            at_most = all(other[i] <= point[i] for i in range(len(point)))
+            less = any(other[i] < point[i] for i in range(len(point)))
+            dominated = dominated or (at_most and less)
+        if not dominated:
+            front.append(at)
+    return front
 
 
 def friedman(rows: Sequence[Sequence[float]]) -> tuple[list[float], float]:
-    """Mean ranks, 1 for the highest, and Friedman's chi-square: between columns over within rows."""
+    """Returns mean ranks, 1 for the highest, and Friedman's chi-square: between columns over within rows."""
     blocks, count = len(rows), len(rows[0])
     ranks = [
         [
@@ -271,7 +271,7 @@ def corrected_t(differences: Sequence[float], share: float) -> float:
 
 
 def clopper_pearson(hits: int, draws: int, level: float) -> tuple[float, float]:
-    """Rates at which so many hits or more, or so few or less, have half of what the level leaves."""
+    """Returns the rates at which each tail beyond `hits` has half of the probability outside `level`."""
     half = (1 - level) / 2
 
     def at_most(count: int, rate: float) -> float:
@@ -293,7 +293,7 @@ def episodes_one_by_one(
     entity: Sequence[str], truth: Sequence[float], alerts: Sequence[bool]
 ) -> list[tuple[int, int, bool]]:
     """First and last row of every run of anomalies of one entity, and whether a row of it alerted."""
-    found = []
+    episodes = []
     for who in set(entity):
         run: list[int] = []
         rows = [i for i, name in enumerate(entity) if name == who]
@@ -301,25 +301,25 @@ def episodes_one_by_one(
             if i is not None and truth[i] == 1:
                 run.append(i)
             elif run:
-                found.append((run[0], run[-1], any(alerts[j] for j in run)))
+                episodes.append((run[0], run[-1], any(alerts[j] for j in run)))
                 run = []
-    return sorted(found)
+    return sorted(episodes)
 
 
 # --- alerts ------------------------------------------------------------------------------------------
 
 
 def confirmed_rows(entity: Sequence[str], alerted: Sequence[bool], needed: int, of: int) -> list[bool]:
-    """K of N, row by row: look back over the entity's newest rows and count."""
-    found = []
+    """Returns K of N, row by row: looks back over the entity's newest rows and counts."""
+    confirmed = []
     for place, flag in enumerate(alerted):
-        mine = [other for other in range(place + 1) if entity[other] == entity[place]][-of:]
-        found.append(bool(flag) and sum(alerted[other] for other in mine) >= needed)
-    return found
+        newest_rows = [other for other in range(place + 1) if entity[other] == entity[place]][-of:]
+        confirmed.append(bool(flag) and sum(alerted[other] for other in newest_rows) >= needed)
+    return confirmed
 
 
 def all_samples(population: Sequence[int], size: int) -> list[tuple[int, ...]]:
-    """Every sample of `size` without replacement, each as likely as any other."""
+    """Returns every sample of `size` without replacement; all are equally likely."""
     from itertools import combinations
 
     return [
@@ -328,56 +328,62 @@ def all_samples(population: Sequence[int], size: int) -> list[tuple[int, ...]]:
 
 
 def total_interval(population: int, sampled: int, found: int, tail: float) -> tuple[int, int]:
-    """Totals under which a sample as poor, and one as rich, in anomalies is no rarer than `tail`."""
+    """Returns the lowest and highest total for which neither tail of the sample count is at most `tail`."""
 
     def chance(total: int, hits: int) -> Fraction:
         ways = math.comb(total, hits) * math.comb(population - total, sampled - hits)
         return Fraction(ways, math.comb(population, sampled))
 
-    kept = []
+    totals = []
     for total in range(found, population - (sampled - found) + 1):
         fewer = sum(chance(total, hits) for hits in range(found + 1))
         more = sum(chance(total, hits) for hits in range(found, sampled + 1))
         if fewer > tail and more > tail:
-            kept.append(total)
-    return min(kept), max(kept)
+            totals.append(total)
+    return min(totals), max(totals)
 
 
 def protected(history, retention, now):
-    """Kind and name of everything that pruning must leave, asked thing by thing and rule by rule."""
-    there = sorted(t.version for t in history.things if t.kind == "version")
-    versions = set(history.aliases.values()) | set(history.unfinished) | set(there[-retention.newest :])
+    """Returns kind and name of everything that pruning must leave, checked one by one and rule by rule."""
+    versions_present = sorted(t.version for t in history.things if t.kind == "version")
+    versions = (
+        set(history.aliases.values()) | set(history.unfinished) | set(versions_present[-retention.newest :])
+    )
     changes = [s for s in history.said if s.kind in ("promote", "rollback")]
     versions |= set(changes[-1].versions) if changes else set()
-    for said in history.said:
-        if said.waits:
-            versions |= set(said.versions)
+    for decision in history.said:
+        if decision.waits:
+            versions |= set(decision.versions)
     for thing in history.things:
         if thing.kind == "version" and now - thing.at <= retention.versions:
             versions.add(thing.version)
     calm = {"degradation": ["normal"], "bake": ["ok"], "retrain": ["none"]}
-    told = [s for s in history.said if set(s.versions) & versions and s.outcome not in calm.get(s.kind, [])]
+    relevant_decisions = [
+        s for s in history.said if set(s.versions) & versions and s.outcome not in calm.get(s.kind, [])
+    ]
     models = [t for t in history.things if t.kind == "version" and t.version in versions]
-    runs = {run for s in told for run in s.runs} | {t.run for t in models}
+    runs = {run for s in relevant_decisions for run in s.runs} | {t.run for t in models}
     roots = {t.family for t in history.things if t.kind == "run" and (t.run in runs or t.busy)}
-    found = set()
+    protected_things = set()
     for thing in history.things:
-        named = thing.span and any(a < thing.span[1] and thing.span[0] < b for s in told for a, b in s.spans)
+        in_decision_span = thing.span and any(
+            a < thing.span[1] and thing.span[0] < b for s in relevant_decisions for a, b in s.spans
+        )
         if (
             (thing.kind == "version" and thing.version in versions)
             or (thing.kind == "run" and thing.family in roots)
             or (thing.kind == "report" and thing.span is None and thing.version in versions)
             or (thing.kind == "rows" and thing.sha256 and thing.sha256 in {t.sha256 for t in models})
-            or (thing.kind in ("scores", "shadow", "report", "quarantine") and named)
+            or (thing.kind in ("scores", "shadow", "report", "quarantine") and in_decision_span)
             or (
                 thing.kind in ("scores", "quarantine")
                 and thing.span
                 and any(a < thing.span[1] and thing.span[0] < b for a, b in history.asked)
             )
         ):
-            found.add((thing.kind, thing.name))
+            protected_things.add((thing.kind, thing.name))
     scores = [t for t in history.things if t.kind == "scores"]
     if scores:
         latest = max(scores, key=lambda t: t.span[1] if t.span else t.at)
-        found.add(("scores", latest.name))
-    return found
+        protected_things.add(("scores", latest.name))
+    return protected_things

@@ -1,7 +1,7 @@
-"""Processes of their own for tests, which import once what they need and take the test's environment.
+"""Child processes for tests: modules are imported once for all, and each gets the test's environment.
 
-They are forked from a server that a whole test run shares: left alone, each would find the environment of
-whichever test came first.
+They are forked from a server that the whole test run shares. Without this, each would have the environment
+of the test that started the server.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ __all__ = ["context", "process"]
 
 
 def context(*preloaded: str) -> ForkServerContext:
-    """Where processes come from; `preloaded` modules are imported once for all of them."""
-    forked = multiprocessing.get_context("forkserver")
-    forked.set_forkserver_preload(list(preloaded))
-    return forked
+    """Returns the context that makes processes; `preloaded` modules are imported once for all of them."""
+    fork_context = multiprocessing.get_context("forkserver")
+    fork_context.set_forkserver_preload(list(preloaded))
+    return fork_context
 
 
 def process(forked: ForkServerContext, target: Callable[..., object], *args: Any) -> BaseProcess:
-    """A process, not started, that calls ``target(*args)`` under the environment of this moment."""
+    """Returns a process, not started, that calls ``target(*args)`` with the current environment."""
     return forked.Process(target=_under, args=(dict(os.environ), target, args))
 
 

@@ -1,6 +1,6 @@
-"""The command line: one command a thing a person does, each with ``--json`` for scripts.
+"""The command line: one command per task of a person, each with ``--json`` for scripts.
 
-Everything heavy is imported inside the command that needs it, so that ``--help`` answers at once. A
+Heavy modules are imported inside the command that needs them, so that ``--help`` answers at once. A
 :class:`~pynomaly.errors.PynomalyError` ends in one message on stderr and exit code 2.
 """
 
@@ -11,7 +11,7 @@ from flows.cli.app import app, main
 
 __all__ = ["app", "main"]
 
-# Each adds its commands, in the order of --help.
+# Each module adds its commands, in the order in which --help lists them.
 _GROUPS = (
     "life",
     "alerting",

@@ -1,4 +1,4 @@
-"""Commands of alerts: which there are, what people say of them, what another policy would have alerted on."""
+"""Commands for alerts: list and answer them, preview another policy, audit them, add labels."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def alerts(
 
     switch_off()
     pipeline = load(config)
-    found = alerts_of(pipeline, state, quiet=quiet)
+    matching_alerts = alerts_of(pipeline, state, quiet=quiet)
     if show:
-        every = {item.alert: item for item in alerts_of(pipeline, "all", quiet=True)}
-        say(every[chosen(every, show)].to_dict(), as_json, show_alerts.one)
+        alerts_by_id = {item.alert: item for item in alerts_of(pipeline, "all", quiet=True)}
+        say(alerts_by_id[chosen(alerts_by_id, show)].to_dict(), as_json, show_alerts.one)
         return
     if output is not None:
-        say(export_alerts(pipeline, found, output), as_json, show_alerts.exported)
+        say(export_alerts(pipeline, matching_alerts, output), as_json, show_alerts.exported)
         return
-    listed = {
+    alert_list = {
         "pipeline": pipeline.name,
         "state": state,
-        "total": len(found),
-        "alerts": [item.to_dict() for item in found[:limit]],
+        "total": len(matching_alerts),
+        "alerts": [item.to_dict() for item in matching_alerts[:limit]],
     }
-    say(listed, as_json, show_alerts.listed)
+    say(alert_list, as_json, show_alerts.listed)
 
 
 @app.command()
@@ -81,10 +81,10 @@ def resolve(
     """End an alert; its rows are labelled with the answer, and the next training learns from it."""
     from flows.show_alerts import answered
     from pynomaly.records.telemetry import switch_off
-    from pynomaly.steps.answering import resolve as end
+    from pynomaly.steps.answering import resolve as resolve_alert
 
     switch_off()
-    say(end(load(config), alert, ending, by or user_name(), note).to_dict(), as_json, answered)
+    say(resolve_alert(load(config), alert, ending, by or user_name(), note).to_dict(), as_json, answered)
 
 
 @app.command()
@@ -99,10 +99,10 @@ def preview(
     """What another alert policy would have alerted on; nothing is changed."""
     from flows.show_alerts import previewed
     from pynomaly.records.telemetry import switch_off
-    from pynomaly.steps.preview import preview as look
+    from pynomaly.steps.preview import preview as preview_policy
 
     switch_off()
-    say(look(load(config), policy, _span(last)), as_json, previewed)
+    say(preview_policy(load(config), policy, _span(last)), as_json, previewed)
 
 
 @app.command()
@@ -131,10 +131,10 @@ def audit(
     if rows and answers is not None:
         raise ConfigError("--rows draws an audit and --labels answers one; give one of them")
     if rows:
-        where = output or Path(f"{pipeline.name}-audit.csv")
-        if where.exists():
-            raise ConfigError(f"{where} is there already and may hold answers; name another --output")
-        say(draw_audit(pipeline, rows, _span(last), where, author), as_json, show_alerts.drawn)
+        target = output or Path(f"{pipeline.name}-audit.csv")
+        if target.exists():
+            raise ConfigError(f"{target} is there already and may hold answers; name another --output")
+        say(draw_audit(pipeline, rows, _span(last), target, author), as_json, show_alerts.drawn)
         return
     new = label_audit(pipeline, answers, author) if answers is not None else 0
     say({**judged(pipeline, name), "new": new}, as_json, show_alerts.judged)
@@ -163,14 +163,14 @@ def labels(
     pipeline, author = load(config), by or user_name()
     if sum((csv is not None, bool(query), mlflow)) > 1:
         raise ConfigError("--csv, --sql and --mlflow are sources of labels; give one of them")
-    read = None
+    label_import = None
     if csv is not None:
-        read = from_csv(pipeline, csv, author).to_dict()
+        label_import = from_csv(pipeline, csv, author).to_dict()
     elif query:
-        read = from_query(pipeline, query, connection, author).to_dict()
+        label_import = from_query(pipeline, query, connection, author).to_dict()
     elif mlflow:
-        read = read_assessments(pipeline).to_dict()
-    say({**counted(pipeline), "read": read}, as_json, show_alerts.labelled)
+        label_import = read_assessments(pipeline).to_dict()
+    say({**counted(pipeline), "read": label_import}, as_json, show_alerts.labelled)
 
 
 def _span(text: str) -> timedelta:

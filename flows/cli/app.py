@@ -1,4 +1,4 @@
-"""What every command shares: the application, its options, how a flow is run and a result said."""
+"""What every command shares: the application, common options, running a flow and printing a result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ AsOf = Annotated[
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
 
 
-# A word that is no command, option or choice. Typer has its own copy of click, and names no base of these.
+# Raised for a mistyped command, option or choice. Typer has its own copy of click and exports no base class.
 _MISTYPED: type[Any] = next(item for item in typer.BadParameter.__mro__ if item.__name__ == "ClickException")
 
 
@@ -55,18 +55,18 @@ def everywhere(
 ) -> None:
     """Train, compare, watch, retrain and roll back anomaly detectors that have no labels."""
     if env:
-        os.environ[ENVIRONMENT] = env  # for the flows and servers that are started from here, too
+        os.environ[ENVIRONMENT] = env  # also for the flows and servers that are started from here
 
 
 def _pipelines(incomplete: str) -> list[str]:
-    """YAML files that go on like what was typed, for the shell; those of ``configs/`` where nothing was."""
+    """Returns YAML files that complete `incomplete`, for the shell; those of ``configs/`` if it is empty."""
     from pathlib import Path
 
     start = incomplete or "configs/"
     folder = Path(start if start.endswith("/") else Path(start).parent)
-    found = [*folder.glob("*.yaml"), *(item for item in folder.glob("*/") if item.is_dir())]
-    named = sorted(f"{item}/" if item.is_dir() else str(item) for item in found)
-    return [name for name in named if name.startswith(start)]
+    paths = [*folder.glob("*.yaml"), *(item for item in folder.glob("*/") if item.is_dir())]
+    path_names = sorted(f"{item}/" if item.is_dir() else str(item) for item in paths)
+    return [name for name in path_names if name.startswith(start)]
 
 
 def main() -> None:
@@ -77,13 +77,16 @@ def main() -> None:
         typer.echo(f"pynomaly: {printable(str(error))}", err=True)
         sys.exit(2)
     except _MISTYPED as error:
-        if not (said := " ".join(error.format_message().split())):  # a name alone: its help was asked for
+        if not (message := " ".join(error.format_message().split())):  # a group name alone: show its help
             error.show()
             sys.exit(2)
         context = getattr(error, "ctx", None)
-        told = context.command_path if context else "pynomaly"
-        end = "" if said.endswith((".", "?")) else "."
-        typer.echo(f"pynomaly: {printable(said)}{end} `{told} --help` shows what there is.", err=True)
+        command_path = context.command_path if context else "pynomaly"
+        full_stop = "" if message.endswith((".", "?")) else "."
+        typer.echo(
+            f"pynomaly: {printable(message)}{full_stop} `{command_path} --help` shows what there is.",
+            err=True,
+        )
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("pynomaly: stopped", err=True)
@@ -93,19 +96,19 @@ def main() -> None:
 
 
 def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> dict[str, Any]:
-    """Run a flow in this process, its state under the pipeline's home; a terminal shows its steps."""
+    """Run a flow in this process with its state under the pipeline's home; a terminal shows its steps."""
     from flows.environment import enter
 
-    with waiting(f"{pipeline.name}: {name}") as tell:
+    with waiting(f"{pipeline.name}: {name}") as report_step:
         enter(pipeline.home)
         flow: Callable[..., dict[str, Any]] = getattr(importlib.import_module(f"flows.{module}"), name)
         from tasks.step import LISTENERS
 
-        LISTENERS.append(tell)
+        LISTENERS.append(report_step)
         try:
             return flow(config=str(pipeline.origin), **parameters)
         finally:
-            LISTENERS.remove(tell)
+            LISTENERS.remove(report_step)
 
 
 def say(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
@@ -117,7 +120,7 @@ def say(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], 
 
 
 def user_name() -> str:
-    """Name of whoever types; a container may run under a number that has none."""
+    """Returns the name of the current user; a container may run under a user id without a name."""
     import getpass
     import os
 

@@ -1,6 +1,6 @@
-"""One example or more for every command: shown by ``--help``, run by a test.
+"""At least one example for every command: shown by ``--help``, run by a test.
 
-In the order in which a person would type them for a new pipeline.
+They are in the order in which a person types them for a new pipeline.
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 def show(app: typer.Typer) -> None:
-    """Put the examples below the help of each command.
+    """Add the examples to the help of each command.
 
     Raises
     ------
     KeyError
-        If a command has none.
+        If a command has no example.
     """
     for command in app.registered_commands:
         name = command.name or getattr(command.callback, "__name__", "")

@@ -1,4 +1,4 @@
-"""Commands that look back: why a row alerted, and whether a version can be fitted again."""
+"""Commands that explain the past: why a row alerted, and whether a version can be fitted again."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def why(
     """Which model, threshold and reasons held for a row: of an entity, its newest row at that moment."""
     from flows.show_explaining import why as show
     from pynomaly.records.telemetry import switch_off
-    from pynomaly.steps.why import why as look
+    from pynomaly.steps.why import why as explain_row
 
     switch_off()
     pipeline = load(config)
     with waiting(f"{pipeline.name}: why"):
-        found = look(pipeline, row, as_of, top)
-    say(found.to_dict(), as_json, show)
+        explanation = explain_row(pipeline, row, as_of, top)
+    say(explanation.to_dict(), as_json, show)
 
 
 @app.command()
@@ -42,12 +42,12 @@ def reproduce(
     """Fit a version again from what is on record, and compare the scores; exit code 1 where they differ."""
     from flows.show_explaining import reproduced
     from pynomaly.records.telemetry import switch_off
-    from pynomaly.steps.reproduce import reproduce as again
+    from pynomaly.steps.reproduce import reproduce as reproduce_version
 
     switch_off()
     pipeline = load(config)
     with waiting(f"{pipeline.name}: reproduce"):
-        found = again(pipeline, version)
-    say(found.to_dict(), as_json, reproduced)
-    if found.outcome != "equal":
+        reproduction = reproduce_version(pipeline, version)
+    say(reproduction.to_dict(), as_json, reproduced)
+    if reproduction.outcome != "equal":
         raise typer.Exit(1)

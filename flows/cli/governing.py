@@ -1,4 +1,4 @@
-"""Commands of governing: who is champion and why, what waits for an answer, the answer, and a way back."""
+"""Commands about the champion: status, history, alert policy, promotions that wait, and rollback."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def pending(config: Config, as_json: Json = False) -> None:
 def approve(
     config: Config, version: Version = "", reason: Reason = "not said", as_json: Json = False
 ) -> None:
-    """Promote the version that waits, through the gate once more; exit code 2 where it may not."""
+    """Promote the version that waits, if it passes the gate again; exit code 2 if it does not."""
     _answer("approve", "promote", config, version, reason, as_json)
 
 
 @app.command()
 def reject(config: Config, version: Version = "", reason: Reason = "not said", as_json: Json = False) -> None:
-    """Say no to the version that waits; exit code 2 where that is too late."""
+    """Reject the version that waits; exit code 2 if that is too late."""
     _answer("reject", "reject", config, version, reason, as_json)
 
 
@@ -95,13 +95,12 @@ def history(
     from pynomaly.steps.overview import champion_at, history_of, verify_history
 
     if verify:
-        found = verify_history(load(config))
-        say(found, as_json, show.verification)
-        if not found["intact"]:
+        verification = verify_history(load(config))
+        say(verification, as_json, show.verification)
+        if not verification["intact"]:
             raise typer.Exit(2)
         return
     if at:
         say(champion_at(load(config), parse_moment(at)), as_json, show.champion)
         return
-    decisions = show.decisions
-    say(history_of(load(config), limit, kind), as_json, decisions)
+    say(history_of(load(config), limit, kind), as_json, show.decisions)

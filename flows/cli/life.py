@@ -1,4 +1,4 @@
-"""Commands of the daily life of a pipeline: init, convert, train, retrain, search, score, monitor."""
+"""Commands of daily use of a pipeline: init, convert, train, retrain, search, score, monitor."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def init(
     say(
         result,
         as_json,
-        lambda shown: typer.echo(f"wrote {shown['config']}\nnext: pynomaly train {shown['config']}"),
+        lambda draft_result: typer.echo(
+            f"wrote {draft_result['config']}\nnext: pynomaly train {draft_result['config']}"
+        ),
     )
 
 
@@ -80,12 +82,18 @@ def retrain(
     """Train a challenger; promote it only if it beats the champion on the same rows."""
     from flows.show_training import training
 
-    asked = {"as_of": as_of, "reason": reason, "trigger": "manual", "detector": detector, "params": params}
-    say(run_flow("train", "retrain", load(config), **asked), as_json, training)
+    parameters = {
+        "as_of": as_of,
+        "reason": reason,
+        "trigger": "manual",
+        "detector": detector,
+        "params": params,
+    }
+    say(run_flow("train", "retrain", load(config), **parameters), as_json, training)
 
 
 def _known(incomplete: str) -> list[str]:
-    """Detectors whose names begin so, for the shell."""
+    """Returns the detectors whose names start with `incomplete`, for the shell."""
     from pynomaly.detectors import DETECTORS
 
     return [name for name in DETECTORS if name.startswith(incomplete)]
@@ -101,11 +109,11 @@ def search(
     reason: Reason = "asked for on the command line",
     as_json: Json = False,
 ) -> None:
-    """Search detectors and parameters; what is better than the champion's becomes a challenger."""
+    """Search detectors and parameters; a result better than the champion's becomes a challenger."""
     from flows.show_training import searched
 
-    asked = {"as_of": as_of, "reason": reason, "budget": budget}
-    say(run_flow("train", "search", load(config), **asked), as_json, searched)
+    parameters = {"as_of": as_of, "reason": reason, "budget": budget}
+    say(run_flow("train", "search", load(config), **parameters), as_json, searched)
 
 
 @app.command()
@@ -147,7 +155,7 @@ def score(
 
 @app.command()
 def monitor(config: Config, as_of: AsOf = "latest", as_json: Json = False) -> None:
-    """Judge the newest window: data, scores, alert rate, performance where labels are in."""
+    """Judge the newest window: data, scores, alert rate, performance where there are labels."""
     from flows.show import monitored
 
     say(run_flow("monitor", "monitor", load(config), as_of=as_of), as_json, monitored)

@@ -22,17 +22,17 @@ def config(
     env: Annotated[str | None, typer.Option(help="Environment; empty leaves every overlay out.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Every setting as it counts in an environment, where it came from, and the hash of all of them."""
+    """Show every setting with its value in an environment, where it comes from, and the hash of all."""
     from flows.show import settings
     from pynomaly.steps.keys import settings_hash
 
-    found = effective(config, env) | {"sha256": settings_hash(load(config, env))}
-    say(found, as_json, settings)
+    settings_table = effective(config, env) | {"sha256": settings_hash(load(config, env))}
+    say(settings_table, as_json, settings)
 
 
 @app.command()
 def detectors(as_json: Json = False) -> None:
-    """The catalogue: every detector with its family, cost and properties."""
+    """List the catalogue: every detector with its family, cost and properties."""
     from flows.show import catalogue
     from pynomaly.steps.overview import catalogue_table
 
@@ -46,7 +46,7 @@ def doctor(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Check versions, disk, permissions, servers, schemas and clocks; say how to mend what is wrong."""
+    """Check versions, disk, permissions, servers, schemas and clocks; say how to repair what is wrong."""
     from flows.environment import running
     from flows.kept import prefect_database
     from flows.show import health
@@ -56,12 +56,12 @@ def doctor(
     switch_off()
     pipeline = load(config) if config else None
     home = pipeline.home if pipeline else home_for(Path.cwd())
-    live = running(home)
-    api = os.environ.get("PREFECT_API_URL", "") or (f"{live.prefect}/api" if live else "")
+    servers = running(home)
+    api = os.environ.get("PREFECT_API_URL", "") or (f"{servers.prefect}/api" if servers else "")
     with waiting("doctor"):
-        found = [item.to_dict() for item in examine(pipeline, home, api, prefect_database())]
-    say({"checks": found}, as_json, health)
-    if any(check["state"] == "wrong" for check in found):
+        checks = [item.to_dict() for item in examine(pipeline, home, api, prefect_database())]
+    say({"checks": checks}, as_json, health)
+    if any(check["state"] == "wrong" for check in checks):
         raise typer.Exit(2)
 
 
@@ -72,9 +72,9 @@ def up(
     configs: Annotated[Path, typer.Option(help="Folder of pipeline YAMLs to deploy.")] = Path("configs"),
 ) -> None:
     """Start Prefect, MLflow and the deployments on this machine, until Ctrl-C."""
-    from flows.servers import up as start
+    from flows.servers import up as start_servers
 
-    start(home_for(Path.cwd()), configs, prefect_port, mlflow_port)
+    start_servers(home_for(Path.cwd()), configs, prefect_port, mlflow_port)
 
 
 @app.command()
@@ -83,7 +83,7 @@ def demo(
         Path | None, typer.Option(help="Keep the demo's state here instead of .pynomaly.")
     ] = None,
 ) -> None:
-    """Walk a pipeline through its whole life: train, score, drift, retrain, promote, roll back."""
+    """Run the life cycle of a pipeline: train, score, drift, retrain, promote, roll back."""
     from flows.demo import run
 
     run(home or home_for(Path.cwd()))

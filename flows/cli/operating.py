@@ -1,4 +1,4 @@
-"""Commands of operating: reconcile, prune, backfill, drill, notify."""
+"""Commands of operation: reconcile, prune, backfill, drill, notify."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["backfill", "drill", "notify", "prune", "reconcile"]
 
 @app.command()
 def reconcile(config: Config, as_json: Json = False) -> None:
-    """Put in order what dead processes left, deliver waiting messages, notice silence."""
+    """Repair what dead processes left, deliver waiting messages, report silence."""
     from flows.show import reconciled
 
     say(run_flow("operate", "reconcile", load(config)), as_json, reconciled)
@@ -31,14 +31,14 @@ def prune(
     apply: Annotated[bool, typer.Option("--apply", help="Remove it; without this, only say so.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what is past its retention and free to go, with reasons; --apply removes it."""
+    """List what is past its retention and can be removed, with reasons; --apply removes it."""
     from flows.show_removed import pruned
     from pynomaly.steps.prune import keeping
 
     pipeline = load(config)
-    keeping(pipeline, tuple(keep or ()))  # refused before a flow run is made of it
-    asked = {"apply": "yes" if apply else "no", "keep": " ".join(keep or ())}
-    result = run_flow("operate", "prune", pipeline, **asked)
+    keeping(pipeline, tuple(keep or ()))  # fails here, before a flow run starts
+    parameters = {"apply": "yes" if apply else "no", "keep": " ".join(keep or ())}
+    result = run_flow("operate", "prune", pipeline, **parameters)
     say(result, as_json, pruned)
     if result["skipped"]:
         raise typer.Exit(1)
@@ -56,14 +56,14 @@ def backfill(
     from pynomaly.steps.backfill import past_range
 
     pipeline = load(config)
-    past_range(pipeline, span)  # refused before a flow run is made of it
-    asked = {"span": span, "monitor": "yes" if monitor else "no"}
-    say(run_flow("operate", "backfill", pipeline, **asked), as_json, backfilled)
+    past_range(pipeline, span)  # fails here, before a flow run starts
+    parameters = {"span": span, "monitor": "yes" if monitor else "no"}
+    say(run_flow("operate", "backfill", pipeline, **parameters), as_json, backfilled)
 
 
 @app.command()
 def drill(config: Config, as_of: AsOf = "latest", as_json: Json = False) -> None:
-    """Send known anomalies through a shadow copy of the newest window: does the alert arrive, how soon?"""
+    """Inject known anomalies in a shadow copy of the newest window; check if and when the alert comes."""
     from flows.show import drilled
 
     result = run_flow("operate", "drill", load(config), as_of=as_of)

@@ -1,4 +1,4 @@
-"""Command of looking back: replay history under several policies of retraining, without writing to it."""
+"""Command ``replay``: replays history under several retraining policies, in memory, without writing to it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def replay(
     output: Annotated[Path | None, typer.Option(help="Folder for replay.json and replay.png.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Should we have retrained? Walk history in memory under several policies; no record is touched."""
+    """Replay history in memory under several retraining policies and compare them; no record is changed."""
     import json
     import sys
 
@@ -41,7 +41,7 @@ def replay(
     from pynomaly.records.telemetry import switch_off
     from pynomaly.steps.backfill import past_range
     from pynomaly.steps.replay import POLICIES
-    from pynomaly.steps.replay import replay as walk
+    from pynomaly.steps.replay import replay as replay_policies
 
     switch_off()
     pipeline = load(config)
@@ -51,11 +51,13 @@ def replay(
     console = Console(stderr=True, highlight=False)
     with console.status("reading") if sys.stderr.isatty() else nullcontext() as status:
 
-        def tell(line: str) -> None:
+        def update_status(line: str) -> None:
             if status is not None:
                 status.update(line)
 
-        result = walk(pipeline, first, last, policy or POLICIES, every_candidate=all_candidates, tell=tell)
+        result = replay_policies(
+            pipeline, first, last, policy or POLICIES, every_candidate=all_candidates, tell=update_status
+        )
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         (output / "replay.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")

@@ -1,4 +1,4 @@
-"""The command ``report``: pages about a version and a window, written anew from the records."""
+"""Command ``report``: writes the pages about a version and a window again from the records."""
 
 from __future__ import annotations
 

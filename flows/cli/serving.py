@@ -1,4 +1,4 @@
-"""Command of serving: the champion over HTTP, until Ctrl-C."""
+"""Command ``serve``: scores rows over HTTP with the champion, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
 ) -> None:
-    """Score rows over HTTP with whoever is champion, until Ctrl-C; the page /docs tells how.
+    """Score rows over HTTP with the current champion, until Ctrl-C; the page /docs explains how.
 
     With PYNOMALY_SERVE_TOKEN set, a client must send it as a bearer token.
     """

@@ -1,7 +1,7 @@
-"""Text on a terminal: what is not printable is spelled, so that no name can move the cursor or hide a word.
+"""Text on a terminal: unprintable characters are escaped, so that no name moves the cursor or hides text.
 
-Called for everything the command line prints. Line breaks are kept where a page is laid out, and spelled in
-a message.
+Called for everything the command line prints. Line breaks are kept in laid-out output and escaped in
+messages.
 """
 
 from __future__ import annotations
@@ -10,6 +10,6 @@ __all__ = ["printable"]
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """`text` with control characters and turns of direction spelled like ``\\x1b`` and ``\\u202e``."""
-    kept = "\n" if lines else ""
-    return "".join(c if c.isprintable() or c in kept else ascii(c)[1:-1] for c in text)
+    """Returns `text` with control and text-direction characters escaped, like ``\\x1b`` and ``\\u202e``."""
+    allowed = "\n" if lines else ""
+    return "".join(c if c.isprintable() or c in allowed else ascii(c)[1:-1] for c in text)

@@ -1,6 +1,7 @@
-"""What is being done, on a terminal, while a command takes longer than two seconds.
+"""Progress on a terminal while a command takes longer than two seconds.
 
-On standard error and gone at the end, so that what a command prints stays what it was; elsewhere nothing.
+It is shown on standard error and removed at the end, so that the output of a command does not change. Nothing
+is shown where standard error is not a terminal.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from flows.cli.terminal import printable
 __all__ = ["waiting"]
 
 PATIENCE = 2.0
-"""Seconds in which a person does not ask what is going on."""
+"""Seconds before progress is shown."""
 
 
 @contextmanager
 def waiting(work: str, console: Console | None = None) -> Iterator[Callable[[str], None]]:
-    """Show that `work` goes on, how long it has, and the steps it has come to.
+    """Show that `work` runs, for how long, and its current step.
 
     Yields
     ------
     callable
-        Tells of the next step, from any thread.
+        Shows the name of the next step; may be called from any thread.
     """
     console = console or Console(stderr=True)
     if not console.is_terminal:
@@ -40,7 +41,7 @@ def waiting(work: str, console: Console | None = None) -> Iterator[Callable[[str
     row = bar.add_task(printable(work), total=None)
     steps: list[str] = []
 
-    def tell(step: str) -> None:
+    def show_step(step: str) -> None:
         steps.append(step)
         bar.update(row, description=f"{printable(work)}, step {len(steps)}: {printable(step)}"[:50])
 
@@ -49,7 +50,7 @@ def waiting(work: str, console: Console | None = None) -> Iterator[Callable[[str
     timer.start()
     sys.stdout.flush()
     try:
-        yield tell
+        yield show_step
     finally:
         timer.cancel()
         timer.join()

@@ -1,4 +1,4 @@
-"""Command of watching: the pipelines' own numbers for Prometheus, until Ctrl-C."""
+"""Command ``metrics``: serves the pipelines' own metrics to Prometheus, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def metrics(
     port: Annotated[int, typer.Option(help="Port to listen on; 0: any.", min=0, max=65535)] = 9410,
     once: Annotated[bool, typer.Option("--once", help="Print what a scrape would answer, and end.")] = False,
 ) -> None:
-    """Tell Prometheus the pipelines' own numbers at /metrics, until Ctrl-C; no row is among them."""
+    """Serve the pipelines' own metrics to Prometheus at /metrics, until Ctrl-C; no data row is among them."""
     import signal
     import threading
 
@@ -35,8 +35,8 @@ def metrics(
         raise ConfigError("no pipeline YAML in 'configs'; name one, or write one by `pynomaly init DATA`")
     pipelines = [load(file) for file in files]
     names = [pipeline.name for pipeline in pipelines]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(f"{twice[0]!r} is the name of more than one pipeline: {', '.join(files)}")
+    if duplicates := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"{duplicates[0]!r} is the name of more than one pipeline: {', '.join(files)}")
     from pynomaly.serving.exporter import Numbers, exposition, listen
     from pynomaly.steps.gauges import GAUGES, measure
 
@@ -45,12 +45,12 @@ def metrics(
     if once:
         typer.echo(exposition(pipelines, numbers), nl=False)
         return
-    ended = threading.Event()
+    stop_event = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: stop_event.set())
     server = listen(pipelines, numbers, host, port)
-    told = ", ".join(names)
-    typer.echo(f"{told} on http://{host}:{server.server_port}/metrics; Ctrl-C stops it", err=True)
-    ended.wait()
+    name_list = ", ".join(names)
+    typer.echo(f"{name_list} on http://{host}:{server.server_port}/metrics; Ctrl-C stops it", err=True)
+    stop_event.wait()
     server.shutdown()
     server.server_close()

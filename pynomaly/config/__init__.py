@@ -1,6 +1,6 @@
-"""One YAML a pipeline, read into frozen pydantic models; unknown keys are refused by name.
+"""One YAML for each pipeline, read into frozen pydantic models; an unknown key is an error that names it.
 
-Called by every other room. Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
+Used by every other package. Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
 """
 
 from pynomaly.config.data import Data, Expectation, Limits, Quality, Series, Windows

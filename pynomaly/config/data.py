@@ -1,4 +1,4 @@
-"""Settings of the data: where rows come from, which windows they fall into, what is checked."""
+"""Settings of the data: the source of rows, the windows, and the checks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pynomaly.config.units import Duration
 __all__ = ["Data", "Expectation", "Limits", "Quality", "Series", "Windows"]
 
 SCORED = ("row", "score", "p_value", "severity", "is_anomaly", "extrapolated", "rarity", "model_version")
-"""Columns of a table of scores; those that are copied into it from the source have other names."""
+"""Columns of a table of scores; columns copied into it from the source must have other names."""
 
 PAST = ("change", "level", "spread")
-"""What is added for each column followed over time."""
+"""Features that are added for each column of ``data.series``."""
 
 
 class Series(Settings):
-    """Features of a row's past, added while rows are read; none unless columns are named."""
+    """Time-series features, added while rows are read; none unless columns are named."""
 
     columns: tuple[str, ...] = Field(
         (), description="numeric columns to follow over time; empty adds nothing"
@@ -46,15 +46,15 @@ class Series(Settings):
 
 
 class Limits(Settings):
-    """How much a source may make this machine take in; what goes beyond is refused, not read."""
+    """Limits on what is read from a source; more is an error and is not read."""
 
     columns: int = Field(2000, ge=1, description="most columns of a table")
     cells: int = Field(
         1_000_000_000, ge=1000, description="most cells (rows times columns) read into memory at once"
     )
     line_kib: int = Field(1024, ge=1, description="longest line of text, in KiB")
-    text_mib: int = Field(2048, ge=1, description="longest text read, unpacked, in MiB")
-    ratio: int = Field(200, ge=2, description="most bytes that one packed byte may unpack to, over the file")
+    text_mib: int = Field(2048, ge=1, description="most text read, unpacked, in MiB")
+    ratio: int = Field(200, ge=2, description="most unpacked bytes for each packed byte of a file")
 
 
 class Data(Settings):
@@ -80,8 +80,8 @@ class Data(Settings):
     columns: tuple[str, ...] = Field((), description="feature columns; empty means all that remain")
     categorical: tuple[str, ...] = Field((), description="feature columns to read as categories")
     ignore: tuple[str, ...] = Field((), description="columns to leave out")
-    series: Series = Field(default_factory=Series, description="features of a row's past")
-    limits: Limits = Field(default_factory=Limits, description="what is too much to read")
+    series: Series = Field(default_factory=Series, description="time-series features")
+    limits: Limits = Field(default_factory=Limits, description="limits on what is read")
 
     @field_validator("timezone")
     @classmethod
@@ -124,11 +124,11 @@ class Data(Settings):
 
 
 class Windows(Settings):
-    """Lengths of the windows ``[start, end)`` each flow works on, aligned to UTC (weeks to Monday)."""
+    """Lengths of the windows ``[start, end)`` of each flow, aligned to UTC (weeks to Monday)."""
 
-    score: Duration = Field(timedelta(days=1), description="one partition of scores")
-    monitor: Duration = Field(timedelta(days=7), description="what one verdict looks back on")
-    reference: Duration = Field(timedelta(days=56), description="what a model is trained on")
+    score: Duration = Field(timedelta(days=1), description="length of one partition of scores")
+    monitor: Duration = Field(timedelta(days=7), description="time that one verdict looks back on")
+    reference: Duration = Field(timedelta(days=56), description="time that a model is trained on")
 
     @model_validator(mode="after")
     def _whole(self) -> Windows:
@@ -153,7 +153,7 @@ class Expectation(Settings):
 
 
 class Quality(Settings):
-    """What is checked before data are used. The guards themselves cannot be switched off."""
+    """Limits of the checks before data are used. The guards cannot be switched off."""
 
     max_missing: Share = Field(0.05, description="missing share of a column above which it warns")
     max_constant: Share = Field(

@@ -17,7 +17,7 @@ class Comparison(Settings):
     """How two models are compared on the same rows."""
 
     metric: Literal["average_precision", "roc_auc", "recall_at_budget", "saved_cost"] = Field(
-        "average_precision", description="what decides; the other three are reported beside it"
+        "average_precision", description="metric that decides; the other three are only reported"
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of every interval")
     resamples: int = Field(2000, ge=200, description="bootstrap resamples")
@@ -28,17 +28,20 @@ class Comparison(Settings):
     min_improvement: float = Field(0.02, ge=0, description="smallest difference worth a promotion")
     margin: float = Field(0.02, gt=0, description="largest loss that still counts as not worse")
     folds: int = Field(
-        0, ge=0, le=20, description="candidates must also win over refits on so many folds; 0: not refitted"
+        0, ge=0, le=20, description="candidates must also win when refitted on this many folds; 0: no refits"
     )
-    repeats: int = Field(3, ge=1, le=100, description="how often the folds are drawn anew")
+    repeats: int = Field(3, ge=1, le=100, description="how often the folds are drawn again")
     one_class: Literal["refuse", "inject"] = Field(
-        "refuse", description="a reference whose labels are all alike: stop, or judge by injected anomalies"
+        "refuse",
+        description="if all labels of the reference are equal: stop, or compare by injected anomalies",
     )
     injected_share: float = Field(
-        0.05, gt=0, lt=0.5, description="share of rows turned into anomalies without labels"
+        0.05, gt=0, lt=0.5, description="without labels: share of rows turned into anomalies"
     )
     injected_sizes: tuple[Annotated[float, Field(gt=0, le=10)], ...] = Field(
-        (0.5, 1.0, 2.0), min_length=1, description="how far injected anomalies are moved, over the usual"
+        (0.5, 1.0, 2.0),
+        min_length=1,
+        description="sizes of injected anomalies, as multiples of the usual size",
     )
 
     @model_validator(mode="after")
@@ -55,7 +58,7 @@ class Drift(Settings):
         0.001,
         gt=0,
         lt=0.5,
-        description="chance of a false alarm a window, after Benjamini-Hochberg; of exchangeability",
+        description="chance of a false alarm a window, after Benjamini-Hochberg; also for exchangeability",
     )
     notice: Share = Field(0.03, description="smallest effect size that warns (0 to 1)")
     effect: Share = Field(0.1, description="smallest effect size that counts towards the share")
@@ -65,8 +68,8 @@ class Drift(Settings):
         0.2, description="a column below this part of an even share of the detector's ranking only warns"
     )
     seasons: int = Field(2, ge=2, description="weeks (days) of the reference needed to compare by season")
-    min_rows: int = Field(100, ge=10, description="fewer rows a side than this is insufficient_data")
-    report_rows: int = Field(2000, ge=100, description="rows a side that the HTML report samples")
+    min_rows: int = Field(100, ge=10, description="fewer rows than this on either side is insufficient_data")
+    report_rows: int = Field(2000, ge=100, description="rows of each side that the HTML report samples")
 
     @model_validator(mode="after")
     def _ordered(self) -> Drift:
@@ -145,11 +148,11 @@ class Promotion(Settings):
         "automatic", description="what a superior verdict does"
     )
     expires: Duration = Field(
-        timedelta(days=7), gt=timedelta(0), description="a decision that waits longer than this is a no"
+        timedelta(days=7), gt=timedelta(0), description="a promotion that waits longer than this is refused"
     )
-    diff_days: int = Field(14, ge=1, le=366, description="newest days shown through both models")
+    diff_days: int = Field(14, ge=1, le=366, description="newest days scored by both models for comparison")
     shadow: bool = Field(False, description="score new windows with the waiting version too, without alerts")
-    bake: int = Field(3, ge=1, le=100, description="windows after a promotion that may take it back")
+    bake: int = Field(3, ge=1, le=100, description="windows after a promotion in which it may be rolled back")
     incidents: int = Field(
         20,
         ge=1,

@@ -1,6 +1,6 @@
-"""Read a pipeline YAML, or say in one message which key is wrong and what is allowed.
+"""Read a pipeline YAML; an error names each wrong key and what is allowed.
 
-Called by the command line and by every flow. Reads one file; changes nothing.
+Called by the command line and by every flow. Reads the YAML and its overlay; changes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SHOWN = 300  # most characters of a refused value in a message
 
 
 def home_for(folder: Path) -> Path:
-    """Where state lives for a pipeline, or a shell, in `folder`.
+    """Return the folder that holds the state of a pipeline, or of a shell, in `folder`.
 
     ``$PYNOMALY_HOME`` if set; else the nearest ``.pynomaly`` at or above `folder`, as git finds its
     repository; else ``.pynomaly`` in `folder`, or beside it when `folder` is called ``configs``.
@@ -38,13 +38,13 @@ def home_for(folder: Path) -> Path:
 
 
 def load(path: str | Path, environment: str | None = None) -> Pipeline:
-    """Read and check `path`, with the overlay of `environment` (default: ``$PYNOMALY_ENV``) over it.
+    """Read and validate `path`, merged with the overlay of `environment` (default: ``$PYNOMALY_ENV``).
 
     Raises
     ------
     ConfigError
-        If the file is missing, is not YAML, or has a key or value that is not allowed; or if there is no
-        such environment.
+        If the file is missing, is not YAML, or has a key or value that is not allowed; or if the
+        environment does not exist.
     """
     file = _file(path)
     layers = read(file, environment)
@@ -52,7 +52,7 @@ def load(path: str | Path, environment: str | None = None) -> Pipeline:
 
 
 def effective(path: str | Path, environment: str | None = None) -> dict[str, Any]:
-    """Every setting of a pipeline as it counts, and where it came from.
+    """Return every effective setting of a pipeline, and where it comes from.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def _file(path: str | Path) -> Path:
 
 
 def parse(content: object, origin: Path, layers: Layers | None = None) -> Pipeline:
-    """Check settings already read from YAML; `origin` is the file they came from, or the `layers`."""
+    """Validate settings already read from YAML; `origin` and `layers` are the files that they come from."""
     if not isinstance(content, dict):
         raise ConfigError(
             f"{origin}: expected keys like 'name', 'data', 'training', got {type(content).__name__}"
@@ -104,13 +104,15 @@ def parse(content: object, origin: Path, layers: Layers | None = None) -> Pipeli
         if key in content:
             raise ConfigError(f"{origin}: unknown key {key!r}; {allowed(key, _public(Pipeline))}")
     try:
-        ours: dict[str, Any] = {"origin": origin, "home": home_for(origin.parent)}
-        ours["environment"] = layers.environment if layers else ""
-        pipeline = Pipeline.model_validate({**content, **ours})
+        derived_fields: dict[str, Any] = {"origin": origin, "home": home_for(origin.parent)}
+        derived_fields["environment"] = layers.environment if layers else ""
+        pipeline = Pipeline.model_validate({**content, **derived_fields})
     except ValidationError as error:
         lines = [_explain(detail) for detail in error.errors()]
-        blamed = {layers.source(detail["loc"]) for detail in error.errors()} - {None} if layers else set()
-        files = ", ".join(sorted(map(str, blamed))) or str(origin)
+        wrong_files = (
+            {layers.source(detail["loc"]) for detail in error.errors()} - {None} if layers else set()
+        )
+        files = ", ".join(sorted(map(str, wrong_files))) or str(origin)
         raise ConfigError(f"{files}: " + "; ".join(lines)) from error
     pipeline = _beside(pipeline, origin.parent)
     templates = pipeline.reports.templates
@@ -123,18 +125,18 @@ _PATHS = {"data": ("path", "incidents"), "grouping": ("planned",), "reports": ("
 
 
 def _beside(pipeline: Pipeline, folder: Path) -> Pipeline:
-    """Paths of the settings start at the folder of the YAML."""
-    changed = {}
+    """Make the paths in the settings absolute; relative ones start at the folder of the YAML."""
+    updates = {}
     for block, names in _PATHS.items():
         settings: BaseModel = getattr(pipeline, block)
-        beside = {
-            name: str((folder / Path(written).expanduser()).resolve())
+        absolute_paths = {
+            name: str((folder / Path(path_text).expanduser()).resolve())
             for name in names
-            if (written := getattr(settings, name)) and "://" not in written
+            if (path_text := getattr(settings, name)) and "://" not in path_text
         }
-        if beside:
-            changed[block] = settings.model_copy(update=beside)
-    return pipeline.model_copy(update=changed) if changed else pipeline
+        if absolute_paths:
+            updates[block] = settings.model_copy(update=absolute_paths)
+    return pipeline.model_copy(update=updates) if updates else pipeline
 
 
 def _public(model: type[BaseModel]) -> list[str]:
@@ -142,20 +144,20 @@ def _public(model: type[BaseModel]) -> list[str]:
 
 
 def _explain(detail: ErrorDetails) -> str:
-    """One line a person can act on: the key, the value, what is allowed."""
+    """Return one line for a person: the key, the value, and what is allowed."""
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         siblings = _siblings(detail["loc"])
         return f"unknown key {key!r}; {allowed(str(detail['loc'][-1]), siblings)}"
     if detail["type"] == "missing":
         return f"key {key!r} is missing"
-    shown = masked(repr(detail["input"]))
-    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-    return f"{key}: {shown} is not allowed: {masked(detail['msg'].removeprefix('Value error, '))}"
+    value_text = masked(repr(detail["input"]))
+    value_text = value_text if len(value_text) <= _SHOWN else f"{value_text[:_SHOWN]}..."
+    return f"{key}: {value_text} is not allowed: {masked(detail['msg'].removeprefix('Value error, '))}"
 
 
 def _siblings(location: tuple[int | str, ...]) -> list[str]:
-    """Keys that are allowed where the unknown key at `location` was found."""
+    """Return the keys that are allowed in the block of the unknown key at `location`."""
     model: type[BaseModel] = Pipeline
     for part in location[:-1]:
         if not isinstance(part, str):

@@ -1,4 +1,4 @@
-"""Settings of the model: what is fitted, on which rows, and which of its p-values alert."""
+"""Settings of the model: what is fitted, on which rows, and which p-values become alerts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Training(Settings):
     """What is trained and on which rows."""
 
     candidates: tuple[Candidate, ...] = Field(min_length=1, description="first one is the baseline")
-    seed: int = Field(42, ge=0, lt=2**32, description="of everything random in a training")
+    seed: int = Field(42, ge=0, lt=2**32, description="seed of everything random in a training")
     start: AwareDatetime | None = Field(
         None, description="first training starts its reference here, if given"
     )
@@ -52,30 +52,33 @@ class Training(Settings):
     )
     known_anomalies: Literal["rerank", "leave_out"] = Field(
         "rerank",
-        description="labelled anomalies of the training rows: teach the scores where that ranks better",
+        description="labelled anomalies of the training rows: rerank scores with them if that ranks better",
     )
     exclude_alerts: float | None = Field(
         0.001,
         gt=0,
         lt=0.5,
-        description="rows to which the champion gives this p-value or less are not learned; null: they are",
+        description="training leaves out rows with a champion p-value of at most this; null: none",
     )
     exclude_alerts_cap: float = Field(
         0.05,
         gt=0,
         lt=0.5,
-        description="a larger share of such rows is a change of regime: none is left out then",
+        description="if a larger share of rows would be left out, it is a change of regime, and none is",
     )
     read_rows: int = Field(
         1_000_000,
         ge=1000,
         le=100_000_000,
-        description="rows of the reference in memory; of a larger source a sample, in one pass",
+        description="most rows of the reference in memory; a larger source is sampled in one pass",
     )
     sampling: Literal["reservoir", "time"] = Field(
-        "reservoir", description="then every row equally likely, or as many rows of each 64th of the window"
+        "reservoir",
+        description="sample with every row equally likely, or equally many rows of each 64th in time",
     )
-    max_rows: int = Field(50_000, ge=100, description="rows to fit on; more are sampled by seed, and said so")
+    max_rows: int = Field(
+        50_000, ge=100, description="most rows to fit on; more are sampled by seed, with a note"
+    )
     timeout: Duration = Field(timedelta(minutes=10), description="hard limit of one fit")
 
     @field_validator("candidates", mode="before")

@@ -1,7 +1,7 @@
-"""Settings of operating: alerts of rows, who is told, how the alarm is tried out, what a server answers.
+"""Settings of operations: alerts, notifications, drills, serving, reports and retention.
 
-Addresses hold secrets, so none is ever written here: a target names an environment variable or a block of
-Prefect's that holds it.
+Addresses hold secrets, so none is written here: a target names an environment variable or a Prefect block
+that holds it.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ Event = Literal[
     "report",
 ]
 EVENTS: tuple[Event, ...] = get_args(Event)
-"""What somebody may be told of."""
+"""Events that a target can be notified of."""
 
 
 def cron(value: str) -> str:
-    """A cron schedule, checked; empty means none."""
+    """Return a cron schedule after a check of its syntax; empty means none."""
     try:
         if value:
             CronSim(value, datetime(2026, 1, 1))
@@ -57,24 +57,27 @@ def cron(value: str) -> str:
 
 
 class Grouping(Settings):
-    """How rows that alert become alerts a person answers; changes no score and no row."""
+    """How rows that alert are grouped into alerts for a person; changes no score and no row."""
 
     gap: Duration = Field(
         timedelta(hours=6), description="rows of one entity at most this far apart are one alert"
     )
-    by_cause: bool = Field(True, description="rows that other columns carry are another alert")
+    by_cause: bool = Field(True, description="rows explained by other columns form another alert")
     needed: int = Field(1, ge=1, le=1000, description="rows that must alert ...")
     of: int = Field(1, ge=1, le=1000, description="... among so many newest rows of the entity")
     planned: str | None = Field(
         None, description="planned work, a YAML list or .ics beside this YAML: alerts in it stay quiet"
     )
     mute: Duration = Field(
-        timedelta(days=7), description="after a false alarm, the like of the same entity stays quiet so long"
+        timedelta(days=7),
+        description="after a false alarm, similar alerts of the same entity stay quiet this long",
     )
-    flapping: int = Field(5, ge=1, description="alike alerts of an entity within `flapping_within` that ...")
+    flapping: int = Field(
+        5, ge=1, description="similar alerts of an entity within `flapping_within` that ..."
+    )
     flapping_within: Duration = Field(timedelta(days=1), description="... make the next one flapping: quiet")
-    collective: int = Field(3, ge=2, description="an alert of so many rows is collective")
-    explained: int = Field(200, ge=0, description="most rows a window whose columns are asked for")
+    collective: int = Field(3, ge=2, description="an alert of at least this many rows is collective")
+    explained: int = Field(200, ge=0, description="most rows a window for which columns are explained")
 
     @model_validator(mode="after")
     def _enough(self) -> Grouping:
@@ -84,9 +87,9 @@ class Grouping(Settings):
 
 
 class Feedback(Settings):
-    """What people's answers may do to a training."""
+    """Limits on the effect of people's answers on a training."""
 
-    per_author: int = Field(200, ge=0, description="newest labels of one author that a training learns from")
+    per_author: int = Field(200, ge=0, description="newest labels of one author that a training uses")
     traces: int = Field(
         0,
         ge=0,
@@ -96,19 +99,19 @@ class Feedback(Settings):
 
 
 class Target(Settings):
-    """Somebody who is told: an Apprise address in an environment variable, or a block of Prefect's."""
+    """A receiver of notifications: an Apprise address in an environment variable, or a Prefect block."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="how records call it")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="its name in the records")]
     url_env: str = Field(
         "", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$", description="environment variable with an Apprise URL"
     )
     block: str = Field("", pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$", description="Prefect block, type/name")
-    on: tuple[Event, ...] = Field(EVENTS, min_length=1, description="what to tell of; all by default")
+    on: tuple[Event, ...] = Field(EVENTS, min_length=1, description="events to notify of; all by default")
 
     @model_validator(mode="before")
     @classmethod
     def _on_is_a_word(cls, value: object) -> object:
-        # To YAML 1.1 an unquoted `on` is the truth value.
+        # In YAML 1.1 an unquoted `on` means true.
         if isinstance(value, dict) and True in value and "on" not in value:
             return {"on" if key is True else key: item for key, item in value.items()}
         return value
@@ -121,9 +124,9 @@ class Target(Settings):
 
 
 class Notify(Settings):
-    """Who is told of what, and how often at most."""
+    """Who is notified of which events, and how often at most."""
 
-    targets: tuple[Target, ...] = Field((), description="who is told; empty: nobody")
+    targets: tuple[Target, ...] = Field((), description="who is notified; empty: nobody")
     min_interval: Duration = Field(
         timedelta(0), description="shortest time between two messages of one kind to one target"
     )
@@ -140,7 +143,7 @@ class Notify(Settings):
 
 
 class Drill(Settings):
-    """How the alarm is tried out on a shadow copy."""
+    """How the alerts are tested on a shadow copy of the data."""
 
     share: float = Field(0.05, gt=0, lt=0.5, description="share of the window's rows turned into anomalies")
     min_recall: Share = Field(0.2, description="smallest share of them that must alert")
@@ -148,7 +151,7 @@ class Drill(Settings):
 
 
 class Serving(Settings):
-    """How the champion answers over HTTP."""
+    """How the champion scores rows over HTTP."""
 
     refresh: Duration = Field(
         timedelta(seconds=15), description="how often the registry is asked who is champion"
@@ -165,7 +168,7 @@ class Serving(Settings):
 
 
 class Reports(Settings):
-    """Pages people read, and when they are sent."""
+    """HTML reports for people, and when they are sent."""
 
     templates: str = Field("", description="folder of Jinja templates that replace ours; empty: none")
     schedule: str = Field("", description="cron of the report that is sent to targets; empty: none")
@@ -183,12 +186,12 @@ Kept = Annotated[Duration, Field(ge=timedelta(days=1), le=timedelta(days=36_500)
 
 
 class Retention(Settings):
-    """How long what nothing refers to any more is kept, since it was last written or decided about.
+    """How long unused data are kept after the last write or decision about them.
 
-    Whatever the age: what champion, previous, challenger, shadow and waiting promotions need stays.
+    What champion, previous, challenger, shadow and waiting promotions need always stays.
     """
 
-    newest: int = Field(3, ge=1, le=1000, description="newest versions that stay, however old")
+    newest: int = Field(3, ge=1, le=1000, description="newest versions that stay at any age")
     versions: Kept = Field(timedelta(days=90), description="other model versions, with their reference rows")
     runs: Kept = Field(
         timedelta(days=90), description="MLflow runs of no version that stays, and traces of answered alerts"
@@ -197,5 +200,5 @@ class Retention(Settings):
     reports: Kept = Field(timedelta(days=90), description="drift reports")
     quarantine: Kept = Field(timedelta(days=90), description="quarantined rows")
     when_scheduled: Literal["report", "apply"] = Field(
-        "report", description="whether the scheduled prune only says what it would remove, or removes it"
+        "report", description="whether the scheduled prune only reports what it would remove, or removes it"
     )

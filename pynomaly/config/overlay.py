@@ -1,8 +1,8 @@
-"""The settings of an environment: a pipeline's YAML with the YAML of the same name over it.
+"""The settings of an environment: a pipeline's YAML, merged with an overlay of the same name.
 
-``configs/x.yaml`` is what development runs; ``configs/production/x.yaml`` holds only what differs there.
-Blocks are merged key by key, however deep; lists and single values are replaced. Nothing is inherited
-between environments. Called by ``load.py``, and by ``pynomaly config`` to say where each value came from.
+Development runs ``configs/x.yaml``; ``configs/production/x.yaml`` holds only what differs in production.
+Blocks are merged key by key at every depth; lists and single values are replaced. Environments do not inherit
+from each other. Called by ``load.py``, and by ``pynomaly config`` to show where each value comes from.
 """
 
 from __future__ import annotations
@@ -20,26 +20,28 @@ from pynomaly.errors import ConfigError, allowed
 __all__ = ["ADDRESSES", "VARIABLE", "Layers", "environments", "leaves", "read"]
 
 VARIABLE = "PYNOMALY_ENV"
-"""Names the environment for every command, flow and worker that is not told one."""
+"""Environment variable with the environment of every command, flow and worker that has no explicit one."""
 
 ADDRESSES = tuple(f"PYNOMALY_{name}" for name in ("TRACKING", "LEDGER", "ARTIFACTS", "STORE", "EVIDENTLY"))
-"""Where records are kept, where the YAML does not say it."""
+"""Environment variables with the addresses of records that the YAML does not set."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 @dataclass(frozen=True)
 class Layers:
-    """Settings put together from files.
+    """Settings merged from files.
 
     Attributes
     ----------
     content : object
-        What validation sees: the merged mapping, or whatever a single YAML held.
+        Input of the validation: the merged mapping, or the content of a single YAML.
     environment : str
-        Empty without one.
+        Name of the environment; empty without one.
     files : tuple of Path
         The YAML, then the overlay if there is one.
+    written : tuple of object
+        The content of each file.
     """
 
     content: object
@@ -48,30 +50,30 @@ class Layers:
     written: tuple[object, ...]
 
     def source(self, location: tuple[int | str, ...]) -> Path | None:
-        """The file whose value stands at a key, such as ``("training", "holdout")``; None if no file's."""
+        """Return the file that sets a key, like ``("training", "holdout")``; None if no file sets it."""
         for file, content in zip(reversed(self.files), reversed(self.written), strict=True):
-            here: object = content
+            node: object = content
             for part in location:
-                if not isinstance(here, Mapping):
+                if not isinstance(node, Mapping):
                     break  # a list or a value: replaced as a whole
-                if part not in here:
-                    here = None
+                if part not in node:
+                    node = None
                     break
-                here = here[part]
+                node = node[part]
             else:
                 return file
-            if here is not None:
+            if node is not None:
                 return file
         return None
 
 
 def read(path: Path, environment: str | None = None) -> Layers:
-    """The YAML at `path` with the overlay of `environment` (default: ``$PYNOMALY_ENV``) over it.
+    """Read the YAML at `path`, merged with the overlay of `environment` (default: ``$PYNOMALY_ENV``).
 
     Raises
     ------
     ConfigError
-        If a file is not readable YAML, an overlay is no mapping, or no folder of that name holds overlays.
+        If a file is not readable YAML, an overlay is not a mapping, or no folder of that name has overlays.
     """
     name = os.environ.get(VARIABLE, "") if environment is None else environment
     content = _yaml(path)
@@ -92,14 +94,14 @@ def read(path: Path, environment: str | None = None) -> Layers:
 
 
 def environments(folder: Path) -> list[str]:
-    """Names of the folders in `folder` that hold overlays."""
+    """Return the names of the folders in `folder` that hold overlays."""
     return sorted(
         item.name for item in folder.iterdir() if _NAME.fullmatch(item.name) and any(item.glob("*.yaml"))
     )
 
 
 def leaves(settings: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every value below `settings` with the keys that lead to it; a list is one value."""
+    """Yield every value in `settings` with the path of its keys; a list counts as one value."""
     for name, value in settings.items():
         if isinstance(value, Mapping) and value:
             yield from leaves(value, (*above, name))
@@ -108,11 +110,11 @@ def leaves(settings: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator
 
 
 def _merged(base: Mapping[Any, Any], over: Mapping[Any, Any]) -> dict[Any, Any]:
-    found = dict(base)
+    merged = dict(base)
     for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
-        found[key] = _merged(found[key], value) if both else value
-    return found
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
 
 
 def _yaml(file: Path) -> object:

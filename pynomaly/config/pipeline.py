@@ -1,6 +1,6 @@
-"""The pipeline's settings: every figure a decision rests on, with its bounds, unit and default.
+"""The pipeline's settings: every number that decides something, with its bounds, unit and default.
 
-Defaults are the domain's usual figures; no room hides one of its own. Frozen, ``extra="forbid"``.
+Defaults are the usual values of the field; no other package has hidden settings. Frozen, ``extra="forbid"``.
 """
 
 from __future__ import annotations
@@ -27,16 +27,19 @@ class Schedule(Settings):
     """Cron schedules of the deployments; empty means no schedule."""
 
     timezone: str = Field("UTC", description="zone the schedules are read in")
-    train: str = Field("", description="a training; empty: none but those that are asked for")
+    train: str = Field("", description="a training; empty: only on request")
     score: str = Field("5 * * * *", description="the windows that are due")
     monitor: str = Field("20 2 * * *", description="a verdict on the newest window")
     reconcile: str = Field(
-        "*/15 * * * *", description="tidies up after dead processes, delivers messages, notices silence"
+        "*/15 * * * *", description="cleans up after dead processes, delivers messages, detects missed runs"
     )
-    drill: str = Field("50 5 * * 1", description="known anomalies through a shadow copy")
-    prune: str = Field("10 6 * * 0", description="what is past its retention is said, or removed")
+    drill: str = Field("50 5 * * 1", description="scores known anomalies in a shadow copy")
+    prune: str = Field("10 6 * * 0", description="reports or removes what is past its retention")
     dead_man: int = Field(
-        3, ge=1, le=1000, description="runs of score or monitor that may be missed before somebody is told"
+        3,
+        ge=1,
+        le=1000,
+        description="runs of score or monitor that may be missed before somebody is notified",
     )
 
     @field_validator("timezone")
@@ -53,7 +56,7 @@ class Schedule(Settings):
 
 
 class Runner(Settings):
-    """Where work that falls into parts is done, and how much of it at once."""
+    """Where work in parts runs, and how much of it in parallel."""
 
     kind: Literal["local", "dask"] = Field("local", description="local: this machine; dask: a cluster")
     address: str = Field(
@@ -83,9 +86,9 @@ class Runner(Settings):
 class Records(Settings):
     """Where models, decisions and files are kept.
 
-    Empty means what the environment says, ``$PYNOMALY_TRACKING``, ``_LEDGER``, ``_ARTIFACTS``, ``_STORE`` or
-    ``_EVIDENTLY``, the place for an address with a password; without one, under the home folder. Here no
-    address holds a password: this file is kept with every model that is trained from it.
+    Empty means the value of ``$PYNOMALY_TRACKING``, ``_LEDGER``, ``_ARTIFACTS``, ``_STORE`` or
+    ``_EVIDENTLY``; without that, a place under the home folder. An address with a password belongs into the
+    environment: this file is saved with every model that is trained from it.
     """
 
     tracking: str = Field("", description="MLflow tracking URI")
@@ -98,7 +101,7 @@ class Records(Settings):
     @classmethod
     def _no_password(cls, value: str) -> str:
         parts = urlsplit(value)
-        keys = {key.lower() for key, held in parse_qsl(parts.query) if held}
+        keys = {key.lower() for key, text in parse_qsl(parts.query) if text}
         if parts.password or keys & {"password", "passwd", "pwd", "sslpassword"}:
             raise ValueError(
                 "an address in this file holds no password, for the file is kept with every model; set "
@@ -135,19 +138,19 @@ class Pipeline(Settings):
     runner: Runner = Runner()
     records: Records = Records()
 
-    # Where the YAML was read from, where state lives, whose overlay counts: set by `load`, not in the YAML.
+    # The YAML's path, the state folder and the environment of the overlay: set by `load`, not in the YAML.
     origin: Path = Field(default=Path("."), exclude=True)
     home: Path = Field(default=Path(".pynomaly"), exclude=True)
     environment: str = Field(default="", exclude=True)
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow tracking URI: the configured one, the environment's, or sqlite under home."""
+        """MLflow tracking URI: from the settings, from the environment, or sqlite under home."""
         return self._kept("tracking") or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
 
     @property
     def ledger_url(self) -> str:
-        """SQLAlchemy URL of the ledger: the configured one, the environment's, or sqlite under home."""
+        """SQLAlchemy URL of the ledger: from the settings, from the environment, or sqlite under home."""
         return self._kept("ledger") or f"sqlite:///{self.home / 'ledger.db'}"
 
     @property
@@ -157,18 +160,18 @@ class Pipeline(Settings):
 
     @property
     def artifact_root(self) -> str:
-        """Where MLflow keeps files, unless a server decides: the configured place, or under home."""
+        """Where MLflow keeps files, unless a tracking server decides: from the settings, or under home."""
         return self._kept("artifacts") or (self.home / "mlflow" / "artifacts").as_uri()
 
     @property
     def evidently(self) -> str:
-        """Where drift reports are shown beside the store: Evidently's pages, a folder of theirs, or empty."""
+        """Where Evidently shows drift reports too: address of its pages, a workspace folder, or empty."""
         return self._kept("evidently")
 
     def _kept(self, name: str) -> str:
-        written: str = getattr(self.records, name)
-        return written or os.environ.get(f"PYNOMALY_{name.upper()}", "")
+        configured: str = getattr(self.records, name)
+        return configured or os.environ.get(f"PYNOMALY_{name.upper()}", "")
 
     def reference_start(self, end: datetime) -> datetime:
-        """Start of the reference window that ends at `end`."""
+        """Return the start of the reference window that ends at `end`."""
         return end - min(self.windows.reference, self.retraining.max_age)

@@ -1,8 +1,8 @@
-"""YAML that is plain values and nothing else, read within bounds.
+"""Read YAML of plain values only, within limits, and write it.
 
-No tag makes an object, an alias may repeat a block but not multiply it, and neither length nor depth can
-exhaust the reader. Called wherever a person's YAML is read: the pipeline, declared incidents, a draft. The
-other way round, any text is written so that it reads back as itself.
+A tag cannot create an object, an alias can repeat a block but not multiply it endlessly, and neither length
+nor depth can exhaust the reader. Called wherever a person's YAML is read: the pipeline, declared incidents, a
+draft. Text is written so that it reads back unchanged.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import yaml
 __all__ = ["LARGEST", "LONGEST", "dumped", "plain_yaml", "quoted", "unquoted"]
 
 LONGEST = 1_000_000
-"""Most characters of a file; the largest pipeline that is shipped has about ten thousand."""
+"""Most characters of a file; the largest shipped pipeline has about 10,000."""
 
 LARGEST = 100_000
-"""Most values a file may hold once every alias is written out."""
+"""Most values in a file when every alias is expanded."""
 
 
 def plain_yaml(text: str) -> object:
@@ -31,8 +31,8 @@ def plain_yaml(text: str) -> object:
     Raises
     ------
     ValueError
-        If it is no YAML, asks for anything but plain values, or is too long, too deep or too large. The
-        message is one line.
+        If it is not YAML, has a tag for other than plain values, or is too long, too deep or too large.
+        The message is one line.
     """
     if len(text) > LONGEST:
         raise ValueError(f"it has {len(text):,} characters; allowed: {LONGEST:,}")
@@ -54,33 +54,33 @@ def plain_yaml(text: str) -> object:
         loader.dispose()
 
 
-def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Values that `node` stands for, each alias counted as often as it is used."""
-    if id(node) in known:
-        if not known[id(node)]:
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Count the values of `node`; an alias counts as often as it is used."""
+    if id(node) in sizes:
+        if not sizes[id(node)]:
             raise ValueError("a block holds an alias of itself")
-        return known[id(node)]
-    known[id(node)] = 0  # begun; whoever meets it again inside has found a circle
+        return sizes[id(node)]
+    sizes[id(node)] = 0  # 0 marks an unfinished node; meeting it again means that the node contains itself
     if isinstance(node, yaml.MappingNode):
-        inside = [part for pair in node.value for part in pair]
+        children = [part for pair in node.value for part in pair]
     else:
-        inside = node.value if isinstance(node, yaml.SequenceNode) else []
-    known[id(node)] = 1 + sum(_size(part, known) for part in inside)
-    return known[id(node)]
+        children = node.value if isinstance(node, yaml.SequenceNode) else []
+    sizes[id(node)] = 1 + sum(_size(part, sizes) for part in children)
+    return sizes[id(node)]
 
 
 def dumped(content: object) -> str:
-    """Plain values as YAML, keys in their order."""
+    """Return plain values as YAML text; keys keep their order."""
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
 
 
 def quoted(text: str) -> str:
-    """A YAML string that reads back as `text`, on one line, whatever it holds."""
-    shown = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in shown) + '"'
+    """Return a quoted YAML string on one line that reads back as `text`, for any text."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
 
 
 def unquoted(name: str) -> str:
-    """`name` as it is where YAML reads it as text, else quoted."""
+    """Return `name` unchanged if YAML reads it as text, else quoted."""
     words = "(?!(?:yes|no|on|off|true|false|null)$)"
     return name if re.fullmatch(f"{words}[a-z][a-z0-9_-]*", name) else quoted(name)

@@ -1,4 +1,4 @@
-"""What every settings block is: frozen, bounded, and closed to keys it does not know."""
+"""The base of every settings block: frozen, and unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(BaseModel):
-    """Base of every settings block: frozen, and no key it does not know."""
+    """Base of every settings block: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def shown(address: str) -> str:
-    """An address without its password, for people and logs.
+    """Return `address` without its password, for people and logs.
 
     >>> shown("postgresql://me:secret@db/ledger")
     'postgresql://me:***@db/ledger'

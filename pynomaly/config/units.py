@@ -1,4 +1,4 @@
-"""Durations as people write them: ``15m``, ``6h``, ``7d``, ``8w``."""
+"""Durations in the form that people write: ``15m``, ``6h``, ``7d``, ``8w``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def duration(value: object) -> timedelta:
 
 
 def spell(value: timedelta) -> str:
-    """Write a timedelta the way :func:`duration` reads it, in the largest unit that fits."""
+    """Write a timedelta as :func:`duration` reads it, in the largest fitting unit (weeks from 4 on)."""
     seconds = int(value.total_seconds())
     for unit in ("w", "d", "h", "m"):
         if seconds and seconds % _SECONDS[unit] == 0 and (unit != "w" or seconds >= 4 * _SECONDS["w"]):

@@ -1,4 +1,4 @@
-"""Rows and what they mean: the column contract, windows, sources, and the checks before any use.
+"""Input data: the column contract, windows, sources, and the checks that run before any use.
 
 Imports only ``config`` and ``errors``. Times are aware and in UTC; windows are ``[start, end)``.
 """

@@ -1,9 +1,9 @@
-"""The only module that imports Great Expectations: runs a pipeline's expectations on rows already guarded.
+"""Runs a pipeline's expectations on rows that passed the guards. The only import of Great Expectations.
 
-Returns what failed and in which rows; what follows from that is decided in ``quality``. An expectation that
-does not exist, does not fit or cannot be evaluated is an error, never a pass. Everything stays in memory:
-an ephemeral context, no analytics, no progress bars. Importing Great Expectations takes seconds, so it
-happens on the first call.
+Returns which expectations failed and in which rows; ``quality`` decides what follows. An expectation that
+does not exist, does not fit or cannot be evaluated is an error, never a pass. Everything stays in memory: an
+ephemeral context, no analytics, no progress bars. Importing Great Expectations takes seconds, so it happens
+on the first call.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ __all__ = ["Outcome", "default_suite", "evaluate"]
 
 _INTERNAL = {"id", "meta", "notes", "result_format", "description", "catch_exceptions", "rendered_content"}
 _INTERNAL |= {"severity", "windows", "batch_id"}
-"""Fields of an expectation that are not arguments of the check itself."""
+"""Fields of an expectation class that are not arguments of the check."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one expectation.
+    """Result of one expectation.
 
     Attributes
     ----------
@@ -41,9 +41,9 @@ class Outcome:
         As configured.
     passed : bool
     rows : ndarray of int of shape (k,) or None
-        Positions of the rows that failed; None when the check is about the table and not about rows.
+        Positions of the rows that failed; None when the check is about the whole table.
     observed : object
-        Share of rows that failed, or the value that was found.
+        Share of rows that failed, or the observed value.
     """
 
     expectation: Expectation
@@ -53,13 +53,13 @@ class Outcome:
 
     @property
     def column(self) -> str | None:
-        """The column it is about, if it is about one."""
+        """The column of the expectation, or None."""
         column = self.expectation.arguments.get("column")
         return None if column is None else str(column)
 
 
 def default_suite(contract: FrameContract, quality: Quality) -> tuple[Expectation, ...]:
-    """What every training validates: each feature exists, and is filled as far as ``max_missing`` asks."""
+    """Return the checks of every training: each feature exists and is filled as ``max_missing`` requires."""
     exist = [_exists(name) for name in contract.features]
     filled = [
         Expectation(
@@ -88,7 +88,7 @@ def evaluate(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> tuple[
     Raises
     ------
     ConfigError
-        If a type, an argument or a column named by one does not exist, or an argument does not fit.
+        If an expectation's type, argument or column does not exist, or an argument does not fit.
     QualityError
         If an expectation could not be evaluated.
     """
@@ -97,15 +97,15 @@ def evaluate(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> tuple[
     with _quiet():
         import great_expectations as gx
 
-        # Its own import sets this logger to INFO: one line a validation, on every terminal.
+        # The import sets this logger to INFO, which would print one line for each validation.
         logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
         built = [_build(position, item, frame) for position, item in enumerate(expectations)]
         batch = _batch(gx, frame.reset_index(drop=True))
         suite = gx.ExpectationSuite(name="pipeline", expectations=built)
-        validated = batch.validate(suite, result_format={"result_format": "COMPLETE"})
-    found = {int(result.expectation_config.meta["position"]): result for result in validated.results}
-    # Great Expectations returns results in an order of its own.
-    return tuple(_outcome(item, found.get(position)) for position, item in enumerate(expectations))
+        validation = batch.validate(suite, result_format={"result_format": "COMPLETE"})
+    results = {int(result.expectation_config.meta["position"]): result for result in validation.results}
+    # Great Expectations returns results in another order.
+    return tuple(_outcome(item, results.get(position)) for position, item in enumerate(expectations))
 
 
 def _exists(name: str) -> Expectation:
@@ -114,7 +114,7 @@ def _exists(name: str) -> Expectation:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No analytics, and no deprecation notes from inside the vendor (asked of it, not of our callers)."""
+    """Switch off analytics and the deprecation warnings from inside Great Expectations."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -130,12 +130,12 @@ def _batch(gx: Any, frame: pd.DataFrame) -> Any:
 
 
 def _build(position: int, item: Expectation, frame: pd.DataFrame) -> Any:
-    import great_expectations.expectations as known
+    import great_expectations.expectations as gx_expectations
 
-    names = [name for name in dir(known) if name.startswith("Expect") and name != "Expectation"]
+    names = [name for name in dir(gx_expectations) if name.startswith("Expect") and name != "Expectation"]
     if item.type not in names:
         raise ConfigError(f"quality.expectations: no expectation {item.type!r}; {allowed(item.type, names)}")
-    expectation = getattr(known, item.type)
+    expectation = getattr(gx_expectations, item.type)
     fields = set(expectation.__fields__) - _INTERNAL
     for argument in item.arguments:
         if argument not in fields:
@@ -144,7 +144,7 @@ def _build(position: int, item: Expectation, frame: pd.DataFrame) -> Any:
         _require_named_columns(item, frame)
     try:
         return expectation(**item.arguments, meta={"position": position})
-    except ValueError as error:  # its validation error is one of pydantic's first version
+    except ValueError as error:  # Great Expectations raises the ValidationError of pydantic 1, a ValueError
         raise ConfigError(f"{item.type}({item.arguments}): {' '.join(str(error).split())}") from error
 
 
@@ -172,7 +172,7 @@ def _outcome(item: Expectation, result: Any) -> Outcome:
 
 
 def _exception(info: dict[str, Any]) -> str:
-    """What went wrong, or nothing; the information is flat, or one entry a metric."""
+    """Return the error message, or an empty text. `info` is flat or has one entry for each metric."""
     for entry in (info, *info.values()):
         if isinstance(entry, dict) and entry.get("raised_exception"):
             return str(entry.get("exception_message"))

@@ -1,10 +1,10 @@
-"""A simulated fleet of machines with incidents, seasons and one change of regime; any window on demand.
+"""A simulated fleet of machines with incidents, seasons and one change of regime.
 
 Sixteen machines report once an hour from 2026-01-05 on. Every machine-day is a pure function of
-(seed, machine, day), so overlapping windows agree row by row and nothing is stored. From :data:`SHIFT` on
-the product mix, the load and the relation of current and temperature to it are different and the noise is
-larger: a model of before raises false alarms and ranks worse, one trained after does well again.
-Called by ``sources.bundled``; incident kinds are for reports and benchmarks, never for a model.
+(seed, machine, day), so any window can be computed, overlapping windows have equal rows and nothing is
+stored. From :data:`SHIFT` on, the product mix, the load and its relation to current and temperature differ,
+and the noise is larger: a model trained before raises false alarms and ranks worse, one trained after does
+well again. Called by ``sources.bundled``; incident kinds are for reports and benchmarks, never for a model.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _BASE = np.array([60.0, 5.0, 2.0, 20.0, 100.0, 1500.0])
 _GAIN = np.array([4.0, 0.30, 0.15, 3.0, 8.0, 60.0])
 _NOISE = np.array([1.6, 0.12, 0.15, 0.9, 3.0, 22.0])
 _UNIT = np.hypot(_GAIN, _NOISE)
-"""Usual spread of each sensor: the unit in which shift and incidents are measured."""
+"""Usual spread of each sensor; the unit for the size of the shift and of incidents."""
 
 _SHIFT_LOAD = 1.9
 _SHIFT_OFFSET = np.array([1.2, 0.0, 0.5, -2.4, 0.0, 0.0])
@@ -44,30 +44,30 @@ _SHIFT_GAIN = np.array([1.25, 1.0, 1.0, 0.7, 1.0, 1.0])
 _SHIFT_NOISE = 1.25
 
 _EVERY = (7, 36, 77, 100)
-"""Days in which a machine has one incident of each of :data:`KINDS`, at a moment of its own."""
+"""Period in days for each of :data:`KINDS`: a machine has one such incident a period, at a random time."""
 
 _WEAR = np.array([1.0, -0.5, 1.4, 0.6, -0.7, -0.3])
-"""Direction of wear over the sensors: hotter, rougher, and less through."""
+"""Direction of wear over the sensors: higher temperature and vibration, less flow."""
 
 _MISSING = 0.01
 _LOOK_BACK = 2
-"""Days before a window whose incidents may still last in it: 24 h after a start at 23:00."""
+"""Days simulated before a window, because their incidents may last into it: up to 24 h from 23:00 on."""
 
 
 def generate(window: Window, seed: int = SEED) -> pd.DataFrame:
-    """Rows of the fleet in `window`; nothing before :data:`START`.
+    """Return the rows of the fleet in `window`; there are none before :data:`START`.
 
     Parameters
     ----------
     window : Window
     seed : int, optional
-        Another seed is another fleet.
+        Each seed gives another fleet.
 
     Returns
     -------
     DataFrame of shape (n, 10)
         ``timestamp`` (UTC, full hours), ``machine``, ``product``, the six sensors (about 1 % of the cells
-        missing) and ``anomaly`` (1 during an incident, about 3 % of the rows), by time, then machine.
+        missing) and ``anomaly`` (1 during an incident, about 3 % of the rows); sorted by time, then machine.
     """
     values, products, kinds, times = _simulate(window, seed)
     frame = pd.DataFrame({"timestamp": np.repeat(times, len(MACHINES))})
@@ -81,19 +81,19 @@ def generate(window: Window, seed: int = SEED) -> pd.DataFrame:
 
 
 def incident_kinds(window: Window, seed: int = SEED) -> npt.NDArray[np.str_]:
-    """Kind of incident of each row of :func:`generate`; the empty text for normal rows.
+    """Return the incident kind of each row of :func:`generate`; the empty text for normal rows.
 
     Returns
     -------
     ndarray of str of shape (n,)
         One of :data:`KINDS`, or ``""``.
     """
-    named: npt.NDArray[np.str_] = np.array([*KINDS, ""])[_simulate(window, seed)[2]].ravel()
-    return named
+    names: npt.NDArray[np.str_] = np.array([*KINDS, ""])[_simulate(window, seed)[2]].ravel()
+    return names
 
 
 def _simulate(window: Window, seed: int) -> tuple[npt.NDArray[np.float64], Any, Any, Any]:
-    """Values (hours, machines, sensors), products and kinds (hours, machines), times (hours)."""
+    """Return values (hours, machines, sensors), products and kinds (hours, machines), and times (hours)."""
     start = max(window.start, START)
     first = max(0, (start - START).days - _LOOK_BACK)
     last = max(first, -((START - window.end) // timedelta(days=1)))
@@ -111,7 +111,7 @@ def _simulate(window: Window, seed: int) -> tuple[npt.NDArray[np.float64], Any, 
             for turn in range((first + stagger) // every, (last + stagger) // every + 1):
                 rng = np.random.Generator(np.random.PCG64([seed, 1 + kind, machine, turn]))
                 begin = 24 * (turn * every - stagger - first) + int(rng.integers(24 * every))
-                # One that starts outside the simulated days is not there at all, wherever they begin.
+                # An incident that starts outside the simulated days is left out completely.
                 if 0 <= begin < shape[0]:
                     _incident(rng, KINDS[kind], values[begin:, machine], kinds[begin:, machine])
     values[missing] = np.nan
@@ -124,20 +124,20 @@ def _simulate(window: Window, seed: int) -> tuple[npt.NDArray[np.float64], Any, 
 def _normal_day(
     rng: np.random.Generator, machine: int, day: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Sensors (24, 6) and products (24,) of a day without incidents."""
+    """Return sensors (24, 6) and products (24,) of a day without incidents."""
     shifted = timedelta(days=day) >= SHIFT - START
     batches = rng.choice(len(_PRODUCTS), size=4, p=_MIX[int(shifted)])
     products = np.repeat(batches, 6)
     hours = np.arange(24)
     season = 0.6 * np.sin(2 * np.pi * (hours - 7 - machine % 4) / 24) - (0.6 if day % 7 >= 5 else 0.0)
     load = season + _PRODUCT_LOAD[products] + 0.3 * rng.standard_normal() + 0.25 * rng.standard_normal(24)
-    # Machines differ by what they are, not by the day: the offset comes from the number alone.
+    # The offset of a machine depends on its number alone, so it is the same every day.
     character = 0.25 * np.sin(np.arange(len(SENSORS)) + 2.4 * machine)
     noise = rng.standard_normal((24, len(SENSORS)))
     if not shifted:
         return _BASE + _UNIT * character + _GAIN * load[:, None] + _NOISE * noise, products
-    moved = _BASE + _UNIT * (character + _SHIFT_OFFSET)
-    return moved + _GAIN * _SHIFT_GAIN * (load + _SHIFT_LOAD)[
+    shifted_base = _BASE + _UNIT * (character + _SHIFT_OFFSET)
+    return shifted_base + _GAIN * _SHIFT_GAIN * (load + _SHIFT_LOAD)[
         :, None
     ] + _SHIFT_NOISE * _NOISE * noise, products
 
@@ -147,8 +147,8 @@ def _incident(
 ) -> None:
     """Write one incident into the first rows of a machine's `values` (hours, 6) and `kinds`."""
     sensor, sign = int(rng.integers(len(SENSORS))), 1 - 2 * int(rng.integers(2))
-    size, lasting, hit = rng.random(), rng.random(), rng.random(len(SENSORS)) < 0.5
-    hours = {"spike": 1, "wear": 6 + int(19 * lasting)}.get(kind, 4 + int(9 * lasting))
+    size, duration, hit = rng.random(), rng.random(), rng.random(len(SENSORS)) < 0.5
+    hours = {"spike": 1, "wear": 6 + int(19 * duration)}.get(kind, 4 + int(9 * duration))
     kinds[:hours] = KINDS.index(kind)
     if kind == "spike":
         hit[sensor] = True
@@ -160,7 +160,7 @@ def _incident(
         values[:hours, sensor] = _BASE[sensor] + sign * (4.5 + 2 * size) * _UNIT[sensor]
     else:
         current = SENSORS.index("current")
-        # Mirrored about a level of its own: the more load, the less current.
+        # Mirrored about a level, so that more load gives less current.
         middle = _BASE[current] + sign * (0.5 + size) * _UNIT[current]
         values[:hours, current] = 2 * middle - values[:hours, current]
 

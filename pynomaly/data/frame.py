@@ -1,8 +1,8 @@
-"""The column contract: which columns a model reads, in which order and as what.
+"""The column contract: which columns a model reads, in which order and with which type.
 
-A contract is inferred once from the reference and travels in the model; every later frame is brought into
-its shape by name, so a shuffled or wider table changes no score and a lacking one is refused by name.
-Called by ``quality``, ``model`` and the steps. Inputs are never mutated.
+A contract is inferred once from the reference and is saved with the model. Every later frame is brought into
+its shape by column name: a different column order or extra columns change no score, and a missing column is
+an error that names it. Called by ``quality``, ``model`` and the steps. Inputs are never mutated.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class FrameContract:
     categorical : tuple of str
         Feature columns read as text.
     time, id, label : str or None
-        Columns that are no features: when, which entity, and the truth where it is known.
+        Columns that are not features: the time, the entity, and the known label.
     """
 
     numeric: tuple[str, ...]
@@ -51,57 +51,57 @@ class FrameContract:
 
     @classmethod
     def infer(cls, frame: pd.DataFrame, data: Data) -> FrameContract:
-        """Decide every column's role from `frame` and what the pipeline declares.
+        """Infer the role of every column from `frame` and the pipeline's settings.
 
-        Text, booleans and categories become categorical, the rest numeric. A text column most of whose cells
-        read as numbers is numeric: its other cells are bad cells, for validation to quarantine.
+        Text, booleans and categories become categorical, the rest numeric. A text column is numeric if most
+        of its cells read as numbers; the other cells are bad cells, which validation quarantines.
 
         Parameters
         ----------
         frame : DataFrame of shape (n, d)
         data : Data
-            ``columns`` (empty: all that remain), ``categorical``, ``ignore``, ``time``, ``id``, ``label``.
+            ``columns`` (empty: all others), ``categorical``, ``ignore``, ``time``, ``id``, ``label``.
 
         Raises
         ------
         ColumnError
-            If a declared column is unknown or has two roles, a name is duplicated, a feature holds moments,
+            If a declared column is unknown or has two roles, a name is duplicated, a feature holds times,
             or no feature is left.
         """
         roles = {"time": data.time, "id": data.id, "label": data.label}
-        # A table handed in for scoring may lack the label; nothing else declared may be absent.
+        # A table to be scored may lack the label; every other declared column must exist.
         declared = [name for role, name in roles.items() if name and role != "label"]
         require_columns(frame, [*declared, *data.columns, *data.categorical, *data.ignore])
-        taken = {name: f"data.{role}" for role, name in roles.items() if name}
-        taken.update(dict.fromkeys(data.ignore, "data.ignore"))
+        other_roles = {name: f"data.{role}" for role, name in roles.items() if name}
+        other_roles.update(dict.fromkeys(data.ignore, "data.ignore"))
         for name in (*data.columns, *data.categorical):
-            if name in taken:
-                raise ColumnError(f"column {name!r} cannot be a feature: it is {taken[name]} too")
-        chosen = data.columns or tuple(str(name) for name in frame.columns if name not in taken)
-        if data.columns:  # features of a row's past come with the columns they follow
-            chosen += tuple(name for name in data.series.names if name in frame.columns)
-        if stray := [name for name in data.categorical if name not in chosen]:
+            if name in other_roles:
+                raise ColumnError(f"column {name!r} cannot be a feature: it is {other_roles[name]} too")
+        features = data.columns or tuple(str(name) for name in frame.columns if name not in other_roles)
+        if data.columns:  # time-series features belong to the columns they are computed from
+            features += tuple(name for name in data.series.names if name in frame.columns)
+        if stray := [name for name in data.categorical if name not in features]:
             raise ColumnError(
-                f"data.categorical names {stray[0]!r}, not a feature; {allowed(stray[0], chosen)}"
+                f"data.categorical names {stray[0]!r}, not a feature; {allowed(stray[0], features)}"
             )
-        if not chosen:
+        if not features:
             raise ColumnError(f"no feature column is left of {[str(name) for name in frame.columns]}")
-        kinds = {name: "text" if name in data.categorical else _kind(frame[name], name) for name in chosen}
+        kinds = {name: "text" if name in data.categorical else _kind(frame[name], name) for name in features}
         return cls(
-            numeric=tuple(name for name in chosen if kinds[name] == "number"),
-            categorical=tuple(name for name in chosen if kinds[name] == "text"),
+            numeric=tuple(name for name in features if kinds[name] == "number"),
+            categorical=tuple(name for name in features if kinds[name] == "text"),
             time=data.time,
             id=data.id,
             label=data.label,
         )
 
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Bring `frame` into the contract's shape.
+        """Return the features of `frame` in the order and types of the contract.
 
         Parameters
         ----------
         frame : DataFrame of shape (n, >= d)
-            Columns in any order; extra ones are left out.
+            Columns in any order; extra columns are dropped.
 
         Returns
         -------
@@ -125,11 +125,11 @@ class FrameContract:
                     f"cells of {len(frame)}); only numbers and missing cells are allowed"
                 )
         columns.update({name: categories(frame[name]) for name in self.categorical})
-        # Side by side as they are: gathering them into one array would copy every number.
+        # No copy: one common array would copy every number.
         return pd.DataFrame(columns, index=frame.index, columns=list(self.features), copy=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form, read back by :meth:`from_dict`."""
+        """Return a dict that JSON can hold and :meth:`from_dict` reads back."""
         return {
             "numeric": list(self.numeric),
             "categorical": list(self.categorical),
@@ -140,7 +140,7 @@ class FrameContract:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> FrameContract:
-        """Read what :meth:`to_dict` wrote."""
+        """Build a contract from the dict that :meth:`to_dict` returned."""
         return cls(
             numeric=tuple(content["numeric"]),
             categorical=tuple(content["categorical"]),
@@ -151,23 +151,24 @@ class FrameContract:
 
 
 def require_columns(frame: pd.DataFrame, names: Iterable[str]) -> None:
-    """Refuse a frame that lacks one of `names`, or has a name twice among them.
+    """Raise if `frame` lacks one of `names` or has one of them twice.
 
     Raises
     ------
     ColumnError
-        Naming the columns, and the nearest that exist.
+        The message names the columns, and the nearest existing one.
     """
-    have = [str(name) for name in frame.columns]
-    wanted = list(dict.fromkeys(names))
-    if missing := [name for name in wanted if name not in frame.columns]:
+    existing = [str(name) for name in frame.columns]
+    required = list(dict.fromkeys(names))
+    if missing := [name for name in required if name not in frame.columns]:
         raise ColumnError(
-            f"missing column {', '.join(repr(name) for name in missing)}; {allowed(missing[0], have)}"
+            f"missing column {', '.join(repr(name) for name in missing)}; {allowed(missing[0], existing)}"
         )
-    if not frame.columns.is_unique and (twice := sorted({name for name in wanted if have.count(name) > 1})):
-        raise ColumnError(
-            f"column {', '.join(repr(name) for name in twice)} occurs more than once; name each column once"
-        )
+    if not frame.columns.is_unique and (
+        repeated_names := sorted({name for name in required if existing.count(name) > 1})
+    ):
+        listed_names = ", ".join(repr(name) for name in repeated_names)
+        raise ColumnError(f"column {listed_names} occurs more than once; name each column once")
 
 
 def numbers(column: pd.Series[Any]) -> tuple[pd.Series[Any], npt.NDArray[np.bool_]]:
@@ -176,53 +177,55 @@ def numbers(column: pd.Series[Any]) -> tuple[pd.Series[Any], npt.NDArray[np.bool
     Parameters
     ----------
     column : Series of shape (n,)
-        Numbers, booleans, or text that spells numbers; blank text is missing.
+        Numbers, booleans, or text that reads as numbers; blank text is missing.
 
     Returns
     -------
     values : Series of shape (n,), float64
         NaN where missing or bad; infinities are kept.
     bad : ndarray of shape (n,), bool
-        Cells that hold something which is not a number.
+        True for cells that hold something other than a number.
     """
     if types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
         return column.astype("float64"), np.zeros(len(column), dtype=bool)
     cells = column.astype(object)
     present = cells.notna().to_numpy()
-    if column.dtype.kind in "mMc":  # moments, spans and complex numbers would turn into numbers in silence
+    if (
+        column.dtype.kind in "mMc"
+    ):  # pandas would turn times, durations and complex numbers into numbers silently
         return pd.Series(np.nan, index=column.index, name=column.name), present
     text = cells.where(present, "").map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
     values = pd.to_numeric(text.map(_plain), errors="coerce").astype("float64")
-    said = text.map(lambda cell: not isinstance(cell, str) or cell.lower() not in {"", "nan"}).to_numpy(
-        dtype=bool
-    )
-    bad = present & said & values.isna().to_numpy()
+    is_not_blank = text.map(
+        lambda cell: not isinstance(cell, str) or cell.lower() not in {"", "nan"}
+    ).to_numpy(dtype=bool)
+    bad = present & is_not_blank & values.isna().to_numpy()
     return values, bad
 
 
 def categories(column: pd.Series[Any]) -> pd.Series[Any]:
     """Read a column as text: an object Series of str, None where missing or blank.
 
-    Each cell is spelled by itself: whole numbers without a fraction, so that a code reads the same beside
-    missing cells, and booleans as ``True`` and ``False`` whatever their case was.
+    Each cell is converted alone. Whole numbers get no fraction, so that a code reads the same in a column
+    with missing cells; booleans become ``True`` and ``False`` in any letter case.
     """
     cells = column.astype(object)
-    spelled = [None if gap else _spell(cell) for cell, gap in zip(cells, cells.isna(), strict=True)]
-    return pd.Series(spelled, index=column.index, name=column.name, dtype=object)
+    texts = [None if gap else _spell(cell) for cell, gap in zip(cells, cells.isna(), strict=True)]
+    return pd.Series(texts, index=column.index, name=column.name, dtype=object)
 
 
 def digest(frame: pd.DataFrame) -> str:
-    """SHA-256 (hex) of column names, types and values in their order; the index does not count.
+    """Return the SHA-256 (hex) of column names, types and values in their order, without the index.
 
-    The same rows give the same digest in another process and after a round trip through Parquet.
+    The same rows give the same hash in another process and after a round trip through Parquet.
     """
-    total = hashlib.sha256(f"{frame.shape[0]} rows".encode())
+    sha = hashlib.sha256(f"{frame.shape[0]} rows".encode())
     for position, name in enumerate(frame.columns):
         kind, content = _content(frame.iloc[:, position])
         head = f"{name}\x1f{kind}\x1f{len(content)}\x1e".encode()
-        total.update(head)
-        total.update(content)
-    return total.hexdigest()
+        sha.update(head)
+        sha.update(content)
+    return sha.hexdigest()
 
 
 def _kind(column: pd.Series[Any], name: str) -> str:
@@ -243,7 +246,7 @@ def _kind(column: pd.Series[Any], name: str) -> str:
 
 
 def _plain(cell: object) -> object:
-    # Only what spells one number may turn into one: to_numeric would take a moment for its nanoseconds.
+    # Only text and numbers may become a number: to_numeric would read a time as its nanoseconds.
     if isinstance(cell, Decimal):
         return float(cell)
     return cell if isinstance(cell, str | int | float | np.number | np.bool_) else "?"
@@ -259,22 +262,22 @@ def _spell(cell: object) -> str | None:
 
 
 def _content(column: pd.Series[Any]) -> tuple[str, bytes]:
-    """Kind and canonical bytes of one column."""
+    """Return the kind and the canonical bytes of one column."""
     dtype = column.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "biu":
         return dtype.name, np.ascontiguousarray(column.to_numpy().astype(dtype.newbyteorder("<"))).tobytes()
     if isinstance(dtype, np.dtype) and dtype.kind == "f":
         values = column.to_numpy(dtype="<f8").copy()
-        values[np.isnan(values)] = np.nan  # one bit pattern for every missing cell
+        values[np.isnan(values)] = np.nan  # the same bit pattern for every missing cell
         return dtype.name, values.tobytes()
     if types.is_datetime64_any_dtype(dtype):
-        zoned = isinstance(dtype, pd.DatetimeTZDtype)
-        moments = column.dt.tz_convert("UTC").dt.tz_localize(None) if zoned else column
-        return f"datetime {'UTC' if zoned else 'naive'}", moments.to_numpy().astype("<M8[us]").tobytes()
+        has_zone = isinstance(dtype, pd.DatetimeTZDtype)
+        moments = column.dt.tz_convert("UTC").dt.tz_localize(None) if has_zone else column
+        return f"datetime {'UTC' if has_zone else 'naive'}", moments.to_numpy().astype("<M8[us]").tobytes()
     tags = np.array([_tag(cell) for cell in column.astype(object)], dtype=object)
     codes, values = pd.factorize(tags)
-    listed = "\x1e".join(str(value) for value in values).encode("utf-8", "surrogatepass")
-    return "text", codes.astype("<i8").tobytes() + listed
+    joined_values = "\x1e".join(str(value) for value in values).encode("utf-8", "surrogatepass")
+    return "text", codes.astype("<i8").tobytes() + joined_values
 
 
 def _tag(cell: Any) -> str | None:

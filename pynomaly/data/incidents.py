@@ -1,7 +1,7 @@
-"""Incidents somebody declared: spans of time, of one entity or of all, that no model may learn as normal.
+"""Declared incidents: time spans, of one entity or of all, that no model may learn as normal.
 
-Read from a YAML list or from a calendar (``.ics``) named by ``data.incidents``. Called before a training is
-decided and while its rows are laid out; reads one file and changes nothing. Moments are kept in UTC.
+``data.incidents`` names a YAML list or a calendar (``.ics``). Called before a training is decided and while
+its rows are prepared; reads one file and changes nothing. Times are in UTC.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ KEYS = ("start", "end", "entity", "name")
 
 @dataclass(frozen=True, order=True)
 class Incident:
-    """One declared span.
+    """One declared time span.
 
     Attributes
     ----------
     window : Window
         ``[start, end)`` in UTC.
     entity : str
-        The entity it concerns, as ``data.id`` spells it; empty means all.
+        Its entity, written as in the column ``data.id``; empty means all entities.
     name : str
-        What people call it; may be empty.
+        Its name for people; may be empty.
     """
 
     window: Window
@@ -48,7 +48,9 @@ class Incident:
 
 
 def declared(data: Data) -> tuple[Incident, ...]:
-    """Every incident declared for `data`, oldest first, each once; empty without ``data.incidents``.
+    """Return all incidents declared for `data`, oldest first, without duplicates.
+
+    Empty without ``data.incidents``.
 
     Raises
     ------
@@ -59,7 +61,9 @@ def declared(data: Data) -> tuple[Incident, ...]:
 
 
 def spans(data: Data, path: str | None, setting: str) -> tuple[Incident, ...]:
-    """Every span of a YAML list or calendar named by `setting`, oldest first, each once.
+    """Return all spans of the YAML list or calendar at `path`, oldest first, without duplicates.
+
+    Messages name the file by `setting`. Empty if `path` is None.
 
     Raises
     ------
@@ -80,42 +84,42 @@ def spans(data: Data, path: str | None, setting: str) -> tuple[Incident, ...]:
 
 
 def covered(data: Data, frame: pd.DataFrame, incidents: tuple[Incident, ...]) -> np.ndarray:
-    """Which rows lie in a declared incident of their entity.
+    """Return which rows lie in a declared incident of their entity.
 
     Parameters
     ----------
     data : Data
     frame : DataFrame of shape (n, d)
-        Holds the time column, and the entity column where one is configured.
+        Has the time column, and the entity column if one is configured.
     incidents : tuple of Incident
 
     Returns
     -------
     ndarray of bool, shape (n,)
-        Cost: rows times incidents.
+        Cost: number of rows times number of incidents.
     """
-    found = np.zeros(len(frame), dtype=bool)
+    in_incident = np.zeros(len(frame), dtype=bool)
     if data.time is None or not incidents:
-        return found
+        return in_incident
     times = frame[data.time]
     entities = frame[data.id].astype(str) if data.id else None
     for incident in incidents:
         inside = ((times >= incident.window.start) & (times < incident.window.end)).to_numpy()
         if incident.entity and entities is not None:
             inside = inside & (entities == incident.entity).to_numpy()
-        found |= inside
-    return found
+        in_incident |= inside
+    return in_incident
 
 
 def unmatched(data: Data, frame: pd.DataFrame, incidents: tuple[Incident, ...]) -> tuple[str, ...]:
-    """One warning for each entity that incidents name and no row of `frame` has; it may be misspelt."""
+    """Return one warning for each entity of an incident that no row of `frame` has; it may be misspelt."""
     if data.id is None or not len(frame):
         return ()
     known = sorted(set(frame[data.id].dropna().astype(str)))
-    named = sorted({incident.entity for incident in incidents if incident.entity})
+    incident_entities = sorted({incident.entity for incident in incidents if incident.entity})
     return tuple(
         f"data.incidents: entity {name!r} matches no row of the reference; {allowed(name, known)}"
-        for name in named
+        for name in incident_entities
         if name not in known
     )
 
@@ -136,15 +140,15 @@ def _listed(text: str, file: Path) -> list[dict[str, Any]]:
 
 
 def _calendar(text: str, file: Path) -> list[dict[str, Any]]:
-    """Events of an iCalendar file (RFC 5545): SUMMARY is the name, LOCATION the entity."""
+    """Return the events of an iCalendar file (RFC 5545): SUMMARY is the name, LOCATION the entity."""
     from icalendar import Calendar, Event
     from icalendar.error import InvalidCalendar
 
     try:
-        walked = Calendar.from_ical(text).walk("VEVENT")
-        found = [event for event in walked if isinstance(event, Event)]
+        components = Calendar.from_ical(text).walk("VEVENT")
+        events = [event for event in components if isinstance(event, Event)]
         entries = []
-        for number, event in enumerate(found, 1):
+        for number, event in enumerate(events, 1):
             if str(event.get("STATUS", "")).upper() == "CANCELLED":
                 continue
             if "RRULE" in event or "RDATE" in event:
@@ -178,7 +182,7 @@ def _incident(entry: dict[str, Any], data: Data, where: str) -> Incident:
 
 
 def _moment(value: object, data: Data, where: str) -> datetime:
-    """An aware moment in UTC; a day is its midnight, and a naive time needs ``data.timezone``."""
+    """Return an aware time in UTC. A date means its midnight; a naive time needs ``data.timezone``."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

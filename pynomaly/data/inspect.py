@@ -1,8 +1,7 @@
-"""A first pipeline YAML for a file nobody has described yet: what ``pynomaly init`` writes.
+"""Draft a pipeline YAML for a data file: ``pynomaly init`` writes it.
 
-Reads the whole file once and explains every value it chose in a comment, so that its owner can correct it.
-The draft is valid as it stands: it loads, and its windows fit the span of the data. Called by the command
-line.
+Reads the file once and explains each chosen value in a comment, so that the user can correct it. The draft is
+valid: it loads, and its windows fit the time span of the data. Called by the command line.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ from pynomaly.errors import ColumnError, DataError, SourceError, WindowError, al
 __all__ = ["CANDIDATES", "draft", "slug"]
 
 CANDIDATES = ("auto", "iforest", "gmm", "knn")
-"""What a first pipeline trains; the first is the baseline."""
+"""Detectors that a drafted pipeline trains; the first is the baseline."""
 
 _LABELS = ("anomaly", "is_anomaly", "label", "outlier", "is_outlier", "target", "class", "y")
 _TRUTHS = ("changepoint", "change_point", "attack", "fault", "failure", "fraud", "is_fraud")
-"""Other 0/1 columns that tell the truth after the event: no feature may know it."""
+"""Other 0/1 columns that are known only after the event, so they must not be features."""
 
 _NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 _STEPS = tuple(timedelta(seconds=s) for s in (60, 300, 600, 900, 1800, 3600, 3600 * 6, 86400, 7 * 86400))
@@ -43,7 +42,7 @@ _KINDS = {".parquet": "parquet", ".pq": "parquet"}
 
 @dataclass
 class _Found:
-    """What was seen in the file, each setting with the comment that explains it."""
+    """Facts about the file, and for each setting the comment that explains it."""
 
     frame: pd.DataFrame
     data: Data
@@ -60,47 +59,47 @@ def draft(
     id: str | None = None,
     folder: str | Path | None = None,
 ) -> str:
-    """Write the commented YAML text of a pipeline for the file at `path`.
+    """Return the commented YAML text of a pipeline for the file at `path`.
 
     Parameters
     ----------
     path : str or Path
         CSV file, Parquet file or folder of Parquet files.
     name : str, optional
-        Name of the pipeline; by default made of the file's name.
+        Name of the pipeline; by default made from the file name.
     time, label, id : str, optional
-        Columns whose role is known; the others are guessed and the guess explained.
+        Columns whose role is known; the other roles are guessed, and a comment explains the guess.
     folder : str or Path, optional
-        Where the YAML will lie: the path of data in the same project is written relative to it; else,
-        or without it, absolute.
+        Folder of the YAML file. The data path is relative to it if the data lie in the same project; else,
+        or without a folder, it is absolute.
 
     Raises
     ------
     SourceError
         If the file is missing, unreadable or empty.
     ColumnError
-        If `time`, `label` or `id` is no column, or a name is duplicated.
+        If the column of `time`, `label` or `id` does not exist, or a name is duplicated.
     """
     place = existing(str(path), folder=True).resolve()
-    found = _open(place, time, label, id)
-    _find_time(found, time)
-    _find_label(found, label)
-    _find_id(found, id)
-    _find_ignored(found)
-    declared = {"time": found.data.time, "label": found.data.label, "id": found.data.id}
-    data = found.data.model_copy(update={**declared, "ignore": tuple(found.ignored)})
-    contract = FrameContract.infer(found.frame, data)
-    written = _written(place, Path(folder).resolve()) if folder else str(place)
-    return _text(name or slug(place.stem), written, found, contract)
+    survey = _open(place, time, label, id)
+    _find_time(survey, time)
+    _find_label(survey, label)
+    _find_id(survey, id)
+    _find_ignored(survey)
+    roles = {"time": survey.data.time, "label": survey.data.label, "id": survey.data.id}
+    data = survey.data.model_copy(update={**roles, "ignore": tuple(survey.ignored)})
+    contract = FrameContract.infer(survey.frame, data)
+    data_path = _written(place, Path(folder).resolve()) if folder else str(place)
+    return _text(name or slug(place.stem), data_path, survey, contract)
 
 
 def _written(place: Path, folder: Path) -> str:
-    """Relative where the data lie in the project (beside or below the YAML's folder), so that it can move."""
+    """Return a relative path if the data lie in the YAML's project, so that the project can move."""
     inside = place.is_relative_to(folder.parent)
     return os.path.relpath(place, folder) if inside else str(place)
 
 
-def _open(place: Path, *named: str | None) -> _Found:
+def _open(place: Path, *role_columns: str | None) -> _Found:
     kind = "parquet" if place.is_dir() else _KINDS.get(place.suffix.lower(), "csv")
     data, notes = Data.model_validate({"source": kind, "path": str(place)}), dict[str, str]()
     if kind == "csv":
@@ -110,14 +109,14 @@ def _open(place: Path, *named: str | None) -> _Found:
         notes["separator"] = f"{len(header(place, separator, data.limits))} columns in the header"
         notes["decimal"] = "how numbers of this file are written"
     frame = SOURCES[kind](data, str(place), None, None)
-    for column in named:
+    for column in role_columns:
         if column is not None and column not in frame.columns:
             raise ColumnError(f"{place}: no column {column!r}; {allowed(column, frame.columns)}")
     return _Found(frame, data, notes)
 
 
 def _separator(place: Path, limits: Limits) -> str:
-    """The separator that splits the header into most columns."""
+    """Return the separator that splits the header into the most columns."""
     counts: dict[str, int] = {}
     for mark in SEPARATORS:
         try:
@@ -125,7 +124,7 @@ def _separator(place: Path, limits: Limits) -> str:
         except ColumnError:
             raise
         except SourceError as error:
-            if "header" not in str(error):  # another mark may split it; an empty file stays an error
+            if "header" not in str(error):  # another separator may work; an empty file stays an error
                 raise
     return max(counts, key=lambda mark: counts[mark]) if counts else SEPARATORS[0]
 
@@ -137,98 +136,96 @@ def _decimal(place: Path, separator: str, limits: Limits) -> str:
         head = pd.read_csv(
             content, sep=separator, dtype=str, nrows=200, encoding="utf-8-sig", index_col=False
         )
-    cells = [str(cell) for cell in head.to_numpy().ravel() if isinstance(cell, str)]
-    commas = sum(bool(_NUMBER_WITH_COMMA.fullmatch(cell.strip())) for cell in cells)
-    points = sum(bool(re.fullmatch(r"[+-]?\d+\.\d+", cell.strip())) for cell in cells)
+    cells = [cell.strip() for cell in head.to_numpy().ravel() if isinstance(cell, str)]
+    commas = sum(bool(_NUMBER_WITH_COMMA.fullmatch(cell)) for cell in cells)
+    points = sum(bool(re.fullmatch(r"[+-]?\d+\.\d+", cell)) for cell in cells)
     return "," if commas > points else "."
 
 
-def _find_time(found: _Found, given: str | None) -> None:
-    """The first column that reads as moments and spreads over more than one; naive ones get UTC."""
-    for column in [given] if given else list(found.frame.columns):
+def _find_time(survey: _Found, requested: str | None) -> None:
+    """Choose the first column that reads as times and has two different ones; naive times get UTC."""
+    for column in [requested] if requested else list(survey.frame.columns):
         for zone in (None, "UTC"):
-            data = found.data.model_copy(update={"time": column, "timezone": zone})
+            data = survey.data.model_copy(update={"time": column, "timezone": zone})
             try:
-                times = moments(found.frame[column], data.zone)
+                times = moments(survey.frame[column], data.zone)
             except WindowError:
                 continue
-            if given or (times.notna().mean() > 0.9 and times.min() < times.max()):
-                found.data, found.times = data, times
-                source = "as asked" if given else "the first column that reads as moments"
-                found.notes["time"] = (
+            if requested or (times.notna().mean() > 0.9 and times.min() < times.max()):
+                survey.data, survey.times = data, times
+                source = "as asked" if requested else "the first column that reads as moments"
+                survey.notes["time"] = (
                     f"{source}: {times.min():%Y-%m-%d %H:%M:%S} to {times.max():%Y-%m-%d %H:%M:%S}"
                 )
                 if zone:
-                    found.notes["timezone"] = (
-                        "times have no offset; UTC is assumed: correct it if they are local"
-                    )
+                    note = "times have no offset; UTC is assumed: correct it if they are local"
+                    survey.notes["timezone"] = note
                 return
-    if given:
-        moments(found.frame[given], found.data.zone)  # says what is wrong with it
+    if requested:
+        # Raises the error that says why the column cannot be read.
+        moments(survey.frame[requested], survey.data.zone)
 
 
-def _find_label(found: _Found, given: str | None) -> None:
-    names = {str(name).lower(): str(name) for name in reversed(found.frame.columns)}
-    candidates = [given] if given else [names[name] for name in _LABELS if name in names]
+def _find_label(survey: _Found, requested: str | None) -> None:
+    names = {str(name).lower(): str(name) for name in reversed(survey.frame.columns)}
+    candidates = [requested] if requested else [names[name] for name in _LABELS if name in names]
     for column in candidates:
-        values = found.frame[column].dropna()
-        if given or (_zero_one(values) and values.nunique() == 2):
-            found.data = found.data.model_copy(update={"label": column})
-            share = (
-                f": {pd.to_numeric(values, errors='coerce').mean():.1%} of the known are 1"
-                if len(values)
-                else ""
-            )
-            found.notes["label"] = f"1 = anomaly, 0 = normal{share}"
+        values = survey.frame[column].dropna()
+        if requested or (_zero_one(values) and values.nunique() == 2):
+            survey.data = survey.data.model_copy(update={"label": column})
+            share = ""
+            if len(values):
+                share = f": {pd.to_numeric(values, errors='coerce').mean():.1%} of the known are 1"
+            survey.notes["label"] = f"1 = anomaly, 0 = normal{share}"
             return
 
 
-def _find_id(found: _Found, given: str | None) -> None:
-    """A text or whole-number column with few values that tells rows of one moment apart."""
-    if given:
-        found.data, found.notes["id"] = found.data.model_copy(update={"id": given}), "as asked"
+def _find_id(survey: _Found, requested: str | None) -> None:
+    """Choose a text or whole-number column with few values that separates rows of the same time."""
+    if requested:
+        survey.data, survey.notes["id"] = survey.data.model_copy(update={"id": requested}), "as asked"
         return
-    if found.times is None or not found.times.duplicated().any():
+    if survey.times is None or not survey.times.duplicated().any():
         return
-    for column in found.frame.columns:
-        values = found.frame[column]
-        taken = (*SCORED, found.data.time, found.data.label)
-        if column in taken or values.isna().any() or _is_fraction(values):
+    for column in survey.frame.columns:
+        values = survey.frame[column]
+        role_columns = (*SCORED, survey.data.time, survey.data.label)
+        if column in role_columns or values.isna().any() or _is_fraction(values):
             continue
-        together = pd.DataFrame({"time": found.times, "id": values.astype(str)})
+        together = pd.DataFrame({"time": survey.times, "id": values.astype(str)})
         if 1 < values.nunique() <= len(values) / 2 and not together.duplicated().any():
-            found.data = found.data.model_copy(update={"id": column})
-            found.notes["id"] = f"{values.nunique()} values, each at most once a moment"
+            survey.data = survey.data.model_copy(update={"id": column})
+            survey.notes["id"] = f"{values.nunique()} values, each at most once a moment"
             return
 
 
-def _find_ignored(found: _Found) -> None:
-    """Columns that are no features: truths, row names, constants, further times."""
-    rows = len(found.frame)
-    for column in found.frame.columns:
-        values = found.frame[column]
-        if column in (found.data.time, found.data.label, found.data.id):
+def _find_ignored(survey: _Found) -> None:
+    """Choose columns that are not features: labels, row names, constants, further times."""
+    rows = len(survey.frame)
+    for column in survey.frame.columns:
+        values = survey.frame[column]
+        if column in (survey.data.time, survey.data.label, survey.data.id):
             continue
         lower, distinct = str(column).lower(), values.nunique()
         if (lower in _TRUTHS or lower in _LABELS) and _zero_one(values.dropna()):
-            found.ignored[column] = "a 0/1 column that tells the truth afterwards, no feature"
+            survey.ignored[column] = "a 0/1 column that tells the truth afterwards, no feature"
         elif distinct == 0:
-            found.ignored[column] = "has no value"
+            survey.ignored[column] = "has no value"
         elif distinct == 1 and not values.isna().any():
-            found.ignored[column] = f"constant: {str(values.iloc[0])[:40]!r}"
+            survey.ignored[column] = f"constant: {str(values.iloc[0])[:40]!r}"
         elif values.dtype.kind in "mM" or (_is_text(values) and _reads_as_time(values)):
-            found.ignored[column] = "a further time"
+            survey.ignored[column] = "a further time"
         elif distinct == rows > 20 and (_is_text(values) or _counts_up(values)):
-            found.ignored[column] = "another value in every row: a name, no feature"
+            survey.ignored[column] = "another value in every row: a name, no feature"
         elif _is_text(values) and distinct > max(50, rows / 10):
-            found.ignored[column] = f"text with {distinct} values, too many for a category"
+            survey.ignored[column] = f"text with {distinct} values, too many for a category"
 
 
-def _text(name: str, path: str, found: _Found, contract: FrameContract) -> str:
-    """The YAML, one setting a line, each with its reason."""
-    data, lines = found.data, [f"# Pipeline drafted from {quoted(Path(path).name)}: "]
+def _text(name: str, path: str, survey: _Found, contract: FrameContract) -> str:
+    """Return the YAML text: one setting a line, each with its reason."""
+    data, lines = survey.data, [f"# Pipeline drafted from {quoted(Path(path).name)}: "]
     kinds = f"{len(contract.numeric)} numeric and {len(contract.categorical)} categorical features"
-    lines[0] += f"{len(found.frame)} rows, {kinds}."
+    lines[0] += f"{len(survey.frame)} rows, {kinds}."
     lines += [
         "# Correct what was guessed wrongly; every other setting has its default.",
         f"name: {unquoted(name)}",
@@ -241,26 +238,27 @@ def _text(name: str, path: str, found: _Found, contract: FrameContract) -> str:
     ]
     for key in ("separator", "decimal", "time", "timezone", "id", "label"):
         value = getattr(data, key)
-        if key in found.notes:
-            lines.append(_line(key, value, found.notes[key]))
+        if key in survey.notes:
+            lines.append(_line(key, value, survey.notes[key]))
         elif value is None and key in ("time", "label"):
             reason = {"time": "no column reads as moments: the table is one window", "label": "none found"}
             lines.append(f"  # {key}:  # {reason[key]}")
     if data.label and data.time:
         lines.append(_line("label_delay", "0s", "how long after its row a label becomes known"))
     if contract.categorical:
-        lines += ["  categorical:  # text with few values", *_items(dict.fromkeys(contract.categorical, ""))]
-    if found.ignored:
-        lines += ["  ignore:", *_items(found.ignored)]
-    lines += [*_windows(found), *_training(found)]
+        lines.append("  categorical:  # text with few values")
+        lines += _items(dict.fromkeys(contract.categorical, ""))
+    if survey.ignored:
+        lines += ["  ignore:", *_items(survey.ignored)]
+    lines += [*_windows(survey), *_training(survey)]
     return "\n".join(lines) + "\n"
 
 
-def _windows(found: _Found) -> list[str]:
-    """Lengths that fit the span: about thirty scoring windows, or a day where there is enough."""
-    if found.times is None:
+def _windows(survey: _Found) -> list[str]:
+    """Choose window lengths for the time span: about 30 scoring windows, or one day if the span is long."""
+    if survey.times is None:
         return []
-    times = found.times.dropna().sort_values()
+    times = survey.times.dropna().sort_values()
     steps = times.drop_duplicates().diff().dropna()
     step = pd.Timedelta(steps.median()).to_pytimedelta() if len(steps) else timedelta(seconds=1)
     length = (times.iloc[-1] - times.iloc[0]).to_pytimedelta() + step
@@ -280,16 +278,16 @@ def _windows(found: _Found) -> list[str]:
     ]
 
 
-def _training(found: _Found) -> list[str]:
-    rows = len(found.frame)
+def _training(survey: _Found) -> list[str]:
+    rows = len(survey.frame)
     lines = [
         "",
         "training:",
         f"  candidates: [{', '.join(CANDIDATES)}]  # the first is the baseline; see `pynomaly detectors`",
     ]
-    if found.times is not None:
+    if survey.times is not None:
         lines.append(
-            _line("start", found.times.min().isoformat(), "first training starts here: the first row")
+            _line("start", survey.times.min().isoformat(), "first training starts here: the first row")
         )
     if rows < 1000:
         lines += [
@@ -301,8 +299,8 @@ def _training(found: _Found) -> list[str]:
 
 
 def _line(key: str, value: object, comment: str) -> str:
-    shown = value if isinstance(value, int) else quoted(str(value))
-    return f"  {key}: {shown}  # {comment}"
+    value_text = value if isinstance(value, int) else quoted(str(value))
+    return f"  {key}: {value_text}  # {comment}"
 
 
 def _items(entries: dict[str, str]) -> list[str]:
@@ -320,7 +318,7 @@ def _say(length: timedelta) -> str:
 
 
 def slug(text: str) -> str:
-    """A pipeline's name made of any text."""
+    """Return a valid pipeline name made from any text."""
     words = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")
     return (words if words[:1].isalpha() else f"data-{words}")[:63].rstrip("-")
 

@@ -1,8 +1,7 @@
-"""Guards that nobody can switch off, then the pipeline's own expectations; bad rows go to quarantine.
+"""Data validation: guards that are always on, then the pipeline's expectations; bad rows go to quarantine.
 
-``validate`` changes nothing and raises nothing for bad data: it returns a report (pass, warn or block), the
-clean rows and the quarantined ones, and what follows is the caller's decision. Shares are 0 to 1. What is
-not computable counts as failed. Called by the steps before every training and every scoring.
+``validate`` does not raise for bad data: it returns a report (pass, warn or block), the clean rows and the
+quarantined rows; the caller decides what follows. Shares are 0 to 1. A check that cannot be computed fails.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ Severity = Literal["info", "warning", "error"]
 Purpose = Literal["train", "score"]
 
 _FEW = 10
-"""Rows under which an empty column says little about the column: the window is scored, with a warning."""
+"""With fewer rows than this, an empty column gives a warning and not an error when a window is scored."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was checked; a failed one of severity ``error`` blocks, ``warning`` warns."""
+    """Result of one check; a failed check of severity ``error`` blocks, of ``warning`` warns."""
 
     name: str
     severity: Severity
@@ -44,15 +43,15 @@ class Check:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What validation found.
+    """Result of a validation.
 
     Attributes
     ----------
     outcome : {"pass", "warn", "block"}
     rows, quarantined : int
-        Rows as read, and how many of them were set aside.
+        Number of rows read, and how many of them are in quarantine.
     checks : tuple of Check
-        Everything that was checked, passed or not.
+        All checks, passed or failed.
     """
 
     outcome: Literal["pass", "warn", "block"]
@@ -72,16 +71,15 @@ class QualityReport:
         Raises
         ------
         QualityError
-            With every reason that blocks.
+            The message lists every reason that blocks.
         """
         if self.outcome == "block":
-            reasons = [
-                check.message for check in self.checks if not check.passed and check.severity == "error"
-            ]
+            failed = [check for check in self.checks if not check.passed]
+            reasons = [check.message for check in failed if check.severity == "error"]
             raise QualityError(f"validation blocked {self.rows} rows: {'; '.join(reasons)}")
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
+        """Return a dict that JSON can hold."""
         return {
             "outcome": self.outcome,
             "rows": self.rows,
@@ -93,15 +91,15 @@ class QualityReport:
 
 @dataclass(frozen=True)
 class Checked:
-    """A report with the rows it is about.
+    """A report and the rows it describes.
 
     Attributes
     ----------
     report : QualityReport
     clean : DataFrame
-        Rows to use, as read but with numeric features as float64; none when the columns do not fit.
+        Rows to use, with numeric features as float64; empty when the columns do not fit the contract.
     quarantine : DataFrame
-        Rows set aside, every cell as text, with ``rule`` and ``detail``.
+        Rejected rows, every cell as text, with the columns ``rule`` and ``detail``.
     """
 
     report: QualityReport
@@ -110,31 +108,31 @@ class Checked:
 
 
 class _Rows:
-    """Why rows are set aside; the first rule that a row breaks is the one it is filed under."""
+    """Rejected rows, each with the first rule that it breaks."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
         self.rules: dict[int, tuple[str, str]] = {}
 
     def file(self, rule: str, rows: npt.NDArray[Any], column: str | None = None, detail: str = "") -> None:
-        """File row positions `rows` under `rule`."""
+        """Record that the rows at positions `rows` break `rule`."""
         for row in rows.tolist():
-            said = detail or f"column {column!r} holds {_show(self.frame[column].iloc[row])} in row {row}"
-            self.rules.setdefault(row, (rule, said))
+            cell = "" if detail else _show(self.frame[column].iloc[row])
+            self.rules.setdefault(row, (rule, detail or f"column {column!r} holds {cell} in row {row}"))
 
     @property
     def kept(self) -> npt.NDArray[np.bool_]:
-        """Which rows are not filed."""
-        kept = np.ones(len(self.frame), dtype=bool)
-        kept[list(self.rules)] = False
-        return kept
+        """Boolean mask of shape (n,): True for rows that break no rule."""
+        mask = np.ones(len(self.frame), dtype=bool)
+        mask[list(self.rules)] = False
+        return mask
 
     def table(self) -> pd.DataFrame:
-        """The filed rows as text, with rule and detail."""
+        """Return the rejected rows as text, with rule and detail."""
         rows = sorted(self.rules)
-        taken = {name: f"source_{name}" for name in ("rule", "detail")}
-        table = self.frame.iloc[rows].rename(columns=taken).astype(object)
-        # Written into an object array: text inference would turn None into NaN.
+        renamed_columns = {name: f"source_{name}" for name in ("rule", "detail")}
+        table = self.frame.iloc[rows].rename(columns=renamed_columns).astype(object)
+        # An object array, because pandas' inference of text would turn None into NaN.
         cells = np.empty(table.shape, dtype=object)
         for position in range(table.shape[1]):
             cells[:, position] = [None if pd.isna(cell) else str(cell) for cell in table.iloc[:, position]]
@@ -145,7 +143,7 @@ class _Rows:
 
 
 def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, purpose: Purpose) -> Checked:
-    """Check `frame` before it is used.
+    """Check `frame` and separate its bad rows.
 
     Parameters
     ----------
@@ -153,7 +151,7 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
         As ``sources.read`` returns it.
     contract : FrameContract
     quality : Quality
-        Limits and expectations; the guards themselves are always on.
+        Limits and expectations; the guards are always on.
     purpose : {"train", "score"}
         Training needs more rows and always runs Great Expectations.
 
@@ -165,7 +163,7 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
     Raises
     ------
     ConfigError, QualityError
-        If a configured expectation is not usable or cannot be evaluated.
+        If a configured expectation is not valid or cannot be evaluated.
     """
     if purpose not in ("train", "score"):
         raise QualityError(f"no purpose {purpose!r}; {allowed(purpose, ('train', 'score'))}")
@@ -176,11 +174,12 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
     _guard_rows(rows, contract)
     clean = _clean(frame, rows, contract)
     if len(clean):
-        suite = (*(default_suite(contract, quality) if purpose == "train" else ()), *quality.expectations)
-        positions, filed = np.flatnonzero(rows.kept), len(rows.rules)
+        defaults = default_suite(contract, quality) if purpose == "train" else ()
+        suite = (*defaults, *quality.expectations)
+        positions, rejected_before = np.flatnonzero(rows.kept), len(rows.rules)
         for outcome in evaluate(clean, suite):
             checks.append(_expected(outcome, rows, positions))
-        if len(rows.rules) > filed:
+        if len(rows.rules) > rejected_before:
             clean = _clean(frame, rows, contract)
     checks += [*_filed(rows, quality), _enough(len(clean), quality, purpose, "clean rows")]
     checks += [check for name in contract.features for check in _column(clean, name, quality, purpose)]
@@ -198,16 +197,17 @@ def _checked(clean: pd.DataFrame, rows: _Rows, checks: list[Check]) -> Checked:
 
 
 def _columns(frame: pd.DataFrame, contract: FrameContract) -> Check:
-    have = [str(name) for name in frame.columns]
-    wanted = [*contract.features, *filter(None, (contract.time, contract.id))]
-    missing = [name for name in wanted if name not in have]
-    twice = sorted({name for name in have if have.count(name) > 1})
+    existing = [str(name) for name in frame.columns]
+    required = [*contract.features, *filter(None, (contract.time, contract.id))]
+    missing = [name for name in required if name not in existing]
+    repeated = sorted({name for name in existing if existing.count(name) > 1})
     message = "every column of the contract is there, once"
     if missing:
-        message = f"missing column {', '.join(map(repr, missing))}; {allowed(missing[0], have)}"
-    elif twice:
-        message = f"column {', '.join(map(repr, twice))} occurs more than once"
-    return Check("columns", "error", not (missing or twice), message, next(iter(missing or twice), None))
+        message = f"missing column {', '.join(map(repr, missing))}; {allowed(missing[0], existing)}"
+    elif repeated:
+        message = f"column {', '.join(map(repr, repeated))} occurs more than once"
+    wrong = missing or repeated
+    return Check("columns", "error", not wrong, message, next(iter(wrong), None))
 
 
 def _enough(rows: int, quality: Quality, purpose: Purpose, what: str) -> Check:
@@ -217,7 +217,7 @@ def _enough(rows: int, quality: Quality, purpose: Purpose, what: str) -> Check:
 
 
 def _guard_rows(rows: _Rows, contract: FrameContract) -> None:
-    """File every row that no model may see."""
+    """Reject every row that no model may use."""
     frame = rows.frame
     if contract.time:
         rows.file("bad_time", np.flatnonzero(frame[contract.time].isna()), contract.time)
@@ -233,8 +233,8 @@ def _guard_rows(rows: _Rows, contract: FrameContract) -> None:
     rows.file("all_missing_row", np.flatnonzero(empty), detail="no feature has a value")
     if contract.time and contract.id:
         again = frame.duplicated([contract.time, contract.id], keep="first").to_numpy()
-        said = f"the same {contract.time!r} and {contract.id!r} as an earlier row"
-        rows.file("duplicate", np.flatnonzero(again), detail=said)
+        reason = f"the same {contract.time!r} and {contract.id!r} as an earlier row"
+        rows.file("duplicate", np.flatnonzero(again), detail=reason)
 
 
 def _clean(frame: pd.DataFrame, rows: _Rows, contract: FrameContract) -> pd.DataFrame:
@@ -243,44 +243,49 @@ def _clean(frame: pd.DataFrame, rows: _Rows, contract: FrameContract) -> pd.Data
 
 
 def _expected(outcome: Outcome, rows: _Rows, positions: npt.NDArray[Any]) -> Check:
-    """What follows from one expectation: failing rows are filed, a failing table blocks, or both warn."""
-    item, filed = outcome.expectation, False
+    """Return the check of one expectation, and reject the rows that fail it if its severity is ``error``."""
+    item, rows_rejected = outcome.expectation, False
     if not outcome.passed and outcome.rows is not None and len(outcome.rows) and item.severity == "error":
-        said = f"fails {item.type}({_arguments(item.arguments)})"
-        rows.file(item.type, positions[outcome.rows], detail=said)
-        filed = True
+        reason = f"fails {item.type}({_arguments(item.arguments)})"
+        rows.file(item.type, positions[outcome.rows], detail=reason)
+        rows_rejected = True
     count = 0 if outcome.rows is None else len(outcome.rows)
     what = f"{count} rows fail it" if count else f"found {outcome.observed!r}"
     message = f"{item.type}({_arguments(item.arguments)}) " + (
         "holds" if outcome.passed else f"does not hold: {what}"
     )
     observed = outcome.observed if isinstance(outcome.observed, int | float | str) else None
-    # Rows in quarantine are dealt with: they block by their share, not by being there.
-    severity: Severity = "warning" if filed else item.severity
+    # Rows in quarantine block only by their share (check `quarantine`), so this one is a warning.
+    severity: Severity = "warning" if rows_rejected else item.severity
     return Check(item.type, severity, outcome.passed, message, outcome.column, _finite(observed))
 
 
 def _filed(rows: _Rows, quality: Quality) -> list[Check]:
-    """One check a rule that filed rows, and one on their share."""
+    """Return one check for each rule that rejected rows, and one for the share of rejected rows."""
     counts = Counter(rule for rule, _ in rows.rules.values())
-    first = dict(reversed([rows.rules[row] for row in sorted(rows.rules)]))
+    details = dict(reversed([rows.rules[row] for row in sorted(rows.rules)]))
     total = len(rows.frame)
     checks = [
         Check(
-            f"rows_{rule}", "warning", False, f"{count} of {total} rows: {rule} ({first[rule]})", None, count
+            f"rows_{rule}",
+            "warning",
+            False,
+            f"{count} of {total} rows: {rule} ({details[rule]})",
+            None,
+            count,
         )
         for rule, count in counts.most_common()
     ]
-    share, worst = len(rows.rules) / total, counts.most_common(1)
+    share, most_common = len(rows.rules) / total, counts.most_common(1)
     message = f"{len(rows.rules)} of {total} rows are bad ({share:.2%}, limit {quality.max_quarantine:.2%})"
-    if worst:
-        message += f"; most: {worst[0][0]}, first: {first[worst[0][0]]}"
+    if most_common:
+        message += f"; most: {most_common[0][0]}, first: {details[most_common[0][0]]}"
     passed = share <= quality.max_quarantine
     return [*checks, Check("quarantine", "error", passed, message, None, share, quality.max_quarantine)]
 
 
 def _column(clean: pd.DataFrame, name: str, quality: Quality, purpose: Purpose) -> list[Check]:
-    """All-missing, missing share and constancy of one feature."""
+    """Check one feature: all missing, share of missing cells, nearly constant."""
     column, rows = clean[name], len(clean)
     if rows == 0:
         return []
@@ -294,43 +299,40 @@ def _column(clean: pd.DataFrame, name: str, quality: Quality, purpose: Purpose) 
     message = f"column {name!r}: {missing:.2%} missing, limit {quality.max_missing:.2%}"
     limit = quality.max_missing
     checks = [Check("missing", "warning", missing <= limit, message, name, missing, limit)]
-    if rows >= quality.min_train_rows:  # a few rows are alike by chance
+    if rows >= quality.min_train_rows:  # a few rows can be equal by chance
         top, value = _commonest(column, quality.max_constant)
-        message = (
-            f"column {name!r}: {top:.2%} of the values are {_show(value)}, limit {quality.max_constant:.2%}"
-        )
         limit = quality.max_constant
+        message = f"column {name!r}: {top:.2%} of the values are {_show(value)}, limit {limit:.2%}"
         checks.append(Check("constant", "warning", top <= limit, message, name, top, limit))
     return checks
 
 
 def _commonest(column: pd.Series[Any], limit: float) -> tuple[float, object]:
-    """Share of the commonest value among those not missing, and the value.
+    """Return the share of the most common value among the present cells, and the value.
 
-    A number that makes up more than half of a column is its median, whatever else it holds, so no count of
-    every value is needed to find a share above a limit of a half or more. Otherwise the median's own share.
+    A number in more than half of a column is its median, so for a limit of 0.5 or more its share is enough.
     """
     present = column.dropna() if column.isna().any() else column
     if limit >= 0.5 and pd.api.types.is_float_dtype(present.dtype):
         values = present.to_numpy()
-        middle = np.partition(values, values.size // 2)[values.size // 2]
-        return float((values == middle).mean()), float(middle)
+        median = np.partition(values, values.size // 2)[values.size // 2]
+        return float((values == median).mean()), float(median)
     shares = present.value_counts(normalize=True)
     return float(shares.iloc[0]), shares.index[0]
 
 
 def _labels(clean: pd.DataFrame, contract: FrameContract, purpose: Purpose) -> list[Check]:
-    """Whether labels can be evidence: both classes among the known ones."""
+    """Check that labels can be used as evidence: both classes must be among the known labels."""
     if purpose == "score" or contract.label is None or contract.label not in clean.columns:
         return []
-    known = clean[contract.label].dropna()
-    classes = sorted(known.unique().tolist())
-    message = f"label {contract.label!r}: {len(known)} known, {int((known == 1).sum())} of them anomalies"
-    if len(known) == 0:
+    labels = clean[contract.label].dropna()
+    classes = sorted(labels.unique().tolist())
+    message = f"label {contract.label!r}: {len(labels)} known, {int((labels == 1).sum())} of them anomalies"
+    if len(labels) == 0:
         return [Check("labels", "info", False, message, contract.label, 0)]
     if len(classes) < 2:
         message += f"; the single class {classes[0]:g} cannot compare models, so labels are no evidence here"
-    return [Check("labels", "warning", len(classes) == 2, message, contract.label, len(known))]
+    return [Check("labels", "warning", len(classes) == 2, message, contract.label, len(labels))]
 
 
 def _arguments(arguments: dict[str, Any]) -> str:

@@ -1,14 +1,14 @@
-"""What a row is beside the rows before it: features of a time series, computed while rows are read.
+"""Time-series features: compares each row with the rows before it, while rows are read.
 
-Each numeric column gives three more: ``NAME:change`` since the row before, ``NAME:level`` above the mean of
-the rows before, and ``NAME:spread``, the deviation of those rows. Any tabular detector reads them like
-measured columns, so a score still belongs to its row: the row as it was read, its past included. "Before"
-means the last `rows` rows of the same entity, none older than `history` and none at or after the row itself:
-a later row changes nothing, nor does another entity, nor more of the past than `history`. Sums run in one
-fixed order, so the bits are the same whichever window a row is read with, given `history` before it.
+Each numeric column gets three features: ``NAME:change``, the difference to the row before; ``NAME:level``,
+the difference to the mean of the rows before; and ``NAME:spread``, the standard deviation of those rows. A
+tabular detector uses them like measured columns, so each score still belongs to one row. "Before" means the
+last `rows` rows of the same entity, none older than `history` and none at or after the row itself. Later
+rows, other entities and rows older than `history` change nothing. Sums run in one fixed order, so a row gets
+the same bits in every window that includes `history` before it.
 
-A row with fewer rows before it than half of `rows`, rounded up, has no features yet: its cells are missing,
-and the model and its report treat them as any missing cell. Called by ``sources.read``.
+A row with fewer rows before it than half of `rows`, rounded up, has no features: its cells are missing, and
+the model and its report treat them like any missing cell. Called by ``sources.read``.
 """
 
 from __future__ import annotations
@@ -30,52 +30,56 @@ Floats = NDArray[np.float64]
 
 
 def added(frame: pd.DataFrame, time: str, entity: str | None, settings: Series) -> pd.DataFrame:
-    """Rows with the features of their past beside them.
+    """Return the rows with the features of their past as further columns.
 
     Parameters
     ----------
     frame : DataFrame of shape (n, d)
-        In order of time; the time column aware, NaT where it cannot be read. Such a row has no past and is
-        nobody's past; nor is a cell that is no finite number.
+        Sorted by time; the time column is aware, NaT where it cannot be read. A row with NaT gets no
+        features and counts in no other row's past. A cell that is not a finite number does not count either.
     time : str
     entity : str or None
-        Column of whom a row belongs to; None if all belong together.
+        Column that names the entity of a row; None if all rows are one series.
     settings : Series
         Which columns, how many rows, how far back.
 
     Returns
     -------
     DataFrame of shape (n, d + 3 k)
-        Same rows and index, k columns named in `settings`.
+        Same rows and index; `settings` names the k columns.
 
     Raises
     ------
     ColumnError
-        A column is not there, or the name of an added one is taken.
+        If a column does not exist, or the name of a new column exists already.
 
     Notes
     -----
     O(n k rows) time, O(n) memory beyond the result.
     """
     require_columns(frame, list(settings.columns))
-    if taken := [name for name in settings.names if name in frame.columns]:
-        raise ColumnError(f"column {taken[0]!r} is there already; data.series adds one of that name")
+    if clashes := [name for name in settings.names if name in frame.columns]:
+        raise ColumnError(f"column {clashes[0]!r} is there already; data.series adds one of that name")
     moments = frame[time]
     usable = moments.notna().to_numpy()
-    whose = pd.factorize(frame[entity].astype(str))[0] if entity else np.zeros(len(frame), dtype=np.intp)
+    entity_codes = (
+        pd.factorize(frame[entity].astype(str))[0] if entity else np.zeros(len(frame), dtype=np.intp)
+    )
     order = np.flatnonzero(usable)
-    order = order[np.argsort(whose[order], kind="stable")]  # one entity after the other, each in time
+    order = order[
+        np.argsort(entity_codes[order], kind="stable")
+    ]  # one entity after the other, each sorted by time
     at = moments.astype("int64").to_numpy()[order]
     history = int(settings.history.total_seconds() * 1e6)
-    found: dict[str, Floats] = {}
+    feature_columns: dict[str, Floats] = {}
     for column in settings.columns:
         cells = _cells(frame[column])[order]
-        past = _past(cells, whose[order], at, history, settings.rows)
-        for feature, values in zip(PAST, past, strict=True):
-            placed = np.full(len(frame), np.nan)
-            placed[order] = values
-            found[f"{column}:{feature}"] = placed
-    return pd.concat([frame, pd.DataFrame(found, index=frame.index)], axis=1)
+        features = _past(cells, entity_codes[order], at, history, settings.rows)
+        for feature, values in zip(PAST, features, strict=True):
+            in_row_order = np.full(len(frame), np.nan)
+            in_row_order[order] = values
+            feature_columns[f"{column}:{feature}"] = in_row_order
+    return pd.concat([frame, pd.DataFrame(feature_columns, index=frame.index)], axis=1)
 
 
 def _cells(column: pd.Series[Any]) -> Floats:
@@ -84,39 +88,39 @@ def _cells(column: pd.Series[Any]) -> Floats:
 
 
 def _past(
-    cells: Floats, whose: NDArray[Any], at: NDArray[Any], history: int, rows: int
+    cells: Floats, entity_codes: NDArray[Any], at: NDArray[Any], history: int, rows: int
 ) -> tuple[Floats, Floats, Floats]:
-    """Change, level and spread of each row; arrays of shape (n,)."""
-    seen, total = np.zeros(len(cells)), np.zeros(len(cells))
+    """Return change, level and spread of each row: three arrays of shape (n,)."""
+    counts, sums = np.zeros(len(cells)), np.zeros(len(cells))
     before = np.full(len(cells), np.nan)
     for lag in range(rows, 0, -1):  # the oldest first
-        past = _lagged(cells, whose, at, history, lag)
-        known = ~np.isnan(past)
-        seen += known
-        total += np.where(known, past, 0.0)
-        before = past
-    enough = seen >= (rows + 1) // 2
+        lagged_cells = _lagged(cells, entity_codes, at, history, lag)
+        present = ~np.isnan(lagged_cells)
+        counts += present
+        sums += np.where(present, lagged_cells, 0.0)
+        before = lagged_cells
+    enough = counts >= (rows + 1) // 2
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        mean = np.where(enough, total / seen, np.nan)
+        mean = np.where(enough, sums / counts, np.nan)
         squares = np.zeros(len(cells))
         for lag in range(rows, 0, -1):
-            gap = _lagged(cells, whose, at, history, lag) - mean
+            gap = _lagged(cells, entity_codes, at, history, lag) - mean
             squares += np.where(np.isnan(gap), 0.0, gap * gap)
-        spread = np.where(enough, np.sqrt(squares / seen), np.nan)
+        spread = np.where(enough, np.sqrt(squares / counts), np.nan)
         change = np.where(enough, cells - before, np.nan)
         level = cells - mean
     return _finite(change), _finite(level), _finite(spread)
 
 
 def _finite(values: Floats) -> Floats:
-    """NaN where the arithmetic left the range of a float."""
+    """Return `values` with NaN in place of infinite values, which come from float overflow."""
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _lagged(cells: Floats, whose: NDArray[Any], at: NDArray[Any], history: int, lag: int) -> Floats:
-    """The cell that many rows before, NaN where that row is another entity's or too old."""
+def _lagged(cells: Floats, entity_codes: NDArray[Any], at: NDArray[Any], history: int, lag: int) -> Floats:
+    """Return for each row the cell `lag` rows before; NaN if that row is of another entity or too old."""
     past = np.full(len(cells), np.nan)
     if lag < len(cells):
-        same = (whose[lag:] == whose[:-lag]) & (at[lag:] - at[:-lag] <= history)
+        same = (entity_codes[lag:] == entity_codes[:-lag]) & (at[lag:] - at[:-lag] <= history)
         past[lag:][same] = cells[:-lag][same]
     return past

@@ -1,8 +1,8 @@
 """Windows ``[start, end)``: the unit of every read, score, verdict and report.
 
-Moments are aware and kept in UTC; a naive one is refused, never guessed. Windows of one length are aligned
-to Monday 1970-01-05T00:00Z, so that days start at midnight and weeks on Monday, whoever asks and whenever.
-Called by every room that reads data by time.
+Times are aware and kept in UTC; a naive time is an error. Windows of one length are aligned to Monday
+1970-01-05T00:00Z, so that days start at midnight and weeks on Monday in every process. Used by every package
+that reads data by time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pynomaly.errors import WindowError
 __all__ = ["ORIGIN", "Window", "parse_moment", "split"]
 
 ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)
-"""A Monday: windows of every length start a whole number of lengths from here."""
+"""A Monday. Aligned windows start a whole number of window lengths after (or before) it."""
 
 
 @dataclass(frozen=True, order=True)
@@ -25,7 +25,7 @@ class Window:
     Parameters
     ----------
     start, end : datetime
-        Aware; kept in UTC whatever zone they came in.
+        Aware, in any zone; kept in UTC.
 
     Raises
     ------
@@ -45,12 +45,12 @@ class Window:
 
     @property
     def key(self) -> str:
-        """Name that is safe in file names, like ``20260105T000000Z--20260112T000000Z``; sorts by time."""
+        """Name that is safe as a file name, like ``20260105T000000Z--20260112T000000Z``; sorts by time."""
         return f"{_compact(self.start)}--{_compact(self.end)}"
 
     @property
     def length(self) -> timedelta:
-        """How long the window is."""
+        """Length of the window."""
         return self.end - self.start
 
     def contains(self, moment: datetime) -> bool:
@@ -73,7 +73,7 @@ class Window:
 
     @classmethod
     def last(cls, moment: datetime, length: timedelta) -> Window:
-        """Newest complete aligned window of `length` that ends at or before `moment`.
+        """Return the newest complete aligned window of `length` that ends at or before `moment`.
 
         Raises
         ------
@@ -100,12 +100,12 @@ def parse_moment(text: str) -> datetime:
 
 
 def split(start: datetime, end: datetime, length: timedelta) -> tuple[Window, ...]:
-    """Aligned complete windows of `length` inside ``[start, end)``, oldest first.
+    """Return the complete aligned windows of `length` inside ``[start, end)``, oldest first.
 
     Returns
     -------
     tuple of Window
-        Empty when not one complete window fits.
+        Empty when no complete window fits.
 
     Raises
     ------
@@ -138,5 +138,5 @@ def _floor(moment: datetime, length: timedelta) -> datetime:
 
 
 def _compact(moment: datetime) -> str:
-    # A fraction is written only where there is one: two windows never share a name.
+    # Microseconds are written only if there are any; so two windows never share a name.
     return moment.strftime("%Y%m%dT%H%M%S.%fZ" if moment.microsecond else "%Y%m%dT%H%M%SZ")

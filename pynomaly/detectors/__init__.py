@@ -1,8 +1,8 @@
-"""Detectors: fit on numbers, score numbers; a score belongs to its row.
+"""Detectors: fit on a table of numbers, then give each row an anomaly score that depends on that row alone.
 
-`make` gives an unfitted detector by name, `load` a fitted one from a folder; `DETECTORS` lists what there
-is. The contract stands in `base`, and `checks` tests every row of the catalogue against it. Nothing here
-knows of missing values, categories, thresholds or alerts: those belong to `model`.
+The package makes an unfitted detector by name, loads a fitted one from a folder, and lists all of them in
+`DETECTORS`. The contract is written in `base`; `checks` tests every catalogue entry against it. Missing
+values, categories, thresholds and alerts are not handled here: they belong to `model`.
 """
 
 from pynomaly.detectors.base import Detector

@@ -1,8 +1,8 @@
-"""Angle-based outlier detection: from a row outside the cloud, all others lie in one direction.
+"""Angle-based outlier detection: seen from a row outside the cloud, all other rows lie in one direction.
 
-Works on many columns, where distances say little. Fails on rows between clusters, which see others all
-round. Columns of unlike units: scale first. Fit O(n log n); score O(log n + k^2 d) a row. The model keeps
-the rows, each value once: among copies of one row there are no angles.
+Works on many columns, where distances tell little. Fails on rows between clusters, which have other rows
+on all sides. Scale columns of different units first. Fit O(n log n); score O(log n + k^2 d) a row. The
+model keeps each distinct row once, because copies of one row form no angle.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pynomaly.detectors.parameters import Parameter, Whole
 
 __all__ = ["ABOD"]
 
-_EQUAL = 1e-140  # squared distance under which two rows are one: its square still divides
-_NONE = 1e-300  # variances below this are read as it: the logarithm stays finite
+_EQUAL = 1e-140  # rows at a smaller squared distance count as equal; its square is still above zero
+_NONE = 1e-300  # lower bound of a variance, so that its logarithm stays finite
 
 
 class ABOD(Neighbours):
     """Minus the log variance of the weighted cosines to pairs of the k nearest rows (FastABOD).
 
-    The logarithm orders rows as ``pyod.models.abod.ABOD`` does, whose scores span dozens of powers of ten.
-    Neighbours that equal the row are left out, as there.
+    The order of rows is that of ``pyod.models.abod.ABOD``; the logarithm is taken because those scores span
+    dozens of powers of ten. Neighbours equal to the row are left out, as in PyOD.
 
     References
     ----------
@@ -45,20 +45,20 @@ class ABOD(Neighbours):
         rows = self.state["rows"]
         k = min(self.params["n_neighbors"], len(rows))
         _, places = self._nearest(X, k)
-        gaps = [rows[places[:, one]] - X for one in range(k)]
+        gaps = [rows[places[:, rank]] - X for rank in range(k)]
         lengths = [row_sum(gap * gap) for gap in gaps]
         first, second = np.triu_indices(k, 1)
         if not len(first):
-            return np.full(len(X), -np.log(_NONE))  # one row there is: no pair, no angle
+            return np.full(len(X), -np.log(_NONE))  # a single fitted row gives no pair and no angle
         cosines = np.empty((len(X), len(first)))
         counts = np.empty((len(X), len(first)))
         for pair, (a, b) in enumerate(zip(first, second, strict=True)):
-            apart = (lengths[a] > _EQUAL) & (lengths[b] > _EQUAL)
-            one, other = np.where(apart, lengths[a], 1.0), np.where(apart, lengths[b], 1.0)
-            cosines[:, pair] = np.where(apart, row_sum(gaps[a] * gaps[b]) / one / other, 0.0)
-            counts[:, pair] = apart
+            distinct = (lengths[a] > _EQUAL) & (lengths[b] > _EQUAL)
+            length_a, length_b = np.where(distinct, lengths[a], 1.0), np.where(distinct, lengths[b], 1.0)
+            cosines[:, pair] = np.where(distinct, row_sum(gaps[a] * gaps[b]) / length_a / length_b, 0.0)
+            counts[:, pair] = distinct
         pairs = np.maximum(row_sum(counts), 1.0)
-        # Divided by its largest, a variance neither overflows nor vanishes before its time.
+        # Cosines are divided by their largest, so that the variance neither overflows nor underflows.
         largest = np.abs(cosines).max(axis=1)
         unit = cosines / np.where(largest > 0, largest, 1.0)[:, None]
         off = (unit - (row_sum(unit) / pairs)[:, None]) * counts

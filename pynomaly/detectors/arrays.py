@@ -1,8 +1,8 @@
-"""Arrays from an ``.npz`` that somebody else may have written: numbers and text, nothing that runs or swells.
+"""Reads arrays of numbers and text from an untrusted ``.npz`` file, safely.
 
-An entry is read only if it is stored as it is, holds no Python object, and declares exactly as many values as
-it has bytes for: a header of a few bytes could ask for terabytes otherwise. Called wherever a saved model is
-read.
+An entry is read only if it is not compressed, holds no Python object, and declares exactly as many values as
+it has bytes for. Without the last rule a header of a few bytes could ask for terabytes of memory. Called
+wherever a saved model is read.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ __all__ = ["read_arrays"]
 
 
 def read_arrays(content: bytes, where: object) -> dict[str, npt.NDArray[Any]]:
-    """All arrays of an archive, by name.
+    """Return all arrays of an ``.npz`` archive, by name.
 
     Parameters
     ----------
     content : bytes
         The whole file.
     where : object
-        What messages call it.
+        Name of the file in error messages.
 
     Raises
     ------
     IntegrityError
-        If it is no such archive, is packed, or an entry is no array, holds objects, or declares another
-        size than it has.
+        If the content is not such an archive or is compressed, or if an entry is not an array, holds objects,
+        or declares a size that differs from its bytes.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -53,7 +53,7 @@ def read_arrays(content: bytes, where: object) -> dict[str, npt.NDArray[Any]]:
 
 
 def _checked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-    """Refuse an entry that is not what an array of plain values looks like."""
+    """Raise ValueError unless the entry is an uncompressed array of plain values of the declared size."""
     if entry.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{entry.filename!r} is packed")
     with archive.open(entry) as file:

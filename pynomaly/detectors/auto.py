@@ -1,17 +1,18 @@
-"""The default: unlike members in three views, two of them fitted three times on rows the last let pass.
+"""The default detector: an ensemble of different members in three views, two of them fitted in three rounds.
 
-Needs no labels and no parameters, and is meant to be good on a table nobody has looked at. One view sees
-values that are odd by themselves (isolation forest, rarity of cells), one rows that are odd as a whole
-(mixture, sampled neighbours), one rows that lie far out in many columns: whichever is surer decides.
-Fails where anomalies are a dense group of ordinary values, as every member does, and on tables where one
-of its members alone would be right. Fit O(n) with bounded samples where a member is dearer; score O(d^2)
-a row, whatever was fitted on.
+Needs no labels and no parameters, and aims to work well on a table that nobody has inspected. One view sees
+values that are odd by themselves (isolation forest, rarity of cells), one sees rows that are odd as a whole
+(mixture, sampled neighbours), one sees rows that are far out in many columns. The view with the largest
+score counts most. Fails where anomalies form a dense group of ordinary values, as every member does, and on
+tables that only one of its members suits. Fit O(n), with bounded samples for the costly members; score
+O(d^2) a row, whatever the number of fitted rows.
 
-Tried on twenty tables and left out, for none gained more than another seed does: sums and maxima of tail
-probabilities for deviations; ECOD, COPOD, LODA, iNNE, whitened columns, forests on principal components,
-regressions of each column on the others, principal components, density among sampled rows, as further
-members; shares to clean from .1 to .4 in one to three rounds; choosing between the views by their spread,
-stability or agreement; and members chosen by a greedy search, which did worse on the other half.
+Tried on twenty tables and left out, because none gained more than a change of seed does: sums and maxima of
+tail probabilities in place of deviations; ECOD, COPOD, LODA, iNNE, whitened columns, forests on principal
+components, regressions of each column on the others, principal components, and density among sampled rows
+as further members; shares to clean from .1 to .4 in one to three rounds; choosing between the views by
+their spread, stability or agreement; and members chosen by a greedy search, which did worse on the held-out
+half of the tables.
 """
 
 from __future__ import annotations
@@ -32,23 +33,24 @@ from pynomaly.detectors.sampled import Rarity, SampledDensity, SampledNeighbours
 __all__ = ["Auto"]
 
 _STAGES = 3
-_LOW, _HIGH = -5.0, 20.0  # robust deviations of a member beyond which it has said enough
-_BEYOND = 0.01  # what a member still adds there, a logarithm: no two rows tie for being far
-_AGREEMENT = 0.5  # weight of the mean of the views beside their maximum
+_LOW, _HIGH = -5.0, 20.0  # bounds of a member's score, in robust deviations
+_BEYOND = 0.01  # factor of the logarithm added above the upper bound, so that far rows do not tie
+_AGREEMENT = 0.5  # weight of the mean of the views; their maximum has weight 1
 
 
 class Auto(Detector):
-    """Ensemble in three views, cleaned of the most anomalous part of its own rows.
+    """Ensemble in three views that removes the most anomalous fitted rows before it fits again.
 
     Four members are fitted on all rows, then without the share `cleaned` that scored highest, then without
-    that share of what was left; all twelve are kept. Scores of a member are put in deviations of the rows
-    that were left last (median and interquartile range: the spread of rows that are surely normal) and
-    capped, so that none outvotes the others; a view is the mean of its members. The third view, how far out
-    a row lies in its columns, is fitted once on all rows and has no say in the cleaning. The score is the
-    largest view plus half of their mean. About 0 is an ordinary row.
+    that share of the remaining rows; all twelve members are used for scoring. Each member's score is put in
+    robust deviations (median and interquartile range) of the rows that remain last, which are surely normal,
+    and capped so that no member outvotes the others. A view is the mean of its members. The third
+    view, how far out a row lies in its columns, is fitted once on all rows and takes no part in the cleaning.
+    The score is the largest view plus half of the mean of the views. An ordinary row scores about 0.
 
-    With ``cleaned=0`` the rows are taken for normal, every one: members are fitted once, and density among
-    more rows takes the place of nearness to few, which is there to outlive anomalies among the fitted rows.
+    With ``cleaned=0`` every fitted row is assumed normal. Members are then fitted once, and the distance to a
+    few sampled rows, which tolerates anomalies among the fitted rows, is replaced by the density among more
+    sampled rows.
 
     References
     ----------
@@ -66,17 +68,18 @@ class Auto(Detector):
     def _fit(self, X: Array) -> State:
         members: list[Detector] = []
         scores = np.empty((len(X), 0))
-        calm = np.arange(len(X))
+        remaining = np.arange(len(X))
         for stage in range(self._stages):
             if stage:
-                ranks = np.argsort(_combined(scores, _units(scores))[calm], kind="stable")
-                calm = np.sort(calm[ranks[: max(2, round(len(calm) * (1 - self.params["cleaned"])))]])
-            fitted = [member.fit(X[calm]) for member in self._stage(X[calm], stage)]
-            scores = np.concatenate([scores, _read(fitted, X)], axis=1)
-            members += fitted
+                ranks = np.argsort(_combined(scores, _units(scores))[remaining], kind="stable")
+                count = max(2, round(len(remaining) * (1 - self.params["cleaned"])))
+                remaining = np.sort(remaining[ranks[:count]])
+            stage_members = [member.fit(X[remaining]) for member in self._stage(X[remaining], stage)]
+            scores = np.concatenate([scores, _read(stage_members, X)], axis=1)
+            members += stage_members
         members.append(Tails(self.seed).fit(X))
         scores = np.concatenate([scores, _read(members[-1:], X)], axis=1)
-        state = _units(scores[calm])  # rows that anomalies do not widen
+        state = _units(scores[remaining])  # anomalies do not widen the spread of these rows
         for place, member in enumerate(members):
             state |= {f"{place}.{key}": array for key, array in member.state.items()}
         return state
@@ -86,12 +89,12 @@ class Auto(Detector):
         members = [member for stage in range(self._stages) for member in self._unfitted(1, stage)]
         members.append(Tails(self.seed))
         for place, member in enumerate(members):
-            mine = {
+            member_state = {
                 key.removeprefix(f"{place}."): array
                 for key, array in self.state.items()
                 if key.startswith(f"{place}.")
             }
-            member.restore(facts, mine)
+            member.restore(facts, member_state)
         self._members = tuple(members)
 
     def _score(self, X: Array) -> Array:
@@ -102,11 +105,11 @@ class Auto(Detector):
         staged = scores.shape[1] // 4 * 4
         view = [place % 4 // 2 if place < staged else place - staged + 2 for place in range(scores.shape[1])]
         sizes = np.bincount(view)
-        # What one more unit of a view adds to the score: of the largest, all of it.
+        # Slope of the score in each view; the largest view counts fully besides its share in the mean.
         weights = np.full(len(sizes), _AGREEMENT / len(sizes))
         weights[_scaled_views(scores, state)[0].argmax()] += 1.0
         parts = [member._explain(x, usual, groups) for member in self._members]
-        bases = np.array([[float(one.base[0]) for one in parts]])
+        bases = np.array([[float(part.base[0]) for part in parts]])
         slopes = [
             secant(_capped, before, after)
             for before, after in zip(_in_units(bases, state)[0], _in_units(scores, state)[0], strict=True)
@@ -123,11 +126,11 @@ class Auto(Detector):
         return _STAGES if self.params["cleaned"] else 1
 
     def _stage(self, X: Array, stage: int) -> list[Detector]:
-        """Unfitted members for these rows: a mixture gets no more components than they can carry."""
+        """Return unfitted members for these rows; few rows limit the number of mixture components."""
         return self._unfitted(len(X) // (2 * (X.shape[1] + 1)), stage)
 
     def _unfitted(self, components: int, stage: int) -> list[Detector]:
-        """One stage, view by view: two that read single values, two that read rows."""
+        """Return the members of one stage, view by view: two read single values, two read whole rows."""
         seed = (self.seed + stage) % 2**32  # other trees and other samples
         return [
             IsolationForest(seed, n_estimators=50),
@@ -138,19 +141,19 @@ class Auto(Detector):
 
 
 def _read(members: Sequence[Detector], X: Array) -> Array:
-    """Scores of each member, shape (n, members)."""
+    """Return the scores of each member, shape (n, members)."""
     return np.stack([member._score(X) for member in members], axis=1)
 
 
 def _units(scores: Array) -> State:
-    """Middle and spread of each member's scores (n, members), then of each view's."""
+    """Return median and spread of each member's scores (n, members), and of each view."""
     state = dict(zip(("middle", "spread"), _middle_and_spread(scores), strict=True))
     views = _views(scores, state)
     return state | dict(zip(("view_middle", "view_spread"), _middle_and_spread(views), strict=True))
 
 
 def _middle_and_spread(scores: Array) -> tuple[Array, Array]:
-    """Median and interquartile range in deviations, shapes (k,); never a spread of 0."""
+    """Return median and spread (interquartile range over 1.349), shapes (k,); no spread is 0."""
     low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75], axis=0)
     spread, deviation = (high - low) / 1.349, scores.std(axis=0)
     rounding = 1e-9 * (1 + np.abs(middle))
@@ -158,35 +161,35 @@ def _middle_and_spread(scores: Array) -> tuple[Array, Array]:
 
 
 def _views(scores: Array, state: State) -> Array:
-    """Mean of the capped members of each view, shape (n, 2), or (n, 3) with the tails behind the stages."""
+    """Return the mean of the capped members of each view: (n, 2), or (n, 3) with the tails view last."""
     capped = _capped(_in_units(scores, state))
     staged = scores.shape[1] // 4 * 4
     value = np.arange(staged) % 4 < 2  # the first two of each stage
-    views = [row_sum(capped[:, :staged][:, mine]) / mine.sum() for mine in (value, ~value)]
+    views = [row_sum(capped[:, :staged][:, of_view]) / of_view.sum() for of_view in (value, ~value)]
     return np.stack([*views, *capped[:, staged:].T], axis=1)
 
 
 def _in_units(scores: Array, state: State) -> Array:
-    """Scores of the members in their own deviations, shape (n, members)."""
+    """Return each member's scores in its own robust deviations, shape (n, members)."""
     units: Array = (scores - state["middle"]) / state["spread"]
     return units
 
 
 def _capped(units: Array) -> Array:
-    """What a member may say: all of it in the middle, nothing below, a logarithm beyond."""
+    """Cap member scores: constant below the lower bound, unchanged within, logarithmic above."""
     far = np.log(np.maximum(units, _HIGH) / _HIGH)
     capped: Array = np.clip(units, _LOW, _HIGH) + _BEYOND * far
     return capped
 
 
 def _scaled_views(scores: Array, state: State) -> Array:
-    """Views in deviations of their own, shape (n, views)."""
+    """Return each view in its own robust deviations, shape (n, views)."""
     views: Array = (_views(scores, state) - state["view_middle"]) / state["view_spread"]
     return views
 
 
 def _combined(scores: Array, state: State) -> Array:
-    """One score a row."""
+    """Return one score a row: the largest view plus half of the mean of the views; shape (n,)."""
     views = _scaled_views(scores, state)
     combined: Array = views.max(axis=1) + _AGREEMENT * row_sum(views) / views.shape[1]
     return combined

@@ -1,4 +1,4 @@
-"""Autoencoder: rows that a small network, trained on normal ones, cannot give back.
+"""Autoencoder: a small network, trained on normal rows, reconstructs anomalous rows badly.
 
 Works with thousands of rows and curved relations between columns. Fails with few rows, and learns
 anomalies that are many among the fitted rows. Fit O(epochs n weights), on CPU or GPU; score O(weights) a
@@ -20,10 +20,11 @@ __all__ = ["Autoencoder"]
 
 
 class Autoencoder(Network):
-    """Autoencoder; the score is the mean squared error of a row given back, in standard deviations.
+    """Autoencoder; the score is the mean squared reconstruction error of a row, in standard deviations.
 
-    `hidden` are the widths down to the narrowest layer, which is at most half as wide as the row; the way
-    back mirrors them. Layers are tanh: what they give back is bounded, so a far row is never given back.
+    `hidden` are the widths of the encoder down to the narrowest layer, which is at most half as wide as the
+    row; the decoder mirrors them. Layers are tanh, so the reconstruction is bounded and a far row is never
+    reconstructed well.
 
     References
     ----------
@@ -39,8 +40,8 @@ class Autoencoder(Network):
         rng = np.random.default_rng(self.seed)
         down = self._down(X.shape[1])
         first = first_chain(rng, [X.shape[1], *down, *reversed(down[:-1]), X.shape[1]])
-        trained = self._trained(rng, first, (X - mean) / scale, _loss)
-        return {"mean": mean, "scale": scale, "layers": np.array(len(trained) // 2), **as_state(trained)}
+        arrays = self._trained(rng, first, (X - mean) / scale, _loss)
+        return {"mean": mean, "scale": scale, "layers": np.array(len(arrays) // 2), **as_state(arrays)}
 
     def _score(self, X: Array) -> Array:
         error = self._error(X)
@@ -52,10 +53,10 @@ class Autoencoder(Network):
         return error * error / x.shape[1], np.zeros(1)
 
     def _error(self, X: Array) -> Array:
-        """What is given back less what was given, in standard deviations; shape (n, d)."""
+        """Return reconstruction less input, in standard deviations; shape (n, d)."""
         state = self.state
-        wanted = (X - state["mean"]) / state["scale"]
-        error: Array = through_exactly(state, range(int(state["layers"])), wanted) - wanted
+        rows = (X - state["mean"]) / state["scale"]
+        error: Array = through_exactly(state, range(int(state["layers"])), rows) - rows
         return error
 
 

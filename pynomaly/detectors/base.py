@@ -1,9 +1,9 @@
 """The contract of a detector: fit on numbers, score numbers, save plain files.
 
-A score is float64, higher is more anomalous, in the detector's own unit, and belongs to its row: the
+A score is float64, higher is more anomalous, in the detector's own unit, and depends on its row alone: the
 same row gets the same score alone, in any batch, in any order, in another process, and after save and
-load. `checks` tests that for each row of the catalogue. No contamination is asked for: what becomes an
-alert is decided elsewhere. Called by `model`; subclasses live beside this module, one small file a method.
+load. `checks` tests that for each catalogue entry. A detector takes no contamination: other code decides
+which scores become alerts. Called by `model`; subclasses live beside this module, one small file a method.
 
 A subclass declares `name` and `parameters` and writes two functions of plain arrays: ``_fit(X)`` returns
 everything that scoring needs as named arrays, ``_score(X)`` reads them from ``self.state``.
@@ -37,7 +37,7 @@ THREADS = "PYNOMALY_THREADS"  # environment variable: threads of one scoring cal
 
 
 class Detector(ABC):
-    """Base of every detector; made by `catalogue.make`, never by hand.
+    """Base of every detector; made by the catalogue, never by hand.
 
     Parameters
     ----------
@@ -60,16 +60,16 @@ class Detector(ABC):
     def __init__(self, seed: int = 0, **params: Any) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
             raise DetectorError(f"{self.name}: seed is {seed!r}; allowed: an integer from 0 to 2**32 - 1")
-        for given in params:
-            if given not in self.parameters:
-                hint = allowed(given, self.parameters)
-                raise DetectorError(f"{self.name} has no parameter {given!r}; {hint}")
+        for key in params:
+            if key not in self.parameters:
+                hint = allowed(key, self.parameters)
+                raise DetectorError(f"{self.name} has no parameter {key!r}; {hint}")
         self.seed = int(seed)
         self.params: dict[str, Any] = {
             key: parameter.check(f"{self.name}: {key}", params.get(key, parameter.default))
             for key, parameter in self.parameters.items()
         }
-        self.max_rows: int | None = None  # set by `make` from the catalogue
+        self.max_rows: int | None = None  # set from the catalogue when the detector is made
         self.columns: tuple[str, ...] | None = None
         self.rows_offered = 0
         self.rows_used = 0
@@ -78,7 +78,7 @@ class Detector(ABC):
 
     @property
     def fitted(self) -> bool:
-        """Whether `score` and `save` can be called."""
+        """Whether the detector is fitted, so that it can score and be saved."""
         return self._state is not None
 
     @property
@@ -95,13 +95,13 @@ class Detector(ABC):
         return self._state
 
     def fit(self, X: Table) -> Self:
-        """Fit on rows that are taken for normal; replaces an earlier fit.
+        """Fit on rows that are assumed normal; replaces an earlier fit.
 
         Parameters
         ----------
         X : DataFrame or ndarray of shape (n, d)
-            Finite numbers. Of a frame, names are kept and asked for again when scoring. More rows than
-            `max_rows` are sampled by seed: `rows_offered` and `rows_used` say so.
+            Finite numbers. The column names of a frame are stored and required again when scoring. More rows
+            than `max_rows` are sampled by seed; `rows_offered` and `rows_used` record both counts.
 
         Returns
         -------
@@ -121,23 +121,23 @@ class Detector(ABC):
             raise DetectorError(
                 f"{self.name} was given {len(values)} row(s) to fit on; at least 2 are needed"
             )
-        used = self._sampled(values)
+        rows = self._sampled(values)
         try:
-            state = self._fit(used)
+            state = self._fit(rows)
         except DetectorError:
             raise
-        except ValueError as error:  # what scikit-learn, PyOD and numpy raise on data they cannot use
+        except ValueError as error:  # scikit-learn, PyOD and numpy raise it on data they cannot use
             raise DetectorError(
-                f"{self.name} could not be fitted on {used.shape} numbers: {error}"
+                f"{self.name} could not be fitted on {rows.shape} numbers: {error}"
             ) from error
         self.columns, self._width = columns, values.shape[1]
-        self.rows_offered, self.rows_used = len(values), len(used)
+        self.rows_offered, self.rows_used = len(values), len(rows)
         self._state = _frozen(state)
         self._prepare()
         return self
 
     def score(self, X: Table, *, threads: int | None = None) -> Array:
-        """Score rows; each by itself.
+        """Score rows, each independently of the others.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class Detector(ABC):
             Finite numbers. A frame's columns are matched by name, in any order; an array's by position.
         threads : int, optional
             Threads to score with; by default ``$PYNOMALY_THREADS``, else one a processor for more than one
-            block of rows. The scores are the same, to the bit.
+            block of rows. The number of threads does not change a bit of the scores.
 
         Returns
         -------
@@ -157,7 +157,7 @@ class Detector(ABC):
         NotFittedError
             Before `fit`.
         ColumnError
-            A column is missing, not known, twice or not numeric; or the width is wrong.
+            A column is missing, unknown, duplicated or not numeric; or the number of columns is wrong.
         DetectorError
             No rows, or a missing or infinite cell.
         """
@@ -178,42 +178,44 @@ class Detector(ABC):
         return scores
 
     def _in_blocks(self, values: Array, names: list[str], threads: int | None) -> Array:
-        """Check and score block by block, while it is in cache; the table is never copied as a whole.
+        """Check and score block by block, each while it is in cache; the whole table is never copied.
 
-        Blocks are dealt to threads, for numpy, SciPy and compiled loops let go of the lock.
+        Threads share the blocks: numpy, SciPy and compiled loops release the interpreter lock.
         """
         scores = np.empty(len(values))
 
-        def one(start: int) -> None:
+        def score_block(start: int) -> None:
             block = values[start : start + self.block_rows]
             scores[start : start + self.block_rows] = self._score(within(block, names, self.name, start))
 
         starts = range(0, len(values), self.block_rows)
-        wanted = min(threads or int(os.environ.get(THREADS, 0)) or os.cpu_count() or 1, len(starts))
-        if wanted == 1:
+        workers = min(threads or int(os.environ.get(THREADS, 0)) or os.cpu_count() or 1, len(starts))
+        if workers == 1:
             for start in starts:
-                one(start)
+                score_block(start)
         else:
-            with ThreadPoolExecutor(wanted) as pool:
-                list(pool.map(one, starts))  # the first block that fails is the one that is told
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(score_block, starts))  # raises the error of the first block that fails
         return scores
 
     def explain(self, X: Array, usual: Array, groups: Groups | None = None) -> Parts:
-        """Say what each column carries of each row's score; see `explains` for how.
+        """Divide each row's score among the columns, by the method named in `explains`.
 
         Parameters
         ----------
         X : ndarray of shape (n, d)
             Rows as `score` takes them, in the order of the fitted columns.
         usual : ndarray of shape (n, d)
-            The same rows with each cell as it would be expected: what a column is held against.
+            The expected cells of the same rows, with which each column is compared.
         groups : int array of shape (d,), optional
-            Group of each column, from 0: columns of one group are one part. By default each is its own.
+            Group of each column, from 0; columns of one group get one common part. By default each column is
+            a group.
 
         Returns
         -------
         Parts
-            Finite. One row at a time: far dearer than `score`, and meant for the rows that alert.
+            Finite amounts. Rows are explained one at a time, which costs far more than `score`: meant for
+            the rows that raise alerts.
 
         Raises
         ------
@@ -221,21 +223,20 @@ class Detector(ABC):
             As `score`.
         """
         _ = self.state
-        together = np.arange(self._width) if groups is None else np.asarray(groups, dtype=np.int64)
-        both = [as_numbers(part, None, self.name) for part in (X, usual)]
-        for part in both:
-            if part.shape != (len(both[0]), self._width):
-                shape = (len(both[0]), self._width)
-                raise ColumnError(f"{self.name} explains rows of shape {shape} and is given {part.shape}")
-        found = [
-            self._explain(both[0][place, None], both[1][place, None], together)
-            for place in range(len(both[0]))
+        group_of = np.arange(self._width) if groups is None else np.asarray(groups, dtype=np.int64)
+        rows, usual_rows = (as_numbers(table, None, self.name) for table in (X, usual))
+        for table in (rows, usual_rows):
+            if table.shape != (len(rows), self._width):
+                shape = (len(rows), self._width)
+                raise ColumnError(f"{self.name} explains rows of shape {shape} and is given {table.shape}")
+        parts = [
+            self._explain(rows[place, None], usual_rows[place, None], group_of) for place in range(len(rows))
         ]
         return Parts(
-            np.concatenate([one.amounts for one in found]),
-            np.concatenate([one.base for one in found]),
-            all(one.additive for one in found),
-            max(one.left_out for one in found),
+            np.concatenate([part.amounts for part in parts]),
+            np.concatenate([part.base for part in parts]),
+            all(part.additive for part in parts),
+            max(part.left_out for part in parts),
         )
 
     def save(self, folder: Path) -> None:
@@ -258,7 +259,7 @@ class Detector(ABC):
         saved.write(Path(folder), facts, self.state)
 
     def restore(self, facts: Mapping[str, Any], state: State) -> Self:
-        """Take over what `save` wrote; called by `catalogue.load` alone.
+        """Set the fitted state from what `save` wrote; the catalogue calls it when it loads a detector.
 
         Raises
         ------
@@ -272,31 +273,31 @@ class Detector(ABC):
             self.rows_offered, self.rows_used = int(facts["rows_offered"]), int(facts["rows_used"])
             self._state = _frozen(state)
             self._prepare()
-            self._score(np.zeros((1, self._width)))  # an array that is missing or misshapen shows now
+            self._score(np.zeros((1, self._width)))  # fails now if an array is missing or misshapen
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise IntegrityError(f"saved {self.name} is incomplete: {error}") from error
         return self
 
     def _sampled(self, values: Array) -> Array:
-        """At most `max_rows` rows, drawn by seed, in their order."""
+        """Return at most `max_rows` rows, drawn by seed, in their original order."""
         if self.max_rows is None or len(values) <= self.max_rows:
             return values
         rng = np.random.default_rng(self.seed)
         return values[np.sort(rng.choice(len(values), self.max_rows, replace=False))]
 
     def _prepare(self) -> None:  # noqa: B027  # optional: most methods score from the arrays as they are
-        """Derive what is not saved (an index, say) from `state`; runs after `fit` and after `load`."""
+        """Derive what is not saved (an index, for example) from `state`; runs after fitting and loading."""
 
     def _explain(self, x: Array, usual: Array, groups: Groups) -> Parts:
-        """Explain one row, shape (1, d); methods that are no sum of terms of columns write their own."""
+        """Explain one row, shape (1, d); a method whose score is no sum over columns overrides this."""
         if self.explains == "occlusion":
             return occluded(self._score, x, usual, groups)
         terms, base = self._terms(x, usual)
         return summed(terms, base, groups)
 
     def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
-        """Terms of the columns (1, d) and what they add to (1,), where the score is such a sum."""
-        raise NotImplementedError(f"{self.name} explains by {self.explains}")  # a slip of its author
+        """Return terms (1, d) and base (1,) of one row, whose sum is the score, where the method has them."""
+        raise NotImplementedError(f"{self.name} explains by {self.explains}")  # the author forgot the method
 
     @abstractmethod
     def _fit(self, X: Array) -> State:
@@ -308,7 +309,7 @@ class Detector(ABC):
 
 
 def _frozen(state: State) -> State:
-    """Copies nobody can write to: scoring must not change what it scores with."""
+    """Return read-only copies of the arrays: scoring must not change them."""
     copies = {key: np.array(array, order="C") for key, array in state.items()}
     for array in copies.values():
         array.flags.writeable = False

@@ -1,8 +1,8 @@
 """One-class support vector machine: a smooth boundary around the rows it was fitted on.
 
-Works on clouds of any shape with few thousand rows. Fails when anomalies are among the fitted rows (the
-boundary goes around them), and on columns of unlike units: scale first. Very far rows all get the same,
-highest score. Fit O(n^2) to O(n^3), score O(n d) a row: more rows than the catalogue allows are sampled.
+Works on clouds of any shape with a few thousand rows. Fails when anomalies are among the fitted rows (the
+boundary then encloses them), and on columns of different units: scale first. Very far rows all get the same,
+highest score. Fit O(n^2) to O(n^3), score O(n d) a row: rows beyond the catalogue's limit are sampled.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class OCSVM(Detector):
         "nu": Number(0.5, 0, 1, open_low=True),
         "gamma": Number(1.0, 0, 1000, open_low=True),
     }
-    block_rows: ClassVar[int] = 256  # each row meets every support vector
+    block_rows: ClassVar[int] = 256  # each row is compared with every support vector
 
     def _fit(self, X: Array) -> State:
         gamma = self._gamma(X)
-        fitted = sklearn_door.fit("svm", "OneClassSVM", X, kernel="rbf", nu=self.params["nu"], gamma=gamma)
+        svm = sklearn_door.fit("svm", "OneClassSVM", X, kernel="rbf", nu=self.params["nu"], gamma=gamma)
         return {
-            "vectors": fitted.support_vectors_,
-            "weights": fitted.dual_coef_[0],
-            "level": np.array(-fitted.intercept_[0]),
+            "vectors": svm.support_vectors_,
+            "weights": svm.dual_coef_[0],
+            "level": np.array(-svm.intercept_[0]),
             "gamma": np.array(gamma),
         }
 
@@ -60,10 +60,10 @@ class OCSVM(Detector):
 
 
 class SGDOCSVM(OCSVM):
-    """The same boundary, on a few landmarks in place of support vectors: for many rows.
+    """One-class support vector machine for many rows: a few landmarks replace the support vectors.
 
-    Columns of the kernel at `landmarks` sampled rows (Nyström) make it a linear problem, which stochastic
-    gradient descent solves. scikit-learn's ``Nystroem`` and ``SGDOneClassSVM``.
+    Kernel columns at `landmarks` sampled rows (Nyström) turn it into a linear problem, which stochastic
+    gradient descent solves. Uses scikit-learn's ``Nystroem`` and ``SGDOneClassSVM``.
 
     References
     ----------
@@ -79,17 +79,17 @@ class SGDOCSVM(OCSVM):
 
     def _fit(self, X: Array) -> State:
         gamma = self._gamma(X)
-        few = min(self.params["landmarks"], len(X))
-        mapped = sklearn_door.fit(
-            "kernel_approximation", "Nystroem", X, gamma=gamma, n_components=few, random_state=self.seed
+        landmarks = min(self.params["landmarks"], len(X))
+        nystroem = sklearn_door.fit(
+            "kernel_approximation", "Nystroem", X, gamma=gamma, n_components=landmarks, random_state=self.seed
         )
-        near = np.exp(squared_distances(X, mapped.components_) * -gamma) @ mapped.normalization_.T
-        fitted = sklearn_door.fit(
+        near = np.exp(squared_distances(X, nystroem.components_) * -gamma) @ nystroem.normalization_.T
+        svm = sklearn_door.fit(
             "linear_model", "SGDOneClassSVM", near, nu=self.params["nu"], random_state=self.seed
         )
         return {
-            "vectors": mapped.components_,
-            "weights": mapped.normalization_.T @ fitted.coef_.ravel(),
-            "level": np.array(float(fitted.offset_[0])),
+            "vectors": nystroem.components_,
+            "weights": nystroem.normalization_.T @ svm.coef_.ravel(),
+            "level": np.array(float(svm.offset_[0])),
             "gamma": np.array(gamma),
         }

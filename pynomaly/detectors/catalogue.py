@@ -1,7 +1,7 @@
-"""Every detector there is, one row each; the only place where a name becomes code.
+"""The catalogue of all detectors, one entry each; the only place that turns a name into a class.
 
-A row states what a user has to know before choosing: family, cost, how many rows it takes, whether a
-fitted model keeps rows of the data. `make` and `load` look names up here and nowhere else, so a saved
+An entry states what a user has to know before choosing: family, cost, how many rows it takes, whether a
+fitted model keeps rows of the data. Making and loading look names up here and nowhere else, so a saved
 file can never name code of its own. Called by `model`, the tuner and the command line.
 """
 
@@ -23,12 +23,12 @@ DETECTORS: Mapping[str, Entry] = MappingProxyType({row.name: row for row in ENTR
 
 
 def entry(name: str) -> Entry:
-    """Return the row of that name.
+    """Return the catalogue entry of that name.
 
     Raises
     ------
     UnknownDetectorError
-        There is none; the nearest is named.
+        No such entry; the message suggests the nearest name.
     """
     if name not in DETECTORS:
         raise UnknownDetectorError(f"no detector {name!r}; {allowed(name, DETECTORS)}")
@@ -43,9 +43,9 @@ def make(name: str, seed: int = 0, **params: Any) -> Detector:
     name : str
         Name in the catalogue.
     seed : int
-        Seed of everything random in its fit.
+        Seed of everything random in the fit.
     **params
-        Its parameters; those not given take their default.
+        Parameters of the detector; those not given take their default.
 
     Raises
     ------
@@ -61,14 +61,14 @@ def make(name: str, seed: int = 0, **params: Any) -> Detector:
 
 
 def load(folder: Path) -> Detector:
-    """Load a detector that `Detector.save` wrote; nothing in the files can run.
+    """Load a detector that `Detector.save` wrote; no code in the files is ever run.
 
     Raises
     ------
     DetectorError
-        No saved detector there, or of another format.
+        The folder holds no saved detector, or one of another format.
     UnknownDetectorError
-        It names a detector that is not in the catalogue.
+        The files name a detector that is not in the catalogue.
     IntegrityError
         The files are damaged or incomplete.
     """

@@ -1,7 +1,7 @@
-"""Read a table of numbers: every cell finite, within bounds, columns by name; or say which is not.
+"""Validates input tables: finite numbers within bounds, columns by name; errors name the bad cell.
 
-A table is looked at in parts that fit in cache, and copied only where it has to be. Called by `base` for
-every fit and score, and by `deadline`.
+Checks work on any part of a table, so that the caller can keep a block in cache, and copy only where
+necessary. Called by `base` for every fit and score, and by `deadline`.
 """
 
 from __future__ import annotations
@@ -19,34 +19,33 @@ __all__ = ["LIMIT", "Table", "as_numbers", "column_names", "numeric", "same_name
 
 Table: TypeAlias = "pd.DataFrame | npt.NDArray[Any]"
 
-# Larger magnitudes are read as this, so that squares and their sums stay finite.
+# Larger magnitudes are clipped to this, so that squares and their sums stay finite.
 LIMIT = 1e100
 
 
 def column_names(frame: pd.DataFrame, owner: str) -> tuple[str, ...]:
-    """Names of a frame's columns as text.
+    """Return the names of a frame's columns as text.
 
     Raises
     ------
     ColumnError
-        One is there twice.
+        A name occurs more than once.
     """
     names = tuple(str(column) for column in frame.columns)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ColumnError(
-            f"{owner}: column {twice[0]!r} is there {names.count(twice[0])} times; once is allowed"
-        )
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        count = names.count(duplicates[0])
+        raise ColumnError(f"{owner}: column {duplicates[0]!r} is there {count} times; once is allowed")
     return names
 
 
 def same_names(given: tuple[str, ...], wanted: tuple[str, ...], owner: str) -> None:
-    """Refuse names that are not the wanted ones.
+    """Raise unless both tuples hold the same names, in any order.
 
     Raises
     ------
     ColumnError
-        One is missing, or was not there at the fit.
+        A name is missing, or was not there at the fit.
     """
     for missing in wanted:
         if missing not in given:
@@ -57,29 +56,29 @@ def same_names(given: tuple[str, ...], wanted: tuple[str, ...], owner: str) -> N
 
 
 def as_numbers(X: Table, columns: tuple[str, ...] | None, owner: str) -> Array:
-    """X as a fresh C-ordered float64 array (n, d) of finite numbers within `LIMIT`, n and d at least 1.
+    """Return X as a new C-ordered float64 array (n, d) of finite numbers within `LIMIT`, n and d at least 1.
 
     Parameters
     ----------
     X : DataFrame or ndarray of shape (n, d)
     columns : tuple of str or None
-        The order a frame's columns are put in; None leaves it.
+        Order into which a frame's columns are put; None keeps their order.
     owner : str
-        Who asks, for the message.
+        Name of the caller, for error messages.
 
     Raises
     ------
     ColumnError
-        No columns, one that is not numeric, or an array that is not two-dimensional.
+        No columns, a column that is not numeric, or an array that is not two-dimensional.
     DetectorError
-        No rows, or a cell that is missing, infinite or no number.
+        No rows, or a cell that is missing, infinite or not a number.
     """
     values, names = numeric(X, columns, owner)
     return np.array(within(values, names, owner))
 
 
 def numeric(X: Table, columns: tuple[str, ...] | None, owner: str) -> tuple[Array, list[str]]:
-    """X as float64 of shape (n, d), n and d at least 1, its own memory where it can be; and the names."""
+    """Return X as float64 (n, d), n and d at least 1, not copied where possible, and the column names."""
     if isinstance(X, pd.DataFrame):
         values = _from_frame(X, columns, owner)
         names = list(columns or (str(column) for column in X.columns))
@@ -94,13 +93,19 @@ def numeric(X: Table, columns: tuple[str, ...] | None, owner: str) -> tuple[Arra
 
 
 def within(values: Array, names: list[str], owner: str, first: int = 0) -> Array:
-    """The same numbers in C order and within `LIMIT`; `first` is the row of the table they begin at."""
-    # The least and the largest are not a number where any cell is not, and then neither test holds.
+    """Return the numbers in C order, clipped to `LIMIT`; `first` is the row of the table they begin at.
+
+    Raises
+    ------
+    DetectorError
+        A cell is missing or infinite; the message names its column and row.
+    """
+    # If any cell is NaN, minimum and maximum are NaN, and both comparisons are false.
     if values.min() >= -LIMIT and values.max() <= LIMIT:
         return np.ascontiguousarray(values)
     bad = ~np.isfinite(values)
     if bad.any():
-        row, place = (int(where) for where in np.argwhere(bad)[0])
+        row, place = (int(index) for index in np.argwhere(bad)[0])
         column = repr(names[place]) if names else place
         raise DetectorError(
             f"{owner}: column {column}, row {first + row} is {values[row, place]}; "
@@ -111,14 +116,14 @@ def within(values: Array, names: list[str], owner: str, first: int = 0) -> Array
 
 def _from_frame(frame: pd.DataFrame, columns: tuple[str, ...] | None, owner: str) -> Array:
     for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        numeric = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
-        if not numeric:
+        is_real = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
+        if not is_real:
             raise ColumnError(f"{owner}: column {str(column)!r} is {dtype}; only numeric columns are allowed")
     values: Array = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     if columns is None:
         return values
-    place = {str(column): where for where, column in enumerate(frame.columns)}
-    return values[:, [place[column] for column in columns]]
+    place_of = {str(column): place for place, column in enumerate(frame.columns)}
+    return values[:, [place_of[column] for column in columns]]
 
 
 def _from_array(X: Any, owner: str) -> Array:

@@ -1,8 +1,8 @@
-"""The contract of a detector, as checks that run over the catalogue; a detector enters by passing them.
+"""The contract of a detector, as checks that run over the catalogue; a detector must pass all of them.
 
-Each check takes a :class:`Subject` and raises AssertionError that says what was seen. There are no
-exemptions: what cannot pass one stays out. Run by ``tests/detectors/test_contract`` under ids
-``detector:check``; a project with detectors of its own can do the same.
+Each check takes a detector under test and raises AssertionError with what it observed. There are no
+exemptions: a detector that fails one check is not offered. Run by ``tests/detectors/test_contract`` under ids
+``detector:check``; a project with detectors of its own can run them in the same way.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pynomaly.errors import ColumnError, DetectorError, NotFittedError, Pynomaly
 
 __all__ = ["CHECKS", "Subject", "fit_and_score", "score_saved"]
 
-_TOLERANCE = 1e-9  # relative; where BLAS or a vendor's fit is inside, the last bits may move
+_TOLERANCE = 1e-9  # relative; BLAS and the fits of vendors may change the last bits
 
 
 def check_one_finite_float_a_row(subject: Subject) -> None:
@@ -37,13 +37,13 @@ def check_one_finite_float_a_row(subject: Subject) -> None:
 
 
 def check_one_row_alone(subject: Subject) -> None:
-    """A row by itself scores as in the batch."""
+    """A row scores the same alone as in the batch."""
     alone = [subject.fitted.score(subject.rows.iloc[[row]])[0] for row in range(len(subject.rows))]
     _close(alone, subject.scores, "one row at a time", exact=True)
 
 
 def check_any_batch(subject: Subject) -> None:
-    """Batches of any size, and the same rows many times over, give the same scores."""
+    """Batches of any size, and many copies of the same rows, give the same scores."""
     for size in (3, 17, 64):
         parts = [subject.rows.iloc[start : start + size] for start in range(0, len(subject.rows), size)]
         _close(
@@ -52,7 +52,7 @@ def check_any_batch(subject: Subject) -> None:
             f"batches of {size}",
             True,
         )
-    many = pd.concat([subject.rows] * 80, ignore_index=True)  # past every block size
+    many = pd.concat([subject.rows] * 80, ignore_index=True)  # more rows than any block size
     _close(
         subject.fitted.score(many).reshape(80, -1), np.tile(subject.scores, (80, 1)), "80 copies", exact=True
     )
@@ -105,7 +105,7 @@ def check_fitted_in_another_process(subject: Subject) -> None:
 
 
 def check_saved_files_hold_plain_numbers(subject: Subject) -> None:
-    """Two files, and no object in them: nothing that could run."""
+    """A saved detector is two files without objects, so no code in them could run."""
     with tempfile.TemporaryDirectory() as folder:
         subject.fitted.save(Path(folder))
         names = sorted(path.name for path in Path(folder).iterdir())
@@ -130,11 +130,11 @@ def check_a_changed_byte_is_refused(subject: Subject) -> None:
 
 def check_input_is_not_changed(subject: Subject) -> None:
     """Neither `fit` nor `score` writes into what it is given, as frame or array."""
-    for given in (normal_rows(120), normal_rows(120).to_numpy(copy=True)):
-        before = given.copy()
-        subject.fresh().fit(given).score(given)
+    for table in (normal_rows(120), normal_rows(120).to_numpy(copy=True)):
+        before = table.copy()
+        subject.fresh().fit(table).score(table)
         that(
-            bool(np.array_equal(np.asarray(given), np.asarray(before))), f"{type(given).__name__} was changed"
+            bool(np.array_equal(np.asarray(table), np.asarray(before))), f"{type(table).__name__} was changed"
         )
 
 
@@ -181,12 +181,12 @@ def check_unfitted_is_refused(subject: Subject) -> None:
 
 
 def check_unknown_parameter_is_refused(subject: Subject) -> None:
-    """A parameter that does not exist is named, and so is what does."""
+    """The error on an unknown parameter names it and lists the allowed ones."""
     _raises(lambda: make(subject.name, contamination=0.1), DetectorError, "contamination", "allowed")
 
 
 def check_constant_column(subject: Subject) -> None:
-    """Constant columns, also a large one, give finite scores, and far rows still stand out."""
+    """Constant columns, also with a large value, give finite scores, and far rows still stand out."""
     still = normal_rows(300).assign(heat=3.0, flow=1e7 / 3)
     rows = subject.rows.assign(heat=3.0, flow=1e7 / 3)
     detector = subject.fresh().fit(still)
@@ -195,18 +195,20 @@ def check_constant_column(subject: Subject) -> None:
 
 
 def check_duplicated_rows_and_columns(subject: Subject) -> None:
-    """Rows there eight times over still rank new ones; so do two columns that are the same."""
+    """Fitted rows repeated eight times still rank new rows; so do two equal columns."""
     repeated = pd.concat([normal_rows(150)] * 8, ignore_index=True)
     _stands_out(subject.fresh().fit(repeated).score(subject.rows), "after fitting on repeated rows")
-    mostly = pd.concat([normal_rows(1).loc[[0] * 300], normal_rows(100)], ignore_index=True)
+    mostly_equal = pd.concat([normal_rows(1).loc[[0] * 300], normal_rows(100)], ignore_index=True)
     try:
-        scores = subject.fresh().fit(mostly).score(subject.rows)  # the bulk says nothing to rank by
+        scores = (
+            subject.fresh().fit(mostly_equal).score(subject.rows)
+        )  # most rows are equal and give no basis for a rank
     except DetectorError as error:
         that(subject.name in str(error), f"a refusal that does not say whose it is: {error}")
     else:
         that(bool(np.isfinite(scores).all()), "a score is not finite where one row is most of all")
-    copied = subject.fresh().fit(normal_rows(300).assign(copy=lambda rows: rows["heat"]))
-    _stands_out(copied.score(subject.rows.assign(copy=subject.rows["heat"])), "with a copied column")
+    detector = subject.fresh().fit(normal_rows(300).assign(copy=lambda rows: rows["heat"]))
+    _stands_out(detector.score(subject.rows.assign(copy=subject.rows["heat"])), "with a copied column")
 
 
 def check_large_scale(subject: Subject) -> None:
@@ -225,13 +227,13 @@ def check_far_rows_stand_out(subject: Subject) -> None:
 
 
 def check_row_limit_is_kept(subject: Subject) -> None:
-    """More rows than the limit are sampled by seed, and it says so."""
+    """More rows than the limit are sampled by seed, and the detector records both counts."""
     detectors = [subject.fresh(), subject.fresh()]
     for detector in detectors:
         detector.max_rows = 150
         detector.fit(normal_rows(400))
-    used = [(detector.rows_offered, detector.rows_used) for detector in detectors]
-    that(used == [(400, 150)] * 2, f"rows offered and used: {used}")
+    counts = [(detector.rows_offered, detector.rows_used) for detector in detectors]
+    that(counts == [(400, 150)] * 2, f"rows offered and used: {counts}")
     first, second = (detector.score(subject.rows) for detector in detectors)
     _close(first, second, "a second sample with the same seed", exact=False)
 
@@ -244,7 +246,7 @@ CHECKS: dict[str, Callable[[Subject], None]] = {
 
 
 def _close(given: object, wanted: Array, what: str, exact: bool) -> None:
-    """Equal to the last bit where only our own arithmetic is inside, else to 1e-9."""
+    """Assert that scores agree: bit for bit if `exact` (only our own arithmetic), else to 1e-9 relative."""
     values = np.asarray(given, dtype=np.float64)
     that(values.shape == wanted.shape, f"{what}: shape {values.shape}, not {wanted.shape}")
     gap = np.abs(values - wanted)

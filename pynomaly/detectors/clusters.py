@@ -1,8 +1,8 @@
 """Distance from the nearest large cluster.
 
-Works where normal rows form a few round groups of like size. Fails on stretched or nested ones, and where
-the number of clusters is far off. Columns of unlike units: scale first. Fit O(n k d) an iteration, score
-O(k d) a row. The clusters are scikit-learn's k-means.
+Works where normal rows form a few round groups of similar size. Fails on stretched or nested groups, and
+where the number of clusters is far off. Scale columns of different units first. Fit O(n k d) an iteration,
+score O(k d) a row. The clusters are scikit-learn's k-means.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["CBLOF"]
 class CBLOF(Detector):
     """Cluster-based local outlier factor: distance to the nearest centre of a large cluster, unweighted.
 
-    Clusters are large, from the biggest on, until they hold a share `alpha` of the rows and the next one is
-    `beta` times smaller; if both never happen, the share alone decides. A row in a small cluster is
-    measured from the nearest large one. The same as ``pyod.models.cblof.CBLOF``, which raises where
-    there is one cluster.
+    Clusters, in falling order of size, count as large until they hold a share `alpha` of the rows and the
+    next one is `beta` times smaller; if these never happen together, the share alone decides. The distance of
+    a row in a small cluster is that to the nearest large one. Scores equal those of
+    ``pyod.models.cblof.CBLOF``, which raises where there is one cluster.
 
     References
     ----------
@@ -45,20 +45,22 @@ class CBLOF(Detector):
     explains: ClassVar[How] = "terms"
 
     def _fit(self, X: Array) -> State:
-        # k-means squares sums of rows; centred, they stay as small as they can be
+        # k-means squares sums of rows; centred rows keep them small
         middle = X.mean(axis=0)
-        wanted = min(self.params["n_clusters"], len(np.unique(X, axis=0)))
-        fitted = sklearn_door.fit("cluster", "KMeans", X - middle, n_clusters=wanted, random_state=self.seed)
-        sizes = np.bincount(fitted.labels_, minlength=wanted)
+        clusters = min(self.params["n_clusters"], len(np.unique(X, axis=0)))
+        kmeans = sklearn_door.fit(
+            "cluster", "KMeans", X - middle, n_clusters=clusters, random_state=self.seed
+        )
+        sizes = np.bincount(kmeans.labels_, minlength=clusters)
         order = np.argsort(-sizes, kind="stable")
         large = order[: self._large(sizes[order])]
-        return {"middle": middle, "centres": fitted.cluster_centers_[large]}
+        return {"middle": middle, "centres": kmeans.cluster_centers_[large]}
 
     def _large(self, sizes: npt.NDArray[np.intp]) -> int:
-        """How many clusters are large; `sizes` falls."""
-        held = np.cumsum(sizes)[:-1] >= self.params["alpha"] * sizes.sum()
+        """Return the number of large clusters; `sizes` is in falling order."""
+        enough = np.cumsum(sizes)[:-1] >= self.params["alpha"] * sizes.sum()
         drops = sizes[:-1] >= self.params["beta"] * sizes[1:]
-        for condition in (held & drops, held, drops):
+        for condition in (enough & drops, enough, drops):
             if condition.any():
                 return int(condition.argmax()) + 1
         return len(sizes)

@@ -1,9 +1,9 @@
-"""Loops compiled by Numba, for batches where numpy's passes over memory are what takes the time.
+"""Loops compiled by Numba, for batches where most of numpy's time goes into passes over memory.
 
-Each gives the very bits of its numpy twin: same operations, same order, no reassociation; so which of the
-two runs changes no score. They run without the lock, so that threads work side by side. Numba is loaded
-neither at import nor for a few rows, but once a process has done about as much work in numpy as loading it
-costs (`ready`); the code is compiled once and kept on disk.
+Each loop returns the same bits as its numpy equivalent: same operations, same order, no reassociation. So
+the choice between them changes no score. The loops release the interpreter lock, so threads run in parallel.
+Numba is not loaded at import or for a few rows, but after a process has done about as much work in numpy as
+loading Numba costs. The code is compiled once and cached on disk.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _done = [0.0]
 
 
 def ready(work: float) -> bool:
-    """Whether to take the compiled loop for that many elementary operations; counts them if not."""
+    """Return whether to use the compiled loop for this many elementary operations; counts them if not."""
     if _done[0] >= ENOUGH:
         return True
     _done[0] += work
@@ -33,14 +33,14 @@ def ready(work: float) -> bool:
 
 @cache
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a loop, or load it from disk; without the lock, and with strict floating point."""
+    """Compile a loop, or load it from the disk cache; it releases the lock; floating point is strict."""
     from numba import njit
 
     try:
-        made: Callable[..., Any] = njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # nowhere to keep the compiled code: it is made anew in each process
-        made = njit(nogil=True)(function)
-    return made
+        loop: Callable[..., Any] = njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # no writable cache folder: each process compiles the code again
+        loop = njit(nogil=True)(function)
+    return loop
 
 
 def walk_forest(
@@ -52,12 +52,12 @@ def walk_forest(
     depth: npt.NDArray[np.float64],
     levels: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    """Sum of the depths of each row's leaves, tree by tree; shape (n,).
+    """Return the sum over the trees of the depth of each row's leaf; shape (n,).
 
     Parameters
     ----------
     rows : array of shape (n, d)
-        Rounded to float32, the largest ones to its largest, before they meet a threshold.
+        Cells are rounded to float32, and clipped to its range, before they are compared with a threshold.
     starts : int array of shape (trees,)
         Root of each tree.
     child, feature, threshold, depth : arrays of shape (nodes,)
@@ -77,17 +77,17 @@ def look_up(
     starts: npt.NDArray[np.int64],
     rarity: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """Sum over the columns of the rarity of each cell's place; shape (n,).
+    """Return the sum over the columns of the rarity of each cell's place; shape (n,).
 
     Parameters
     ----------
     rows : array of shape (n, d)
     values : array of shape (m,)
-        Different values of each column, rising, one column after the other.
+        Distinct values of each column in rising order, one column after the other.
     starts : int array of shape (d + 1,)
         Where each column begins in `values`.
     rarity : array of shape (2 m + d,)
-        Of each column's gaps and values, in turn.
+        Rarity of each column's gaps and values, alternating.
     """
     total: npt.NDArray[np.float64] = compiled(_search)(rows, values, starts, rarity)
     return total
@@ -100,7 +100,7 @@ def bin_up(
     above: npt.NDArray[np.float64],
     rarity: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """Sum over the columns of the rarity of each cell's bin; shape (n,).
+    """Return the sum over the columns of the rarity of each cell's bin; shape (n,).
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def bin_up(
     below, above : arrays of shape (d,)
         How far outside its edges a column's outermost bins reach.
     rarity : array of shape (d, bins + 1)
-        Of each bin, and last of what is further out.
+        Rarity of each bin, and in the last place that of cells further out.
     """
     total: npt.NDArray[np.float64] = compiled(_bin)(rows, edges, below, above, rarity)
     return total
@@ -120,12 +120,12 @@ def _bin(rows, edges, below, above, rarity):  # type: ignore[no-untyped-def]  # 
     n, width = rows.shape
     bins = edges.shape[1] - 1
     total = np.zeros(n)
-    per = np.empty(width)  # bins in a unit: a first guess, put right by the edges themselves
+    per = np.empty(width)  # bins a unit: gives a first guess of the bin, which the edges correct
     for column in range(width):
         span = edges[column, bins] - edges[column, 0]
         per[column] = bins / span if span > 0.0 else 0.0
     for row in range(n):
-        summed = 0.0
+        row_total = 0.0
         for column in range(width):
             cell, edge = rows[row, column], edges[column]
             if cell < edge[0]:
@@ -138,8 +138,8 @@ def _bin(rows, edges, below, above, rarity):  # type: ignore[no-untyped-def]  # 
                     place -= 1
                 while cell >= edge[place + 1]:
                     place += 1
-            summed += rarity[column, place]
-        total[row] = summed
+            row_total += rarity[column, place]
+        total[row] = row_total
     return total
 
 
@@ -147,10 +147,10 @@ def _walk(rows, starts, child, feature, threshold, depth, levels):  # type: igno
     n, width = rows.shape
     total = np.zeros(n)
     largest = np.float64(np.finfo(np.float32).max)
-    # A block of rows meets one tree after the other, and takes each step together: tree and rows stay in
-    # the nearest cache, and no row's step waits for another's.
+    # A block of rows takes each step of one tree together, then goes to the next tree: tree and rows stay
+    # in the nearest cache, and the steps of different rows do not wait for each other.
     block = max(32, min(256, 6144 // width))
-    node = np.empty(block, dtype=np.uint32)  # unsigned: a signed index would be tested for its sign
+    node = np.empty(block, dtype=np.uint32)  # unsigned, because a signed index is tested for its sign
     flat = np.empty(block * width, dtype=np.float32)
     for begin in range(0, n, block):
         count = min(block, n - begin)
@@ -180,7 +180,7 @@ def _search(rows, values, starts, rarity):  # type: ignore[no-untyped-def]  # nu
         places = rarity[2 * start + column : 2 * (start + size) + column + 1]
         for row in range(n):
             cell = rows[row, column]
-            # First value that is not below the cell, halving without a branch to guess wrong.
+            # First value that is not below the cell, by branch-free bisection (no mispredicted branch).
             low, length = np.uint64(0), np.uint64(size)
             while length > np.uint64(1):
                 half = length >> np.uint64(1)

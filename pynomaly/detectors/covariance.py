@@ -1,8 +1,8 @@
 """Distance from the centre of one ellipse, in units of its own spread (Mahalanobis).
 
-Work where normal rows form one elliptical cloud, and see broken correlations. Fail on several clusters
-and on curved clouds. A direction in which the fitted rows do not vary at all is left out: nothing says how
-far is far there; a column that is constant throughout keeps its own unit, so that a cell that moves is seen.
+Work where normal rows form one elliptical cloud, and detect broken correlations. Fail on several clusters
+and on curved clouds. A direction in which the fitted rows do not vary is left out, because no spread defines
+what is far there. A constant column keeps its own unit, so that a cell that differs from it is seen.
 Fit O(n d^2) and, for MCD, many times that; score O(d^2) a row.
 """
 
@@ -23,29 +23,34 @@ from pynomaly.errors import DetectorError
 
 __all__ = ["MCD", "Mahalanobis"]
 
-_NO_SPREAD = 1e-12  # variance of an axis over the largest one, below which it is rounding
+_NO_SPREAD = 1e-12  # an axis whose variance is a smaller share of the largest one is rounding error
 
 
 class _Ellipse(Detector):
-    """What both share: a centre and the matrix that makes the cloud round.
+    """Base of both detectors: a centre and the whitening matrix of the ellipse.
 
-    A column's part of ``u' P u`` is ``u_j (P u)_j``: its Shapley value where the others are at the centre.
+    A column's part of ``u' P u`` is ``u_j (P u)_j``: its Shapley value relative to the centre.
     """
 
     explains: ClassVar[How] = "terms"
 
     def _rounded(self, X: Array, mean: Array, scale: Array, centre: Any, covariance: Any) -> State:
         values, axes = np.linalg.eigh(covariance)
-        kept = values > values.max(initial=0.0) * _NO_SPREAD
-        if not kept.any():
+        varies = values > values.max(initial=0.0) * _NO_SPREAD
+        if not varies.any():
             raise DetectorError(
                 f"{self.name}: most rows are equal; the bulk of them must vary in some column"
             )
-        still = np.ptp(X, axis=0) == 0
-        centre = np.where(still, 0.0, centre)
-        own = np.eye(len(mean))[:, still & ~covariance.any(axis=0)]
-        whitening = np.hstack([axes[:, kept] / np.sqrt(values[kept]), own])
-        return {"mean": np.where(still, X[0], mean), "scale": scale, "centre": centre, "whitening": whitening}
+        constant = np.ptp(X, axis=0) == 0
+        centre = np.where(constant, 0.0, centre)
+        unit_axes = np.eye(len(mean))[:, constant & ~covariance.any(axis=0)]
+        whitening = np.hstack([axes[:, varies] / np.sqrt(values[varies]), unit_axes])
+        return {
+            "mean": np.where(constant, X[0], mean),
+            "scale": scale,
+            "centre": centre,
+            "whitening": whitening,
+        }
 
     def _score(self, X: Array) -> Array:
         state = self.state
@@ -59,9 +64,9 @@ class _Ellipse(Detector):
 class MCD(_Ellipse):
     """Squared distance from the ellipse of the tightest part of the rows (minimum covariance determinant).
 
-    Anomalies among the fitted rows do not bend it, up to about half of them. It needs several times more
-    rows than columns. A column in which most rows share one value has no spread in that part, and is left
-    out. The fit is PyOD's (scikit-learn's ``MinCovDet`` underneath).
+    Anomalies among the fitted rows do not distort it, up to about half of the rows. It needs several times
+    more rows than columns. A column in which most rows share one value has no spread in the tightest part,
+    and is left out. The fit is PyOD's (scikit-learn's ``MinCovDet`` underneath).
 
     References
     ----------
@@ -74,17 +79,17 @@ class MCD(_Ellipse):
 
     def _fit(self, X: Array) -> State:
         mean, scale = mean_and_scale(X)
-        fitted = pyod_door.fit(
+        estimator = pyod_door.fit(
             "mcd", "MCD", (X - mean) / scale, random_state=self.seed, **self.params
         ).detector_
-        return self._rounded(X, mean, scale, fitted.location_, fitted.covariance_)
+        return self._rounded(X, mean, scale, estimator.location_, estimator.covariance_)
 
 
 class Mahalanobis(_Ellipse):
     """Squared distance from the ellipse of all rows, shrunk towards a ball (Ledoit-Wolf).
 
-    For few rows and many columns, where MCD has too little to go on; anomalies among the fitted rows do bend
-    it. scikit-learn's ``EllipticEnvelope`` is the same estimate as MCD, and so not offered twice.
+    For few rows and many columns, where MCD has too few rows; anomalies among the fitted rows distort it.
+    scikit-learn's ``EllipticEnvelope`` is the same estimate as MCD, and so not offered.
 
     References
     ----------
@@ -96,5 +101,5 @@ class Mahalanobis(_Ellipse):
 
     def _fit(self, X: Array) -> State:
         mean, scale = mean_and_scale(X)
-        fitted = sklearn_door.fit("covariance", "LedoitWolf", (X - mean) / scale)
-        return self._rounded(X, mean, scale, fitted.location_, fitted.covariance_)
+        estimator = sklearn_door.fit("covariance", "LedoitWolf", (X - mean) / scale)
+        return self._rounded(X, mean, scale, estimator.location_, estimator.covariance_)

@@ -1,10 +1,10 @@
-"""Deep autoencoding Gaussian mixture: rows whose code and error together are unlikely.
+"""Deep autoencoding Gaussian mixture: rows whose code and reconstruction error together are unlikely.
 
 Works on thousands of rows with many columns and a few groups. Fails with few rows, and where the mixture
 shrinks to one component. Fit O(epochs n weights), on CPU or GPU; score O(weights) a row, without torch.
 
-The paper feeds the mixture the error of the row given back relative to the row's length, which tends to 1 for
-any row that is far enough out, and so hides those. Here it is the log of 1 plus the mean squared error.
+The paper feeds the mixture the reconstruction error relative to the row's length, which tends to 1 for any
+row that is far enough out, and so hides far rows. Here it is the log of 1 plus the mean squared error.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pynomaly.detectors.parameters import Parameter, Whole
 __all__ = ["DAGMM"]
 
 _RIDGE = 1e-3  # added to every variance
-_ENERGY, _NARROW = 0.1, 0.005  # weights of the mixture in the loss, as in the paper
+_ENERGY, _NARROW = 0.1, 0.005  # loss weights of the energy and of narrow components, as in the paper
 
 
 class DAGMM(Network):
-    """Minus the log-likelihood of code, error and cosine under a mixture trained with the network.
+    """Minus the log-likelihood of a row's code, error and cosine under a mixture trained with the network.
 
     References
     ----------
@@ -48,18 +48,18 @@ class DAGMM(Network):
         ]
         ends = np.cumsum([len(chain) for chain in chains])
 
-        def loss(torch: Any, parts: list[Any], seen: Any, _: Any) -> Any:
-            code = through(parts[: ends[0]], seen)
-            given = through(parts[ends[0] : ends[1]], code)
-            error = ((given - seen) ** 2).mean(dim=1)
-            alike = (given * seen).sum(dim=1) / (given.norm(dim=1) * seen.norm(dim=1) + 1e-6)
-            latent = torch.cat([code, torch.log1p(error)[:, None], alike[:, None]], dim=1)
+        def loss(torch: Any, parts: list[Any], batch: Any, _: Any) -> Any:
+            code = through(parts[: ends[0]], batch)
+            output = through(parts[ends[0] : ends[1]], code)
+            error = ((output - batch) ** 2).mean(dim=1)
+            cosine = (output * batch).sum(dim=1) / (output.norm(dim=1) * batch.norm(dim=1) + 1e-6)
+            latent = torch.cat([code, torch.log1p(error)[:, None], cosine[:, None]], dim=1)
             shares = torch.softmax(through(parts[ends[1] :], latent), dim=1)
             energy, narrow = _torch_energy(torch, latent, shares)
             return error.mean() + _ENERGY * energy.mean() + _NARROW * narrow
 
-        trained = self._trained(rng, [part for chain in chains for part in chain], rows, loss)
-        state: State = {"mean": mean, "scale": scale, "layers": ends // 2, **as_state(trained)}
+        arrays = self._trained(rng, [part for chain in chains for part in chain], rows, loss)
+        state: State = {"mean": mean, "scale": scale, "layers": ends // 2, **as_state(arrays)}
         return state | _mixture(*_latent(state, rows, shares=True))
 
     def _score(self, X: Array) -> Array:
@@ -75,24 +75,24 @@ class DAGMM(Network):
 
 
 def _latent(state: State, rows: Array, shares: bool) -> tuple[Array, Array | None]:
-    """Code, error and cosine of each row, and its share in each component if asked for."""
-    code_end, given_end, end = (int(layer) for layer in state["layers"])
+    """Return code, error and cosine of each row, and its share in each component if `shares`."""
+    code_end, output_end, end = (int(layer) for layer in state["layers"])
     code = through_exactly(state, range(code_end), rows)
-    given = through_exactly(state, range(code_end, given_end), code)
-    off = given - rows
+    output = through_exactly(state, range(code_end, output_end), code)
+    off = output - rows
     error = row_sum(off * off) / rows.shape[1]
-    lengths = np.sqrt(row_sum(given * given)) * np.sqrt(row_sum(rows * rows))
-    alike = row_sum(given * rows) / (lengths + 1e-6)
-    latent = np.column_stack([code, np.log1p(error), alike])
+    lengths = np.sqrt(row_sum(output * output)) * np.sqrt(row_sum(rows * rows))
+    cosine = row_sum(output * rows) / (lengths + 1e-6)
+    latent = np.column_stack([code, np.log1p(error), cosine])
     if not shares:
         return latent, None
-    raw = through_exactly(state, range(given_end, end), latent)
+    raw = through_exactly(state, range(output_end, end), latent)
     raw = np.exp(raw - raw.max(axis=1, keepdims=True))
     return latent, raw / raw.sum(axis=1, keepdims=True)
 
 
 def _mixture(latent: Array, shares: Array | None) -> State:
-    """The mixture of all fitted rows, frozen: means, whitening roots, log weights with constants."""
+    """Return the mixture of all fitted rows: means, whitening roots, and log weights plus constants."""
     assert shares is not None
     means, roots, offsets = [], [], []
     for share in shares.T:
@@ -110,7 +110,7 @@ def _mixture(latent: Array, shares: Array | None) -> State:
 
 
 def _torch_energy(torch: Any, latent: Any, shares: Any) -> tuple[Any, Any]:
-    """Minus the log-likelihood of each row under the mixture of its own batch, and a price on narrow ones."""
+    """Return each row's minus log-likelihood under its batch's mixture, and a penalty on narrow ones."""
     weight = shares.sum(dim=0) + 1e-6
     means = (shares.T @ latent) / weight[:, None]
     off = latent[:, None, :] - means

@@ -1,10 +1,10 @@
 """Fit a detector within a hard limit of wall time, in seconds, in a process of its own.
 
-A fit that runs in C cannot be interrupted from its own process; a child can be killed, with all it
-started. Rows go in and the fitted detector comes out as plain files in a temporary folder, so nothing is
-pickled, nothing depends on how processes are started, and threads of the caller are no danger. The limit
-includes the child's start (2-4 s with PyOD). Called by `model.bundle`; the child runs
-``python -m pynomaly.detectors.deadline FOLDER SECONDS``.
+A fit that runs in C cannot be interrupted from its own process; a child process can be killed, with all
+processes it started. The rows go in and the fitted detector comes out as plain files in a temporary folder:
+nothing is pickled, the start method of processes does not matter, and threads of the caller do no harm. The
+limit includes the child's start (2-4 s with PyOD). Called by `model` and `steps`; the child runs this module
+with ``python -m``, a folder and the seconds.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from pynomaly.errors import DetectorError, FitTimeoutError
 
 __all__ = ["fit_within", "main"]
 
-_GRACE = 5.0  # seconds after which a child ends itself, should its parent be gone
+_GRACE = 5.0  # seconds past the limit after which a child ends itself, in case its parent is gone
 
 
 def fit_within(detector: Detector, X: Table, seconds: float) -> Detector:
-    """Fit a detector of the catalogue in a child process, and kill that after `seconds`.
+    """Fit a detector of the catalogue in a child process, which is killed after `seconds`.
 
     Parameters
     ----------
     detector : Detector
-        Its name, parameters and seed are used; it stays as it is.
+        Its name, parameters and seed are used; it is not changed.
     X : DataFrame or ndarray of shape (n, d)
         As for `Detector.fit`.
     seconds : float
-        Wall time, the start of the child included.
+        Wall time, including the start of the child.
 
     Returns
     -------
     Detector
-        Another one, fitted.
+        A new, fitted detector.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def fit_within(detector: Detector, X: Table, seconds: float) -> Detector:
     """
     if not (math.isfinite(seconds) and seconds > 0):
         raise DetectorError(f"the limit of a fit is {seconds!r}; allowed: seconds above 0")
-    entry(detector.name)  # the child can only make what the catalogue knows
+    entry(detector.name)  # raises here for an unknown name: the child makes detectors by name
     columns = column_names(X, detector.name) if isinstance(X, pd.DataFrame) else None
     values = as_numbers(X, columns, detector.name)
     with tempfile.TemporaryDirectory(prefix="pynomaly-fit-") as temporary:
@@ -76,11 +76,11 @@ def fit_within(detector: Detector, X: Table, seconds: float) -> Detector:
 
 
 def _run(name: str, folder: Path, shape: tuple[int, ...], seconds: float) -> int:
-    """Run the child, or kill its whole group at the limit; return its exit status."""
+    """Run the child and return its exit status; at the limit kill its process group and raise."""
     command = [sys.executable, "-m", __name__, str(folder), str(seconds)]
-    with (folder / "stderr.txt").open("wb") as said:
+    with (folder / "stderr.txt").open("wb") as output:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
         try:
             return child.wait(timeout=seconds)
@@ -102,13 +102,13 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def _raise_failure(name: str, folder: Path, status: int) -> None:
-    """Raise in the caller what stopped the child, if anything did."""
+    """Raise the child's error again in the caller, if the fit failed."""
     if status == 0:
         return
     failure = folder / "failure.json"
     if failure.is_file():
-        told = json.loads(failure.read_text(encoding="utf-8"))
-        raise getattr(errors, told["type"], DetectorError)(told["message"])
+        report = json.loads(failure.read_text(encoding="utf-8"))
+        raise getattr(errors, report["type"], DetectorError)(report["message"])
     last = (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace").strip()[-500:]
     raise DetectorError(
         f"{name}: the process of the fit ended with status {status}; its last words: {last!r}"
@@ -116,7 +116,7 @@ def _raise_failure(name: str, folder: Path, status: int) -> None:
 
 
 def main(folder: Path, seconds: float) -> int:
-    """Fit what the folder asks for, in the child; 0 if fitted, 3 if refused."""
+    """Fit what the folder's request names, in the child; return 0 if fitted, 3 if the fit raised."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE)  # its default action ends the process
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
@@ -126,8 +126,8 @@ def main(folder: Path, seconds: float) -> int:
     try:
         make(request["name"], request["seed"], **request["params"]).fit(X).save(folder / "fitted")
     except errors.PynomalyError as error:
-        told = {"type": type(error).__name__, "message": str(error)}
-        (folder / "failure.json").write_text(json.dumps(told), encoding="utf-8")
+        report = {"type": type(error).__name__, "message": str(error)}
+        (folder / "failure.json").write_text(json.dumps(report), encoding="utf-8")
         return 3
     return 0
 

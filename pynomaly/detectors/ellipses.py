@@ -1,8 +1,8 @@
-"""Squared distances from a centre under a linear map: what mixtures, ellipses and components score by.
+"""Squared distances from a centre under a linear map, from which mixtures, ellipses and components score.
 
-Columns are standardised, moved to a centre and multiplied by a matrix; the squares of what comes out are
-added up. A compiled loop does that for large batches, a numpy one for small; both add term by term in the
-same order, so a row has the same bits in either. Called by `mixture`, `covariance` and `projection`.
+Columns are standardised, centred and multiplied by a matrix; the squares of the result are summed. A
+compiled loop does this for large batches, numpy for small ones; both add term by term in the same order, so
+a row's result has the same bits in both. Called by `mixture`, `covariance` and `projection`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["off_plane", "stretched"]
 
 
 def stretched(X: Array, mean: Array, scale: Array, centre: Array, weights: Array) -> Array:
-    """Squared length of ``((X - mean) / scale - centre) @ weights``, row by row; shape (n,).
+    """Return the squared length of ``((X - mean) / scale - centre) @ weights``, row by row; shape (n,).
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def stretched(X: Array, mean: Array, scale: Array, centre: Array, weights: Array
 
 
 def off_plane(X: Array, mean: Array, scale: Array, axes: Array, variances: Array, noise: float) -> Array:
-    """Squared distance along `axes` in units of their `variances`, plus that off their plane over `noise`.
+    """Return squared distance along `axes` over their `variances`, plus that off their plane over `noise`.
 
     Parameters
     ----------
@@ -52,13 +52,13 @@ def off_plane(X: Array, mean: Array, scale: Array, axes: Array, variances: Array
     return row_sum(along * along / variances) + row_sum(off * off) / noise
 
 
-# Both take 64 rows at a time, turned so that the same column of all of them lies side by side: they go
-# through the sums together, each in its own order.
+# Both loops take 64 rows at a time, transposed so that the cells of one column are adjacent: the sums of all
+# rows advance together, each in its own fixed order.
 
 
 def _stretch(X, mean, scale, centre, weights):  # type: ignore[no-untyped-def]  # numba types it
     n, d = X.shape
-    turned = np.ascontiguousarray(weights.T)
+    transposed = np.ascontiguousarray(weights.T)
     total = np.zeros(n)
     source, part = np.empty((d, 64)), np.empty(64)
     for begin in range(0, n, 64):
@@ -66,9 +66,9 @@ def _stretch(X, mean, scale, centre, weights):  # type: ignore[no-untyped-def]  
         for row in range(count):
             for column in range(d):
                 source[column, row] = (X[begin + row, column] - mean[column]) / scale[column] - centre[column]
-        for out in range(len(turned)):
-            w, end = turned[out], d
-            while end > 0 and w[end - 1] == 0.0:  # adding nought changes no bit
+        for out in range(len(transposed)):
+            w, end = transposed[out], d
+            while end > 0 and w[end - 1] == 0.0:  # adding zero changes no bit
                 end -= 1
             for row in range(count):
                 part[row] = 0.0
@@ -76,10 +76,10 @@ def _stretch(X, mean, scale, centre, weights):  # type: ignore[no-untyped-def]  
             for column in range(0, whole, 4):
                 a, b, c, e = w[column], w[column + 1], w[column + 2], w[column + 3]
                 for row in range(count):
-                    summed = part[row] + source[column, row] * a
-                    summed = summed + source[column + 1, row] * b
-                    summed = summed + source[column + 2, row] * c
-                    part[row] = summed + source[column + 3, row] * e
+                    running = part[row] + source[column, row] * a
+                    running = running + source[column + 1, row] * b
+                    running = running + source[column + 2, row] * c
+                    part[row] = running + source[column + 3, row] * e
             for column in range(whole, end):
                 for row in range(count):
                     part[row] += source[column, row] * w[column]
@@ -90,41 +90,41 @@ def _stretch(X, mean, scale, centre, weights):  # type: ignore[no-untyped-def]  
 
 def _leave(X, mean, scale, axes, variances, noise):  # type: ignore[no-untyped-def]  # numba types it
     n, d = X.shape
-    kept = axes.shape[1]
+    components = axes.shape[1]
     total = np.zeros(n)
-    turned = np.ascontiguousarray(axes.T)
-    Z, along, part, off = np.empty((d, 64)), np.empty((kept, 64)), np.empty(64), np.empty(64)
+    transposed = np.ascontiguousarray(axes.T)
+    Z, along, part, off = np.empty((d, 64)), np.empty((components, 64)), np.empty(64), np.empty(64)
     for begin in range(0, n, 64):
         count = min(64, n - begin)
         for row in range(count):
             for column in range(d):
                 Z[column, row] = (X[begin + row, column] - mean[column]) / scale[column]
         off[:] = 0.0
-        for out in range(kept + d):  # onto the axes, and back
-            if out < kept:
-                source, w, end = Z, turned[out], d
+        for out in range(components + d):  # onto the axes, and back
+            if out < components:
+                source, w, end = Z, transposed[out], d
             else:
-                source, w, end = along, axes[out - kept], kept
+                source, w, end = along, axes[out - components], components
             for row in range(count):
                 part[row] = 0.0
             whole = end - end % 4
             for column in range(0, whole, 4):
                 a, b, c, e = w[column], w[column + 1], w[column + 2], w[column + 3]
                 for row in range(count):
-                    summed = part[row] + source[column, row] * a
-                    summed = summed + source[column + 1, row] * b
-                    summed = summed + source[column + 2, row] * c
-                    part[row] = summed + source[column + 3, row] * e
+                    running = part[row] + source[column, row] * a
+                    running = running + source[column + 1, row] * b
+                    running = running + source[column + 2, row] * c
+                    part[row] = running + source[column + 3, row] * e
             for column in range(whole, end):
                 for row in range(count):
                     part[row] += source[column, row] * w[column]
-            if out < kept:
+            if out < components:
                 for row in range(count):
                     along[out, row] = part[row]
                     total[begin + row] += part[row] * part[row] / variances[out]
             else:
                 for row in range(count):
-                    gap = Z[out - kept, row] - part[row]
+                    gap = Z[out - components, row] - part[row]
                     off[row] += gap * gap
         for row in range(count):
             total[begin + row] += off[row] / noise

@@ -1,11 +1,13 @@
-"""Several detectors as one: scores on one scale, then the mean, the largest, or a mean without extremes.
+"""Several detectors as one: scores on a common scale, then their mean, maximum or trimmed mean.
 
-Works where no single method is known to fit. Fails where most members do; more of one kind are one voice.
-Every member keeps its default parameters and its own limit of rows, and costs what it costs alone.
+Works where no single method is known to suit the data. Fails where most members fail; several members of one
+kind add no more than one. Every member keeps its default parameters and its own row limit, and costs as much
+as alone.
 
-One scale: a member's score, less its median and divided by its interquartile range on rows it was not fitted
-on. Those come from a first fit on a random half; scores of rows a member was fitted on would be too low for
-neighbours, and would let them shout. The members that are kept are fitted on all rows.
+On the common scale a member's score is reduced by its median and divided by its robust deviation
+(interquartile range) on rows it was not fitted on. These come from a first fit on a random half of the rows:
+methods of neighbours score their own fitted rows too low, and would then outweigh the others. The members
+used for scoring are fitted on all rows.
 """
 
 from __future__ import annotations
@@ -41,14 +43,14 @@ class Members:
         Raises
         ------
         DetectorError
-            Not a list, fewer than two, one twice, or a name that is not allowed.
+            Not a list, fewer than two names, a duplicate, or a name that is not allowed.
         """
-        possible = [name for name, row in DETECTORS.items() if row.family != "ensemble"]
+        options = [name for name, row in DETECTORS.items() if row.family != "ensemble"]
         if not isinstance(value, list | tuple) or len(value) < 2 or len(set(map(str, value))) < len(value):
             raise DetectorError(f"{owner} is {value!r}; allowed: a list of two or more different detectors")
         for name in value:
-            if name not in possible:
-                raise DetectorError(f"{owner} names {name!r}; {allowed(str(name), possible)}")
+            if name not in options:
+                raise DetectorError(f"{owner} names {name!r}; {allowed(str(name), options)}")
         return list(value)
 
 
@@ -56,7 +58,7 @@ _MEMBERS = Members(("iforest", "knn", "gmm", "hbos"))
 
 
 class _Ensemble(Detector):
-    """What all share: fitted members, and the median and spread of each one's score."""
+    """Base of the ensembles: fitted members, and the median and spread of each member's score."""
 
     parameters: ClassVar[Mapping[str, Parameter]] = {"members": _MEMBERS}
     explains: ClassVar[How] = "members"
@@ -71,18 +73,18 @@ class _Ensemble(Detector):
             centre, scale = self._scale(name, X, *halves)
             middle.append(centre)
             spread.append(scale)
-            fitted = make(name, seed=self.seed).fit(X)
-            state |= {f"member{place}_{key}": array for key, array in fitted.state.items()}
+            member = make(name, seed=self.seed).fit(X)
+            state |= {f"member{place}_{key}": array for key, array in member.state.items()}
         return state | {"middle": np.array(middle), "spread": np.array(spread)}
 
     def _scale(self, name: str, X: Array, fitted_on: Array, others: Array) -> tuple[float, float]:
-        """Median and robust deviation of a member's scores on rows it was not fitted on."""
+        """Return median and robust deviation of a member's scores on rows it was not fitted on."""
         try:
             scores = make(name, seed=self.seed).fit(fitted_on).score(others)
-        except DetectorError:  # half is too few rows for it: its own are all there is
+        except DetectorError:  # half of the rows are too few for this method: use all, its own fitted rows
             scores = make(name, seed=self.seed).fit(X).score(X)
         low, centre, high = np.quantile(scores, (0.25, 0.5, 0.75))
-        # Many equal rows leave no quartile distance; what remains says how far apart scores lie.
+        # With many equal rows the interquartile range is 0; then the standard deviation is used, or 1.
         noise = 1e-9 * max(1.0, abs(float(centre)))
         for spread in ((high - low) / _IQR_OF_NORMAL, scores.std(), 1.0):
             if np.isfinite(spread) and spread > noise:
@@ -112,22 +114,22 @@ class _Ensemble(Detector):
             member._explain(x, usual, groups) if share else None
             for member, share in zip(self._members, shares, strict=True)
         ]
-        counted = [parts for parts in members if parts is not None]
+        with_weight = [parts for parts in members if parts is not None]
         bases = np.array([parts.base[0] if parts is not None else 0.0 for parts in members])
         base = float((shares * (bases - middle) / spread).sum())
-        return joined(counted, (shares / spread)[shares > 0].tolist(), base)
+        return joined(with_weight, (shares / spread)[shares > 0].tolist(), base)
 
     @abstractmethod
     def _shares(self, scores: Array) -> Array:
-        """Weight of each member in each row's score, which is then their sum; shape (n, members)."""
+        """Return each member's weight in a row's score, the weighted sum of member scores; (n, members)."""
 
     @abstractmethod
     def _joined(self, scores: Array) -> Array:
-        """One score a row from those of the members, shape (n, members)."""
+        """Return one score a row from the members' scaled scores (n, members); shape (n,)."""
 
 
 class EnsembleMean(_Ensemble):
-    """Mean of the members' robust z-scores: the safe choice when most members suit the data.
+    """Mean of the members' robust z-scores: a safe choice when most members suit the data.
 
     References
     ----------
@@ -146,7 +148,7 @@ class EnsembleMean(_Ensemble):
 
 
 class EnsembleMax(_Ensemble):
-    """Largest of the members' robust z-scores: one member is enough, and so is one false alarm.
+    """Largest of the members' robust z-scores: one member suffices for an anomaly, and for a false alarm.
 
     References
     ----------
@@ -168,7 +170,7 @@ class EnsembleMax(_Ensemble):
 class EnsembleTrimmed(_Ensemble):
     """Mean of the members' robust z-scores without the extreme ones: no single member decides.
 
-    A share `trim` of the members is left out at each end, one at least where there are three or more.
+    A share `trim` of the members is left out at each end; at least one if there are three or more.
 
     References
     ----------
@@ -183,18 +185,18 @@ class EnsembleTrimmed(_Ensemble):
 
     def _joined(self, scores: Array) -> Array:
         cut = self._cut(scores.shape[1])
-        kept = np.sort(scores, axis=1)[:, cut : scores.shape[1] - cut]
-        mean: Array = row_sum(kept) / kept.shape[1]
+        inner = np.sort(scores, axis=1)[:, cut : scores.shape[1] - cut]
+        mean: Array = row_sum(inner) / inner.shape[1]
         return mean
 
     def _shares(self, scores: Array) -> Array:
         members = scores.shape[1]
         cut = self._cut(members)
         ranks = scores.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-        kept = (ranks >= cut) & (ranks < members - cut)
-        shares: Array = kept / (members - 2.0 * cut)
+        inner = (ranks >= cut) & (ranks < members - cut)
+        shares: Array = inner / (members - 2.0 * cut)
         return shares
 
     def _cut(self, members: int) -> int:
-        """Members left out at each end."""
+        """Return the number of members left out at each end."""
         return min(max(1, int(self.params["trim"] * members)), (members - 1) // 2)

@@ -1,6 +1,7 @@
-"""The rows of the catalogue: what has to be known of a detector before choosing it.
+"""The entries of the catalogue: what a user has to know of a detector before choosing it.
 
-Only facts, nothing is imported; a test holds each row to its class and to its fit. Called by `catalogue`.
+Facts only; no detector is imported. A test compares each entry with its class and its fit. Called by
+`catalogue`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Cost = Literal["linear", "n log n", "quadratic"]
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a detector without importing it.
+    """Facts about a detector that are known without importing it.
 
     Parameters
     ----------
@@ -29,13 +30,13 @@ class Entry:
     family : str
         How it works: trees, density, neighbours, clusters, tails, linear, boundary, neural, values, ensemble.
     summary : str
-        One sentence: what it finds.
+        What it finds, in a few words.
     source : str
-        Whose fit it is.
+        Whose implementation fits it.
     cost : str
         How the fit grows with rows.
     max_rows : int or None
-        More rows than this are sampled, by seed.
+        Row limit of a fit; more rows are sampled, by seed. None means no limit.
     deterministic : bool
         Whether the fit ignores the seed.
     keeps_rows : bool
@@ -61,12 +62,12 @@ class Entry:
     limits: str = ""
 
     def resolve(self) -> type[Detector]:
-        """Import the class behind the row."""
+        """Import and return the detector class."""
         module, kind = self.door.split(":")
         return cast("type[Detector]", getattr(importlib.import_module(f"pynomaly.detectors.{module}"), kind))
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain values, the parameters' defaults among them."""
+        """Return the entry as plain values, with the defaults of the parameters."""
         space = {key: list(values) for key, values in self.search_space.items()}
         defaults = {key: parameter.default for key, parameter in self.resolve().parameters.items()}
         return {**asdict(self), "search_space": space, "defaults": defaults}

@@ -1,8 +1,8 @@
 """Row arithmetic in one fixed order, so that a row's result never depends on the rows beside it.
 
 BLAS and numpy's pairwise sums choose the order of additions by the shape of the whole batch, which
-moves the last bits of a score. These add term by term, each row by itself: slower, and bit-equal.
-Called by every scorer of ours.
+changes the last bits of a score. The functions here add term by term, each row by itself: slower, but
+bit-equal. Called by every detector that scores with numpy.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def affine(X: Array, weights: Array, bias: Array | None = None) -> Array:
 
 
 def squared_distances(X: Array, points: Array) -> Array:
-    """Squared Euclidean distance of each row of X (n, d) to each of points (m, d); shape (n, m)."""
+    """Return the squared Euclidean distance of each row of X (n, d) to each point (m, d); shape (n, m)."""
     total = np.zeros((len(X), len(points)))
     for place in range(X.shape[1]):
         gap = X[:, place, None] - points[:, place]
@@ -43,12 +43,13 @@ def squared_distances(X: Array, points: Array) -> Array:
 
 
 def mean_and_scale(X: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation of each column, shapes (d,); a column that does not vary has scale 1.
+    """Return mean and standard deviation of each column, shapes (d,); a constant column gets scale 1.
 
-    "Does not vary" means within rounding of its mean: dividing by such a deviation only magnifies noise.
+    A column counts as constant if its deviation is within rounding of its mean: dividing by such a deviation
+    only magnifies noise.
     """
     mean = X.mean(axis=0)
     scale = X.std(axis=0)
-    still = scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)
-    scale[still | (scale == 0)] = 1.0
+    constant = scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+    scale[constant | (scale == 0)] = 1.0
     return mean, scale

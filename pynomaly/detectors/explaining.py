@@ -1,7 +1,7 @@
-"""The contract of an explanation, as checks like those of `checks`, which runs them with the others.
+"""The contract of an explanation, as checks that `checks` adds to its own and runs with them.
 
-Whatever the method: finite, of the row alone, naming the one column that is odd; and where the method divides
-the score, its parts and base sum to it.
+An explanation by any method is finite, depends on its row alone, and gives the largest part to a column that
+is odd by itself. Where the method divides the score, parts and base sum to the score.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ _TOLERANCE = 1e-9  # relative to the largest part: parts cancel
 
 
 def check_explanation_is_finite_and_sums(subject: Subject) -> None:
-    """Parts and base sum to the score, also of far rows; a method that cannot divide a score says so."""
+    """Parts and base sum to the score, also of far rows; a method that cannot divide it is not additive."""
     rows = subject.rows.to_numpy()
     for groups in (None, np.array([0, 0, 1, 2, 2])):
         parts = subject.fitted.explain(rows, _usual(rows), groups)
-        wide = len(COLUMNS) if groups is None else 3
-        that(parts.amounts.shape == (len(rows), wide), f"shape {parts.amounts.shape}")
+        width = len(COLUMNS) if groups is None else 3
+        that(parts.amounts.shape == (len(rows), width), f"shape {parts.amounts.shape}")
         that(bool(np.isfinite(parts.amounts).all() and np.isfinite(parts.base).all()), "a part is not finite")
         gap = np.abs(parts.base + row_sum(parts.amounts) - subject.scores)
         largest = np.maximum(1.0, np.abs(parts.amounts).max(axis=1))
         that(bool((gap <= _TOLERANCE * largest).all()), f"parts miss the score by up to {gap.max():.3g}")
-        declared = subject.fitted.explains != "occlusion"
-        that(declared or not parts.additive, "occlusion divides no score, but says that it does")
+        can_divide = subject.fitted.explains != "occlusion"
+        that(can_divide or not parts.additive, "occlusion divides no score, but says that it does")
 
 
 def check_explains_alone_as_in_a_batch(subject: Subject) -> None:
-    """A row has the same parts alone, to the bit, and twice."""
+    """A row has bit-equal parts alone and in a batch, and when explained twice."""
     rows = subject.rows.to_numpy()[::9]
     whole = subject.fitted.explain(rows, _usual(rows))
     for place in range(len(rows)):
@@ -44,7 +44,7 @@ def check_explains_alone_as_in_a_batch(subject: Subject) -> None:
 
 
 def check_explains_the_odd_column(subject: Subject) -> None:
-    """Of rows that are ordinary but for one column, that column carries most."""
+    """In rows that are ordinary except for one column, that column has the largest part."""
     rows = normal_rows(60, seed=3).to_numpy(copy=True)
     odd = np.arange(len(rows)) % len(COLUMNS)
     usual = _usual(rows)

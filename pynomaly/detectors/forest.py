@@ -1,9 +1,9 @@
 """Isolation forest: rows that random cuts separate early are anomalous.
 
-Works on most tables of numbers, needs no scaling, and shrugs off a few anomalies among the rows it is
-fitted on. Fails where anomalies hide in a dense cluster of their own, or differ only in how columns go
-together. Fit O(trees * samples log samples), score O(trees log samples) a row. The fit is PyOD's
-(scikit-learn's underneath); the trees are then laid out flat, and walked for all rows and trees at once.
+Works on most tables of numbers, needs no scaling, and tolerates a few anomalies among the fitted rows. Fails
+where anomalies form a dense cluster of their own, or differ only in the relation between columns. Fit
+O(trees * samples log samples), score O(trees log samples) a row. The fit is PyOD's (scikit-learn's
+underneath); the trees are then stored as flat arrays and walked for all rows and trees at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pynomaly.detectors.paths import Leaves, leaves
 __all__ = ["IsolationForest"]
 
 _CACHED_ROWS = 512
-"""Rows times trees stay in cache."""
+"""Rows walked at a time, so that one node for each row and tree stays in cache."""
 
 _FLOAT32 = float(np.finfo(np.float32).max)
 
@@ -52,7 +52,7 @@ class IsolationForest(Detector):
     _leaves: Leaves | None = None
 
     def _fit(self, X: Array) -> State:
-        fitted = pyod_door.fit(
+        forest = pyod_door.fit(
             "iforest",
             "IForest",
             np.clip(X, -_FLOAT32, _FLOAT32),
@@ -63,19 +63,19 @@ class IsolationForest(Detector):
         ).detector_
         trees = [
             _flat(estimator.tree_, features)
-            for estimator, features in zip(fitted.estimators_, fitted.estimators_features_, strict=True)
+            for estimator, features in zip(forest.estimators_, forest.estimators_features_, strict=True)
         ]
         sizes = np.array([len(tree["depth"]) for tree in trees])
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.uint32)
         for tree, start in zip(trees, starts, strict=True):
             tree["child"] += start
         state = {key: np.concatenate([tree[key] for tree in trees]) for key in trees[0]}
-        expected = _expected_depth(np.array([fitted.max_samples_]))[0] * len(trees)
-        levels = max(tree.tree_.max_depth for tree in fitted.estimators_)
+        expected = _expected_depth(np.array([forest.max_samples_]))[0] * len(trees)
+        levels = max(tree.tree_.max_depth for tree in forest.estimators_)
         return {**state, "starts": starts, "expected": np.array(expected), "levels": np.array(levels)}
 
     def _score(self, X: Array) -> Array:
-        # The trees were grown on float32, and a split is only right on the same rounding.
+        # The trees were grown on float32, so a split is correct only with the same rounding.
         if ready(4.0 * len(X) * len(self.state["starts"]) * int(self.state["levels"])):
             nodes = (
                 self.state[key] for key in ("starts", "child", "feature", "threshold", "depth", "levels")
@@ -87,7 +87,7 @@ class IsolationForest(Detector):
         )
 
     def _prepare(self) -> None:
-        self._leaves = None  # made when first asked to explain
+        self._leaves = None  # computed on the first explanation
 
     def _explain(self, x: Array, usual: Array, groups: Groups) -> Parts:
         if self._leaves is None:
@@ -99,7 +99,7 @@ class IsolationForest(Detector):
         return summed(slope * deeper[None], self._from_depth(np.array([expected])), groups)
 
     def _walk(self, narrow: npt.NDArray[np.float32]) -> Array:
-        """All rows and trees one level at a time."""
+        """Return scores by walking all rows and trees together, one level at a time; shape (n,)."""
         state = self.state
         child, feature, threshold = (state[key] for key in ("child", "feature", "threshold"))
         flat, rows = narrow.ravel(), (np.arange(len(narrow)) * narrow.shape[1])[:, None]
@@ -114,35 +114,36 @@ class IsolationForest(Detector):
 
 
 def _flat(tree: Any, features: Any) -> State:
-    """One tree as arrays over its nodes, level by level, so that siblings lie side by side.
+    """Return one tree as arrays over its nodes, level by level, so that siblings are adjacent.
 
-    ``child`` is the left child, the right one follows it; a leaf is its own child and its threshold is
-    infinite, so that a walk stays there. ``depth`` is that of a leaf plus what its rows would still need.
+    ``child`` is the left child and the right one follows it. A leaf is its own child and its threshold is
+    infinite, so that a walk stays there. ``depth`` is the depth of a leaf plus the expected further depth of
+    its rows; it is 0 for inner nodes.
     """
     order, depth = [0], [0]
     for place, node in enumerate(order):  # grows as it is read: level by level
         if tree.children_left[node] != -1:
             order += [tree.children_left[node], tree.children_right[node]]
             depth += [depth[place] + 1] * 2
-    kept = np.array(order)
-    leaf = tree.children_left[kept] == -1
-    child = np.arange(len(kept), dtype=np.uint32)
+    nodes = np.array(order)
+    leaf = tree.children_left[nodes] == -1
+    child = np.arange(len(nodes), dtype=np.uint32)
     child[~leaf] = 1 + 2 * np.arange((~leaf).sum(), dtype=np.uint32)
-    threshold = tree.threshold[kept]
+    threshold = tree.threshold[nodes]
     narrow = threshold.astype(np.float32)
-    # A float32 is above the threshold when it is above the largest float32 that is not.
+    # A float32 is above the threshold exactly when it is above the largest float32 not above the threshold.
     narrow = np.where(narrow > threshold, np.nextafter(narrow, np.float32(-np.inf)), narrow)
-    used = np.asarray(features, dtype=np.uint32)[np.where(leaf, 0, tree.feature[kept])]
+    column = np.asarray(features, dtype=np.uint32)[np.where(leaf, 0, tree.feature[nodes])]
     return {
         "child": child,
-        "feature": np.where(leaf, 0, used).astype(np.uint32),
+        "feature": np.where(leaf, 0, column).astype(np.uint32),
         "threshold": np.where(leaf, np.float32(np.inf), narrow).astype(np.float32),
-        "depth": np.where(leaf, np.array(depth) + _expected_depth(tree.n_node_samples[kept]), 0.0),
+        "depth": np.where(leaf, np.array(depth) + _expected_depth(tree.n_node_samples[nodes]), 0.0),
     }
 
 
 def _expected_depth(rows: Any) -> Array:
-    """Mean depth of an unsuccessful search in a binary tree of that many rows (Liu et al., eq. 1)."""
+    """Return the mean depth of an unsuccessful search in a binary tree of `rows` rows (Liu et al., eq. 1)."""
     n = np.asarray(rows, dtype=np.float64)
     big = np.maximum(n, 3)
     depth: Array = 2 * (np.log(big - 1) + np.euler_gamma) - 2 * (big - 1) / big

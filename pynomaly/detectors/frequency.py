@@ -1,12 +1,13 @@
 """Rare and never-seen values, column by column.
 
-Works on codes, flags and categories: a value of each column is as anomalous as it was rare among the fitted
-rows, and one that was never there most of all. On the features a bundle makes, a category's indicators are
-such columns, the one for unseen categories among them. Fails where single values are all usual and only
-their combination is odd. Fit O(n d log n), score O(d log values) a row; the unit of a column does not matter.
+Works on codes, flags and categories: the rarer a value was among the fitted rows, the more anomalous it is,
+and a value never seen is most anomalous. In the features of a bundle, the indicator columns of a category
+(also the one for unseen categories) are such columns. Fails where all single values are usual and only their
+combination is odd. Fit O(n d log n), score O(d log values) a row; the unit of a column does not matter.
 
-A column of many different values is no list of categories: a new row would hold a value never seen in every
-one. It is cut into bins of equal width, and what lies outside of them counts as never seen.
+A column of many different values is not treated as a list of categories, because nearly every new row would
+hold a value never seen. It is cut into bins of equal width, and a value outside all bins counts as never
+seen.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from pynomaly.detectors.parts import How
 
 __all__ = ["Rare"]
 
-_ROWS_A_VALUE = 5  # fewer on average, and the values are measured rather than listed
+_ROWS_A_VALUE = 5  # a column with fewer rows a value on average is binned, not listed
 
 
 class Rare(Detector):
-    """Sum over the columns of minus the log share of the cell's value, `smoothing` added to every count.
+    """Sum over the columns of minus the log share of the cell's value; `smoothing` is added to every count.
 
     Values are compared exactly. A column is a list of values if it held at most `max_values` different ones,
     five rows or more to each on average; otherwise it gets `n_bins` bins.
@@ -50,21 +51,21 @@ class Rare(Detector):
     def _fit(self, X: Array) -> State:
         values, rarity, starts, kinds = [], [], [0], []
         for column in X.T:
-            known, counts = np.unique(column, return_counts=True)
-            listed = len(known) <= self.params["max_values"] and len(known) * _ROWS_A_VALUE <= len(X)
-            if not listed and known[-1] > known[0]:
-                known = np.linspace(known[0], known[-1], self.params["n_bins"] + 1)  # edges
-                places = np.clip(np.searchsorted(known, column, side="right") - 1, 0, len(known) - 2)
-                counts = np.append(np.bincount(places, minlength=len(known) - 1), 0)  # the last: unused
+            grid, counts = np.unique(column, return_counts=True)
+            listed = len(grid) <= self.params["max_values"] and len(grid) * _ROWS_A_VALUE <= len(X)
+            if not listed and grid[-1] > grid[0]:
+                grid = np.linspace(grid[0], grid[-1], self.params["n_bins"] + 1)  # edges
+                places = np.clip(np.searchsorted(grid, column, side="right") - 1, 0, len(grid) - 2)
+                counts = np.append(np.bincount(places, minlength=len(grid) - 1), 0)  # the last is unused
             extra = self.params["smoothing"]
             total = len(X) + extra * (len(counts) + 1)
-            values.append(known)
+            values.append(grid)
             rarity.append(np.append(-np.log((counts + extra) / total), -np.log(extra / total)))
-            starts.append(starts[-1] + len(known))
-            kinds.append(listed or known[-1] == known[0])
+            starts.append(starts[-1] + len(grid))
+            kinds.append(listed or grid[-1] == grid[0])
         return {
             "values": np.concatenate(values),
-            "rarity": np.concatenate(rarity),  # one more a column: never seen
+            "rarity": np.concatenate(rarity),  # each column has one more entry, for values never seen
             "starts": np.array(starts),
             "listed": np.array(kinds),
         }
@@ -77,19 +78,19 @@ class Rare(Detector):
         return self._cells(x) - expected, row_sum(expected)
 
     def _cells(self, X: Array) -> Array:
-        """Rarity of each cell, shape (n, d)."""
+        """Return the rarity of each cell, shape (n, d)."""
         state = self.state
         starts = state["starts"]
         scores = np.empty_like(X)
         for place in range(X.shape[1]):
             start, end = int(starts[place]), int(starts[place + 1])
-            known, cells = state["values"][start:end], np.ascontiguousarray(X[:, place])
+            grid, cells = state["values"][start:end], np.ascontiguousarray(X[:, place])
             rarity = state["rarity"][start + place : end + place + 1]
             if state["listed"][place]:
-                found = np.minimum(np.searchsorted(known, cells), len(known) - 1)
-                seen = known[found] == cells
+                index = np.minimum(np.searchsorted(grid, cells), len(grid) - 1)
+                seen = grid[index] == cells
             else:
-                found = np.clip(np.searchsorted(known, cells, side="right") - 1, 0, len(known) - 2)
-                seen = (cells >= known[0]) & (cells <= known[-1])
-            scores[:, place] = rarity[np.where(seen, found, len(known))]
+                index = np.clip(np.searchsorted(grid, cells, side="right") - 1, 0, len(grid) - 2)
+                seen = (cells >= grid[0]) & (cells <= grid[-1])
+            scores[:, place] = rarity[np.where(seen, index, len(grid))]
         return scores

@@ -1,8 +1,8 @@
-"""Histogram-based outlier score: each column's density, taken as independent, in equal-width bins.
+"""Histogram-based outlier score: density in equal-width bins, with columns assumed independent.
 
 Works fast on wide tables whose anomalies show in single columns. Fails where only the combination of
-columns is odd, and sees no difference between far and very far outside the range it was fitted on.
-Fit and score O(n d). Column units matter (the regulariser is added to a density): scale first.
+columns is odd, and does not distinguish far from very far outside the fitted range. Fit and score O(n d).
+Column units matter (the regulariser is added to a density): scale first.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ __all__ = ["HBOS"]
 class HBOS(Detector):
     """Histogram-based outlier score: minus the sum of ``log2(density + alpha)`` over the columns.
 
-    A value outside the range counts as in the outermost bin when it is no further than `tol` bin widths
-    away, and as in the rarest bin otherwise. Same numbers as ``pyod.models.hbos.HBOS`` but on a bin's edge: a
-    value there is in the bin it was counted in, while PyOD looks it up one to the left, so that the one value
-    of a constant column, and most of a column of whole numbers, look as rare as an empty bin.
+    A value outside the range counts as in the outermost bin if it is no further than `tol` bin widths away,
+    and as in the rarest bin otherwise. Scores equal those of ``pyod.models.hbos.HBOS`` except for a value on
+    a bin's edge. Here it belongs to the bin in which it was counted. PyOD looks it up one bin to the left, so
+    that the only value of a constant column, and most of a column of whole numbers, look as rare as an empty
+    bin.
 
     References
     ----------
@@ -68,15 +69,15 @@ class HBOS(Detector):
         return self._cells(x) - expected, row_sum(expected)
 
     def _cells(self, X: Array) -> Array:
-        """Rarity of each cell's bin, shape (n, d)."""
+        """Return the rarity of each cell's bin, shape (n, d)."""
         edges, rarity, tol = self.state["edges"], self.state["rarity"], self.params["tol"]
         bins = rarity.shape[1]
         scores = np.empty_like(X)
         for place, column in enumerate(X.T):
             edge = edges[place]
-            found = np.searchsorted(edge, column, side="right")  # 0 below the range, bins + 1 above it
-            score = rarity[place, np.clip(found - 1, 0, bins - 1)]
-            far = (found == 0) & (edge[0] - column > tol * (edge[1] - edge[0]))
-            far |= (found == bins + 1) & (column - edge[-1] > tol * (edge[-1] - edge[-2]))
+            index = np.searchsorted(edge, column, side="right")  # 0 below the range, bins + 1 above it
+            score = rarity[place, np.clip(index - 1, 0, bins - 1)]
+            far = (index == 0) & (edge[0] - column > tol * (edge[1] - edge[0]))
+            far |= (index == bins + 1) & (column - edge[-1] > tol * (edge[-1] - edge[-2]))
             scores[:, place] = np.where(far, rarity[place].max(), score)
         return scores

@@ -1,7 +1,8 @@
-"""Smooth density, and the error of a smooth surface, from Gaussian kernels on the rows themselves.
+"""Kernel density, and distance from a curved surface (kernel PCA), by Gaussian kernels on the fitted rows.
 
-Work on curved clouds of few columns. Fail on many columns, where every row is far from every other. Fit
-and score grow with the fitted rows, which the model keeps: samples are enough. On standardised columns.
+Work on curved clouds of few columns. Fail on many columns, where every row is far from every other. The cost
+of fit and score grows with the fitted rows, which the model keeps, so the rows are sampled. Columns are
+standardised.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from pynomaly.detectors.parts import How
 
 __all__ = ["KDE", "KPCA"]
 
-_RANK = 1e-9  # an axis whose share of the largest one's variance is less is rounding
+_RANK = 1e-9  # an axis whose variance is a smaller share of the largest one is rounding error
 
 
 class KDE(Detector):
     """Minus the log of a Gaussian kernel density; `bandwidth` is in units of Scott's rule.
 
-    The formula is that of scikit-learn's ``KernelDensity`` and PyOD's ``KDE``, summed exactly.
+    The formula is that of scikit-learn's ``KernelDensity`` and PyOD's ``KDE``, summed over all fitted rows.
 
     References
     ----------
@@ -34,7 +35,7 @@ class KDE(Detector):
 
     name: ClassVar[str] = "kde"
     parameters: ClassVar[Mapping[str, Parameter]] = {"bandwidth": Number(1.0, 0, 100, open_low=True)}
-    block_rows: ClassVar[int] = 64  # each row meets every fitted one
+    block_rows: ClassVar[int] = 64  # each row is compared with every fitted row
     explains: ClassVar[How] = "terms"
 
     def _fit(self, X: Array) -> State:
@@ -53,7 +54,7 @@ class KDE(Detector):
         return density
 
     def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
-        # As in `mixture`, with a component at each fitted row.
+        # The formula of `mixture`, with one component at each fitted row.
         state = self.state
         rows, width = state["rows"], float(state["width"])
         gaps = (((x - state["mean"]) / state["scale"] - rows) / width) ** 2 / 2
@@ -66,10 +67,11 @@ class KDE(Detector):
 
 
 class KPCA(Detector):
-    """Squared distance, in the kernel's space, from the plane of the main axes there.
+    """Squared distance from the plane of the main axes, in the kernel's feature space.
 
-    `gamma` is in units of ``1 / d`` on standardised columns. Same numbers as ``pyod.models.kpca.KPCA`` with
-    that many components; its default, as many as rows, leaves no error to score by.
+    `gamma` is in units of ``1 / d`` on standardised columns. Scores equal those of
+    ``pyod.models.kpca.KPCA`` with the same number of components; its default, as many components as rows,
+    leaves no error to score by.
 
     References
     ----------
@@ -91,10 +93,10 @@ class KPCA(Detector):
         of_row = near.mean(axis=0)
         of_all = near.mean()
         values, axes = np.linalg.eigh(near - of_row - of_row[:, None] + of_all)
-        kept = np.argsort(values)[::-1][: self.params["n_components"]]
-        kept = kept[values[kept] > max(values.max(), 1.0) * _RANK]
-        axes = axes[:, kept] / np.sqrt(values[kept])
-        # The kernel is centred by what is left here: of each axis, a constant and a multiple of its mean.
+        main = np.argsort(values)[::-1][: self.params["n_components"]]
+        main = main[values[main] > max(values.max(), 1.0) * _RANK]
+        axes = axes[:, main] / np.sqrt(values[main])
+        # `shift` and `total` centre the kernel when scoring: a constant of each axis, and the axis' sum.
         return {
             "mean": mean,
             "scale": scale,

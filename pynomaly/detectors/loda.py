@@ -1,12 +1,13 @@
 """Lightweight on-line detector of anomalies: histograms of many thin random projections.
 
-Works on wide tables at a few hundred operations a row, and sees some of how columns go together, as each
-projection mixes about the root of their number. Fails on anomalies inside the range of every projection, and
-sees no difference between far and very far outside. Fit and score O(n cuts d), on standardised columns.
+Works on wide tables at a few hundred operations a row, and sees some relations between columns, because each
+projection mixes about the square root of their number. Fails on anomalies inside the range of every
+projection, and does not distinguish far from very far outside. Fit and score O(n cuts d), on standardised
+columns.
 
-Not PyOD's numbers: its scorer looks one bin to the side of where the value lies, and puts all that lies
-outside the fitted range into the outermost bins, however full they are. Here a bin is the value's own, and
-outside of the range is as rare as an empty bin.
+The scores differ from PyOD's: its scorer looks up the bin beside the one in which a value lies, and counts
+all values outside the fitted range in the outermost bins, however full those are. Here a value is looked up
+in its own bin, and a value outside the range is as rare as an empty bin.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ __all__ = ["LODA"]
 
 
 class LODA(Detector):
-    """Mean over the projections of minus the log density, one count added to every bin.
+    """Mean over the projections of minus the log density; one count is added to every bin.
 
     References
     ----------
@@ -43,15 +44,17 @@ class LODA(Detector):
         rng = np.random.default_rng(self.seed)
         mean, scale = mean_and_scale(X)
         width, cuts, bins = X.shape[1], self.params["n_cuts"], self.params["n_bins"]
-        chosen = rng.random((cuts, width)).argsort(axis=1).argsort(axis=1) < max(1, round(np.sqrt(width)))
-        projections = (rng.normal(size=(cuts, width)) * chosen).T.copy()
+        mixed = rng.random((cuts, width)).argsort(axis=1).argsort(axis=1) < max(1, round(np.sqrt(width)))
+        projections = (rng.normal(size=(cuts, width)) * mixed).T.copy()
         projected = affine((X - mean) / scale, projections)
         low, high = projected.min(axis=0), projected.max(axis=0)
         low, high = np.where(high > low, low, low - 0.5), np.where(high > low, high, high + 0.5)
         step = (high - low) / bins
         places = _places(projected, low, high, step, bins) + np.arange(cuts) * (bins + 1)
         counts = np.bincount(places.ravel(), minlength=cuts * (bins + 1)).reshape(cuts, bins + 1)
-        density = (counts + 1) / (len(X) + bins + 1) / step[:, None]  # the last one is "outside"
+        density = (
+            (counts + 1) / (len(X) + bins + 1) / step[:, None]
+        )  # the last bin stands for values outside the range
         return {
             "mean": mean,
             "scale": scale,
@@ -73,7 +76,7 @@ class LODA(Detector):
 
 
 def _places(projected: Array, low: Array, high: Array, step: Array, bins: int) -> npt.NDArray[np.intp]:
-    """Bin of each projected value, from 0; `bins` for one outside the range."""
+    """Return the bin of each projected value, from 0; `bins` for a value outside the range."""
     inside = (projected >= low) & (projected <= high)
     place = np.clip((projected - low) / step, 0, bins - 1).astype(np.intp)
     return np.where(inside, place, bins)

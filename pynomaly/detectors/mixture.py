@@ -1,9 +1,9 @@
 """Gaussian mixture: rows that no component finds likely are anomalous.
 
-Works where normal rows form a few elliptical clusters, and sees broken correlations. Fails on columns
+Works where normal rows form a few elliptical clusters, and detects broken correlations. Fails on columns
 with hard bounds or many ties, and with many columns for few rows. Fit O(n k d^2) an iteration, score
 O(k d^2) a row. The fit is PyOD's (scikit-learn's underneath), on standardised columns, so that its
-regularisation means the same for every unit.
+regularisation has the same effect for every unit.
 """
 
 from __future__ import annotations
@@ -42,16 +42,14 @@ class GaussianMixture(Detector):
 
     def _fit(self, X: Array) -> State:
         mean, scale = mean_and_scale(X)
-        fitted = pyod_door.fit(
-            "gmm", "GMM", (X - mean) / scale, random_state=self.seed, **self.params
-        ).detector_
-        roots = fitted.precisions_cholesky_  # (k, d, d) full, (k, d) diag
+        gmm = pyod_door.fit("gmm", "GMM", (X - mean) / scale, random_state=self.seed, **self.params).detector_
+        roots = gmm.precisions_cholesky_  # (k, d, d) full, (k, d) diag
         roots = roots if roots.ndim == 3 else np.stack([np.diag(root) for root in roots])
         log_determinant = np.log(np.stack([np.diag(root) for root in roots])).sum(axis=1)
-        with np.errstate(divide="ignore"):  # an empty component has weight 0 and counts for nothing
-            log_weights = np.log(fitted.weights_)
+        with np.errstate(divide="ignore"):  # an empty component has weight 0: its log, -inf, adds nothing
+            log_weights = np.log(gmm.weights_)
         offsets = log_weights + log_determinant - 0.5 * X.shape[1] * np.log(2 * np.pi)
-        return {"mean": mean, "scale": scale, "means": fitted.means_, "roots": roots, "offsets": offsets}
+        return {"mean": mean, "scale": scale, "means": gmm.means_, "roots": roots, "offsets": offsets}
 
     def _score(self, X: Array) -> Array:
         logs = self._logs(X)
@@ -60,8 +58,8 @@ class GaussianMixture(Detector):
         return -likely
 
     def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
-        # With r the components' shares in the row: -log sum exp(l) = sum r (log r - l), and each l is a
-        # constant less half a distance, whose terms are those of `covariance`.
+        # With r the components' shares in the row: -log sum exp(l) = sum r (log r - l). Each l is a constant
+        # less half a squared distance, which is divided as in `covariance`.
         state, logs = self.state, self._logs(x)[0]
         shares = np.exp(logs - logs.max())
         shares /= shares.sum()
@@ -76,7 +74,7 @@ class GaussianMixture(Detector):
         return terms, np.array([base])
 
     def _logs(self, X: Array) -> Array:
-        """Log of the weighted density of each component, shape (n, k)."""
+        """Return the log of the weighted density of each component, shape (n, k)."""
         state = self.state
         logs = np.empty((len(X), len(state["offsets"])))
         for place, (middle, root) in enumerate(zip(state["means"], state["roots"], strict=True)):

@@ -1,11 +1,10 @@
-"""Nearest rows among wide ones, exactly, without a tree: on many columns a tree reads most rows anyway.
+"""Exact search of nearest rows without a tree, for many columns, where a tree reads most rows anyway.
 
-A product of matrices gives every distance about right, with a known bound on its error; only rows that could
-be among the nearest by that bound are measured term by term. The product is BLAS's and its last bits move
-with the batch, but it decides only what is *not* worth measuring: distances and places come from the exact
-sums, and are the same alone, in any batch and with any BLAS. Of equal distances the earlier row counts as
-nearer. Score O(m d) a row for m fitted rows, most of it in the product. Called by
-`neighbours` and `sampled`.
+A matrix product gives every distance approximately, with a known bound on its error. Only rows that could be
+among the nearest by that bound are measured term by term. The last bits of the product (BLAS) change with the
+batch, but it decides only which rows are *not* measured: distances and places come from the exact sums, and
+are the same alone, in any batch and with any BLAS. Of equal distances the earlier row counts as nearer.
+Score O(m d) a row for m fitted rows, mostly in the product. Called by `neighbours` and `sampled`.
 """
 
 from __future__ import annotations
@@ -23,52 +22,52 @@ __all__ = ["WIDE", "NearestRows"]
 WIDE = 16
 """More columns than this are searched without a tree."""
 
-_LANES = 4  # partial sums of a distance, added up in the end: a fixed order of their own
-_LARGEST = 1e15  # cells beyond this are searched in float64: their squares leave float32
-_ROWS, _POINTS = 256, 2048  # a tile of products that stays in cache
+_LANES = 4  # partial sums of a distance, added at the end in a fixed order
+_LARGEST = 1e15  # larger cells are searched in float64, because their squares overflow float32
+_ROWS, _POINTS = 256, 2048  # shape of a tile of products that stays in cache
 
 
 class NearestRows:
-    """The k nearest of fixed rows, for any number of others.
+    """Index of fixed rows that returns the k nearest of them for any query rows.
 
     Parameters
     ----------
     rows : array of shape (m, d)
-        Finite, within `cells.LIMIT`.
+        Finite cells, clipped as detectors clip their input.
     """
 
     def __init__(self, rows: Array) -> None:
         self.rows = rows
         self._middle = rows.mean(axis=0)
-        moved = rows - self._middle
-        self._kind: Any = np.float32 if np.abs(moved).max() < _LARGEST else np.float64
-        self._squares = _squares(moved)
-        self._points = np.ascontiguousarray(moved.astype(self._kind))
+        centred = rows - self._middle
+        self._kind: Any = np.float32 if np.abs(centred).max() < _LARGEST else np.float64
+        self._squares = _squares(centred)
+        self._points = np.ascontiguousarray(centred.astype(self._kind))
 
     def query(self, X: Array, k: int) -> tuple[Array, npt.NDArray[np.int64]]:
-        """Distances and places of the k nearest, nearest first; shapes (n, k)."""
+        """Return distances and places of the k nearest rows, nearest first; shapes (n, k)."""
         distances, places = np.empty((len(X), k)), np.empty((len(X), k), dtype=np.int64)
-        moved = X - self._middle
-        within = np.abs(moved).max(axis=1) < _LARGEST
+        centred = X - self._middle
+        within = np.abs(centred).max(axis=1) < _LARGEST
         search = self._search if ready(len(X) * (5.0 * self.rows.size + 5e4)) else self._search_slowly
         for at in range(0, len(X), _ROWS):
             part = slice(at, at + _ROWS)
-            squared, found = search(X[part], moved[part], within[part], k)
-            distances[part], places[part] = np.sqrt(squared), found
+            squared, nearest = search(X[part], centred[part], within[part], k)
+            distances[part], places[part] = np.sqrt(squared), nearest
         return distances, places
 
     def _share(self, kind: Any) -> float:
-        """Bound of the product's error, in shares of both squared lengths, whatever order BLAS adds in."""
+        """Return the bound of the product's error for any BLAS, as a share of both squared lengths."""
         return float((self.rows.shape[1] + 16) * np.finfo(kind).eps)
 
-    def _search(self, X: Array, moved: Array, within: Any, k: int) -> tuple[Array, npt.NDArray[np.int64]]:
+    def _search(self, X: Array, centred: Array, within: Any, k: int) -> tuple[Array, npt.NDArray[np.int64]]:
         share = self._share(self._kind)
         squared = np.full((len(X), k), np.inf)
         places = np.full((len(X), k), -1, dtype=np.int64)
-        narrow = np.where(within[:, None], moved, 0.0).astype(self._kind)
-        half = 0.5 * (1 - share) * _squares(moved)
+        narrow = np.where(within[:, None], centred, 0.0).astype(self._kind)
+        half = 0.5 * (1 - share) * _squares(centred)
         if self._kind is np.float32:
-            half[~within] = -np.inf  # what float32 cannot hold is measured against every row
+            half[~within] = -np.inf  # rows beyond float32 are measured against every fitted row
         halves = 0.5 * (1 - share) * self._squares
         scan = compiled(_scan)
         for at in range(0, len(self.rows), _POINTS):
@@ -78,24 +77,24 @@ class NearestRows:
         return squared, places
 
     def _search_slowly(
-        self, X: Array, moved: Array, within: Any, k: int
+        self, X: Array, centred: Array, within: Any, k: int
     ) -> tuple[Array, npt.NDArray[np.int64]]:
         share = self._share(self._kind)
         squared, places = np.empty((len(X), k)), np.empty((len(X), k), dtype=np.int64)
-        for row, (x, shift) in enumerate(zip(X, moved, strict=True)):
+        for row, (x, shift) in enumerate(zip(X, centred, strict=True)):
             near = np.arange(len(self.rows))
             if within[row] or self._kind is np.float64:
                 product = self._points @ shift.astype(self._kind)
                 least = (1 - share) * (self._squares + float(shift @ shift)) - 2.0 * product - _SLACK
                 likely = np.argpartition(least, k - 1)[:k]
                 near = np.flatnonzero(least <= _apart(self.rows[likely], x).max())
-            apart = _apart(self.rows[near], x)
-            first = np.argsort(apart, kind="stable")[:k]
-            squared[row], places[row] = apart[first], near[first]
+            exact = _apart(self.rows[near], x)
+            first = np.argsort(exact, kind="stable")[:k]
+            squared[row], places[row] = exact[first], near[first]
         return squared, places
 
 
-_SLACK = 1e-30  # cells too small for float32 vanish in the product
+_SLACK = 1e-30  # cells too small for float32 become 0 in the product
 
 
 def _squares(rows: Array) -> Array:
@@ -104,13 +103,13 @@ def _squares(rows: Array) -> Array:
 
 
 def _apart(rows: Array, x: Array) -> Array:
-    """Squared distances of rows (m, d) from x (d,), in the order of `_scan`."""
+    """Return squared distances of rows (m, d) from x (d,), added in the order of the compiled loop."""
     lanes = np.zeros((_LANES, len(rows)))
     for column in range(rows.shape[1]):
         gap = rows[:, column] - x[column]
         lanes[column % _LANES] += gap * gap
-    apart: Array = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
-    return apart
+    squared: Array = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
+    return squared
 
 
 def _scan(products, half, halves, X, rows, first, squared, places):  # type: ignore[no-untyped-def]  # numba types it
@@ -120,7 +119,7 @@ def _scan(products, half, halves, X, rows, first, squared, places):  # type: ign
         limit = half[row] - 0.5 * best[k - 1] - 0.5e-30
         for point in range(len(rows)):
             if products[row, point] < halves[point] + limit:
-                continue  # further than the k-th nearest so far, by more than the product can err
+                continue  # further than the k-th nearest so far by more than the product's error
             a = b = c = e = 0.0
             for column in range(0, d - 3, 4):
                 gap = rows[point, column] - X[row, column]
@@ -139,13 +138,13 @@ def _scan(products, half, halves, X, rows, first, squared, places):  # type: ign
                     b += gap * gap
                 else:
                     c += gap * gap
-            apart = (a + b) + (c + e)
-            if apart < best[k - 1]:
+            exact = (a + b) + (c + e)
+            if exact < best[k - 1]:
                 place = k - 1
-                while place > 0 and best[place - 1] > apart:
+                while place > 0 and best[place - 1] > exact:
                     best[place] = best[place - 1]
                     where[place] = where[place - 1]
                     place -= 1
-                best[place] = apart
+                best[place] = exact
                 where[place] = first + point
                 limit = half[row] - 0.5 * best[k - 1] - 0.5e-30

@@ -1,12 +1,12 @@
-"""Distance to, and density around, the nearest rows it was fitted on.
+"""Distance to the nearest fitted rows (KNN), and density relative to theirs (LOF).
 
-KNN works on most tables of moderate width and finds isolated rows; LOF finds rows that are thinner than
-their surroundings, where density varies. Both fail when anomalies among the fitted rows form a tight
-cluster (they are each other's neighbours), on many columns, and on columns of unlike units: scale first.
+KNN works on most tables of moderate width and finds isolated rows; LOF finds rows in thinner surroundings
+than their neighbours', where density varies. Both fail when anomalies among the fitted rows form a tight
+cluster (they are each other's neighbours), on many columns, and on columns of different units: scale first.
 Fit O(n log n); score O(log n) a row for few columns, O(n) for many. The model keeps the rows.
 
-Neighbours of few columns come from SciPy's k-d tree, rebuilt on load: each query walks by itself, so no batch
-matters. Those of more than 16 come from `nearest`, which is exact as well.
+Up to 16 columns are searched by SciPy's k-d tree, rebuilt on load: each query is independent of its batch.
+More columns are searched by `nearest`, which is exact as well.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["KNN", "LOF", "Neighbours"]
 
 
 class Neighbours(Detector):
-    """What methods of nearest rows share: the fitted rows in a tree."""
+    """Base of the methods of nearest rows: holds the fitted rows in a search index."""
 
     _tree: Any = None
     _rows: NearestRows
@@ -39,11 +39,11 @@ class Neighbours(Detector):
             return
         from scipy.spatial import cKDTree
 
-        # A balanced tree is slow to build on many equal rows; this one is not.
+        # A balanced tree is slow to build on many equal rows.
         self._tree = cKDTree(self.state["rows"], balanced_tree=False, leafsize=32)
 
     def _nearest(self, X: Array, k: int | None = None) -> tuple[Array, Any]:
-        """Distances and places of the nearest fitted rows, nearest first; shapes (n, k)."""
+        """Return distances and places of the nearest fitted rows, nearest first; shapes (n, k)."""
         k = k or self.params["n_neighbors"]
         if self._width > WIDE:
             return self._rows.query(X, k)
@@ -52,15 +52,15 @@ class Neighbours(Detector):
 
     def _enough(self, X: Array, least: int) -> None:
         if len(X) < least:
-            wanted = f"n_neighbors {self.params['n_neighbors']} needs at least {least} rows to fit on"
-            raise DetectorError(f"{self.name}: {wanted}; given {len(X)}")
+            requirement = f"n_neighbors {self.params['n_neighbors']} needs at least {least} rows to fit on"
+            raise DetectorError(f"{self.name}: {requirement}; given {len(X)}")
 
 
 class KNN(Neighbours):
     """Distance to the k nearest fitted rows: the largest, their mean or their median.
 
-    A row that is itself among the fitted ones finds itself at distance 0, and scores low for it: judge a
-    model on rows it has not seen.
+    A row that is itself among the fitted ones finds itself at distance 0 and scores too low: evaluate a model
+    on rows it was not fitted on.
 
     References
     ----------
@@ -117,14 +117,14 @@ class LOF(Neighbours):
     def _fit(self, X: Array) -> State:
         k = self.params["n_neighbors"]
         self._enough(X, k + 1)  # a fitted row does not count as its own neighbour
-        fitted = sklearn_door.fit("neighbors", "LocalOutlierFactor", X, n_neighbors=k, novelty=True)
-        return {"rows": X, "reach": fitted._distances_fit_X_[:, -1], "density": fitted._lrd}
+        lof = sklearn_door.fit("neighbors", "LocalOutlierFactor", X, n_neighbors=k, novelty=True)
+        return {"rows": X, "reach": lof._distances_fit_X_[:, -1], "density": lof._lrd}
 
     def _score(self, X: Array) -> Array:
         distances, places = self._nearest(X)
         k = distances.shape[1]
-        reached = np.maximum(distances, self.state["reach"][places])
-        # 1e-10 as in scikit-learn: more than k equal rows would have no distance at all
-        density = 1.0 / (row_sum(reached) / k + 1e-10)
+        reachability = np.maximum(distances, self.state["reach"][places])
+        # 1e-10 as in scikit-learn: with more than k equal rows the mean distance is 0
+        density = 1.0 / (row_sum(reachability) / k + 1e-10)
         factor: Array = row_sum(self.state["density"][places]) / k / density
         return factor

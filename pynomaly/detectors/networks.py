@@ -1,8 +1,8 @@
-"""What the neural detectors share: first weights, batches, and a chain of tanh layers, trained or scored.
+"""Shared code of the neural detectors: initial weights, batches, and a chain of tanh layers.
 
-A chain is a flat list, weights and bias of each layer in turn; all layers but the last are tanh, so what it
-gives is bounded however far a row lies. The forward pass is written twice: on tensors to train with, and in
-the fixed order of `exact` to score with. Called by the modules of the neural detectors.
+A chain is a flat list: weights and bias of each layer, layer by layer. All layers except the last are tanh,
+so the output is bounded however far a row lies. The forward pass exists twice: on tensors for training, and
+in the fixed order of `exact` for scoring. Called by the modules of the neural detectors.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TRAINING: Mapping[str, Parameter] = {
 
 
 class Network(Detector):
-    """Base of the neural detectors: training with the parameters of `TRAINING`."""
+    """Base of the neural detectors: trains a network with the parameters that all of them share."""
 
     parameters: ClassVar[Mapping[str, Parameter]] = TRAINING
 
@@ -43,7 +43,7 @@ class Network(Detector):
         loss: torch_door.Loss,
         noise: int = 0,
     ) -> list[Array]:
-        """Trained arrays; `noise` columns of standard normal noise go with each step's rows."""
+        """Return trained arrays; each step's rows come with `noise` columns of standard normal noise."""
         return torch_door.minimise(
             first,
             X,
@@ -55,7 +55,7 @@ class Network(Detector):
         )
 
     def _batches(self, rng: np.random.Generator, rows: int, noise: int) -> Iterator[torch_door.Batch]:
-        """Every row once an epoch, in an order drawn anew."""
+        """Yield batches of row numbers and noise: every row once an epoch, in a new random order."""
         size = self.params["batch_size"]
         for _ in range(self.params["epochs"]):
             order = rng.permutation(rows)
@@ -64,13 +64,13 @@ class Network(Detector):
                 yield batch, rng.normal(size=(len(batch), noise)) if noise else None
 
     def _down(self, width: int) -> list[int]:
-        """Widths down to the narrowest layer, which is at most half as wide as the row."""
+        """Return encoder widths down to the narrowest layer, which is at most half as wide as the row."""
         hidden: list[int] = self.params["hidden"]
         return [*hidden[:-1], min(hidden[-1], max(1, width // 2))]
 
 
 def first_chain(rng: np.random.Generator, widths: Sequence[int]) -> list[Array]:
-    """First weights (Glorot's uniform range) and biases of 0 of a chain through these widths."""
+    """Return initial weights (Glorot's uniform range) and zero biases of a chain of these widths."""
     parts: list[Array] = []
     for wide, narrow in pairwise(widths):
         bound = np.sqrt(6 / (wide + narrow))
@@ -79,7 +79,7 @@ def first_chain(rng: np.random.Generator, widths: Sequence[int]) -> list[Array]:
 
 
 def through(parts: Sequence[Any], rows: Any) -> Any:
-    """What a chain makes of rows; tensors."""
+    """Return a chain's output for rows, all tensors."""
     for place in range(0, len(parts), 2):
         rows = rows @ parts[place] + parts[place + 1]
         if place < len(parts) - 2:
@@ -88,7 +88,7 @@ def through(parts: Sequence[Any], rows: Any) -> Any:
 
 
 def through_exactly(state: State, layers: Sequence[int], rows: Array) -> Array:
-    """What the chain of those layers of `state` makes of rows, each row by itself."""
+    """Return the output of the given layers of `state`, computed for each row independently."""
     for place in layers:
         rows = affine(rows, state[f"weights{place}"], state[f"bias{place}"])
         if place != layers[-1]:
@@ -97,7 +97,7 @@ def through_exactly(state: State, layers: Sequence[int], rows: Array) -> Array:
 
 
 def as_state(parts: Sequence[Array], begin: int = 0) -> State:
-    """A chain as named arrays, its layers counted from `begin`."""
+    """Return a chain as named arrays, its layers numbered from `begin`."""
     state: State = {}
     for place in range(len(parts) // 2):
         state[f"weights{begin + place}"] = parts[2 * place]

@@ -1,6 +1,6 @@
-"""What a detector's parameter may be: a default, bounds, and a check that names what is wrong.
+"""Kinds of detector parameters: a default, bounds, and a check whose error names what is wrong.
 
-Each :class:`~pynomaly.detectors.base.Detector` declares a table of these; `make` and the tuner read it.
+Each :class:`~pynomaly.detectors.base.Detector` declares a table of them; the catalogue and the tuner read it.
 A checked value is plain Python (int, float, str, list), so it can be written as JSON.
 """
 
@@ -17,7 +17,7 @@ __all__ = ["Number", "OneOf", "Parameter", "Whole", "Widths"]
 
 
 class Parameter(Protocol):
-    """One parameter: its default and how a given value is checked."""
+    """A parameter: its default and the check of a value."""
 
     @property
     def default(self) -> Any:
@@ -41,7 +41,7 @@ class Whole:
         Raises
         ------
         DetectorError
-            Not an integer (bool is none), or outside the bounds.
+            Not an integer (a bool is refused), or outside the bounds.
         """
         if (
             isinstance(value, Integral)
@@ -54,7 +54,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Number:
-    """A finite real number in ``[low, high]``; `open_low` leaves the lower bound out."""
+    """A finite real number in ``[low, high]``; `open_low` excludes the lower bound."""
 
     default: float
     low: float
@@ -67,10 +67,10 @@ class Number:
         Raises
         ------
         DetectorError
-            Not a number (bool is none), not finite, or outside the bounds.
+            Not a number (a bool is refused), not finite, or outside the bounds.
         """
-        good = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(float(value))
-        if good:
+        is_real = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(float(value))
+        if is_real:
             number = float(value)  # type: ignore[arg-type]  # Real, checked above
             if self.low <= number <= self.high and not (self.open_low and number == self.low):
                 return number
@@ -112,7 +112,7 @@ class Widths:
         Raises
         ------
         DetectorError
-            Not a list of 1 to `longest` integers, or one outside the bounds.
+            Not a list of 1 to `longest` integers, or an integer outside the bounds.
         """
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= self.longest:
             raise DetectorError(f"{owner} is {value!r}; allowed: a list of 1 to {self.longest} integers")

@@ -1,10 +1,10 @@
 """Principal components: rows far from the centre along the main axes, or off their plane.
 
-Works where columns move together through a few causes, and sees a broken relation between them. Fails on
-curved relations, and when anomalies among the fitted rows are many enough to bend the axes. Fit
-O(n d^2), score O(d k) a row. The fit is PyOD's (scikit-learn's underneath), on standardised columns.
+Works where a few causes move the columns together, and detects a broken relation between them. Fails on
+curved relations, and when the fitted rows hold enough anomalies to distort the axes. Fit O(n d^2), score
+O(d k) a row. The fit is PyOD's (scikit-learn's underneath), on standardised columns.
 
-PyOD's own score is not used: it adds up distances to the *tips* of the unit axes, divided by shares of
+PyOD's own score is not used: it sums distances to the *end points* of the unit axes, divided by shares of
 variance, which is close to the plain length of the row, and infinite with a constant column.
 """
 
@@ -25,15 +25,16 @@ from pynomaly.errors import DetectorError
 
 __all__ = ["PCA"]
 
-# Least variance of what lies off the plane, of a mean column's 1: exact relations would give 0.
+# Lower bound of a variance, where a mean column has 1: exact relations between columns would give 0.
 _FLOOR = 1e-6
 
 
 class PCA(Detector):
     """Squared distance under probabilistic principal components.
 
-    Along each kept axis the distance is in units of that axis' deviation, off their plane in units of the
-    mean deviation of the axes left out: minus twice scikit-learn's ``score_samples``, without its constant.
+    Along each main axis the distance is in units of that axis' deviation; off their plane it is in units of
+    the mean deviation of the other axes. This is minus twice scikit-learn's ``score_samples``, without its
+    constant.
 
     References
     ----------
@@ -51,15 +52,15 @@ class PCA(Detector):
         Z = (X - mean) / scale
         if not Z.any():
             raise DetectorError(f"{self.name}: no column varies; at least one must")
-        fitted = pyod_door.fit(
+        pca = pyod_door.fit(
             "pca", "PCA", Z, n_components=self.params["variance"], svd_solver="full", standardization=False
         ).detector_
         return {
             "mean": mean,
             "scale": scale,
-            "axes": fitted.components_.T,
-            "variances": np.maximum(fitted.explained_variance_, _FLOOR),
-            "noise": np.array(max(float(fitted.noise_variance_), _FLOOR)),
+            "axes": pca.components_.T,
+            "variances": np.maximum(pca.explained_variance_, _FLOOR),
+            "noise": np.array(max(float(pca.noise_variance_), _FLOOR)),
         }
 
     def _score(self, X: Array) -> Array:
@@ -69,10 +70,10 @@ class PCA(Detector):
         )
 
     def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
-        # The distance is a quadratic form z' M z, so z_j (M z)_j: each column's Shapley value from the mean.
+        # The distance is a quadratic form z' M z, so a column's Shapley value from the mean is z_j (M z)_j.
         state = self.state
         Z = (x - state["mean"]) / state["scale"]
         along = affine(Z, state["axes"])
         off = Z - affine(along, state["axes"].T)
-        pulled = affine(along / state["variances"], state["axes"].T) + off / float(state["noise"])
-        return Z * pulled, np.zeros(1)
+        gradient = affine(along / state["variances"], state["axes"].T) + off / float(state["noise"])
+        return Z * gradient, np.zeros(1)

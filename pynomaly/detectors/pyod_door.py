@@ -1,8 +1,8 @@
 """The only module that imports PyOD, and only while fitting: a saved detector scores without it.
 
-PyOD's own scoring is never used. Some of its detectors score a row by the batch it comes in (ECOD, COPOD),
-and all of them shift the score by ``contamination``. Fitted attributes are read by name in the detectors;
-pyproject pins the minor version for that reason. Called by the detectors whose fit is PyOD's.
+PyOD's own scoring is never used. Some of its detectors score a row relative to its batch (ECOD, COPOD), and
+all of them shift the score by ``contamination``. The detectors read fitted attributes by name, which is why
+pyproject pins the minor version. Called by the detectors whose fit is PyOD's.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ def fit(module: str, kind: str, X: Array, **params: Any) -> Any:
     Parameters
     ----------
     module, kind : str
-        Where it is.
+        Module and class name.
     X : ndarray of shape (n, d)
-        Rows; a copy is handed over.
+        Rows; PyOD gets a copy.
     **params
-        Its parameters.
+        Parameters of the PyOD detector.
 
     Returns
     -------
     object
-        The fitted PyOD detector, to read attributes from; never to keep.
+        The fitted PyOD detector. Read its attributes; do not store it.
 
     Raises
     ------
     ValueError
-        As PyOD and scikit-learn raise it.
+        PyOD or scikit-learn cannot fit the rows.
     """
     detector = getattr(importlib.import_module(f"pyod.models.{module}"), kind)(**params)
     with warnings.catch_warnings():
-        # Degenerate data (constant or duplicated columns) make vendors warn; the contract suite judges
-        # what matters, the scores.
+        # Vendors warn about degenerate data (constant or duplicated columns); the contract suite tests the
+        # scores instead.
         warnings.simplefilter("ignore")
         return detector.fit(X.copy())

@@ -1,6 +1,6 @@
-"""The catalogue as a page, and what is not in it, with the reason.
+"""Renders the catalogue as a Markdown page, with the methods that are not offered and the reasons.
 
-``docs/detectors.md`` is what `markdown` gives; a test holds it to that. Write it anew with
+A test compares ``docs/detectors.md`` with this page. Write it again with
 ``python -m pynomaly.detectors.reference > docs/detectors.md``.
 """
 
@@ -101,7 +101,7 @@ What cannot pass is not in the catalogue. PyOD names are those of 3.6.7, as obse
 
 
 def markdown() -> str:
-    """Give the page."""
+    """Return the page as Markdown."""
     lines = [_HEAD.format(checks=len(CHECKS))]
     lines.append("| name | family | finds | fails on | source | cost | rows | seed | keeps rows |")
     lines.append("|---|---|---|---|---|---|---|---|---|")

@@ -1,11 +1,11 @@
-"""Known anomalies move scores: rows like them rise, while what the detector finds odd stays odd.
+"""Re-ranks scores by known anomalies: rows like them rise, and rows the detector finds odd stay high.
 
-For a detector that is fitted already, on rows without the known anomalies, and at least 20 of those.
-Randomised trees learn them from the rows and the detector's own score; the new score is the detector's,
-in deviations, plus the log-odds the trees give. Where that does not rank better on folds the trees have
-not seen, by more than the folds' standard error, it is not used, and the result says so. Fit
-O(trees n log n), score O(trees log n) a row; saved as plain arrays beside the detector's. Called by
-:mod:`pynomaly.model.known`, for bundles whose reference has labels.
+Needs a detector already fitted on rows without the known anomalies, and at least 20 known anomalies.
+Randomised trees learn them from the rows and the detector's own score. The new score is the detector's
+score, in deviations, plus the log-odds of the trees. It is used only if it ranks better on held-out folds by
+more than the folds' standard error; `used` tells whether. Fit O(trees n log n), score O(trees log n) a row;
+saved as plain arrays beside the detector's. Called by :mod:`pynomaly.model.known`, for bundles whose
+reference has labels.
 
 The rule of one standard error is that of Breiman, Friedman, Olshen, Stone: Classification and Regression
 Trees, 1984, section 3.4.3.
@@ -30,7 +30,7 @@ __all__ = ["FOLDS", "LEAST_POSITIVES", "Reranking"]
 LEAST_POSITIVES = 20
 FOLDS = 5
 _TREES, _LEAF = 100, 3
-_CAP = 20.0  # deviations; log-odds of trees end at about 7
+_CAP = 20.0  # deviations; the trees' log-odds reach about 7
 _BLOCK = 512
 _FLOAT32 = float(np.finfo(np.float32).max)
 _NODES = ("left", "right", "feature", "threshold", "odds")
@@ -40,16 +40,16 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Reranking:
-    """Trees that learned the known anomalies, and whether they are used.
+    """Trees fitted on the known anomalies, and the evidence on whether they help.
 
     Attributes
     ----------
     arrays : mapping of str to ndarray
-        All that scoring needs; for ``numpy.savez``.
+        Everything scoring needs; for ``numpy.savez``.
     positives, rows : int
-        Known anomalies and rows it was fitted on.
+        Numbers of known anomalies and of all rows in the fit.
     before, after : float
-        Average precision of the detector's scores and of the new ones on folds not fitted on.
+        Average precision on held-out folds, of the detector's scores and of the new scores.
     error : float
         Standard error of their difference, over the folds.
     """
@@ -63,7 +63,7 @@ class Reranking:
 
     @property
     def used(self) -> bool:
-        """Whether `score` changes anything: only if that ranked better, by more than a standard error."""
+        """Whether scores are changed: only if the new ones rank better by more than a standard error."""
         return self.after - self.before > self.error
 
     @classmethod
@@ -80,16 +80,15 @@ class Reranking:
         Parameters
         ----------
         X : ndarray of shape (n, d)
-            Finite numbers, as the detector is given them.
+            Finite numbers, as the detector takes them.
         scores : ndarray of shape (n,)
-            The detector's scores of these rows. A row it was fitted on scores too low: calibration rows are
-            the right ones.
+            The detector's scores of these rows. Rows it was fitted on score too low; use calibration rows.
         labels : array of shape (n,)
             1 for a known anomaly, 0 for every other row.
         seed : int
         blocks : array of shape (n,), optional
-            Known anomalies with the same number depend on each other and stay in one fold: trees that saw
-            one hour of an incident would know the next. Other rows count as independent.
+            Known anomalies with the same number depend on each other and stay in one fold, because trees
+            fitted on one hour of an incident would recognise the next hour. Other rows count as independent.
 
         Raises
         ------
@@ -101,32 +100,32 @@ class Reranking:
         middle, spread = _unit(scores[truth == 0])
         unit = (middle, spread)
         folds = _folds(truth, np.arange(len(truth)) if blocks is None else np.asarray(blocks), seed)
-        blended = np.empty(len(truth))
+        held_out = np.empty(len(truth))
         for fold in range(FOLDS):
             out = folds == fold
             arrays = _grown(X[~out], scores[~out], truth[~out], seed, unit)
-            blended[out] = _blended(arrays, X[out], scores[out])
-        # Folds are compared within: trees of different folds need not share a scale.
+            held_out[out] = _blended(arrays, X[out], scores[out])
+        # Average precision is computed within each fold, because the trees of folds share no scale.
         before, after = (
             np.array([_average_precision(truth[folds == i], values[folds == i]) for i in range(FOLDS)])
-            for values in (scores, blended)
+            for values in (scores, held_out)
         )
         error = float((after - before).std(ddof=1)) / math.sqrt(FOLDS)
-        grown = _grown(X, scores, truth, seed, unit)
-        return cls(grown, int(truth.sum()), len(truth), float(before.mean()), float(after.mean()), error)
+        arrays = _grown(X, scores, truth, seed, unit)
+        return cls(arrays, int(truth.sum()), len(truth), float(before.mean()), float(after.mean()), error)
 
     def score(self, X: Array, scores: Array) -> Array:
-        """Scores of rows, from their numbers and the detector's scores; each row by itself.
+        """Return new scores from the rows and the detector's scores; each row independently.
 
         Returns
         -------
         ndarray of shape (n,), float64
-            In deviations of the detector's scores of normal rows where it is used, else `scores`.
+            In deviations of the detector's scores of normal rows if the re-ranking is used, else `scores`.
 
         Raises
         ------
         DetectorError
-            Shapes that differ from each other, or a width from the fit's.
+            Different numbers of rows and scores, or a width that differs from the fit's.
         """
         if len(X) != len(scores) or X.shape[1] != int(self.arrays["width"]):
             raise DetectorError(
@@ -142,7 +141,7 @@ class Reranking:
         return np.concatenate(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """What is known of it, as plain values; the arrays go beside."""
+        """Return the facts as plain values, without the arrays."""
         return {
             "positives": self.positives,
             "rows": self.rows,
@@ -154,15 +153,15 @@ class Reranking:
 
     @classmethod
     def restore(cls, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Reranking:
-        """Take over what `to_dict` and `arrays` held.
+        """Build a re-ranking from the saved facts and arrays.
 
         Raises
         ------
         IntegrityError
-            Something is missing, or does not fit the rest.
+            A fact or an array is missing, or does not fit the others.
         """
         try:
-            found = cls(
+            reranking = cls(
                 dict(arrays),
                 int(facts["positives"]),
                 int(facts["rows"]),
@@ -170,11 +169,11 @@ class Reranking:
                 float(facts["after"]),
                 float(facts["error"]),
             )
-            _require_trees(found.arrays)
-            _blended(found.arrays, np.zeros((1, int(found.arrays["width"]))), np.zeros(1))
+            _require_trees(reranking.arrays)
+            _blended(reranking.arrays, np.zeros((1, int(reranking.arrays["width"]))), np.zeros(1))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise IntegrityError(f"saved reranking is incomplete: {error}") from error
-        return found
+        return reranking
 
 
 def _checked(X: Array, scores: Array, labels: npt.ArrayLike) -> Labels:
@@ -187,60 +186,60 @@ def _checked(X: Array, scores: Array, labels: npt.ArrayLike) -> Labels:
     if not np.isin(truth, (0, 1)).all():
         raise DetectorError("reranking was given a label that is neither 1 (known anomaly) nor 0")
     for label, kind in ((1, "known anomalies"), (0, "other rows")):
-        found = int((truth == label).sum())
-        if found < LEAST_POSITIVES:
-            raise DetectorError(f"reranking was given {found} {kind}; at least {LEAST_POSITIVES} are needed")
+        count = int((truth == label).sum())
+        if count < LEAST_POSITIVES:
+            raise DetectorError(f"reranking was given {count} {kind}; at least {LEAST_POSITIVES} are needed")
     return truth.astype(np.int64)
 
 
 def _folds(truth: Labels, blocks: npt.NDArray[Any], seed: int) -> Labels:
-    """Fold of each row: every fold gets its share of both labels, and whole blocks of known anomalies."""
+    """Return each row's fold: folds are stratified by label and hold whole blocks of known anomalies."""
     if blocks.shape != truth.shape:
         raise DetectorError(f"reranking was given {len(truth)} labels and blocks of shape {blocks.shape}")
     folds, rng = np.empty(len(truth), dtype=np.int64), np.random.default_rng(seed)
     for label in (0, 1):
-        mine = np.flatnonzero(truth == label)
-        numbers, member = np.unique(blocks[mine] if label else mine, return_inverse=True)
+        rows = np.flatnonzero(truth == label)
+        numbers, member = np.unique(blocks[rows] if label else rows, return_inverse=True)
         if label and len(numbers) < FOLDS:
             raise DetectorError(
-                f"the {len(mine)} known anomalies lie in {len(numbers)} blocks of dependent rows; "
+                f"the {len(rows)} known anomalies lie in {len(numbers)} blocks of dependent rows; "
                 f"at least {FOLDS} are needed"
             )
-        folds[mine] = (rng.permutation(len(numbers)) % FOLDS)[member]
+        folds[rows] = (rng.permutation(len(numbers)) % FOLDS)[member]
     return folds
 
 
 def _require_trees(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Refuse arrays that would look outside themselves, or never come to an end."""
+    """Raise ValueError if an index points outside the arrays, or the trees have too many levels."""
     nodes, width = len(arrays["left"]), int(arrays["width"])
     pointers = [arrays[name] for name in ("left", "right", "starts")]
     whole = all(part.dtype.kind == "i" for part in (*pointers, arrays["feature"], arrays["levels"]))
     inside = all(part.size and part.min() >= 0 and part.max() < nodes for part in pointers)
-    known = nodes and arrays["feature"].min() >= 0 and arrays["feature"].max() <= width
-    if not (whole and inside and known and len({len(arrays[name]) for name in _NODES}) == 1):
+    features_valid = nodes and arrays["feature"].min() >= 0 and arrays["feature"].max() <= width
+    if not (whole and inside and features_valid and len({len(arrays[name]) for name in _NODES}) == 1):
         raise ValueError("its trees point outside themselves")
     if not 0 <= int(arrays["levels"]) <= nodes:
         raise ValueError(f"its trees have {int(arrays['levels'])} levels of {nodes} nodes")
 
 
 def _unit(scores: Array) -> tuple[float, float]:
-    """Median and deviation (interquartile range) of scores; never a deviation of 0."""
+    """Return median and deviation (interquartile range over 1.349) of scores; the deviation is not 0."""
     low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75])
     return float(middle), float((high - low) / 1.349) or float(scores.std()) or 1.0
 
 
 def _seen(X: Array, units: Array) -> Array:
-    """What the trees are given: the row and the detector's score, in float32's range."""
-    seen: Array = np.clip(np.concatenate([X, units[:, None]], axis=1), -_FLOAT32, _FLOAT32)
-    return seen
+    """Return the input of the trees: row and detector's score, clipped to float32; shape (n, d + 1)."""
+    inputs: Array = np.clip(np.concatenate([X, units[:, None]], axis=1), -_FLOAT32, _FLOAT32)
+    return inputs
 
 
 def _grown(
     X: Array, scores: Array, truth: Labels, seed: int, unit: tuple[float, float]
 ) -> dict[str, npt.NDArray[Any]]:
-    """Trees as flat arrays over all nodes."""
+    """Fit the trees and return them as flat arrays over all nodes."""
     units = (scores - unit[0]) / unit[1]
-    fitted = sklearn_door.fit(
+    forest = sklearn_door.fit(
         "ensemble",
         "ExtraTreesClassifier",
         _seen(X, units),
@@ -253,7 +252,7 @@ def _grown(
     )
     flat: dict[str, list[npt.NDArray[Any]]] = {key: [] for key in _NODES}
     starts, levels, start = [], 0, 0
-    for estimator in fitted.estimators_:
+    for estimator in forest.estimators_:
         tree = estimator.tree_
         leaf, itself = tree.children_left == -1, np.arange(tree.node_count)
         share = tree.value[:, 0, :] / tree.value[:, 0, :].sum(axis=1, keepdims=True)
@@ -273,28 +272,28 @@ def _grown(
 
 
 def _blended(arrays: Mapping[str, npt.NDArray[Any]], X: Array, scores: Array) -> Array:
-    """The detector's score in deviations, capped smoothly, plus the log-odds of the trees' mean share."""
+    """Return the detector's score in deviations, capped smoothly, plus the log-odds of the trees' share."""
     middle, spread = arrays["unit"]
     units = (scores - middle) / spread
-    seen = _seen(X, units).astype(np.float32)
-    flat, rows = seen.ravel(), (np.arange(len(X)) * seen.shape[1])[:, None]
+    inputs = _seen(X, units).astype(np.float32)
+    flat, rows = inputs.ravel(), (np.arange(len(X)) * inputs.shape[1])[:, None]
     starts = arrays["starts"]
     node = np.broadcast_to(starts, (len(X), len(starts)))
-    for _ in range(int(arrays["levels"])):  # a leaf leads to itself
+    for _ in range(int(arrays["levels"])):  # a leaf is its own child
         goes_left = flat[rows + arrays["feature"][node]] <= arrays["threshold"][node]
         node = np.where(goes_left, arrays["left"][node], arrays["right"][node])
     share = row_sum(arrays["odds"][node]) / len(starts)
     odds = np.log(share + 1e-3) - np.log(1 - share + 1e-3)
     over = np.maximum(np.abs(units) / _CAP, 1.0)
-    calm: Array = np.clip(units, -_CAP, _CAP) + np.sign(units) * np.log(over)
-    blended: Array = calm / 4 + odds
-    return blended
+    capped: Array = np.clip(units, -_CAP, _CAP) + np.sign(units) * np.log(over)
+    reranked: Array = capped / 4 + odds
+    return reranked
 
 
 def _average_precision(truth: Labels, scores: Array) -> float:
-    """Area under precision over recall; ties count as one step."""
+    """Return the area under precision over recall; tied scores count as one step."""
     order = np.argsort(-scores, kind="stable")
-    hits, ranked = np.cumsum(truth[order]), scores[order]
-    last = np.append(ranked[1:] != ranked[:-1], True)  # the end of each run of ties
-    precision, found = hits[last] / (np.flatnonzero(last) + 1), hits[last]
-    return float(np.sum(np.diff(found, prepend=0) * precision) / truth.sum())
+    hits, falling = np.cumsum(truth[order]), scores[order]
+    last = np.append(falling[1:] != falling[:-1], True)  # the end of each run of ties
+    precision, positives = hits[last] / (np.flatnonzero(last) + 1), hits[last]
+    return float(np.sum(np.diff(positives, prepend=0) * precision) / truth.sum())

@@ -1,8 +1,8 @@
-"""Distance to a few sampled rows, and isolation by spheres around them.
+"""Distance to a few sampled rows, and isolation by spheres around sampled rows.
 
-Work where k-NN does at a fraction of its cost, and the model holds a few rows in place of all. Fail when
-a sampled row is itself an anomaly (Sampling), and in many dimensions, where hardly any sphere holds a new
-row (INNE). Columns of unlike units: scale first. Score O(sampled rows) a row, whatever the fitted ones.
+Work where k-NN works, at a fraction of its cost; the model keeps a few rows instead of all. Fail when a
+sampled row is itself an anomaly (distance), and on many columns, where few spheres hold a new row (spheres).
+Scale columns of different units first. Score O(sampled rows) a row, whatever the number of fitted rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EPS = np.finfo(np.float64).eps
 
 
 class Sampling(Detector):
-    """Distance to the nearest of a few sampled rows; as ``pyod.models.sampling.Sampling``.
+    """Distance to the nearest of a few sampled rows; the method of ``pyod.models.sampling.Sampling``.
 
     References
     ----------
@@ -36,8 +36,8 @@ class Sampling(Detector):
 
     def _fit(self, X: Array) -> State:
         rng = np.random.default_rng(self.seed)
-        chosen = rng.choice(len(X), min(self.params["subset_size"], len(X)), replace=False)
-        return {"rows": X[chosen]}
+        places = rng.choice(len(X), min(self.params["subset_size"], len(X)), replace=False)
+        return {"rows": X[places]}
 
     def _score(self, X: Array) -> Array:
         nearest: Array = np.sqrt(squared_distances(X, self.state["rows"]).min(axis=1))
@@ -50,11 +50,12 @@ class Sampling(Detector):
 
 
 class INNE(Detector):
-    """Isolation by nearest-neighbour ensembles: how much smaller the next sphere is than the one a row is in.
+    """Isolation by nearest-neighbour ensembles: how much smaller the neighbouring sphere is than a row's own.
 
-    Each of many small samples puts a sphere around every row of it, out to its nearest neighbour. A row
-    gets, from the smallest sphere that holds it, 1 minus the share that the neighbour's radius is of its
-    own, and 1 from a sample none of whose spheres hold it; the score is the mean.
+    Each of many small samples puts a sphere around each of its rows, with the distance to the nearest
+    neighbour in the sample as radius. A sample gives a row 1 minus the ratio of the neighbour's squared
+    radius to that of the smallest sphere that holds the row, or 1 if no sphere holds it. The score is the
+    mean over the samples.
 
     References
     ----------
@@ -67,7 +68,7 @@ class INNE(Detector):
         "n_estimators": Whole(200, 1, 5000),
         "max_samples": Whole(8, 2, 256),
     }
-    block_rows: ClassVar[int] = 128  # each row meets every sphere
+    block_rows: ClassVar[int] = 128  # each row is compared with every sphere
 
     def _fit(self, X: Array) -> State:
         rng = np.random.default_rng(self.seed)
@@ -87,12 +88,12 @@ class INNE(Detector):
 
 
 def spheres(centres: Array) -> State:
-    """Squared radius and isolation of each sphere, smallest first in its sample; centres (samples, m, d)."""
+    """Return squared radius and isolation of spheres, smallest first in a sample; centres (samples, m, d)."""
     radius, isolation, ordered = [], [], []
     for sample in centres:
-        apart = squared_distances(sample, sample)
-        np.fill_diagonal(apart, np.inf)
-        own, nearest = apart.min(axis=1), apart.argmin(axis=1)
+        distances = squared_distances(sample, sample)
+        np.fill_diagonal(distances, np.inf)
+        own, nearest = distances.min(axis=1), distances.argmin(axis=1)
         order = np.argsort(own, kind="stable")
         radius.append(own[order])
         isolation.append((1 - (own[nearest] + _EPS) / (own + _EPS))[order])

@@ -1,10 +1,10 @@
-"""A fitted detector as two files: ``detector.json`` (plain facts) and ``arrays.npz`` (plain numbers).
+"""Saves a fitted detector as two files: ``detector.json`` (plain facts) and ``arrays.npz`` (plain numbers).
 
 Neither can hold code: arrays are read with ``allow_pickle=False`` and object arrays are refused when
-written. The SHA-256 of the arrays and of the facts stand among the facts and are checked before anything is
-read, so a changed byte is refused; whoever can write both can seal them anew, which is what the hash a bundle
-is recorded under is for. The same detector gives the same bytes. Called by `Detector.save` and
-`catalogue.load`.
+written. The facts include the SHA-256 of the arrays and of the facts; both are verified on reading, so a
+changed byte is refused. Whoever can write both files can also write new hashes; the recorded hash of the
+bundle protects against that. The same detector always gives the same bytes. Called by `Detector.save` and
+by the catalogue.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["ARRAYS", "FACTS", "FORMAT", "read", "write"]
 
 FACTS = "detector.json"
 ARRAYS = "arrays.npz"
-FORMAT = 2  # raised when old files could be misread
+FORMAT = 2  # increased when older files could be misread
 
 
 def write(folder: Path, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -41,26 +41,26 @@ def write(folder: Path, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArr
         if np.asarray(array).dtype.hasobject:
             raise DetectorError(f"array {name!r} holds Python objects; only plain numbers are saved")
     folder.mkdir(parents=True, exist_ok=True)
-    packed = io.BytesIO()
-    np.savez(packed, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
-    content = {"format": FORMAT, **facts, "arrays_sha256": hashlib.sha256(packed.getvalue()).hexdigest()}
+    archive = io.BytesIO()
+    np.savez(archive, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
+    content = {"format": FORMAT, **facts, "arrays_sha256": hashlib.sha256(archive.getvalue()).hexdigest()}
     try:
         text = _text(content | {"sha256": _sha256(content)})
     except (TypeError, ValueError) as error:
         raise DetectorError(f"facts of the detector are not JSON: {error}") from error
-    (folder / ARRAYS).write_bytes(packed.getvalue())
+    (folder / ARRAYS).write_bytes(archive.getvalue())
     (folder / FACTS).write_text(text, encoding="utf-8")
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    """Read both files.
+    """Read and verify both files.
 
     Returns
     -------
     facts : dict
-        What `write` was given.
+        The facts as written, without format and hashes.
     arrays : dict of ndarray
-        Likewise, in memory.
+        The arrays as written, in memory.
 
     Raises
     ------
@@ -73,22 +73,22 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         if not (folder / name).is_file():
             raise DetectorError(f"no saved detector in {str(folder)!r}: {name} is missing")
     facts = _facts(folder / FACTS)
-    packed = (folder / ARRAYS).read_bytes()
-    if hashlib.sha256(packed).hexdigest() != facts.pop("arrays_sha256", None):
+    content = (folder / ARRAYS).read_bytes()
+    if hashlib.sha256(content).hexdigest() != facts.pop("arrays_sha256", None):
         raise IntegrityError(f"{folder / ARRAYS} is damaged: it does not match its recorded SHA-256")
-    return facts, read_arrays(packed, folder / ARRAYS)
+    return facts, read_arrays(content, folder / ARRAYS)
 
 
 def _facts(file: Path) -> dict[str, Any]:
-    """The facts, once they match their own SHA-256 to the byte."""
+    """Return the facts of a file that matches its own SHA-256 to the byte, else raise."""
     try:
         text = file.read_bytes().decode("utf-8")
         facts = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{file} is not JSON: {error}") from error
-    found = facts.get("format") if isinstance(facts, dict) else None
-    if found != FORMAT:
-        raise DetectorError(f"{file} has format {found!r}; this version reads {FORMAT}")
+    version = facts.get("format") if isinstance(facts, dict) else None
+    if version != FORMAT:
+        raise DetectorError(f"{file} has format {version!r}; this version reads {FORMAT}")
     content = {key: value for key, value in facts.items() if key != "sha256"}
     if text != _text(facts) or _sha256(content) != facts.get("sha256"):
         raise IntegrityError(f"{file} does not match its recorded SHA-256")

@@ -23,26 +23,26 @@ def fit(module: str, kind: str, X: Array, labels: npt.NDArray[np.int64] | None =
     Parameters
     ----------
     module, kind : str
-        Where it is.
+        Module and class name.
     X : ndarray of shape (n, d)
-        Rows; a copy is handed over.
+        Rows; the estimator gets a copy.
     labels : int array of shape (n,), optional
-        For estimators that learn from them.
+        For supervised estimators.
     **params
-        Its parameters.
+        Parameters of the estimator.
 
     Returns
     -------
     object
-        The fitted estimator, to read attributes from; never to keep.
+        The fitted estimator. Read its attributes; do not store it.
 
     Raises
     ------
     ValueError
-        As scikit-learn raises it.
+        scikit-learn cannot fit the rows.
     """
     estimator = getattr(importlib.import_module(f"sklearn.{module}"), kind)(**params)
     with warnings.catch_warnings():
-        # As in `pyod_door`: degenerate data make it warn, and the scores are what is judged.
+        # As in `pyod_door`: it warns about degenerate data, and the contract suite tests the scores.
         warnings.simplefilter("ignore")
         return estimator.fit(X.copy(), labels)

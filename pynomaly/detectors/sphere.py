@@ -1,9 +1,9 @@
 """Deep support vector data description: rows that a network does not bring near one point.
 
-Works where normal rows share what a network can learn to ignore. Fails by collapse: a network that brings
-every row to the point has learned nothing, which is why its layers have no bias and grow without bound. Its
-ranking varies with the seed more than any other detector's here. Fit O(epochs n weights), on CPU or GPU;
-score O(weights) a row, without torch.
+Works where normal rows share variation that a network can learn to ignore. Fails by collapse: a network that
+maps every row to the point has learned nothing, which is why its layers have no bias and an unbounded output.
+Its ranking varies with the seed more than that of any other detector here. Fit O(epochs n weights), on CPU or
+GPU; score O(weights) a row, without torch.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from pynomaly.detectors.networks import Network
 
 __all__ = ["DeepSVDD"]
 
-_LEAK = 0.1  # slope of a unit below 0: a unit that is off everywhere would stay so
-_LEAST = 0.1  # the point is at least this far from 0 in each place, or the weights could all become 0
+_LEAK = 0.1  # slope of a unit below 0; with slope 0 a unit that is off for all rows would never learn
+_LEAST = 0.1  # least distance of each coordinate of the point from 0, else all weights could become 0
 
 
 class DeepSVDD(Network):
-    """Squared distance of a row's image from the centre, which is the mean first image of the fitted rows.
+    """Squared distance of a row's image from the centre: the fitted rows' mean image before training.
 
-    `hidden` are the widths of the layers, the last that of the image; units are leaky and have no bias.
+    `hidden` are the widths of the layers; the last one is the width of the image. Units are leaky and have no
+    bias.
 
     References
     ----------
@@ -45,17 +46,17 @@ class DeepSVDD(Network):
         centre = _image(first, rows).mean(axis=0)
         centre = np.where(np.abs(centre) < _LEAST, np.where(centre < 0, -_LEAST, _LEAST), centre)
 
-        def loss(torch: Any, parts: list[Any], seen: Any, _: Any) -> Any:
-            point = torch.as_tensor(centre, dtype=seen.dtype, device=seen.device)
+        def loss(torch: Any, parts: list[Any], image: Any, _: Any) -> Any:
+            point = torch.as_tensor(centre, dtype=image.dtype, device=image.device)
             for place, weights in enumerate(parts):
-                seen = seen @ weights
+                image = image @ weights
                 if place < len(parts) - 1:
-                    seen = torch.maximum(seen, _LEAK * seen)
-            return ((seen - point) ** 2).sum(dim=1).mean()
+                    image = torch.maximum(image, _LEAK * image)
+            return ((image - point) ** 2).sum(dim=1).mean()
 
-        trained = self._trained(rng, first, rows, loss)
-        state: State = {"mean": mean, "scale": scale, "centre": centre, "layers": np.array(len(trained))}
-        return state | {f"weights{place}": weights for place, weights in enumerate(trained)}
+        layers = self._trained(rng, first, rows, loss)
+        state: State = {"mean": mean, "scale": scale, "centre": centre, "layers": np.array(len(layers))}
+        return state | {f"weights{place}": weights for place, weights in enumerate(layers)}
 
     def _score(self, X: Array) -> Array:
         state = self.state
@@ -65,7 +66,7 @@ class DeepSVDD(Network):
 
 
 def _image(weights: Sequence[Array], rows: Array) -> Array:
-    """What the layers make of rows, each row by itself."""
+    """Return the network's output for rows, each row computed independently; shape (n, width)."""
     for place, layer in enumerate(weights):
         rows = affine(rows, layer)
         if place < len(weights) - 1:

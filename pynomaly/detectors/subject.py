@@ -1,4 +1,4 @@
-"""A detector under test and the rows it is tested with; read by `checks` and `explaining`."""
+"""A detector under test and the rows it is tested with; used by `checks` and `explaining`."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Subject:
 
     @cached_property
     def fitted(self) -> Detector:
-        """Fitted on `normal_rows(400)`."""
+        """The detector, fitted on 400 normal rows."""
         return self.fresh().fit(normal_rows(400))
 
     @cached_property
     def rows(self) -> pd.DataFrame:
-        """60 normal rows and 10 far ones, none of them seen at the fit."""
+        """60 normal rows and then 10 far rows; the detector was fitted on none of them."""
         return pd.concat([normal_rows(60, seed=1), far_rows(10)], ignore_index=True)
 
     @cached_property
@@ -50,12 +50,12 @@ class Subject:
         return self.fitted.score(self.rows)
 
     def fresh(self) -> Detector:
-        """An unfitted one, with seed 7."""
+        """Return an unfitted detector with seed 7."""
         return make(self.name, seed=7)
 
 
 def normal_rows(rows: int, seed: int = 0) -> pd.DataFrame:
-    """Seeded correlated normal rows of five columns."""
+    """Return seeded rows of five correlated, normally distributed columns."""
     rng = np.random.default_rng([5, seed])
     cause = rng.normal(size=(rows, 2))
     mixing = np.array([[1.0, 0.8, 0.0, 0.3, -0.5], [0.0, 0.4, 1.0, -0.6, 0.5]])
@@ -63,23 +63,23 @@ def normal_rows(rows: int, seed: int = 0) -> pd.DataFrame:
 
 
 def far_rows(rows: int) -> pd.DataFrame:
-    """Rows 8 to 12 deviations out in every column, each to its own side."""
+    """Return rows 8 to 12 deviations out in every column, each cell up or down at random."""
     rng = np.random.default_rng(9)
     size = rng.uniform(8, 12, size=(rows, len(COLUMNS)))
     return pd.DataFrame(size * rng.choice([-1.0, 1.0], size=size.shape), columns=list(COLUMNS))
 
 
 def score_saved(folder: str, rows: pd.DataFrame) -> Array:
-    """Load a saved detector and score rows: what the other process runs."""
+    """Load a saved detector and score rows; runs in another process."""
     return load(Path(folder)).score(rows)
 
 
 def fit_and_score(name: str, rows: pd.DataFrame) -> Array:
-    """Fit as `Subject.fitted` does, and score: what the other process runs."""
+    """Fit the detector on the same rows as the one under test, and score; runs in another process."""
     return make(name, seed=7).fit(normal_rows(400)).score(rows)
 
 
 def that(condition: bool, otherwise: str) -> None:
-    """Raise an AssertionError that says what was seen, unless `condition` holds."""
+    """Raise an AssertionError with the message `otherwise`, unless `condition` holds."""
     if not condition:
         raise AssertionError(otherwise)

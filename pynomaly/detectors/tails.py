@@ -1,12 +1,12 @@
 """Tail probabilities of each column, from the empirical distribution of the rows it was fitted on.
 
 Work without parameters on wide tables whose anomalies are extreme in single columns. Fail where a value
-is odd only beside another one, or lies between two modes: the middle never counts as a tail. Fit
-O(d n log n), score O(d log n) a row.
+is odd only in combination with another one, or lies between two modes: the middle never counts as a tail.
+Fit O(d n log n), score O(d log n) a row.
 
-PyOD ranks a row among the training rows *and its batch*, so its score moves with its neighbours. Here the
-sorted columns and the skewness are frozen at the fit, and a row counts as one more value of its own: what
-PyOD gives to a row that comes alone.
+PyOD ranks a row among the training rows *and its batch*, so its score depends on the batch. Here the sorted
+columns and the skewness are fixed at the fit, and a row counts as one more value: the score that PyOD gives
+to a row in a batch of one.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ __all__ = ["COPOD", "ECOD"]
 
 
 class _Tails(Detector):
-    """What both share: minus the log of the two tail probabilities of each cell.
+    """Base of both detectors: minus the log of the two tail probabilities of each cell.
 
-    Of a column's m different values, a cell lies on one of them or in one of the m + 1 gaps: 2 m + 1 places,
-    each with a rarity worked out at the fit. Scoring is one binary search and one look-up a cell.
+    A cell equals one of a column's m distinct values or lies in one of the m + 1 gaps between them: 2 m + 1
+    places, each with a rarity computed once. Scoring is one binary search and one look-up a cell.
     """
 
     explains: ClassVar[How] = "terms"
@@ -50,11 +50,11 @@ class _Tails(Detector):
         self._places = np.concatenate(values), np.array(starts, dtype=np.int64), np.concatenate(rarity)
 
     def _rarity(self, ordered: Array, different: Array, skew: float) -> Array:
-        """Rarity of each place, gaps and values in turn; shape (2 m + 1,)."""
+        """Return the rarity of each place of a column, gaps and values alternating; shape (2 m + 1,)."""
         rows = len(ordered)
         up_to = np.searchsorted(ordered, different, side="right")
         below = np.searchsorted(ordered, different, side="left")
-        # A row counts as one more value of its own. In a gap, all values below it and all above it count.
+        # The scored row counts as one more value. In a gap, all values below and all above are counted.
         counts = np.empty((2, 2 * len(different) + 1))
         counts[:, 1::2] = up_to, rows - below
         counts[:, 0::2] = np.append(0, up_to), rows - np.append(0, up_to)
@@ -74,20 +74,20 @@ class _Tails(Detector):
         return self._cells(x) - expected, row_sum(expected)
 
     def _cells(self, X: Array) -> Array:
-        """Rarity of each cell, shape (n, d)."""
+        """Return the rarity of each cell, shape (n, d)."""
         values, starts, rarity = self._places
-        found = np.empty_like(X)
+        scores = np.empty_like(X)
         for column, (start, end) in enumerate(pairwise(starts)):
             cells, different = np.ascontiguousarray(X[:, column]), values[start:end]
             place = np.searchsorted(different, cells, side="left")
             on = different[np.minimum(place, len(different) - 1)] == cells
-            found[:, column] = rarity[2 * start + column + 2 * place + on]
-        return found
+            scores[:, column] = rarity[2 * start + column + 2 * place + on]
+        return scores
 
     @staticmethod
     @abstractmethod
     def _both(left: Array, right: Array) -> Array:
-        """Two tails as one."""
+        """Combine the rarities of the left and right tails."""
 
 
 class ECOD(_Tails):
@@ -122,10 +122,10 @@ class COPOD(_Tails):
 
 
 def _skew_sign(X: Array) -> Array:
-    """Sign of each column's skewness, shape (d,); 0 for one that varies by no more than rounding."""
+    """Return the sign of each column's skewness, shape (d,); 0 if it varies only by rounding."""
     mean = X.mean(axis=0)
     spread = np.abs(X - mean).max(axis=0)
-    still = spread <= np.abs(mean) * 10 * np.finfo(np.float64).eps
+    constant = spread <= np.abs(mean) * 10 * np.finfo(np.float64).eps
     unit = (X - mean) / np.where(spread > 0, spread, 1.0)  # cubes of large numbers would overflow
-    sign: Array = np.where(still, 0.0, np.sign((unit**3).mean(axis=0)))
+    sign: Array = np.where(constant, 0.0, np.sign((unit**3).mean(axis=0)))
     return sign

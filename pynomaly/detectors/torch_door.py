@@ -1,8 +1,8 @@
 """The only module that imports torch, and only while fitting: trained weights are plain arrays.
 
-A network trained on a GPU therefore scores on any machine, without torch. No global seed or setting is
-left changed: first weights, the order of rows and any noise come in from the caller. Called by the neural
-detectors.
+A network trained on a GPU therefore scores on any machine, without torch. No global seed is used and global
+settings are restored: the caller passes initial weights, the order of rows and any noise. Called by the
+neural detectors.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ def minimise(
     weight_decay: float,
     device: str,
 ) -> list[Array]:
-    """Find the arrays that make a loss small, by Adam.
+    """Minimise a loss over arrays by Adam, one step a batch.
 
     Parameters
     ----------
     first : sequence of ndarray
-        First values.
+        Initial values.
     X : ndarray of shape (n, d)
         Standardised rows.
     batches : iterable of (ndarray, ndarray or None)
-        Which rows each step sees, in order, and noise to go with them, if any.
+        Numbers of the rows of each step, and noise for these rows or None.
     loss : callable
-        Given torch, the arrays as tensors, the rows of a step and its noise, a tensor of one number.
+        Takes torch, the arrays as tensors, the rows of a step and its noise; returns a tensor of one number.
     learning_rate, weight_decay : float
-        Of Adam.
+        Settings of Adam.
     device : str
         ``cpu`` or ``cuda``.
 
     Returns
     -------
     list of ndarray
-        In the order of `first`, float64.
+        The trained arrays in the order of `first`, float64.
 
     Raises
     ------
     DetectorError
-        ``cuda`` was asked for and there is none, or the training did not stay finite.
+        The device is ``cuda`` and there is none, or the trained arrays are not finite.
     """
     import torch
 
@@ -67,19 +67,19 @@ def minimise(
     parts = [torch.tensor(part, dtype=torch.float32, device=device, requires_grad=True) for part in first]
     adam = torch.optim.Adam(parts, lr=learning_rate, weight_decay=weight_decay, fused=True)
     threads = torch.get_num_threads()
-    # Layers this small are ten times slower on two threads, and their sums would depend on how many.
+    # Layers this small are ten times slower on two threads, and sums would depend on the number of threads.
     torch.set_num_threads(1)
     try:
         for batch, noise in batches:
-            seen = rows[torch.from_numpy(batch).to(device)]
+            inputs = rows[torch.from_numpy(batch).to(device)]
             extra = None if noise is None else torch.tensor(noise, dtype=torch.float32, device=device)
-            value = loss(torch, parts, seen, extra)
+            value = loss(torch, parts, inputs, extra)
             adam.zero_grad()
             value.backward()
             adam.step()
     finally:
         torch.set_num_threads(threads)
-    trained = [part.detach().cpu().numpy().astype(np.float64) for part in parts]
-    if not all(np.isfinite(part).all() for part in trained):
+    arrays = [part.detach().cpu().numpy().astype(np.float64) for part in parts]
+    if not all(np.isfinite(array).all() for array in arrays):
         raise DetectorError(f"the network did not stay finite; try a learning_rate below {learning_rate:g}")
-    return trained
+    return arrays

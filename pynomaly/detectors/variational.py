@@ -1,9 +1,9 @@
-"""Variational autoencoder: rows that a small network with a noisy middle cannot give back.
+"""Variational autoencoder: a small network with a noisy middle layer reconstructs anomalous rows badly.
 
-The noise, in training alone, makes nearby rows look alike to the network, so it gives back less of what it
-was not trained on than a plain autoencoder. Works and fails as that one does, and needs more epochs. Fit
-O(epochs n weights), on CPU or GPU; score O(weights) a row, without torch and without noise: the mean of the
-middle is what a row is given back from.
+The noise, added only in training, makes nearby rows look alike to the network, so it reconstructs unfamiliar
+rows worse than a plain autoencoder. Works and fails as that one does, and needs more epochs. Fit
+O(epochs n weights), on CPU or GPU; score O(weights) a row, without torch and without noise: a row is
+reconstructed from the mean of the middle layer.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ __all__ = ["VAE"]
 
 
 class VAE(Network):
-    """Variational autoencoder; the score is the mean squared error of a row given back from its mean.
+    """Variational autoencoder; the score is the mean squared error of a row reconstructed from its mean code.
 
-    `beta` weighs the divergence of the middle from standard normal noise against the error.
+    `beta` weighs the divergence of the code from standard normal noise against the error.
 
     References
     ----------
@@ -49,14 +49,14 @@ class VAE(Network):
         def loss(_: Any, parts: list[Any], rows: Any, noise: Any) -> Any:
             code = through(parts[:turn], rows)
             centre, spread = code[:, :middle], code[:, middle:].clamp(-10, 10)
-            given = through(parts[turn:], centre + (spread / 2).exp() * noise)
+            output = through(parts[turn:], centre + (spread / 2).exp() * noise)
             divergence = (centre**2 + spread.exp() - 1 - spread).sum(dim=1) / 2
-            return ((given - rows) ** 2).sum(dim=1).mean() / 2 + beta * divergence.mean()
+            return ((output - rows) ** 2).sum(dim=1).mean() / 2 + beta * divergence.mean()
 
-        trained = self._trained(rng, [*encoder, *decoder], (X - mean) / scale, loss, noise=middle)
-        trained[turn - 2], trained[turn - 1] = trained[turn - 2][:, :middle], trained[turn - 1][:middle]
-        layers = np.array([turn // 2, len(trained) // 2])
-        return {"mean": mean, "scale": scale, "layers": layers, **as_state(trained)}
+        arrays = self._trained(rng, [*encoder, *decoder], (X - mean) / scale, loss, noise=middle)
+        arrays[turn - 2], arrays[turn - 1] = arrays[turn - 2][:, :middle], arrays[turn - 1][:middle]
+        layers = np.array([turn // 2, len(arrays) // 2])
+        return {"mean": mean, "scale": scale, "layers": layers, **as_state(arrays)}
 
     def _score(self, X: Array) -> Array:
         error = self._error(X)
@@ -68,10 +68,10 @@ class VAE(Network):
         return error * error / x.shape[1], np.zeros(1)
 
     def _error(self, X: Array) -> Array:
-        """What is given back less what was given, in standard deviations; shape (n, d)."""
+        """Return reconstruction less input, in standard deviations; shape (n, d)."""
         state = self.state
         turn, end = (int(layer) for layer in state["layers"])
-        wanted = (X - state["mean"]) / state["scale"]
-        given = through_exactly(state, range(turn, end), through_exactly(state, range(turn), wanted))
-        error: Array = given - wanted
+        rows = (X - state["mean"]) / state["scale"]
+        output = through_exactly(state, range(turn, end), through_exactly(state, range(turn), rows))
+        error: Array = output - rows
         return error

@@ -1,7 +1,7 @@
-"""Pure verdicts: how good, which is better, what moved, is it bad enough, should we train again.
+"""Pure decisions: evaluate models, compare them, detect drift and degradation, decide on retraining.
 
 Nothing here reads or writes anything. Every function returns a small frozen object with its reasons;
-the steps write it down. What cannot be computed counts as failed, and says so.
+the steps store it. What cannot be computed counts as failed, with the reason.
 """
 
 __all__: list[str] = []

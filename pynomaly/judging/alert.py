@@ -1,7 +1,7 @@
-"""What an alert is: its kind, how rare it is, what carries it, who is told, what was like it. Pure.
+"""An alert's category, severity, contributing columns, suppression and similar past alerts. Pure.
 
-An alert's record is folded from events that are never changed: parts, one a scored window, and people's
-answers. Called by :mod:`pynomaly.steps.alerting` and by what shows and exports alerts.
+An alert is rebuilt from an append-only list of events: one part for each scored window, and people's answers.
+Called by :mod:`pynomaly.steps.alerting` and by the code that shows and exports alerts.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ __all__ = [
 
 Ending = Literal["false-alarm", "confirmed"]
 ENDINGS: tuple[Ending, ...] = ("false-alarm", "confirmed")
-"""How an alert may end."""
+"""Values that an answer may give as the ending of an alert."""
 
 TAIL = 0.05
-"""A value with a smaller share of the reference as far out is unusual by itself."""
+"""A value is unusual by itself when at most this share of the reference is at least as extreme."""
 
 _BY_RARITY = {"one a year": "critical", "one a month": "high", "one a week": "medium", "one a day": "low"}
 LEVELS = tuple(_BY_RARITY.values())
-"""Severities, the gravest first."""
+"""Severities, the most severe first."""
 
 
 @dataclass(frozen=True)
 class Carrier:
-    """One column that carries an alert.
+    """One column that contributes to an alert.
 
     Attributes
     ----------
     feature : str
     actual, expected : float, str or None
-        What the rarest row holds, and what the reference usually holds.
+        Value in the row with the smallest p-value, and the usual value in the reference.
     share : float
-        Its part of what the named columns carry, from 0 to 1.
+        Share of the contribution of all named columns, from 0 to 1.
     tail : float or None
-        Share of the reference at least as far out as `actual`; None where it is not known.
+        Share of the reference at least as extreme as `actual`; None where it is not known.
     """
 
     feature: str
@@ -69,27 +69,27 @@ class Carrier:
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert as it stands.
+    """The current state of an alert.
 
     Attributes
     ----------
     alert : str
-        Its name.
+        Name of the alert.
     state : {"open", "acknowledged", "resolved", "withdrawn"}
-        Withdrawn: its windows were scored again, and its rows alert no more.
+        Withdrawn: its windows were scored again, and none of its rows alerts any more.
     ending, note, by : str
         How it was resolved, why, and who answered last; may be "".
     quiet : str
-        Why nobody was told; "" when somebody was, or would have been.
+        Why no notification was sent; "" when one was sent, or would have been.
     first, last, peak : datetime or None
-        First and last row, and the rarest, to which score, p-value and carriers belong.
+        Times of the first row, the last row and the row with the smallest p-value.
     rows : int
     version : int
-        Model version that scored the rarest row.
+        Model version that scored the row at `peak`; `score`, `p_value` and `carriers` are also of this row.
     reasons : tuple of str
         Why this category and severity.
     alike : tuple of mapping
-        Past alerts like it, the most alike first, and how they ended.
+        Similar past alerts, the most similar first, and how they ended.
     """
 
     alert: str
@@ -121,11 +121,11 @@ class Alert:
 
     @property
     def cause(self) -> str:
-        """The strongest column, or ""."""
+        """The column with the largest contribution, or ""."""
         return self.causes[0] if self.causes else ""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """Return the alert as JSON-serialisable values."""
         content = asdict(self)
         for name in ("first", "last", "peak", "opened"):
             content[name] = content[name].isoformat() if content[name] else None
@@ -137,16 +137,16 @@ class Alert:
 
 
 def category(rows: int, carriers: Sequence[Carrier], collective: int) -> tuple[str, str]:
-    """Point, contextual or collective, and why.
+    """Return the category (point, contextual or collective) and the reason.
 
     Parameters
     ----------
     rows : int
-        Of the alert.
+        Number of rows of the alert.
     carriers : sequence of Carrier
-        Of its rarest row, the strongest first.
+        Columns of the row with the smallest p-value, the largest contribution first.
     collective : int
-        Rows from which an alert is collective.
+        Number of rows from which an alert is collective.
 
     References
     ----------
@@ -157,23 +157,24 @@ def category(rows: int, carriers: Sequence[Carrier], collective: int) -> tuple[s
     tails = [item for item in carriers if item.tail is not None]
     if not tails:
         return "point", "a row of its own; which columns carry it is not known"
-    far = min(tails, key=lambda item: item.tail if item.tail is not None else 1.0)
-    if far.tail is not None and far.tail <= TAIL:
-        return "point", f"{far.feature} is unusual by itself: {far.tail:.2%} of the reference is as far out"
+    column = min(tails, key=lambda item: item.tail if item.tail is not None else 1.0)
+    if column.tail is not None and column.tail <= TAIL:
+        reason = f"{column.feature} is unusual by itself: {column.tail:.2%} of the reference is as far out"
+        return "point", reason
     return (
         "contextual",
-        f"every named column holds what is usual by itself ({far.feature}: {far.tail:.0%} of the reference "
-        "is as far out); only together are they rare",
+        f"every named column holds what is usual by itself ({column.feature}: {column.tail:.0%} of the "
+        "reference is as far out); only together are they rare",
     )
 
 
 def severity_of(p_value: float, rarity: str, by_p_value: str) -> tuple[str, str]:
-    """Severity by how often normal operation brings such a row; by the p-value where that is not known.
+    """Return the severity by how often normal operation has such a row, else by the p-value.
 
     Returns
     -------
     tuple of str
-        One of ``critical``, ``high``, ``medium``, ``low``; and why.
+        One of ``critical``, ``high``, ``medium``, ``low``; and the reason.
     """
     if rarity in _BY_RARITY:
         return _BY_RARITY[rarity], f"normal operation brings such a row at most {rarity}"
@@ -184,7 +185,7 @@ def severity_of(p_value: float, rarity: str, by_p_value: str) -> tuple[str, str]
 
 
 def grade(p_value: float) -> float:
-    """How grave, from 0 to 1: 0 at a p-value of 1, 1 at one ten thousandth and below, linear in its log."""
+    """Map a p-value to 0..1, linearly in its logarithm: 1 gives 0; 0.0001 and below give 1."""
     from math import log10
 
     return min(1.0, max(0.0, -log10(max(p_value, 1e-300)) / 4.0)) if p_value < 1 else 0.0
@@ -202,27 +203,27 @@ def quiet(
     flapping: int,
     within: timedelta,
 ) -> str:
-    """Why nobody is told of a new alert, or "".
+    """Return why a new alert sends no notification, or "" if it sends one.
 
     Parameters
     ----------
     entity, causes, first, last
         Of the new alert.
     past : iterable of Alert
-        Those opened before it.
+        Alerts opened before it.
     planned : iterable of (start, end, entity, name)
-        Planned work; an empty entity means all.
+        Planned work; an empty entity means all entities.
     mute : timedelta
-        How long after the last row of a false alarm the like of it stays quiet.
+        How long after the last row of a false alarm a similar alert is suppressed.
     flapping : int
-        Alike alerts that began at most `within` before this one, from which on it is flapping.
+        The alert is flapping when at least this many similar alerts began at most `within` before it.
     """
     if first is None or last is None:
         return ""
     for start, end, whose, name in planned:
         if whose in ("", entity) and start <= last and first < end:
             return f"planned work: {name or 'not named'}, until {end:%Y-%m-%d %H:%M} UTC"
-    like = [
+    same_cause_alerts = [
         item
         for item in past
         if item.entity == entity
@@ -231,14 +232,14 @@ def quiet(
         and item.state != "withdrawn"
         and item.cause == (causes[0] if causes else "")
     ]
-    false = [item for item in like if item.ending == "false-alarm" and item.last]
-    false = [item for item in false if item.last and first - item.last <= mute]
-    if false:
-        newest = max(false, key=lambda item: item.last or first)
+    false_alarms = [item for item in same_cause_alerts if item.ending == "false-alarm" and item.last]
+    false_alarms = [item for item in false_alarms if item.last and first - item.last <= mute]
+    if false_alarms:
+        newest = max(false_alarms, key=lambda item: item.last or first)
         return f"muted: {newest.alert}, the like of it, was a false alarm"
-    near = [item for item in like if item.first is not None and first - item.first <= within]
-    if len(near) >= flapping:
-        return f"flapping: {len(near)} alike alerts in the {_spelled(within)} before it"
+    recent = [item for item in same_cause_alerts if item.first is not None and first - item.first <= within]
+    if len(recent) >= flapping:
+        return f"flapping: {len(recent)} alike alerts in the {_spelled(within)} before it"
     return ""
 
 
@@ -248,32 +249,33 @@ def _spelled(span: timedelta) -> str:
 
 
 def similar(entity: str, causes: Sequence[str], past: Iterable[Alert], most: int = 3) -> tuple[Alert, ...]:
-    """Past alerts carried by the same columns, the most alike first.
+    """Return up to `most` past alerts with common contributing columns, the most similar first.
 
-    Likeness is the share of columns they have in common (Jaccard); of equals those of the same entity, then
-    those somebody answered, then the newest. Alerts that have no column in common are not alike.
+    Similarity is the share of columns in common (Jaccard). Ties are ordered by: same entity first, then
+    alerts with an ending, then the newest. Alerts without a common column are left out.
     """
-    mine = set(causes)
+    own_columns = set(causes)
 
-    def likeness(item: Alert) -> float:
-        theirs = set(item.causes)
-        return len(mine & theirs) / len(mine | theirs) if mine | theirs else 0.0
+    def similarity(item: Alert) -> float:
+        past_columns = set(item.causes)
+        union = own_columns | past_columns
+        return len(own_columns & past_columns) / len(union) if union else 0.0
 
-    found = [item for item in past if likeness(item) > 0 and item.state != "withdrawn"]
-    found.sort(
+    alike = [item for item in past if similarity(item) > 0 and item.state != "withdrawn"]
+    alike.sort(
         key=lambda item: (
-            -likeness(item),
+            -similarity(item),
             item.entity != entity,
             not item.ending,
             -(item.first.timestamp() if item.first else 0.0),
             item.alert,
         )
     )
-    return tuple(found[:most])
+    return tuple(alike[:most])
 
 
 def folded(name: str, events: Sequence[Mapping[str, Any]]) -> Alert:
-    """An alert from its events, oldest first.
+    """Build an alert from its events, oldest first.
 
     Parameters
     ----------
@@ -285,34 +287,34 @@ def folded(name: str, events: Sequence[Mapping[str, Any]]) -> Alert:
     Raises
     ------
     RecordError
-        If none of them is a part of it.
+        If no event has the rows of the alert.
     """
     parts: dict[str, Mapping[str, Any]] = {}
     state, ending, note, by = "open", "", "", ""
     opened: Mapping[str, Any] = {}
-    moment: datetime | None = None
+    opened_at: datetime | None = None
     for event in events:
         content = event["content"]
         if event["event"] == "seen":
             parts[event["window"]] = content
         elif event["event"] == "opened":
-            opened, moment = content, event["at"]
+            opened, opened_at = content, event["at"]
         elif event["event"] == "acknowledged" and state == "open":
             state, note, by = "acknowledged", content.get("note", ""), event["actor"]
         elif event["event"] == "resolved":
             state, ending, note, by = "resolved", content["as"], content.get("note", ""), event["actor"]
     if not parts:
         raise RecordError(f"the alert {name} has no rows on record")
-    kept = [part for _, part in sorted(parts.items()) if part["rows"]]
-    if not kept:
-        state, kept = "withdrawn", [next(iter(parts.values()))]
-    rarest = min((part for part in kept), key=lambda part: part["p_value"])
-    rows = sum(part["rows"] for part in kept)
+    active_parts = [part for _, part in sorted(parts.items()) if part["rows"]]
+    if not active_parts:
+        state, active_parts = "withdrawn", [next(iter(parts.values()))]
+    rarest = min((part for part in active_parts), key=lambda part: part["p_value"])
+    rows = sum(part["rows"] for part in active_parts)
     carriers = tuple(Carrier(**item) for item in rarest["carriers"])
-    kind, why = category(rows, carriers, rarest["collective"])
-    severity, because = severity_of(rarest["p_value"], rarest["rarity"], rarest["severity"])
-    times = [_moment(part[side]) for part in kept for side in ("first", "last")]
-    known = [item for item in times if item is not None]
+    kind, category_reason = category(rows, carriers, rarest["collective"])
+    severity, severity_reason = severity_of(rarest["p_value"], rarest["rarity"], rarest["severity"])
+    times = [_moment(part[side]) for part in active_parts for side in ("first", "last")]
+    known_times = [item for item in times if item is not None]
     return Alert(
         alert=name,
         pipeline=events[0]["pipeline"],
@@ -322,8 +324,8 @@ def folded(name: str, events: Sequence[Mapping[str, Any]]) -> Alert:
         note=note,
         by=by,
         quiet=opened.get("quiet", ""),
-        first=min(known, default=None),
-        last=max(known, default=None),
+        first=min(known_times, default=None),
+        last=max(known_times, default=None),
         peak=_moment(rarest["peak"]),
         rows=rows,
         windows=tuple(sorted(window for window, part in parts.items() if part["rows"])),
@@ -334,12 +336,12 @@ def folded(name: str, events: Sequence[Mapping[str, Any]]) -> Alert:
         rarity=rarest["rarity"],
         extrapolated=rarest["extrapolated"],
         category=kind,
-        reasons=(why, because),
+        reasons=(category_reason, severity_reason),
         carriers=carriers,
-        causes=tuple(next((part["causes"] for part in kept if part["causes"]), ())),
+        causes=tuple(next((part["causes"] for part in active_parts if part["causes"]), ())),
         alike=tuple(opened.get("alike", ())),
-        opened=moment,
-        row_keys=tuple((key[0], key[1]) for part in kept for key in part["row_keys"]),
+        opened=opened_at,
+        row_keys=tuple((key[0], key[1]) for part in active_parts for key in part["row_keys"]),
     )
 
 

@@ -1,6 +1,6 @@
-"""A window at a glance: each thing that was judged, in the same four words, with an effect size.
+"""Summary of a window: every check that was made, as one of four statuses, with an effect size.
 
-Called by the monitoring step, for people and events; the verdict itself is that of
+Called by the monitoring step, for people and events. The verdict itself comes from
 :mod:`pynomaly.judging.degradation`.
 """
 
@@ -32,16 +32,17 @@ _STATUS: dict[str, Status] = {
 
 @dataclass(frozen=True)
 class Aspect:
-    """One thing that was judged.
+    """The result of one check.
 
     Attributes
     ----------
     name : {"data", "features", "scores", "alert_rate", "performance", "agreement", "injected"}
-        Columns one by one; number columns together; scores; alerts; labels; a refit; injected anomalies.
+        In this order: each column alone; all number columns jointly; scores; alerts; labels; agreement with
+        a refit; injected anomalies.
     status : {"ok", "warning", "drift", "insufficient_data"}
-        What could not be computed is ``insufficient_data`` here, and never ``ok``.
+        A check that could not be computed is ``insufficient_data`` here, never ``ok``.
     effect : float or None
-        0 to 1; None where there is none.
+        Effect size from 0 to 1; None where there is none.
     """
 
     name: str
@@ -49,18 +50,18 @@ class Aspect:
     effect: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
 def aspects(seen: Observation, drift: DriftReport, checked: Unlabelled) -> tuple[Aspect, ...]:
-    """Every aspect of one window, in a fixed order."""
+    """Return every aspect of one window, in a fixed order."""
     columns = [column for column in drift.columns if math.isfinite(column.effect)]
     worst = max(columns, key=lambda column: column.effect, default=None)
     data: Status = drift.status
-    if drift.joint is not None and drift.joint.drifted:  # the report's status holds both
-        named = {column.status for column in drift.columns}
-        data = "drift" if "drift" in named else "warning" if "warning" in named else "ok"
+    if drift.joint is not None and drift.joint.drifted:  # drift.status also includes the joint test
+        statuses = {column.status for column in drift.columns}
+        data = "drift" if "drift" in statuses else "warning" if "warning" in statuses else "ok"
     rate = None
     if seen.alert_rate is not None and seen.expected_rate:
         rate = max(0.0, 1 - seen.expected_rate / seen.alert_rate) if seen.alert_rate else 0.0
@@ -78,10 +79,10 @@ def aspects(seen: Observation, drift: DriftReport, checked: Unlabelled) -> tuple
     )
 
 
-def _of(found: ColumnDrift | None, name: str) -> Aspect:
-    if found is None:
+def _of(column: ColumnDrift | None, name: str) -> Aspect:
+    if column is None:
         return Aspect(name, "insufficient_data", None)
-    return Aspect(name, found.status, found.effect if math.isfinite(found.effect) else None)
+    return Aspect(name, column.status, column.effect if math.isfinite(column.effect) else None)
 
 
 def _status(word: str) -> Status:

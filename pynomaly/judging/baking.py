@@ -1,9 +1,9 @@
-"""Does a new champion break what it promised, where the one before it would not?
+"""Decide whether a new champion behaves worse on a window than the champion that it replaced.
 
 Pure: called by :mod:`pynomaly.steps.bake` for each window after a promotion. The previous champion scores the
-same rows, so a change of the world, which both suffer, is no breach: only what is bad under the new one, not
-bad under the old one, and clearly worse, counts. Fail closed: what should have been computed for the new
-champion and was not, while it was for the old one, is a breach.
+same rows, so a change in the data, which affects both, is no breach. A breach is a result that is bad for the
+new champion, not bad for the old one, and clearly worse. Fail closed: a result that could not be computed for
+the new champion, but was computed for the old one, is a breach.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Baked", "Look", "bake", "looked"]
 
 @dataclass(frozen=True)
 class Look:
-    """One version on one window.
+    """Results of one version on one window.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Look:
     score_effect : float
         Distance of the scores from the version's own reference, 0 to 1; NaN without a test.
     latency_ms : float
-        One warm row, here and now.
+        Time to score one row with a warm model, measured on this machine.
     """
 
     version: int
@@ -44,20 +44,20 @@ class Look:
     latency_ms: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
 @dataclass(frozen=True)
 class Baked:
-    """What one window says of a promotion: ``ok``, ``breach`` or ``insufficient_data``."""
+    """Verdict of one window on a promotion: ``ok``, ``breach`` or ``insufficient_data``."""
 
     outcome: Literal["ok", "breach", "insufficient_data"]
     reasons: tuple[str, ...]
 
 
 def looked(version: int, drift: DriftReport, seen: Observation, alerts: int, latency_ms: float) -> Look:
-    """Sum a version up on a window, from its drift report and its observation."""
+    """Summarise a version on a window, from its drift report and its observation."""
     effect = drift.score.effect if drift.score else math.nan
     return Look(version, seen.rows, alerts, seen.alert_status, seen.score, effect, latency_ms)
 
@@ -65,39 +65,39 @@ def looked(version: int, drift: DriftReport, seen: Observation, alerts: int, lat
 def bake(
     new: Look, old: Look, drift: config.Drift, degradation: config.Degradation, max_latency_ms: float
 ) -> Baked:
-    """Judge the new champion on one window against the one it replaced.
+    """Judge the new champion on one window against the champion that it replaced.
 
     Parameters
     ----------
     new, old : Look
-        Of the same rows.
+        Results on the same rows.
     drift, degradation : settings
-        ``drift.effect`` is how much worse a distance must be, ``degradation.confidence`` how certain it must
-        be that alerts come more often than under the old champion.
+        ``drift.effect`` is how much larger the distance must be; ``degradation.confidence`` is the confidence
+        required to say that alerts are more frequent than with the old champion.
     max_latency_ms : float
-        What the gate allows for one row.
+        Largest time that the gate allows for one row.
     """
     if new.rows < degradation.min_rows:
         reason = f"{new.rows} rows say nothing; {degradation.min_rows} are needed"
         return Baked("insufficient_data", (reason,))
-    found = (
+    breaches = (
         *_alerts(new, old, 1 - degradation.confidence),
         *_scores(new, old, drift.effect),
         *_latency(new, old, max_latency_ms),
     )
-    if found:
-        return Baked("breach", found)
+    if breaches:
+        return Baked("breach", breaches)
     shared = [
         what
-        for what, ours, theirs in (
+        for what, new_bad, old_bad in (
             ("alert rate", new.alert_status != "ok", old.alert_status != "ok"),
             ("score drift", new.score_status == "drift", old.score_status == "drift"),
         )
-        if ours and theirs
+        if new_bad and old_bad
     ]
-    said = (f"v{new.version} keeps what it promised, or breaks it no more than v{old.version} would",)
-    both = tuple(f"{what}: bad under v{new.version}, and under v{old.version} too" for what in shared)
-    return Baked("ok", (*said, *both))
+    summary = (f"v{new.version} keeps what it promised, or breaks it no more than v{old.version} would",)
+    notes = tuple(f"{what}: bad under v{new.version}, and under v{old.version} too" for what in shared)
+    return Baked("ok", (*summary, *notes))
 
 
 def _alerts(new: Look, old: Look, limit: float) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ def _scores(new: Look, old: Look, margin: float) -> tuple[str, ...]:
 
 
 def _latency(new: Look, old: Look, limit: float) -> tuple[str, ...]:
-    # Written so that NaN, a latency that was not measured, is a breach.
+    # Written so that NaN (a latency that was not measured) is a breach.
     if new.latency_ms <= limit or not old.latency_ms <= limit:
         return ()
     return (

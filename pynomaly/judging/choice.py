@@ -1,8 +1,8 @@
-"""The candidate to put forward: the baseline, unless another is superior to it on the same rows.
+"""Choose the candidate of a training: the baseline, unless another is superior to it on the same rows.
 
-All candidates are resampled together, so every difference is paired, and p-values are corrected for how many
-were tried. Beside the decision stand what each candidate costs, which of them nothing beats in everything,
-and how they rank over parts of the rows. Called once a training.
+All candidates are resampled together, so every difference is paired, and p-values are corrected for the
+number of candidates. The result also reports each candidate's cost, the Pareto front of quality and cost, and
+mean ranks over parts of the rows. Called once per training.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ __all__ = ["Choice", "choose"]
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate to put forward.
+    """The chosen candidate, with the evidence.
 
     Attributes
     ----------
     winner : str
     verdicts : tuple of Verdict
-        Each other candidate against the baseline, p-values after Holm.
+        Each other candidate against the baseline, with Holm-corrected p-values.
     table : tuple of dict
         For each candidate ``candidate``, ``value``, ``low``, ``high``, ``not_computable`` (reason or "");
-        with costs also ``fit_seconds``, ``score_seconds``, ``megabytes`` and ``front``, whether no other
-        candidate is at least as good and as cheap in everything.
+        with costs also ``fit_seconds``, ``score_seconds``, ``megabytes`` and ``front`` (whether the candidate
+        is on the Pareto front).
     reasons : tuple of str
     among : int
-        How many candidates these rows chose the winner from, for :func:`compare` on the same rows: 1 for the
-        baseline, which was named beforehand and which a tie keeps.
+        Number of candidates from which the winner was chosen on these rows; pass it to :func:`compare` on the
+        same rows. 1 for the baseline, which is fixed beforehand and wins a tie.
     ranks : Ranks or None
-        How three candidates or more rank over parts of the judged rows; None where there is not enough.
+        Ranks of three or more candidates over parts of the judged rows; None where data do not suffice.
     folds : mapping of str to FoldTest
         Each candidate against the baseline over refits; empty unless ``comparison.folds`` is set.
     cheaper : tuple of str
-        Candidates that are no worse than the winner and cost half or less of it in something, more in
-        nothing. Named in the reasons, never put forward by that.
+        Candidates that are no worse than the winner, cost at most half of it in one respect and no more in
+        the others. Named in the reasons; never chosen for that.
     measured : mapping of str to Metrics
-        Every metric of each candidate, with its interval over the same resamples.
+        Every metric of each candidate, with its interval from the same resamples.
     """
 
     winner: str
@@ -70,7 +70,7 @@ class Choice:
     measured: Mapping[str, Metrics] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
@@ -88,25 +88,25 @@ def choose(
     costs: Mapping[str, Cost] | None = None,
     folds: Mapping[str, FoldTest] | None = None,
 ) -> Choice:
-    """Choose among candidates: the best of those that are superior to the baseline, else the baseline.
+    """Choose the best candidate among those superior to the baseline, else the baseline.
 
     Parameters
     ----------
     truth : array of shape (n,)
     scores : mapping of str to array of shape (n,)
-        Candidate to its scores of the same rows.
+        Scores of each candidate on the same rows.
     settings : Comparison
     rung : Rung
     baseline : str
-        Candidate that a tie keeps. If its own scores are unusable, the best usable candidate wins.
+        Candidate that wins a tie. If its scores are unusable, the best usable candidate wins.
     seed : int
     blocks : array of shape (n,), optional
     operation, injected : optional
         As for :func:`compare`.
     costs : mapping of str to Cost, optional
     folds : mapping of str to FoldTest, optional
-        Each other candidate against the baseline over refits. Given, a candidate that is superior on the
-        judged rows must be so over refits, too, after Holm's correction.
+        Each other candidate against the baseline over refits. If present, a candidate that is superior on
+        the judged rows must also be better over refits, after Holm's correction.
 
     Raises
     ------
@@ -121,10 +121,10 @@ def choose(
     """
     if baseline not in scores:
         raise DataError(f"baseline {baseline!r} has no scores; {allowed(baseline, scores)}")
-    known, _ = checked(truth, scores[baseline])
-    arrays = {name: checked(truth, given)[1] for name, given in scores.items()}
-    group = grouped(blocks, known)
-    sample = resample(known, arrays, settings, rung, group, seed, operation)
+    labels, _ = checked(truth, scores[baseline])
+    arrays = {name: checked(truth, array)[1] for name, array in scores.items()}
+    group = grouped(blocks, labels)
+    sample = resample(labels, arrays, settings, rung, group, seed, operation)
     others = [name for name in scores if name != baseline]
     raw = [verdict_of(sample, baseline, name) for name in others]
     alpha = 1 - settings.confidence
@@ -135,7 +135,7 @@ def choose(
     verdicts = tuple(
         by_kind(
             verdict,
-            known,
+            labels,
             arrays[baseline],
             arrays[verdict.challenger],
             settings,
@@ -149,23 +149,23 @@ def choose(
     if folds is not None:
         verdicts = _over_refits(verdicts, folds, alpha)
     winner, reasons = _winner(sample, baseline, verdicts)
-    spare = _cheaper(sample, winner, costs or {})
-    usable = {name: given for name, given in arrays.items() if name in sample.value}
-    parts = block_table(known, usable, settings.metric, group, seed, operation)
+    savings = _cheaper(sample, winner, costs or {})
+    usable = {name: array for name, array in arrays.items() if name in sample.value}
+    parts = block_table(labels, usable, settings.metric, group, seed, operation)
     return Choice(
         winner,
         verdicts,
         tuple(_row(sample, name) for name in scores) if costs is None else _priced(sample, arrays, costs),
         (
             *reasons,
-            *(f"{name} is no worse than {winner} and cheaper: {saved}" for name, saved in spare.items()),
+            *(f"{name} is no worse than {winner} and cheaper: {saved}" for name, saved in savings.items()),
         ),
         among=1 if winner == baseline else len(scores),
         ranks=rank_test(parts, settings.confidence) if parts and sample.drawn else None,
         folds=dict(folds or {}),
-        cheaper=tuple(spare),
+        cheaper=tuple(savings),
         measured={
-            name: _measured(sample, name, known, arrays[name], seed, group, operation) for name in scores
+            name: _measured(sample, name, labels, arrays[name], seed, group, operation) for name in scores
         },
     )
 
@@ -179,7 +179,7 @@ def _measured(
     blocks: Ints | None,
     operation: Operation | None,
 ) -> Metrics:
-    """By the resamples there are; where a verdict was refused, by its own."""
+    """Compute a candidate's metrics from the existing resamples, or from new ones where there are none."""
     if name not in sample.drawn:
         level = sample.settings.confidence
         return metrics(truth, scores, confidence=level, seed=seed, blocks=blocks, operation=operation)
@@ -193,42 +193,44 @@ def _measured(
 def _over_refits(
     verdicts: tuple[Verdict, ...], folds: Mapping[str, FoldTest], alpha: float
 ) -> tuple[Verdict, ...]:
-    """Superiority on the judged rows that refits do not bear out becomes non-inferiority."""
+    """Return the verdicts, with superiority that refits do not confirm changed to non-inferiority."""
     corrected = dict(zip(folds, holm([test.p_value for test in folds.values()]), strict=True))
-    found = []
+    confirmed = []
     for verdict in verdicts:
         test = folds.get(verdict.challenger)
-        said = "was not refitted"
+        summary = "was not refitted"
         if test is not None:
             p = corrected[verdict.challenger]
-            said = f"differs by {test.difference:+.3f} over {test.folds} refits, p = {p:.3g}"
+            summary = f"differs by {test.difference:+.3f} over {test.folds} refits, p = {p:.3g}"
         if verdict.outcome is not Outcome.SUPERIOR:
-            found.append(verdict)
+            confirmed.append(verdict)
         elif test is not None and test.difference > 0 and p < alpha:
-            found.append(replace(verdict, reasons=(*verdict.reasons, f"refits agree: it {said}")))
+            confirmed.append(replace(verdict, reasons=(*verdict.reasons, f"refits agree: it {summary}")))
         else:
-            told = f"superior on the judged rows, but it {said}"
-            found.append(replace(verdict, outcome=Outcome.NON_INFERIOR, reasons=(verdict.reasons[0], told)))
-    return tuple(found)
+            reason = f"superior on the judged rows, but it {summary}"
+            confirmed.append(
+                replace(verdict, outcome=Outcome.NON_INFERIOR, reasons=(verdict.reasons[0], reason))
+            )
+    return tuple(confirmed)
 
 
 def _cheaper(sample: Sample, winner: str, costs: Mapping[str, Cost]) -> dict[str, str]:
-    """Candidates no worse than the winner that cost less, and in what."""
+    """Return candidates that are no worse than the winner and cost less, with the saving in words."""
     if winner not in costs or winner not in sample.drawn:
         return {}
-    found = {}
+    savings = {}
     for name in sample.drawn:
         if name == winner or name not in costs:
             continue
         verdict = verdict_of(sample, winner, name)
         no_worse = verdict.outcome in (Outcome.NON_INFERIOR, Outcome.SUPERIOR)
-        if no_worse and (saved := cheaper(costs[winner], costs[name])):
-            found[name] = saved
-    return found
+        if no_worse and (saving := cheaper(costs[winner], costs[name])):
+            savings[name] = saving
+    return savings
 
 
 def _priced(sample: Sample, names: Iterable[str], costs: Mapping[str, Cost]) -> tuple[dict[str, Any], ...]:
-    """The table's rows with costs, and whether they lie on the Pareto front."""
+    """Return the table's rows with costs and membership of the Pareto front."""
     best = front(sample.value, costs)
     return tuple(
         _row(sample, name)
@@ -239,7 +241,7 @@ def _priced(sample: Sample, names: Iterable[str], costs: Mapping[str, Cost]) -> 
 
 
 def _corrected(verdict: Verdict, p_value: float, alpha: float) -> Verdict:
-    """The verdict with its p-value after Holm; superiority that does not survive becomes non-inferiority."""
+    """Set the Holm-corrected p-value; superiority that is no longer significant becomes non-inferiority."""
     verdict = replace(verdict, p_value=p_value)
     if verdict.outcome is not Outcome.SUPERIOR or p_value < alpha:
         return verdict
@@ -269,8 +271,8 @@ def _winner(sample: Sample, baseline: str, verdicts: tuple[Verdict, ...]) -> tup
     if better:
         best_verdict = max(better, key=lambda verdict: verdict.challenger_value)
         return best_verdict.challenger, best_verdict.reasons
-    kept = f"no candidate is superior to the baseline {baseline}, which is kept"
-    return baseline, (kept, *(f"{item.challenger}: {item.reasons[-1]}" for item in verdicts))
+    summary = f"no candidate is superior to the baseline {baseline}, which is kept"
+    return baseline, (summary, *(f"{item.challenger}: {item.reasons[-1]}" for item in verdicts))
 
 
 def _row(sample: Sample, name: str) -> dict[str, Any]:

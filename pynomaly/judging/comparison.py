@@ -1,8 +1,8 @@
-"""Which of two models is better on the same rows, with what certainty, and on what kind of evidence.
+"""Compare two models on the same rows: which is better, how certain it is, and on what kind of evidence.
 
 Called by the gate and by the choice among candidates. The difference of a ranking metric is resampled in
-pairs (whole blocks of rows where they depend on each other). Only ``superior`` promotes; a tie keeps the
-champion; whatever cannot be computed is ``inconclusive`` and says why.
+pairs (by whole blocks where rows depend on each other). Only ``superior`` promotes; a tie keeps the champion;
+what cannot be computed is ``inconclusive``, with the reason.
 """
 
 from __future__ import annotations
@@ -45,25 +45,25 @@ def compare(
     truth : array of shape (n,)
         1 for an anomaly, 0 for a normal row.
     champion_scores, challenger_scores : array of shape (n,)
-        Scores of the same rows, each in its own unit: only their order counts.
+        Scores of the same rows, each in its own unit: only their order matters.
     settings : Comparison
     rung : Rung
         On ``stability`` the outcome is always ``inconclusive``.
     champion, challenger : str
-        Names for the reasons.
+        Names used in the reasons.
     blocks : array of shape (n,), optional
         Rows with the same number are resampled together.
     seed : int
     among : int
-        How many candidates the challenger was chosen from on these same rows, itself included; 1 when it was
-        named beforehand. The interval is widened for it (Bonferroni): choosing and judging on the same rows
-        otherwise promotes the luckiest of equals. Judging on rows set apart instead would cost more: half of
-        the anomalies is a factor of 1.41 on the interval, six candidates one of 1.35.
+        Number of candidates from which the challenger was chosen on these same rows, itself included; 1 when
+        it was fixed beforehand. The interval is widened for it (Bonferroni): without that, choosing and
+        judging on the same rows promotes the luckiest of equal candidates. Judging on separate rows would
+        cost more: with half of the anomalies the interval is 1.41 times as wide, with six candidates 1.35.
     operation : Operation, optional
-        The share of normal rows that alert, and what errors cost.
+        Share of normal rows that alert, and the cost of errors.
     injected : Injected, optional
-        Kind and size of each injected anomaly. Then a gain that is of one kind alone, or that goes with a
-        loss on another, is ``inconclusive``; :func:`~pynomaly.judging.kinds.one_sided` has the rule.
+        Kind and size of each injected anomaly. A gain on one kind alone, or with a loss on another kind, is
+        then ``inconclusive``; :func:`~pynomaly.judging.kinds.one_sided` has the rule.
 
     Returns
     -------
@@ -78,14 +78,16 @@ def compare(
     """
     if among < 1:
         raise DataError(f"the challenger was chosen among {among} candidates; allowed: 1 or more")
-    known, first = checked(truth, champion_scores)
+    labels, first = checked(truth, champion_scores)
     second = checked(truth, challenger_scores)[1]
     other = challenger if challenger != champion else f"{challenger} (challenger)"
     sample = resample(
-        known, {champion: first, other: second}, settings, rung, grouped(blocks, known), seed, operation
+        labels, {champion: first, other: second}, settings, rung, grouped(blocks, labels), seed, operation
     )
     verdict = verdict_of(sample, champion, other, among)
-    return by_kind(verdict, known, first, second, settings, grouped(blocks, known), seed, operation, injected)
+    return by_kind(
+        verdict, labels, first, second, settings, grouped(blocks, labels), seed, operation, injected
+    )
 
 
 def by_kind(
@@ -99,22 +101,24 @@ def by_kind(
     operation: Operation | None,
     injected: Injected | None,
 ) -> Verdict:
-    """The verdict with its figures by kind and size; superiority of one kind alone becomes inconclusive."""
+    """Add the results by kind and size; superiority on one kind alone becomes inconclusive."""
     if injected is None or verdict.rung is not Rung.INJECTED or math.isnan(verdict.low):
         return verdict
-    at = operation or Operation()
+    operating_point = operation or Operation()
     kinds, sizes = (
         by_part(
             truth, champion, challenger, parts, settings, blocks=blocks, level=verdict.level, seed=seed,
-            operation=at,
+            operation=operating_point,
         )
         for parts in (injected.kinds, injected.sizes)
     )  # fmt: skip
     verdict = replace(verdict, kinds=kinds, sizes=sizes)
-    told = "by kind: " + ", ".join(part.said() for part in kinds)
-    reasons = (*verdict.reasons, told)
+    summary = "by kind: " + ", ".join(part.describe() for part in kinds)
+    reasons = (*verdict.reasons, summary)
     if verdict.outcome is not Outcome.SUPERIOR:
         return replace(verdict, reasons=reasons)
-    if against := one_sided(truth, champion, challenger, injected.kinds, kinds, settings, at):
-        return replace(verdict, outcome=Outcome.INCONCLUSIVE, reasons=(verdict.reasons[0], against, told))
+    if objection := one_sided(truth, champion, challenger, injected.kinds, kinds, settings, operating_point):
+        return replace(
+            verdict, outcome=Outcome.INCONCLUSIVE, reasons=(verdict.reasons[0], objection, summary)
+        )
     return replace(verdict, reasons=reasons)

@@ -1,7 +1,7 @@
-"""When windows that look bad become a verdict: two of the last five, and the newest among them.
+"""Decide from the last windows whether a model degrades: two bad of the last five, the newest included.
 
-Called by `monitor` after each window. One window is summed up in an :class:`Observation`; the last few
-become a :class:`Degradation`. Fail closed: what should have been computed and was not counts as bad.
+Called by `monitor` after each window. One window is summarised in an :class:`Observation`; the last windows
+give a :class:`Degradation`. Fail closed: a result that should have been computed and was not counts as bad.
 Rates are shares of rows; a drop of performance is relative to the baseline.
 """
 
@@ -36,7 +36,7 @@ _ACTIONS: dict[Level, Action] = {
 
 @dataclass(frozen=True)
 class Observation:
-    """One window, summed up.
+    """Summary of one window.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Observation:
         The window's key.
     rows : int
     data, score : str
-        Status of the columns' and of the scores' drift, or ``not_computable``.
+        Drift status of the columns and of the scores, or ``not_computable``.
     alert_rate, expected_rate : float or None
     alert_status : {"ok", "violated", "not_computable", "insufficient_data"}
     performance, baseline : float or None
@@ -55,7 +55,7 @@ class Observation:
         Labelled anomalies in the window.
     reasons : tuple of str
     agreement_status, injected_status : str
-        Of the checks without labels, see :class:`pynomaly.judging.unlabelled.Unlabelled`.
+        Results of the checks without labels, see :class:`pynomaly.judging.unlabelled.Unlabelled`.
     """
 
     window: str
@@ -75,23 +75,23 @@ class Observation:
 
     @property
     def level(self) -> Level:
-        """How bad the window is.
+        """Severity level of the window.
 
-        Drift is ``major``; an alert rate, a refit that disagrees and a missing result are ``moderate``. Where
-        labels judge the window, injected anomalies, the weaker evidence, do not count.
+        Drift is ``major``; a violated alert rate, a disagreeing refit and a missing result are ``moderate``.
+        Where labels give a performance, injected anomalies, the weaker evidence, do not count.
         """
-        found = [0]
+        ranks = [0]
         if "drift" in (self.data, self.score):
-            found.append(_LEVELS.index("major"))
+            ranks.append(_LEVELS.index("major"))
         if self.alert_status == "violated" or self.agreement_status == "drift":
-            found.append(_LEVELS.index("moderate"))
-        checked = [self.agreement_status, self.performance_status]
+            ranks.append(_LEVELS.index("moderate"))
+        statuses = [self.agreement_status, self.performance_status]
         if self.performance_status not in _LEVELS:
-            checked.append(self.injected_status)
-        if "not_computable" in (self.data, self.score, self.alert_status, *checked):
-            found.append(_LEVELS.index("moderate"))
-        found += [_LEVELS.index(status) for status in checked if status in _LEVELS]
-        return _LEVELS[max(found)]
+            statuses.append(self.injected_status)
+        if "not_computable" in (self.data, self.score, self.alert_status, *statuses):
+            ranks.append(_LEVELS.index("moderate"))
+        ranks += [_LEVELS.index(status) for status in statuses if status in _LEVELS]
+        return _LEVELS[max(ranks)]
 
     @property
     def violated(self) -> bool:
@@ -99,15 +99,15 @@ class Observation:
         return self.level != "none"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Observation:
-        """Read what :meth:`to_dict` wrote; further keys are left aside."""
-        # What was written before there were checks without labels has none.
-        known = {field.name: content[field.name] for field in fields(cls) if field.name in content}
-        return cls(**{**known, "reasons": tuple(content["reasons"])})
+        """Read the output of :meth:`to_dict`; unknown keys are ignored."""
+        # Observations written before the checks without labels existed lack their fields.
+        values = {field.name: content[field.name] for field in fields(cls) if field.name in content}
+        return cls(**{**values, "reasons": tuple(content["reasons"])})
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,9 @@ class Degradation:
     Attributes
     ----------
     state : {"normal", "warning", "degraded", "critical", "recovering", "insufficient_data"}
-        ``warning``: the newest window is bad, not yet often enough; or it is, and only a little.
+        ``warning``: the newest window is bad but too few windows are; or enough are, at level ``minor``.
     violated, considered : tuple of str
-        Keys of the bad windows, and of all that were looked at.
+        Keys of the bad windows, and of all windows that were considered.
     action : {"none", "alert", "watch", "retrain", "page"}
     """
 
@@ -130,7 +130,7 @@ class Degradation:
     action: Action
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
@@ -148,29 +148,28 @@ def observe(
     positives: int = 0,
     unlabelled: Unlabelled | None = None,
 ) -> Observation:
-    """Sum up one window.
+    """Summarise one window.
 
     Parameters
     ----------
     window : str
     rows : int
-        Rows that were scored.
+        Number of scored rows.
     drift : DriftReport or None
         None when it could not be computed.
     alerts : int or None
-        Rows alerted.
+        Number of rows that alert.
     expected_rate : float or None
-        Share of rows alerted in normal operation.
+        Share of rows that alert in normal operation.
     settings : Degradation
     performance, baseline : float, optional
         Ranking metric on the labelled rows, now and at promotion.
     performance_high : float, optional
-        Upper end of the interval of `performance`: a drop below the baseline counts only if this lies
-        below it too.
+        Upper end of the interval of `performance`: a drop counts only if this is below the baseline too.
     positives : int
-        Labelled anomalies.
+        Number of labelled anomalies.
     unlabelled : Unlabelled, optional
-        The checks without labels, in windows in which they are due.
+        Result of the checks without labels, in windows in which they are due.
     """
     reasons = []
     data = score = "not_computable"
@@ -185,9 +184,11 @@ def observe(
             score = drift.score.status
             if score != "ok":
                 reasons.append(f"score {score}: {drift.score.message}")
-    alert_rate, alert_status, said = _alert_rate(rows, alerts, expected_rate, settings)
-    performance_status, told = _performance(performance, performance_high, baseline, positives, settings)
-    checked = unlabelled or Unlabelled()
+    alert_rate, alert_status, rate_reasons = _alert_rate(rows, alerts, expected_rate, settings)
+    performance_status, performance_reasons = _performance(
+        performance, performance_high, baseline, positives, settings
+    )
+    label_free = unlabelled or Unlabelled()
     return Observation(
         window=window,
         rows=rows,
@@ -199,18 +200,18 @@ def observe(
         performance=_finite(performance),
         baseline=_finite(baseline),
         performance_status=performance_status,
-        reasons=(*reasons, *said, *told, *checked.reasons),
+        reasons=(*reasons, *rate_reasons, *performance_reasons, *label_free.reasons),
         positives=positives,
-        agreement_status=checked.agreement_status,
-        injected_status=checked.injected_status,
+        agreement_status=label_free.agreement_status,
+        injected_status=label_free.injected_status,
     )
 
 
 def degradation(observations: Sequence[Observation], settings: config.Degradation) -> Degradation:
     """Judge the last windows.
 
-    A level (minor to critical) is reached when the newest window has it, or worse, and so have
-    ``settings.violated`` of the last ``settings.windows``. Windows with too few rows are passed over.
+    A level (minor to critical) is reached when the newest window has at least this level, and so have
+    ``settings.violated`` of the last ``settings.windows``. Windows with too few rows are ignored.
 
     Parameters
     ----------
@@ -250,7 +251,7 @@ def degradation(observations: Sequence[Observation], settings: config.Degradatio
 
 
 def binomial_tail(hits: int, rows: int, rate: float, *, upper: bool = True) -> float:
-    """Chance of at least (or, if not `upper`, at most) `hits` among `rows` at `rate`, exactly."""
+    """Return the exact binomial probability of at least (not `upper`: at most) `hits` in `rows` at `rate`."""
     from scipy.special import bdtr, bdtrc
 
     if upper:
@@ -265,7 +266,7 @@ def _finite(value: float | None) -> float | None:
 def _alert_rate(
     rows: int, alerts: int | None, expected: float | None, settings: config.Degradation
 ) -> tuple[float | None, str, tuple[str, ...]]:
-    """Rate, status and reasons. Bad is a rate both far above the expected one and not by chance."""
+    """Return rate, status and reasons. Violated: far above the expected rate, and significant."""
     if rows < settings.min_rows:
         reason = f"{rows} rows are fewer than the {settings.min_rows} that an alert rate needs"
         return (alerts / rows if rows and alerts is not None else None), "insufficient_data", (reason,)
@@ -279,7 +280,7 @@ def _alert_rate(
     if rate >= settings.alert_rate_factor * expected and chance < limit:
         return rate, "violated", (f"{figures}: {rate / expected:.1f} times as many, p = {chance:.2g}",)
     if alerts == 0 and (silence := binomial_tail(0, rows, expected, upper=False)) < limit:
-        # Not bad by itself: alerts come in clumps, and a quiet window is what everybody wants.
+        # Not bad by itself: alerts come in clusters, and a window without alerts is the desired state.
         return rate, "ok", (f"{figures}: unusually silent, p = {silence:.2g}",)
     return rate, "ok", ()
 
@@ -291,7 +292,7 @@ def _performance(
     positives: int,
     settings: config.Degradation,
 ) -> tuple[str, tuple[str, ...]]:
-    """Step of the ladder, and reasons. Too few labels are no verdict; enough labels and no number are bad."""
+    """Return level and reasons. Too few labels give no verdict; enough labels without a metric are bad."""
     if positives < settings.min_positives:
         return "insufficient_data", ()
     now, before = _finite(current), _finite(baseline)
@@ -303,7 +304,7 @@ def _performance(
     drop = (before - now) / before
     step: Level = "none"
     for level in _LEVELS[1:]:
-        # A drop of exactly the limit counts; 1e-12 keeps (0.8 - 0.72) / 0.8 at 10 %.
+        # A drop of exactly the limit counts; 1e-12 absorbs rounding, as in (0.8 - 0.72) / 0.8 = 10 %.
         if drop >= getattr(settings, level) - 1e-12:
             step = level
     if step == "none":

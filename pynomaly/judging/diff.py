@@ -1,8 +1,8 @@
-"""What would change if the challenger became champion: the same rows through both, alert by alert.
+"""Compare the alerts of champion and challenger on the same rows: what a promotion would change.
 
-Pure: made by :mod:`pynomaly.steps.difference` from rows both models have scored, read by whoever approves a
-promotion. It judges nothing: which model is better is said by :mod:`pynomaly.judging.comparison`. Rates are a
-day, or of the whole table where there is no time.
+Pure: called by :mod:`pynomaly.steps.difference` with rows that both models have scored; read by the person
+who approves a promotion. It does not judge which model is better; :mod:`pynomaly.judging.comparison` does.
+Rates are alerts a day, or alerts in the whole table where there is no time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EXAMPLES = 10
 
 Side = Literal["gained", "lost"]
 Explain = Callable[[int, Side], tuple[Reason, ...]]
-"""``(place, side)`` to the columns that the alerting model's score of that row rests on."""
+"""Maps ``(place, side)`` to the columns that explain the alerting model's score of that row."""
 
 Array = npt.NDArray[np.float64]
 
@@ -37,14 +37,14 @@ class Example:
     Attributes
     ----------
     side : {"gained", "lost"}
-        ``gained``: the challenger alone alerts; ``lost``: the champion alone does.
+        ``gained``: only the challenger alerts; ``lost``: only the champion does.
     row : int
-        Place among the rows that were compared, from 0.
+        Position among the compared rows, from 0.
     where : mapping
         Time and entity, where the table has them.
     champion_p, challenger_p : float
     because : tuple of Reason
-        What the score of the model that alerts rests on.
+        Columns that explain the score of the model that alerts.
     """
 
     side: Side
@@ -63,14 +63,14 @@ class Diff:
     ----------
     rows : int
     days : float or None
-        Span of the rows; None for a table without time, whose rates are then of all its rows.
+        Time span of the rows; None for a table without time, whose rates then count all its rows.
     gained, lost, same : int
         Alerts of the challenger alone, of the champion alone, of both.
     champion_per_day, challenger_per_day : float
     rank_agreement : float or None
-        Spearman's correlation of the scores, 1 the same order; None where one gives all rows one score.
+        Spearman's correlation of the scores (1: same order); None where a model gives all rows one score.
     examples : tuple of Example
-        At most ten, the most telling first.
+        At most ten; on each side, those with the largest difference of p-values first.
     reasons : tuple of str
         The figures in sentences.
     """
@@ -90,7 +90,7 @@ class Diff:
     reasons: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
@@ -105,24 +105,24 @@ def diff(
     explain: Explain,
     notes: tuple[str, ...] = (),
 ) -> Diff:
-    """Compare what two models say of the same rows.
+    """Compare the alerts of two models on the same rows.
 
     Parameters
     ----------
     champion, challenger : DataFrame of shape (n, >= 3)
         ``score``, ``p_value`` and ``is_anomaly`` of the same rows in the same order.
     names : tuple of str
-        How the two are called.
+        Names of champion and challenger.
     window : str
-        Which rows these are.
+        Name of the compared rows.
     days : float or None
-        Span of the rows.
+        Time span of the rows.
     where : DataFrame of shape (n, k)
-        Time and entity of each row, as far as there are any.
+        Time and entity of each row, where the table has them.
     explain : callable
-        Asked for the examples alone: ten rows at most.
+        Called only for the examples: at most ten rows.
     notes : tuple of str
-        Further sentences, such as rows that were left out.
+        Further sentences for the reasons, for example on rows that were left out.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def diff(
         for side, place in _telling(gained, lost, old, new)
     )
     unit = "a day" if days else "in all rows"
-    said = (
+    sentences = (
         f"{rows} rows: {int(gained.sum())} alerts gained, {int(lost.sum())} lost, "
         f"{int((before & after).sum())} the same",
         f"alerts {unit}: {per_day[0]:.3g} -> {per_day[1]:.3g} ({per_day[1] - per_day[0]:+.3g})",
@@ -168,21 +168,21 @@ def diff(
         challenger_per_day=float(per_day[1]),
         rank_agreement=agreement,
         examples=examples,
-        reasons=said,
+        reasons=sentences,
     )
 
 
 def _telling(
     gained: npt.NDArray[np.bool_], lost: npt.NDArray[np.bool_], old: Array, new: Array
 ) -> list[tuple[Side, int]]:
-    """Rows on which the p-values lie furthest apart, half of each side; one side fills up for the other."""
-    apart = np.abs(np.log(np.maximum(old, 1e-300)) - np.log(np.maximum(new, 1e-300)))
+    """Return the rows whose p-values differ most, half from each side, or more where the other has fewer."""
+    log_ratio = np.abs(np.log(np.maximum(old, 1e-300)) - np.log(np.maximum(new, 1e-300)))
 
-    def furthest(mask: npt.NDArray[np.bool_]) -> list[int]:
+    def rank_places(mask: npt.NDArray[np.bool_]) -> list[int]:
         places = np.flatnonzero(mask)
-        return [int(place) for place in places[np.argsort(-apart[places], kind="stable")]]
+        return [int(place) for place in places[np.argsort(-log_ratio[places], kind="stable")]]
 
-    first, second = furthest(gained), furthest(lost)
+    first, second = rank_places(gained), rank_places(lost)
     half = EXAMPLES // 2
     n_lost = min(len(second), max(half, EXAMPLES - len(first)))
     n_gained = min(len(first), EXAMPLES - n_lost)
@@ -199,7 +199,7 @@ def _text(value: Any) -> Any:
 
 
 def _spearman(first: Array, second: Array) -> float | None:
-    """Correlation of average ranks; None where one side is constant."""
+    """Return the correlation of average ranks; None where one side is constant."""
     from scipy.stats import rankdata
 
     a, b = rankdata(first), rankdata(second)

@@ -1,10 +1,10 @@
-"""What moved since the model was fitted, from two sketches; called for every monitored window.
+"""Detect drift of a window against the reference from two sketches; called for every monitored window.
 
-A column has drifted only when the change is certain (after correction for the number of tests) *and* large:
-p-values alone flag anything once there are enough rows. A reference with times is compared by season (the
-same hours of the week, or a coarser calendar: the report says which), and certainty is measured by how much
-its own windows differ from each other, since rows of a series depend on each other. Without times, rows are
-taken for independent. Effects are between 0 and 1.
+A column has drifted only when the change is significant (corrected for the number of tests) *and* large:
+with enough rows, p-values alone flag any difference. A reference with times is compared by season (the same
+hours of the week, or a coarser calendar, which the report names), and the noise of a test is estimated from
+how much the reference's own windows differ, since rows of a series depend on each other. Without times, rows
+are assumed independent. Effect sizes are between 0 and 1.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ class ColumnDrift:
     name : str
         The column, ``score``, or ``(together)``.
     kind : {"numeric", "category", "missing", "score", "joint"}
-        What was compared: Kolmogorov-Smirnov distance, total variation, difference of missing shares, or
-        reconstruction error along principal directions.
+        Kind of test: Kolmogorov-Smirnov distance of numbers or scores, total variation of categories,
+        difference of missing shares, or reconstruction error along principal directions.
     status : {"ok", "warning", "drift", "insufficient_data"}
         ``drift`` where the effect is strong and the detector uses the column.
     effect, p_value, corrected : float
         NaN without a test; `corrected` after Benjamini-Hochberg over the report.
     message : str
     importance : float or None
-        Share of the detector's ranking that rests on the column; None where it is not known.
+        Share of the detector's ranking that depends on the column; None where it is not known.
     """
 
     name: str
@@ -61,34 +61,35 @@ class ColumnDrift:
 
     @property
     def drifted(self) -> bool:
-        """Whether the change is both certain and large enough."""
+        """Whether the change is both significant and large enough."""
         return self.status in ("warning", "drift")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
 @dataclass(frozen=True)
 class DriftReport:
-    """Every column of a window against the reference.
+    """Drift of every column of a window against the reference.
 
     Attributes
     ----------
     status : {"ok", "warning", "drift", "insufficient_data"}
-        Of the columns. The score is judged apart: it can move when no column does, and the reverse.
+        Status of the columns. The score is judged separately: it can drift when no column does, and the
+        reverse.
     columns : tuple of ColumnDrift
     score : ColumnDrift or None
         None when one of the sketches has no scores.
     share : float
-        Columns that drifted by ``drift.effect`` or more, weighted by how much the detector uses them.
+        Share of columns that drifted by ``drift.effect`` or more, weighted by their importance.
     reasons : tuple of str
     joint : ColumnDrift or None
-        Whether number columns still move together; None where the reference does not allow to tell.
+        Test of the joint distribution of number columns; None where the reference does not allow it.
     season : str
-        What the window's columns were compared with: a level of :data:`pynomaly.model.seasons.LEVELS`.
+        Seasons of the reference that were compared: a level of :data:`pynomaly.model.seasons.LEVELS`.
     blocks : int
-        Windows of the reference that the tests are as wide as; 0: rows were taken for independent.
+        Number of reference windows from which the noise was estimated; 0: rows were assumed independent.
     """
 
     status: Status
@@ -102,18 +103,18 @@ class DriftReport:
 
     @property
     def drifted(self) -> tuple[str, ...]:
-        """Names of the drifted columns, once each."""
+        """Names of the drifted columns, without repetition."""
         return tuple(dict.fromkeys(column.name for column in self.columns if column.drifted))
 
     @property
     def basis(self) -> str:
-        """What the window was compared with, in words."""
+        """Description of what the window was compared with."""
         if not self.blocks:
             return "compared with the whole reference, its rows taken for independent"
         return f"compared with {NAMES[self.season]}; tests as wide as {self.blocks} windows of the reference"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self)) | {"basis": self.basis}
 
 
@@ -123,15 +124,15 @@ def compare_sketches(reference: Sketch, current: Sketch, settings: config.Drift)
     Parameters
     ----------
     reference, current : Sketch
-        Of the same columns.
+        Sketches of the same columns.
     settings : Drift
 
     Returns
     -------
     DriftReport
-        ``drift`` when one column that the detector uses has a strong effect or the weighted share of
-        drifted columns is reached, ``warning`` when anything drifted, ``insufficient_data`` below
-        ``min_rows`` on either side.
+        ``drift`` when a column that the detector uses has a strong effect or the weighted share of drifted
+        columns reaches the limit, ``warning`` when anything else drifted, ``insufficient_data`` with fewer
+        than ``min_rows`` rows on either side.
 
     Raises
     ------
@@ -164,19 +165,19 @@ def compare_sketches(reference: Sketch, current: Sketch, settings: config.Drift)
 
 def _same_columns(reference: Sketch, current: Sketch) -> None:
     for kind in ("numeric", "categorical"):
-        known, given = getattr(reference, kind), getattr(current, kind)
+        known, present = getattr(reference, kind), getattr(current, kind)
         for name in known:
-            if name not in given:
+            if name not in present:
                 raise ColumnError(
-                    f"{kind} column {name!r} is not in the current sketch; {allowed(name, given)}"
+                    f"{kind} column {name!r} is not in the current sketch; {allowed(name, present)}"
                 )
-        for name in given:
+        for name in present:
             if name not in known:
                 raise ColumnError(f"{kind} column {name!r} is not in the reference; {allowed(name, known)}")
 
 
 def _tests(reference: Sketch, current: Sketch, settings: config.Drift) -> Iterator[ColumnDrift]:
-    """Every test of the report, not yet corrected: values of a column, then its missing share."""
+    """Run every test of the report, uncorrected: values of each column, then its missing share."""
     seasonal = reference.baseline.columns if reference.baseline and current.hours else {}
     for name, column in reference.numeric.items():
         yield from _pair(
@@ -208,8 +209,8 @@ def _pair(
         before = first.missing / rows
         effect, p_value = share_difference(first.missing, rows, second.missing, other)
         if seasonal is not None:
-            found = in_season(seasonal, second, current.hours)
-            (effect, p_value), before = missing_test(seasonal, found), found.share
+            observed = in_season(seasonal, second, current.hours)
+            (effect, p_value), before = missing_test(seasonal, observed), observed.share
         message = f"{name}: missing {before:.1%} -> {second.missing / other:.1%}"
         yield ColumnDrift(name, "missing", "ok", effect, p_value, math.nan, message)
 
@@ -244,7 +245,7 @@ def _told(
 
 
 def _importance(reference: Sketch) -> dict[str, float]:
-    """Weight of each column; of one the training could not tell about, an even share."""
+    """Return the weight of each column; an equal share for a column whose importance is unknown."""
     names = [*reference.numeric, *reference.categorical]
     if not reference.importance:
         return {}
@@ -282,13 +283,13 @@ def _score(reference: Sketch, current: Sketch, settings: config.Drift) -> Column
 
 
 def _joint(reference: Sketch, current: Sketch, settings: config.Drift) -> ColumnDrift | None:
-    known = reference.baseline.joint if reference.baseline else None
-    if known is None or reference.moments is None or current.moments is None:
+    principal = reference.baseline.joint if reference.baseline else None
+    if principal is None or reference.moments is None or current.moments is None:
         return None
     if current.moments.n < max(settings.min_rows, 2 * len(current.moments.names)):
         message = f"together: {current.moments.n} rows are too few for {len(current.moments.names)} columns"
         return ColumnDrift("(together)", "joint", "insufficient_data", math.nan, math.nan, math.nan, message)
-    effect, p_value, ratio = together(reference.moments, known, current.moments)
+    effect, p_value, ratio = together(reference.moments, principal, current.moments)
     message = f"together: reconstruction error {ratio:.2f} times the usual one"
     return ColumnDrift("(together)", "joint", "ok", effect, p_value, math.nan, message)
 
@@ -302,20 +303,20 @@ def _report(
 ) -> DriftReport:
     names = [*reference.numeric, *reference.categorical]
     weights = _importance(reference) or dict.fromkeys(names, 1 / max(1, len(names)))
-    counted = dict.fromkeys(c.name for c in columns if c.drifted and c.effect >= settings.effect)
-    share = min(1.0, sum(weights[name] for name in counted) / (sum(weights.values()) or 1.0))
+    drifted = dict.fromkeys(c.name for c in columns if c.drifted and c.effect >= settings.effect)
+    share = min(1.0, sum(weights[name] for name in drifted) / (sum(weights.values()) or 1.0))
     everything = (*columns, joint) if joint else columns
     reasons = [column.message for column in everything if column.drifted]
     reasons += [column.message for column in everything if column.status == "insufficient_data"]
     status: Status = "warning" if any(column.drifted for column in everything) else "ok"
     if any(column.status == "drift" for column in everything):
         status = "drift"
-    elif counted and share >= settings.share:
+    elif drifted and share >= settings.share:
         status = "drift"
-        said = f"{len(counted)} of {len(names)} columns drifted"
+        summary = f"{len(drifted)} of {len(names)} columns drifted"
         if reference.importance:
-            said += f", on which {share:.0%} of the detector's ranking rests"
-        reasons.insert(0, f"{said}, at or above the share of {settings.share:g}")
+            summary += f", on which {share:.0%} of the detector's ranking rests"
+        reasons.insert(0, f"{summary}, at or above the share of {settings.share:g}")
     elif status == "ok" and not any(column.status == "ok" and column.kind != "missing" for column in columns):
         status = "insufficient_data"
         reasons.insert(0, "no column has enough values on both sides")
@@ -323,12 +324,12 @@ def _report(
 
 
 def _largest_change(first: CategorySketch, second: CategorySketch) -> str:
-    """The category that moved most, in words; "" without categories."""
-    moves = {
+    """Describe the category whose share changed most; "" without categories."""
+    shares = {
         name: (first.counts.get(name, 0) / first.n, second.counts.get(name, 0) / second.n)
         for name in sorted(set(first.counts) | set(second.counts))
     }
-    if not moves:
+    if not shares:
         return ""
-    name = max(moves, key=lambda item: abs(moves[item][1] - moves[item][0]))
-    return f"; {name!r} {moves[name][0]:.1%} -> {moves[name][1]:.1%}"
+    name = max(shares, key=lambda item: abs(shares[item][1] - shares[item][0]))
+    return f"; {name!r} {shares[name][0]:.1%} -> {shares[name][1]:.1%}"

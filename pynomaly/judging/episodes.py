@@ -1,7 +1,7 @@
-"""Episodes of labelled rows, and which of them an alert reached: pure counting.
+"""Find episodes of labelled anomalies, and which of them were caught by an alert. Pure.
 
 An episode is an unbroken run of anomalous rows of one entity, in order of time; it is caught when at least
-one of its rows alerted. People answer to episodes, not to rows. Called by :mod:`pynomaly.steps.replay`.
+one of its rows alerted. People respond to episodes, not to rows. Called by :mod:`pynomaly.steps.replay`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Episodes", "episodes"]
 
 @dataclass(frozen=True)
 class Episodes:
-    """Episodes, each by the positions of its first and last row among the rows given.
+    """Episodes, each as the positions of its first and last row among the input rows.
 
     Attributes
     ----------
@@ -31,37 +31,37 @@ class Episodes:
 
     @property
     def share(self) -> float | None:
-        """Share that was caught; None without an episode."""
+        """Share of episodes that were caught; None without an episode."""
         return float(self.caught.mean()) if len(self.caught) else None
 
 
 def episodes(entity: npt.ArrayLike, truth: npt.ArrayLike, alerts: npt.ArrayLike) -> Episodes:
-    """Find the episodes of rows in order of time.
+    """Find the episodes in rows ordered by time.
 
     Parameters
     ----------
     entity : array of shape (n,)
-        Whose row it is; all alike for one machine.
+        Entity of each row; one constant value for a single machine.
     truth : array of shape (n,)
-        1 for an anomaly; anything else, also NaN, ends an episode.
+        1 for an anomaly; any other value, also NaN, ends an episode.
     alerts : array of bool, shape (n,)
 
     Returns
     -------
     Episodes
-        Entity by entity, each in order of time. Cost: one sort.
+        Ordered by entity, then by time. Cost: one sort.
     """
-    who = pd.factorize(np.asarray(entity))[0]
-    order = np.argsort(who, kind="stable")
-    odd = np.asarray(truth, dtype=np.float64)[order] == 1
-    hit = np.asarray(alerts, dtype=bool)[order]
-    who = who[order]
-    fresh = np.ones(len(odd), dtype=bool)
-    fresh[1:] = (who[1:] != who[:-1]) | ~odd[:-1]
-    number = np.cumsum(odd & fresh)[odd] - 1
-    rows = order[odd].astype(np.int64)
+    codes = pd.factorize(np.asarray(entity))[0]
+    order = np.argsort(codes, kind="stable")
+    anomalous = np.asarray(truth, dtype=np.float64)[order] == 1
+    alerted = np.asarray(alerts, dtype=bool)[order]
+    codes = codes[order]
+    starts = np.ones(len(anomalous), dtype=bool)
+    starts[1:] = (codes[1:] != codes[:-1]) | ~anomalous[:-1]
+    number = np.cumsum(anomalous & starts)[anomalous] - 1
+    rows = order[anomalous].astype(np.int64)
     count = int(number[-1]) + 1 if len(number) else 0
     first = np.searchsorted(number, np.arange(count), side="left")
     last = np.searchsorted(number, np.arange(count), side="right") - 1
-    caught = np.bincount(number, weights=hit[odd], minlength=count) > 0
+    caught = np.bincount(number, weights=alerted[anomalous], minlength=count) > 0
     return Episodes(rows[first], rows[last], caught)

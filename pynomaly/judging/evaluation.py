@@ -1,8 +1,8 @@
-"""How good scores are where the truth is known: ranking metrics with bootstrap intervals.
+"""Evaluate scores against known labels: ranking metrics with bootstrap intervals.
 
 Scores are float64, higher means more anomalous; truth is 1 for an anomaly and 0 for a normal row.
-Called when candidates are compared and when a monitored window has labels. What cannot be computed
-comes back with the reason, never as a number.
+Called when candidates are compared and when a monitored window has labels. A metric that cannot be computed
+is returned as a reason, never as a number.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Interval:
     level: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
@@ -77,52 +77,52 @@ class Metrics:
     not_computable: Mapping[str, str] | None = None
 
     def values(self) -> dict[str, float]:
-        """The finite numbers alone, by name, as a tracking server takes them."""
-        found: dict[str, float] = {"rows": float(self.rows), "positives": float(self.positives)}
+        """Return only the finite numbers, by name, as a tracking server accepts them."""
+        numbers: dict[str, float] = {"rows": float(self.rows), "positives": float(self.positives)}
         for metric in METRICS:
             interval: Interval | None = getattr(self, metric)
             if interval is not None:
                 bounds = {f"{metric}_low": interval.low, f"{metric}_high": interval.high}
-                found |= {metric: interval.value, **bounds}
+                numbers |= {metric: interval.value, **bounds}
         for name in ("alert_rate", "precision", "recall"):
             value: float | None = getattr(self, name)
             if value is not None:
-                found[name] = value
-        return {name: value for name, value in found.items() if math.isfinite(value)}
+                numbers[name] = value
+        return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
 def unusable_truth(truth: npt.ArrayLike) -> str | None:
-    """Why nothing can be judged on `truth`, or None."""
-    known = np.asarray(truth)
-    if not known.size:
+    """Return why `truth` allows no evaluation, or None."""
+    labels = np.asarray(truth)
+    if not labels.size:
         return "there are no rows"
-    positives = int((known == 1).sum())
+    positives = int((labels == 1).sum())
     if positives == 0:
-        return f"none of the {known.size} rows is an anomaly"
-    if positives == known.size:
-        return f"all of the {known.size} rows are anomalies"
+        return f"none of the {labels.size} rows is an anomaly"
+    if positives == labels.size:
+        return f"all of the {labels.size} rows are anomalies"
     return None
 
 
 def unusable_scores(scores: npt.ArrayLike) -> str | None:
-    """Why `scores` rank nothing, or None."""
-    given = np.asarray(scores, dtype=np.float64)
-    if not given.size:
+    """Return why `scores` give no ranking, or None."""
+    array = np.asarray(scores, dtype=np.float64)
+    if not array.size:
         return "there are no scores"
-    bad = int((~np.isfinite(given)).sum())
-    if bad:
-        return f"{bad} of {given.size} scores are not finite"
-    if given.min() == given.max():
-        return f"all {given.size} scores are {given[0]:g}"
+    not_finite = int((~np.isfinite(array)).sum())
+    if not_finite:
+        return f"{not_finite} of {array.size} scores are not finite"
+    if array.min() == array.max():
+        return f"all {array.size} scores are {array[0]:g}"
     return None
 
 
 def not_computable(truth: npt.ArrayLike, scores: npt.ArrayLike) -> str | None:
-    """Why a ranking metric says nothing here, or None."""
+    """Return why a ranking metric cannot be computed from these, or None."""
     return unusable_truth(truth) or unusable_scores(scores)
 
 
@@ -138,7 +138,7 @@ def average_precision(truth: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     Returns
     -------
     float
-        Between 0 and 1; the share of anomalies for scores that carry nothing.
+        Between 0 and 1; about the share of anomalies for scores without information.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def average_precision(truth: npt.ArrayLike, scores: npt.ArrayLike) -> float:
 
 
 def roc_auc(truth: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Chance that an anomaly scores above a normal row, ties counted half.
+    """Probability that an anomaly scores above a normal row, ties counted as half.
 
     Parameters and errors are those of :func:`average_precision`.
     """
@@ -161,8 +161,8 @@ def roc_curve(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Array, Array
 
     Parameters and errors are those of :func:`average_precision`.
     """
-    hits, seen = _cumulative(truth, scores)
-    false = seen - hits
+    hits, rows = _cumulative(truth, scores)
+    false = rows - hits
     return np.concatenate([[0.0], false / false[-1]]), np.concatenate([[0.0], hits / hits[-1]])
 
 
@@ -171,8 +171,8 @@ def pr_curve(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Array, Array]
 
     Parameters and errors are those of :func:`average_precision`.
     """
-    hits, seen = _cumulative(truth, scores)
-    return np.concatenate([[0.0], hits / hits[-1]]), np.concatenate([[1.0], hits / seen])
+    hits, rows = _cumulative(truth, scores)
+    return np.concatenate([[0.0], hits / hits[-1]]), np.concatenate([[1.0], hits / rows])
 
 
 def metrics(
@@ -187,7 +187,7 @@ def metrics(
     blocks: npt.ArrayLike | None = None,
     operation: Operation | None = None,
 ) -> Metrics:
-    """All metrics of one model, each with its interval or with the reason why there is none.
+    """Compute all metrics of one model, each with its interval or with the reason why it is missing.
 
     Parameters
     ----------
@@ -199,103 +199,103 @@ def metrics(
     threshold : float
         p-values up to this count as alerts.
     confidence : float
-        Level of the intervals.
+        Confidence level of the intervals.
     resamples, seed : int
     blocks : array of shape (n,), optional
         See :func:`~pynomaly.judging.ranking.bootstrap_all`.
     operation : Operation, optional
-        The share of normal rows that alert, and what errors cost.
+        Share of normal rows that alert, and the cost of errors.
 
     Raises
     ------
     DataError
         If the lengths differ or a label is neither 0 nor 1.
     """
-    known, given = checked(truth, scores)
-    if reason := not_computable(known, given):
+    labels, array = checked(truth, scores)
+    if reason := not_computable(labels, array):
         missing = {str(metric): reason for metric in METRICS}
-        found = Metrics(known.size, int(known.sum()), not_computable=missing)
+        measured = Metrics(labels.size, int(labels.sum()), not_computable=missing)
     else:
-        ranking = Ranking(known, given, operation)
-        grouped = None if blocks is None else np.asarray(blocks)
-        drawn = bootstrap_all([ranking], METRICS, resamples, seed, grouped)[:, 0]
+        ranking = Ranking(labels, array, operation)
+        block_numbers = None if blocks is None else np.asarray(blocks)
+        drawn = bootstrap_all([ranking], METRICS, resamples, seed, block_numbers)[:, 0]
         values = [ranking.value(metric) for metric in METRICS]
-        found = metrics_from(METRICS, values, drawn, known, confidence)
+        measured = metrics_from(METRICS, values, drawn, labels, confidence)
     if p is None:
-        return found
-    alerts, absent = _at_threshold(known, np.asarray(p, dtype=np.float64), threshold)
+        return measured
+    alerts, absent = _at_threshold(labels, np.asarray(p, dtype=np.float64), threshold)
     return replace(
-        found,
+        measured,
         threshold=alerts.get("threshold"),
         alert_rate=alerts.get("alert_rate"),
         precision=alerts.get("precision"),
         recall=alerts.get("recall"),
-        not_computable={**(found.not_computable or {}), **absent},
+        not_computable={**(measured.not_computable or {}), **absent},
     )
 
 
 def metrics_from(
     names: Sequence[Metric], values: Sequence[float], drawn: Array, truth: npt.ArrayLike, confidence: float
 ) -> Metrics:
-    """What was measured as :class:`Metrics`, with percentile intervals.
+    """Build a :class:`Metrics` with percentile intervals from values and resampled values.
 
     Parameters
     ----------
     names : sequence of str
         Metrics, of :data:`METRICS`.
     values : sequence of float
-        Each on all rows.
+        Value of each metric on all rows.
     drawn : array of shape (resamples, len(names))
-        Each on resamples of the rows.
+        Values on resamples of the rows.
     truth : array of shape (n,)
     confidence : float
-        Level of the intervals.
+        Confidence level of the intervals.
     """
-    known, tail = np.asarray(truth), (1 - confidence) / 2
+    labels, tail = np.asarray(truth), (1 - confidence) / 2
     bounds = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
-    found = {
+    intervals = {
         name: Interval(float(value), float(low), float(high), confidence)
         for name, value, low, high in zip(names, values, *bounds, strict=True)
     }
     return Metrics(
-        rows=known.size,
-        positives=int(known.sum()),
-        average_precision=found.get("average_precision"),
-        roc_auc=found.get("roc_auc"),
-        recall_at_budget=found.get("recall_at_budget"),
-        saved_cost=found.get("saved_cost"),
+        rows=labels.size,
+        positives=int(labels.sum()),
+        average_precision=intervals.get("average_precision"),
+        roc_auc=intervals.get("roc_auc"),
+        recall_at_budget=intervals.get("recall_at_budget"),
+        saved_cost=intervals.get("saved_cost"),
         not_computable={},
     )
 
 
 def checked(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], Array]:
-    """Truth and scores as arrays of one length, the truth 0 or 1 throughout."""
-    known, given = np.asarray(truth), np.asarray(scores, dtype=np.float64)
-    if known.shape != given.shape or known.ndim != 1:
+    """Return truth (checked to be 0 or 1) and scores as arrays of the same length."""
+    labels, array = np.asarray(truth), np.asarray(scores, dtype=np.float64)
+    if labels.shape != array.shape or labels.ndim != 1:
         raise DataError(
-            f"truth has shape {known.shape} and scores {given.shape}; allowed: two of one length (n,)"
+            f"truth has shape {labels.shape} and scores {array.shape}; allowed: two of one length (n,)"
         )
-    wrong = ~np.isin(known, (0, 1))
+    wrong = ~np.isin(labels, (0, 1))
     if wrong.any():
-        at = int(np.flatnonzero(wrong)[0])
+        row = int(np.flatnonzero(wrong)[0])
         raise DataError(
-            f"label {known[at]!s} at row {at} is neither 0 nor 1; leave out rows whose label is not known"
+            f"label {labels[row]!s} at row {row} is neither 0 nor 1; leave out rows whose label is not known"
         )
-    return known.astype(np.int64), given
+    return labels.astype(np.int64), array
 
 
 def _ranking(truth: npt.ArrayLike, scores: npt.ArrayLike) -> Ranking:
-    known, given = checked(truth, scores)
-    reason = unusable_truth(known)
-    if reason is None and not np.isfinite(given).all():
-        reason = unusable_scores(given)
+    labels, array = checked(truth, scores)
+    reason = unusable_truth(labels)
+    if reason is None and not np.isfinite(array).all():
+        reason = unusable_scores(array)
     if reason:
         raise DataError(f"not computable: {reason}")
-    return Ranking(known, given)
+    return Ranking(labels, array)
 
 
 def _cumulative(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Array, Array]:
-    """Anomalies and rows at or above each distinct score, in falling order of score."""
+    """Return the counts of anomalies and of rows at or above each distinct score, in descending order."""
     order = _ranking(truth, scores).order
     ranked = np.asarray(scores, dtype=np.float64)[order]
     last = np.flatnonzero(np.concatenate([ranked[1:] != ranked[:-1], [True]]))
@@ -314,14 +314,14 @@ def _at_threshold(
         return {"threshold": threshold}, dict.fromkeys(names, reason)
     alert = p <= threshold
     hits, alerts, positives = int((alert & (truth == 1)).sum()), int(alert.sum()), int(truth.sum())
-    found: dict[str, float | None] = {"threshold": threshold, "alert_rate": alerts / p.size}
+    measured: dict[str, float | None] = {"threshold": threshold, "alert_rate": alerts / p.size}
     absent: dict[str, str] = {}
     if alerts:
-        found["precision"] = hits / alerts
+        measured["precision"] = hits / alerts
     else:
         absent["precision"] = f"no row has a p-value of at most {threshold:g}"
     if positives:
-        found["recall"] = hits / positives
+        measured["recall"] = hits / positives
     else:
         absent["recall"] = "no row is an anomaly"
-    return found, absent
+    return measured, absent

@@ -1,15 +1,16 @@
-"""Whether a stream still looks exchangeable with the held-out rows; if not, p-values lose their guarantee.
+"""Test whether a stream is still exchangeable with the held-out rows; if not, p-values lose their guarantee.
 
-A conformal test martingale bets against exchangeability, row by row in the order given. While it holds, the
-stake grows to 1 / alpha with a chance of at most alpha, however long one looks (Ville's inequality). The bets
-are on p-values of their own: the rank of each score among the held-out ones *and the stream before it*, ties
-broken at random by seed. Those are independent and uniform under exchangeability; p-values against the
-held-out scores alone share these, and a long stream of them would look wrong by their sampling error.
+A conformal test martingale bets against exchangeability, row by row in the given order. Under exchangeability
+the stake reaches 1 / alpha with a probability of at most alpha, at any stopping time (Ville's inequality).
+The bets use their own p-values: the rank of each score among the held-out scores *and the earlier scores of
+the stream*, ties broken at random by seed. These are independent and uniform under exchangeability. p-values
+against the held-out scores alone depend on each other through these scores, and a long stream of them would
+be rejected because of the sampling error of the held-out scores.
 
-Rows that resemble their neighbours are not exchangeable in the order of time, even in normal operation. The
-monitoring step therefore bets on a window's rows in an order drawn at random: that is as valid, and tells a
-change of the scores' distribution, which p-values cannot survive, from a daily cycle, which they can. A
-withdrawal is words and no alarm; each window is judged for itself.
+Rows that depend on their neighbours are not exchangeable in the order of time, even in normal operation. The
+monitoring step therefore bets on a window's rows in random order: this is equally valid, detects a change of
+the scores' distribution, which invalidates p-values, and ignores a daily cycle, which does not. A withdrawal
+is only reported and raises no alert; each window is tested by itself.
 
 References
 ----------
@@ -33,10 +34,10 @@ __all__ = ["Exchangeability", "exchangeability", "online_p_values", "simple_jump
 
 Array = npt.NDArray[np.float64]
 
-JUMP = 0.01  # share of the stake spread evenly anew before each row, as in the paper
-BETS = (-1.0, 0.0, 1.0)  # on small p-values, on nothing, on large ones
-NEAR = 0.02  # a mean p-value this near to 1/2 is no side worth naming
-FEWEST = 20  # rows, and held-out scores
+JUMP = 0.01  # share of the stake that is redistributed evenly before each row, as in the paper
+BETS = (-1.0, 0.0, 1.0)  # on small p-values, no bet, on large p-values
+NEAR = 0.02  # a mean p-value this close to 1/2 counts as neither low nor high
+FEWEST = 20  # minimum number of rows, and of held-out scores
 _CHUNK = 1024
 
 
@@ -49,15 +50,15 @@ class Exchangeability:
     state : {"kept", "withdrawn", "not_computable"}
     rows : int
     largest : float or None
-        Largest value the stake of 1 has had; at most 1e300 is written.
+        Largest value of the stake, which starts at 1; limited to about 1e300.
     p_value : float or None
-        ``1 / largest``: valid at any time of looking.
+        ``1 / largest``: valid at any stopping time.
     alpha : float
-        Withdrawn when the stake reaches ``1 / alpha``.
+        The state is ``withdrawn`` when the stake reaches ``1 / alpha``.
     withdrawn_at : int or None
-        How many rows that took.
+        Number of rows until then.
     mean_p : float or None
-        Mean of the ranks' p-values: below 0.5, scores are higher than they were.
+        Mean of the p-values: below 0.5, scores are higher than they were.
     reasons : tuple of str
     """
 
@@ -71,25 +72,25 @@ class Exchangeability:
     reasons: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
 def exchangeability(
     held_out: npt.ArrayLike, scores: npt.ArrayLike, *, alpha: float, seed: int = 0
 ) -> Exchangeability:
-    """Bet against the stream.
+    """Test the exchangeability of a stream with held-out scores.
 
     Parameters
     ----------
     held_out : array-like of shape (n,)
-        Scores the p-values rest on, in any order.
+        Scores from which p-values are computed, in any order.
     scores : array-like of shape (m,)
-        Scores of the stream, in an order that does not depend on them.
+        Scores of the stream, in an order that does not depend on the scores.
     alpha : float
-        Chance, at most, of withdrawing while all rows are exchangeable.
+        Largest probability of a withdrawal while all rows are exchangeable.
     seed : int
-        Breaks ties.
+        Seed for breaking ties.
     """
     old = np.asarray(held_out, dtype=np.float64).ravel()
     new = np.asarray(scores, dtype=np.float64).ravel()
@@ -99,60 +100,63 @@ def exchangeability(
     logs = simple_jumper(p_values)
     peak = float(logs.max(initial=0.0))
     crossed = np.flatnonzero(logs >= -math.log(alpha))
-    at = int(crossed[0]) + 1 if crossed.size else None
+    row = int(crossed[0]) + 1 if crossed.size else None
     largest, chance, mean = math.exp(min(peak, 690.0)), math.exp(-peak), float(p_values.mean())
-    if at is None:
-        said = f"no sign against exchangeability in {new.size} rows: the stake reached {largest:.3g}"
-        return Exchangeability("kept", new.size, largest, chance, alpha, None, mean, (said,))
-    said = (
+    if row is None:
+        summary = f"no sign against exchangeability in {new.size} rows: the stake reached {largest:.3g}"
+        return Exchangeability("kept", new.size, largest, chance, alpha, None, mean, (summary,))
+    summary = (
         f"the stream does not look exchangeable with the held-out rows: bets against it multiplied the stake "
-        f"by {largest:.3g}, and by {1 / alpha:g} within {at} of {new.size} rows (chance at most {chance:.2g})"
+        f"by {largest:.3g}, and by {1 / alpha:g} within {row} of {new.size} rows "
+        f"(chance at most {chance:.2g})"
     )
     side = "scores are about as high as they were, but come in another order or spread"
     if mean < 0.5 - NEAR:
         side = "scores are higher than they were: anomalies are many, or more normal rows alert than stated"
     elif mean > 0.5 + NEAR:
         side = "scores are lower than they were: fewer rows alert than stated"
-    end = "until a recalibration, p-values, severities and expected alert rates are without guarantee"
-    return Exchangeability("withdrawn", new.size, largest, chance, alpha, at, mean, (said, side, end))
+    consequence = "until a recalibration, p-values, severities and expected alert rates are without guarantee"
+    return Exchangeability(
+        "withdrawn", new.size, largest, chance, alpha, row, mean, (summary, side, consequence)
+    )
 
 
 def online_p_values(held_out: Array, scores: Array, uniforms: Array) -> Array:
-    """Smoothed rank of each score among the held-out ones, those before it, and itself.
+    """Compute the smoothed rank of each score among held-out scores, earlier scores and itself.
 
     Parameters
     ----------
     held_out : ndarray of shape (n,)
     scores, uniforms : ndarray of shape (m,)
-        The stream, and a number in [0, 1) to break each tie by.
+        The stream, and for each score a number in [0, 1) that breaks its ties.
 
     Returns
     -------
     ndarray of shape (m,)
-        ``(#{greater} + uniform * #{equal}) / #{all so far}``; a small one is a high score.
+        ``(#{greater} + uniform * #{equal}) / #{all so far}``; small for a high score.
     """
     p_values = np.empty(scores.size)
-    past = np.sort(held_out)
+    sorted_scores = np.sort(held_out)
     for start in range(0, scores.size, _CHUNK):
         block = scores[start : start + _CHUNK]
-        right = np.searchsorted(past, block, side="right")
+        right = np.searchsorted(sorted_scores, block, side="right")
         earlier = np.tri(block.size, k=-1, dtype=bool)
-        greater = past.size - right + ((block > block[:, None]) & earlier).sum(axis=1)
-        equal = right - np.searchsorted(past, block, side="left")
+        greater = sorted_scores.size - right + ((block > block[:, None]) & earlier).sum(axis=1)
+        equal = right - np.searchsorted(sorted_scores, block, side="left")
         equal += 1 + ((block == block[:, None]) & earlier).sum(axis=1)
-        known = past.size + 1 + np.arange(block.size)
+        counts = sorted_scores.size + 1 + np.arange(block.size)
         p_values[start : start + block.size] = (
             greater + uniforms[start : start + block.size] * equal
-        ) / known
-        past = np.sort(np.concatenate([past, block]), kind="stable")
+        ) / counts
+        sorted_scores = np.sort(np.concatenate([sorted_scores, block]), kind="stable")
     return p_values
 
 
 def simple_jumper(p_values: Array) -> Array:
-    """Logarithm of the stake after each of `p_values`, ndarray of shape (m,); it starts at 1.
+    """Return the logarithm of the stake after each p-value, ndarray of shape (m,); the stake starts at 1.
 
-    Before each row a share of the stake is spread over the bets; bet e then multiplies its part by
-    ``1 + e (p - 1/2)``, which is 1 on average when p is uniform.
+    Before each row the share :data:`JUMP` of the stake is redistributed evenly over the bets; bet e then
+    multiplies its part by ``1 + e (p - 1/2)``, whose mean is 1 when p is uniform.
     """
     logs = np.empty(p_values.size)
     parts, total = [1.0 / len(BETS)] * len(BETS), 0.0
@@ -161,9 +165,9 @@ def simple_jumper(p_values: Array) -> Array:
             ((1.0 - JUMP) * part + JUMP / len(BETS)) * (1.0 + bet * (p - 0.5))
             for part, bet in zip(parts, BETS, strict=True)
         ]
-        grown = sum(parts)
-        parts = [part / grown for part in parts]  # kept at 1 in sum: a long stream would overflow
-        total += math.log(grown)
+        growth = sum(parts)
+        parts = [part / growth for part in parts]  # scaled to a sum of 1: a long stream would overflow
+        total += math.log(growth)
         logs[place] = total
     return logs
 

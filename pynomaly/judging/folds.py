@@ -1,7 +1,7 @@
-"""Is one recipe better than another over refits? The corrected resampled t-test.
+"""Compare two detectors over refits with the corrected resampled t-test.
 
-Fits on overlapping training rows are not independent: the plain t-test over their differences takes the
-spread between folds for the whole error, and rejects far too often. Nadeau and Bengio add the share that
+Fits on overlapping training rows are not independent: the plain t-test over their differences treats the
+variance between folds as the whole error, and rejects far too often. Nadeau and Bengio add the part that the
 overlap hides. Pure; called where candidates are compared by repeated folds (``comparison.folds``).
 
 References
@@ -28,7 +28,7 @@ __all__ = ["FoldTest", "corrected_t"]
 
 @dataclass(frozen=True)
 class FoldTest:
-    """Mean difference over refits, and how sure it is.
+    """Mean difference over refits, with its interval and p-value.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class FoldTest:
         Two-sided, of no difference.
     folds : int
     share : float
-        Rows tested over rows trained on, in a fold.
+        Number of test rows divided by number of training rows, in a fold.
     level : float
     """
 
@@ -51,7 +51,7 @@ class FoldTest:
     level: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
@@ -63,9 +63,9 @@ def corrected_t(differences: Sequence[float], share: float, level: float = 0.95)
     Parameters
     ----------
     differences : sequence of float
-        Challenger less champion, one a fold.
+        Challenger minus champion, one for each fold.
     share : float
-        Rows tested over rows trained on: 1 / (k - 1) for k folds.
+        Number of test rows divided by number of training rows: 1 / (k - 1) for k folds.
     level : float
 
     Raises
@@ -75,16 +75,16 @@ def corrected_t(differences: Sequence[float], share: float, level: float = 0.95)
     """
     from scipy.special import stdtr, stdtrit
 
-    found = np.asarray(differences, dtype=np.float64)
-    if found.ndim != 1 or found.size < 2 or not np.isfinite(found).all():
-        raise DataError(f"differences {found.tolist()!r} are not allowed: two or more, all finite")
+    values = np.asarray(differences, dtype=np.float64)
+    if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all():
+        raise DataError(f"differences {values.tolist()!r} are not allowed: two or more, all finite")
     if not share > 0:
         raise DataError(f"a share of {share!r} of tested over trained rows is not allowed: above 0")
-    mean = float(found.mean())
-    error = math.sqrt((1 / found.size + share) * float(found.var(ddof=1)))
-    free = found.size - 1
-    reach = float(stdtrit(free, (1 + level) / 2)) * error
+    mean = float(values.mean())
+    error = math.sqrt((1 / values.size + share) * float(values.var(ddof=1)))
+    dof = values.size - 1
+    reach = float(stdtrit(dof, (1 + level) / 2)) * error
     p_value = float(mean == 0)
     if error > 0:
-        p_value = 2 * float(stdtr(free, -abs(mean) / error))
-    return FoldTest(mean, mean - reach, mean + reach, p_value, found.size, share, level)
+        p_value = 2 * float(stdtr(dof, -abs(mean) / error))
+    return FoldTest(mean, mean - reach, mean + reach, p_value, values.size, share, level)

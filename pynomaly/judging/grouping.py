@@ -1,9 +1,9 @@
-"""Rows that alert become alerts: by entity, by time and by what carries them. Pure.
+"""Group alerting rows into alerts: by entity, by time and by contributing columns. Pure.
 
-A person answers an alert, not a row. Rows of one entity join one alert while no gap between two of them is
-longer than allowed and the same columns carry them. An alert is named by its first row, so that a window that
-is grouped again gives the same alerts, and one that goes on over the edge of a window stays one. Called by
-:mod:`pynomaly.steps.alerting` and by the preview of a policy.
+A person answers an alert, not a row. Rows of one entity join the same alert while no gap between two of them
+is longer than allowed and the same columns contribute. An alert is named after its first row, so that
+grouping a window again gives the same alerts, and an alert that continues across the edge of a window stays
+one alert. Called by :mod:`pynomaly.steps.alerting` and by the preview of a policy.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ class Flag:
     Attributes
     ----------
     entity : str
-        Whose row it is; "" where there are no entities.
+        Entity of the row; "" where there are no entities.
     time : datetime or None
-        Aware; None for a table without time, where every row stands alone.
+        Aware; None for a table without time, where every row is an alert of its own.
     place : int
-        Position among the rows it was found in.
+        Position of the row in its window.
     p_value : float
     causes : tuple of str
-        Columns that carry it, the strongest first; empty where they were not asked for.
+        Contributing columns, the largest contribution first; empty where they were not computed.
     began : datetime or None
-        Oldest alerting row among those that confirmed this one; None is `time`.
+        Time of the oldest alerting row among those that confirmed this one; None means `time`.
     """
 
     entity: str
@@ -49,20 +49,20 @@ class Flag:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that are one alert.
+    """Rows that form one alert.
 
     Attributes
     ----------
     name : str
-        16 hex digits over pipeline, entity and first row.
+        Hash of pipeline, entity and first row: 16 hex digits.
     first, last : datetime or None
-        Times of the first and last row; `first` may lie before the row that confirmed the alert.
+        Times of the first and last row; `first` may be before the row that confirmed the alert.
     causes : tuple of str
-        Of its first row that has any; stays as the alert grows.
+        Contributing columns of the first row that has any; unchanged while the alert grows.
     flags : tuple of Flag
-        Its rows, in order of time.
+        Rows of the alert, in order of time.
     carried : bool
-        Whether it began before the rows that were given.
+        Whether the alert began before the grouped rows.
     """
 
     name: str
@@ -75,12 +75,12 @@ class Group:
 
     @property
     def peak(self) -> Flag:
-        """Its rarest row, the earliest of equals."""
+        """The row with the smallest p-value, the earliest in a tie."""
         return min(self.flags, key=lambda flag: flag.p_value)
 
 
 def confirmed(entity: npt.ArrayLike, alerted: npt.ArrayLike, needed: int, of: int) -> npt.NDArray[np.bool_]:
-    """Which rows alert together with enough of the rows before them.
+    """Mark the rows that alert together with enough of the rows before them.
 
     Parameters
     ----------
@@ -88,7 +88,8 @@ def confirmed(entity: npt.ArrayLike, alerted: npt.ArrayLike, needed: int, of: in
         Rows in order of time.
     alerted : array of bool, shape (n,)
     needed, of : int
-        A row counts when it alerts and `needed` of the entity's `of` newest rows do, itself among them.
+        A row is marked when it alerts and at least `needed` of the entity's `of` newest rows alert, itself
+        included.
 
     Returns
     -------
@@ -98,25 +99,25 @@ def confirmed(entity: npt.ArrayLike, alerted: npt.ArrayLike, needed: int, of: in
     flags = np.asarray(alerted, dtype=bool)
     if needed <= 1:
         return flags.copy()
-    who = pd.factorize(np.asarray(entity))[0]
-    order = np.argsort(who, kind="stable")
+    codes = pd.factorize(np.asarray(entity))[0]
+    order = np.argsort(codes, kind="stable")
     hits = flags[order].astype(np.int64)
     sums = np.concatenate([[0], np.cumsum(hits)])
-    starts = np.searchsorted(who[order], who[order], side="left")
+    starts = np.searchsorted(codes[order], codes[order], side="left")
     places = np.arange(len(hits))
     count = sums[places + 1] - sums[np.maximum(starts, places + 1 - of)]
-    found = np.empty(len(hits), dtype=bool)
-    found[order] = (hits == 1) & (count >= needed)
-    return found
+    marked = np.empty(len(hits), dtype=bool)
+    marked[order] = (hits == 1) & (count >= needed)
+    return marked
 
 
 def same_cause(left: Sequence[str], right: Sequence[str]) -> bool:
-    """Whether two rows are carried alike: the strongest column of one is among those of the other."""
+    """Return whether the strongest column of one row is among the columns of the other; True if unknown."""
     return not left or not right or left[0] in right or right[0] in left
 
 
 def name_of(pipeline: str, entity: str, time: datetime | None, nth: int) -> str:
-    """Name of the alert whose first row is the `nth` of `entity` at `time`."""
+    """Return the name of the alert whose first row is the `nth` of `entity` at `time`."""
     text = f"{pipeline}|{entity}|{time.isoformat() if time else ''}|{nth}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -129,57 +130,61 @@ def group(
     by_cause: bool = True,
     before: Iterable[Group] = (),
 ) -> tuple[Group, ...]:
-    """Group rows, continuing alerts of before.
+    """Group rows into alerts, continuing earlier alerts.
 
     Parameters
     ----------
     pipeline : str
-        Part of every alert's name.
+        Included in the hash that names an alert.
     flags : iterable of Flag
         In any order.
     gap : timedelta
         Longest time between two rows of one alert.
     by_cause : bool
-        Whether rows that other columns carry are another alert (:func:`same_cause`, with the alert's own
-        causes). A row whose causes are not known joins whatever alert there is.
+        Whether rows with other contributing columns form another alert (:func:`same_cause`, with the causes
+        of the alert). A row whose causes are not known joins any alert that is near enough.
     before : iterable of Group
-        Alerts that may go on; their own rows are not repeated.
+        Earlier alerts that may continue; their rows are not repeated in the result.
 
     Returns
     -------
     tuple of Group
-        Those with rows among `flags`, by first row. Grouping a stretch of time at once or in pieces, each
-        with what came out of the pieces before, gives the same alerts, as long as causes are the same.
+        Alerts with rows among `flags`, ordered by first row. Grouping a period at once, or in pieces that
+        each continue the results of the pieces before, gives the same alerts, if causes are the same.
     """
-    open_: dict[str, list[Group]] = {}
-    for known in before:
-        open_.setdefault(known.entity, []).append(replace(known, flags=(), carried=True))
-    grown: dict[str, Group] = {}
-    seen: dict[tuple[str, datetime | None], int] = {}
+    open_groups: dict[str, list[Group]] = {}
+    for earlier in before:
+        open_groups.setdefault(earlier.entity, []).append(replace(earlier, flags=(), carried=True))
+    groups: dict[str, Group] = {}
+    row_counts: dict[tuple[str, datetime | None], int] = {}
     ordered = sorted(flags, key=lambda flag: (flag.time.timestamp() if flag.time else 0.0, flag.place))
     for flag in ordered:
-        at = (flag.entity, flag.time)
-        seen[at] = seen.get(at, -1) + 1
-        near = [item for item in open_.get(flag.entity, ()) if _reaches(item, flag, gap, by_cause)]
-        if near:
-            joined = max(near, key=lambda item: (item.causes[:1] == flag.causes[:1], item.last, item.name))
-            grown[joined.name] = replace(
+        row_key = (flag.entity, flag.time)
+        row_counts[row_key] = row_counts.get(row_key, -1) + 1
+        candidates = [
+            item for item in open_groups.get(flag.entity, ()) if _reaches(item, flag, gap, by_cause)
+        ]
+        if candidates:
+            joined = max(
+                candidates, key=lambda item: (item.causes[:1] == flag.causes[:1], item.last, item.name)
+            )
+            groups[joined.name] = replace(
                 joined,
                 last=max(joined.last, flag.time) if joined.last and flag.time else flag.time,
                 causes=joined.causes or flag.causes,
                 flags=(*joined.flags, flag),
             )
-            others = [item for item in open_[flag.entity] if item.name != joined.name]
-            open_[flag.entity] = [*others, grown[joined.name]]
+            others = [item for item in open_groups[flag.entity] if item.name != joined.name]
+            open_groups[flag.entity] = [*others, groups[joined.name]]
             continue
-        name = name_of(pipeline, flag.entity, flag.time, seen[at])
-        fresh = Group(name, flag.entity, flag.began or flag.time, flag.time, flag.causes, (flag,))
-        grown[name] = fresh
-        open_.setdefault(flag.entity, []).append(fresh)
-    return tuple(sorted(grown.values(), key=lambda item: (item.flags[0].place, item.name)))
+        name = name_of(pipeline, flag.entity, flag.time, row_counts[row_key])
+        started = Group(name, flag.entity, flag.began or flag.time, flag.time, flag.causes, (flag,))
+        groups[name] = started
+        open_groups.setdefault(flag.entity, []).append(started)
+    return tuple(sorted(groups.values(), key=lambda item: (item.flags[0].place, item.name)))
 
 
-def _reaches(known: Group, flag: Flag, gap: timedelta, by_cause: bool) -> bool:
-    if known.last is None or flag.time is None or flag.time - known.last > gap:
+def _reaches(candidate: Group, flag: Flag, gap: timedelta, by_cause: bool) -> bool:
+    if candidate.last is None or flag.time is None or flag.time - candidate.last > gap:
         return False
-    return not by_cause or same_cause(known.causes, flag.causes)
+    return not by_cause or same_cause(candidate.causes, flag.causes)

@@ -1,10 +1,10 @@
-"""Turn known rows into known anomalies, so that detectors can be compared where no label exists.
+"""Inject synthetic anomalies into rows, so that detectors can be compared without labels.
 
 Called on held-out rows when there are too few labels. Four kinds, in equal parts, after ADBench (Han et
-al. 2022, section 3.2): *global* (anywhere in the widened range), *local* (moved a few deviations from where
-the row was), *dependency* (usual values in an unusual combination) and *cluster* (a small dense group far
-out), each at several sizes. Anomalies in production need not look like these: the verdict says that it rests
-on them, and how it stands by kind.
+al. 2022, section 3.2): *global* (anywhere in the widened range), *local* (moved by a few deviations from the
+original values), *dependency* (usual values in an unusual combination) and *cluster* (a small dense group far
+from the centre), each at several sizes. Anomalies in production need not look like these: the verdict names
+this kind of evidence, and has results by kind.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _UNSEEN = "(injected)"
 
 @dataclass(frozen=True, eq=False)
 class Injected:
-    """What was injected where.
+    """Kind and size of the anomaly injected into each row.
 
     Attributes
     ----------
     kinds : object array of shape (n,)
-        One of :data:`KINDS`, or "" for a row left alone.
+        One of :data:`KINDS`, or "" for an unchanged row.
     sizes : object array of shape (n,)
-        How far it was moved over the usual, as text like "0.5"; "" for a row left alone.
+        Size of the change relative to the default, as text like "0.5"; "" for an unchanged row.
     """
 
     kinds: npt.NDArray[np.object_]
@@ -52,19 +52,19 @@ def inject(
     Parameters
     ----------
     frame : DataFrame of shape (n, d)
-        Conformed rows, presumed normal. Not changed.
+        Conformed rows, assumed normal. Not changed.
     contract : FrameContract
     share : float
         Share of rows to change, at least one row.
     seed : int
     sizes : sequence of float
-        Each anomaly is of one of these sizes, in equal parts within a kind: 1 is usual, 0.5 moves numbers
+        Each anomaly has one of these sizes, in equal parts within a kind: 1 is the default, 0.5 moves numbers
         half as far (*dependency*: redraws half of the columns), 2 twice as far.
 
     Returns
     -------
     frame : DataFrame of shape (n, d)
-        Same index and columns; missing cells are still missing, whole-number columns still whole.
+        Same index and columns; missing cells stay missing, integer-valued columns stay integer-valued.
     labels : int array of shape (n,)
         1 exactly where a row was changed.
     injected : Injected
@@ -72,11 +72,11 @@ def inject(
     Raises
     ------
     DataError
-        If no column varies, so that nothing can be injected.
+        If every column is constant, so that nothing can be injected.
 
     Notes
     -----
-    Categories are changed by *dependency*, and by the other kinds where no number column varies.
+    Categories are changed by *dependency*, and by the other kinds only where no number column varies.
     """
     table = _Table.of(frame, contract)
     rng = np.random.default_rng(seed)
@@ -87,27 +87,27 @@ def inject(
     size = np.ones(len(frame))
     changed = frame.copy()
     for position, (kind, apply) in enumerate(_APPLY.items()):
-        mine = chosen[position :: len(KINDS)]
-        size[mine] = np.resize(np.asarray(sizes, dtype=np.float64), mine.size)
-        rows = np.sort(mine)
+        assigned = chosen[position :: len(KINDS)]
+        size[assigned] = np.resize(np.asarray(sizes, dtype=np.float64), assigned.size)
+        rows = np.sort(assigned)
         if rows.size:
             apply(table, changed, rows, size[rows], rng)
             kinds[rows] = kind
-    same = chosen[table.unchanged(changed, chosen)]
-    if same.size:  # an independent draw can give a row its own values back
-        same = np.sort(same)
-        _global(table, changed, same, size[same], rng)
-        kinds[same] = "global"
-        still = same[table.unchanged(changed, same)]
-        kinds[still] = ""
-    named = np.array([f"{number:g}" for number in size], dtype=object)
-    named[kinds == ""] = ""
-    return changed, (kinds != "").astype(np.int64), Injected(kinds, named)
+    unchanged = chosen[table.find_unchanged(changed, chosen)]
+    if unchanged.size:  # an independent draw can return a row's own values
+        unchanged = np.sort(unchanged)
+        _global(table, changed, unchanged, size[unchanged], rng)
+        kinds[unchanged] = "global"
+        still_unchanged = unchanged[table.find_unchanged(changed, unchanged)]
+        kinds[still_unchanged] = ""
+    size_names = np.array([f"{number:g}" for number in size], dtype=object)
+    size_names[kinds == ""] = ""
+    return changed, (kinds != "").astype(np.int64), Injected(kinds, size_names)
 
 
 @dataclass(frozen=True)
 class _Table:
-    """What is usual: the columns that vary, with their scale."""
+    """The original rows, the columns that vary, and their scale."""
 
     frame: pd.DataFrame
     numeric: tuple[str, ...]
@@ -127,13 +127,13 @@ class _Table:
         return cls(frame, numeric, categorical, frame[moved].notna().any(axis=1).to_numpy(dtype=bool))
 
     def scale(self, name: str) -> float:
-        """Robust deviation of a number column; the plain one where half of the values are equal."""
+        """Return a robust deviation of a number column; the standard one if half of the values are equal."""
         values = self.frame[name].dropna().to_numpy(dtype=np.float64)
         low, high = np.quantile(values, [0.25, 0.75])
         return float((high - low) / 1.349) or float(values.std()) or 1.0
 
-    def put(self, changed: pd.DataFrame, name: str, rows: Ints, values: Array) -> None:
-        """Write numbers over the cells that are not missing; whole numbers stay whole."""
+    def write_numbers(self, changed: pd.DataFrame, name: str, rows: Ints, values: Array) -> None:
+        """Overwrite the cells that are not missing with numbers; integer-valued columns stay so."""
         column = changed[name].to_numpy(dtype=np.float64, copy=True)
         known = column[~np.isnan(column)]
         if (known == np.round(known)).all():
@@ -144,15 +144,17 @@ class _Table:
         column[rows] = np.where(np.isnan(column[rows]), np.nan, values)
         changed[name] = column
 
-    def name(self, changed: pd.DataFrame, name: str, rows: Ints, values: npt.NDArray[np.object_]) -> None:
-        """Write categories over the cells that are not missing."""
+    def write_categories(
+        self, changed: pd.DataFrame, name: str, rows: Ints, values: npt.NDArray[np.object_]
+    ) -> None:
+        """Overwrite the cells that are not missing with categories."""
         column = changed[name].to_numpy(dtype=object, copy=True)
         present = np.asarray(pd.notna(column[rows]), dtype=bool)
         column[rows[present]] = values[present]
         changed[name] = pd.Series(column, index=changed.index, dtype=object)
 
-    def unchanged(self, changed: pd.DataFrame, rows: Ints) -> npt.NDArray[np.bool_]:
-        """Which of `rows` hold the same values as before."""
+    def find_unchanged(self, changed: pd.DataFrame, rows: Ints) -> npt.NDArray[np.bool_]:
+        """Mark those of `rows` that have the same values as before."""
         columns = [*self.numeric, *self.categorical]
         before, after = self.frame[columns].iloc[rows], changed[columns].iloc[rows]
         return ((before == after) | (before.isna() & after.isna())).all(axis=1).to_numpy(dtype=bool)
@@ -164,48 +166,50 @@ def _varies(column: pd.Series) -> bool:
 
 
 def _some_columns(table: _Table, rows: Ints, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """For each row, about half of the number columns it has a value in, at least one."""
+    """Draw for each row about half of the number columns that are not missing, at least one."""
     present = table.frame[list(table.numeric)].notna().to_numpy()[rows]
     draw = np.where(present, rng.random(present.shape), np.inf)
     return np.asarray(present & ((draw < 0.5) | (draw == draw.min(axis=1, keepdims=True))))
 
 
 def _global(table: _Table, changed: pd.DataFrame, rows: Ints, size: Array, rng: np.random.Generator) -> None:
-    """Every number anywhere in the range widened by a tenth, and one number outside it at least."""
+    """Redraw every number from the range widened by a tenth, at least one number outside the range."""
     if not table.numeric:
         _unseen(table, changed, rows, rng)
         return
     present = table.frame[list(table.numeric)].notna().to_numpy()[rows]
     first = np.argmax(np.where(present, rng.random(present.shape), -1.0), axis=1)
-    for at, name in enumerate(table.numeric):
+    for position, name in enumerate(table.numeric):
         values = table.frame[name].dropna().to_numpy(dtype=np.float64)
         low, high = float(values.min()), float(values.max())
         room = 0.1 * (high - low) * size
         drawn = rng.uniform(low - room, high + room)
         beyond = rng.uniform(room / 2, room) + 1e-9 * max(abs(low), abs(high))
         outside = np.where(rng.random(rows.size) < 0.5, low - beyond, high + beyond)
-        table.put(changed, name, rows, np.where(first == at, outside, drawn))
+        table.write_numbers(changed, name, rows, np.where(first == position, outside, drawn))
 
 
 def _local(table: _Table, changed: pd.DataFrame, rows: Ints, size: Array, rng: np.random.Generator) -> None:
-    """About half of the numbers moved by 2.5 to 4 deviations from where they were."""
+    """Move about half of the numbers by 2.5 to 4 deviations."""
     if not table.numeric:
         _rarest(table, changed, rows)
         return
     moved = _some_columns(table, rows, rng)
-    for at, name in enumerate(table.numeric):
-        mine = rows[moved[:, at]]
-        step = rng.uniform(2.5, 4.0, size=mine.size) * rng.choice([-1.0, 1.0], size=mine.size)
-        step *= size[moved[:, at]] * table.scale(name)
-        table.put(changed, name, mine, table.frame[name].to_numpy(dtype=np.float64)[mine] + step)
+    for column, name in enumerate(table.numeric):
+        moved_rows = rows[moved[:, column]]
+        step = rng.uniform(2.5, 4.0, size=moved_rows.size) * rng.choice([-1.0, 1.0], size=moved_rows.size)
+        step *= size[moved[:, column]] * table.scale(name)
+        table.write_numbers(
+            changed, name, moved_rows, table.frame[name].to_numpy(dtype=np.float64)[moved_rows] + step
+        )
 
 
 def _dependency(
     table: _Table, changed: pd.DataFrame, rows: Ints, size: Array, rng: np.random.Generator
 ) -> None:
-    """Values drawn from their own columns, apart from the others; one column alone becomes a global.
+    """Draw values of each column independently of the others; a single column gets a global anomaly.
 
-    A size under 1 is the share of columns that are redrawn, at least one of them.
+    A size below 1 is the share of columns that are redrawn, at least one of them.
     """
     columns = (*table.numeric, *table.categorical)
     if len(columns) < 2:
@@ -213,21 +217,23 @@ def _dependency(
         return
     draw = rng.random((rows.size, len(columns)))
     redrawn = (draw < size[:, None]) | (draw == draw.min(axis=1, keepdims=True))
-    for at, name in enumerate(table.numeric):
-        mine = rows[redrawn[:, at]]
+    for position, name in enumerate(table.numeric):
+        redrawn_rows = rows[redrawn[:, position]]
         values = table.frame[name].dropna().to_numpy(dtype=np.float64)
-        drawn = rng.choice(values, size=mine.size)
+        drawn = rng.choice(values, size=redrawn_rows.size)
         column = changed[name].to_numpy(dtype=np.float64, copy=True)
-        column[mine] = np.where(np.isnan(column[mine]), np.nan, drawn)
+        column[redrawn_rows] = np.where(np.isnan(column[redrawn_rows]), np.nan, drawn)
         changed[name] = column
-    for at, name in enumerate(table.categorical, start=len(table.numeric)):
-        mine = rows[redrawn[:, at]]
+    for position, name in enumerate(table.categorical, start=len(table.numeric)):
+        redrawn_rows = rows[redrawn[:, position]]
         known = table.frame[name].dropna().to_numpy(dtype=object)
-        table.name(changed, name, mine, known[rng.integers(0, known.size, size=mine.size)])
+        table.write_categories(
+            changed, name, redrawn_rows, known[rng.integers(0, known.size, size=redrawn_rows.size)]
+        )
 
 
 def _cluster(table: _Table, changed: pd.DataFrame, rows: Ints, size: Array, rng: np.random.Generator) -> None:
-    """All of one size close together, 3 to 5 deviations from the median in every number."""
+    """Place all rows of one size close together, 3 to 5 deviations from the median in every number."""
     if not table.numeric:
         _unseen(table, changed, rows, rng)
         return
@@ -235,26 +241,28 @@ def _cluster(table: _Table, changed: pd.DataFrame, rows: Ints, size: Array, rng:
         scale = table.scale(name)
         away = rng.choice([-1.0, 1.0]) * rng.uniform(3.0, 5.0) * scale * size
         centre = float(table.frame[name].median()) + away
-        table.put(changed, name, rows, centre + 0.2 * scale * rng.standard_normal(rows.size))
+        table.write_numbers(changed, name, rows, centre + 0.2 * scale * rng.standard_normal(rows.size))
 
 
 def _unseen(table: _Table, changed: pd.DataFrame, rows: Ints, rng: np.random.Generator) -> None:
-    """A category that was never seen, in one column a row."""
+    """Write a category that does not occur in the data into one column of each row."""
     picked = rng.integers(0, len(table.categorical), size=rows.size)
-    for at, name in enumerate(table.categorical):
-        mine = rows[picked == at]
+    for position, name in enumerate(table.categorical):
+        picked_rows = rows[picked == position]
         present = table.frame[name].notna().to_numpy()
-        for row in rows[picked == at][~present[mine]]:  # that cell is missing: take one that is not
+        for row in rows[picked == position][
+            ~present[picked_rows]
+        ]:  # that cell is missing: take one that is not
             other = next(item for item in table.categorical if pd.notna(table.frame[item].iloc[row]))
-            table.name(changed, other, np.array([row]), np.array([_UNSEEN], dtype=object))
-        table.name(changed, name, mine, np.full(mine.size, _UNSEEN, dtype=object))
+            table.write_categories(changed, other, np.array([row]), np.array([_UNSEEN], dtype=object))
+        table.write_categories(changed, name, picked_rows, np.full(picked_rows.size, _UNSEEN, dtype=object))
 
 
 def _rarest(table: _Table, changed: pd.DataFrame, rows: Ints) -> None:
-    """The rarest category of every column."""
+    """Write the rarest category of every column."""
     for name in table.categorical:
         rare = str(table.frame[name].value_counts().index[-1])
-        table.name(changed, name, rows, np.full(rows.size, rare, dtype=object))
+        table.write_categories(changed, name, rows, np.full(rows.size, rare, dtype=object))
 
 
 _APPLY: dict[str, Callable[[_Table, pd.DataFrame, Ints, Array, np.random.Generator], None]] = {

@@ -1,9 +1,9 @@
-"""Bootstrap intervals and p-values that hold with few anomalies. Pure; called by the comparisons.
+"""Bootstrap intervals and p-values that are valid with few anomalies. Pure; called by the comparisons.
 
-A percentile interval is too narrow for small samples: the resampled spread lacks the factor
-``sqrt(n / (n - 1))``, and it takes normal quantiles where Student's belong. The *expanded* percentile
-interval asks the bootstrap for correspondingly rarer quantiles; for large samples both agree. Measured on
-equal models by ``benchmarks/gate.py``.
+A percentile interval is too narrow for small samples: the bootstrap's standard error lacks the factor
+``sqrt(n / (n - 1))``, and normal quantiles are used in place of Student's. The *expanded* percentile interval
+reads correspondingly more extreme quantiles off the bootstrap distribution; for large samples both agree. The
+coverage on equal models is measured by ``benchmarks/gate.py``.
 
 References
 ----------
@@ -24,14 +24,14 @@ __all__ = ["RESOLVED", "expanded_tail", "interval", "p_value"]
 Array = npt.NDArray[np.float64]
 
 RESOLVED = 5
-"""Resamples that have to lie beyond a quantile before it is read off them."""
+"""Number of resamples that must be beyond a quantile before it is read off the resamples."""
 
 
 def expanded_tail(tail: float, units: int) -> float:
-    """The bootstrap quantile that stands for the tail probability `tail` with so many independent units.
+    """Return the bootstrap tail probability that corresponds to `tail` with this many independent units.
 
     ``Phi(-sqrt(n / (n - 1)) t)`` with t the upper `tail` quantile of Student's distribution with n - 1
-    degrees of freedom; `tail` itself in the limit, 0 with fewer than two units.
+    degrees of freedom; `tail` itself in the limit of large n, 0 with fewer than two units.
     """
     from scipy.special import ndtr, stdtrit
 
@@ -41,53 +41,54 @@ def expanded_tail(tail: float, units: int) -> float:
 
 
 def interval(estimate: float, drawn: Array, units: int, level: float) -> tuple[float, float]:
-    """Interval of a difference from its resampled values.
+    """Compute the interval of a difference from its resampled values.
 
     Parameters
     ----------
     estimate : float
-        On all rows.
+        The difference on all rows.
     drawn : array of shape (resamples,)
     units : int
-        Independent units behind it: anomalies, or blocks that hold one. With one unit nothing is known.
+        Number of independent units: anomalies, or blocks with an anomaly. With fewer than two the interval
+        is infinite.
     level : float
-        From 0 to 1.
+        Confidence level, from 0 to 1.
 
     Returns
     -------
     tuple of float
-        Expanded percentiles; where fewer than :data:`RESOLVED` resamples lie beyond them, Student's interval
-        about `estimate` with the bootstrap's standard error.
+        Expanded percentiles; where fewer than :data:`RESOLVED` resamples are beyond them, Student's interval
+        around `estimate` with the bootstrap's standard error.
     """
     from scipy.special import stdtrit
 
     if units < 2:
         return -math.inf, math.inf
     tail = (1 - level) / 2
-    wanted = expanded_tail(tail, units)
-    if wanted * drawn.size >= RESOLVED:
-        low, high = (float(value) for value in np.quantile(drawn, [wanted, 1 - wanted]))
+    expanded = expanded_tail(tail, units)
+    if expanded * drawn.size >= RESOLVED:
+        low, high = (float(value) for value in np.quantile(drawn, [expanded, 1 - expanded]))
         return low, high
     reach = float(-stdtrit(units - 1, tail)) * _error(drawn, units)
     return estimate - reach, estimate + reach
 
 
 def p_value(estimate: float, drawn: Array, units: int) -> float:
-    """Two-sided p-value of no difference that agrees with :func:`interval`; parameters as there."""
+    """Return the two-sided p-value of no difference that agrees with :func:`interval`; same parameters."""
     from scipy.special import ndtri, stdtr
 
     if units < 2:
         return 1.0
-    # One more on either side: a resampled p-value is never zero (Davison, Hinkley 1997, section 4.2).
+    # Add one to both counts: a resampled p-value is never zero (Davison, Hinkley 1997, section 4.2).
     extreme = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     z = float(ndtri(min(0.5, (max(extreme, RESOLVED - 1) + 1) / (drawn.size + 1))))
-    counted = 2 * float(stdtr(units - 1, z * math.sqrt((units - 1) / units)))
+    resampled_p = 2 * float(stdtr(units - 1, z * math.sqrt((units - 1) / units)))
     error = _error(drawn, units)
     if extreme >= RESOLVED or error == 0:
-        return min(1.0, counted)
-    return min(1.0, counted, 2 * float(stdtr(units - 1, -abs(estimate) / error)))
+        return min(1.0, resampled_p)
+    return min(1.0, resampled_p, 2 * float(stdtr(units - 1, -abs(estimate) / error)))
 
 
 def _error(drawn: Array, units: int) -> float:
-    """Standard error, with what a resample of so few units lacks."""
+    """Return the standard error, corrected by ``sqrt(n / (n - 1))`` for few units."""
     return float(drawn.std(ddof=1)) * math.sqrt(units / (units - 1))

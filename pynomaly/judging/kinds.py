@@ -1,7 +1,7 @@
-"""A verdict by kind of anomaly: a model may not win on one kind what it loses on another.
+"""Compare two models by kind of anomaly: a gain on one kind must not hide a loss on another.
 
-Injected anomalies are of kinds and sizes that somebody chose. A gain over all of them together says little
-when a single kind makes it: real anomalies need not be of that kind. Pure; called by
+The kinds and sizes of injected anomalies are an arbitrary choice. A gain over all kinds together is weak
+evidence when a single kind causes it: real anomalies need not be of that kind. Pure; called by
 :mod:`~pynomaly.judging.comparison`.
 """
 
@@ -20,12 +20,12 @@ from pynomaly.judging.ranking import Array, Ints, Metric, Operation, Ranking, bo
 __all__ = ["LEAST_UNITS", "Part", "by_part", "one_sided"]
 
 LEAST_UNITS = 5
-"""Independent anomalies of a kind under which its difference has no interval."""
+"""With fewer independent anomalies of a kind, its difference has no interval."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Challenger against champion on the normal rows and the anomalies of one kind or size alone.
+    """Challenger against champion on the normal rows and only the anomalies of one kind or size.
 
     Attributes
     ----------
@@ -33,8 +33,8 @@ class Part:
     positives : int
     champion_value, challenger_value, difference : float
     low, high : float
-        Interval of the difference, at the verdict's error shared among the kinds (Bonferroni); NaN with
-        fewer than :data:`LEAST_UNITS` independent anomalies.
+        Interval of the difference, with the verdict's error divided by the number of kinds (Bonferroni); NaN
+        with fewer than :data:`LEAST_UNITS` independent anomalies.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Part:
     low: float
     high: float
 
-    def said(self) -> str:
-        """In a few words."""
+    def describe(self) -> str:
+        """Return name, difference and interval as a short text."""
         bounds = "" if math.isnan(self.low) else f" [{self.low:+.3f}, {self.high:+.3f}]"
         return f"{self.name} {self.difference:+.3f}{bounds}"
 
@@ -63,24 +63,24 @@ def by_part(
     seed: int,
     operation: Operation,
 ) -> tuple[Part, ...]:
-    """The metric's difference on each part of the anomalies, by name.
+    """Compute the metric's difference on each part of the anomalies, ordered by name.
 
     Parameters
     ----------
     truth : int array of shape (n,)
     champion, challenger : array of shape (n,)
     parts : object array of shape (n,)
-        Name of the part an anomaly belongs to; not looked at in normal rows.
+        Name of the part (kind or size) of each anomaly; ignored for normal rows.
     settings : Comparison
     blocks : int array of shape (n,) or None
     level : float
-        Of all intervals together.
+        Joint confidence level of all intervals.
     seed : int
     operation : Operation
     """
     names = sorted({str(name) for name in parts[truth == 1]})
-    each = 1 - (1 - level) / max(len(names), 1)
-    found = []
+    part_level = 1 - (1 - level) / max(len(names), 1)
+    results = []
     for name in names:
         rows = (truth == 0) | (parts == name)
         pair = [Ranking(truth[rows], scores[rows], operation) for scores in (champion, challenger)]
@@ -91,9 +91,9 @@ def by_part(
         if units >= LEAST_UNITS:
             drawn = _differences(pair, settings, seed, None if blocks is None else blocks[rows])
             if drawn.size:
-                low, high = interval(values[1] - values[0], drawn, units, each)
-        found.append(Part(name, positives, values[0], values[1], values[1] - values[0], low, high))
-    return tuple(found)
+                low, high = interval(values[1] - values[0], drawn, units, part_level)
+        results.append(Part(name, positives, values[0], values[1], values[1] - values[0], low, high))
+    return tuple(results)
 
 
 def _differences(pair: list[Ranking], settings: config.Comparison, seed: int, blocks: Ints | None) -> Array:
@@ -111,17 +111,17 @@ def one_sided(
     settings: config.Comparison,
     operation: Operation,
 ) -> str:
-    """Why a gain over all kinds together does not count, or "".
+    """Return why a gain over all kinds together does not count, or "".
 
     It does not count
 
-    - if a kind is lost: its interval lies below 0;
-    - or if one kind alone makes it while another is lost on the figures: without the anomalies of that kind
-      the challenger is not ahead, and on some other kind it is behind by more than ``comparison.margin``.
+    - if the challenger is worse on a kind: the interval lies below 0;
+    - or if one kind alone causes the gain: without the anomalies of that kind the challenger is not better,
+      and on some other kind it is worse by more than ``comparison.margin``.
     """
     lost = [part for part in found if part.high < 0]
     if lost:
-        return f"ahead over all kinds together, but lost on {', '.join(part.said() for part in lost)}"
+        return f"ahead over all kinds together, but lost on {', '.join(part.describe() for part in lost)}"
     behind = [part for part in found if part.difference < -settings.margin]
     if not behind:
         return ""
@@ -130,8 +130,8 @@ def one_sided(
     without = _difference(truth[rest], champion[rest], challenger[rest], settings.metric, operation)
     if without > 0:
         return ""
-    told = ", ".join(part.said() for part in behind)
-    return f"the gain is of {best.name} anomalies alone ({without:+.3f} without them), and behind on {told}"
+    losses = ", ".join(part.describe() for part in behind)
+    return f"the gain is of {best.name} anomalies alone ({without:+.3f} without them), and behind on {losses}"
 
 
 def _difference(truth: Ints, champion: Array, challenger: Array, metric: Metric, at: Operation) -> float:

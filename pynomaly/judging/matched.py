@@ -1,8 +1,8 @@
-"""Tests of a window against the same seasons of the reference, as wide as the reference's own windows differ.
+"""Test a window against the same seasons of the reference, with noise estimated from the reference's windows.
 
-Effects are between 0 and 1, as in :mod:`pynomaly.judging.two_samples`. Where a window's rows depend on each
-other, the statistic is divided by what the reference's own windows show, and how well that is known widens
-the test further. Called by drift.
+Effect sizes are between 0 and 1, as in :mod:`pynomaly.judging.two_samples`. Rows of a window may depend on
+each other, so the statistic is divided by its size among the reference's own windows; the uncertainty of that
+estimate enters through its degrees of freedom. Called by drift.
 
 References
 ----------
@@ -33,13 +33,13 @@ _TERMS = 200
 def in_season(
     column: ColumnBaseline, current: NumericSketch | CategorySketch, hours: tuple[int, ...]
 ) -> Statistics:
-    """Statistics of `current` against the reference in the cells of the week that `hours` names."""
+    """Compute statistics of `current` against the reference in the cells of the week of `hours`."""
     weights = per_cell(hours, column.level)
     return statistics(column.grid.ordered, column.counts, column.grid.counts(current), weights)
 
 
 def values_test(column: ColumnBaseline, found: Statistics) -> tuple[float, float]:
-    """Effect size and p-value of a column's values."""
+    """Return effect size and p-value of a column's values."""
     from scipy.special import fdtrc
 
     noise = column.noise
@@ -48,17 +48,17 @@ def values_test(column: ColumnBaseline, found: Statistics) -> tuple[float, float
         tail = kolmogorov_tail(square * _KOLMOGOROV, noise.dof)
         if not math.isfinite(noise.dof):
             return found.effect, tail
-        # Windows whose whole level wanders differ in one direction, with a heavier tail than Kolmogorov's.
+        # Windows whose overall level drifts differ in one direction, with a heavier tail than Kolmogorov's.
         return found.effect, max(tail, float(fdtrc(noise.shape, noise.dof, square)))
     effect = math.sqrt(max(0.0, found.effect**2 - found.noise**2 * noise.ratio))
-    # The window has this many cells; the reference's windows may have shown fewer free ones.
+    # Degrees of freedom of the window's cells; those seen among the reference's windows may be fewer.
     shape = min(float(found.dof), noise.shape) if math.isfinite(noise.dof) else float(found.dof)
     dof = noise.dof if math.isfinite(noise.dof) else 1e12
     return effect, float(fdtrc(shape, dof, found.apart / noise.ratio))
 
 
 def missing_test(column: ColumnBaseline, found: Statistics) -> tuple[float, float]:
-    """Difference of missing shares, and its p-value."""
+    """Return the difference of missing shares, and its p-value."""
     return found.missing_effect, _chi_tail(found.missing, column.missing_noise)
 
 
@@ -70,10 +70,10 @@ def _chi_tail(statistic: float, noise: Noise) -> float:
 
 
 def kolmogorov_tail(square: float, dof: float) -> float:
-    """Chance that the squared Kolmogorov limit exceeds `square`, whose unit is known with `dof`.
+    """Return the probability that the squared Kolmogorov limit exceeds `square`, scaled with `dof`.
 
-    The unit's estimate is that of a chi-square over its degrees of freedom: averaged over it, each term
-    exp(-2 k^2 square) of Kolmogorov's series becomes (1 + 4 k^2 square / dof)^(-dof / 2).
+    The scale of `square` is estimated, distributed as chi-square over its degrees of freedom `dof`; averaged
+    over it, each term exp(-2 k^2 square) of Kolmogorov's series is (1 + 4 k^2 square / dof)^(-dof / 2).
     """
     if square < 0.1:  # the exact value is above 0.99999
         return 1.0
@@ -87,23 +87,23 @@ def kolmogorov_tail(square: float, dof: float) -> float:
 
 
 def together(reference: Moments, known: Principal, current: Moments) -> tuple[float, float, float]:
-    """Whether number columns still move together.
+    """Test whether the correlations of number columns are unchanged.
 
     Returns
     -------
     effect, p_value : float
-        Effect ``1 - smaller / larger`` reconstruction error; a t-test against the reference's own windows,
-        whose spread shrinks and grows with the rows as that of independent rows does.
+        Effect ``1 - smaller / larger`` reconstruction error; p-value of a t-test against the reference's own
+        windows, whose variance is scaled with the number of rows as for independent rows.
     ratio : float
-        Reconstruction error over the usual one.
+        Reconstruction error divided by the usual one.
     """
     from scipy.special import stdtr
 
     error = math.log(rebuilt(_named(reference, current), current.correlation()))
-    apart = error - known.mean
+    shift = error - known.mean
     spread = known.deviation * math.sqrt(max(known.rows / max(1, current.n), 0.25) + 1 / known.blocks)
-    p_value = 2 * float(stdtr(known.blocks - 1, -abs(apart) / spread))
-    return 1 - math.exp(-abs(apart)), p_value, math.exp(apart)
+    p_value = 2 * float(stdtr(known.blocks - 1, -abs(shift) / spread))
+    return 1 - math.exp(-abs(shift)), p_value, math.exp(shift)
 
 
 def _named(reference: Moments, current: Moments) -> npt.NDArray[np.float64]:

@@ -1,7 +1,7 @@
-"""What a candidate costs, which candidates nothing beats in everything, and which are as good for less.
+"""Cost of candidates, the Pareto front of quality and cost, and what a cheaper candidate saves.
 
-Pure; called by the choice among candidates. It names, it does not decide: a cheaper candidate that is no
-worse is for a person to take.
+Pure; called by the choice among candidates. It only reports: whether to take a cheaper candidate that is no
+worse is a person's decision.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from dataclasses import astuple, dataclass
 __all__ = ["LEAST_SAVING", "Cost", "cheaper", "front"]
 
 LEAST_SAVING = 2.0
-"""How many times cheaper one cost has to be before it is worth a word: times of one run vary."""
+"""A cost must be this many times smaller to be reported: measured times vary from run to run."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one candidate took.
+    """Measured cost of one candidate.
 
     Attributes
     ----------
     fit_seconds, score_seconds : float
         Wall time of the fit, and of scoring the judged rows.
     megabytes : float
-        The saved model: what it holds in memory when it is loaded.
+        Memory of the saved model after loading.
     """
 
     fit_seconds: float
@@ -34,14 +34,14 @@ class Cost:
 
 
 def front(quality: Mapping[str, float], costs: Mapping[str, Cost]) -> tuple[str, ...]:
-    """Candidates that no other beats: none is at least as good and as cheap in all, and better in one.
+    """Return the Pareto front: no other candidate is at least as good in everything and better in something.
 
     Parameters
     ----------
     quality : mapping of str to float
         Higher is better; a candidate whose quality is not finite is left out.
     costs : mapping of str to Cost
-        A candidate without is left out.
+        A candidate without a cost is left out.
 
     Returns
     -------
@@ -55,22 +55,22 @@ def front(quality: Mapping[str, float], costs: Mapping[str, Cost]) -> tuple[str,
     }
     return tuple(
         name
-        for name, mine in points.items()
+        for name, point in points.items()
         if not any(
-            theirs != mine and all(one <= two for one, two in zip(theirs, mine, strict=True))
-            for theirs in points.values()
+            other != point and all(one <= two for one, two in zip(other, point, strict=True))
+            for other in points.values()
         )
     )
 
 
 def cheaper(than: Cost, cost: Cost) -> str:
-    """In what `cost` is :data:`LEAST_SAVING` times less or better; "" if in nothing, or more in anything."""
+    """Describe where `cost` is :data:`LEAST_SAVING` or more times lower; "" if nowhere or higher anywhere."""
     pairs = list(zip(("fit s", "score s", "MB"), astuple(than), astuple(cost), strict=True))
-    if any(mine > theirs for _, theirs, mine in pairs):
+    if any(new > old for _, old, new in pairs):
         return ""
-    saved = [
-        f"{unit} {mine:.3g} instead of {theirs:.3g}"
-        for unit, theirs, mine in pairs
-        if theirs >= LEAST_SAVING * mine and theirs > mine
+    savings = [
+        f"{unit} {new:.3g} instead of {old:.3g}"
+        for unit, old, new in pairs
+        if old >= LEAST_SAVING * new and old > new
     ]
-    return ", ".join(saved)
+    return ", ".join(savings)

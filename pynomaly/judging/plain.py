@@ -1,4 +1,4 @@
-"""Results as JSON-able values: no numpy types, no NaN or infinity. Called by every ``to_dict`` here."""
+"""Convert results to JSON-serialisable values (no numpy types, no NaN). Called by every ``to_dict``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["plain"]
 
 
 def plain(value: object) -> Any:
-    """Turn a result, or a part of one, into plain values; non-finite numbers become None."""
+    """Convert a result, or a part of one, to JSON-serialisable values; non-finite numbers become None."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Enum):

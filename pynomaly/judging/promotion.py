@@ -1,7 +1,7 @@
-"""What follows from a verdict, and whether a promotion that waits for a person may still be answered.
+"""Promotion rules: what follows from a verdict, and whether a pending promotion may still be answered.
 
 Pure: called by :mod:`pynomaly.steps.promote` and :mod:`pynomaly.steps.approve`, which gather the facts and
-write the result down. Fail closed: what is not clearly allowed is refused, with the reason.
+store the result. Fail closed: what is not clearly allowed is refused, with the reason.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Mode = Literal["automatic", "approval", "never"]
 
 @dataclass(frozen=True)
 class Ruling:
-    """What happens to a version now.
+    """Decision about a version.
 
     Attributes
     ----------
     kind : {"promote", "pending", "refuse"}
     outcome : str
-        The verdict's outcome; without one ``policy`` or ``first``; or which incidents are missed.
+        The verdict's outcome; without a verdict ``policy`` or ``first``; or which incidents are missed.
     reasons : tuple of str
     """
 
@@ -37,7 +37,7 @@ class Ruling:
 
 @dataclass(frozen=True)
 class Standing:
-    """Whether a promotion that waits may be answered: ``open``, ``expired`` or ``stale``."""
+    """Whether a pending promotion may be answered: ``open``, ``expired`` or ``stale``."""
 
     state: Literal["open", "expired", "stale"]
     reasons: tuple[str, ...]
@@ -55,7 +55,7 @@ def rule(
     taken_back: int | None = None,
     incidents: Regression | None = None,
 ) -> Ruling:
-    """Decide what a verdict does.
+    """Decide whether a version is promoted, waits for approval or is refused.
 
     Parameters
     ----------
@@ -64,16 +64,16 @@ def rule(
     mode : {"automatic", "approval", "never"}
     gate_passed : bool
     champion : str or None
-        Who is champion now, named as in ``verdict.champion``; a verdict about another one is worth nothing.
+        Name of the current champion, as in ``verdict.champion``; a verdict about another one is not valid.
     recalibrated : bool
-        The version is the champion's detector with other p-values: its scores are the same.
+        Whether the version is the champion's detector with new p-values: its scores are then the same.
     policy, base : str
-        Where the alert policy alone changed: from which to which, and whose scores these are.
+        If only the alert policy changed: the change as text, and the model that has the scores. Else "".
     taken_back : int, optional
-        The version that was rolled back while it baked, and that this one is, or repeats.
+        A version that was rolled back while it baked, if this version is that one or repeats it.
     incidents : Regression, optional
-        What past incidents say: one that only the champion caught is for a person to weigh. A change of the
-        alert policy alone is a person's choice already; there it is said, and stops nothing.
+        Result on past incidents: if only the champion caught one, a person must decide. A change of the alert
+        policy alone is a person's decision already: there the result is reported and prevents nothing.
     """
     outcome = str(verdict.outcome) if verdict else "policy" if policy else "first"
 
@@ -90,9 +90,9 @@ def rule(
         if champion != base:
             then, now = base.split()[-1], champion.split()[-1]
             return refuse(f"its scores are those of {then}, and {now} is champion now")
-        change: tuple[str, ...] = (f"scores are the champion's own; alerts change: {policy}",)
-        change += incidents.reasons if incidents else ()
-        return _by_mode(mode, outcome, change, taken_back)
+        change_reasons: tuple[str, ...] = (f"scores are the champion's own; alerts change: {policy}",)
+        change_reasons += incidents.reasons if incidents else ()
+        return _by_mode(mode, outcome, change_reasons, taken_back)
     if verdict is None:
         return refuse("nothing says that it is better than the champion")
     if verdict.champion != champion:
@@ -100,33 +100,35 @@ def rule(
             f"it was compared with {verdict.champion}, and {champion} is champion now: compare again",
             *verdict.reasons,
         )
-    # The same scores in the same order: there is nothing to be superior in, and nothing to lose.
-    same = recalibrated and verdict.difference == 0
-    if verdict.outcome is not Outcome.SUPERIOR and not same:
+    # Scores and their order are the same: neither a gain nor a loss is possible.
+    same_scores = recalibrated and verdict.difference == 0
+    if verdict.outcome is not Outcome.SUPERIOR and not same_scores:
         why = f"the verdict is {verdict.outcome}: only superior promotes by itself"
         return refuse(why, *verdict.reasons)
-    reasons = ("scores are the champion's own; p-values come from newer rows",) if same else verdict.reasons
+    reasons = (
+        ("scores are the champion's own; p-values come from newer rows",) if same_scores else verdict.reasons
+    )
     if incidents is None:
         return _by_mode(mode, outcome, reasons, taken_back)
     if not incidents.missed:
         return _by_mode(mode, outcome, (*reasons, *incidents.reasons), taken_back)
     if mode == "approval":
-        asked = _by_mode(mode, outcome, reasons, taken_back)
-        return Ruling(asked.kind, asked.outcome, (*incidents.reasons, *asked.reasons))
-    held = (*incidents.reasons, "Only a person promotes it.", *reasons)
-    return Ruling("refuse", incidents.outcome, held)
+        pending = _by_mode(mode, outcome, reasons, taken_back)
+        return Ruling(pending.kind, pending.outcome, (*incidents.reasons, *pending.reasons))
+    refusal_reasons = (*incidents.reasons, "Only a person promotes it.", *reasons)
+    return Ruling("refuse", incidents.outcome, refusal_reasons)
 
 
 def _by_mode(mode: Mode, outcome: str, reasons: tuple[str, ...], taken_back: int | None) -> Ruling:
-    """What the settings make of a version that the evidence allows."""
+    """Apply the promotion mode to a version that the evidence allows."""
     if mode == "never":
-        said = ("promotion.mode is never: a person sets the alias", *reasons)
-        return Ruling("refuse", outcome, said)
+        refusal_reasons = ("promotion.mode is never: a person sets the alias", *reasons)
+        return Ruling("refuse", outcome, refusal_reasons)
     repeats = f"v{taken_back} was rolled back while it baked, and this is that model or learned from its rows"
     if mode == "approval":
-        asks = ("promotion.mode is approval: a person answers",)
-        warned = (repeats,) if taken_back is not None else ()
-        return Ruling("pending", outcome, (*asks, *warned, *reasons))
+        approval_reasons = ("promotion.mode is approval: a person answers",)
+        warnings = (repeats,) if taken_back is not None else ()
+        return Ruling("pending", outcome, (*approval_reasons, *warnings, *reasons))
     if taken_back is not None:
         return Ruling("refuse", outcome, (f"{repeats}: only a person promotes it", *reasons))
     return Ruling("promote", outcome, reasons)
@@ -135,15 +137,15 @@ def _by_mode(mode: Mode, outcome: str, reasons: tuple[str, ...], taken_back: int
 def standing(
     version: int, compared_with: int | None, champion: int | None, expires: datetime, at: datetime
 ) -> Standing:
-    """Whether a pending promotion of `version` may be answered at `at`.
+    """Return whether a pending promotion of `version` may be answered at `at`.
 
     Parameters
     ----------
     version : int
     compared_with, champion : int or None
-        Version the verdict is against, and the one that is champion now.
+        Version with which `version` was compared, and the current champion.
     expires, at : datetime
-        Aware; at the moment of expiry it has expired.
+        Aware; the promotion is expired from `expires` on.
     """
     if at >= expires:
         when = expires.isoformat(timespec="minutes")

@@ -1,14 +1,14 @@
-"""What may be removed: whatever is past its retention and nothing that matters refers to.
+"""Plan what to remove: items that are past their retention and to which nothing needed refers.
 
-What matters, however old: every version an alias points to (champion, previous, challenger, shadow, or a
-name of somebody's own), both versions of a promotion that waits for an answer and of the last change of
-champion, a training that has registered and not decided, and the newest versions; and the rows of windows in
-which an alert or an audit waits for an answer. What versions refer to stays with them: their runs with parent
-and siblings, the rows kept for them, and what lies in the windows that their decisions name. A verdict that
-found nothing names no window worth keeping: the champion is judged on every window there is. The ledger's
-decisions are never removed.
+Needed at any age: every version with an alias (champion, previous, challenger, shadow, or a user's own name),
+both versions of a pending promotion and of the last change of champion, versions whose training has not
+decided yet, and the newest versions; also the rows of windows in which an alert or an audit waits for an
+answer. What these versions refer to stays with them: their runs with parent and siblings, the rows kept for
+them, and what belongs to the windows that their decisions name. A decision with nothing to report (see
+``_FOUND_NOTHING``) keeps no window: the champion is judged on every window. The ledger's decisions are never
+removed.
 
-Pure; :mod:`pynomaly.steps.prune` gathers the facts and does what is planned.
+Pure; :mod:`pynomaly.steps.prune` gathers the facts and executes the plan.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KINDS: Mapping[Kind, str] = {
     "quarantine": "quarantine",
     "rows": "versions",
 }
-"""Kinds of things that take space, and the setting that says how long each is kept."""
+"""Kinds of stored items, and the setting with the retention of each."""
 
 Span = tuple[datetime, datetime]
 
@@ -50,34 +50,34 @@ _FOUND_NOTHING = {
     "silence": {"silent", "recovered"},
     "prune": {"removed"},
 }
-"""Outcomes of decisions that do not make their windows worth keeping."""
+"""Outcomes of decisions that do not keep their windows, by kind of decision."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """Something that takes space.
+    """A stored item that takes space.
 
     Attributes
     ----------
     kind : str
-        One of :data:`KINDS`; a ``leftover`` is a model that was logged and never registered, ``rows`` are a
-        bundle's reference sample and held-out p-values.
+        One of :data:`KINDS`; a ``leftover`` is a model that was logged but never registered, ``rows`` are the
+        reference sample and held-out p-values of a bundle.
     name : str
         Unique within its kind.
     at : datetime
-        When it was last written, ended or decided about; aware.
+        When the item was last written, ended or decided about; aware.
     size : int
         Bytes.
     version : int or None
-        Version it is, or belongs to.
+        Version that the item is, or belongs to.
     span : tuple of datetime or None
-        ``[start, end)`` of the window it is about; None for a table without time.
+        ``[start, end)`` of the item's window; None for a table without time.
     run, family : str
-        Run it is or comes from, and the parent of that run (itself, without one).
+        Run that the item is or comes from, and the parent of that run (the run itself without a parent).
     sha256 : str
-        Hash of the bundle that it is, or is kept for.
+        Hash of the bundle that the item is, or is kept for.
     busy : bool
-        Whether somebody may be working on it; of a trace, whether its alert waits for an answer.
+        Whether somebody may be using it; for a trace, whether its alert waits for an answer.
     """
 
     kind: Kind
@@ -94,7 +94,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Said:
-    """A decision, as far as it refers to things; `waits` for a promotion that nobody has answered."""
+    """A past decision and the items it refers to; `waits` is True for a promotion without an answer."""
 
     kind: str
     outcome: str
@@ -107,7 +107,7 @@ class Said:
 
 @dataclass(frozen=True)
 class History:
-    """Everything a plan rests on.
+    """All facts that a plan is made from.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class History:
     unfinished : frozenset of int
         Versions whose training has not decided about them.
     asked : tuple of spans
-        Windows that somebody has yet to answer about: alerts not resolved, audits not fully labelled.
+        Windows that wait for an answer: alerts not resolved, audits not fully labelled.
     """
 
     things: tuple[Thing, ...]
@@ -128,7 +128,7 @@ class History:
 
 @dataclass(frozen=True)
 class Removal:
-    """A thing to remove, with the reason."""
+    """An item to remove, with the reason."""
 
     kind: Kind
     name: str
@@ -138,7 +138,7 @@ class Removal:
 
 @dataclass(frozen=True)
 class Kept:
-    """A thing that is past its retention and stays, with the reason."""
+    """An item that is past its retention and stays, with the reason."""
 
     kind: Kind
     name: str
@@ -147,25 +147,25 @@ class Kept:
 
 @dataclass(frozen=True)
 class Pruning:
-    """What to remove, and what stays though it is old."""
+    """Items to remove, and items that stay although they are past their retention."""
 
     removals: tuple[Removal, ...]
     kept: tuple[Kept, ...]
 
     @property
     def size(self) -> int:
-        """Bytes of all that is to be removed."""
+        """Bytes of all items to remove."""
         return sum(item.size for item in self.removals)
 
     @property
     def digest(self) -> str:
-        """16 hex digits that name this plan by what it removes."""
+        """Hash of the items to remove, 16 hex digits, which identifies the plan."""
         names = "\n".join(sorted(f"{item.kind} {item.name}" for item in self.removals))
         return hashlib.sha256(names.encode()).hexdigest()[:16]
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Number and bytes of each kind that is to be removed."""
+        """Number and bytes of the items to remove, by kind."""
         number = Counter(item.kind for item in self.removals)
         return {
             kind: {
@@ -177,7 +177,7 @@ class Pruning:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """Return JSON-serialisable values."""
         return {
             "counts": self.counts,
             "bytes": self.size,
@@ -187,7 +187,7 @@ class Pruning:
 
 
 def prune(history: History, retention: Retention, now: datetime) -> Pruning:
-    """Decide about everything there is; a thing is removed only if it is past its retention and free.
+    """Plan which items to remove: those past their retention to which nothing needed refers.
 
     Parameters
     ----------
@@ -202,46 +202,46 @@ def prune(history: History, retention: Retention, now: datetime) -> Pruning:
         if item.kind == "version" and item.version is not None and now - item.at <= retention.versions
     }
     staying = {**young, **needed}
-    why = _reasons(history, needed, staying)
-    removals, kept = [], []
+    find_reason = _reasons(history, needed, staying)
+    removals, retained = [], []
     for thing in history.things:
         limit = limits[thing.kind]
         if now - thing.at <= limit:
             continue
-        reason = why(thing)
+        reason = find_reason(thing)
         if reason:
-            kept.append(Kept(thing.kind, thing.name, reason))
+            retained.append(Kept(thing.kind, thing.name, reason))
         else:
-            said = f"older than {spell(limit)}, and nothing refers to it"
-            removals.append(Removal(thing.kind, thing.name, thing.size, said))
-    return Pruning(tuple(removals), tuple(kept))
+            summary = f"older than {spell(limit)}, and nothing refers to it"
+            removals.append(Removal(thing.kind, thing.name, thing.size, summary))
+    return Pruning(tuple(removals), tuple(retained))
 
 
 def _versions(history: History, newest: int) -> dict[int, str]:
-    """Versions that stay whatever their age, with the reason."""
-    found: dict[int, str] = {}
-    there = sorted({item.version for item in history.things if item.kind == "version" and item.version})
-    found |= dict.fromkeys(there[-newest:], f"it is one of the {newest} newest versions")
-    found |= dict.fromkeys(history.unfinished, "its training has not decided about it")
+    """Return the versions that stay at any age, with the reason."""
+    needed: dict[int, str] = {}
+    registered = sorted({item.version for item in history.things if item.kind == "version" and item.version})
+    needed |= dict.fromkeys(registered[-newest:], f"it is one of the {newest} newest versions")
+    needed |= dict.fromkeys(history.unfinished, "its training has not decided about it")
     changes = [item for item in history.said if item.kind in ("promote", "rollback")]
     for item in changes[-1:]:
-        found |= dict.fromkeys(item.versions, "the last change of champion names it")
+        needed |= dict.fromkeys(item.versions, "the last change of champion names it")
     for item in history.said:
         if item.waits:
-            found |= dict.fromkeys(item.versions, "a promotion that waits for an answer names it")
-    return found | {version: f"it is {alias}" for alias, version in history.aliases.items()}
+            needed |= dict.fromkeys(item.versions, "a promotion that waits for an answer names it")
+    return needed | {version: f"it is {alias}" for alias, version in history.aliases.items()}
 
 
 def _reasons(history: History, needed: Mapping[int, str], staying: Mapping[int, str]) -> Any:
-    """A function that says why a thing stays, or "" if nothing refers to it."""
+    """Return a function that gives the reason why an item stays, or "" if nothing refers to it."""
     models = [item for item in history.things if item.kind == "version" and item.version in staying]
-    about = [item for item in history.said if item.versions & set(staying)]
-    telling = [item for item in about if item.outcome not in _FOUND_NOTHING.get(item.kind, set())]
-    runs = {run for item in telling for run in item.runs} | {item.run for item in models if item.run}
+    decisions = [item for item in history.said if item.versions & set(staying)]
+    findings = [item for item in decisions if item.outcome not in _FOUND_NOTHING.get(item.kind, set())]
+    runs = {run for item in findings for run in item.runs} | {item.run for item in models if item.run}
     families = {item.family for item in history.things if item.kind == "run" and item.run in runs}
     families |= {item.family for item in history.things if item.kind == "run" and item.busy}
     hashes = {item.sha256: item.version for item in models if item.sha256}
-    spans, asked = _merged(span for item in telling for span in item.spans), _merged(history.asked)
+    spans, unanswered = _merged(span for item in findings for span in item.spans), _merged(history.asked)
     last = _last(history.things)
 
     def why(thing: Thing) -> str:
@@ -265,7 +265,7 @@ def _reasons(history: History, needed: Mapping[int, str], staying: Mapping[int, 
             return "it is the newest of its kind"
         if thing.kind in ("scores", "shadow", "report", "quarantine") and _within(thing.span, spans):
             return "a decision about a version that stays names its window"
-        if thing.kind in ("scores", "quarantine") and _within(thing.span, asked):
+        if thing.kind in ("scores", "quarantine") and _within(thing.span, unanswered):
             return "an alert or an audit in its window waits for an answer"
         return ""
 
@@ -273,7 +273,7 @@ def _reasons(history: History, needed: Mapping[int, str], staying: Mapping[int, 
 
 
 def _last(things: Iterable[Thing]) -> set[str]:
-    """The newest score partition, where the next run begins; the newest report of each version."""
+    """Return the newest score partition (the next run begins there) and the newest report of each version."""
     newest: dict[tuple[str, int | None], Thing] = {}
     for thing in things:
         if thing.kind not in ("scores", "report"):
@@ -289,16 +289,16 @@ def _end(thing: Thing) -> datetime:
 
 
 def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """The same moments as spans that do not touch, in order."""
-    found: list[Span] = []
+    """Merge overlapping and touching spans; the result is in order."""
+    merged: list[Span] = []
     for start, end in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
-            found.append((start, end))
-    return tuple(found)
+            merged.append((start, end))
+    return tuple(merged)
 
 
 def _within(span: Span | None, spans: tuple[Span, ...]) -> bool:
-    """Whether a span shares a moment with one of them."""
+    """Return whether `span` overlaps one of `spans`."""
     return span is not None and any(start < span[1] and span[0] < end for start, end in spans)

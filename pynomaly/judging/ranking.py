@@ -1,10 +1,10 @@
-"""Metrics of a ranking under row weights, for many sets of weights at once; for each, higher is better.
+"""Ranking metrics under row weights, for many sets of weights at once; higher is better for each metric.
 
 ====================  ====================================================================================
 average_precision     mean, over the anomalies, of the precision at their score
-roc_auc               chance that an anomaly scores above a normal row, ties counted half
-recall_at_budget      share of anomalies found when the alert policy's share of normal rows alerts
-saved_cost            share of the cost of never alerting that alerts save at the cheapest threshold
+roc_auc               probability that an anomaly scores above a normal row, ties counted half
+recall_at_budget      recall at the threshold at which the policy's share of normal rows alerts
+saved_cost            share of the cost of never alerting that the cheapest threshold saves
 ====================  ====================================================================================
 
 A bootstrap resample is a vector of row weights. Scores are sorted once; each resample then costs one
@@ -42,14 +42,14 @@ _CELLS = 2**19
 
 @dataclass(frozen=True)
 class Operation:
-    """How alerts are set and what errors cost, as far as a ranking is judged by it.
+    """Alert rate and costs of errors, on which two of the metrics depend.
 
     Attributes
     ----------
     share : float
         Share of normal rows that alert, above 0 and below 1.
     false_alarms : float
-        What alerting on every normal row costs over what missing every anomaly costs:
+        Cost of alerting on every normal row divided by the cost of missing every anomaly:
         ``cost_false_alarm (1 - prevalence) / (cost_missed prevalence)``.
     """
 
@@ -65,13 +65,13 @@ class Operation:
 
     @classmethod
     def of(cls, alerts: config.Alerts, share: float) -> Operation:
-        """The settings' costs, at the share of normal rows that the alert policy comes to."""
+        """Build it from the settings' costs and the share of normal rows on which the policy alerts."""
         false = alerts.cost_false_alarm * (1 - alerts.prevalence)
         return cls(share, false / (alerts.cost_missed * alerts.prevalence))
 
 
 class Ranking:
-    """Rows in falling order of score, cut where a tie group holds an anomaly.
+    """Rows in descending order of score, cut into segments at the tie groups that have an anomaly.
 
     Parameters
     ----------
@@ -88,12 +88,12 @@ class Ranking:
         self.operation = operation or Operation()
         self.order = np.argsort(-scores, kind="stable")
         ranked, positive = scores[self.order], truth[self.order] == 1
-        fresh = np.concatenate([[True], ranked[1:] != ranked[:-1]])
-        group = np.cumsum(fresh) - 1
-        holds = np.bincount(group, weights=positive) > 0
-        # Consecutive groups without an anomaly add nothing to either metric one by one: merge them.
-        cut = holds | np.concatenate([[True], holds[:-1]])
-        self.starts = np.flatnonzero(fresh)[cut]
+        tie_starts = np.concatenate([[True], ranked[1:] != ranked[:-1]])
+        group = np.cumsum(tie_starts) - 1
+        has_anomaly = np.bincount(group, weights=positive) > 0
+        # Consecutive groups without an anomaly can be merged: no metric distinguishes them.
+        cut = has_anomaly | np.concatenate([[True], has_anomaly[:-1]])
+        self.starts = np.flatnonzero(tie_starts)[cut]
         segment = np.cumsum(cut)[group] - 1
         self.positives = self.order[positive]
         self.segments = len(self.starts)
@@ -101,24 +101,24 @@ class Ranking:
         self.positive_segments = segment[positive][self.positive_starts]
 
     def weighted(self, metric: Metric, weights: Array) -> Array:
-        """The metric for each column of `weights`.
+        """Compute the metric for each column of `weights`.
 
         Parameters
         ----------
         metric : str
             One of :data:`METRICS`.
         weights : array of shape (n, resamples)
-            How often each row counts.
+            Weight of each row.
 
         Returns
         -------
         array of shape (resamples,)
-            NaN where the weights leave a single class.
+            NaN where only one class has weight.
         """
         return self.weighted_all((metric,), weights)[:, 0]
 
     def weighted_all(self, metrics: Sequence[Metric], weights: Array) -> Array:
-        """Several metrics at once, as an array of shape (resamples, len(metrics)); see `weighted`."""
+        """Compute several metrics, as an array of shape (resamples, len(metrics)); see `weighted`."""
         total = np.add.reduceat(weights[self.order], self.starts, axis=0)
         positive = np.zeros_like(total)
         positive[self.positive_segments] = np.add.reduceat(
@@ -139,25 +139,27 @@ class Ranking:
             else:
                 false = np.cumsum(total - positive, axis=0)
                 if metric == "recall_at_budget":
-                    gained = self._found(positive, false, all_negative)
+                    gained = self._count_caught(positive, false, all_negative)
                     scale = all_positive
-                else:  # in anomalies: each false alarm takes its share of them away
+                else:  # in units of anomalies: a false alarm costs `rate` anomalies
                     rate = self.operation.false_alarms * all_positive / np.where(defined, all_negative, 1)
                     gained = np.maximum((hits - rate * false).max(axis=0), 0)
                     scale = all_positive
             columns.append(np.where(defined, gained / np.where(scale > 0, scale, 1), np.nan))
         return np.stack(columns, axis=1)
 
-    def _found(self, positive: Array, false: Array, all_negative: Array) -> Array:
-        """Anomalies above the threshold that lets a share of normal rows alert; a tie is split."""
-        allowed = self.operation.share * all_negative
+    def _count_caught(self, positive: Array, false: Array, all_negative: Array) -> Array:
+        """Count anomalies above the threshold at which the share of normal rows alerts; a tie is split."""
+        budget = self.operation.share * all_negative
         before = np.concatenate([np.zeros((1, false.shape[1])), false[:-1]])
-        mine = false - before
-        part = np.clip((allowed - before) / np.where(mine > 0, mine, 1), 0, 1)
-        return np.asarray((positive * np.where(mine > 0, part, before <= allowed * (1 + 1e-12))).sum(axis=0))
+        in_group = false - before
+        part = np.clip((budget - before) / np.where(in_group > 0, in_group, 1), 0, 1)
+        return np.asarray(
+            (positive * np.where(in_group > 0, part, before <= budget * (1 + 1e-12))).sum(axis=0)
+        )
 
     def value(self, metric: Metric) -> float:
-        """The metric with every row counted once."""
+        """Compute the metric with weight 1 for every row."""
         return float(self.weighted(metric, np.ones((len(self.order), 1)))[0])
 
 
@@ -168,7 +170,7 @@ def bootstrap(
     seed: int,
     blocks: Ints | None = None,
 ) -> Array:
-    """One metric on resamples, as an array of shape (resamples, len(rankings)); see `bootstrap_all`."""
+    """Compute one metric on resamples, of shape (resamples, len(rankings)); see `bootstrap_all`."""
     return bootstrap_all(rankings, (metric,), resamples, seed, blocks)[:, :, 0]
 
 
@@ -179,23 +181,23 @@ def bootstrap_all(
     seed: int,
     blocks: Ints | None = None,
 ) -> Array:
-    """The metrics of each ranking on the same resamples of the same rows.
+    """Compute the metrics of each ranking on the same resamples of the same rows.
 
     Parameters
     ----------
     rankings : sequence of Ranking
-        Of the same n rows.
+        Rankings of the same n rows.
     metrics : sequence of str
         Of :data:`METRICS`.
     resamples : int
     seed : int
     blocks : array of shape (n,), optional
-        Rows with the same number are drawn together, because they are not independent.
+        Rows with the same block number are drawn together, because they are not independent.
 
     Returns
     -------
     array of shape (resamples, len(rankings), len(metrics))
-        NaN where a resample holds a single class.
+        NaN where a resample has a single class.
 
     References
     ----------

@@ -1,8 +1,8 @@
-"""Do three or more candidates rank differently over many data sets or blocks, and which of them?
+"""Test whether three or more candidates rank differently over data sets or blocks, and which of them do.
 
 Friedman's test, in the form of Iman and Davenport, and Nemenyi's critical difference. Each row of the table
-is one data set, or one part of the judged rows that shares no row with another. Reported beside the
-comparison; the paired bootstrap decides. Pure; called by the choice among candidates.
+is one data set, or one of several disjoint parts of the judged rows. Only reported; the paired bootstrap
+decides. Pure; called by the choice among candidates.
 
 References
 ----------
@@ -28,12 +28,12 @@ __all__ = ["LEAST_BLOCKS", "MOST_BLOCKS", "Ranks", "block_table", "rank_test"]
 
 LEAST_BLOCKS = 5
 MOST_BLOCKS = 10
-LEAST_POSITIVES = 4  # anomalies a block, for its metric to say something
+LEAST_POSITIVES = 4  # anomalies that a block needs for a useful metric
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Mean ranks of candidates over blocks, and how far apart they must lie.
+    """Mean ranks of candidates over blocks, and the critical difference.
 
     Attributes
     ----------
@@ -44,9 +44,9 @@ class Ranks:
     statistic : float
         Friedman's chi-square, corrected for ties.
     p_value : float
-        Of equal candidates, by Iman and Davenport's F.
+        For the hypothesis of equal candidates, by Iman and Davenport's F.
     critical_difference : float
-        Nemenyi's: mean ranks this far apart differ at `level`, for all pairs together.
+        Nemenyi's: mean ranks this far apart differ significantly at `level`, jointly for all pairs.
     level : float
     """
 
@@ -59,23 +59,23 @@ class Ranks:
     level: float
 
     def groups(self) -> tuple[tuple[str, ...], ...]:
-        """Largest sets of candidates that are not told apart, best first; single ones left out."""
+        """Return the maximal sets of two or more candidates without a significant difference, best first."""
         order = sorted(range(len(self.names)), key=lambda at: self.mean_ranks[at])
-        found: list[tuple[int, ...]] = []
+        groups: list[tuple[int, ...]] = []
         for start in range(len(order)):
             reach = self.mean_ranks[order[start]] + self.critical_difference
             group = tuple(at for at in order[start:] if self.mean_ranks[at] <= reach)
-            if len(group) > 1 and not (found and set(group) <= set(found[-1])):
-                found.append(group)
-        return tuple(tuple(self.names[at] for at in group) for group in found)
+            if len(group) > 1 and not (groups and set(group) <= set(groups[-1])):
+                groups.append(group)
+        return tuple(tuple(self.names[at] for at in group) for group in groups)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
 def rank_test(values: Mapping[str, Sequence[float]], level: float = 0.95) -> Ranks:
-    """Test whether candidates rank alike.
+    """Test whether candidates have equal mean ranks.
 
     Parameters
     ----------
@@ -123,24 +123,29 @@ def block_table(
     seed: int,
     operation: Operation | None = None,
 ) -> dict[str, list[float]]:
-    """The metric of every candidate on parts of the judged rows that share neither row nor block.
+    """Compute the metric of every candidate on disjoint parts of the judged rows, made of whole blocks.
 
-    At most :data:`MOST_BLOCKS` parts, anomalies shared evenly by whole blocks; empty when they do not suffice
-    for :data:`LEAST_BLOCKS`.
+    At most :data:`MOST_BLOCKS` parts, each with about as many anomalous blocks; empty where the rows do not
+    suffice for :data:`LEAST_BLOCKS` parts.
     """
     units = np.arange(truth.size) if blocks is None else np.unique(blocks, return_inverse=True)[1]
-    holds = np.bincount(units, weights=truth) > 0
-    parts = min(MOST_BLOCKS, int(holds.sum()), int(truth.sum()) // LEAST_POSITIVES, int((~holds).sum()))
+    anomalous = np.bincount(units, weights=truth) > 0
+    parts = min(
+        MOST_BLOCKS, int(anomalous.sum()), int(truth.sum()) // LEAST_POSITIVES, int((~anomalous).sum())
+    )
     if parts < LEAST_BLOCKS or len(scores) < 3:
         return {}
     rng = np.random.default_rng(seed)
-    part = np.zeros(holds.size, dtype=np.int64)
+    part = np.zeros(anomalous.size, dtype=np.int64)
     for kind in (True, False):
-        part[rng.permutation(np.flatnonzero(holds == kind))] = np.arange((holds == kind).sum()) % parts
+        part[rng.permutation(np.flatnonzero(anomalous == kind))] = (
+            np.arange((anomalous == kind).sum()) % parts
+        )
     member = part[units]
     return {
         name: [
-            Ranking(truth[member == at], given[member == at], operation).value(metric) for at in range(parts)
+            Ranking(truth[member == number], array[member == number], operation).value(metric)
+            for number in range(parts)
         ]
-        for name, given in scores.items()
+        for name, array in scores.items()
     }

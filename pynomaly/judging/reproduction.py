@@ -1,7 +1,7 @@
-"""Did a refit give the same model: the scores of the same rows by both, and what is to be said of them.
+"""Compare a model with its refit on the same rows: is the model reproducible?
 
-Pure: asked by :mod:`pynomaly.steps.reproduce`, which refits. ``equal`` means within the tolerance that golden
-rows are held to (1e-9, relative to scores above 1): another build of BLAS moves the last bits.
+Pure: called by :mod:`pynomaly.steps.reproduce`, which refits. ``equal`` means within the tolerance of the
+golden rows (1e-9, relative for scores above 1): another build of BLAS changes the last bits.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of reproducing a version.
+    """Result of reproducing a version.
 
     Attributes
     ----------
     outcome : {"equal", "differs", "cannot"}
     version : int
     golden, held_out : float or None
-        Largest difference of a score, relative to those above 1; None where nothing was refitted.
+        Largest difference of a score, relative for scores above 1; None where nothing was refitted.
     golden_rows, held_out_rows : int
     rank_agreement : float or None
         Spearman's correlation of the held-out scores; None where one model gives all rows one score.
     alerts_then, alerts_now, alerts_both : int
-        Held-out rows that alert.
+        Held-out rows that alert with the original model, with the refit, and with both.
     reasons : tuple of str
-        What was found, and what is another than then, in sentences.
+        Results, and known differences between then and now, in sentences.
     """
 
     outcome: Outcome
@@ -54,12 +54,12 @@ class Reproduction:
     reasons: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
 def impossible(version: int, *reasons: str) -> Reproduction:
-    """It cannot be tried, for these reasons."""
+    """Return the result where a refit is not possible, with the reasons."""
     return Reproduction("cannot", version, None, None, 0, 0, None, 0, 0, 0, reasons)
 
 
@@ -70,17 +70,17 @@ def reproduced(
     alerts: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
     changed: tuple[str, ...] = (),
 ) -> Reproduction:
-    """Compare two models on the same rows.
+    """Compare a model and its refit on the same rows.
 
     Parameters
     ----------
     version : int
     golden, held_out : pair of ndarray of shape (n,)
-        Scores then, and those of the refit; all finite.
+        Original scores, and those of the refit; all finite.
     alerts : pair of ndarray of bool, shape (n,)
-        Which held-out rows alert, then and now.
+        Which held-out rows alert with the original model, and with the refit.
     changed : tuple of str
-        What is known to be another than then.
+        Known differences between then and now, in sentences.
     """
     first, second = _apart(*golden), _apart(*held_out)
     then, now = alerts
@@ -114,7 +114,7 @@ def _apart(then: Array, now: Array) -> float:
 
 
 def _spearman(then: Array, now: Array) -> float | None:
-    """Correlation of average ranks; None where one side is constant."""
+    """Return the correlation of average ranks; None where one side is constant."""
     from scipy.stats import rankdata
 
     if len(then) < 2:

@@ -1,7 +1,7 @@
-"""Should we train again, and how much: a pure decision with every reason that speaks against it.
+"""Decide whether and how to retrain, with every reason against it. Pure.
 
 Called by `retrain` before anything is read or fitted. Drift alone is no evidence that a new model is better,
-so limits keep a run of events from becoming a run of trainings. Times are aware.
+so limits prevent a series of events from causing a series of trainings. Times are aware.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ __all__ = ["RetrainDecision", "Situation", "decide"]
 
 Remedy = Literal["none", "recalibrate", "refit", "search", "block"]
 
-# What each cause calls for; anything else is a refit of the same detector.
+# Remedy for each cause; any other cause needs a refit of the same detector.
 _REMEDIES: dict[str, Remedy] = {"alert_rate": "recalibrate", "performance": "search", "schedule": "search"}
 
 
 @dataclass(frozen=True)
 class Situation:
-    """All that a decision to retrain rests on.
+    """All facts on which a decision to retrain is based.
 
     Attributes
     ----------
@@ -33,10 +33,10 @@ class Situation:
         ``data_drift``, ``score_drift``, ``performance``, ``alert_rate``, ``new_labels``, or any other word.
     trigger : {"event", "manual", "schedule"}
     as_of : datetime
-        The decision's moment.
+        Time of the decision.
     last_training : datetime or None
     last_data_hash, data_hash : str or None, str
-        Content of the reference of the last training, and of the one that would be used now.
+        Content hash of the reference of the last training, and of the reference that would be used now.
     rows_available : int
         Usable rows of the new reference.
     rejected_in_a_row : int
@@ -45,10 +45,10 @@ class Situation:
     data_status : {"pass", "warn", "block"}
         Outcome of validating the new reference; any other word counts as ``block``.
     schema_ok : bool
-        Whether the columns still are what the pipeline expects.
+        Whether the columns are still those that the pipeline expects.
     champion : str or None
     left_out : int
-        Rows of declared incidents that the new reference has and no training uses.
+        Number of rows of declared incidents in the new reference; training excludes them.
     """
 
     reason: str
@@ -72,21 +72,21 @@ class Situation:
                 raise WindowError(f"{name} {moment.isoformat()} has no offset; allowed: aware times")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
 @dataclass(frozen=True)
 class RetrainDecision:
-    """What to do, and why.
+    """The chosen remedy, with the reasons.
 
     Attributes
     ----------
     remedy : {"none", "recalibrate", "refit", "search", "block"}
         ``recalibrate``: new p-values for the same model. ``refit``: the champion's detector on new data.
-        ``search``: every candidate. ``block``: nothing may be trained until a person mends the data.
+        ``search``: fit every candidate. ``block``: no training until a person repairs the data.
     retry_after : datetime or None
-        When waiting alone removes the refusal.
+        Time at which the refusal ends without further action; None where waiting does not help.
     """
 
     remedy: Remedy
@@ -99,16 +99,16 @@ class RetrainDecision:
         return self.remedy in ("refit", "search")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
 def decide(situation: Situation, settings: config.Retraining) -> RetrainDecision:
     """Decide whether and how to retrain.
 
-    A broken schema or blocked data block. Without a champion every candidate is tried. Otherwise the same
-    data, the cool-down, too few rows, too many attempts and the back-off each refuse; a person's request
-    passes the cool-down, the attempts and the back-off, and the decision says so.
+    A broken schema or blocked data give ``block``. Without a champion every candidate is fitted. Otherwise
+    each of these refuses a training: unchanged data, the cool-down, too few rows, too many attempts, the
+    back-off. A person's request overrides cool-down, attempts and back-off, with a note in the reasons.
 
     Parameters
     ----------
@@ -118,12 +118,12 @@ def decide(situation: Situation, settings: config.Retraining) -> RetrainDecision
     decision = _decide(situation, settings)
     if not situation.left_out or decision.remedy == "block":
         return decision
-    counted = f"Rows of declared incidents, left out of the reference: {situation.left_out}."
-    return replace(decision, reasons=(*decision.reasons, counted))
+    excluded_note = f"Rows of declared incidents, left out of the reference: {situation.left_out}."
+    return replace(decision, reasons=(*decision.reasons, excluded_note))
 
 
 def _decide(situation: Situation, settings: config.Retraining) -> RetrainDecision:
-    """The decision itself, before what was left out is said."""
+    """Decide without the note on excluded rows."""
     if not situation.schema_ok:
         return RetrainDecision(
             "block", ("The columns are not what the pipeline expects; training would learn them wrong.",)
@@ -134,16 +134,20 @@ def _decide(situation: Situation, settings: config.Retraining) -> RetrainDecisio
         return RetrainDecision("block", (reason,))
     if situation.champion is None:
         return RetrainDecision("search", ("There is no champion yet: every candidate is trained.",))
-    lasting = _lasting(situation, settings)
-    passing, until = _passing(situation, settings)
+    lasting_refusals = _lasting(situation, settings)
+    temporary_refusals, until = _passing(situation, settings)
     if situation.trigger == "manual":
-        noted = tuple(f"A person asked, so this does not hold it back: {reason}" for reason in passing)
-        if lasting:
-            return RetrainDecision("none", (*lasting, *noted))
-        return RetrainDecision("search", (f"A person asked for a training ({situation.reason}).", *noted))
-    if lasting or passing:
+        notes = tuple(
+            f"A person asked, so this does not hold it back: {reason}" for reason in temporary_refusals
+        )
+        if lasting_refusals:
+            return RetrainDecision("none", (*lasting_refusals, *notes))
+        return RetrainDecision("search", (f"A person asked for a training ({situation.reason}).", *notes))
+    if lasting_refusals or temporary_refusals:
         return RetrainDecision(
-            "none", (*lasting, *passing), None if lasting or _exhausted(situation, settings) else until
+            "none",
+            (*lasting_refusals, *temporary_refusals),
+            None if lasting_refusals or _exhausted(situation, settings) else until,
         )
     return _remedy(situation)
 
@@ -153,7 +157,7 @@ def _exhausted(situation: Situation, settings: config.Retraining) -> bool:
 
 
 def _lasting(situation: Situation, settings: config.Retraining) -> tuple[str, ...]:
-    """Refusals that hold for anybody, and that no waiting removes by itself."""
+    """Return the refusals that a person cannot override and that waiting alone does not end."""
     reasons = []
     if situation.last_data_hash is not None and situation.data_hash == situation.last_data_hash:
         reasons.append(
@@ -168,7 +172,7 @@ def _lasting(situation: Situation, settings: config.Retraining) -> tuple[str, ..
 
 
 def _passing(situation: Situation, settings: config.Retraining) -> tuple[tuple[str, ...], datetime | None]:
-    """Refusals that a person may pass, and when the last of them ends."""
+    """Return the refusals that a person can override, and when the last of them ends."""
     reasons, ends = [], []
     if situation.last_training is not None:
         end = situation.last_training + settings.cooldown
@@ -197,16 +201,16 @@ def _passing(situation: Situation, settings: config.Retraining) -> tuple[tuple[s
 
 
 def _remedy(situation: Situation) -> RetrainDecision:
-    """What the cause calls for; a refit that was already refused makes way for every candidate."""
+    """Choose the remedy for the cause; after a rejected challenger, every candidate instead of a refit."""
     remedy = _REMEDIES.get(situation.reason, "refit")
     count = situation.rows_available
     if remedy == "refit" and situation.rejected_in_a_row:
         cause = f"{situation.reason}: the last challenger was rejected"
         reason = f"{cause}, so every candidate is trained on {count} rows."
         return RetrainDecision("search", (reason,))
-    told = {
+    descriptions = {
         "recalibrate": f"{situation.reason}: the p-values are set again on {count} rows, the model stays.",
         "search": f"{situation.reason}: every candidate is trained on {count} rows.",
         "refit": f"{situation.reason}: the champion's detector is trained again on {count} rows.",
     }
-    return RetrainDecision(remedy, (told[remedy],))
+    return RetrainDecision(remedy, (descriptions[remedy],))

@@ -1,6 +1,6 @@
-"""Scores, curves and alerts in small: what a page shows of many rows, as a few numbers.
+"""Reduce scores, curves and alerts of many rows to the few numbers that a page shows.
 
-Pure; every row is counted once. Called when a training or a window is written down for people.
+Pure; every row is counted once. Called when the page facts of a training or a window are stored.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy.typing as npt
 __all__ = ["BARS", "POINTS", "binned", "counts_over", "thinned"]
 
 BARS = 40
-"""Bins of a histogram."""
+"""Number of bins of a histogram."""
 POINTS = 120
-"""Points of a curve."""
-_FAR = 10.0  # quartile distances beyond which scores share the last bin
+"""Largest number of points of a curve."""
+_FAR = 10.0  # interquartile ranges from the quartiles; scores further away go into the first or last bin
 
 
 def binned(groups: Mapping[str, npt.ArrayLike]) -> dict[str, Any]:
-    """Several groups of scores in the same bins.
+    """Count several groups of scores in the same bins.
 
-    Scores further than ten quartile distances from the quartiles share the first or last bin, which
-    `first` and `last` then widen to the true ends: a few huge scores leave the rest to be seen.
+    Scores further than ten interquartile ranges from the quartiles are counted in the first or last bin,
+    whose true ends are ``first`` and ``last``: a few huge scores then do not hide the rest.
 
     Parameters
     ----------
@@ -63,20 +63,20 @@ def binned(groups: Mapping[str, npt.ArrayLike]) -> dict[str, Any]:
 
 
 def thinned(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[list[float], list[float]]:
-    """At most :data:`POINTS` points of a curve, both ends among them, evenly along its length."""
+    """Return at most :data:`POINTS` points of a curve, evenly along its length, with both ends."""
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if len(a) > POINTS:
-        walked = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(a), np.diff(b)))])
-        wanted = np.linspace(0.0, walked[-1], POINTS)
-        kept = np.unique([*np.searchsorted(walked, wanted).clip(max=len(a) - 1), 0, len(a) - 1])
-        a, b = a[kept], b[kept]
+        lengths = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(a), np.diff(b)))])
+        targets = np.linspace(0.0, lengths[-1], POINTS)
+        picked = np.unique([*np.searchsorted(lengths, targets).clip(max=len(a) - 1), 0, len(a) - 1])
+        a, b = a[picked], b[picked]
     return [round(float(value), 4) for value in a], [round(float(value), 4) for value in b]
 
 
 def counts_over(
     edges: Sequence[float], moments: npt.ArrayLike, alerts: npt.ArrayLike
 ) -> list[tuple[int, int]]:
-    """Rows and alerts of each part of time.
+    """Count rows and alerts in each time bin.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def counts_over(
     moments : array of shape (n,)
     alerts : array of bool, shape (n,)
     """
-    at, alerted = np.asarray(moments, dtype=np.float64), np.asarray(alerts, dtype=bool)
-    rows = np.histogram(at, bins=np.asarray(edges))[0]
-    found = np.histogram(at[alerted], bins=np.asarray(edges))[0]
-    return [(int(a), int(b)) for a, b in zip(rows, found, strict=True)]
+    times, alerted = np.asarray(moments, dtype=np.float64), np.asarray(alerts, dtype=bool)
+    rows = np.histogram(times, bins=np.asarray(edges))[0]
+    alert_counts = np.histogram(times[alerted], bins=np.asarray(edges))[0]
+    return [(int(a), int(b)) for a, b in zip(rows, alert_counts, strict=True)]

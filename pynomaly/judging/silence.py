@@ -1,7 +1,7 @@
-"""The dead man's switch: has a pipeline that should work on a schedule fallen silent?
+"""Dead man's switch: detect a scheduled pipeline that no longer runs.
 
-Pure: counts the runs a cron asked for since the work last ended well, in the pipeline's own time zone. A
-day of 23 or 25 hours has as many runs as its clock shows (cron's own rule, as Debian's cron keeps it).
+Pure: counts the runs that a cron schedule required since the last successful run, in the pipeline's time
+zone. On a day of 23 or 25 hours the number of runs follows the local clock (the rule of Debian's cron).
 Called by reconcile.
 """
 
@@ -17,18 +17,18 @@ from cronsim import CronSim
 __all__ = ["GRACE", "Silence", "missed", "silence"]
 
 GRACE = timedelta(minutes=5)
-"""A run counts as missed no earlier than this after its time."""
+"""A run counts as missed only this long after its scheduled time."""
 
 
 @dataclass(frozen=True)
 class Silence:
-    """Whether work has fallen silent.
+    """Whether scheduled work no longer runs.
 
     Attributes
     ----------
     silent : bool
     missed : int
-        Runs that were due since, counted no further than the limit.
+        Number of runs due since then, counted up to the limit.
     reasons : tuple of str
     """
 
@@ -39,12 +39,12 @@ class Silence:
     reasons: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """Return JSON-serialisable values."""
         return asdict(self) | {"since": self.since.isoformat(), "reasons": list(self.reasons)}
 
 
 def missed(cron: str, zone: str, since: datetime, now: datetime, most: int) -> int:
-    """Runs of `cron` due in ``(since, now]``, at most `most`.
+    """Count the runs of `cron` due in ``(since, now]``, up to `most`.
 
     Parameters
     ----------
@@ -60,17 +60,17 @@ def missed(cron: str, zone: str, since: datetime, now: datetime, most: int) -> i
 
 
 def silence(work: str, cron: str, zone: str, since: datetime, now: datetime, limit: int) -> Silence:
-    """Judge `work`, which last ended well at `since` and should run by `cron`.
+    """Judge `work`, whose last successful run ended at `since` and which should run by `cron`.
 
     Parameters
     ----------
     limit : int
-        Missed runs from which it counts as silent.
+        Number of missed runs from which the work counts as silent.
     """
     count = missed(cron, zone, since, now - GRACE, limit)
     last = since.astimezone(ZoneInfo(zone)).isoformat(timespec="minutes")
     if count >= limit:
-        said = f"{work} last ended well at {last}; at least {count} runs of {cron!r} ({zone}) were missed"
+        summary = f"{work} last ended well at {last}; at least {count} runs of {cron!r} ({zone}) were missed"
     else:
-        said = f"{work} last ended well at {last}; {count} runs missed since, fewer than {limit}"
-    return Silence(work, count >= limit, count, since, (said,))
+        summary = f"{work} last ended well at {last}; {count} runs missed since, fewer than {limit}"
+    return Silence(work, count >= limit, count, since, (summary,))

@@ -1,6 +1,6 @@
 """Two-sample tests on sketches: an effect size between 0 and 1, and a p-value. Called by drift.
 
-The tests take rows for independent; in time series they are not, and p-values come out too small.
+The tests assume independent rows; in time series rows are dependent, and the p-values are too small.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ __all__ = ["kolmogorov_smirnov", "share_difference", "total_variation"]
 
 Array = npt.NDArray[np.float64]
 
-# Cochran's rule: chi-square needs about 5 expected rows a cell.
+# Cochran's rule: chi-square needs about 5 expected rows in each cell.
 _EXPECTED = 5.0
 
 
 def kolmogorov_smirnov(first: NumericSketch, second: NumericSketch) -> tuple[float, float]:
-    """Two-sample Kolmogorov-Smirnov distance of two sketches, and its asymptotic p-value.
+    """Return the Kolmogorov-Smirnov distance of two sketches, and its asymptotic p-value.
 
-    The distance is exact where both sketches are (257 values or fewer), else what is certain from the kept
-    quantiles: at most 1/128 below the exact one and never above it.
+    The distance is exact where both sketches are exact (257 values or fewer); otherwise it is a lower bound
+    from the stored quantiles: at most 1/128 below the exact distance and never above it.
 
     Returns
     -------
@@ -43,12 +43,12 @@ def kolmogorov_smirnov(first: NumericSketch, second: NumericSketch) -> tuple[flo
 
 
 def total_variation(first: CategorySketch, second: CategorySketch) -> tuple[float, float]:
-    """Total variation distance of two samples of categories, and the chi-square p-value of no difference.
+    """Return the total variation distance of two samples of categories, and the chi-square p-value.
 
-    Rare categories are pooled until the smaller sample may expect 5 rows in each cell, chosen by the totals
-    of both samples, which keeps the test's level. Samples of one distribution differ too: what the sizes
-    give by themselves is taken off the distance, in quadrature, so that many categories are no effect.
-    Beyond 256 categories, buckets of categories are compared: a change inside a bucket is not seen.
+    Rare categories are pooled until the smaller sample has 5 expected rows in each cell; cells depend only on
+    the totals of both samples, which preserves the test's level. Samples of one distribution also differ: the
+    expected difference for these sizes is subtracted in quadrature, so that many categories alone give no
+    effect. Beyond 256 categories, hash buckets are compared: a change inside a bucket is not detected.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def total_variation(first: CategorySketch, second: CategorySketch) -> tuple[floa
 
 
 def share_difference(hits: int, rows: int, other_hits: int, other_rows: int) -> tuple[float, float]:
-    """Absolute difference of two shares, and the two-proportion z-test's two-sided p-value."""
+    """Return the absolute difference of two shares, and the two-sided p-value of the proportions z-test."""
     pooled = (hits + other_hits) / (rows + other_rows)
     variance = pooled * (1 - pooled) * (1 / rows + 1 / other_rows)
     difference = abs(hits / rows - other_hits / other_rows)
@@ -82,7 +82,7 @@ def share_difference(hits: int, rows: int, other_hits: int, other_rows: int) -> 
 
 
 def _cells(first: CategorySketch, second: CategorySketch) -> Array:
-    """Counts of shape (2, cells), rare categories pooled; a cell's choice depends on totals alone."""
+    """Return counts of shape (2, cells) with rare categories pooled, chosen by the totals of both samples."""
     if first.hashed or second.hashed:
         both = zip(first.buckets(), second.buckets(), strict=True)
         pairs = sorted((pair for pair in both if sum(pair)), key=sum)

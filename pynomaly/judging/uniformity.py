@@ -1,7 +1,7 @@
-"""Whether p-values of normal rows are what they say: a share t of them should be at most t.
+"""Compare p-values of normal rows with the uniform distribution: a share t of them should be at most t.
 
-For people who read a report: it decides nothing (:mod:`pynomaly.judging.exchangeability` does, for a
-window). Intervals take rows for independent; rows of a series are not, and their intervals are wider.
+For readers of a report; no decision depends on it (for a window, :mod:`pynomaly.judging.exchangeability`
+decides). Intervals assume independent rows; for a time series the true intervals are wider.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ __all__ = ["BINS", "LEVELS", "Level", "Uniformity", "uniformity"]
 
 LEVELS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 BINS = 20
-"""Equal parts of [0, 1] in which p-values are counted."""
+"""Number of equal parts of [0, 1] in which p-values are counted."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """How many p-values are at most `level`: their share, and its Clopper-Pearson interval."""
+    """Share of p-values that are at most `level`, with its Clopper-Pearson interval."""
 
     level: float
     share: float
@@ -33,20 +33,20 @@ class Level:
 
 @dataclass(frozen=True)
 class Uniformity:
-    """How a set of p-values lies.
+    """Distribution of a set of p-values.
 
     Attributes
     ----------
     rows : int
-        P-values counted; those that are not numbers are left out.
+        Number of p-values; those that are not finite are left out.
     levels : tuple of Level
         One for each of :data:`LEVELS`; empty without rows.
     counts : tuple of int
         Rows in each of :data:`BINS` equal parts, the smallest p-values first.
     distance : float or None
-        Largest distance of their distribution function from the diagonal (Kolmogorov's); None without rows.
+        Largest distance of the distribution function from the diagonal (Kolmogorov's); None without rows.
     confidence : float
-        Of the intervals.
+        Confidence level of the intervals.
     """
 
     rows: int
@@ -56,7 +56,7 @@ class Uniformity:
     confidence: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
@@ -76,8 +76,8 @@ def uniformity(p_values: npt.ArrayLike, confidence: float = 0.95) -> Uniformity:
     """
     from scipy.special import betaincinv
 
-    given = np.asarray(p_values, dtype=np.float64).ravel()
-    p = np.sort(given[np.isfinite(given)])
+    array = np.asarray(p_values, dtype=np.float64).ravel()
+    p = np.sort(array[np.isfinite(array)])
     n = len(p)
     counts = tuple(int(count) for count in np.histogram(p, bins=BINS, range=(0.0, 1.0))[0])
     if not n:

@@ -1,8 +1,9 @@
-"""Is a detector still good, where no label says so: two checks on a window's own rows.
+"""Check a detector without labels: two checks on a window's own rows.
 
-*Agreement*: do the champion and the same detector, fitted afresh on the window, rank its rows alike?
-*Injected*: does the champion still find anomalies that were put into the window's rows? Both are held against
-the same measurement at training. What is not computable is never called normal. Called by `monitor`.
+*Agreement*: do the champion and the same detector, refitted on the window, rank its rows alike?
+*Injected*: does the champion still find anomalies that were injected into the window's rows? Both are
+compared with the same measurement at training. A check that is not computable never counts as normal.
+Called by `monitor`.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ _STEPS = ("minor", "moderate", "major", "critical")
 
 @dataclass(frozen=True)
 class Probe:
-    """What was measured, at training or on a window; None where it could not be.
+    """Measurements at training or on a window; None where one could not be computed.
 
     Attributes
     ----------
     rows : int
     agreement : float or None
-        Spearman's correlation of the champion's scores and a fresh refit's, on rows the refit did not see.
+        Spearman's correlation of the champion's and a refit's scores, on rows not used for the refit.
     roc_auc, average_precision : tuple of float or None
-        Of the champion on injected anomalies: value, lower and upper end of the interval.
+        Metric of the champion on injected anomalies: value, lower and upper end of the interval.
     reasons : tuple of str
-        Why something is None.
+        Why a measurement is None.
     """
 
     rows: int
@@ -42,16 +43,16 @@ class Probe:
     reasons: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Probe:
-        """Read what :meth:`to_dict` wrote."""
-        given = {field.name: content[field.name] for field in fields(cls)}
+        """Read the output of :meth:`to_dict`."""
+        values = {field.name: content[field.name] for field in fields(cls)}
         for name in ("roc_auc", "average_precision", "reasons"):
-            given[name] = None if given[name] is None else tuple(given[name])
-        return cls(**given)
+            values[name] = None if values[name] is None else tuple(values[name])
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ class Unlabelled:
     ----------
     agreement_status : {"ok", "warning", "drift", "not_computable", "not_due"}
     injected_status : {"none", "minor", "moderate", "major", "critical", "not_computable", "not_due"}
-        Step of the ladder that both metrics dropped by: average precision alone moves with a few rows.
+        Level of the drop that both metrics reach: average precision alone can change by a few rows.
     agreement_effect, injected_effect : float or None
-        Loss of correlation, and relative drop.
+        Loss of correlation, and relative drop of the metrics.
     reasons : tuple of str
     """
 
@@ -76,21 +77,21 @@ class Unlabelled:
 
 
 def judge_probe(now: Probe, then: Probe | None, settings: config.Degradation) -> Unlabelled:
-    """Hold a window's measurement against the training's.
+    """Compare the measurements on a window with those at training.
 
     Parameters
     ----------
     now : Probe
     then : Probe or None
-        None for a champion that was trained before there were such checks.
+        None for a champion that was trained before these checks existed.
     settings : Degradation
     """
     if then is None:
         reason = "no measurement at training to compare with: a training makes one"
         return Unlabelled("not_computable", "not_computable", reasons=(reason,))
-    agreement, loss, said = _agreement(now, then, settings)
-    injected, drop, told = _injected(now, then, settings)
-    return Unlabelled(agreement, injected, loss, drop, (*said, *told))
+    agreement, loss, agreement_reasons = _agreement(now, then, settings)
+    injected, drop, injected_reasons = _injected(now, then, settings)
+    return Unlabelled(agreement, injected, loss, drop, (*agreement_reasons, *injected_reasons))
 
 
 def _agreement(
@@ -116,21 +117,23 @@ def _injected(
 ) -> tuple[str, float | None, tuple[str, ...]]:
     mildest, smallest, reasons = len(_STEPS), None, []
     for name in ("roc_auc", "average_precision"):
-        found, before = getattr(now, name), getattr(then, name)
-        if found is None or before is None or before[0] <= 0:
+        current, before = getattr(now, name), getattr(then, name)
+        if current is None or before is None or before[0] <= 0:
             return (
                 "not_computable",
                 None,
                 (f"{name} on injected anomalies is not computable", *_why(now, then)),
             )
-        drop = (before[0] - found[0]) / before[0]
+        drop = (before[0] - current[0]) / before[0]
         smallest = drop if smallest is None else min(smallest, drop)
-        # Both are samples: intervals that overlap are no change.
-        reached = [at for at, step in enumerate(_STEPS) if drop >= getattr(settings, step) - 1e-12]
-        step = reached[-1] if reached and found[2] < before[1] else -1
+        # Both values are estimates: overlapping intervals count as no change.
+        steps_reached = [
+            position for position, step in enumerate(_STEPS) if drop >= getattr(settings, step) - 1e-12
+        ]
+        step = steps_reached[-1] if steps_reached and current[2] < before[1] else -1
         mildest = min(mildest, step)
         if step >= 0:
-            figures = f"{name} on injected anomalies {before[0]:.3f} -> {found[0]:.3f}"
+            figures = f"{name} on injected anomalies {before[0]:.3f} -> {current[0]:.3f}"
             reasons.append(f"{figures}: a {_STEPS[step]} drop")
     if reasons and mildest < 0:
         reasons.append("only one of the two metrics dropped, which counts as chance")

@@ -1,8 +1,8 @@
-"""What a comparison of two models comes to, and the paired resamples that it rests on.
+"""The verdict of a comparison of two models, and the paired resamples on which it is based.
 
-The difference of a ranking metric is resampled in pairs, whole blocks of rows where they depend on each
-other. What cannot be computed is ``inconclusive`` and says why. Called by
-:mod:`~pynomaly.judging.comparison` alone; the result types are for everybody.
+The difference of a ranking metric is resampled in pairs, by whole blocks where rows depend on each other.
+What cannot be computed is ``inconclusive``, with the reason. The functions are called by
+:mod:`~pynomaly.judging.comparison` and :mod:`~pynomaly.judging.choice` only; the result types are public.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Beside", "Outcome", "Rung", "Sample", "Verdict", "grouped", "resampl
 
 
 class Outcome(StrEnum):
-    """Result of a comparison, from the challenger's side."""
+    """Result of a comparison, seen from the challenger."""
 
     SUPERIOR = "superior"
     NON_INFERIOR = "non_inferior"
@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 
 
 class Rung(StrEnum):
-    """What the truth rests on, strongest first."""
+    """Kind of evidence behind the truth, strongest first."""
 
     LABELS = "labels"
     AUDITED = "audited"
@@ -47,7 +47,7 @@ class Rung(StrEnum):
 
 @dataclass(frozen=True)
 class Beside:
-    """A metric that is reported and decides nothing: its interval is at the verdict's level, uncorrected."""
+    """A metric that is only reported: its interval has the verdict's level, without a correction."""
 
     metric: str
     champion_value: float
@@ -64,21 +64,21 @@ class Verdict:
     Attributes
     ----------
     difference, low, high : float
-        Challenger less champion, and its interval at `level`; NaN when not computed.
+        Challenger minus champion, and its interval at `level`; NaN when not computed.
     effect_size : float
         The difference in standard deviations of one anomaly's contribution (Cohen's d_z): the difference
         over its bootstrap standard error, divided by the square root of the number of anomalies (of blocks
-        with one). It does not grow with the rows.
+        with an anomaly). It does not grow with the number of rows.
     p_value : float
-        Two-sided, of no difference; after Holm when it comes from :func:`choose`.
+        Two-sided, of no difference; Holm-corrected when it comes from :func:`choose`.
     rows, positives : int
     among : int
-        How many candidates the challenger was chosen from on these very rows; `level` and `p_value` count
-        them.
+        Number of candidates from which the challenger was chosen on these same rows; `level` and `p_value`
+        are corrected for it.
     beside : tuple of Beside
-        The other metrics on the same resamples. Decided is on `metric` alone, so they need no correction.
+        The other metrics on the same resamples. Only `metric` decides, so they need no correction.
     kinds, sizes : tuple of Part
-        By kind and by size of injected anomalies; empty on the other rungs.
+        Results by kind and by size of injected anomalies; empty on the other rungs.
     reasons : tuple of str
     """
 
@@ -109,13 +109,13 @@ class Verdict:
         return self.outcome is Outcome.SUPERIOR
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; numbers that were not computed are None."""
+        """Return JSON-serialisable values; numbers that were not computed are None."""
         return dict(plain(self))
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Metric of every usable candidate, on all rows and on each resample, and the other metrics beside it."""
+    """The deciding metric and the other metrics of every usable candidate, on all rows and each resample."""
 
     settings: config.Comparison
     rung: Rung
@@ -132,15 +132,15 @@ class Sample:
 
 
 def grouped(blocks: npt.ArrayLike | None, truth: Ints) -> Ints | None:
-    """Block numbers as an array, one a row; None stays None."""
+    """Return block numbers as an array, one for each row; None stays None."""
     if blocks is None:
         return None
-    grouped = np.asarray(blocks)
-    if grouped.shape != truth.shape:
+    numbers = np.asarray(blocks)
+    if numbers.shape != truth.shape:
         raise DataError(
-            f"there are {truth.size} labels and blocks of shape {grouped.shape}; allowed: one a row"
+            f"there are {truth.size} labels and blocks of shape {numbers.shape}; allowed: one a row"
         )
-    return grouped
+    return numbers
 
 
 def resample(
@@ -169,21 +169,21 @@ def resample(
             f"the {positives} anomalies lie in {units} blocks of dependent rows, fewer than the "
             f"{settings.min_blocks} that a verdict needs"
         )
-    unusable = {name: reason for name, given in scores.items() if (reason := unusable_scores(given))}
+    unusable = {name: reason for name, array in scores.items() if (reason := unusable_scores(array))}
     ranked = {}
     if unusable_truth(truth) is None:
         ranked = {
-            name: Ranking(truth, given, operation) for name, given in scores.items() if name not in unusable
+            name: Ranking(truth, array, operation) for name, array in scores.items() if name not in unusable
         }
     value = {name: ranking.value(settings.metric) for name, ranking in ranked.items()}
     others: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric != settings.metric)
-    every = np.ones((truth.size, 1))
-    other_values = {name: ranking.weighted_all(others, every)[0] for name, ranking in ranked.items()}
+    unit_weights = np.ones((truth.size, 1))
+    other_values = {name: ranking.weighted_all(others, unit_weights)[0] for name, ranking in ranked.items()}
     drawn: dict[str, Array] = {}
     other_drawn: dict[str, Array] = {}
     if ranked and not refusals:
-        asked = (settings.metric, *others)
-        cube = bootstrap_all(list(ranked.values()), asked, settings.resamples, seed, blocks)
+        metrics = (settings.metric, *others)
+        cube = bootstrap_all(list(ranked.values()), metrics, settings.resamples, seed, blocks)
         usable = np.isfinite(cube[:, 0, 0])
         if usable.mean() < 0.95:
             refusals.append(f"{int((~usable).sum())} of {settings.resamples} resamples hold one class alone")
@@ -207,10 +207,10 @@ def resample(
 
 
 def verdict_of(sample: Sample, champion: str, challenger: str, among: int = 1) -> Verdict:
-    """Judge one pair out of a sample; refused or unusable pairs are inconclusive, with the reasons.
+    """Judge one pair of candidates; refused or unusable pairs are inconclusive, with the reasons.
 
-    A challenger that is the best of `among` on these rows looks better than it is: the interval's error is
-    divided by that many (Bonferroni), and the p-value multiplied.
+    A challenger that is the best of `among` on these rows appears better than it is: the interval's error is
+    divided by `among` (Bonferroni), and the p-value multiplied by it.
     """
     settings = sample.settings
     verdict = Verdict(
@@ -249,13 +249,13 @@ def verdict_of(sample: Sample, champion: str, challenger: str, among: int = 1) -
 
 
 def _beside(sample: Sample, champion: str, challenger: str, level: float) -> tuple[Beside, ...]:
-    found = []
+    results = []
     drawn = sample.other_drawn[challenger] - sample.other_drawn[champion]
     pairs = zip(sample.other_values[champion], sample.other_values[challenger], strict=True)
     for column, (metric, (first, second)) in enumerate(zip(sample.others, pairs, strict=True)):
         low, high = interval(float(second - first), drawn[:, column], sample.units, level)
-        found.append(Beside(metric, float(first), float(second), float(second - first), low, high))
-    return tuple(found)
+        results.append(Beside(metric, float(first), float(second), float(second - first), low, high))
+    return tuple(results)
 
 
 def _figures(verdict: Verdict) -> str:

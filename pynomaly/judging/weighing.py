@@ -1,9 +1,9 @@
-"""What a model rests on, column by column, and which drift matters to it.
+"""Importance of each column for a model, and drift weighted by importance.
 
-Pure; asked by :mod:`pynomaly.steps.explanations`. Three shares that need not agree: of the ranking of
-ordinary rows (what changes when the column is shuffled, measured at the fit), of the rarest rows (who carries
-them, row by row), and of the drift that is weighed by the first. A drift of a column that nothing rests on
-weighs nothing; which is why it only warns (:mod:`pynomaly.judging.drift`).
+Pure; called by :mod:`pynomaly.steps.explanations`. Three shares that need not agree: a column's share of the
+ranking of ordinary rows (permutation importance, measured at the fit), its mean contribution to the most
+anomalous rows, and its share of the drift, weighted by the first. Drift of a column that the ranking does not
+depend on has weight 0; therefore it only warns (:mod:`pynomaly.judging.drift`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Weighed", "carried", "weighed"]
 
 @dataclass(frozen=True)
 class Weighed:
-    """One column of a model.
+    """Importance and drift of one column of a model.
 
     Attributes
     ----------
@@ -30,11 +30,11 @@ class Weighed:
     ranking : float or None
         Share of the detector's ranking of ordinary rows; None where it was not measured.
     carries : float or None
-        Mean share in the rows that were explained; None where none was.
+        Mean share of the contributions in the explained rows; None where no row was explained.
     effect : float or None
-        Its strongest drift; None where there is none to look at.
+        Largest drift effect of the column; None without a drift test.
     drifted : bool
-        Whether that is certain and large.
+        Whether that drift is significant and large.
     weight : float or None
         ``ranking * effect`` among all columns, summing to 1; None without both.
     """
@@ -47,19 +47,19 @@ class Weighed:
     weight: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return JSON-serialisable values."""
         return dict(plain(self))
 
 
 def carried(explanations: Sequence[Explanation]) -> dict[str, float]:
-    """Mean share of each column in `explanations`, each of which names all; empty where none names any."""
-    named = [one for one in explanations if one.reasons]
+    """Return the mean share of each column over the explanations with reasons; empty if none has any."""
+    explained = [explanation for explanation in explanations if explanation.reasons]
     shares: dict[str, float] = {}
-    for one in named:
-        for name in one.parts:
+    for explanation in explained:
+        for name in explanation.parts:
             shares.setdefault(name, 0.0)
-        for reason in one.reasons:
-            shares[reason.column] += reason.share / len(named)
+        for reason in explanation.reasons:
+            shares[reason.column] += reason.share / len(explained)
     return shares
 
 
@@ -69,37 +69,40 @@ def weighed(
     carries: Mapping[str, float],
     drift: Sequence[ColumnDrift] = (),
 ) -> tuple[Weighed, ...]:
-    """Columns by weight where there is drift to weigh, else by what they carry; the heaviest first.
+    """Return the columns, sorted by drift weight, then by contribution, then by importance, largest first.
 
     Parameters
     ----------
     columns : sequence of str
-        Of the model; `carries` may hold the time besides, under ``features.calendar``.
+        Columns of the model; with ``features.calendar``, `carries` may also have the time column.
     importance : mapping
-        Shares of the ranking; a column that is missing was constant, and weighs nothing. Empty: not known.
+        Shares of the ranking; a missing column was constant and has importance 0. Empty: not known.
     carries : mapping
-        As :func:`carried` gives it.
+        Result of :func:`carried`.
     drift : sequence of ColumnDrift
-        Of a window.
+        Drift tests of a window.
     """
     effects: dict[str, float] = {}
     for test in drift:
         if test.name in columns and math.isfinite(test.effect):
             effects[test.name] = max(effects.get(test.name, 0.0), test.effect)
-    moved = {test.name for test in drift if test.drifted}
+    drifted_names = {test.name for test in drift if test.drifted}
     products = {name: importance.get(name, 0.0) * effect for name, effect in effects.items()}
     total = sum(products.values())
-    found = [
+    weights = [
         Weighed(
             name,
             importance.get(name, 0.0) if importance else None,
             carries.get(name, 0.0) if carries else None,
             effects.get(name),
-            name in moved,
+            name in drifted_names,
             products[name] / total if importance and name in products and total > 0 else None,
         )
         for name in [*columns, *(name for name in carries if name not in columns)]
     ]
     return tuple(
-        sorted(found, key=lambda one: (-(one.weight or 0.0), -(one.carries or 0.0), -(one.ranking or 0.0)))
+        sorted(
+            weights,
+            key=lambda item: (-(item.weight or 0.0), -(item.carries or 0.0), -(item.ranking or 0.0)),
+        )
     )

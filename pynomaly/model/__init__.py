@@ -1,7 +1,7 @@
-"""What is fitted and shipped: features, detector, calibration, sketch and golden rows, as one bundle.
+"""The fitted model as one bundle: features, detector, calibration, sketch and golden rows.
 
-A bundle is the only thing the registry keeps and the flows score with. It saves to plain JSON and
-npz files, is verified against a hash before a byte is parsed, and a row's score depends on that row
+The registry keeps only bundles, and the flows score only with bundles. A bundle is saved as plain JSON and
+npz files and is verified against a hash before a byte is parsed. The score of a row depends on that row
 alone. Import from the modules: ``judging`` uses ``sketch``; ``records`` and ``steps`` use ``bundle``.
 """
 

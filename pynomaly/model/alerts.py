@@ -1,19 +1,19 @@
-"""Which p-values become alerts: a policy, apart from model and calibration, that changes without a refit.
+"""Alert policies: which p-values become alerts. A policy can change without a refit of the model.
 
 ========== ==================================================================================================
 policy     a row is an alert when its p-value is at most
 ========== ==================================================================================================
 quantile   ``alerts.quantile``
 budget     ``alerts.per_day`` over the rows of a day
-cost       where the evidence against it, at its most, makes an alert cheaper than silence
-fdr        decided for a scoring window at once, by Benjamini-Hochberg; a row alone: see below
+cost       the value at which an alert is expected to cost less than no alert (`cost_threshold`)
+fdr        the Benjamini-Hochberg limit of its scoring window; for a single row, see below
 ========== ==================================================================================================
 
-Scores and p-values never depend on other rows. An ``fdr`` decision does, being about a set: the share of
-false alerts among the alerts of one window. `AlertPolicy.decide` makes it, over exactly the p-values it is
-given; scoring a window or a file calls it. `AlertPolicy.alerts` looks at each row alone, with the policy's
-`threshold`: that is what serving one row gives, and what alert rates of windows of any length are compared
-by. Called by :mod:`pynomaly.model.bundle`.
+Scores and p-values never depend on other rows. An ``fdr`` decision does, because it controls the share of
+false alerts among all alerts of one window. `AlertPolicy.decide` makes this decision from exactly the
+p-values it receives; it is used to score a window or a file. `AlertPolicy.alerts` compares each row with the
+policy's `threshold`; it is used to serve single rows and to compare alert rates of windows of any length.
+Called by :mod:`pynomaly.model.bundle`.
 
 References
 ----------
@@ -42,8 +42,8 @@ from pynomaly.model.calibration import Calibration
 
 __all__ = ["AlertPolicy", "benjamini_hochberg", "cost_threshold", "lone_threshold"]
 
-LARGEST_SHARE = 0.5  # a policy that alerts on half of normal operation is a mistake, not a policy
-COARSEST = 0.8  # a share of alerts that steps of p-values cut by more than a fifth is said
+LARGEST_SHARE = 0.5  # a policy that alerts on half of all normal rows is a mistake
+COARSEST = 0.8  # a note is given when p-value steps cut the share of alerts by more than a fifth
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,15 @@ class AlertPolicy:
     ----------
     kind : {"budget", "cost", "fdr", "quantile"}
     threshold : float
-        A row looked at alone is an alert at this p-value or below.
+        A single row is an alert at this p-value or below.
     rows_per_day : float or None
         Rows a day in normal operation; None for a table without times.
     level : float or None
         Share of false alerts among the alerts of a window (``fdr``); None for the other policies.
     extrapolate : bool
-        Whether ``fdr`` rests on extrapolated p-values, too. Then a single anomaly can alert, without the
-        guarantee: on real tables the rate reached seven times the level (``benchmarks/calibration.py``).
+        Whether ``fdr`` also uses extrapolated p-values. Then a single anomaly can alert, but the guarantee is
+        lost: on real tables the rate of false alerts reached seven times the level
+        (``benchmarks/calibration.py``).
     """
 
     kind: Literal["budget", "cost", "fdr", "quantile"]
@@ -72,7 +73,7 @@ class AlertPolicy:
 
     @classmethod
     def from_config(cls, alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:
-        """Turn settings into a threshold.
+        """Return the policy with the threshold that the settings define.
 
         Parameters
         ----------
@@ -83,16 +84,16 @@ class AlertPolicy:
         Raises
         ------
         ConfigError
-            If a budget is asked for without rows a day or is half of the rows or more, or if by its costs
-            and prevalence every row should be an alert.
+            If a budget is set without rows a day, or the budget is half of the rows or more, or the costs and
+            the prevalence would make every row an alert.
         """
         if alerts.policy == "quantile":
             return cls("quantile", alerts.quantile, rows_per_day)
         if alerts.policy == "cost":
             return cls("cost", cost_threshold(alerts), rows_per_day)
         if alerts.policy == "fdr":
-            alone = lone_threshold(alerts.fdr, alerts.prevalence)
-            return cls("fdr", alone, rows_per_day, alerts.fdr, alerts.extrapolate)
+            row_threshold = lone_threshold(alerts.fdr, alerts.prevalence)
+            return cls("fdr", row_threshold, rows_per_day, alerts.fdr, alerts.extrapolate)
         if rows_per_day is None or not rows_per_day > 0:
             raise ConfigError(
                 f"alerts.policy 'budget' needs rows per day, got {rows_per_day!r}; "
@@ -107,22 +108,22 @@ class AlertPolicy:
         return cls("budget", share, rows_per_day)
 
     def alerts(self, p_values: ArrayLike) -> NDArray[np.bool_]:
-        """Which of `p_values`, array-like of shape (n,), are alerts, each looked at alone."""
+        """Return which of `p_values`, array-like of shape (n,), are alerts; each row is judged alone."""
         return np.asarray(p_values, dtype=np.float64) <= self.threshold
 
     def decide(self, p_values: ArrayLike, resolution: float) -> NDArray[np.bool_]:
-        """Which rows of one whole window are alerts.
+        """Return which rows of one whole window are alerts; bool array of shape (n,).
 
-        The same as `alerts`, but for ``fdr`` and two rows or more: then Benjamini-Hochberg over these rows.
-        The expected share of false alerts is at most `level` times the share of normal rows, while normal
-        rows are exchangeable with the held-out ones and `extrapolate` is off.
+        The same as `alerts`, except for ``fdr`` with two rows or more: then Benjamini-Hochberg over these
+        rows. The expected share of false alerts is at most `level` times the share of normal rows, as long as
+        normal rows are exchangeable with the held-out rows and `extrapolate` is off.
 
         Parameters
         ----------
         p_values : array-like of shape (n,)
         resolution : float
-            What counting resolves (`Calibration.resolution`): smaller p-values are taken as this, unless
-            `extrapolate`.
+            Smallest p-value that counting gives (`Calibration.resolution`). Smaller p-values are replaced by
+            this one, unless `extrapolate` is on.
         """
         p = np.asarray(p_values, dtype=np.float64)
         if self.level is None or p.size < 2:
@@ -130,7 +131,7 @@ class AlertPolicy:
         return benjamini_hochberg(p if self.extrapolate else np.maximum(p, resolution), self.level)
 
     def resolution_note(self, calibration: Calibration) -> str:
-        """Why this policy alerts never, rarer than asked or by extrapolation with `calibration`; or ""."""
+        """Return why, with `calibration`, alerts never come, come too rarely or are extrapolated; else ""."""
         if not calibration.computable:
             return f"nothing is flagged: p-values are not computable, {calibration.reason}"
         needed = math.ceil(1.0 / self.threshold) - 1
@@ -176,7 +177,7 @@ class AlertPolicy:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> AlertPolicy:
-        """Read what `to_dict` wrote, also before there was ``fdr``."""
+        """Read what `to_dict` wrote, also in versions before ``fdr``."""
         return cls(
             content["kind"],
             content["threshold"],
@@ -187,42 +188,44 @@ class AlertPolicy:
 
 
 def benjamini_hochberg(p_values: ArrayLike, level: float) -> NDArray[np.bool_]:
-    """Which of `p_values`, array-like of shape (n,), Benjamini and Hochberg's step-up rejects at `level`."""
+    """Return which of `p_values`, array-like of shape (n,), Benjamini-Hochberg rejects at `level`."""
     p = np.asarray(p_values, dtype=np.float64)
     values, counts = np.unique(p, return_counts=True)
     return np.asarray(p <= rejection_line(values, counts, level), dtype=bool)
 
 
 def rejection_line(values: ArrayLike, counts: ArrayLike, level: float) -> float:
-    """Largest p-value that Benjamini and Hochberg's step-up rejects; -1 when it rejects none.
+    """Return the largest p-value that Benjamini-Hochberg rejects; -1 when it rejects none.
 
     Parameters
     ----------
     values : array-like of shape (k,)
-        The p-values that occur, ascending; each once.
+        The distinct p-values, ascending.
     counts : array-like of shape (k,)
-        How often: of a table of any size, only this is kept.
+        How often each value occurs. Memory depends on the distinct values, not on the number of rows.
     level : float
     """
     p, ranks = np.asarray(values, dtype=np.float64), np.cumsum(np.asarray(counts))
-    passed = np.flatnonzero(p <= level * ranks / (ranks[-1] if ranks.size else 1))
-    return float(p[passed[-1]]) if passed.size else -1.0
+    rejectable = np.flatnonzero(p <= level * ranks / (ranks[-1] if ranks.size else 1))
+    return float(p[rejectable[-1]]) if rejectable.size else -1.0
 
 
 def lone_threshold(level: float, prevalence: float) -> float:
-    """p-value at which a row alone is an alert under ``fdr``.
+    """Return the p-value at or below which a single row is an alert under ``fdr``.
 
-    The largest threshold t at which false alerts are `level` of all, were every anomaly at the assumed
-    `prevalence` found: ``t (1 - prevalence) / (t (1 - prevalence) + prevalence) = level``. An assumption, not
-    a guarantee: Benjamini-Hochberg over one row would alert on one normal row in ten at a level of 0.1.
+    It is the threshold t, at most `level`, for which a share `level` of all alerts is false, if anomalies
+    occur with the assumed `prevalence` and each of them alerts:
+    ``t (1 - prevalence) / (t (1 - prevalence) + prevalence) = level``.
+    This is an assumption, not a guarantee. Benjamini-Hochberg is not used, because over one row it would
+    alert on one normal row in ten at a level of 0.1.
     """
     return min(level / (1.0 - level) * prevalence / (1.0 - prevalence), level)
 
 
 def cost_threshold(alerts: config.Alerts) -> float:
-    """p-value from which an alert is expected to cost less than silence.
+    """Return the p-value at or below which an alert is expected to cost less than no alert.
 
-    An alert is worth it when the odds of an anomaly are at least ``cost_false_alarm / cost_missed`` (Elkan
+    An alert pays off when the odds of an anomaly are at least ``cost_false_alarm / cost_missed`` (Elkan
     2001). The odds are the prevalence's times the evidence, at most ``1 / (-e p ln p)`` (Sellke et al. 2001),
     so the threshold solves ``-e p ln p = r`` with ``r = prevalence cost_missed / ((1 - prevalence)
     cost_false_alarm)``: ``p = exp(W(-r / e))``, W being Lambert's function on its branch -1.
@@ -230,7 +233,7 @@ def cost_threshold(alerts: config.Alerts) -> float:
     Raises
     ------
     ConfigError
-        If r is 1 or more: without any evidence alerting is then the cheaper choice, on every row.
+        If r is 1 or more: an alert on every row would then cost less, without any evidence.
     """
     from scipy.special import lambertw
 

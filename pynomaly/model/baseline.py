@@ -1,9 +1,9 @@
-"""How much the reference differs from itself: by season of the week, and from one window to the next.
+"""How much the windows of the reference differ from each other, within the same cells of the week.
 
-Rows of a series depend on each other, so the number of rows says little about how far apart two windows of
-one process lie. Here each window of the reference is held against all the others in the same cells of the
-week; what those distances are, compared with what independent rows would give, is the `ratio` that later
-widens (or narrows) every test. Called when a model is fitted; read by :mod:`pynomaly.judging.matched`.
+Rows of a time series depend on each other, so the number of rows alone does not say how far apart two windows
+of the same process lie. Here each window of the reference is compared with all other windows in the same
+cells of the week. The mean of these distances, relative to that of independent rows, is the `ratio`: every
+later test is widened by it. Called when a model is fitted; read by :mod:`pynomaly.judging.matched`.
 
 References
 ----------
@@ -39,22 +39,22 @@ Ints = npt.NDArray[np.int64]
 ENOUGH_BLOCKS = 8
 FEWEST_BLOCKS = 4
 MOST_NUMBERS = 2_000_000
-"""Counts kept in all columns together: fewer cells of the week, before the bundle grows beyond bounds."""
+"""Most counts kept over all columns; beyond it, fewer cells of the week are used to limit bundle size."""
 
-# Of a test statistic whose rows are independent: its mean is 1 by construction, and this its variance.
+# Variance of a test statistic when rows are independent; its mean is then 1 by construction.
 _VARIANCE = {"values": 0.4, "missing": 2.0}
 
 
 @dataclass(frozen=True)
 class Noise:
-    """How a test statistic of the reference's own windows behaves, against independent rows.
+    """Mean and tail of a test statistic over the reference's own windows, relative to independent rows.
 
     Attributes
     ----------
     ratio : float
-        Its mean, where independent rows give 1.
+        Mean of the statistic; independent rows give 1.
     dof : float
-        Degrees of freedom that the ratio is known with; infinite where it was not estimated.
+        Degrees of freedom of the estimated ratio; infinite where it was not estimated.
     shape : float
         Degrees of freedom of one window's statistic, as a scaled chi-square.
     """
@@ -65,23 +65,23 @@ class Noise:
 
     @classmethod
     def of(cls, found: list[float], usual: float) -> Noise:
-        """Estimate from one statistic a window; `usual` is its variance when rows are independent."""
-        known = np.array([value for value in found if math.isfinite(value)])
-        if known.size < FEWEST_BLOCKS or not known.any():
+        """Estimate from `found`, one statistic a window; `usual` is its variance for independent rows."""
+        finite = np.array([value for value in found if math.isfinite(value)])
+        if finite.size < FEWEST_BLOCKS or not finite.any():
             return cls(shape=2.0 / usual)
-        mean = float(known.mean())
-        relative = max(usual, float(known.var(ddof=1)) / mean**2)
+        mean = float(finite.mean())
+        relative = max(usual, float(finite.var(ddof=1)) / mean**2)
         ratio = max(mean, 1.0)  # never narrower than independent rows
-        return cls(ratio, max(2.0 * known.size / relative, 2.0), max(2.0 / relative, 0.5))
+        return cls(ratio, max(2.0 * finite.size / relative, 2.0), max(2.0 / relative, 0.5))
 
     def at_most(self, shape: float) -> Noise:
-        """With no lighter a tail than `shape` gives: one column's few windows show little of a tail."""
+        """Lower the shape to `shape`: the few windows of one column do not show a lighter tail reliably."""
         if self.shape <= shape or not math.isfinite(self.dof):
             return self
         return Noise(self.ratio, self.dof * shape / self.shape, shape)
 
     def thinned(self, factor: float) -> Noise:
-        """For `factor` times as many rows in a window, of the same dependence."""
+        """Return the noise for windows with `factor` times as many rows and the same dependence."""
         return self if self.ratio <= 1 else Noise(1 + (self.ratio - 1) * factor, self.dof, self.shape)
 
     def to_list(self) -> list[float | None]:
@@ -97,7 +97,7 @@ class Noise:
 
 @dataclass(frozen=True, eq=False)
 class ColumnBaseline:
-    """One column by season.
+    """Counts of one column by cell of the week, and its noise.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class ColumnBaseline:
     grid : Grid
         Its bins.
     counts : int array of shape (cells, bins + 1)
-        Rows; the last bin is missing cells.
+        Rows in each cell and bin; the last bin counts missing cells.
     noise, missing_noise : Noise
         Of the values, and of the missing share.
     """
@@ -127,7 +127,7 @@ class ColumnBaseline:
         level: str,
         thin: float = 1.0,
     ) -> ColumnBaseline:
-        """Count `column`, Series of shape (n,), by cell and by window.
+        """Count `column`, Series of shape (n,), by cell, and estimate the noise from its windows.
 
         Parameters
         ----------
@@ -145,17 +145,21 @@ class ColumnBaseline:
         bins = grid.size + 1
         code = cell_of(hours) * bins + grid.codes(column)
         counts = np.bincount(code, minlength=cells * bins).reshape(cells, bins)
-        found = []
+        distances = []
         for window in windows:
-            mine = np.bincount(code[window], minlength=cells * bins).reshape(cells, bins)
-            found.append(statistics(grid.ordered, counts - mine, mine.sum(axis=0), mine.sum(axis=1)))
-        return cls(level, grid, counts, *_noise(grid, found, thin))
+            window_counts = np.bincount(code[window], minlength=cells * bins).reshape(cells, bins)
+            distances.append(
+                statistics(
+                    grid.ordered, counts - window_counts, window_counts.sum(axis=0), window_counts.sum(axis=1)
+                )
+            )
+        return cls(level, grid, counts, *_noise(grid, distances, thin))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; the counts packed."""
-        packed = base64.b64encode(zlib.compress(self.counts.astype("<i4").tobytes(), 9)).decode()
+        """Plain values; the counts are compressed and base64-encoded."""
+        packed_counts = base64.b64encode(zlib.compress(self.counts.astype("<i4").tobytes(), 9)).decode()
         noise = {"noise": self.noise.to_list(), "missing_noise": self.missing_noise.to_list()}
-        return {"level": self.level, "grid": self.grid.to_dict(), "counts": packed} | noise
+        return {"level": self.level, "grid": self.grid.to_dict(), "counts": packed_counts} | noise
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ColumnBaseline:
@@ -164,7 +168,7 @@ class ColumnBaseline:
         Raises
         ------
         ValueError
-            If the counts are not as many as the level and the grid say.
+            If the number of counts does not match the level and the grid.
         """
         grid, cells = Grid.from_dict(content["grid"]), LEVELS[content["level"]][0]
         size = cells * (grid.size + 1) * 4
@@ -179,20 +183,20 @@ class ColumnBaseline:
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """Every column of a reference by season, and its own windows' differences.
+    """Every column of a reference by cell of the week, and how much its own windows differ.
 
     Attributes
     ----------
     length, seasons : int
-        What was asked for: length of a monitored window in seconds, and weeks of a season's rows.
+        As configured: length of a monitored window in seconds, and weeks that a cell must have been seen in.
     block : int
         Length of the reference's own windows, in seconds.
     blocks : int
-        How many there were.
+        Number of these windows.
     columns : mapping of str to ColumnBaseline
     score : ColumnBaseline or None
     joint : Principal or None
-        How the number columns move together, in each window.
+        How the correlations of number columns vary from window to window.
     """
 
     length: int
@@ -216,19 +220,19 @@ class Baseline:
         seasons: int,
         thin: float = 1.0,
     ) -> Baseline:
-        """Measure a reference, DataFrame of shape (n, d), whose rows have `times`.
+        """Build the baseline of a reference, DataFrame of shape (n, d), with the `times` of its rows.
 
         Parameters
         ----------
         numeric, categorical : mapping
-            Its sketches, which give the bins.
+            The column sketches, which define the bins.
         moments : Moments or None
         length : Timedelta
             Length of a monitored window. Shorter windows are used where fewer than 8 of these fit.
         seasons : int
             Weeks (days) a cell of the week must have been seen in.
         thin : float
-            How many times as many rows a later window has.
+            Rows of a later window for each row of these windows.
         """
         sketches: dict[str, NumericSketch | CategorySketch] = {**numeric, **categorical}
         grids = {name: Grid.of(sketch) for name, sketch in sketches.items()}
@@ -254,7 +258,7 @@ class Baseline:
         seasons: int,
         thin: float,
     ) -> ColumnBaseline:
-        """The same of `scores`, array of shape (n,), of which a later window has `thin` times as many."""
+        """Build the baseline of `scores`, array of shape (n,); a later window has `thin` times as many."""
         windows, _ = own_windows(times, length)
         grid, level = Grid.of(sketch), finest(times, seasons, LEVELS["hour_of_week"][0])
         return ColumnBaseline.of(grid, pd.Series(scores), hours_of_week(times), windows, level, thin)
@@ -281,29 +285,33 @@ class Baseline:
 
 
 def own_windows(times: pd.Series[Any], length: pd.Timedelta) -> tuple[list[Ints], int]:
-    """Places of the rows of each window, those cut short left out, and the windows' length in seconds."""
+    """Return the row positions of each window, without incomplete ones, and the length in seconds."""
     seconds = pd.DatetimeIndex(times).tz_convert("UTC").as_unit("s").asi8 - 345_600  # a Monday
     span = int(seconds.max() - seconds.min()) + 1
-    whole = int(length.total_seconds())
-    shorter = [whole, *(part for part in (86_400, 21_600, 3_600) if part < whole), max(1, span // 16)]
+    length_seconds = int(length.total_seconds())
+    shorter = [
+        length_seconds,
+        *(part for part in (86_400, 21_600, 3_600) if part < length_seconds),
+        max(1, span // 16),
+    ]
     size = next((part for part in shorter if span // part >= ENOUGH_BLOCKS), shorter[-1])
     number = seconds // size
     number = number - number.min()
     order = np.argsort(number, kind="stable")
     windows = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
-    full = np.median([window.size for window in windows]) / 2
-    return [window for window in windows if window.size >= full], size
+    fewest_rows = np.median([window.size for window in windows]) / 2
+    return [window for window in windows if window.size >= fewest_rows], size
 
 
 def _usual_shape(columns: Mapping[str, ColumnBaseline], ordered: bool) -> float:
-    """Median over the columns of a kind, where at least three show theirs."""
-    alike = [item.noise for item in columns.values() if item.grid.ordered == ordered]
-    known = [noise.shape for noise in alike if math.isfinite(noise.dof)]
-    return float(np.median(known)) if ordered and len(known) >= 3 else math.inf
+    """Return the median shape of the numeric columns; infinite for categories or under three estimates."""
+    same_kind = [item.noise for item in columns.values() if item.grid.ordered == ordered]
+    shapes = [noise.shape for noise in same_kind if math.isfinite(noise.dof)]
+    return float(np.median(shapes)) if ordered and len(shapes) >= 3 else math.inf
 
 
-def _noise(grid: Grid, found: list[Statistics], thin: float) -> tuple[Noise, Noise]:
-    """Of values and of the missing share."""
-    usual = _VARIANCE["values"] if grid.ordered else 2.0 / max(1, grid.size - 1)
-    values = Noise.of([item.apart for item in found], usual).thinned(thin)
-    return values, Noise.of([item.missing for item in found], _VARIANCE["missing"]).thinned(thin)
+def _noise(grid: Grid, distances: list[Statistics], thin: float) -> tuple[Noise, Noise]:
+    """Estimate the noise of the values and of the missing share."""
+    variance = _VARIANCE["values"] if grid.ordered else 2.0 / max(1, grid.size - 1)
+    values = Noise.of([item.apart for item in distances], variance).thinned(thin)
+    return values, Noise.of([item.missing for item in distances], _VARIANCE["missing"]).thinned(thin)

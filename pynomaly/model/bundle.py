@@ -1,21 +1,21 @@
-"""A model as one thing: contract, features, detector, calibration, policy, sketch and golden rows.
+"""The bundle: contract, features, detector, calibration, policy, sketch and golden rows of one model.
 
-What it promises: the score of a row belongs to that row (alone, in any batch, in any order, after save and
-load, in another process); nothing that is loaded can run code; and golden rows, stored with their scores,
-show whether this machine still gives what the training machine gave.
+Promises: the score of a row depends on that row alone (in any batch, in any order, after save and load, in
+another process); loading never runs stored code; golden rows, stored with their scores, show whether this
+machine gives the same scores as the training machine.
 
 Scores are in the detector's own unit, higher is more anomalous. Called by the steps, the registry,
 :mod:`pynomaly.model.serving` and :mod:`pynomaly.model.clean`.
 
 A saved bundle::
 
-    bundle.json         every file and its SHA-256; the SHA-256 of this list is the bundle's
+    bundle.json         every file and its SHA-256; the SHA-256 of this list identifies the bundle
     model.json          contract, features, policy, calibration state, golden text, facts
-    sketch.json         the reference in small
+    sketch.json         summary of the reference rows
     calibration.npz     held-out scores
-    golden.npz          numbers and scores of the golden rows, bit for bit
-    reranking.npz       trees that learned known anomalies; only where they are used
-    detector/           what the detector saved
+    golden.npz          numbers and scores of the golden rows, exact to the bit
+    reranking.npz       trees trained on known anomalies; only if they are used
+    detector/           files of the detector
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ __all__ = ["COLUMNS", "GOLDEN_TOLERANCE", "Bundle"]
 
 Floats = NDArray[np.float64]
 
-GOLDEN_TOLERANCE = 1e-9  # relative to scores above 1: other builds of BLAS differ in the last bits, not here
+GOLDEN_TOLERANCE = 1e-9  # relative to scores above 1; BLAS builds differ by less, in the last bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +66,13 @@ class Bundle:
     ----------
     golden : DataFrame of shape (<= 20, d)
         Rows of the calibration part, from the lowest score to the highest: the features and, if the model
-        needs them, times as ISO 8601 text. They are an example of what `score` takes, too.
+        needs them, times as ISO 8601 text. They also serve as examples of input to `score`.
     golden_scores : ndarray of shape (<= 20,)
         Their scores on the machine that fitted the model.
     facts : dict
-        Where the model comes from; JSON-able.
+        Provenance of the model; JSON-able.
     reranking : Reranking or None
-        What known anomalies taught; part of every score.
+        Learned from known anomalies; applied to every score.
     """
 
     contract: FrameContract
@@ -99,9 +99,9 @@ class Bundle:
     ) -> Bundle:
         """Fit features and detector on one part of the rows, and calibrate on the other.
 
-        Or, with ``training.calibrate``, do both on all of them, by out-of-fold scores (see
-        :mod:`pynomaly.model.fitting`). More rows than ``training.max_rows`` are sampled by seed; ``facts``
-        says so.
+        Or, with ``training.calibrate``, do both on all rows with out-of-fold scores (see
+        :mod:`pynomaly.model.fitting`). More rows than ``training.max_rows`` are sampled by seed, which
+        ``facts`` records.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class Bundle:
         facts : mapping
             Provenance to keep in the bundle; JSON-able.
         known : Known, optional
-            Known anomalies, in neither part; they teach the scores where that ranks better.
+            Known anomalies, in neither part; a reranking learned from them is used if it ranks better.
 
         Raises
         ------
@@ -128,29 +128,29 @@ class Bundle:
         ConfigError
             If the alert policy or the calendar needs times and there are none.
         """
-        stream = pd.concat([fit_frame, calibration_frame], ignore_index=True)  # each alone is too thin
+        stream = pd.concat([fit_frame, calibration_frame], ignore_index=True)  # one part is too thin
         weight = float(facts.get("row_weight", 1.0))
         policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(stream, contract, weight))
-        fitted = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known)
-        features, detector, calibration = fitted.features, fitted.detector, fitted.calibration
-        conformed, times = prepared(fitted.held_out, contract, calendar=features.calendar)
-        golden = rows_of(conformed, times, spread(fitted.scores))
-        score = scorer(features, detector, contract, fitted.reranking)
-        said = notes(fitted.given, detector.rows_used, policy, calibration)
-        said += [note for note in (fitted.note, note_of(fitted.known)) if note]
+        fit_result = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known)
+        features, detector, calibration = fit_result.features, fit_result.detector, fit_result.calibration
+        conformed, times = prepared(fit_result.held_out, contract, calendar=features.calendar)
+        golden = rows_of(conformed, times, spread(fit_result.scores))
+        score = scorer(features, detector, contract, fit_result.reranking)
+        note_texts = notes(fit_result.given, detector.rows_used, policy, calibration)
+        note_texts += [note for note in (fit_result.note, note_of(fit_result.known)) if note]
         facts = {
             **facts,
             "rows": {
-                "given": fitted.given,
+                "given": fit_result.given,
                 "fitted": detector.rows_used,  # detectors of quadratic cost sample once more
-                "calibration": len(fitted.held_out),
+                "calibration": len(fit_result.held_out),
             },
-            "known_anomalies": fitted.known,
-            "notes": said,
+            "known_anomalies": fit_result.known,
+            "notes": note_texts,
             "versions": versions(),
         }
-        matters = importance(score, fitted.held_out, contract.features, pipeline.training.seed)
-        held_out = Scored(fitted.held_out, fitted.scores)
+        column_importance = importance(score, fit_result.held_out, contract.features, pipeline.training.seed)
+        held_out = Scored(fit_result.held_out, fit_result.scores)
         length, seasons = pd.Timedelta(pipeline.windows.monitor), pipeline.drift.seasons
         return cls(
             contract,
@@ -158,11 +158,11 @@ class Bundle:
             detector,
             calibration,
             policy,
-            reference_sketch(stream, held_out, contract, length, seasons, matters, weight),
+            reference_sketch(stream, held_out, contract, length, seasons, column_importance, weight),
             golden=golden,
             golden_scores=score(golden),
             facts=facts,
-            reranking=fitted.reranking,
+            reranking=fit_result.reranking,
         )
 
     def raw_scores(self, frame: pd.DataFrame) -> Floats:
@@ -184,8 +184,8 @@ class Bundle:
         -------
         DataFrame of shape (n, 6)
             ``score``, ``p_value``, ``severity``, ``is_anomaly``, ``extrapolated`` (the p-value is below what
-            counting resolves), ``rarity`` ("one a week", in normal operation); index as given. Each row by
-            itself: policy ``fdr``, which is about a set, is decided by `score_window`.
+            counting resolves), ``rarity`` ("one a week", in normal operation); same index as `frame`. Each
+            row is judged alone; `score_window` applies policy ``fdr``, which needs all rows of a window.
 
         Raises
         ------
@@ -200,16 +200,17 @@ class Bundle:
         return pd.DataFrame(columns, index=frame.index)
 
     def score_window(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """As `score`, but with policy ``fdr`` decided over all rows of `frame` at once."""
+        """Score rows as `score` does, but apply policy ``fdr`` to all rows of `frame` together."""
         scored = self.score(frame)
         return scored.assign(is_anomaly=self.policy.decide(scored["p_value"], self.calibration.resolution))
 
     def explain(self, frame: pd.DataFrame, top: int = 3, method: Method = "own") -> tuple[Explanation, ...]:
-        """Why each row scores as it does: the columns that raise its score, the strongest first.
+        """Return, for each row, the columns that raise its score, the strongest first.
 
-        Parameters and errors are those of `score`; `top` columns are named a row. Far dearer than `score`,
-        0.1 to 25 ms a row, and meant for rows that alert: :func:`pynomaly.model.explain.explain_alerts`
-        keeps to a budget. `method` is the detector's ``own``, or for any ``occlusion``, ``shap``, ``lime``.
+        Parameters and errors are those of `score`; at most `top` columns are named for a row. Much slower
+        than `score` (0.1 to 25 ms a row), so use it for rows that alert:
+        :func:`pynomaly.model.explain.explain_alerts` keeps to a budget. `method` is ``own`` (the detector's),
+        or ``occlusion``, ``shap``, ``lime`` for any.
         """
         if not len(frame):
             raise DataError("no rows to explain; at least one is needed")
@@ -217,23 +218,23 @@ class Bundle:
         return explained(self.features, self.detector, self.sketch, self.reranking, rows, top, method)
 
     def recalibrate(self, frame: pd.DataFrame, facts: Mapping[str, Any]) -> Bundle:
-        """Calibrate on newer rows; features, detector and policy stay as they are."""
+        """Return the bundle calibrated on newer rows; features, detector and policy do not change."""
         scores = self.raw_scores(frame)
         calibration = Calibration.fit(scores, tail=self.calibration.tail != NO_TAIL)
         rows = {**self.facts["rows"], "calibration": len(frame)}
-        said = notes(rows["given"], rows["fitted"], self.policy, calibration)
-        said += [note for note in (note_of(self.facts.get("known_anomalies")),) if note]
+        note_texts = notes(rows["given"], rows["fitted"], self.policy, calibration)
+        note_texts += [note for note in (note_of(self.facts.get("known_anomalies")),) if note]
         sketch = renewed(self.sketch, Scored(frame, scores), self.contract, facts.get("row_weight", 1.0))
-        facts = {**self.facts, **facts, "rows": rows, "notes": said}
+        facts = {**self.facts, **facts, "rows": rows, "notes": note_texts}
         return replace(self, calibration=calibration, sketch=sketch, facts=facts)
 
     def with_policy(self, policy: AlertPolicy) -> Bundle:
-        """The same model with other alerts; no refit."""
+        """Return the same model with another alert policy; no refit."""
         rows = self.facts["rows"]
         old, new = (notes(rows["given"], rows["fitted"], p, self.calibration) for p in (self.policy, policy))
-        # What is not about the policy still holds.
-        said = [*new, *(note for note in self.facts["notes"] if note not in old + new)]
-        return replace(self, policy=policy, facts={**self.facts, "notes": said})
+        # Notes that do not depend on the policy stay.
+        note_texts = [*new, *(note for note in self.facts["notes"] if note not in old + new)]
+        return replace(self, policy=policy, facts={**self.facts, "notes": note_texts})
 
     def verify_golden(self) -> float:
         """Score the golden rows again.
@@ -250,13 +251,13 @@ class Bundle:
         """
         if not len(self.golden):
             raise ModelError("the bundle has no golden rows, so nothing shows that it scores as it did")
-        again = self.raw_scores(self.golden)
-        apart = np.abs(again - self.golden_scores) / np.maximum(1.0, np.abs(self.golden_scores))
-        difference = float(np.max(apart))
+        scores = self.raw_scores(self.golden)
+        differences = np.abs(scores - self.golden_scores) / np.maximum(1.0, np.abs(self.golden_scores))
+        difference = float(np.max(differences))
         if not difference <= GOLDEN_TOLERANCE:  # NaN fails, too
-            row = int(np.argmax(apart))
+            row = int(np.argmax(differences))
             raise ModelError(
-                f"golden row {row} scores {again[row]!r}, recorded was {self.golden_scores[row]!r}: "
+                f"golden row {row} scores {scores[row]!r}, recorded was {self.golden_scores[row]!r}: "
                 f"a difference of {difference:.3g}; allowed: {GOLDEN_TOLERANCE:g}. "
                 f"Fitted with {self.facts.get('versions')}, here {versions()}"
             )
@@ -268,7 +269,7 @@ class Bundle:
         Returns
         -------
         str
-            SHA-256 (hex) that stands for all of its content; give it to `load`.
+            SHA-256 (hex) of the whole content; pass it to `load`.
         """
         folder = Path(folder)
         if folder.exists() and any(folder.iterdir()):
@@ -295,19 +296,18 @@ class Bundle:
 
     @classmethod
     def load(cls, folder: Path, sha256: str | None) -> Bundle:
-        """Read a bundle, after everything in `folder` was checked against `sha256`.
+        """Read a bundle after checking every file in `folder` against `sha256`.
 
         Parameters
         ----------
         folder : Path
         sha256 : str or None
-            What `save` returned, from the registry. None finds damage, but not tampering.
+            What `save` returned, from the registry. With None, damage is detected but tampering is not.
 
         Raises
         ------
         IntegrityError
-            If any file differs from what was saved, is missing, extra, or a link, or cannot be read without
-            unpickling.
+            If a file was changed, is missing, extra or a link, or cannot be read without unpickling.
         UnknownDetectorError
             If the detector is not in this version's catalogue.
         """
@@ -324,10 +324,10 @@ class Bundle:
     def _read(cls, folder: Path) -> Bundle:
         content = read_json(folder / "model.json")
         calibration = Calibration.from_dict(_arrays(folder, "calibration")["scores"], content["calibration"])
-        stored = _arrays(folder, "golden")
-        golden_scores, golden = stored["scores"], unpack(stored, content["golden"])
+        golden_arrays = _arrays(folder, "golden")
+        golden_scores, golden = golden_arrays["scores"], unpack(golden_arrays, content["golden"])
         reranking = None
-        if content.get("reranking"):  # bundles from before there was one have no such key
+        if content.get("reranking"):  # older bundles have no such key
             reranking = Reranking.restore(content["reranking"], _arrays(folder, "reranking"))
         return cls(
             FrameContract.from_dict(content["contract"]),

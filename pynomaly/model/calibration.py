@@ -1,13 +1,13 @@
-"""From raw scores to p-values and how rare they are.
+"""Calibration: turns raw scores into p-values, and p-values into severity and rarity.
 
-A p-value is the chance that a normal row scores at least this high, from scores of rows the detector was not
-fitted on; it is valid while new normal rows are exchangeable with those. Counting resolves 1 / (n + 1); a
-score above every held-out one gets a smaller p-value from :mod:`pynomaly.model.tail`, marked as extrapolated.
-The p-value of a row rests on its score alone, never on its batch. What becomes an alert is decided by
-:mod:`pynomaly.model.alerts`.
+A p-value is the chance that a normal row scores at least this high. It is counted among the scores of rows
+that the detector was not fitted on, and is valid while new normal rows are exchangeable with those rows. The
+smallest p-value from counting is 1 / (n + 1); a score above every held-out score gets a smaller p-value from
+:mod:`pynomaly.model.tail`, marked as extrapolated. The p-value of a row depends on its score alone, never on
+its batch. Which p-values become alerts is decided by :mod:`pynomaly.model.alerts`.
 
-Scores that tell nothing (one value only, not finite, too few) make the calibration *not computable*: every
-p-value is then 1, nothing is flagged, and `reason` says why. A wall of alerts would be the other choice.
+Unusable scores (all equal, not finite, or too few) make the calibration *not computable*: every p-value is
+then 1, nothing is flagged, and `reason` says why. Otherwise every row could become an alert.
 
 Called by :mod:`pynomaly.model.bundle`.
 """
@@ -44,7 +44,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 Method = Literal["split", "cross"]
 
-FEWEST = 20  # fewer held-out scores than this cannot resolve p < 0.05
+FEWEST = 20  # with fewer held-out scores, p < 0.05 is not possible
 NO_TAIL = Tail(reason="no tail was asked for: training.tail is none")
 NOT_COMPUTABLE = "not_computable"
 SEVERITIES: Mapping[str, float] = {"low": 0.1, "medium": 0.01, "high": 0.001, "critical": 0.0001}
@@ -77,7 +77,7 @@ class Calibration:
     method : {"split", "cross"}
         Scores of rows kept apart, or out-of-fold scores of the fitted rows; see `guarantee`.
     tail : Tail
-        What is said beyond the largest score; its own `reason` says why there is none.
+        p-values above the largest score; its `reason` says why there is no tail.
     """
 
     scores: Floats
@@ -88,12 +88,12 @@ class Calibration:
 
     @classmethod
     def fit(cls, scores: ArrayLike, *, method: Method = "split", tail: bool = True) -> Calibration:
-        """Keep held-out scores.
+        """Calibrate on held-out scores.
 
         Parameters
         ----------
         scores : array-like of shape (n,)
-            Scores of rows that took no part in the fit; higher means more anomalous.
+            Scores of rows that were not used in the fit; higher means more anomalous.
         method : {"split", "cross"}
         tail : bool
             Whether to extrapolate beyond the largest score.
@@ -104,41 +104,41 @@ class Calibration:
             Not `computable`, with a `reason`, if there are fewer than 20 scores, one is not finite, or all
             are the same.
         """
-        given = np.asarray(scores, dtype=np.float64).ravel()
-        finite = np.sort(given[np.isfinite(given)])
+        values = np.asarray(scores, dtype=np.float64).ravel()
+        finite = np.sort(values[np.isfinite(values)])
         reason = ""
-        if len(finite) < len(given):
-            reason = f"{len(given) - len(finite)} of {len(given)} held-out scores are not finite"
-        elif len(given) < FEWEST:
-            reason = f"{len(given)} held-out scores are too few; at least {FEWEST} are needed"
+        if len(finite) < len(values):
+            reason = f"{len(values) - len(finite)} of {len(values)} held-out scores are not finite"
+        elif len(values) < FEWEST:
+            reason = f"{len(values)} held-out scores are too few; at least {FEWEST} are needed"
         elif finite[0] == finite[-1]:
-            reason = f"all {len(given)} held-out scores are {float(finite[0])!r}"
-        extrapolated = NO_TAIL
+            reason = f"all {len(values)} held-out scores are {float(finite[0])!r}"
+        fitted_tail = NO_TAIL
         if tail:
-            extrapolated = (
+            fitted_tail = (
                 Tail(reason=f"p-values are not computable: {reason}") if reason else fit_tail(finite)
             )
-        return cls(finite, not reason, reason, method, extrapolated)
+        return cls(finite, not reason, reason, method, fitted_tail)
 
     @property
     def resolution(self) -> float:
-        """Smallest p-value that counting gives: 1 / (n + 1)."""
+        """The smallest p-value that counting gives: 1 / (n + 1)."""
         return 1.0 / (len(self.scores) + 1)
 
     @property
     def smallest(self) -> float:
-        """Smallest p-value there can be, extrapolation included; 1 when not computable."""
+        """The smallest possible p-value, with extrapolation; 1 when not computable."""
         if not self.computable:
             return 1.0
         return self.resolution / REACH if self.tail else self.resolution
 
     @property
     def guarantee(self) -> str:
-        """What is known about the p-values, in words."""
+        """The guarantee of the p-values, as a sentence."""
         return GUARANTEES[self.method] if self.computable else f"none: {self.reason}"
 
     def conformal(self, scores: ArrayLike) -> Floats:
-        """Chance that a normal row scores at least as high: ``(1 + #{held-out >= score}) / (n + 1)``.
+        """Return conformal p-values, ``(1 + #{held-out >= score}) / (n + 1)``.
 
         Parameters
         ----------
@@ -171,19 +171,19 @@ class Calibration:
         return np.asarray((1.0 + at_least) / (len(self.scores) + 1.0), dtype=np.float64)
 
     def p_values(self, scores: ArrayLike) -> Floats:
-        """`conformal`, and beyond the largest held-out score the tail's smaller p-values.
+        """Return `conformal` p-values; scores above all held-out ones get those of the tail.
 
         A higher score never has a higher p-value.
         """
-        found = self.conformal(scores)
+        p_values = self.conformal(scores)
         if self.computable and self.tail:
             new = np.asarray(scores, dtype=np.float64).ravel()
             beyond = new > self.scores[-1]
-            found[beyond] = self.tail.p_values(new[beyond])
-        return found
+            p_values[beyond] = self.tail.p_values(new[beyond])
+        return p_values
 
     def extrapolated(self, p_values: ArrayLike) -> NDArray[np.bool_]:
-        """Which of its own `p_values`, array-like of shape (m,), are below what counting resolves."""
+        """Return which of `p_values`, array-like of shape (m,), are below `resolution`."""
         return np.asarray(p_values, dtype=np.float64) < self.resolution
 
     def to_dict(self) -> dict[str, Any]:
@@ -197,13 +197,13 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, scores: Floats, content: Mapping[str, Any]) -> Calibration:
-        """Read what `to_dict` wrote, beside the scores, also before there were tails."""
+        """Build from the scores and what `to_dict` wrote, also in versions before tails."""
         tail = Tail.from_dict(content["tail"]) if "tail" in content else NO_TAIL
         return cls(scores, content["computable"], content["reason"], content.get("method", "split"), tail)
 
 
 def severity(p_values: ArrayLike) -> NDArray[np.str_]:
-    """Name how rare each p-value is.
+    """Return the severity of each p-value.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def severity(p_values: ArrayLike) -> NDArray[np.str_]:
 
 
 def severity_codes(p_values: ArrayLike) -> NDArray[np.int8]:
-    """Place of each p-value's severity in `SEVERITY_NAMES`; array of shape (n,)."""
+    """Return the index of each p-value's severity in `SEVERITY_NAMES`; array of shape (n,)."""
     p = np.asarray(p_values, dtype=np.float64)
     codes = np.zeros(p.shape, dtype=np.int8)
     for limit in SEVERITIES.values():  # each limit lies below the one before it
@@ -227,7 +227,7 @@ def severity_codes(p_values: ArrayLike) -> NDArray[np.int8]:
 
 
 def rarity(p_values: ArrayLike, rows_per_day: float | None) -> NDArray[np.str_]:
-    """Say how often normal operation brings a row at least as extreme: ``p * rows_per_day`` times a day.
+    """Return how often normal operation gives a row at least as extreme: ``p * rows_per_day`` a day.
 
     Parameters
     ----------
@@ -238,14 +238,14 @@ def rarity(p_values: ArrayLike, rows_per_day: float | None) -> NDArray[np.str_]:
     Returns
     -------
     ndarray of shape (n,)
-        The rarest that holds of ``one a year``, ``one a month``, ``one a week``, ``one a day`` (at most one
-        such row in that time), or ``usual``; ``not_computable`` without rows a day.
+        The rarest name that applies of ``one a year``, ``one a month``, ``one a week``, ``one a day`` (at
+        most one such row in that time), or ``usual``; ``not_computable`` without rows a day.
     """
     return np.array(RARITY_NAMES)[rarity_codes(p_values, rows_per_day)]
 
 
 def rarity_codes(p_values: ArrayLike, rows_per_day: float | None) -> NDArray[np.int8]:
-    """Place of each p-value's rarity in `RARITY_NAMES`; array of shape (n,)."""
+    """Return the index of each p-value's rarity in `RARITY_NAMES`; array of shape (n,)."""
     p = np.asarray(p_values, dtype=np.float64)
     if rows_per_day is None or not rows_per_day > 0:
         return np.full(p.shape, RARITY_NAMES.index(NOT_COMPUTABLE), dtype=np.int8)

@@ -1,9 +1,10 @@
-"""Load a bundle in a fresh process, score its golden rows, time one row, weigh a batch: what the gate asks.
+"""Check a bundle in a fresh process: load it, score its golden rows, measure latency and memory.
 
-``python -m pynomaly.model.clean FOLDER SHA256`` prints one JSON line and exits 0, or says why on standard
-error and exits 2. A process that fitted or loaded models before proves nothing about a server that has not.
+``python -m pynomaly.model.clean FOLDER SHA256`` prints one JSON line and exits 0, or prints the
+reason to standard error and exits 2. A fresh process is needed: a process that already fitted or loaded
+models does not show how a new server behaves.
 
-Milliseconds for one row, seconds for imports and load together, megabytes of peak memory.
+Units: milliseconds for one row, seconds for imports and load together, megabytes of peak memory.
 `check_in_clean_process` is called by :mod:`pynomaly.steps`.
 """
 
@@ -24,22 +25,22 @@ from pynomaly.errors import ModelError, PynomalyError
 __all__ = ["CleanCheck", "check_in_clean_process", "main"]
 
 REPEATS = 30
-BATCH_ROWS = 4096  # scored once, so that the peak of memory is that of work and not of loading
+BATCH_ROWS = 4096  # scored once, so that peak memory includes scoring and not only loading
 PATIENCE = 300.0  # seconds; importing the heaviest detector on a busy machine takes half a minute
 
 
 @dataclass(frozen=True)
 class CleanCheck:
-    """What a fresh process measured.
+    """Measurements of a fresh process.
 
     Attributes
     ----------
     difference : float
         Largest difference of a golden row from its recorded score.
     latency_ms : float
-        Median of one warm row, through `Bundle.score`.
+        Median time to score one row with `Bundle.score`, after the first call.
     load_s : float
-        Imports and load.
+        Time for imports and load together.
     rss_mb : float
         Peak resident memory, a batch of 4096 rows included.
     """
@@ -55,7 +56,7 @@ class CleanCheck:
 
 
 def check_in_clean_process(folder: Path, sha256: str, timeout: float = PATIENCE) -> CleanCheck:
-    """Check the bundle in `folder` in a process of its own.
+    """Check the bundle in `folder` in a new process.
 
     Parameters
     ----------
@@ -63,57 +64,57 @@ def check_in_clean_process(folder: Path, sha256: str, timeout: float = PATIENCE)
     sha256 : str
         Hash of the bundle, from the registry.
     timeout : float
-        Seconds after which the check counts as failed.
+        Seconds after which the check fails.
 
     Raises
     ------
     ModelError
-        If the process does not load the bundle, scores its golden rows differently, or does not end in time.
+        If the process cannot load the bundle, gets other golden scores, or does not end in time.
     """
-    # -P: the caller's working directory must not shadow a library.
+    # -P: keeps the caller's working directory off sys.path, so that no file there replaces a library.
     command = [sys.executable, "-P", "-m", "pynomaly.model.clean", str(folder), sha256]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"the bundle in {folder} was not checked within {timeout:g} s") from error
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines()[-1:] or ["nothing was said"]
+    if process.returncode != 0:
+        last_line = process.stderr.strip().splitlines()[-1:] or ["nothing was said"]
         raise ModelError(
-            f"the bundle in {folder} failed in a clean process (exit {done.returncode}): {said[0]}"
+            f"the bundle in {folder} failed in a clean process (exit {process.returncode}): {last_line[0]}"
         )
     try:
-        found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-        return CleanCheck(**found)
+        measurements: dict[str, Any] = json.loads(process.stdout.strip().splitlines()[-1])
+        return CleanCheck(**measurements)
     except (ValueError, IndexError, TypeError) as error:
-        raise ModelError(f"a clean process gave no measurement, but {done.stdout[-200:]!r}") from error
+        raise ModelError(f"a clean process gave no measurement, but {process.stdout[-200:]!r}") from error
 
 
 def main(arguments: list[str]) -> int:
-    """Check the bundle `arguments` name: folder and SHA-256. Returns the exit code."""
+    """Check the bundle given by `arguments` (folder, SHA-256) and return the exit code."""
     if len(arguments) != 2:
         print("usage: python -m pynomaly.model.clean FOLDER SHA256", file=sys.stderr)
         return 2
-    began = time.perf_counter()
+    load_start = time.perf_counter()
     from pynomaly.model.bundle import Bundle  # here, so that its imports are timed
 
     try:
         bundle = Bundle.load(Path(arguments[0]), arguments[1])
-        load_s = time.perf_counter() - began
+        load_s = time.perf_counter() - load_start
         difference = bundle.verify_golden()
     except PynomalyError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 2
     row = bundle.golden.iloc[[0]]
-    spent = []
+    durations = []
     for _ in range(REPEATS):
         start = time.perf_counter()
         bundle.score(row)
-        spent.append(time.perf_counter() - start)
+        durations.append(time.perf_counter() - start)
     batch = bundle.golden.iloc[[place % len(bundle.golden) for place in range(BATCH_ROWS)]]
     bundle.score(batch.reset_index(drop=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rss_mb = peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes on macOS, else kilobytes
-    check = CleanCheck(difference, median(spent) * 1000, load_s, rss_mb)
+    check = CleanCheck(difference, median(durations) * 1000, load_s, rss_mb)
     print(json.dumps(check.to_dict()))
     return 0
 

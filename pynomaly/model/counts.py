@@ -1,4 +1,4 @@
-"""Counts of one category column in bounded memory: made in one pass, and merged with a stated error.
+"""Counts of one category column in bounded memory: made in one pass and mergeable.
 
 Called by :mod:`pynomaly.model.sketch`.
 """
@@ -18,7 +18,7 @@ __all__ = ["CATEGORIES", "MANY", "CategorySketch"]
 
 CATEGORIES = 256
 MANY = 4096
-"""Categories counted by name while parts are still being merged."""
+"""Categories counted by name in parts that will be merged."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class CategorySketch:
     n, missing : int
         Values that are present, and that are missing.
     counts : mapping of str to int
-        The 256 most frequent categories. Exact, unless more than 4096 were merged: then a count lacks the
-        rows of those parts in which the category was not among the kept ones.
+        Rows of the 256 most frequent categories. Exact unless more than 4096 categories were merged: then the
+        rows of parts that did not keep a category are missing from its count.
     hashed : tuple of int
         Empty when `counts` is complete. Otherwise the rows of all categories in 256 buckets by CRC-32, exact
-        however often merged: a sample's own most frequent categories are no fair thing to compare, buckets
-        that no sample chose are.
+        after any number of merges. Two samples are compared by these buckets, because each sample has its own
+        most frequent categories but the buckets do not depend on the sample.
     """
 
     n: int
@@ -45,29 +45,29 @@ class CategorySketch:
 
     @classmethod
     def of(cls, values: pd.Series, most: int = CATEGORIES) -> CategorySketch:
-        """Sketch `values`, Series of shape (n,), by at most `most` names."""
+        """Count `values`, Series of shape (n,), and keep at most `most` names."""
         codes, names = pd.factorize(values)
         sizes = np.bincount(codes[codes >= 0], minlength=len(names))
-        counted: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for name, size in zip(names.tolist(), sizes.tolist(), strict=True):
-            counted[str(name)] += size
+            counts[str(name)] += size
         present = int(sizes.sum())
-        return cls._kept(present, len(values) - present, counted, (), most)
+        return cls._from_counts(present, len(values) - present, counts, (), most)
 
     @classmethod
     def merged(cls, parts: Sequence[CategorySketch], most: int = CATEGORIES) -> CategorySketch:
-        """One sketch of all rows of `parts`, whatever their order."""
-        counted: Counter[str] = Counter()
+        """Return one sketch of all rows of `parts`; their order does not matter."""
+        counts: Counter[str] = Counter()
         for part in parts:
-            counted.update(part.counts)
-        hashed: tuple[int, ...] = ()
+            counts.update(part.counts)
+        bucket_sums: tuple[int, ...] = ()
         if any(part.hashed for part in parts):
-            hashed = tuple(np.sum([part.buckets() for part in parts], axis=0).tolist())
+            bucket_sums = tuple(np.sum([part.buckets() for part in parts], axis=0).tolist())
         n, missing = sum(part.n for part in parts), sum(part.missing for part in parts)
-        return cls._kept(n, missing, counted, hashed, most)
+        return cls._from_counts(n, missing, counts, bucket_sums, most)
 
     @classmethod
-    def _kept(
+    def _from_counts(
         cls, n: int, missing: int, counted: Mapping[str, int], hashed: tuple[int, ...], most: int
     ) -> CategorySketch:
         ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
@@ -76,11 +76,11 @@ class CategorySketch:
         return cls(n, missing, dict(ranked[:most]), hashed)
 
     def pruned(self, most: int = CATEGORIES) -> CategorySketch:
-        """The same with at most `most` names."""
-        return self._kept(self.n, self.missing, self.counts, self.hashed, most)
+        """Return the sketch with at most `most` names."""
+        return self._from_counts(self.n, self.missing, self.counts, self.hashed, most)
 
     def buckets(self) -> tuple[int, ...]:
-        """Rows of all categories in 256 buckets, the same buckets for every sample."""
+        """Return the rows of all categories in 256 buckets, the same buckets for every sample."""
         return self.hashed or _hashed(self.counts)
 
     def to_dict(self) -> dict[str, Any]:

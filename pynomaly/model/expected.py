@@ -1,10 +1,10 @@
-"""What each cell of a row would be expected to hold, given the rest of the row.
+"""Expected value of each cell of a row, given the rest of the row.
 
-A number is expected where the other numbers of its row put it: the conditional mean under the means and
-co-moments of the reference, held to the values that the reference held. So a pressure is held against what
-the flow of the same row says, not against the median of all hours. A column that the moments do not hold
-(categories, numbers beyond the first hundred) is expected to be its commonest category or median. Called by
-:mod:`pynomaly.model.explain`; every row by itself.
+The expected number is the conditional mean given the other numbers of the row, under the means and co-moments
+of the reference, clipped to the range of the reference. So a pressure is compared with the value that the
+flow of the same row suggests, not with the median of all hours. For a column without moments (categories,
+number columns after the first hundred) the expected value is the most frequent category or the median. Each
+row is treated alone. Called by :mod:`pynomaly.model.explain`.
 
 References
 ----------
@@ -27,24 +27,24 @@ __all__ = ["expected", "usual"]
 
 Floats = NDArray[np.float64]
 
-_FARTHEST = 5.0  # deviations to which cells count, as in `Moments`
-_RIDGE = 0.01  # of a column's variance: what exact relations between columns leave to be said
+_FARTHEST = 5.0  # cells are clipped at this many deviations, as in `Moments`
+_RIDGE = 0.01  # share of a column's variance added, so that exactly dependent columns can be inverted
 
 
 def expected(frame: pd.DataFrame, reference: Sketch) -> pd.DataFrame:
-    """The frame with each cell as it would be expected.
+    """Return the expected value of each cell of the frame.
 
     Parameters
     ----------
     frame : DataFrame of shape (n, d)
-        Conformed rows. A missing cell says nothing about the others.
+        Conformed rows. A missing cell does not influence the others.
     reference : Sketch
-        Of the rows the model learned from.
+        Sketch of the rows that the model was fitted on.
 
     Returns
     -------
     DataFrame of shape (n, d)
-        Same columns, index and dtypes; None and NaN only where a column was missing throughout.
+        Same columns, index and dtypes; None or NaN only for a column without any value.
     """
     columns: dict[str, Any] = {}
     means = _conditional(frame, reference.moments) if reference.moments is not None else {}
@@ -58,7 +58,7 @@ def expected(frame: pd.DataFrame, reference: Sketch) -> pd.DataFrame:
 
 
 def usual(reference: Sketch, name: str) -> float | str | None:
-    """Median or most frequent category of a column; None where it was missing throughout."""
+    """Return the median or most frequent category of a column; None if it has no value."""
     if name in reference.numeric:
         median = reference.numeric[name].quantile(0.5)
         return median if math.isfinite(median) else None
@@ -68,7 +68,7 @@ def usual(reference: Sketch, name: str) -> float | str | None:
 
 
 def _conditional(frame: pd.DataFrame, moments: Moments) -> dict[str, Floats]:
-    """Mean of each number column given the others of its row, each of shape (n,)."""
+    """Return the mean of each number column given the others of its row, arrays of shape (n,)."""
     names = [name for name in moments.names if name in frame]
     if names != list(moments.names) or moments.n < 2:
         return {}
@@ -78,17 +78,15 @@ def _conditional(frame: pd.DataFrame, moments: Moments) -> dict[str, Floats]:
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = np.clip((cells - moments.centre) / moments.scale, -_FARTHEST, _FARTHEST)
     scaled = np.where(np.isnan(scaled), moments.mean, scaled)
-    off = (scaled - moments.mean) / spread
+    deviations = (scaled - moments.mean) / spread
     precision = np.linalg.inv((moments.correlation() + _RIDGE * np.eye(len(names))) / (1 + _RIDGE))
-    found: dict[str, Floats] = {}
-    for place, name in enumerate(names):
+    means_by_name: dict[str, Floats] = {}
+    for at, name in enumerate(names):
         # z_j - (P z)_j / P_jj is the mean of z_j given the others: z_j itself cancels.
-        others = precision[place] / precision[place, place]
-        others[place] = 0.0
-        mean = np.zeros(len(off))
-        for other, weight in enumerate(others):  # in the order of the columns, whatever the batch
-            mean -= weight * off[:, other]
-        found[name] = (moments.mean[place] + spread[place] * mean) * moments.scale[place] + moments.centre[
-            place
-        ]
-    return found
+        weights = precision[at] / precision[at, at]
+        weights[at] = 0.0
+        mean = np.zeros(len(deviations))
+        for other, weight in enumerate(weights):  # in column order, whatever the batch
+            mean -= weight * deviations[:, other]
+        means_by_name[name] = (moments.mean[at] + spread[at] * mean) * moments.scale[at] + moments.centre[at]
+    return means_by_name

@@ -1,17 +1,17 @@
-"""Why a row scores as it does: what each column of the frame carries of its score.
+"""Explanations: how much each column of the frame contributes to the score of a row.
 
-Each detector says how its score divides among the numbers it was given (`Detector.explains`); here those
-numbers go back to the columns they came from: indicators of a category, of a missing cell and of a calendar
-are part of their column. For one row the parts and `base` sum to the score where `additive` says so, and the
-same row has the same parts in any batch. Dear beside scoring, so for rows that alert:
-:func:`explain_alerts` keeps to a stated number of them and says how many it left out.
+Each detector divides its score among its input numbers (`Detector.explains`). This module assigns those
+numbers to the columns they come from: the indicators of a category, a missing cell or a calendar belong to
+their column. For one row, the parts and `base` sum to the score if `additive` is true, and a row has the same
+parts in any batch. Explaining is slow compared with scoring, so it is meant for rows that alert:
+:func:`explain_alerts` explains a limited number of them and returns how many it left out.
 
-Columns are named by the larger of two numbers: their part, and the fall of the score when the column holds
-what would be expected of it. Parts alone spread over columns that are not to blame where a model has many
-ways to see a row (clusters, neighbours, networks); falls alone name nobody where columns go wrong together,
-for then each is what the others have one expect. ``benchmarks/explain.py`` measures it.
+Columns are ranked by the larger of two numbers: their part, and the fall of the score when the column takes
+its expected value. Parts alone also blame innocent columns in models that compare whole rows (clusters,
+neighbours, networks). Falls alone blame no column when several go wrong together, because each then matches
+what the others predict. ``benchmarks/explain.py`` measures both.
 
-Called by :mod:`pynomaly.model.bundle`, and by whoever has to show reasons.
+Called by :mod:`pynomaly.model.bundle` and by code that shows reasons.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Floats = NDArray[np.float64]
 Method = Literal["own", "occlusion", "shap", "lime"]
 METHODS: tuple[Method, ...] = ("own", "occlusion", "shap", "lime")
 
-_NOTHING = 1e-9  # of the score: a part that small is rounding
+_NOTHING = 1e-9  # share of the score; a smaller part is rounding error
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ class Reason:
     source : str
         The measured column behind it: ``temp`` of ``temp:change``, else the column itself.
     value, usual : float, str or None
-        What the row holds, and what would be expected given the rest of the row; None is missing.
+        Value in the row, and value expected from the rest of the row; None is missing.
     part : float
-        What the column adds to the score, in the detector's own unit; may be below 0.
+        Contribution of the column to the score, in the detector's own unit; may be negative.
     fall : float
-        Score of the row less its score with the expected value in the column.
+        Score of the row minus its score with the expected value in this column.
     share : float
-        Its weight, the larger of the two, among all that are above 0; from 0 to 1.
+        Weight of the column (the larger of the two) among all positive weights; from 0 to 1.
     """
 
     column: str
@@ -81,22 +81,22 @@ class Reason:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why one row scores as it does.
+    """Explanation of the score of one row.
 
     Attributes
     ----------
     method : str
         How the score was divided: the detector's own paths, terms or members; occlusion, shap or lime.
     score, base : float
-        The row's score, and what is left of it without the columns' parts.
+        The score of the row, and its remainder without the parts of the columns.
     parts : dict of str to float
-        Part of every column, named or not; below 0 where a column speaks for the row.
+        Part of every column, named or not; negative where a column makes the row look normal.
     reasons : tuple of Reason
         The columns that raise the score most, the strongest first.
     additive : bool
-        Whether the parts divide the score: base is then that of a row with nothing odd about it.
+        Whether parts and base sum to the score; base is then the score of an entirely expected row.
     left_out : int
-        Columns that were not tried.
+        Number of columns that were not tried.
     """
 
     method: How
@@ -121,7 +121,7 @@ def explained(
     top: int,
     method: Method = "own",
 ) -> tuple[Explanation, ...]:
-    """Explain conformed rows (n, d) and their times; see :meth:`Bundle.explain`."""
+    """Explain `rows`: a conformed DataFrame of shape (n, d) and its times; see :meth:`Bundle.explain`."""
     if top < 0:
         raise DataError(f"top is {top}; at least 0 columns can be named")
     if method not in METHODS:
@@ -129,45 +129,52 @@ def explained(
     frame, times = rows
     usual = expected(frame, sketch)
     names, groups = _columns(features, str(times.name) if times is not None else "")
-    numbers, wanted = features.transform(frame, times), features.transform(_filled(usual, features), times)
+    numbers, expected_numbers = (
+        features.transform(frame, times),
+        features.transform(_filled(usual, features), times),
+    )
     score = _scorer(detector, reranking)
-    found = []
+    explanations = []
     for place in range(len(frame)):
-        x, instead = numbers[[place]], wanted[[place]]
-        parts, how = _parts(detector, score, reranking, x, instead, groups, method)
+        row_numbers, expected_row = numbers[[place]], expected_numbers[[place]]
+        parts, how = _parts(detector, score, reranking, row_numbers, expected_row, groups, method)
         amounts = parts.amounts[0]
-        falls = amounts if how == "occlusion" else occluded(score, x, instead, groups).amounts[0]
+        falls = (
+            amounts if how == "occlusion" else occluded(score, row_numbers, expected_row, groups).amounts[0]
+        )
         weights = amounts if method in ("shap", "lime") else np.maximum(amounts, falls)
-        apart = np.zeros(len(names))
-        np.maximum.at(apart, groups, np.abs(x - instead)[0])
+        distances = np.zeros(len(names))
+        np.maximum.at(distances, groups, np.abs(row_numbers - expected_row)[0])
         total = float(parts.base[0] + sum(amounts.tolist()))
-        held = {str(name): frame[name].iloc[place] for name in frame}
+        row_cells = {str(name): frame[name].iloc[place] for name in frame}
         if features.calendar and times is not None:
-            held[str(times.name)] = times.iloc[place].isoformat()
-        cells = {str(name): usual[name].iloc[place] for name in frame}
+            row_cells[str(times.name)] = times.iloc[place].isoformat()
+        expected_cells = {str(name): usual[name].iloc[place] for name in frame}
         reasons = tuple(
             Reason(
                 names[at],
                 _source(names[at], names),
-                _plain(held[names[at]]),
-                _plain(cells.get(names[at])),
+                _plain(row_cells[names[at]]),
+                _plain(expected_cells.get(names[at])),
                 float(amounts[at]),
                 float(falls[at]),
                 share,
             )
-            for at, share in _named(weights, apart, total, top)
+            for at, share in _named(weights, distances, total, top)
         )
-        divided = dict(zip(names, amounts.tolist(), strict=True))
-        found.append(
-            Explanation(how, total, float(parts.base[0]), divided, reasons, parts.additive, parts.left_out)
+        column_parts = dict(zip(names, amounts.tolist(), strict=True))
+        explanations.append(
+            Explanation(
+                how, total, float(parts.base[0]), column_parts, reasons, parts.additive, parts.left_out
+            )
         )
-    return tuple(found)
+    return tuple(explanations)
 
 
 def explain_alerts(
     bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame, top: int = 3, most: int = 100
 ) -> tuple[dict[int, Explanation], int]:
-    """Explain the alerts among scored rows, the highest scores first, until `most` are explained.
+    """Explain at most `most` alerts among scored rows, those with the highest scores.
 
     Parameters
     ----------
@@ -177,28 +184,28 @@ def explain_alerts(
     scored : DataFrame of shape (n, >= 2)
         ``score`` and ``is_anomaly`` of the same rows, in their order.
     top : int
-        Columns to name.
+        Largest number of columns to name for a row.
     most : int
-        Rows to explain: the budget.
+        Largest number of rows to explain.
 
     Returns
     -------
     explanations : dict of int to Explanation
-        By place in `frame`, rising.
+        By row position in `frame`, ascending.
     left_out : int
-        Alerts that are not explained.
+        Number of alerts without an explanation.
     """
     alerts = np.flatnonzero(scored["is_anomaly"].to_numpy(dtype=bool))
     order = np.argsort(-scored["score"].to_numpy(dtype=np.float64)[alerts], kind="stable")
-    chosen = np.sort(alerts[order][:most])
-    if not len(chosen):
+    positions = np.sort(alerts[order][:most])
+    if not len(positions):
         return {}, len(alerts)
-    found = bundle.explain(frame.iloc[chosen], top)
-    return dict(zip(chosen.tolist(), found, strict=True)), len(alerts) - len(chosen)
+    explanations = bundle.explain(frame.iloc[positions], top)
+    return dict(zip(positions.tolist(), explanations, strict=True)), len(alerts) - len(positions)
 
 
 def _columns(features: Features, time: str) -> tuple[list[str], NDArray[np.int64]]:
-    """Columns that explain, and which of them each number belongs to."""
+    """Return the column names, and the column index of each input number."""
     names = [column.name for column in features.columns]
     groups = [place for place, column in enumerate(features.columns) for _ in column.names]
     if features.calendar:
@@ -208,15 +215,15 @@ def _columns(features: Features, time: str) -> tuple[list[str], NDArray[np.int64
 
 
 def _filled(frame: pd.DataFrame, features: Features) -> pd.DataFrame:
-    """Expected cells that are missing as the features fill them: `missing: reject` refuses no expectation."""
+    """Fill missing expected cells as the features do, so that `missing: reject` does not refuse them."""
     fills = {column.name: getattr(column, "fill", None) for column in features.columns}
     return frame.fillna({name: fill for name, fill in fills.items() if fill is not None})
 
 
 def _scorer(detector: Detector, reranking: Reranking | None) -> Callable[[Floats], Floats]:
     def score(numbers: Floats) -> Floats:
-        found = detector.score(numbers, threads=1)
-        return found if reranking is None else reranking.score(numbers, found)
+        scores = detector.score(numbers, threads=1)
+        return scores if reranking is None else reranking.score(numbers, scores)
 
     return score
 
@@ -230,7 +237,7 @@ def _parts(
     groups: NDArray[np.int64],
     method: Method,
 ) -> tuple[Parts, How]:
-    """Parts of one row; what known anomalies taught is no sum of columns, so those scores are occluded."""
+    """Return the parts of one row; with a reranking by occlusion, as it is no sum over columns."""
     if method == "shap":
         from pynomaly.model.shap_door import shapley
 
@@ -245,9 +252,10 @@ def _parts(
 
 
 def _named(weights: Floats, apart: Floats, score: float, top: int) -> list[tuple[int, float]]:
-    """Places of the heaviest columns and their shares; of equal ones, the furthest from expected first.
+    """Return the indices and shares of the `top` heaviest columns.
 
-    Equal they are where nothing is rarer than what was never seen.
+    Among equal weights, the column furthest from its expected value comes first. Weights are equal, for
+    example, when several values never occurred before.
     """
     raising = np.flatnonzero(weights > _NOTHING * max(1.0, abs(score)))
     total = float(weights[raising].sum())
@@ -256,7 +264,7 @@ def _named(weights: Floats, apart: Floats, score: float, top: int) -> list[tuple
 
 
 def _source(name: str, columns: Collection[str]) -> str:
-    """The column whose past a series feature tells; all of them come together."""
+    """Return the measured column behind a series feature, else `name`; series features come as a full set."""
     column, _, feature = name.rpartition(":")
     return column if feature in PAST and all(f"{column}:{each}" in columns for each in PAST) else name
 

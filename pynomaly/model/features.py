@@ -1,19 +1,20 @@
-"""Fitted preprocessing: a conformed frame in, finite float64 numbers out.
+"""Fitted preprocessing: turns a conformed frame into finite float64 numbers.
 
-Everything learned (medians, scales, category shares) comes from the reference the model was fitted on and
-travels inside the bundle, so callers never prepare data themselves. A row's features depend on that row
+Everything learned (medians, scales, category shares) comes from the reference the model was fitted on and is
+stored in the bundle, so callers never prepare data themselves. The features of a row depend on that row
 alone: every operation is elementwise or a table look-up, so a row gives the same bits in any batch.
 
 Units: numbers are in scales of the reference (robust: interquartile range / 1.349, one standard deviation of
-a normal column); indicators are 0 or 1, that of a category never seen 0 or 10.
+a normal column); indicators are 0 or 1; the indicator of an unseen category is 0 or 10.
 
-A missing number becomes the median. It gets an indicator only under ``missing: indicate``: on the bundled
-fleet, where one sensor cell in a hundred is missing for no reason, indicators took the average precision of a
-forest from 0.80 to 0.65 and of a Gaussian mixture from 0.86 to 0.45: each such row became an outlier.
+A missing number is replaced by the median. It gets an indicator only under ``missing: indicate``: on the
+bundled fleet, where one sensor cell in a hundred is missing at random, indicators lowered the average
+precision of a forest from 0.80 to 0.65 and of a Gaussian mixture from 0.86 to 0.45, because each such row
+became an outlier.
 
-A category column gives an indicator for each kept category but the commonest (with that one, too, the columns
-would be linearly dependent, which covariance-based detectors do not forgive), and one for categories that the
-reference never held.
+A category column gives an indicator for each kept category except the most frequent one, and one for
+categories that do not occur in the reference. With the most frequent one too, the columns would be linearly
+dependent, which breaks detectors based on a covariance.
 
 Called by :mod:`pynomaly.model.bundle`.
 """
@@ -38,15 +39,15 @@ __all__ = ["Category", "Features", "Number"]
 Floats = NDArray[np.float64]
 
 IQR_OF_NORMAL = 1.3489795003921634  # quartile distance of a standard normal
-LIMIT = 1e12  # scaled cells are cut here, so that squares and sums of them stay finite in float32 too
-UNSEEN = 10.0  # ten scales away from every row of the reference
-BLOCK = 2048  # rows turned into numbers at once; no number depends on it
-MOST_CATEGORIES = 10_000  # remembered a column; of more, the rarest count as never seen
+LIMIT = 1e12  # scaled cells are clipped here, so that their squares and sums stay finite in float32 too
+UNSEEN = 10.0  # ten scales away from the rows of the reference
+BLOCK = 2048  # rows converted at once; results do not depend on it
+MOST_CATEGORIES = 10_000  # kept for a column; the rarest beyond it count as unseen
 
 
 @dataclass(frozen=True)
 class Number:
-    """What was learned about one numeric column; `flagged` if missing cells get an indicator."""
+    """Fitted encoding of one numeric column; `flagged` if missing cells get an indicator."""
 
     name: str
     center: float
@@ -57,17 +58,17 @@ class Number:
     @classmethod
     def fit(cls, name: str, values: Floats, scaling: str, indicate: bool) -> Number:
         """Learn centre, scale and median of `values`, array of shape (n,) with NaN for missing."""
-        seen = values[~np.isnan(values)]
-        if not len(seen):
+        present = values[~np.isnan(values)]
+        if not len(present):
             raise DataError(
                 f"column {name!r} has no value in the {len(values)} rows to fit on; ignore the column"
             )
-        median = 2 * float(np.median(seen / 2))  # two middle values may add up to more than there is
+        median = 2 * float(np.median(present / 2))  # the sum of two middle values may overflow
         center, scale = 0.0, 1.0
         if scaling != "none":
-            center = median if scaling == "robust" else _mean(seen, median)
-            scale = _scale(seen, scaling)
-        return cls(name, center, scale, fill=median, flagged=indicate and len(seen) < len(values))
+            center = median if scaling == "robust" else _mean(present, median)
+            scale = _scale(present, scaling)
+        return cls(name, center, scale, fill=median, flagged=indicate and len(present) < len(values))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,7 +80,7 @@ class Number:
         return _numbers(column)
 
     def features(self, values: Floats) -> list[Floats]:
-        """Give the scaled column and, if flagged, its missing indicator."""
+        """Return the scaled column and, if flagged, its missing indicator; arrays of shape (n,)."""
         missing = np.isnan(values)
         filled = np.where(missing, self.fill, values) if missing.any() else values
         if (self.center, self.scale) != (0.0, 1.0):
@@ -88,23 +89,23 @@ class Number:
         return [filled, missing.astype(np.float64)] if self.flagged else [filled]
 
     def touched(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
-        """Whether each cell was filled in."""
+        """Return which cells are missing and so filled in."""
         return column.isna().to_numpy(dtype=bool)
 
 
 @dataclass(frozen=True)
 class Category:
-    """What was learned about one category column; None among the values is the missing category.
+    """Fitted encoding of one category column; None stands for the missing category.
 
     Attributes
     ----------
     kept : tuple
-        Categories kept apart, the commonest first; all but that one have an indicator.
+        Categories kept apart, the most frequent first; all except the first have an indicator.
     rare : tuple
         Other categories of the reference.
     pooled : bool
-        Whether the rare ones together are common enough for an indicator of their own. If not, they look
-        like the commonest: marking a handful of rows would make every one of them an outlier.
+        Whether the rare ones together are frequent enough for their own indicator. If not, they are encoded
+        like the most frequent category, because an indicator for few rows would make each of them an outlier.
     """
 
     name: str
@@ -114,48 +115,48 @@ class Category:
 
     @classmethod
     def fit(cls, name: str, values: NDArray[np.object_], rare: float, most: int) -> Category:
-        """Learn from `values`, array of shape (n,); shares under `rare`, or past `most`, are pooled."""
-        counted = Counter(_category(value) for value in values)
-        ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0] is None, item[0] or ""))
-        kept = tuple(value for value, count in ordered if count / len(values) >= rare)[:most]
-        others = ordered[len(kept) :]
+        """Learn from `values`, shape (n,); pool categories with a share below `rare` or beyond `most`."""
+        counts = Counter(_category(value) for value in values)
+        by_count = sorted(counts.items(), key=lambda item: (-item[1], item[0] is None, item[0] or ""))
+        common = tuple(value for value, count in by_count if count / len(values) >= rare)[:most]
+        others = by_count[len(common) :]
         share = sum(count for _, count in others) / len(values)
-        listed = tuple(value for value, _ in others[:MOST_CATEGORIES])
-        return cls(name, kept, listed, pooled=bool(kept) and bool(others) and share >= rare)
+        rare_names = tuple(value for value, _ in others[:MOST_CATEGORIES])
+        return cls(name, common, rare_names, pooled=bool(common) and bool(others) and share >= rare)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Feature names this column gives."""
-        shown = tuple("(missing)" if value is None else value for value in self.kept[1:])
+        labels = tuple("(missing)" if value is None else value for value in self.kept[1:])
         pooled = (f"{self.name}:rare",) if self.pooled else ()
-        return (*(f"{self.name}={value}" for value in shown), *pooled, f"{self.name}:unseen")
+        return (*(f"{self.name}={value}" for value in labels), *pooled, f"{self.name}:unseen")
 
     def features(self, codes: NDArray[np.intp]) -> list[Floats]:
-        """Give the indicators of each cell."""
+        """Return the indicator columns, arrays of shape (n,)."""
         parts = [(codes == code).astype(np.float64) for code in range(1, len(self.kept))]
         if self.pooled:
             parts.append((codes >= len(self.kept)).astype(np.float64))
         return [*parts, np.where(codes < 0, UNSEEN, 0.0)]
 
     def touched(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
-        """Whether each cell's category was not in the reference."""
+        """Return which cells hold a category that the reference did not have."""
         return self.read(column) < 0
 
     def read(self, column: pd.Series[Any]) -> NDArray[np.intp]:
-        """Place of each cell among the known categories; -1 for one never seen."""
+        """Return the index of each cell among the known categories; -1 if unseen."""
         places = {value: place for place, value in enumerate((*self.kept, *self.rare))}
         return np.array([places.get(_category(value), -1) for value in column], dtype=np.intp)
 
 
 @dataclass(frozen=True)
 class Features:
-    """Preprocessing as fitted: what each column became, in order.
+    """Fitted preprocessing of all columns, in order.
 
     Notes
     -----
-    An indicator that was constant in the reference says nothing to a forest, which splits between values it
-    has seen; detectors that measure distance or density see an unseen category far out. `touched` counts
-    such cells for all.
+    A forest cannot use an indicator that was constant in the reference, because it splits only between values
+    it has seen. Detectors that measure distance or density score an unseen category as far away. `touched`
+    counts such cells for every detector.
     """
 
     missing: Literal["impute", "indicate", "reject"]
@@ -172,9 +173,9 @@ class Features:
         frame : DataFrame of shape (n, d)
             Conformed rows: float64 columns are numbers, all others categories with None for missing.
         times : Series of shape (n,) or None
-            Aware times of the rows; used with ``calendar`` alone.
+            Timezone-aware times of the rows; used only with ``calendar``.
         settings : config.Features
-            Missing policy, scaling, what counts as rare.
+            Missing policy, scaling, and the share below which a category is rare.
 
         Raises
         ------
@@ -222,34 +223,34 @@ class Features:
         """
         if self.missing == "reject":
             _refuse_missing(frame)
-        read = [column.read(frame[column.name]) for column in self.columns]
-        turned = np.empty((len(frame), len(self.names)))
-        # A block of rows at a time: the result is laid out by rows, and stays in cache while it is filled.
+        cells_by_column = [column.read(frame[column.name]) for column in self.columns]
+        numbers = np.empty((len(frame), len(self.names)))
+        # One block of rows at a time keeps the part of the result that is being filled in the CPU cache.
         for first in range(0, len(frame), BLOCK):
             rows, place = slice(first, first + BLOCK), 0
-            for column, cells in zip(self.columns, read, strict=True):
+            for column, cells in zip(self.columns, cells_by_column, strict=True):
                 for part in column.features(cells[rows]):  # type: ignore[arg-type]  # as the column read them
-                    turned[rows, place] = part
+                    numbers[rows, place] = part
                     place += 1
         if self.calendar:
-            for place, part in enumerate(calendar(times), start=turned.shape[1] - len(CALENDAR)):
-                turned[:, place] = part
-        return turned
+            for place, part in enumerate(calendar(times), start=numbers.shape[1] - len(CALENDAR)):
+                numbers[:, place] = part
+        return numbers
 
     def touched(self, frame: pd.DataFrame) -> dict[str, int]:
-        """Cells a column in which a value had to be filled in or a category was never seen; only above 0."""
+        """Count cells filled in or with an unseen category, by column; only counts above 0."""
         counts = {column.name: int(column.touched(frame[column.name]).sum()) for column in self.columns}
         return {name: count for name, count in counts.items() if count}
 
     def touched_rows(self, frame: pd.DataFrame) -> int:
-        """Rows with such a cell."""
+        """Count the rows with at least one such cell."""
         any_cell = np.zeros(len(frame), dtype=bool)
         for column in self.columns:
             any_cell |= column.touched(frame[column.name])
         return int(any_cell.sum())
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able content; floats survive exactly, as Python writes the shortest text that reads back."""
+        """JSON-able content; floats are restored exactly."""
         return {
             "missing": self.missing,
             "calendar": self.calendar,
@@ -270,13 +271,13 @@ class Features:
                     Number(item["name"], item["center"], item["scale"], item["fill"], item["flagged"])
                 )
             else:
-                kept, rare = tuple(item["kept"]), tuple(item["rare"])
-                columns.append(Category(item["name"], kept, rare, item["pooled"]))
+                common, rare = tuple(item["kept"]), tuple(item["rare"])
+                columns.append(Category(item["name"], common, rare, item["pooled"]))
         return cls(content["missing"], content["calendar"], tuple(columns), content["rows"])
 
 
 def _numbers(column: pd.Series[Any]) -> Floats:
-    """Cells as float64, NaN for missing; an infinity is refused, for nothing later could use it."""
+    """Return cells as float64, NaN for missing; an infinity raises DataError."""
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     if np.isinf(values).any():
         row = int(np.flatnonzero(np.isinf(values))[0])
@@ -290,22 +291,22 @@ def _category(value: object) -> str | None:
     return None if value is None or value is pd.NA or value != value else str(value)
 
 
-def _mean(seen: Floats, median: float) -> float:
-    """Mean, kept between the extremes that rounding can leave; the median where the sum overflows."""
+def _mean(present: Floats, median: float) -> float:
+    """Return the mean, clipped to the range of `present`; the median if the sum overflows."""
     with np.errstate(over="ignore"):
-        mean = float(np.mean(seen))
-    return float(np.clip(mean, seen.min(), seen.max())) if np.isfinite(mean) else median
+        mean = float(np.mean(present))
+    return float(np.clip(mean, present.min(), present.max())) if np.isfinite(mean) else median
 
 
-def _scale(seen: Floats, scaling: str) -> float:
-    """Spread of `seen`; 1 for a constant column, so that a change keeps its own unit."""
-    if seen.min() == seen.max():
+def _scale(present: Floats, scaling: str) -> float:
+    """Return the spread of `present`; 1 for a constant column, so that a later change keeps its unit."""
+    if present.min() == present.max():
         return 1.0
-    # Below rounding noise of the values the spread is no spread: 0.1 repeated has a deviation of 1e-17.
-    noise = 8 * np.finfo(np.float64).eps * float(np.abs(seen).max())
+    # A spread below the rounding error of the values counts as none: 0.1 repeated has a deviation of 1e-17.
+    noise = 8 * np.finfo(np.float64).eps * float(np.abs(present).max())
     with np.errstate(over="ignore", invalid="ignore"):
-        low, high = np.quantile(seen, (0.25, 0.75))
-        spreads = (float(high - low) / IQR_OF_NORMAL, float(np.std(seen)))
+        low, high = np.quantile(present, (0.25, 0.75))
+        spreads = (float(high - low) / IQR_OF_NORMAL, float(np.std(present)))
     for spread in spreads if scaling == "robust" else spreads[1:]:
         if not np.isfinite(spread):
             return float(np.finfo(np.float64).max)

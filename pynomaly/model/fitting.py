@@ -1,9 +1,9 @@
-"""Fit features and detector, and calibrate: on rows kept apart, or on out-of-fold scores of all rows.
+"""Fits features and detector, and calibrates on held-out rows or on out-of-fold scores of all rows.
 
-Out-of-fold scores are used only where they are those of the model that ships: if its own scores of the rows
-it was fitted on, which should be the lower ones, are higher than chance explains, the folds' models are
-others, p-values from them could be a wall of alerts, and a split is used instead. Known anomalies, where
-there are any, teach last (:mod:`pynomaly.model.known`). Called by :mod:`pynomaly.model.bundle`.
+Out-of-fold scores are used only if the models of the folds behave like the final model. The final model
+should score the rows it was fitted on lower than the folds' models do. If its scores are higher than chance
+explains, the models differ, p-values could make too many alerts, and a split is used instead. Known
+anomalies, if any, are used last (:mod:`pynomaly.model.known`). Called by :mod:`pynomaly.model.bundle`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["Fitted", "fit_model"]
 
 Floats = NDArray[np.float64]
 
-CHANCE = 1.36  # Kolmogorov's distance times sqrt(n) that one sample in forty exceeds on one side
+CHANCE = 1.36  # one-sided Kolmogorov distance times sqrt(n), exceeded by one sample in forty
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,16 +43,16 @@ class Fitted:
     Attributes
     ----------
     given : int
-        Rows there were to fit on, before sampling.
+        Number of rows to fit on, before sampling.
     rows, held_out : DataFrame
-        Rows that were fitted on, and rows whose scores (`scores`) calibrate; the same when cross-fitted.
+        Rows used in the fit, and rows whose `scores` calibrate; the same rows if cross-fitted.
     note : str
-        What a person should know of the calibration, or "".
+        Note for people about the calibration, or "".
     teachers : DataFrame or None
-        Held-out rows that taught `reranking` and so do not calibrate.
+        Held-out rows used to learn `reranking`, so not used to calibrate.
     reranking : Reranking or None
     known : dict or None
-        What known anomalies came to (:class:`~pynomaly.model.known.Taught`); None where there were none.
+        Facts about known anomalies (:class:`~pynomaly.model.known.Taught`); None if there were none.
     """
 
     features: Features
@@ -69,7 +69,7 @@ class Fitted:
 
     @property
     def seen(self) -> pd.DataFrame:
-        """Every row that is presumed normal and took part, once."""
+        """Every row presumed normal that was used to fit, to learn or to calibrate, once each."""
         if self.calibration.method == "cross":
             return self.rows
         parts = [self.rows, self.held_out, self.teachers]
@@ -86,43 +86,45 @@ def fit_model(
 ) -> Fitted:
     """Fit on the first part and calibrate on the second, or do both on all rows (``training.calibrate``).
 
-    More rows than ``training.max_rows`` are sampled by seed. Known anomalies may move the scores, and with
-    them the rows that calibrate.
+    More rows than ``training.max_rows`` are sampled by seed. Known anomalies may change the scores and which
+    rows calibrate.
     """
-    fitted = _fitted(fit_frame, calibration_frame, pipeline, candidate, contract)
+    model = _fitted(fit_frame, calibration_frame, pipeline, candidate, contract)
     if known is None or not len(known.frame):
-        return fitted
-    return _taught(fitted, known, pipeline.training, contract)
+        return model
+    return _taught(model, known, pipeline.training, contract)
 
 
-def _taught(fitted: Fitted, known: Known, training: config.Training, contract: FrameContract) -> Fitted:
-    """The same model after known anomalies taught it, if that ranks better; the facts say it either way."""
+def _taught(model: Fitted, known: Known, training: config.Training, contract: FrameContract) -> Fitted:
+    """Return the model with a reranking learned from known anomalies, if it ranks better, and the facts."""
 
     def numbers(frame: pd.DataFrame) -> Floats:
-        conformed, times = prepared(frame, contract, calendar=fitted.features.calendar)
-        return fitted.features.transform(conformed, times)
+        conformed, times = prepared(frame, contract, calendar=model.features.calendar)
+        return model.features.transform(conformed, times)
 
     count = len(known.frame)
     if training.known_anomalies == "leave_out":
-        return replace(fitted, known=left_out(count, "training.known_anomalies is leave_out"))
+        return replace(model, known=left_out(count, "training.known_anomalies is leave_out"))
     try:
-        odd = numbers(known.frame)
+        anomalies = numbers(known.frame)
     except DataError as error:  # features.missing: reject
-        return replace(fitted, known=left_out(count, f"they cannot be turned into numbers: {error}"))
-    usual = numbers(fitted.held_out)
-    taught = teach(usual, fitted.scores, odd, fitted.detector.score(odd), known.blocks, training.seed)
-    if taught.reranking is None:
-        return replace(fitted, known=taught.facts)
-    kept = taught.calibrating
-    scores = taught.reranking.score(usual[kept], fitted.scores[kept])
+        return replace(model, known=left_out(count, f"they cannot be turned into numbers: {error}"))
+    normal_rows = numbers(model.held_out)
+    lesson = teach(
+        normal_rows, model.scores, anomalies, model.detector.score(anomalies), known.blocks, training.seed
+    )
+    if lesson.reranking is None:
+        return replace(model, known=lesson.facts)
+    calibrating = lesson.calibrating
+    scores = lesson.reranking.score(normal_rows[calibrating], model.scores[calibrating])
     return replace(
-        fitted,
-        calibration=Calibration.fit(scores, method=fitted.calibration.method, tail=training.tail == "pareto"),
-        held_out=fitted.held_out[kept],
+        model,
+        calibration=Calibration.fit(scores, method=model.calibration.method, tail=training.tail == "pareto"),
+        held_out=model.held_out[calibrating],
         scores=scores,
-        teachers=fitted.held_out[~kept],
-        reranking=taught.reranking,
-        known=taught.facts,
+        teachers=model.held_out[~calibrating],
+        reranking=lesson.reranking,
+        known=lesson.facts,
     )
 
 
@@ -134,23 +136,23 @@ def _fitted(
     contract: FrameContract,
 ) -> Fitted:
     training = pipeline.training
-    given = len(fit_frame) + len(calibration_frame)
+    total_rows = len(fit_frame) + len(calibration_frame)
     note = ""
-    if is_crossed(training, len(calibration_frame), given):
-        together = pd.concat([fit_frame, calibration_frame], ignore_index=True)
+    if is_crossed(training, len(calibration_frame), total_rows):
+        all_rows = pd.concat([fit_frame, calibration_frame], ignore_index=True)
         try:
-            crossed = _crossed(together, pipeline, candidate, contract)
+            cross_fit = _crossed(all_rows, pipeline, candidate, contract)
         except FitTimeoutError:
             raise
         except DetectorError as error:
-            # A fold may be too small where the whole is not; a fault of the whole comes up again below.
+            # A fold may be too small to fit while all rows are enough; any other error is raised again below.
             note = f"calibrated on {len(calibration_frame)} rows kept apart: a fold cannot be fitted: {error}"
         else:
-            apart = _apart(crossed, contract)
-            if apart <= CHANCE / math.sqrt(len(crossed.rows)):
-                return crossed
+            gap = _apart(cross_fit, contract)
+            if gap <= CHANCE / math.sqrt(len(cross_fit.rows)):
+                return cross_fit
             note = (
-                f"calibrated on {len(calibration_frame)} rows kept apart: out-of-fold scores are {apart:.0%} "
+                f"calibrated on {len(calibration_frame)} rows kept apart: out-of-fold scores are {gap:.0%} "
                 "away from those of the whole fit, this detector changes too much with the rows"
             )
     rows = _sampled(fit_frame, training)
@@ -161,28 +163,28 @@ def _fitted(
 
 
 def _crossed(
-    together: pd.DataFrame, pipeline: config.Pipeline, candidate: config.Candidate, contract: FrameContract
+    all_rows: pd.DataFrame, pipeline: config.Pipeline, candidate: config.Candidate, contract: FrameContract
 ) -> Fitted:
     training = pipeline.training
-    rows = _sampled(together, training)
+    rows = _sampled(all_rows, training)
     features, detector = _fit(rows, pipeline, candidate, contract, limited=True)
     scores = out_of_fold(
         rows,
         training.seed,
-        # A fold needs no process of its own: the same fit has ended in time on more rows.
+        # No separate process with a time limit: the same fit on more rows has ended in time.
         lambda part: scorer(*_fit(part, pipeline, candidate, contract, limited=False), contract),
     )
     calibration = Calibration.fit(scores, method="cross", tail=training.tail == "pareto")
-    return Fitted(features, detector, calibration, len(together), rows, rows, scores)
+    return Fitted(features, detector, calibration, len(all_rows), rows, rows, scores)
 
 
-def _apart(crossed: Fitted, contract: FrameContract) -> float:
-    """How far the whole fit scores its own rows above their out-of-fold scores: Kolmogorov, one-sided."""
-    if not crossed.calibration.computable:
+def _apart(cross_fit: Fitted, contract: FrameContract) -> float:
+    """Return the one-sided Kolmogorov distance of own scores above out-of-fold scores of the same rows."""
+    if not cross_fit.calibration.computable:
         return 0.0
-    own = scorer(crossed.features, crossed.detector, contract)(crossed.rows)
-    p = np.sort(crossed.calibration.conformal(own))
-    return float(np.max(np.arange(1, len(p) + 1) / len(p) - p))
+    own_scores = scorer(cross_fit.features, cross_fit.detector, contract)(cross_fit.rows)
+    p_values = np.sort(cross_fit.calibration.conformal(own_scores))
+    return float(np.max(np.arange(1, len(p_values) + 1) / len(p_values) - p_values))
 
 
 def _sampled(rows: pd.DataFrame, training: config.Training) -> pd.DataFrame:
@@ -199,11 +201,11 @@ def _fit(
     *,
     limited: bool,
 ) -> tuple[Features, Detector]:
-    """Features and detector of some rows; if `limited`, within the hard limit of time."""
+    """Fit features and detector on `part`; if `limited`, within ``training.timeout``."""
     training = pipeline.training
     conformed, times = prepared(part, contract, calendar=pipeline.features.calendar)
     features = Features.fit(conformed, times, pipeline.features)
     numbers = features.transform(conformed, times)
-    fresh = make(candidate.detector, seed=training.seed, **candidate.params)
+    detector = make(candidate.detector, seed=training.seed, **candidate.params)
     limit = training.timeout.total_seconds()
-    return features, fit_within(fresh, numbers, limit) if limited else fresh.fit(numbers)
+    return features, fit_within(detector, numbers, limit) if limited else detector.fit(numbers)

@@ -1,7 +1,7 @@
-"""Golden rows: a few rows kept with their scores, to be scored again wherever the model is loaded.
+"""Golden rows: a few rows stored with their scores, scored again wherever the model is loaded.
 
-They reload exactly: float64 bit for bit from arrays, categories from JSON text. Times, if the model needs
-them, are ISO 8601 text with an offset, as a request brings them. Called by :mod:`pynomaly.model.bundle`.
+They are restored exactly: float64 to the bit from arrays, categories from JSON text. Times, if the model
+needs them, are ISO 8601 text with an offset, as in a request. Called by :mod:`pynomaly.model.bundle`.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ GOLDEN_ROWS = 20
 
 
 def spread(scores: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Positions of up to 20 of `scores`, array of shape (n,), evenly from the lowest to the highest."""
+    """Return positions of up to 20 `scores`, shape (n,), at even ranks from lowest to highest."""
     ranks = np.unique(np.linspace(0, len(scores) - 1, min(GOLDEN_ROWS, len(scores))).round().astype(int))
     return np.asarray(np.argsort(scores, kind="stable")[ranks], dtype=np.intp)
 
 
 def rows_of(frame: pd.DataFrame, times: pd.Series[Any] | None, positions: NDArray[np.intp]) -> pd.DataFrame:
-    """Rows of a conformed frame at `positions`, with their times as text in front if there are any."""
+    """Return the rows of a conformed frame at `positions`, with times, if any, as first column of text."""
     rows = frame.iloc[positions].reset_index(drop=True)
     if times is not None:
-        written = [moment.isoformat() for moment in times.iloc[positions]]
-        rows.insert(0, times.name, pd.Series(written, dtype=object))
+        time_texts = [moment.isoformat() for moment in times.iloc[positions]]
+        rows.insert(0, times.name, pd.Series(time_texts, dtype=object))
     return rows
 
 
 def pack(rows: pd.DataFrame) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Split `rows`, DataFrame of shape (n, d), into arrays and JSON-able text.
 
-    Arrays go by position, as a column may have any name.
+    Arrays are named by column position, because a column may have any name.
     """
     arrays: dict[str, NDArray[Any]] = {}
     columns: list[dict[str, Any]] = []
@@ -52,7 +52,7 @@ def pack(rows: pd.DataFrame) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def unpack(arrays: Mapping[str, NDArray[Any]], text: Mapping[str, Any]) -> pd.DataFrame:
-    """Read what `pack` wrote: the same values, types and column order, and a fresh index."""
+    """Read what `pack` wrote: the same values, types and column order, with a new index."""
     columns: dict[str, Any] = {}
     for position, item in enumerate(text["columns"]):
         if item["kind"] == "category":

@@ -1,10 +1,11 @@
-"""Known anomalies of a reference teach a fitted model, and never set the p-values it ships.
+"""Learning from known anomalies: they may rerank scores, but they never set the model's p-values.
 
-They are kept out of the fit. Half of the held-out rows, drawn by seed, stand beside them as normal rows when
-a :class:`~pynomaly.detectors.reranking.Reranking` is learned; folds of those rows decide whether it is used.
-The other half, which it never saw, gives the p-values of the new scores. Where there are too few of either,
-or it does not help, nothing changes: every held-out row calibrates the detector's own scores, and the facts
-say why. Called by :mod:`pynomaly.model.fitting`, and by the benchmark of what labels add.
+Known anomalies are left out of the fit. Half of the held-out rows, drawn by seed, serve as normal rows when a
+:class:`~pynomaly.detectors.reranking.Reranking` is learned; cross-validation on these rows decides whether it
+is used. The other half, not used for learning, gives the p-values of the new scores. If there are too few
+rows of either kind, or the reranking does not help, nothing changes: every held-out row calibrates the
+detector's own scores, and the facts give the reason. Called by :mod:`pynomaly.model.fitting`, and by the
+benchmark of what labels add.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ __all__ = ["MOST_TEACHING", "Known", "Taught", "left_out", "note_of", "teach"]
 
 Floats = NDArray[np.float64]
 
-MOST_TEACHING = 10_000  # rows of either kind that trees are grown on: seconds, not minutes
+MOST_TEACHING = 10_000  # rows of each kind used to train trees, so that it takes seconds, not minutes
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """Known anomalies to learn from; none of them is fitted on, calibrates or judges.
+    """Known anomalies to learn from; they are not used to fit, to calibrate or to compare models.
 
     Attributes
     ----------
     frame : DataFrame of shape (k, >= d)
         Rows as read and validated.
     blocks : int array of shape (k,)
-        Rows with the same number belong to one incident and stay together in validation.
+        Rows with the same number belong to one incident and stay in the same fold.
     """
 
     frame: pd.DataFrame
@@ -45,17 +46,17 @@ class Known:
 
 @dataclass(frozen=True, eq=False)
 class Taught:
-    """What known anomalies came to.
+    """Result of learning from known anomalies.
 
     Attributes
     ----------
     reranking : Reranking or None
-        None unless it is used.
+        None if it is not used.
     calibrating : bool array of shape (n,)
-        Held-out rows whose scores may give p-values.
+        Held-out rows whose scores give the p-values.
     facts : dict
-        ``known`` anomalies there were, whether they are ``used``, average precision ``before`` and ``after``
-        with the standard ``error`` of the gain (None where nothing was learned), and ``why``.
+        Number of ``known`` anomalies, whether they are ``used``, average precision ``before`` and ``after``
+        with the standard ``error`` of the gain (None if nothing was learned), and ``why``.
     """
 
     reranking: Reranking | None
@@ -71,18 +72,18 @@ def teach(
     blocks: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> Taught:
-    """Learn a reranking, if there is enough to learn and to validate it with.
+    """Learn a reranking, if there are enough rows to learn from and to validate with.
 
     Parameters
     ----------
     held_out : ndarray of shape (n, d)
-        Rows presumed normal that the detector was not fitted on, as numbers.
+        Rows presumed normal that the detector was not fitted on, as feature numbers.
     scores : ndarray of shape (n,)
-        The detector's scores of them.
+        Scores of these rows by the detector.
     known : ndarray of shape (k, d)
-        Known anomalies; `known_scores`, shape (k,), are the detector's.
+        Known anomalies; `known_scores`, shape (k,), are their scores by the detector.
     blocks : int array of shape (k,), optional
-        See :class:`Known`; without them each row stands for itself.
+        See :class:`Known`; without them each row is its own block.
     seed : int
     """
     rows, count = len(held_out), len(known)
@@ -94,43 +95,45 @@ def teach(
         why = f"{rows} held-out rows are too few to teach with one half and calibrate on the other"
         return Taught(None, everything, left_out(count, why))
     rng = np.random.default_rng(seed)
-    usual = rng.choice(rows, min(rows // 2, MOST_TEACHING), replace=False)
-    odd = np.sort(rng.permutation(count)[:MOST_TEACHING])
+    normal_places = rng.choice(rows, min(rows // 2, MOST_TEACHING), replace=False)
+    anomaly_places = np.sort(rng.permutation(count)[:MOST_TEACHING])
     numbers = np.arange(count) if blocks is None else np.asarray(blocks)
     try:
-        found = Reranking.fit(
-            np.concatenate([held_out[usual], known[odd]]),
-            np.concatenate([scores[usual], known_scores[odd]]),
-            (np.arange(len(usual) + len(odd)) >= len(usual)).astype(np.int64),
+        reranking = Reranking.fit(
+            np.concatenate([held_out[normal_places], known[anomaly_places]]),
+            np.concatenate([scores[normal_places], known_scores[anomaly_places]]),
+            (np.arange(len(normal_places) + len(anomaly_places)) >= len(normal_places)).astype(np.int64),
             seed,
-            np.concatenate([np.full(len(usual), -1), numbers[odd]]),
+            np.concatenate([np.full(len(normal_places), -1), numbers[anomaly_places]]),
         )
     except DetectorError as error:
         return Taught(None, everything, left_out(count, str(error)))
-    measured = {"before": found.before, "after": found.after, "error": found.error}
-    if not found.used:
+    precisions = {"before": reranking.before, "after": reranking.after, "error": reranking.error}
+    if not reranking.used:
         why = (
-            f"on folds it had not seen, average precision went from {found.before:.3f} to {found.after:.3f}, "
-            f"no more than chance explains (standard error {found.error:.3f})"
+            f"on folds it had not seen, average precision went from {reranking.before:.3f} "
+            f"to {reranking.after:.3f}, "
+            f"no more than chance explains (standard error {reranking.error:.3f})"
         )
-        return Taught(None, everything, left_out(count, why) | measured)
+        return Taught(None, everything, left_out(count, why) | precisions)
     why = (
-        f"on folds it had not seen, average precision rose from {found.before:.3f} to {found.after:.3f} "
-        f"(standard error {found.error:.3f})"
+        f"on folds it had not seen, average precision rose from {reranking.before:.3f} "
+        f"to {reranking.after:.3f} "
+        f"(standard error {reranking.error:.3f})"
     )
     calibrating = everything.copy()
-    calibrating[usual] = False
-    return Taught(found, calibrating, {"known": count, "used": True, "why": why} | measured)
+    calibrating[normal_places] = False
+    return Taught(reranking, calibrating, {"known": count, "used": True, "why": why} | precisions)
 
 
 def left_out(known: int, why: str) -> dict[str, Any]:
-    """Facts of known anomalies that nothing was learned from."""
+    """Return the facts for known anomalies that are not used, with the reason `why`."""
     return {"known": known, "used": False, "before": None, "after": None, "error": None, "why": why}
 
 
 def note_of(facts: dict[str, Any] | None) -> str:
-    """What a person should know of the known anomalies of a model; "" where there were none."""
+    """Return a note for people about the known anomalies of a model; "" if there were none."""
     if not facts or not facts["known"]:
         return ""
-    done = "teach the scores" if facts["used"] else "are left out of the fit and teach nothing"
-    return f"{facts['known']} known anomalies {done}: {facts['why']}"
+    effect = "teach the scores" if facts["used"] else "are left out of the fit and teach nothing"
+    return f"{facts['known']} known anomalies {effect}: {facts['why']}"

@@ -1,9 +1,9 @@
 """The only module that imports LIME: a linear model of the score around one row, column by column.
 
-Columns are switched, by seed, between what the row holds and what would be expected; a ridge regression of
-the scores on the switches, weighed by how many are on, says what each column is worth. Its weights need not
-sum to the score. 500 scores a row. Called by :mod:`pynomaly.model.explain`, if asked for ``lime``; installed
-by the extra ``explain``.
+Columns are switched at random, by seed, between the value of the row and the expected value. A ridge
+regression of the scores on the switches, weighted by how many are on, gives the weight of each column. The
+weights need not sum to the score. Cost: 500 scores a row. Called by :mod:`pynomaly.model.explain` for method
+``lime``; installed with the extra ``explain``.
 
 References
 ----------
@@ -23,11 +23,11 @@ from pynomaly.errors import ModelError
 __all__ = ["local"]
 
 _SAMPLES = 500
-_WIDTH = 0.75  # of the kernel, as LIME has it for tables: times the root of the number of columns
+_WIDTH = 0.75  # kernel width of LIME for tables, times the square root of the number of columns
 
 
 def local(score: Callable[[Array], Array], x: Array, usual: Array, groups: Groups) -> Parts:
-    """Weights of the columns of one row, shape (1, d).
+    """Return the LIME weights of the columns of one row, shape (1, d).
 
     Raises
     ------
@@ -45,10 +45,10 @@ def local(score: Callable[[Array], Array], x: Array, usual: Array, groups: Group
     switches[0] = 1.0  # the row itself
     scores = masked(score, x, usual, groups)(switches)
     width = _WIDTH * np.sqrt(count)
-    base = LimeBase(lambda apart: np.sqrt(np.exp(-(apart**2) / width**2)), random_state=0)
-    apart = np.sqrt((1 - switches).sum(axis=1))
+    base = LimeBase(lambda distances: np.sqrt(np.exp(-(distances**2) / width**2)), random_state=0)
+    distances = np.sqrt((1 - switches).sum(axis=1))
     _, weights, _, _ = base.explain_instance_with_data(
-        switches, scores[:, None], apart, 0, count, feature_selection="none"
+        switches, scores[:, None], distances, 0, count, feature_selection="none"
     )
     amounts = np.zeros((1, count))
     for place, weight in weights:

@@ -1,8 +1,8 @@
-"""How number columns move together, in d x d numbers: what multivariate drift is seen from.
+"""Means and co-moments (d x d) of number columns; used to detect multivariate drift.
 
-Cells are centred and scaled by the column's median and quartiles, held to five deviations so that one huge
-value does not decide, and a missing cell counts as the median. Means and co-moments of parts merge exactly.
-Called by :mod:`pynomaly.model.sketch`.
+Cells are centred by the column's median and scaled by its quartiles. They are clipped at five deviations, so
+that one huge value does not dominate; a missing cell counts as the median. Means and co-moments of parts
+merge exactly. Called by :mod:`pynomaly.model.sketch`.
 
 References
 ----------
@@ -35,12 +35,12 @@ class Moments:
     Attributes
     ----------
     names : tuple of str
-        At most 100 columns: the first ones.
+        The first 100 columns, at most.
     centre, scale : ndarray of shape (d,)
-        Columns' own unit; a column without spread has scale 1.
+        In the unit of each column; a column without spread has scale 1.
     n : int
     mean : ndarray of shape (d,)
-        Of the scaled cells.
+        Means of the scaled cells.
     comoment : ndarray of shape (d, d)
         Sum over rows of the products of deviations from `mean`.
     """
@@ -54,7 +54,7 @@ class Moments:
 
     @classmethod
     def of(cls, frame: pd.DataFrame, names: Sequence[str], like: Moments | None = None) -> Moments:
-        """Moments of some columns of `frame`, scaled as `like` where given, else by these rows."""
+        """Compute the moments of `names` in `frame`; columns and scale of `like` are used if it is given."""
         if like is not None:
             names, centre, scale = like.names, like.centre, like.scale
         else:
@@ -63,46 +63,48 @@ class Moments:
         mean, comoment, rows = np.zeros(len(names)), np.zeros((len(names), len(names))), 0
         for start in range(0, len(frame), _CHUNK):
             part = frame[list(names)].iloc[start : start + _CHUNK].to_numpy(dtype=np.float64, na_value=np.nan)
-            gone = ~np.isfinite(part)
+            missing = ~np.isfinite(part)
             cells = (
-                (part - centre) / scale if not gone.any() else (np.where(gone, centre, part) - centre) / scale
+                (part - centre) / scale
+                if not missing.any()
+                else (np.where(missing, centre, part) - centre) / scale
             )
             np.clip(cells, -_FARTHEST, _FARTHEST, out=cells)
-            now = cells.mean(axis=0)
-            cells -= now
-            mean, comoment = _added(rows, mean, comoment, len(part), now, cells.T @ cells)
+            part_mean = cells.mean(axis=0)
+            cells -= part_mean
+            mean, comoment = _added(rows, mean, comoment, len(part), part_mean, cells.T @ cells)
             rows += len(part)
         return cls(tuple(names), centre, scale, rows, mean, comoment)
 
     @classmethod
     def merged(cls, parts: Sequence[Moments]) -> Moments:
-        """Moments of all rows of `parts`, in the scale of the first.
+        """Return the moments of all rows of `parts`, in the scale of the first part.
 
-        Exact when the parts share their scale; otherwise cells held to five deviations stay where their own
-        part held them.
+        Exact if the parts have the same scale. Otherwise cells stay clipped at five deviations of the scale
+        of their own part.
         """
         first = parts[0]
         rows, mean, comoment = 0, np.zeros_like(first.mean), np.zeros_like(first.comoment)
         for part in parts:
-            turned = part.scale / first.scale
-            now = (part.mean * part.scale + part.centre - first.centre) / first.scale
+            ratio = part.scale / first.scale
+            part_mean = (part.mean * part.scale + part.centre - first.centre) / first.scale
             mean, comoment = _added(
-                rows, mean, comoment, part.n, now, part.comoment * np.outer(turned, turned)
+                rows, mean, comoment, part.n, part_mean, part.comoment * np.outer(ratio, ratio)
             )
             rows += part.n
         return cls(first.names, first.centre, first.scale, rows, mean, comoment)
 
     def correlation(self) -> Array:
-        """Correlation matrix of shape (d, d); a column without spread correlates with nothing."""
+        """Return the correlation matrix, shape (d, d); 0 for columns without spread."""
         spread = np.sqrt(np.diag(self.comoment))
         flat = spread <= 1e-12 * max(1.0, self.n) ** 0.5
-        found = self.comoment / np.outer(np.where(flat, 1.0, spread), np.where(flat, 1.0, spread))
-        found[flat, :] = found[:, flat] = 0.0
-        np.fill_diagonal(found, 1.0)
-        return np.asarray(found)
+        matrix = self.comoment / np.outer(np.where(flat, 1.0, spread), np.where(flat, 1.0, spread))
+        matrix[flat, :] = matrix[:, flat] = 0.0
+        np.fill_diagonal(matrix, 1.0)
+        return np.asarray(matrix)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; the lower triangle of the co-moments."""
+        """Plain values, with only the lower triangle of the co-moments."""
         lower = self.comoment[np.tril_indices(len(self.names))]
         return {
             "names": list(self.names),
@@ -127,17 +129,19 @@ class Moments:
 
 
 def _added(
-    rows: int, mean: Array, comoment: Array, more: int, now: Array, grown: Array
+    rows: int, mean: Array, comoment: Array, part_rows: int, part_mean: Array, part_comoment: Array
 ) -> tuple[Array, Array]:
-    if not rows + more:
+    if not rows + part_rows:
         return mean, comoment
-    apart = now - mean
-    together = comoment + grown + np.outer(apart, apart) * (rows * more / (rows + more))
-    return mean + apart * (more / (rows + more)), together
+    difference = part_mean - mean
+    total = (
+        comoment + part_comoment + np.outer(difference, difference) * (rows * part_rows / (rows + part_rows))
+    )
+    return mean + difference * (part_rows / (rows + part_rows)), total
 
 
 def _scaling(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Array, Array]:
-    """Median and a robust deviation of each column, of at most 65,536 rows."""
+    """Return the median and a robust deviation of each column, from at most 131,071 of its rows."""
     step = max(1, len(frame) // _CHUNK)
     centre, scale = np.zeros(len(names)), np.ones(len(names))
     for at, name in enumerate(names):

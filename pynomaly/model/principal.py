@@ -1,9 +1,9 @@
-"""Whether number columns still move together as they did, seen along their principal directions.
+"""PCA reconstruction error: whether number columns are still correlated as in the reference.
 
-A window's correlations are looked at along the directions in which the reference hardly varies: what cannot
-be rebuilt from the main directions. Each direction counts by its own variance, so that a relation of two
-columns which breaks shows, however many others there are. Single columns' means and spreads play no part:
-they are tested by themselves. Called by :mod:`pynomaly.model.baseline` and :mod:`pynomaly.judging.matched`.
+The correlations of a window are measured along the directions in which the reference varies least, which the
+main directions cannot reconstruct. Each direction is scaled by its own variance, so that a broken relation of
+two columns is visible among any number of columns. Means and spreads of single columns are not part of it;
+they are tested separately. Called by :mod:`pynomaly.model.baseline` and :mod:`pynomaly.judging.matched`.
 
 References
 ----------
@@ -32,15 +32,16 @@ _FLOOR = 1e-3
 
 @dataclass(frozen=True)
 class Principal:
-    """What the reference's own windows have as reconstruction error.
+    """Reconstruction error of the reference's own windows.
 
     Attributes
     ----------
     mean, deviation : float
-        Of its logarithm over the windows.
+        Mean and standard deviation, over the windows, of the logarithm of the error.
     blocks : int
+        Number of windows.
     rows : float
-        Rows of a window, on average.
+        Mean number of rows of a window.
     """
 
     mean: float
@@ -55,17 +56,17 @@ class Principal:
         """Measure each window of a reference; None with fewer than two columns or six windows."""
         if moments is None or len(moments.names) < 2:
             return None
-        reference, found, rows = moments.correlation(), [], []
+        reference, log_errors, rows = moments.correlation(), [], []
         for places in windows:
             part = frame.iloc[places]
             if len(part) > 2 * len(moments.names):
-                window = Moments.of(part, moments.names, like=moments)
-                found.append(math.log(rebuilt(reference, window.correlation())))
+                window_moments = Moments.of(part, moments.names, like=moments)
+                log_errors.append(math.log(rebuilt(reference, window_moments.correlation())))
                 rows.append(len(part))
-        if len(found) < FEWEST:
+        if len(log_errors) < FEWEST:
             return None
-        deviation = max(float(np.std(found, ddof=1)), 1e-6)
-        return cls(float(np.mean(found)), deviation, len(found), float(np.mean(rows)))
+        deviation = max(float(np.std(log_errors, ddof=1)), 1e-6)
+        return cls(float(np.mean(log_errors)), deviation, len(log_errors), float(np.mean(rows)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -83,13 +84,13 @@ class Principal:
 
 
 def rebuilt(reference: npt.NDArray[np.float64], window: npt.NDArray[np.float64]) -> float:
-    """Mean reconstruction error of a window; 1 for the reference itself.
+    """Return the mean reconstruction error of a window; 1 for the reference itself.
 
     Parameters
     ----------
     reference, window : array of shape (d, d)
-        Correlation matrices. The directions that hold 65 % of the reference's variance are left out, the last
-        one never is.
+        Correlation matrices. The main directions, with 65 % of the reference's variance, are left out; the
+        last direction is always used.
     """
     values, vectors = np.linalg.eigh(reference)
     share = np.cumsum(values[::-1])[::-1] - values  # variance of the larger ones

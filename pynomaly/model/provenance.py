@@ -1,4 +1,4 @@
-"""What a bundle says of itself: library versions, and what a person should know before trusting it.
+"""Facts that a bundle stores about itself: library versions and notes for people who use it.
 
 Called by :mod:`pynomaly.model.bundle`.
 """
@@ -17,26 +17,26 @@ LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch")
 
 
 def notes(given: int, fitted: int, policy: AlertPolicy, calibration: Calibration) -> list[str]:
-    """What a person should know before trusting the model."""
-    sampled = f"fitted on {fitted} of {given} rows, sampled by seed" if fitted < given else ""
-    crossed = f"p-values from out-of-fold scores: {GUARANTEES['cross']}"
+    """Return notes on sampling, alerts and calibration that people should read before using the model."""
+    sampling_note = f"fitted on {fitted} of {given} rows, sampled by seed" if fitted < given else ""
+    cross_note = f"p-values from out-of-fold scores: {GUARANTEES['cross']}"
     return [
         note
         for note in (
-            sampled,
+            sampling_note,
             policy.resolution_note(calibration),
-            crossed if calibration.method == "cross" and calibration.computable else "",
+            cross_note if calibration.method == "cross" and calibration.computable else "",
         )
         if note
     ]
 
 
 def versions() -> dict[str, str]:
-    """Python and library versions; scores may differ between them (mlflow#12638)."""
-    found = {"python": platform.python_version()}
+    """Return Python and library versions; scores may differ between versions (mlflow#12638)."""
+    version_of = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = version(name)
+            version_of[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return version_of

@@ -1,7 +1,7 @@
-"""Distribution of one number column in bounded memory: made in one pass, and merged with a stated error.
+"""Distribution of one number column in bounded memory: made in one pass, mergeable with a known error.
 
-The values kept are quantiles of the data with their ranks. A sketch of one part has exact ranks; a merged one
-says by how many rows its ranks can be off. Values are in the column's own unit. Called by
+The kept values are quantiles of the data with their ranks. A sketch of one part has exact ranks; a merged
+sketch states by how many rows its ranks can be off. Values are in the column's own unit. Called by
 :mod:`pynomaly.model.sketch`.
 
 References
@@ -25,7 +25,7 @@ __all__ = ["FINE", "POINTS", "NumericSketch"]
 
 POINTS = 257
 FINE = 1025
-"""Values kept while parts are still being merged."""
+"""Values kept in parts that will be merged."""
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -35,23 +35,23 @@ Ints = npt.NDArray[np.int64]
 class NumericSketch:
     """Distribution of one number column.
 
-    Exact when the column has at most 257 different values. Otherwise the values kept are 257 quantiles of
-    the data, and between two of them at most 1/256 of the rows (ties aside, which are kept) is unresolved.
+    Exact if the column has at most 257 different values. Otherwise 257 quantiles are kept. Between two of
+    them lie at most 1/256 of the rows, apart from ties, which are kept values.
 
     Attributes
     ----------
     n : int
-        Finite values.
+        Number of finite values.
     missing : int
-        Values that are missing or infinite.
+        Number of missing or infinite values.
     mean, std : float
-        Of the finite values; NaN without any.
+        Mean and standard deviation of the finite values; NaN without any.
     values : tuple of float
         Kept values, strictly increasing, the smallest and the largest among them.
     below, through : tuple of int
-        For each kept value, how many rows are less than it, and how many are at most it.
+        For each kept value, the number of rows below it, and of rows at or below it.
     error : int
-        Rows by which `below` and `through` can be off; 0 unless sketches that left values out were merged.
+        Rows by which `below` and `through` can be off; above 0 only after merging inexact sketches.
     """
 
     n: int
@@ -65,58 +65,58 @@ class NumericSketch:
 
     @classmethod
     def of(cls, values: npt.ArrayLike, points: int = POINTS) -> NumericSketch:
-        """Sketch `values`, array of shape (n,), by at most `points` kept values."""
-        given = np.asarray(values, dtype=np.float64)
-        finite = given[np.isfinite(given)]
+        """Sketch `values`, array of shape (n,), with at most `points` kept values."""
+        cells = np.asarray(values, dtype=np.float64)
+        finite = cells[np.isfinite(cells)]
         finite += 0.0  # -0.0 and 0.0 are one value
         finite.sort()
         if not finite.size:
-            return cls(0, int(given.size), math.nan, math.nan, (), (), ())
+            return cls(0, int(cells.size), math.nan, math.nan, (), (), ())
         ends = np.append(np.flatnonzero(finite[1:] != finite[:-1]), finite.size - 1)
         if ends.size > points:
             at = np.round(np.linspace(0, finite.size - 1, points)).astype(np.int64)
             ends = np.unique(ends[np.searchsorted(ends, at)])
-        kept = finite[ends]
+        points_kept = finite[ends]
         with np.errstate(over="ignore", invalid="ignore"):  # 1e308 is a finite value; its square is not
             mean, std = float(finite.mean()), float(finite.std())
         return cls(
             n=int(finite.size),
-            missing=int(given.size - finite.size),
+            missing=int(cells.size - finite.size),
             mean=mean,
             std=std,
-            values=tuple(kept.tolist()),
-            below=tuple(np.searchsorted(finite, kept, side="left").tolist()),
+            values=tuple(points_kept.tolist()),
+            below=tuple(np.searchsorted(finite, points_kept, side="left").tolist()),
             through=tuple((ends + 1).tolist()),
         )
 
     @classmethod
     def merged(cls, parts: Sequence[NumericSketch], points: int = POINTS) -> NumericSketch:
-        """One sketch of all rows of `parts`, whatever their order.
+        """Return one sketch of all rows of `parts`; their order does not matter.
 
-        The ranks of a part's values among another part's rows lie between bounds; the middle is taken and
-        half the width, summed over the parts, is the `error`: at most n / 512 rows for parts of 257 values
-        that are exact themselves, and 0 for parts that left no value out.
+        The rank of a value among the rows of another part is known only between bounds. The middle is used,
+        and half the width, summed over the parts, is the `error`: at most n / 512 rows for parts with 257
+        kept values and exact ranks, and 0 for parts that kept every value.
         """
         missing = sum(part.missing for part in parts)
-        held = [part for part in parts if part.n]
-        if not held:
+        nonempty = [part for part in parts if part.n]
+        if not nonempty:
             return cls(0, missing, math.nan, math.nan, (), (), ())
-        if len(held) == 1:
-            return replace(held[0], missing=missing).pruned(points)
-        union = np.unique(np.concatenate([np.asarray(part.values) for part in held]))
+        if len(nonempty) == 1:
+            return replace(nonempty[0], missing=missing).pruned(points)
+        union = np.unique(np.concatenate([np.asarray(part.values) for part in nonempty]))
         below, through = np.zeros(union.size, dtype=np.int64), np.zeros(union.size, dtype=np.int64)
         width = np.zeros((2, union.size), dtype=np.int64)
-        for part in held:
+        for part in nonempty:
             for at, (ranks, strict) in enumerate(((below, True), (through, False))):
                 low, high = part.ranks(union, strict=strict)
                 ranks += (low + high) // 2
                 width[at] += (high - low + 1) // 2
-        n = sum(part.n for part in held)
+        n = sum(part.n for part in nonempty)
         with np.errstate(over="ignore", invalid="ignore"):
-            weights = np.array([part.n for part in held], dtype=np.float64) / n
-            means = np.array([part.mean for part in held])
+            weights = np.array([part.n for part in nonempty], dtype=np.float64) / n
+            means = np.array([part.mean for part in nonempty])
             mean = float(weights @ means)
-            spread = np.array([part.std for part in held]) ** 2 + (means - mean) ** 2
+            spread = np.array([part.std for part in nonempty]) ** 2 + (means - mean) ** 2
             std = float(np.sqrt(weights @ spread))
         through = np.maximum(np.maximum(through, below), 0)
         return cls(
@@ -131,12 +131,12 @@ class NumericSketch:
         ).pruned(points)
 
     def pruned(self, points: int = POINTS) -> NumericSketch:
-        """The same with at most `points` kept values; ranks of those that stay do not change."""
+        """Return the sketch with at most `points` kept values; the ranks of these do not change."""
         if len(self.values) <= points:
             return self
-        wanted = np.linspace(1, self.n, points)
-        at = np.minimum(np.searchsorted(np.asarray(self.through), wanted), len(self.values) - 1)
-        at = np.unique(at)  # both ends are among them: their ranks are exact
+        target_ranks = np.linspace(1, self.n, points)
+        at = np.minimum(np.searchsorted(np.asarray(self.through), target_ranks), len(self.values) - 1)
+        at = np.unique(at)  # includes both ends, whose ranks are exact
         return replace(
             self,
             values=tuple(np.asarray(self.values)[at].tolist()),
@@ -149,24 +149,24 @@ class NumericSketch:
         return np.asarray(self.values), np.asarray(self.below), np.asarray(self.through)
 
     def ranks(self, points: Array, *, strict: bool = False) -> tuple[Ints, Ints]:
-        """Smallest and largest number of rows that can be at most (`strict`: less than) each point.
+        """Return the smallest and largest possible number of rows at or below each point.
 
         Parameters
         ----------
         points : array of shape (m,)
         strict : bool
-            Whether rows equal to the point are left out.
+            Whether to count only the rows below the point.
 
         Returns
         -------
         tuple of two int arrays of shape (m,)
-            Equal at every kept value and outside the range, unless the sketch has an `error`.
+            Both are equal at kept values and outside the range, unless the sketch has an `error`.
         """
         if not self.n:
             return np.zeros(len(points), dtype=np.int64), np.zeros(len(points), dtype=np.int64)
-        kept, below, through = self._arrays
-        after = np.searchsorted(kept, points, side="right")
-        before = np.searchsorted(kept, points, side="left")
+        values, below, through = self._arrays
+        after = np.searchsorted(values, points, side="right")
+        before = np.searchsorted(values, points, side="left")
         hit = after > before
         low = np.concatenate([[0], through])[before]
         high = np.concatenate([below, [self.n]])[before]
@@ -182,19 +182,19 @@ class NumericSketch:
         return low.astype(np.int64), high.astype(np.int64)
 
     def bounds(self, points: Array, *, strict: bool = False) -> tuple[Array, Array]:
-        """As :meth:`ranks`, as shares of the rows."""
+        """Return :meth:`ranks` as shares of the rows."""
         low, high = self.ranks(points, strict=strict)
         return low / self.n, high / self.n
 
     def quantile(self, q: float) -> float:
-        """Smallest kept value with at least the share `q` of rows at or below it; NaN without rows."""
+        """Return the smallest kept value with at least a share `q` of rows at most it; NaN without rows."""
         if not self.n:
             return math.nan
         at = int(np.searchsorted(np.asarray(self.through), q * self.n, side="left"))
         return self.values[min(at, len(self.values) - 1)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; JSON brings back the same floats."""
+        """Plain values; floats are restored exactly from JSON."""
         content = {
             "n": self.n,
             "missing": self.missing,
@@ -208,7 +208,7 @@ class NumericSketch:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> NumericSketch:
-        """Read what :meth:`to_dict` wrote, now or before sketches could be merged."""
+        """Read what :meth:`to_dict` wrote, also in versions before sketches could be merged."""
         return cls(
             n=int(content["n"]),
             missing=int(content["missing"]),

@@ -1,7 +1,7 @@
-"""The sketch that a model ships with: its rows, its held-out scores, and how they differ among themselves.
+"""The reference sketch of a model: its rows, its held-out scores and its baseline.
 
-Called by :mod:`pynomaly.model.bundle`, at the fit and at a recalibration; and :func:`window_sketch` by
-whoever compares a window with it.
+Called by :mod:`pynomaly.model.bundle` at a fit and at a recalibration. :func:`window_sketch` is called by
+code that compares a window with the reference.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Scored", "reference_sketch", "renewed", "window_sketch"]
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """Held-out rows, and their scores as an array of shape (n,)."""
+    """Rows that the detector was not fitted on, and their scores, array of shape (n,)."""
 
     frame: pd.DataFrame
     scores: NDArray[np.float64]
@@ -39,22 +39,22 @@ def reference_sketch(
     importance: Mapping[str, float],
     weight: float = 1.0,
 ) -> Sketch:
-    """Sketch a reference.
+    """Sketch the rows and the held-out scores of a reference, with its baseline if it has times.
 
     Parameters
     ----------
     frame : DataFrame of shape (n, >= d)
         Every row of the reference.
     held_out : Scored
-        Scores of fitted rows are too low: these are not.
+        Held-out rows are used because scores of fitted rows are too low.
     contract : FrameContract
     length : Timedelta
-        Of a monitored window.
+        Length of a monitored window.
     seasons : int
-        Weeks that a comparison by season needs.
+        Weeks in which a cell of the week must have been seen.
     importance : mapping of str to float
     weight : float
-        Rows that each row stands for: more than 1 for a sample, which is thinner than a window will be.
+        Number of rows that each row stands for; above 1 for a sample, which has fewer rows than a window.
     """
     rows, times = contract.conform(frame), _times(frame, contract)
     sketch = Sketch.of(rows, held_out.scores, times)
@@ -70,12 +70,12 @@ def reference_sketch(
         seasons=seasons,
         thin=weight,
     )
-    scored = _times(held_out.frame, contract)
-    if scored is not None and sketch.score is not None and sketch.score.n:
-        # Held-out rows are a thinner stream than a window will be.
+    held_out_times = _times(held_out.frame, contract)
+    if held_out_times is not None and sketch.score is not None and sketch.score.n:
+        # Held-out rows are fewer a day than the rows of a window.
         score = Baseline.of_scores(
             held_out.scores,
-            scored,
+            held_out_times,
             sketch.score,
             length=length,
             seasons=seasons,
@@ -86,14 +86,14 @@ def reference_sketch(
 
 
 def renewed(sketch: Sketch, rows: Scored, contract: FrameContract, weight: float = 1.0) -> Sketch:
-    """The sketch of a model that stays, on newer rows; made with the same settings as `sketch`."""
-    known = sketch.baseline
+    """Return the reference sketch of newer rows for the same model, with the settings of `sketch`."""
+    baseline = sketch.baseline
     return reference_sketch(
         rows.frame,
         rows,
         contract,
-        length=pd.Timedelta(seconds=known.length) if known else pd.Timedelta(days=1),
-        seasons=known.seasons if known else 2,
+        length=pd.Timedelta(seconds=baseline.length) if baseline else pd.Timedelta(days=1),
+        seasons=baseline.seasons if baseline else 2,
         importance=sketch.importance,
         weight=weight,
     )
@@ -110,7 +110,7 @@ def window_sketch(
 
 
 def _times(frame: pd.DataFrame, contract: FrameContract) -> pd.Series[Any] | None:
-    """Times of all rows; None where there are none, or not of every row."""
+    """Return the times of all rows; None if there are no rows, no time column or a missing time."""
     if contract.time is None or contract.time not in frame or not len(frame):
         return None
     if frame[contract.time].isna().any():

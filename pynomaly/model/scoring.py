@@ -1,6 +1,6 @@
-"""From rows to scores, and from scores to what is said of a row: always one row at a time.
+"""From rows to scores, and from scores to p-values, severity and alerts; each row by itself.
 
-Called by :mod:`pynomaly.model.bundle`, for the fitted model and for the models of each fold.
+Called by :mod:`pynomaly.model.bundle` for the fitted model, and when fitting for the models of the folds.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ COLUMNS = ("score", "p_value", "severity", "is_anomaly", "extrapolated", "rarity
 def prepared(
     frame: pd.DataFrame, contract: FrameContract, *, calendar: bool
 ) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
-    """Conformed rows, and their times if features need them."""
+    """Return conformed rows, and their times if the features use a calendar."""
     return contract.conform(frame), moments(frame, contract) if calendar else None
 
 
 def scorer(
     features: Features, detector: Detector, contract: FrameContract, reranking: Reranking | None = None
 ) -> Callable[[pd.DataFrame], Floats]:
-    """Turn a fitted model into a function: rows in, scores out; what known anomalies taught goes last."""
+    """Return a function that scores rows with a fitted model; the reranking, if any, is applied last."""
 
     def scores(frame: pd.DataFrame) -> Floats:
         conformed, times = prepared(frame, contract, calendar=features.calendar)
@@ -53,14 +53,14 @@ def scored(
     detector: Detector,
     reranking: Reranking | None,
 ) -> Floats:
-    """Scores of what `prepared` gave, array of shape (n,)."""
+    """Score the rows and times that `prepared` returns; array of shape (n,)."""
     numbers = features.transform(conformed, times)
-    found = detector.score(numbers)
-    return found if reranking is None else reranking.score(numbers, found)
+    scores = detector.score(numbers)
+    return scores if reranking is None else reranking.score(numbers, scores)
 
 
 def assessed(scores: Floats, calibration: Calibration, policy: AlertPolicy) -> dict[str, NDArray[Any]]:
-    """`COLUMNS` of scores, array of shape (n,): each array of shape (n,), each row by itself."""
+    """Return `COLUMNS` for `scores`, all arrays of shape (n,); each row is judged by itself."""
     p_values = calibration.p_values(scores)
     return {
         "score": scores,

@@ -1,11 +1,11 @@
-"""A folder and the hash that stands for all of its content.
+"""Seals a folder with one hash of its whole content, and verifies it.
 
 `seal` writes ``bundle.json``, the canonical list of every file with its SHA-256, and returns the SHA-256 of
 that list; ``sha256sum bundle.json`` prints the same. `verify` hashes the list before reading it and every
-file before anyone parses it, and refuses files that are not listed, missing files and links: what the hash
-does not cover must not be able to do anything.
+file before anything parses it. It rejects unlisted files, missing files and links, so that only content
+covered by the hash is used.
 
-Called by :mod:`pynomaly.model.bundle`. Reads and writes the given folder alone.
+Called by :mod:`pynomaly.model.bundle`. Reads and writes only the given folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pynomaly.errors import IntegrityError, ModelError
 __all__ = ["LISTING", "read_json", "seal", "verify", "write_json"]
 
 LISTING = "bundle.json"
-FORMAT = 1  # raised when what the files hold changes; older numbers stay readable or are refused by name
+FORMAT = 1  # increased when the file contents change; an unsupported format is rejected with an error
 
 
 def seal(folder: Path) -> str:
@@ -30,7 +30,7 @@ def seal(folder: Path) -> str:
     Returns
     -------
     str
-        SHA-256 (hex) of the list, which is a function of the sorted (path, SHA-256) pairs alone.
+        SHA-256 (hex) of the list; it depends only on the sorted (path, SHA-256) pairs.
 
     Raises
     ------
@@ -43,29 +43,29 @@ def seal(folder: Path) -> str:
 
 
 def verify(folder: Path, sha256: str | None) -> None:
-    """Refuse `folder` unless it is exactly what was sealed.
+    """Raise IntegrityError unless `folder` is exactly what was sealed.
 
     Parameters
     ----------
     folder : Path
     sha256 : str or None
-        What `seal` returned, from a place other than the folder. None checks the folder against its own
-        list only: that finds damage, not tampering.
+        What `seal` returned, stored outside the folder. With None, the folder is checked only against its own
+        list, which detects damage but not tampering.
 
     Raises
     ------
     IntegrityError
         If there is no list, a hash differs, or a file is missing, extra, or not a plain file.
     """
-    listed = folder / LISTING
-    if listed.is_symlink() or not listed.is_file():
+    listing = folder / LISTING
+    if listing.is_symlink() or not listing.is_file():
         raise IntegrityError(f"{folder} is no bundle: it has no plain file {LISTING!r}")
-    content = listed.read_bytes()
-    if sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != sha256:
+    content = listing.read_bytes()
+    if sha256 is not None and (digest := hashlib.sha256(content).hexdigest()) != sha256:
         raise IntegrityError(
-            f"{listed} has SHA-256 {found}, expected {sha256}; the bundle is not the one recorded"
+            f"{listing} has SHA-256 {digest}, expected {sha256}; the bundle is not the one recorded"
         )
-    expected = _read(listed, content)
+    expected = _read(listing, content)
     actual = _hashes(folder)
     problems = [
         *(f"{path} is missing" for path in sorted(expected.keys() - actual.keys())),
@@ -86,11 +86,11 @@ def _canonical(hashes: dict[str, str]) -> bytes:
 
 
 def _read(file: Path, content: bytes) -> dict[str, str]:
-    """Hashes in the list, which must be written the one way `seal` writes it."""
+    """Return the hashes in the list, which must have exactly the format that `seal` writes."""
     try:
-        found = json.loads(content)
-        hashes = {str(path): str(digest) for path, digest in found["files"].items()}
-        version = found["format"]
+        listing = json.loads(content)
+        hashes = {str(path): str(digest) for path, digest in listing["files"].items()}
+        version = listing["format"]
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise IntegrityError(f"{file} is not a list of files and hashes: {error!r}") from error
     if version != FORMAT:
@@ -103,8 +103,8 @@ def _read(file: Path, content: bytes) -> dict[str, str]:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file under `folder` but the list, by path with forward slashes."""
-    found: dict[str, str] = {}
+    """Return the SHA-256 of every file under `folder` except the list, by path with forward slashes."""
+    hashes: dict[str, str] = {}
     for item in sorted(folder.rglob("*")):
         path = item.relative_to(folder).as_posix()
         if item.is_symlink() or not (item.is_file() or item.is_dir()):
@@ -113,12 +113,12 @@ def _hashes(folder: Path) -> dict[str, str]:
             )
         if item.is_file() and path != LISTING:
             with item.open("rb") as file:
-                found[path] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+                hashes[path] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write plain finite values, and refuse others."""
+    """Write `content` as JSON; raises ModelError for values that are not plain and finite."""
     try:
         text = json.dumps(content, indent=1, allow_nan=False)
     except (TypeError, ValueError) as error:

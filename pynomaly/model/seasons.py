@@ -1,7 +1,7 @@
-"""Seasons of a week: which cell of the week a row lies in, and how fine a calendar the rows can carry.
+"""Cells of the week: which cell a row lies in, and how fine the cells can be for given rows.
 
-Hours of the week count from Monday 00:00 UTC. A level is used when nearly all rows lie in cells that were
-seen in enough different weeks (days, for hours of the day) with enough rows. Called by
+Hours of the week count from Monday 00:00 UTC. A level can be used if nearly all rows lie in cells that have
+enough rows, in enough different weeks (days, for hours of the day). Called by
 :mod:`pynomaly.model.baseline` and by the comparison of sketches.
 """
 
@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 HOURS = 168
 CELL_ROWS = 20
-"""Fewest rows of a cell that is compared with by itself."""
+"""Fewest rows for a cell to be compared by itself."""
 
 LEVELS: dict[str, tuple[int, Callable[[Ints], Ints]]] = {
     "hour_of_week": (168, lambda hours: hours),
@@ -29,7 +29,7 @@ LEVELS: dict[str, tuple[int, Callable[[Ints], Ints]]] = {
     "hour_of_day": (24, lambda hours: hours % 24),
     "none": (1, lambda hours: np.zeros_like(hours)),
 }
-"""Cells a week, and the cell of an hour of the week; finest first."""
+"""By level, the number of cells and a function from hour of the week to cell; finest first."""
 
 NAMES = {
     "hour_of_week": "the same hours of the week",
@@ -43,13 +43,13 @@ _NEARLY_ALL = 0.95
 
 
 def hours_of_week(times: pd.Series[Any]) -> Ints:
-    """Hour of the week of each aware time, int array of shape (n,): 0 is Monday 00:00 UTC."""
+    """Return the hour of the week of each aware time, int array of shape (n,); 0 is Monday 00:00 UTC."""
     clock = pd.DatetimeIndex(times).tz_convert("UTC")
     return np.asarray(clock.dayofweek * 24 + clock.hour, dtype=np.int64)
 
 
 def per_cell(counts: npt.ArrayLike, level: str) -> Ints:
-    """Rows of each cell of `level`, from the rows of each of the 168 hours."""
+    """Return the rows in each cell of `level`, given `counts` of rows in the 168 hours of the week."""
     cells, cell_of = LEVELS[level]
     return np.bincount(cell_of(np.arange(HOURS)), weights=np.asarray(counts), minlength=cells).astype(
         np.int64
@@ -57,16 +57,16 @@ def per_cell(counts: npt.ArrayLike, level: str) -> Ints:
 
 
 def finest(times: pd.Series[Any], seasons: int, most: int) -> str:
-    """Finest level that `times` can carry.
+    """Return the finest level that `times` support.
 
     Parameters
     ----------
     times : Series of shape (n,)
         Aware times of the rows.
     seasons : int
-        Different weeks (days) that a cell must have been seen in.
+        Number of different weeks (days) in which a cell must have been seen.
     most : int
-        Cells that may be kept; a bound on size.
+        Largest number of cells; it bounds the size.
     """
     hours = hours_of_week(times)
     days = pd.DatetimeIndex(times).tz_convert("UTC").as_unit("s").asi8 // 86_400
@@ -76,9 +76,9 @@ def finest(times: pd.Series[Any], seasons: int, most: int) -> str:
         if cells > most:
             continue
         cell = cell_of(hours)
-        turn = days if level == "hour_of_day" else (days + 3) // 7  # 1970-01-01 was a Thursday
-        seen = np.unique(np.stack([cell, turn]), axis=1)[0]
-        enough = (np.bincount(seen, minlength=cells) >= seasons) & (
+        period = days if level == "hour_of_day" else (days + 3) // 7  # 1970-01-01 was a Thursday
+        cells_of_periods = np.unique(np.stack([cell, period]), axis=1)[0]
+        enough = (np.bincount(cells_of_periods, minlength=cells) >= seasons) & (
             np.bincount(cell, minlength=cells) >= CELL_ROWS
         )
         if enough[cell].mean() >= _NEARLY_ALL:

@@ -1,12 +1,12 @@
-"""The file MLflow loads as the model's code ("models from code"): a bundle behind ``predict``.
+"""The file that MLflow loads as model code ("models from code"): a bundle with ``predict``.
 
-MLflow copies this file into the registered model and runs it at load, so no object is pickled. It gives
-what :meth:`pynomaly.model.bundle.Bundle.score` gives. ``model_config={"sha256": ...}`` at logging makes
-the load refuse a bundle that is not the one logged; the flows do not rely on that, for it lies in the same
-place as the bundle: they take the hash from the registry and load the bundle themselves.
+MLflow copies this file into the registered model and runs it at load, so no object is pickled. ``predict``
+returns what :meth:`pynomaly.model.bundle.Bundle.score` returns. If ``model_config={"sha256": ...}`` is set at
+logging, loading rejects any other bundle. The flows do not rely on this hash, because it is stored beside the
+bundle: they take the hash from the registry and load the bundle themselves.
 
-Second file of the mlflow door, after ``records/registry``, because MLflow needs a file that names a model at
-import. Imported by its own name, as tests and type checkers do, it sets nothing.
+Together with ``records/registry`` this is the only code that imports mlflow; MLflow needs a file that sets a
+model at import. If imported under its own module name, as in tests and type checks, it sets no model.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pynomaly.model.bundle import Bundle
 
 __all__ = ["ARTIFACT", "BundleModel"]
 
-ARTIFACT = "bundle"  # key of the bundle's folder in the artifacts of the logged model
+ARTIFACT = "bundle"  # key of the bundle's folder among the artifacts of the logged model
 
 
 class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow publishes no types
-    """A bundle as MLflow's ``python_function``."""
+    """A bundle as an MLflow ``python_function`` model."""
 
     def load_context(self, context: Any) -> None:
         """Read and verify the bundle, and score its golden rows.
@@ -48,5 +48,5 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow pu
         return self.bundle.score(model_input)
 
 
-if __name__ != "pynomaly.model.serving":  # MLflow runs the file under a name of its own
+if __name__ != "pynomaly.model.serving":  # MLflow runs the file under another name
     mlflow.models.set_model(BundleModel())

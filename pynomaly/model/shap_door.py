@@ -1,8 +1,8 @@
-"""The only module that imports SHAP: Shapley values of a score by columns, for whoever trusts them most.
+"""The only module that imports SHAP: Shapley values of a score, by column.
 
-A player is a column of the frame: in, it holds what the row holds, out, what would be expected. Exact up to
-ten columns, sampled by permutations beyond; 2 ** d or some hundred scores a row. Called by
-:mod:`pynomaly.model.explain`, if asked for ``shap``; installed by the extra ``explain``.
+Each column of the frame is a player. Present, it has the value of the row; absent, the expected value. Exact
+up to ten columns (2 ** d scores a row), sampled by permutations beyond (some hundred scores a row). Called by
+:mod:`pynomaly.model.explain` for method ``shap``; installed with the extra ``explain``.
 
 References
 ----------
@@ -27,7 +27,7 @@ _PERMUTATIONS = 10
 
 
 def shapley(score: Callable[[Array], Array], x: Array, usual: Array, groups: Groups) -> Parts:
-    """Parts of one row, shape (1, d), that sum to its score less that of the row as expected.
+    """Return parts of one row, shape (1, d), whose sum is its score minus that of the expected row.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def shapley(score: Callable[[Array], Array], x: Array, usual: Array, groups: Gro
         If SHAP is not installed.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its plots call what matplotlib means to drop
+        warnings.simplefilter("ignore")  # SHAP's plots call deprecated functions of matplotlib
         try:
             import shap
         except ImportError as error:
@@ -47,9 +47,9 @@ def shapley(score: Callable[[Array], Array], x: Array, usual: Array, groups: Gro
         present = np.ones((1, count))
         players = masked(score, x, usual, groups)
         if count <= _EXACT:
-            found = shap.explainers.Exact(players, nobody)(present, silent=True)
+            explanation = shap.explainers.Exact(players, nobody)(present, silent=True)
         else:
-            sampled = shap.explainers.Permutation(players, nobody, seed=0)
-            found = sampled(present, max_evals=_PERMUTATIONS * (2 * count + 1), silent=True)
-    amounts = np.asarray(found.values, dtype=np.float64).reshape(1, count)
+            explainer = shap.explainers.Permutation(players, nobody, seed=0)
+            explanation = explainer(present, max_evals=_PERMUTATIONS * (2 * count + 1), silent=True)
+    amounts = np.asarray(explanation.values, dtype=np.float64).reshape(1, count)
     return Parts(amounts, score(x) - row_sum(amounts), additive=True)

@@ -1,10 +1,10 @@
-"""The reference in small: what a model was fitted on, kept so that drift needs no old rows.
+"""Sketch: a small summary of a frame, so that drift is measured without the old rows.
 
-A sketch holds, for each number column, the distribution function at 257 or fewer values; for each category
-column, its counts; the same for the scores; how number columns move together; and rows by hour of the week.
-A few kilobytes a column, whatever the rows. It is made in one pass, from record batches if need be, and
-sketches of parts merge into the sketch of the whole, within an error that the result states. A model's own
-sketch also keeps a :class:`Baseline` (how the reference differs from itself) and how much the detector uses
+A sketch holds the distribution function of each number column and of the scores at 257 values or fewer, the
+counts of each category column, the co-moments of the number columns, and the rows by hour of the week. It
+takes a few kilobytes a column for any number of rows. It is made in one pass, from record batches if needed.
+Sketches of parts merge into the sketch of the whole, with an error that the result states. The sketch of a
+model's reference also keeps a :class:`Baseline` (how its own windows differ) and how much the detector uses
 each column. Read by :mod:`pynomaly.judging.drift`. Values are in the column's own unit.
 """
 
@@ -28,14 +28,14 @@ from pynomaly.model.seasons import HOURS, hours_of_week
 __all__ = ["CategorySketch", "NumericSketch", "Sketch"]
 
 _TOGETHER = 16
-"""Parts of a stream merged at once: memory is bounded by as many, and errors add up by levels of merging."""
+"""Parts of a stream merged at once; it bounds memory, and errors add up over levels of merging."""
 
 Batch = tuple[pd.DataFrame, npt.ArrayLike | None, "pd.Series[Any] | None"]
 
 
 @dataclass(frozen=True)
 class Sketch:
-    """A frame, and the scores of its rows, in small.
+    """Summary of a frame and of the scores of its rows.
 
     Attributes
     ----------
@@ -46,11 +46,11 @@ class Sketch:
     hours : tuple of int
         Rows in each of the 168 hours of the week, UTC; empty without times.
     moments : Moments or None
-        Of the number columns; None without any.
+        Moments of the number columns; None without any.
     baseline : Baseline or None
-        Of a model's reference with times.
+        Only for the reference of a model, if it has times.
     importance : mapping of str to float
-        How much the detector's ranking of rows rests on each column; sums to 1. Empty: not known.
+        How much the detector's ranking depends on each column; sums to at most 1. Empty if not known.
     """
 
     rows: int
@@ -77,15 +77,15 @@ class Sketch:
         Parameters
         ----------
         frame : DataFrame of shape (n, d)
-            As :meth:`FrameContract.conform` returns it: numbers are numeric, all else is a category.
+            As :meth:`FrameContract.conform` returns it: numeric columns are numbers, all others categories.
         scores : array of shape (n,), optional
             Scores of the same rows.
         times : Series of shape (n,), optional
             Aware times of the same rows.
         like : Sketch, optional
-            Scale number columns as this sketch did; needed to compare how they move together.
+            Scale number columns as in this sketch; needed to compare their co-moments.
         fine : bool
-            Keep four times as many quantiles, and more categories: for parts that will be merged.
+            Keep four times as many quantiles and more categories, for parts that will be merged.
         """
         numeric, categorical = {}, {}
         points, most = (FINE, MANY) if fine else (POINTS, CATEGORIES)
@@ -98,34 +98,38 @@ class Sketch:
         hours: tuple[int, ...] = ()
         if times is not None and len(times):
             hours = tuple(np.bincount(hours_of_week(times), minlength=HOURS).tolist())
-        known = like.moments if like is not None else None
-        moments = Moments.of(frame, tuple(numeric), known) if numeric and len(frame) else None
+        reference_moments = like.moments if like is not None else None
+        moments = Moments.of(frame, tuple(numeric), reference_moments) if numeric and len(frame) else None
         score = None if scores is None else NumericSketch.of(scores, points)
         return cls(len(frame), numeric, categorical, score, hours, moments)
 
     @classmethod
     def merged(cls, parts: Sequence[Sketch], *, fine: bool = False) -> Sketch:
-        """One sketch of all rows of `parts`, whatever their order or grouping.
+        """Return one sketch of all rows of `parts`; their order and grouping do not matter.
 
         Counts, missing cells and extremes are exact; ranks are off by at most each column's ``error``.
-        Baseline and importance belong to a model, not to rows: they are left out.
+        Baseline and importance belong to a model and not to rows, so they are left out.
 
         Raises
         ------
         ColumnError
-            If the parts are not of the same columns, or only some have scores.
+            If the parts do not have the same columns, or only some have scores.
         """
         first = parts[0]
         for part in parts[1:]:
             if set(part.numeric) != set(first.numeric) or set(part.categorical) != set(first.categorical):
-                apart = {*part.numeric, *part.categorical} ^ {*first.numeric, *first.categorical}
-                said = f"column {sorted(apart)[0]!r} is in one" if apart else "a column changes its kind"
-                raise ColumnError(f"sketches of other columns cannot be merged: {said}")
+                odd_columns = {*part.numeric, *part.categorical} ^ {*first.numeric, *first.categorical}
+                problem = (
+                    f"column {sorted(odd_columns)[0]!r} is in one"
+                    if odd_columns
+                    else "a column changes its kind"
+                )
+                raise ColumnError(f"sketches of other columns cannot be merged: {problem}")
             if (part.score is None) != (first.score is None):
                 raise ColumnError("sketches cannot be merged: some have scores and some have none")
         points, most = (FINE, MANY) if fine else (POINTS, CATEGORIES)
         scores = [part.score for part in parts if part.score is not None]
-        held = [part.moments for part in parts if part.moments is not None]
+        part_moments = [part.moments for part in parts if part.moments is not None]
         hours = [part.hours for part in parts if part.rows]
         return cls(
             sum(part.rows for part in parts),
@@ -136,20 +140,20 @@ class Sketch:
             },
             NumericSketch.merged(scores, points) if scores else None,
             tuple(np.sum(hours, axis=0).tolist()) if hours and all(hours) else (),
-            Moments.merged(held) if held else None,
+            Moments.merged(part_moments) if part_moments else None,
         )
 
     @classmethod
     def from_batches(cls, batches: Iterable[Batch], like: Sketch | None = None) -> Sketch:
         """Sketch a stream of (frame, scores or None, times or None) in one pass and bounded memory.
 
-        About 100,000 rows a batch are fast. Sixteen batches at a time are merged, so that ranks are off by at
-        most n / 2048 a level of merging, and 10 million rows take two levels.
+        Batches of about 100,000 rows are fast. Sixteen batches are merged at a time, so that ranks are off by
+        at most n / 2048 for each level of merging; 10 million rows take two levels.
 
         Raises
         ------
         ColumnError
-            If there is no batch, or as :meth:`merged`.
+            If there is no batch, or if :meth:`merged` raises it.
         """
         levels: list[list[Sketch]] = []
         for frame, scores, times in batches:
@@ -163,19 +167,19 @@ class Sketch:
                     break
                 part = cls.merged(levels[level], fine=True)
                 levels[level] = []
-        left = [part for level in levels for part in level]
-        if not left:
+        remaining = [part for level in levels for part in level]
+        if not remaining:
             raise ColumnError("no batch to sketch; at least one is needed")
-        return cls.merged(left)
+        return cls.merged(remaining)
 
     def with_reference(
         self, baseline: Baseline | None, importance: Mapping[str, float] | None = None
     ) -> Sketch:
-        """The same as a model's reference."""
+        """Return the sketch of a model's reference, with its baseline and column importance."""
         return replace(self, baseline=baseline, importance=dict(importance or {}))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; about 6 kB of JSON a number column, and the baseline's."""
+        """Plain values; about 6 kB of JSON a number column, plus the baseline."""
         return {
             "rows": self.rows,
             "numeric": {name: column.to_dict() for name, column in self.numeric.items()},
@@ -189,7 +193,7 @@ class Sketch:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Sketch:
-        """Read what :meth:`to_dict` wrote, now or before there were hours, moments and baselines."""
+        """Read what :meth:`to_dict` wrote, also in versions before hours, moments and baselines."""
         moments, baseline = content.get("moments"), content.get("baseline")
         return cls(
             rows=int(content["rows"]),

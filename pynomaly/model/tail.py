@@ -1,14 +1,14 @@
 """p-values beyond the largest held-out score: a generalised-Pareto tail, by peaks over threshold.
 
-Counting cannot say more than 1 / (n + 1). Above a high threshold the excesses of most distributions are
-near a generalised Pareto (Pickands 1975), so its fit says how much rarer a still higher score is. That is
-extrapolation, without a guarantee, and marked so by whoever uses it. Three things keep it modest: what is
-used is the predictive survival, averaged over the fits the excesses allow (a single best fit gave p-values
-up to 25 times too small in simulation); it is multiplied by `MARGIN`; and it ends at `REACH` times beyond
-what counting resolves. No fit can know of normal rows unlike all held-out ones: on some real tables those
-came many times as often as the tail said (``benchmarks/calibration.py``).
+Counting gives no p-value below 1 / (n + 1). Above a high threshold the excesses of most distributions are
+close to a generalised Pareto (Pickands 1975), so a fit estimates how rare higher scores are. This is
+extrapolation without a guarantee, and results are marked as extrapolated. Three limits keep it cautious: the
+predictive survival is used, averaged over all plausible fits (a single best fit gave p-values up to 25 times
+too small in simulation); it is multiplied by `MARGIN`; and no p-value is smaller than that of counting
+divided by `REACH`. No fit can foresee normal rows unlike all held-out ones: on some real tables these came
+many times as often as the tail predicted (``benchmarks/calibration.py``).
 
-A tail that cannot be trusted (too few scores, ties, an infinite mean, no fit) is none, and `reason` says
+A tail that is not reliable (too few scores, ties, an infinite mean, no fit) is left empty, and `reason` says
 why. Called by :mod:`pynomaly.model.calibration`.
 
 References
@@ -37,9 +37,9 @@ FEWEST = 100  # held-out scores: 20 excesses
 MARGIN = (
     3.0  # simulated on ten distributions, predictive p-values were 1 to 3 times (100 scores: 5) too small
 )
-REACH = 100.0  # a tail of n scores is not believed beyond 1 in 100 n
-HEAVIEST = 1.0  # shape from which the mean is infinite: one score says nothing about the next
-WORST_FIT = 1.25  # of sqrt(k) times Kolmogorov's distance; one good fit in a thousand is worse
+REACH = 100.0  # smallest p-value from n scores: about 1 in 100 n
+HEAVIEST = 1.0  # from this shape on, the mean is infinite and scores are not predictable
+WORST_FIT = 1.25  # limit for sqrt(k) times Kolmogorov's distance; one good fit in a thousand exceeds it
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Tail:
     share : float
         Share of held-out scores above it, ``(1 + k) / (n + 1)``.
     resolution : float
-        ``1 / (n + 1)``: the tail says nothing about larger p-values.
+        ``1 / (n + 1)``: the tail is used only for smaller p-values.
     shapes, scales, weights : tuple of float
-        Shape (xi), scale (sigma) and weight of each fit; a negative shape has an end.
+        Shape (xi), scale (sigma) and weight of each fit; with a negative shape, scores are bounded.
     reason : str
         Why there is no tail, or "".
     """
@@ -72,49 +72,49 @@ class Tail:
         return not self.reason
 
     def survival(self, scores: Floats) -> Floats:
-        """Chance that a score above the threshold is at least each of `scores`, array of shape (m,)."""
+        """Return the chance that a score above the threshold is at least each of `scores`, shape (m,)."""
         excess = np.maximum(scores - self.threshold, 0.0)
         total = np.zeros(len(excess))
-        # Fit by fit: each element is worked alone and in the same order, so a row never feels its batch.
+        # A loop over fits treats each element alone in a fixed order: results do not depend on the batch.
         for shape, scale, weight in zip(self.shapes, self.scales, self.weights, strict=True):
-            grown = 1.0 + shape * (excess / scale)
-            inside = grown > 0
-            total[inside] += weight * np.exp(-np.log(grown[inside]) / shape)
+            base = 1.0 + shape * (excess / scale)
+            inside = base > 0
+            total[inside] += weight * np.exp(-np.log(base[inside]) / shape)
         return np.minimum(total, 1.0)
 
     def p_values(self, scores: Floats) -> Floats:
-        """p-values of scores above every held-out one, between ``resolution / REACH`` and ``resolution``."""
-        found = MARGIN * self.share * self.survival(scores)
-        return np.clip(found, self.resolution / REACH, self.resolution)
+        """Return p-values of scores above all held-out ones, in ``[resolution / REACH, resolution]``."""
+        p_values = MARGIN * self.share * self.survival(scores)
+        return np.clip(p_values, self.resolution / REACH, self.resolution)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able content."""
-        named = {name: list(getattr(self, name)) for name in ("shapes", "scales", "weights")}
+        fits = {name: list(getattr(self, name)) for name in ("shapes", "scales", "weights")}
         return {
             "threshold": self.threshold,
             "share": self.share,
             "resolution": self.resolution,
-            **named,
+            **fits,
             "reason": self.reason,
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Tail:
         """Read what `to_dict` wrote."""
-        named = {name: tuple(content[name]) for name in ("shapes", "scales", "weights")}
+        fits = {name: tuple(content[name]) for name in ("shapes", "scales", "weights")}
         return cls(
-            content["threshold"], content["share"], content["resolution"], **named, reason=content["reason"]
+            content["threshold"], content["share"], content["resolution"], **fits, reason=content["reason"]
         )
 
 
 def fit_tail(scores: Floats) -> Tail:
-    """Fit the largest of `scores`, ascending array of shape (n,): the top ``min(n / 5, 3 sqrt(n))``."""
+    """Fit a tail to the top ``min(n / 5, 3 sqrt(n))`` of `scores`, ascending array of shape (n,)."""
     n = len(scores)
     if n < FEWEST:
         return Tail(reason=f"{n} held-out scores are too few for a tail; at least {FEWEST} are needed")
     k = int(min(n / 5, 3 * math.sqrt(n)))
     threshold = float(scores[-k - 1])
-    # In double precision the difference of two huge scores may overflow; that is no tail either.
+    # The difference of two huge scores may overflow in double precision; this is refused below.
     with np.errstate(over="ignore"):
         excess = scores[-k:] - threshold
     distinct = len(np.unique(excess[excess > 0]))
@@ -123,7 +123,7 @@ def fit_tail(scores: Floats) -> Tail:
     if distinct < k / 2:
         return Tail(reason=f"only {distinct} of the {k} largest held-out scores differ: ties have no tail")
     unit = float(np.median(excess[excess > 0]))
-    with np.errstate(all="ignore"):  # a fit that is not finite is refused by name below
+    with np.errstate(all="ignore"):  # a fit that is not finite is refused below, with a reason
         shapes, scales, weights = _fits(excess[excess > 0] / unit)
         tail = Tail(
             threshold,
@@ -149,7 +149,7 @@ def fit_tail(scores: Floats) -> Tail:
 
 
 def _fits(excess: Floats) -> tuple[Floats, Floats, Floats]:
-    """Shapes, scales and weights by the likelihood of Zhang and Stephens on their grid; no search to fail."""
+    """Return shapes, scales and weights on the grid of Zhang and Stephens; no optimizer that can fail."""
     k = len(excess)
     points = 30 + int(math.sqrt(k))
     quartile = excess[int(k / 4 + 0.5) - 1]
@@ -158,8 +158,8 @@ def _fits(excess: Floats) -> tuple[Floats, Floats, Floats]:
     rates = rates[rates != 0]
     shapes = np.log1p(-rates[:, None] * excess).mean(axis=1)
     likelihood = k * (np.log(-rates / shapes) - shapes - 1.0)
-    kept = np.isfinite(likelihood) & (shapes != 0)
-    rates, shapes, likelihood = rates[kept], shapes[kept], likelihood[kept]
+    usable = np.isfinite(likelihood) & (shapes != 0)
+    rates, shapes, likelihood = rates[usable], shapes[usable], likelihood[usable]
     if not len(shapes):
         return shapes, shapes, shapes
     weights = np.exp(likelihood - likelihood.max())
@@ -169,7 +169,7 @@ def _fits(excess: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _distance(tail: Tail, largest: Floats) -> float:
-    """Kolmogorov's distance between the tail and the scores it was fitted on."""
+    """Return Kolmogorov's distance between the tail and the scores it was fitted on."""
     below = 1.0 - tail.survival(largest)
     steps = np.arange(len(largest) + 1) / len(largest)
     return float(max(np.max(np.abs(below - steps[1:])), np.max(np.abs(below - steps[:-1]))))

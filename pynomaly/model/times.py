@@ -1,6 +1,6 @@
-"""Times of rows, as a model needs them: aware moments, rows a day, hour and weekday as features.
+"""Times of rows for a model: aware times, rows a day, and hour and weekday as features.
 
-All in UTC. Called by :mod:`pynomaly.model.bundle` and :mod:`pynomaly.model.features`.
+All times are in UTC. Called by :mod:`pynomaly.model.bundle` and :mod:`pynomaly.model.features`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ CALENDAR = ("hour:sin", "hour:cos", "weekday:sin", "weekday:cos")
 
 
 def moments(frame: pd.DataFrame, contract: FrameContract) -> pd.Series[Any] | None:
-    """Aware UTC times of the rows of `frame`; None if the contract names no time column.
+    """Return the aware UTC times of the rows of `frame`; None if the contract names no time column.
 
-    Text is read too, as a request over HTTP brings nothing else.
+    Text is accepted too, because an HTTP request has no other type for times.
 
     Raises
     ------
@@ -37,9 +37,9 @@ def moments(frame: pd.DataFrame, contract: FrameContract) -> pd.Series[Any] | No
     times = frame[contract.time]
     if not isinstance(times.dtype, pd.DatetimeTZDtype):
         text = times.astype(str)
-        aware = text.str.contains(r"\d(?:Z|[+-]\d\d:?\d\d)$", regex=True)
-        if not aware.all():
-            bad = text[~aware].iloc[0]
+        has_offset = text.str.contains(r"\d(?:Z|[+-]\d\d:?\d\d)$", regex=True)
+        if not has_offset.all():
+            bad = text[~has_offset].iloc[0]
             raise DataError(
                 f"time {bad!r} in column {contract.time!r} has no offset; write 2026-01-05T00:00:00+00:00"
             )
@@ -52,9 +52,9 @@ def moments(frame: pd.DataFrame, contract: FrameContract) -> pd.Series[Any] | No
 
 
 def rows_per_day(frame: pd.DataFrame, contract: FrameContract, weight: float = 1.0) -> float | None:
-    """Rows a day from the first to the last time, each lasting one usual step; None without times.
+    """Return the rows a day between the first and last time, plus one median step; None without times.
 
-    Each row of a sample stands for `weight` rows.
+    Each row of a sample counts as `weight` rows.
     """
     if contract.time is None or contract.time not in frame:
         return None
@@ -66,16 +66,16 @@ def rows_per_day(frame: pd.DataFrame, contract: FrameContract, weight: float = 1
 
 
 def calendar(times: pd.Series[Any] | None) -> list[NDArray[np.float64]]:
-    """Sine and cosine of the hour of day and of the day of week; four arrays of shape (n,).
+    """Return sine and cosine of the time of day and of the day of week; four arrays of shape (n,).
 
-    A table look-up gives one row the same bits as a million; a vectorised sine promises no such thing.
+    A table look-up gives the same bits for one row and for many; a vectorised sine does not promise that.
 
     Raises
     ------
     ColumnError
         If there are no times.
     DataError
-        If a time is naive or missing.
+        If a time has no offset or is missing.
     """
     if times is None:
         raise ColumnError("the time column is needed: this model was fitted with features.calendar: true")

@@ -1,7 +1,7 @@
-"""What is kept: decisions, leases, scores, reports, runs and model versions.
+"""Records: decisions, leases, scores, reports, runs and model versions.
 
-Called by :mod:`pynomaly.steps` alone. Nothing here decides anything; it writes down what was decided and
-finds it again. Every write is keyed, so a step that is killed and run again leaves what one run leaves.
+Called only by :mod:`pynomaly.steps`. Nothing here decides anything; it stores decisions and results and reads
+them back. Every write has a key, so a step that is killed and run again leaves the same records as one run.
 
 ``ledger``
     Decisions, partitions, observations, trainings and leases, in a relational database.
@@ -10,5 +10,5 @@ finds it again. Every write is keyed, so a step that is killed and run again lea
 ``registry``
     MLflow: experiments, runs, model versions, aliases.
 ``report``, ``evidently_report``, ``figures``
-    What a person reads.
+    Pages, pictures and texts for people.
 """

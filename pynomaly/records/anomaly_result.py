@@ -1,9 +1,9 @@
 """Alerts as files that other tools read: each record follows OpenSearch's anomaly result mapping.
 
 Field names, nesting and types are those of ``anomaly-results.json`` (schema version 5) of OpenSearch's
-anomaly detection plugin, so that its dashboards read the documents; what the mapping has no place for stands
-under one more field, ``pynomaly``, which the mapping (``dynamic: false``) keeps and does not index. Written
-as JSON (one document a line), CSV, Parquet or XLSX. Called by :mod:`pynomaly.steps.exporting`.
+anomaly detection plugin, so that its dashboards read the documents. Facts without a field in the mapping are
+under one more field, ``pynomaly``, which the mapping (``dynamic: false``) stores and does not index. Written
+as JSON (one document per line), CSV, Parquet or XLSX. Called by :mod:`pynomaly.steps.exporting`.
 
 References
 ----------
@@ -54,11 +54,11 @@ MAPPING: dict[str, Any] = {
     "expected_values": [{"likelihood": "double", "value_list": [_VALUES]}],
     "threshold": "double",
 }
-"""The mapping's fields and types; a list is a nested field. Without ``user``: nobody's roles are known."""
+"""Fields and types of the mapping; a list is a nested field. Without ``user``: no user roles are known."""
 
 
 def anomaly_result(alert: Alert, entity: str | None) -> dict[str, Any]:
-    """One alert as a document of the mapping.
+    """Return one alert as a document of the mapping.
 
     Parameters
     ----------
@@ -72,13 +72,13 @@ def anomaly_result(alert: Alert, entity: str | None) -> dict[str, Any]:
         Times in milliseconds since 1970 (``epoch_millis``). ``anomaly_score``, ``feature_data`` and
         ``expected_values`` (without a ``likelihood``, which nothing here measures) are those of the rarest
         row; ``anomaly_grade`` is
-        :func:`~pynomaly.judging.alert.grade` of its p-value, ``confidence`` one less the p-value: the chance
-        that a normal row does not score so high. Columns that hold text are under ``pynomaly`` alone, as
+        :func:`~pynomaly.judging.alert.grade` of its p-value, ``confidence`` is one minus the p-value: the
+        chance that a normal row scores lower. Columns that hold text are only under ``pynomaly``, because
         the mapping's values are numbers.
     """
     numbers = [item for item in alert.carriers if isinstance(item.actual, float)]
     expected = [item for item in numbers if isinstance(item.expected, float)]
-    found: dict[str, Any] = {
+    document: dict[str, Any] = {
         "detector_id": alert.pipeline,
         "schema_version": SCHEMA_VERSION,
         "is_anomaly": alert.state != "withdrawn" and alert.ending != "false-alarm",
@@ -102,16 +102,18 @@ def anomaly_result(alert: Alert, entity: str | None) -> dict[str, Any]:
         else None,
         "pynomaly": alert.to_dict() | {"row_keys": len(alert.row_keys)},
     }
-    return {name: value for name, value in found.items() if value not in (None, [])}
+    return {name: value for name, value in document.items() if value not in (None, [])}
 
 
 def flat(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document as one row: nested fields as ``field.name.column``, lists of ours as JSON."""
+    """Return a document as one row: nested fields as ``field.name.column``, ``pynomaly`` lists as JSON."""
     row: dict[str, Any] = {}
     for name, value in document.items():
         if name == "pynomaly":
-            for key, held in value.items():
-                row[f"pynomaly.{key}"] = json.dumps(held) if isinstance(held, list | tuple | dict) else held
+            for key, field_value in value.items():
+                row[f"pynomaly.{key}"] = (
+                    json.dumps(field_value) if isinstance(field_value, list | tuple | dict) else field_value
+                )
         elif name == "entity":
             row |= {f"entity.{item['name']}": item["value"] for item in value}
         elif name == "expected_values":
@@ -124,19 +126,19 @@ def flat(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rendered(documents: Sequence[Mapping[str, Any]], kind: str) -> bytes:
-    """Documents as the bytes of a file.
+    """Return documents as the bytes of a file.
 
     Parameters
     ----------
     documents : sequence of mapping
     kind : str
-        One of :data:`FORMATS`. JSON keeps the nesting; tables are flat, a column for each feature, times as
-        ISO 8601 in UTC.
+        One of :data:`FORMATS`. JSON keeps the nesting; tables are flat, with one column per feature, and
+        times as ISO 8601 in UTC.
 
     Raises
     ------
     ConfigError
-        If `kind` is none of them.
+        If `kind` is not one of them.
     """
     if kind not in FORMATS:
         raise ConfigError(f"no format {kind!r}; {allowed(kind, FORMATS)}")
@@ -147,21 +149,23 @@ def rendered(documents: Sequence[Mapping[str, Any]], kind: str) -> bytes:
         _table(documents).to_parquet(sink, index=False)
         return sink.getvalue()
     table = _table(documents)
-    safe = pd.DataFrame({safe_cell(str(name)): table[name].map(safe_cell) for name in table})
+    safe_table = pd.DataFrame({safe_cell(str(name)): table[name].map(safe_cell) for name in table})
     if kind == "csv":
-        # Quoted: an unquoted carriage return would end the row where a spreadsheet reads it.
-        return safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode()
-    return _workbook(safe)
+        # Quoted, because a spreadsheet takes an unquoted carriage return for the end of the row.
+        return safe_table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode()
+    return _workbook(safe_table)
 
 
 def _table(documents: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Flat rows; the mapping's own columns first, in its order."""
+    """Return a table of flat rows; the columns of the mapping come first, in its order."""
     rows = [flat(item) for item in documents]
     names = dict.fromkeys(name for row in rows for name in row)
-    order = {name: place for place, name in enumerate(MAPPING)}
-    last = len(order)
-    ordered = sorted(names, key=lambda name: (order.get(name.split(".")[0], last), list(names).index(name)))
-    table = pd.DataFrame(rows, columns=ordered)
+    position_of = {name: place for place, name in enumerate(MAPPING)}
+    last = len(position_of)
+    sorted_names = sorted(
+        names, key=lambda name: (position_of.get(name.split(".")[0], last), list(names).index(name))
+    )
+    table = pd.DataFrame(rows, columns=sorted_names)
     for name in (name for name, kind in MAPPING.items() if kind == "date" and name in table):
         moments = pd.to_datetime(table[name], unit="ms", utc=True)
         table[name] = moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3] + "Z"
@@ -176,14 +180,14 @@ def _workbook(table: pd.DataFrame) -> bytes:
     sheet = book.create_sheet("alerts")
     sheet.freeze_panes = "A2"
 
-    def cell(value: Any) -> Any:
+    def clean_cell(value: Any) -> Any:
         if isinstance(value, str):
             return ILLEGAL_CHARACTERS_RE.sub("", value)
         return None if value is None or value != value else value
 
-    sheet.append([cell(name) for name in table.columns])
+    sheet.append([clean_cell(name) for name in table.columns])
     for row in table.astype(object).itertuples(index=False):
-        sheet.append([cell(value) for value in row])
+        sheet.append([clean_cell(value) for value in row])
     sink = io.BytesIO()
     book.save(sink)
     return sink.getvalue()
@@ -194,4 +198,4 @@ def _millis(moment: datetime | None) -> int | None:
 
 
 FORMATS = ("csv", "json", "parquet", "xlsx")
-"""What a file of alerts may be, by the end of its name."""
+"""Formats of a file of alerts, which are also the file name extensions."""

@@ -1,6 +1,6 @@
-"""The decision diff as Markdown: for MLflow, for Prefect's page, for the terminal of whoever approves.
+"""The decision diff as Markdown: for MLflow, for Prefect's page, and for the terminal of the approver.
 
-Takes ``Diff.to_dict()``, so that a diff read back from the ledger shows as it did on the first day.
+Takes ``Diff.to_dict()``, so that a diff read back from the ledger looks the same as when it was made.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["diff_markdown", "example_rows"]
 
 
 def diff_markdown(diff: Mapping[str, Any]) -> str:
-    """A page: what changes, and the most telling rows with their reasons."""
+    """Return a Markdown page: what changes, and example rows with their reasons."""
     lines = [
         f"## {diff['champion']} -> {diff['challenger']} on {diff['window']}",
         "",
@@ -34,7 +34,7 @@ def diff_markdown(diff: Mapping[str, Any]) -> str:
 
 
 def example_rows(diff: Mapping[str, Any]) -> list[dict[str, str]]:
-    """One row of text an example, for tables."""
+    """Return one table row of text per example."""
     return [
         {
             "alert": str(example["side"]),

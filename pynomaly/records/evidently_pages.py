@@ -1,8 +1,9 @@
-"""Put a drift report where a team reads them: a project a pipeline in Evidently's own pages.
+"""Add a drift report to Evidently's own user interface, in one project per pipeline.
 
-By address (``evidently ui`` of a team, with the secret in ``$EVIDENTLY_SECRET``) or by folder (a workspace
-that ``evidently ui --workspace FOLDER`` shows). The pages are for people; nothing reads them back.
-Judged again, a window has another report of the same name: the server's interface cannot list its reports.
+The target is an address (``evidently ui`` of a team, with the secret in ``$EVIDENTLY_SECRET``) or a folder (a
+workspace that ``evidently ui --workspace FOLDER`` shows). The pages are for people; nothing reads them back.
+A window that is judged again gets a second report of the same name, because the server cannot list its
+reports.
 """
 
 from __future__ import annotations
@@ -18,26 +19,26 @@ __all__ = ["publish"]
 
 
 def publish(report: Any, address: str, pipeline: str, name: str) -> None:
-    """Add `report`, as ``drift_page`` made it, to the pipeline's project.
+    """Add `report`, which ``drift_page`` made, to the pipeline's project.
 
     Raises
     ------
     RecordError
-        If the pages cannot be reached, or do not take it.
+        If Evidently cannot be reached, or refuses the report.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Evidently's own: it is built on deprecated calls
+            warnings.simplefilter("ignore")  # Evidently itself uses deprecated calls
             from evidently.ui.workspace import RemoteWorkspace, Workspace
 
             if address.startswith(("http://", "https://")):
-                place: Any = RemoteWorkspace(address, secret=os.environ.get("EVIDENTLY_SECRET"))
+                workspace: Any = RemoteWorkspace(address, secret=os.environ.get("EVIDENTLY_SECRET"))
             else:
-                place = Workspace.create(str(Path(address).expanduser()))
-            found = [item for item in place.search_project(pipeline) if item.name == pipeline]
-            project = found[0] if found else place.create_project(pipeline)
-            place.add_run(project.id, report, name=name)
-    except Exception as error:  # whatever its client raises: requests', ours, a bare AssertionError
+                workspace = Workspace.create(str(Path(address).expanduser()))
+            projects = [item for item in workspace.search_project(pipeline) if item.name == pipeline]
+            project = projects[0] if projects else workspace.create_project(pipeline)
+            workspace.add_run(project.id, report, name=name)
+    except Exception as error:  # its client raises many kinds: requests', ours, a bare AssertionError
         raise RecordError(
             f"Evidently's pages at {address} did not take {name!r}: {type(error).__name__}: {error}"
         ) from error

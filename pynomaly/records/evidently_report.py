@@ -1,8 +1,8 @@
-"""Evidently's drift page, for people: how each column looked then and now.
+"""Evidently's drift page for people: each column in the reference rows and in the current rows.
 
-The only door to evidently, imported when a page is made (it takes seconds). The page is an illustration on
-a stated sample and decides nothing: the verdict is :mod:`pynomaly.judging.drift`'s, on all rows. It opens
-offline, its columns are those of the contract, and it stays under 6 MB.
+Evidently is imported when a page is made, because the import takes seconds. The page illustrates a stated
+sample and decides nothing: the drift verdict comes from :mod:`pynomaly.judging.drift`, on all rows. The page
+opens offline, shows the columns of the contract, and is smaller than 6 MB.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pynomaly.errors import RecordError
 __all__ = ["LARGEST", "drift_html", "drift_page"]
 
 LARGEST = 6_000_000
-"""Most bytes of a page; 3.7 million of them are Evidently's own script."""
+"""Largest size of a page in bytes; 3.7 million of them are Evidently's own script."""
 
 _MOST_COLUMNS = 24
 _MOST_CATEGORIES = 20
-# Distances, because Evidently's default turns from a p-value to a distance at 1,000 rows.
+# Distances, because Evidently's default changes from a p-value to a distance at 1,000 rows.
 _METHODS: dict[str, Any] = {"num_method": "wasserstein", "cat_method": "jensenshannon"}
 _STYLE = (
     "font:15px/1.5 sans-serif;max-width:60em;margin:1em auto;padding:1em 1.5em;"
@@ -35,7 +35,7 @@ _STYLE = (
 
 
 def drift_html(*arguments: Any, **named: Any) -> bytes:
-    """The page of :func:`drift_page` alone."""
+    """Return only the HTML page of :func:`drift_page`."""
     return drift_page(*arguments, **named)[0]
 
 
@@ -47,26 +47,26 @@ def drift_page(
     seed: int,
     verdict: str = "",
 ) -> tuple[bytes, Any]:
-    """Render the page.
+    """Render the drift page of two samples.
 
     Parameters
     ----------
     reference, current : DataFrame of shape (n, >= d), (m, >= d)
-        Rows then and now; columns beyond the contract are left out, times among them.
+        Earlier and later rows; columns that are not in the contract, such as times, are left out.
     contract : FrameContract
     settings : config.Drift
-        ``report_rows`` is the most rows of a side that are drawn from.
+        ``report_rows`` is the largest number of rows that are sampled from each side.
     seed : int
         Seed of the sample.
     verdict : str
-        A sentence to put on top: what Pynomaly itself found.
+        A sentence to put on top: Pynomaly's own verdict.
 
     Returns
     -------
     bytes
-        A whole HTML page in UTF-8.
+        A complete HTML page in UTF-8.
     Snapshot
-        Evidently's own report behind it, for its pages.
+        Evidently's report that the page shows, for Evidently's own server.
 
     Raises
     ------
@@ -77,8 +77,8 @@ def drift_page(
     """
     if reference.empty or current.empty:
         raise RecordError(f"no drift page from {len(reference)} reference and {len(current)} current rows")
-    sides = [_sample(frame, settings.report_rows, seed) for frame in (reference, current)]
-    then, now = (_readable(contract.conform(side), contract) for side in sides)
+    samples = [_sample(frame, settings.report_rows, seed) for frame in (reference, current)]
+    then, now = (_readable(contract.conform(side), contract) for side in samples)
     notes = [
         verdict,
         f"Drawn from a sample of {len(then):,} of {len(reference):,} reference rows and "
@@ -86,20 +86,22 @@ def drift_page(
         "The words “drift detected” below are Evidently's, about this sample; "
         "Pynomaly's own verdict rests on all rows.",
     ]
-    empty = [name for name in contract.features if then[name].isna().all() or now[name].isna().all()]
-    if empty:
-        notes.append(f"Left out, because a side has no values: {', '.join(empty)}.")
-    kept = [name for name in contract.features if name not in empty]
-    if not kept:
+    empty_columns = [name for name in contract.features if then[name].isna().all() or now[name].isna().all()]
+    if empty_columns:
+        notes.append(f"Left out, because a side has no values: {', '.join(empty_columns)}.")
+    usable_columns = [name for name in contract.features if name not in empty_columns]
+    if not usable_columns:
         raise RecordError(f"no drift page: none of {list(contract.features)} holds values on both sides")
-    ranked = sorted(kept, key=lambda name: -_apart(then, now, name, contract))
-    shown = ranked[:_MOST_COLUMNS]
-    page, report = _render(then, now, contract, shown, settings)
-    while len(page) > LARGEST - 20_000 and len(shown) > 1:
-        shown = shown[: len(shown) // 2]
-        page, report = _render(then, now, contract, shown, settings)
-    if len(shown) < len(kept):
-        notes.append(f"Only the {len(shown)} columns that differ most are shown, of {len(kept)}.")
+    ranked_columns = sorted(usable_columns, key=lambda name: -_apart(then, now, name, contract))
+    drawn_columns = ranked_columns[:_MOST_COLUMNS]
+    page, report = _render(then, now, contract, drawn_columns, settings)
+    while len(page) > LARGEST - 20_000 and len(drawn_columns) > 1:
+        drawn_columns = drawn_columns[: len(drawn_columns) // 2]
+        page, report = _render(then, now, contract, drawn_columns, settings)
+    if len(drawn_columns) < len(usable_columns):
+        notes.append(
+            f"Only the {len(drawn_columns)} columns that differ most are shown, of {len(usable_columns)}."
+        )
     return _noted(page, notes), report
 
 
@@ -111,30 +113,30 @@ def _sample(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
 
 
 def _readable(frame: pd.DataFrame, contract: FrameContract) -> pd.DataFrame:
-    """Finite numbers, and text for categories: what Evidently can draw."""
+    """Return finite numbers, and categories as objects, which Evidently can draw."""
     numbers = frame[list(contract.numeric)].replace([np.inf, -np.inf], np.nan)
     texts = {name: frame[name].astype(object) for name in contract.categorical}
     return numbers.assign(**texts).reset_index(drop=True)
 
 
 def _apart(then: pd.DataFrame, now: pd.DataFrame, name: str, contract: FrameContract) -> float:
-    """How far two samples of a column lie apart, from 0 to 1: only to choose which columns to show."""
+    """Return the distance of two samples of a column, 0 to 1; used only to choose the columns to show."""
     if name in contract.categorical:
         shares = pd.concat([side[name].value_counts(normalize=True) for side in (then, now)], axis=1).fillna(
             0.0
         )
         return float((shares.iloc[:, 0] - shares.iloc[:, 1]).abs().sum() / 2)
     first, second = (np.sort(side[name].dropna().to_numpy(dtype=np.float64)) for side in (then, now))
-    at = np.concatenate([first, second])
-    below = (
-        np.searchsorted(first, at, "right") / len(first),
-        np.searchsorted(second, at, "right") / len(second),
+    points = np.concatenate([first, second])
+    shares_below = (
+        np.searchsorted(first, points, "right") / len(first),
+        np.searchsorted(second, points, "right") / len(second),
     )
-    return float(np.abs(below[0] - below[1]).max())
+    return float(np.abs(shares_below[0] - shares_below[1]).max())
 
 
 def _grouped(then: pd.Series, now: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Keep the commonest categories apart; a page with hundreds of bars shows nothing."""
+    """Merge all but the most common categories; a page with hundreds of bars is not readable."""
     common = pd.concat([then, now]).value_counts().index[:_MOST_CATEGORIES]
     first, second = (
         side.where(side.isin(common) | side.isna(), "(other)")
@@ -147,35 +149,35 @@ def _grouped(then: pd.Series, now: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 
 def _harmless(text: object) -> str:
-    """Text that ends no script: Evidently writes names and categories into one as they are."""
-    shown = str(text).replace("<", "\u2039").replace(">", "\u203a")
-    return "".join(mark if mark.isprintable() else "\ufffd" for mark in shown)
+    """Return text that cannot end a script: Evidently writes names and categories into one unescaped."""
+    escaped_text = str(text).replace("<", "\u2039").replace(">", "\u203a")
+    return "".join(character if character.isprintable() else "\ufffd" for character in escaped_text)
 
 
 def _harmless_names(names: list[str]) -> dict[str, str]:
-    """Harmless names of columns, still all different."""
-    found: dict[str, str] = {}
+    """Map each column name to a safe one; the safe names are all different."""
+    safe_names: dict[str, str] = {}
     for name in names:
-        shown = _harmless(name)
-        while shown in found.values():
-            shown += "'"
-        found[name] = shown
-    return found
+        candidate = _harmless(name)
+        while candidate in safe_names.values():
+            candidate += "'"
+        safe_names[name] = candidate
+    return safe_names
 
 
 def _render(
-    then: pd.DataFrame, now: pd.DataFrame, contract: FrameContract, shown: list[str], settings: config.Drift
+    then: pd.DataFrame, now: pd.DataFrame, contract: FrameContract, columns: list[str], settings: config.Drift
 ) -> tuple[bytes, Any]:
-    numeric = [name for name in shown if name in contract.numeric]
-    texts = [name for name in shown if name in contract.categorical]
-    grouped: Mapping[str, tuple[pd.Series, pd.Series]] = {n: _grouped(then[n], now[n]) for n in texts}
-    first = then[numeric].assign(**{name: pair[0] for name, pair in grouped.items()})
-    second = now[numeric].assign(**{name: pair[1] for name, pair in grouped.items()})
-    named = _harmless_names([*numeric, *texts])
-    first, second = first.rename(columns=named), second.rename(columns=named)
-    numeric, texts = [named[name] for name in numeric], [named[name] for name in texts]
+    numeric = [name for name in columns if name in contract.numeric]
+    texts = [name for name in columns if name in contract.categorical]
+    category_pairs: Mapping[str, tuple[pd.Series, pd.Series]] = {n: _grouped(then[n], now[n]) for n in texts}
+    first = then[numeric].assign(**{name: pair[0] for name, pair in category_pairs.items()})
+    second = now[numeric].assign(**{name: pair[1] for name, pair in category_pairs.items()})
+    safe_names = _harmless_names([*numeric, *texts])
+    first, second = first.rename(columns=safe_names), second.rename(columns=safe_names)
+    numeric, texts = [safe_names[name] for name in numeric], [safe_names[name] for name in texts]
     with warnings.catch_warnings():
-        # Evidently's own: it is built on deprecated calls, and correlates columns that may be constant.
+        # Evidently itself uses deprecated calls, and correlates columns that may be constant.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -184,8 +186,8 @@ def _render(
 
         definition = DataDefinition(numerical_columns=numeric, categorical_columns=texts)
         preset = DataDriftPreset(drift_share=settings.share, **_METHODS)
-        sides = (Dataset.from_pandas(side, data_definition=definition) for side in (second, first))
-        report = Report([preset]).run(*sides)
+        datasets = (Dataset.from_pandas(side, data_definition=definition) for side in (second, first))
+        report = Report([preset]).run(*datasets)
         page: str = report.get_html_str(as_iframe=False)
     return page.encode("utf-8"), report
 

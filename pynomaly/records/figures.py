@@ -1,7 +1,7 @@
-"""Pictures of a training and of an alert history, as PNG bytes.
+"""Pictures of a training, an alert history and a replay, as PNG bytes.
 
-Drawn with matplotlib's Agg canvas and no global state, so threads may draw side by side; the same input
-gives the same bytes. What cannot be drawn (one class, scores that are not finite) is said in the picture.
+Drawn with matplotlib's Agg canvas and no global state, so threads may draw at the same time; the same input
+gives the same bytes. The picture says what cannot be drawn (one class, scores that are not finite).
 Called by :mod:`pynomaly.steps` when a run is logged.
 """
 
@@ -34,7 +34,7 @@ def comparison(
     table: Sequence[Mapping[str, Any]] = (),
     metric: str = "quality",
 ) -> bytes:
-    """Precision-recall and ROC curves of every candidate, the winner drawn strongest; quality against cost.
+    """Draw precision-recall and ROC curves of every candidate, the winner strongest; and quality over cost.
 
     Parameters
     ----------
@@ -43,29 +43,29 @@ def comparison(
     scores : mapping of str to array of shape (n,)
     winner : str, optional
     table : sequence of mapping, optional
-        Rows of ``Choice.table`` with costs: adds a third picture, quality over scoring time.
+        Rows of ``Choice.table`` with costs; they add a third plot, quality over scoring time.
     metric : str
-        What the table's ``value`` is.
+        Name of the table's ``value``.
     """
-    priced = [
+    costed_rows = [
         row for row in table if np.isfinite(row["value"]) and np.isfinite(row.get("score_seconds", np.nan))
     ]
-    figure, (left, right, *third) = _figure(3 if priced else 2, (16 if priced else 11, 4.6))
-    if priced:
-        _trade(third[0], priced, winner, metric)
-    known = np.asarray(truth)
-    missing = []
+    figure, (left, right, *others) = _figure(3 if costed_rows else 2, (16 if costed_rows else 11, 4.6))
+    if costed_rows:
+        _trade(others[0], costed_rows, winner, metric)
+    labels = np.asarray(truth)
+    notes = []
     for name, values in scores.items():
         if reason := not_computable(truth, values):
-            missing.append(f"{name}: {reason}")
+            notes.append(f"{name}: {reason}")
             continue
         style: dict[str, Any] = {"lw": 2.4, "zorder": 3} if name == winner else {"lw": 1.1, "alpha": 0.75}
         label = f"{name} (chosen)" if name == winner else name
         recall, precision = pr_curve(truth, values)
         left.step(recall, precision, where="post", label=label, **style)
         right.plot(*roc_curve(truth, values), label=label, **style)
-    if len(known):
-        left.axhline(float(np.mean(known)), color="0.6", ls=":", lw=1, label="no skill")
+    if len(labels):
+        left.axhline(float(np.mean(labels)), color="0.6", ls=":", lw=1, label="no skill")
     right.plot([0, 1], [0, 1], color="0.6", ls=":", lw=1)
     left.set(xlabel="recall", ylabel="precision", title="Precision and recall", xlim=(0, 1), ylim=(0, 1.02))
     right.set(
@@ -73,30 +73,32 @@ def comparison(
     )
     if scores:
         left.legend(fontsize=8, loc="lower left")
-    if missing:
-        _say(right, "not computable\n" + "\n".join(missing))
+    if notes:
+        _say(right, "not computable\n" + "\n".join(notes))
     return _png(figure)
 
 
 def score_histogram(truth: ArrayLike, scores: ArrayLike, threshold: float | None = None) -> bytes:
-    """How the scores of normal and anomalous rows lie; counts on a logarithmic axis.
+    """Draw a histogram of the scores of normal and anomalous rows; counts on a logarithmic axis.
 
     Parameters
     ----------
     truth : array of shape (n,)
     scores : array of shape (n,)
     threshold : float, optional
-        Score from which a row is alerted.
+        Lowest score that alerts.
     """
     figure, (axes,) = _figure(1, (7, 4.2))
-    known = np.asarray(truth)
+    labels = np.asarray(truth)
     values: NDArray[np.float64] = np.asarray(scores, dtype=np.float64)
     finite = np.isfinite(values)
     if finite.any():
         edges = np.histogram_bin_edges(values[finite], bins=_BARS)
-        for label, color, rows in (("normal", "#4a6fa5", known == 0), ("anomaly", "#c8553d", known == 1)):
-            chosen = values[finite & rows]
-            axes.hist(chosen, bins=edges, alpha=0.6, color=color, label=f"{label} ({len(chosen):,})")
+        for label, color, rows in (("normal", "#4a6fa5", labels == 0), ("anomaly", "#c8553d", labels == 1)):
+            group_scores = values[finite & rows]
+            axes.hist(
+                group_scores, bins=edges, alpha=0.6, color=color, label=f"{label} ({len(group_scores):,})"
+            )
         axes.set_yscale("symlog", linthresh=1)
         if threshold is not None and np.isfinite(threshold):
             axes.axvline(threshold, color="0.2", ls="--", lw=1, label="alert threshold")
@@ -108,21 +110,21 @@ def score_histogram(truth: ArrayLike, scores: ArrayLike, threshold: float | None
 
 
 def importance(columns: Sequence[Weighed]) -> bytes:
-    """What a model rests on: the twenty heaviest columns, and beside them what their drift weighs."""
-    shown = list(columns[:20])[::-1]
+    """Draw the importance of the twenty most important columns, and the weight of their drift."""
+    top_columns = list(columns[:20])[::-1]
     kinds = (
-        ("ranking of ordinary rows", "#4a6fa5", [one.ranking for one in shown]),
-        ("rarest rows", "#c8553d", [one.carries for one in shown]),
-        ("drift, by ranking", "#7a9e7e", [one.weight for one in shown]),
+        ("ranking of ordinary rows", "#4a6fa5", [one.ranking for one in top_columns]),
+        ("rarest rows", "#c8553d", [one.carries for one in top_columns]),
+        ("drift, by ranking", "#7a9e7e", [one.weight for one in top_columns]),
     )
-    given = [kind for kind in kinds if any(value is not None for value in kind[2])]
-    figure, (axes,) = _figure(1, (7, 1.6 + 0.3 * len(shown)))
-    height = 0.8 / max(1, len(given))
-    for at, (label, color, values) in enumerate(given):
-        places = np.arange(len(shown)) + 0.4 - height * (at + 0.5)
+    drawn_kinds = [kind for kind in kinds if any(value is not None for value in kind[2])]
+    figure, (axes,) = _figure(1, (7, 1.6 + 0.3 * len(top_columns)))
+    height = 0.8 / max(1, len(drawn_kinds))
+    for at, (label, color, values) in enumerate(drawn_kinds):
+        places = np.arange(len(top_columns)) + 0.4 - height * (at + 0.5)
         axes.barh(places, [value or 0.0 for value in values], height, color=color, label=label)
-    axes.set_yticks(np.arange(len(shown)), [one.column[:40] for one in shown], fontsize=8)
-    if given:
+    axes.set_yticks(np.arange(len(top_columns)), [one.column[:40] for one in top_columns], fontsize=8)
+    if drawn_kinds:
         axes.legend(fontsize=8, loc="lower right")
     axes.set(xlabel="share", title="What the model rests on")
     return _png(figure)
@@ -131,7 +133,7 @@ def importance(columns: Sequence[Weighed]) -> bytes:
 def alert_timeline(
     starts: Sequence[datetime], rates: Sequence[float | None], expected: float | None = None
 ) -> bytes:
-    """Share of alerted rows in each window, oldest first; a window without a rate is left open.
+    """Draw the share of alerted rows in each window, oldest first; a window without a rate has no bar.
 
     Parameters
     ----------
@@ -164,7 +166,7 @@ def alert_timeline(
 
 
 def critical_difference(ranks: Ranks) -> bytes:
-    """Mean ranks on a line, best left; a bar joins candidates that are not told apart (Demšar 2006)."""
+    """Draw mean ranks, best left; a bar joins candidates that do not differ significantly (Demšar 2006)."""
     figure, (axes,) = _figure(1, (8, 1.6 + 0.3 * len(ranks.names)))
     order = sorted(zip(ranks.mean_ranks, ranks.names, strict=True))
     places = dict(zip(ranks.names, ranks.mean_ranks, strict=True))
@@ -190,13 +192,13 @@ def critical_difference(ranks: Ranks) -> bytes:
 
 
 def policies_over_time(result: Mapping[str, Any]) -> bytes:
-    """Quality and alerts a window of each policy of a replay, oldest first; below, when incidents were.
+    """Draw quality and alerts of each policy of a replay over time, and below them the incidents.
 
     Parameters
     ----------
     result : mapping
-        As :func:`pynomaly.steps.replay.replay` returns it. A dot is a training, a filled one a promotion;
-        a window without quality is left open.
+        As :func:`pynomaly.steps.replay.replay` returns it. A dot is a training, a filled dot a promotion;
+        a window without quality is a gap.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -206,11 +208,11 @@ def policies_over_time(result: Mapping[str, Any]) -> bytes:
     figure = Figure(figsize=(9.5, 6), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     top, middle, low = figure.subplots(3, 1, sharex=True, height_ratios=(5, 3, 0.6))
-    looks = {"never": ("0.45", "-"), "drift": ("#d9a441", "--"), "ours": ("#c8553d", "-")}
+    line_styles = {"never": ("0.45", "-"), "drift": ("#d9a441", "--"), "ours": ("#c8553d", "-")}
     handles = []
-    for name, found in result["policies"].items():
-        color, style = looks.get(name, ("#4a6fa5", "-" if name == "weekly" else ":"))
-        rows = found["windows"]
+    for name, policy in result["policies"].items():
+        color, style = line_styles.get(name, ("#4a6fa5", "-" if name == "weekly" else ":"))
+        rows = policy["windows"]
         ends = np.array([_day(row["end"]) for row in rows])
         for axes, values in (
             (top, [row.get("average_precision") for row in rows]),
@@ -224,23 +226,27 @@ def policies_over_time(result: Mapping[str, Any]) -> bytes:
         ):
             heights = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
             axes.plot(ends, heights, style, color=color, lw=2.2 if name == "ours" else 1.4)
-            _trainings(axes, found, ends, heights, color)
-        mean = "no labels" if found["average_precision"] is None else f"mean {found['average_precision']:.3f}"
-        said = f"{name}: {mean}, {found['trainings']} trained, {found['promotions']} promoted"
-        handles.append(Line2D([], [], color=color, ls=style, lw=2, label=said))
-    for filled, said in (("0.3", "trained and promoted"), ("white", "trained, not promoted")):
-        handles.append(Line2D([], [], marker="o", ls="", color="0.3", markerfacecolor=filled, label=said))
+            _trainings(axes, policy, ends, heights, color)
+        mean = (
+            "no labels" if policy["average_precision"] is None else f"mean {policy['average_precision']:.3f}"
+        )
+        label = f"{name}: {mean}, {policy['trainings']} trained, {policy['promotions']} promoted"
+        handles.append(Line2D([], [], color=color, ls=style, lw=2, label=label))
+    for face, label in (("0.3", "trained and promoted"), ("white", "trained, not promoted")):
+        handles.append(Line2D([], [], marker="o", ls="", color="0.3", markerfacecolor=face, label=label))
     top.legend(
         handles=handles, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False
     )
     first, last = _day(result["start"]), _day(result["end"])
     for span in result["episodes"]:
-        ends_at = max(_day(span["end"]), _day(span["start"]) + (last - first) / 1000)  # seen
+        ends_at = max(
+            _day(span["end"]), _day(span["start"]) + (last - first) / 1000
+        )  # wide enough to be seen
         low.axvspan(_day(span["start"]), ends_at, color="#c8553d", alpha=0.35, lw=0)
         if len(result["episodes"]) <= 40:
             for axes in (top, middle):
                 axes.axvspan(_day(span["start"]), ends_at, color="#c8553d", alpha=0.12, lw=0)
-    if not any(found["judged_windows"] for found in result["policies"].values()):
+    if not any(policy["judged_windows"] for policy in result["policies"].values()):
         _say(top, "quality is not computable: no window has both labels")
     top.set(ylabel="average precision a window")
     middle.set(ylabel="alerts a day")
@@ -257,24 +263,24 @@ def policies_over_time(result: Mapping[str, Any]) -> bytes:
 
 
 def _trainings(
-    axes: Any, found: Mapping[str, Any], ends: NDArray[np.float64], heights: NDArray[np.float64], color: str
+    axes: Any, policy: Mapping[str, Any], ends: NDArray[np.float64], heights: NDArray[np.float64], color: str
 ) -> None:
-    """A dot where a training was, filled where its model was promoted; the first model's has no dot."""
-    promoted = set(found["promoted_at"])
-    for moment in found["trained_at"][1:]:
+    """Mark each training by a dot, filled if its model was promoted; the first training has no dot."""
+    promotion_times = set(policy["promoted_at"])
+    for moment in policy["trained_at"][1:]:
         height = heights[ends == _day(moment)]
         if height.size and np.isfinite(height[0]):
-            face = color if moment in promoted else "white"
+            face = color if moment in promotion_times else "white"
             axes.plot(_day(moment), height[0], "o", color=color, markerfacecolor=face, ms=5.5, zorder=3)
 
 
 def _day(moment: str) -> float:
-    """Days since 1970, as matplotlib counts them."""
+    """Return an ISO time as days since 1970, the unit of matplotlib's dates."""
     return datetime.fromisoformat(moment).timestamp() / 86400
 
 
 def _trade(axes: Any, table: Sequence[Mapping[str, Any]], winner: str | None, metric: str) -> None:
-    """Quality over scoring time; larger dots are larger models, filled ones lie on the Pareto front."""
+    """Draw quality over scoring time; larger dots are larger models, filled ones are on the Pareto front."""
     for row in table:
         chosen = row["candidate"] == winner
         color = "#c8553d" if chosen else "#4a6fa5"
@@ -285,9 +291,9 @@ def _trade(axes: Any, table: Sequence[Mapping[str, Any]], winner: str | None, me
             facecolor=color if row["front"] else "none",
             edgecolor=color,
         )
-        said = f"{row['candidate']}{' (chosen)' if chosen else ''}, fit {row['fit_seconds']:.2g} s"
+        label = f"{row['candidate']}{' (chosen)' if chosen else ''}, fit {row['fit_seconds']:.2g} s"
         place = (max(row["score_seconds"], 1e-4), row["value"])
-        axes.annotate(said, place, (0, -13), textcoords="offset points", ha="center", fontsize=7)
+        axes.annotate(label, place, (0, -13), textcoords="offset points", ha="center", fontsize=7)
     axes.set_xscale("log")
     axes.margins(x=0.35, y=0.12)
     axes.set(
@@ -315,6 +321,6 @@ def _say(axes: Any, text: str) -> None:
 
 def _png(figure: Any) -> bytes:
     sink = io.BytesIO()
-    # Without matplotlib's version in it, the same picture has the same bytes.
+    # Without matplotlib's version in the file, the same picture has the same bytes.
     figure.savefig(sink, format="png", metadata={"Software": None})
     return sink.getvalue()

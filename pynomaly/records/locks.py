@@ -1,7 +1,7 @@
-"""A file lock for what processes of one machine must do one at a time, such as creating a database.
+"""A file lock for work that the processes of one machine do one at a time, such as creating a database.
 
-The operating system drops the lock when its holder dies, so none is ever left behind. Work that several
-machines share is guarded by :meth:`pynomaly.records.ledger.Ledger.lease` instead. POSIX only.
+The operating system releases the lock when the process that holds it ends, so no stale lock remains. Work
+that several machines share is guarded by :meth:`pynomaly.records.ledger.Ledger.lease` instead. POSIX only.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ def exclusive(path: Path, timeout: float = 120.0) -> Iterator[None]:
     Parameters
     ----------
     path : Path
-        Lock file; created with its folder if missing, and left in place: removing it would let two
-        processes lock two files of one name.
+        Lock file; created with its folder if missing, and not removed afterwards: if it were, two
+        processes could lock two files of the same name.
     timeout : float
-        Seconds to wait.
+        Longest wait, in seconds.
 
     Raises
     ------
     RecordError
-        If the lock is still held by somebody else after `timeout`.
+        If another process still holds the lock after `timeout`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -1,7 +1,7 @@
-"""Text of unknown origin inside Markdown: shown as it is, never as markup, a link or a picture.
+"""Escape text of unknown origin for Markdown, so that it is never markup, a link or a picture.
 
-Reasons name columns and quote cells, and pages render Markdown: a picture in it would ask somebody else's
-server whenever a person looks. Called for whatever goes into MLflow's or Prefect's pages.
+Reasons contain column names and cells of the data, and pages render Markdown: a picture in such a text would
+contact a foreign server whenever a person opens the page. Called for all text on MLflow's or Prefect's pages.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _SHOWN = str.maketrans(
 
 
 def plain(text: object) -> str:
-    """`text` on one line, with nothing in it that Markdown or HTML would act on."""
+    """Return `text` on one line, with every character escaped that Markdown or HTML would interpret."""
     return " ".join(str(text).split()).translate(_SHOWN)
 
 
 def bullets(lines: Iterable[object]) -> str:
-    """One line of a list for each of `lines`."""
+    """Return a Markdown list with one item for each of `lines`."""
     return "\n".join(f"- {plain(line)}" for line in lines)

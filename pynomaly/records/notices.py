@@ -1,7 +1,7 @@
-"""The only door to Apprise: one message to one address, which may be mail, a chat or a web hook.
+"""Send one message to one address (mail, chat or web hook) through Apprise.
 
-Imported late, for it takes half a second. Sends and says whether it was accepted; keeps nothing. An address
-holds secrets: no error repeats a part of it.
+No other module imports Apprise. It is imported on the first call, because the import takes half a second.
+Nothing is stored. An address holds secrets, so no error text contains a part of it.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ def send(address: str, title: str, body: str) -> None:
     Raises
     ------
     ConfigError
-        If the address is none that Apprise knows.
+        If Apprise does not know this kind of address.
     RecordError
-        If it was not accepted; what the other side said is in the message, the address is not.
+        If the message was not accepted. The error text has the reason, but not the address.
     """
     import apprise
 
-    door = apprise.Apprise()
-    with apprise.LogCapture(level=apprise.logging.WARNING) as said:
-        if not door.add(address):
+    client = apprise.Apprise()
+    with apprise.LogCapture(level=apprise.logging.WARNING) as log_capture:
+        if not client.add(address):
             raise ConfigError(
                 "it holds no address Apprise knows; one looks like 'mailtos://user:password@host'"
             )
-        # Said to be text, it is escaped for those who read HTML.
-        accepted = door.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
-        words = said.getvalue()
+        # Declared as text, so that Apprise escapes it for targets that show HTML.
+        accepted = client.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
+        log_text = log_capture.getvalue()
     if not accepted:
-        raise RecordError(f"not accepted: {_safe(words, address) or 'no reason was given'}")
+        raise RecordError(f"not accepted: {_safe(log_text, address) or 'no reason was given'}")
 
 
-def _safe(words: str, address: str) -> str:
-    """What Apprise said, in one line, without a piece of the address."""
-    line = " ".join(re.sub(r"^[\d\-:, ]+- ?", "", part) for part in words.splitlines())
+def _safe(log_text: str, address: str) -> str:
+    """Return the log of Apprise in one line, without any part of the address."""
+    line = " ".join(re.sub(r"^[\d\-:, ]+- ?", "", part) for part in log_text.splitlines())
     pieces = re.split(r"[/:@?&=,]+", address.partition("://")[2])
     for piece in sorted({*pieces, *map(urllib.parse.unquote, pieces)}, key=len, reverse=True):
         if len(piece) > 3:

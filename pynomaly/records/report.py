@@ -1,6 +1,6 @@
-"""What a person reads about a model and about data that were refused: model card and quality page.
+"""Model card of a version, and page about data that failed validation, as text.
 
-Text from templates beside this module; a name a template asks for and does not get is an error, never a
+The templates are beside this module. A name that a template uses and does not get is an error, never a
 blank. Called by :mod:`pynomaly.steps`. Nothing is written here: the store or the registry keeps the text.
 """
 
@@ -38,7 +38,7 @@ def model_card(
     winner: Mapping[str, Any],
     git_commit: str,
 ) -> str:
-    """Markdown about one version: what it is, what it learned from, how good it is and where it ends.
+    """Return a Markdown page about one version: detector, training data, quality and limits.
 
     Parameters
     ----------
@@ -47,18 +47,18 @@ def model_card(
         Rows, window, hash and rung of the training data (``steps.prepare.Prepared`` as a dictionary).
     choice : Choice
     metrics : mapping of str to mapping
-        Candidate to ``Metrics.to_dict()``; a candidate that failed is missing.
+        ``Metrics.to_dict()`` by candidate; a candidate that failed has no entry.
     fitted : sequence of mapping
-        Every candidate: label, detector, params, fit_seconds, error.
+        One mapping per candidate: label, detector, params, fit_seconds, error.
     winner : mapping
-        The chosen one of `fitted`, with its ``version``.
+        The chosen candidate of `fitted`, with its ``version``.
     git_commit : str
-        Commit of the checkout the pipeline lies in, or ``"none"``.
+        Git commit of the folder that holds the pipeline, or ``"none"``.
 
     Raises
     ------
     RecordError
-        If a fact the card states is missing.
+        If a fact that the card states is missing.
     """
     candidates = [
         {
@@ -83,19 +83,19 @@ def model_card(
 
 
 def quality_page(pipeline: str, subject: str, report: Mapping[str, Any]) -> str:
-    """HTML page about the validation of a window, readable offline.
+    """Return an HTML page about the validation of a window; it can be read offline.
 
     Parameters
     ----------
     pipeline, subject : str
-        Whose, and which window.
+        Name of the pipeline, and the window.
     report : mapping
         ``QualityReport.to_dict()``.
 
     Raises
     ------
     RecordError
-        If a fact the page states is missing.
+        If a fact that the page states is missing.
     """
     return _render("quality.html.j2", pipeline=pipeline, subject=subject, report=report)
 
@@ -127,11 +127,11 @@ def _environment(html: bool) -> Any:
 
 
 def _number(value: object) -> str:
-    """Three significant figures, or a dash for what was not computed."""
+    """Format with three significant figures, or as a dash where nothing was computed."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     if not isinstance(value, int | float):
-        return str(value)  # raises for what the template was not given
+        return str(value)  # raises if the template did not get the value
     return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
@@ -142,5 +142,5 @@ def _interval(metric: Mapping[str, Any] | None) -> str:
 
 
 def _plain(value: object) -> object:
-    """Markdown has no escaping of its own: text of any origin is made harmless as it is filled in."""
+    """Escape text as it is filled in, because Jinja has no escaping for Markdown."""
     return plain(value) if isinstance(value, str) else value

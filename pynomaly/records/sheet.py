@@ -1,9 +1,8 @@
-"""Tables as CSV that a spreadsheet shows and does not calculate.
+"""Tables as CSV whose cells a spreadsheet does not run as formulas.
 
 A text cell or a column name that begins like a formula gets an apostrophe in front (OWASP, "CSV Injection"):
-names and categories come from outside, and whoever opens the file is somebody else. Numbers, also those
-written as text, stay as they are; a line break is always written the same way. Parquet output keeps every
-cell to the byte.
+names and categories come from outside, and other people open the file. Numbers, also those written as text,
+do not change; a line break is always written the same way. Parquet output keeps every cell exactly.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ _BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "
 
 
 def csv_text(frame: pd.DataFrame, *, header: bool = True) -> str:
-    """`frame`, of shape (n, d), as CSV without its index."""
+    """Return `frame`, of shape (n, d), as CSV without its index."""
     columns = {}
     for position in range(frame.shape[1]):
         cells: pd.Series[Any] = frame.iloc[:, position]
         numbers = pd.api.types.is_numeric_dtype(cells.dtype) or cells.dtype.kind in "mM"
         columns[position] = cells if numbers else cells.astype(object).map(safe_cell, na_action="ignore")
-    shown = pd.DataFrame(columns, index=frame.index)
+    safe_frame = pd.DataFrame(columns, index=frame.index)
     return str(
-        shown.to_csv(index=False, header=[safe_cell(str(n)) for n in frame.columns] if header else False)
+        safe_frame.to_csv(index=False, header=[safe_cell(str(n)) for n in frame.columns] if header else False)
     )
 
 
 def safe_cell(cell: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: text that would begin one gets an apostrophe.
+    """Return a cell that no spreadsheet takes for a formula: such text gets an apostrophe in front.
 
     References
     ----------
@@ -39,7 +38,9 @@ def safe_cell(cell: Any) -> Any:
     """
     if not isinstance(cell, str):
         return cell
-    cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # alone, pandas would not quote it: a new row
+    cell = cell.replace("\r\n", "\n").replace(
+        "\r", "\n"
+    )  # pandas does not quote a lone \r, which starts a new row
     if not cell.lstrip(" \x00").startswith(_BEGINS) or _is_number(cell):
         return cell
     return f"'{cell}"

@@ -1,7 +1,7 @@
-"""Files a pipeline leaves behind: scores, quarantined rows and reports, under a folder or ``s3://`` address.
+"""Files of a pipeline: scores, quarantined rows and reports, in a folder or at an ``s3://`` address.
 
-Called by :mod:`pynomaly.steps`. Every file appears whole or not at all, under a name that says what it
-holds, so a step run twice writes the same file twice::
+Called by :mod:`pynomaly.steps`. Every file appears complete or not at all, under a name that follows from its
+content, so a step that runs twice writes the same file again::
 
     <root>/<pipeline>/scores/window=<key>/scores.parquet
     <root>/<pipeline>/shadow/v<N>/window=<key>/scores.parquet
@@ -12,7 +12,7 @@ holds, so a step run twice writes the same file twice::
     <root>/<pipeline>/facts/<name>.json
     <root>/<pipeline>/removed/<name>.json
 
-The same frame gives the same bytes, so a hash tells whether scores changed.
+The same frame gives the same bytes, so a hash shows whether scores changed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 def sha256_of(path: str | Path | Place) -> str:
-    """SHA-256 of a file, in hex.
+    """Return the SHA-256 of a file, in hex.
 
     Raises
     ------
@@ -64,7 +64,7 @@ class Store:
         self.root = place(root)
 
     def write_scores(self, pipeline: str, window: Keyed | str, frame: pd.DataFrame) -> tuple[Place, str]:
-        """Write the scores of a window; returns where, and the SHA-256 of the file.
+        """Write the scores of a window; returns the path and the SHA-256 of the file.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class Store:
         window : Window or str
             The window, its key, or ``"all"``.
         frame : DataFrame of shape (n, k)
-            Columns as scored; the index is not kept.
+            Scores and the columns that belong to them; the index is not stored.
         """
         path = self.scores_path(pipeline, window)
         content = _parquet(frame)
@@ -82,7 +82,7 @@ class Store:
     def write_shadow(
         self, pipeline: str, version: int, window: Keyed | str, frame: pd.DataFrame
     ) -> tuple[Place, str]:
-        """As `write_scores`, for a version that is not champion: beside the scores, never among them."""
+        """Like `write_scores`, for a version that is not the champion; in a folder of its own."""
         window_name = f"window={_safe(key_of(window))}"
         path = self.root / _safe(pipeline) / "shadow" / f"v{version}" / window_name / "scores.parquet"
         content = _parquet(frame)
@@ -90,27 +90,27 @@ class Store:
         return path, hashlib.sha256(content).hexdigest()
 
     def scores_path(self, pipeline: str, window: Keyed | str) -> Place:
-        """Where the scores of a window lie, whether or not they exist."""
+        """Return the path of the scores of a window, whether or not they exist."""
         return self.root / _safe(pipeline) / "scores" / f"window={_safe(key_of(window))}" / "scores.parquet"
 
     def read_scores(
         self, pipeline: str, windows: Iterable[Keyed | str], expected: Mapping[str, str] | None = None
     ) -> pd.DataFrame:
-        """Scores of several windows, one after the other, with a fresh index.
+        """Return the scores of several windows, one after the other, with a new index.
 
         Parameters
         ----------
         pipeline : str
         windows : iterable of Window or str
         expected : mapping, optional
-            Window key to the SHA-256 that the ledger recorded; checked before a byte is parsed.
+            SHA-256 in the ledger by window key; checked before the file is parsed.
 
         Raises
         ------
         RecordError
             If a window has no scores, or no window is given.
         IntegrityError
-            If a file is not the one that was recorded.
+            If the hash of a file differs from the recorded one.
         """
         frames = []
         for window in windows:
@@ -122,11 +122,11 @@ class Store:
                     raise RecordError(
                         f"{pipeline}: the window {key_of(window)} has not been scored; no file {path}"
                     ) from error
-            found = hashlib.sha256(content).hexdigest()
-            recorded = (expected or {}).get(key_of(window), found)
-            if found != recorded:
+            content_hash = hashlib.sha256(content).hexdigest()
+            expected_hash = (expected or {}).get(key_of(window), content_hash)
+            if content_hash != expected_hash:
                 raise IntegrityError(
-                    f"{path} has hash {found[:12]}..., the ledger recorded {recorded[:12]}..."
+                    f"{path} has hash {content_hash[:12]}..., the ledger recorded {expected_hash[:12]}..."
                 )
             frames.append(pd.read_parquet(io.BytesIO(content)))
         if not frames:
@@ -134,15 +134,19 @@ class Store:
         return pd.concat(frames, ignore_index=True)
 
     def write_quarantine(self, pipeline: str, name: str, frame: pd.DataFrame) -> Place:
-        """Write bad rows with the rule each broke; cells of mixed types are kept as text."""
-        mixed = [column for column, dtype in frame.dtypes.items() if pd.api.types.is_object_dtype(dtype)]
-        safe = frame.assign(**{str(c): frame[c].map(str, na_action="ignore").astype("str") for c in mixed})
+        """Write rejected rows with the rule that each broke; columns of mixed types are stored as text."""
+        mixed_columns = [
+            column for column, dtype in frame.dtypes.items() if pd.api.types.is_object_dtype(dtype)
+        ]
+        text_frame = frame.assign(
+            **{str(c): frame[c].map(str, na_action="ignore").astype("str") for c in mixed_columns}
+        )
         path = self.root / _safe(pipeline) / "quarantine" / f"{_safe(name)}.parquet"
-        _write(path, _parquet(safe))
+        _write(path, _parquet(text_frame))
         return path
 
     def holds(self, path: str | Path | Place, sha256: str) -> bool:
-        """Whether `path` is there and is the file with this hash."""
+        """Return whether `path` exists and has this hash."""
         with _told(f"read {path}"):
             try:
                 return _place(path).sha256() == sha256
@@ -150,18 +154,18 @@ class Store:
                 return False
 
     def write_reference(self, pipeline: str, sha256: str, frame: pd.DataFrame) -> Place:
-        """Keep a sample of the rows a bundle was fitted on, for reports; named by the bundle's hash."""
+        """Write a sample of the rows that a bundle was fitted on, for reports; named by the bundle's hash."""
         path = self._reference_path(pipeline, sha256)
         _write(path, _parquet(frame))
         return path
 
     def read_reference(self, pipeline: str, sha256: str) -> pd.DataFrame:
-        """The sample of rows a bundle was fitted on.
+        """Return the sample of rows that a bundle was fitted on.
 
         Raises
         ------
         RecordError
-            If none was kept for this bundle.
+            If no sample was written for this bundle.
         """
         path = self._reference_path(pipeline, sha256)
         with _told(f"read {path}"):
@@ -173,34 +177,34 @@ class Store:
                 ) from error
 
     def write_held_out(self, pipeline: str, sha256: str, p_values: npt.NDArray[np.float64]) -> Place:
-        """Keep the p-values, array of shape (n,), of real rows that judged a bundle.
+        """Write the p-values, array of shape (n,), of the real held-out rows on which a bundle was evaluated.
 
-        They give its alert rate under any policy.
+        They give its alert rate under any alert policy.
         """
         path = self._held_out_path(pipeline, sha256)
         _write(path, _parquet(pd.DataFrame({"p_value": p_values})))
         return path
 
     def read_held_out(self, pipeline: str, sha256: str) -> npt.NDArray[np.float64]:
-        """The p-values that `write_held_out` kept.
+        """Return the p-values that `write_held_out` wrote.
 
         Raises
         ------
         RecordError
-            If none were kept for this bundle.
+            If no p-values were written for this bundle.
         """
         path = self._held_out_path(pipeline, sha256)
         with _told(f"read {path}"):
             try:
-                kept = pd.read_parquet(io.BytesIO(path.read()))
+                frame = pd.read_parquet(io.BytesIO(path.read()))
             except FileNotFoundError as error:
                 raise RecordError(
                     f"{pipeline}: no held-out rows were kept for bundle {sha256[:12]}...; no file {path}"
                 ) from error
-        return kept["p_value"].to_numpy(dtype=np.float64)
+        return frame["p_value"].to_numpy(dtype=np.float64)
 
     def copy_evidence(self, pipeline: str, old: str, new: str) -> None:
-        """Keep for the bundle `new` what was kept for `old`, whose rows and p-values are the same."""
+        """Copy the files of the bundle `old` for the bundle `new`, whose rows and p-values are the same."""
         for where in (self._reference_path, self._held_out_path):
             source = where(pipeline, old)
             with _told(f"read {source}"), suppress(FileNotFoundError):
@@ -213,13 +217,13 @@ class Store:
         return self.root / _safe(pipeline) / "references" / f"{_safe(sha256)}.parquet"
 
     def files(self, pipeline: str) -> Iterator[Entry]:
-        """Every file of a pipeline, below the folders named above."""
+        """Yield every file of a pipeline, in all folders listed above."""
         root = self.root / _safe(pipeline)
         with _told(f"list {root}"):
             yield from root.entries()
 
     def remove(self, address: str) -> None:
-        """Remove a file, and the folder of its window if nothing else lies there."""
+        """Remove a file, and the folder of its window if it is then empty."""
         path = _place(address)
         with _told(f"remove {path}"):
             path.delete()
@@ -228,50 +232,50 @@ class Store:
                 path.path.parent.rmdir()
 
     def write_removed(self, pipeline: str, name: str, content: bytes) -> Place:
-        """Keep the list of what is about to be removed; returns where."""
+        """Write the list of files that are about to be removed; returns its path."""
         path = self.root / _safe(pipeline) / "removed" / f"{_safe(name)}.json"
         _write(path, content)
         return path
 
     def write_report(self, pipeline: str, name: str, html: str | bytes) -> Place:
-        """Write a page for people; returns where."""
+        """Write a page for people; returns its path."""
         path = self.root / _safe(pipeline) / "reports" / f"{_safe(name)}.html"
         _write(path, html.encode() if isinstance(html, str) else html)
         return path
 
     def write_facts(self, pipeline: str, name: str, facts: Mapping[str, Any]) -> Place:
-        """Keep what a page is made from, so that it can be made again; returns where."""
+        """Write the facts of a page, so that the page can be made again; returns the path."""
         path = self._facts_path(pipeline, name)
         text = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         _write(path, text.encode())
         return path
 
     def read_facts(self, pipeline: str, name: str) -> dict[str, Any] | None:
-        """What `write_facts` kept, or None.
+        """Return the facts that `write_facts` wrote, or None.
 
         Raises
         ------
         RecordError
-            If the file is not what was written.
+            If the file does not hold facts.
         """
         path = self._facts_path(pipeline, name)
         with _told(f"read {path}"):
             try:
-                found = json.loads(path.read())
+                facts = json.loads(path.read())
             except FileNotFoundError:
                 return None
             except ValueError as error:
                 raise RecordError(f"{path} holds no facts of a page: {error}") from error
-        if not isinstance(found, dict):
-            raise RecordError(f"{path} holds no facts of a page: a {type(found).__name__}")
-        return found
+        if not isinstance(facts, dict):
+            raise RecordError(f"{path} holds no facts of a page: a {type(facts).__name__}")
+        return facts
 
     def _facts_path(self, pipeline: str, name: str) -> Place:
         return self.root / _safe(pipeline) / "facts" / f"{_safe(name)}.json"
 
 
 def _safe(name: str) -> str:
-    """Refuse names that would leave the folder or surprise a file system."""
+    """Return `name`; fail if it could leave the folder or is not portable between file systems."""
     if not _NAME.fullmatch(name):
         raise RecordError(
             f"{name!r} cannot name a file; allowed: letters, digits, '.', '_', '-', 1 to 200 of them"
@@ -291,12 +295,12 @@ def _parquet(frame: pd.DataFrame) -> bytes:
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
-    """Make `path` hold `content`, whole, even if the machine stops half way.
+    """Write `content` to `path` completely or not at all, even if the machine stops half way.
 
     Raises
     ------
     RecordError
-        If the disk or the bucket refuses; what stood there before still stands.
+        If the disk or the bucket refuses; the previous content is not changed.
     """
     _write(place(path), content)
 

@@ -1,7 +1,7 @@
-"""Switch off what the libraries below us would send home.
+"""Switch off the telemetry of the libraries that Pynomaly uses.
 
-Called once by each entry point (command line, flows) before a vendor is imported; importing this module
-changes nothing. A variable that says otherwise is overruled: nothing leaves the machine by default.
+Each entry point (command line, flows) calls it once before it imports such a library; importing this module
+changes nothing. A variable that the user set otherwise is overwritten: nothing leaves the machine by default.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ SILENCE = {
     "GX_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # no telemetry, but noise on every terminal
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the same; and standard output is for results
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # not telemetry, but it prints on every terminal
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # likewise; standard output is for results
 }
 
 

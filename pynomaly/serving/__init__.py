@@ -1,6 +1,7 @@
-"""The champion over HTTP: the numbers that scoring writes, for a program that asks row by row.
+"""The champion over HTTP: the same scores as the score flow, for programs that send single rows.
 
-``live`` follows the registry's alias, ``rows`` turns a request into a frame and scores into an answer,
-``described`` writes what both look like as OpenAPI, ``web`` is the one door to the web framework. Nothing
-here writes to a record: what is kept of scores is what the score flow writes.
+``live`` follows the champion alias of the registry. ``rows`` turns a request into a frame and scores into a
+response. ``described`` writes the OpenAPI document of both. ``web`` is the only module that imports the web
+framework. ``exporter`` serves metrics of pipelines. Nothing here writes records; only the score flow stores
+scores.
 """

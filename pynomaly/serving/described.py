@@ -1,7 +1,7 @@
-"""What the server takes and gives, as OpenAPI 3.0: written from the champion, so it changes with it.
+"""The OpenAPI 3.0 document of the server, built from the champion that it serves.
 
-A pure function of the served model; called by ``web`` for ``/openapi.json``. Examples are the model's golden
-rows, which lie on the registry beside it.
+A pure function of the served model; called by ``web`` for ``/openapi.json``. Examples are golden rows of the
+model, which the registry stores with it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SCORES: dict[str, dict[str, Any]] = {
 
 
 def described(pipeline: Pipeline, served: Served | None, secured: bool) -> dict[str, Any]:
-    """The whole document; without a champion, rows are objects of anything."""
+    """Return the whole document; without a champion, rows are objects without a schema."""
     name = pipeline.name
     version = f"v{served.ref.version}" if served else "no champion"
     shape = Shape.of(served.bundle, pipeline.data) if served else None
@@ -97,9 +97,9 @@ def _request(pipeline: Pipeline, served: Served | None, shape: Shape | None) -> 
 
 
 def _examples(served: Served, shape: Shape) -> list[dict[str, Any]]:
-    """The least and the most anomalous of the golden rows, as a request would write them."""
+    """Return the least and the most anomalous golden row in the form of a request."""
     golden = served.bundle.golden
-    found = []
+    examples = []
     for place in dict.fromkeys((0, len(golden) - 1)):
         row = golden.iloc[place]
         cells: dict[str, Any] = {}
@@ -111,28 +111,28 @@ def _examples(served: Served, shape: Shape) -> list[dict[str, Any]]:
             cells[shape.entity] = "an entity"
         if shape.time is not None:
             cells[shape.time] = str(row.get(shape.time, "2026-01-05T00:00:00+00:00"))
-        found.append(cells)
-    return found
+        examples.append(cells)
+    return examples
 
 
 def _row(shape: Shape | None) -> dict[str, Any]:
     if shape is None:
         return {"type": "object"}
     kinds: dict[str, dict[str, Any]] = {name: {"type": "number"} for name in shape.numeric}
-    spelled: list[dict[str, Any]] = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]
-    kinds |= {name: {"anyOf": spelled} for name in shape.categorical}
+    category_types: list[dict[str, Any]] = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]
+    kinds |= {name: {"anyOf": category_types} for name in shape.categorical}
     cells: dict[str, Any] = {name: {**kind, "nullable": shape.gaps} for name, kind in kinds.items()}
-    # Any cell may be missing, but not all of them.
-    known = [{"properties": {name: kind}} for name, kind in kinds.items()] if shape.gaps else [{}]
+    # Any cell may be missing, but not all cells of a row.
+    alternatives = [{"properties": {name: kind}} for name, kind in kinds.items()] if shape.gaps else [{}]
     if shape.entity is not None:
         cells.setdefault(shape.entity, {"type": "string"})
     if shape.time is not None:
         cells[shape.time] = {"type": "string", "format": "date-time"}
-    return {"type": "object", "required": list(cells), "properties": cells, "anyOf": known}
+    return {"type": "object", "required": list(cells), "properties": cells, "anyOf": alternatives}
 
 
 def _schemas(pipeline: Pipeline, shape: Shape | None) -> dict[str, Any]:
-    scored = {
+    scored_row = {
         "type": "object",
         "required": list(_SCORES),
         "properties": {
@@ -153,11 +153,11 @@ def _schemas(pipeline: Pipeline, shape: Shape | None) -> dict[str, Any]:
         },
     }
     place = {"type": "array", "items": {"oneOf": [{"type": "string"}, {"type": "integer"}]}}
-    wrong = _object(loc=place, msg={"type": "string"})
+    problem = _object(loc=place, msg={"type": "string"})
     names = {"type": "array", "items": {"type": "string"}}
     return {
         "Row": _row(shape),
-        "Scored": scored,
+        "Scored": scored_row,
         "Scores": _object(
             model={"type": "string"},
             version={"type": "integer"},
@@ -185,7 +185,7 @@ def _schemas(pipeline: Pipeline, shape: Shape | None) -> dict[str, Any]:
             threshold={"type": "number", "description": "a row alerts at this p-value or below"},
             guarantee={"type": "string", "description": "what is known about the p-values"},
         ),
-        "Error": _object(detail={"type": "array", "items": wrong}),
+        "Error": _object(detail={"type": "array", "items": problem}),
     }
 
 
@@ -205,7 +205,7 @@ def _post(summary: str, body: dict[str, Any], answer: str) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {
             "200": _json("Scores, in the order of the rows", answer),
-            **{code: _json(said, "Error") for code, said in refusals.items()},
+            **{code: _json(description, "Error") for code, description in refusals.items()},
         },
     }
 
@@ -218,12 +218,12 @@ def _get(summary: str, answer: str, other: int) -> dict[str, Any]:
     }
 
 
-def _json(said: str, schema: str) -> dict[str, Any]:
+def _json(description: str, schema: str) -> dict[str, Any]:
     return {
-        "description": said,
+        "description": description,
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
     }
 
 
-def _text(said: str) -> dict[str, Any]:
-    return {"description": said, "content": {"text/plain": {"schema": {"type": "string"}}}}
+def _text(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"text/plain": {"schema": {"type": "string"}}}}

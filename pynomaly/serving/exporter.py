@@ -1,8 +1,8 @@
-"""The pipelines' own numbers over HTTP, as Prometheus reads them.
+"""Metrics of pipelines over HTTP, in the format of Prometheus.
 
-Called by ``pynomaly metrics``, which says what is measured and how it is read. Numbers are read when they
-are asked for, and kept for some seconds, so that two Prometheus servers cost what one does. A pipeline whose
-records cannot be read is ``pynomaly_pipeline_up 0``, and the others are told all the same.
+Called by ``pynomaly metrics``, which defines what is measured and how it is read. Metrics are read at a
+scrape and cached for some seconds, so that two Prometheus servers cost as much as one. A pipeline whose
+records cannot be read has ``pynomaly_pipeline_up 0``; the other pipelines are still reported.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ __all__ = ["PREFIX", "Number", "Numbers", "Pipelines", "exposition", "listen"]
 
 PREFIX = "pynomaly_pipeline_"
 KEPT_S = 10.0
-"""Seconds that numbers are kept."""
+"""Seconds for which metrics are cached."""
 
 
 class Number(Protocol):
-    """One number of one pipeline, as :class:`pynomaly.steps.gauges.Measured` is."""
+    """One metric value of one pipeline; :class:`pynomaly.steps.gauges.Measured` fulfils it."""
 
     @property
     def name(self) -> str:
-        """What it is; one of :attr:`Numbers.names`."""
+        """Name of the metric; one of :attr:`Numbers.names`."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Values of its labels."""
+        """Values of its labels, beside ``pipeline``."""
 
     @property
     def value(self) -> float:
-        """The number."""
+        """Value of the metric."""
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """What is measured, and how.
+    """Which metrics there are, and how they are read.
 
     Attributes
     ----------
     names : mapping
-        For each name its labels beside ``pipeline``, and what it says.
+        For each metric name, its labels beside ``pipeline``, and its help text.
     read : callable
-        Numbers of a pipeline at a moment; raises a PynomalyError where its records cannot be read.
+        Reads the metrics of a pipeline at a given time; raises PynomalyError if it cannot read the records.
     """
 
     names: Mapping[str, tuple[tuple[str, ...], str]]
@@ -62,16 +62,16 @@ class Numbers:
 
 
 class Pipelines(Collector):
-    """What Prometheus collects of some pipelines.
+    """Prometheus collector for the metrics of some pipelines.
 
     Parameters
     ----------
     pipelines : sequence of Pipeline
     numbers : Numbers
     kept_s : float
-        Seconds for which numbers once read are told again.
+        Seconds for which metrics are cached.
     clock : callable
-        Seconds that only go forward.
+        Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -88,11 +88,11 @@ class Pipelines(Collector):
         self._until = -float("inf")
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is read before the first scrape."""
+        """Return nothing, so that no records are read before the first scrape."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Every number, read anew where the last reading is too old."""
+        """Yield every metric; the records are read again if the cache is too old."""
         with self._lock:
             if self._clock() >= self._until:
                 self._read = tuple(self._families())
@@ -105,43 +105,45 @@ class Pipelines(Collector):
             f"{PREFIX}up", "1: the records of a pipeline could be read", labels=["pipeline"]
         )
         seconds = GaugeMetricFamily(f"{PREFIX}read_seconds", "Time that took", labels=["pipeline"])
-        families = {name: _family(name, labels, said) for name, (labels, said) in self._numbers.names.items()}
+        families = {name: _family(name, labels, text) for name, (labels, text) in self._numbers.names.items()}
         for pipeline in self._pipelines:
-            began = time.perf_counter()
-            found: Sequence[Number] = ()
+            start = time.perf_counter()
+            readings: Sequence[Number] = ()
             try:
-                found = self._numbers.read(pipeline, datetime.now(UTC))
-                reached = 1.0
-            except PynomalyError:  # `pynomaly doctor` says why; an address may hold a password
-                reached = 0.0
-            up.add_metric([pipeline.name], reached)
-            seconds.add_metric([pipeline.name], time.perf_counter() - began)
-            for item in found:
+                readings = self._numbers.read(pipeline, datetime.now(UTC))
+                up_value = 1.0
+            except (
+                PynomalyError
+            ):  # no message here, as an address may hold a password; `pynomaly doctor` shows why
+                up_value = 0.0
+            up.add_metric([pipeline.name], up_value)
+            seconds.add_metric([pipeline.name], time.perf_counter() - start)
+            for item in readings:
                 families[item.name].add_metric([pipeline.name, *item.labels], item.value)
         yield from (up, seconds, *families.values())
 
 
-def _family(name: str, labels: tuple[str, ...], said: str) -> Any:
-    named = ["pipeline", *labels]
+def _family(name: str, labels: tuple[str, ...], text: str) -> Any:
+    label_names = ["pipeline", *labels]
     if name.endswith("_total"):
-        return CounterMetricFamily(PREFIX + name.removesuffix("_total"), said, labels=named)
-    return GaugeMetricFamily(PREFIX + name, said, labels=named)
+        return CounterMetricFamily(PREFIX + name.removesuffix("_total"), text, labels=label_names)
+    return GaugeMetricFamily(PREFIX + name, text, labels=label_names)
 
 
 def exposition(pipelines: Sequence[Pipeline], numbers: Numbers) -> str:
-    """What a scrape would answer now, in Prometheus' text format."""
+    """Return what a scrape would return now, in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(Pipelines(pipelines, numbers))
     return generate_latest(registry).decode()
 
 
 def listen(pipelines: Sequence[Pipeline], numbers: Numbers, host: str, port: int) -> WSGIServer:
-    """Answer scrapes from a thread of its own, at ``/metrics``, until its ``shutdown``.
+    """Serve scrapes at ``/metrics`` in a new thread, until ``shutdown`` of the returned server.
 
     Raises
     ------
     ConfigError
-        If nobody can listen there.
+        If the address cannot be used.
     """
     registry = CollectorRegistry()
     registry.register(Pipelines(pipelines, numbers))

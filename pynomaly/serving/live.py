@@ -1,8 +1,8 @@
-"""Who is champion right now: asked of the registry again and again, outside of any request.
+"""The current champion, refreshed from the registry at regular intervals, outside of requests.
 
-A request takes the model that is loaded at that moment and keeps it to its end; a new one takes its place as
-a whole, once it has passed its hash and its golden rows. While the registry cannot be reached, the last
-champion goes on serving, and :attr:`Live.problem` says why it may be old.
+A request uses the model that is loaded when it starts, until its end. A new champion replaces the old one as
+a whole, after its hash and its golden rows are verified. While the registry cannot be reached, the last
+champion is still served, and :attr:`Live.problem` says why it may be out of date.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ __all__ = ["Live", "Served"]
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """A champion that is loaded and checked."""
+    """A champion that is loaded and verified."""
 
     ref: ModelRef
     bundle: Bundle
 
 
 class Live:
-    """The champion of a pipeline, kept up to date.
+    """The champion of a pipeline, kept up to date; called by ``web``.
 
     Attributes
     ----------
     served : Served or None
-        None until something was promoted and could be loaded.
+        None until a model has been promoted and loaded.
     problem : str
-        Why the last question to the registry, or the load it led to, failed; empty when it did not.
+        Why the last refresh failed (registry or load); empty if it did not fail.
     asked_at : float
-        When the registry last said who is champion, as `time.monotonic`.
+        Time of the last successful refresh, from `time.monotonic`.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -50,9 +50,9 @@ class Live:
         self._thread: threading.Thread | None = None
 
     def refresh(self) -> bool:
-        """Ask who is champion, and load it if it is another one; True where that changed what is served.
+        """Ask the registry for the champion and load it if it is new; return whether the served one changed.
 
-        Nothing is raised: whatever goes wrong is kept as :attr:`problem`, and the old champion stays.
+        A PynomalyError is not raised but stored in :attr:`problem`, and the old champion stays.
         """
         try:
             registry = Registry.of(self.pipeline)
@@ -75,28 +75,28 @@ class Live:
     def follow(self) -> None:
         """Refresh now, and every ``serving.refresh`` until :meth:`close`."""
         self.refresh()
-        every = self.pipeline.serving.refresh.total_seconds()
+        interval = self.pipeline.serving.refresh.total_seconds()
 
-        def again() -> None:
-            while not self._ended.wait(every):
+        def refresh_repeatedly() -> None:
+            while not self._ended.wait(interval):
                 self.refresh()
 
-        self._thread = threading.Thread(target=again, name="champion", daemon=True)
+        self._thread = threading.Thread(target=refresh_repeatedly, name="champion", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop asking."""
+        """Stop refreshing and wait for the thread to end."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
 
 
 def _readable(pipeline: Pipeline, bundle: Bundle) -> None:
-    """The features of a row's past that the model reads must be those that this configuration makes."""
-    read = bundle.contract.numeric
-    for name in read:
+    """Raise ColumnError if the model reads series features that this configuration does not make."""
+    model_columns = bundle.contract.numeric
+    for name in model_columns:
         column, _, feature = name.rpartition(":")
-        if feature in PAST and column in read and name not in pipeline.data.series.names:
+        if feature in PAST and column in model_columns and name not in pipeline.data.series.names:
             raise ColumnError(
                 f"the champion reads {name!r}, a feature of a row's past that data.series does not make; "
                 "serve it with the configuration it was trained with"

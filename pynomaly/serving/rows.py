@@ -1,8 +1,8 @@
-"""A request as rows, and scores as an answer; every refusal names the row and the field.
+"""Turns a request into a frame, and scores into a response; every error names the row and the field.
 
 Called by ``web``. A request is one JSON object: ``rows``, each an object of the model's columns, and
-``history`` for models that read a row's past. The answer has one object a row, in the order given. All or
-nothing: one row that cannot be scored refuses the request, and says which row and which field.
+``history`` for models that read a row's past. The response has one object a row, in the order of the request.
+One row that cannot be scored rejects the whole request; the error says which row and which field.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pynomaly.model.explain import explain_alerts
 __all__ = ["EXPLAINED", "Asked", "Shape", "answer", "asked", "because", "framed"]
 
 EXPLAINED = 100
-"""Alerts of one request whose reasons are given."""
+"""Most alerts of one request that get reasons."""
 
 _NUMBERS = frozenset({int, float, type(None)})
 _TEXTS = frozenset({str, bool, int, float, type(None)})
@@ -36,14 +36,14 @@ _TEXTS = frozenset({str, bool, int, float, type(None)})
 
 @dataclass(frozen=True)
 class Shape:
-    """What a row of a request holds.
+    """Columns of a row of a request.
 
     Attributes
     ----------
     numeric, categorical : tuple of str
-        Columns as the table has them; features of a row's past are made here.
+        Columns of the table; series features are computed from them here.
     time, entity : str or None
-        Columns that are needed beside them; None where the model does without.
+        Further columns that are needed; None if the model does not need them.
     past : bool
         Whether the model reads the rows before a row.
     gaps : bool
@@ -59,13 +59,13 @@ class Shape:
 
     @classmethod
     def of(cls, bundle: Bundle, data: Data) -> Shape:
-        """What `bundle` reads of a table described by `data`."""
-        made = [name for name in data.series.names if name in bundle.contract.numeric]
-        past = bool(made)
-        plain = tuple(name for name in bundle.contract.numeric if name not in made)
-        followed = tuple(name for name in data.series.columns if past and name not in plain)
+        """Return the columns that `bundle` reads from a table described by `data`."""
+        past_features = [name for name in data.series.names if name in bundle.contract.numeric]
+        past = bool(past_features)
+        plain = tuple(name for name in bundle.contract.numeric if name not in past_features)
+        past_sources = tuple(name for name in data.series.columns if past and name not in plain)
         return cls(
-            plain + followed,
+            plain + past_sources,
             bundle.contract.categorical,
             bundle.contract.time if past or bundle.features.calendar else None,
             data.id if past else None,
@@ -76,7 +76,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that can be read: `rows` to score, and older ones they are to be read beside."""
+    """A valid request: `rows` to score, older rows as `history`, and how many `reasons` to name."""
 
     rows: list[dict[str, Any]]
     history: list[dict[str, Any]]
@@ -84,18 +84,18 @@ class Asked:
 
 
 def asked(body: bytes, most: int) -> Asked:
-    """Read the body of a request.
+    """Parse the body of a request.
 
     Raises
     ------
     RequestError
-        If it is no JSON object, has other keys, or `rows` is not a list of 1 to `most` objects.
+        If it is no JSON object, has unknown keys, or `rows` is not a list of 1 to `most` objects.
     """
     content = _json(body)
-    known = ("rows", "history", "reasons")
+    keys = ("rows", "history", "reasons")
     for key in content:
-        if key not in known:
-            raise RequestError(f"unknown key; {allowed(key, known)}", (key,))
+        if key not in keys:
+            raise RequestError(f"unknown key; {allowed(key, keys)}", (key,))
     if "rows" not in content:
         raise RequestError("it is missing: a list of objects, one a row", ("rows",))
     rows = _objects(content["rows"], "rows", most)
@@ -122,8 +122,8 @@ def _objects(value: Any, name: str, most: int) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         raise RequestError(f"it is {_shown(value)}; a list of objects is needed", (name,))
     if len(value) > most:
-        said = f"{len(value)} rows in one request; at most {most} are allowed (serving.max_rows)"
-        raise RequestError(said, (name,))
+        message = f"{len(value)} rows in one request; at most {most} are allowed (serving.max_rows)"
+        raise RequestError(message, (name,))
     for place, row in enumerate(value):
         if not isinstance(row, dict):
             raise RequestError(f"it is {_shown(row)}; an object is needed", (name, place))
@@ -131,12 +131,12 @@ def _objects(value: Any, name: str, most: int) -> list[dict[str, Any]]:
 
 
 def framed(request: Asked, shape: Shape, data: Data) -> pd.DataFrame:
-    """The rows of a request as a table that the model takes, in the order given.
+    """Return the rows of a request as a frame for the model, in the order of the request.
 
     Raises
     ------
     RequestError
-        Naming row and field, if a column is missing, a cell is of the wrong kind, or a time has no offset.
+        If a column is missing, a cell has the wrong type, or a time has no offset; it names row and field.
     """
     frame = _table(request.rows, shape, data, "rows")
     if not shape.past:
@@ -147,8 +147,8 @@ def framed(request: Asked, shape: Shape, data: Data) -> pd.DataFrame:
     place = "pynomaly.place"
     frame[place] = np.arange(len(frame))
     with_past = added(in_order(frame, shape.time, shape.entity), shape.time, shape.entity, data.series)
-    given = with_past.sort_values(place, kind="stable").iloc[len(request.history) :]
-    return given.drop(columns=place).reset_index(drop=True)
+    ordered = with_past.sort_values(place, kind="stable").iloc[len(request.history) :]
+    return ordered.drop(columns=place).reset_index(drop=True)
 
 
 def _table(rows: Sequence[dict[str, Any]], shape: Shape, data: Data, part: str) -> pd.DataFrame:
@@ -186,42 +186,42 @@ def _numbers(rows: Sequence[dict[str, Any]], name: str, gaps: bool, part: str) -
     if not set(map(type, cells)) <= _NUMBERS:
         row = next(place for place, cell in enumerate(cells) if type(cell) not in _NUMBERS)
         raise RequestError(f"it is {_shown(cells[row])}; a number is needed", (part, row, name))
-    found = np.array(cells, dtype=np.float64)
-    if np.isfinite(found).all():
-        return found
-    for place in np.flatnonzero(~np.isfinite(found)):
+    values = np.array(cells, dtype=np.float64)
+    if np.isfinite(values).all():
+        return values
+    for place in np.flatnonzero(~np.isfinite(values)):
         if cells[place] is not None and not math.isfinite(cells[place]):
             raise RequestError("it is not finite; a finite number is needed", (part, int(place), name))
         if not gaps:
             raise RequestError("it is null; this model takes no missing numbers", (part, int(place), name))
-    return found
+    return values
 
 
 def _times(rows: Sequence[dict[str, Any]], name: str, timezone: str | None, part: str) -> pd.Series:
     cells = _cells(rows, name, part)
     for place, cell in enumerate(cells):
         if not isinstance(cell, str):
-            said = f"it is {_shown(cell)}; a time like 2026-01-05T00:00:00+00:00 is needed"
-            raise RequestError(said, (part, place, name))
+            message = f"it is {_shown(cell)}; a time like 2026-01-05T00:00:00+00:00 is needed"
+            raise RequestError(message, (part, place, name))
     zone = ZoneInfo(timezone) if timezone else None
     try:
-        found = moments(pd.Series(cells, dtype=object, name=name), zone)
+        times = moments(pd.Series(cells, dtype=object, name=name), zone)
     except PynomalyError as error:
         raise RequestError(str(error), (part, _first_unreadable(cells, name, zone), name)) from None
-    if found.isna().any():
-        place = int(np.flatnonzero(found.isna())[0])
-        said = f"it is {_shown(cells[place])}; a time like 2026-01-05T00:00:00+00:00 is needed"
-        raise RequestError(said, (part, place, name))
-    return found
+    if times.isna().any():
+        place = int(np.flatnonzero(times.isna())[0])
+        message = f"it is {_shown(cells[place])}; a time like 2026-01-05T00:00:00+00:00 is needed"
+        raise RequestError(message, (part, place, name))
+    return times
 
 
 def _first_unreadable(cells: list[Any], name: str, zone: ZoneInfo | None) -> int:
     for place, cell in enumerate(cells):
         try:
-            alone = moments(pd.Series([cell], dtype=object, name=name), zone)
+            time = moments(pd.Series([cell], dtype=object, name=name), zone)
         except PynomalyError:
             return place
-        if alone.isna().any():
+        if time.isna().any():
             return place
     return 0
 
@@ -229,26 +229,29 @@ def _first_unreadable(cells: list[Any], name: str, zone: ZoneInfo | None) -> int
 def answer(
     scored: pd.DataFrame, reasons: Mapping[int, list[dict[str, Any]]] | None = None
 ) -> list[dict[str, Any]]:
-    """One object a row, columns as :meth:`Bundle.score` names them; `reasons` by place, if any."""
-    lists = {str(name): scored[name].tolist() for name in scored}
-    rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
-    for place, found in (reasons or {}).items():
-        rows[place]["reasons"] = found
+    """Return one dict a row with the columns of :meth:`Bundle.score`, and `reasons` by row position."""
+    columns = {str(name): scored[name].tolist() for name in scored}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    for place, row_reasons in (reasons or {}).items():
+        rows[place]["reasons"] = row_reasons
     return rows
 
 
 def because(
     bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame, most: int
 ) -> dict[int, list[dict[str, Any]]]:
-    """What carries each alert: at most `most` columns of a row, the heaviest first.
+    """Return the reasons of alerts by row position: at most `most` columns each, the heaviest first.
 
-    Of the rows that alert only, and of the :data:`EXPLAINED` highest scores among them.
+    Only rows that alert get reasons, and only the :data:`EXPLAINED` highest scores among them.
     """
-    found, _ = explain_alerts(bundle, frame, scored, most, EXPLAINED)
-    return {place: [reason.to_dict() for reason in one.reasons] for place, one in found.items()}
+    explanations, _ = explain_alerts(bundle, frame, scored, most, EXPLAINED)
+    return {
+        place: [reason.to_dict() for reason in explanation.reasons]
+        for place, explanation in explanations.items()
+    }
 
 
 def _shown(value: Any) -> str:
-    """A value of a request, short enough to say back."""
+    """Return a value of a request as JSON text of at most 60 characters, for an error message."""
     text = orjson.dumps(value).decode()
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,8 +1,8 @@
-"""The web server around a live champion; the one door to the web framework.
+"""The web server for the champion; the only module that imports the web framework.
 
-A request is read, scored on a worker thread with the model that was champion when it came, and answered as a
-whole or refused as a whole: 400 no JSON, 401 no token, 413 too large, 422 a field that cannot be scored
-(``detail[].loc`` names it), 503 no champion. What a client sends is in no message of the log.
+A request is scored in a worker thread, with the model that is champion when the request arrives. It is
+answered or rejected as a whole: 400 no JSON, 401 no token, 413 too large, 422 a field that cannot be scored
+(``detail[].loc`` names it), 503 no champion. Data of clients is never logged.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from pynomaly.serving.rows import Shape, answer, asked, because, framed
 __all__ = ["app_of", "run"]
 
 _OPEN = ("/health", "/metrics", "/docs", "/openapi.json", "/static")
-"""Paths that ask for no token: they tell columns and counters, and no scores."""
+"""Paths that need no token: they show columns and counters, but no scores."""
 
 
 class _Figures:
-    """Counters of one server, for Prometheus."""
+    """Prometheus metrics of one server."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -68,61 +68,61 @@ class _Figures:
 
 
 class _Refused(Exception):
-    """An answer that is no score: its status and where the request went wrong."""
+    """A rejected request: HTTP status, message, and the place of the error in the request."""
 
     def __init__(self, status: int, message: str, place: tuple[str | int, ...] = ()) -> None:
         super().__init__(message)
         self.status, self.place = status, place
 
 
-def app_of(  # nosec B107  # without a token none is asked for
+def app_of(  # nosec B107  # an empty token turns the check off
     pipeline: Pipeline, token: str = "", live: Live | None = None
 ) -> FastAPI:
-    """The application; its champion is followed while it runs.
+    """Create the application; it refreshes the champion while it runs.
 
     Parameters
     ----------
     pipeline : Pipeline
     token : str
-        What a client must send as ``Authorization: Bearer``; empty asks for nothing.
+        Token that a client must send as ``Authorization: Bearer``; empty for no check.
     live : Live, optional
-        A champion that somebody else follows.
+        A champion that the caller refreshes and closes.
     """
-    followed = live or Live(pipeline)
+    champion = live or Live(pipeline)
     figures = _Figures()
 
     @asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if live is None:
-            await run_in_threadpool(followed.follow)
+            await run_in_threadpool(champion.follow)
         yield
         if live is None:
-            await run_in_threadpool(followed.close)
+            await run_in_threadpool(champion.close)
 
-    app = FastAPI(lifespan=life, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.middleware("http")
-    async def watched(request: Request, call: Callable[[Request], Any]) -> Response:
-        began = time.perf_counter()
+    async def count_request(request: Request, call: Callable[[Request], Any]) -> Response:
+        start = time.perf_counter()
         path = request.url.path
         if token and not path.startswith(_OPEN) and not _knows(request, token):
             response = _error(401, "a bearer token is needed", ("authorization",))
             response.headers["WWW-Authenticate"] = "Bearer"
         else:
             response = await call(request)
-        known = path if path in ("/score", "/model", "/health", "/metrics") else "other"
-        figures.requests.labels(known, str(response.status_code)).inc()
-        figures.seconds.labels(known).observe(time.perf_counter() - began)
+        path_label = path if path in ("/score", "/model", "/health", "/metrics") else "other"
+        figures.requests.labels(path_label, str(response.status_code)).inc()
+        figures.seconds.labels(path_label).observe(time.perf_counter() - start)
         return response
 
     @app.exception_handler(_Refused)
-    async def refused(request: Request, error: _Refused) -> Response:
+    async def answer_refusal(request: Request, error: _Refused) -> Response:
         return _error(error.status, str(error), error.place)
 
     @app.post("/score")
     async def score(request: Request) -> Response:
         body = await _body(request, int(pipeline.serving.max_megabytes * 1e6))
-        served = _champion(followed)
+        served = _champion(champion)
         rows = await run_in_threadpool(_rows, pipeline, served, body)
         figures.rows.inc(len(rows))
         figures.alerts.inc(sum(row["is_anomaly"] for row in rows))
@@ -130,19 +130,19 @@ def app_of(  # nosec B107  # without a token none is asked for
 
     @app.get("/health")
     async def health() -> Response:
-        served = followed.served
-        status = "empty" if served is None else "stale" if followed.problem else "ok"
+        served = champion.served
+        status = "empty" if served is None else "stale" if champion.problem else "ok"
         content = {
             "status": status,
             "version": served.ref.version if served else None,
-            "asked_seconds_ago": round(time.monotonic() - followed.asked_at, 3),
-            "problem": followed.problem,
+            "asked_seconds_ago": round(time.monotonic() - champion.asked_at, 3),
+            "problem": champion.problem,
         }
         return _ok(content, 503 if served is None else 200)
 
     @app.get("/model")
     async def model() -> Response:
-        served = _champion(followed)
+        served = _champion(champion)
         shape = Shape.of(served.bundle, pipeline.data)
         return _ok(
             {
@@ -162,13 +162,13 @@ def app_of(  # nosec B107  # without a token none is asked for
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        figures.version.set(followed.served.ref.version if followed.served else 0)
-        figures.age.set(time.monotonic() - followed.asked_at)
+        figures.version.set(champion.served.ref.version if champion.served else 0)
+        figures.age.set(time.monotonic() - champion.asked_at)
         return Response(generate_latest(figures.registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/openapi.json")
     async def openapi() -> Response:
-        return _ok(described(pipeline, followed.served, bool(token)))
+        return _ok(described(pipeline, champion.served, bool(token)))
 
     @app.get("/docs")
     async def docs() -> Response:
@@ -185,12 +185,12 @@ def app_of(  # nosec B107  # without a token none is asked for
 
 
 def _knows(request: Request, token: str) -> bool:
-    given = request.headers.get("authorization", "")
-    return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
+    header = request.headers.get("authorization", "")
+    return hmac.compare_digest(header.encode(), f"Bearer {token}".encode())
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """The body, read no further than it may be large."""
+    """Return the body; reading stops with a 413 error beyond `most` bytes."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)

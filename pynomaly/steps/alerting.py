@@ -1,8 +1,8 @@
-"""Scored windows become alerts, once: grouped, explained, put on record, told of.
+"""Turns scored windows into alerts: groups their rows, explains them, records them, queues messages.
 
-Called after scoring, and by whoever finds windows that were scored and not grouped (a process may die between
-the two). A window scored again is grouped again: the same rows are the same alerts, and an alert whose rows
-alert no more is withdrawn. All events of a window are written in one transaction.
+Called after scoring, and by ``reconcile`` for windows that were scored but not grouped (a process may die
+between the two). A window scored again is grouped again: the same rows give the same alerts, and an alert
+whose rows no longer alert is withdrawn. All events of a window are written in one transaction.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from pynomaly.steps.notify import queue
 __all__ = ["Raised", "raise_alerts", "standing", "told"]
 
 LEAST_SHARE = 0.1
-"""A column that carries less of a row is no cause of its alert."""
+"""Smallest share of a row's score that makes a column a cause of the alert."""
 
 
 @dataclass(frozen=True)
 class Raised:
-    """What grouping one window came to.
+    """Result of grouping one window.
 
     Attributes
     ----------
     opened, grown, quiet, withdrawn : int
-        New alerts, older ones that went on, new ones that nobody was told of, and ones that are none.
+        New alerts, older alerts that continue, new alerts without a message, and withdrawn alerts.
     told : int
         Messages queued.
     said : str
-        Why no columns are named, or "".
+        Reason why the alerts name no columns, or "".
     """
 
     window: str
@@ -63,17 +63,17 @@ class Raised:
     said: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for logs and artifacts."""
+        """Return plain values, for logs and artifacts."""
         return asdict(self)
 
 
 def raise_alerts(pipeline: Pipeline) -> tuple[Raised, ...]:
-    """Group every scored window that was not grouped yet, oldest first.
+    """Group every scored window that is not grouped yet, oldest first.
 
     Raises
     ------
     RecordError
-        If scores are missing or are not those on record.
+        If scores are missing or do not match their recorded hash.
     SourceError
         If planned work (``grouping.planned``) cannot be read.
     """
@@ -81,35 +81,37 @@ def raise_alerts(pipeline: Pipeline) -> tuple[Raised, ...]:
         (item.window.start, item.window.end, item.entity, item.name)
         for item in spans(pipeline.data, pipeline.grouping.planned, "grouping.planned")
     ]
-    done = []
+    results = []
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"alerts:{pipeline.name}"):
         answers = Answers.beside(ledger)
-        known, every = answers.grouped(pipeline.name), ledger.partitions(pipeline.name)
-        waiting = [place for place, item in enumerate(every) if _marker(item) not in known]
-        if not waiting:
+        grouped_keys, partitions = answers.grouped(pipeline.name), ledger.partitions(pipeline.name)
+        ungrouped = [place for place, item in enumerate(partitions) if _marker(item) not in grouped_keys]
+        if not ungrouped:
             return ()
         bundles: dict[int, Bundle] = {}
         history = _history(answers, pipeline.name)
         alerts = {name: folded(name, events) for name, events in history.items()}
-        for place in waiting:
-            done.append(_raise(pipeline, ledger, answers, every, place, planned, bundles, history, alerts))
-    return tuple(done)
+        for place in ungrouped:
+            results.append(
+                _raise(pipeline, ledger, answers, partitions, place, planned, bundles, history, alerts)
+            )
+    return tuple(results)
 
 
 def standing(answers: Answers, pipeline: str) -> dict[str, Alert]:
-    """Every alert of a pipeline as it stands, by name."""
+    """Return the current state of every alert of a pipeline, by alert name."""
     return {name: folded(name, events) for name, events in _history(answers, pipeline).items()}
 
 
 def _history(answers: Answers, pipeline: str) -> dict[str, list[Mapping[str, Any]]]:
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    events_by_alert: dict[str, list[Mapping[str, Any]]] = {}
     for event in answers.events(pipeline):
-        found.setdefault(event.alert, []).append(vars(event))
-    return found
+        events_by_alert.setdefault(event.alert, []).append(vars(event))
+    return events_by_alert
 
 
 def told(alert: Alert) -> list[str]:
-    """An alert in a few lines of at most 80 columns, as a message and the command line show it."""
+    """Return an alert as lines of at most 80 columns, for messages and the command line."""
     edges = [f"{item:%Y-%m-%d %H:%M}" for item in (alert.first, alert.last) if item]
     lines = [f"alert {alert.alert}, {alert.state}: {alert.severity}, {alert.category}, {alert.rows} rows"]
     if edges:
@@ -140,21 +142,22 @@ def _raise(
     pipeline: Pipeline,
     ledger: Ledger,
     answers: Answers,
-    every: Sequence[Partition],
+    partitions: Sequence[Partition],
     place: int,
     planned: list[tuple[datetime, datetime, str, str]],
     bundles: dict[int, Bundle],
     history: dict[str, list[Mapping[str, Any]]],
     alerts: dict[str, Alert],
 ) -> Raised:
-    """Group one window and write everything down at once."""
-    partition, store, settings = every[place], Store(pipeline.store_root), pipeline.grouping
+    """Group one window and write all its events in one transaction."""
+    partition, store, settings = partitions[place], Store(pipeline.store_root), pipeline.grouping
     scores = store.read_scores(pipeline.name, [partition.window], {partition.window: partition.sha256})
-    found, said = _carried(pipeline, partition, scores, bundles)
+    row_carriers, reason = _carried(pipeline, partition, scores, bundles)
     causes = {
-        row: [item.feature for item in items if item.share >= LEAST_SHARE] for row, items in found.items()
+        row: [item.feature for item in items if item.share >= LEAST_SHARE]
+        for row, items in row_carriers.items()
     }
-    flags = flags_of(pipeline, scores, _before(pipeline, store, every, place), causes)
+    flags = flags_of(pipeline, scores, _before(pipeline, store, partitions, place), causes)
     groups = group(
         pipeline.name,
         flags,
@@ -165,7 +168,7 @@ def _raise(
     stamp = f"{partition.window}:{partition.scored_at.isoformat()}"
     events: list[AlertEvent] = []
 
-    def note(name: str, event: str, key: str, content: Mapping[str, Any]) -> None:
+    def add_event(name: str, event: str, key: str, content: Mapping[str, Any]) -> None:
         events.append(AlertEvent(key, pipeline.name, name, event, partition.window, plain(content), at=now))
         history.setdefault(name, []).append(vars(events[-1]))
 
@@ -173,27 +176,30 @@ def _raise(
     new: list[tuple[str, str]] = []
     for item in groups:
         if item.name not in history:
-            opened = _opened(pipeline, item, alerts, planned)
-            new.append((item.name, opened["quiet"]))
-            note(item.name, "opened", f"opened:{pipeline.name}:{item.name}", opened)
-        part = _part(pipeline, partition, item, scores, found)
-        note(item.name, "seen", f"seen:{pipeline.name}:{item.name}:{stamp}", part)
+            opening = _opened(pipeline, item, alerts, planned)
+            new.append((item.name, opening["quiet"]))
+            add_event(item.name, "opened", f"opened:{pipeline.name}:{item.name}", opening)
+        sighting = _part(pipeline, partition, item, scores, row_carriers)
+        add_event(item.name, "seen", f"seen:{pipeline.name}:{item.name}:{stamp}", sighting)
         alerts[item.name] = folded(item.name, history[item.name])
-    gone = _gone(alerts, groups, partition.window)
-    for name in gone:
-        parts = [event for event in history[name] if event["window"] == partition.window]
-        nothing = {**parts[-1]["content"], "rows": 0, "row_keys": []}
-        note(name, "seen", f"seen:{pipeline.name}:{name}:{stamp}", nothing)
+    withdrawn = _gone(alerts, groups, partition.window)
+    for name in withdrawn:
+        sightings = [event for event in history[name] if event["window"] == partition.window]
+        empty_sighting = {**sightings[-1]["content"], "rows": 0, "row_keys": []}
+        add_event(name, "seen", f"seen:{pipeline.name}:{name}:{stamp}", empty_sighting)
         alerts[name] = folded(name, history[name])
     events.append(AlertEvent(_marker(partition), pipeline.name, "", "grouped", partition.window))
-    told = 0
-    # Queued before the window is marked: a message queued twice is one, one that was not queued is lost.
-    for name, silence in new if _fresh(every, partition, pipeline) else ():
-        told += 0 if silence else len(_tell(pipeline, ledger, alerts[name]))
+    message_count = 0
+    # Messages are queued before the window is marked: queueing twice gives one message, but a message that
+    # is not queued before a crash is lost.
+    for name, silence in new if _fresh(partitions, partition, pipeline) else ():
+        message_count += 0 if silence else len(_tell(pipeline, ledger, alerts[name]))
     answers.add(*events)
     silent = sum(bool(silence) for _, silence in new)
     grown = len(groups) - len(new)
-    return Raised(partition.window, len(flags), len(new), grown, silent, len(gone), told, said)
+    return Raised(
+        partition.window, len(flags), len(new), grown, silent, len(withdrawn), message_count, reason
+    )
 
 
 def _opened(
@@ -202,7 +208,7 @@ def _opened(
     alerts: Mapping[str, Alert],
     planned: list[tuple[datetime, datetime, str, str]],
 ) -> dict[str, Any]:
-    """What is known of an alert when it opens: whether it stays quiet, and what was like it."""
+    """Return the facts of an alert when it opens: the reason to stay quiet, and similar earlier alerts."""
     settings = pipeline.grouping
     silence = quiet(
         item.entity,
@@ -234,9 +240,9 @@ def _part(
     partition: Partition,
     item: Group,
     scores: pd.DataFrame,
-    found: Mapping[int, tuple[Carrier, ...]],
+    row_carriers: Mapping[int, tuple[Carrier, ...]],
 ) -> dict[str, Any]:
-    """An alert's rows of one window."""
+    """Return the facts of an alert's rows in one window."""
     peak, numbers = item.peak, scores["row"].to_numpy()
     row = scores.iloc[peak.place]
     first = item.flags[0].time if item.carried else item.first
@@ -252,7 +258,7 @@ def _part(
         "rarity": str(row["rarity"]),
         "extrapolated": bool(row["extrapolated"]),
         "version": partition.version,
-        "carriers": [asdict(carrier) for carrier in found.get(peak.place, ())],
+        "carriers": [asdict(carrier) for carrier in row_carriers.get(peak.place, ())],
         "causes": list(item.causes),
         "collective": pipeline.grouping.collective,
         "row_keys": [row_key(flag, int(numbers[flag.place])) for flag in item.flags],
@@ -260,14 +266,14 @@ def _part(
 
 
 def _tell(pipeline: Pipeline, ledger: Ledger, alert: Alert) -> tuple[Message, ...]:
-    """Queue one message an alert; the outbox delivers it."""
+    """Queue one message for an alert; the outbox delivers it."""
     whose = f" of {alert.entity}" if alert.entity else ""
     title = f"[pynomaly] {pipeline.name}: {alert.severity} alert{whose}"
     return queue(pipeline, ledger, "alert", alert.alert, title, "\n".join(told(alert)))
 
 
 def _open(alerts: Mapping[str, Alert], partition: Partition) -> list[Group]:
-    """Alerts that may go on in a window: not answered for good, or known to have gone on in it."""
+    """Return alerts that may continue in a window: not resolved, or already recorded with rows in it."""
     if partition.start is None:
         return []
     return [
@@ -281,29 +287,31 @@ def _open(alerts: Mapping[str, Alert], partition: Partition) -> list[Group]:
 
 
 def _last_before(item: Alert, partition: Partition) -> datetime | None:
-    """Its newest row before a window; a window scored again must not be judged by what came of it."""
+    """Return the time of its newest row before a window; a window scored again must not see its own rows."""
     rows = [datetime.fromisoformat(row) for _, row in item.row_keys if not row.startswith("row:")]
     return max((row for row in rows if partition.start is not None and row < partition.start), default=None)
 
 
 def _gone(alerts: Mapping[str, Alert], groups: Sequence[Group], window: str) -> list[str]:
-    kept = {item.name for item in groups}
-    return [name for name, item in alerts.items() if window in item.windows and name not in kept]
+    group_names = {item.name for item in groups}
+    return [name for name, item in alerts.items() if window in item.windows and name not in group_names]
 
 
-def _fresh(every: Sequence[Partition], partition: Partition, pipeline: Pipeline) -> bool:
-    """Whether a window is new enough to tell anybody of its alerts: a past that is filled in is not."""
-    ends = [item.end for item in every if item.end is not None]
+def _fresh(partitions: Sequence[Partition], partition: Partition, pipeline: Pipeline) -> bool:
+    """Return whether a window is recent enough to send messages; backfilled windows are not."""
+    ends = [item.end for item in partitions if item.end is not None]
     return partition.end is None or max(ends) - partition.end <= pipeline.windows.monitor
 
 
-def _before(pipeline: Pipeline, store: Store, every: Sequence[Partition], place: int) -> pd.DataFrame | None:
-    """The newest rows before a window that ``grouping.needed`` counts, of as many windows as it takes."""
+def _before(
+    pipeline: Pipeline, store: Store, partitions: Sequence[Partition], place: int
+) -> pd.DataFrame | None:
+    """Return the rows before a window that ``grouping.needed`` counts, from as many windows as necessary."""
     settings, data = pipeline.grouping, pipeline.data
     if settings.needed <= 1 or data.time is None:
         return None
     frames: list[pd.DataFrame] = []
-    for item in reversed(every[max(0, place - settings.of + 1) : place]):
+    for item in reversed(partitions[max(0, place - settings.of + 1) : place]):
         frame = store.read_scores(pipeline.name, [item.window], {item.window: item.sha256})
         frames.insert(0, frame)
         counts = pd.Series(entities(pipeline, pd.concat(frames, ignore_index=True))).value_counts()
@@ -315,12 +323,12 @@ def _before(pipeline: Pipeline, store: Store, every: Sequence[Partition], place:
 def _carried(
     pipeline: Pipeline, partition: Partition, scores: pd.DataFrame, bundles: dict[int, Bundle]
 ) -> tuple[dict[int, tuple[Carrier, ...]], str]:
-    """What carries the rarest alerting rows of a window, by position; and why nothing does."""
+    """Return the carriers of the rarest alerting rows by row position, and the reason if there are none."""
     rows = np.flatnonzero(scores["is_anomaly"].to_numpy(dtype=bool))
     if not len(rows) or not pipeline.grouping.explained:
         return {}, ""
     p_values = scores["p_value"].to_numpy()
-    chosen = np.sort(rows[np.argsort(p_values[rows], kind="stable")][: pipeline.grouping.explained])
+    explained_rows = np.sort(rows[np.argsort(p_values[rows], kind="stable")][: pipeline.grouping.explained])
     try:
         window = Window(partition.start, partition.end) if partition.start and partition.end else None
         frame = read(pipeline.data, window)
@@ -330,7 +338,7 @@ def _carried(
             registry = Registry.of(pipeline)
             bundles[partition.version] = registry.load(registry.version(pipeline.name, partition.version))
         bundle, places = bundles[partition.version], scores["row"].to_numpy()
-        clean = validate(frame, bundle.contract, pipeline.quality, "score").clean  # as it was scored
-        return {int(at): carriers(bundle, clean.iloc[[places[at]]]) for at in chosen}, ""
+        clean = validate(frame, bundle.contract, pipeline.quality, "score").clean  # the rows that were scored
+        return {int(at): carriers(bundle, clean.iloc[[places[at]]]) for at in explained_rows}, ""
     except PynomalyError as error:
         return {}, f"{partition.window}: no columns are named: {error}"

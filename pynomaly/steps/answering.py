@@ -1,7 +1,7 @@
-"""What people answer to alerts: acknowledged, or resolved as a false alarm or as confirmed.
+"""Records people's answers to alerts: acknowledged, or resolved as a false alarm or as confirmed.
 
-Called by the command line. Every answer is an event of its own with author and time; a later one stands, and
-none is changed. Resolving labels the alert's rows, so that the next training can learn from the answer.
+Called by the command line. Every answer is a separate event with author and time; the latest one is valid,
+and none is changed. Resolving labels the alert's rows, so that the next training can learn from the answer.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Answered:
     Attributes
     ----------
     new : bool
-        Whether the answer was new; the same answer twice is one.
+        Whether the answer was new; repeating an answer records nothing.
     labelled : int
-        Labels of rows that came with it.
+        Number of row labels that the answer added.
     """
 
     alert: Alert
@@ -38,55 +38,59 @@ class Answered:
     labelled: int
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """Return values that JSON can hold."""
         return {"alert": self.alert.to_dict(), "new": self.new, "labelled": self.labelled}
 
 
 def alerts_of(pipeline: Pipeline, state: str = "open", *, quiet: bool = False) -> tuple[Alert, ...]:
-    """Alerts as they stand, the gravest first, then the newest.
+    """Return the alerts in `state`, the most severe first, then the newest.
 
     Parameters
     ----------
     state : str
-        One of :data:`STATES`; ``open`` holds acknowledged ones, too: nobody has resolved them.
+        One of :data:`STATES`; ``open`` includes acknowledged alerts, which nobody has resolved.
     quiet : bool
-        Also those that nobody was told of.
+        Also return alerts for which no message was sent.
 
     Raises
     ------
     ConfigError
-        If `state` is no state.
+        If `state` is not one of them.
     """
     if state not in STATES:
         raise ConfigError(f"no state {state!r}; {allowed(state, STATES)}")
-    wanted = {"open": ("open", "acknowledged"), "all": STATES}.get(state, (state,))
+    wanted_states = {"open": ("open", "acknowledged"), "all": STATES}.get(state, (state,))
     levels = ("critical", "high", "medium", "low")
     with Ledger.open(pipeline.ledger_url) as ledger:
-        found = standing(Answers.beside(ledger), pipeline.name).values()
-    shown = [item for item in found if item.state in wanted and (quiet or not item.quiet)]
-    shown.sort(key=lambda item: (levels.index(item.severity), -(item.last.timestamp() if item.last else 0.0)))
-    return tuple(shown)
+        alerts = standing(Answers.beside(ledger), pipeline.name).values()
+    selected = [item for item in alerts if item.state in wanted_states and (quiet or not item.quiet)]
+    selected.sort(
+        key=lambda item: (levels.index(item.severity), -(item.last.timestamp() if item.last else 0.0))
+    )
+    return tuple(selected)
 
 
 def chosen(found: Iterable[str], name: str) -> str:
-    """The alert whose name begins with `name`.
+    """Return the only alert name that begins with `name`.
 
     Raises
     ------
     ConfigError
-        If none or several do.
+        If no alert name or several begin with it.
     """
     names = sorted(found)
-    near = [item for item in names if name and item.startswith(name)]
-    if len(near) == 1:
-        return near[0]
-    if near:
-        raise ConfigError(f"{name!r} begins {len(near)} alerts: {', '.join(near[:5])}; write more of it")
+    matches = [item for item in names if name and item.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ConfigError(
+            f"{name!r} begins {len(matches)} alerts: {', '.join(matches[:5])}; write more of it"
+        )
     raise ConfigError(f"no alert {name!r}; {allowed(name, names[-5:])}")
 
 
 def acknowledge(pipeline: Pipeline, name: str, author: str, note: str = "") -> Answered:
-    """Say that somebody looks at an alert.
+    """Record that somebody is looking at an alert.
 
     Raises
     ------
@@ -114,9 +118,9 @@ def acknowledge(pipeline: Pipeline, name: str, author: str, note: str = "") -> A
 def resolve(
     pipeline: Pipeline, name: str, ending: Ending, author: str, note: str = "", *, source: str = "resolve"
 ) -> Answered:
-    """End an alert, and label its rows: anomalies where it is confirmed, normal where it was false.
+    """Resolve an alert and label its rows: anomalies if it is confirmed, normal if it is a false alarm.
 
-    `source` is where the answer was given: ``resolve``, or ``mlflow:`` and the name of an assessment.
+    `source` says where the answer was given: ``resolve``, or ``mlflow:`` and the key of an assessment.
 
     Raises
     ------
@@ -129,7 +133,7 @@ def resolve(
         answers = Answers.beside(ledger)
         alerts = standing(answers, pipeline.name)
         alert = alerts[chosen(alerts, name)]
-        # An answer taken back and given again is an answer of its own.
+        # An answer that was changed and then given again counts as a new answer.
         earlier = sum(event.event == "resolved" for event in answers.events(pipeline.name, alert.alert))
         if (alert.state, alert.ending) == ("resolved", ending):
             return Answered(alert, False, 0)

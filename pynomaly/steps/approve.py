@@ -1,8 +1,8 @@
-"""Answer a promotion that waits: yes, no, or nothing until it expires. Each answer is one line on record.
+"""Answers a pending promotion: approve, reject, or no answer until it expires. Each answer is one decision.
 
-A pending promotion is a line of the ledger; what answers it names its key. Answering twice changes nothing.
-A yes passes the gate again, and is worth nothing once another version is champion. Called by the flows
-``approve`` and ``reject`` and by ``pynomaly pending``.
+A pending promotion is a decision in the ledger; the decision that answers it names its key. Answering twice
+changes nothing. An approval checks the gate again, and is refused once another version is champion. Called by
+the flows ``approve`` and ``reject`` and by ``pynomaly pending``.
 """
 
 from __future__ import annotations
@@ -34,45 +34,45 @@ _DONE = {"promote": "approved", "reject": "rejected", "expired": "expired", "ref
 def approve(
     pipeline: Pipeline, at: datetime, reason: str, actor: str, version: int | None = None
 ) -> Decision:
-    """Promote the version that waits, if it still may: not expired, same champion, gate passed again.
+    """Promote the pending version if it is not expired, the champion is the same, and the gate passes again.
 
     Parameters
     ----------
     at : datetime
-        Moment of the answer, aware.
+        Moment of the answer, with a time zone.
     reason, actor : str
-        Why, and who says so.
+        The reason, and the person who gives it.
     version : int, optional
-        Which one; needed only where several wait.
+        The version; needed only if several promotions are pending.
 
     Returns
     -------
     Decision
-        Of kind ``promote``; ``expired`` or ``refuse`` where the answer came too late or the gate refuses.
+        Of kind ``promote``; ``expired`` or ``refuse`` if the answer is too late or the gate refuses.
 
     Raises
     ------
     NothingPendingError
-        If no such promotion waits, or it was answered otherwise.
+        If no such promotion is pending, or it already has a different answer.
     """
     honour_alias(pipeline)
     registry = Registry.of(pipeline)
     with Ledger.open(pipeline.ledger_url) as ledger:
         pending = _asked(ledger, pipeline.name, version)
-        known = _answered(ledger, pending, "promote")
-        if known is not None:
-            return known
+        earlier_answer = _answered(ledger, pending, "promote")
+        if earlier_answer is not None:
+            return earlier_answer
         gate = check_gate(pipeline, registry, registry.version(pipeline.name, pending.evidence["version"]))
         with changing_champion(pipeline, registry, ledger) as lease:
-            known = _answered(ledger, pending, "promote")
-            if known is not None:
-                return known
-            found = _standing(pipeline, registry, pending, at)
-            if found.state != "open":
-                return _closed(ledger, registry, pending, found, at, lease)
+            earlier_answer = _answered(ledger, pending, "promote")
+            if earlier_answer is not None:
+                return earlier_answer
+            promotion_standing = _standing(pipeline, registry, pending, at)
+            if promotion_standing.state != "open":
+                return _closed(ledger, registry, pending, promotion_standing, at, lease)
             if not gate.passed:
-                refused = ("the gate refuses the version", *gate.reasons)
-                return _end(ledger, registry, pending, "refuse", "gate", refused, at, actor, lease)
+                refusal_reasons = ("the gate refuses the version", *gate.reasons)
+                return _end(ledger, registry, pending, "refuse", "gate", refusal_reasons, at, actor, lease)
             decision = ledger.record(_yes(ledger, pending, gate, reason, actor, at), lease)
             move_aliases(ledger, registry, decision, lease)
             _tidy(ledger, registry, pending, decision)
@@ -80,75 +80,80 @@ def approve(
 
 
 def reject(pipeline: Pipeline, at: datetime, reason: str, actor: str, version: int | None = None) -> Decision:
-    """Say no to the version that waits; parameters and errors as for :func:`approve`."""
+    """Reject the pending version; parameters and errors as for :func:`approve`."""
     honour_alias(pipeline)
     registry = Registry.of(pipeline)
     with Ledger.open(pipeline.ledger_url) as ledger:
         pending = _asked(ledger, pipeline.name, version)
         with changing_champion(pipeline, registry, ledger) as lease:
-            known = _answered(ledger, pending, "reject")
-            if known is not None:
-                return known
-            found = _standing(pipeline, registry, pending, at)
-            if found.state == "expired":
-                return _closed(ledger, registry, pending, found, at, lease)
-            said = (f"{actor} said no: {reason}",)
-            return _end(ledger, registry, pending, "reject", "rejected", said, at, actor, lease)
+            earlier_answer = _answered(ledger, pending, "reject")
+            if earlier_answer is not None:
+                return earlier_answer
+            promotion_standing = _standing(pipeline, registry, pending, at)
+            if promotion_standing.state == "expired":
+                return _closed(ledger, registry, pending, promotion_standing, at, lease)
+            reasons = (f"{actor} said no: {reason}",)
+            return _end(ledger, registry, pending, "reject", "rejected", reasons, at, actor, lease)
 
 
 def pending_promotions(pipeline: Pipeline, at: datetime) -> dict[str, Any]:
-    """What waits for an answer at `at`, newest first; what has expired is written down as such.
+    """Return the promotions that are pending at `at`, newest first; record those that have expired.
 
     Returns
     -------
     dict
-        ``pipeline``, ``pending`` (each the decision with its ``state`` and ``standing``), ``ended`` (what
-        this look closed).
+        ``pipeline``, ``pending`` (each the decision with its ``state`` and ``standing``), ``ended`` (the
+        decisions that this call closed).
     """
     honour_alias(pipeline)
     registry = Registry.of(pipeline)
     waiting, ended = [], []
     with Ledger.open(pipeline.ledger_url) as ledger:
         for pending in open_pendings(ledger, pipeline.name):
-            found = _standing(pipeline, registry, pending, at)
-            if found.state == "expired":
+            promotion_standing = _standing(pipeline, registry, pending, at)
+            if promotion_standing.state == "expired":
                 with changing_champion(pipeline, registry, ledger) as lease:
-                    known = closing(ledger, pending)
-                    ended.append(known or _closed(ledger, registry, pending, found, at, lease))
+                    earlier_answer = closing(ledger, pending)
+                    ended.append(
+                        earlier_answer or _closed(ledger, registry, pending, promotion_standing, at, lease)
+                    )
                 continue
-            waiting.append(pending.to_dict() | {"state": found.state, "standing": list(found.reasons)})
+            waiting.append(
+                pending.to_dict()
+                | {"state": promotion_standing.state, "standing": list(promotion_standing.reasons)}
+            )
     return {"pipeline": pipeline.name, "pending": waiting, "ended": [item.to_dict() for item in ended]}
 
 
 def _asked(ledger: Ledger, pipeline: str, version: int | None) -> Decision:
-    """The pending promotion that is meant: the one named, the only one that waits, or the newest answered."""
-    every = ledger.decisions(pipeline, "pending")
+    """Return the pending promotion of `version`, or the only open one, or else the newest answered one."""
+    decisions = ledger.decisions(pipeline, "pending")
     if version is not None:
-        found = next((item for item in every if item.evidence["version"] == version), None)
-        if found is None:
-            known = [item.evidence["version"] for item in every]
+        match = next((item for item in decisions if item.evidence["version"] == version), None)
+        if match is None:
+            known_versions = [item.evidence["version"] for item in decisions]
             raise NothingPendingError(
-                f"{pipeline}: v{version} never waited for an answer; {allowed(version, known)}"
+                f"{pipeline}: v{version} never waited for an answer; {allowed(version, known_versions)}"
             )
-        return found
-    waiting = open_pendings(ledger, pipeline)
-    if len(waiting) > 1:
-        versions = ", ".join(f"v{item.evidence['version']}" for item in waiting)
+        return match
+    open_promotions = open_pendings(ledger, pipeline)
+    if len(open_promotions) > 1:
+        versions = ", ".join(f"v{item.evidence['version']}" for item in open_promotions)
         raise NothingPendingError(f"{pipeline}: {versions} wait for an answer; say which with --version")
-    if not (waiting or every):
+    if not (open_promotions or decisions):
         raise NothingPendingError(f"{pipeline}: no promotion waits for an answer")
-    return (waiting or every)[0]
+    return (open_promotions or decisions)[0]
 
 
 def _answered(ledger: Ledger, pending: Decision, kind: str) -> Decision | None:
-    """The same answer given before, or None while the promotion waits."""
-    known = closing(ledger, pending)
-    if known is None or known.kind == kind:
-        return known
-    when = known.at.isoformat(timespec="minutes") if known.at else ""
+    """Return the same answer if it was given before, or None while the promotion is open."""
+    answer = closing(ledger, pending)
+    if answer is None or answer.kind == kind:
+        return answer
+    when = answer.at.isoformat(timespec="minutes") if answer.at else ""
     raise NothingPendingError(
-        f"{pending.subject} waits no longer: {_DONE[known.kind]} at {when} by {known.actor}; "
-        f"{'; '.join(known.reasons[:1])}"
+        f"{pending.subject} waits no longer: {_DONE[answer.kind]} at {when} by {answer.actor}; "
+        f"{'; '.join(answer.reasons[:1])}"
     )
 
 
@@ -186,11 +191,26 @@ def _yes(ledger: Ledger, pending: Decision, gate: Gate, reason: str, actor: str,
 
 
 def _closed(
-    ledger: Ledger, registry: Registry, pending: Decision, found: Standing, at: datetime, lease: Lease
+    ledger: Ledger,
+    registry: Registry,
+    pending: Decision,
+    promotion_standing: Standing,
+    at: datetime,
+    lease: Lease,
 ) -> Decision:
-    """Expired or stale: nobody's choice, so nobody is named."""
-    kind = "expired" if found.state == "expired" else "refuse"
-    return _end(ledger, registry, pending, kind, found.state, found.reasons, at, "pynomaly", lease)
+    """Record that a promotion is expired or stale; no person decided this, so none is named."""
+    kind = "expired" if promotion_standing.state == "expired" else "refuse"
+    return _end(
+        ledger,
+        registry,
+        pending,
+        kind,
+        promotion_standing.state,
+        promotion_standing.reasons,
+        at,
+        "pynomaly",
+        lease,
+    )
 
 
 def _end(
@@ -223,7 +243,7 @@ def _end(
 
 
 def _tidy(ledger: Ledger, registry: Registry, pending: Decision, decision: Decision) -> None:
-    """Close the training that asked, and let the version stop shadowing the champion."""
+    """Close the training that asked for the promotion, and remove the version's ``shadow`` alias."""
     version = pending.evidence["version"]
     for item in ledger.trainings(pending.pipeline):
         if item.version == version:

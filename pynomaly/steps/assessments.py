@@ -1,9 +1,9 @@
-"""Alerts on MLflow's pages: shown there as traces, answered there by an assessment.
+"""Shows alerts in MLflow as traces, and reads the assessments that answer them.
 
-Somebody opens the trace of an alert and assesses ``anomaly``: true or ``confirmed``, false or
-``false-alarm``. Reading that resolves the alert with the author's name, like :mod:`~pynomaly.steps.answering`
-does. An answer given elsewhere later stands. Called after scoring, by ``reconcile`` and the command line;
-each call does what is missing.
+A person opens the trace of an alert and sets the assessment ``anomaly``: true or ``confirmed``, false or
+``false-alarm``. Reading it resolves the alert with the author's name, like :mod:`~pynomaly.steps.answering`
+does. A later answer given elsewhere stays valid. Called after scoring, by ``reconcile`` and the command line;
+each call does only what is missing.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _ENDINGS: dict[int, Any] = {1: "confirmed", 0: "false-alarm"}
 
 @dataclass(frozen=True)
 class Read:
-    """What reading assessments came to.
+    """Result of reading assessments.
 
     Attributes
     ----------
     rows, new : int
-        Assessments there are, and alerts that one of them answered just now.
+        Number of assessments found, and number of alerts that this call resolved.
     unread : tuple of str
-        Those that are no answer, each with the reason.
+        Assessments that are not a valid answer, each with the reason.
     """
 
     rows: int
@@ -48,53 +48,53 @@ class Read:
     empty: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return asdict(self)
 
 
 def show_alerts(pipeline: Pipeline) -> int:
-    """Show the gravest open alerts that are not shown yet, ``feedback.traces`` at most at once.
+    """Write a trace for each of the ``feedback.traces`` most severe open alerts that has none yet.
 
     Returns
     -------
     int
-        How many were shown just now.
+        Number of alerts that this call showed.
 
     Raises
     ------
     RecordError
-        If MLflow is away.
+        If MLflow cannot be reached.
     """
-    most = pipeline.feedback.traces
-    waiting = alerts_of(pipeline)[:most] if most else ()
-    if not waiting:
+    limit = pipeline.feedback.traces
+    open_alerts = alerts_of(pipeline)[:limit] if limit else ()
+    if not open_alerts:
         return 0
     traces = Traces(Registry.of(pipeline), pipeline.name)
-    shown = traces.shown()
-    fresh = [alert for alert in waiting if alert.alert not in shown]
+    shown_names = traces.shown()
+    fresh = [alert for alert in open_alerts if alert.alert not in shown_names]
     for alert in fresh:
-        asked, said = _told(alert)
-        traces.show(alert.alert, asked, said, alert.opened or datetime.now(UTC))
+        inputs, outputs = _told(alert)
+        traces.show(alert.alert, inputs, outputs, alert.opened or datetime.now(UTC))
     return len(fresh)
 
 
 def read_assessments(pipeline: Pipeline) -> Read:
-    """Resolve the alerts that somebody assessed since; each assessment answers once.
+    """Resolve the alerts that have a new assessment; each assessment is used once.
 
     Raises
     ------
     RecordError
-        If MLflow is away.
+        If MLflow cannot be reached.
     """
-    given = Traces(Registry.of(pipeline), pipeline.name).assessments(ASSESSMENT)
+    assessments = Traces(Registry.of(pipeline), pipeline.name).assessments(ASSESSMENT)
     with Ledger.open(pipeline.ledger_url) as ledger:
         answers = Answers.beside(ledger)
-        known = standing(answers, pipeline.name)
-        assessed = {item.alert for item in given} & set(known)
-        events = {alert: answers.events(pipeline.name, alert) for alert in assessed}
+        alerts = standing(answers, pipeline.name)
+        assessed_alerts = {item.alert for item in assessments} & set(alerts)
+        events = {alert: answers.events(pipeline.name, alert) for alert in assessed_alerts}
     new, unread = 0, []
-    for item in given:
-        if item.alert not in known:
+    for item in assessments:
+        if item.alert not in alerts:
             unread.append(f"{item.key}: no alert {item.alert!r}")
             continue
         try:
@@ -105,11 +105,11 @@ def read_assessments(pipeline: Pipeline) -> Read:
         if truth is not None and _newest(item, events[item.alert]):
             name, note = item.author or "MLflow", item.note
             new += resolve(pipeline, item.alert, _ENDINGS[truth], name, note, source=f"mlflow:{item.key}").new
-    return Read(len(given), new, tuple(unread))
+    return Read(len(assessments), new, tuple(unread))
 
 
 def _newest(item: Assessed, events: tuple[AlertEvent, ...]) -> bool:
-    """Whether nothing was answered from this assessment, nor elsewhere after it."""
+    """Return whether this assessment was not used yet and no later answer was given elsewhere."""
     for event in events:
         if event.event != "resolved":
             continue
@@ -122,9 +122,9 @@ def _newest(item: Assessed, events: tuple[AlertEvent, ...]) -> bool:
 
 
 def _told(alert: Alert) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What an alert is about, and what is said of it."""
+    """Return the inputs (which rows) and the outputs (the verdict) of an alert's trace."""
     content = alert.to_dict()
-    asked = {name: content[name] for name in ("entity", "first", "last", "rows")}
-    said = {name: content[name] for name in ("severity", "category")}
-    said["columns"] = [str(item) for item in alert.carriers]
-    return asked, said | {"reasons": list(alert.reasons), "alert": alert.alert}
+    inputs = {name: content[name] for name in ("entity", "first", "last", "rows")}
+    outputs = {name: content[name] for name in ("severity", "category")}
+    outputs["columns"] = [str(item) for item in alert.carriers]
+    return inputs, outputs | {"reasons": list(alert.reasons), "alert": alert.alert}

@@ -1,7 +1,7 @@
-"""An audit: draw rows that were scored, have them labelled, say how good the alerts are.
+"""Audits of alert quality: draws scored rows, reads their labels, and estimates how good the alerts are.
 
-Called by the command line. What was drawn, with which chance and seed, is on record before anybody sees it;
-labels are only ever added, and the newest of a row stands.
+Called by the command line. The drawn rows, their probabilities and the seed are recorded before anybody sees
+the rows; labels are only added, and the newest label of a row is valid.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ FEWEST = 4
 def draw_audit(
     pipeline: Pipeline, rows: int, last: timedelta, output: Path, author: str, seed: int | None = None
 ) -> dict[str, Any]:
-    """Draw rows of the newest windows, put the draw on record, and write a table to label.
+    """Draw rows of the newest windows, record the draw, and write a CSV table to label.
 
-    The table says what a row holds and nothing of its score, so that whoever labels is not led by it.
+    The table holds the values of a row but not its score, so that the score does not influence the labels.
 
     Raises
     ------
     ConfigError
-        If `rows` is under four or `output` is no ``.csv``.
+        If `rows` is under four or `output` does not end in ``.csv``.
     RecordError
-        If no window was scored in that time.
+        If no window was scored in the time range.
     """
     if rows < FEWEST:
         raise ConfigError(f"--rows {rows} is not allowed: {FEWEST} or more are needed")
@@ -54,9 +54,9 @@ def draw_audit(
         raise ConfigError(f"--output {str(output)!r}: expected a name that ends in .csv")
     store = Store(pipeline.store_root)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        every = ledger.partitions(pipeline.name)
-        ends = [item.end for item in every if item.end is not None]
-        parts = [item for item in every if item.start is None or item.start >= max(ends) - last]
+        partitions = ledger.partitions(pipeline.name)
+        ends = [item.end for item in partitions if item.end is not None]
+        parts = [item for item in partitions if item.start is None or item.start >= max(ends) - last]
         if not parts:
             raise RecordError(f"{pipeline.name}: no window was scored yet; run score or backfill first")
         frames = [
@@ -64,38 +64,38 @@ def draw_audit(
             for number, item in enumerate(parts)
         ]
         table = pd.concat(frames, ignore_index=True)
-        chosen = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
-        drawn = draw(table["p_value"], table["is_anomaly"], rows, chosen)
-        sample = table.loc[drawn.places].reset_index(drop=True)
-        who = entities(pipeline, sample)
+        used_seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+        draw_result = draw(table["p_value"], table["is_anomaly"], rows, used_seed)
+        sample = table.loc[draw_result.places].reset_index(drop=True)
+        row_entities = entities(pipeline, sample)
         content = {
             "from": parts[0].start,
             "to": parts[-1].end,
             "windows": len(parts),
-            "seed": chosen,
-            "strata": [vars(item) for item in drawn.strata],
+            "seed": used_seed,
+            "strata": [vars(item) for item in draw_result.strata],
             "rows": [
                 {
-                    "entity": str(who[place]),
+                    "entity": str(row_entities[place]),
                     "row": _row(pipeline, sample, place),
                     "window": parts[int(sample["part"][place])].window,
-                    "stratum": drawn.names[place],
+                    "stratum": draw_result.names[place],
                 }
                 for place in range(len(sample))
             ],
         }
         name = hashlib.sha256(repr((pipeline.name, content)).encode()).hexdigest()[:8]
         Answers.beside(ledger).add(Audit(f"audit:{pipeline.name}:{name}", pipeline.name, content, author))
-    shown = _shown(pipeline, sample, parts)
-    shown.insert(0, "audit", name)
-    shown.insert(1, "number", range(len(shown)))
-    shown["label"] = ""
-    shown["note"] = ""
-    write_atomically(output, shown.map(safe_cell).to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode())
+    sheet = _shown(pipeline, sample, parts)
+    sheet.insert(0, "audit", name)
+    sheet.insert(1, "number", range(len(sheet)))
+    sheet["label"] = ""
+    sheet["note"] = ""
+    write_atomically(output, sheet.map(safe_cell).to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode())
     return {
         "audit": name,
         "output": str(output),
-        "rows": len(shown),
+        "rows": len(sheet),
         "windows": len(parts),
         "strata": content["strata"],
     }
@@ -109,10 +109,10 @@ def _row(pipeline: Pipeline, sample: pd.DataFrame, place: int) -> str:
 
 
 def _shown(pipeline: Pipeline, sample: pd.DataFrame, parts: list[Partition]) -> pd.DataFrame:
-    """The drawn rows as their source holds them; time and entity alone where it holds them no more."""
+    """Return the drawn rows with their source values; only time and entity if the source has changed."""
     data = pipeline.data
-    known = [name for name in (data.time, data.id) if name and name in sample]
-    shown = sample[known].copy() if known else sample[["row"]].copy()
+    key_columns = [name for name in (data.time, data.id) if name and name in sample]
+    sheet = sample[key_columns].copy() if key_columns else sample[["row"]].copy()
     registry = Registry.of(pipeline)
     for number in sorted(set(sample["part"])):
         part = parts[int(number)]
@@ -124,25 +124,25 @@ def _shown(pipeline: Pipeline, sample: pd.DataFrame, parts: list[Partition]) -> 
         if digest(frame) != part.data_hash:
             continue
         contract = registry.load(registry.version(pipeline.name, part.version)).contract
-        clean = validate(frame, contract, pipeline.quality, "score").clean  # as it was scored
+        clean = validate(frame, contract, pipeline.quality, "score").clean  # the rows as scoring saw them
         places = sample.index[sample["part"] == number]
-        found = clean.iloc[sample["row"][places].to_numpy()]
+        source_rows = clean.iloc[sample["row"][places].to_numpy()]
         for column in contract.features:
-            if column not in shown:
-                shown[column] = pd.Series(np.nan, index=shown.index, dtype=object)
-            shown.loc[places, column] = found[column].astype(object).to_numpy()
-    return shown
+            if column not in sheet:
+                sheet[column] = pd.Series(np.nan, index=sheet.index, dtype=object)
+            sheet.loc[places, column] = source_rows[column].astype(object).to_numpy()
+    return sheet
 
 
 def label_audit(pipeline: Pipeline, path: Path, author: str) -> int:
-    """Add the labels written into the table of an audit; returns how many were new.
+    """Add the labels from an audit's table, and return how many were new.
 
     Raises
     ------
     SourceError, ColumnError
-        If it is no table of an audit.
+        If the file is not the table of an audit.
     RecordError
-        If its audit is not on record; nothing is added.
+        If its audit is not in the ledger; nothing is added.
     """
     table = read_table(path, pipeline.data.limits)
     for name in ("audit", "number", "label"):
@@ -151,8 +151,8 @@ def label_audit(pipeline: Pipeline, path: Path, author: str) -> int:
     with Ledger.open(pipeline.ledger_url) as ledger:
         answers = Answers.beside(ledger)
         audits = {_name(item): item for item in answers.audits(pipeline.name)}
-        given = answers.labels(pipeline.name)
-        standing = _standing(given)
+        known_labels = answers.labels(pipeline.name)
+        newest_labels = _standing(known_labels)
         labels = []
         for line, row in enumerate(table.to_dict("records"), 1):
             truth = truth_of(row["label"], f"{path}, row {line}")
@@ -165,17 +165,17 @@ def label_audit(pipeline: Pipeline, path: Path, author: str) -> int:
                     f"{path}, row {line}: no row {number!r} of an audit {row['audit']!r} of {pipeline.name}; "
                     f"{allowed(str(row['audit']), audits)}"
                 )
-            drawn = audit.content["rows"][int(number)]
+            drawn_row = audit.content["rows"][int(number)]
             stem = f"audit:{pipeline.name}:{row['audit']}:{number}"
-            if stem in standing and standing[stem] == truth:
+            if stem in newest_labels and newest_labels[stem] == truth:
                 continue
-            nth = sum(label.key.rpartition(":")[0] == stem for label in given)
+            nth = sum(label.key.rpartition(":")[0] == stem for label in known_labels)
             labels.append(
                 Label(
                     key=f"{stem}:{nth}",
                     pipeline=pipeline.name,
-                    entity=drawn["entity"],
-                    row=drawn["row"],
+                    entity=drawn_row["entity"],
+                    row=drawn_row["row"],
                     truth=truth,
                     source="audit",
                     author=str(row.get("author") or author),
@@ -186,30 +186,33 @@ def label_audit(pipeline: Pipeline, path: Path, author: str) -> int:
 
 
 def judged(pipeline: Pipeline, name: str = "") -> dict[str, Any]:
-    """What an audit says of the alerts; the newest one unless it is named.
+    """Estimate alert quality from an audit: the one called `name`, or the newest.
 
     Raises
     ------
     RecordError
-        If there is none.
+        If there is no such audit.
     """
     with Ledger.open(pipeline.ledger_url) as ledger:
         answers = Answers.beside(ledger)
         audits = {_name(item): item for item in answers.audits(pipeline.name)}
-        standing = _standing(answers.labels(pipeline.name))
+        newest_labels = _standing(answers.labels(pipeline.name))
     if not audits:
         raise RecordError(f"{pipeline.name} has no audit yet; draw one with --rows 50")
     if name and name not in audits:
         raise RecordError(f"no audit {name!r}; {allowed(name, audits)}")
-    chosen = name or list(audits)[-1]
-    content = audits[chosen].content
-    stem = f"audit:{pipeline.name}:{chosen}"
-    found: Judgement = judge(
+    audit_name = name or list(audits)[-1]
+    content = audits[audit_name].content
+    stem = f"audit:{pipeline.name}:{audit_name}"
+    judgement: Judgement = judge(
         [Stratum(**item) for item in content["strata"]],
-        [(row["stratum"], standing.get(f"{stem}:{number}")) for number, row in enumerate(content["rows"])],
+        [
+            (row["stratum"], newest_labels.get(f"{stem}:{number}"))
+            for number, row in enumerate(content["rows"])
+        ],
     )
     facts = {key: content[key] for key in ("from", "to", "windows")}
-    return {"pipeline": pipeline.name, "audit": chosen, **facts, **found.to_dict()}
+    return {"pipeline": pipeline.name, "audit": audit_name, **facts, **judgement.to_dict()}
 
 
 def _name(audit: Audit) -> str:
@@ -217,5 +220,5 @@ def _name(audit: Audit) -> str:
 
 
 def _standing(labels: tuple[Label, ...]) -> dict[str, int]:
-    """The newest label of every drawn row, by ``audit:PIPELINE:AUDIT:NUMBER``."""
+    """Return the newest label of every drawn row, by ``audit:PIPELINE:AUDIT:NUMBER``."""
     return {label.key.rpartition(":")[0]: label.truth for label in labels if label.source == "audit"}

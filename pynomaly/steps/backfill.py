@@ -1,7 +1,7 @@
-"""Fill in the past: every window that ended in a range, scored and judged once.
+"""Backfill: every window that ended in a given time range is scored and judged once.
 
-A window belongs to the range in which it ended, so that two ranges that meet share none and lose none, also
-where a day of the range's zone has 23 or 25 hours. What was done before is found again and left alone.
+A window belongs to the range in which it ended, so that two adjacent ranges share no window and miss none,
+also where a day of the range's time zone has 23 or 25 hours. Windows that are already done are kept.
 Called by the backfill flow.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["Filled", "ended_in", "judge_again", "past_range"]
 
 @dataclass(frozen=True)
 class Filled:
-    """One past window's verdict."""
+    """The verdict on one past window."""
 
     window: str
     version: int
@@ -31,22 +31,22 @@ class Filled:
     new: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return asdict(self)
 
 
 def past_range(pipeline: Pipeline, text: str) -> tuple[datetime, datetime]:
-    """Read ``A..B``: moments with an offset, or dates, which mean midnight UTC as windows do.
+    """Parse ``A..B``: moments with an offset, or dates, which mean midnight UTC as window edges do.
 
     Raises
     ------
     ConfigError
-        If it is no range, is reversed, or the pipeline has no time column.
+        If `text` is no range, is reversed, or the pipeline has no time column.
     """
     if pipeline.data.time is None:
         raise ConfigError(f"{pipeline.name} has no time column (data.time): there is no past to fill in")
-    first, dots, last = text.partition("..")
-    if not dots or not first.strip() or not last.strip():
+    first, separator, last = text.partition("..")
+    if not separator or not first.strip() or not last.strip():
         raise ConfigError(f"{text!r} is no range; write two dates or moments, like 2026-01-05..2026-01-12")
     start, end = _moment(first.strip()), _moment(last.strip())
     if end <= start:
@@ -63,25 +63,25 @@ def _moment(text: str) -> datetime:
 
 
 def ended_in(start: datetime, end: datetime, length: timedelta) -> tuple[Window, ...]:
-    """Windows of `length` whose end lies in ``(start, end]``, oldest first."""
+    """Return the windows of `length` whose end lies in ``(start, end]``, oldest first."""
     return tuple(window for window in split(start - length, end, length) if window.end > start)
 
 
 def judge_again(pipeline: Pipeline, window: Window) -> Filled:
-    """Judge one window as of its end, unless the champion has judged it so before.
+    """Judge one window as of its end, unless the champion has already judged it as of that moment.
 
     Raises
     ------
     NoChampionError
-        If nothing was promoted yet.
+        If the pipeline has no champion yet.
     DataError
         If the window cannot be read or validation blocks it.
     """
     champion = Registry.of(pipeline).alias(pipeline.name, "champion")
     with Ledger.open(pipeline.ledger_url) as ledger:
         key = f"degradation:{pipeline.name}:{window.key}:v{champion.version}:{window.end.isoformat()}"
-        known = ledger.decision(key)
-    if known is not None:
-        return Filled(window.key, champion.version, known.outcome, new=False)
-    judged = monitor_window(pipeline, window, window.end)
-    return Filled(window.key, judged.version, str(judged.degradation.state), new=True)
+        earlier_decision = ledger.decision(key)
+    if earlier_decision is not None:
+        return Filled(window.key, champion.version, earlier_decision.outcome, new=False)
+    monitoring = monitor_window(pipeline, window, window.end)
+    return Filled(window.key, monitoring.version, str(monitoring.degradation.state), new=True)

@@ -1,8 +1,8 @@
-"""The first windows after a promotion: the previous champion scores them too, and a breach brings it back.
+"""Baking: the first windows after a promotion are also scored by the previous champion; a breach rolls back.
 
 Called by :mod:`~pynomaly.steps.score` and :mod:`~pynomaly.steps.monitor` with rows the champion has just
-scored; costs one more scoring of them, and nothing once the promotion is baked. A version is taken back by
-itself once in its life: a person who promotes it again has the last word.
+scored. The cost is one more scoring of these rows, and nothing once the promotion is baked. A version is
+rolled back automatically only once: if a person promotes it again, that decision stands.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ REPEATS = 9
 
 @dataclass(frozen=True)
 class Baking:
-    """A promotion that is still watched.
+    """A promotion that is still being watched.
 
     Attributes
     ----------
     promotion : Decision
     seen : tuple of str
-        Windows that counted so far.
+        Windows that passed so far.
     windows : int
-        How many make the promotion stand.
+        Number of windows that must pass before the promotion is final.
     """
 
     promotion: Decision
@@ -51,7 +51,7 @@ class Baking:
     windows: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for ``status``."""
+        """Return plain values, for ``status``."""
         left = self.windows - len(self.seen)
         return {
             "version": self.promotion.evidence["version"],
@@ -63,7 +63,11 @@ class Baking:
 
 
 def baking_of(pipeline: Pipeline, ledger: Ledger) -> Baking | None:
-    """The promotion that bakes, or None: baked, taken back, a rollback, or nothing to go back to."""
+    """Return the promotion that is baking, or None.
+
+    None if it is baked or was rolled back, if the last change is a rollback, or if there is no previous
+    champion.
+    """
     change = last_change(ledger, pipeline.name)
     if change is None or change.kind != "promote" or change.evidence.get("replaces") is None:
         return None
@@ -73,13 +77,13 @@ def baking_of(pipeline: Pipeline, ledger: Ledger) -> Baking | None:
         for item in ledger.decisions(pipeline.name, "rollback")
     ):
         return None
-    seen = tuple(
+    passed_windows = tuple(
         item.subject
         for item in ledger.decisions(pipeline.name, "bake", outcome="ok")
         if item.evidence.get("promotion") == change.seq
     )
     windows = pipeline.promotion.bake
-    return Baking(change, seen, windows) if len(seen) < windows else None
+    return Baking(change, passed_windows, windows) if len(passed_windows) < windows else None
 
 
 def watch(
@@ -90,17 +94,17 @@ def watch(
     frame: pd.DataFrame,
     scored: pd.DataFrame,
 ) -> str:
-    """Judge the champion's newest promotion on one window, and take it back on a breach.
+    """Judge the champion's newest promotion on one window, and roll it back on a breach.
 
     Parameters
     ----------
     champion : ModelRef
     bundle : Bundle
-        The champion's.
+        The champion's bundle.
     key : str
-        The window's, or ``all``.
+        The window's key, or ``all``.
     frame : DataFrame of shape (n, >= d)
-        Its rows, validated.
+        The window's validated rows.
     scored : DataFrame of shape (n, >= 2)
         ``score`` and ``is_anomaly`` of the same rows under the champion.
 
@@ -108,7 +112,7 @@ def watch(
     -------
     str
         ``ok``, ``insufficient_data``, ``breach`` (the previous champion is back), ``stuck`` (a breach, and
-        the previous champion may not serve), or "" where nothing bakes or the window was judged before.
+        the previous champion may not serve), or "" if no promotion bakes or the window was already judged.
     """
     with Ledger.open(pipeline.ledger_url) as ledger:
         baking = baking_of(pipeline, ledger)
@@ -116,23 +120,31 @@ def watch(
             return ""
         edges = bounds(key)
         if edges is not None and edges[1] <= baking.promotion.as_of:
-            return ""  # rows from before the promotion are no news of it
-        known = f"bake:{pipeline.name}:{baking.promotion.seq}:{key}"
-        known += f":{digest(frame)[:16]}" if edges is None else ""
-        if ledger.decision(known) is not None:
+            return ""  # rows from before the promotion say nothing about it
+        decision_key = f"bake:{pipeline.name}:{baking.promotion.seq}:{key}"
+        decision_key += f":{digest(frame)[:16]}" if edges is None else ""
+        if ledger.decision(decision_key) is not None:
             return ""
         registry = Registry.of(pipeline)
         previous = registry.version(pipeline.name, baking.promotion.evidence["replaces"])
-        before = registry.load(previous)
+        previous_bundle = registry.load(previous)
         rates = _expected(ledger, pipeline.name)
         new = _look(pipeline, champion.version, bundle, key, frame, scored, rates)
-        old = _look(pipeline, previous.version, before, key, frame, before.score_window(frame), rates)
-        found = bake(new, old, pipeline.drift, pipeline.degradation, pipeline.promotion.max_latency_ms)
+        old = _look(
+            pipeline,
+            previous.version,
+            previous_bundle,
+            key,
+            frame,
+            previous_bundle.score_window(frame),
+            rates,
+        )
+        bake_result = bake(new, old, pipeline.drift, pipeline.degradation, pipeline.promotion.max_latency_ms)
         moment = edges[1] if edges else baking.promotion.as_of
-        outcome, reasons = _acted(pipeline, champion.version, key, found, moment)
+        outcome, reasons = _acted(pipeline, champion.version, key, bake_result, moment)
         ledger.record(
             Decision(
-                key=known,
+                key=decision_key,
                 pipeline=pipeline.name,
                 kind="bake",
                 subject=key,
@@ -151,21 +163,21 @@ def watch(
 
 
 def _acted(
-    pipeline: Pipeline, version: int, key: str, found: Baked, moment: datetime
+    pipeline: Pipeline, version: int, key: str, bake_result: Baked, moment: datetime
 ) -> tuple[str, tuple[str, ...]]:
-    """Take the promotion back on a breach; a failure to is said, for scoring must go on."""
-    if found.outcome != "breach":
-        return found.outcome, found.reasons
-    why = f"while it baked, in window {key}: {'; '.join(found.reasons)}"
+    """Roll the promotion back on a breach; a failure is reported, not raised, because scoring must go on."""
+    if bake_result.outcome != "breach":
+        return bake_result.outcome, bake_result.reasons
+    reason = f"while it baked, in window {key}: {'; '.join(bake_result.reasons)}"
     try:
-        rollback(pipeline, moment, why, actor="bake", only=version)
+        rollback(pipeline, moment, reason, actor="bake", only=version)
     except PynomalyError as error:
-        return "stuck", (*found.reasons, f"it could not be rolled back: {error}")
-    return "breach", found.reasons
+        return "stuck", (*bake_result.reasons, f"it could not be rolled back: {error}")
+    return "breach", bake_result.reasons
 
 
 def _expected(ledger: Ledger, pipeline: str) -> dict[int, float | None]:
-    """Alert rate each version promised when it was trained."""
+    """Return the alert rate that each version expected when it was trained."""
     return {
         item.version: item.detail.get("registered", {}).get("expected_alert_rate")
         for item in ledger.trainings(pipeline)
@@ -185,16 +197,16 @@ def _look(
     current = Sketch.of(bundle.contract.conform(frame), scored["score"].to_numpy())
     drift = compare_sketches(bundle.sketch, current, pipeline.drift)
     alerts = int(scored["is_anomaly"].sum())
-    seen = observe(key, len(frame), drift, alerts, rates.get(version), pipeline.degradation)
-    return looked(version, drift, seen, alerts, _latency_ms(bundle, frame))
+    observation = observe(key, len(frame), drift, alerts, rates.get(version), pipeline.degradation)
+    return looked(version, drift, observation, alerts, _latency_ms(bundle, frame))
 
 
 def _latency_ms(bundle: Bundle, frame: pd.DataFrame) -> float:
-    """Median of one warm row."""
-    row, spent = frame.iloc[[0]], []
+    """Return the median time in milliseconds to score one row, after one warm-up call."""
+    row, durations = frame.iloc[[0]], []
     bundle.score(row)
     for _ in range(REPEATS):
         start = time.perf_counter()
         bundle.score(row)
-        spent.append(time.perf_counter() - start)
-    return median(spent) * 1000
+        durations.append(time.perf_counter() - start)
+    return median(durations) * 1000

@@ -1,6 +1,6 @@
-"""What a pipeline has that takes space, and what its decisions refer to: the facts that pruning rests on.
+"""Facts for pruning: everything of a pipeline that takes space, and what its decisions refer to.
 
-Read from ledger, MLflow and store, written nowhere. Called by :mod:`pynomaly.steps.prune`.
+Reads ledger, MLflow and store, and writes nothing. Called by :mod:`pynomaly.steps.prune`.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ _REPORT = re.compile(r"(?:(?:drift|window)-(?P<window>.+)|training)-v(?P<version
 
 @dataclass(frozen=True)
 class Belongings:
-    """The facts, and what each thing is removed by."""
+    """The history that pruning judges, and the handles that each thing is removed with."""
 
     history: History
     runs: Mapping[str, LoggedRun]
     models: Mapping[str, LoggedModel]
-    partitions: Mapping[str, tuple[str, str]]  # address of a score file to window and hash
+    partitions: Mapping[str, tuple[str, str]]  # score file address -> (window, hash)
 
 
 def belongings(pipeline: Pipeline, ledger: Ledger, registry: Registry, store: Store) -> Belongings:
-    """Everything the pipeline has, and what its decisions say of it."""
+    """Return everything the pipeline stores, and what its decisions refer to."""
     decisions = tuple(reversed(ledger.decisions(pipeline.name)))
-    waiting = {item.key for item in open_pendings(ledger, pipeline.name)}
-    said = tuple(_said(item, item.key in waiting) for item in decisions)
+    pending_keys = {item.key for item in open_pendings(ledger, pipeline.name)}
+    statements = tuple(_said(item, item.key in pending_keys) for item in decisions)
     trainings = ledger.trainings(pipeline.name)
     runs = {item.id: item for item in runs_of(registry, pipeline.name)}
     models = {_model_name(item): item for item in models_of(registry, pipeline.name)}
     files, partitions = _files(pipeline, ledger, store, trainings)
     things = (
-        *_models(models, runs, said),
+        *_models(models, runs, statements),
         *map(_run, runs.values()),
         *_traces(pipeline, ledger, registry),
         *files,
     )
     unfinished = {item.version for item in trainings if item.outcome == "registered" and item.version}
-    aliases, asked = registry.aliases(pipeline.name), _asked(pipeline, ledger)
-    history = History(things, said, aliases, frozenset(unfinished), asked)
+    aliases, unanswered_windows = registry.aliases(pipeline.name), _asked(pipeline, ledger)
+    history = History(things, statements, aliases, frozenset(unfinished), unanswered_windows)
     return Belongings(history, runs, models, partitions)
 
 
 def _asked(pipeline: Pipeline, ledger: Ledger) -> tuple[tuple[datetime, datetime], ...]:
-    """Windows of alerts that nobody has resolved, and of audits whose rows are not all labelled."""
+    """Return the windows of unresolved alerts, and of audits whose rows are not all labelled."""
     answers = Answers.beside(ledger)
     alerts = standing(answers, pipeline.name).values()
     windows = {name for item in alerts if item.state in ("open", "acknowledged") for name in item.windows}
@@ -106,17 +106,19 @@ def _model_name(model: LoggedModel) -> str:
 
 
 def _models(
-    models: Mapping[str, LoggedModel], runs: Mapping[str, LoggedRun], said: tuple[Said, ...]
+    models: Mapping[str, LoggedModel], runs: Mapping[str, LoggedRun], statements: tuple[Said, ...]
 ) -> Iterator[Thing]:
-    spoken: dict[int, datetime] = {}
-    for item in said:
-        spoken |= {version: max(item.at, spoken.get(version, item.at)) for version in item.versions}
+    last_mentions: dict[int, datetime] = {}
+    for item in statements:
+        last_mentions |= {
+            version: max(item.at, last_mentions.get(version, item.at)) for version in item.versions
+        }
     for name, model in models.items():
         if model.ref is None:
             yield Thing("leftover", name, model.at)
             continue
         version, run = model.ref.version, model.ref.run_id
-        at = max(model.at, spoken.get(version, model.at))
+        at = max(model.at, last_mentions.get(version, model.at))
         family = runs[run].family if run in runs else run
         yield Thing("version", name, at, 0, version, None, run, family, model.ref.sha256)
 
@@ -126,31 +128,31 @@ def _run(run: LoggedRun) -> Thing:
 
 
 def _traces(pipeline: Pipeline, ledger: Ledger, registry: Registry) -> Iterator[Thing]:
-    """Alerts as MLflow shows them; one that nobody has answered is in use."""
+    """Yield the alert traces in MLflow; a trace is in use while its alert is not resolved."""
     alerts = standing(Answers.beside(ledger), pipeline.name)
-    waiting = {name for name, item in alerts.items() if item.state in ("open", "acknowledged")}
+    unanswered = {name for name, item in alerts.items() if item.state in ("open", "acknowledged")}
     for name, alert, at in Traces(registry, pipeline.name).kept():
-        yield Thing("trace", name, at, busy=alert in waiting)
+        yield Thing("trace", name, at, busy=alert in unanswered)
 
 
 def _files(
     pipeline: Pipeline, ledger: Ledger, store: Store, trainings: tuple[Training, ...]
 ) -> tuple[list[Thing], dict[str, tuple[str, str]]]:
-    """Files of the store, and rows of the ledger whose file is gone; ages are the ledger's where it knows."""
-    scored = {item.path: item for item in ledger.partitions(pipeline.name)}
-    partitions = {path: (item.window, item.sha256) for path, item in scored.items()}
-    judged = {(item.window, item.version): item.at for item in ledger.shelf.watched(pipeline.name)}
-    trained = {item.key: item.version for item in trainings}
+    """Return the store's files, and ledger rows whose file is missing; ages come from the ledger if known."""
+    partitions_by_path = {item.path: item for item in ledger.partitions(pipeline.name)}
+    partitions = {path: (item.window, item.sha256) for path, item in partitions_by_path.items()}
+    judged_at = {(item.window, item.version): item.at for item in ledger.shelf.watched(pipeline.name)}
+    versions_by_training = {item.key: item.version for item in trainings}
     things: list[Thing] = []
-    seen: set[str] = set()
+    known_addresses: set[str] = set()
     root = f"{store.root / pipeline.name}/"
     for entry in store.files(pipeline.name):
-        seen.add(entry.address)
+        known_addresses.add(entry.address)
         folder, _, rest = entry.address.removeprefix(root).partition("/")
         stem = rest.rsplit("/", 1)[-1].rsplit(".", 1)[0]
         if folder == "scores":
             window = rest.split("/")[0].removeprefix("window=")
-            row = scored.get(entry.address)
+            row = partitions_by_path.get(entry.address)
             at = row.scored_at if row else entry.written
             partitions.setdefault(entry.address, (window, ""))
             things.append(Thing("scores", entry.address, at, entry.size, None, _span(window)))
@@ -161,17 +163,19 @@ def _files(
             things.append(Thing("shadow", entry.address, entry.written, entry.size, number, _span(window)))
         elif folder in ("reports", "facts") and (name := _REPORT.fullmatch(stem)):
             window, number = name["window"] or "", int(name["version"])
-            at = judged.get((window, number), entry.written)
+            at = judged_at.get((window, number), entry.written)
             things.append(Thing("report", entry.address, at, entry.size, number, _span(window)))
         elif folder == "quarantine":
-            version_of = trained.get(stem.removeprefix("train-")) if stem.startswith("train-") else None
+            version_of = (
+                versions_by_training.get(stem.removeprefix("train-")) if stem.startswith("train-") else None
+            )
             things.append(
                 Thing("quarantine", entry.address, entry.written, entry.size, version_of, _span(stem))
             )
         elif folder in ("references", "held_out"):
             things.append(Thing("rows", entry.address, entry.written, entry.size, sha256=stem))
-    for path, row in scored.items():
-        if path not in seen:  # its removal was cut off, or somebody else's hand was here
+    for path, row in partitions_by_path.items():
+        if path not in known_addresses:  # a removal was interrupted, or the file was deleted by other means
             things.append(Thing("scores", path, row.scored_at, 0, None, _span(row.window)))
     return things, partitions
 
@@ -181,12 +185,16 @@ def _span(window: str) -> tuple[datetime, datetime] | None:
 
 
 def sized(registry: Registry, found: Belongings, plan: Pruning) -> Pruning:
-    """The plan with the bytes that MLflow keeps for what goes; asked for nothing else, for it is slow."""
+    """Return the plan with MLflow's byte counts for what is removed; nothing else is asked, as it is slow."""
 
-    def size(kind: str, name: str, known: int) -> int:
+    def measure_bytes(kind: str, name: str, current_size: int) -> int:
         if kind == "run":
             return bytes_at(registry, found.runs[name].files)
-        return bytes_at(registry, found.models[name].files) if kind in ("version", "leftover") else known
+        return (
+            bytes_at(registry, found.models[name].files) if kind in ("version", "leftover") else current_size
+        )
 
-    sized = tuple(replace(item, size=size(item.kind, item.name, item.size)) for item in plan.removals)
-    return replace(plan, removals=sized)
+    removals = tuple(
+        replace(item, size=measure_bytes(item.kind, item.name, item.size)) for item in plan.removals
+    )
+    return replace(plan, removals=removals)

@@ -1,7 +1,7 @@
-"""Fit one candidate and score the judged rows with it; a candidate that fails is a result, not a crash.
+"""Fits one candidate and scores the judged rows with it; a candidate that fails is a result, not a crash.
 
-Called once a candidate, side by side. What comes back is small: the bundle and its scores lie in the
-training's work folder.
+Called once for each candidate, in parallel. The returned result is small: the bundle and its scores are files
+in the training's work folder.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class Fitted:
     Attributes
     ----------
     label : str
-        The detector's name, numbered when a detector stands in the list twice.
+        The detector's name, numbered if the detector is in the list twice.
     folder, sha256 : str
         The saved bundle and its hash; empty when the fit failed.
-    started, fit_seconds, score_seconds
-        When the fit began (epoch seconds), how long it took, how long the judged rows took.
+    started, fit_seconds, score_seconds : float
+        Start of the fit (epoch seconds), duration of the fit, duration of scoring the judged rows.
     error : str
         Why there is no bundle, or "".
     recalibrated : bool
-        The champion itself with p-values from newer rows: nothing was fitted.
+        True for the champion itself with p-values from newer rows: nothing was fitted.
     """
 
     label: str
@@ -60,28 +60,28 @@ class Fitted:
     recalibrated: bool = False
 
     def scores(self) -> pd.DataFrame:
-        """Scores of the judged rows: the columns of :meth:`Bundle.score`, in row order."""
+        """Read the scores of the judged rows: the columns of :meth:`Bundle.score`, in row order."""
         return pd.read_parquet(Path(self.folder).with_name("judged_scores.parquet"))
 
     def cost(self) -> Cost:
-        """What it took: seconds of the fit and of the judged rows, and the size of what was saved."""
+        """Return the seconds of the fit and of scoring, and the size of the saved bundle in MiB."""
         size = sum(file.stat().st_size for file in Path(self.folder).rglob("*") if file.is_file())
         return Cost(self.fit_seconds, self.score_seconds, size / 2**20)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values, for logs and artifacts."""
+        """Return plain values, for logs and artifacts."""
         return asdict(self)
 
 
 def contract_of(prepared: Prepared) -> FrameContract:
-    """The frame contract a training was prepared with."""
+    """Return the frame contract that a training was prepared with."""
     return FrameContract.from_dict(json.loads((prepared.path / "contract.json").read_text()))
 
 
 def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, label: str) -> Fitted:
     """Fit, calibrate and save one candidate where ``runner.kind`` says, then score the judged rows.
 
-    They are scored with the saved bundle after a reload, so what is compared is what would ship.
+    The saved bundle is loaded again to score them, so the comparison uses exactly what would be promoted.
     """
     return next(spread(pipeline, _fit, [(pipeline, prepared, candidate, label)]))
 
@@ -89,7 +89,7 @@ def fit_candidate(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, 
 def _fit(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, label: str) -> Fitted:
     contract = contract_of(prepared)
     folder = prepared.path / "candidates" / label
-    if (folder / "fitted.json").is_file():  # a run that was cut off left it whole
+    if (folder / "fitted.json").is_file():  # complete, from an interrupted run
         return Fitted(**json.loads((folder / "fitted.json").read_text()))
     shutil.rmtree(folder, ignore_errors=True)
     fit_rows = pd.read_parquet(prepared.path / "fit.parquet")
@@ -97,22 +97,25 @@ def _fit(pipeline: Pipeline, prepared: Prepared, candidate: Candidate, label: st
     facts = _facts(pipeline, prepared, candidate.detector)
     started, clock = datetime.now(UTC).timestamp(), time.perf_counter()
     try:
-        known = known_of(prepared)
-        bundle = Bundle.fit(fit_rows, calibration_rows, pipeline, candidate, contract, facts, known)
-        spent = time.perf_counter() - clock
+        known_labels = known_of(prepared)
+        bundle = Bundle.fit(fit_rows, calibration_rows, pipeline, candidate, contract, facts, known_labels)
+        fit_seconds = time.perf_counter() - clock
         params = dict(bundle.detector.params)
         return _keep(
-            prepared, folder, bundle, Fitted(label, candidate.detector, params, "", "", started, spent, 0.0)
+            prepared,
+            folder,
+            bundle,
+            Fitted(label, candidate.detector, params, "", "", started, fit_seconds, 0.0),
         )
-    except (DetectorError, ModelError) as error:  # also scores that are not finite, of rows it is judged on
-        spent, params = time.perf_counter() - clock, dict(candidate.params)
-        return Fitted(label, candidate.detector, params, "", "", started, spent, 0.0, error=str(error))
+    except (DetectorError, ModelError) as error:  # also: scores of judged rows not finite
+        fit_seconds, params = time.perf_counter() - clock, dict(candidate.params)
+        return Fitted(label, candidate.detector, params, "", "", started, fit_seconds, 0.0, error=str(error))
 
 
 def recalibrate_champion(pipeline: Pipeline, prepared: Prepared, champion: Bundle) -> Fitted:
-    """The champion's own features and detector, with p-values from the rows of `prepared`.
+    """Return the champion's own features and detector, with p-values from the rows of `prepared`.
 
-    The alert policy is the configured one: it may have changed since, and needs no refit.
+    The alert policy is the configured one: it may have changed since the fit, and needs no refit.
     """
     folder = prepared.path / "candidates" / "recalibrated"
     shutil.rmtree(folder, ignore_errors=True)
@@ -124,15 +127,15 @@ def recalibrate_champion(pipeline: Pipeline, prepared: Prepared, champion: Bundl
     policy = AlertPolicy.from_config(pipeline.alerts, daily)
     facts = _facts(pipeline, prepared, detector.name)
     bundle = champion.recalibrate(rows, facts).with_policy(policy)
-    spent = time.perf_counter() - clock
+    fit_seconds = time.perf_counter() - clock
     draft = Fitted(
-        "recalibrated", detector.name, dict(detector.params), "", "", started, spent, 0.0, "", True
+        "recalibrated", detector.name, dict(detector.params), "", "", started, fit_seconds, 0.0, "", True
     )
     return _keep(prepared, folder, bundle, draft)
 
 
 def _facts(pipeline: Pipeline, prepared: Prepared, detector: str) -> dict[str, object]:
-    """Provenance that travels inside the bundle."""
+    """Return the provenance that is saved inside the bundle."""
     return {
         "pipeline": pipeline.name,
         "key": prepared.key,
@@ -154,7 +157,7 @@ def _facts(pipeline: Pipeline, prepared: Prepared, detector: str) -> dict[str, o
 
 
 def _keep(prepared: Prepared, folder: Path, bundle: Bundle, draft: Fitted) -> Fitted:
-    """Save the bundle, score the judged rows with what was saved, and leave a mark that it is whole."""
+    """Save the bundle, score the judged rows with the saved copy, and write ``fitted.json`` last."""
     sha256 = bundle.save(folder / "bundle")
     judged = Judged.load(prepared)
     shipped = Bundle.load(folder / "bundle", sha256)

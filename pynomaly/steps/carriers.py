@@ -1,7 +1,7 @@
-"""Which columns carry a row's score: the one place where alerts ask for reasons.
+"""Finds the columns that carry a row's score: the only module that alerts ask for reasons.
 
-Called by :mod:`pynomaly.steps.alerting`, for single rows. How it is found out may change behind it: callers
-see columns, values and shares alone.
+Called by :mod:`pynomaly.steps.alerting`, for single rows. The explanation method may change: callers see only
+columns, values and shares.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["carriers"]
 
 
 def carriers(bundle: Bundle, row: pd.DataFrame, most: int = 3) -> tuple[Carrier, ...]:
-    """The columns that carry the score of `row`, DataFrame of shape (1, >= d), the strongest first.
+    """Return the columns that carry the score of `row`, DataFrame of shape (1, >= d), the strongest first.
 
     Returns
     -------
@@ -40,9 +40,9 @@ def carriers(bundle: Bundle, row: pd.DataFrame, most: int = 3) -> tuple[Carrier,
 
 
 def _tail(sketch: Sketch, name: str, value: Any) -> float | None:
-    """Share of the reference at least as far out as `value`, on both sides; of a category, its share."""
+    """Return the two-sided share of the reference at least as extreme as `value`; a category's own share."""
     if name not in sketch.numeric and name not in sketch.categorical:
-        return None  # the time, under features.calendar
+        return None  # the time column, under features.calendar
     if name in sketch.categorical:
         column = sketch.categorical[name]
         return column.counts.get(str(value), 0) / column.n if column.n else None

@@ -1,12 +1,12 @@
-"""Who is champion: the ledger says why, MLflow's alias says who, and the two are kept in step.
+"""Keeps the champion consistent: the ledger records why it changed, MLflow's alias says which version it is.
 
-A decision is written before the aliases move, and the version is marked when they have. So a move that was
-cut off can be told from an alias that a person changed in MLflow: the first is finished, the second is
-recorded and honoured. Called before anything is scored, judged or trained.
+A decision is written before the aliases move, and the version is tagged after they have moved. So an
+interrupted move can be told from an alias that a person changed in MLflow: the first is finished, the second
+is recorded and accepted. Called before anything is scored, judged or trained.
 
-Whoever changes the champion holds one lease. The ledger's line is written only while the lease is held, in
-one transaction; MLflow knows no such thing, so the lease is checked before the aliases move, and again after:
-a holder that was overtaken in between puts back what the ledger says.
+Whoever changes the champion holds one lease. The decision is written only while the lease is held, in one
+transaction. MLflow has no such transaction, so the lease is checked before the aliases move, and again after:
+a holder that lost the lease in between sets the aliases back to what the ledger says.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ __all__ = [
 ]
 
 PATIENCE_S = 120.0
-"""How long one change of the champion waits for another; a clean process takes up to half a minute."""
+"""Seconds that one change of the champion waits for another; a new process can take half a minute."""
 
 _SETTLED = "pynomaly.settled"
 
 
 def champion_of(pipeline: Pipeline, registry: Registry) -> ModelRef | None:
-    """The current champion, or None before the first promotion."""
+    """Return the current champion, or None before the first promotion."""
     try:
         return registry.alias(pipeline.name, "champion")
     except NoChampionError:
@@ -52,9 +52,9 @@ def champion_of(pipeline: Pipeline, registry: Registry) -> ModelRef | None:
 def champion_at(
     ledger: Ledger, pipeline: str, moment: datetime | None, *, below: int | None = None
 ) -> int | None:
-    """Version that was champion at `moment` (None: now), by the ledger; None if there was none.
+    """Return the version that was champion at `moment` (None: now) by the ledger; None if there was none.
 
-    With `below`, the newest champion among older versions: whom that version was trained beside.
+    With `below`, return the newest champion older than that version: the champion when it was trained.
     """
     changes = [*ledger.decisions(pipeline, "promote"), *ledger.decisions(pipeline, "rollback")]
     for item in sorted(changes, key=lambda item: item.seq or 0, reverse=True):
@@ -67,19 +67,19 @@ def champion_at(
 
 
 def last_change(ledger: Ledger, pipeline: str) -> Decision | None:
-    """The newest decision that changed the champion."""
-    found = [ledger.last(pipeline, kind) for kind in ("promote", "rollback")]
-    return max((item for item in found if item is not None), key=lambda item: item.seq or 0, default=None)
+    """Return the newest decision that changed the champion, or None."""
+    changes = [ledger.last(pipeline, kind) for kind in ("promote", "rollback")]
+    return max((item for item in changes if item is not None), key=lambda item: item.seq or 0, default=None)
 
 
 @contextmanager
 def changing_champion(pipeline: Pipeline, registry: Registry, ledger: Ledger) -> Iterator[Lease]:
-    """Hold the only right to change the champion; a change before it that was cut off is finished first.
+    """Hold the champion's lease; an earlier change that was interrupted is finished first.
 
     Raises
     ------
     LeaseHeldError
-        If somebody else holds it for longer than :data:`PATIENCE_S`.
+        If another process holds it for longer than :data:`PATIENCE_S`.
     """
     with ExitStack() as stack:
         for attempt in Retrying(
@@ -96,12 +96,12 @@ def changing_champion(pipeline: Pipeline, registry: Registry, ledger: Ledger) ->
 
 
 def move_aliases(ledger: Ledger, registry: Registry, decision: Decision, lease: Lease) -> None:
-    """Point the aliases where `decision` says, and mark the version when they do.
+    """Set the aliases as `decision` says, and then tag the version.
 
     Raises
     ------
     LeaseHeldError
-        If somebody else has taken the lease: nothing was moved, or what was moved was put back.
+        If another process has taken the lease: no alias moved, or the aliases were set back.
     """
     lease.renew()
     _point(registry, decision)
@@ -123,7 +123,7 @@ def _point(registry: Registry, decision: Decision) -> None:
 
 
 def closing(ledger: Ledger, pending: Decision) -> Decision | None:
-    """What ended a pending promotion, or None while it waits."""
+    """Return the decision that closed a pending promotion, or None while it is open."""
     return next(
         (
             item
@@ -136,17 +136,17 @@ def closing(ledger: Ledger, pending: Decision) -> Decision | None:
 
 
 def open_pendings(ledger: Ledger, pipeline: str) -> tuple[Decision, ...]:
-    """Promotions that wait for an answer, newest first; expired ones that nobody has looked at among them."""
+    """Return promotions without an answer, newest first; also expired ones not yet recorded as such."""
     return tuple(item for item in ledger.decisions(pipeline, "pending") if closing(ledger, item) is None)
 
 
 def honour_alias(pipeline: Pipeline, registry: Registry | None = None) -> ModelRef | None:
-    """Finish a move that was cut off; record and honour an alias that was changed by hand.
+    """Finish an interrupted move; record and accept an alias that was changed by hand.
 
     Returns
     -------
     ModelRef or None
-        The champion, if alias and ledger agreed when asked; otherwise ask the registry for it.
+        The champion if alias and ledger agreed; None otherwise: then ask the registry again.
     """
     registry = registry or Registry.of(pipeline)
     with Ledger.open(pipeline.ledger_url) as ledger:
@@ -158,7 +158,7 @@ def honour_alias(pipeline: Pipeline, registry: Registry | None = None) -> ModelR
                 if not _agree(pipeline, registry, ledger):
                     _settle(pipeline, registry, ledger, lease)
         except LeaseHeldError:
-            pass  # whoever holds it is changing the champion at this moment
+            pass  # the holder is changing the champion at this moment
     return None
 
 
@@ -183,17 +183,23 @@ def _settle(pipeline: Pipeline, registry: Registry, ledger: Ledger, lease: Lease
         return
     replaces = change.evidence["version"] if change else None
     version = champion.version
-    waiting = [item for item in open_pendings(ledger, pipeline.name) if item.evidence["version"] == version]
-    answers = {"pending": waiting[0].key, "verdict": waiting[0].evidence["verdict"]} if waiting else {}
-    said = ", which answers the promotion that waited for it" if waiting else ""
+    pending_promotions = [
+        item for item in open_pendings(ledger, pipeline.name) if item.evidence["version"] == version
+    ]
+    answers = (
+        {"pending": pending_promotions[0].key, "verdict": pending_promotions[0].evidence["verdict"]}
+        if pending_promotions
+        else {}
+    )
+    reason_suffix = ", which answers the promotion that waited for it" if pending_promotions else ""
     decision = ledger.record(
         Decision(
             key=f"by-hand:{pipeline.name}:v{version}:{change.seq if change else 0}",
             pipeline=pipeline.name,
             kind="promote",
             subject=f"{pipeline.name} v{version}",
-            outcome="approved by hand" if waiting else "by hand",
-            reasons=(f"the alias champion was set to v{version} in MLflow, and is honoured{said}",),
+            outcome="approved by hand" if pending_promotions else "by hand",
+            reasons=(f"the alias champion was set to v{version} in MLflow, and is honoured{reason_suffix}",),
             evidence={"version": version, "replaces": replaces} | answers,
             as_of=datetime.now(UTC),
             actor="MLflow",

@@ -1,7 +1,7 @@
-"""The newest rows through champion and challenger, for whoever is to approve the challenger.
+"""Scores the newest rows with champion and challenger, for the person who approves the challenger.
 
-Reads and scores; writes no scores. What it finds is kept with the decision in the ledger and, as
-``diff/diff.json`` and ``diff/diff.md``, with the challenger's run in MLflow.
+Stores no scores. The difference is saved with the decision in the ledger and, as ``diff/diff.json`` and
+``diff/diff.md``, with the challenger's run in MLflow. Called by :mod:`~pynomaly.steps.promote`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from pynomaly.records.registry import ModelRef, Registry
 __all__ = ["MOST_ROWS", "difference", "shown_difference"]
 
 MOST_ROWS = 100_000
-"""Newest rows that are scored twice; more are left out, and that is said."""
+"""Most rows that are scored by both; if there are more, only the newest are used, and a note says so."""
 
 
 def difference(
     pipeline: Pipeline, registry: Registry, champion: ModelRef, challenger: ModelRef, as_of: datetime
 ) -> Diff:
-    """Score the rows of the last ``promotion.diff_days`` before `as_of` with both models.
+    """Score the rows of the last ``promotion.diff_days`` before `as_of` with both models, and compare them.
 
     Raises
     ------
@@ -49,32 +49,32 @@ def difference(
     if len(frame) > MOST_ROWS:
         notes = (f"the newest {MOST_ROWS} of {len(frame)} rows",)
         frame = frame.iloc[-MOST_ROWS:].reset_index(drop=True)
-    checked = validate(frame, new.contract, pipeline.quality, "score")
-    if checked.report.outcome == "block":
-        raise QualityError(f"the newest rows are blocked: {'; '.join(checked.report.reasons)}")
-    rows = checked.clean.reset_index(drop=True)
+    validation = validate(frame, new.contract, pipeline.quality, "score")
+    if validation.report.outcome == "block":
+        raise QualityError(f"the newest rows are blocked: {'; '.join(validation.report.reasons)}")
+    rows = validation.clean.reset_index(drop=True)
     before, after = old.score_window(rows), new.score_window(rows)
     scored = {"gained": (new, rows), "lost": (old, rows)}
 
-    def explain(place: int, side: Side) -> tuple[Reason, ...]:
+    def explain_row(place: int, side: Side) -> tuple[Reason, ...]:
         bundle, table = scored[side]
         return bundle.explain(table.iloc[[place]])[0].reasons
 
-    known = [name for name in (pipeline.data.time, pipeline.data.id) if name and name in rows]
+    key_columns = [name for name in (pipeline.data.time, pipeline.data.id) if name and name in rows]
     return diff(
         before,
         after,
         names=(f"v{champion.version}", f"v{challenger.version}"),
         window=window.key if window else "all",
         days=_days(rows, pipeline.data.time),
-        where=rows[known],
-        explain=explain,
+        where=rows[key_columns],
+        explain=explain_row,
         notes=notes,
     )
 
 
 def _days(rows: pd.DataFrame, time: str | None) -> float | None:
-    """Span of the rows that there are: a source that holds fewer days is not thinned out."""
+    """Return the days that the rows span (1 or more), so that a short history does not lower daily rates."""
     if time is None:
         return None
     span = rows[time].max() - rows[time].min()
@@ -84,22 +84,22 @@ def _days(rows: pd.DataFrame, time: str | None) -> float | None:
 def shown_difference(
     pipeline: Pipeline, registry: Registry, champion: ModelRef | None, challenger: ModelRef, as_of: datetime
 ) -> dict[str, Any]:
-    """The difference as evidence of a decision, and kept in MLflow; what failed is said and stops nothing."""
+    """Return the difference as evidence, and log it in MLflow; failures are reported, not raised."""
     if champion is None:
         return {"diff": None, "diff_error": "there is no champion to differ from"}
     try:
-        found = difference(pipeline, registry, champion, challenger, as_of)
+        model_diff = difference(pipeline, registry, champion, challenger, as_of)
     except PynomalyError as error:
         return {"diff": None, "diff_error": f"{type(error).__name__}: {error}"}
     try:
-        _keep(registry, challenger, found)
+        _keep(registry, challenger, model_diff)
     except RecordError as error:
-        return {"diff": found.to_dict(), "diff_error": str(error)}
-    return {"diff": found.to_dict(), "diff_error": ""}
+        return {"diff": model_diff.to_dict(), "diff_error": str(error)}
+    return {"diff": model_diff.to_dict(), "diff_error": ""}
 
 
-def _keep(registry: Registry, challenger: ModelRef, found: Diff) -> None:
-    content = found.to_dict()
+def _keep(registry: Registry, challenger: ModelRef, model_diff: Diff) -> None:
+    content = model_diff.to_dict()
     with tempfile.TemporaryDirectory() as folder:
         table, page = Path(folder) / "diff.json", Path(folder) / "diff.md"
         table.write_text(json.dumps(content, indent=1, allow_nan=False))

@@ -1,8 +1,9 @@
-"""Try the alarm out: known anomalies and drift in a shadow copy of a window, until the message arrives.
+"""Tests the alarm: injects anomalies and drift into a copy of a window, and checks that a message arrives.
 
-The real path - validation, the champion's scores, the alert policy, the drift and degradation verdicts, the
-outbox, the targets - on rows that were changed in memory. Nothing is written to the scores, the observations
-or the windows of the pipeline: a drill leaves one decision of kind ``drill`` and one message marked as such.
+Uses the real path - validation, the champion's scores, the alert policy, the drift and degradation verdicts,
+the outbox, the targets - on rows that were changed in memory. Nothing is written to the scores, the
+observations or the windows of the pipeline: a drill leaves one decision of kind ``drill`` and one message
+marked as a drill.
 """
 
 from __future__ import annotations
@@ -34,21 +35,21 @@ __all__ = ["Drilled", "drill"]
 
 @dataclass(frozen=True)
 class Drilled:
-    """How the alarm did.
+    """Result of one drill.
 
     Attributes
     ----------
     passed : bool
     injected : int
-        Anomalies put into the shadow copy.
+        Number of anomalies put into the copy.
     recall : mapping of str to float
-        Share that alerted, over all (``all``) and by kind.
+        Share of injected anomalies that alerted, over all (``all``) and by kind.
     false_alerts : float
-        Share of the rows left alone that alerted.
+        Share of the unchanged rows that alerted.
     drift, state : str
-        Verdicts on the shifted copy.
+        Drift and degradation verdicts on the shifted copy.
     delay_s : float
-        Seconds from the injection to the last delivery (to the verdict, when nobody is told).
+        Seconds from the injection to the last delivery (to the verdict, if no message is sent).
     channel : tuple of str
         Targets that accepted the message.
     """
@@ -67,19 +68,19 @@ class Drilled:
     reasons: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for events, the ledger and ``--json``."""
+        """Return plain values, for events, the ledger and ``--json``."""
         return asdict(self)
 
 
 def drill(
     pipeline: Pipeline, window: Window | None, as_of: datetime, through: Sender | None = None
 ) -> Drilled:
-    """Run one drill over `window` (None: the whole table) and record how it went.
+    """Run one drill over `window` (None: the whole table) and record the result.
 
     Raises
     ------
     NoChampionError
-        If nothing was promoted yet.
+        If the pipeline has no champion yet.
     DataError
         If the window cannot be read, validation blocks it, or nothing in it can be changed.
     """
@@ -87,43 +88,45 @@ def drill(
     ref = registry.alias(pipeline.name, "champion")
     bundle = registry.load(ref)
     key = window.key if window else "all"
-    usual = _usual(pipeline, bundle, window, key)
-    began_at, began = datetime.now(UTC), time.perf_counter()
-    found = _anomalies(pipeline, bundle, usual)
+    normal_rows = _usual(pipeline, bundle, window, key)
+    started_at, clock = datetime.now(UTC), time.perf_counter()
+    alarm = _anomalies(pipeline, bundle, normal_rows)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        trained = next(
+        training = next(
             (item for item in ledger.trainings(pipeline.name) if item.version == ref.version), None
         )
-    expected = trained.detail["registered"].get("expected_alert_rate") if trained else None
-    drift, state = _drift(pipeline, bundle, usual, key, expected)
-    sent = _message(pipeline, key, began_at, found, state, through)
-    delay = time.perf_counter() - began
-    problems = _problems(pipeline, found, drift, state, sent)
-    told = tuple(item.target for item in sent if item.delivered)
-    said = (
-        f"{found['recall']['all']:.0%} of {found['injected']} injected anomalies alerted, "
-        f"{found['false_alerts']:.1%} of the rows left alone did",
+    expected = training.detail["registered"].get("expected_alert_rate") if training else None
+    drift, state = _drift(pipeline, bundle, normal_rows, key, expected)
+    sent = _message(pipeline, key, started_at, alarm, state, through)
+    delay = time.perf_counter() - clock
+    problems = _problems(pipeline, alarm, drift, state, sent)
+    reached_targets = tuple(item.target for item in sent if item.delivered)
+    findings = (
+        f"{alarm['recall']['all']:.0%} of {alarm['injected']} injected anomalies alerted, "
+        f"{alarm['false_alerts']:.1%} of the rows left alone did",
         f"a shift of every number was judged {drift}; two such windows are {state}",
-        f"the message reached {', '.join(told)} after {delay:.1f} s" if told else _nobody(pipeline),
+        f"the message reached {', '.join(reached_targets)} after {delay:.1f} s"
+        if reached_targets
+        else _nobody(pipeline),
     )
     result = Drilled(
         pipeline.name,
         key,
         ref.version,
         not problems,
-        found["injected"],
-        found["recall"],
-        found["false_alerts"],
+        alarm["injected"],
+        alarm["recall"],
+        alarm["false_alerts"],
         drift,
         state,
         delay,
-        told,
-        (*problems, *said),
+        reached_targets,
+        (*problems, *findings),
     )
     with Ledger.open(pipeline.ledger_url) as ledger:
         ledger.record(
             Decision(
-                key=f"drill:{pipeline.name}:{key}:{began_at.isoformat()}",
+                key=f"drill:{pipeline.name}:{key}:{started_at.isoformat()}",
                 pipeline=pipeline.name,
                 kind="drill",
                 subject=f"{pipeline.name} v{ref.version}",
@@ -143,31 +146,33 @@ def _nobody(pipeline: Pipeline) -> str:
 
 
 def _usual(pipeline: Pipeline, bundle: Bundle, window: Window | None, key: str) -> pd.DataFrame:
-    """The window's valid rows that are not known to be anomalies."""
-    checked = validate(read(pipeline.data, window), bundle.contract, pipeline.quality, "score")
-    if checked.report.outcome == "block":
-        raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(checked.report.reasons)}")
+    """Return the window's valid rows that are not labelled as anomalies."""
+    validation = validate(read(pipeline.data, window), bundle.contract, pipeline.quality, "score")
+    if validation.report.outcome == "block":
+        raise QualityError(
+            f"{pipeline.name}: window {key} is blocked: {'; '.join(validation.report.reasons)}"
+        )
     label = bundle.contract.label
-    frame = checked.clean
+    frame = validation.clean
     if label is not None and label in frame:
         frame = frame[(frame[label] != 1).fillna(True).to_numpy(dtype=bool)]
     return frame.reset_index(drop=True)
 
 
-def _anomalies(pipeline: Pipeline, bundle: Bundle, usual: pd.DataFrame) -> dict[str, Any]:
-    """Inject, score, apply the policy; recall by kind and the share of false alerts."""
-    conformed = bundle.contract.conform(usual)
+def _anomalies(pipeline: Pipeline, bundle: Bundle, normal_rows: pd.DataFrame) -> dict[str, Any]:
+    """Inject anomalies, score, apply the alert policy; return recall by kind and the false-alert share."""
+    conformed = bundle.contract.conform(normal_rows)
     changed, labels, injected = inject(
         conformed, bundle.contract, pipeline.drill.share, pipeline.training.seed
     )
     kinds = np.asarray(getattr(injected, "kinds", injected), dtype=object)
-    shadow = usual.copy()
+    shadow = normal_rows.copy()
     for name in (*bundle.contract.numeric, *bundle.contract.categorical):
         shadow[name] = changed[name].to_numpy()
-    alerted = bundle.score_window(shadow)["is_anomaly"].to_numpy(dtype=bool)
-    recall = {"all": float(alerted[labels == 1].mean())}
-    recall |= {kind: float(alerted[kinds == kind].mean()) for kind in KINDS if (kinds == kind).any()}
-    rest = alerted[labels == 0]
+    is_alert = bundle.score_window(shadow)["is_anomaly"].to_numpy(dtype=bool)
+    recall = {"all": float(is_alert[labels == 1].mean())}
+    recall |= {kind: float(is_alert[kinds == kind].mean()) for kind in KINDS if (kinds == kind).any()}
+    rest = is_alert[labels == 0]
     return {
         "injected": int(labels.sum()),
         "recall": recall,
@@ -176,10 +181,10 @@ def _anomalies(pipeline: Pipeline, bundle: Bundle, usual: pd.DataFrame) -> dict[
 
 
 def _drift(
-    pipeline: Pipeline, bundle: Bundle, usual: pd.DataFrame, key: str, expected: float | None
+    pipeline: Pipeline, bundle: Bundle, normal_rows: pd.DataFrame, key: str, expected: float | None
 ) -> tuple[str, str]:
-    """The verdicts on a copy whose every number moved, seen in as many windows as the policy asks for."""
-    shadow = usual.copy()
+    """Return the verdicts on a copy with every number shifted, repeated as often as the policy requires."""
+    shadow = normal_rows.copy()
     for name in bundle.contract.numeric:
         values = shadow[name].astype("float64")
         low, high = values.quantile([0.25, 0.75])
@@ -188,22 +193,29 @@ def _drift(
     scored = bundle.score(shadow)
     sketch = Sketch.of(bundle.contract.conform(shadow), scored["score"].to_numpy())
     report = compare_sketches(bundle.sketch, sketch, pipeline.drift)
-    seen = observe(key, len(shadow), report, int(scored["is_anomaly"].sum()), expected, pipeline.degradation)
-    verdict = degradation([seen] * pipeline.degradation.violated, pipeline.degradation)
+    observation = observe(
+        key, len(shadow), report, int(scored["is_anomaly"].sum()), expected, pipeline.degradation
+    )
+    verdict = degradation([observation] * pipeline.degradation.violated, pipeline.degradation)
     return str(report.status), str(verdict.state)
 
 
 def _message(
-    pipeline: Pipeline, key: str, began: datetime, found: dict[str, Any], state: str, through: Sender | None
+    pipeline: Pipeline,
+    key: str,
+    started_at: datetime,
+    alarm: dict[str, Any],
+    state: str,
+    through: Sender | None,
 ) -> tuple[Delivery, ...]:
-    """Send the alert the way a real one goes, marked as a drill; what became of it, target by target."""
+    """Send the alert through the outbox, marked as a drill; return one delivery for each target."""
     title = f"[pynomaly] DRILL {pipeline.name}: {state} ({key})"
     body = (
         "This is a drill: the anomalies were injected into a copy, and nothing needs to be done.\n"
-        f"{found['recall']['all']:.0%} of {found['injected']} injected anomalies alerted."
+        f"{alarm['recall']['all']:.0%} of {alarm['injected']} injected anomalies alerted."
     )
     with Ledger.open(pipeline.ledger_url) as ledger:
-        new = queue(pipeline, ledger, "drill", f"{key}:{began.isoformat()}", title, body)
+        new = queue(pipeline, ledger, "drill", f"{key}:{started_at.isoformat()}", title, body)
     if not new:
         return ()
     sent = deliver(pipeline, through)
@@ -211,14 +223,14 @@ def _message(
 
 
 def _problems(
-    pipeline: Pipeline, found: dict[str, Any], drift: str, state: str, sent: tuple[Delivery, ...]
+    pipeline: Pipeline, alarm: dict[str, Any], drift: str, state: str, sent: tuple[Delivery, ...]
 ) -> tuple[str, ...]:
-    """Why the drill failed; empty when it passed."""
+    """Return why the drill failed; empty if it passed."""
     problems = []
-    reached, least = found["recall"]["all"], pipeline.drill.min_recall
-    if reached < least:
-        problems.append(f"only {reached:.0%} of the injected anomalies alerted (at least {least:.0%})")
-    if reached <= found["false_alerts"]:
+    recall, min_recall = alarm["recall"]["all"], pipeline.drill.min_recall
+    if recall < min_recall:
+        problems.append(f"only {recall:.0%} of the injected anomalies alerted (at least {min_recall:.0%})")
+    if recall <= alarm["false_alerts"]:
         problems.append("injected anomalies alert no more often than rows left alone")
     if drift != "drift":
         problems.append(
@@ -226,11 +238,11 @@ def _problems(
         )
     if state not in ("degraded", "critical"):
         problems.append(f"windows that drifted were judged {state!r}")
-    wanted = {target.name for target in pipeline.notify.targets if "drill" in target.on}
+    wanted_targets = {target.name for target in pipeline.notify.targets if "drill" in target.on}
     reasons = {item.target: item.reason for item in sent if not item.delivered}
     reached_targets = {item.target for item in sent if item.delivered}
     problems += [
         f"the message did not reach {name}: {reasons.get(name, 'it still waits')}"
-        for name in sorted(wanted - reached_targets)
+        for name in sorted(wanted_targets - reached_targets)
     ]
     return tuple(problems)

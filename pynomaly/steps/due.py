@@ -1,7 +1,7 @@
-"""Which windows are due: an explicit range, or all since the last partition, but not without end.
+"""Finds the windows that are due: an explicit range, or all since the newest partition, up to a limit.
 
-After a long stop the newest windows are scored and the older ones are named, for a backfill by hand:
-sixty late runs give one effective execution.
+After a long stop only the newest windows are scored, and the older ones are named for a manual backfill; so
+many late runs together do the work once.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from pynomaly.records.registry import Registry
 
 __all__ = ["MOST_AT_ONCE", "Due", "due_windows", "moment_of"]
 
-# Windows one run catches up on; older ones wait for an explicit range.
+# Most windows that one run scores; older ones wait for an explicit range.
 MOST_AT_ONCE = 60
 
 
 @dataclass(frozen=True)
 class Due:
-    """Windows to score now, oldest first (a None stands for a whole table), and what was left out."""
+    """Windows to score now, oldest first (None means the whole table), and a note on windows left out."""
 
     windows: tuple[Window | None, ...]
     left_out: str = ""
 
 
 def moment_of(pipeline: Pipeline, as_of: str, scheduled: datetime) -> datetime:
-    """The moment a run stands for: its scheduled time, ``latest`` (end of the data), or a given time."""
+    """Return the moment of a run: its scheduled time, the end of the data (``latest``), or `as_of`."""
     if not as_of:
         return scheduled
     if as_of == "latest":
-        known = span(pipeline.data)
-        return min(scheduled, known.end) if known else scheduled
+        data_range = span(pipeline.data)
+        return min(scheduled, data_range.end) if data_range else scheduled
     return parse_moment(as_of)
 
 
 def due_windows(pipeline: Pipeline, moment: datetime, start: str = "", end: str = "") -> Due:
-    """Complete windows to score at `moment`.
+    """Return the complete windows to score at `moment`.
 
     Raises
     ------
     ConfigError
-        If only one end of a range is given, or a range for a table without time.
+        If only one end of a range is given, or a range is given for a table without time.
     WindowError
         If the range holds no complete window.
     """
@@ -60,26 +60,26 @@ def due_windows(pipeline: Pipeline, moment: datetime, start: str = "", end: str 
             )
         return Due((None,))
     if start:
-        asked = Window.parse(start, end)
-        windows = split(asked.start, asked.end, length)
+        requested = Window.parse(start, end)
+        windows = split(requested.start, requested.end, length)
         if not windows:
-            raise WindowError(f"{asked} holds no complete window of {length}; windows are aligned to UTC")
+            raise WindowError(f"{requested} holds no complete window of {length}; windows are aligned to UTC")
         return Due(windows)
     last = Window.last(moment, length)
     since = _resume(pipeline, last)
     windows = split(since, last.end, length)
     if len(windows) > MOST_AT_ONCE:
-        older, windows = windows[:-MOST_AT_ONCE], windows[-MOST_AT_ONCE:]
+        older_windows, windows = windows[:-MOST_AT_ONCE], windows[-MOST_AT_ONCE:]
         return Due(
             windows,
-            f"{len(older)} older windows wait for an explicit --start and --end: "
-            f"{older[0].start.isoformat()} to {older[-1].end.isoformat()}",
+            f"{len(older_windows)} older windows wait for an explicit --start and --end: "
+            f"{older_windows[0].start.isoformat()} to {older_windows[-1].end.isoformat()}",
         )
     return Due(windows or (last,))
 
 
 def _resume(pipeline: Pipeline, last: Window) -> datetime:
-    """End of the newest partition; before the first one, end of the champion's reference."""
+    """Return the end of the newest partition; before the first one, the end of the champion's reference."""
     with Ledger.open(pipeline.ledger_url) as ledger:
         newest = ledger.newest_partition(pipeline.name)
     if newest is not None and newest.end is not None:

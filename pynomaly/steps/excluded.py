@@ -1,11 +1,10 @@
-"""Which rows of a reference no model may learn as normal: labelled, declared, or alerted by the champion.
+"""Finds the reference rows that no model may learn as normal: labelled, declared, or alerted by the champion.
 
 The champion's own confident alerts are left out (``training.exclude_alerts``), so that an incident nobody has
-labelled yet is not learned; unless they are so many that they are no incident but a new regime
-(``training.exclude_alerts_cap``), which a retraining is there to learn. What people answered counts before
-what the champion says: rows they confirmed are labelled, rows they called false alarms are learned as normal.
-The held-out rows are never chosen here. Called where a training is decided and where its rows are laid out;
-reads, and writes nothing.
+labelled yet is not learned. But if there are too many of them (``training.exclude_alerts_cap``), they are not
+an incident but a new regime, which a retraining must learn. People's answers take precedence over the
+champion's alerts: confirmed rows are labelled, false alarms are learned as normal. Held-out rows are never
+excluded. Called when a training is decided and when its rows are split; writes nothing.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Excluded:
-    """Rows before the held-out ones that are not learned as normal; a row has one cause, the first.
+    """Fit rows that are not learned as normal; a row has one cause, the first that applies.
 
     Attributes
     ----------
     labelled, declared, alerted : ndarray of bool, shape (n,)
         Labelled anomalies; other rows of declared incidents; other rows that the champion alerts on.
     said : str
-        What a person should know of the champion's alerts, or "".
+        Text for people about the champion's alerts and the answers, or "".
     """
 
     labelled: Mask
@@ -49,20 +48,20 @@ class Excluded:
 
     @property
     def any(self) -> Mask:
-        """Rows left out for whatever cause."""
+        """Rows left out for any cause."""
         return self.labelled | self.declared | self.alerted
 
     def to_dict(self) -> dict[str, Any]:
-        """Rows by cause, and what is said of them."""
+        """Return the number of rows by cause, and the text for people."""
         counts = {name: int(getattr(self, name).sum()) for name in ("labelled", "declared", "alerted")}
         return {**counts, "said": self.said}
 
 
 def teacher(pipeline: Pipeline, asked: str) -> ModelRef | None:
-    """The version whose alerts stay out of the training that answers the request `asked`, or None.
+    """Return the version whose alerts stay out of the training for the request `asked`, or None.
 
-    That is the champion; and once this very request has made a champion, still the one before it, so that
-    asking again finds the same training. None with ``training.exclude_alerts: null``.
+    That is the champion. If this request has already produced the champion, it is still the previous one, so
+    that repeating the request finds the same training. None with ``training.exclude_alerts: null``.
     """
     if pipeline.training.exclude_alerts is None:
         return None
@@ -71,28 +70,28 @@ def teacher(pipeline: Pipeline, asked: str) -> ModelRef | None:
     if champion is None or not asked:
         return champion
     with Ledger.open(pipeline.ledger_url) as ledger:
-        made = [item for item in ledger.trainings(pipeline.name) if item.version == champion.version]
+        trainings = [item for item in ledger.trainings(pipeline.name) if item.version == champion.version]
         change = last_change(ledger, pipeline.name)
-    if change is None or not any(item.detail.get("asked") == asked for item in made):
+    if change is None or not any(item.detail.get("asked") == asked for item in trainings):
         return champion
-    before = change.evidence.get("replaces") if change.evidence.get("version") == champion.version else None
-    return registry.version(pipeline.name, int(before)) if before is not None else None
+    previous = change.evidence.get("replaces") if change.evidence.get("version") == champion.version else None
+    return registry.version(pipeline.name, int(previous)) if previous is not None else None
 
 
 def held_rows(pipeline: Pipeline, frame: pd.DataFrame, rng: np.random.Generator) -> Mask:
-    """Which rows are held out to judge on: the newest where there is time, else stratified by `rng`."""
+    """Return a mask of held-out rows: the newest if there is a time column, else stratified by `rng`."""
     data, share = pipeline.data, pipeline.training.holdout
     if data.time:
         cut = min(round(len(frame) * (1 - share)), len(frame) - 1)
-        # Rows of one moment stay together: nothing judged is as old as anything fitted.
+        # Rows of one moment stay together: every judged row is newer than every fitted row.
         return np.asarray(frame[data.time] >= frame[data.time].iloc[cut], dtype=bool)
     order = rng.permutation(len(frame))
     label = frame[data.label].fillna(-1).to_numpy() if data.label else np.full(len(frame), -1.0)
     order = order[np.argsort(label[order], kind="stable")]
-    held = np.zeros(len(frame), dtype=bool)
-    # Every k-th row of the rows sorted by label: the share of each label is kept.
-    held[order[(np.arange(len(frame)) * share) % 1 < share]] = True
-    return held
+    is_held_out = np.zeros(len(frame), dtype=bool)
+    # Every k-th row of the rows sorted by label keeps the share of each label.
+    is_held_out[order[(np.arange(len(frame)) * share) % 1 < share]] = True
+    return is_held_out
 
 
 def excluded(
@@ -102,7 +101,7 @@ def excluded(
     by: ModelRef | None,
     feedback: Feedback = NO_FEEDBACK,
 ) -> Excluded:
-    """Sort the rows before the held-out ones by why they are not learned as normal.
+    """Return the rows outside the held-out ones that are not learned as normal, by cause.
 
     Parameters
     ----------
@@ -111,37 +110,41 @@ def excluded(
     held : ndarray of bool, shape (n,)
         Held-out rows: never excluded, never scored here.
     by : ModelRef or None
-        Whose alerts stay out (:func:`teacher`). Cost: its scores of the rows that are left.
+        Version whose alerts stay out (:func:`teacher`). Cost: it scores the remaining rows.
     feedback : Feedback, optional
-        What people answered.
+        People's answers about the rows.
     """
     data = pipeline.data
-    odd = (frame[data.label] == 1).to_numpy() if data.label else np.zeros(len(frame), dtype=bool)
-    answered = feedback.truth(pipeline, frame)
-    odd = odd | (answered == 1)
-    labelled = odd & ~held
-    incident = covered(data, frame, declared(data)) & ~held & ~odd
-    asked = ~held & ~odd & ~incident
-    alerted, said = _alerted(pipeline, frame, asked, by)
-    kept = alerted & (answered == 0)
-    heard = feedback.said(int((labelled & (answered == 1)).sum()), int(kept.sum()))
-    return Excluded(labelled, incident, alerted & ~kept, " ".join(filter(None, [said, heard])))
+    anomalous = (frame[data.label] == 1).to_numpy() if data.label else np.zeros(len(frame), dtype=bool)
+    answers = feedback.truth(pipeline, frame)
+    anomalous = anomalous | (answers == 1)
+    labelled = anomalous & ~held
+    incident = covered(data, frame, declared(data)) & ~held & ~anomalous
+    candidates = ~held & ~anomalous & ~incident
+    alerted, alerts_text = _alerted(pipeline, frame, candidates, by)
+    overruled = alerted & (answers == 0)
+    answers_text = feedback.said(int((labelled & (answers == 1)).sum()), int(overruled.sum()))
+    return Excluded(
+        labelled, incident, alerted & ~overruled, " ".join(filter(None, [alerts_text, answers_text]))
+    )
 
 
-def _alerted(pipeline: Pipeline, frame: pd.DataFrame, asked: Mask, by: ModelRef | None) -> tuple[Mask, str]:
-    """Confident alerts of version `by` among the rows `asked` about, up to the cap."""
+def _alerted(
+    pipeline: Pipeline, frame: pd.DataFrame, candidates: Mask, by: ModelRef | None
+) -> tuple[Mask, str]:
+    """Return confident alerts of version `by` among the `candidates`, none above the cap; and a text."""
     bound, cap = pipeline.training.exclude_alerts, pipeline.training.exclude_alerts_cap
     none = np.zeros(len(frame), dtype=bool)
-    if by is None or bound is None or not asked.any():
+    if by is None or bound is None or not candidates.any():
         return none, ""
     registry = Registry.of(pipeline)
     try:
-        p_values = registry.load(by).score(frame[asked])["p_value"].to_numpy()
+        p_values = registry.load(by).score(frame[candidates])["p_value"].to_numpy()
     except (DataError, DetectorError, ModelError) as error:
         return none, f"Alerts of v{by.version} are not left out: it cannot score the reference ({error})."
-    found = none.copy()
-    found[asked] = p_values <= bound
-    count, share = int(found.sum()), float(found.sum() / asked.sum())
+    excluded_rows = none.copy()
+    excluded_rows[candidates] = p_values <= bound
+    count, share = int(excluded_rows.sum()), float(excluded_rows.sum() / candidates.sum())
     if share > cap:
         return none, (
             f"v{by.version} alerts (p-value at most {bound:g}) on {share:.1%} of the rows to learn from, "
@@ -149,4 +152,4 @@ def _alerted(pipeline: Pipeline, frame: pd.DataFrame, asked: Mask, by: ModelRef 
         )
     if not count:
         return none, ""
-    return found, f"Rows that v{by.version} alerts on (p-value at most {bound:g}), left out: {count}."
+    return excluded_rows, f"Rows that v{by.version} alerts on (p-value at most {bound:g}), left out: {count}."

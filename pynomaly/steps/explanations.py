@@ -1,7 +1,8 @@
-"""What a model rests on, kept with its runs in MLflow: at training, and weighed by drift at monitoring.
+"""Logs which columns a model relies on to MLflow: at training, and combined with drift at monitoring.
 
-``explanation/importance.json`` and its picture with the winner's run, ``explanation/drift.json`` and its
-picture with a judged window's. Called by ``register`` and ``monitor``. Cost: :data:`MOST_ROWS` explanations.
+Writes ``explanation/importance.json`` and its picture to the winner's run, ``explanation/drift.json`` and its
+picture to a judged window's run. Called by ``register`` and ``monitor``. Cost: :data:`MOST_ROWS`
+explanations.
 """
 
 from __future__ import annotations
@@ -21,41 +22,41 @@ from pynomaly.records.registry import Registry
 __all__ = ["MOST_ROWS", "keep_importance", "keep_weighed_drift", "what_carries"]
 
 MOST_ROWS = 50
-"""Rarest rows that are explained."""
+"""Number of highest-scoring rows that are explained."""
 
 
 def what_carries(bundle: Bundle, rows: pd.DataFrame) -> tuple[dict[str, float], int]:
-    """Mean share of each column in the rarest of `rows`, shape (n, >= d), and how many these are."""
+    """Return each column's mean share in the highest-scoring of `rows`, shape (n, >= d), and their number."""
     if not len(rows):
         return {}, 0
     scores = bundle.raw_scores(rows)
     places = np.sort(np.argsort(-scores, kind="stable")[:MOST_ROWS])
-    found = bundle.explain(rows.iloc[places], top=len(bundle.contract.features) + 1)
-    return carried(found), len(places)
+    reasons = bundle.explain(rows.iloc[places], top=len(bundle.contract.features) + 1)
+    return carried(reasons), len(places)
 
 
 def keep_importance(registry: Registry, run: str, bundle: Bundle, held_out: pd.DataFrame) -> None:
-    """With a training's winner: what its ranking rests on, and who carries the rarest held-out rows."""
-    carries, rows = what_carries(bundle, held_out)
-    found = weighed(bundle.contract.features, bundle.sketch.importance, carries)
-    _keep(registry, run, "importance", found, rows)
+    """Log to a winner's run: the columns' importance, and their share in its rarest held-out rows."""
+    column_shares, rows = what_carries(bundle, held_out)
+    weights = weighed(bundle.contract.features, bundle.sketch.importance, column_shares)
+    _keep(registry, run, "importance", weights, rows)
 
 
 def keep_weighed_drift(
     registry: Registry, run: str, bundle: Bundle, frame: pd.DataFrame, drift: DriftReport
 ) -> None:
-    """With a judged window: its drift weighed by what the model rests on, and who carries its rarest rows."""
-    carries, rows = what_carries(bundle, frame)
-    found = weighed(bundle.contract.features, bundle.sketch.importance, carries, drift.columns)
-    _keep(registry, run, "drift", found, rows)
+    """Log to a judged window's run: drift weighted by importance, and column shares in its rarest rows."""
+    column_shares, rows = what_carries(bundle, frame)
+    weights = weighed(bundle.contract.features, bundle.sketch.importance, column_shares, drift.columns)
+    _keep(registry, run, "drift", weights, rows)
 
 
-def _keep(registry: Registry, run: str, name: str, found: Sequence[Weighed], rows: int) -> None:
-    content = {"rows_explained": rows, "columns": [one.to_dict() for one in found]}
+def _keep(registry: Registry, run: str, name: str, weights: Sequence[Weighed], rows: int) -> None:
+    content = {"rows_explained": rows, "columns": [one.to_dict() for one in weights]}
     registry.log(
         run,
         figures={
             f"explanation/{name}.json": json.dumps(content, indent=1, allow_nan=False).encode(),
-            f"explanation/{name}.png": figures.importance(found),
+            f"explanation/{name}.png": figures.importance(weights),
         },
     )

@@ -1,4 +1,4 @@
-"""Alerts of a pipeline as one file. Called by the command line; reads the ledger, writes the file whole."""
+"""Writes alerts of a pipeline to one file, atomically. Called by the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["export_alerts"]
 
 
 def export_alerts(pipeline: Pipeline, alerts: Sequence[Alert], output: Path) -> dict[str, Any]:
-    """Write `alerts` to `output`; the end of its name says the format.
+    """Write `alerts` to `output`; its file name extension sets the format.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""What people answered about the rows of a reference, as a training may use it.
+"""Reads people's answers about the rows of a reference, for use in a training.
 
-The newest answer about a row stands; of each author only the newest ``feedback.per_author`` count, so that no
-one person, and no account that was taken over, decides what is learned. Labels of the source itself come from
-``data.label`` and are no part of this. Called where a training is decided and where its rows are laid out.
+The newest answer about a row is valid; only the newest ``feedback.per_author`` answers of each author count,
+so that no single person or stolen account decides what is learned. Labels of the source itself come from
+``data.label`` and are not read here. Called when a training is decided and when its rows are split.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ __all__ = ["NO_FEEDBACK", "Feedback", "feedback_of"]
 
 @dataclass(frozen=True)
 class Feedback:
-    """Answers that count.
+    """Answers that a training may use.
 
     Attributes
     ----------
     rows : mapping of (entity, row) to 1 or 0
-        Row as its time in ISO 8601 and UTC; a table without time has none.
+        `row` is its time in ISO 8601 and UTC; a table without time has no answers.
     authors, capped : int
-        Who gave them; answers left out because their author has given newer ones enough.
+        Number of authors; number of answers left out because their author has enough newer ones.
     digest : str
-        Names them by content; "" without any.
+        Hash of the answers; "" if there are none.
     """
 
     rows: Mapping[tuple[str, str], int] = field(default_factory=dict)
@@ -44,23 +44,23 @@ class Feedback:
     digest: str = ""
 
     def truth(self, pipeline: Pipeline, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """1, 0 or NaN for every row of `frame`, array of shape (n,)."""
-        found = np.full(len(frame), np.nan)
+        """Return 1, 0 or NaN (no answer) for every row of `frame`, array of shape (n,)."""
+        truth_values = np.full(len(frame), np.nan)
         if not self.rows:
-            return found
+            return truth_values
         for place, key in _keys(pipeline, frame, {row for _, row in self.rows}):
             if key in self.rows:
-                found[place] = self.rows[key]
-        return found
+                truth_values[place] = self.rows[key]
+        return truth_values
 
     def said(self, confirmed: int, kept: int) -> str:
-        """What the answers did to a training, for people; "" where they did nothing."""
+        """Return a text on how the answers changed a training; "" if there are no answers."""
         if not self.rows:
             return ""
-        left = f"; {self.capped} more are beyond feedback.per_author" if self.capped else ""
+        capped_text = f"; {self.capped} more are beyond feedback.per_author" if self.capped else ""
         return (
             f"Answers of {self.authors} people: {confirmed} rows they confirmed are left out of the fit and "
-            f"teach, {kept} alerts they called false are learned as normal{left}."
+            f"teach, {kept} alerts they called false are learned as normal{capped_text}."
         )
 
 
@@ -68,7 +68,7 @@ NO_FEEDBACK = Feedback()
 
 
 def feedback_of(pipeline: Pipeline, frame: pd.DataFrame, until: datetime | None = None) -> Feedback:
-    """Answers about the rows of `frame`, DataFrame of shape (n, d); those given by `until`, or all."""
+    """Return answers about the rows of `frame`, shape (n, d); only those given by `until`, if it is set."""
     with Ledger.open(pipeline.ledger_url) as ledger:
         labels = [
             label
@@ -77,34 +77,34 @@ def feedback_of(pipeline: Pipeline, frame: pd.DataFrame, until: datetime | None 
         ]
     if not labels:
         return NO_FEEDBACK
-    there = {key for _, key in _keys(pipeline, frame, {label.row for label in labels})}
-    given: dict[str, int] = {}
+    known_keys = {key for _, key in _keys(pipeline, frame, {label.row for label in labels})}
+    answers_by_author: dict[str, int] = {}
     rows: dict[tuple[str, str], int] = {}
     authors: set[str] = set()
     capped = 0
-    for label in reversed(labels):  # the newest first
+    for label in reversed(labels):  # newest first
         key = (label.entity, label.row)
-        if key not in there or key in rows:
+        if key not in known_keys or key in rows:
             continue
-        if given.get(label.author, 0) >= pipeline.feedback.per_author:
+        if answers_by_author.get(label.author, 0) >= pipeline.feedback.per_author:
             capped += 1
             continue
-        given[label.author] = given.get(label.author, 0) + 1
+        answers_by_author[label.author] = answers_by_author.get(label.author, 0) + 1
         rows[key] = label.truth
         authors.add(label.author)
     return Feedback(rows, len(authors), capped, _digest(rows))
 
 
-def _keys(pipeline: Pipeline, frame: pd.DataFrame, wanted: set[str]) -> list[tuple[int, tuple[str, str]]]:
-    """Positions of the rows whose time is `wanted`, with their keys."""
+def _keys(pipeline: Pipeline, frame: pd.DataFrame, row_texts: set[str]) -> list[tuple[int, tuple[str, str]]]:
+    """Return positions and keys of the rows whose time is in `row_texts`."""
     data = pipeline.data
-    if data.time is None:  # positions alone would name other rows once the table changes
+    if data.time is None:  # positions would mean other rows after the table changes
         return []
-    moments = pd.to_datetime([row for row in wanted if not row.startswith("row:")], utc=True)
+    moments = pd.to_datetime([row for row in row_texts if not row.startswith("row:")], utc=True)
     places = [int(place) for place in np.flatnonzero(frame[data.time].isin(moments).to_numpy())]
-    times, who = frame[data.time].iloc[places], entities(pipeline, frame)
+    times, row_entities = frame[data.time].iloc[places], entities(pipeline, frame)
     return [
-        (place, (str(who[place]), moment.to_pydatetime().isoformat()))
+        (place, (str(row_entities[place]), moment.to_pydatetime().isoformat()))
         for place, moment in zip(places, times, strict=True)
     ]
 
@@ -112,5 +112,5 @@ def _keys(pipeline: Pipeline, frame: pd.DataFrame, wanted: set[str]) -> list[tup
 def _digest(rows: Mapping[tuple[str, str], int]) -> str:
     if not rows:
         return ""
-    spelled = sorted((entity, row, truth) for (entity, row), truth in rows.items())
-    return hashlib.sha256(json.dumps(spelled).encode()).hexdigest()[:16]
+    sorted_answers = sorted((entity, row, truth) for (entity, row), truth in rows.items())
+    return hashlib.sha256(json.dumps(sorted_answers).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What a check of ``pynomaly doctor`` found, and how to mend it."""
+"""The result of one check of ``pynomaly doctor``, and how to fix what it found."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Finding:
     Attributes
     ----------
     state : str
-        ``ok``, ``warning`` (works, and may not tomorrow) or ``wrong``.
+        ``ok``, ``warning`` (works, but may stop working) or ``wrong``.
     mend : str
-        What to do about it; said only where something is to be done.
+        How to fix it; shown only if `state` is not ``ok``.
     """
 
     check: str
@@ -25,6 +25,6 @@ class Finding:
     mend: str = ""
 
     def to_dict(self) -> dict[str, str]:
-        """As ``--json`` prints it."""
+        """Return the values that ``--json`` prints."""
         mend = self.mend if self.state != "ok" else ""
         return {"check": self.check, "state": self.state, "found": self.found, "mend": mend}

@@ -1,6 +1,6 @@
-"""Rows of scored windows that alert, as grouping takes them: with entity, time and what carries them.
+"""Builds the alerting rows of scored windows as grouping needs them: with entity, time and carrying columns.
 
-Called by :mod:`pynomaly.steps.alerting` and by the preview of a policy; reads nothing.
+Called by :mod:`pynomaly.steps.alerting` and by the preview of an alert policy; does no input or output.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ def flags_of(
     before: pd.DataFrame | None,
     causes: Mapping[int, Sequence[str]],
 ) -> list[Flag]:
-    """Rows of a window that alert and are confirmed.
+    """Return the rows of a window that alert and that ``grouping.needed`` confirms.
 
     Parameters
     ----------
     scores : DataFrame of shape (n, k)
-        As a partition holds them, with a fresh index.
+        The rows of a partition, with a fresh index.
     before : DataFrame or None
-        Rows of the windows before it, which count towards ``grouping.needed``.
+        Rows of earlier windows, which count towards ``grouping.needed``.
     causes : mapping
-        Position in `scores` to the columns that carry the row.
+        Columns that carry a row, by its position in `scores`.
     """
     settings, data = pipeline.grouping, pipeline.data
     rows = scores if before is None else pd.concat([before, scores], ignore_index=True)
@@ -42,14 +42,14 @@ def flags_of(
     alerted = rows["is_anomaly"].to_numpy(dtype=bool)
     times = rows[data.time] if data.time else None
     order = np.argsort(times.to_numpy(), kind="stable") if times is not None else np.arange(len(rows))
-    chosen = np.zeros(len(rows), dtype=bool)
-    chosen[order] = confirmed(entity[order], alerted[order], settings.needed, settings.of)
-    found = []
-    for place in np.flatnonzero(chosen):
+    is_confirmed = np.zeros(len(rows), dtype=bool)
+    is_confirmed[order] = confirmed(entity[order], alerted[order], settings.needed, settings.of)
+    flags = []
+    for place in np.flatnonzero(is_confirmed):
         if place < skip:
             continue
         at = _time(times, int(place))
-        found.append(
+        flags.append(
             Flag(
                 entity=str(entity[place]),
                 time=at,
@@ -59,11 +59,11 @@ def flags_of(
                 began=_began(order, entity, alerted, times, int(place), settings.of),
             )
         )
-    return found
+    return flags
 
 
 def entities(pipeline: Pipeline, rows: pd.DataFrame) -> np.ndarray:
-    """Entity of every row as text, array of shape (n,); "" where there are none."""
+    """Return the entity of every row as text, array of shape (n,); "" if there is no entity column."""
     if pipeline.data.id is None or pipeline.data.id not in rows:
         return np.full(len(rows), "", dtype=object)
     return rows[pipeline.data.id].astype(str).to_numpy(dtype=object)
@@ -84,14 +84,14 @@ def _began(
     place: int,
     of: int,
 ) -> datetime | None:
-    """Time of the oldest alerting row among the `of` newest of the entity, up to `place`."""
+    """Return the time of the oldest alerting row among the entity's `of` newest rows up to `place`."""
     if of <= 1:
         return _time(times, place)
-    mine = order[: int(np.flatnonzero(order == place)[0]) + 1]
-    mine = mine[entity[mine] == entity[place]][-of:]
-    return _time(times, int(mine[alerted[mine]][0]))
+    entity_rows = order[: int(np.flatnonzero(order == place)[0]) + 1]
+    entity_rows = entity_rows[entity[entity_rows] == entity[place]][-of:]
+    return _time(times, int(entity_rows[alerted[entity_rows]][0]))
 
 
 def row_key(flag: Flag, number: int) -> tuple[str, str]:
-    """How labels call a row: its entity and time in UTC; without time, ``row:N`` by position."""
+    """Return a row's key in labels: its entity and time in UTC; without time, ``row:N`` by position."""
     return flag.entity, flag.time.isoformat() if flag.time else f"row:{number}"

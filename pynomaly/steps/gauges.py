@@ -1,7 +1,7 @@
-"""The pipelines' own numbers, as the records have them at one moment: for whoever watches the watchers.
+"""Operational metrics of a pipeline at one moment, from the ledger, for a monitoring system like Prometheus.
 
-Called by :mod:`pynomaly.serving.exporter`. Reads the ledger alone, so that a registry or a bucket that is
-away neither delays nor hides it; writes nothing. Moments are seconds since 1970, as Prometheus wants them.
+Called by :mod:`pynomaly.serving.exporter`. Reads only the ledger, so that an unreachable registry or bucket
+neither delays nor hides the metrics; writes nothing. Moments are seconds since 1970, as Prometheus expects.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ GAUGES: dict[str, tuple[tuple[str, ...], str]] = {
     "leases": (("kind", "held"), "Leases, by what they guard; held 0: expired and not yet taken over"),
     "decisions_total": (("kind", "outcome"), "Decisions in the ledger"),
 }
-"""What is measured: labels beside ``pipeline``, and what it says."""
+"""Metric name -> (labels besides ``pipeline``, help text)."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One number of one pipeline.
+    """One metric value of one pipeline.
 
     Attributes
     ----------
     name : str
         One of :data:`GAUGES`.
     labels : tuple of str
-        Values of its labels.
+        Values of the metric's labels.
     value : float
     """
 
@@ -61,12 +61,12 @@ class Measured:
 
 
 def measure(pipeline: Pipeline, now: datetime) -> tuple[Measured, ...]:
-    """Every number of one pipeline.
+    """Return every metric of one pipeline.
 
     Parameters
     ----------
     now : datetime
-        Aware; silence and expiry are measured by it.
+        The moment, with a time zone; silence and lease expiry are measured against it.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def measure(pipeline: Pipeline, now: datetime) -> tuple[Measured, ...]:
 
     Notes
     -----
-    A few indexed queries, and one pass over the events of alerts: 10,000 of them take about 50 ms.
+    A few indexed queries, and one pass over the alert events: 10,000 events take about 50 ms.
     """
     with Ledger.open(pipeline.ledger_url) as ledger:
         return (
@@ -100,15 +100,15 @@ def _champion(ledger: Ledger, name: str) -> Iterator[Measured]:
 
 def _work(ledger: Ledger, pipeline: Pipeline, now: datetime) -> Iterator[Measured]:
     schedule = pipeline.schedule
-    promoted = ledger.decisions(pipeline.name, "promote")
+    promotions = ledger.decisions(pipeline.name, "promote")
     for work in WATCHED:
-        beat, cron = ledger.outbox.last_beat(pipeline.name, work), getattr(schedule, work)
-        if beat:
-            yield Measured("last_success_timestamp_seconds", (work,), beat.at.timestamp())
-        since = beat.at if beat else promoted[-1].at if promoted else None
+        last_beat, cron = ledger.outbox.last_beat(pipeline.name, work), getattr(schedule, work)
+        if last_beat:
+            yield Measured("last_success_timestamp_seconds", (work,), last_beat.at.timestamp())
+        since = last_beat.at if last_beat else promotions[-1].at if promotions else None
         if cron and since:
-            found = silence(work, cron, schedule.timezone, since, now, schedule.dead_man)
-            yield Measured("silent", (work,), float(found.silent))
+            silence_verdict = silence(work, cron, schedule.timezone, since, now, schedule.dead_man)
+            yield Measured("silent", (work,), float(silence_verdict.silent))
 
 
 def _window(ledger: Ledger, name: str) -> Iterator[Measured]:
@@ -124,14 +124,14 @@ def _window(ledger: Ledger, name: str) -> Iterator[Measured]:
 
 def _waiting(ledger: Ledger, name: str, now: datetime) -> Iterator[Measured]:
     alerts = standing(Answers.beside(ledger), name).values()
-    opened = Counter(item.severity for item in alerts if item.state == "open")
+    open_counts = Counter(item.severity for item in alerts if item.state == "open")
     for severity in LEVELS:
-        yield Measured("open_alerts", (severity,), float(opened[severity]))
+        yield Measured("open_alerts", (severity,), float(open_counts[severity]))
     pending = open_pendings(ledger, name)
     yield Measured("pending_promotions", (), float(len(pending)))
     if pending:
-        first = min(datetime.fromisoformat(item.evidence["expires"]) for item in pending)
-        yield Measured("pending_expires_timestamp_seconds", (), first.timestamp())
+        first_expiry = min(datetime.fromisoformat(item.evidence["expires"]) for item in pending)
+        yield Measured("pending_expires_timestamp_seconds", (), first_expiry.timestamp())
     yield Measured("messages_waiting", (), float(len(ledger.outbox.waiting(name))))
     leases = Counter(
         (item.name.split(":")[0], "1" if item.expires > now else "0")

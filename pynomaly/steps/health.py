@@ -1,7 +1,7 @@
-"""Is this installation fit to run a pipeline? Each check says what it found and how to mend it.
+"""Checks whether this installation can run a pipeline; each check returns what it found and how to fix it.
 
-Called by ``pynomaly doctor``. Looks only: writes one probe file into the home folder, one into each bucket,
-and removes them; migrates nothing. Servers and databases are looked at in :mod:`pynomaly.steps.reachable`.
+Called by ``pynomaly doctor``. Changes nothing: it writes one probe file into the home folder and one into
+each bucket, removes them, and migrates nothing. :mod:`pynomaly.steps.reachable` checks servers and databases.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LEAST_FREE_GB = 2.0
 def examine(
     pipeline: Pipeline | None, home: Path, prefect_api: str = "", prefect_database: str = ""
 ) -> list[Finding]:
-    """Run every check; `prefect_api` is the address that would be used, empty for a server of one's own."""
+    """Run every check; `prefect_api` is the API address that would be used, empty for a local server."""
     home = pipeline.home if pipeline else home
     checks = [_python(), *_packages(), *_pins(), _home(home), *_guarded(home), _disk(home)]
     if prefect_api:
@@ -44,68 +44,70 @@ def examine(
         return checks
     servers = list(reachable.records(pipeline))
     checks += [_source(pipeline), *servers]
-    if all(item.state != "wrong" for item in servers):  # what cannot be reached was said once
+    if all(item.state != "wrong" for item in servers):  # report an unreachable server only once
         checks += [_ledger(pipeline), _registry(pipeline), _messages(pipeline)]
     return checks
 
 
 def _python() -> Finding:
-    found = ".".join(str(part) for part in sys.version_info[:3])
+    python_version = ".".join(str(part) for part in sys.version_info[:3])
     return Finding(
-        "python", "ok" if sys.version_info >= (3, 11) else "wrong", found, "use Python 3.11 or newer"
+        "python", "ok" if sys.version_info >= (3, 11) else "wrong", python_version, "use Python 3.11 or newer"
     )
 
 
 def _packages() -> list[Finding]:
-    """Every dependency against the bounds Pynomaly ships: outside them some break in silence."""
-    lines = []
+    """Check every dependency against Pynomaly's version bounds; outside them some break silently."""
+    findings = []
     for text in requires(_DISTRIBUTION) or []:
-        wanted = Requirement(text)
-        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
-        mend = f"pip install '{wanted.name}{wanted.specifier}'"
+        mend = f"pip install '{requirement.name}{requirement.specifier}'"
         try:
-            found = version(wanted.name)
+            installed = version(requirement.name)
         except PackageNotFoundError:
-            lines.append(Finding(wanted.name, "wrong", "not installed", mend))
+            findings.append(Finding(requirement.name, "wrong", "not installed", mend))
             continue
-        state = "ok" if wanted.specifier.contains(found, prereleases=True) else "wrong"
-        lines.append(Finding(wanted.name, state, f"{found} (allowed: {wanted.specifier or 'any'})", mend))
-    return lines
+        state = "ok" if requirement.specifier.contains(installed, prereleases=True) else "wrong"
+        findings.append(
+            Finding(requirement.name, state, f"{installed} (allowed: {requirement.specifier or 'any'})", mend)
+        )
+    return findings
 
 
 def _pins(file: Path = Path(__file__).parents[2] / "constraints.txt") -> list[Finding]:
-    """What is installed against the one set that was tested together; only where that file is at hand."""
+    """Check installed versions against the tested set in ``constraints.txt``; only if that file exists."""
     if not file.is_file():
         return []
-    other, known = [], 0
+    differences, compared = [], 0
     for line in file.read_text(encoding="utf-8").splitlines():
         name, _, pin = line.partition("==")
         if not pin or line.startswith("#"):
             continue
         try:
-            found = version(name)
+            installed = version(name)
         except PackageNotFoundError:
             continue
-        known += 1
-        if found.partition("+")[0] != pin:
-            other.append(f"{name} {found}, tested with {pin}")
-    if not other:
-        return [Finding("pins", "ok", f"{known} packages as in {file.name}")]
-    more = f" and {len(other) - 5} more" if len(other) > 5 else ""
+        compared += 1
+        if installed.partition("+")[0] != pin:
+            differences.append(f"{name} {installed}, tested with {pin}")
+    if not differences:
+        return [Finding("pins", "ok", f"{compared} packages as in {file.name}")]
+    more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
     mend = f"pip install -c {file} -e ."
-    return [Finding("pins", "warning", "; ".join(other[:5]) + more, mend)]
+    return [Finding("pins", "warning", "; ".join(differences[:5]) + more, mend)]
 
 
 def _guarded(home: Path) -> list[Finding]:
-    """Nobody else may change what decisions and models are kept in."""
+    """Check that no other user can change the folders that hold decisions and models."""
     if not home.is_dir() or os.name != "posix":
         return []
-    loose = [path for path in (home, *sorted(home.iterdir())) if _open_to_others(path)]
-    if not loose:
+    writable_paths = [path for path in (home, *sorted(home.iterdir())) if _open_to_others(path)]
+    if not writable_paths:
         return [Finding("permissions", "ok", f"only its owner and group write to {home}")]
-    named = ", ".join(str(path) for path in loose[:3])
-    return [Finding("permissions", "warning", f"every user may write to {named}", f"chmod -R o-w {home}")]
+    path_list = ", ".join(str(path) for path in writable_paths[:3])
+    return [Finding("permissions", "warning", f"every user may write to {path_list}", f"chmod -R o-w {home}")]
 
 
 def _open_to_others(path: Path) -> bool:
@@ -132,9 +134,9 @@ def _disk(home: Path) -> Finding:
     )
 
 
-def _attempt(check: str, look: Callable[[], str], mend: str) -> Finding:
+def _attempt(check: str, probe: Callable[[], str], mend: str) -> Finding:
     try:
-        return Finding(check, "ok", look())
+        return Finding(check, "ok", probe())
     except PynomalyError as error:
         return Finding(check, "wrong", str(error), mend)
 
@@ -142,45 +144,45 @@ def _attempt(check: str, look: Callable[[], str], mend: str) -> Finding:
 def _source(pipeline: Pipeline) -> Finding:
     from pynomaly.data.sources import span
 
-    def look() -> str:
-        known = span(pipeline.data)
-        return str(known) if known else "a table without time"
+    def describe_range() -> str:
+        data_range = span(pipeline.data)
+        return str(data_range) if data_range else "a table without time"
 
-    return _attempt("source", look, f"mend the block 'data' in {pipeline.origin}")
+    return _attempt("source", describe_range, f"mend the block 'data' in {pipeline.origin}")
 
 
 def _ledger(pipeline: Pipeline) -> Finding:
     from pynomaly.records.ledger import Ledger
 
-    def look() -> str:
+    def count_decisions() -> str:
         with Ledger.open(pipeline.ledger_url) as ledger:
             return f"{len(ledger.decisions(pipeline.name))} decisions of {pipeline.name}"
 
-    return _attempt("ledger", look, "check records.ledger")
+    return _attempt("ledger", count_decisions, "check records.ledger")
 
 
 def _registry(pipeline: Pipeline) -> Finding:
     from pynomaly.records.registry import Registry
     from pynomaly.steps.champion import champion_of
 
-    def look() -> str:
+    def describe_champion() -> str:
         champion = champion_of(pipeline, Registry.of(pipeline))
         return f"champion v{champion.version}" if champion else "no champion yet: run `pynomaly train`"
 
-    return _attempt("registry", look, "check records.tracking")
+    return _attempt("registry", describe_champion, "check records.tracking")
 
 
 def _messages(pipeline: Pipeline) -> Finding:
     from pynomaly.steps.notify import undelivered
 
     try:
-        waiting = undelivered(pipeline)
+        undelivered_messages = undelivered(pipeline)
     except PynomalyError as error:
         return Finding("messages", "wrong", str(error), "check records.ledger")
-    if not waiting:
+    if not undelivered_messages:
         targets = len(pipeline.notify.targets)
         return Finding("messages", "ok", f"{targets} targets, nothing waits")
-    oldest = waiting[0]
-    why = oldest["error"] or "not tried yet"
-    found = f"{len(waiting)} not delivered; the oldest to {oldest['target']}: {why}"
-    return Finding("messages", "warning", found, "`pynomaly notify CONFIG --test` tries each target")
+    oldest = undelivered_messages[0]
+    last_error = oldest["error"] or "not tried yet"
+    summary = f"{len(undelivered_messages)} not delivered; the oldest to {oldest['target']}: {last_error}"
+    return Finding("messages", "warning", summary, "`pynomaly notify CONFIG --test` tries each target")

@@ -1,7 +1,7 @@
-"""One file from the parts that a table was scored in: piece by piece, compressed once.
+"""Joins the parts that a table was scored in into one file, piece by piece.
 
-Called by :mod:`pynomaly.steps.score` with what :mod:`pynomaly.steps.stream` left. A part names severities by
-their place among all that there are; what is written holds the names themselves.
+Called by :mod:`pynomaly.steps.score` with the parts that :mod:`pynomaly.steps.stream` wrote. A part encodes
+severities as dictionary indices; the joined file holds the names themselves.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def joined(files: Iterable[Path], output: Path) -> None:
     try:
         for number, table in enumerate(table for file in files for table in _pieces(file)):
             if output.suffix == ".csv":
-                # The bytes as they are: line ends are not the platform's to choose.
+                # newline="": the platform must not change the line ends.
                 with output.open("a" if number else "w", encoding="utf-8", newline="") as out:
                     out.write(csv_text(table.to_pandas(), header=not number))
                 continue
-            # A dictionary pays where values repeat; of places and scores every one is another.
-            often = [name for name in table.schema.names if name not in ("row", "score")]
+            # A dictionary saves space only where values repeat; row numbers and scores do not.
+            dictionary_columns = [name for name in table.schema.names if name not in ("row", "score")]
             writer = writer or pq.ParquetWriter(
-                output, table.schema, compression="zstd", use_dictionary=often
+                output, table.schema, compression="zstd", use_dictionary=dictionary_columns
             )
             writer.write_table(table)
     finally:
@@ -40,7 +40,7 @@ def joined(files: Iterable[Path], output: Path) -> None:
 
 
 def _pieces(file: Path) -> Iterator[Any]:
-    """Tables of a part's batches, or of a Parquet file's row groups."""
+    """Yield one table for each batch of a part, or for each row group of a Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -56,18 +56,18 @@ def _pieces(file: Path) -> Iterator[Any]:
 
 
 def cleared(folder: Path) -> None:
-    """Remove what an earlier, killed run left."""
+    """Remove the files that an earlier, killed run left in `folder`."""
     if folder.is_dir():
         shutil.rmtree(folder)
 
 
 def _plain(batch: Any) -> Any:
-    """A table with names instead of places among names."""
+    """Return the batch as a table with dictionary columns decoded to their values."""
     import pyarrow as pa
 
     table = pa.Table.from_batches([batch])
     for place, field_ in enumerate(table.schema):
         if pa.types.is_dictionary(field_.type):
-            named = table.column(place).cast(field_.type.value_type)
-            table = table.set_column(place, field_.name, named)
+            decoded = table.column(place).cast(field_.type.value_type)
+            table = table.set_column(place, field_.name, decoded)
     return table

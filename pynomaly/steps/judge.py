@@ -1,7 +1,7 @@
-"""Compare what was fitted: the candidates among themselves, and their best against the champion.
+"""Compares fitted models: the candidates among themselves, and the best one with the champion.
 
-Same rows for all. Called once a training, after every candidate is fitted. Reads bundles and rows,
-writes nothing: the verdicts are recorded by the steps that act on them.
+All are compared on the same rows. Called once for each training, after every candidate is fitted. Reads
+bundles and rows and writes nothing: the steps that act on the verdicts record them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["against_champion", "choose_winner", "operation_of"]
 
 
 def choose_winner(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitted]) -> Choice:
-    """The candidate that ships: the baseline, unless another is superior on the judged rows.
+    """Choose the winning candidate: the baseline, unless another is superior on the judged rows.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def choose_winner(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitte
 def against_champion(
     pipeline: Pipeline, prepared: Prepared, challenger: Fitted, among: int = 1
 ) -> Verdict | None:
-    """Challenger against champion on the judged rows; None when there is no champion yet.
+    """Compare challenger and champion on the judged rows; None if there is no champion yet.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def against_champion(
     prepared : Prepared
     challenger : Fitted
     among : int
-        How many candidates these very rows chose it from (:attr:`Choice.among`).
+        Number of candidates from which these same rows chose it (:attr:`Choice.among`).
     """
     registry = Registry.of(pipeline)
     reference = champion_of(pipeline, registry)
@@ -90,7 +90,7 @@ def against_champion(
 
 
 def operation_of(pipeline: Pipeline, fitted: Sequence[Fitted]) -> Operation:
-    """The share of normal rows that the alert policy comes to, and what errors cost, for these candidates."""
+    """Return the share of normal rows that the alert policy flags, and what errors cost, for `fitted`."""
     first = next(item for item in fitted if not item.error)
     policy = Bundle.load(Path(first.folder), first.sha256).policy
     return Operation.of(pipeline.alerts, policy.threshold)

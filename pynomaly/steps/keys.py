@@ -1,7 +1,7 @@
-"""Content keys: the same work has the same key, whoever asks and however often.
+"""Content keys: the same work always has the same key.
 
 A key covers the window, the data, the settings that change the result and the code version, so running
-a step twice finds what the first run left. Called by the steps that write anything.
+a step twice finds the result of the first run. Called by the steps that write anything.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["git_commit", "settings_hash", "work_key"]
 
 
 def settings_hash(pipeline: Pipeline, blocks: tuple[str, ...] = ()) -> str:
-    """SHA-256 over the named blocks of the settings (``"training"``, ``"features"``, ...), or over all.
+    """Return the SHA-256 of the named settings blocks (``"training"``, ``"features"``, ...), or of all.
 
-    Of the settings as they count: what an overlay says changes it, in which file it says so does not.
+    The effective settings count: a value from an overlay changes the hash, the file it comes from does not.
     """
-    chosen = pipeline.model_dump(mode="json", include=set(blocks) or None)
-    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+    settings = pipeline.model_dump(mode="json", include=set(blocks) or None)
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def work_key(
@@ -36,15 +36,23 @@ def work_key(
     teacher: int | None = None,
     labels: str = "",
 ) -> str:
-    """Key of one training: 16 hex digits over all that its result rests on.
+    """Return the key of one training: 16 hex digits over everything that its result depends on.
 
-    `teacher` is the version whose alerts stay out of it; their bound is among the settings. `labels` stands
-    for what people answered about its rows.
+    `teacher` is the version whose alerts are left out; the alert bound is part of the settings. `labels` is
+    the digest of people's answers about the rows.
     """
     settings = settings_hash(pipeline, ("data", "quality", "features", "training", "comparison", "alerts"))
-    named = [candidate.model_dump(mode="json") for candidate in candidates]
-    parts: list[object] = [pipeline.name, kind, window, data_hash, settings, pynomaly.__version__, named]
-    # An incident declared since is another training on the same rows.
+    candidate_settings = [candidate.model_dump(mode="json") for candidate in candidates]
+    parts: list[object] = [
+        pipeline.name,
+        kind,
+        window,
+        data_hash,
+        settings,
+        pynomaly.__version__,
+        candidate_settings,
+    ]
+    # A newly declared incident makes another training of the same rows.
     parts += [str(incident) for incident in declared(pipeline.data)]
     if teacher is not None:
         parts.append(f"alerts of v{teacher}")
@@ -54,9 +62,9 @@ def work_key(
 
 
 def git_commit(folder: Path) -> str:
-    """Commit of the checkout that `folder` lies in, or ``"none"`` outside one."""
+    """Return the commit of the Git checkout that contains `folder`, or ``"none"`` outside one."""
     try:
-        answer = subprocess.run(  # nosec B607  # whichever git the person who trains has
+        answer = subprocess.run(  # nosec B607  # the git on the user's PATH
             ["git", "-C", str(folder), "rev-parse", "HEAD"],
             capture_output=True,
             text=True,

@@ -1,8 +1,8 @@
-"""Labels that people gave elsewhere: a CSV file, or the rows of a query. Only ever added, with their author.
+"""Adds labels from outside, with their author: from a CSV file or from the rows of a query.
 
 A table of labels has the pipeline's time and entity columns and ``label``: 1, true, anomaly or confirmed, and
-0, false, normal or false-alarm. ``author`` and ``note`` may stand beside it. The same table twice is one.
-Called by the command line, and for the labels of an audit.
+0, false, normal or false-alarm. ``author`` and ``note`` are optional columns. Labels are only added; adding
+the same table twice has no effect. Called by the command line, and for the labels of an audit.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _TRUTHS = {
 
 @dataclass(frozen=True)
 class Labelled:
-    """What reading labels came to.
+    """Result of adding labels.
 
     Attributes
     ----------
     rows, new, empty : int
-        Rows read, labels that were not known, and rows without one.
+        Rows read, labels added now, and rows with an empty label.
     """
 
     source: str
@@ -43,55 +43,55 @@ class Labelled:
     empty: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return asdict(self)
 
 
 def counted(pipeline: Pipeline) -> dict[str, Any]:
-    """Labels of a pipeline by source, author and answer; rows on which authors differ."""
+    """Count a pipeline's labels by source and author, its anomalies, and the rows with conflicting labels."""
     with Ledger.open(pipeline.ledger_url) as ledger:
         labels = Answers.beside(ledger).labels(pipeline.name)
-    given: dict[tuple[str, str], int] = {}
-    said: dict[tuple[str, str], set[int]] = {}
+    counts: dict[tuple[str, str], int] = {}
+    truths_by_row: dict[tuple[str, str], set[int]] = {}
     for label in labels:
-        given[label.source, label.author] = given.get((label.source, label.author), 0) + 1
-        said.setdefault((label.entity, label.row), set()).add(label.truth)
+        counts[label.source, label.author] = counts.get((label.source, label.author), 0) + 1
+        truths_by_row.setdefault((label.entity, label.row), set()).add(label.truth)
     return {
         "pipeline": pipeline.name,
         "labels": len(labels),
-        "rows": len(said),
+        "rows": len(truths_by_row),
         "anomalies": sum(label.truth for label in labels),
-        "disputed": sum(len(found) > 1 for found in said.values()),
+        "disputed": sum(len(truths) > 1 for truths in truths_by_row.values()),
         "given": [
             {"source": source, "author": author, "labels": count}
-            for (source, author), count in sorted(given.items())
+            for (source, author), count in sorted(counts.items())
         ],
     }
 
 
 def truth_of(text: object, where: str) -> int | None:
-    """1 or 0; None where nothing stands.
+    """Parse a label as 1 or 0; None if it is empty.
 
     Raises
     ------
     SourceError
-        If it is neither.
+        If the text is no known label.
     """
-    spelled = "" if text is None or text != text else str(text).strip().lower()
-    if not spelled:
+    normalized = "" if text is None or text != text else str(text).strip().lower()
+    if not normalized:
         return None
-    if spelled not in _TRUTHS:
-        raise SourceError(f"{where}: label {text!r} is not allowed; {allowed(spelled, _TRUTHS)}")
-    return _TRUTHS[spelled]
+    if normalized not in _TRUTHS:
+        raise SourceError(f"{where}: label {text!r} is not allowed; {allowed(normalized, _TRUTHS)}")
+    return _TRUTHS[normalized]
 
 
 def read_table(path: Path, limits: Limits) -> pd.DataFrame:
-    """A CSV as text, cell by cell.
+    """Read a CSV file with every cell as text.
 
     Raises
     ------
     SourceError
-        If it cannot be read, or is past one of `limits`.
+        If the file cannot be read, or exceeds one of `limits`.
     """
     try:
         with bounded.text(path, limits) as content:
@@ -103,12 +103,12 @@ def read_table(path: Path, limits: Limits) -> pd.DataFrame:
 
 
 def from_csv(pipeline: Pipeline, path: Path, author: str) -> Labelled:
-    """Add the labels of a CSV file; `author` gave those that name nobody.
+    """Add the labels of a CSV file; `author` is used for rows that name no author.
 
     Raises
     ------
     SourceError
-        If it cannot be read, or a label or a time is none; nothing is added then.
+        If the file cannot be read, or a label or time is invalid; then nothing is added.
     ColumnError
         If a column is missing.
     """
@@ -116,12 +116,12 @@ def from_csv(pipeline: Pipeline, path: Path, author: str) -> Labelled:
 
 
 def from_query(pipeline: Pipeline, query: str, connection: str, author: str) -> Labelled:
-    """Add the labels that a query gives, over the URL in the environment variable `connection`.
+    """Add the labels that a query returns; the environment variable `connection` holds the database URL.
 
     Raises
     ------
     ConfigError
-        If the environment holds no usable URL.
+        If `connection` names no environment variable with a usable URL.
     SourceError, ColumnError
         As :func:`from_csv`; also if the database refuses the query.
     """
@@ -132,16 +132,16 @@ def from_query(pipeline: Pipeline, query: str, connection: str, author: str) -> 
 
 
 def label_table(pipeline: Pipeline, table: pd.DataFrame, source: str, author: str, where: str) -> Labelled:
-    """Add the labels of a table; see this module for its columns."""
+    """Add the labels of a table; the module docstring lists its columns."""
     data = pipeline.data
     if data.time is None:
         raise ConfigError(f"{pipeline.name} has no time column (data.time): a label cannot name its row")
-    needed = [name for name in (data.time, data.id, "label") if name]
-    for name in needed:
+    required_columns = [name for name in (data.time, data.id, "label") if name]
+    for name in required_columns:
         if name not in table:
             raise ColumnError(f"{where}: no column {name!r}; {allowed(name, list(map(str, table)))}")
-    stated = pd.util.hash_pandas_object(table.astype(str), index=False).to_numpy().tobytes()
-    content = hashlib.sha256(stated).hexdigest()[:12]
+    table_bytes = pd.util.hash_pandas_object(table.astype(str), index=False).to_numpy().tobytes()
+    content = hashlib.sha256(table_bytes).hexdigest()[:12]
     labels, empty = [], 0
     for number, row in enumerate(table.to_dict("records"), 1):
         place = f"{where}, row {number}"
@@ -167,7 +167,7 @@ def label_table(pipeline: Pipeline, table: pd.DataFrame, source: str, author: st
 
 
 def _time(value: object, pipeline: Pipeline, where: str) -> str:
-    """ISO 8601 in UTC, as :func:`pynomaly.steps.flags.row_key` spells it."""
+    """Return the time in ISO 8601 and UTC, in the form of :func:`pynomaly.steps.flags.row_key`."""
     try:
         moment = pd.Timestamp(str(value))
     except (ValueError, TypeError) as error:
@@ -178,5 +178,5 @@ def _time(value: object, pipeline: Pipeline, where: str) -> str:
         if pipeline.data.zone is None:
             raise SourceError(f"{where}: {value!r} has no offset; write one, or set data.timezone")
         moment = moment.tz_localize(pipeline.data.zone)
-    spelled: str = moment.tz_convert("UTC").to_pydatetime().isoformat()
-    return spelled
+    utc_text: str = moment.tz_convert("UTC").to_pydatetime().isoformat()
+    return utc_text

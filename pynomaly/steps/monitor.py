@@ -1,7 +1,7 @@
-"""One verdict a window: data, scores, alert rate and, where labels are in, performance.
+"""Judges a scored window: drift of data and scores, alert rate and, if there are labels, performance.
 
-The verdict rests on the sketch inside the champion; Evidently's page is for people, and its failure is
-said but stops nothing. Called on schedule, after scoring. The same window judged twice under the same
+The verdict uses the reference sketch inside the champion. Evidently's page is for people; if it fails, that
+is reported and nothing stops. Called on schedule, after scoring. Judging the same window twice under the same
 champion leaves one observation, one report and one decision.
 """
 
@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 REMEMBERED = 366
-"""Earlier windows that are looked through for the last checks without labels."""
+"""Number of earlier observations that are read: for the verdict, and for the last checks without labels."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class Monitored:
     Attributes
     ----------
     exchangeability : Exchangeability
-        Whether the p-values' guarantee still stands; a withdrawal is said, and is no alarm by itself.
+        Whether the p-values' guarantee still holds; if not, that is reported, and is no alarm by itself.
     aspects : tuple of Aspect
-        Each thing that was judged, in the same four words.
+        Each judged aspect, with one of the same four states.
     bake : str
-        What the window says of a young promotion (:func:`pynomaly.steps.bake.watch`).
+        Outcome of the window for a baking promotion (:func:`pynomaly.steps.bake.watch`).
     """
 
     window: str
@@ -84,7 +84,7 @@ class Monitored:
     bake: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for events and artifacts."""
+        """Return plain values, for events and artifacts."""
         return {
             "window": self.window,
             "version": self.version,
@@ -101,7 +101,7 @@ class Monitored:
 
 
 def monitored_window(pipeline: Pipeline, as_of: datetime) -> Window | None:
-    """The newest complete monitoring window at `as_of`; None for a table without time."""
+    """Return the newest complete monitoring window at `as_of`; None for a table without time."""
     return Window.last(as_of, pipeline.windows.monitor) if pipeline.data.time else None
 
 
@@ -111,9 +111,9 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     Raises
     ------
     NoChampionError
-        If nothing was promoted yet.
+        If the pipeline has no champion yet.
     DataError
-        If the window cannot be read or validation blocks it; the block is on record.
+        If the window cannot be read or validation blocks it; a block is recorded.
     """
     registry = Registry.of(pipeline)
     ref = honour_alias(pipeline, registry) or registry.alias(pipeline.name, "champion")
@@ -122,36 +122,36 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     frame = _usable(pipeline, bundle, ref, window, key, as_of)
     scored = bundle.score(frame)
     drift = drift_of(pipeline, bundle, frame, scored)
-    exchangeable = _exchangeability(pipeline, bundle, frame, scored)
+    exchange_test = _exchangeability(pipeline, bundle, frame, scored)
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"monitor:{pipeline.name}:{key}"):
-        expected = next(
+        training = next(
             (item for item in ledger.trainings(pipeline.name) if item.version == ref.version), None
         )
-        facts = expected.detail["registered"] if expected else {}
+        facts = training.detail["registered"] if training else {}
         earlier = [
             Observation.from_dict(item)
             for item in ledger.recent(pipeline.name, as_of, REMEMBERED, ref.version)
             if item["window"] != key
         ]
-        checked = checked_without_labels(pipeline, bundle, window, frame, earlier, facts)
-        observation = observation_of(pipeline, bundle, key, frame, scored, drift, facts, checked)
-        glance = aspects(observation, drift, checked)
+        unlabelled = checked_without_labels(pipeline, bundle, window, frame, earlier, facts)
+        observation = observation_of(pipeline, bundle, key, frame, scored, drift, facts, unlabelled)
+        aspect_list = aspects(observation, drift, unlabelled)
         verdict = degradation([*earlier, observation], pipeline.degradation)
-        moved = "; ".join(drift.reasons) or "nothing moved"
-        said = f"Pynomaly's verdict on {key}: data {drift.status}; {moved}. It was {drift.basis}."
-        report, report_error = _report(pipeline, bundle, ref, key, frame, said)
+        drift_text = "; ".join(drift.reasons) or "nothing moved"
+        summary = f"Pynomaly's verdict on {key}: data {drift.status}; {drift_text}. It was {drift.basis}."
+        report, report_error = _report(pipeline, bundle, ref, key, frame, summary)
         run = _log(pipeline, registry, ref, bundle, frame, key, drift, observation, verdict, report)
-        # Before the verdict is on record: who finds that does not judge the window again.
-        shown: dict[str, Any] = {
+        # Written before the verdict is recorded: a recorded verdict means the window is not judged again.
+        evidence: dict[str, Any] = {
             "drift": drift.to_dict(),
-            "exchangeability": exchangeable.to_dict(),
+            "exchangeability": exchange_test.to_dict(),
             "observation": observation.to_dict(),
             "degradation": verdict.to_dict(),
         }
-        shown |= {"aspects": [aspect.to_dict() for aspect in glance], "as_of": as_of.isoformat()}
-        shown |= {"report": report.rpartition("/")[2], "report_error": report_error, "run_id": run}
-        kept_error = keep_window_facts(pipeline, bundle, ref, key, frame, scored, shown)
-        report_error = "; ".join(filter(None, (report_error, kept_error)))
+        evidence |= {"aspects": [aspect.to_dict() for aspect in aspect_list], "as_of": as_of.isoformat()}
+        evidence |= {"report": report.rpartition("/")[2], "report_error": report_error, "run_id": run}
+        facts_error = keep_window_facts(pipeline, bundle, ref, key, frame, scored, evidence)
+        report_error = "; ".join(filter(None, (report_error, facts_error)))
         ledger.put_observation(pipeline.name, key, observation.to_dict(), report, ref.version)
         ledger.record(
             Decision(
@@ -163,24 +163,24 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
                 reasons=verdict.reasons,
                 evidence={"version": ref.version, "action": verdict.action, "drifted": list(drift.drifted)}
                 | {"observation": observation.to_dict(), "run_id": run}
-                | {"exchangeability": exchangeable.to_dict(), "basis": drift.basis}
-                | {"aspects": [aspect.to_dict() for aspect in glance]},
+                | {"exchangeability": exchange_test.to_dict(), "basis": drift.basis}
+                | {"aspects": [aspect.to_dict() for aspect in aspect_list]},
                 as_of=as_of,
             )
         )
-    baked = watch(pipeline, ref, bundle, key, frame, scored)
-    found = (drift, exchangeable, observation, verdict, report, report_error, run, glance, baked)
-    return Monitored(key, ref.version, *found)
+    bake_outcome = watch(pipeline, ref, bundle, key, frame, scored)
+    parts = (drift, exchange_test, observation, verdict, report, report_error, run, aspect_list, bake_outcome)
+    return Monitored(key, ref.version, *parts)
 
 
 def _usable(
     pipeline: Pipeline, bundle: Bundle, ref: ModelRef, window: Window | None, key: str, as_of: datetime
 ) -> pd.DataFrame:
-    """The window's rows that passed validation; a block is recorded, then raised."""
+    """Return the window's rows that passed validation; a block is recorded, then raised."""
     frame = read(pipeline.data, window, as_of)
-    checked = validate(frame, bundle.contract, pipeline.quality, "score")
-    if checked.report.outcome != "block":
-        return checked.clean
+    validation = validate(frame, bundle.contract, pipeline.quality, "score")
+    if validation.report.outcome != "block":
+        return validation.clean
     with Ledger.open(pipeline.ledger_url) as ledger:
         ledger.record(
             Decision(
@@ -189,19 +189,19 @@ def _usable(
                 kind="quality",
                 subject=key,
                 outcome="block",
-                reasons=checked.report.reasons,
-                evidence={"version": ref.version, "rows": checked.report.rows},
+                reasons=validation.report.reasons,
+                evidence={"version": ref.version, "rows": validation.report.rows},
                 as_of=as_of,
             )
         )
-    raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(checked.report.reasons)}")
+    raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(validation.report.reasons)}")
 
 
 def drift_of(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame) -> DriftReport:
-    """Compare like with like: known anomalies are left out, as they are of the reference."""
+    """Compare the window with the reference; known anomalies are left out, as they are in the reference."""
     label, scores = bundle.contract.label, scored["score"].to_numpy()
-    if label is not None and label in frame and (usual := (frame[label] != 1).to_numpy()).any():
-        frame, scores = frame[usual], scores[usual]
+    if label is not None and label in frame and (is_usual := (frame[label] != 1).to_numpy()).any():
+        frame, scores = frame[is_usual], scores[is_usual]
     current = window_sketch(frame, bundle.contract, bundle.sketch, scores)
     return compare_sketches(bundle.sketch, current, pipeline.drift)
 
@@ -216,25 +216,25 @@ def observation_of(
     facts: dict[str, Any],
     checked: Unlabelled,
 ) -> Observation:
-    """Sum the window up; performance is judged only against a baseline that stood on labels too."""
+    """Summarize the window; performance is judged only against a baseline that also used labels."""
     label = bundle.contract.label
-    known = frame[label].notna().to_numpy() if label and label in frame else None
+    has_label = frame[label].notna().to_numpy() if label and label in frame else None
     positives, performance = 0, None
     baseline = facts.get("value") if facts.get("rung") == "labels" else None
-    if known is not None and baseline is not None:
-        truth = frame[label].to_numpy()[known]
+    if has_label is not None and baseline is not None:
+        truth = frame[label].to_numpy()[has_label]
         positives = int((truth == 1).sum())
         if positives >= pipeline.degradation.min_positives:
-            measured = metrics(
+            measured_metrics = metrics(
                 truth,
-                scored["score"].to_numpy()[known],
+                scored["score"].to_numpy()[has_label],
                 confidence=pipeline.degradation.confidence,
                 resamples=400,
                 seed=pipeline.training.seed,
-                blocks=dependent_rows(bundle.contract, frame[known]),
+                blocks=dependent_rows(bundle.contract, frame[has_label]),
                 operation=Operation.of(pipeline.alerts, bundle.policy.threshold),
             )
-            performance = getattr(measured, pipeline.comparison.metric)
+            performance = getattr(measured_metrics, pipeline.comparison.metric)
     return observe(
         key,
         len(frame),
@@ -258,51 +258,51 @@ def checked_without_labels(
     earlier: Sequence[Observation],
     facts: dict[str, Any],
 ) -> Unlabelled:
-    """The checks without labels, where the last ones are ``degradation.check_every`` old."""
-    done = [item for item in earlier if item.injected_status != "not_due"]
-    last = bounds(done[-1].window) if done else None
+    """Run the checks without labels if ``degradation.check_every`` has passed since the last ones."""
+    checked_windows = [item for item in earlier if item.injected_status != "not_due"]
+    last = bounds(checked_windows[-1].window) if checked_windows else None
     if window is not None and last is not None:
         since = window.end - last[1]
         if timedelta(0) <= since < pipeline.degradation.check_every:
             return Unlabelled()
-    then = Probe.from_dict(facts["probe"]) if facts.get("probe") else None
-    return judge_probe(probe(pipeline, bundle, frame), then, pipeline.degradation)
+    baseline_probe = Probe.from_dict(facts["probe"]) if facts.get("probe") else None
+    return judge_probe(probe(pipeline, bundle, frame), baseline_probe, pipeline.degradation)
 
 
 def _exchangeability(
     pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
 ) -> Exchangeability:
-    """Bet against the window's scores at drift's level.
+    """Bet on whether the window's scores are exchangeable with the held-out scores, at drift's level.
 
-    In an order drawn by seed, which exchangeable rows do not mind: what then counts is that scores are
-    distributed otherwise, and not that neighbours are alike, as those of any machine are. Known anomalies
-    are left out, as they are of the held-out rows.
+    The scores are shuffled by seed, which does not change exchangeable rows: so the test reacts to a changed
+    distribution, and not to similar neighbouring rows, which every machine has. Known anomalies are left out,
+    as they are in the held-out rows.
     """
     label, seed = bundle.contract.label, pipeline.training.seed
-    usual = (frame[label] != 1).to_numpy() if label is not None and label in frame else slice(None)
-    scores = np.random.default_rng(seed).permutation(scored["score"].to_numpy()[usual])
+    is_usual = (frame[label] != 1).to_numpy() if label is not None and label in frame else slice(None)
+    scores = np.random.default_rng(seed).permutation(scored["score"].to_numpy()[is_usual])
     calibration = bundle.calibration
     held_out = calibration.scores if calibration.computable else calibration.scores[:0]
     return exchangeability(held_out, scores, alpha=pipeline.drift.alpha, seed=seed)
 
 
 def _report(
-    pipeline: Pipeline, bundle: Bundle, ref: ModelRef, key: str, frame: pd.DataFrame, said: str
+    pipeline: Pipeline, bundle: Bundle, ref: ModelRef, key: str, frame: pd.DataFrame, summary: str
 ) -> tuple[str, str]:
-    """Path of Evidently's page, or why there is none."""
+    """Return the address of Evidently's page, and the reason if it or its upload failed."""
     store = Store(pipeline.store_root)
     try:
         reference = store.read_reference(pipeline.name, ref.sha256)
-        page, drawn = drift_page(
-            reference, frame, bundle.contract, pipeline.drift, pipeline.training.seed, verdict=said
+        page, snapshot = drift_page(
+            reference, frame, bundle.contract, pipeline.drift, pipeline.training.seed, verdict=summary
         )
         address = str(store.write_report(pipeline.name, f"drift-{key}-v{ref.version}", page))
     except Exception as error:
-        # A page for people must never stop the verdict; what failed is returned and said.
+        # A page for people must never stop the verdict; the failure is returned and reported.
         return "", f"{type(error).__name__}: {error}"
     try:
         if pipeline.evidently:
-            publish(drawn, pipeline.evidently, pipeline.name, f"{key} v{ref.version}")
+            publish(snapshot, pipeline.evidently, pipeline.name, f"{key} v{ref.version}")
     except RecordError as error:
         return address, str(error)
     return address, ""
@@ -320,7 +320,7 @@ def _log(
     verdict: Degradation,
     report: str,
 ) -> str:
-    """One MLflow run a judged window, with the page people read."""
+    """Log one MLflow run for the judged window, with Evidently's page; return the run's identifier."""
     values = {
         "rows": float(observation.rows),
         "alert_rate": observation.alert_rate,

@@ -1,8 +1,8 @@
-"""Tell people what was decided: written into an outbox first, then sent, so that no message is lost.
+"""Notify people of decisions: each message is written to an outbox first and then sent, so none is lost.
 
-Called after the decisions of a run are on record, and by reconcile. Never stops the work it tells of: what
-cannot be delivered waits in the outbox, is tried again by the next reconcile, and is shown by ``status``
-and ``doctor``. One verdict is one message, however often the run that reached it is repeated.
+Called after the decisions of a run are on record, and by reconcile. A failed delivery never stops the run:
+the message stays in the outbox, the next reconcile tries again, and ``status`` and ``doctor`` show it. One
+verdict gives one message, however often its run is repeated.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ __all__ = [
 Sender = Callable[[Target, str, str], None]
 """Sends a title and a body to a target; raises a PynomalyError when it was not accepted."""
 
-# A pipeline that gets its first target is not told its whole history.
+# With its first target, a pipeline reports decisions of the last hour only, not its whole history.
 _FRESH = timedelta(hours=1)
 _CURSOR = "notify"
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of one message.
+    """Result of sending one message.
 
     Attributes
     ----------
     delivered : bool
     reason : str
-        Why not, or ""; never an address.
+        Why it was not delivered, or ""; never contains an address.
     """
 
     target: str
@@ -63,7 +63,7 @@ class Delivery:
 
 
 def event_of(decision: Decision) -> str | None:
-    """What a decision is to people, one of :data:`pynomaly.config.EVENTS`, or None when nobody is told."""
+    """Returns the event of a decision, one of :data:`pynomaly.config.EVENTS`; None if nobody is notified."""
     match decision.kind, decision.outcome:
         case "degradation", ("degraded" | "critical") as state:
             return state
@@ -79,7 +79,7 @@ def event_of(decision: Decision) -> str | None:
 
 
 def tell(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, ...]:
-    """Write a message for every decision that is new since the last call, then deliver all that waits.
+    """Queue a message for every decision since the last call, then deliver all waiting messages.
 
     Parameters
     ----------
@@ -89,47 +89,47 @@ def tell(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, .
     if not pipeline.notify.targets:
         return ()
     with Ledger.open(pipeline.ledger_url) as ledger:
-        seen = ledger.outbox.last_beat(pipeline.name, _CURSOR)
-        fresh = datetime.now(UTC) - _FRESH
-        newest = seen.seq if seen else 0
-        for decision in _since(ledger, pipeline.name, seen.seq if seen else 0):
+        cursor = ledger.outbox.last_beat(pipeline.name, _CURSOR)
+        oldest_reported = datetime.now(UTC) - _FRESH
+        newest = cursor.seq if cursor else 0
+        for decision in _since(ledger, pipeline.name, cursor.seq if cursor else 0):
             newest = max(newest, decision.seq or 0)
             event = event_of(decision)
-            if event and (seen or (decision.at and decision.at >= fresh)):
+            if event and (cursor or (decision.at and decision.at >= oldest_reported)):
                 queue(pipeline, ledger, event, _key(decision), _title(pipeline, decision), _body(decision))
         ledger.outbox.beat(pipeline.name, _CURSOR, newest)
     return deliver(pipeline, through)
 
 
 def _since(ledger: Ledger, pipeline: str, seq: int, look: int = 100) -> tuple[Decision, ...]:
-    """Decisions after place `seq`, oldest first; reads no further back than it must."""
-    found = ledger.decisions(pipeline, limit=look)
-    while len(found) == look and (found[-1].seq or 0) > seq:
+    """Returns decisions after sequence number `seq`, oldest first; reads no more rows than needed."""
+    decisions = ledger.decisions(pipeline, limit=look)
+    while len(decisions) == look and (decisions[-1].seq or 0) > seq:
         look *= 4
-        found = ledger.decisions(pipeline, limit=look)
-    return tuple(item for item in reversed(found) if (item.seq or 0) > seq)
+        decisions = ledger.decisions(pipeline, limit=look)
+    return tuple(item for item in reversed(decisions) if (item.seq or 0) > seq)
 
 
 def queue(
     pipeline: Pipeline, ledger: Ledger, event: str, key: str, title: str, body: str
 ) -> tuple[Message, ...]:
-    """Write one message for every target that wants `event`; returns those that are new."""
+    """Write one message for every target that subscribes to `event`; returns the new messages."""
     now = datetime.now(UTC)
-    wanted = [
+    messages = [
         Message(f"{pipeline.name}:{event}:{key}"[:300], target.name, pipeline.name, event, title, body, now)
         for target in pipeline.notify.targets
         if event in target.on
     ]
-    return tuple(message for message in wanted if ledger.outbox.put(message))
+    return tuple(message for message in messages if ledger.outbox.put(message))
 
 
 def deliver(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, ...]:
-    """Send what waits in the outbox; what fails stays there with its reason.
+    """Send the waiting messages of the outbox; a message that fails stays there with its reason.
 
-    At least once: a process that dies between sending and marking sends again.
+    Delivery is at least once: if a process dies between sending and marking, the message is sent again.
     """
     targets = {target.name: target for target in pipeline.notify.targets}
-    done = []
+    deliveries = []
     with Ledger.open(pipeline.ledger_url) as ledger:
         try:
             with ledger.lease(f"notify:{pipeline.name}"):
@@ -138,14 +138,16 @@ def deliver(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery
                         pipeline, targets[message.target], message.title, message.body, through
                     )
                     ledger.outbox.mark(message, reason)
-                    done.append(Delivery(message.target, message.event, message.title, not reason, reason))
+                    deliveries.append(
+                        Delivery(message.target, message.event, message.title, not reason, reason)
+                    )
         except LeaseHeldError:
-            return ()  # whoever holds it sends what waits
-    return tuple(done)
+            return ()  # the holder of the lease sends the waiting messages
+    return tuple(deliveries)
 
 
 def send_test(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, ...]:
-    """Send a test message to every target now; nothing is kept.
+    """Send a test message to every target now; nothing is recorded.
 
     Raises
     ------
@@ -156,15 +158,15 @@ def send_test(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delive
         raise ConfigError(f"{pipeline.name} has no target under notify.targets in {pipeline.origin}")
     title = f"[pynomaly] {pipeline.name}: test"
     body = f"A test of the targets of {pipeline.name}: nothing happened, and nothing needs to be done."
-    done = []
+    deliveries = []
     for target in pipeline.notify.targets:
         reason = _attempt(pipeline, target, title, body, through)
-        done.append(Delivery(target.name, "test", title, not reason, reason))
-    return tuple(done)
+        deliveries.append(Delivery(target.name, "test", title, not reason, reason))
+    return tuple(deliveries)
 
 
 def undelivered(pipeline: Pipeline) -> tuple[dict[str, Any], ...]:
-    """Messages that wait, each with its target, event, title, age in seconds, attempts and last error."""
+    """Returns the waiting messages with target, event, title, age in seconds, attempts and last error."""
     now = datetime.now(UTC)
     with Ledger.open(pipeline.ledger_url) as ledger:
         return tuple(
@@ -181,7 +183,7 @@ def undelivered(pipeline: Pipeline) -> tuple[dict[str, Any], ...]:
 
 
 def _why_not_now(pipeline: Pipeline, ledger: Ledger, message: Message, targets: dict[str, Target]) -> str:
-    """Why a message must wait, or ""."""
+    """Returns why a message must wait, or ""."""
     if message.target not in targets:
         return f"{message.target!r} is no longer a target in {pipeline.origin.name}"
     last = ledger.outbox.told(pipeline.name, message.event, message.target)
@@ -192,7 +194,7 @@ def _why_not_now(pipeline: Pipeline, ledger: Ledger, message: Message, targets: 
 
 
 def _attempt(pipeline: Pipeline, target: Target, title: str, body: str, through: Sender | None) -> str:
-    """Why the target did not accept the message, or ""."""
+    """Send a message with retries; returns why the target did not accept it, or ""."""
     retrying = Retrying(
         stop=stop_after_attempt(pipeline.notify.attempts),
         wait=wait_exponential(multiplier=0.2, max=5),
@@ -205,7 +207,7 @@ def _attempt(pipeline: Pipeline, target: Target, title: str, body: str, through:
         return str(error)
     except (
         Exception
-    ) as error:  # a vendor's own failure must not stop the flow; its words may hold the address
+    ) as error:  # a vendor's failure must not stop the flow, and its text may contain the address
         return f"{type(error).__name__} while sending"
     return ""
 
@@ -227,7 +229,7 @@ def by_address(target: Target, title: str, body: str) -> None:
 
 
 def _key(decision: Decision) -> str:
-    """What names a verdict by content: looked at again at another moment, it is the same."""
+    """Returns a key by content: the same verdict, computed again later, has the same key."""
     if decision.kind in ("degradation", "quality"):
         return f"{decision.subject}:v{decision.evidence.get('version')}"
     return decision.key

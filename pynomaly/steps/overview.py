@@ -1,4 +1,4 @@
-"""What the records say, in the words a person asks with: status, history, catalogue.
+"""Read the records for the commands ``status``, ``history`` and ``catalogue``.
 
 Called by the command line. Reads only.
 """
@@ -21,7 +21,7 @@ __all__ = ["catalogue_table", "champion_at", "history_of", "status_of", "verify_
 
 
 def status_of(pipeline: Pipeline) -> dict[str, Any]:
-    """Champion, since when and why; newest partitions; newest verdicts."""
+    """Returns the champion with date and reason, the newest partitions and the newest verdicts."""
     champion = champion_of(pipeline, Registry.of(pipeline))
     with Ledger.open(pipeline.ledger_url) as ledger:
         changes = [item for item in ledger.decisions(pipeline.name) if item.kind in ("promote", "rollback")]
@@ -29,20 +29,20 @@ def status_of(pipeline: Pipeline) -> dict[str, Any]:
         verdict = ledger.last(pipeline.name, "degradation")
         training = ledger.last(pipeline.name, "retrain")
         baking = baking_of(pipeline, ledger)
-        waiting = open_pendings(ledger, pipeline.name)
-    since = next(
+        pendings = open_pendings(ledger, pipeline.name)
+    change = next(
         (item for item in changes if champion and item.evidence.get("version") == champion.version), None
     )
     return {
         "pipeline": pipeline.name,
         "champion": champion.version if champion else None,
-        "since": since.at.isoformat() if since and since.at else None,
-        "because": list(since.reasons) if since else [],
+        "since": change.at.isoformat() if change and change.at else None,
+        "because": list(change.reasons) if change else [],
         "partitions": len(partitions),
         "last_window": partitions[-1].window if partitions else None,
         "last_alerts": partitions[-1].alerts if partitions else None,
         "baking": baking.to_dict() if baking else None,
-        "pending": [item.evidence["version"] for item in waiting],
+        "pending": [item.evidence["version"] for item in pendings],
         "waiting": list(undelivered(pipeline)),
         "health": verdict.to_dict() if verdict else None,
         "last_training_decision": training.to_dict() if training else None,
@@ -50,39 +50,39 @@ def status_of(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def history_of(pipeline: Pipeline, limit: int, kind: str = "") -> dict[str, Any]:
-    """Decisions, newest first.
+    """Returns decisions, newest first.
 
     Raises
     ------
     ConfigError
-        If `kind` is not one that the ledger keeps.
+        If `kind` is not a kind of decision in the ledger.
     """
     if kind and kind not in KINDS:
         raise ConfigError(f"--kind {kind!r} is no kind of decision; {allowed(kind, KINDS)}")
     with Ledger.open(pipeline.ledger_url) as ledger:
-        found = ledger.decisions(pipeline.name, kind or None, limit=limit)
-    return {"pipeline": pipeline.name, "decisions": [item.to_dict() for item in found]}
+        decisions = ledger.decisions(pipeline.name, kind or None, limit=limit)
+    return {"pipeline": pipeline.name, "decisions": [item.to_dict() for item in decisions]}
 
 
 def verify_history(pipeline: Pipeline) -> dict[str, Any]:
-    """Whether the ledger's chain holds, over every pipeline in it."""
+    """Returns whether the ledger's hash chain is intact, over every pipeline in it."""
     with Ledger.open(pipeline.ledger_url) as ledger:
         return ledger.verify().to_dict()
 
 
 def champion_at(pipeline: Pipeline, moment: datetime) -> dict[str, Any]:
-    """Who was champion at `moment` by the clock on the wall, and the decision that made it so."""
+    """Returns the champion at `moment` (wall-clock time) and the decision that promoted it."""
     with Ledger.open(pipeline.ledger_url) as ledger:
         changes = [item for item in ledger.decisions(pipeline.name) if item.kind in ("promote", "rollback")]
-    made = next((item for item in changes if item.at is not None and item.at <= moment), None)
+    change = next((item for item in changes if item.at is not None and item.at <= moment), None)
     return {
         "pipeline": pipeline.name,
         "at": moment.isoformat(),
-        "champion": made.evidence.get("version") if made else None,
-        "decision": made.to_dict() if made else None,
+        "champion": change.evidence.get("version") if change else None,
+        "decision": change.to_dict() if change else None,
     }
 
 
 def catalogue_table() -> list[dict[str, Any]]:
-    """One row a detector, as declared."""
+    """Returns one row per detector, as declared in the catalogue."""
     return [entry.to_dict() for entry in DETECTORS.values()]

@@ -1,8 +1,8 @@
-"""Apply the alert policy of the settings to the champion: no refit, no score changed, the same gate.
+"""Apply the configured alert policy to the champion: no refit, unchanged scores, the same gate.
 
-Called when a person changed ``alerts`` in the YAML and asks for it. The result is a version of its own, so
-it can be rolled back like any other; the same policy again leaves nothing new and says so. Windows that were
-scored before keep the alerts they were given.
+Called when a person changed ``alerts`` in the YAML file. The result is a version of its own, so it can be
+rolled back like any other; applying the same policy again registers nothing and reports that. Windows that
+were scored before keep their alerts.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ __all__ = ["PolicyApplied", "apply_policy", "spelled"]
 
 @dataclass(frozen=True)
 class PolicyApplied:
-    """What applying the configured policy came to.
+    """Result of applying the configured policy.
 
     Attributes
     ----------
     version : int
-        The version with the configured policy: a new one, one that an earlier call left, or the champion.
+        The version with the configured policy: new, registered by an earlier call, or the champion.
     new : bool
         Whether this call registered it.
     policy : Decision
         Old and new policy with the expected alert rates; outcome ``registered`` or ``unchanged``.
     decision : Decision or None
-        What the gate decided; None when the champion has this policy already.
+        The decision of the gate; None when the champion has this policy already.
     """
 
     version: int
@@ -62,7 +62,7 @@ class PolicyApplied:
 
 
 def spelled(policy: AlertPolicy) -> str:
-    """A policy in words: its kind, and the p-value from which a row alone is an alert."""
+    """Returns a policy as text: its kind, and the p-value at or below which a single row is an alert."""
     level = f" {policy.level:g}" if policy.level is not None else ""
     tail = ", extrapolating" if policy.extrapolate else ""
     return f"{policy.kind}{level} (p <= {policy.threshold:.4g}{tail})"
@@ -76,41 +76,41 @@ def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = 
     NoChampionError
         If nothing was promoted yet.
     ConfigError
-        If the champion's rows cannot carry the policy: a budget without times, or of half the rows.
+        If the policy is impossible for the champion's rows: a budget without times, or of half the rows.
     ModelError
-        If the result would not score as the champion does; nothing is registered then.
+        If the result does not score as the champion does; nothing is registered then.
     """
     honour_alias(pipeline)
     registry = Registry.of(pipeline)
     ref = registry.alias(pipeline.name, "champion")
     champion = registry.load(ref)
-    wanted = AlertPolicy.from_config(pipeline.alerts, champion.policy.rows_per_day)
-    key = _key(ref, wanted)
+    new_policy = AlertPolicy.from_config(pipeline.alerts, champion.policy.rows_per_day)
+    key = _key(ref, new_policy)
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"register:{pipeline.name}:{key}"):
-        if wanted == champion.policy:
-            same = f"v{ref.version} has this policy already: {spelled(wanted)}; nothing is registered"
-            facts = {"version": ref.version, "policy": wanted.to_dict()}
-            said = _decision(pipeline, key, ref.version, "unchanged", (same,), facts, as_of, actor)
-            return PolicyApplied(ref.version, False, ledger.record(said), None)
-        known = ledger.training(key)
-        if known is not None and known.version is not None:
-            registered = Registered(**known.detail["registered"] | {"new": False})
+        if new_policy == champion.policy:
+            same = f"v{ref.version} has this policy already: {spelled(new_policy)}; nothing is registered"
+            facts = {"version": ref.version, "policy": new_policy.to_dict()}
+            policy_decision = _decision(pipeline, key, ref.version, "unchanged", (same,), facts, as_of, actor)
+            return PolicyApplied(ref.version, False, ledger.record(policy_decision), None)
+        training = ledger.training(key)
+        if training is not None and training.version is not None:
+            registered = Registered(**training.detail["registered"] | {"new": False})
         else:
-            registered = _registered(pipeline, registry, ledger, ref, champion, wanted, key, as_of)
+            registered = _registered(pipeline, registry, ledger, ref, champion, new_policy, key, as_of)
         rates = registered.notes[0]
         reasons = (f"v{registered.base} to v{registered.version}: {registered.policy}; {reason}", rates)
-        facts = {"version": registered.version, "from": ref.version, "policy": wanted.to_dict()}
+        facts = {"version": registered.version, "from": ref.version, "policy": new_policy.to_dict()}
         facts |= {"before": champion.policy.to_dict(), "expected": registered.expected_alert_rate}
-        said = ledger.record(
+        policy_decision = ledger.record(
             _decision(pipeline, key, registered.version, "registered", reasons, facts, as_of, actor)
         )
     decision = promote(pipeline, registered, None, as_of, actor)
-    return PolicyApplied(registered.version, registered.new, said, decision)
+    return PolicyApplied(registered.version, registered.new, policy_decision, decision)
 
 
-def _key(ref: ModelRef, wanted: AlertPolicy) -> str:
-    """Names the champion's content with the policy: the same pair is the same version."""
-    parts = json.dumps(["policy", ref.sha256, wanted.to_dict()], sort_keys=True)
+def _key(ref: ModelRef, new_policy: AlertPolicy) -> str:
+    """Returns a key of champion content and policy: the same pair gives the same version."""
+    parts = json.dumps(["policy", ref.sha256, new_policy.to_dict()], sort_keys=True)
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
@@ -143,29 +143,29 @@ def _registered(
     ledger: Ledger,
     ref: ModelRef,
     champion: Bundle,
-    wanted: AlertPolicy,
+    new_policy: AlertPolicy,
     key: str,
     as_of: datetime,
 ) -> Registered:
     """Save, check, log and register the champion with another policy and its expected alert rate."""
-    change = f"{spelled(champion.policy)} -> {spelled(wanted)}"
+    change = f"{spelled(champion.policy)} -> {spelled(new_policy)}"
     store = Store(pipeline.store_root)
     p_values, basis = _held_out(pipeline, store, ref, champion)
-    before, after = (expected_alert_rate(policy.alerts(p_values)) for policy in (champion.policy, wanted))
+    before, after = (expected_alert_rate(policy.alerts(p_values)) for policy in (champion.policy, new_policy))
     rates = f"expected alert rate {before:.4f} -> {after:.4f}, on {basis}"
-    made = champion.with_policy(wanted)
+    bundle = champion.with_policy(new_policy)
     origin = {"version": ref.version, "sha256": ref.sha256, "change": change}
-    made = replace(made, facts={**made.facts, "policy_of": origin})
+    bundle = replace(bundle, facts={**bundle.facts, "policy_of": origin})
     folder = pipeline.home / "work" / pipeline.name / f"policy-{key}" / "bundle"
     shutil.rmtree(folder, ignore_errors=True)
-    sha256 = made.save(folder)
+    sha256 = bundle.save(folder)
     rows = champion.golden
     if not np.array_equal(Bundle.load(folder, sha256).raw_scores(rows), champion.raw_scores(rows)):
         raise ModelError(
             f"{pipeline.name}: with another policy v{ref.version} scores its golden rows otherwise"
         )
     earlier = next((item for item in ledger.trainings(pipeline.name) if item.version == ref.version), None)
-    was = earlier.detail["registered"] if earlier else {}
+    earlier_result = earlier.detail["registered"] if earlier else {}
     tags = {name: ref.tags[f"pynomaly.{name}"] for name in ("rung", "window", "detector")}
     with registry.parent_run(
         pipeline.name, f"policy for v{ref.version}", tags={"pynomaly.kind": "policy", "pynomaly.key": key}
@@ -173,44 +173,44 @@ def _registered(
         registry.log(
             run,
             metrics={"alert_rate_before": before, "alert_rate_after": after},
-            params={f"policy.{name}": value for name, value in wanted.to_dict().items()},
+            params={f"policy.{name}": value for name, value in new_policy.to_dict().items()},
         )
-        made_ref = registry.register(
+        new_ref = registry.register(
             pipeline.name,
             run,
             folder,
             sha256,
-            example=made.golden,
+            example=bundle.golden,
             tags={f"pynomaly.{name}": value for name, value in tags.items()},
             key=key,
         )
-        registry.describe(made_ref, f"v{ref.version} with another alert policy: {change}")
+        registry.describe(new_ref, f"v{ref.version} with another alert policy: {change}")
     store.copy_evidence(pipeline.name, ref.sha256, sha256)
     registered = Registered(
         pipeline=pipeline.name,
         key=key,
-        version=made_ref.version,
+        version=new_ref.version,
         run_id=run,
         parent_run_id=run,
         sha256=sha256,
         detector=champion.detector.name,
-        metric=was.get("metric", pipeline.comparison.metric),
-        value=was.get("value"),
+        metric=earlier_result.get("metric", pipeline.comparison.metric),
+        value=earlier_result.get("value"),
         rung=tags["rung"],
         expected_alert_rate=after,
         recalibrated=False,
-        notes=(rates, *made.facts["notes"]),
+        notes=(rates, *bundle.facts["notes"]),
         new=True,
         policy=change,
         base=ref.version,
-        probe=was.get("probe"),
+        probe=earlier_result.get("probe"),
     )
     ledger.put_training(
         key=key,
         pipeline=pipeline.name,
         as_of=as_of,
         data_hash=earlier.data_hash if earlier else "",
-        version=made_ref.version,
+        version=new_ref.version,
         outcome="registered",
         detail={"registered": registered.to_dict(), "window": tags["window"], "policy": change},
     )
@@ -220,12 +220,12 @@ def _registered(
 def _held_out(
     pipeline: Pipeline, store: Store, ref: ModelRef, champion: Bundle
 ) -> tuple[np.ndarray[Any, np.dtype[np.float64]], str]:
-    """p-values of rows the champion was judged on, and what they are; without them, of calibration rows."""
+    """Returns p-values of the champion's held-out rows, else of its calibration rows; and a description."""
     try:
-        found = store.read_held_out(pipeline.name, ref.sha256)
-        return found, f"the {len(found)} held-out rows of v{ref.version}"
+        p_values = store.read_held_out(pipeline.name, ref.sha256)
+        return p_values, f"the {len(p_values)} held-out rows of v{ref.version}"
     except RecordError:
-        own = champion.calibration
-        found = own.p_values(own.scores) if len(own.scores) else np.ones(1)
-        told = f"{len(found)} calibration rows without known anomalies, as no held-out rows were kept"
-        return found, f"{told} for v{ref.version}"
+        calibration = champion.calibration
+        p_values = calibration.p_values(calibration.scores) if len(calibration.scores) else np.ones(1)
+        basis = f"{len(p_values)} calibration rows without known anomalies, as no held-out rows were kept"
+        return p_values, f"{basis} for v{ref.version}"

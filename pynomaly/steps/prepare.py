@@ -1,9 +1,9 @@
 """Read a reference, validate it, and lay out the rows to fit, to calibrate and to judge on.
 
-First step of every training. The parts never share a row: what sets a model or a threshold is never what
-judges it. Known anomalies older than the held-out rows are kept for what may learn from them; none of an
-incident that reaches into the held-out rows is. Everything is written to a work folder named by content, so a
-second run finds it.
+First step of every training. The parts never share a row: rows that set a model or a threshold never judge
+it. Known anomalies older than the held-out rows are kept for detectors that learn from them, except those of
+an incident that reaches into the held-out rows. Everything is written to a work folder named by its content,
+so a second run reuses it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Prepared:
     labelled_rows, alerted_rows : int
         The same of labelled anomalies, and of other rows that the champion alerts on.
     alerts_said, held_from : str
-        What is to be known of those alerts; the first held-out moment. Either may be "".
+        A note on those alerts; the time of the first held-out row. Either may be "".
     seen_rows : int
         Rows of the window in the source; more than `rows` where these are a sample.
     sampled : str
@@ -97,12 +97,12 @@ class Prepared:
 
     @property
     def row_weight(self) -> float:
-        """Rows of the source that each row read stands for: 1, unless they are a sample."""
+        """Number of source rows that each row read represents: 1, unless the rows are a sample."""
         return max(1.0, self.seen_rows / max(1, self.rows))
 
     @property
     def reports(self) -> tuple[Path, ...]:
-        """Where it says what was validated and sampled; a file that is not there had nothing to say."""
+        """Paths of the validation and sampling reports; a report without content has no file."""
         return self.path / "quality.json", self.path / "sample.json"
 
     @property
@@ -111,7 +111,7 @@ class Prepared:
         return Path(self.folder)
 
     def labelled(self) -> tuple[tuple[str, Candidate], ...]:
-        """Each candidate under a name of its own: the detector's, numbered where it stands twice."""
+        """Returns candidates with unique labels: the detector's name, numbered where it occurs twice."""
         names = [candidate.detector for candidate in self.candidates]
         return tuple(
             (name if names.count(name) == 1 else f"{name}-{names[: i + 1].count(name)}", candidate)
@@ -121,7 +121,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Judged:
-    """Held-out rows with the truth they are judged by: labels, or anomalies injected into them."""
+    """Held-out rows with their truth: labels, or anomalies injected into the rows."""
 
     frame: pd.DataFrame
     truth: np.ndarray
@@ -135,13 +135,13 @@ class Judged:
         with np.load(prepared.path / "truth.npz", allow_pickle=False) as arrays:
             truth, blocks = arrays["truth"], arrays["blocks"]
             rung, injected = Rung(prepared.rung), None
-            if rung is Rung.INJECTED and "kinds" in arrays:  # folders of before have none
+            if rung is Rung.INJECTED and "kinds" in arrays:  # older folders have none
                 injected = Injected(*(arrays[name].astype(object) for name in ("kinds", "sizes")))
         return cls(pd.read_parquet(prepared.path / "judged.parquet"), truth, blocks, rung, injected)
 
 
 def known_of(prepared: Prepared) -> Known:
-    """The known anomalies of `prepared` that may be learned from."""
+    """Returns the known anomalies of `prepared` that detectors may learn from."""
     rows = pd.read_parquet(prepared.path / "known.parquet")
     return Known(rows.drop(columns=BLOCK), rows[BLOCK].to_numpy(dtype=np.int64))
 
@@ -153,7 +153,7 @@ def prepare(
     candidates: tuple[Candidate, ...] = (),
     asked: str = "",
 ) -> Prepared:
-    """Read, validate and split the reference.
+    """Read, validate and split the reference; a second call with the same content reads the work folder.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def prepare(
     window : Window or None
         Reference window; None reads the whole table.
     as_of : datetime
-        Labels that were not known by then are not seen.
+        Labels that became known later are not used.
     candidates : tuple of Candidate, optional
         Detectors to train instead of the configured ones.
     asked : str
@@ -174,26 +174,32 @@ def prepare(
     Raises
     ------
     DataError
-        If the source cannot be read or validation blocks it; nothing is left behind but the decision.
+        If the source cannot be read or validation blocks it; only the decision is recorded then.
     """
     reference = reference_rows(pipeline, window, as_of)
     frame, sample = reference.frame, reference.sample
     contract = FrameContract.infer(frame, pipeline.data)
     data_hash = digest(frame)
-    named = window.key if window else "all"
-    chosen = candidates or pipeline.training.candidates
-    by, heard = teacher(pipeline, asked), feedback_of(pipeline, frame)
+    window_key = window.key if window else "all"
+    training_candidates = candidates or pipeline.training.candidates
+    teacher_ref, feedback = teacher(pipeline, asked), feedback_of(pipeline, frame)
     key = work_key(
-        pipeline, "train", named, data_hash, chosen, by.version if by else None, labels=heard.digest
+        pipeline,
+        "train",
+        window_key,
+        data_hash,
+        training_candidates,
+        teacher_ref.version if teacher_ref else None,
+        labels=feedback.digest,
     )
     folder = pipeline.home / "work" / pipeline.name / key
     if (folder / "prepared.json").is_file():
         stored = json.loads((folder / "prepared.json").read_text())
         return Prepared(**{**stored, "candidates": tuple(Candidate(**item) for item in stored["candidates"])})
     checked = validate(frame, contract, pipeline.quality, "train")
-    _record_quality(pipeline, key, named, as_of, checked)
+    _record_quality(pipeline, key, window_key, as_of, checked)
     require_two_classes(pipeline, contract, checked.clean)
-    parts, out = split_reference(pipeline, contract, checked.clean, by, heard)
+    parts, exclusions = split_reference(pipeline, contract, checked.clean, teacher_ref, feedback)
     draft = folder.with_name(f"{key}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -202,7 +208,7 @@ def prepare(
         key=key,
         asked=asked,
         folder=str(folder),
-        window=named,
+        window=window_key,
         as_of=as_of.isoformat(),
         data_hash=data_hash,
         rows=len(frame),
@@ -213,12 +219,12 @@ def prepare(
         known_anomalies=_known_anomalies(contract, checked.clean),
         rung=rung,
         quality=checked.report.outcome,
-        candidates=chosen,
+        candidates=training_candidates,
         known_rows=len(parts["known"]),
-        incident_rows=int(out.declared.sum()),
-        labelled_rows=int(out.labelled.sum()),
-        alerted_rows=int(out.alerted.sum()),
-        alerts_said=out.said,
+        incident_rows=int(exclusions.declared.sum()),
+        labelled_rows=int(exclusions.labelled.sum()),
+        alerted_rows=int(exclusions.alerted.sum()),
+        alerts_said=exclusions.said,
         held_from=parts["holdout"][contract.time].min().isoformat() if contract.time else "",
         seen_rows=sample.seen if sample else len(frame),
         sampled=sample.said if sample else "",
@@ -227,15 +233,17 @@ def prepare(
         (draft / "sample.json").write_text(json.dumps(sample.to_dict(), indent=2))
     (draft / "contract.json").write_text(json.dumps(contract.to_dict()))
     (draft / "quality.json").write_text(json.dumps(checked.report.to_dict(), indent=2))
-    written = asdict(prepared) | {"candidates": [candidate.model_dump(mode="json") for candidate in chosen]}
-    (draft / "prepared.json").write_text(json.dumps(written, indent=2))
+    content = asdict(prepared) | {
+        "candidates": [candidate.model_dump(mode="json") for candidate in training_candidates]
+    }
+    (draft / "prepared.json").write_text(json.dumps(content, indent=2))
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
     return prepared
 
 
 def _record_quality(pipeline: Pipeline, key: str, window: str, as_of: datetime, checked: Checked) -> None:
-    """Keep bad rows with their rule; a block is a decision on record before it is an error."""
+    """Store bad rows with their rule, and record the decision before a blocked reference raises."""
     report = checked.report
     if len(checked.quarantine):
         Store(pipeline.store_root).write_quarantine(pipeline.name, f"train-{key}", checked.quarantine)
@@ -257,13 +265,13 @@ def _record_quality(pipeline: Pipeline, key: str, window: str, as_of: datetime, 
 
 
 def require_two_classes(pipeline: Pipeline, contract: FrameContract, frame: pd.DataFrame) -> None:
-    """Labels that are all alike cannot judge anything, and mostly mean that the wrong column was named."""
+    """Raise DataError if all labels are equal: they cannot judge, and usually the wrong column is named."""
     if contract.label is None or pipeline.comparison.one_class == "inject":
         return
-    found = frame[contract.label].dropna().unique()
-    if len(found) == 1:
+    classes = frame[contract.label].dropna().unique()
+    if len(classes) == 1:
         raise DataError(
-            f"{pipeline.name}: label column {contract.label!r} (data.label) is {found[0]:g} in every "
+            f"{pipeline.name}: label column {contract.label!r} (data.label) is {classes[0]:g} in every "
             "labelled row; needed: both 0 and 1, or no data.label, or comparison.one_class: inject"
         )
 
@@ -273,16 +281,16 @@ def _known_anomalies(contract: FrameContract, frame: pd.DataFrame) -> int:
 
 
 def judged_of(pipeline: Pipeline, contract: FrameContract, held: pd.DataFrame) -> Judged:
-    """Held-out rows with their truth: labels where there are enough of them, else injected anomalies."""
+    """Returns held-out rows with their truth: labels where there are enough, else injected anomalies."""
     labels = held[contract.label] if contract.label else pd.Series(np.nan, index=held.index)
-    known, settings = labels.notna().to_numpy(), pipeline.comparison
+    has_label, settings = labels.notna().to_numpy(), pipeline.comparison
     if int((labels == 1).sum()) >= settings.min_positives and (labels == 0).any():
-        truth = labels[known].to_numpy(dtype=np.int64)
-        return Judged(held[known], truth, dependent_rows(contract, held[known]), Rung.LABELS)
-    # What was declared an incident is no normal row to compare injected anomalies with.
+        truth = labels[has_label].to_numpy(dtype=np.int64)
+        return Judged(held[has_label], truth, dependent_rows(contract, held[has_label]), Rung.LABELS)
+    # Rows of declared incidents are not normal, so injected anomalies are not compared with them.
     normal = held[(labels != 1).to_numpy() & ~covered(pipeline.data, held, declared(pipeline.data))]
-    how = (settings.injected_share, pipeline.training.seed, settings.injected_sizes)
-    changed, truth, injected = inject(contract.conform(normal), contract, *how)
+    injection = (settings.injected_share, pipeline.training.seed, settings.injected_sizes)
+    changed, truth, injected = inject(contract.conform(normal), contract, *injection)
     judged = normal.assign(**{name: changed[name] for name in contract.features})
     return Judged(judged, truth, dependent_rows(contract, judged), Rung.INJECTED, injected)
 
@@ -290,17 +298,17 @@ def judged_of(pipeline: Pipeline, contract: FrameContract, held: pd.DataFrame) -
 def _write_parts(
     pipeline: Pipeline, contract: FrameContract, folder: Path, parts: dict[str, pd.DataFrame]
 ) -> tuple[int, str]:
-    """Write the parts and the truth; returns the judged rows and the rung they stand on."""
+    """Write the parts and the truth; returns the number of judged rows and their rung."""
     for name in ("fit", "calibration", "known"):
         parts[name].to_parquet(folder / f"{name}.parquet", index=False)
     judged = judged_of(pipeline, contract, parts["holdout"])
-    none = np.full(len(judged.frame), "", dtype=object)
+    no_injection = np.full(len(judged.frame), "", dtype=object)
     judged.frame.to_parquet(folder / "judged.parquet", index=False)
     np.savez(
         folder / "truth.npz",
         truth=judged.truth.astype(np.int64),
         blocks=judged.blocks,
-        kinds=(judged.injected.kinds if judged.injected else none).astype(str),
-        sizes=(judged.injected.sizes if judged.injected else none).astype(str),
+        kinds=(judged.injected.kinds if judged.injected else no_injection).astype(str),
+        sizes=(judged.injected.sizes if judged.injected else no_injection).astype(str),
     )
     return len(judged.frame), str(judged.rung)

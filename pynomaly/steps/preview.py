@@ -1,6 +1,6 @@
-"""What another alert policy would have alerted on, before it is set: over windows that were scored.
+"""Preview another alert policy: apply it to windows that are already scored, before it is set.
 
-Reads recorded p-values; refits nothing, scores nothing and writes nothing. Called by the command line.
+Reads recorded p-values; fits nothing, scores nothing and writes nothing. Called by the command line.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ POLICIES = ("budget", "cost", "fdr", "quantile")
 
 @dataclass(frozen=True)
 class Side:
-    """What one policy comes to.
+    """Alerts of one policy.
 
     Attributes
     ----------
     rows, alerts : int
-        Rows alerted, and alerts they are grouped into.
+        Alerted rows, and the number of alerts they are grouped into.
     per_day : float or None
-        Alerts a day; None without times.
+        Alerts per day; None without times.
     entities : mapping
-        Entities with the most alerts, most first, at most five.
+        The entities with the most alerts, at most five, highest count first.
     confirmed, false_alarms : int
-        Rows that people called anomalous, and normal, among the rows alerted.
+        Alerted rows that people labelled anomalous, and normal.
     """
 
     policy: str
@@ -54,7 +54,7 @@ class Side:
 
 
 def policy_of(text: str, now: Alerts) -> Alerts:
-    """Settings with the policy that `text` names; all else stays as it is.
+    """Returns alert settings with the policy in `text`; all other settings stay unchanged.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def policy_of(text: str, now: Alerts) -> Alerts:
     Raises
     ------
     ConfigError
-        If it is none of these, or a figure is out of bounds.
+        If it is none of these, or a number is out of bounds.
     """
     kind, _, rest = text.strip().partition(":")
     if kind not in POLICIES:
@@ -77,12 +77,12 @@ def policy_of(text: str, now: Alerts) -> Alerts:
     if len(figures) > len(names):
         raise ConfigError(f"--policy {text!r}: {len(figures)} figures, but {kind} takes {len(names)}")
     try:
-        changed = dict(zip(names, [float(figure) for figure in figures], strict=False))
-        return Alerts.model_validate(now.model_dump() | changed | {"policy": kind})
+        values = dict(zip(names, [float(figure) for figure in figures], strict=False))
+        return Alerts.model_validate(now.model_dump() | values | {"policy": kind})
     except ValidationError as error:
-        wrong = error.errors()[0]
-        said = f"{wrong['input']!r} is not allowed: {wrong['msg']}"
-        raise ConfigError(f"--policy {text!r}: alerts.{wrong['loc'][0]} {said}") from None
+        detail = error.errors()[0]
+        problem = f"{detail['input']!r} is not allowed: {detail['msg']}"
+        raise ConfigError(f"--policy {text!r}: alerts.{detail['loc'][0]} {problem}") from None
     except ValueError:
         raise ConfigError(
             f"--policy {text!r}: expected figures like budget:20/day, quantile:0.01, fdr:0.1 or cost:10:1"
@@ -90,19 +90,19 @@ def policy_of(text: str, now: Alerts) -> Alerts:
 
 
 def preview(pipeline: Pipeline, policy: str, last: timedelta) -> dict[str, Any]:
-    """Hold `policy` against the alerts on record, over the newest `last` of the scored windows.
+    """Compare `policy` with the recorded alerts, over the newest `last` of the scored windows.
 
     Returns
     -------
     dict
-        ``now`` and ``then`` (:class:`Side`), rows ``gained`` and ``lost``, the windows, and ``notes``. Both
-        sides are grouped by entity and time alone: which columns carry a row is not asked for rows that
-        never alerted.
+        ``now`` and ``then`` (:class:`PolicyEffect`), rows ``gained`` and ``lost``, the windows, ``notes``.
+        Alerts are grouped by entity and time alone on both sides: rows that never alerted have no recorded
+        reasons to group by.
 
     Raises
     ------
     ConfigError
-        If the policy is none, or cannot be carried by the champion's rows.
+        If the policy is unknown, or is impossible for the champion's rows.
     RecordError
         If no window was scored in that time.
     """
@@ -110,45 +110,45 @@ def preview(pipeline: Pipeline, policy: str, last: timedelta) -> dict[str, Any]:
     registry = Registry.of(pipeline)
     ref = registry.alias(pipeline.name, "champion")
     champion = registry.load(ref)
-    wanted = AlertPolicy.from_config(settings, champion.policy.rows_per_day)
+    policy_then = AlertPolicy.from_config(settings, champion.policy.rows_per_day)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        parts = _newest(ledger.partitions(pipeline.name), last)
+        partitions = _newest(ledger.partitions(pipeline.name), last)
         labels = {
             (item.entity, item.row): item.truth for item in Answers.beside(ledger).labels(pipeline.name)
         }
-    if not parts:
+    if not partitions:
         raise RecordError(f"{pipeline.name}: no window was scored yet; run score or backfill first")
     store = Store(pipeline.store_root)
     now: list[pd.DataFrame] = []
     then: list[pd.DataFrame] = []
-    for part in parts:
+    for part in partitions:
         scores = store.read_scores(pipeline.name, [part.window], {part.window: part.sha256})
         now.append(scores)
-        decided = wanted.decide(scores["p_value"], champion.calibration.resolution)
-        then.append(scores.assign(is_anomaly=decided))
+        alerts = policy_then.decide(scores["p_value"], champion.calibration.resolution)
+        then.append(scores.assign(is_anomaly=alerts))
     before, after = pd.concat(now, ignore_index=True), pd.concat(then, ignore_index=True)
     old, new = before["is_anomaly"].to_numpy(dtype=bool), after["is_anomaly"].to_numpy(dtype=bool)
-    start, end = parts[0].start, parts[-1].end
+    start, end = partitions[0].start, partitions[-1].end
     days = (end - start) / timedelta(days=1) if start and end else None
     return {
         "pipeline": pipeline.name,
-        "windows": len(parts),
+        "windows": len(partitions),
         "from": start.isoformat() if start else None,
         "to": end.isoformat() if end else None,
         "scored": len(before),
         "now": asdict(_side(pipeline, before, "as recorded", days, labels)),
-        "then": asdict(_side(pipeline, after, spelled(wanted), days, labels)),
+        "then": asdict(_side(pipeline, after, spelled(policy_then), days, labels)),
         "gained": int((new & ~old).sum()),
         "lost": int((old & ~new).sum()),
-        "notes": _notes(parts, ref.version, wanted.resolution_note(champion.calibration)),
+        "notes": _notes(partitions, ref.version, policy_then.resolution_note(champion.calibration)),
     }
 
 
 def _newest(parts: tuple[Partition, ...], last: timedelta) -> tuple[Partition, ...]:
-    ends = [item.end for item in parts if item.end is not None]
-    if not ends:
+    window_ends = [item.end for item in parts if item.end is not None]
+    if not window_ends:
         return parts
-    return tuple(item for item in parts if item.start and item.start >= max(ends) - last)
+    return tuple(item for item in parts if item.start and item.start >= max(window_ends) - last)
 
 
 def _side(
@@ -159,20 +159,20 @@ def _side(
     labels: dict[tuple[str, str], int],
 ) -> Side:
     flags = flags_of(pipeline, rows, None, {})
-    found: tuple[Group, ...] = group(pipeline.name, flags, pipeline.grouping.gap, by_cause=False)
-    counts = pd.Series([item.entity for item in found if item.entity], dtype=object).value_counts()
+    groups: tuple[Group, ...] = group(pipeline.name, flags, pipeline.grouping.gap, by_cause=False)
+    counts = pd.Series([item.entity for item in groups if item.entity], dtype=object).value_counts()
     numbers = rows["row"].to_numpy()
-    said = [labels.get(_key(flag, numbers)) for flag in flags]
+    truths = [labels.get(_key(flag, numbers)) for flag in flags]
     return Side(
         policy=policy,
         rows=int(rows["is_anomaly"].sum()),
-        alerts=len(found),
-        per_day=len(found) / days if days else None,
+        alerts=len(groups),
+        per_day=len(groups) / days if days else None,
         entities={str(name): int(count) for name, count in counts.head(5).items()}
         if pipeline.data.id
         else {},
-        confirmed=sum(truth == 1 for truth in said),
-        false_alarms=sum(truth == 0 for truth in said),
+        confirmed=sum(truth == 1 for truth in truths),
+        false_alarms=sum(truth == 0 for truth in truths),
     )
 
 

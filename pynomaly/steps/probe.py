@@ -1,7 +1,7 @@
-"""Measure a detector where there are no labels: ranks of a fresh refit, and anomalies injected into its rows.
+"""Measure a detector without labels: rank agreement with a fresh refit, and quality on injected anomalies.
 
-Called once when a version is registered, on rows it was not fitted on, and on monitored windows. Bounded:
-at most ``degradation.check_rows`` rows, one small refit and two scorings. Reads nothing, writes nothing.
+Called once when a version is registered, on rows it was not fitted on, and on monitored windows. The cost is
+bounded: at most ``degradation.check_rows`` rows, one small refit and two scorings. Reads and writes nothing.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def probe(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame) -> Probe:
         reason = f"{len(rows)} rows without known anomalies; {settings.min_rows} are needed"
         return Probe(len(rows), None, None, None, (reason,))
     size = min(len(rows), settings.check_rows)
-    drawn = np.random.default_rng(pipeline.training.seed).choice(len(rows), size=size, replace=False)
-    rows = rows.iloc[np.sort(drawn)].reset_index(drop=True)
+    sampled_rows = np.random.default_rng(pipeline.training.seed).choice(len(rows), size=size, replace=False)
+    rows = rows.iloc[np.sort(sampled_rows)].reset_index(drop=True)
     reasons: list[str] = []
     agreement: float | None = None
     roc_auc: Interval | None = None
@@ -54,17 +54,17 @@ def probe(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame) -> Probe:
 
 
 def _agreement(pipeline: Pipeline, bundle: Bundle, rows: pd.DataFrame) -> float | None:
-    """Fit on every other row, and rank the rest by both models."""
+    """Refit on every other row; returns the rank correlation of both models on the remaining rows."""
     from scipy.stats import rankdata
 
-    old, contract = bundle.detector, bundle.contract
+    detector, contract = bundle.detector, bundle.contract
     conformed, times = prepared(rows.iloc[::2], contract, calendar=bundle.features.calendar)
     features = Features.fit(
         conformed,
         times,
         pipeline.features.model_copy(update={"calendar": bundle.features.calendar}),
     )
-    fresh = make(old.name, seed=pipeline.training.seed, **old.params)
+    fresh = make(detector.name, seed=pipeline.training.seed, **detector.params)
     fresh = fresh.fit(features.transform(conformed, times))
     rest = rows.iloc[1::2]
     ranks: list[NDArray[np.float64]] = [
@@ -78,21 +78,21 @@ def _agreement(pipeline: Pipeline, bundle: Bundle, rows: pd.DataFrame) -> float 
 def _injected(
     pipeline: Pipeline, bundle: Bundle, rows: pd.DataFrame
 ) -> tuple[Interval | None, Interval | None]:
-    """AUROC and average precision of the champion on anomalies injected into `rows`, with intervals."""
+    """Returns the champion's AUROC and average precision on injected anomalies, with intervals."""
     contract, settings = bundle.contract, pipeline.comparison
     changed, truth, _ = inject(
         contract.conform(rows), contract, settings.injected_share, pipeline.training.seed
     )
     scores = bundle.raw_scores(rows.assign(**{name: changed[name] for name in contract.features}))
-    found = evaluation.metrics(
+    measured = evaluation.metrics(
         truth,
         scores,
         confidence=pipeline.degradation.confidence,
         resamples=_RESAMPLES,
         seed=pipeline.training.seed,
     )
-    return _bounds(found.roc_auc), _bounds(found.average_precision)
+    return _bounds(measured.roc_auc), _bounds(measured.average_precision)
 
 
-def _bounds(found: evaluation.Interval | None) -> Interval | None:
-    return None if found is None else (found.value, found.low, found.high)
+def _bounds(interval: evaluation.Interval | None) -> Interval | None:
+    return None if interval is None else (interval.value, interval.low, interval.high)

@@ -1,7 +1,7 @@
-"""Change the champion on evidence, refuse to, or take the last change back: always on record.
+"""Promote a version to champion, refuse it, or roll back the last change; each result is recorded.
 
 The ledger line is written before the aliases move, and a second run of the same promotion ends in the
-same state. The gate cannot be switched off and fails closed: what cannot be checked is refused.
+same state. The gate cannot be switched off and fails closed: a version that cannot be checked is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Gate", "check_gate", "promote", "rollback", "taken_back"]
 
 @dataclass(frozen=True)
 class Gate:
-    """Whether a version may serve at all, before anyone asks whether it is better."""
+    """Result of the gate: whether a version may serve at all, before it is compared with the champion."""
 
     passed: bool
     reasons: tuple[str, ...]
@@ -37,7 +37,7 @@ class Gate:
 
 
 def check_gate(pipeline: Pipeline, registry: Registry, ref: ModelRef) -> Gate:
-    """Load the version in a clean process, score its golden rows, time one row, weigh a batch."""
+    """Load the version in a clean process; check golden scores, latency of one row and memory of a batch."""
     try:
         result = check_in_clean_process(registry.fetch(ref), ref.sha256)
     except ModelError as error:
@@ -54,7 +54,7 @@ def check_gate(pipeline: Pipeline, registry: Registry, ref: ModelRef) -> Gate:
             f"scoring {BATCH_ROWS} rows takes {result.rss_mb:.0f} MB at most (limit {memory:g} MB)",
         ),
     ]
-    return Gate(all(passed for passed, _ in checks), tuple(said for _, said in checks), result.to_dict())
+    return Gate(all(passed for passed, _ in checks), tuple(text for _, text in checks), result.to_dict())
 
 
 def promote(
@@ -62,8 +62,8 @@ def promote(
 ) -> Decision:
     """Make the version champion if the gate passes and verdict and policy allow it; record either way.
 
-    What takes long (a clean process, scoring for people) is done before the lease is asked for; what it was
-    done against is looked at again under the lease.
+    Slow work (the clean process, the comparison shown to people) runs before the lease is taken; under the
+    lease, the champion is read again and the ruling repeated.
 
     Parameters
     ----------
@@ -82,18 +82,20 @@ def promote(
         if before is not None and before.version == ref.version:
             return _close(ledger, registered.key, _standing(ledger, pipeline, ref, as_of, actor))
         gate = check_gate(pipeline, registry, ref)
-        past = _past(pipeline, registry, before, ref, as_of) if before and gate.passed else None
-        asked = _may(pipeline, ledger, registered, before, verdict, gate, past)
-        shown = shown_difference(pipeline, registry, before, ref, as_of) if asked.kind == "pending" else {}
+        incidents = _past(pipeline, registry, before, ref, as_of) if before and gate.passed else None
+        first_ruling = _may(pipeline, ledger, registered, before, verdict, gate, incidents)
+        comparison = (
+            shown_difference(pipeline, registry, before, ref, as_of) if first_ruling.kind == "pending" else {}
+        )
         with changing_champion(pipeline, registry, ledger) as lease:
             champion = champion_of(pipeline, registry)
             if champion is not None and champion.version == ref.version:
                 decision = _standing(ledger, pipeline, ref, as_of, actor)
             else:
-                ruling = _may(pipeline, ledger, registered, champion, verdict, gate, past)
+                ruling = _may(pipeline, ledger, registered, champion, verdict, gate, incidents)
                 facts = {"gate": gate.evidence, "verdict": verdict.to_dict() if verdict else None}
-                facts |= {"incidents": past.to_dict() if past else None}
-                facts |= shown if ruling.kind == "pending" else {}
+                facts |= {"incidents": incidents.to_dict() if incidents else None}
+                facts |= comparison if ruling.kind == "pending" else {}
                 decision = _written(
                     pipeline, ledger, lease, ref, champion, ruling, gate, facts, as_of=as_of, actor=actor
                 )
@@ -104,10 +106,10 @@ def promote(
 def _past(
     pipeline: Pipeline, registry: Registry, champion: ModelRef, challenger: ModelRef, as_of: datetime
 ) -> Regression | None:
-    """What past incidents say; where that cannot be found out, that is an answer too, and a no."""
+    """Returns the result on past incidents; incidents that cannot be scored count against the challenger."""
     try:
         return past_incidents(pipeline, registry, champion, challenger, as_of)
-    except (DataError, DetectorError, ModelError) as error:  # a record that is away is tried again
+    except (DataError, DetectorError, ModelError) as error:  # RecordError is raised: the run is tried again
         return unreadable(str(error))
 
 
@@ -124,9 +126,9 @@ def _written(
     as_of: datetime,
     actor: str,
 ) -> Decision:
-    """The line of the ledger; the same ruling about the same change is one line."""
+    """Write the ruling to the ledger; the same ruling about the same change is one line."""
     replaces = champion.version if champion else None
-    waits = {"expires": datetime.now(UTC) + pipeline.promotion.expires} if ruling.kind == "pending" else {}
+    expiry = {"expires": datetime.now(UTC) + pipeline.promotion.expires} if ruling.kind == "pending" else {}
     return ledger.record(
         Decision(
             key=f"{ruling.kind}:{pipeline.name}:v{ref.version}:after:{replaces or 0}:"
@@ -136,7 +138,7 @@ def _written(
             subject=f"{pipeline.name} v{ref.version}",
             outcome=ruling.outcome,
             reasons=(*ruling.reasons, *gate.reasons),
-            evidence=facts | waits | {"version": ref.version, "replaces": replaces},
+            evidence=facts | expiry | {"version": ref.version, "replaces": replaces},
             as_of=as_of,
             actor=actor,
         ),
@@ -158,7 +160,7 @@ def _point_aliases(
 
 
 def _close(ledger: Ledger, key: str, decision: Decision) -> Decision:
-    """The training ended in a verdict: the same request is not answered again."""
+    """Record that the training ended in this decision, so that the same request is not repeated."""
     training = ledger.training(key)
     if training is not None:
         ledger.put_training(
@@ -182,7 +184,7 @@ def _may(
     gate: Gate,
     past: Regression | None,
 ) -> Ruling:
-    """What the evidence and the policy allow; the facts are gathered here, the rule is pure."""
+    """Returns what evidence and policy allow; gathers the facts here, the rule itself is pure."""
     return rule(
         verdict,
         pipeline.promotion.mode,
@@ -197,17 +199,22 @@ def _may(
 
 
 def taken_back(ledger: Ledger, pipeline: str, version: int) -> int | None:
-    """The version that a bake took back and that `version` repeats: itself, or its detector on its data."""
-    known = {item.version: item for item in ledger.trainings(pipeline) if item.version is not None}
-    asked = known.get(version)
+    """Returns the version that a bake rolled back and that `version` repeats; None without one.
+
+    It repeats itself, and any version with the same data, detector and policy.
+    """
+    trainings = {item.version: item for item in ledger.trainings(pipeline) if item.version is not None}
+    training = trainings.get(version)
     for item in ledger.decisions(pipeline, "rollback"):
-        bad = item.evidence.get("replaces")
-        if item.actor != "bake" or bad is None:
+        bad_version = item.evidence.get("replaces")
+        if item.actor != "bake" or bad_version is None:
             continue
-        other = known.get(bad)
-        same = asked is not None and other is not None and _learned(asked) == _learned(other)
-        if bad == version or same:
-            return int(bad)
+        bad_training = trainings.get(bad_version)
+        same_model = (
+            training is not None and bad_training is not None and _learned(training) == _learned(bad_training)
+        )
+        if bad_version == version or same_model:
+            return int(bad_version)
     return None
 
 
@@ -217,10 +224,10 @@ def _learned(training: Training) -> tuple[str, str, str]:
 
 
 def _standing(ledger: Ledger, pipeline: Pipeline, ref: ModelRef, as_of: datetime, actor: str) -> Decision:
-    """The decision that made `ref` champion, when it already is."""
-    known = ledger.last(pipeline.name, "promote")
-    if known is not None and known.evidence.get("version") == ref.version:
-        return known
+    """Returns the decision that promoted `ref`, which is champion already."""
+    promotion = ledger.last(pipeline.name, "promote")
+    if promotion is not None and promotion.evidence.get("version") == ref.version:
+        return promotion
     return Decision(
         key="",
         pipeline=pipeline.name,
@@ -235,7 +242,7 @@ def _standing(ledger: Ledger, pipeline: Pipeline, ref: ModelRef, as_of: datetime
 
 
 def _place(ledger: Ledger, pipeline: str) -> int:
-    """Place of the last change: tells a promotion from an earlier one between the same versions."""
+    """Returns the sequence number of the last change; tells repeated promotions of two versions apart."""
     change = last_change(ledger, pipeline)
     return (change.seq or 0) if change else 0
 
@@ -243,17 +250,17 @@ def _place(ledger: Ledger, pipeline: str) -> int:
 def rollback(
     pipeline: Pipeline, as_of: datetime, reason: str, actor: str = "person", only: int | None = None
 ) -> Decision:
-    """Make the previous champion champion again; a second call takes that back.
+    """Make the previous champion champion again; a second call reverses that.
 
     Parameters
     ----------
     only : int, optional
-        Roll back this version alone: refused when another is champion by now.
+        Roll back only this version: refused when another one is champion.
 
     Raises
     ------
     NoChampionError
-        If there is no champion, nothing before it, or it is not `only`.
+        If there is no champion, no previous champion, or the champion is not `only`.
     RecordError
         If the previous version does not pass the gate.
     """
@@ -274,10 +281,10 @@ def rollback(
         gate = check_gate(pipeline, registry, previous)
         if not gate.passed:
             raise RecordError(f"{pipeline.name} v{previous.version} may not serve: {'; '.join(gate.reasons)}")
-        moved = f"v{champion.version}:v{previous.version}:{_place(ledger, pipeline.name)}"
+        change = f"v{champion.version}:v{previous.version}:{_place(ledger, pipeline.name)}"
         decision = ledger.record(
             Decision(
-                key=f"rollback:{pipeline.name}:{moved}",
+                key=f"rollback:{pipeline.name}:{change}",
                 pipeline=pipeline.name,
                 kind="rollback",
                 subject=f"{pipeline.name} v{previous.version}",

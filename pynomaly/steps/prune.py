@@ -1,10 +1,10 @@
-"""Remove what is past its retention, or say what would go: versions, runs, scores, reports, quarantine.
+"""Remove what is past its retention, or list it: versions, runs, scores, reports, quarantine.
 
-What stays is decided by :mod:`pynomaly.judging.pruning`, about the facts of
-:mod:`pynomaly.steps.belongings`; here a plan is done. Nothing goes before the list of it lies in the store
-and a line in the ledger names that list by its hash. Each removal is one small act that finds its thing or
-finds it gone, so a run that was killed is finished by the next, under the same line. Versions go while nobody
-can change the champion, and each is looked at again just before.
+The plan is made by :mod:`pynomaly.judging.pruning` from gathered facts, and carried out here. Nothing is
+removed before the list of removals is in the store and a ledger line names that list by its hash. Each
+removal is one small step that also succeeds when the object is already gone, so the next run finishes a
+killed one under the same line. Versions are removed while nobody can change the champion, and each is checked
+again just before.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ __all__ = ["Pruned", "keeping", "prune"]
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed, or would be.
+    """What was removed, or would be removed.
 
     Attributes
     ----------
     applied : bool
-        Whether anything was touched at all.
+        Whether removal was requested; False for a list alone.
     counts : mapping
         Number and bytes of each kind.
     removals, kept : tuple of mapping
-        Each thing with its reason; `kept` are those past their retention that stay.
+        Each object with its reason; `kept` are objects past their retention that stay.
     skipped : tuple of str
-        What could not be removed just now, with the reason; the next run tries again.
+        What could not be removed, with the reason; the next run tries again.
     decision : str
-        Key of the ledger's line, or "".
+        Key of the ledger line, or "".
     """
 
     pipeline: str
@@ -67,12 +67,12 @@ class Pruned:
 
 
 def keeping(pipeline: Pipeline, asked: tuple[str, ...]) -> Pipeline:
-    """The pipeline with other retentions: ``("scores=30d", "newest=5")``.
+    """Returns the pipeline with other retentions, such as ``("scores=30d", "newest=5")``.
 
     Raises
     ------
     ConfigError
-        If one names no retention, or its value is not allowed.
+        If a name is not a retention, or its value is not allowed.
     """
     names = [name for name in Retention.model_fields if name != "when_scheduled"]
     changed: dict[str, str] = {}
@@ -84,70 +84,67 @@ def keeping(pipeline: Pipeline, asked: tuple[str, ...]) -> Pipeline:
     try:
         retention = Retention.model_validate(pipeline.retention.model_dump() | changed)
     except ValidationError as error:
-        said = error.errors()[0]
-        text = said["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"--keep {said['loc'][0]}: {said['input']!r} is not allowed: {text}") from error
+        detail = error.errors()[0]
+        text = detail["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"--keep {detail['loc'][0]}: {detail['input']!r} is not allowed: {text}") from error
     return pipeline.model_copy(update={"retention": retention})
 
 
 def prune(pipeline: Pipeline, *, apply: bool, now: datetime | None = None) -> Pruned:
-    """Say what is past its retention, and with `apply` remove it.
+    """List what is past its retention, and with `apply` remove it.
 
     Parameters
     ----------
     apply : bool
-        Without it, nothing is written anywhere.
+        If False, nothing is written anywhere.
     now : datetime, optional
-        The clock that ages are measured by.
+        The time against which ages are measured.
 
     Raises
     ------
     LeaseHeldError
-        If another prune of this pipeline is at work.
+        If another prune of this pipeline is running.
     RecordError
-        If ledger, MLflow or store cannot be read: what may be gone cannot be told then.
+        If ledger, MLflow or store cannot be read: what may be removed is then unknown.
     """
     now = now or datetime.now(UTC)
     registry, store = Registry.of(pipeline), Store(pipeline.store_root)
     with Ledger.open(pipeline.ledger_url) as ledger:
         if not apply:
-            found = belongings(pipeline, ledger, registry, store)
-            return _pruned(pipeline, sized(registry, found, _plan(pipeline, found, now)), applied=False)
+            facts = belongings(pipeline, ledger, registry, store)
+            return _pruned(pipeline, sized(registry, facts, _plan(pipeline, facts, now)), applied=False)
         with ledger.lease(f"prune:{pipeline.name}"):
-            found = belongings(pipeline, ledger, registry, store)
-            plan = sized(registry, found, _plan(pipeline, found, now))
+            facts = belongings(pipeline, ledger, registry, store)
+            plan = sized(registry, facts, _plan(pipeline, facts, now))
             if not plan.removals:
                 return _pruned(pipeline, plan, applied=True)
             decision = _on_record(pipeline, ledger, store, plan, now)
-            skipped = _removed(pipeline, ledger, registry, store, found, plan, now)
+            skipped = _removed(pipeline, ledger, registry, store, facts, plan, now)
             return replace(
                 _pruned(pipeline, plan, applied=True), skipped=tuple(skipped), decision=decision.key
             )
 
 
-def _plan(pipeline: Pipeline, found: Belongings, now: datetime) -> Pruning:
-    return decide(found.history, pipeline.retention, now)
+def _plan(pipeline: Pipeline, facts: Belongings, now: datetime) -> Pruning:
+    return decide(facts.history, pipeline.retention, now)
 
 
 def _pruned(pipeline: Pipeline, plan: Pruning, *, applied: bool) -> Pruned:
-    said = plan.to_dict()
-    removals, kept = tuple(said["removals"]), tuple(said["kept"])
-    return Pruned(pipeline.name, applied, said["counts"], said["bytes"], removals, kept)
-
-
-# Doing
+    content = plan.to_dict()
+    removals, kept_items = tuple(content["removals"]), tuple(content["kept"])
+    return Pruned(pipeline.name, applied, content["counts"], content["bytes"], removals, kept_items)
 
 
 def _on_record(pipeline: Pipeline, ledger: Ledger, store: Store, plan: Pruning, now: datetime) -> Decision:
-    """The ledger's line for this plan: the newest one, if it names all of it and was cut off."""
+    """Returns the ledger line of this plan: the newest one if it lists every removal, else a new one."""
     last = ledger.last(pipeline.name, "prune")
-    mine = {(item.kind, item.name) for item in plan.removals}
-    if last is not None and mine <= _listed(last):
+    planned = {(item.kind, item.name) for item in plan.removals}
+    if last is not None and planned <= _listed(last):
         return last
     content = json.dumps(plan.to_dict(), sort_keys=True, indent=1).encode()
     path = store.write_removed(pipeline.name, plan.digest, content)
-    counted = "; ".join(
-        f"{found['count']} of {kind} ({found['bytes']} bytes)" for kind, found in plan.counts.items()
+    summary = "; ".join(
+        f"{totals['count']} of {kind} ({totals['bytes']} bytes)" for kind, totals in plan.counts.items()
     )
     return ledger.record(
         Decision(
@@ -157,7 +154,7 @@ def _on_record(pipeline: Pipeline, ledger: Ledger, store: Store, plan: Pruning, 
             subject=plan.digest,
             outcome="removed",
             reasons=(
-                f"past their retention, and nothing refers to them: {counted}",
+                f"past their retention, and nothing refers to them: {summary}",
                 f"{len(plan.kept)} that are as old stay, for something refers to them",
             ),
             evidence={
@@ -173,7 +170,7 @@ def _on_record(pipeline: Pipeline, ledger: Ledger, store: Store, plan: Pruning, 
 
 
 def _listed(decision: Decision) -> set[tuple[str, str]]:
-    """What a line of the ledger said would go; nothing if its list is not the one it named."""
+    """Returns kind and name of the removals in a ledger line; empty if the hash of its list differs."""
     try:
         content = place(str(decision.evidence["list"])).read()
     except OSError:
@@ -188,11 +185,11 @@ def _removed(
     ledger: Ledger,
     registry: Registry,
     store: Store,
-    found: Belongings,
+    facts: Belongings,
     plan: Pruning,
     now: datetime,
 ) -> list[str]:
-    """Remove everything planned; what cannot go is said, and stops nothing else."""
+    """Remove everything planned; returns what could not be removed, which does not stop the rest."""
     skipped: list[str] = []
 
     def attempt(name: str, do: Callable[[], None]) -> None:
@@ -206,25 +203,25 @@ def _removed(
         planned.setdefault(item.kind, []).append(item.name)
     for kind in ("scores", "shadow"):
         for address in planned.get(kind, ()):
-            attempt(address, partial(_forget, pipeline, ledger, store, found, address))
+            attempt(address, partial(_forget, pipeline, ledger, store, facts, address))
     for kind in ("report", "quarantine", "rows"):
         for address in planned.get(kind, ()):
             attempt(address, partial(store.remove, address))
     for trace in planned.get("trace", ()):
         attempt(trace, partial(Traces(registry, pipeline.name).remove, trace))
-    families = sorted(planned.get("run", ()), key=lambda name: found.runs[name].family == name)
-    for run in families:  # children first: a parent that is left leads to what is left of them
-        attempt(run, partial(remove_run, registry, found.runs[run]))
+    families = sorted(planned.get("run", ()), key=lambda name: facts.runs[name].family == name)
+    for run in families:  # children first: a parent that remains leads to the remaining children
+        attempt(run, partial(remove_run, registry, facts.runs[run]))
     models = (*planned.get("version", ()), *planned.get("leftover", ()))
     if models:
-        attempt("versions", partial(_remove_models, pipeline, ledger, registry, store, found, models, now))
+        attempt("versions", partial(_remove_models, pipeline, ledger, registry, store, facts, models, now))
     return skipped
 
 
-def _forget(pipeline: Pipeline, ledger: Ledger, store: Store, found: Belongings, address: str) -> None:
-    """Remove a score file with its row, while nobody scores that window."""
-    window, sha256 = found.partitions.get(address, ("", ""))
-    if not window:  # a shadow's; it is written while the window is scored
+def _forget(pipeline: Pipeline, ledger: Ledger, store: Store, facts: Belongings, address: str) -> None:
+    """Remove a score file and its ledger row, under the lease of that window's scoring."""
+    window, sha256 = facts.partitions.get(address, ("", ""))
+    if not window:  # shadow scores, written while the window is scored
         window = address.rsplit("/window=", 1)[-1].split("/")[0]
         with ledger.lease(f"score:{pipeline.name}:{window}", renew=False):
             store.remove(address)
@@ -240,18 +237,18 @@ def _remove_models(
     ledger: Ledger,
     registry: Registry,
     store: Store,
-    found: Belongings,
+    facts: Belongings,
     names: tuple[str, ...],
     now: datetime,
 ) -> None:
-    """Remove versions that are still free once nobody else can change the champion."""
+    """Remove versions that are still removable once nobody else can change the champion."""
     with changing_champion(pipeline, registry, ledger) as lease:
-        again = _plan(pipeline, belongings(pipeline, ledger, registry, store), now)
-        free = {item.name for item in again.removals if item.kind in ("version", "leftover")}
+        new_plan = _plan(pipeline, belongings(pipeline, ledger, registry, store), now)
+        removable = {item.name for item in new_plan.removals if item.kind in ("version", "leftover")}
         for name in names:
-            if name in free and name not in _aliased(registry, pipeline.name):
+            if name in removable and name not in _aliased(registry, pipeline.name):
                 lease.renew()
-                remove_model(registry, found.models[name])
+                remove_model(registry, facts.models[name])
 
 
 def _aliased(registry: Registry, pipeline: str) -> set[str]:

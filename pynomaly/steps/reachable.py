@@ -1,7 +1,7 @@
-"""Can this machine reach what a pipeline is kept on, is each of the right version, do the clocks agree?
+"""Check that a pipeline's databases, servers and buckets are reachable, of the right version, on our clock.
 
-Checks of ``pynomaly doctor``, beside those of :mod:`pynomaly.steps.health`. Each looks, changes nothing (but
-one small file in a bucket, removed again), gives up within ten seconds, and says how to mend what it found.
+Checks of ``pynomaly doctor``, beside those of :mod:`pynomaly.steps.health`. A check changes nothing (except
+one small file in a bucket, removed again), gives up after ten seconds, and tells how to fix the problem.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NO_DATABASE = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server said to one question."""
+    """Status, body and clock of one HTTP response."""
 
     status: int
     body: str
@@ -47,12 +47,12 @@ class Answer:
 
 
 def ask(url: str, login: str = "") -> Answer:
-    """Ask by GET; an error status is an answer, too.
+    """Send a GET request; an error status is returned like any other.
 
     Raises
     ------
     RecordError
-        If nobody answers in time.
+        If the server does not answer in time.
     """
     if not url.startswith(("http://", "https://")):
         raise RecordError(f"nobody answers at {url}: an address of a server starts with http:// or https://")
@@ -60,8 +60,10 @@ def ask(url: str, login: str = "") -> Answer:
     if login:
         request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
     try:
-        with urllib.request.urlopen(request, timeout=_WITHIN_S) as found:  # nosec B310  # see above
-            return Answer(found.status, found.read(10_000).decode(errors="replace"), _date(found.headers))
+        with urllib.request.urlopen(request, timeout=_WITHIN_S) as response:  # nosec B310  # see above
+            return Answer(
+                response.status, response.read(10_000).decode(errors="replace"), _date(response.headers)
+            )
     except urllib.error.HTTPError as error:
         return Answer(error.code, "", _date(error.headers))
     except (urllib.error.URLError, OSError, ValueError) as error:
@@ -75,53 +77,57 @@ def _date(headers: object) -> datetime | None:
 
 
 def clock(check: str, theirs: datetime | None, ours: datetime | None = None) -> list[Finding]:
-    """How far a server's clock is from ours: leases and due windows go by both."""
+    """Returns how far a server's clock is from ours: leases and due windows depend on both."""
     if theirs is None:
         return []
-    apart = abs((theirs - (ours or datetime.now(UTC))).total_seconds())
-    state = "ok" if apart < _SKEW_NOTED_S else "warning" if apart < _SKEW_WRONG_S else "wrong"
+    skew_s = abs((theirs - (ours or datetime.now(UTC))).total_seconds())
+    state = "ok" if skew_s < _SKEW_NOTED_S else "warning" if skew_s < _SKEW_WRONG_S else "wrong"
     mend = "set both clocks by NTP (chrony, systemd-timesyncd): a lease ends by the clock"
-    return [Finding(f"clock of {check}", state, f"{apart:.0f} s apart", mend)]
+    return [Finding(f"clock of {check}", state, f"{skew_s:.0f} s apart", mend)]
 
 
 def database(
     check: str, url: str, table: str, newest: str, mend: str, *, migrates_itself: bool = False
 ) -> list[Finding]:
-    """Reachability, revision and clock of one database; `mend` says what to do with another revision."""
+    """Returns reachability, revision and clock of a database; `mend` tells how to fix another revision."""
     try:
-        seen = look(url, table)
+        schema = look(url, table)
     except RecordError as error:
         return [Finding(check, "wrong", str(error), _NO_DATABASE)]
-    older = migrates_itself and seen.revision < newest
-    if not seen.revision:
-        found = Finding(check, "ok", "no tables yet: the first use makes them")
-    elif not newest or seen.revision == newest:
-        found = Finding(check, "ok", f"revision {seen.revision}")
+    older = migrates_itself and schema.revision < newest
+    if not schema.revision:
+        finding = Finding(check, "ok", "no tables yet: the first use makes them")
+    elif not newest or schema.revision == newest:
+        finding = Finding(check, "ok", f"revision {schema.revision}")
     else:
         state = "warning" if older else "wrong"
         mend = "back it up: the next command that opens it migrates it" if older else mend
-        found = Finding(check, state, f"revision {seen.revision}, installed is {newest}", mend)
-    return [found, *clock(check, seen.clock)]
+        finding = Finding(check, state, f"revision {schema.revision}, installed is {newest}", mend)
+    return [finding, *clock(check, schema.clock)]
 
 
 def records(pipeline: Pipeline) -> Iterator[Finding]:
-    """Databases, servers and buckets that one pipeline is kept on."""
-    newer = "a newer Pynomaly wrote it: upgrade Pynomaly here"
+    """Yields findings on the databases, servers and buckets of one pipeline."""
+    newer_advice = "a newer Pynomaly wrote it: upgrade Pynomaly here"
     yield from database(
-        "ledger's database", pipeline.ledger_url, VERSION_TABLE, HEAD, newer, migrates_itself=True
+        "ledger's database", pipeline.ledger_url, VERSION_TABLE, HEAD, newer_advice, migrates_itself=True
     )
     if pipeline.tracking_uri.startswith("http"):
         user = os.environ.get("MLFLOW_TRACKING_USERNAME", "")
         password = os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
         yield from mlflow_server(pipeline.tracking_uri, f"{user}:{password}" if user else "")
     else:
-        newest = newest_revision("mlflow", "store", "db_migrations", "versions")
-        upgrade = "back the database up, then `mlflow db upgrade URL`; or install the MLflow that wrote it"
-        yield from database("MLflow's database", pipeline.tracking_uri, "alembic_version", newest, upgrade)
-    places = {pipeline.store_root: "store"}
+        newest_schema = newest_revision("mlflow", "store", "db_migrations", "versions")
+        upgrade_advice = (
+            "back the database up, then `mlflow db upgrade URL`; or install the MLflow that wrote it"
+        )
+        yield from database(
+            "MLflow's database", pipeline.tracking_uri, "alembic_version", newest_schema, upgrade_advice
+        )
+    addresses = {pipeline.store_root: "store"}
     if not pipeline.tracking_uri.startswith("http"):
-        places.setdefault(pipeline.artifact_root, "artifacts")
-    for address, name in places.items():
+        addresses.setdefault(pipeline.artifact_root, "artifacts")
+    for address, name in addresses.items():
         if is_address(address) and not address.startswith("file:"):
             yield bucket(name, address)
     if pipeline.evidently.startswith("http"):
@@ -143,7 +149,7 @@ def bucket(name: str, address: str) -> Finding:
 
 
 def page(check: str, url: str) -> Finding:
-    """Whether a server answers."""
+    """Returns whether a server answers."""
     try:
         answer = ask(url)
     except RecordError as error:
@@ -152,21 +158,24 @@ def page(check: str, url: str) -> Finding:
 
 
 def mlflow_server(address: str, login: str = "") -> list[Finding]:
-    """MLflow's server: there, letting us in, of our version, with our clock."""
+    """Returns whether MLflow's server answers, accepts our login, has our version and our clock."""
     check, base = "MLflow's server", address.rstrip("/")
     try:
-        answer = ask(f"{base}/version", login)
-        asked = ask(f"{base}/api/2.0/mlflow/experiments/search?max_results=1", login)
+        version_answer = ask(f"{base}/version", login)
+        search_answer = ask(f"{base}/api/2.0/mlflow/experiments/search?max_results=1", login)
     except RecordError as error:
         return [Finding(check, "wrong", str(error), _NO_ANSWER)]
-    if asked.status in (401, 403):
+    if search_answer.status in (401, 403):
         mend = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        return [Finding(check, "wrong", f"it refuses us ({asked.status})", mend)]
-    return [_versions(check, answer.body.strip(), version("mlflow"), "mlflow"), *clock(check, asked.at)]
+        return [Finding(check, "wrong", f"it refuses us ({search_answer.status})", mend)]
+    return [
+        _versions(check, version_answer.body.strip(), version("mlflow"), "mlflow"),
+        *clock(check, search_answer.at),
+    ]
 
 
 def prefect_server(address: str, login: str = "") -> list[Finding]:
-    """Prefect's API: there, letting us in, of our version, with our clock. `address` ends in ``/api``."""
+    """Returns the same for Prefect's API; `address` ends in ``/api``."""
     check, base = "Prefect's API", address.rstrip("/")
     try:
         answer = ask(f"{base}/admin/version", login)
@@ -177,21 +186,26 @@ def prefect_server(address: str, login: str = "") -> list[Finding]:
         return [Finding(check, "wrong", f"it refuses us ({answer.status})", mend)]
     if answer.status != 200:
         return [Finding(check, "wrong", f"answers {answer.status}", "PREFECT_API_URL ends in /api")]
-    theirs = ""
+    server_version = ""
     with suppress(ValueError):
-        theirs = str(json.loads(answer.body))
-    return [_versions(check, theirs, version("prefect"), "prefect"), *clock(check, answer.at)]
+        server_version = str(json.loads(answer.body))
+    return [_versions(check, server_version, version("prefect"), "prefect"), *clock(check, answer.at)]
 
 
 def prefect_database(url: str) -> list[Finding]:
-    """The database of a Prefect server that is started here."""
+    """Returns findings on the database of a Prefect server that is started here."""
     dialect = "sqlite" if url.startswith("sqlite") else "postgresql"
     newest = newest_revision("prefect", "server", "database", "_migrations", "versions", dialect)
     mend = "back it up, then `prefect server database upgrade -y`; or install the Prefect that wrote it"
     return database("Prefect's database", url, "alembic_version", newest, mend)
 
 
-def _versions(check: str, theirs: str, ours: str, package: str) -> Finding:
-    same = theirs.split(".")[:2] == ours.split(".")[:2]
+def _versions(check: str, server_version: str, local_version: str, package: str) -> Finding:
+    same = server_version.split(".")[:2] == local_version.split(".")[:2]
     mend = f"run one version on both sides: pip install -c constraints.txt {package}"
-    return Finding(check, "ok" if same else "warning", f"{theirs or 'no version'} there, {ours} here", mend)
+    return Finding(
+        check,
+        "ok" if same else "warning",
+        f"{server_version or 'no version'} there, {local_version} here",
+        mend,
+    )

@@ -1,7 +1,7 @@
-"""Put a pipeline in order after whatever happened to its processes, and notice when it has fallen silent.
+"""Repair a pipeline's state after processes died, and detect work that has stopped running.
 
-Called every quarter of an hour, by hand and before deployments are served. Each part stands alone: one that
-fails is said and the others go on. Running it twice changes nothing more.
+Called every 15 minutes, by hand and before deployments are served. The parts are independent: a part that
+fails is reported and the others continue. A second run changes nothing more.
 """
 
 from __future__ import annotations
@@ -25,40 +25,40 @@ from pynomaly.steps.notify import Delivery, Sender, tell
 __all__ = ["WATCHED", "Reconciled", "beat", "live", "reconcile", "run_lease", "sweep", "watch"]
 
 WATCHED = ("score", "monitor")
-"""Work whose silence somebody is told of."""
+"""Kinds of work whose silence is reported."""
 
 DRAFTS_KEPT = timedelta(hours=1)
-"""A file that nobody wrote to for so long, and that has no name yet, will get none."""
+"""An unfinished file that nobody wrote to for this long is abandoned and may be removed."""
 
 _DECIDING = frozenset({"train", "register", "policy", "search", "champion"})
-"""Leases of whoever may be about to decide on a version."""
+"""First parts of leases whose holder may be about to decide on a version."""
 
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What was found and put in order.
+    """What was found and repaired.
 
     Attributes
     ----------
     leases : tuple of str
         Dead leases that were removed.
     drafts : tuple of str
-        Files that a process began to write and died before they took their name; they are gone.
+        Unfinished files of processes that died; they were removed.
     runs : tuple of str
-        MLflow runs that nobody worked on any more, now ``KILLED``.
+        MLflow runs without a living process, now ``KILLED``.
     finished : tuple of str
-        Trainings whose version had been decided about and whose last record was missing; it is there now.
+        Trainings with a decision on their version whose last record was missing; it is written now.
     abandoned : tuple of str
-        Trainings that registered a version and died before the verdict: closed, on record, until they are
-        asked for again, which goes on from there.
+        Trainings that registered a version and died before the verdict: closed and recorded. The same
+        training, requested again, continues from there.
     silent, recovered : tuple of str
-        Work that fell silent, or came back, since the last look.
+        Work that fell silent, or ran again, since the last reconcile.
     delivered, waiting : int
-        Messages that went out just now, and that still wait.
+        Messages that were sent now, and that still wait.
     answered : int
-        Alerts that somebody had assessed in MLflow, now resolved.
+        Alerts that were assessed in MLflow, now resolved.
     failed : tuple of str
-        Parts that could not be done, with the reason.
+        Parts that failed, with the reason.
     """
 
     pipeline: str
@@ -81,34 +81,34 @@ class Reconciled:
 
 
 def reconcile(pipeline: Pipeline, now: datetime | None = None, through: Sender | None = None) -> Reconciled:
-    """Put everything in order that can be, tell who must be told, and say what was done.
+    """Repair what can be repaired, send notifications, and return what was done.
 
     Parameters
     ----------
     now : datetime, optional
-        The clock on the wall; silence is measured by it.
+        Wall-clock time against which silence is measured.
     through : Sender, optional
-        See :func:`pynomaly.steps.notify.tell`.
+        See :func:`pynomaly.steps.notify.send_notifications`.
     """
     now = now or datetime.now(UTC)
     failed: list[str] = []
 
-    def part(name: str, do: Callable[[], Any], otherwise: Any) -> Any:
+    def attempt(name: str, do: Callable[[], Any], otherwise: Any) -> Any:
         try:
             return do()
         except PynomalyError as error:
             failed.append(f"{name}: {error}")
             return otherwise
 
-    leases = part("leases", lambda: _leases(pipeline, now), ())
-    drafts = part("drafts", lambda: sweep(pipeline, now), ())
-    runs = part("runs", lambda: _runs(pipeline, now), ())
-    champion = part("champion", lambda: _champion(pipeline), "")
-    finished, abandoned = part("trainings", lambda: _trainings(pipeline, now), ((), ()))
-    silent, recovered = part("silence", lambda: watch(pipeline, now), ((), ()))
-    sent: tuple[Delivery, ...] = part("messages", lambda: tell(pipeline, through), ())
+    leases = attempt("leases", lambda: _leases(pipeline, now), ())
+    drafts = attempt("drafts", lambda: sweep(pipeline, now), ())
+    runs = attempt("runs", lambda: _runs(pipeline, now), ())
+    champion = attempt("champion", lambda: _champion(pipeline), "")
+    finished, abandoned = attempt("trainings", lambda: _trainings(pipeline, now), ((), ()))
+    silent, recovered = attempt("silence", lambda: watch(pipeline, now), ((), ()))
+    sent: tuple[Delivery, ...] = attempt("messages", lambda: tell(pipeline, through), ())
     delivered = sum(item.delivered for item in sent)
-    answered = part("assessments", lambda: _assessments(pipeline), 0)
+    answered = attempt("assessments", lambda: _assessments(pipeline), 0)
     return Reconciled(
         pipeline.name,
         leases,
@@ -127,7 +127,7 @@ def reconcile(pipeline: Pipeline, now: datetime | None = None, through: Sender |
 
 
 def _assessments(pipeline: Pipeline) -> int:
-    """What MLflow's pages say of alerts; alerts that a scoring could not show are shown."""
+    """Show missing alerts in MLflow and read assessments from it; returns the number of new assessments."""
     if not pipeline.feedback.traces:
         return 0
     show_alerts(pipeline)
@@ -135,19 +135,19 @@ def _assessments(pipeline: Pipeline) -> int:
 
 
 def run_lease(pipeline: Pipeline, run_id: str) -> str:
-    """Name of the lease an orchestrated run holds while its process lives."""
+    """Returns the name of the lease that an orchestrated run holds while its process lives."""
     return f"run:{pipeline.name}:{run_id}"
 
 
 def live(pipeline: Pipeline, now: datetime) -> frozenset[str]:
-    """Names of the pipeline's leases that are held by a living process."""
+    """Returns the names of the pipeline's leases that have not expired at `now`."""
     with Ledger.open(pipeline.ledger_url) as ledger:
-        held = ledger.outbox.holders()
-    return frozenset(item.name for item in held if _mine(pipeline, item.name) and item.expires > now)
+        leases = ledger.outbox.holders()
+    return frozenset(item.name for item in leases if _mine(pipeline, item.name) and item.expires > now)
 
 
 def beat(pipeline: Pipeline, work: str) -> None:
-    """Write down that `work` ended well just now."""
+    """Record that `work` succeeded just now."""
     with Ledger.open(pipeline.ledger_url) as ledger:
         ledger.outbox.beat(pipeline.name, work)
 
@@ -157,17 +157,17 @@ def _mine(pipeline: Pipeline, lease: str) -> bool:
 
 
 def _leases(pipeline: Pipeline, now: datetime) -> tuple[str, ...]:
-    """Remove leases whose holder has been gone for as long again as a lease lives."""
-    gone = []
+    """Remove leases that expired more than one lease lifetime ago; returns their names."""
+    removed = []
     with Ledger.open(pipeline.ledger_url) as ledger:
         for holder in ledger.outbox.holders():
             if _mine(pipeline, holder.name) and ledger.outbox.clear(holder, now - LEASE_TTL):
-                gone.append(holder.name)
-    return tuple(gone)
+                removed.append(holder.name)
+    return tuple(removed)
 
 
 def sweep(pipeline: Pipeline, now: datetime) -> tuple[str, ...]:
-    """Remove what dead processes began to write into the pipeline's store.
+    """Remove unfinished files of dead processes from the pipeline's store.
 
     Raises
     ------
@@ -181,17 +181,17 @@ def sweep(pipeline: Pipeline, now: datetime) -> tuple[str, ...]:
 
 
 def _runs(pipeline: Pipeline, now: datetime) -> tuple[str, ...]:
-    """Close MLflow runs older than a lease's life while nobody works on the pipeline."""
-    working = {name.split(":")[0] for name in live(pipeline, now)} & {"train", "monitor", "search"}
-    if working:
+    """Close MLflow runs older than a lease lifetime, unless a process works on the pipeline."""
+    active_work = {name.split(":")[0] for name in live(pipeline, now)} & {"train", "monitor", "search"}
+    if active_work:
         return ()
     registry = Registry.open(pipeline.tracking_uri, pipeline.home, pipeline.artifact_root)
-    ended: tuple[str, ...] = registry.close_orphans(pipeline.name, now - LEASE_TTL)
-    return ended
+    closed_runs: tuple[str, ...] = registry.close_orphans(pipeline.name, now - LEASE_TTL)
+    return closed_runs
 
 
 def _champion(pipeline: Pipeline) -> str:
-    """Finish a move of aliases that was cut off; the champion's subject after it, or ""."""
+    """Finish an interrupted move of aliases; returns the subject of the last champion change, or ""."""
     honour_alias(pipeline)
     with Ledger.open(pipeline.ledger_url) as ledger:
         change = last_change(ledger, pipeline.name)
@@ -199,11 +199,11 @@ def _champion(pipeline: Pipeline) -> str:
 
 
 def _trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Finish trainings that lack their last record alone; close those cut off before a verdict."""
+    """Write the missing last record of trainings; close trainings that died before a verdict."""
     if {name.split(":")[0] for name in live(pipeline, now)} & _DECIDING:
         return (), ()
     with Ledger.open(pipeline.ledger_url) as ledger:
-        known = ledger.trainings(pipeline.name)
+        trainings = ledger.trainings(pipeline.name)
         rulings = {
             item.evidence.get("version"): item  # newest first: the first ruling about a version stays
             for item in ledger.decisions(pipeline.name)
@@ -211,7 +211,7 @@ def _trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...], tupl
         }
         finished: list[str] = []
         abandoned: list[str] = []
-        for item in known:
+        for item in trainings:
             if item.outcome != "registered" or (item.at or now) > now - LEASE_TTL:
                 continue
             ruling = rulings.get(item.version)
@@ -219,7 +219,7 @@ def _trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...], tupl
                 ledger.record(_abandoned(pipeline, item.version, item.key, item.as_of))
             _end(ledger, item, ruling.kind if ruling else "abandoned")
             (finished if ruling else abandoned).append(f"v{item.version} ({item.key})")
-        keys = {item.key for item in known}
+        keys = {item.key for item in trainings}
         for ref in Registry.of(pipeline).versions(pipeline.name):
             key = ref.tags.get("pynomaly.key", "")
             if not key or key in keys:
@@ -254,40 +254,42 @@ def _abandoned(pipeline: Pipeline, version: int | None, key: str, as_of: datetim
 
 
 def watch(pipeline: Pipeline, now: datetime) -> tuple[tuple[Silence, ...], tuple[str, ...]]:
-    """Record work that has fallen silent, once a silence, and work that came back.
+    """Record work that has fallen silent, once per silence, and work that ran again.
 
-    Nothing is watched before the first champion: there is nothing to score with.
+    Nothing is checked before the first champion, as there is no model to score with.
     """
     schedule = pipeline.schedule
     silent, recovered = [], []
     with Ledger.open(pipeline.ledger_url) as ledger:
-        first = ledger.decisions(pipeline.name, "promote")
+        promotions = ledger.decisions(pipeline.name, "promote")
         for work in WATCHED:
             cron = getattr(schedule, work)
             last = ledger.outbox.last_beat(pipeline.name, work)
-            since = last.at if last else (first[-1].at if first else None)
+            since = last.at if last else (promotions[-1].at if promotions else None)
             if not cron or since is None:
                 continue
-            found = silence(work, cron, schedule.timezone, since, now, schedule.dead_man)
-            open_ = next((d for d in ledger.decisions(pipeline.name, "silence") if d.subject == work), None)
-            was_silent = open_ is not None and open_.outcome == "silent"
-            if found.silent and not was_silent:
-                ledger.record(_silence(pipeline, found, "silent", now))
-                silent.append(found)
-            elif was_silent and not found.silent:
-                ledger.record(_silence(pipeline, found, "recovered", now))
+            gap = silence(work, cron, schedule.timezone, since, now, schedule.dead_man)
+            last_silence = next(
+                (d for d in ledger.decisions(pipeline.name, "silence") if d.subject == work), None
+            )
+            was_silent = last_silence is not None and last_silence.outcome == "silent"
+            if gap.silent and not was_silent:
+                ledger.record(_silence(pipeline, gap, "silent", now))
+                silent.append(gap)
+            elif was_silent and not gap.silent:
+                ledger.record(_silence(pipeline, gap, "recovered", now))
                 recovered.append(work)
     return tuple(silent), tuple(recovered)
 
 
-def _silence(pipeline: Pipeline, found: Silence, outcome: str, now: datetime) -> Decision:
+def _silence(pipeline: Pipeline, gap: Silence, outcome: str, now: datetime) -> Decision:
     return Decision(
-        key=f"silence:{pipeline.name}:{found.work}:{outcome}:{found.since.isoformat()}",
+        key=f"silence:{pipeline.name}:{gap.work}:{outcome}:{gap.since.isoformat()}",
         pipeline=pipeline.name,
         kind="silence",
-        subject=found.work,
+        subject=gap.work,
         outcome=outcome,
-        reasons=found.reasons,
-        evidence=found.to_dict(),
+        reasons=gap.reasons,
+        evidence=gap.to_dict(),
         as_of=now,
     )

@@ -1,8 +1,8 @@
-"""Which rows a training learns from: the window and its rows, or a sample where these are too many to hold.
+"""Read the rows that a training learns from: all rows of the window, or a sample if there are too many.
 
 A Parquet table with more rows in the window than ``training.read_rows`` is read once, batch by batch: a
-sample is kept by seed, and every row goes into a sketch, so that it can be said how the sample differs from
-the whole. Other sources are read whole. Called by the steps that decide on a training and lay out its rows.
+sample is drawn by seed, and every row goes into a sketch, which shows how the sample differs from all rows.
+Other sources are read whole. Called by the steps that decide on a training and lay out its rows.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from pynomaly.model.sketch import CategorySketch, Sketch
 __all__ = ["Reference", "Sample", "reference_rows", "reference_window"]
 
 _ALPHA = 0.01
-"""Chance that a fair sample differs more than :attr:`Sample.chance` in any number column."""
+"""Probability that a fair sample exceeds :attr:`ReferenceSample.chance` in any number column."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What was sampled, and how it differs from all rows of the window.
+    """How rows were sampled, and how the sample differs from all rows of the window.
 
     Attributes
     ----------
     how : str
         ``reservoir`` or ``time``.
     seed, seen, kept : int
-        Rows there were, and rows kept.
+        Seed, number of rows read, and number of rows kept.
     whole : Sketch
         Of all rows.
     differs : dict of str to float
@@ -61,7 +61,7 @@ class Sample:
 
     @property
     def said(self) -> str:
-        """One sentence for reports and records."""
+        """Summary in one sentence, for reports and records."""
         name, most = max(self.differs.items(), key=lambda item: item[1])
         how = "equally from equal spans of time" if self.how == "time" else "every row equally likely"
         return (
@@ -71,8 +71,8 @@ class Sample:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with the sketch of all rows."""
-        named = ("how", "seed", "seen", "kept", "differs", "chance")
-        return {name: getattr(self, name) for name in named} | {
+        names = ("how", "seed", "seen", "kept", "differs", "chance")
+        return {name: getattr(self, name) for name in names} | {
             "said": self.said,
             "whole": self.whole.to_dict(),
         }
@@ -80,7 +80,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Rows to learn from, DataFrame of shape (n, d); None as `sample` where these are all there are."""
+    """Rows to learn from, DataFrame of shape (n, d); `sample` is None if they are all rows."""
 
     frame: pd.DataFrame
     sample: Sample | None = None
@@ -89,31 +89,31 @@ class Reference:
 def reference_window(
     pipeline: Pipeline, as_of: datetime, *, first: bool, since: datetime | None = None
 ) -> Window | None:
-    """The window a training at `as_of` learns from; None for a table without time.
+    """Returns the window a training at `as_of` learns from; None for a table without time.
 
     Parameters
     ----------
     pipeline : Pipeline
     as_of : datetime
-        The training's moment; the window ends at the newest complete scoring window before it.
+        Time of the training; the window ends at the newest complete scoring window before it.
     first : bool
-        Whether no champion exists: then ``training.start`` says where the reference begins, if given.
+        Whether no champion exists: then the reference begins at ``training.start``, if that is set.
     since : datetime, optional
-        Start no earlier than this: a retraining after a change learns from the changed data alone.
+        Earliest start: a retraining after a change learns from the changed data alone.
     """
     if pipeline.data.time is None:
         return None
     if first and pipeline.training.start is not None:
-        start, known = pipeline.training.start, span(pipeline.data)
+        start, available = pipeline.training.start, span(pipeline.data)
         end = start + pipeline.windows.reference
-        return Window(start, min(end, known.end) if known else end)
+        return Window(start, min(end, available.end) if available else end)
     end = Window.last(as_of, pipeline.windows.score).end
     start = pipeline.reference_start(end)
     return Window(max(start, since) if since else start, end)
 
 
 def reference_rows(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Reference:
-    """The rows of `window` as they were known at `as_of`, or a sample of ``training.read_rows`` of them.
+    """Returns the rows of `window` as known at `as_of`, or a sample of ``training.read_rows`` of them.
 
     Memory is bounded by about three times the sample, one batch (``runner.batch_rows``) and the sketches;
     time is one pass over the window.
@@ -135,26 +135,26 @@ def reference_rows(pipeline: Pipeline, window: Window | None, as_of: datetime) -
         how=settings.sampling,
         batch_rows=pipeline.runner.batch_rows,
     )
-    shown = _Shown(pipeline)
-    whole = Sketch.from_batches((frame, None, None) for frame in shown.through(sampling.batches()))
+    conformer = _Shown(pipeline)
+    whole = Sketch.from_batches((frame, None, None) for frame in conformer.conform_all(sampling.batches()))
     frame = sampling.frame(as_of)
     if len(frame) == sampling.seen:  # the footers counted rows beyond the window
         return Reference(frame)
-    differs = _differs(whole, shown.conform(frame))
+    differences = _differs(whole, conformer.conform(frame))
     chance = math.sqrt(math.log(2 * max(1, len(whole.numeric)) / _ALPHA) / (2 * len(frame)))
     how = "time" if sampling.stratified else "reservoir"
-    sample = Sample(how, settings.seed, sampling.seen, len(frame), whole, differs, chance)
+    sample = Sample(how, settings.seed, sampling.seen, len(frame), whole, differences, chance)
     return Reference(frame, sample)
 
 
 class _Shown:
-    """Batches as a sketch takes them: the columns that the first one has, cells that are none as missing."""
+    """Converts batches for a sketch: the first batch sets the columns, invalid cells become missing."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._data = pipeline.data
         self._contract: FrameContract | None = None
 
-    def through(self, batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def conform_all(self, batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for frame in batches:
             yield self.conform(frame)
 
@@ -166,16 +166,17 @@ class _Shown:
 
 
 def _differs(whole: Sketch, frame: pd.DataFrame) -> dict[str, float]:
-    found: dict[str, float] = {}
+    """Returns the distance of each column between all rows and the sample; see :class:`ReferenceSample`."""
+    differences: dict[str, float] = {}
     for name, column in whole.numeric.items():
         cells = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
-        known = np.sort(cells[np.isfinite(cells)])
-        apart = [np.array([column.missing / whole.rows - (1 - known.size / cells.size)])]
-        if column.n and known.size:
+        finite = np.sort(cells[np.isfinite(cells)])
+        gaps = [np.array([column.missing / whole.rows - (1 - finite.size / cells.size)])]
+        if column.n and finite.size:
             below, through = (np.asarray(ranks) / column.n for ranks in (column.below, column.through))
-            apart.append(np.searchsorted(known, column.values, "left") / known.size - below)
-            apart.append(np.searchsorted(known, column.values, "right") / known.size - through)
-        found[name] = float(np.abs(np.concatenate(apart)).max())
+            gaps.append(np.searchsorted(finite, column.values, "left") / finite.size - below)
+            gaps.append(np.searchsorted(finite, column.values, "right") / finite.size - through)
+        differences[name] = float(np.abs(np.concatenate(gaps)).max())
     for name, counts in whole.categorical.items():
-        found[name] = float(total_variation(counts, CategorySketch.of(frame[name]))[0])
-    return found
+        differences[name] = float(total_variation(counts, CategorySketch.of(frame[name]))[0])
+    return differences

@@ -1,8 +1,8 @@
-"""Fit every candidate again and again on part of the rows, and test it against the baseline over refits.
+"""Cross-validate the candidates: refit each on part of the rows and test it against the baseline.
 
-A verdict on held-out rows is about two fitted models; this is about two recipes, with the luck of a fit in
-its error. Called before the choice among candidates where ``comparison.folds`` asks for it. Nothing is kept
-but the tests.
+A verdict on held-out rows compares two fitted models; this test compares two configurations, and its error
+includes the randomness of fitting. Called before the choice among candidates if ``comparison.folds`` is set.
+Only the tests are returned; no model is kept.
 """
 
 from __future__ import annotations
@@ -30,78 +30,78 @@ __all__ = ["folds_of", "over_refits"]
 def over_refits(
     pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitted], baseline: str, operation: Operation
 ) -> dict[str, FoldTest] | None:
-    """Every other candidate against the baseline over ``comparison.folds`` x ``comparison.repeats`` refits.
+    """Test each other candidate against the baseline over ``comparison.folds`` x ``repeats`` refits.
 
     A fold leaves out its part of the fit rows and of the judged rows, by whole blocks of dependent rows. A
     candidate is fitted on the other fit rows and the other judged rows that are not anomalies, and its metric
-    is taken on the judged rows left out. With times, rows younger than the tested ones are fitted on, too.
+    is taken on the judged rows left out. With times, a fit may also use rows later than the tested ones.
 
     Returns
     -------
     mapping of str to FoldTest, or None
-        None where folds are not asked for. A candidate that failed in a fold is missing, and nothing is there
-        when the baseline failed or anomalies lie in fewer blocks than there are folds.
+        None if ``comparison.folds`` is not set. A candidate that failed in a fold is missing; the mapping is
+        empty if the baseline failed or anomalies lie in fewer blocks than there are folds.
     """
     settings = pipeline.comparison
     if not settings.folds:
         return None
     contract = contract_of(prepared)
     judged, rows = Judged.load(prepared), pd.read_parquet(prepared.path / "fit.parquet")
-    normal = dependent_rows(contract, rows)
+    fit_blocks = dependent_rows(contract, rows)
     values: dict[str, list[float]] = {item.label: [] for item in fitted if not item.error}
     for repeat in range(settings.repeats):
         rng = np.random.default_rng([pipeline.training.seed, repeat])
         try:
-            tested = folds_of(judged.truth, judged.blocks, settings.folds, rng)
+            fold_of_row = folds_of(judged.truth, judged.blocks, settings.folds, rng)
         except DataError:
             return {}
-        left_out = rng.permutation(np.arange(normal.max() + 1) % settings.folds)[normal]
+        left_out = rng.permutation(np.arange(fit_blocks.max() + 1) % settings.folds)[fit_blocks]
         for fold in range(settings.folds):
-            kept = judged.frame[(tested != fold) & (judged.truth == 0)]
-            train = pd.concat([rows[left_out != fold], kept], ignore_index=True)
-            mine = tested == fold
+            normal_judged = judged.frame[(fold_of_row != fold) & (judged.truth == 0)]
+            train = pd.concat([rows[left_out != fold], normal_judged], ignore_index=True)
+            in_fold = fold_of_row == fold
             for item in [item for item in fitted if item.label in values]:
-                scores = _scored(pipeline, prepared, item, train, judged.frame[mine])
+                scores = _scored(pipeline, prepared, item, train, judged.frame[in_fold])
                 if scores is None:
                     del values[item.label]
                     continue
-                ranking = Ranking(judged.truth[mine], scores, operation)
+                ranking = Ranking(judged.truth[in_fold], scores, operation)
                 values[item.label].append(ranking.value(settings.metric))
     if baseline not in values:
         return {}
     share = 1 / (settings.folds - 1)
     return {
-        label: corrected_t(np.subtract(found, values[baseline]).tolist(), share, settings.confidence)
-        for label, found in values.items()
+        label: corrected_t(np.subtract(fold_values, values[baseline]).tolist(), share, settings.confidence)
+        for label, fold_values in values.items()
         if label != baseline
     }
 
 
 def folds_of(truth: Ints, blocks: Ints, folds: int, rng: np.random.Generator) -> Ints:
-    """Fold of each row, as an array of shape (n,): whole blocks, those with anomalies shared evenly.
+    """Returns the fold of each row, shape (n,): whole blocks, blocks with anomalies spread evenly.
 
     Raises
     ------
     DataError
-        If blocks with or without anomalies are fewer than folds, so that a fold would lack a class.
+        If there are fewer blocks with or without anomalies than folds, so that a fold lacks a class.
     """
     member = np.unique(blocks, return_inverse=True)[1]
-    holds = np.bincount(member, weights=truth) > 0
-    part = np.zeros(holds.size, dtype=np.int64)
+    has_anomaly = np.bincount(member, weights=truth) > 0
+    fold_of_block = np.zeros(has_anomaly.size, dtype=np.int64)
     for kind in (True, False):
-        mine = np.flatnonzero(holds == kind)
-        part[rng.permutation(mine)] = np.arange(mine.size) % folds
-    found = part[member]
+        places = np.flatnonzero(has_anomaly == kind)
+        fold_of_block[rng.permutation(places)] = np.arange(places.size) % folds
+    fold_of_row = fold_of_block[member]
     for fold in range(folds):
-        if reason := unusable_truth(truth[found == fold]):
+        if reason := unusable_truth(truth[fold_of_row == fold]):
             raise DataError(f"fold {fold + 1} of {folds}: {reason}")
-    return np.asarray(found, dtype=np.int64)
+    return np.asarray(fold_of_row, dtype=np.int64)
 
 
 def _scored(
     pipeline: Pipeline, prepared: Prepared, item: Fitted, train: pd.DataFrame, test: pd.DataFrame
 ) -> Array | None:
-    """Scores of `test` by a fresh fit on `train`; None where it fails or ranks nothing."""
+    """Returns the scores of `test` by a fresh fit on `train`; None if it fails or gives unusable scores."""
     contract, settings, training = contract_of(prepared), pipeline.features, pipeline.training
     if len(train) > training.max_rows:
         train = train.sample(training.max_rows, random_state=training.seed).sort_index()

@@ -1,7 +1,7 @@
-"""Log a whole training to MLflow and register its winner: one parent run, one child run a candidate.
+"""Log a whole training to MLflow and register its winner: one parent run, one child run per candidate.
 
-Called once every candidate is judged, so a training that fails before leaves no half-written run. The
-same training registers the same version, however often it runs.
+Called when every candidate is judged, so a training that fails earlier leaves no incomplete run. Repeating
+the same training gives the same version.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ["Registered", "expected_alert_rate", "register"]
 
 @dataclass(frozen=True)
 class Registered:
-    """The version a training left, and what later windows are held against.
+    """The version that a training registered, with the values that later windows are compared with.
 
     Attributes
     ----------
@@ -50,16 +50,16 @@ class Registered:
     expected_alert_rate : float
         Share of the judged rows that alert, anomalies in them included; injected ones left out.
     notes : tuple of str
-        What a person should know before trusting the model.
+        Warnings that a person should read before trusting the model.
     new : bool
-        False when this very training was registered before.
+        False when the same training was registered before.
     policy : str
-        Where nothing but the alert policy changed: from which to which; else "".
+        Old and new alert policy, if only the policy changed; else "".
     base : int
-        Then the version whose scores these are.
+        The version whose scores these are, if only the policy changed.
     probe : dict or None
-        Rank agreement with a refit, and quality on injected anomalies, of rows that were not fitted; what
-        windows without labels are held against.
+        Rank agreement with a refit, and quality on injected anomalies, on rows that were not fitted;
+        windows without labels are compared with it.
     """
 
     pipeline: str
@@ -91,15 +91,15 @@ def register(pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitted], c
     Returns
     -------
     Registered
-        ``new`` is False when this very training was registered before.
+        ``new`` is False when the same training was registered before.
     """
     if choice.winner is None:
         raise DetectorError(f"{pipeline.name}: no candidate has usable scores: {'; '.join(choice.reasons)}")
     registry = Registry.of(pipeline)
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"register:{pipeline.name}:{prepared.key}"):
-        known = ledger.training(prepared.key)
-        if known is not None and known.version is not None:
-            return Registered(**known.detail["registered"] | {"new": False})
+        training = ledger.training(prepared.key)
+        if training is not None and training.version is not None:
+            return Registered(**training.detail["registered"] | {"new": False})
         chosen = next(item for item in fitted if item.label == choice.winner)
         registered = _log(pipeline, prepared, fitted, choice, chosen, registry)
         ledger.put_training(
@@ -172,7 +172,7 @@ def _log(
     with registry.parent_run(pipeline.name, f"train {prepared.window}", tags=tags) as parent:
         versions = Bundle.load(Path(chosen.folder), chosen.sha256).facts["versions"]
         settings = {"seed": pipeline.training.seed} | {
-            f"version.{name}": found for name, found in versions.items()
+            f"version.{name}": library_version for name, library_version in versions.items()
         }
         registry.log(parent, metrics=counts, params=settings)
         for item in fitted:
@@ -183,12 +183,12 @@ def _log(
                 if item is chosen:
                     ref = _register_winner(pipeline, prepared, item, run, registry, judged)
                     value = measured[item.label].values().get(pipeline.comparison.metric)
-                    said = (
+                    summary = (
                         f"{item.detector}: {pipeline.comparison.metric} {value:.3f} on {prepared.rung}"
                         if value
                         else item.detector
                     )
-                    registry.describe(ref, f"{said}; reference {prepared.window}")
+                    registry.describe(ref, f"{summary}; reference {prepared.window}")
                     winner = Registered(
                         pipeline=pipeline.name,
                         key=prepared.key,
@@ -212,23 +212,23 @@ def _log(
 
 
 def _probe(pipeline: Pipeline, prepared: Prepared, item: Fitted) -> dict[str, Any]:
-    """Measured on the rows kept for p-values: no anomaly was put into them, and they were not fitted."""
+    """Probe the winner on the calibration rows, which hold no injected anomalies and were not fitted."""
     bundle = Bundle.load(Path(item.folder), item.sha256)
     rows = pd.read_parquet(prepared.path / "calibration.parquet")
     return probe(pipeline, bundle, rows).to_dict()
 
 
 def _natural(judged: Judged, item: Fitted) -> pd.DataFrame:
-    """Scores of the judged rows as operation brings them: injected anomalies left out."""
+    """Returns the scores of the judged rows without injected anomalies, as in operation."""
     scores = item.scores()
     return scores if judged.rung is Rung.LABELS else scores[judged.truth == 0]
 
 
 def expected_alert_rate(alerts: npt.ArrayLike) -> float:
-    """Share of rows expected to alert, from which of the held-out ones did, array of shape (n,)."""
-    seen = np.asarray(alerts, dtype=bool)
-    # Laplace's rule: a model that has not alerted yet is still expected to, some day.
-    return float((seen.sum() + 1) / (len(seen) + 2))
+    """Returns the expected share of alerts, from the alerts on held-out rows, array of shape (n,)."""
+    alerted = np.asarray(alerts, dtype=bool)
+    # Laplace's rule of succession: the rate is above 0 even if no held-out row alerted.
+    return float((alerted.sum() + 1) / (len(alerted) + 2))
 
 
 def _log_candidate(
@@ -253,13 +253,21 @@ def _register_winner(
     pipeline: Pipeline, prepared: Prepared, item: Fitted, run: str, registry: Registry, judged: Judged
 ) -> ModelRef:
     bundle = Bundle.load(Path(item.folder), item.sha256)
-    taught = bundle.facts.get("known_anomalies") or {}
-    gained = {f"known_anomalies_{name}": taught[name] for name in ("before", "after") if taught.get(name)}
-    registry.log(run, metrics=gained, tags={"pynomaly.known_anomalies": note_of(taught)} if taught else {})
+    known_anomalies = bundle.facts.get("known_anomalies") or {}
+    quality = {
+        f"known_anomalies_{name}": known_anomalies[name]
+        for name in ("before", "after")
+        if known_anomalies.get(name)
+    }
+    registry.log(
+        run,
+        metrics=quality,
+        tags={"pynomaly.known_anomalies": note_of(known_anomalies)} if known_anomalies else {},
+    )
     keep_importance(registry, run, bundle, pd.read_parquet(prepared.path / "calibration.parquet"))
     sample = pd.read_parquet(prepared.path / "fit.parquet")
     size = min(len(sample), pipeline.drift.report_rows)
-    # The drift report compares with rows; the verdict itself needs only the sketch in the bundle.
+    # The drift report needs these rows; the drift verdict needs only the sketch in the bundle.
     store = Store(pipeline.store_root)
     store.write_reference(
         pipeline.name, item.sha256, sample.sample(size, random_state=pipeline.training.seed).sort_index()
@@ -292,7 +300,7 @@ def _log_training(
     measured: Mapping[str, Metrics],
     judged: Judged,
 ) -> None:
-    """Pictures, card and verdicts of the whole training, kept with the parent run."""
+    """Write figures, model card and verdicts of the whole training and log them to the parent run."""
     folder = prepared.path / "records"
     folder.mkdir(exist_ok=True)
     scores = {item.label: item.scores()["score"].to_numpy() for item in fitted if not item.error}
@@ -319,8 +327,8 @@ def _log_training(
             git_commit=commit,
         )
     )
-    told = winner.to_dict()
-    facts = training_facts(pipeline, prepared, fitted, choice, chosen, judged, measured, told, commit)
+    result = winner.to_dict()
+    facts = training_facts(pipeline, prepared, fitted, choice, chosen, judged, measured, result, commit)
     Store(pipeline.store_root).write_facts(pipeline.name, training_name(winner.version), facts)
     files = [*sorted(folder.iterdir()), *prepared.reports, pipeline.origin]
     registry.log(parent, artifacts={file.name: file for file in files if file.is_file()})

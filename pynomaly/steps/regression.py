@@ -1,8 +1,8 @@
 """Score the newest past incidents with champion and challenger, before the champion may change.
 
 Incidents are those declared (``data.incidents``) and, among rows that the challenger was not fitted on,
-episodes of labelled anomalies. Called once a promotion, before its lease. Reads the held-out span, and
-of older incidents their own windows; writes nothing.
+episodes of labelled anomalies. Called once per promotion, before its lease. Reads the held-out span and the
+windows of older incidents; writes nothing.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from pynomaly.records.registry import ModelRef, Registry
 __all__ = ["MOST_ROWS", "past_incidents"]
 
 MOST_ROWS = 100_000
-"""Newest rows of one span that are read for incidents; older ones are not looked at."""
+"""Number of newest rows of one span that are scored; older rows are ignored."""
 
 LEAST_SHARE = 0.01
-"""Alerts on no more than this share of ordinary rows, times ``degradation.alert_rate_factor``, are usual."""
+"""An alert rate on ordinary rows up to this, times ``degradation.alert_rate_factor``, is acceptable."""
 
 FEWEST = 100
-"""Fewer ordinary rows than this say nothing of how often the champion alerts outside incidents."""
+"""Fewest ordinary rows from which the alert rate outside incidents is measured."""
 
 
 @dataclass(frozen=True)
 class _Found:
-    """An incident in one of the frames that were read; `rows` are places in that frame."""
+    """An incident in one of the frames that were read; `rows` are positions in that frame."""
 
     end: datetime
     name: str
@@ -51,12 +51,12 @@ class _Found:
 def past_incidents(
     pipeline: Pipeline, registry: Registry, champion: ModelRef, challenger: ModelRef, as_of: datetime
 ) -> Regression | None:
-    """What the newest ``promotion.incidents`` incidents that ended before `as_of` say of the challenger.
+    """Compare both models on the newest ``promotion.incidents`` incidents that ended before `as_of`.
 
     Returns
     -------
     Regression or None
-        None for a table without time, or without a single incident that can be read.
+        None for a table without time, or if no incident can be read.
 
     Raises
     ------
@@ -65,64 +65,71 @@ def past_incidents(
     """
     if pipeline.data.time is None:
         return None
-    old, new = registry.load(champion), registry.load(challenger)
-    ended = [item for item in declared(pipeline.data) if item.window.end <= as_of]
-    ended = sorted(ended, key=lambda item: item.window.end)[-pipeline.promotion.incidents :]
-    frames, found = _gather(pipeline, new, ended, as_of)
-    newest = sorted(found, key=lambda item: (item.end, item.name))[-pipeline.promotion.incidents :]
+    old_bundle, new_bundle = registry.load(champion), registry.load(challenger)
+    ended_incidents = [item for item in declared(pipeline.data) if item.window.end <= as_of]
+    ended_incidents = sorted(ended_incidents, key=lambda item: item.window.end)[
+        -pipeline.promotion.incidents :
+    ]
+    frames, incidents = _gather(pipeline, new_bundle, ended_incidents, as_of)
+    newest = sorted(incidents, key=lambda item: (item.end, item.name))[-pipeline.promotion.incidents :]
     if not newest:
         return None
-    used = sorted({item.frame for item in newest} | ({0} if len(frames[0]) else set()))
-    starts = dict(zip(used, np.cumsum([0, *(len(frames[place]) for place in used)]).tolist(), strict=False))
+    used_frames = sorted({item.frame for item in newest} | ({0} if len(frames[0]) else set()))
+    starts = dict(
+        zip(
+            used_frames, np.cumsum([0, *(len(frames[place]) for place in used_frames)]).tolist(), strict=False
+        )
+    )
     alerts = [
-        np.concatenate([_alerts(pipeline, bundle, frames[place]) for place in used]) for bundle in (old, new)
+        np.concatenate([_alerts(pipeline, bundle, frames[place]) for place in used_frames])
+        for bundle in (old_bundle, new_bundle)
     ]
-    past = [
+    scored_incidents = [
         Past(item.name, tuple(starts[item.frame] + row for row in item.rows), item.taught) for item in newest
     ]
-    usual = max(old.policy.threshold, LEAST_SHARE) * pipeline.degradation.alert_rate_factor
+    usual_rate = max(old_bundle.policy.threshold, LEAST_SHARE) * pipeline.degradation.alert_rate_factor
     rate = _elsewhere(pipeline, frames[0], alerts[0][: len(frames[0])])
-    return regression(alerts[0], alerts[1], past, elsewhere=rate, most=min(usual, 1.0))
+    return regression(alerts[0], alerts[1], scored_incidents, elsewhere=rate, most=min(usual_rate, 1.0))
 
 
 def _gather(
     pipeline: Pipeline, new: Bundle, ended: Sequence[Incident], as_of: datetime
 ) -> tuple[list[pd.DataFrame], list[_Found]]:
-    """The held-out span first, then the windows of declared incidents that lie before it."""
-    data, said = pipeline.data, str(new.facts.get("held_from") or "")
+    """Returns frames and their incidents: the held-out span, then windows of older declared incidents."""
+    data, held_from_text = pipeline.data, str(new.facts.get("held_from") or "")
     assert data.time is not None
-    held_from = min(datetime.fromisoformat(said), as_of) if said else as_of
+    held_from = min(datetime.fromisoformat(held_from_text), as_of) if held_from_text else as_of
     span = _rows(pipeline, new, Window(held_from, as_of), as_of) if held_from < as_of else None
     frames = [pd.DataFrame() if span is None else span]
-    found: list[_Found] = []
+    incidents: list[_Found] = []
     if span is not None and data.label:
         for rows in episodes(span[data.label], span[data.id].astype(str) if data.id else None):
             first, last = (span[data.time].iloc[place] for place in (rows[0], rows[-1]))
-            of = f" of {span[data.id].iloc[rows[0]]}" if data.id else ""
-            said = f"labelled anomaly{of} {first.isoformat()} to {last.isoformat()}"
-            found.append(_Found(last.to_pydatetime(), said, 0, rows, False))
+            of_entity = f" of {span[data.id].iloc[rows[0]]}" if data.id else ""
+            incident_name = f"labelled anomaly{of_entity} {first.isoformat()} to {last.isoformat()}"
+            incidents.append(_Found(last.to_pydatetime(), incident_name, 0, rows, False))
     teaches = bool((new.facts.get("known_anomalies") or {}).get("used"))
     for incident in ended:
         place = 0
         if span is None or incident.window.start < span[data.time].min():
-            own = _rows(pipeline, new, incident.window, as_of)
-            if own is None:
+            own_rows = _rows(pipeline, new, incident.window, as_of)
+            if own_rows is None:
                 continue
-            frames.append(own)
+            frames.append(own_rows)
             place = len(frames) - 1
         frame = frames[place]
         inside = covered(data, frame, (incident,))
-        marked = (frame[data.label] == 1).to_numpy() if data.label else np.zeros(len(frame), dtype=bool)
-        early = (frame[data.time] < held_from).to_numpy()
-        taught = teaches and bool((inside & marked & early).any())
+        labelled = (frame[data.label] == 1).to_numpy() if data.label else np.zeros(len(frame), dtype=bool)
+        before_held_out = (frame[data.time] < held_from).to_numpy()
+        taught = teaches and bool((inside & labelled & before_held_out).any())
         rows = tuple(int(row) for row in np.flatnonzero(inside))
         if rows:
-            found.append(_Found(incident.window.end, str(incident), place, rows, taught))
-    return frames, found
+            incidents.append(_Found(incident.window.end, str(incident), place, rows, taught))
+    return frames, incidents
 
 
 def _rows(pipeline: Pipeline, bundle: Bundle, window: Window, as_of: datetime) -> pd.DataFrame | None:
-    """Usable rows of `window`, the newest :data:`MOST_ROWS`; None where the source has none."""
+    """Returns usable rows of `window`, at most :data:`MAX_INCIDENT_ROWS`, newest; None if there are none."""
     try:
         frame = read(pipeline.data, window, as_of)
     except (SourceError, WindowError):
@@ -135,7 +142,7 @@ def _rows(pipeline: Pipeline, bundle: Bundle, window: Window, as_of: datetime) -
 
 
 def _alerts(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame) -> NDArray[np.bool_]:
-    """Alerts by the model's own policy; decided window by window, as in operation."""
+    """Returns alerts by the model's own policy, decided window by window as in operation."""
     p_values = bundle.score(frame)["p_value"].to_numpy()
     windows = frame[str(pipeline.data.time)].dt.floor(pd.Timedelta(pipeline.windows.score)).to_numpy()
     alerts = np.zeros(len(frame), dtype=bool)
@@ -146,10 +153,10 @@ def _alerts(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame) -> NDArray[
 
 
 def _elsewhere(pipeline: Pipeline, frame: pd.DataFrame, alerts: NDArray[np.bool_]) -> float | None:
-    """Share of alerts among rows of the held-out span that lie in no incident."""
+    """Returns the share of alerts among held-out rows outside incidents; None if there are too few."""
     if not len(frame):
         return None
-    usual = ~covered(pipeline.data, frame, declared(pipeline.data))
+    ordinary = ~covered(pipeline.data, frame, declared(pipeline.data))
     if pipeline.data.label:
-        usual &= (frame[pipeline.data.label] != 1).to_numpy()
-    return float(alerts[usual].mean()) if usual.sum() >= FEWEST else None
+        ordinary &= (frame[pipeline.data.label] != 1).to_numpy()
+    return float(alerts[ordinary].mean()) if ordinary.sum() >= FEWEST else None

@@ -1,7 +1,7 @@
-"""Train and decide in memory, on slices of a past that was read once: what a replay needs of production.
+"""Train and decide in memory, on slices of rows that were read once, for a replay.
 
 Called by :mod:`pynomaly.steps.replay`. Rows are validated, split, fitted and compared by the functions that
-production uses; models stay in memory and nothing is written. Labels are seen after ``data.label_delay``.
+production uses; models stay in memory and nothing is written. Labels are visible after ``data.label_delay``.
 """
 
 from __future__ import annotations
@@ -34,13 +34,7 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.model.known import Known
 from pynomaly.model.times import rows_per_day
 from pynomaly.steps.keys import work_key
-from pynomaly.steps.prepare import (
-    BLOCK,
-    Judged,
-    judged_of,
-    require_two_classes,
-    split_reference,
-)
+from pynomaly.steps.prepare import BLOCK, Judged, judged_of, require_two_classes, split_reference
 from pynomaly.steps.probe import probe
 from pynomaly.steps.reference import reference_window
 from pynomaly.steps.register import expected_alert_rate
@@ -49,12 +43,12 @@ from pynomaly.steps.retrain import cause_of, changed_since
 __all__ = ["TRUTH", "Past", "Student", "decided", "judged_against", "refitted"]
 
 TRUTH = "pynomaly.truth"
-"""Column of every label there is; what decides sees the label column, in which late ones are missing."""
+"""Column with every label; decisions use the label column, in which late labels are missing."""
 
 
 @dataclass(frozen=True)
 class Student:
-    """A model as it came out of a training, with what production would have registered of it.
+    """A trained model, with the facts that production would register.
 
     Attributes
     ----------
@@ -64,15 +58,15 @@ class Student:
     judged : Judged
         The held-out rows, to compare it with a champion on.
     scores : ndarray of shape (n,)
-        Its scores of them.
+        Its scores of those rows.
     among : int
-        How many candidates those rows chose it from.
+        Number of candidates among which those rows chose it.
     key, name : str
         Content key of the training; the candidate's label.
     seconds : float
-        What the training took.
+        Duration of the training.
     recalibrated, reused : bool
-        An older model with newer p-values; found again instead of trained again.
+        Whether it is an older model with newer p-values; whether an earlier training was reused.
     """
 
     bundle: Bundle
@@ -89,7 +83,7 @@ class Student:
 
 @dataclass
 class Past:
-    """Rows of a range, read once; trainings and validated windows are kept for the next policy."""
+    """Rows of a range, read once, with cached trainings and validated windows for the next policy."""
 
     pipeline: Pipeline
     frame: pd.DataFrame
@@ -109,27 +103,27 @@ class Past:
         return cls(pipeline, frame, configured if every else configured[:1], every)
 
     def notes(self) -> tuple[str, ...]:
-        """What a replay does otherwise than operation."""
-        named = ", ".join(candidate.detector for candidate in self.candidates)
-        left = len(self.pipeline.training.candidates) - len(self.candidates)
-        of = f"; {left} more are configured (--all-candidates)" if left else ""
-        said = [f"trained: {named}{of}"]
-        said.append("not replayed: search, the gate's clean process, baking, and people's answers")
+        """Returns how a replay differs from operation."""
+        detectors = ", ".join(candidate.detector for candidate in self.candidates)
+        untrained = len(self.pipeline.training.candidates) - len(self.candidates)
+        untrained_note = f"; {untrained} more are configured (--all-candidates)" if untrained else ""
+        lines = [f"trained: {detectors}{untrained_note}"]
+        lines.append("not replayed: search, the gate's clean process, baking, and people's answers")
         if self.every and self.pipeline.comparison.folds:
-            said.append("not replayed: comparison.folds")
-        return tuple(said)
+            lines.append("not replayed: comparison.folds")
+        return tuple(lines)
 
     def rows(self, window: Window) -> int:
-        """How many rows lie in the window."""
+        """Returns the number of rows in the window."""
         return int(self._inside(window).sum())
 
     def slice(self, window: Window, as_of: datetime) -> pd.DataFrame:
-        """Rows of the window, with the labels known at `as_of`."""
+        """Returns the rows of the window, with the labels known at `as_of`."""
         data = self.pipeline.data
         frame = self.frame[self._inside(window)].reset_index(drop=True)
         if data.label:
-            known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
-            frame[data.label] = frame[data.label].where(known)
+            label_is_known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
+            frame[data.label] = frame[data.label].where(label_is_known)
         return frame
 
     def _inside(self, window: Window) -> pd.Series[bool]:
@@ -137,7 +131,7 @@ class Past:
         return (times >= window.start) & (times < window.end)
 
     def usable(self, window: Window, bundle: Bundle) -> tuple[pd.DataFrame, str]:
-        """Rows of the window that pass validation at its end; or none, and why."""
+        """Returns the rows that pass validation at the window's end, and why the window is blocked, or ""."""
         frame = self.slice(window, window.end)
         if frame.empty:
             return frame, "no row lies in the window"
@@ -149,7 +143,7 @@ class Past:
         return checked.clean, "; ".join(checked.report.reasons) or "blocked" if blocked else ""
 
     def first(self, at: datetime) -> Student:
-        """The model everything starts with."""
+        """Returns the first champion, trained at `at`."""
         return refitted(self, at)
 
 
@@ -167,20 +161,20 @@ def refitted(past: Past, at: datetime) -> Student:
 
 
 def _trained(
-    past: Past,
+    history: Past,
     window: Window,
-    at: datetime,
+    as_of: datetime,
     candidates: tuple[Candidate, ...],
     champion: Student | None = None,
 ) -> Student:
-    """Fit the candidates, or give `champion` newer p-values; the same training is done once."""
-    pipeline, began = past.pipeline, time.perf_counter()
-    frame = past.slice(window, at).drop(columns=TRUTH)
+    """Fit the candidates, or recalibrate `champion`; an identical training of candidates is reused."""
+    pipeline, started = history.pipeline, time.perf_counter()
+    frame = history.slice(window, as_of).drop(columns=TRUTH)
     if frame.empty:
         raise DataError(f"{pipeline.name}: no row lies in the reference {window}")
     key = work_key(pipeline, "replay", window.key, digest(frame), candidates)
-    if champion is None and key in past.students:
-        return replace(past.students[key], reused=True)
+    if champion is None and key in history.students:
+        return replace(history.students[key], reused=True)
     contract = FrameContract.infer(frame, pipeline.data)
     checked = validate(frame, contract, pipeline.quality, "train")
     if checked.report.outcome == "block":
@@ -191,14 +185,14 @@ def _trained(
     parts, _ = split_reference(pipeline, contract, checked.clean)
     judged = judged_of(pipeline, contract, parts["holdout"])
     if champion is None:
-        bundles = _fitted(pipeline, contract, parts, candidates, window, at)
+        bundles = _fitted(pipeline, contract, parts, candidates, window, as_of)
     else:
         bundles = {"recalibrated": _recalibrated(pipeline, champion.bundle, parts)}
     scored = {name: bundle.score(judged.frame) for name, bundle in bundles.items()}
     any_bundle = next(iter(bundles.values()))
     choice = choose(
         judged.truth,
-        {name: found["score"].to_numpy() for name, found in scored.items()},
+        {name: scored_rows["score"].to_numpy() for name, scored_rows in scored.items()},
         pipeline.comparison,
         rung=judged.rung,
         baseline=next(iter(bundles)),
@@ -209,19 +203,19 @@ def _trained(
     )
     winner, name = bundles[choice.winner], choice.winner
     value = next(row["value"] for row in choice.table if row["candidate"] == name)
-    natural = scored[name] if judged.rung is Rung.LABELS else scored[name][judged.truth == 0]
+    without_injected = scored[name] if judged.rung is Rung.LABELS else scored[name][judged.truth == 0]
     facts = {
         "value": float(value) if np.isfinite(value) else None,
         "rung": str(judged.rung),
-        "expected_alert_rate": expected_alert_rate(natural["is_anomaly"]),
+        "expected_alert_rate": expected_alert_rate(without_injected["is_anomaly"]),
         "probe": probe(pipeline, winner, parts["calibration"]).to_dict(),
     }
-    scores, spent = scored[name]["score"].to_numpy(), time.perf_counter() - began
+    scores, duration = scored[name]["score"].to_numpy(), time.perf_counter() - started
     student = Student(
-        winner, facts, judged, scores, choice.among, key, name, spent, recalibrated=champion is not None
+        winner, facts, judged, scores, choice.among, key, name, duration, recalibrated=champion is not None
     )
     if champion is None:
-        past.students[key] = student
+        history.students[key] = student
     return student
 
 
@@ -231,23 +225,23 @@ def _fitted(
     parts: dict[str, pd.DataFrame],
     candidates: tuple[Candidate, ...],
     window: Window,
-    at: datetime,
+    as_of: datetime,
 ) -> dict[str, Bundle]:
-    """Every candidate that could be fitted, by name; numbered where a detector stands twice."""
+    """Returns every candidate that could be fitted, by name; numbered where a detector occurs twice."""
     known = Known(parts["known"].drop(columns=BLOCK), parts["known"][BLOCK].to_numpy(dtype=np.int64))
-    facts = {"pipeline": pipeline.name, "window": window.key, "as_of": at.isoformat()}
-    found, failed = {}, []
+    facts = {"pipeline": pipeline.name, "window": window.key, "as_of": as_of.isoformat()}
+    bundles, failed = {}, []
     for number, candidate in enumerate(candidates, 1):
-        name = candidate.detector if candidate.detector not in found else f"{candidate.detector}-{number}"
+        name = candidate.detector if candidate.detector not in bundles else f"{candidate.detector}-{number}"
         try:
-            found[name] = Bundle.fit(
+            bundles[name] = Bundle.fit(
                 parts["fit"], parts["calibration"], pipeline, candidate, contract, facts, known
             )
         except DetectorError as error:
             failed.append(f"{name}: {error}")
-    if not found:
+    if not bundles:
         raise DetectorError(f"{pipeline.name}: no candidate could be fitted: {'; '.join(failed)}")
-    return found
+    return bundles
 
 
 def _recalibrated(pipeline: Pipeline, champion: Bundle, parts: dict[str, pd.DataFrame]) -> Bundle:
@@ -258,7 +252,7 @@ def _recalibrated(pipeline: Pipeline, champion: Bundle, parts: dict[str, pd.Data
 
 @dataclass(frozen=True)
 class Plan:
-    """What was decided, and the training that follows from it."""
+    """A retraining decision, and the training that follows from it."""
 
     decision: RetrainDecision
     key: str
@@ -274,14 +268,14 @@ def decided(
     rejected: int,
     last_rejection: datetime | None,
 ) -> Plan:
-    """Decide as an event would make production decide, from what a replay remembers.
+    """Decide on a retraining as production does after an event, from the state of a replay.
 
     Parameters
     ----------
     observations : sequence of Observation
         Of the champion, oldest first.
     asked : set of str
-        Keys of the trainings that ended.
+        Keys of the trainings that were done already.
     """
     pipeline = past.pipeline
     since = changed_since(observations)
@@ -310,21 +304,23 @@ def decided(
         left_out=left_out,
     )
     decision = decide(situation, pipeline.retraining)
-    chosen = window
+    reference = window
 
     def learn(champion: Student) -> Student:
         if decision.remedy == "recalibrate":
-            return _trained(past, chosen, at, past.candidates, champion)
-        own = tuple(item for item in past.candidates if item.detector == champion.bundle.detector.name)
-        return _trained(past, chosen, at, own if decision.remedy == "refit" and own else past.candidates)
+            return _trained(past, reference, at, past.candidates, champion)
+        detector = champion.bundle.detector.name
+        same = tuple(item for item in past.candidates if item.detector == detector)
+        used = same if decision.remedy == "refit" and same else past.candidates
+        return _trained(past, reference, at, used)
 
     return Plan(decision, key, learn)
 
 
 def judged_against(past: Past, champion: Student, challenger: Student) -> Ruling:
-    """Compare on the challenger's held-out rows, and rule; only superior promotes.
+    """Compare on the challenger's held-out rows and rule; only a superior challenger is promoted.
 
-    No clean process runs; ``promotion.mode: approval`` counts as a yes, ``never`` promotes nothing.
+    No clean process runs; ``promotion.mode: approval`` counts as approved, ``never`` promotes nothing.
     """
     pipeline, judged = past.pipeline, challenger.judged
     verdict = compare(

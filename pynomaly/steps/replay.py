@@ -1,9 +1,9 @@
-"""Should we have retrained? Walk history window by window, in memory, under several policies.
+"""Replay history window by window, in memory, under several retraining policies.
 
-Every policy sees the same rows and starts with the same model; decisions see a label only after
-``data.label_delay``, while what is reported uses every label the source holds. Judging, deciding and
-comparing are the functions of production; only what production keeps in its records is held in a
-:class:`Life` here. Nothing is written: no ledger, no registry, no store.
+Answers whether a retraining would have helped. Every policy sees the same rows and starts with the same
+model; decisions see a label only after ``data.label_delay``, while the report uses every label in the source.
+Judging, deciding and comparing use the functions of production; the state that production keeps in its
+records is in a :class:`PolicyRun` here. Nothing is written: no ledger, no registry, no store.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ EVERY = "every:"
 
 @dataclass
 class Life:
-    """What production would have on record of one policy: its champion, its past, what it cost."""
+    """State of one policy during a replay: its champion, its decisions and its cost."""
 
     student: Student
     trained: list[datetime]
@@ -53,13 +53,13 @@ class Life:
     said: list[dict[str, Any]] = field(default_factory=list)
 
     def promote(self, student: Student, at: datetime) -> None:
-        """A new champion: windows under the old one say nothing about it."""
+        """Make `student` champion; observations of the old champion do not apply to it."""
         self.student, self.observations = student, []
         self.rejected, self.last_rejection = 0, None
         self.promoted.append(at)
 
     def note(self, at: datetime, what: str, reasons: Sequence[str]) -> None:
-        """Keep what was decided, and why."""
+        """Record a decision with its reasons."""
         self.said.append({"at": at.isoformat(), "decision": what, "reasons": list(reasons)})
 
 
@@ -80,13 +80,13 @@ def replay(
     start, end : datetime
         Aware. The first model learns from the reference window that ends where the first window starts.
     policies : sequence of str
-        Of :data:`POLICIES`: ``never`` retrains; ``weekly`` refits every seven days and always promotes,
-        ``every:20m`` as often as it says; ``drift`` refits when a window's verdict on the data is drift and
-        always promotes; ``ours`` is what the pipeline's own settings decide.
+        Of :data:`REPLAY_POLICIES`: ``never`` retrains; ``weekly`` refits every 7 days and always promotes,
+        ``every:20m`` once per 20 minutes; ``drift`` refits when a window's verdict on the data is drift and
+        always promotes; ``ours`` follows the pipeline's own settings.
     every_candidate : bool
         Train all configured candidates; else the first alone.
     tell : callable
-        Given one line before each window.
+        Called with one line of text before each window.
 
     Returns
     -------
@@ -120,47 +120,49 @@ def replay(
     if not any(past.rows(window) for window in windows):
         raise WindowError(f"no row lies between {windows[0].start.isoformat()} and {end.isoformat()}")
     first = past.first(windows[0].start)
-    asked = tuple(dict.fromkeys(policies))
-    # Side by side on a cluster; in one process policies share the trainings that they have in common.
-    alone = tell if pipeline.runner.kind == "local" else _silent
-    walks = spread(pipeline, _walk, [(past, policy, first, windows, alone) for policy in asked])
-    lives = dict(zip(asked, walks, strict=True))
+    unique_policies = tuple(dict.fromkeys(policies))
+    # In parallel on a cluster; in one process, policies share identical trainings.
+    report_progress = tell if pipeline.runner.kind == "local" else _silent
+    walks = spread(
+        pipeline, _walk, [(past, policy, first, windows, report_progress) for policy in unique_policies]
+    )
+    lives = dict(zip(unique_policies, walks, strict=True))
     return _report(past, windows, lives)
 
 
 def _period(policy: str) -> timedelta | None:
-    """How often a policy refits, whatever happens; None where the calendar does not decide."""
+    """Returns how often a policy refits unconditionally; None if it does not refit by the calendar."""
     if policy.startswith(EVERY):
         try:
-            found = duration(policy.removeprefix(EVERY))
+            period = duration(policy.removeprefix(EVERY))
         except ValueError as error:
             raise ConfigError(f"policy {policy!r}: {error}") from None
-        if not found:
+        if not period:
             raise ConfigError(f"policy {policy!r} would never stop refitting; every:1h is one it can be")
-        return found
+        return period
     if policy not in POLICIES:
         raise ConfigError(f"no policy {policy!r}; {allowed(policy, (*POLICIES, EVERY + '1d'))}")
     return timedelta(days=7) if policy == "weekly" else None
 
 
 def _silent(_: str) -> None:
-    """What a worker far away has to tell while it works."""
+    """Discard progress lines: a remote worker cannot print here."""
 
 
 def _walk(
     past: Past, policy: str, first: Student, windows: Sequence[Window], tell: Callable[[str], None]
 ) -> Life:
-    """One policy from the first window to the last."""
+    """Run one policy from the first window to the last."""
     at = windows[0].start
     life = Life(first, [at], trainings=1, promoted=[at], asked={first.key}, seconds=first.seconds)
     for number, window in enumerate(windows, 1):
         tell(f"{policy}: window {number} of {len(windows)}, {window.start:%Y-%m-%d}")
-        began = time.perf_counter()
+        started = time.perf_counter()
         frame, blocked = past.usable(window, life.student.bundle)
         row: dict[str, Any] = {"start": window.start.isoformat(), "end": window.end.isoformat()}
         if blocked:
             life.windows.append(row | {"rows": 0, "not_computable": blocked})
-            life.seconds += time.perf_counter() - began
+            life.seconds += time.perf_counter() - started
             continue
         bundle = life.student.bundle
         scored = bundle.score(frame)
@@ -169,14 +171,14 @@ def _walk(
         life.windows.append(row | _quality(frame[TRUTH], scored))
         if window is not windows[-1]:
             _act(past, policy, life, window, frame, scored)
-        life.seconds += time.perf_counter() - began
+        life.seconds += time.perf_counter() - started
     return life
 
 
 def _act(
     past: Past, policy: str, life: Life, window: Window, frame: pd.DataFrame, scored: pd.DataFrame
 ) -> None:
-    """What the policy does once the window is over."""
+    """Do what the policy does at the end of a window."""
     at = window.end
     if (period := _period(policy)) and at - life.trained[-1] >= period:
         _always(past, life, at, f"{spell(period)} since the last training")
@@ -189,19 +191,19 @@ def _act(
 
 
 def _always(past: Past, life: Life, at: datetime, why: str) -> None:
-    """Refit on the whole reference, and promote whatever comes out."""
+    """Refit on the whole reference, and promote the result unconditionally."""
     try:
-        learned = refitted(past, at)
+        model = refitted(past, at)
     except DataError as error:
         life.note(at, "training failed", (str(error),))
         return
-    _count(life, learned, at)
-    life.promote(learned, at)
+    _count(life, model, at)
+    life.promote(model, at)
     life.note(at, "promote", (why,))
 
 
 def _ours(past: Past, life: Life, window: Window, frame: pd.DataFrame, scored: pd.DataFrame) -> None:
-    """Observe, judge, decide, compare, rule: as production does, with the same functions."""
+    """Observe, judge, decide, compare and rule with the functions of production."""
     pipeline, at, student = past.pipeline, window.end, life.student
     drift = drift_of(pipeline, student.bundle, frame, scored)
     checked = checked_without_labels(
@@ -220,41 +222,41 @@ def _ours(past: Past, life: Life, window: Window, frame: pd.DataFrame, scored: p
         life.note(at, str(plan.decision.remedy), plan.decision.reasons)
         return
     try:
-        learned = plan.learn(student)
+        model = plan.learn(student)
     except DataError as error:
         life.note(at, "training failed", (str(error),))
         return
-    _count(life, learned, at)
+    _count(life, model, at)
     life.asked.add(plan.key)
-    ruling = judged_against(past, student, learned)
+    ruling = judged_against(past, student, model)
     life.note(at, ruling.kind, (*plan.decision.reasons, *ruling.reasons))
     if ruling.kind == "promote":
-        life.promote(learned, at)
+        life.promote(model, at)
     else:
         life.rejected, life.last_rejection = life.rejected + 1, at
 
 
-def _count(life: Life, learned: Student, at: datetime) -> None:
-    # A model that another policy has trained before costs this one as much as it cost then.
-    life.seconds += learned.seconds if learned.reused else 0.0
+def _count(life: Life, model: Student, at: datetime) -> None:
+    # A training reused from another policy counts with its original duration.
+    life.seconds += model.seconds if model.reused else 0.0
     life.trainings += 1
     life.trained.append(at)
 
 
 def _alerts(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame) -> np.ndarray:
-    """Alerts as scoring gives them: decided over each scoring window at once."""
-    found = np.zeros(len(frame), dtype=bool)
-    part = (frame[pipeline.data.time] - pd.Timestamp(ORIGIN)) // pd.Timedelta(pipeline.windows.score)
-    for rows in pd.Series(np.arange(len(frame))).groupby(part.to_numpy()):
-        place = rows[1].to_numpy()
-        found[place] = bundle.policy.decide(
-            scored["p_value"].to_numpy()[place], bundle.calibration.resolution
+    """Returns alerts, bool array of shape (n,), decided per scoring window as in operation."""
+    alerts = np.zeros(len(frame), dtype=bool)
+    window_of_row = (frame[pipeline.data.time] - pd.Timestamp(ORIGIN)) // pd.Timedelta(pipeline.windows.score)
+    for rows in pd.Series(np.arange(len(frame))).groupby(window_of_row.to_numpy()):
+        places = rows[1].to_numpy()
+        alerts[places] = bundle.policy.decide(
+            scored["p_value"].to_numpy()[places], bundle.calibration.resolution
         )
-    return found
+    return alerts
 
 
 def _kept(pipeline: Pipeline, frame: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
-    """Of every row what the figures need."""
+    """Returns the columns of each row that the report needs: time, entity, truth and alert."""
     columns = {
         "time": frame[pipeline.data.time].to_numpy(),
         "entity": frame[pipeline.data.id].astype(str).to_numpy() if pipeline.data.id else "",
@@ -265,59 +267,59 @@ def _kept(pipeline: Pipeline, frame: pd.DataFrame, scored: pd.DataFrame) -> pd.D
 
 
 def _quality(truth: pd.Series[Any], scored: pd.DataFrame) -> dict[str, Any]:
-    """Ranking metrics of a window, or why there are none."""
-    known = truth.notna().to_numpy()
-    labels, scores = truth.to_numpy()[known], scored["score"].to_numpy()[known]
-    wrong = unusable_truth(labels) or unusable_scores(scores)
+    """Returns the ranking metrics of a window, or why they cannot be computed."""
+    has_truth = truth.notna().to_numpy()
+    labels, scores = truth.to_numpy()[has_truth], scored["score"].to_numpy()[has_truth]
+    problem = unusable_truth(labels) or unusable_scores(scores)
     return {
         "rows": len(scored),
         "alerts": int(scored["is_anomaly"].sum()),
         "anomalies": int((labels == 1).sum()),
-        "average_precision": None if wrong else float(average_precision(labels.astype(int), scores)),
-        "roc_auc": None if wrong else float(roc_auc(labels.astype(int), scores)),
-        "not_computable": wrong or "",
+        "average_precision": None if problem else float(average_precision(labels.astype(int), scores)),
+        "roc_auc": None if problem else float(roc_auc(labels.astype(int), scores)),
+        "not_computable": problem or "",
     }
 
 
-def _report(past: Past, windows: Sequence[Window], lives: dict[str, Life]) -> dict[str, Any]:
-    counted = {policy: _figures(life, windows) for policy, life in lives.items()}
-    spans = next((found for _, found in counted.values() if found), [])
+def _report(history: Past, windows: Sequence[Window], runs: dict[str, Life]) -> dict[str, Any]:
+    summaries = {policy: _figures(run, windows) for policy, run in runs.items()}
+    spans = next((policy_spans for _, policy_spans in summaries.values() if policy_spans), [])
     return {
-        "pipeline": past.pipeline.name,
+        "pipeline": history.pipeline.name,
         "start": windows[0].start.isoformat(),
         "end": windows[-1].end.isoformat(),
         "windows": len(windows),
         "metric": "average_precision",
-        "candidates": [candidate.detector for candidate in past.candidates],
-        "notes": list(past.notes()),
-        "policies": {policy: figures for policy, (figures, _) in counted.items()},
+        "candidates": [candidate.detector for candidate in history.candidates],
+        "notes": list(history.notes()),
+        "policies": {policy: figures for policy, (figures, _) in summaries.items()},
         "episodes": spans,
     }
 
 
 def _figures(life: Life, windows: Sequence[Window]) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """A policy in numbers, and the spans of the episodes it met."""
-    judged = [row for row in life.windows if not row["not_computable"]]
-    scored = [row for row in life.windows if row["rows"]]
-    days = sum((windows[0].length for _ in scored), timedelta(0)) / timedelta(days=1)
-    alerts = sum(row["alerts"] for row in scored)
-    met, spans = Episodes(*(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0, dtype=bool)), []
+    """Returns the figures of a policy, and the time spans of the anomaly episodes in its windows."""
+    judged_windows = [row for row in life.windows if not row["not_computable"]]
+    scored_windows = [row for row in life.windows if row["rows"]]
+    days = sum((windows[0].length for _ in scored_windows), timedelta(0)) / timedelta(days=1)
+    alerts = sum(row["alerts"] for row in scored_windows)
+    episode_alerts, spans = Episodes(*(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0, dtype=bool)), []
     if life.scored:
         rows = pd.concat(life.scored, ignore_index=True)
-        met = episodes(rows["entity"], rows["truth"], rows["alert"])
-        times, who = rows["time"], rows["entity"]
+        episode_alerts = episodes(rows["entity"], rows["truth"], rows["alert"])
+        times, entities = rows["time"], rows["entity"]
         spans = [
-            {"start": times[a].isoformat(), "end": times[b].isoformat(), "entity": str(who[a])}
-            for a, b in zip(met.first, met.last, strict=True)
+            {"start": times[a].isoformat(), "end": times[b].isoformat(), "entity": str(entities[a])}
+            for a, b in zip(episode_alerts.first, episode_alerts.last, strict=True)
         ]
     figures = {
-        "average_precision": _mean(judged, "average_precision"),
-        "roc_auc": _mean(judged, "roc_auc"),
-        "judged_windows": len(judged),
+        "average_precision": _mean(judged_windows, "average_precision"),
+        "roc_auc": _mean(judged_windows, "roc_auc"),
+        "judged_windows": len(judged_windows),
         "alerts_per_day": alerts / days if days else None,
-        "episodes": len(met.caught),
-        "caught": int(met.caught.sum()),
-        "caught_share": met.share,
+        "episodes": len(episode_alerts.caught),
+        "caught": int(episode_alerts.caught.sum()),
+        "caught_share": episode_alerts.share,
         "trainings": life.trainings,
         "promotions": len(life.promoted),
         "failed": sum(item["decision"] == "training failed" for item in life.said),

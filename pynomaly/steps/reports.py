@@ -1,8 +1,8 @@
-"""Pages about a training and about a window, written from the records, as often as anybody asks.
+"""Write pages about a training and about a window from the records; any page can be written again.
 
-What was measured was kept when it was measured; what was decided since, earlier windows and declared
-incidents are read from the ledger each time. Called after a training and after a verdict, by ``pynomaly
-report`` and on schedule. Changes no model and no decision: a page replaces the page of the same name.
+Measurements were stored when they were made; later decisions, earlier windows and declared incidents are read
+each time. Called after a training and after a verdict, by ``pynomaly report`` and on schedule. Changes no
+model and no decision: a page replaces the page of the same name.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from pynomaly.steps.window_facts import window_name
 __all__ = ["LARGEST", "Page", "judged_window", "newest_pages", "report_training", "report_window"]
 
 LARGEST = 3_000_000
-"""Most bytes of a page; one of ours is far below, a user's template may not be."""
+"""Largest size of a page in bytes; the built-in templates stay far below, a user's template may not."""
 
 ARTIFACT = "report.html"
-"""What the page is called in MLflow, with the run of the training or of the window."""
+"""Artifact name of the page in MLflow, in the run of the training or of the window."""
 
 _ABOUT_VERSIONS = (
     "register",
@@ -45,7 +45,7 @@ _ABOUT_VERSIONS = (
 
 @dataclass(frozen=True)
 class Page:
-    """One page that was written.
+    """One page that was written to the store.
 
     Attributes
     ----------
@@ -53,15 +53,15 @@ class Page:
     subject : str
         The version, or the window's key.
     path : str
-        Where it lies.
+        Its address in the store.
     size : int
-        Bytes.
+        In bytes.
     run_id : str
-        MLflow run that holds it too, or "".
+        MLflow run that also holds it, or "".
     summary : str
-        What it says, in a line.
+        Its content in one line.
     error : str
-        Why MLflow does not hold it, or "".
+        Why it is not in MLflow, or "".
     """
 
     kind: str
@@ -84,37 +84,41 @@ def report_training(pipeline: Pipeline, version: int) -> Page:
     Raises
     ------
     RecordError
-        If there is no such version, or nothing was kept of its training.
+        If there is no such version, or no facts of its training are stored.
     ConfigError
         If a template of the user's cannot be used.
     """
     store = Store(pipeline.store_root)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        known = {item.version: item for item in ledger.trainings(pipeline.name) if item.version is not None}
-        if version not in known:
-            there = ", ".join(f"v{number}" for number in sorted(known)) or "none"
-            raise RecordError(f"{pipeline.name}: no training is on record for v{version}; there is: {there}")
-        registered = dict(known[version].detail["registered"])
-        about = _about(ledger, pipeline.name, version)
+        trainings = {
+            item.version: item for item in ledger.trainings(pipeline.name) if item.version is not None
+        }
+        if version not in trainings:
+            available = ", ".join(f"v{number}" for number in sorted(trainings)) or "none"
+            raise RecordError(
+                f"{pipeline.name}: no training is on record for v{version}; there is: {available}"
+            )
+        registered = dict(trainings[version].detail["registered"])
+        decisions = _about(ledger, pipeline.name, version)
         standing = _standing(ledger, pipeline.name, version)
     base, notes = version, []
     while registered["policy"] and (facts := store.read_facts(pipeline.name, training_name(base))) is None:
-        base = int(known[base].detail["registered"]["base"])  # another policy over the same model
-        if base not in known or not known[base].detail["registered"]["policy"]:
+        base = int(trainings[base].detail["registered"]["base"])  # another policy over the same model
+        if base not in trainings or not trainings[base].detail["registered"]["policy"]:
             break
     if base != version:
         notes.append(f"The model of v{base} with another alert policy: {registered['policy']}.")
     facts = _kept(store.read_facts(pipeline.name, training_name(base)), pipeline, f"v{version}")
     if base != version:
-        known_rates = {
+        own_values = {
             "sha256": registered["sha256"],
             "expected_alert_rate": registered["expected_alert_rate"],
         }
-        facts["registered"] = facts["registered"] | known_rates | {"version": version}
-        facts["policy"] = _policy_of(about) or facts["policy"]
-    verdict = next((item.evidence["verdict"] for item in about if item.evidence.get("verdict")), None)
+        facts["registered"] = facts["registered"] | own_values | {"version": version}
+        facts["policy"] = _policy_of(decisions) or facts["policy"]
+    verdict = next((item.evidence["verdict"] for item in decisions if item.evidence.get("verdict")), None)
     content = facts | {
-        "decisions": [told(item) for item in about],
+        "decisions": [told(item) for item in decisions],
         "standing": standing,
         "verdict": verdict,
         "notes": notes,
@@ -133,7 +137,7 @@ def report_window(pipeline: Pipeline, window: str, version: int) -> Page:
     Raises
     ------
     RecordError
-        If nothing was kept of that window.
+        If no facts of that window are stored.
     ConfigError
         If a template of the user's, or the declared incidents, cannot be used.
     """
@@ -149,7 +153,7 @@ def report_window(pipeline: Pipeline, window: str, version: int) -> Page:
 
 
 def newest_pages(pipeline: Pipeline) -> tuple[Page, ...]:
-    """The champion's page, and that of the window judged last: what a scheduled report holds.
+    """Write the champion's page and that of the window judged last, for a scheduled report.
 
     Raises
     ------
@@ -159,19 +163,19 @@ def newest_pages(pipeline: Pipeline) -> tuple[Page, ...]:
     champion = Registry.of(pipeline).alias(pipeline.name, "champion")
     pages = [report_training(pipeline, champion.version)]
     with Ledger.open(pipeline.ledger_url) as ledger:
-        judged = ledger.last(pipeline.name, "degradation")
-    if judged is not None:
-        pages.append(report_window(pipeline, judged.subject, int(judged.evidence["version"])))
+        verdict = ledger.last(pipeline.name, "degradation")
+    if verdict is not None:
+        pages.append(report_window(pipeline, verdict.subject, int(verdict.evidence["version"])))
     return tuple(pages)
 
 
 def judged_window(pipeline: Pipeline, start: datetime) -> tuple[str, int]:
-    """Key and version of the newest verdict on the window that starts at `start`.
+    """Returns key and version of the newest verdict on the window that starts at `start`.
 
     Raises
     ------
     RecordError
-        If no such window was judged; the nearest ones are named.
+        If no such window was judged; the message names the nearest ones.
     """
     with Ledger.open(pipeline.ledger_url) as ledger:
         verdicts = ledger.decisions(pipeline.name, "degradation")
@@ -182,10 +186,10 @@ def judged_window(pipeline: Pipeline, start: datetime) -> tuple[str, int]:
             starts.setdefault(edges[0], (item.subject, int(item.evidence["version"])))
     if start in starts:
         return starts[start]
-    near = sorted(starts, key=lambda moment: abs(moment - start))[:3]
-    there = ", ".join(moment.isoformat() for moment in sorted(near)) or "none"
+    nearest = sorted(starts, key=lambda moment: abs(moment - start))[:3]
+    available = ", ".join(moment.isoformat() for moment in sorted(nearest)) or "none"
     raise RecordError(
-        f"{pipeline.name}: no judged window starts at {start.isoformat()}; the nearest start at: {there}"
+        f"{pipeline.name}: no judged window starts at {start.isoformat()}; the nearest start at: {available}"
     )
 
 
@@ -204,32 +208,32 @@ def _kept(facts: Mapping[str, Any] | None, pipeline: Pipeline, what: str) -> dic
 
 
 def _about(ledger: Ledger, pipeline: str, version: int) -> list[Decision]:
-    """Every decision about a version, oldest first."""
-    found = [item for kind in _ABOUT_VERSIONS for item in ledger.decisions(pipeline, kind)]
+    """Returns every decision about a version, oldest first."""
+    decisions = [item for kind in _ABOUT_VERSIONS for item in ledger.decisions(pipeline, kind)]
     name = f"{pipeline} v{version}"
     about = [
         item
-        for item in found
+        for item in decisions
         if item.subject == name or version in (item.evidence.get("version"), item.evidence.get("replaces"))
     ]
     return sorted(about, key=lambda item: item.seq or 0)
 
 
 def _standing(ledger: Ledger, pipeline: str, version: int) -> str:
-    """What the version is now, in words."""
-    found = [*ledger.decisions(pipeline, "promote"), *ledger.decisions(pipeline, "rollback")]
-    changes = sorted(found, key=lambda item: item.seq or 0)
-    made = next((item for item in reversed(changes) if item.evidence.get("version") == version), None)
-    if made is None:
+    """Returns the current status of the version as text."""
+    decisions = [*ledger.decisions(pipeline, "promote"), *ledger.decisions(pipeline, "rollback")]
+    changes = sorted(decisions, key=lambda item: item.seq or 0)
+    promotion = next((item for item in reversed(changes) if item.evidence.get("version") == version), None)
+    if promotion is None:
         last = next(iter(item for item in reversed(_about(ledger, pipeline, version))), None)
         return {"pending": "waits for an answer", "refuse": "refused"}.get(
             last.kind if last else "", "not promoted"
         )
-    since = f"{made.as_of:%Y-%m-%d %H:%M} UTC"
-    if changes[-1] is made:
+    since = f"{promotion.as_of:%Y-%m-%d %H:%M} UTC"
+    if changes[-1] is promotion:
         return f"champion since {since}"
-    gone = next(item for item in changes if (item.seq or 0) > (made.seq or 0))
-    return f"champion from {since} to {gone.as_of:%Y-%m-%d %H:%M} UTC"
+    successor = next(item for item in changes if (item.seq or 0) > (promotion.seq or 0))
+    return f"champion from {since} to {successor.as_of:%Y-%m-%d %H:%M} UTC"
 
 
 def _policy_of(about: list[Decision]) -> dict[str, Any] | None:
@@ -247,7 +251,7 @@ def _written(
     run: str,
     summary: str,
 ) -> Page:
-    """Keep the page in the store and, as well as may be, with its MLflow run."""
+    """Write the page to the store and try to log it to its MLflow run; a failure there is reported."""
     content, error = html.encode(), ""
     if len(content) > LARGEST:
         raise RecordError(

@@ -1,7 +1,7 @@
-"""Should a training run now, on which rows, and is one running already? Answered before anything is fitted.
+"""Decide, before anything is fitted, whether a training runs now and on which rows; hold its lease.
 
 The facts are gathered here from the ledger and the source; the decision itself is pure
-(:mod:`pynomaly.judging.retraining`). Deciding not to retrain is on record like any other decision.
+(:mod:`pynomaly.judging.retraining`). A decision not to retrain is recorded like any other.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ __all__ = ["Plan", "cause_of", "changed_since", "named_candidate", "plan_trainin
 
 Trigger = Literal["schedule", "event", "manual"]
 
-# A training that died holds its lease no longer than this; a live one renews it.
+# A training that died holds its lease no longer than this; a running one renews it.
 LEASE_TTL = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Whether to train, and on what."""
+    """Whether to train, and on which rows and candidates."""
 
     decision: RetrainDecision
     window: Window | None
@@ -58,11 +58,11 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and artifacts."""
-        named = [candidate.model_dump(mode="json") for candidate in self.candidates]
+        candidates = [candidate.model_dump(mode="json") for candidate in self.candidates]
         return {
             "decision": self.decision.to_dict(),
             "window": self.window.key if self.window else "all",
-            "candidates": named,
+            "candidates": candidates,
             "asked": self.asked,
             "searches": self.searches,
         }
@@ -99,7 +99,7 @@ def _plain(text: str) -> int | float | str:
 
 
 def changed_since(observations: Sequence[Observation]) -> datetime | None:
-    """Start of the unbroken run of bad windows that ends with the newest, or None.
+    """Returns the start of the unbroken run of bad windows that ends with the newest one, or None.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def changed_since(observations: Sequence[Observation]) -> datetime | None:
 
 
 def cause_of(observations: Sequence[Observation]) -> str:
-    """What the newest window suffers from, as :mod:`pynomaly.judging.retraining` names causes."""
+    """Returns the problem of the newest window, as :mod:`pynomaly.judging.retraining` names causes."""
     newest = observations[-1] if observations else None
     if newest is None or not newest.violated:
         return "schedule"
@@ -126,7 +126,7 @@ def cause_of(observations: Sequence[Observation]) -> str:
         return "performance"
     if newest.data == "drift":
         return "data_drift"
-    # Where a fresh refit ranks rows otherwise, new p-values for the same model mend nothing.
+    # If a fresh refit ranks rows differently, new p-values for the same model do not help.
     return "score_drift" if "drift" in (newest.score, newest.agreement_status) else "alert_rate"
 
 
@@ -144,12 +144,12 @@ def plan_training(
     ----------
     trigger : {"schedule", "event", "manual"}
     reason : str
-        Why it was asked for, in the words of whoever asked.
+        Why it was requested, as given by the caller.
     kind : {"train", "search"}
-        A search is not answered by a training on the same rows.
+        A search is a different request from a training on the same rows.
     """
     for candidate in candidates or pipeline.training.candidates:
-        # An unknown name or parameter is said before a row is read.
+        # An unknown name or parameter raises before a row is read.
         make(candidate.detector, seed=pipeline.training.seed, **candidate.params)
     honour_alias(pipeline)
     champion = champion_of(pipeline, Registry.of(pipeline))
@@ -162,24 +162,29 @@ def plan_training(
             if champion
             else []
         )
-        found = _reference(pipeline, as_of, champion is None, observations)
-        window, rows, left_out, data_hash = found.window, found.rows, found.left_out, found.data_hash
-        # The request leaves out whose alerts stay out of it: asked again, it is the same request.
-        heard = feedback_of(pipeline, found.frame) if found.frame is not None else NO_FEEDBACK
-        named = window.key if window else "all"
-        key = work_key(pipeline, kind, named, data_hash, candidates, labels=heard.digest)
+        reference = _reference(pipeline, as_of, champion is None, observations)
+        window, rows, left_out, data_hash = (
+            reference.window,
+            reference.rows,
+            reference.left_out,
+            reference.data_hash,
+        )
+        # The key leaves out the champion whose alerts are excluded: a repeated request has the same key.
+        feedback = feedback_of(pipeline, reference.frame) if reference.frame is not None else NO_FEEDBACK
+        window_key = window.key if window else "all"
+        key = work_key(pipeline, kind, window_key, data_hash, candidates, labels=feedback.digest)
         cause = {"event": cause_of(observations), "manual": reason}.get(trigger, "schedule")
-        situation = _situation(pipeline, ledger, as_of, trigger, cause, rows, left_out, key, found.broken)
+        situation = _situation(pipeline, ledger, as_of, trigger, cause, rows, left_out, key, reference.broken)
         decision = decide(situation, pipeline.retraining)
-        counted: dict[str, Any] = {}
-        if found.frame is not None and decision.remedy not in ("none", "block"):
-            counted = _left_out(pipeline, found.frame, key, heard)
-        said_too = (*found.unmatched, *filter(None, [counted.get("said")]))
-        decision = replace(decision, reasons=(*decision.reasons, *said_too))
-        said = hashlib.sha256(repr((trigger, reason, decision.reasons)).encode()).hexdigest()[:12]
+        exclusions: dict[str, Any] = {}
+        if reference.frame is not None and decision.remedy not in ("none", "block"):
+            exclusions = _left_out(pipeline, reference.frame, key, feedback)
+        notes = (*reference.unmatched, *filter(None, [exclusions.get("said")]))
+        decision = replace(decision, reasons=(*decision.reasons, *notes))
+        request_digest = hashlib.sha256(repr((trigger, reason, decision.reasons)).encode()).hexdigest()[:12]
         ledger.record(
             Decision(
-                key=f"retrain:{pipeline.name}:{as_of.isoformat()}:{key}:{said}",
+                key=f"retrain:{pipeline.name}:{as_of.isoformat()}:{key}:{request_digest}",
                 pipeline=pipeline.name,
                 kind="retrain",
                 subject=window.key if window else "all",
@@ -190,7 +195,7 @@ def plan_training(
                     "reason": reason,
                     "rows": rows,
                     "incident_rows": left_out,
-                    "excluded": counted,
+                    "excluded": exclusions,
                     "data_hash": data_hash,
                     "key": key,
                 },
@@ -198,15 +203,15 @@ def plan_training(
                 actor=trigger,
             )
         )
-    chosen = candidates or _candidates(pipeline, str(decision.remedy), champion)
-    # An event that performance answers for: the configured candidates may all be the wrong ones.
-    degraded = trigger == "event" and champion is not None and decision.remedy == "search"
-    searches = degraded and not candidates and pipeline.search.when == "degraded"
-    return Plan(decision, window, chosen, key, searches)
+    plan_candidates = candidates or _candidates(pipeline, str(decision.remedy), champion)
+    # After a loss of performance, all configured candidates may be wrong.
+    performance_lost = trigger == "event" and champion is not None and decision.remedy == "search"
+    searches = performance_lost and not candidates and pipeline.search.when == "degraded"
+    return Plan(decision, window, plan_candidates, key, searches)
 
 
 def _candidates(pipeline: Pipeline, remedy: str, champion: ModelRef | None) -> tuple[Candidate, ...]:
-    """Every candidate; for a refit, those of the champion's own detector, if it is still configured."""
+    """Returns every candidate; for a refit, those of the champion's detector if it is still configured."""
     configured = pipeline.training.candidates
     if remedy != "refit" or champion is None:
         return configured
@@ -216,7 +221,7 @@ def _candidates(pipeline: Pipeline, remedy: str, champion: ModelRef | None) -> t
 
 @dataclass(frozen=True)
 class _Reference:
-    """What a training would read: usable rows and rows of incidents; or why it cannot (`broken`)."""
+    """Rows that a training would read, incidents among them (`left_out`); or why it cannot (`broken`)."""
 
     window: Window | None
     frame: pd.DataFrame | None = None
@@ -233,18 +238,18 @@ class _Reference:
 def _reference(
     pipeline: Pipeline, as_of: datetime, first: bool, observations: Sequence[Observation]
 ) -> _Reference:
-    """The reference of a training at `as_of`: of the changed data alone, where these are rows enough."""
+    """Read the reference of a training at `as_of`: the changed data alone, if these are enough rows."""
     since = changed_since(observations)
     window = reference_window(pipeline, as_of, first=first, since=since)
     incidents = declared(pipeline.data)
     try:
-        found = reference_rows(pipeline, window, as_of)
-        frame = found.frame
+        reference = reference_rows(pipeline, window, as_of)
+        frame = reference.frame
         left_out = int(covered(pipeline.data, frame, incidents).sum())
         if since is not None and len(frame) - left_out < pipeline.retraining.min_rows:
             window = reference_window(pipeline, as_of, first=first)
-            found = reference_rows(pipeline, window, as_of)
-            frame = found.frame
+            reference = reference_rows(pipeline, window, as_of)
+            frame = reference.frame
             left_out = int(covered(pipeline.data, frame, incidents).sum())
     except WindowError:
         if first:
@@ -254,16 +259,18 @@ def _reference(
         if first:
             raise
         return _Reference(window, broken=str(error))
-    said = unmatched(pipeline.data, frame, incidents)
-    if found.sample is not None:
-        said = (*said, f"The reference is a sample: {found.sample.said}.")
-    return _Reference(window, frame, left_out, digest(frame), "", said)
+    notes = unmatched(pipeline.data, frame, incidents)
+    if reference.sample is not None:
+        notes = (*notes, f"The reference is a sample: {reference.sample.said}.")
+    return _Reference(window, frame, left_out, digest(frame), "", notes)
 
 
-def _left_out(pipeline: Pipeline, frame: pd.DataFrame, asked: str, heard: Feedback) -> dict[str, Any]:
-    """Rows by cause that a training would not learn as normal, counted before validation."""
-    held = held_rows(pipeline, frame, np.random.default_rng(pipeline.training.seed))
-    return excluded(pipeline, frame, held, teacher(pipeline, asked), heard).to_dict()
+def _left_out(
+    pipeline: Pipeline, frame: pd.DataFrame, request_key: str, feedback: Feedback
+) -> dict[str, Any]:
+    """Returns counts, by cause, of rows that a training excludes as not normal, before validation."""
+    held_out = held_rows(pipeline, frame, np.random.default_rng(pipeline.training.seed))
+    return excluded(pipeline, frame, held_out, teacher(pipeline, request_key), feedback).to_dict()
 
 
 def _situation(
@@ -277,8 +284,8 @@ def _situation(
     key: str,
     broken: str,
 ) -> Situation:
-    """What the ledger knows that the decision rests on."""
-    # Another alert policy is no training: it neither cools down nor counts as a challenger.
+    """Returns the facts for the decision, read from the ledger."""
+    # A change of the alert policy is no training: no cooldown starts, and it is no challenger.
     trainings = [item for item in ledger.trainings(pipeline.name) if not item.detail.get("policy")]
     promoted = next(
         (item for item in ledger.decisions(pipeline.name, "promote") if item.outcome != "policy"), None
@@ -290,7 +297,7 @@ def _situation(
         and item.outcome != "policy"
         and (promoted is None or (item.seq or 0) > (promoted.seq or 0))
     ]
-    # A training cut off before its verdict is not repeated but finished; nobody waits for it to cool down.
+    # A training interrupted before its verdict is finished, not repeated; it starts no cooldown.
     ended = [item for item in trainings if item.outcome not in ("registered", "abandoned")]
     repeated = any(item.detail.get("asked") == key for item in ended)
     return Situation(
@@ -298,7 +305,7 @@ def _situation(
         trigger=trigger,
         as_of=as_of,
         last_training=ended[0].as_of if ended else None,
-        # A training is its rows and its settings: the content key stands for both.
+        # The content key identifies both the rows and the settings of a training.
         last_data_hash=key if repeated else None,
         data_hash=key,
         rows_available=rows,

@@ -1,7 +1,7 @@
-"""Score a window with whatever is champion at that moment, or a file on request.
+"""Score a window with the champion at that moment, or a file on request.
 
-One partition a window: a window scored twice gives the same bytes and no second copy. A window whose
-data changed since is scored again, and that is on record.
+Each window has one partition: scoring a window twice gives the same bytes and no second copy. A window whose
+data changed since is scored again, and that is recorded.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from pynomaly.steps.stream import score_parts
 __all__ = ["EXPLAINED", "FileScores", "Scored", "score_file", "score_table", "score_window", "shadow_window"]
 
 EXPLAINED = 1000
-"""Alerts of one file whose reasons are given."""
+"""Number of alerts of one file that get reasons."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What scoring one window left."""
+    """Result of scoring one window."""
 
     window: str
     version: int
@@ -53,7 +53,7 @@ class Scored:
     path: str
     sha256: str
     new: bool
-    bake: str = ""  # what the window says of a young promotion; see steps.bake
+    bake: str = ""  # verdict of the window on a recent promotion; see steps.bake
     touched: int | None = (
         None  # rows with a missing number filled in, or a category never seen; None: not new
     )
@@ -65,7 +65,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class FileScores:
-    """What scoring one file left."""
+    """Result of scoring one file."""
 
     output: str
     version: int
@@ -83,23 +83,25 @@ class FileScores:
 
 
 def score_table(bundle: Bundle, ref: ModelRef, frame: pd.DataFrame) -> pd.DataFrame:
-    """Time, id, the columns of :meth:`Bundle.score` and model version of every row; one window is one set."""
+    """Returns time, id, the columns of :meth:`Bundle.score` and model version per row of one window."""
     scored = bundle.score_window(frame)
-    known = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in frame]
+    key_columns = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in frame]
     return (
-        pd.concat([frame[known], scored], axis=1).assign(model_version=ref.version).reset_index(names="row")
+        pd.concat([frame[key_columns], scored], axis=1)
+        .assign(model_version=ref.version)
+        .reset_index(names="row")
     )
 
 
 def score_window(pipeline: Pipeline, window: Window | None) -> Scored:
-    """Score one window (None: the whole table) and keep its partition.
+    """Score one window (None: the whole table) and store its partition.
 
     Raises
     ------
     NoChampionError
         If nothing was promoted yet.
     DataError
-        If the window has no rows, or validation blocks it; nothing but the decision is kept then.
+        If the window has no rows, or validation blocks it; only the decision is recorded then.
     """
     registry = Registry.of(pipeline)
     ref = honour_alias(pipeline, registry) or registry.alias(pipeline.name, "champion")
@@ -108,15 +110,19 @@ def score_window(pipeline: Pipeline, window: Window | None) -> Scored:
     key = window.key if window else "all"
     store = Store(pipeline.store_root)
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.lease(f"score:{pipeline.name}:{key}"):
-        known = ledger.partition(pipeline.name, key)
-        if known is not None and known.data_hash == data_hash and store.holds(known.path, known.sha256):
-            return _scored(known, new=False)
+        partition_before = ledger.partition(pipeline.name, key)
+        if (
+            partition_before is not None
+            and partition_before.data_hash == data_hash
+            and store.holds(partition_before.path, partition_before.sha256)
+        ):
+            return _scored(partition_before, new=False)
         bundle = registry.load(ref)
         checked = validate(frame, bundle.contract, pipeline.quality, "score")
         report = checked.report
         if len(checked.quarantine):
             store.write_quarantine(pipeline.name, key, checked.quarantine)
-        if report.outcome == "block" or known is not None:
+        if report.outcome == "block" or partition_before is not None:
             ledger.record(_remark(pipeline, key, data_hash, ref, report.outcome, report.reasons))
         if report.outcome == "block":
             raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(report.reasons)}")
@@ -138,19 +144,19 @@ def score_window(pipeline: Pipeline, window: Window | None) -> Scored:
         )
         ledger.put_partition(partition)
         shadow_window(pipeline, registry, key, checked.clean)
-        baked = watch(pipeline, ref, bundle, key, checked.clean, table)
+        bake_verdict = watch(pipeline, ref, bundle, key, checked.clean, table)
         touched = bundle.features.touched_rows(bundle.contract.conform(checked.clean))
-        return replace(_scored(partition, new=True, bake=baked), touched=touched)
+        return replace(_scored(partition, new=True, bake=bake_verdict), touched=touched)
 
 
 def shadow_window(pipeline: Pipeline, registry: Registry, key: str, rows: pd.DataFrame) -> str:
-    """Score the window with the version that waits, if settings ask for it; its scores alert nobody.
+    """Score the window with the pending version if ``promotion.shadow`` is set; this raises no alerts.
 
     Returns
     -------
     str
-        Where they lie, or "" without a shadow. What fails under it is kept with the version, as a tag
-        ``pynomaly.shadow_error``, and stops nothing.
+        Path of the scores, or "" without a shadow. A failure is recorded as tag ``pynomaly.shadow_error``
+        of the version, and stops nothing.
     """
     version = registry.aliases(pipeline.name).get("shadow") if pipeline.promotion.shadow else None
     if version is None:
@@ -182,7 +188,7 @@ def _scored(partition: Partition, *, new: bool, bake: str = "") -> Scored:
 def _remark(
     pipeline: Pipeline, key: str, data_hash: str, ref: ModelRef, outcome: str, reasons: tuple[str, ...]
 ) -> Decision:
-    """A blocked window, or one whose data changed after it was scored, is on record."""
+    """Returns the decision for a blocked window, or for one whose data changed after it was scored."""
     blocked = outcome == "block"
     return Decision(
         key=f"{'quality' if blocked else 'rescore'}:{pipeline.name}:{key}:{data_hash[:16]}",
@@ -197,19 +203,20 @@ def _remark(
 
 
 def score_file(pipeline: Pipeline, source: Path, output: Path, reasons: int = 0) -> FileScores:
-    """Score a file with the champion and write the table beside what was asked for.
+    """Score a file with the champion and write the table to `output`.
 
     Rows that cannot be scored go to ``OUTPUT.quarantine.csv`` with the rule they broke. A Parquet table of
-    more than ``runner.batch_rows`` rows is scored in parts (see :mod:`pynomaly.steps.stream`): in the order
-    it lies in, in bounded memory. With `reasons`, a column of that name holds, as JSON, so many columns that
-    carry each alert; of the :data:`EXPLAINED` highest scores, and how many are left out is said.
+    more than ``runner.batch_rows`` rows is scored in parts (see :mod:`pynomaly.steps.stream`): in its own
+    order, in bounded memory. If `reasons` is above 0, the column ``reasons`` holds, as JSON, the `reasons`
+    columns that cause each alert, for the :data:`MAX_EXPLAINED_ALERTS` highest scores; a warning counts the
+    other alerts.
 
     Raises
     ------
     ConfigError
-        If the output is neither ``.csv`` nor ``.parquet``, or `reasons` are asked of a table in parts.
+        If the output is neither ``.csv`` nor ``.parquet``, or `reasons` is set for a table in parts.
     DataError
-        If the input cannot be read or validation blocks it; no output is left then.
+        If the input cannot be read or validation blocks it; no output is written then.
     """
     if output.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"--output {str(output)!r}: expected a name that ends in .csv or .parquet")
@@ -254,19 +261,19 @@ def score_file(pipeline: Pipeline, source: Path, output: Path, reasons: int = 0)
 def _with_reasons(
     bundle: Bundle, rows: pd.DataFrame, table: pd.DataFrame, top: int
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The table with what carries its alerts, and what was left out."""
-    found, left_out = explain_alerts(bundle, rows, table, top, EXPLAINED)
+    """Returns the table with a column of reasons, and a warning about alerts without reasons."""
+    explanations, left_out = explain_alerts(bundle, rows, table, top, EXPLAINED)
     cells: list[str | None] = [None] * len(table)
-    for place, one in found.items():
-        cells[place] = json.dumps([reason.to_dict() for reason in one.reasons])
-    said = (f"reasons of the {EXPLAINED} highest scores; {left_out} more alerts have none",)
-    return table.assign(reasons=pd.Series(cells, dtype=object)), said if left_out else ()
+    for place, explanation in explanations.items():
+        cells[place] = json.dumps([reason.to_dict() for reason in explanation.reasons])
+    warnings = (f"reasons of the {EXPLAINED} highest scores; {left_out} more alerts have none",)
+    return table.assign(reasons=pd.Series(cells, dtype=object)), warnings if left_out else ()
 
 
 def _score_parts(
     pipeline: Pipeline, registry: Registry, ref: ModelRef, source: Path, output: Path
 ) -> FileScores:
-    """Score a table that is larger than one batch, part by part."""
+    """Score a table larger than one batch, part by part."""
     bundle, draft = registry.load(ref), output.with_name(f".{output.name}.draft")
     cleared(draft)
     try:
@@ -300,10 +307,10 @@ def _beside(output: Path) -> Path:
 
 
 def _unlike(drift: DriftReport) -> tuple[str, ...]:
-    """Say that alerts mean little where the rows are not like those the model learned from."""
+    """Returns a warning if the rows differ from the reference, as alerts may then reflect drift only."""
     if drift.status != "drift":
         return ()
-    named = ", ".join(drift.drifted[:5])
+    names = ", ".join(drift.drifted[:5])
     return (
-        f"the rows are not like the reference ({named}): alerts may say only that; train on rows like these",
+        f"the rows are not like the reference ({names}): alerts may say only that; train on rows like these",
     )

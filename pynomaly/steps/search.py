@@ -1,9 +1,9 @@
-"""Search detectors and parameters within a budget, and say so when the default is as good.
+"""Search detectors and parameters within a budget; keep the default if nothing is shown to be better.
 
-The only module that imports Optuna. Trials are judged on one half of the evidence, labels where there are
-enough and injected anomalies of four kinds otherwise; the best of them meets the default on the other half,
-under the gate's own comparison, because the best of many trials looks better than it is. Without labels, a
-trial whose scores depend on which rows it was fitted on is vetoed first.
+The only module that imports Optuna. Trials are judged on one half of the evidence: labels where there are
+enough, else injected anomalies of four kinds. The best trial is compared with the default on the other half
+by the gate's own comparison, because the best of many trials looks better than it is. Without labels, a
+trial is first vetoed if its scores depend on which rows it was fitted on.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Held-out rows as numbers, their truth, and what that rests on.
+    """Held-out rows as numbers, their truth, and the rung of that truth.
 
     Attributes
     ----------
@@ -54,23 +54,24 @@ class Evidence:
     rung: Rung
 
     def halves(self, seed: int) -> tuple[Evidence, Evidence]:
-        """Two parts with whole blocks, those with anomalies shared evenly."""
+        """Returns two parts with whole blocks; blocks with anomalies are split evenly."""
         numbers, member = np.unique(self.blocks, return_inverse=True)
-        holds = np.bincount(member, weights=self.truth) > 0
+        has_anomaly = np.bincount(member, weights=self.truth) > 0
         first = np.zeros(len(numbers), dtype=bool)
         rng = np.random.default_rng(seed)
         for kind in (True, False):
-            first[rng.permutation(np.flatnonzero(holds == kind))[::2]] = True
+            first[rng.permutation(np.flatnonzero(has_anomaly == kind))[::2]] = True
         rows = first[member]
         parts = [
-            Evidence(self.X[mine], self.truth[mine], self.blocks[mine], self.rung) for mine in (rows, ~rows)
+            Evidence(self.X[selected], self.truth[selected], self.blocks[selected], self.rung)
+            for selected in (rows, ~rows)
         ]
         return parts[0], parts[1]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One candidate that was tried; `value` is NaN where it failed or was vetoed, and `reason` says why."""
+    """One candidate that was tried; if it failed or was vetoed, `value` is NaN and `reason` says why."""
 
     detector: str
     params: Mapping[str, Any]
@@ -82,16 +83,16 @@ class Trial:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search came to.
+    """Result of a search.
 
     Attributes
     ----------
     winner : Candidate
         The default, unless another was shown to be better.
     better : bool
-        Whether it is another than the default.
+        Whether the winner differs from the default.
     verdict : Verdict or None
-        The best trial against the default on rows that chose neither; None where there was no contest.
+        The best trial against the default on rows that chose neither; None if no trial beat the default.
     trials : tuple of Trial
         In order; the first is the default.
     reasons : tuple of str
@@ -133,22 +134,22 @@ def search(
     evidence : Evidence
         No row of it in `X`.
     default : Candidate
-        Tried first; what a tie keeps.
+        Tried first; kept on a tie.
     settings : Comparison
     seconds : float
-        Wall time of the trials; the last fit is stopped when it is over.
+        Wall time of the trials; the last fit is stopped at its end.
     trials : int, optional
-        Most trials, the default among them.
+        Largest number of trials, including the default.
     detectors : tuple of str
-        Names to search among; empty means every detector but the neural ones and those of quadratic cost.
+        Names to search; empty means all detectors except neural ones and those of quadratic cost.
     seed : int
     operation : Operation, optional
-        The share of normal rows that alert, and what errors cost.
+        The share of normal rows that alert, and the costs of errors.
 
     Raises
     ------
     DataError
-        If the evidence is stability alone: it can veto, not choose.
+        If the evidence is stability alone, which can veto but not choose.
     DetectorError
         If the default cannot be fitted; FitTimeoutError if not in time.
     UnknownDetectorError
@@ -163,17 +164,19 @@ def search(
         entry(name)
     tuning, confirming = evidence.halves(seed)
     run = _Run(X, tuning, settings, time.monotonic() + seconds, seed, operation)
-    first = run.attempt(default, stability=False)  # what is there already needs no veto
+    first = run.attempt(default, stability=False)  # the default needs no veto
     if first.reason:
         raise DetectorError(f"the default {default.detector} cannot be judged: {first.reason}")
-    tried = {_label(default): first}
-    _explore(run, tried, names, first, trials, seed)
-    best = max(tried, key=lambda label: -math.inf if math.isnan(tried[label].value) else tried[label].value)
-    done = tuple(tried.values())
-    if tried[best] is first:
-        told = f"no better than the default: none of {len(done) - 1} other trials ranked above it"
-        return Found(default, False, None, done, (told,))
-    winner = Candidate(detector=tried[best].detector, params=dict(tried[best].params))
+    trial_of = {_label(default): first}
+    _explore(run, trial_of, names, first, trials, seed)
+    best = max(
+        trial_of, key=lambda label: -math.inf if math.isnan(trial_of[label].value) else trial_of[label].value
+    )
+    all_trials = tuple(trial_of.values())
+    if trial_of[best] is first:
+        summary = f"no better than the default: none of {len(all_trials) - 1} other trials ranked above it"
+        return Found(default, False, None, all_trials, (summary,))
+    winner = Candidate(detector=trial_of[best].detector, params=dict(trial_of[best].params))
     verdict = compare(
         confirming.truth,
         run.fitted[_label(default)].score(confirming.X),
@@ -187,39 +190,39 @@ def search(
         operation=operation,
     )
     if verdict.outcome is Outcome.SUPERIOR:
-        return Found(winner, True, verdict, done, verdict.reasons)
-    told = (
+        return Found(winner, True, verdict, all_trials, verdict.reasons)
+    summary = (
         f"no better than the default: {best} led on the rows that chose it; on others it is {verdict.outcome}"
     )
-    return Found(default, False, verdict, done, (told, *verdict.reasons))
+    return Found(default, False, verdict, all_trials, (summary, *verdict.reasons))
 
 
 def _explore(
-    run: _Run, tried: dict[str, Trial], names: tuple[str, ...], first: Trial, trials: int | None, seed: int
+    run: _Run, trial_of: dict[str, Trial], names: tuple[str, ...], first: Trial, trials: int | None, seed: int
 ) -> None:
-    """Let Optuna propose until time or trials are over; a candidate proposed again is told, not refitted."""
+    """Let Optuna propose until time or trials run out; a repeated candidate reuses its value."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     proposals = 0
     most = math.inf if trials is None else trials - 1
-    for name in names:  # each detector once as it is, before any parameter is turned
+    for name in names:  # each detector once with default parameters, before any parameter is tuned
         study.enqueue_trial({"detector": name, "tuned": False})
-    while len(tried) - 1 < most and proposals < 10 * min(most, 1000) and run.left() > 0:
+    while len(trial_of) - 1 < most and proposals < 10 * min(most, 1000) and run.seconds_left() > 0:
         proposals += 1
         trial = study.ask()
         name = trial.suggest_categorical("detector", names)
         space = DETECTORS[name].search_space
         params: dict[str, Any] = {}
         if trial.suggest_categorical("tuned", (False, True)):
-            for key, values in space.items():  # places, as a value may be a list
+            for key, values in space.items():  # indices, as a value may be a list
                 params[key] = values[trial.suggest_categorical(f"{name}.{key}", range(len(values)))]
         candidate = Candidate(detector=name, params=params)
         label = _label(candidate)
-        if label not in tried:
-            tried[label] = run.attempt(candidate, stability=run.tuning.rung is not Rung.LABELS)
-        value = tried[label].value
+        if label not in trial_of:
+            trial_of[label] = run.attempt(candidate, stability=run.tuning.rung is not Rung.LABELS)
+        value = trial_of[label].value
         if math.isnan(value):
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
@@ -227,7 +230,7 @@ def _explore(
 
 
 class _Run:
-    """The trials of one search: rows, evidence, and when the time is over."""
+    """Runs the trials of one search on the same rows and evidence, until `end` (monotonic seconds)."""
 
     def __init__(
         self,
@@ -242,35 +245,36 @@ class _Run:
         self.operation = operation
         self.fitted: dict[str, Detector] = {}
 
-    def left(self) -> float:
-        """Seconds of the budget that are left."""
+    def seconds_left(self) -> float:
+        """Returns the remaining seconds of the budget."""
         return self.end - time.monotonic()
 
     def attempt(self, candidate: Candidate, *, stability: bool) -> Trial:
-        """Fit and judge one candidate; what fails, also by time, is a result."""
-        started, agreed = time.monotonic(), math.nan
+        """Fit and judge one candidate; a failure or a timeout is returned as a trial."""
+        started, rank_corr = time.monotonic(), math.nan
         try:
             detector = self._fit(candidate, self.X)
             scores = detector.score(self.tuning.X)
-            if stability and (agreed := self._stability(candidate)) < LEAST_STABILITY:
+            if stability and (rank_corr := self._stability(candidate)) < LEAST_STABILITY:
                 reason = (
-                    f"vetoed: fits on two halves of the rows agree by {agreed:.2f}; needed: {LEAST_STABILITY}"
+                    f"vetoed: fits on two halves of the rows agree by {rank_corr:.2f}; "
+                    f"needed: {LEAST_STABILITY}"
                 )
-                return self._trial(candidate, math.nan, agreed, started, reason)
+                return self._trial(candidate, math.nan, rank_corr, started, reason)
         except DetectorError as error:
-            return self._trial(candidate, math.nan, agreed, started, str(error))
+            return self._trial(candidate, math.nan, rank_corr, started, str(error))
         if float(np.ptp(scores)) == 0.0:
-            return self._trial(candidate, math.nan, agreed, started, "all scores are equal")
+            return self._trial(candidate, math.nan, rank_corr, started, "all scores are equal")
         value = Ranking(self.tuning.truth, scores, self.operation).value(self.settings.metric)
         self.fitted[_label(candidate)] = detector
-        return self._trial(candidate, value, agreed, started)
+        return self._trial(candidate, value, rank_corr, started)
 
     def _fit(self, candidate: Candidate, X: Array) -> Detector:
         fresh = make(candidate.detector, seed=self.seed, **candidate.params)
-        return fit_within(fresh, X, max(self.left(), 1e-3))
+        return fit_within(fresh, X, max(self.seconds_left(), 1e-3))
 
     def _stability(self, candidate: Candidate) -> float:
-        """Rank correlation, on unchanged rows, of scores after fits on either half of the rows."""
+        """Returns the rank correlation, on normal rows, of scores by fits on either half of the rows."""
         from scipy.stats import spearmanr
 
         order = np.random.default_rng(self.seed).permutation(len(self.X))
@@ -281,12 +285,14 @@ class _Run:
         return float(spearmanr(one, two).statistic)
 
     @staticmethod
-    def _trial(candidate: Candidate, value: float, agreed: float, started: float, reason: str = "") -> Trial:
-        spent = time.monotonic() - started
-        return Trial(candidate.detector, dict(candidate.params), value, agreed, spent, reason)
+    def _trial(
+        candidate: Candidate, value: float, agreement: float, started: float, reason: str = ""
+    ) -> Trial:
+        duration = time.monotonic() - started
+        return Trial(candidate.detector, dict(candidate.params), value, agreement, duration, reason)
 
 
 def _label(candidate: Candidate) -> str:
-    """Detector and parameters in one word, the same whatever order they were given in."""
-    told = ", ".join(f"{key}={value}" for key, value in sorted(candidate.params.items()))
-    return f"{candidate.detector}({told})"
+    """Returns detector and parameters as one string that does not depend on their order."""
+    params = ", ".join(f"{key}={value}" for key, value in sorted(candidate.params.items()))
+    return f"{candidate.detector}({params})"

@@ -1,9 +1,9 @@
-"""Search a prepared reference for a better detector, and keep what came of it, also "no better".
+"""Search a prepared reference for a better detector, and record the result, also "no better".
 
 Called by the ``search`` flow, and by a retraining whose remedy for degraded performance is ``search``. The
-search sees the rows that would be fitted and the known anomalies that may be learned from; the judged rows,
-which decide later whether its winner ships, and the calibration rows, which set its p-values, stay unseen.
-Deterministic by seed, apart from where the time runs out. The same search again gives what it gave.
+search uses the fit rows and the known anomalies that detectors may learn from. It does not use the judged
+rows, which later decide whether its winner is promoted, nor the calibration rows, which set its p-values.
+Deterministic by seed, except for where the time runs out. Repeating a search returns the stored result.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ _MOST_INJECTED = 0.25
 
 @dataclass(frozen=True)
 class Searched:
-    """What a search came to; the same for whoever asks again.
+    """Stored result of a search; the same search returns it again.
 
     Attributes
     ----------
     winner : Candidate
-        The default, unless another was shown to be better on rows that did not choose it.
+        The default, unless another candidate is better on rows that did not choose it.
     trials : tuple of dict
         Detector, parameters, value, stability, seconds and reason of each; the first is the default.
     run_id : str
-        The MLflow run, with one child run a trial.
+        The MLflow run, with one child run per trial.
     new : bool
-        False when this very search was made before.
+        False when the same search was made before.
     """
 
     key: str
@@ -88,12 +88,12 @@ class Searched:
 
 
 def budget_of(pipeline: Pipeline, asked: str = "") -> timedelta:
-    """Wall time of a search: as asked (``"10m"``), else ``search.budget``.
+    """Returns the wall time of a search: `asked` (``"10m"``) if given, else ``search.budget``.
 
     Raises
     ------
     ConfigError
-        If it is no duration, or not above nothing and at most a day.
+        If it is no duration, or not above 0 and at most a day.
     """
     try:
         budget = duration(asked) if asked else pipeline.search.budget
@@ -107,10 +107,10 @@ def budget_of(pipeline: Pipeline, asked: str = "") -> timedelta:
 def search_reference(
     pipeline: Pipeline, prepared: Prepared, as_of: datetime, budget: timedelta, actor: str = "person"
 ) -> Searched:
-    """Search, log every trial to MLflow, and record the answer with its reasons, once.
+    """Search, log every trial to MLflow, and record the result with its reasons, once.
 
-    What it must beat is the champion's own detector with its parameters, or the pipeline's first candidate
-    while there is no champion.
+    The default to beat is the champion's detector with its parameters, or the pipeline's first candidate
+    if there is no champion.
 
     Raises
     ------
@@ -126,9 +126,9 @@ def search_reference(
     file = prepared.path / f"search-{key}.json"
     if file.is_file():
         return _stored(json.loads(file.read_text()))
-    rung, found = search_prepared(pipeline, prepared, default, seconds=budget.total_seconds())
-    content = found.to_dict()
-    run = _log(pipeline, registry, prepared, key, found, rung, budget)
+    rung, result = search_prepared(pipeline, prepared, default, seconds=budget.total_seconds())
+    content = result.to_dict()
+    run = _log(pipeline, registry, prepared, key, result, rung, budget)
     with Ledger.open(pipeline.ledger_url) as ledger:
         ledger.record(
             Decision(
@@ -136,26 +136,26 @@ def search_reference(
                 pipeline=pipeline.name,
                 kind="search",
                 subject=prepared.window,
-                outcome="better" if found.better else "no better",
-                reasons=(f"{len(found.trials)} trials within {spell(budget)} on {rung}", *found.reasons),
+                outcome="better" if result.better else "no better",
+                reasons=(f"{len(result.trials)} trials within {spell(budget)} on {rung}", *result.reasons),
                 evidence=content | {"run_id": run, "default": default.model_dump(mode="json")},
                 as_of=as_of,
                 actor=actor,
             )
         )
-    searched = Searched(
+    record = Searched(
         key,
         prepared.window,
         str(rung),
-        found.better,
-        found.winner,
-        found.reasons,
+        result.better,
+        result.winner,
+        result.reasons,
         tuple(content["trials"]),
         run,
         new=True,
     )
-    write_atomically(file, json.dumps(searched.to_dict(), indent=1).encode())
-    return searched
+    write_atomically(file, json.dumps(record.to_dict(), indent=1).encode())
+    return record
 
 
 def _stored(content: dict[str, Any]) -> Searched:
@@ -169,15 +169,17 @@ def _default(pipeline: Pipeline, registry: Registry) -> Candidate:
     if champion is None:
         return pipeline.training.candidates[0]
     detector = registry.load(champion).detector
-    usual = make(detector.name).params  # named as a trial names it, or it would be tried twice
-    turned = {name: value for name, value in detector.params.items() if usual.get(name) != value}
-    return Candidate(detector=detector.name, params=turned)
+    defaults = make(
+        detector.name
+    ).params  # only changed ones, as in the label of a trial; else it would be tried twice
+    changed_params = {name: value for name, value in detector.params.items() if defaults.get(name) != value}
+    return Candidate(detector=detector.name, params=changed_params)
 
 
 def search_prepared(
     pipeline: Pipeline, prepared: Prepared, default: Candidate, *, seconds: float
 ) -> tuple[Rung, Found]:
-    """Search on the fit rows and known anomalies of a reference; the rung it rests on, and the answer.
+    """Search on the fit rows and known anomalies of a reference; returns the rung and the result.
 
     Raises
     ------
@@ -186,18 +188,21 @@ def search_prepared(
     contract, seed = contract_of(prepared), pipeline.training.seed
     rows = pd.read_parquet(prepared.path / "fit.parquet")
     rng = np.random.default_rng(seed)
-    apart = np.zeros(len(rows), dtype=bool)
-    apart[rng.choice(len(rows), min(round(_SHARE * len(rows)), _MOST_ROWS), replace=False)] = True
-    fit, (frame, truth, rung) = rows[~apart], _evidence(pipeline, prepared, contract, rows[apart])
+    evidence_rows = np.zeros(len(rows), dtype=bool)
+    evidence_rows[rng.choice(len(rows), min(round(_SHARE * len(rows)), _MOST_ROWS), replace=False)] = True
+    fit, (frame, truth, rung) = (
+        rows[~evidence_rows],
+        _evidence(pipeline, prepared, contract, rows[evidence_rows]),
+    )
     if len(fit) > pipeline.training.max_rows:
         fit = fit.sample(pipeline.training.max_rows, random_state=seed).sort_index()
-    usual, times = conformed(fit, contract, calendar=pipeline.features.calendar)
-    features = Features.fit(usual, times, pipeline.features)
-    judged = features.transform(*conformed(frame, contract, calendar=pipeline.features.calendar))
+    conformed_fit, times = conformed(fit, contract, calendar=pipeline.features.calendar)
+    features = Features.fit(conformed_fit, times, pipeline.features)
+    evidence_numbers = features.transform(*conformed(frame, contract, calendar=pipeline.features.calendar))
     policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(rows, contract, prepared.row_weight))
-    found = search(
-        features.transform(usual, times),
-        Evidence(judged, truth, dependent_rows(contract, frame), rung),
+    result = search(
+        features.transform(conformed_fit, times),
+        Evidence(evidence_numbers, truth, dependent_rows(contract, frame), rung),
         default,
         pipeline.comparison,
         seconds=seconds,
@@ -206,19 +211,21 @@ def search_prepared(
         seed=seed,
         operation=Operation.of(pipeline.alerts, policy.threshold),
     )
-    return rung, found
+    return rung, result
 
 
 def _evidence(
     pipeline: Pipeline, prepared: Prepared, contract: FrameContract, normal: pd.DataFrame
 ) -> tuple[pd.DataFrame, np.ndarray[Any, np.dtype[np.int64]], Rung]:
-    """Rows to judge trials by: with known anomalies where both halves get enough, else with injected ones."""
-    needed, known = 2 * pipeline.comparison.min_positives, known_of(prepared).frame
-    if contract.label is not None and len(known) >= needed:
-        sure = normal[(normal[contract.label] == 0).to_numpy()]
-        if len(sure) >= needed:
-            truth = (np.arange(len(sure) + len(known)) >= len(sure)).astype(np.int64)
-            return pd.concat([sure, known], ignore_index=True), truth, Rung.LABELS
+    """Returns rows, truth and rung for trials: known anomalies if both halves get enough, else injected."""
+    needed, known_anomalies = 2 * pipeline.comparison.min_positives, known_of(prepared).frame
+    if contract.label is not None and len(known_anomalies) >= needed:
+        labelled_normal = normal[(normal[contract.label] == 0).to_numpy()]
+        if len(labelled_normal) >= needed:
+            truth = (np.arange(len(labelled_normal) + len(known_anomalies)) >= len(labelled_normal)).astype(
+                np.int64
+            )
+            return pd.concat([labelled_normal, known_anomalies], ignore_index=True), truth, Rung.LABELS
     least = pipeline.comparison.injected_share
     share = min(max(least, 1.25 * needed / max(len(normal), 1)), max(least, _MOST_INJECTED))
     seed, sizes = pipeline.training.seed, pipeline.comparison.injected_sizes
@@ -232,28 +239,28 @@ def _log(
     registry: Registry,
     prepared: Prepared,
     key: str,
-    found: Found,
+    result: Found,
     rung: Rung,
     budget: timedelta,
 ) -> str:
-    """One parent run, one child run a trial; a trial without a value says why in a tag."""
+    """Log one parent run and one child run per trial; a trial without a value has the reason in a tag."""
     tags = {
         "pynomaly.kind": "search",
         "pynomaly.key": key,
         "pynomaly.window": prepared.window,
         "pynomaly.rung": str(rung),
-        "pynomaly.outcome": "better" if found.better else "no better",
+        "pynomaly.outcome": "better" if result.better else "no better",
     }
     params = {"budget": spell(budget), "trials": pipeline.search.trials, "seed": pipeline.training.seed}
     with registry.parent_run(pipeline.name, f"search {prepared.window}", tags=tags, params=params) as parent:
-        values = [trial.value for trial in found.trials if math.isfinite(trial.value)]
+        values = [trial.value for trial in result.trials if math.isfinite(trial.value)]
         registry.log(
-            parent, metrics={"tried": float(len(found.trials)), "best": max(values, default=math.nan)}
+            parent, metrics={"tried": float(len(result.trials)), "best": max(values, default=math.nan)}
         )
-        for number, trial in enumerate(found.trials):
-            named = f"{number} {trial.detector}"
-            told = {"pynomaly.detector": trial.detector, "pynomaly.reason": trial.reason or "judged"}
-            with registry.child_run(parent, named, tags=tags | told) as run:
+        for number, trial in enumerate(result.trials):
+            run_name = f"{number} {trial.detector}"
+            trial_tags = {"pynomaly.detector": trial.detector, "pynomaly.reason": trial.reason or "judged"}
+            with registry.child_run(parent, run_name, tags=tags | trial_tags) as run:
                 registry.log(
                     run,
                     metrics={

@@ -1,7 +1,7 @@
-"""Tell people that a report is there: one message a target and moment, through the outbox like any other.
+"""Notify people of a new report: one message per target and moment, sent through the outbox.
 
-Called on schedule, once the pages are written. The message holds what the pages say in a line each, and
-where they are; it is sent with the other messages that wait.
+Called on schedule, after the pages are written. The message holds one line of summary and the address of each
+page; it is sent with the other waiting messages.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = ["queue_report"]
 def queue_report(
     pipeline: Pipeline, pages: Sequence[Page], as_of: datetime, links: Mapping[str, str] | None = None
 ) -> int:
-    """Write a message for every target that wants ``report``; returns how many are new.
+    """Queue a message for every target that subscribes to ``report``; returns the number of new ones.
 
     Parameters
     ----------
     pages : sequence of Page
     as_of : datetime
-        The moment the report stands for: a run that is repeated tells nobody twice.
+        The moment of the report: a repeated run notifies nobody twice.
     links : mapping of str to str, optional
-        Path of a page to an address where it can be opened.
+        Maps the path of a page to an address where it can be opened.
     """
     lines = []
     for page in pages:

@@ -1,7 +1,6 @@
-"""Which rows of a reference fit, calibrate, teach and judge: no row does two of these.
+"""Split a reference into rows to fit, calibrate, learn known anomalies from, and judge; no row is in two.
 
-Called by :mod:`pynomaly.steps.prepare` and by replays; reads what people answered through its caller, and
-writes nothing.
+Called by :mod:`pynomaly.steps.prepare` and by replays. Gets people's answers from its caller; writes nothing.
 """
 
 from __future__ import annotations
@@ -29,36 +28,38 @@ def split_reference(
     by: ModelRef | None = None,
     feedback: Feedback = NO_FEEDBACK,
 ) -> tuple[dict[str, pd.DataFrame], Excluded]:
-    """Fit, calibration and held-out rows: by time where there is time, else stratified by seed.
+    """Returns fit, calibration, known and held-out rows, and the exclusions: by time, or stratified by seed.
 
-    Answers to alerts are no random sample: they teach, and never judge. Held-out rows that people confirmed,
-    and that the source has no label for, are left out of the judged rows.
+    Answers to alerts are no random sample, so they are used to learn, never to judge. Held-out rows that
+    people confirmed, and that have no label in the source, are left out.
     """
     rng = np.random.default_rng(pipeline.training.seed)
-    held = held_rows(pipeline, clean, rng)
-    out = excluded(pipeline, clean, held, by, feedback)
+    held_out = held_rows(pipeline, clean, rng)
+    exclusions = excluded(pipeline, clean, held_out, by, feedback)
     blocks = dependent_rows(contract, clean)
-    # An incident that reaches into the held-out rows would be both taught and judged.
-    known = clean.assign(**{BLOCK: blocks})[out.labelled & ~np.isin(blocks, blocks[held])]
-    left, needed = len(clean) - int(out.declared.sum()), pipeline.quality.min_train_rows
-    if out.declared.any() and left < needed:
+    # An incident that reaches into the held-out rows would be both learned and judged.
+    known_anomalies = clean.assign(**{BLOCK: blocks})[
+        exclusions.labelled & ~np.isin(blocks, blocks[held_out])
+    ]
+    remaining, needed = len(clean) - int(exclusions.declared.sum()), pipeline.quality.min_train_rows
+    if exclusions.declared.any() and remaining < needed:
         raise DataError(
-            f"{pipeline.name}: declared incidents (data.incidents) leave {left} rows; "
+            f"{pipeline.name}: declared incidents (data.incidents) leave {remaining} rows; "
             f"quality.min_train_rows is {needed}"
         )
-    rest = clean[~held & ~out.any]
-    calibrating = np.zeros(len(rest), dtype=bool)
-    size = round(len(rest) * pipeline.training.calibration)
-    calibrating[rng.choice(len(rest), size=size, replace=False)] = True
-    kept = {"fit": rest[~calibrating], "calibration": rest[calibrating], "known": known}
+    usable = clean[~held_out & ~exclusions.any]
+    calibrating = np.zeros(len(usable), dtype=bool)
+    size = round(len(usable) * pipeline.training.calibration)
+    calibrating[rng.choice(len(usable), size=size, replace=False)] = True
+    parts = {"fit": usable[~calibrating], "calibration": usable[calibrating], "known": known_anomalies}
     confirmed = feedback.truth(pipeline, clean) == 1
     if contract.label:
         confirmed &= clean[contract.label].isna().to_numpy()
-    return kept | {"holdout": clean[held & ~confirmed]}, out
+    return parts | {"holdout": clean[held_out & ~confirmed]}, exclusions
 
 
 def dependent_rows(contract: FrameContract, frame: pd.DataFrame) -> np.ndarray:
-    """Rows that belong together in a bootstrap: an entity's day, or a hundredth of a short series."""
+    """Returns bootstrap blocks, int array of shape (n,): an entity's day, or 1/100 of a short series."""
     if contract.time is None:
         return np.arange(len(frame), dtype=np.int64)
     times = frame[contract.time]

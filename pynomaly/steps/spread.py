@@ -1,12 +1,13 @@
-"""Where work that falls into parts is done: in this process, in processes beside it, or on a Dask cluster.
+"""Run parts of work in this process, in other local processes, or on a Dask cluster.
 
-``runner.kind`` decides, and nothing else changes: a part is a function of the library with its arguments,
-what it leaves are files and a small result, and results come back in the order of the parts. So they are
-equal to the bit wherever they were made. A worker that dies costs the parts it had not handed back; the
-scheduler gives them to another (three times, then :class:`~pynomaly.errors.RecordError`). Door of
+``runner.kind`` decides where; the results do not change: a part is a function of the library with its
+arguments, it writes files and returns a small result, and results come in the order of the parts. So results
+are bit-identical wherever they were made. If a worker dies, the scheduler gives its unfinished parts to
+another one (three times, then :class:`~pynomaly.errors.RecordError`). No other module imports
 ``distributed``.
 
-Workers of another machine need this package, the same one, and home folder and data at the same addresses.
+Workers on another machine need the same version of this package, and home folder and data at the same
+addresses.
 """
 
 from __future__ import annotations
@@ -37,45 +38,45 @@ _GUARD = threading.Lock()
 def spread(
     pipeline: Pipeline, do: Callable[..., R], parts: Sequence[tuple[Any, ...]], *, processes: int = 1
 ) -> Iterator[R]:
-    """Do every part, and give the results in the order of the parts.
+    """Run every part; yields the results in the order of the parts.
 
     Parameters
     ----------
     pipeline : Pipeline
-        Its ``runner`` says where.
+        Its ``runner`` settings decide where.
     do : callable
-        A function at the top of a module; it may be called twice for a part whose worker died.
+        A module-level function; it may be called twice for a part whose worker died.
     parts : sequence of tuple
-        Its arguments; what a process can be sent.
+        The arguments of each part; they must be picklable.
     processes : int
-        How many at once where ``runner.kind`` is ``local``; 1 stays in this process, where no more than
-        ``runner.workers`` threads work at once.
+        Number of processes if ``runner.kind`` is ``local``; 1 stays in this process, where at most
+        ``runner.workers`` threads run parts at the same time.
 
     Raises
     ------
     ConfigError
-        If Dask is asked for and not installed, or nobody answers at ``runner.address``.
+        If Dask is configured but not installed, or no scheduler answers at ``runner.address``.
     RecordError
-        If workers died again and again over one part.
+        If workers died repeatedly on one part.
     PynomalyError
-        What `do` raises.
+        Whatever `do` raises.
     """
     if pipeline.runner.kind == "dask":
         yield from _on_dask(pipeline, do, parts)
     elif min(processes, len(parts)) <= 1:
         for part in parts:
             with _slots(pipeline.runner.workers):
-                done = do(*part)
-            yield done
+                result = do(*part)
+            yield result
     else:
-        # Processes of their own: reading and laying out rows hold Python's lock half of the time.
+        # Processes, not threads: reading and arranging rows hold Python's lock half of the time.
         with ProcessPoolExecutor(processes, get_context("forkserver"), _one_thread) as pool:
             yield from pool.map(do, *zip(*parts, strict=True))
 
 
 @lru_cache(maxsize=8)
 def _slots(workers: int) -> threading.BoundedSemaphore:
-    """What threads of this process share: no more than `workers` of them work at once."""
+    """Returns a semaphore shared by the threads of this process: at most `workers` run at once."""
     return threading.BoundedSemaphore(workers)
 
 
@@ -89,15 +90,15 @@ def _on_dask(pipeline: Pipeline, do: Callable[..., R], parts: Sequence[tuple[Any
     from distributed import KilledWorker, as_completed
 
     futures = [client.submit(do, *part, pure=False) for part in parts]
-    found: dict[Any, R] = {}
+    results: dict[Any, R] = {}
     try:
-        waited = as_completed(futures, with_results=True, raise_errors=True)
+        completions = as_completed(futures, with_results=True, raise_errors=True)
         for future in futures:
-            # Results are fetched as they come, so that a worker which dies later takes none with it.
-            while future.key not in found:
-                done, result = next(waited)
-                found[done.key] = result
-            yield found.pop(future.key)
+            # Results are fetched at once, so that a worker that dies later loses none of them.
+            while future.key not in results:
+                finished, result = next(completions)
+                results[finished.key] = result
+            yield results.pop(future.key)
     except KilledWorker as error:
         raise RecordError(f"workers of the cluster died again and again: {error}") from error
     finally:
@@ -106,7 +107,7 @@ def _on_dask(pipeline: Pipeline, do: Callable[..., R], parts: Sequence[tuple[Any
 
 @lru_cache(maxsize=4)
 def _client(address: str, workers: int) -> Any:
-    """One client a process for each cluster; a cluster of our own ends with this process."""
+    """Returns one client per process and cluster; a cluster started here ends with this process."""
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:

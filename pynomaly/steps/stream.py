@@ -1,13 +1,13 @@
 """Score a Parquet table of any size: memory is bounded by the batch and the processes, not by the table.
 
-Row groups are dealt to processes; each reads batches, validates, scores and writes a part beside the output,
-compressed once, when the parts are joined. The output appears when all parts are there and the whole table's
-share of bad rows allows it, or not at all.
-A row's score is that of any other way to score it, to the bit.
+Row groups are distributed to processes; each reads batches, validates, scores and writes a part beside the
+output; compression happens once, when the parts are joined. The output appears only if all parts are complete
+and the whole table's share of bad rows is within the limit. A score is bit-identical to that of any other way
+to score the row.
 
-What is about the whole table is kept in small: counts, the p-values that occur (policy ``fdr``), a stated
-sample of rows for the warning about rows unlike the reference. Rows keep the order of the source; of two rows
-with one time and entity the second is set aside when both lie in one batch. Called by ``score_file``.
+Facts on the whole table are kept small: counts, the p-values that occur (policy ``fdr``), and a bounded
+sample of rows for the drift warning. Rows keep the order of the source; of two rows with the same time and
+entity the second is quarantined if both are in one batch. Called by ``score_file``.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from pynomaly.steps.spread import spread
 __all__ = ["Streamed", "score_parts"]
 
 SAMPLE = 50_000
-"""Most rows looked at for drift, spread over the parts."""
+"""Largest number of rows in the drift sample, spread over the parts."""
 
 MANY = 5_000_000
-"""Rows from which processes of their own are worth their start (two seconds); see ``docs/benchmarks.md``."""
+"""Rows from which separate processes are worth their start (2 s); see ``docs/benchmarks.md``."""
 
 
 @dataclass
 class Streamed:
-    """What scoring a table in parts came to.
+    """Totals of scoring a table in parts.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class Streamed:
     sample : list of DataFrame
         Rows for the drift check.
     empty : set of str or None
-        Features without a value in every batch so far; None before the first.
+        Features without any value in all batches so far; None before the first batch.
     filed : Counter
-        Rows set aside, by what was said of them.
+        Number of quarantined rows by rule.
     """
 
     rows: int = 0
@@ -69,7 +69,7 @@ class Streamed:
     filed: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Streamed) -> None:
-        """Take in what another part came to."""
+        """Add the totals of another part."""
         self.rows += other.rows
         self.alerts += other.alerts
         self.quarantined += other.quarantined
@@ -87,7 +87,7 @@ class Streamed:
 
 @dataclass(frozen=True)
 class _Work:
-    """What every part is scored with."""
+    """Settings with which every part is scored."""
 
     pipeline: Pipeline
     folder: str
@@ -111,11 +111,11 @@ def score_parts(
     sha256 : str
         Its hash; each process checks it before it reads a byte.
     version : int
-        Written beside each score.
+        Model version, written beside each score.
     source : str
         Parquet file, folder or address.
     draft : Path
-        A new folder; the caller moves what is in it, or removes it.
+        A new folder; the caller moves its content, or removes it.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def score_parts(
     Raises
     ------
     QualityError
-        If the table may not be scored: the reasons are those of :func:`pynomaly.data.quality.validate`.
+        If the table is blocked, for the reasons of :func:`pynomaly.data.quality.validate`.
     SourceError, ColumnError, ModelError
         As reading and scoring.
     """
@@ -147,7 +147,7 @@ def score_parts(
 
 
 def _each(work: _Work, parts: tuple[Part, ...]) -> Iterator[Streamed]:
-    """Every part's sums, in the order of the source."""
+    """Yields the totals of each part, in the order of the source."""
     many = sum(part.rows for part in parts) >= MANY
     processes = work.pipeline.runner.workers if many else 1  # whose threads share one process
     yield from spread(work.pipeline, _score, [(work, part) for part in parts], processes=processes)
@@ -159,7 +159,7 @@ def _bundle(folder: str, sha256: str) -> Bundle:
 
 
 def _floor(folder: Path, sha256: str) -> float:
-    """Smallest p-value that counts as itself under ``fdr``."""
+    """Returns the smallest p-value under ``fdr``; smaller ones are raised to it."""
     bundle = _bundle(str(folder), sha256)
     return 0.0 if bundle.policy.extrapolate else bundle.calibration.resolution
 
@@ -169,46 +169,50 @@ def _score(work: _Work, part: Part) -> Streamed:
 
     bundle = _bundle(work.folder, work.sha256)
     quality = work.pipeline.quality.model_copy(update={"max_quarantine": 1.0, "min_score_rows": 1})
-    total, writer, bad = Streamed(), None, []
+    total, writer, quarantined = Streamed(), None, []
     file = Path(work.draft) / f"part-{part.number:06d}.arrow"
     try:
         for first, frame in batches(work.pipeline.data, part, work.pipeline.runner.batch_rows):
             checked = validate(frame, bundle.contract, quality, "score")
-            wrong = [check for check in checked.report.checks if not check.passed]
-            empty = {str(check.column) for check in wrong if check.name == "all_missing"}
-            stops = [
-                check.message for check in wrong if check.severity == "error" and check.name not in _SUMS
+            failed_checks = [check for check in checked.report.checks if not check.passed]
+            empty = {str(check.column) for check in failed_checks if check.name == "all_missing"}
+            blockers = [
+                check.message
+                for check in failed_checks
+                if check.severity == "error" and check.name not in _SUMS
             ]
-            if stops:
-                raise QualityError("; ".join(stops))
+            if blockers:
+                raise QualityError("; ".join(blockers))
             total.empty = empty if total.empty is None else total.empty & empty
             total.rows += len(frame)
             total.quarantined += len(checked.quarantine)
             if len(checked.quarantine):
                 total.filed.update(checked.quarantine["rule"].tolist())
-                bad.append(checked.quarantine.assign(row=first + checked.quarantine.index))
+                quarantined.append(checked.quarantine.assign(row=first + checked.quarantine.index))
             if not len(checked.clean):
                 continue
-            kept = np.delete(np.arange(len(frame)), checked.quarantine.index.to_numpy())
+            clean_rows = np.delete(np.arange(len(frame)), checked.quarantine.index.to_numpy())
             conformed, columns = _assessed(bundle, checked.clean)
             total.add(_sums(bundle, conformed, columns, work.sample - sum(map(len, total.sample))))
-            content = _arrow(bundle, work.version, checked.clean, first + kept, columns)
+            content = _arrow(bundle, work.version, checked.clean, first + clean_rows, columns)
             writer = writer or pa.ipc.new_file(str(file), content.schema)
             writer.write_batch(content)
     finally:
         if writer is not None:
             writer.close()
-    if bad:
-        pd.concat(bad).to_parquet(file.with_name(f"quarantine-{part.number:06d}.parquet"), index=False)
+    if quarantined:
+        pd.concat(quarantined).to_parquet(
+            file.with_name(f"quarantine-{part.number:06d}.parquet"), index=False
+        )
     return total
 
 
-# Decided over the whole table, not over a batch.
+# Checks decided over the whole table, not over a batch.
 _SUMS = frozenset({"quarantine", "all_missing", "clean_rows", "rows"})
 
 
 def _assessed(bundle: Bundle, clean: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Conformed rows, and what is said of each: names as places among all that there are."""
+    """Returns conformed rows and their result columns; severity and rarity are integer codes."""
     features, calibration, policy = bundle.features, bundle.calibration, bundle.policy
     conformed, times = prepared(clean, bundle.contract, calendar=features.calendar)
     scores = scored(conformed, times, features, bundle.detector, bundle.reranking)
@@ -224,28 +228,28 @@ def _assessed(bundle: Bundle, clean: pd.DataFrame) -> tuple[pd.DataFrame, dict[s
     }
 
 
-def _sums(bundle: Bundle, conformed: pd.DataFrame, columns: dict[str, Any], wanted: int) -> Streamed:
-    found = Streamed(alerts=int(columns["is_anomaly"].sum()))
+def _sums(bundle: Bundle, conformed: pd.DataFrame, columns: dict[str, Any], sample_rows: int) -> Streamed:
+    totals = Streamed(alerts=int(columns["is_anomaly"].sum()))
     if bundle.policy.level is not None:
         floor = 0.0 if bundle.policy.extrapolate else bundle.calibration.resolution
-        found.p_values, found.counts = np.unique(np.maximum(columns["p_value"], floor), return_counts=True)
-    found.touched = bundle.features.touched_rows(conformed)
-    if wanted > 0:
-        step = max(1, len(conformed) // wanted)
-        found.sample = [conformed.iloc[::step].head(wanted)]
-    return found
+        totals.p_values, totals.counts = np.unique(np.maximum(columns["p_value"], floor), return_counts=True)
+    totals.touched = bundle.features.touched_rows(conformed)
+    if sample_rows > 0:
+        step = max(1, len(conformed) // sample_rows)
+        totals.sample = [conformed.iloc[::step].head(sample_rows)]
+    return totals
 
 
 _NAMES = {"severity": SEVERITY_NAMES, "rarity": RARITY_NAMES}
 
 
 def _arrow(bundle: Bundle, version: int, clean: pd.DataFrame, rows: Any, columns: dict[str, Any]) -> Any:
-    """One batch of a part: place, time, id, what is said of each row, and the version."""
+    """Returns one record batch of a part: row number, time, id, result columns and model version."""
     import pyarrow as pa
 
-    known = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in clean]
+    key_columns = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in clean]
     content = {"row": pa.array(rows)}
-    content |= {name: pa.Array.from_pandas(clean[name]) for name in known}
+    content |= {name: pa.Array.from_pandas(clean[name]) for name in key_columns}
     for name, values in columns.items():
         content[name] = pa.array(values)
         if name in _NAMES:
@@ -255,25 +259,25 @@ def _arrow(bundle: Bundle, version: int, clean: pd.DataFrame, rows: Any, columns
 
 
 def _redraw(file: Path, line: float, floor: float) -> int:
-    """Decide ``is_anomaly`` again, now that the whole table's p-values are known; how many alert."""
+    """Decide ``is_anomaly`` again from the whole table's p-values; returns the number of alerts."""
     import pyarrow as pa
 
-    alerts, again = 0, file.with_suffix(".again")
+    alerts, draft = 0, file.with_suffix(".again")
     with pa.memory_map(str(file)) as source:
-        old = pa.ipc.open_file(source)
-        with pa.ipc.new_file(str(again), old.schema) as new:
-            for number in range(old.num_record_batches):
-                batch = old.get_batch(number)
+        old_file = pa.ipc.open_file(source)
+        with pa.ipc.new_file(str(draft), old_file.schema) as new_file:
+            for number in range(old_file.num_record_batches):
+                batch = old_file.get_batch(number)
                 alerted = np.maximum(batch.column("p_value").to_numpy(), floor) <= line
                 alerts += int(alerted.sum())
                 place = batch.schema.get_field_index("is_anomaly")
-                new.write_batch(batch.set_column(place, batch.schema.field(place), pa.array(alerted)))
-    again.replace(file)
+                new_file.write_batch(batch.set_column(place, batch.schema.field(place), pa.array(alerted)))
+    draft.replace(file)
     return alerts
 
 
 def _allow(pipeline: Pipeline, source: str, total: Streamed) -> None:
-    """Refuse the table by the rules that a table in memory is refused by."""
+    """Raise QualityError by the same rules as for a table in memory."""
     limit, share = pipeline.quality.max_quarantine, total.quarantined / max(1, total.rows)
     reasons = []
     if share > limit:

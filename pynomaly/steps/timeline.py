@@ -1,6 +1,6 @@
-"""What the records say around a window: alerts before it, verdicts, incidents, promotions, what followed.
+"""Read the records around a window: earlier alerts, verdicts, incidents, promotions, later decisions.
 
-Read anew whenever a window's page is written. Reads only.
+Called whenever a window's page is written. Reads only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pynomaly.records.ledger import Decision, Ledger, Partition, bounds
 __all__ = ["SPANS", "story_of", "told"]
 
 SPANS = 120
-"""Most bars of a timeline; shorter windows are drawn together."""
+"""Largest number of bars of a timeline; more windows than this are merged."""
 _VERDICTS = 12
 _FOLLOWED = 50
 _AROUND = (
@@ -35,45 +35,48 @@ _AROUND = (
 
 
 def story_of(pipeline: Pipeline, ledger: Ledger, window: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """``spans``, ``incidents``, ``marks``, ``recent``, ``decisions`` and ``notes`` for a window's page."""
-    edges = bounds(window)
+    """Returns ``spans``, ``incidents``, ``marks``, ``recent``, ``decisions``, ``notes`` of a window."""
+    window_bounds = bounds(window)
     verdicts = ledger.decisions(pipeline.name, "degradation")
-    around = sorted(
+    nearby_decisions = sorted(
         (item for kind in _AROUND for item in ledger.decisions(pipeline.name, kind)),
         key=lambda item: item.seq or 0,
     )
     as_of = datetime.fromisoformat(facts["as_of"])
-    judged = [item for item in verdicts if item.subject == window]
+    window_verdicts = [item for item in verdicts if item.subject == window]
     story: dict[str, Any] = {"spans": [], "incidents": [], "marks": [], "notes": []}
-    if edges is None:
+    if window_bounds is None:
         recent, until = [item for item in verdicts if item.as_of <= as_of], None
     else:
-        start, end = edges
-        recent = [item for item in verdicts if (found := bounds(item.subject)) and found[1] <= end]
+        start, end = window_bounds
+        recent = [
+            item for item in verdicts if (item_bounds := bounds(item.subject)) and item_bounds[1] <= end
+        ]
         until = end + (end - start)
         first = start - pipeline.reports.windows * (end - start)
         partitions = [p for p in ledger.partitions(pipeline.name, first, end) if p.start and p.end]
         story["spans"] = _spans(partitions, SPANS)
-        shown = partitions[0].start if partitions and partitions[0].start else start
-        story |= _incidents(pipeline, min(shown, start), end)
+        shown_from = partitions[0].start if partitions and partitions[0].start else start
+        story |= _incidents(pipeline, min(shown_from, start), end)
         story["marks"] = [
             {"at": item.as_of.isoformat(), "said": f"{item.kind} {item.subject}"}
-            for item in around
-            if item.kind in ("promote", "rollback") and shown <= item.as_of <= end
+            for item in nearby_decisions
+            if item.kind in ("promote", "rollback") and shown_from <= item.as_of <= end
         ][-6:]
-    followed = [
+    later_decisions = [
         item
-        for item in around
-        if item.as_of >= (edges[1] if edges else as_of) and (until is None or item.as_of < until)
+        for item in nearby_decisions
+        if item.as_of >= (window_bounds[1] if window_bounds else as_of)
+        and (until is None or item.as_of < until)
     ]
     return story | {
         "recent": [_verdict(item) for item in _newest(recent)[:_VERDICTS]],
-        "decisions": [told(item) for item in (*reversed(judged), *followed)][:_FOLLOWED],
+        "decisions": [told(item) for item in (*reversed(window_verdicts), *later_decisions)][:_FOLLOWED],
     }
 
 
 def _spans(partitions: Sequence[Partition], most: int) -> list[dict[str, Any]]:
-    """Neighbouring partitions taken together until there are few enough."""
+    """Returns rows and alerts of neighbouring partitions, merged into at most `most` spans."""
     step = max(1, -(-len(partitions) // most))
     groups = [partitions[at : at + step] for at in range(0, len(partitions), step)]
     spans = []
@@ -91,12 +94,12 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def _incidents(pipeline: Pipeline, start: datetime, end: datetime) -> dict[str, Any]:
-    """Declared incidents that reach into ``[start, end)``; a file that cannot be read is said."""
+    """Returns declared incidents that overlap ``[start, end)``; a note if their file cannot be read."""
     try:
-        found = declared(pipeline.data)
+        incidents = declared(pipeline.data)
     except SourceError as error:
         return {"incidents": [], "notes": [f"Declared incidents are not shown: {error}"]}
-    inside = [item for item in found if item.window.start < end and start < item.window.end]
+    overlapping = [item for item in incidents if item.window.start < end and start < item.window.end]
     return {
         "incidents": [
             {
@@ -105,32 +108,32 @@ def _incidents(pipeline: Pipeline, start: datetime, end: datetime) -> dict[str, 
                 "name": item.name,
                 "entity": item.entity,
             }
-            for item in inside
+            for item in overlapping
         ]
     }
 
 
 def _newest(verdicts: Sequence[Decision]) -> list[Decision]:
-    """The newest verdict of each window and version, newest windows first."""
-    seen: dict[tuple[str, Any], Decision] = {}
+    """Returns the newest verdict of each window and version, newest windows first."""
+    newest: dict[tuple[str, Any], Decision] = {}
     for item in verdicts:  # newest first
-        seen.setdefault((item.subject, item.evidence.get("version")), item)
-    return sorted(seen.values(), key=lambda item: (item.subject, item.seq or 0), reverse=True)
+        newest.setdefault((item.subject, item.evidence.get("version")), item)
+    return sorted(newest.values(), key=lambda item: (item.subject, item.seq or 0), reverse=True)
 
 
 def _verdict(item: Decision) -> dict[str, Any]:
-    edges, seen = bounds(item.subject), item.evidence["observation"]
+    window_bounds, observation = bounds(item.subject), item.evidence["observation"]
     return {
         "window": item.subject,
-        "start": edges[0].isoformat() if edges else None,
+        "start": window_bounds[0].isoformat() if window_bounds else None,
         "version": item.evidence["version"],
         "state": item.outcome,
-        **{name: seen[name] for name in ("data", "score", "alert_rate", "performance")},
+        **{name: observation[name] for name in ("data", "score", "alert_rate", "performance")},
     }
 
 
 def told(decision: Decision) -> dict[str, Any]:
-    """A decision as a page shows it."""
+    """Returns a decision as plain values for a page."""
     return {
         "as_of": decision.as_of.isoformat(),
         "kind": decision.kind,

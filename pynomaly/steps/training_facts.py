@@ -1,7 +1,7 @@
-"""What a training's page tells, gathered while its rows are at hand: plain, small, kept for good.
+"""Gather the facts of a training's page while its rows are in memory: plain, small, stored permanently.
 
-Called by :mod:`pynomaly.steps.register` once a training. What was decided about the version afterwards is
-not in here: the ledger knows, and :mod:`pynomaly.steps.reports` asks it whenever the page is written.
+Called by :mod:`pynomaly.steps.register` once per training. Later decisions about the version are not
+included: :mod:`pynomaly.steps.reports` reads them from the ledger whenever the page is written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pynomaly.steps.prepare import Judged, Prepared
 __all__ = ["FORMAT", "training_facts", "training_name"]
 
 FORMAT = 1
-"""Of kept facts; a page of another format is not written."""
+"""Format number of stored facts; no page is written from facts of another format."""
 _COUNTS = (
     "rows",
     "fit_rows",
@@ -40,7 +40,7 @@ _COUNTS = (
 
 
 def training_name(version: int) -> str:
-    """How the facts and the page of a version are called."""
+    """Returns the name of the facts and the page of a version."""
     return f"training-v{version}"
 
 
@@ -55,7 +55,7 @@ def training_facts(
     registered: Mapping[str, Any],
     git_commit: str,
 ) -> dict[str, Any]:
-    """Facts about one registered version; JSON-able, a few ten kilobytes.
+    """Returns facts about one registered version; JSON-serializable, some tens of kilobytes.
 
     Parameters
     ----------
@@ -64,10 +64,10 @@ def training_facts(
     measured : mapping of str to Metrics
         By candidate; one that failed is missing.
     registered : mapping
-        ``Registered.to_dict()``.
+        ``RegistrationResult.to_dict()``.
     """
     bundle = Bundle.load(Path(chosen.folder), chosen.sha256)
-    shown = [_candidate(item, choice, measured.get(item.label), judged) for item in fitted]
+    candidates = [_candidate(item, choice, measured.get(item.label), judged) for item in fitted]
     scored = chosen.scores()
     facts = {
         "format": FORMAT,
@@ -94,20 +94,20 @@ def training_facts(
         "confidence": pipeline.comparison.confidence,
         "metric": pipeline.comparison.metric,
         "min_improvement": pipeline.comparison.min_improvement,
-        "candidates": shown,
+        "candidates": candidates,
         "choice": choice.to_dict(),
         "scores": _scores(judged.truth, scored["score"].to_numpy(), scored["is_anomaly"].to_numpy()),
         "calibration": _calibration(bundle),
         "uniformity": uniformity(scored["p_value"].to_numpy()[judged.truth == 0]).to_dict(),
         "policy": bundle.policy.to_dict(),
     }
-    found: dict[str, Any] = plain(facts)
-    return found
+    plain_facts: dict[str, Any] = plain(facts)
+    return plain_facts
 
 
 def _candidate(item: Fitted, choice: Choice, measured: Metrics | None, judged: Judged) -> dict[str, Any]:
-    """One candidate: what it cost, how good it was, and its curves in small."""
-    shown: dict[str, Any] = {
+    """Returns cost, metrics and thinned curves of one candidate."""
+    entry: dict[str, Any] = {
         "label": item.label,
         "detector": item.detector,
         "params": dict(item.params),
@@ -120,11 +120,11 @@ def _candidate(item: Fitted, choice: Choice, measured: Metrics | None, judged: J
         "curves": None,
     }
     if item.error:
-        return shown
+        return entry
     scores = item.scores()["score"].to_numpy()
     if reason := not_computable(judged.truth, scores):
-        return shown | {"error": reason}
-    return shown | {
+        return entry | {"error": reason}
+    return entry | {
         "curves": {
             "pr": thinned(*pr_curve(judged.truth, scores)),
             "roc": thinned(*roc_curve(judged.truth, scores)),
@@ -133,20 +133,23 @@ def _candidate(item: Fitted, choice: Choice, measured: Metrics | None, judged: J
 
 
 def _scores(truth: np.ndarray, scores: np.ndarray, alerts: np.ndarray) -> dict[str, Any]:
-    """The winner's held-out scores, and the smallest that alerted."""
-    found = binned({"normal": scores[truth == 0], "anomaly": scores[truth == 1]})
+    """Returns the histogram of the winner's held-out scores, and the lowest score that alerted."""
+    histogram = binned({"normal": scores[truth == 0], "anomaly": scores[truth == 1]})
     alerted = scores[alerts.astype(bool)]
-    return found | {"lowest_alert": float(alerted.min()) if alerted.size else None, "alerts": len(alerted)}
+    return histogram | {
+        "lowest_alert": float(alerted.min()) if alerted.size else None,
+        "alerts": len(alerted),
+    }
 
 
 def _calibration(bundle: Bundle) -> dict[str, Any]:
-    held = bundle.calibration
+    calibration = bundle.calibration
     return {
-        "rows": len(held.scores),
-        "method": held.method,
-        "computable": held.computable,
-        "guarantee": held.guarantee,
-        "resolution": held.resolution,
-        "smallest": held.smallest,
-        "tail": held.tail.reason if not held.tail else "",
+        "rows": len(calibration.scores),
+        "method": calibration.method,
+        "computable": calibration.computable,
+        "guarantee": calibration.guarantee,
+        "resolution": calibration.resolution,
+        "smallest": calibration.smallest,
+        "tail": calibration.tail.reason if not calibration.tail else "",
     }

@@ -1,7 +1,7 @@
-"""Refuse, on record, a training whose every candidate failed or scores without telling rows apart.
+"""Refuse, on record, a training in which every candidate failed or gives unusable scores.
 
-Called once all candidates are fitted, before anything is compared. Such a challenger is no error of the run:
-it is refused with what is wrong with it, and counts among the rejected ones that a back-off looks at.
+Called when all candidates are fitted, before any comparison. This is not an error of the run: the challenger
+is refused with the reasons, and counts as a rejection for the back-off of retraining.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ __all__ = ["refuse_unusable"]
 def refuse_unusable(
     pipeline: Pipeline, prepared: Prepared, fitted: Sequence[Fitted], as_of: datetime
 ) -> Decision | None:
-    """The refusal, or None when some candidate can be compared.
+    """Record and return the refusal; None if some candidate can be compared.
 
-    The training is on record as ended, so the same request is not answered twice.
+    The training is recorded as ended, so the same request is not repeated.
     """
     reasons = []
     for item in fitted:
-        wrong = item.error or unusable_scores(item.scores()["score"])
-        if wrong is None:
+        problem = item.error or unusable_scores(item.scores()["score"])
+        if problem is None:
             return None
-        reasons.append(f"{item.label}: {wrong}")
+        reasons.append(f"{item.label}: {problem}")
     detail = {"asked": prepared.asked, "window": prepared.window, "reasons": reasons}
     with Ledger.open(pipeline.ledger_url) as ledger:
         decision = ledger.record(

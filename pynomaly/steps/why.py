@@ -1,8 +1,8 @@
-"""Which model, threshold and reasons held for a row that was scored: from ledger, partition and that bundle.
+"""Explain a scored row: the model, threshold and reasons of that time, from ledger, partition and bundle.
 
-The score, p-value and verdict are read from the partition, whose hash the ledger holds; the model is the
-version that scored it, whoever is champion now. The reasons are worked out again by that version, from the
-rows of the window, if these are still those that were scored; else it says so. Reads, and writes nothing.
+The score, p-value and verdict are read from the partition, whose hash is in the ledger; the model is the
+version that scored it, not the present champion. That version computes the reasons again from the rows of the
+window; if these have changed since, there are no reasons and a note says so. Writes nothing.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ class Why:
     Attributes
     ----------
     row : dict
-        ``number``, ``entity``, ``time``, and what was said of it: ``score``, ``p_value``, ``severity``,
+        ``number``, ``entity``, ``time``, and its result: ``score``, ``p_value``, ``severity``,
         ``is_anomaly``, ``extrapolated``, ``rarity``.
     window : str
     version : int
-        That scored it.
+        The version that scored it.
     detector : str
     threshold_p : float
-        A row alone was an alert at this p-value or below.
+        A single row is an alert at this p-value or below.
     threshold_score : float or None
-        From this score on; None if no score reaches the threshold.
+        Lowest score that alerts; None if no score reaches the threshold.
     champion_now : int or None
     method : str
-        How the reasons were found; "" where they could not be.
+        How the reasons were computed; "" if they could not be.
     reasons : tuple of dict
         See :class:`~pynomaly.model.explain.Reason`.
     said : tuple of str
-        The same in sentences, and what could not be found out.
+        The same in sentences, with notes on missing information.
     """
 
     pipeline: str
@@ -77,7 +77,7 @@ class Why:
 
 
 def why(pipeline: Pipeline, row: str, as_of: str = "latest", top: int = 3) -> Why:
-    """Look up a row.
+    """Explain why a scored row was, or was not, an alert.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def why(pipeline: Pipeline, row: str, as_of: str = "latest", top: int = 3) -> Wh
     as_of : str
         ISO 8601 with an offset, or ``latest``.
     top : int
-        Columns to name.
+        Number of columns to name as reasons.
 
     Raises
     ------
@@ -97,28 +97,28 @@ def why(pipeline: Pipeline, row: str, as_of: str = "latest", top: int = 3) -> Wh
     DataError
         If there is no such row.
     RecordError, IntegrityError
-        If scores or model are gone, or are not those on record.
+        If scores or model are missing, or differ from the records.
     """
     moment = moment_of(pipeline, as_of, datetime.now().astimezone()) if pipeline.data.time else None
     with Ledger.open(pipeline.ledger_url) as ledger:
         partition, place, scores = _found(pipeline, ledger, row, moment)
-        now = champion_at(ledger, pipeline.name, None)
+        current = champion_at(ledger, pipeline.name, None)
     registry = Registry.of(pipeline)
     bundle = registry.load(registry.version(pipeline.name, partition.version))
-    line = scores.iloc[place]
+    row_scores = scores.iloc[place]
     policy = bundle.policy
-    limit = _score_at(bundle, policy.threshold, float(line["score"]))
-    said = [
+    limit = _score_at(bundle, policy.threshold, float(row_scores["score"]))
+    sentences = [
         f"v{partition.version} ({bundle.detector.name}) scored the window {partition.window} "
-        f"on {partition.scored_at:%Y-%m-%d %H:%M} UTC; champion now: {f'v{now}' if now else 'none'}",
+        f"on {partition.scored_at:%Y-%m-%d %H:%M} UTC; champion now: {f'v{current}' if current else 'none'}",
         f"policy {policy.kind}: a row alone alerted at p <= {policy.threshold:.3g}"
         + (f", a score of {limit:.4g} or more" if limit is not None else ", which no score reached"),
     ]
     if policy.level is not None:
-        said.append(f"alerts of a window were decided together, at a level of {policy.level:g} (fdr)")
+        sentences.append(f"alerts of a window were decided together, at a level of {policy.level:g} (fdr)")
     if moment is not None and partition.scored_at > moment and as_of != "latest":
-        said.append("it was scored, or scored again, after that moment")
-    reasons, method, told = _reasons(pipeline, bundle, partition, line, top)
+        sentences.append("it was scored, or scored again, after that moment")
+    reasons, method, notes = _reasons(pipeline, bundle, partition, row_scores, top)
     return Why(
         pipeline=pipeline.name,
         row=_row(pipeline, scores, place),
@@ -127,57 +127,61 @@ def why(pipeline: Pipeline, row: str, as_of: str = "latest", top: int = 3) -> Wh
         detector=bundle.detector.name,
         threshold_p=policy.threshold,
         threshold_score=limit,
-        champion_now=now,
+        champion_now=current,
         method=method,
         reasons=reasons,
-        said=(*said, *told),
+        said=(*sentences, *notes),
     )
 
 
 def _found(
     pipeline: Pipeline, ledger: Ledger, row: str, moment: datetime | None
 ) -> tuple[Partition, int, pd.DataFrame]:
-    """The partition, the place in it, and its scores."""
-    every = ledger.partitions(pipeline.name)
-    began = [item for item in every if moment is None or item.start is None or item.start <= moment]
-    if not began:
+    """Returns the partition of the row, its position in it, and the scores of the partition."""
+    partitions = ledger.partitions(pipeline.name)
+    started = [item for item in partitions if moment is None or item.start is None or item.start <= moment]
+    if not started:
         by = f" by {moment.isoformat()}" if moment else ""
         raise WindowError(f"{pipeline.name}: no window was scored{by}; run: pynomaly score")
-    store, seen = Store(pipeline.store_root), set[str]()
-    for partition in reversed(began):
+    store, seen_entities = Store(pipeline.store_root), set[str]()
+    for partition in reversed(started):
         scores = store.read_scores(pipeline.name, [partition.window], {partition.window: partition.sha256})
-        known = scores[pipeline.data.time] <= moment if moment and pipeline.data.time else None
-        there = np.ones(len(scores), dtype=bool) if known is None else known.to_numpy(dtype=bool)
-        who = entities(pipeline, scores)
-        places = np.flatnonzero(there & (who == row))
+        before_moment = scores[pipeline.data.time] <= moment if moment and pipeline.data.time else None
+        known_rows = (
+            np.ones(len(scores), dtype=bool) if before_moment is None else before_moment.to_numpy(dtype=bool)
+        )
+        row_entities = entities(pipeline, scores)
+        places = np.flatnonzero(known_rows & (row_entities == row))
         if len(places):
             times = scores[pipeline.data.time].iloc[places] if pipeline.data.time else None
             return partition, int(places[-1 if times is None else int(np.argmax(times.to_numpy()))]), scores
-        if row.isdecimal() and partition is began[-1]:
+        if row.isdecimal() and partition is started[-1]:
             numbered = np.flatnonzero(scores["row"].to_numpy() == int(row))
             if len(numbered):
                 return partition, int(numbered[0]), scores
-        seen |= set(who[there])
+        seen_entities |= set(row_entities[known_rows])
     if pipeline.data.id is None:
-        raise DataError(f"no row {row!r} in the window {began[-1].window}; rows are named by their number")
-    raise DataError(f"no scored row of {row!r} ({pipeline.data.id}); {allowed(row, sorted(seen))}")
+        raise DataError(f"no row {row!r} in the window {started[-1].window}; rows are named by their number")
+    raise DataError(f"no scored row of {row!r} ({pipeline.data.id}); {allowed(row, sorted(seen_entities))}")
 
 
 def _row(pipeline: Pipeline, scores: pd.DataFrame, place: int) -> dict[str, Any]:
     line = scores.iloc[place]
     time = line[pipeline.data.time].isoformat() if pipeline.data.time else ""
-    told = ("score", "p_value", "severity", "is_anomaly", "extrapolated", "rarity")
-    named = {"number": int(line["row"]), "entity": str(entities(pipeline, scores)[place]), "time": time}
-    return named | {name: line[name].item() if hasattr(line[name], "item") else line[name] for name in told}
+    result_columns = ("score", "p_value", "severity", "is_anomaly", "extrapolated", "rarity")
+    identity = {"number": int(line["row"]), "entity": str(entities(pipeline, scores)[place]), "time": time}
+    return identity | {
+        name: line[name].item() if hasattr(line[name], "item") else line[name] for name in result_columns
+    }
 
 
-def _score_at(bundle: Bundle, threshold: float, seen: float) -> float | None:
-    """Lowest score whose p-value is at the threshold or below, by halving; p-values fall with the score."""
+def _score_at(bundle: Bundle, threshold: float, row_score: float) -> float | None:
+    """Returns the lowest score with a p-value at or below the threshold, by bisection; None without one."""
     calibration = bundle.calibration
     if not calibration.computable:
         return None
     scores = calibration.scores
-    low, high = float(np.min(scores)), max(float(np.max(scores)), seen)
+    low, high = float(np.min(scores)), max(float(np.max(scores)), row_score)
     high += max(1.0, high - low)
     if float(calibration.p_values([high])[0]) > threshold:
         return None
@@ -195,19 +199,19 @@ def _score_at(bundle: Bundle, threshold: float, seen: float) -> float | None:
 def _reasons(
     pipeline: Pipeline, bundle: Bundle, partition: Partition, line: pd.Series[Any], top: int
 ) -> tuple[tuple[dict[str, Any], ...], str, tuple[str, ...]]:
-    """Reasons, how they were found, and what has to be said of them."""
+    """Returns reasons, the method that gave them, and notes on them."""
     window = Window(partition.start, partition.end) if partition.start and partition.end else None
     try:
         frame = read(pipeline.data, window)
         if digest(frame) != partition.data_hash:
             return (), "", ("no reasons: the window's rows were changed after they were scored",)
         rows = validate(frame, bundle.contract, pipeline.quality, "score").clean
-        (found,) = bundle.explain(rows.loc[[int(line["row"])]], top)
+        (explanation,) = bundle.explain(rows.loc[[int(line["row"])]], top)
     except PynomalyError as error:
         return (), "", (f"no reasons: the window's rows cannot be read any more: {error}",)
-    told: tuple[str, ...] = ()
-    if abs(found.score - float(line["score"])) > 1e-9 * max(1.0, abs(float(line["score"]))):
-        told = (f"the model gives {found.score!r} today, on record is {float(line['score'])!r}",)
-    if not found.reasons:
-        told += ("no column raises the score",)
-    return tuple(reason.to_dict() for reason in found.reasons), found.method, told
+    notes: tuple[str, ...] = ()
+    if abs(explanation.score - float(line["score"])) > 1e-9 * max(1.0, abs(float(line["score"]))):
+        notes = (f"the model gives {explanation.score!r} today, on record is {float(line['score'])!r}",)
+    if not explanation.reasons:
+        notes += ("no column raises the score",)
+    return tuple(reason.to_dict() for reason in explanation.reasons), explanation.method, notes

@@ -1,8 +1,8 @@
-"""What a window's page tells, gathered while its rows are at hand: plain, small, kept for good.
+"""Gather the facts of a window's page while its rows are in memory: plain, small, stored permanently.
 
-Called by :mod:`pynomaly.steps.monitor` once a verdict. What is known from elsewhere (earlier windows, what
-was decided since, declared incidents) is not in here: :mod:`pynomaly.steps.reports` adds it whenever the
-page is written.
+Called by :mod:`pynomaly.steps.monitor` once per verdict. Facts from other records (earlier windows, later
+decisions, declared incidents) are not included: :mod:`pynomaly.steps.reports` adds them whenever the page is
+written.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from pynomaly.steps.training_facts import FORMAT
 __all__ = ["LISTED", "PARTS", "keep_window_facts", "window_facts", "window_name"]
 
 LISTED = 20
-"""Alerts that are listed, the rarest first."""
+"""Largest number of alerts that are listed, the rarest first."""
 PARTS = 48
-"""Equal parts of a window in which alerts are counted."""
+"""Number of equal parts of a window in which alerts are counted."""
 
 
 def window_name(key: str, version: int) -> str:
-    """How the facts and the page of a window under a version are called."""
+    """Returns the name of the facts and the page of a window under a version."""
     return f"window-{key}-v{version}"
 
 
@@ -45,7 +45,7 @@ def keep_window_facts(
     scored: pd.DataFrame,
     found: Mapping[str, Any],
 ) -> str:
-    """Write the facts down; returns "", or why that failed: a page for people never stops a verdict."""
+    """Store the facts; returns "", or why that failed: a failed page never stops a verdict."""
     try:
         facts = window_facts(pipeline, bundle, ref, key, frame, scored, found)
         Store(pipeline.store_root).write_facts(pipeline.name, window_name(key, ref.version), facts)
@@ -63,7 +63,7 @@ def window_facts(
     scored: pd.DataFrame,
     found: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Facts about one judged window; JSON-able.
+    """Returns facts about one judged window; JSON-serializable.
 
     Parameters
     ----------
@@ -73,13 +73,13 @@ def window_facts(
         The verdict's parts as plain values: ``drift``, ``exchangeability``, ``observation``,
         ``degradation``, ``aspects``, ``as_of``, ``report``, ``run_id``.
     """
-    contract, edges = bundle.contract, bounds(key)
+    contract, window_bounds = bundle.contract, bounds(key)
     scores, p_values = scored["score"].to_numpy(), scored["p_value"].to_numpy()
     label = contract.label
-    usual = (
+    presumed_normal = (
         (frame[label] != 1).to_numpy() if label is not None and label in frame else np.ones(len(frame), bool)
     )
-    held = bundle.calibration
+    calibration = bundle.calibration
     facts = {
         "format": FORMAT,
         "kind": "window",
@@ -87,8 +87,8 @@ def window_facts(
         "description": pipeline.description,
         "config": pipeline.origin.name,
         "window": key,
-        "start": edges[0] if edges else None,
-        "end": edges[1] if edges else None,
+        "start": window_bounds[0] if window_bounds else None,
+        "end": window_bounds[1] if window_bounds else None,
         "version": ref.version,
         "sha256": ref.sha256,
         "rows": len(frame),
@@ -97,25 +97,25 @@ def window_facts(
         "policy": bundle.policy.to_dict(),
         "limits": {"notice": pipeline.drift.notice, "effect": pipeline.drift.effect}
         | {"strong_effect": pipeline.drift.strong_effect},
-        "scores": binned({"held out": held.scores, "window": scores}),
-        "uniformity": uniformity(p_values[usual]).to_dict(),
-        "parts": _parts(frame, contract.time, edges, scored),
+        "scores": binned({"held out": calibration.scores, "window": scores}),
+        "uniformity": uniformity(p_values[presumed_normal]).to_dict(),
+        "parts": _parts(frame, contract.time, window_bounds, scored),
         "listed": _listed(frame, contract.time, contract.id, scored),
         **found,
     }
-    said: dict[str, Any] = plain(facts)
-    return said
+    plain_facts: dict[str, Any] = plain(facts)
+    return plain_facts
 
 
 def _parts(
     frame: pd.DataFrame, time: str | None, edges: tuple[Any, Any] | None, scored: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    """Rows and alerts of equal parts of the window; none without times."""
+    """Returns rows and alerts of equal parts of the window; empty without times."""
     if time is None or edges is None or time not in frame:
         return []
     ends = pd.date_range(edges[0], edges[1], periods=PARTS + 1, tz="UTC")
     moments = frame[time].dt.tz_convert("UTC").dt.as_unit("ns").astype("int64").to_numpy()
-    counted = counts_over(list(ends.as_unit("ns").asi8), moments, scored["is_anomaly"].to_numpy())
+    counts = counts_over(list(ends.as_unit("ns").asi8), moments, scored["is_anomaly"].to_numpy())
     return [
         {
             "start": ends[i].isoformat(),
@@ -124,30 +124,30 @@ def _parts(
             "alerts": alerts,
             "rate": alerts / rows if rows else None,
         }
-        for i, (rows, alerts) in enumerate(counted)
+        for i, (rows, alerts) in enumerate(counts)
     ]
 
 
 def _listed(
     frame: pd.DataFrame, time: str | None, entity: str | None, scored: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    """The rarest alerts, each with when, whose, and what the model said."""
+    """Returns the rarest alerts, each with time, entity and result of the model."""
     place = np.arange(len(scored))
     alerted = place[scored["is_anomaly"].to_numpy(dtype=bool)]
     p_values, scores = scored["p_value"].to_numpy(), scored["score"].to_numpy()
-    order = alerted[np.lexsort((alerted, -scores[alerted], p_values[alerted]))][:LISTED]
-    listed = []
-    for row in order:
-        said = scored.iloc[row]
-        listed.append(
+    rarest = alerted[np.lexsort((alerted, -scores[alerted], p_values[alerted]))][:LISTED]
+    entries = []
+    for row in rarest:
+        result = scored.iloc[row]
+        entries.append(
             {
                 "row": int(row),
                 "time": frame[time].iloc[row].isoformat() if time and time in frame else None,
                 "entity": str(frame[entity].iloc[row]) if entity and entity in frame else None,
-                "score": float(said["score"]),
-                "p_value": float(said["p_value"]),
-                "severity": str(said["severity"]),
-                "rarity": str(said["rarity"]) if pd.notna(said["rarity"]) else "",
+                "score": float(result["score"]),
+                "p_value": float(result["p_value"]),
+                "severity": str(result["severity"]),
+                "rarity": str(result["rarity"]) if pd.notna(result["rarity"]) else "",
             }
         )
-    return listed
+    return entries

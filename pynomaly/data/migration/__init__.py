@@ -1,8 +1,8 @@
-"""What other products export, brought into a table, settings and incidents of a pipeline.
+"""Convert exports of other products into a table, settings and incidents of a pipeline.
 
-One module a product, all in :data:`PRODUCTS`; which one an export is of is told by the fields of its
-documents. A product's own predictions are never labels: they are kept beside, to look at. Whatever has no
-equal here is named with the reason. Nothing is written; called by the command line.
+Each product has one module, listed in :data:`PRODUCTS`; the fields of its documents identify the product. A
+product's predictions never become labels: they are kept in a table of their own. What has no equivalent here
+is listed with the reason. Writes no files; called by the command line.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Product:
     ----------
     title : str
     shape : callable
-        Document to what it is there, or None.
+        Returns the kind of a document of this product, or None if it is of another product.
     convert : callable
-        Documents and tables of one export to what they come to.
+        Converts the documents and tables of one export.
     """
 
     title: str
@@ -38,18 +38,15 @@ class Product:
 
 
 PRODUCTS: Mapping[str, Product] = {
-    name: Product(module.TITLE, module.shape, module.convert)
-    for name, module in (
-        ("azure-anomaly-detector", azure),
-        ("lookout-for-equipment", equipment),
-        ("lookout-for-metrics", metrics),
-        ("sagemaker-model-monitor", monitor),
-    )
+    "azure-anomaly-detector": Product(azure.TITLE, azure.shape, azure.convert),
+    "lookout-for-equipment": Product(equipment.TITLE, equipment.shape, equipment.convert),
+    "lookout-for-metrics": Product(metrics.TITLE, metrics.shape, metrics.convert),
+    "sagemaker-model-monitor": Product(monitor.TITLE, monitor.shape, monitor.convert),
 }
 
 
 def convert(paths: Sequence[str | Path]) -> Converted:
-    """Read one export.
+    """Convert one export; its documents identify the product.
 
     Parameters
     ----------
@@ -59,7 +56,7 @@ def convert(paths: Sequence[str | Path]) -> Converted:
     Raises
     ------
     SourceError
-        If a file cannot be read, is of no known product, or files of two products come together.
+        If a file cannot be read, is of no known product, or the files are of two products.
     ColumnError
         If a table lacks a column that a document names.
     """

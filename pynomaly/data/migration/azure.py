@@ -1,4 +1,4 @@
-"""Azure Anomaly Detector: requests and results of one series, and of many (multivariate models).
+"""Azure Anomaly Detector: requests and results of one series, and multivariate models.
 
 Fields as documented for the REST API v1.1 (Microsoft, Anomaly Detector REST API reference: univariate
 ``timeseries/entire/detect`` and multivariate ``multivariate/models``).
@@ -83,7 +83,7 @@ class _Results(Foreign):
 
 
 def shape(document: Document) -> str | None:
-    """Which document of this product it is, by the fields it has; None: none of them."""
+    """Return the kind of a document of this product, from its fields; None if it is of another product."""
     if document.has("series"):
         return "request"
     if document.has("isAnomaly", "expectedValues"):
@@ -94,12 +94,12 @@ def shape(document: Document) -> str | None:
 
 
 def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
-    """One series (its request, and the result) or a multivariate model (its definition, data and result).
+    """Convert one series (request and result) or a multivariate model (definition, data and result).
 
     Raises
     ------
     SourceError
-        If documents of both kinds come together, one is missing, or two do not belong to each other.
+        If there are documents of both kinds, one is missing, or two do not belong together.
     """
     by_shape: dict[str, Document] = {}
     for document in documents:
@@ -118,12 +118,12 @@ def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
     return _univariate(by_shape, tables)
 
 
-def _univariate(found: dict[str, Document], tables: Sequence[Path]) -> Converted:
-    if "request" not in found:
-        raise SourceError(f"{found['result'].path}: a result without its request, which holds the series")
+def _univariate(by_shape: dict[str, Document], tables: Sequence[Path]) -> Converted:
+    if "request" not in by_shape:
+        raise SourceError(f"{by_shape['result'].path}: a result without its request, which holds the series")
     if tables:
         raise SourceError(f"{tables[0]}: a request holds its own series; leave the table out")
-    document = found["request"]
+    document = by_shape["request"]
     request = read_as(_Request, document)
     where = f"{document.path}: series"
     times = moment_column(pd.Series([point.timestamp for point in request.series]), f"{where}.timestamp")
@@ -152,8 +152,8 @@ def _univariate(found: dict[str, Document], tables: Sequence[Path]) -> Converted
     ]:
         outcome.leave(", ".join(modes), "missing values follow features.missing (median by default)")
     outcome.leave_unknown(document.path.name, extra)
-    if "result" in found:
-        _verdicts(outcome, found["result"], times)
+    if "result" in by_shape:
+        _verdicts(outcome, by_shape["result"], times)
     return outcome
 
 
@@ -164,18 +164,21 @@ def _verdicts(outcome: Converted, document: Document, times: pd.Series[Any]) -> 
             f"{document.path}: isAnomaly has {len(result.isAnomaly)} entries, the series {len(times)}: "
             "another series' result"
         )
-    judged: dict[str, Any] = {"timestamp": times, "is_anomaly": [int(one) for one in result.isAnomaly]}
+    verdict_columns: dict[str, Any] = {
+        "timestamp": times,
+        "is_anomaly": [int(one) for one in result.isAnomaly],
+    }
     if len(result.severity) == len(times):
-        judged["severity"] = list(result.severity)
-    outcome.before = pd.DataFrame(judged)
+        verdict_columns["severity"] = list(result.severity)
+    outcome.before = pd.DataFrame(verdict_columns)
 
 
-def _multivariate(found: dict[str, Document], tables: Sequence[Path]) -> Converted:
-    if "model" not in found:
+def _multivariate(by_shape: dict[str, Document], tables: Sequence[Path]) -> Converted:
+    if "model" not in by_shape:
         raise SourceError(
-            f"{found['results'].path}: results without the model they are of (its definition, as JSON)"
+            f"{by_shape['results'].path}: results without the model they are of (its definition, as JSON)"
         )
-    document = found["model"]
+    document = by_shape["model"]
     content = document.content.get("modelInfo", document.content)
     model = read_as(_Model, Document(document.path, content) if isinstance(content, dict) else document)
     outcome = Converted(TITLE, model.displayName or document.path.stem)
@@ -207,14 +210,14 @@ def _multivariate(found: dict[str, Document], tables: Sequence[Path]) -> Convert
         outcome.leave(
             "diagnosticsInfo", "losses and fill ratios of another model; `pynomaly train` writes its own"
         )
-    if "results" in found:
-        results = read_as(_Results, found["results"])
+    if "results" in by_shape:
+        results = read_as(_Results, by_shape["results"])
         outcome.before = (
             pd.DataFrame(
                 {
                     "timestamp": moment_column(
                         pd.Series([row.timestamp for row in results.results], dtype=object),
-                        f"{found['results'].path}: results.timestamp",
+                        f"{by_shape['results'].path}: results.timestamp",
                     ),
                     "is_anomaly": [
                         None if row.value is None else int(row.value.isAnomaly) for row in results.results
@@ -230,7 +233,7 @@ def _multivariate(found: dict[str, Document], tables: Sequence[Path]) -> Convert
 
 
 def _rows(outcome: Converted, model: _Model, tables: Sequence[Path]) -> list[str]:
-    """Take one table of all variables as it is, or join a table a variable by time; gives their names."""
+    """Use one table of all variables, or join one table per variable by time; return the variables."""
     if not tables:
         outcome.say("data.source", "csv", "the data lie in the product's storage")
         outcome.say("data.path", "", "to be brought here")

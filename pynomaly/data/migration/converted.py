@@ -1,4 +1,4 @@
-"""What a conversion comes to, in words of ours; made by each product's module, written by the command."""
+"""The result of a conversion, in Pynomaly's terms; each product's module makes it, the command writes it."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from pynomaly.data.incidents import Incident
 __all__ = ["Converted", "past"]
 
 _WIDEST = 50
-"""Most columns whose past becomes features by itself; each adds three."""
+"""Most columns that get time-series features automatically; each adds three."""
 
 
 @dataclass
 class Converted:
-    """A pipeline as far as an export tells it.
+    """The parts of a pipeline that an export defines.
 
     Attributes
     ----------
     title : str
-        Product it comes from, as people call it.
+        Name of the product, for people.
     name : str
-        What the export calls it; made a pipeline's name by :func:`pynomaly.data.inspect.slug`.
+        Name in the export; becomes a pipeline name through :func:`pynomaly.data.inspect.slug`.
     settings : dict
-        Blocks and keys of a pipeline's YAML that the export says; the others are drafted from the rows.
+        Blocks and keys of a pipeline's YAML that the export defines; the others are drafted from the rows.
     table : DataFrame or None
-        Rows, where they had to be brought into one table.
+        The rows, if they had to be joined into one table.
     file : Path or None
-        The table that holds the rows as they are; neither: the export holds none.
+        The file that holds the rows unchanged. If `table` and `file` are None, the export has no rows.
     incidents : list of Incident
-        Spans that people declared abnormal.
+        Time spans that people declared abnormal.
     before : DataFrame or None
-        What the old product said of each row; kept beside, never a label.
+        Verdicts of the old product for each row; kept in a table of their own, never used as labels.
     carried : dict
-        Setting to where it comes from.
+        Maps a setting to its origin in the export.
     left_out : dict
-        What has no equal here to the reason.
+        Maps what has no equivalent here to the reason.
     """
 
     title: str
@@ -56,7 +56,7 @@ class Converted:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def say(self, setting: str, value: object, source: str) -> None:
-        """Set ``block.key`` (or ``block.block.key``), with where it comes from."""
+        """Set ``block.key`` (or ``block.block.key``), and record its origin `source`."""
         *blocks, key = setting.split(".")
         inner = self.settings
         for block in blocks:
@@ -65,11 +65,11 @@ class Converted:
         self.carried[setting] = source
 
     def leave(self, what: str, why: str) -> None:
-        """Put on the list what is not carried over."""
+        """Record that `what` is not carried over, and why."""
         self.left_out[what] = why
 
     def leave_unknown(self, document: str, extra: dict[str, Any] | None, known: Sequence[str] = ()) -> None:
-        """Name the fields of a document that nothing here reads, but for bookkeeping (`known`)."""
+        """Record the fields of a document that nothing here reads, except bookkeeping fields (`known`)."""
         if names := sorted(set(extra or {}) - set(known)):
             self.leave(f"{document}: {', '.join(names)}", "nothing here corresponds to it")
 
@@ -77,17 +77,19 @@ class Converted:
 def past(
     outcome: Converted, columns: Sequence[str], source: str, rows: int = 12, step: timedelta | None = None
 ) -> None:
-    """Let a detector see each column's past, as a product for series does."""
+    """Set ``data.series`` for `columns`, so that a detector sees their past as a time-series product does."""
     if len(columns) > _WIDEST:
         why = f"of {len(columns)} columns they would be {3 * len(columns)} more; name the ones that matter"
         outcome.leave("data.series", why)
         return
-    kept = min(rows, 1000)
+    row_count = min(rows, 1000)
     outcome.say("data.series.columns", list(columns), source)
     outcome.say(
         "data.series.rows",
-        kept,
-        source if kept == rows else f"{source}: {rows}, of which 1000 count",
+        row_count,
+        source if row_count == rows else f"{source}: {rows}, of which 1000 count",
     )
     if step:
-        outcome.say("data.series.history", spell(max(timedelta(seconds=1), step * kept)), "as many rows back")
+        outcome.say(
+            "data.series.history", spell(max(timedelta(seconds=1), step * row_count)), "as many rows back"
+        )

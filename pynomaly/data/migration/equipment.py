@@ -99,7 +99,7 @@ class _Prediction(Foreign):
 
 
 def shape(document: Document) -> str | None:
-    """Which document of this product it is, by the fields it has; None: none of them."""
+    """Return the kind of a document of this product, from its fields; None if it is of another product."""
     if document.lines:
         return "predictions" if {"timestamp", "prediction"} <= document.lines[0].keys() else None
     if document.has("timestamp", "prediction"):
@@ -114,45 +114,45 @@ def shape(document: Document) -> str | None:
 
 
 def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
-    """A schema and whatever came with it: tables of sensors, labels, a model, a scheduler, results.
+    """Convert a schema with its sensor tables, labels, models, schedulers and results, if given.
 
     Raises
     ------
     SourceError
-        If there is neither a schema nor a model that holds one, or a file does not fit it.
+        If neither a schema nor a model with a schema is given, or a file does not fit it.
     """
-    found: dict[str, list[Document]] = {}
+    by_kind: dict[str, list[Document]] = {}
     for document in documents:
-        found.setdefault(shape(document) or "", []).append(document)
+        by_kind.setdefault(shape(document) or "", []).append(document)
     schemas = [
-        item for item in (*found.get("schema", ()), *found.get("model", ())) if _inline(item) is not None
+        item for item in (*by_kind.get("schema", ()), *by_kind.get("model", ())) if _inline(item) is not None
     ]
     if not schemas:
         raise SourceError(f"{documents[0].path}: no schema; add the dataset's (its Components), as JSON")
     schema = checked(_Schema, _inline(schemas[0]), str(schemas[0].path))
-    named = schemas[0].content
-    outcome = Converted(
-        TITLE, str(named.get("DatasetName") or named.get("ModelName") or schemas[0].path.stem)
-    )
-    labelled = [file for file in tables if _is_labels(file)]
-    _rows(outcome, schema, [file for file in tables if file not in labelled])
-    for file in labelled:
+    content = schemas[0].content
+    name = content.get("DatasetName") or content.get("ModelName") or schemas[0].path.stem
+    outcome = Converted(TITLE, str(name))
+    label_files = [file for file in tables if _is_labels(file)]
+    _rows(outcome, schema, [file for file in tables if file not in label_files])
+    for file in label_files:
         outcome.incidents += _declared(file)
-    for document in found.get("labels", ()):
+    for document in by_kind.get("labels", ()):
         _summaries(outcome, document)
-    for document in found.get("model", ()):
+    for document in by_kind.get("model", ()):
         _model(outcome, document)
-    named_last = {incident.window: incident for incident in sorted(outcome.incidents)}
-    outcome.incidents = list(named_last.values())  # one a span, with its name where one source says it
-    for document in found.get("scheduler", ()):
+    incident_by_window = {incident.window: incident for incident in sorted(outcome.incidents)}
+    # One incident a span, with its name if any source has one.
+    outcome.incidents = list(incident_by_window.values())
+    for document in by_kind.get("scheduler", ()):
         _scheduler(outcome, document)
-    if lines := [line for document in found.get("predictions", ()) for line in _lines(document)]:
+    if lines := [line for document in by_kind.get("predictions", ()) for line in _lines(document)]:
         outcome.before = _predictions(lines)
     return outcome
 
 
 def _inline(document: Document) -> Any:
-    """The schema inside a document: as it is, or as text in ``Schema`` or ``InlineDataSchema``."""
+    """Return a document's schema: its content or the text in ``Schema``, ``InlineDataSchema``; else None."""
     inner = document.content.get("DatasetSchema", document.content)
     text = next(
         (inner[key] for key in ("InlineDataSchema", "Schema") if isinstance(inner, dict) and inner.get(key)),
@@ -164,7 +164,7 @@ def _inline(document: Document) -> Any:
 
 
 def _spelled(content: Any, where: str) -> Any:
-    """What the service writes as JSON inside of a text."""
+    """Parse JSON that the service wrote as a text; return other content unchanged."""
     try:
         return json.loads(content) if isinstance(content, str) else content
     except (ValueError, RecursionError) as error:
@@ -206,15 +206,15 @@ def _rows(outcome: Converted, schema: _Schema, tables: Sequence[Path]) -> None:
 
 
 def _component(part: _Component, tables: Sequence[Path], several: bool) -> pd.DataFrame:
-    """Rows of one component: the files of its name (or folder), else those that have its columns."""
+    """Return the rows of one component: the files with its name (or folder), else those with its columns."""
     names = [column.Name for column in part.Columns]
-    own = [file for file in tables if part.ComponentName in (file.stem, file.parent.name)]
+    own_files = [file for file in tables if part.ComponentName in (file.stem, file.parent.name)]
     frames = []
-    for file in own or tables:
+    for file in own_files or tables:
         try:
             frames.append(read_table(file, names)[names])
         except ColumnError:
-            if own:
+            if own_files:
                 raise
     if not frames:
         raise SourceError(
@@ -224,13 +224,13 @@ def _component(part: _Component, tables: Sequence[Path], several: bool) -> pd.Da
     times = moment_column(whole[part.time], f"component {part.ComponentName!r}: {part.time}")
     whole = whole.drop(columns=part.time).set_axis(pd.DatetimeIndex(times), axis=0)
     if whole.index.has_duplicates:
-        twice = whole.index[whole.index.duplicated()][0]
-        raise SourceError(f"component {part.ComponentName!r}: {twice} occurs more than once")
+        duplicate = whole.index[whole.index.duplicated()][0]
+        raise SourceError(f"component {part.ComponentName!r}: {duplicate} occurs more than once")
     return whole.add_prefix(f"{part.ComponentName}.") if several else whole
 
 
 def _is_labels(file: Path) -> bool:
-    """Label data have no header: a start and an end open every line."""
+    """Return whether a file holds label data: no header, each line begins with a start and an end."""
     cells = next(csv.reader([first_line(file)]), []) if file.suffix.lower() != ".parquet" else []
     return len(cells) >= 2 and all(_moment(cell) is not None for cell in cells[:2])
 
@@ -238,15 +238,15 @@ def _is_labels(file: Path) -> bool:
 def _declared(file: Path) -> list[Incident]:
     with file.open(newline="", encoding="utf-8-sig") as lines:
         rows = [row for row in csv.reader(lines) if row]
-    found = []
+    incidents = []
     for number, row in enumerate(rows, 1):
         start, end = (_moment(cell) for cell in (*row[:2], "", "")[:2])
         if start is None or end is None:
             raise SourceError(
                 f"{file}, line {number}: {','.join(row)[:80]!r} does not open with a start and an end"
             )
-        found.append(_incident(start, end, "", f"{file}, line {number}"))
-    return found
+        incidents.append(_incident(start, end, "", f"{file}, line {number}"))
+    return incidents
 
 
 def _summaries(outcome: Converted, document: Document) -> None:
@@ -269,11 +269,8 @@ def _model(outcome: Converted, document: Document) -> None:
         if end > start:
             outcome.say("training.start", start.isoformat(), "TrainingDataStartTime")
             hours = timedelta(hours=-(-(end - start) // timedelta(hours=1)))
-            outcome.say(
-                "windows.reference",
-                spell(hours),
-                "TrainingDataEndTime - TrainingDataStartTime, in whole hours",
-            )
+            source = "TrainingDataEndTime - TrainingDataStartTime, in whole hours"
+            outcome.say("windows.reference", spell(hours), source)
     if model.OffCondition:
         outcome.leave(
             f"OffCondition: {model.OffCondition}",
@@ -301,11 +298,8 @@ def _scheduler(outcome: Converted, document: Document) -> None:
         )
     outcome.say("windows.score", rate, "DataUploadFrequency")
     outcome.say("windows.monitor", "7d", "a whole number of windows.score")
-    outcome.leave_unknown(
-        document.path.name,
-        scheduler.model_extra,
-        ("Status", "ModelName", "ModelArn", "InferenceSchedulerArn"),
-    )
+    known = ("Status", "ModelName", "ModelArn", "InferenceSchedulerArn")
+    outcome.leave_unknown(document.path.name, scheduler.model_extra, known)
 
 
 def _lines(document: Document) -> Iterable[_Prediction]:
@@ -327,20 +321,20 @@ def _predictions(lines: Sequence[_Prediction]) -> pd.DataFrame:
 
 
 def _incident(start: datetime, end: datetime, name: str, where: str) -> Incident:
-    begun, ended = _aware(start), _aware(end)
-    if begun >= ended:
-        raise SourceError(f"{where}: a label must end after its start, got {begun} to {ended}")
-    return Incident(Window(begun, ended), "", name)
+    start_time, end_time = _aware(start), _aware(end)
+    if start_time >= end_time:
+        raise SourceError(f"{where}: a label must end after its start, got {start_time} to {end_time}")
+    return Incident(Window(start_time, end_time), "", name)
 
 
 def _moment(cell: str) -> datetime | None:
     try:
-        found = pd.to_datetime(cell.strip(), format="ISO8601", errors="raise")
+        time = pd.to_datetime(cell.strip(), format="ISO8601", errors="raise")
     except (ValueError, TypeError):
         return None
-    return (
-        None if pd.isna(found) or not any(mark in cell for mark in "-:") else found.to_pydatetime(warn=False)
-    )
+    if pd.isna(time) or not any(mark in cell for mark in "-:"):
+        return None
+    return time.to_pydatetime(warn=False)
 
 
 def _aware(moment: datetime) -> datetime:

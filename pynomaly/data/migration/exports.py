@@ -1,7 +1,7 @@
-"""The files of an export, read and told apart; nothing here knows what any of them means.
+"""Find and read the files of an export, without knowledge of any product.
 
-JSON, JSON lines and delimited text, plain or compressed, within the limits of any source. Called by the
-package alone.
+JSON, JSON lines and delimited text, plain or compressed, within the limits of any source. Called only by
+this package.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MOST_FILES = 10_000
 
 
 class Foreign(BaseModel):
-    """A document of another product: fields beyond those named are kept, to be listed as not read."""
+    """Base of a product's documents: unknown fields are kept, to be listed as not carried over."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -47,17 +47,17 @@ class Document:
     lines: tuple[dict[str, Any], ...] = ()
 
     def has(self, *keys: str) -> bool:
-        """Whether it has all of `keys` at its top."""
+        """Return whether the top level has all of `keys`."""
         return all(key in self.content for key in keys)
 
 
 def gather(paths: Sequence[str | Path]) -> tuple[tuple[Document, ...], tuple[Path, ...]]:
-    """Documents and tables among `paths`; a folder stands for the files in it, at any depth.
+    """Return the documents and the tables in `paths`; a folder stands for all files below it.
 
     Raises
     ------
     SourceError
-        If a file is missing, unreadable or of no kind that is known.
+        If a file is missing, unreadable or of an unknown kind.
     """
     documents, tables = [], []
     for file in _files(paths):
@@ -72,34 +72,34 @@ def gather(paths: Sequence[str | Path]) -> tuple[tuple[Document, ...], tuple[Pat
 
 
 def read_as(kind: type[Model], document: Document) -> Model:
-    """A document checked field by field.
+    """Return a document as a validated model of type `kind`.
 
     Raises
     ------
     SourceError
-        If a field is missing or of another type, named with its place and value.
+        If a field is missing or has another type; the message gives its position and value.
     """
     return checked(kind, document.content, str(document.path))
 
 
 def checked(kind: type[Model], content: Any, where: str) -> Model:
-    """Like :func:`read_as`, of content from anywhere."""
+    """Like :func:`read_as`, for content from `where`."""
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-        shown = "" if first["type"] == "missing" else f", got {str(first['input'])[:80]!r}"
-        raise SourceError(f"{where}: {place.lstrip('.')}: {first['msg'].lower()}{shown}") from error
+        value_text = "" if first["type"] == "missing" else f", got {str(first['input'])[:80]!r}"
+        raise SourceError(f"{where}: {place.lstrip('.')}: {first['msg'].lower()}{value_text}") from error
 
 
 def read_table(file: Path, named: Sequence[str] = ()) -> pd.DataFrame:
-    """The rows of a table as they lie there, split by whichever mark its header has.
+    """Return the rows of a table unchanged; the header shows which separator it has.
 
     Raises
     ------
     SourceError
-        If it cannot be read.
+        If the table cannot be read.
     ColumnError
         If a name is duplicated, or one of `named` is missing.
     """
@@ -115,47 +115,47 @@ def read_table(file: Path, named: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def _separator(file: Path) -> str:
-    """The mark that splits a text's first line most often; a comma where none does."""
+    """Return the separator that is most frequent in a text's first line; a comma if there is none."""
     if _kind(file) == ".parquet":
         return SEPARATORS[0]
-    return max(SEPARATORS, key=first_line(file).count)  # the first of equals, so a comma
+    return max(SEPARATORS, key=first_line(file).count)  # max returns the first of equals: the comma
 
 
 def first_line(file: Path) -> str:
-    """The first line of a text, within the limits of a source."""
+    """Return the first line of a text, within the limits of a source."""
     with bounded.text(file, Limits()) as content:
         return content.readline().decode("utf-8-sig", "replace").strip("\r\n")
 
 
 def moment_column(values: pd.Series[Any], where: str) -> pd.Series[Any]:
-    """Times in UTC; naive ones are taken as UTC.
+    """Return times in UTC; naive times are taken as UTC.
 
     Raises
     ------
     SourceError
-        If one of them is no time.
+        If one of the values is not a time.
     """
     try:
-        found = moments(values, ZoneInfo("UTC"))
+        times = moments(values, ZoneInfo("UTC"))
     except WindowError as error:
         raise SourceError(f"{where}: {error}") from error
-    if found.isna().any():
-        at = int(found.isna().to_numpy().argmax())
-        raise SourceError(f"{where}: {str(values.iloc[at])[:80]!r} (entry {at + 1}) is no time")
-    return found
+    if times.isna().any():
+        position = int(times.isna().to_numpy().argmax())
+        raise SourceError(f"{where}: {str(values.iloc[position])[:80]!r} (entry {position + 1}) is no time")
+    return times
 
 
 def _files(paths: Sequence[str | Path]) -> list[Path]:
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         place = existing(str(path), folder=True)
-        inside = [place] if place.is_file() else sorted(item for item in place.rglob("*") if item.is_file())
-        found += [item for item in inside if not item.name.startswith(".")]
-        if len(found) > _MOST_FILES:
+        members = [place] if place.is_file() else sorted(item for item in place.rglob("*") if item.is_file())
+        files += [item for item in members if not item.name.startswith(".")]
+        if len(files) > _MOST_FILES:
             raise SourceError(f"{place} holds more than {_MOST_FILES:,} files; name the ones of one export")
-    if not found:
+    if not files:
         raise SourceError(f"{', '.join(map(str, paths))}: no file in it")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(files))
 
 
 def _kind(file: Path) -> str:
@@ -167,9 +167,9 @@ def _kind(file: Path) -> str:
 
 def _document(file: Path) -> Document:
     with bounded.text(file, Limits(line_kib=1024 * 1024)) as stream:
-        read = stream.read()
+        raw = stream.read()
     try:
-        content = _json(read.decode("utf-8-sig"))
+        content = _json(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SourceError(f"{file} is not UTF-8 text: {error}") from error
     except (ValueError, RecursionError) as error:

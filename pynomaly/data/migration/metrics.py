@@ -64,12 +64,12 @@ class _MetricSet(Foreign):
 
 
 def shape(document: Document) -> str | None:
-    """Which document of this product it is, by the fields it has; None: none of them."""
+    """Return the kind of a document of this product, from its fields; None if it is of another product."""
     return "metric set" if document.has("MetricSetName", "MetricList") else None
 
 
 def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
-    """One metric set, and the table of its rows where it was brought along.
+    """Convert one metric set, and the table of its rows if it is given.
 
     Raises
     ------
@@ -82,44 +82,46 @@ def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
             f"{surplus}: one metric set and at most one table make a pipeline; convert them one at a time"
         )
     document = documents[0]
-    found = read_as(_MetricSet, document)
-    outcome = Converted(TITLE, found.MetricSetName)
-    metrics = list(dict.fromkeys(metric.MetricName for metric in found.MetricList))
-    time, dimensions = found.TimestampColumn.ColumnName, list(found.DimensionList)
-    if found.MetricSetDescription:
-        outcome.say("description", found.MetricSetDescription, "MetricSetDescription")
+    metric_set = read_as(_MetricSet, document)
+    outcome = Converted(TITLE, metric_set.MetricSetName)
+    metrics = list(dict.fromkeys(metric.MetricName for metric in metric_set.MetricList))
+    time, dimensions = metric_set.TimestampColumn.ColumnName, list(metric_set.DimensionList)
+    if metric_set.MetricSetDescription:
+        outcome.say("description", metric_set.MetricSetDescription, "MetricSetDescription")
     if tables:
         read_table(tables[0], [time, *metrics, *dimensions])
         outcome.file = tables[0]
     else:
-        _source(outcome, found, [time, *dimensions, *metrics])
+        _source(outcome, metric_set, [time, *dimensions, *metrics])
     outcome.say("data.time", time, "TimestampColumn")
     outcome.say(
-        "data.timezone", found.Timezone or "UTC", "Timezone" if found.Timezone else "no Timezone: UTC"
+        "data.timezone",
+        metric_set.Timezone or "UTC",
+        "Timezone" if metric_set.Timezone else "no Timezone: UTC",
     )
     _dimensions(outcome, dimensions, metrics)
     past(outcome, metrics, "a metric is judged by what it was before")
-    _frequency(outcome, document, found.MetricSetFrequency)
-    _leave(outcome, document, found)
+    _frequency(outcome, document, metric_set.MetricSetFrequency)
+    _leave(outcome, document, metric_set)
     return outcome
 
 
-def _source(outcome: Converted, found: _MetricSet, columns: list[str]) -> None:
-    """Where rows come from: a table of a database as a query; anything else is to be brought."""
-    source = found.MetricSource
+def _source(outcome: Converted, metric_set: _MetricSet, columns: list[str]) -> None:
+    """Set the source of rows: a query for a database table; other sources must be exported by the user."""
+    source = metric_set.MetricSource
     if database := source.RDSSourceConfig or source.RedshiftSourceConfig:
         kind = "RDSSourceConfig" if source.RDSSourceConfig else "RedshiftSourceConfig"
-        quoted = ['"' + name.replace('"', '""') + '"' for name in columns]
-        window = f"{quoted[0]} >= :start and {quoted[0]} < :end"
-        variable = re.sub(r"\W", "_", f"{found.MetricSetName}_DB", flags=re.ASCII).upper()
+        quoted_columns = ['"' + name.replace('"', '""') + '"' for name in columns]
+        window = f"{quoted_columns[0]} >= :start and {quoted_columns[0]} < :end"
+        variable = re.sub(r"\W", "_", f"{metric_set.MetricSetName}_DB", flags=re.ASCII).upper()
         outcome.say("data.source", "sql", kind)
         outcome.say(
             "data.connection",
             variable if variable.isidentifier() else f"DB_{variable}",
             "an environment variable that holds the database's URL",
         )
-        # Not run here: a person reads it in the YAML; columns are quoted, the table's name is a plain one.
-        query = f"select {', '.join(quoted)} from {database.TableName} where {window}"  # nosec B608  # above
+        # Not run here: a person reads it in the YAML; columns are quoted, the table's name matches a pattern.
+        query = f"select {', '.join(quoted_columns)} from {database.TableName} where {window}"  # nosec B608  # above
         outcome.say("data.query", query, f"{kind}.TableName")
         why = "addresses and passwords belong into the environment, not into a file"
         outcome.leave(f"{kind}: host, role, secret", why)
@@ -163,28 +165,28 @@ def _frequency(outcome: Converted, document: Document, frequency: str | None) ->
     outcome.say("windows.monitor", "7d", "a whole number of windows.score")
 
 
-def _leave(outcome: Converted, document: Document, found: _MetricSet) -> None:
-    if sums := [metric.MetricName for metric in found.MetricList if metric.AggregationFunction == "SUM"]:
+def _leave(outcome: Converted, document: Document, metric_set: _MetricSet) -> None:
+    if sums := [metric.MetricName for metric in metric_set.MetricList if metric.AggregationFunction == "SUM"]:
         outcome.leave(
             f"AggregationFunction SUM of {', '.join(sums)}",
             "rows are scored as they are; sum them in data.query or before",
         )
-    if found.TimestampColumn.ColumnFormat:
+    if metric_set.TimestampColumn.ColumnFormat:
         outcome.leave(
-            f"TimestampColumn.ColumnFormat: {found.TimestampColumn.ColumnFormat}",
+            f"TimestampColumn.ColumnFormat: {metric_set.TimestampColumn.ColumnFormat}",
             "times are read as ISO 8601 (or as the database's own)",
         )
-    if found.Offset:
+    if metric_set.Offset:
         outcome.leave(
-            f"Offset: {found.Offset} s", "a window is due by schedule.score; let its cron wait as long"
+            f"Offset: {metric_set.Offset} s", "a window is due by schedule.score; let its cron wait as long"
         )
-    for entry in found.DimensionFilterList:
+    for entry in metric_set.DimensionFilterList:
         outcome.leave(
             f"DimensionFilterList: {entry.get('Name', entry)}",
             "every row is judged; filter them in data.query or before",
         )
     outcome.leave_unknown(
         document.path.name,
-        found.model_extra,
+        metric_set.model_extra,
         ("MetricSetArn", "AnomalyDetectorArn", "CreationTime", "LastModificationTime", "Tags"),
     )

@@ -1,4 +1,4 @@
-"""Amazon SageMaker Model Monitor: the constraints and statistics of a baseline, and what violated them.
+"""Amazon SageMaker Model Monitor: the constraints, statistics and violations of a baseline.
 
 Fields as documented for ``constraints.json``, ``statistics.json`` and ``constraint_violations.json`` (Amazon
 SageMaker developer guide).
@@ -51,7 +51,7 @@ class _Violations(Foreign):
 
 
 def shape(document: Document) -> str | None:
-    """Which document of this product it is, by the fields it has; None: none of them."""
+    """Return the kind of a document of this product, from its fields; None if it is of another product."""
     if document.has("violations"):
         return "violations"
     if not document.has("features"):
@@ -60,22 +60,22 @@ def shape(document: Document) -> str | None:
 
 
 def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
-    """Constraints (or statistics alone), with the baseline's table where it was brought along.
+    """Convert constraints (or statistics alone), and the baseline's table if it is given.
 
     Raises
     ------
     SourceError
-        If there is nothing that names features, or more than one baseline.
+        If no document names features, or there is more than one baseline.
     """
-    found: dict[str, Document] = {}
+    by_kind: dict[str, Document] = {}
     for document in documents:
         kind = shape(document) or ""
-        if kind in found:
+        if kind in by_kind:
             raise SourceError(
-                f"{document.path} and {found[kind].path}: two {kind}; convert one baseline at a time"
+                f"{document.path} and {by_kind[kind].path}: two {kind}; convert one baseline at a time"
             )
-        found[kind] = document
-    baseline = found.get("constraints") or found.get("statistics")
+        by_kind[kind] = document
+    baseline = by_kind.get("constraints") or by_kind.get("statistics")
     if baseline is None:
         raise SourceError(f"{documents[0].path}: violations alone name no baseline; add its constraints.json")
     if len(tables) > 1:
@@ -91,8 +91,10 @@ def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
         outcome.say("data.source", "csv", "rows of the baseline, to be brought here")
         outcome.say("data.path", "", "to be brought here")
     outcome.say("data.columns", names, "features")
-    if words := [feature.name for feature in constraints.features if feature.inferred_type == "String"]:
-        outcome.say("data.categorical", words, "features of inferred_type String")
+    if text_features := [
+        feature.name for feature in constraints.features if feature.inferred_type == "String"
+    ]:
+        outcome.say("data.categorical", text_features, "features of inferred_type String")
     rules = [
         rule for feature in constraints.features for rule in _rules(feature, constraints.monitoring_config)
     ]
@@ -102,7 +104,7 @@ def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
             rules,
             "constraints; they warn, as they did there: `error` would quarantine rows",
         )
-    _leave(outcome, constraints, found)
+    _leave(outcome, constraints, by_kind)
     return outcome
 
 
@@ -131,7 +133,7 @@ def _rule(kind: str, **arguments: Any) -> dict[str, Any]:
     return {"type": kind, "arguments": arguments, "severity": "warning"}
 
 
-def _leave(outcome: Converted, constraints: _Constraints, found: dict[str, Document]) -> None:
+def _leave(outcome: Converted, constraints: _Constraints, by_kind: dict[str, Document]) -> None:
     config = dict(constraints.monitoring_config.model_extra or {})
     if distance := config.pop("distribution_constraints", None):
         outcome.leave(
@@ -139,19 +141,19 @@ def _leave(outcome: Converted, constraints: _Constraints, found: dict[str, Docum
             "drift is judged by effect sizes and corrected p-values (block drift)",
         )
     for name in ("evaluate_constraints", "emit_metrics"):
-        config.pop(name, None)  # on here; both are what `pynomaly monitor` is for
+        config.pop(name, None)  # always on here: `pynomaly monitor` does both
     for name, value in config.items():
         outcome.leave(
             f"monitoring_config.{name}: {value}",
             "a column that is no longer what the model learned blocks the window",
         )
-    if "statistics" in found:
+    if "statistics" in by_kind:
         why = "distributions to compare with are made of the training's rows, and travel inside the model"
-        outcome.leave(f"{found['statistics'].path.name}: means, deviations, sketches", why)
-    if "violations" in found:
-        number = len(read_as(_Violations, found["violations"]).violations)
+        outcome.leave(f"{by_kind['statistics'].path.name}: means, deviations, sketches", why)
+    if "violations" in by_kind:
+        number = len(read_as(_Violations, by_kind["violations"]).violations)
         outcome.leave(
-            f"{found['violations'].path.name}: {number} violation(s)",
+            f"{by_kind['violations'].path.name}: {number} violation(s)",
             "what another monitor found is no label",
         )
     for feature in constraints.features:

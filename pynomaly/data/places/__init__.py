@@ -1,11 +1,11 @@
-"""Where bytes lie: a folder of this machine, an S3 bucket, or another cloud's store.
+"""File storage: a folder on this machine, an S3 bucket, or the store of another cloud.
 
-An address says which: ``/data/x.csv``, ``s3://bucket/x.csv``, and through
-the extras ``gcs`` and ``azure`` ``gs://...`` and ``abfs://...``. Endpoint, region and credentials of S3 come
-from the environment, as boto3 reads them (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, a profile, a role): no
-setting holds a secret. Called by the sources and by :mod:`pynomaly.records.store`.
+The address selects the storage: ``/data/x.csv``, ``s3://bucket/x.csv``, and through the extras ``gcs`` and
+``azure`` also ``gs://...`` and ``abfs://...``. Endpoint, region and credentials of S3 come from the
+environment, as boto3 reads them (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, a profile, a role): no setting
+holds a secret. Called by the sources and by :mod:`pynomaly.records.store`.
 
-What is written appears whole or not at all. Failures are the builtin ``OSError`` and its kin; callers say
+A write appears whole or not at all. Failures are the builtin ``OSError`` and its subclasses; callers add
 what they were doing.
 """
 
@@ -26,12 +26,12 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://")
 
 
 def is_address(text: str) -> bool:
-    """Whether `text` names a place beyond this machine's folders."""
+    """Whether `text` is an address like ``s3://...``, not a path on this machine."""
     return _SCHEME.match(text) is not None
 
 
 def place(address: str | Path) -> Place:
-    """The place an address names; nothing is opened yet.
+    """Return the place that `address` names; opens nothing.
 
     Raises
     ------
@@ -39,12 +39,12 @@ def place(address: str | Path) -> Place:
         If its scheme is not known, or ``s3://`` names no bucket.
     """
     text = str(address)
-    found = _SCHEME.match(text)
-    if found is None:
+    scheme_match = _SCHEME.match(text)
+    if scheme_match is None:
         if re.match(r"[a-z][a-z0-9+.-]+:/", text):
             raise ConfigError(f"{text!r} is no address: write two slashes, like s3://bucket/folder")
         return Folder(Path(text))
-    scheme = found.group(1)
+    scheme = scheme_match.group(1)
     if scheme == "s3":
         return Bucket(text)
     if scheme in EXTRAS:

@@ -1,4 +1,4 @@
-"""Objects of an S3 store: the only door to boto3."""
+"""Objects in an S3 store. The only module that imports boto3."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MULTIPART = 64 << 20
 
 
 class Bucket(Place):
-    """An object of an S3 store, or all objects whose keys begin with its own.
+    """An object of an S3 store, or all objects whose keys begin with its key.
 
-    A write is one PUT (multipart from 64 MiB), which the store makes visible whole; what is read is checked
-    by its readers against the hashes the ledger keeps. Checksums that not every S3-compatible store knows are
-    left out (boto3#4398). Three attempts with back-off, 10 s each to connect and 60 s to answer.
+    A write is one PUT (multipart from 64 MiB), which the store makes visible whole. Readers check the content
+    against the hashes in the ledger. Checksums that some S3-compatible stores do not know are switched off
+    (boto3#4398). Three attempts with back-off; time-outs of 10 s to connect and 60 s to answer.
     """
 
     def __init__(self, address: str) -> None:
@@ -39,7 +39,7 @@ class Bucket(Place):
         return Bucket(f"{self}/{name}")
 
     def exists(self) -> bool:
-        """Whether an object has this key."""
+        """Whether an object with this key exists."""
         try:
             with self._told():
                 self._client.head_object(Bucket=self.bucket, Key=self.key)
@@ -48,12 +48,12 @@ class Bucket(Place):
         return True
 
     def chunks(self) -> Iterator[bytes]:
-        """Its content, piece by piece."""
+        """Yield the content in chunks."""
         with self._told():
             yield from self._client.get_object(Bucket=self.bucket, Key=self.key)["Body"].iter_chunks(CHUNK)
 
     def write(self, content: bytes, *, new: bool = False) -> None:
-        """Put the object."""
+        """Write the object; with `new`, fail with FileExistsError if it exists."""
         only_new = {"IfNoneMatch": "*"} if new else {}
         with self._told():
             if len(content) < _MULTIPART or new:
@@ -62,7 +62,7 @@ class Bucket(Place):
                 self._client.upload_fileobj(io.BytesIO(content), self.bucket, self.key)
 
     def entries(self) -> Iterator[Entry]:
-        """All objects below it, however many."""
+        """Yield all objects below this key, over all pages."""
         prefix = f"{self.key}/" if self.key else ""
         with self._told():
             for page in self._client.get_paginator("list_objects_v2").paginate(
@@ -77,13 +77,13 @@ class Bucket(Place):
             self._client.delete_object(Bucket=self.bucket, Key=self.key)
 
     def arrow(self) -> tuple[Any, str]:
-        """Arrow's own S3 client, with the endpoint and credentials that boto3 found."""
+        """Return Arrow's S3 file system, with the endpoint and credentials of boto3, and the path."""
         from pyarrow.fs import S3FileSystem
 
         endpoint = urlsplit(self._client.meta.endpoint_url)
         with self._told():
-            found = self._client._request_signer._credentials
-            keys = found.get_frozen_credentials() if found else None
+            credentials = self._client._request_signer._credentials
+            keys = credentials.get_frozen_credentials() if credentials else None
         return S3FileSystem(
             access_key=keys.access_key if keys else None,
             secret_key=keys.secret_key if keys else None,
@@ -103,13 +103,13 @@ class Bucket(Place):
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Raise what boto3 raises as the OSError a file would raise."""
+        """Turn boto3's errors into the OSError that a local file would raise."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             yield
         except ClientError as error:
-            code, said = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+            code, reason = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             if code in ("404", "NoSuchKey", "NotFound"):
                 raise FileNotFoundError(2, "no such object", str(self)) from error
@@ -118,14 +118,14 @@ class Bucket(Place):
             if status == 412:
                 raise FileExistsError(17, "the object exists already", str(self)) from error
             kind = PermissionError if status in (401, 403) else OSError
-            raise kind(5, f"S3 answers {code}: {said}", str(self)) from error
+            raise kind(5, f"S3 answers {code}: {reason}", str(self)) from error
         except BotoCoreError as error:
             raise OSError(5, f"S3 cannot be reached: {' '.join(str(error).split())}", str(self)) from error
 
 
 @lru_cache(maxsize=8)
 def _client(environment: tuple[str, ...]) -> Any:
-    """One client for each environment; boto3's clients may be shared by threads."""
+    """Return one client for each environment; threads may share a boto3 client."""
     import boto3
     from botocore.config import Config
 

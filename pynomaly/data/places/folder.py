@@ -1,4 +1,4 @@
-"""Files of this machine."""
+"""Files on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Folder"]
 
 
 class Folder(Place):
-    """A path of this machine. A write goes to a draft beside it, is flushed to disk, and renamed."""
+    """A path on this machine. A write goes to a draft in the same folder, is flushed, and is renamed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,17 +28,17 @@ class Folder(Place):
         return Folder(self.path / name)
 
     def exists(self) -> bool:
-        """Whether a file is there."""
+        """Whether the file exists."""
         return self.path.is_file()
 
     def chunks(self) -> Iterator[bytes]:
-        """Its content, piece by piece."""
+        """Yield the content in chunks."""
         with self.path.open("rb") as file:
             while chunk := file.read(CHUNK):
                 yield chunk
 
     def write(self, content: bytes, *, new: bool = False) -> None:
-        """Make it hold `content`, whole, even if the machine stops half way."""
+        """Write `content`; the file is never half written, even if the machine stops meanwhile."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, draft = tempfile.mkstemp(
             prefix=f".{self.path.name}.", suffix=".draft", dir=self.path.parent
@@ -58,43 +58,43 @@ class Folder(Place):
         _sync_folder(self.path.parent)
 
     def entries(self) -> Iterator[Entry]:
-        """All files below it, in order; drafts and hidden files are none."""
+        """Yield all files below it, sorted by path; drafts and hidden files are left out."""
         for path in sorted(self.path.rglob("*")):
             if path.is_file() and not path.name.startswith("."):
-                with suppress(FileNotFoundError):  # removed while we looked
-                    found = path.stat()
-                    yield Entry(str(path), found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+                with suppress(FileNotFoundError):  # removed in the meantime
+                    status = path.stat()
+                    yield Entry(str(path), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def delete(self) -> None:
         """Remove the file."""
         self.path.unlink(missing_ok=True)
 
     def swept(self, before: datetime) -> tuple[str, ...]:
-        """Remove drafts below it that were last written to before `before`."""
-        gone = []
+        """Remove drafts below it that were last written before `before`; return their paths."""
+        removed_paths = []
         for draft in sorted(self.path.rglob(".*.draft")):
-            with suppress(FileNotFoundError):  # it took its name while we looked
+            with suppress(FileNotFoundError):  # renamed to its final name in the meantime
                 if draft.is_file() and datetime.fromtimestamp(draft.stat().st_mtime, UTC) < before:
                     draft.unlink()
-                    gone.append(str(draft))
-        return tuple(gone)
+                    removed_paths.append(str(draft))
+        return tuple(removed_paths)
 
     def arrow(self) -> tuple[Any, str]:
-        """The local file system, and the absolute path."""
+        """Return the local file system and the absolute path."""
         from pyarrow.fs import LocalFileSystem
 
         return LocalFileSystem(), str(self.path.absolute())
 
     @contextmanager
     def local(self) -> Iterator[Path]:
-        """The file itself."""
+        """Yield the path of the file itself."""
         if not self.path.is_file():
             raise FileNotFoundError(2, "no such file", str(self.path))
         yield self.path
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut: it lives in the folder, not in the file."""
+    """Flush a folder, so that a rename survives a power cut: the folder holds the names."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""What every place can do, whatever lies behind it."""
+"""The interface of every place, and what all implementations share."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import Any
 __all__ = ["CHUNK", "Entry", "Place"]
 
 CHUNK = 1 << 20
-"""Bytes read at once."""
+"""Bytes read at a time."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file as its folder lists it: address, bytes, and when it was written (aware)."""
+    """A file in a listing: address, size in bytes, and time of the last write (aware)."""
 
     address: str
     size: int
@@ -28,7 +28,7 @@ class Entry:
 
 
 class Place(ABC):
-    """A file, or a folder of them, wherever it lies."""
+    """A file or a folder of files, in any storage."""
 
     @abstractmethod
     def __str__(self) -> str: ...
@@ -38,46 +38,46 @@ class Place(ABC):
 
     @abstractmethod
     def exists(self) -> bool:
-        """Whether a file is there."""
+        """Whether the file exists."""
 
     @abstractmethod
     def chunks(self) -> Iterator[bytes]:
-        """Its content, piece by piece; FileNotFoundError if nothing is there."""
+        """Yield the content in chunks; FileNotFoundError if the file does not exist."""
 
     @abstractmethod
     def write(self, content: bytes, *, new: bool = False) -> None:
-        """Make it hold `content`, whole; with `new`, FileExistsError if something is there already."""
+        """Write `content` whole; with `new`, FileExistsError if the file exists already."""
 
     @abstractmethod
     def entries(self) -> Iterator[Entry]:
-        """All files below it, in order."""
+        """Yield all files below it, sorted by path."""
 
     def under(self) -> Iterator[str]:
-        """Addresses of all files below it, in order."""
+        """Yield the addresses of all files below it, sorted by path."""
         for entry in self.entries():
             yield entry.address
 
     @abstractmethod
     def delete(self) -> None:
-        """Remove the file; nothing happens if it is not there."""
+        """Remove the file; do nothing if it does not exist."""
 
     def swept(self, before: datetime) -> tuple[str, ...]:
-        """Remove what writers that died before `before` left below it; addresses of what was removed.
+        """Remove drafts that dead writers left below it before `before`; return the removed addresses.
 
-        Only where a write leaves anything half done; a bucket's own rules end its unfinished uploads.
+        Does nothing unless a write uses drafts; a bucket's own rules end its unfinished uploads.
         """
         return ()
 
     @abstractmethod
     def arrow(self) -> tuple[Any, str]:
-        """The pyarrow file system it lies in, and its path there: for reading tables piece by piece."""
+        """Return the pyarrow file system and the path in it, to read tables in parts."""
 
     def read(self) -> bytes:
-        """Its whole content."""
+        """Return the whole content."""
         return b"".join(self.chunks())
 
     def sha256(self) -> str:
-        """SHA-256 of its content, in hex."""
+        """Return the SHA-256 of the content, in hex."""
         digest = hashlib.sha256()
         for chunk in self.chunks():
             digest.update(chunk)
@@ -85,7 +85,7 @@ class Place(ABC):
 
     @contextmanager
     def local(self) -> Iterator[Path]:
-        """A file of this machine with its content; a copy is gone at the end of the ``with``."""
+        """Yield a local file with its content; a copy is removed at the end of the ``with``."""
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / str(self).rsplit("/", 1)[-1]
             with copy.open("wb") as file:

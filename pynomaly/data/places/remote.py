@@ -1,4 +1,4 @@
-"""Files of any other cloud, through fsspec and the extra that knows it: the only door to fsspec."""
+"""Files of other clouds, through fsspec and an extra. The only module that imports fsspec."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pynomaly.errors import ConfigError
 __all__ = ["EXTRAS", "Remote"]
 
 EXTRAS = {"gs": "gcs", "gcs": "gcs", "abfs": "azure", "abfss": "azure", "az": "azure", "memory": ""}
-"""Scheme of an address to the extra that serves it."""
+"""Maps the scheme of an address to the extra that it needs."""
 
 
 class Remote(Place):
-    """A file of another cloud, through fsspec and the extra that knows it."""
+    """A file of another cloud, read and written through fsspec."""
 
     def __init__(self, address: str) -> None:
         import fsspec
@@ -36,30 +36,30 @@ class Remote(Place):
         return Remote(f"{self}/{name}")
 
     def exists(self) -> bool:
-        """Whether a file is there."""
+        """Whether the file exists."""
         return bool(self._files.isfile(self._path))
 
     def chunks(self) -> Iterator[bytes]:
-        """Its content, piece by piece."""
+        """Yield the content in chunks."""
         with self._files.open(self._path, "rb") as file:
             while chunk := file.read(CHUNK):
                 yield chunk
 
     def write(self, content: bytes, *, new: bool = False) -> None:
-        """Make it hold `content`; whether it appears whole is the store's promise (GCS, Azure: yes)."""
+        """Write `content`; the store decides whether a write appears whole (GCS and Azure: yes)."""
         if new and self.exists():
             raise FileExistsError(17, "the file exists already", str(self))
         self._files.pipe_file(self._path, content)
 
     def entries(self) -> Iterator[Entry]:
-        """All files below it, in order."""
-        for path, found in sorted(self._files.find(self._path, detail=True).items()):
+        """Yield all files below it, sorted by path."""
+        for path, details in sorted(self._files.find(self._path, detail=True).items()):
             written = self._files.modified(path)
             aware = written if written.tzinfo else written.replace(tzinfo=UTC)
-            yield Entry(str(self._files.unstrip_protocol(path)), int(found.get("size") or 0), aware)
+            yield Entry(str(self._files.unstrip_protocol(path)), int(details.get("size") or 0), aware)
 
     def arrow(self) -> tuple[Any, str]:
-        """The fsspec file system, wrapped."""
+        """Return the fsspec file system, wrapped for pyarrow, and the path."""
         from pyarrow.fs import FSSpecHandler, PyFileSystem
 
         return PyFileSystem(FSSpecHandler(self._files)), str(self._path)

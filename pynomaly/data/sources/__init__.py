@@ -1,7 +1,7 @@
-"""Reading rows of a window from wherever a pipeline keeps them, always in one shape.
+"""Read the rows of a window from a pipeline's source, always in one shape.
 
-One module a kind of source, all in :data:`SOURCES`; what they return is brought into shape here: times in
-UTC, rows in order of time and entity, labels as 0, 1 or not known. Called by the steps and the command line.
+Each kind of source has one module, listed in :data:`SOURCES`. Their rows are normalised here: times in UTC,
+rows sorted by time and entity, labels 0, 1 or unknown. Called by the steps and the command line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PLACE = "place in the source"
 __all__ = ["SOURCES", "Reader", "kind_of", "read", "span"]
 
 Reader = Callable[[Data, str, list[str] | None, Window | None], pd.DataFrame]
-"""``(data, path, columns, window)`` to rows as they lie there; None reads all. Rows beyond it may come."""
+"""``(data, path, columns, window)`` to unchanged rows; None reads all. Rows outside the window may come."""
 
 SOURCES: Mapping[str, Reader] = {
     "csv": csv.rows,
@@ -37,25 +37,25 @@ SOURCES: Mapping[str, Reader] = {
 def read(
     data: Data, window: Window | None = None, as_of: datetime | None = None, path: str | None = None
 ) -> pd.DataFrame:
-    """Read the rows of a window, with the features of their past that ``data.series`` asks for.
+    """Read the rows of a window, with the time-series features of ``data.series``.
 
     Parameters
     ----------
     data : Data
         The pipeline's source and its columns.
     window : Window, optional
-        Rows whose time lies in it; a row whose time cannot be read comes with the row before it, so that
-        validation quarantines it once. None reads everything.
+        Read the rows whose time lies in it. A row with an unreadable time belongs to the window of the row
+        before it, so that validation quarantines it once. None reads everything.
     as_of : datetime, optional
-        Aware. Labels that became known later (``time + label_delay``) are not seen.
+        Aware. Labels that became known later (``time + label_delay``) are NaN.
     path : str, optional
-        Read this file or folder instead of ``data.path``, by what its name says it is; it may lack the label.
+        Read this file or folder instead of ``data.path``; its name gives its kind. It may lack the label.
 
     Returns
     -------
     DataFrame of shape (n, d)
         Range index; the time column is ``datetime64[us, UTC]`` (NaT where it cannot be read), the label
-        float64 in {0, 1, NaN}; ordered by time, then entity, then place in the source.
+        float64 in {0, 1, NaN}; sorted by time, then entity, then position in the source.
 
     Raises
     ------
@@ -70,14 +70,14 @@ def read(
     """
     if window is not None and data.time is None:
         raise WindowError(f"the table has no data.time, so the window {window} cannot be read from it")
-    wide = window
+    read_window = window
     if window is not None and data.series.columns:
-        wide = Window(window.start - data.series.history, window.end)  # rows to look back on
+        read_window = Window(window.start - data.series.history, window.end)  # rows to look back on
     if data.source == "bundled" and path is None:
-        frame = bundled.rows_of(data, wide, as_of)
+        frame = bundled.rows_of(data, read_window, as_of)
     else:
         kind = data.source if path is None else kind_of(path, data.source)
-        frame = _reader(kind)(data, path or _place(data), None, wide)
+        frame = _reader(kind)(data, path or _place(data), None, read_window)
     known_label = [data.label] if data.label and (path is None or data.label in frame.columns) else []
     require_columns(frame, [*filter(None, (data.time, data.id)), *known_label])
     frame = frame.copy(deep=False)
@@ -86,15 +86,17 @@ def read(
     if data.time is None:
         return frame.reset_index(drop=True)
     frame[data.time] = moments(frame[data.time], data.zone)
-    if window is not None and wide is not None:
-        if wide != window:
-            past = in_order(within(frame, data.time, wide).reset_index(names=_PLACE), data.time, data.id)
-            past = series.added(past, data.time, data.id, data.series)
-            frame = past.sort_values(_PLACE, ignore_index=True).drop(columns=_PLACE)
+    if window is not None and read_window is not None:
+        if read_window != window:
+            with_history = in_order(
+                within(frame, data.time, read_window).reset_index(names=_PLACE), data.time, data.id
+            )
+            with_history = series.added(with_history, data.time, data.id, data.series)
+            frame = with_history.sort_values(_PLACE, ignore_index=True).drop(columns=_PLACE)
         frame = within(frame, data.time, window)
     if as_of is not None:
-        known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
-        frame = frame.assign(**{name: frame[name].where(known) for name in known_label})
+        label_known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
+        frame = frame.assign(**{name: frame[name].where(label_known) for name in known_label})
     frame = in_order(frame, data.time, data.id)
     if window is None and data.series.columns:
         frame = series.added(frame, data.time, data.id, data.series)
@@ -102,7 +104,7 @@ def read(
 
 
 def span(data: Data) -> Window | None:
-    """First to last time in the source, the end exclusive; None for a table without time.
+    """Return the window from the first to the last time in the source; None for a table without time.
 
     Raises
     ------
@@ -129,7 +131,7 @@ def _reader(source: str) -> Reader:
 
 
 def kind_of(path: str, otherwise: str) -> str:
-    """Kind of source that a file's name says it is."""
+    """Return the kind of source from the ending of `path`, or `otherwise` if the ending is unknown."""
     endings = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
     return next((kind for ending, kind in endings.items() if path.lower().endswith(ending)), otherwise)
 

@@ -1,7 +1,7 @@
-"""One shape for rows from every source: times in UTC, labels in {0, 1, NaN}, a fixed order.
+"""Normalise rows from every source: times in UTC, labels in {0, 1, NaN}, a fixed order.
 
-Called by ``sources.read`` alone. Nothing is guessed: a naive time needs a declared zone, a label that is
-neither 0 nor 1 is refused.
+Called by ``sources.read``, the readers in parts, ``inspect`` and ``migration``. Nothing is guessed: a naive
+time needs a declared zone, and a label that is neither 0 nor 1 is an error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pynomaly.errors import DataError, WindowError
 __all__ = ["in_order", "labels", "moments", "within"]
 
 _OFFSET = r"[Tt ]\d{2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
-"""ISO 8601 text that says its offset."""
+"""Matches ISO 8601 text with an offset."""
 
 _LABELS = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0, "": np.nan, "nan": np.nan}
 
@@ -30,9 +30,9 @@ def moments(column: pd.Series[Any], zone: ZoneInfo | None) -> pd.Series[Any]:
     Parameters
     ----------
     column : Series of shape (n,)
-        Moments, or ISO 8601 text with or without an offset.
+        Times, or ISO 8601 text with or without an offset.
     zone : ZoneInfo or None
-        Zone of moments without an offset. One that a clock change repeats or skips is unreadable.
+        Zone of times without an offset. A time that a clock change repeats or skips is unreadable.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def moments(column: pd.Series[Any], zone: ZoneInfo | None) -> pd.Series[Any]:
     Raises
     ------
     WindowError
-        If a moment is naive and `zone` is None, the column holds numbers, or no cell can be read.
+        If a time is naive and `zone` is None, the column holds numbers, or no cell can be read.
     """
     if types.is_numeric_dtype(column.dtype):
         raise WindowError(
@@ -53,11 +53,13 @@ def moments(column: pd.Series[Any], zone: ZoneInfo | None) -> pd.Series[Any]:
     if types.is_datetime64_dtype(column.dtype):
         return _localize(column, column.notna(), zone)
     text = column.astype(object).where(column.notna(), "").map(lambda cell: str(cell).strip()).astype(object)
-    zoned = text.str.contains(_OFFSET, regex=True).astype(bool)
-    times = pd.to_datetime(text.where(zoned), format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
-    plain = pd.to_datetime(text.where(~zoned), format="ISO8601", errors="coerce")
-    if plain.notna().any():
-        times = times.fillna(_localize(plain, plain.notna(), zone))
+    has_offset = text.str.contains(_OFFSET, regex=True).astype(bool)
+    times = pd.to_datetime(text.where(has_offset), format="ISO8601", utc=True, errors="coerce").dt.as_unit(
+        "us"
+    )
+    naive_times = pd.to_datetime(text.where(~has_offset), format="ISO8601", errors="coerce")
+    if naive_times.notna().any():
+        times = times.fillna(_localize(naive_times, naive_times.notna(), zone))
     if times.isna().all():
         raise WindowError(
             f"no cell of time column {column.name!r} can be read (first: {column.iloc[0]!r}); "
@@ -75,39 +77,41 @@ def labels(column: pd.Series[Any]) -> pd.Series[Any]:
         If a cell is neither 0, 1, true, false nor missing.
     """
     cells = column.astype(object)
-    spelled = cells.where(cells.notna(), "").map(lambda cell: str(cell).strip().lower())
-    wrong = ~spelled.isin(_LABELS).to_numpy()
+    texts = cells.where(cells.notna(), "").map(lambda cell: str(cell).strip().lower())
+    wrong = ~texts.isin(_LABELS).to_numpy()
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise DataError(
             f"label column {column.name!r} holds {column.iloc[row]!r} in row {row}; "
             "allowed: 1 (anomaly), 0 (normal), true, false, or empty for not known"
         )
-    return _named(spelled.map(_LABELS).astype("float64"), column)
+    return _named(texts.map(_LABELS).astype("float64"), column)
 
 
 def within(frame: pd.DataFrame, time: str, window: Window) -> pd.DataFrame:
-    """Rows of `window`; a row without a readable time goes with the row before it in the source.
+    """Return the rows of `window`; a row without a readable time gets the time of the row before it.
 
     Raises
     ------
     WindowError
-        If no row lies in the window, naming the range that the source has.
+        If no row lies in the window; the message names the time range of the source.
     """
     times = frame[time]
     start, end = pd.Timestamp(window.start), pd.Timestamp(window.end)
     if not ((times >= start) & (times < end)).any():
-        held = f"{times.min().isoformat()} to {times.max().isoformat()}" if times.notna().any() else "no time"
-        raise WindowError(f"no row lies in the window {window}; the source holds {held}")
-    placed = times.ffill().bfill()
-    return frame[(placed >= start) & (placed < end)]
+        time_range = (
+            f"{times.min().isoformat()} to {times.max().isoformat()}" if times.notna().any() else "no time"
+        )
+        raise WindowError(f"no row lies in the window {window}; the source holds {time_range}")
+    filled_times = times.ffill().bfill()
+    return frame[(filled_times >= start) & (filled_times < end)]
 
 
 def in_order(frame: pd.DataFrame, time: str, entity: str | None) -> pd.DataFrame:
-    """Rows by time, then entity, then place in the source; unreadable times last."""
+    """Return the rows sorted by time, then entity, then position in the source; unreadable times last."""
     keys = [frame[time].fillna(pd.Timestamp.max.tz_localize("UTC")).astype("int64").to_numpy()]
     if entity is not None:
-        # As text, an entity column of mixed types still has one order, the same in every process.
+        # As text, an entity column of mixed types has the same order in every process.
         keys.insert(0, pd.factorize(frame[entity].astype(str).to_numpy(dtype=object), sort=True)[0])
     return frame.iloc[np.lexsort(keys)].reset_index(drop=True)
 

@@ -1,7 +1,7 @@
-"""What a source may make this machine take in: names, columns, cells, and text that does not unpack for ever.
+"""Limits on what is read from a source: column names, columns, cells, and the size of unpacked text.
 
-The limits are ``data.limits``. Text is measured while it is read, so that nothing past a limit is ever held;
-tables are measured by what they declare. Called by the readers of each kind of source.
+The limits are ``data.limits``. Text is measured while it is read, so that nothing beyond a limit is held in
+memory; tables are measured by the size they declare. Called by the reader of each kind of source.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ __all__ = ["checked_names", "checked_size", "text"]
 _LONGEST_NAME = 500
 _BUFFER = 1 << 18
 _ALONE = re.compile(rb"\r(?!\n)")
-_UNTRIED = 1 << 20  # bytes that may unpack before the ratio says anything
+_UNTRIED = 1 << 20  # unpacked bytes below which the ratio is not checked
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def checked_names(names: Sequence[str], where: object, limits: Limits) -> None:
-    """Refuse too many columns, and names that cannot be shown for what they are.
+    """Raise for too many columns, and for names that are too long or not printable.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def checked_names(names: Sequence[str], where: object, limits: Limits) -> None:
         If there are more than ``limits.columns``.
     ColumnError
         If a name is longer than 500 characters, or holds a control character other than a tab or a line
-        break, one that turns the direction of text, or half a character.
+        break, a character that changes the direction of text, or a lone surrogate.
     """
     if len(names) > limits.columns:
         raise SourceError(
@@ -65,12 +65,12 @@ def _hidden(mark: str) -> bool:
 
 
 def checked_size(rows: int, columns: int, where: object, limits: Limits) -> None:
-    """Refuse a table that would not fit into ``limits.cells``.
+    """Raise if a table has more cells than ``limits.cells``.
 
     Raises
     ------
     SourceError
-        Naming rows and columns.
+        The message gives rows and columns.
     """
     if rows * columns > limits.cells:
         raise SourceError(
@@ -81,15 +81,15 @@ def checked_size(rows: int, columns: int, where: object, limits: Limits) -> None
 
 @contextmanager
 def text(file: Path, limits: Limits) -> Iterator[IO[bytes]]:
-    """The bytes of a text file, unpacked by what its name says, measured as they are read.
+    """Yield the bytes of a text file, unpacked according to its name and measured while they are read.
 
-    A carriage return alone is a line break, and comes as one.
+    A carriage return alone is returned as a line break.
 
     Raises
     ------
     SourceError
-        While reading: at a NUL byte, when a line, the whole or the ratio of unpacking goes past its limit, or
-        the packing is broken. For ``.zip``: unless it holds one file, stored or deflated, and no password.
+        While reading: at a NUL byte, when a line, the whole text or the unpacking ratio exceeds its limit, or
+        if the archive is broken. A ``.zip`` must hold one file, stored or deflated, without a password.
     """
     try:
         with file.open("rb") as packed, _unpacked(file, packed) as source:
@@ -105,47 +105,49 @@ def _unpacked(file: Path, packed: IO[bytes]) -> Iterator[Any]:
         with zipfile.ZipFile(packed) as archive, archive.open(_only_member(file, archive)) as member:
             yield member
         return
-    opened: Any = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}.get(ending)
-    if opened is None:
+    opener: Any = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}.get(ending)
+    if opener is None:
         yield packed
         return
-    source = opened(fileobj=packed) if opened is gzip.GzipFile else opened(packed)
+    source = opener(fileobj=packed) if opener is gzip.GzipFile else opener(packed)
     with source:
         yield source
 
 
 def _only_member(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    inside = [item for item in archive.infolist() if not item.is_dir()]
-    if len(inside) != 1:
-        raise SourceError(f"{file} holds {len(inside):,} files; allowed: one")
-    if inside[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        # Others are unpacked by Python in pieces of any size.
-        raise SourceError(f"{file} is packed by method {inside[0].compress_type}; allowed: stored, deflated")
-    return inside[0]
+    members = [item for item in archive.infolist() if not item.is_dir()]
+    if len(members) != 1:
+        raise SourceError(f"{file} holds {len(members):,} files; allowed: one")
+    if members[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Python unpacks other methods in pieces of any size.
+        raise SourceError(f"{file} is packed by method {members[0].compress_type}; allowed: stored, deflated")
+    return members[0]
 
 
 class _Measured(io.RawIOBase):
-    """Counts what passes, and stops at a limit."""
+    """A reader that measures its bytes and raises at a limit."""
 
     def __init__(self, source: IO[bytes], packed: IO[bytes], file: Path, limits: Limits) -> None:
         self._source, self._packed, self._file, self._limits = source, packed, file, limits
         self._longest = limits.line_kib << 10
         self._total = 0
         self._line = 0  # bytes since the last line break
-        self._ahead = b""  # what follows a carriage return at the end of a piece
+        self._ahead = b""  # the byte after a carriage return at the end of a piece
 
     def readable(self) -> bool:
-        """It is for reading alone."""
+        """Return True: the stream can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read at most one line's limit, so that one look finds a line that is too long."""
+        """Read at most as many bytes as one line may have, so that each too long line is found."""
         piece = self._ahead + self._source.read(min(len(buffer), self._longest) - len(self._ahead))
         self._ahead = self._source.read(1) if piece.endswith(b"\r") else b""
-        if piece.count(b"\r") > piece.count(b"\r\n"):  # pandas' parser takes any amount of memory at some
+        if piece.count(b"\r") > piece.count(
+            b"\r\n"
+        ):  # some lone carriage returns make pandas' parser use unlimited memory
             piece = _ALONE.sub(b"\n", piece + self._ahead)[: len(piece)]
         buffer[: len(piece)] = piece
-        if b"\0" in piece:  # pandas would end the cell there without a word
+        if b"\0" in piece:  # pandas would end the cell there silently
             raise SourceError(f"{self._file} holds a NUL byte: it is no text in UTF-8")
         self._total += len(piece)
         first, last = (_break(piece, end) for end in (bytes.find, bytes.rfind))
@@ -163,6 +165,6 @@ class _Measured(io.RawIOBase):
 
 
 def _break(piece: bytes, find: Any) -> int:
-    """Place of the first or last line break, -1 without one."""
-    found = [place for place in (find(piece, b"\n"), find(piece, b"\r")) if place >= 0]
-    return (min(found) if find is bytes.find else max(found)) if found else -1
+    """Return the position of the first or last line break, -1 without one."""
+    positions = [position for position in (find(piece, b"\n"), find(piece, b"\r")) if position >= 0]
+    return (min(positions) if find is bytes.find else max(positions)) if positions else -1

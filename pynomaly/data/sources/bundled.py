@@ -1,4 +1,4 @@
-"""Tables that need no file: the simulated fleet, and the breast-cancer table that scikit-learn ships.
+"""Bundled tables that need no file: the simulated fleet, and scikit-learn's breast-cancer table.
 
 Called through ``sources.read`` by the quickstart, the demo and the tests.
 """
@@ -19,35 +19,35 @@ __all__ = ["DATASETS", "breast_cancer", "rows", "rows_of", "span_of"]
 DATASETS = ("fleet", "breast_cancer")
 
 _MALIGNANT = 40
-"""Malignant rows kept: 10 % of the table; all 212 (37 %) would be no anomalies."""
+"""Malignant rows kept: 10 % of the table. All 212 (37 %) would be too many to be anomalies."""
 
 _FLEET = Window(fleet.START, datetime(2100, 1, 4, tzinfo=UTC))
-"""The fleet runs for ever; a window needs an end."""
+"""The fleet has no end, but a window needs one."""
 
 
 def rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
-    """A bundled table called `path`; the fleet cannot be read whole.
+    """Read the bundled table named `path`; the fleet needs a window.
 
     Raises
     ------
     SourceError
         If there is no such table.
     WindowError
-        If the table has no end.
+        If the table is the fleet and there is no window.
     """
     frame = rows_of(data.model_copy(update={"dataset": path}), window, None)
     return frame[columns] if columns else frame
 
 
 def rows_of(data: Data, window: Window | None, as_of: datetime | None) -> pd.DataFrame:
-    """Rows of ``data.dataset`` in `window`; without one, everything up to `as_of`.
+    """Read the rows of ``data.dataset`` in `window`; without one, all rows up to `as_of`.
 
     Raises
     ------
     SourceError
         If there is no such table.
     WindowError
-        If the fleet is asked for with neither, or before it existed.
+        If the fleet is read with neither, or the window ends before the fleet starts.
     """
     if _named(data) == "breast_cancer":
         return breast_cancer()
@@ -61,12 +61,12 @@ def rows_of(data: Data, window: Window | None, as_of: datetime | None) -> pd.Dat
 
 
 def span_of(data: Data) -> Window | None:
-    """Times of ``data.dataset``; None for a table without time."""
+    """Return the time span of ``data.dataset``; None for a table without time."""
     return _FLEET if _named(data) == "fleet" else None
 
 
 def breast_cancer() -> pd.DataFrame:
-    """Breast Cancer Wisconsin (Diagnostic): benign rows, and 40 malignant ones as anomalies.
+    """Read Breast Cancer Wisconsin (Diagnostic): benign rows, and 40 malignant rows as anomalies.
 
     Returns
     -------
@@ -83,8 +83,8 @@ def breast_cancer() -> pd.DataFrame:
     names = [str(name).replace(" ", "_") for name in bunch.feature_names]
     frame = pd.DataFrame(bunch.data, columns=names)
     frame["anomaly"] = (bunch.target == 0).astype("int64")
-    kept = (frame["anomaly"] == 0) | (frame["anomaly"].cumsum() <= _MALIGNANT)
-    return frame[kept].reset_index(drop=True)
+    kept_rows = (frame["anomaly"] == 0) | (frame["anomaly"].cumsum() <= _MALIGNANT)
+    return frame[kept_rows].reset_index(drop=True)
 
 
 def _named(data: Data) -> str:

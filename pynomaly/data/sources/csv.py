@@ -1,8 +1,8 @@
 """Delimited text, plain or compressed (``.gz``, ``.bz2``, ``.xz``, ``.zip``), UTF-8, with a header row.
 
-The header is read here first: pandas renames duplicated columns and turns a surplus one into an index
-without a word. Numbers keep their exact value. What is too long, or unpacks without end, is refused while it
-is read (``data.limits``). Called through ``SOURCES``.
+The header is read here first, because pandas silently renames duplicated columns and turns a surplus column
+into an index. Numbers keep their exact value. A file that is too long or unpacks to too much is an error
+while it is read (``data.limits``). Called through ``SOURCES``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COMMA_NUMBER = r"^\s*([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)\s*$"
 
 
 def rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
-    """Read the whole file, or some columns of it; text has no index, so a window reads all of it, too.
+    """Read the whole file, or some of its columns; text has no index, so a window does not limit the read.
 
     Parameters
     ----------
@@ -41,19 +41,19 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
         Separator, decimal mark, and the columns that stay text: time, id and the categorical ones.
     path : str
     columns : list of str or None
-        None reads all.
+        None reads all columns.
 
     Returns
     -------
     DataFrame of shape (n, d), n >= 1
-        A column with a cell that is not a number stays text.
+        A column stays text if one of its cells is not a number.
 
     Raises
     ------
     SourceError
-        If the file is missing, empty, not UTF-8, ragged, split by another separator, or past a limit.
+        If the file is missing, empty, not UTF-8, ragged, has another separator, or exceeds a limit.
     ColumnError
-        If a name is duplicated or cannot be shown, or one of `columns` does not exist.
+        If a name is duplicated or not printable, or one of `columns` does not exist.
     """
     with _local(path) as file:
         names = _names(file, data, columns)
@@ -65,47 +65,47 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
 
 
 def chunks(data: Data, path: str, size: int) -> Iterator[pd.DataFrame]:
-    """The same rows, at most `size` at once; whether a column is numbers is seen anew in each part.
+    """Yield the same rows in parts of at most `size`; each part decides anew whether a column is numeric.
 
     Raises
     ------
     SourceError, ColumnError
-        As :func:`rows`, as far as it was read.
+        As :func:`rows`, for the parts read so far.
     """
-    seen = 0
+    rows_before = 0
     with _local(path) as file:
         names = _names(file, data, None)
         with bounded.text(file, data.limits) as content:
             with _told(file):
-                # pandas says nothing where a part's first line is too wide: its surplus gets a column.
+                # pandas accepts a first line of a part that is too wide, so surplus cells get a column.
                 parts = _reader(data, content, [*names, _SURPLUS], None, size)
             while True:
                 with _told(file):
                     part = next(parts, None)
                 if part is None:
                     return
-                wide = part.pop(_SURPLUS).notna().to_numpy()
-                if wide.any():
-                    row = seen + int(wide.argmax()) + 1
+                has_surplus = part.pop(_SURPLUS).notna().to_numpy()
+                if has_surplus.any():
+                    row = rows_before + int(has_surplus.argmax()) + 1
                     raise SourceError(
                         f"{file} cannot be read: row {row} has more cells than the header ({len(names)})"
                     )
-                seen += len(part)
+                rows_before += len(part)
                 yield _with_points(part, data) if data.decimal == "," else part
 
 
 def lines(data: Data, path: str) -> int:
-    """Lines below the header: at least as many as rows, for a cell may hold line breaks."""
-    count, ended = 0, True
+    """Count the lines below the header: an upper bound of the rows, because a cell may hold line breaks."""
+    count, ends_with_break = 0, True
     with _local(path) as file, bounded.text(file, data.limits) as content:
         while block := content.read(_BLOCK):
-            count, ended = count + block.count(b"\n"), block.endswith(b"\n")
-    return count - 1 + (not ended)
+            count, ends_with_break = count + block.count(b"\n"), block.endswith(b"\n")
+    return count - 1 + (not ends_with_break)
 
 
 @contextmanager
 def _local(path: str) -> Iterator[Path]:
-    """The file itself, or a copy of what lies at an address; messages name the address."""
+    """Yield the file itself, or a local copy of the file at an address; messages name the address."""
     if not is_address(path):
         yield existing(path)
         return
@@ -125,10 +125,10 @@ def _local(path: str) -> Iterator[Path]:
 
 @contextmanager
 def _told(file: Path) -> Iterator[None]:
-    """What pandas says of a text, as one message; a warning, too."""
+    """Turn pandas' errors and warnings about a text into one SourceError."""
     try:
         with warnings.catch_warnings():
-            # Rows wider than the header would lose their last cells with no more than a warning.
+            # Rows wider than the header would lose their last cells with only a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             yield
     except SourceError:
@@ -146,7 +146,7 @@ def _names(file: Path, data: Data, columns: list[str] | None) -> list[str]:
 
 
 def _text(data: Data) -> tuple[str, ...]:
-    """Columns that stay text."""
+    """Return the columns that stay text."""
     return tuple(filter(None, (data.time, data.id, *data.categorical)))
 
 
@@ -157,7 +157,7 @@ def _reader(
     columns: list[str] | None,
     size: int | None = None,
 ) -> TextFileReader:
-    """pandas' reader; `names` stand for the header's, and lines may be as wide as these."""
+    """Return pandas' reader; `names` replace the header's names, and lines may be as wide as these."""
     return pd.read_csv(
         content,
         names=names,
@@ -177,14 +177,14 @@ def _reader(
 
 
 def header(file: Path, separator: str, limits: Limits) -> list[str]:
-    """Column names as written.
+    """Return the column names as written in the file.
 
     Raises
     ------
     SourceError
-        If the file is empty, not UTF-8, its header is split by another separator, or it is past a limit.
+        If the file is empty, not UTF-8, its header has another separator, or it exceeds a limit.
     ColumnError
-        If a name occurs more than once, or cannot be shown.
+        If a name occurs more than once, or is not printable.
     """
     try:
         with bounded.text(file, limits) as content:
@@ -196,33 +196,37 @@ def header(file: Path, separator: str, limits: Limits) -> list[str]:
     except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
         raise SourceError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
     names = ["" if pd.isna(name) else str(name) for name in first.iloc[0]]
-    if len(names) == 1 and (other := [mark for mark in SEPARATORS if mark != separator and mark in names[0]]):
+    if len(names) == 1 and (
+        other_marks := [mark for mark in SEPARATORS if mark != separator and mark in names[0]]
+    ):
         raise SourceError(
-            f"{file}: no {separator!r} in the header {names[0]!r}; set data.separator to {other[0]!r}"
+            f"{file}: no {separator!r} in the header {names[0]!r}; set data.separator to {other_marks[0]!r}"
         )
     bounded.checked_names(names, file, limits)
-    if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise ColumnError(f"{file}: column {', '.join(map(repr, twice))} occurs more than once in the header")
+    if duplicates := sorted({name for name in names if name and names.count(name) > 1}):
+        raise ColumnError(
+            f"{file}: column {', '.join(map(repr, duplicates))} occurs more than once in the header"
+        )
     return [name or f"Unnamed: {position}" for position, name in enumerate(names)]
 
 
 def existing(path: str, *, folder: bool = False) -> Path:
-    """The file (or folder, if allowed) at `path`.
+    """Return the file (or folder, if `folder` is True) at `path`.
 
     Raises
     ------
     SourceError
-        If nothing is there, naming what is near, or a folder is where a file belongs.
+        If nothing exists there (the message suggests similar names), or it is a folder and must be a file.
     """
     place = Path(path).expanduser()
     if place.is_file() or (folder and place.is_dir()):
         return place
     if place.is_dir():
         raise SourceError(f"{place} is a folder; a file belongs here")
-    beside = sorted(item.name for item in place.parent.iterdir()) if place.parent.is_dir() else []
-    near = get_close_matches(place.name, beside, n=3)
+    siblings = sorted(item.name for item in place.parent.iterdir()) if place.parent.is_dir() else []
+    near = get_close_matches(place.name, siblings, n=3)
     raise SourceError(
-        f"no file {str(place)!r}; {_hint(near)}the folder {place.parent} holds {beside[:10] or 'nothing'}"
+        f"no file {str(place)!r}; {_hint(near)}the folder {place.parent} holds {siblings[:10] or 'nothing'}"
     )
 
 
@@ -231,7 +235,7 @@ def _hint(near: list[str]) -> str:
 
 
 def _with_points(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
-    """Spell the readable numbers of half-readable columns with a point, as every later reader expects."""
+    """Write a decimal point in the readable numbers of text columns, as later readers expect."""
     for name in frame.columns:
         if name not in _text(data) and pd.api.types.is_string_dtype(frame[name].dtype):
             frame[name] = frame[name].str.replace(_COMMA_NUMBER, r"\1.\2", regex=True)

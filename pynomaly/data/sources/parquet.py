@@ -27,13 +27,13 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     Parameters
     ----------
     data : Data
-        Parquet says its own types; the time column tells which rows a window needs.
+        Names the time column, which decides the rows of a window. The file has its own types.
     path : str
     columns : list of str or None
-        None reads all, partition keys included.
+        None reads all columns, including partition keys.
     window : Window, optional
-        Row groups and rows outside it are not read, where the time column holds moments with an offset and
-        no cell of it is missing. What is read beyond it, the caller drops.
+        Row groups and rows outside it are skipped if the time column holds times with an offset and no
+        missing cell. Else rows outside are returned too, and the caller drops them.
 
     Returns
     -------
@@ -45,30 +45,32 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
         If nothing is there, a file is not Parquet, the files do not fit together, there is no row, or more
         than ``data.limits`` allow.
     ColumnError
-        If a name is duplicated or cannot be shown, or one of `columns` does not exist.
+        If a name is duplicated or not printable, or one of `columns` does not exist.
     """
     with opened(path, data.limits) as dataset:
         names = dataset.schema.names
         for name in columns or []:
             if name not in names:
                 raise ColumnError(f"{path}: no column {name!r}; {allowed(name, names)}")
-        wanted = only(dataset, data.time, window)
-        # A file of a few kilobytes can stand for a billion rows.
-        bounded.checked_size(dataset.count_rows(filter=wanted), len(columns or names), path, data.limits)
-        table = dataset.to_table(columns=columns, filter=wanted)
+        window_filter = only(dataset, data.time, window)
+        # A file of a few kilobytes can declare a billion rows.
+        bounded.checked_size(
+            dataset.count_rows(filter=window_filter), len(columns or names), path, data.limits
+        )
+        table = dataset.to_table(columns=columns, filter=window_filter)
         if table.num_rows == 0 and window is not None:
             bounded.checked_size(dataset.count_rows(), len(columns or names), path, data.limits)
-            table = dataset.to_table(columns=columns)  # the caller says what range there is
+            table = dataset.to_table(columns=columns)  # the caller's error names the range of the source
     if table.num_rows == 0:
         raise SourceError(f"{path} has columns {names} but no rows")
-    # An index that was saved by name is a column here; pandas would hide it again.
+    # A named index was saved as a column and stays one; pandas' metadata would make it an index again.
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     return frame
 
 
 @contextmanager
 def opened(path: str, limits: Limits) -> Iterator[Any]:
-    """The pyarrow dataset at `path`; what pyarrow raises in the ``with`` becomes a SourceError.
+    """Yield the pyarrow dataset at `path`; pyarrow's errors inside the ``with`` become a SourceError.
 
     Raises
     ------
@@ -82,8 +84,8 @@ def opened(path: str, limits: Limits) -> Iterator[Any]:
         dataset = _dataset(source)
         names = dataset.schema.names
         bounded.checked_names(names, source, limits)
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ColumnError(f"{source}: column {', '.join(map(repr, twice))} occurs more than once")
+        if duplicates := sorted({name for name in names if names.count(name) > 1}):
+            raise ColumnError(f"{source}: column {', '.join(map(repr, duplicates))} occurs more than once")
         yield dataset
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, ColumnError | SourceError):
@@ -92,7 +94,7 @@ def opened(path: str, limits: Limits) -> Iterator[Any]:
 
 
 def only(dataset: Any, time: str | None, window: Window | None) -> Any:
-    """Arrow's expression for the rows of `window`; None where every row has to be looked at."""
+    """Return Arrow's filter for the rows of `window`; None if every row must be read."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -103,7 +105,7 @@ def only(dataset: Any, time: str | None, window: Window | None) -> Any:
         return None
     column = pc.field(time)
     if dataset.count_rows(filter=column.is_null()):
-        return None  # such a row goes with the row before it, which must be seen for that
+        return None  # a row without a time belongs to the row before it, so all rows are needed
     start, end = (pa.scalar(pd.Timestamp(edge), type=kind) for edge in (window.start, window.end))
     return (column >= start) & (column < end)
 
@@ -120,30 +122,30 @@ def _dataset(source: Place) -> Any:
     if kind != FileType.Directory:
         raise SourceError(f"nothing lies at {source}")
     hidden = (".", "_")
-    found = sorted(
+    file_paths = sorted(
         item.path
         for item in files.get_file_info(FileSelector(path, recursive=True))
         if item.type == FileType.File
         and item.path.endswith(".parquet")
         and not any(part.startswith(hidden) for part in item.path[len(path) :].split("/"))
     )
-    if not found:
+    if not file_paths:
         raise SourceError(f"no *.parquet file under {source}")
-    how = {
+    options = {
         "format": "parquet",
         "partitioning": "hive",
         "partition_base_dir": path,
         "filesystem": files,
     }
-    first = pads.dataset(found, **how)
+    first = pads.dataset(file_paths, **options)
     schemas = [fragment.physical_schema for fragment in first.get_fragments()]
     schema = pa.unify_schemas([*schemas, first.schema], promote_options="permissive")
-    return _without_index(pads.dataset(found, schema=schema, **how))
+    return _without_index(pads.dataset(file_paths, schema=schema, **options))
 
 
 def _without_index(dataset: Any) -> Any:
-    """pandas keeps an index that has no name as a column of its own; it is none of the table's."""
+    """Drop the columns in which pandas saved an index without a name; they are no data."""
     import pyarrow as pa
 
-    kept = [field for field in dataset.schema if not field.name.startswith("__index_level_")]
-    return dataset.replace_schema(pa.schema(kept)) if len(kept) < len(dataset.schema) else dataset
+    fields = [field for field in dataset.schema if not field.name.startswith("__index_level_")]
+    return dataset.replace_schema(pa.schema(fields)) if len(fields) < len(dataset.schema) else dataset

@@ -1,7 +1,7 @@
-"""A Parquet source piece by piece, for tables that do not fit in memory.
+"""Read a Parquet source in parts, for tables that do not fit in memory.
 
-A part is one row group of one file, read in batches; parts may be read in any order, in other processes. What
-they give together is the source in the order it lies in, each row with its place. Called by the streaming
+A part is one row group of one file, read in batches. Parts may be read in any order and in other processes.
+Together they give all rows of the source, each with its position in the source. Called by the streaming
 scorer and the one-pass training sample.
 """
 
@@ -22,17 +22,17 @@ __all__ = ["Part", "batches", "is_larger", "parts_of"]
 
 @dataclass(frozen=True)
 class Part:
-    """A row group.
+    """One row group of a Parquet source.
 
     Attributes
     ----------
     number : int
-        Place among the parts of the source.
+        Position among the parts of the source.
     fragment : pyarrow.dataset.ParquetFileFragment
     schema : pyarrow.Schema
-        Of the whole source: files of one folder may differ.
+        Schema of the whole source; files of one folder may differ.
     first, rows : int
-        Place of its first row in the source, and how many it has.
+        Position of its first row in the source, and its number of rows.
     """
 
     number: int
@@ -43,7 +43,7 @@ class Part:
 
 
 def parts_of(path: str, limits: Limits) -> tuple[Part, ...]:
-    """Parts of a Parquet file, folder or address; reads footers alone.
+    """Return the row groups of a Parquet file, folder or address; reads only the footers.
 
     Raises
     ------
@@ -51,21 +51,21 @@ def parts_of(path: str, limits: Limits) -> tuple[Part, ...]:
         As the Parquet source.
     """
     with parquet.opened(path, limits) as dataset:
-        found: list[Part] = []
+        row_groups: list[Part] = []
         first = 0
         for file in dataset.get_fragments():
             for group in file.split_by_row_group():
                 rows = sum(item.num_rows for item in group.row_groups)
                 if rows:
-                    found.append(Part(len(found), group, dataset.schema, first, rows))
+                    row_groups.append(Part(len(row_groups), group, dataset.schema, first, rows))
                 first += rows
-        return tuple(found)
+        return tuple(row_groups)
 
 
 def is_larger(data: Data, path: str, rows: int) -> bool:
-    """Whether `path` is a Parquet table of more than `rows` rows; False for other kinds of source.
+    """Return whether `path` is a Parquet table of more than `rows` rows; False for other kinds of source.
 
-    Also False where features of a row's past are asked for: a part does not hold the rows before it.
+    Also False if time-series features are configured: a part does not hold the rows before it.
     """
     if data.series.columns:
         return False
@@ -75,21 +75,21 @@ def is_larger(data: Data, path: str, rows: int) -> bool:
 
 
 def batches(data: Data, part: Part, rows: int) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Place of the first row and the rows, shaped as ``sources.read`` shapes them but not sorted.
+    """Yield the position of the first row and the rows, shaped as by ``sources.read`` but not sorted.
 
     Parameters
     ----------
     data : Data
-        Its time and label column.
+        Names the time and the label column.
     part : Part
     rows : int
-        Most rows at once: what bounds the memory.
+        Most rows in one batch; bounds the memory.
     """
     first = part.first
     for batch in part.fragment.to_batches(schema=part.schema, batch_size=rows):
         if not batch.num_rows:
             continue
-        frame = batch.to_pandas(ignore_metadata=True, split_blocks=True)  # a number is not copied
+        frame = batch.to_pandas(ignore_metadata=True, split_blocks=True)  # does not copy numbers
         if data.label and data.label in frame:
             frame[data.label] = labels(frame[data.label])
         if data.time:

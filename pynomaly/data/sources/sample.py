@@ -1,10 +1,11 @@
-"""A sample of a table or query of any size in one pass: at most `size` rows, the same for the same seed.
+"""Sample a table or query of any size in one pass: at most `size` rows, the same for the same seed.
 
-Each row draws a number, in the order of the source, and the rows with the smallest numbers are kept: every
-set of `size` rows is equally likely, and neither batches nor row groups change which it is. Memory is bounded
-by one batch and about three times the sample. Text is read in parts, a query's rows come in the order of
-their times. Stratified by time, each of :data:`SPANS` equal spans of the window keeps as many rows. Whoever
-wants more of the pass (sketches) is shown every batch. Called by the steps that read a reference.
+Each row draws a random number, in the order of the source, and the rows with the smallest numbers are kept.
+So every set of `size` rows is equally likely, and the sample does not depend on batches or row groups. Memory
+is bounded by one batch and about three times the sample. Text is read in parts; the rows of a query come
+sorted by time. A sample stratified by time keeps equally many rows of each of :data:`SPANS` equal spans of
+the window. Every batch is yielded, so that the caller can compute more in the same pass (sketches). Called by
+the steps that read a reference.
 
 References
 ----------
@@ -32,13 +33,13 @@ from pynomaly.errors import SourceError, WindowError
 __all__ = ["SPANS", "Reservoir", "Sampling", "rows_in"]
 
 SPANS = 64
-"""Equal spans of the window, as far as there are rows, that a sample by time keeps equally many rows of."""
+"""Number of equal spans of the window, as far as it has rows, in a sample stratified by time."""
 
 How = Literal["reservoir", "time"]
 
 
 class Reservoir:
-    """At most `size` of the rows added, chosen by the numbers that they drew; Arrow tables."""
+    """Holds the `size` added rows with the smallest keys, as Arrow tables."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -48,7 +49,7 @@ class Reservoir:
         self._bound, self._held = np.inf, 0
 
     def add(self, table: Any, keys: NDArray[np.float64], places: NDArray[np.int64]) -> None:
-        """Offer the rows of an Arrow table, with what they drew and where they lie in the source."""
+        """Offer the rows of an Arrow table, with their random keys and their positions in the source."""
         chosen = np.flatnonzero(keys < self._bound)
         if not chosen.size:
             return
@@ -60,7 +61,7 @@ class Reservoir:
             self._settle()
 
     def rows(self) -> tuple[Any, NDArray[np.int64]]:
-        """The sample, and where its rows lie in the source; the table is None where nothing was added."""
+        """Return the sample and its rows' positions in the source; the table is None if no row was added."""
         if self._held > self.size:
             self._settle()
         if not self._tables:
@@ -76,26 +77,26 @@ class Reservoir:
 
 
 class Sampling:
-    """One pass over the rows of a window.
+    """One pass over the rows of a window that keeps a sample.
 
     Parameters
     ----------
     data : Data
-        Of a file, a folder or a query.
+        The source: a file, a folder or a query.
     window : Window or None
-        None takes every row.
+        None samples from all rows.
     size, seed : int
     how : {"reservoir", "time"}
         ``time`` needs a window; without one it is a reservoir.
     batch_rows : int
-        Rows read at once.
+        Rows read at a time.
 
     Attributes
     ----------
     seen : int
-        Rows of the window so far.
+        Rows of the window read so far.
     stratified : bool
-        Whether spans of time share the sample.
+        Whether the sample is stratified by time.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class Sampling:
         self._edges: tuple[pd.Timestamp, pd.Timestamp] | None = None
 
     def batches(self) -> Iterator[pd.DataFrame]:
-        """Read the table, keep the sample, and show the rows of the window batch by batch.
+        """Read the table, keep the sample, and yield the rows of the window in batches.
 
         Raises
         ------
@@ -129,7 +130,7 @@ class Sampling:
             yield from self._shown(map(_arrow, csv.chunks(self.data, str(self.data.path), self.batch_rows)))
 
     def _fragments(self) -> Iterator[Any]:
-        """Batches of a Parquet table, as Arrow tables."""
+        """Yield the batches of a Parquet table as Arrow tables."""
         import pyarrow as pa
 
         path = str(self.data.path)
@@ -151,7 +152,7 @@ class Sampling:
                 yield _shaped(rows.to_pandas(ignore_metadata=True), self.data)
 
     def frame(self, as_of: datetime | None = None) -> pd.DataFrame:
-        """The sample as :func:`pynomaly.data.sources.read` would have read those rows.
+        """Return the sample, in the shape that :func:`pynomaly.data.sources.read` gives those rows.
 
         Raises
         ------
@@ -170,12 +171,12 @@ class Sampling:
         if self.data.time is None:
             return frame
         if as_of is not None and self.data.label:
-            known = frame[self.data.time] + self.data.label_delay <= pd.Timestamp(as_of)
-            frame[self.data.label] = frame[self.data.label].where(known)
+            label_known = frame[self.data.time] + self.data.label_delay <= pd.Timestamp(as_of)
+            frame[self.data.label] = frame[self.data.label].where(label_known)
         return in_order(frame, self.data.time, self.data.id)
 
     def _taken(self, table: Any) -> Any:
-        """Rows of the window, offered to the reservoirs."""
+        """Return the rows of `table` in the window, and offer them to the reservoirs."""
         import pyarrow as pa
 
         span = np.zeros(table.num_rows, dtype=np.int64)
@@ -185,29 +186,33 @@ class Sampling:
             inside = ((times >= start) & (times < end)).to_numpy()
             table = table.filter(pa.array(inside))
             first, last = self._edges or (start, end)
-            passed = (times[inside] - first) / max(last - first, pd.Timedelta(1, "us")) * len(self._pools)
-            span = np.clip(passed.to_numpy().astype(np.int64), 0, len(self._pools) - 1)
-        keys = self._random.random(table.num_rows)  # one draw a row of the window: batches do not matter
+            stratum_position = (
+                (times[inside] - first) / max(last - first, pd.Timedelta(1, "us")) * len(self._pools)
+            )
+            span = np.clip(stratum_position.to_numpy().astype(np.int64), 0, len(self._pools) - 1)
+        keys = self._random.random(
+            table.num_rows
+        )  # one draw for each row of the window, so batches change nothing
         places = np.arange(self.seen, self.seen + table.num_rows)
         self.seen += table.num_rows
         for number, pool in enumerate(self._pools):
-            here = np.flatnonzero(span == number) if len(self._pools) > 1 else None
-            if pool is None or (here is not None and not here.size):
+            stratum_rows = np.flatnonzero(span == number) if len(self._pools) > 1 else None
+            if pool is None or (stratum_rows is not None and not stratum_rows.size):
                 continue
-            if here is None:
+            if stratum_rows is None:
                 pool.add(table, keys, places)
             else:
-                pool.add(table.take(here), keys[here], places[here])
+                pool.add(table.take(stratum_rows), keys[stratum_rows], places[stratum_rows])
         return table
 
     def _held(self, parts: tuple[Part, ...]) -> tuple[pd.Timestamp, pd.Timestamp] | None:
-        """The part of the window that the source reaches into, where its footers say so; else None."""
+        """Return the part of the window with rows of the source, if its footers tell; else None."""
         if self.window is None or not self.stratified:
             return None
         groups = [group.statistics or {} for part in parts for group in part.fragment.row_groups]
-        known = [group.get(self.data.time) for group in groups]
-        edges = [moment for edge in known if edge for moment in (edge["min"], edge["max"])]
-        if not edges or not all(known) or isinstance(edges[0], str | bytes):
+        time_ranges = [group.get(self.data.time) for group in groups]
+        edges = [moment for edge in time_ranges if edge for moment in (edge["min"], edge["max"])]
+        if not edges or not all(time_ranges) or isinstance(edges[0], str | bytes):
             return None
         return self._within(pd.Series(edges, name=self.data.time))
 
@@ -218,12 +223,12 @@ class Sampling:
         return max(first, times.min()), min(last, times.max())
 
     def _placed(self, table: Any) -> pd.Series[Any]:
-        """When each row counts: one whose time cannot be read goes with the row before it."""
+        """Return the time of each row; a row with an unreadable time gets the time of the row before it."""
         column = table.column(self.data.time).to_pandas()
         column.name = self.data.time
         times = moments(column, self.data.zone).ffill()
         assert self.window is not None, "asked for a window alone"
-        # Before the first time that can be read: in the window, for validation to set aside.
+        # Rows before the first readable time count into the window, so that validation quarantines them.
         first = self._last if self._last is not None else pd.Timestamp(self.window.start)
         times = times.fillna(first)
         self._last = times.iloc[-1]
@@ -231,10 +236,10 @@ class Sampling:
 
 
 def rows_in(data: Data, window: Window | None) -> int | None:
-    """At least as many rows as lie in `window`: by footers, by lines, or as a database counts.
+    """Return an upper bound of the rows in `window`: from footers, line counts, or a count by the database.
 
-    None for a bundled table, and where features of a row's past are asked for: a sample does not hold the
-    rows before a row.
+    None for a bundled table, and if time-series features are configured, because a sample does not hold the
+    rows before each row.
     """
     if data.series.columns or data.source == "bundled":
         return None
@@ -255,24 +260,24 @@ def _shaped(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
 
 
 def _arrow(frame: pd.DataFrame) -> Any:
-    """Rows of a text or a query as an Arrow table; a column without any value has no type yet."""
+    """Return rows as an Arrow table; a column without any value gets Arrow's null type."""
     import pyarrow as pa
 
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # cells of several types, as sqlite allows in a column
-        spelled = frame.copy(deep=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # one column holds several types, as sqlite allows
+        as_text = frame.copy(deep=False)
         for name in frame.select_dtypes("object").columns:
-            spelled[name] = frame[name].where(frame[name].isna(), frame[name].astype(str))
-        table = pa.Table.from_pandas(spelled, preserve_index=False)
-    for place, field in enumerate(table.schema):
-        if table.column(place).null_count == table.num_rows:
-            table = table.set_column(place, field.name, pa.nulls(table.num_rows))
+            as_text[name] = frame[name].where(frame[name].isna(), frame[name].astype(str))
+        table = pa.Table.from_pandas(as_text, preserve_index=False)
+    for position, field in enumerate(table.schema):
+        if table.column(position).null_count == table.num_rows:
+            table = table.set_column(position, field.name, pa.nulls(table.num_rows))
     return table
 
 
 def _together(tables: list[Any]) -> Any:
-    """Tables of the same columns as one; one that is numbers in some and text in others is text."""
+    """Concatenate tables of the same columns; a column that is numeric in some and text in others is text."""
     import pyarrow as pa
 
     try:
@@ -293,8 +298,8 @@ def _spelled(tables: list[Any]) -> list[Any]:
         except (pa.ArrowInvalid, pa.ArrowTypeError):
             for number, table in enumerate(tables):
                 cells = table.column(name)
-                if pa.types.is_boolean(cells.type):  # as they were written, not as Arrow spells them
+                if pa.types.is_boolean(cells.type):  # with the case of the source, not Arrow's lower case
                     cells = pc.if_else(cells, "True", "False")
-                place = table.column_names.index(name)
-                tables[number] = table.set_column(place, name, cells.cast(text))
+                position = table.column_names.index(name)
+                tables[number] = table.set_column(position, name, cells.cast(text))
     return tables

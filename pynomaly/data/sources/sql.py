@@ -1,7 +1,7 @@
 """Rows of a query, from any database that SQLAlchemy reaches.
 
-The query says what a row is and takes the window as ``:start`` and ``:end``, so that the database's own index
-finds its rows::
+The query defines a row and takes the window as ``:start`` and ``:end``, so that the database can use its own
+index::
 
     data:
       source: sql
@@ -9,9 +9,9 @@ finds its rows::
       query: select * from readings where at >= :start and at < :end
       time: at
 
-Read in chunks over one connection that may not write. On sqlite, which has no type for time, the two are text
-like ``2026-01-05T00:00:00+00:00``; write ``datetime(:start)`` where the table spells times otherwise. Called
-through ``SOURCES``.
+Rows are read in chunks over one read-only connection. sqlite has no type for time, so there the two values
+are text like ``2026-01-05T00:00:00+00:00``; write ``datetime(:start)`` if the table writes times in another
+way. Called through ``SOURCES``.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     Parameters
     ----------
     data : Data
-        Its connection and query.
+        Names the connection and holds the query.
     path : str
         The query.
     columns : list of str or None
-        None keeps all.
+        None keeps all columns.
     window : Window, optional
 
     Returns
@@ -60,17 +60,17 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     Raises
     ------
     ConfigError
-        If the environment holds no URL for the connection, or not a usable one.
+        If the environment has no URL for the connection, or one that is not usable.
     SourceError
-        If the database cannot be reached, refuses the query, holds no row at all, or gives more than
+        If the database cannot be reached, refuses the query, has no row at all, or returns more than
         ``data.limits`` allow.
     WindowError
-        If it gives no row for `window`.
+        If the query returns no row for `window`.
     ColumnError
-        If a name is duplicated or cannot be shown, or one of `columns` is not in the result.
+        If a name is duplicated or not printable, or one of `columns` is not in the result.
     """
-    with _answer(data, path, window or _EVER) as (names, found):
-        parts = list(_bounded(data, names, found))
+    with _answer(data, path, window or _EVER) as (names, chunk_iterator):
+        parts = list(_bounded(data, names, chunk_iterator))
     for item in columns or ():
         if item not in names:
             raise ColumnError(f"data.query: no column {item!r}; {allowed(item, names)}")
@@ -83,42 +83,42 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
 
 
 def chunks(data: Data, window: Window | None) -> Iterator[pd.DataFrame]:
-    """The rows of a window, part by part, in the order of their times: the same each time.
+    """Yield the rows of a window in parts, sorted by time, so that the order is the same in each run.
 
     Raises
     ------
     ConfigError, SourceError, ColumnError
-        As :func:`rows`; no row is no error here.
+        As :func:`rows`; but a window without rows is no error.
     """
-    asked = f"select * from ({_inner(data)}) q"  # nosec B608  # as below
+    statement = f"select * from ({_inner(data)}) q"  # nosec B608  # as below
     if order := ", ".join(f"q.{_column(name)}" for name in (data.time, data.id) if name):
-        asked += f" order by {order}"
-    with _answer(data, asked, window or _EVER) as (_, parts):
+        statement += f" order by {order}"
+    with _answer(data, statement, window or _EVER) as (_, parts):
         yield from parts
 
 
 def count(data: Data, window: Window | None) -> int:
-    """Rows of a window, counted by the database.
+    """Return the number of rows of a window, counted by the database.
 
     Raises
     ------
     ConfigError, SourceError
         As :func:`rows`.
     """
-    asked = f"select count(*) from ({_inner(data)}) q"  # nosec B608  # as below
-    with _answer(data, asked, window or _EVER) as (_, parts):
+    statement = f"select count(*) from ({_inner(data)}) q"  # nosec B608  # as below
+    with _answer(data, statement, window or _EVER) as (_, parts):
         return int(next(parts).to_numpy()[0, 0])
 
 
 def edges(data: Data) -> pd.Series[Any]:
-    """First and last time of the query's rows, found by the database; of the time column's own type.
+    """Return the first and last time of the query's rows, from the database, in the time column's type.
 
     Raises
     ------
     ConfigError, SourceError, ColumnError
         As :func:`rows`.
     """
-    # The query is the pipeline's own SQL, run over a connection that may not write; the column is quoted.
+    # The query is the pipeline's own SQL, run over a read-only connection; the column is quoted.
     query = _inner(data)
     with _answer(data, f"select * from ({query}) q where 1 = 0", _EVER) as (names, _):  # nosec B608  # see above
         pass
@@ -135,26 +135,26 @@ def edges(data: Data) -> pd.Series[Any]:
 
 @contextmanager
 def _answer(data: Data, query: str, window: Window) -> Iterator[tuple[list[str], Iterator[pd.DataFrame]]]:
-    """Column names, and the rows chunk by chunk while the ``with`` lasts."""
+    """Yield the column names, and an iterator of the rows in chunks that works inside the ``with``."""
     try:
         with _reading(str(data.connection)) as connection:
-            spelled = _SPELLED.get(connection.dialect.name, lambda moment: moment)
-            edges = {"start": spelled(window.start), "end": spelled(window.end)}
+            format_time = _SPELLED.get(connection.dialect.name, lambda moment: moment)
+            bounds = {"start": format_time(window.start), "end": format_time(window.end)}
             statement = text(query)
-            taken = {key: value for key, value in edges.items() if key in statement.compile().params}
-            streamed = connection.execution_options(yield_per=_CHUNK)
-            with closing(streamed.execute(statement, taken)) as result:
+            parameters = {key: value for key, value in bounds.items() if key in statement.compile().params}
+            streaming = connection.execution_options(yield_per=_CHUNK)
+            with closing(streaming.execute(statement, parameters)) as result:
                 names = [str(name) for name in result.keys()]  # noqa: SIM118  # a Result, not a dict
-                if twice := sorted({name for name in names if names.count(name) > 1}):
+                if duplicates := sorted({name for name in names if names.count(name) > 1}):
                     raise ColumnError(
-                        f"data.query: column {', '.join(map(repr, twice))} occurs more than once"
+                        f"data.query: column {', '.join(map(repr, duplicates))} occurs more than once"
                     )
                 bounded.checked_names(names, "data.query", data.limits)
                 yield names, (_frame(part, names) for part in result.partitions())
     except SQLAlchemyError as error:
-        said = _without_secrets(" ".join(str(getattr(error, "orig", None) or error).split()), data)
+        reason = _without_secrets(" ".join(str(getattr(error, "orig", None) or error).split()), data)
         raise SourceError(
-            f"the database of {data.connection} cannot answer data.query: {said[:500]}"
+            f"the database of {data.connection} cannot answer data.query: {reason[:500]}"
         ) from error
 
 
@@ -163,7 +163,7 @@ def _frame(part: Sequence[Row[Any]], names: list[str]) -> pd.DataFrame:
 
 
 def _bounded(data: Data, names: list[str], parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Parts to be held together, as long as they fit into ``data.limits``."""
+    """Yield the parts; raise when all of them together exceed ``data.limits``."""
     total = 0
     for part in parts:
         total += len(part)
@@ -179,17 +179,17 @@ def _column(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _without_secrets(said: str, data: Data) -> str:
-    """What a driver said, without the address or the password, should it have repeated them."""
+def _without_secrets(message: str, data: Data) -> str:
+    """Return a driver's message with the database address and password replaced by ``***``."""
     address = os.environ.get(str(data.connection), "")
     for secret in filter(None, (address, make_url(address).password)):
-        said = said.replace(str(secret), "***")
-    return said
+        message = message.replace(str(secret), "***")
+    return message
 
 
 @contextmanager
 def _reading(name: str) -> Iterator[Connection]:
-    """One connection that may not write."""
+    """Yield one read-only connection."""
     address = os.environ.get(name, "")
     if not address:
         raise ConfigError(f"data.connection: the environment has no {name}; set it to a database URL")

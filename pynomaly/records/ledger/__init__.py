@@ -1,7 +1,7 @@
-"""The ledger: what was decided and why, what was scored, observed and trained, and who works on what.
+"""The ledger: decisions with their reasons, scored windows, observations, trainings and leases.
 
-The only door to SQLAlchemy. sqlite by default, PostgreSQL by URL. Decisions are append-only (the database
-itself refuses to change them) and every write is idempotent by its key. Times are aware and kept in UTC.
+The only package that uses SQLAlchemy. sqlite by default, PostgreSQL by URL. Decisions are append-only (the
+database itself refuses to change them) and every write is idempotent by its key. Times are aware, in UTC.
 """
 
 from pynomaly.records.ledger.answers import AlertEvent, Answers, Audit, Label

@@ -1,7 +1,7 @@
-"""Alerts and what people answered: events of alerts, labels of rows, and audits. Rows are only ever added.
+"""Events of alerts, labels of rows, and audits. Rows are only added, never changed.
 
-Everything has a key that names it by content; writing a key twice keeps the first, so that a window grouped
-again, a file read again or a command typed again leaves one record. Opened beside a ledger, in its database.
+Each row has a key that identifies it by its content; if a key is written twice, the first row stays. So a
+window grouped again, a file read again or a command typed again leaves one record. In the ledger's database.
 Called by :mod:`pynomaly.steps`; each method is one short transaction.
 """
 
@@ -27,18 +27,18 @@ __all__ = ["AlertEvent", "Answers", "Audit", "Label"]
 
 @dataclass(frozen=True)
 class AlertEvent:
-    """One thing that happened to an alert.
+    """One event of an alert.
 
     Attributes
     ----------
     key : str
-        Names it by content.
+        Identifies the event by its content.
     alert : str
-        Name of the alert; "" for a window that was grouped.
+        Name of the alert; "" if the event is that a window was grouped.
     event : str
         ``opened``, ``seen`` (its part of a window), ``acknowledged``, ``resolved`` or ``grouped``.
     window : str
-        Key of the window; "" for an answer.
+        Key of the window; "" if the event is an answer of a person.
     """
 
     key: str
@@ -53,7 +53,7 @@ class AlertEvent:
 
 @dataclass(frozen=True)
 class Label:
-    """What somebody said of a row.
+    """A label that somebody gave to a row.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Audit:
-    """A sample that was drawn to be labelled: its rows and their chances, under ``content``."""
+    """A sample drawn for labelling: ``content`` holds its rows and their probabilities of being drawn."""
 
     key: str
     pipeline: str
@@ -88,7 +88,7 @@ class Audit:
 
 
 class Answers:
-    """Alerts, labels and audits of every pipeline of a ledger."""
+    """Events of alerts, labels and audits of every pipeline of a ledger."""
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._engine = engine
@@ -96,16 +96,16 @@ class Answers:
 
     @classmethod
     def beside(cls, ledger: Ledger) -> Answers:
-        """In the database of `ledger`, which stays open for it."""
+        """Open in the database of `ledger`, which must stay open."""
         return cls(ledger._engine, ledger._clock)
 
     def add(self, *facts: AlertEvent | Label | Audit) -> int:
-        """Write facts down, all or none; those whose key is there already are left as they are.
+        """Write facts, all or none; a fact whose key exists already is not changed.
 
         Returns
         -------
         int
-            How many were new.
+            Number of new rows.
         """
         tables = {AlertEvent: alert_events, Label: labels, Audit: audits}
         new, now = 0, self._clock()
@@ -125,33 +125,33 @@ class Answers:
         return new
 
     def events(self, pipeline: str, alert: str = "") -> tuple[AlertEvent, ...]:
-        """What happened to alerts, oldest first; of one alert, or of all. Without windows grouped."""
+        """Return events of one alert, or of all, oldest first; ``grouped`` events of windows are left out."""
         query = select(alert_events).where(alert_events.c.pipeline == pipeline, alert_events.c.alert != "")
         if alert:
             query = query.where(alert_events.c.alert == alert)
         return tuple(AlertEvent(**_fact(row)) for row in self._rows(query.order_by(alert_events.c.seq)))
 
     def grouped(self, pipeline: str) -> frozenset[str]:
-        """Keys of the windows that were grouped."""
+        """Return the event keys of the windows that were grouped."""
         query = select(alert_events.c.key).where(
             alert_events.c.pipeline == pipeline, alert_events.c.event == "grouped"
         )
         return frozenset(row[0] for row in self._rows(query))
 
     def labels(self, pipeline: str) -> tuple[Label, ...]:
-        """Every label of a pipeline's rows, oldest first."""
+        """Return every label of a pipeline's rows, oldest first."""
         query = select(labels).where(labels.c.pipeline == pipeline).order_by(labels.c.seq)
         return tuple(Label(**_fact(row)) for row in self._rows(query))
 
     def audits(self, pipeline: str) -> tuple[Audit, ...]:
-        """Every audit of a pipeline, oldest first."""
+        """Return every audit of a pipeline, oldest first."""
         query = select(audits).where(audits.c.pipeline == pipeline).order_by(audits.c.seq)
         return tuple(Audit(**_fact(row)) for row in self._rows(query))
 
     def _once(self, table: Table, row: dict[str, Any]) -> Any:
-        known = sqlite if self._engine.dialect.name == "sqlite" else postgresql
-        written = known.insert(table).values(row).on_conflict_do_nothing(index_elements=["key"])
-        return written.returning(table.c.seq)
+        dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
+        statement = dialect.insert(table).values(row).on_conflict_do_nothing(index_elements=["key"])
+        return statement.returning(table.c.seq)
 
     def _rows(self, query: Select[Any]) -> list[Row[Any]]:
         with self._safely("read"), self._engine.connect() as connection:

@@ -1,7 +1,7 @@
-"""The ledger itself: record a fact, find it again.
+"""The ledger: write facts to the database and read them back.
 
 Called by :mod:`pynomaly.steps`. Each method is one short transaction, so a process may be killed between
-any two; opening costs milliseconds, so a step opens it, writes and closes it.
+any two of them. Opening takes milliseconds, so a step opens the ledger, writes, and closes it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pynomaly.records.ledger.tables import connect, decisions, leases, observati
 __all__ = ["LEASE_TTL", "Ledger"]
 
 LEASE_TTL = timedelta(minutes=5)
-"""A holder that dies keeps others out no longer than this; a live one renews."""
+"""How long a lease lasts unless its holder renews it; a dead holder blocks others no longer than this."""
 
 
 def _now() -> datetime:
@@ -39,7 +39,7 @@ def _now() -> datetime:
 
 
 class Ledger:
-    """Decisions, partitions, observations, trainings and leases of every pipeline of one home.
+    """Decisions, partitions, observations, trainings and leases of all pipelines in one database.
 
     Open it with :meth:`open`; use it as a context manager or :meth:`close` it.
 
@@ -50,8 +50,8 @@ class Ledger:
     >>> moment = datetime(2026, 1, 5, tzinfo=UTC)
     >>> with tempfile.TemporaryDirectory() as folder, Ledger.open(f"sqlite:///{folder}/ledger.db") as ledger:
     ...     why = ("Nothing has drifted.",)
-    ...     said = Decision("k1", "quickstart", "retrain", "v3", "none", why, {}, moment)
-    ...     first, second = ledger.record(said), ledger.record(said)
+    ...     decision = Decision("k1", "quickstart", "retrain", "v3", "none", why, {}, moment)
+    ...     first, second = ledger.record(decision), ledger.record(decision)
     ...     print(first.seq, second.seq, ledger.last("quickstart", "retrain").outcome)
     1 1 none
     """
@@ -67,14 +67,14 @@ class Ledger:
         Raises
         ------
         ConfigError
-            If the URL is not one of sqlite (a file) or PostgreSQL.
+            If the URL is not that of a sqlite file or a PostgreSQL database.
         RecordError
-            If the database cannot be opened, or belongs to a newer Pynomaly.
+            If the database cannot be opened, or was written by a newer Pynomaly.
         """
         return cls(connect(url), clock)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self._engine.dispose()
 
     def __enter__(self) -> Ledger:
@@ -87,50 +87,50 @@ class Ledger:
 
     @property
     def outbox(self) -> Outbox:
-        """Messages to people, beats of work, and who holds leases."""
+        """Messages to people, heartbeats of work, and holders of leases, in the same database."""
         return Outbox(self._engine, self._clock)
 
     @property
     def shelf(self) -> Shelf:
-        """Rows that name files which may be removed."""
+        """Rows that name files which may be removed, in the same database."""
         return Shelf(self._engine)
 
     # Decisions
 
     def record(self, decision: Decision, lease: Lease | None = None) -> Decision:
-        """Write `decision` down, unless its key is there already; returns the row that stands.
+        """Write `decision` unless its key exists already; returns the row that the ledger holds.
 
-        With a `lease`, only while nobody else has taken it: checked within the same transaction.
+        A `lease` is checked in the same transaction: nothing is written if somebody else has taken it.
 
         Raises
         ------
         RecordError
-            If it has no key (running a step twice would record it twice), or the ledger cannot write.
+            If the decision has no key (a step that runs twice would record it twice), or the write fails.
         """
         if not decision.key:
             raise RecordError(f"the decision {decision.kind!r} about {decision.subject!r} has no key")
         with self._writing() as connection:
             if lease is not None:
                 lease.fence(connection)
-            if self._engine.dialect.name != "sqlite":  # there, the transaction is the only writer already
+            if self._engine.dialect.name != "sqlite":  # sqlite lets only one transaction write
                 connection.execute(text("LOCK TABLE decisions IN SHARE ROW EXCLUSIVE MODE"))
-            same = select(decisions).where(decisions.c.key == decision.key)
-            found = connection.execute(same).one_or_none()
-            if found is None:
+            same_key = select(decisions).where(decisions.c.key == decision.key)
+            stored_row = connection.execute(same_key).one_or_none()
+            if stored_row is None:
                 newest = select(decisions.c.hash).order_by(decisions.c.seq.desc()).limit(1)
                 head = connection.execute(newest).scalar() or GENESIS
                 row = asdict(chained(replace(decision, at=decision.at or self._clock()), head))
                 row.pop("seq")
                 connection.execute(insert(decisions).values(row | {"reasons": list(decision.reasons)}))
-                found = connection.execute(same).one()
-        return as_decision(found)
+                stored_row = connection.execute(same_key).one()
+        return as_decision(stored_row)
 
     def verify(self) -> Verification:
-        """Walk the chain of every decision, of all pipelines."""
+        """Check the hash chain of the decisions of all pipelines."""
         return verify(as_decision(row) for row in self._rows(select(decisions).order_by(decisions.c.seq)))
 
     def decision(self, key: str) -> Decision | None:
-        """The decision with this key, if it was recorded."""
+        """Return the decision with this key, or None."""
         return next(map(as_decision, self._rows(select(decisions).where(decisions.c.key == key))), None)
 
     def decisions(
@@ -140,7 +140,7 @@ class Ledger:
         limit: int | None = None,
         outcome: str | None = None,
     ) -> tuple[Decision, ...]:
-        """Decisions, newest first, of one pipeline, kind and outcome, or of all."""
+        """Return decisions, newest first, of one pipeline, kind and outcome; None selects all."""
         query = select(decisions).order_by(decisions.c.seq.desc())
         for column, value in (("pipeline", pipeline), ("kind", kind), ("outcome", outcome)):
             if value is not None:
@@ -150,11 +150,11 @@ class Ledger:
         )
 
     def last(self, pipeline: str, kind: str, outcome: str | None = None) -> Decision | None:
-        """The newest decision of one kind, or None."""
+        """Return the newest decision of one kind, or None."""
         return next(iter(self.decisions(pipeline, kind, limit=1, outcome=outcome)), None)
 
     def tally(self, pipeline: str) -> dict[tuple[str, str], int]:
-        """How many decisions there are, by kind and outcome."""
+        """Return the number of decisions by kind and outcome."""
         kinds = (decisions.c.kind, decisions.c.outcome)
         query = select(*kinds, func.count()).where(decisions.c.pipeline == pipeline).group_by(*kinds)
         return {(kind, outcome): int(count) for kind, outcome, count in self._rows(query)}
@@ -162,19 +162,19 @@ class Ledger:
     # Partitions
 
     def put_partition(self, partition: Partition) -> Partition:
-        """Write down a scored window; scoring the window again replaces the row, as it replaces the file."""
+        """Write a scored window; scoring the window again replaces the row, as it replaces the file."""
         self._put(partitions, asdict(partition), ("pipeline", "window"))
         return partition
 
     def partition(self, pipeline: str, window: Keyed | str) -> Partition | None:
-        """The scored window, or None if it has not been scored."""
-        same = (partitions.c.pipeline == pipeline) & (partitions.c.window == key_of(window))
-        return next(map(as_partition, self._rows(select(partitions).where(same))), None)
+        """Return the scored window, or None if it has not been scored."""
+        same_window = (partitions.c.pipeline == pipeline) & (partitions.c.window == key_of(window))
+        return next(map(as_partition, self._rows(select(partitions).where(same_window))), None)
 
     def partitions(
         self, pipeline: str, start: datetime | None = None, end: datetime | None = None
     ) -> tuple[Partition, ...]:
-        """Scored windows that lie wholly inside ``[start, end)``, oldest first; without bounds, all."""
+        """Return the scored windows wholly inside ``[start, end)``, oldest first; without bounds, all."""
         query = select(partitions).where(partitions.c.pipeline == pipeline).order_by(partitions.c.start)
         if start is not None:
             query = query.where(partitions.c.start >= start)
@@ -192,7 +192,7 @@ class Ledger:
         report: str = "",
         version: int = 0,
     ) -> Observed:
-        """Write down what monitoring saw in a window; seen again (labels arrive late), the newer view stands.
+        """Write the observation of a window; a later one (labels arrive late) replaces it.
 
         Parameters
         ----------
@@ -200,18 +200,18 @@ class Ledger:
         observation : mapping
             ``Observation.to_dict()``.
         report : str
-            Path or address of the page people read.
+            Path or address of the report page.
         version : int
-            Model version that was watched; each version has observations of its own.
+            Model version that was monitored; each version has its own observations.
         """
-        observed = Observed(pipeline, key_of(window), version, plain(observation), report, self._clock())
-        start, end = bounds(observed.window) or (None, None)
-        row = asdict(observed) | {"start": start, "end": end}
+        record = Observed(pipeline, key_of(window), version, plain(observation), report, self._clock())
+        start, end = bounds(record.window) or (None, None)
+        row = asdict(record) | {"start": start, "end": end}
         self._put(observations, row, ("pipeline", "window", "version"))
-        return observed
+        return record
 
     def observation(self, pipeline: str, window: Keyed | str, version: int = 0) -> Observed | None:
-        """What was seen in one window under one version, or None."""
+        """Return the observation of one window under one version, or None."""
         table = observations.c
         same = (table.pipeline == pipeline) & (table.window == key_of(window)) & (table.version == version)
         return next(map(as_observed, self._rows(select(observations).where(same))), None)
@@ -219,21 +219,10 @@ class Ledger:
     def recent(
         self, pipeline: str, before: datetime, n: int, version: int | None = None
     ) -> tuple[dict[str, Any], ...]:
-        """The `n` newest observations whose window ended at or before `before`, oldest of them first.
+        """Return the `n` newest observations whose window ended at or before `before`, oldest first.
 
-        Parameters
-        ----------
-        pipeline : str
-        before : datetime
-            Aware; a table without time counts as ended.
-        n : int
-        version : int, optional
-            Only what was seen under this model version.
-
-        Returns
-        -------
-        tuple of dict
-            What was put in: ``Observation.to_dict()`` of each.
+        `before` is an aware time; the window of a table without time counts as ended. With a `version`, only
+        observations under this model version. Each is returned as ``Observation.to_dict()``.
         """
         table = observations.c
         query = select(observations).where(
@@ -245,7 +234,7 @@ class Ledger:
         return tuple(dict(as_observed(row).observation) for row in reversed(rows))
 
     def newest_partition(self, pipeline: str) -> Partition | None:
-        """The scored window that ends last, or None before the first."""
+        """Return the scored window that ends last, or None if no window has been scored."""
         query = select(partitions).where(partitions.c.pipeline == pipeline)
         return next(map(as_partition, self._rows(query.order_by(partitions.c.end.desc()).limit(1))), None)
 
@@ -261,7 +250,7 @@ class Ledger:
         outcome: str,
         detail: Mapping[str, Any] | None = None,
     ) -> Training:
-        """Write down how a training ended; the same training run again replaces how it ended."""
+        """Write how a training ended; if the training runs again, the new outcome replaces the old one."""
         training = Training(
             key, pipeline, as_of, data_hash, version, outcome, plain(detail or {}), self._clock()
         )
@@ -269,7 +258,7 @@ class Ledger:
         return training
 
     def trainings(self, pipeline: str, limit: int | None = None) -> tuple[Training, ...]:
-        """Trainings of a pipeline, newest first by the moment they were made for."""
+        """Return the trainings of a pipeline, newest first by ``as_of``."""
         query = select(trainings).where(trainings.c.pipeline == pipeline)
         query = query.order_by(trainings.c.as_of.desc(), trainings.c.seq.desc())
         return tuple(
@@ -277,7 +266,7 @@ class Ledger:
         )
 
     def training(self, key: str) -> Training | None:
-        """The training with this content key, or None."""
+        """Return the training with this content key, or None."""
         return next(map(as_training, self._rows(select(trainings).where(trainings.c.key == key))), None)
 
     # Leases
@@ -286,16 +275,16 @@ class Ledger:
     def lease(
         self, name: str, owner: str = "", ttl: timedelta = LEASE_TTL, *, renew: bool = True
     ) -> Iterator[Lease]:
-        """Hold `name` for the body of the ``with``, so that nobody else does the same work.
+        """Hold the lease `name` during the ``with`` body, so that nobody else does the same work.
 
         Parameters
         ----------
         name : str
-            What must be single, e.g. ``"train:quickstart"``.
+            Work that only one process may do at a time, e.g. ``"train:quickstart"``.
         owner : str
-            Who takes it, shown to those who come too late; by default this machine and process.
+            Who takes it, shown to others that try; by default this machine and process.
         ttl : timedelta
-            How long it is held unless renewed; a holder that dies frees it after this long.
+            How long it lasts unless renewed; if the holder dies, it becomes free after this time.
         renew : bool
             Renew in the background while the body runs.
 
@@ -319,14 +308,14 @@ class Ledger:
     # How rows are written and read
 
     def _insert(self, table: Table) -> Any:
-        """``INSERT`` of the dialect, which knows ``ON CONFLICT``."""
+        """Return the ``INSERT`` of the database's dialect, which supports ``ON CONFLICT``."""
         return (sqlite if self._engine.dialect.name == "sqlite" else postgresql).insert(table)
 
     def _put(self, table: Table, row: dict[str, Any], key: tuple[str, ...]) -> None:
-        changed = {name: value for name, value in row.items() if name not in key}
-        new = self._insert(table).values(row)
+        updates = {name: value for name, value in row.items() if name not in key}
+        statement = self._insert(table).values(row)
         with self._writing() as connection:
-            connection.execute(new.on_conflict_do_update(index_elements=list(key), set_=changed))
+            connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=updates))
 
     def _rows(self, query: Select[Any]) -> list[Row[Any]]:
         with self._told("read"), self._engine.connect() as connection:

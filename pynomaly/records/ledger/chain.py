@@ -1,8 +1,8 @@
-"""The chain that makes the ledger's decisions tell on whoever changes them.
+"""The hash chain of the ledger's decisions, which shows whether somebody changed them.
 
-Each decision carries the hash of the one before it and a hash over both, so a line that is changed, removed
-or slipped in breaks every hash that follows. What it cannot show is a tail cut off clean: keep the newest
-hash elsewhere (``pynomaly history --verify`` prints it) to notice that.
+Each decision has the hash of the decision before it, and a hash over its own content and that one. So a row
+that is changed, removed or inserted breaks the chain. The chain cannot show that the newest decisions were
+removed: to notice that, keep the newest hash elsewhere (``pynomaly history --verify`` prints it).
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from pynomaly.records.ledger.rows import Decision
 __all__ = ["GENESIS", "Verification", "chained", "verify"]
 
 GENESIS = "0" * 64
-"""What the first decision names as the one before it."""
+"""The previous hash of the first decision."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Whether the chain holds.
+    """Result of checking the chain.
 
     Attributes
     ----------
     decisions : int
-        How many were read.
+        Number of decisions that fit.
     head : str
-        Hash of the newest.
+        Hash of the newest decision that fits.
     broken_at : int or None
-        Place of the first decision that does not fit.
+        ``seq`` of the first decision that does not fit; None if all do.
     reason : str
+        Why it does not fit; empty if all do.
     """
 
     decisions: int
@@ -43,7 +44,7 @@ class Verification:
 
     @property
     def intact(self) -> bool:
-        """Whether every line fits the one before it."""
+        """Whether every decision fits the one before it."""
         return self.broken_at is None
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,14 +59,14 @@ class Verification:
 
 
 def chained(decision: Decision, previous: str) -> Decision:
-    """`decision` with the hash of the one before it, and its own."""
-    linked = replace(decision, previous=previous, hash="", seq=None)
-    content = json.dumps(linked.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return replace(linked, hash=hashlib.sha256(content.encode()).hexdigest(), seq=decision.seq)
+    """Return `decision` with the hash of the decision before it, and its own hash."""
+    linked_decision = replace(decision, previous=previous, hash="", seq=None)
+    content = json.dumps(linked_decision.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return replace(linked_decision, hash=hashlib.sha256(content.encode()).hexdigest(), seq=decision.seq)
 
 
 def verify(decisions: Iterable[Decision]) -> Verification:
-    """Walk the chain from its start.
+    """Check the chain from its start, up to the first decision that does not fit.
 
     Parameters
     ----------

@@ -1,10 +1,11 @@
-"""Leases: at most one holder a name, and a holder that dies frees its name when its time is over.
+"""Leases: a name has at most one holder, and the lease of a dead holder ends when its time is over.
 
-Taken by steps that must be single: one training, one scoring, one promotion of a pipeline at a time. The
-lease lives in our own database, so an orchestrator's view of a run never decides who works. Compare and
-swap by one ``UPDATE ... WHERE``; a random token tells holders of one name apart.
+Taken by steps that must not run twice at once: one training, one scoring, one promotion of a pipeline at a
+time. The lease is in our own database, so who may work does not depend on an orchestrator's view of a run. It
+is taken by compare-and-swap in one ``UPDATE ... WHERE``; a random token tells holders of one name apart.
 
-The clock is the holder's own. Machines that share a ledger must agree on the time to well within a lease.
+The clock is the holder's own. Clocks of machines that share a ledger must differ by much less than a lease
+lasts.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ class Lease:
     ----------
     name, owner : str
     expires : datetime
-        When it ends unless it is renewed.
+        When the lease ends unless it is renewed.
     lost : bool
-        Whether a renewal found that somebody else had taken it.
+        Whether somebody else has taken it, as noticed at a renewal or a fenced write.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Lease:
         self._thread: threading.Thread | None = None
 
     def acquire(self, first: Insert) -> None:
-        """Take the lease; `first` inserts the row unless there is one.
+        """Take the lease; the statement `first` inserts the row unless it exists.
 
         Raises
         ------
@@ -60,13 +61,13 @@ class Lease:
         now = self._clock()
         self.expires = now + self.ttl
         row = {"name": self.name, "owner": self.owner, "token": self._token, "expires": self.expires}
-        free = (leases.c.name == self.name) & (leases.c.expires <= now)
+        expired_lease = (leases.c.name == self.name) & (leases.c.expires <= now)
         with self._changing() as connection:
             connection.execute(first.values(row))
-            connection.execute(update(leases).where(free).values(row))
-            # The token tells who holds it now: row counts of an INSERT are not to be had on every database.
+            connection.execute(update(leases).where(expired_lease).values(row))
+            # The token shows who holds it now: not every database reports the row count of an INSERT.
             holder = connection.execute(select(leases).where(leases.c.name == self.name)).first()
-        if holder is None:  # released between the two statements, where they do not lock each other out
+        if holder is None:  # released between the two statements, on databases where these do not lock
             raise LeaseHeldError(f"{self.name!r} changed hands just now; {self.owner!r} may try again")
         if holder.token == self._token:
             return
@@ -76,25 +77,27 @@ class Lease:
         )
 
     def renew(self) -> None:
-        """Hold it for another full time to live.
+        """Extend the lease by its full time to live, from now.
 
         Raises
         ------
         LeaseHeldError
-            If it expired and somebody else took it: what this holder does is no longer single.
+            If it expired and somebody else took it: two holders may now do the same work.
         """
         expires = self._clock() + self.ttl
         with self._changing() as connection:
-            changed = connection.execute(update(leases).where(self._mine).values(expires=expires)).rowcount
-        if changed != 1:
+            updated_rows = connection.execute(
+                update(leases).where(self._mine).values(expires=expires)
+            ).rowcount
+        if updated_rows != 1:
             self.lost = True
             raise LeaseHeldError(self._taken_over())
         self.expires = expires
 
     def fence(self, connection: Connection) -> None:
-        """Let the transaction of `connection` go on only while nobody else has taken the lease.
+        """Fail unless this holder still has the lease, within the transaction of `connection`.
 
-        The row stays locked until the transaction ends, so a take-over waits for it.
+        The row stays locked until the transaction ends, so nobody can take the lease before that.
 
         Raises
         ------
@@ -106,7 +109,7 @@ class Lease:
             raise LeaseHeldError(self._taken_over())
 
     def release(self) -> None:
-        """Give it back; somebody else's lease is left alone."""
+        """End the lease and stop its renewal; a lease that somebody else took meanwhile is not changed."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -115,13 +118,13 @@ class Lease:
 
     @contextmanager
     def _changing(self) -> Iterator[Connection]:
-        """A transaction that need not outlive a power cut: neither does whoever holds the lease."""
+        """Open a transaction that a power cut may undo: the holder of the lease ends with it too."""
         options = {"writing": True, "fleeting": True}
         with self._engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     def keep_alive(self) -> None:
-        """Renew in the background every third of the time to live, until released or lost."""
+        """Renew in a background thread every third of the time to live, until released or lost."""
         self._thread = threading.Thread(target=self._beat, name=f"lease {self.name}", daemon=True)
         self._thread.start()
 
@@ -137,6 +140,6 @@ class Lease:
             try:
                 self.renew()
             except LeaseHeldError:
-                return  # `lost` is set; the holder sees it at its next renew
+                return  # `lost` is set; the holder's next `renew` or `fence` raises
             except SQLAlchemyError:
-                continue  # the database may be back before the lease ends: two more tries fit in it
+                continue  # two more tries fit in the lease, and the database may be back by then

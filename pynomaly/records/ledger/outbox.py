@@ -1,8 +1,8 @@
-"""What a running pipeline leaves beside its decisions: messages to people, beats of work, who holds leases.
+"""Messages to people, heartbeats of work, and holders of leases, in the ledger's database.
 
-A message is written down before it is sent and marked after, so none is lost: a process that dies between
-the two sends it again. Reached through :attr:`pynomaly.records.ledger.Ledger.outbox`, called by the steps
-that tell and that tidy up. Each method is one short transaction.
+A message is written before it is sent and marked afterwards, so none is lost: if a process dies between the
+two, the message is sent again. Reached through :attr:`pynomaly.records.ledger.Ledger.outbox`, called by the
+steps that notify people and that clean up. Each method is one short transaction.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ __all__ = ["Beat", "Holder", "Message", "Outbox"]
 
 @dataclass(frozen=True)
 class Message:
-    """One thing one target is told.
+    """One message to one target.
 
     Attributes
     ----------
     key : str
-        Names what it tells by content: the same verdict of a run that was repeated is one message.
+        Identifies the message by its content: the same verdict of a repeated run is one message.
     event : str
         One of :data:`pynomaly.config.EVENTS`.
     attempts : int
-        How often it was tried in vain.
+        Number of failed tries.
     error : str
-        Why the last try failed; never an address.
+        Why the last try failed; never contains an address.
     delivered : datetime or None
-        When it was accepted.
+        When the target accepted it.
     """
 
     key: str
@@ -55,7 +55,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Beat:
-    """When a kind of work last ended well, and a place in the ledger it had reached."""
+    """When a kind of work last succeeded, and the position in the ledger that it had reached."""
 
     work: str
     at: datetime
@@ -64,7 +64,7 @@ class Beat:
 
 @dataclass(frozen=True)
 class Holder:
-    """A lease as others see it."""
+    """A lease as other processes see it."""
 
     name: str
     owner: str
@@ -72,7 +72,7 @@ class Holder:
 
 
 class Outbox:
-    """Messages, beats and leases of every pipeline of a ledger."""
+    """Messages, heartbeats and leases of every pipeline of a ledger."""
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
         self._engine = engine
@@ -81,69 +81,73 @@ class Outbox:
     # Messages
 
     def put(self, message: Message) -> bool:
-        """Write a message down; False when the target has been told, or will be, already."""
+        """Write a message; False if it is there already, delivered or still to be sent."""
         statement = self._insert(messages).values(asdict(message))
         with self._writing() as connection:
-            same = (messages.c.key == message.key) & (messages.c.target == message.target)
-            known = connection.execute(select(messages.c.key).where(same)).first() is not None
+            same_message = (messages.c.key == message.key) & (messages.c.target == message.target)
+            exists = connection.execute(select(messages.c.key).where(same_message)).first() is not None
             connection.execute(statement.on_conflict_do_nothing(index_elements=["key", "target"]))
-        return not known
+        return not exists
 
     def waiting(self, pipeline: str) -> tuple[Message, ...]:
-        """Messages nobody has accepted yet, oldest first."""
-        mine = (messages.c.pipeline == pipeline) & messages.c.delivered.is_(None)
-        rows = self._rows(select(messages).where(mine).order_by(messages.c.created, messages.c.key))
+        """Return the messages that are not delivered yet, oldest first."""
+        undelivered = (messages.c.pipeline == pipeline) & messages.c.delivered.is_(None)
+        rows = self._rows(select(messages).where(undelivered).order_by(messages.c.created, messages.c.key))
         return tuple(Message(**row._mapping) for row in rows)
 
     def told(self, pipeline: str, event: str, target: str) -> datetime | None:
-        """When the target last accepted a message of this kind, or None."""
-        mine = (messages.c.pipeline == pipeline) & (messages.c.event == event) & (messages.c.target == target)
-        found: Row[Any] = self._rows(select(func.max(messages.c.delivered)).where(mine))[0]
-        moment: datetime | None = found[0]
+        """Return when the target last accepted a message of this event, or None."""
+        same_target = (
+            (messages.c.pipeline == pipeline) & (messages.c.event == event) & (messages.c.target == target)
+        )
+        row: Row[Any] = self._rows(select(func.max(messages.c.delivered)).where(same_target))[0]
+        moment: datetime | None = row[0]
         return moment
 
     def mark(self, message: Message, error: str = "") -> None:
-        """Write down that a try ended: accepted, or failed with `error`."""
-        same = (messages.c.key == message.key) & (messages.c.target == message.target)
-        ended = (
+        """Record the result of a try: delivered, or failed with `error`."""
+        same_message = (messages.c.key == message.key) & (messages.c.target == message.target)
+        changes = (
             {"attempts": messages.c.attempts + 1, "error": error}
             if error
             else {"delivered": self._clock(), "error": ""}
         )
         with self._writing() as connection:
-            connection.execute(update(messages).where(same).values(ended))
+            connection.execute(update(messages).where(same_message).values(changes))
 
     # Beats
 
     def beat(self, pipeline: str, work: str, seq: int = 0) -> None:
-        """Write down that `work` ended well just now."""
+        """Record that `work` succeeded just now."""
         row = {"pipeline": pipeline, "work": work, "at": self._clock(), "seq": seq}
         statement = self._insert(beats).values(row)
-        changed = {"at": row["at"], "seq": seq}
+        updates = {"at": row["at"], "seq": seq}
         with self._writing() as connection:
             connection.execute(
-                statement.on_conflict_do_update(index_elements=["pipeline", "work"], set_=changed)
+                statement.on_conflict_do_update(index_elements=["pipeline", "work"], set_=updates)
             )
 
     def last_beat(self, pipeline: str, work: str) -> Beat | None:
-        """When `work` last ended well, or None."""
-        mine = (beats.c.pipeline == pipeline) & (beats.c.work == work)
-        rows = self._rows(select(beats.c.work, beats.c.at, beats.c.seq).where(mine))
+        """Return the last success of `work`, or None."""
+        same_work = (beats.c.pipeline == pipeline) & (beats.c.work == work)
+        rows = self._rows(select(beats.c.work, beats.c.at, beats.c.seq).where(same_work))
         return Beat(**rows[0]._mapping) if rows else None
 
     # Leases, as others see them
 
     def holders(self) -> tuple[Holder, ...]:
-        """Every lease there is, live or expired."""
+        """Return every lease, live or expired."""
         rows = self._rows(select(leases.c.name, leases.c.owner, leases.c.expires).order_by(leases.c.name))
         return tuple(Holder(**row._mapping) for row in rows)
 
     def clear(self, holder: Holder, before: datetime) -> bool:
-        """Remove a lease that expired before `before` and was not renewed since; whether it was removed."""
-        dead = (leases.c.name == holder.name) & (leases.c.expires == holder.expires)
+        """Remove a lease that expired before `before` and was not renewed since; returns whether it did."""
+        same_lease = (leases.c.name == holder.name) & (leases.c.expires == holder.expires)
         with self._writing() as connection:
-            gone = connection.execute(delete(leases).where(dead & (leases.c.expires < before))).rowcount
-        return gone == 1
+            removed_rows = connection.execute(
+                delete(leases).where(same_lease & (leases.c.expires < before))
+            ).rowcount
+        return removed_rows == 1
 
     # How rows are written and read
 

@@ -1,4 +1,4 @@
-"""From a row of the database to the frozen fact it holds. Called by ``book.py`` alone."""
+"""Convert a row of the database to the dataclass of its fact. Called only by ``book.py``."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ __all__ = ["as_decision", "as_observed", "as_partition", "as_training"]
 
 
 def as_decision(row: Row[Any]) -> Decision:
-    """A row of decisions."""
+    """Convert a row of the table ``decisions``."""
     content = dict(row._mapping)
     return Decision(**{**content, "reasons": tuple(content["reasons"])})
 
 
 def as_partition(row: Row[Any]) -> Partition:
-    """A row of partitions."""
+    """Convert a row of the table ``partitions``."""
     return Partition(**dict(row._mapping))
 
 
 def as_observed(row: Row[Any]) -> Observed:
-    """A row of observations."""
+    """Convert a row of the table ``observations``."""
     content = dict(row._mapping)
     return Observed(**{name: value for name, value in content.items() if name not in ("start", "end")})
 
 
 def as_training(row: Row[Any]) -> Training:
-    """A row of trainings."""
+    """Convert a row of the table ``trainings``."""
     content = dict(row._mapping)
     content.pop("seq")
     return Training(**content)

@@ -1,7 +1,7 @@
-"""Look at a database without changing it: which revision its tables have, which clock it goes by.
+"""Inspect a database without changing it: the revision of its tables, and its clock.
 
-Not the ledger's alone: MLflow and Prefect keep their revisions the same way (Alembic's), and this is where
-databases are opened. A database that is not there yet is not made. Called by ``pynomaly doctor``.
+Also for the databases of MLflow and Prefect, which store their revisions the same way (Alembic's). A database
+that does not exist is not created. Called by ``pynomaly doctor``.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _WITHIN_S = 10
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen in a database.
+    """Revision and clock of a database.
 
     Attributes
     ----------
     revision : str
-        Empty if it has no tables of that kind yet, or is not there.
+        Empty if it has no such tables yet, or does not exist.
     clock : datetime or None
-        The server's, aware; None for a file, which goes by ours.
+        Time of the server, aware; None for a file, which has no clock of its own.
     """
 
     revision: str
@@ -46,44 +46,44 @@ class Look:
 
 
 def look(url: str, table: str = "alembic_version") -> Look:
-    """Read the revision that `table` holds.
+    """Return the revision that `table` holds, and the clock of the server.
 
     Raises
     ------
     RecordError
-        If the database cannot be reached; the message has no password.
+        If the database cannot be reached; the error text has no password.
     """
     with _opened(url) as connection:
         if connection is None:
             return Look("", None)
-        known = inspect(connection).has_table(table)
-        asked: Any = select(column("version_num")).select_from(table_of(table))
-        found = connection.execute(asked).scalar() if known else ""
+        has_table = inspect(connection).has_table(table)
+        query: Any = select(column("version_num")).select_from(table_of(table))
+        revision = connection.execute(query).scalar() if has_table else ""
         clock = None
         if connection.dialect.name == "postgresql":
             clock = connection.execute(text("SELECT clock_timestamp()")).scalar_one().astimezone(UTC)
-        return Look(str(found or ""), clock)
+        return Look(str(revision or ""), clock)
 
 
 def newest_revision(package: str, *folders: str) -> str:
-    """The last Alembic revision a package ships, read from its files without importing it; empty if none is.
+    """Return the newest Alembic revision that a package ships, read from its files without importing it.
 
-    It is the one no other builds on.
+    It is the only revision on which no other builds; empty if there is none, or more than one.
     """
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         return ""
     files = Path(spec.origin).parent.joinpath(*folders).glob("*.py")
     texts = [file.read_text(encoding="utf-8") for file in files]
-    own = {found[1] for item in texts if (found := re.search(r'^revision.*?=\s*"(\w+)"', item, re.M))}
-    lower = {
+    revisions = {match[1] for item in texts if (match := re.search(r'^revision.*?=\s*"(\w+)"', item, re.M))}
+    predecessors = {
         name
         for item in texts
-        if (found := re.search(r"^down_revision.*?=\s*(.*)$", item, re.M))
-        for name in re.findall(r'"(\w+)"', found[1])
+        if (match := re.search(r"^down_revision.*?=\s*(.*)$", item, re.M))
+        for name in re.findall(r'"(\w+)"', match[1])
     }
-    left = sorted(own - lower)
-    return left[0] if len(left) == 1 else ""
+    newest = sorted(revisions - predecessors)
+    return newest[0] if len(newest) == 1 else ""
 
 
 @contextmanager
@@ -105,5 +105,5 @@ def _opened(url: str) -> Iterator[Connection | None]:
         with create_engine(target, poolclass=NullPool, connect_args=arguments).connect() as connection:
             yield connection
     except (SQLAlchemyError, ModuleNotFoundError) as error:
-        shown = target.render_as_string(hide_password=True)
-        raise RecordError(f"{shown}: {str(error).splitlines()[0]}") from error
+        address = target.render_as_string(hide_password=True)
+        raise RecordError(f"{address}: {str(error).splitlines()[0]}") from error

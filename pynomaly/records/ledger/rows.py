@@ -1,4 +1,4 @@
-"""The facts a ledger keeps, as frozen values; each knows what it is before it is written.
+"""The facts that a ledger stores, as frozen dataclasses that check themselves before they are written.
 
 Made by :mod:`pynomaly.steps`, written and read back by :class:`pynomaly.records.ledger.Ledger`.
 Windows are named by their key (``20260105T000000Z--20260112T000000Z``), or ``all`` for a table without time.
@@ -42,40 +42,40 @@ KINDS = (
 
 
 class Keyed(Protocol):
-    """Anything that names itself by a key, as :class:`pynomaly.data.window.Window` does."""
+    """An object with a key, such as :class:`pynomaly.data.window.Window`."""
 
     @property
     def key(self) -> str:
-        """Text that names it, safe in file names."""
+        """Text that identifies the object and is safe in file names."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One thing that was decided, with its reasons and what they rest on.
+    """One decision, with its reasons and the evidence for them.
 
     Attributes
     ----------
     key : str
-        Names the decision by content; recording a key twice keeps the first.
+        Identifies the decision by its content; if a key is recorded twice, the first row stays.
     pipeline, subject, outcome : str
-        Whose, about what (``"quickstart v3"``), and what came out.
+        Name of the pipeline, what the decision is about (``"quickstart v3"``), and its result.
     kind : str
         One of :data:`KINDS`.
     reasons : tuple of str
         Full sentences.
     evidence : mapping
-        The numbers behind the reasons; non-finite ones are kept as None.
+        The numbers behind the reasons; non-finite ones are stored as None.
     as_of : datetime
-        The moment it speaks about (the end of a window, the time of a schedule); aware.
+        The time that the decision refers to (the end of a window, the time of a schedule); aware.
     at : datetime or None
-        When it was recorded; set by the ledger.
+        When the decision was recorded; set by the ledger.
     actor : str
-        Who decided: ``"pynomaly"`` or a person's name.
+        Who made it: ``"pynomaly"`` or a person's name.
     previous, hash : str
-        Hash of the decision before it, and its own (:mod:`~pynomaly.records.ledger.chain`); set by the
-        ledger.
+        Hash of the decision before it, and its own hash (:mod:`~pynomaly.records.ledger.chain`); set by
+        the ledger.
     seq : int or None
-        Place in the ledger, counting from 1; set by the ledger.
+        Position in the ledger, counted from 1; set by the ledger.
     """
 
     key: str
@@ -106,7 +106,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Partition:
-    """One scored window: the file that holds its scores, and what they came from.
+    """One scored window: the file with its scores, the model version and the data.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class Partition:
     scored_at : datetime
         Aware.
     start, end : datetime or None
-        Edges of the window; filled in from its key when left out, None for ``"all"``.
+        Bounds of the window; taken from its key when left out, None for ``"all"``.
     """
 
     pipeline: str
@@ -153,16 +153,16 @@ class Partition:
 
 @dataclass(frozen=True)
 class Observed:
-    """What monitoring saw in one window under one model version, and the report people read.
+    """The observation that monitoring made of one window under one model version, and its report.
 
     Attributes
     ----------
     version : int
-        Model version that was watched; 0 when none was.
+        Model version that was monitored; 0 without one.
     observation : mapping
         ``Observation.to_dict()``.
     report : str
-        Path or address of the page, or "".
+        Path or address of the report page, or "".
     """
 
     pipeline: str
@@ -180,18 +180,18 @@ class Observed:
 
 @dataclass(frozen=True)
 class Training:
-    """One training: what it learned from, and what came of it.
+    """One training: its data and its outcome.
 
     Attributes
     ----------
     key : str
         Content key of the training.
     version : int or None
-        Registered version; None when none was registered.
+        Registered version; None if none was registered.
     outcome : str
         For example ``"promoted"``, ``"rejected"``, ``"failed"``.
     detail : mapping
-        JSON-able facts.
+        Further facts, JSON-able.
     """
 
     key: str
@@ -210,17 +210,17 @@ class Training:
 
 
 def key_of(window: Keyed | str) -> str:
-    """Key of a window given as itself or by its key."""
+    """Return the key of a window; a key is returned as it is."""
     return window if isinstance(window, str) else window.key
 
 
 def bounds(key: str) -> tuple[datetime, datetime] | None:
-    """Start and end of the window a key names; None for ``"all"``.
+    """Return start and end, in UTC, of the window that a key names; None for ``"all"``.
 
     Raises
     ------
     RecordError
-        If the key is neither.
+        If the key is neither a window nor ``"all"``.
     """
     if key == "all":
         return None
@@ -239,12 +239,12 @@ def _not_a_key(key: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Turn `value` into what JSON can hold: no NumPy types, non-finite numbers as None.
+    """Convert `value` to types that JSON can hold: no NumPy types, non-finite numbers as None.
 
     Raises
     ------
     RecordError
-        If it holds something that has no plain form.
+        If it contains a value that JSON cannot hold.
     """
     if value is None or (isinstance(value, bool | int | str) and not isinstance(value, Enum)):
         return value

@@ -1,7 +1,7 @@
-"""What lies in the ledger about files that may be removed, and how a row goes together with its file.
+"""Ledger rows about files that may be removed, and removing a row together with its file.
 
-Reached through :attr:`pynomaly.records.ledger.Ledger.shelf`, called by :mod:`pynomaly.steps.prune` alone.
-Decisions are not among it: the database itself refuses to remove one.
+Reached through :attr:`pynomaly.records.ledger.Ledger.shelf`, called only by :mod:`pynomaly.steps.prune`.
+Decisions are never removed: the database itself refuses it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Shelf", "Watched"]
 
 @dataclass(frozen=True)
 class Watched:
-    """Which window was judged under which version, and when."""
+    """A window that was judged, the model version, and when."""
 
     window: str
     version: int
@@ -28,13 +28,13 @@ class Watched:
 
 
 class Shelf:
-    """Rows of one ledger that name files."""
+    """The rows of one ledger that name files."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def watched(self, pipeline: str) -> tuple[Watched, ...]:
-        """Every window that was judged, without what was seen in it."""
+        """Return every window that was judged, without its observation."""
         table = observations.c
         query = select(table.window, table.version, table.at).where(table.pipeline == pipeline)
         try:
@@ -44,14 +44,14 @@ class Shelf:
             raise RecordError(f"the ledger could not list what was judged: {error}") from error
 
     def drop_partition(self, pipeline: str, window: str, sha256: str) -> bool:
-        """Forget a scored window, unless it was scored again since; whether its file may go."""
-        mine = (partitions.c.pipeline == pipeline) & (partitions.c.window == window)
+        """Remove the row of a scored window unless it was scored again; returns whether its file may go."""
+        same_window = (partitions.c.pipeline == pipeline) & (partitions.c.window == window)
         try:
             with (
                 self._engine.connect().execution_options(writing=True) as connection,
                 connection.begin(),
             ):
-                connection.execute(delete(partitions).where(mine & (partitions.c.sha256 == sha256)))
-                return connection.execute(select(partitions.c.window).where(mine)).first() is None
+                connection.execute(delete(partitions).where(same_window & (partitions.c.sha256 == sha256)))
+                return connection.execute(select(partitions.c.window).where(same_window)).first() is None
         except SQLAlchemyError as error:
             raise RecordError(f"the ledger could not forget the window {window}: {error}") from error

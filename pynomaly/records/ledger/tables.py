@@ -1,9 +1,9 @@
-"""Tables of the ledger, and how a database gets them exactly once.
+"""Tables of the ledger, and the code that creates or migrates them exactly once.
 
-Opening is safe when several processes race on a new database, or on one that an older Pynomaly wrote: the
-first one migrates it under a lock, the others wait. On sqlite the database runs in write-ahead mode, so
-readers never wait for a writer, and a writer waits up to 30 s for another instead of failing. Called by
-``book.py`` alone.
+Several processes may open a new database, or one that an older Pynomaly wrote, at the same time: the first
+one migrates it under a lock, the others wait. sqlite runs in write-ahead mode, so readers never wait for a
+writer, and a writer waits up to 30 s for another instead of failing. Only ``book.py`` opens a database
+here; the modules beside it import the tables.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ __all__ = ["beats", "connect", "decisions", "leases", "messages", "observations"
 __all__ += ["alert_events", "audits", "labels"]
 
 BUSY_SECONDS = 30
-_ADVISORY = 7_046_966_259  # one number for "a ledger is being migrated"; any constant would do
+_ADVISORY = 7_046_966_259  # number of the lock for migrating a ledger; any constant would do
 
 metadata = MetaData()
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware time, kept as UTC text of fixed width: sorts as time does, in any database."""
+    """An aware time, stored as UTC text of fixed width, which sorts by time in any database."""
 
     impl = String(27)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        """To ``2026-01-05T00:00:00.000000Z``."""
+        """Convert to text such as ``2026-01-05T00:00:00.000000Z``."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -65,7 +65,7 @@ class Moment(TypeDecorator[datetime]):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        """Back to an aware time in UTC."""
+        """Convert back to an aware time in UTC."""
         return None if value is None else datetime.fromisoformat(value)
 
 
@@ -215,7 +215,7 @@ def connect(url: str) -> Engine:
     Raises
     ------
     ConfigError
-        If `url` is no database URL that is supported, or names a database in memory.
+        If `url` is not a supported database URL, or names a database in memory.
     RecordError
         If the database cannot be reached, or was written by a newer Pynomaly.
     """
@@ -232,8 +232,8 @@ def connect(url: str) -> Engine:
         raise ConfigError("records.ledger: a database in memory forgets every decision; name a file")
     arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if dialect == "sqlite" else {}
     try:
-        # A sqlite connection lives as long as the ledger is open: closing the last one writes the whole log
-        # back to the file. A server's connections are few, and a ledger is held open for a whole flow.
+        # sqlite keeps its connection while the ledger is open, because closing the last one copies the whole
+        # log back into the file. A server allows few connections, and a flow holds a ledger open throughout.
         pool = QueuePool if dialect == "sqlite" else NullPool
         engine = create_engine(target, poolclass=pool, connect_args=arguments)
         if dialect == "sqlite":
@@ -247,23 +247,23 @@ def connect(url: str) -> Engine:
 
 
 def _own_transactions(engine: Engine) -> None:
-    """Let a writing transaction take the write lock when it begins.
+    """Make a writing transaction take the write lock when it begins.
 
-    sqlite3 would begin deferred, and a deferred reader that turns writer fails at once with "database is
-    locked", whatever the timeout. See https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable.
+    By default sqlite3 begins deferred, and a deferred reader that starts to write fails at once with
+    "database is locked", whatever the timeout. See https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable.
     """
 
     @event.listens_for(engine, "connect")
-    def _manual(connection: Any, record: Any) -> None:
+    def _disable_implicit_begin(connection: Any, record: Any) -> None:
         connection.isolation_level = None
 
     @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
+    def _begin_transaction(connection: Connection) -> None:
         options = connection.get_execution_options()
         if options.get("writing", False):
-            # What a power cut may take back need not wait for the disk: a lease's holder is gone, too.
-            waits = "NORMAL" if options.get("fleeting", False) else "FULL"
-            connection.exec_driver_sql(f"PRAGMA synchronous={waits}")
+            # A fleeting write need not wait for the disk: a power cut ends the holder of a lease as well.
+            synchronous = "NORMAL" if options.get("fleeting", False) else "FULL"
+            connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writing", False) else "BEGIN")
 
 
@@ -303,7 +303,7 @@ def _write_ahead(engine: Engine) -> None:
 
 @contextmanager
 def _migrating(engine: Engine) -> Iterator[None]:
-    """Hold what makes this process the only one that changes tables."""
+    """Hold the lock that lets only one process change the tables."""
     if engine.dialect.name == "sqlite":
         with exclusive(Path(f"{engine.url.database}.lock")):
             yield

@@ -1,8 +1,8 @@
-"""Pages people read: one a training, one a window, each a single file that opens anywhere.
+"""Pages for people: one per training and one per window, each a single HTML file.
 
 Pure functions from facts to HTML: the same facts give the same bytes, and every number on a page is one of
-its facts. Nothing is fetched, no script runs; a page reads on a telephone, on paper, in the dark, by
-keyboard and by ear. Templates may be replaced by the user's own.
+its facts. A page fetches nothing and runs no script. It works on a telephone, on paper, in dark mode, with a
+keyboard and with a screen reader. Users may replace the templates with their own.
 """
 
 from pynomaly.records.pages.rendering import TEMPLATES, rendered, template_names

@@ -1,7 +1,7 @@
-"""From numbers to places in a drawing: scales, ticks, and numbers as people write them.
+"""Scales from numbers to positions in a drawing, ticks, and formats of numbers and times.
 
-Pure and exact to a tenth of a unit, so that the same facts give the same drawing. Called by
-:mod:`pynomaly.records.pages.charts` alone.
+Pure, with positions rounded to a tenth of a unit, so that the same facts give the same drawing. Called by the
+modules beside it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Scale:
     Attributes
     ----------
     low, high : float
-        Values at its ends.
+        Values at the ends of the axis.
     start, end : float
-        Places of its ends.
+        Positions of its ends in the drawing.
     ticks : tuple of (float, str)
-        Values to mark, each with what to write there.
+        Values to mark, each with its label.
     log : bool
-        Whether equal ratios take equal room; values below `low` are drawn at it.
+        Whether the axis is logarithmic.
     """
 
     low: float
@@ -40,7 +40,7 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        """Place of a value, kept within the ends."""
+        """Return the position of a value; values outside are drawn at the nearer end."""
         low, high, value = self.low, self.high, min(max(value, self.low), self.high)
         if self.log:
             low, high, value = math.log10(low), math.log10(high), math.log10(value)
@@ -49,13 +49,13 @@ class Scale:
 
 
 def at(place: float) -> str:
-    """A place as SVG takes it."""
+    """Return a position as SVG text, rounded to a tenth."""
     text = f"{place:.1f}"
     return text.removesuffix(".0") if text != "-0.0" else "0"
 
 
 def number(value: object) -> str:
-    """Three significant figures, whole numbers in full, or a dash for what was not computed."""
+    """Format with three significant figures, an int in full, or a dash where nothing was computed."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -64,7 +64,7 @@ def number(value: object) -> str:
 
 
 def linear(low: float, high: float, start: float, end: float, marks: int = 5, percent: bool = False) -> Scale:
-    """A linear axis that holds `low` and `high`, widened to round ticks."""
+    """Return a linear axis that contains `low` and `high`, extended to round ticks."""
     if not high > low:
         low, high = low - 0.5, high + 0.5
     step = 10 ** math.floor(math.log10((high - low) / marks))
@@ -76,7 +76,7 @@ def linear(low: float, high: float, start: float, end: float, marks: int = 5, pe
 
 
 def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
-    """A logarithmic axis from `low` to `high`, with ticks at powers of ten."""
+    """Return a logarithmic axis from `low` to `high`, with ticks at powers of ten."""
     high = max(high, 10 * low)
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     step = max(1, math.ceil((last - first) / 6))
@@ -85,7 +85,7 @@ def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
 
 
 def timeline(first: datetime, last: datetime, start: float, end: float, marks: int = 6) -> Scale:
-    """An axis of time, in seconds since 1970; ticks at whole hours or days of UTC."""
+    """Return an axis of time in seconds since 1970; ticks at whole hours or days of UTC."""
     low, high = first.timestamp(), last.timestamp()
     if not high > low:
         high = low + 1
@@ -103,14 +103,14 @@ def timeline(first: datetime, last: datetime, start: float, end: float, marks: i
 
 
 def utc(text: str | None) -> str:
-    """An ISO moment as people read it: ``2026-01-19 00:00 UTC``."""
+    """Format an ISO time for people: ``2026-01-19 00:00 UTC``."""
     if not text:
         return "–"
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def spoken(window: str) -> str:
-    """A window's key as people read it; anything else as it is."""
+    """Format the key of a window for people; any other text is returned as it is."""
     edges = [_KEY.fullmatch(part) for part in window.split("--")]
     if len(edges) != 2 or not all(edges):
         return "the whole table" if window == "all" else window

@@ -1,9 +1,9 @@
-"""Drawings for pages: inline SVG that follows the page's colours, with a description and its data.
+"""Charts for pages: inline SVG in the colours of the page, with a description and the data as a table.
 
 Each function takes plain numbers and returns a :class:`~pynomaly.records.pages.drawing.Chart`: markup,
-legend, and the same data as a table, so that nobody has to see the drawing to know what it shows. Text is
-escaped here. No script, no address, no chance: the same input gives the same markup. Colours are classes,
-set by the page for light, dark and paper; series differ by dashes too. Called by the views beside it.
+legend, and the same data as a table, for readers who cannot see the drawing. Text is escaped. There is no
+script, no link and no randomness: the same input gives the same markup. Colours are CSS classes that the page
+sets for light, dark and paper; series also differ by dashes. Called by the page modules beside it.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ def curves(
     diagonal: bool = False,
     description: str = "",
 ) -> Chart:
-    """Curves on the unit square.
+    """Draw curves on the unit square.
 
     Parameters
     ----------
     series : sequence of mapping
-        ``label``, ``x``, ``y``, and ``strong``, whether it is drawn thick.
+        ``label``, ``x``, ``y``, and ``strong`` (whether the curve is thick).
     flat : float, optional
-        Height of a dotted line of no skill; `diagonal` draws one from corner to corner.
+        Height of a dotted no-skill line; `diagonal` draws one from corner to corner.
     """
     x, y = square()
     parts = [frame(x, y, xlabel, ylabel)]
@@ -74,11 +74,11 @@ def curves(
         legend.append((f"s{index % _STYLES}", str(item["label"])))
     rows = []
     for item in series:
-        picked = spread(len(item["x"]), 11)
-        rows += [(str(item["label"]), number(item["x"][i]), number(item["y"][i])) for i in picked]
-    said = description or f"{len(series)} curves of {ylabel} over {xlabel}, both from 0 to 1."
+        indices = spread(len(item["x"]), 11)
+        rows += [(str(item["label"]), number(item["x"][i]), number(item["y"][i])) for i in indices]
+    alt = description or f"{len(series)} curves of {ylabel} over {xlabel}, both from 0 to 1."
     return Chart(
-        drawn(name, title, said, parts), title, said, tuple(legend), ("curve", xlabel, ylabel), tuple(rows)
+        drawn(name, title, alt, parts), title, alt, tuple(legend), ("curve", xlabel, ylabel), tuple(rows)
     )
 
 
@@ -91,26 +91,26 @@ def intervals(
     guides: Sequence[tuple[float, str]] = (),
     chosen: str = "chosen",
 ) -> Chart:
-    """Values with their intervals, one below the other.
+    """Draw values with their intervals, one below the other.
 
     Parameters
     ----------
     items : sequence of mapping
         ``label``, ``value``, ``low``, ``high`` (None: not computable) and ``strong``.
     guides : sequence of (float, str)
-        Values to mark by an upright line, with what they mean.
+        Values to mark by a vertical line, with their meaning.
     chosen : str
-        What a strong one is.
+        Word that marks a strong item.
     """
-    known = [
+    axis_values = [
         float(value)
         for item in items
         for value in (item["value"], item["low"], item["high"])
         if value is not None
     ]
-    known += [place for place, _ in guides]
+    axis_values += [place for place, _ in guides]
     height = TOP + 34.0 * max(1, len(items)) + LOW
-    x = linear(min(known, default=0.0), max(known, default=1.0), 16, WIDTH - 16, marks=5)
+    x = linear(min(axis_values, default=0.0), max(axis_values, default=1.0), 16, WIDTH - 16, marks=5)
     bottom = height - LOW
     parts = [ticks_below(x, TOP, bottom, xlabel, height)]
     for place, _ in guides:
@@ -119,8 +119,8 @@ def intervals(
     for index, item in enumerate(items):
         middle = TOP + 34.0 * index + 24
         style = "s0 strong" if item["strong"] else "s5"
-        said = str(item["label"]) + (f" ({chosen})" if item["strong"] else "")
-        parts.append(written(16, middle - 10, shortened(said, 52), "label start"))
+        item_label = str(item["label"]) + (f" ({chosen})" if item["strong"] else "")
+        parts.append(written(16, middle - 10, shortened(item_label, 52), "label start"))
         if item["value"] is None:
             parts.append(written(WIDTH - 16, middle + 4, "not computable", "label end"))
         else:
@@ -131,11 +131,11 @@ def intervals(
                     style, at(x(item["value"])), at(middle)
                 )
             )
-        rows.append((said, *(number(item[part]) for part in ("value", "low", "high"))))
-    said = f"{xlabel} of {len(items)}, each as a dot with its interval as a line; the table has the figures."
+        rows.append((item_label, *(number(item[part]) for part in ("value", "low", "high"))))
+    alt = f"{xlabel} of {len(items)}, each as a dot with its interval as a line; the table has the figures."
     legend = tuple(("guide mark", text) for _, text in guides)
     columns = ("", xlabel, "from", "to")
-    return Chart(drawn(name, title, said, parts, height), title, said, legend, columns, tuple(rows))
+    return Chart(drawn(name, title, alt, parts, height), title, alt, legend, columns, tuple(rows))
 
 
 def histogram(
@@ -151,16 +151,16 @@ def histogram(
     level: tuple[float, str] | None = None,
     description: str = "",
 ) -> Chart:
-    """Counts, or shares, of one or two groups in the same bins.
+    """Draw counts, or shares, of one or two groups in the same bins.
 
     Parameters
     ----------
     edges : sequence of float, length bins + 1
     groups : sequence of (str, sequence of float)
     log : bool
-        Heights on a logarithmic axis from 1 (or from the smallest share).
+        Whether heights are on a logarithmic axis, from 1 (or from the smallest share).
     guide, level : (float, str), optional
-        An upright and a level line, with what they mean.
+        A vertical and a horizontal line, with their meaning.
     """
     heights = [value for _, counts in groups for value in counts if value > 0]
     tallest = max([*heights, level[0] if level else 0.0], default=1.0)
@@ -189,13 +189,13 @@ def histogram(
         (f"{number(left)} to {number(right)}", *(number(counts[i]) for _, counts in groups))
         for i, (left, right) in enumerate(pairwise(edges))
     ]
-    said = description or f"{ylabel} in {len(edges) - 1} bins of {xlabel}."
+    alt = description or f"{ylabel} in {len(edges) - 1} bins of {xlabel}."
     columns = (xlabel, *(label for label, _ in groups))
-    return Chart(drawn(name, title, said, parts), title, said, tuple(legend), columns, tuple(rows))
+    return Chart(drawn(name, title, alt, parts), title, alt, tuple(legend), columns, tuple(rows))
 
 
 def levels(name: str, title: str, found: Mapping[str, Any]) -> Chart:
-    """A calibration curve: the share of p-values at most t, over t, with intervals; both axes logarithmic.
+    """Draw a calibration curve: the share of p-values <= t over t, with intervals, on logarithmic axes.
 
     Parameters
     ----------
@@ -212,23 +212,23 @@ def levels(name: str, title: str, found: Mapping[str, Any]) -> Chart:
         parts.append(
             drawn_line([(x(item["level"]), y(item["low"])), (x(item["level"]), y(item["high"]))], "line s0")
         )
-    known = [item for item in items if item["share"] > 0]
-    parts.append(drawn_line([(x(item["level"]), y(item["share"])) for item in known], "line s0 strong"))
-    for item in known:
+    positive = [item for item in items if item["share"] > 0]
+    parts.append(drawn_line([(x(item["level"]), y(item["share"])) for item in positive], "line s0 strong"))
+    for item in positive:
         dot = Markup('<circle class="dot s0 strong" cx="{}" cy="{}" r="3.5"/>')
         parts.append(dot.format(at(x(item["level"])), at(y(item["share"]))))
     rows = tuple(
         (number(item["level"]), number(item["share"]), number(item["low"]), number(item["high"]))
         for item in reversed(items)
     )
-    said = (
+    alt = (
         f"Share of {found['rows']:,} rows whose p-value is at most a level, with intervals at "
         f"{100 * found['confidence']:.3g} %; on the dotted diagonal p-values are exactly what they say, "
         "above it there are more alerts than promised."
     )
     legend = (("s0", "found, with interval"), ("guide", "as promised"))
     columns = ("p at most", "share found", "from", "to")
-    return Chart(drawn(name, title, said, parts), title, said, legend, columns, rows)
+    return Chart(drawn(name, title, alt, parts), title, alt, legend, columns, rows)
 
 
 def bars(
@@ -239,7 +239,7 @@ def bars(
     guides: Sequence[tuple[float, str]] = (),
     highest: float = 0.0,
 ) -> Chart:
-    """Level bars, longest as given first; each with its name, value and a word on it.
+    """Draw horizontal bars in the order of `items`, each with its name, value and status.
 
     Parameters
     ----------
@@ -259,14 +259,14 @@ def bars(
     styles = {"drift": "b1", "warning": "b2"}
     for index, (label, value, status) in enumerate(items):
         top = TOP + 30.0 * index
-        said = f"{shortened(label, 40)}: {number(value)}{', ' + status if status else ''}"
-        parts.append(written(16, top + 13, said, "label start"))
+        item_text = f"{shortened(label, 40)}: {number(value)}{', ' + status if status else ''}"
+        parts.append(written(16, top + 13, item_text, "label start"))
         if value is not None:
             parts.append(box(x(0), top + 17, x(value), top + 26, f"bar {styles.get(status, 'b0')}"))
-    said = f"{xlabel} of {len(items)}, as bars from 0; the table has the figures."
+    alt = f"{xlabel} of {len(items)}, as bars from 0; the table has the figures."
     legend = tuple(("guide mark", f"{text}: {number(place)}") for place, text in guides)
     rows = tuple((label, number(value), status) for label, value, status in items)
-    return Chart(drawn(name, title, said, parts, height), title, said, legend, ("", xlabel, "status"), rows)
+    return Chart(drawn(name, title, alt, parts, height), title, alt, legend, ("", xlabel, "status"), rows)
 
 
 def over_time(
@@ -279,7 +279,7 @@ def over_time(
     incidents: Sequence[Mapping[str, Any]] = (),
     marks: Sequence[tuple[str, str]] = (),
 ) -> Chart:
-    """Shares of spans of time as bars, with declared incidents as bands and marked moments as lines.
+    """Draw rates of time spans as bars, declared incidents as bands and marked times as lines.
 
     Parameters
     ----------
@@ -290,7 +290,7 @@ def over_time(
     incidents : sequence of mapping
         ``start``, ``end``, ``name``, ``entity``.
     marks : sequence of (str, str)
-        ISO moment and what happened.
+        ISO time and what happened.
     """
     width, height = 820.0, 260.0
     first, last = (moment(spans[i][side]) for i, side in ((0, "start"), (-1, "end")))
@@ -317,7 +317,7 @@ def over_time(
         place = x(moment(when).timestamp())
         parts.append(drawn_line([(place, TOP), (place, y.start)], "line s3 strong"))
     alerts = sum(span["alerts"] for span in spans)
-    said = (
+    alt = (
         f"{ylabel} in {len(spans)} spans from {utc(spans[0]['start'])} to {utc(spans[-1]['end'])}: "
         f"{alerts:,} alerts, at most {number(100.0 * max(rates, default=0.0))} % of a span's rows; "
         f"{len(incidents)} declared incidents."
@@ -338,5 +338,5 @@ def over_time(
         for span in spans
     )
     columns = ("from", "rows", "alerts", ylabel)
-    svg = drawn(name, title, said, parts, height, width)
-    return Chart(svg, title, said, tuple(legend), columns, rows, wide=True)
+    svg = drawn(name, title, alt, parts, height, width)
+    return Chart(svg, title, alt, tuple(legend), columns, rows, wide=True)

@@ -1,7 +1,7 @@
-"""What charts are made of: one drawing with its words and data, its frame, lines, boxes and text.
+"""Parts of a chart as SVG: the whole drawing, its axes, lines, boxes and text.
 
-Lengths are units of the drawing: 400 wide, so that its text can be read where a telephone shows it. Text is
-escaped here. Called by :mod:`pynomaly.records.pages.charts` alone.
+Lengths are in units of the drawing, which is 400 wide, so that its text is readable on a telephone. Text is
+escaped here. Called only by :mod:`pynomaly.records.pages.charts`.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ __all__ += ["moment", "shortened", "spread", "square", "ticks_below", "written"]
 
 WIDTH, HEIGHT = 400.0, 240.0
 LEFT, RIGHT, TOP, LOW = 52.0, 12.0, 12.0, 44.0
-"""Room around the plot."""
+"""Margins around the plot."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing and what it says.
+    """A drawing with its description and its data.
 
     Attributes
     ----------
     svg : Markup
         Safe markup; its ``<title>`` and ``<desc>`` carry `title` and `description`.
     legend : tuple of (str, str)
-        Class of the sample and text.
+        CSS class of the sample, and its text.
     columns, rows : tuple
-        The data, as text.
+        The data as a table of text.
     wide : bool
-        Whether it wants the page's whole width.
+        Whether it needs the whole width of the page.
     """
 
     svg: Markup
@@ -48,7 +48,7 @@ class Chart:
 
 
 def square() -> tuple[Scale, Scale]:
-    """Both axes from 0 to 1."""
+    """Return the horizontal and the vertical axis, both from 0 to 1."""
     ticks = tuple((i / 5, f"{i / 5:g}") for i in range(6))
     return (
         Scale(0, 1, LEFT, WIDTH - RIGHT, ticks),
@@ -59,7 +59,7 @@ def square() -> tuple[Scale, Scale]:
 def drawn(
     name: str, title: str, said: str, parts: Sequence[Markup], height: float = HEIGHT, width: float = WIDTH
 ) -> Markup:
-    """The whole drawing, with its title and description for who does not see it."""
+    """Return the whole drawing, with title and description for screen readers."""
     head = Markup(
         '<svg id="{0}" viewBox="0 0 {3} {4}" role="img" aria-labelledby="{0}-title {0}-desc">'
         '<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>'
@@ -76,7 +76,7 @@ def frame(
     height: float = HEIGHT,
     band: float = 0.0,
 ) -> Markup:
-    """Grid, ticks and labels of both axes; `band` is room kept free below the plot."""
+    """Return grid, ticks and labels of both axes; `band` is the height left free below the plot."""
     parts = []
     for value, text in y.ticks:
         parts.append(drawn_line([(x.start, y(value)), (x.end, y(value))], "grid"))
@@ -86,13 +86,13 @@ def frame(
         parts.append(drawn_line([(x(value), y.start + band), (x(value), y.start + band + 4)], "axis"))
     parts.append(drawn_line([(x.start, y.start), (x.end, y.start)], "axis"))
     parts.append(written((x.start + x.end) / 2, height - 6, xlabel, "name"))
-    turned = Markup('<text class="name" transform="translate(12 {}) rotate(-90)">{}</text>')
-    parts.append(turned.format(at((y.start + y.end) / 2), ylabel))
+    rotated_text = Markup('<text class="name" transform="translate(12 {}) rotate(-90)">{}</text>')
+    parts.append(rotated_text.format(at((y.start + y.end) / 2), ylabel))
     return Markup("").join(parts)
 
 
 def ticks_below(x: Scale, top: float, bottom: float, xlabel: str, height: float) -> Markup:
-    """Upright grid lines and the axis below them, for charts of one row an item."""
+    """Return vertical grid lines and the axis below them, for charts with one row per item."""
     parts = [drawn_line([(x.start, bottom), (x.end, bottom)], "axis")]
     for value, text in x.ticks:
         parts.append(drawn_line([(x(value), top), (x(value), bottom)], "grid"))
@@ -101,32 +101,32 @@ def ticks_below(x: Scale, top: float, bottom: float, xlabel: str, height: float)
 
 
 def drawn_line(points: Sequence[tuple[float, float]], style: str) -> Markup:
-    """A line through points, with its classes."""
+    """Return a line through points; `style` holds its CSS classes."""
     path = " ".join(f"{at(x)},{at(y)}" for x, y in points)
     return Markup('<polyline class="{}" points="{}"/>').format(style, path)
 
 
 def box(left: float, top: float, right: float, bottom: float, style: str) -> Markup:
-    """A rectangle, with its classes."""
+    """Return a rectangle; `style` holds its CSS classes."""
     sides = (at(left), at(top), at(max(0.0, right - left)), at(max(0.0, bottom - top)))
     return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(style, *sides)
 
 
 def written(x: float, y: float, text: str, style: str) -> Markup:
-    """Text at a place, with its classes."""
+    """Return text at a position; `style` holds its CSS classes."""
     return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(style, at(x), at(y), text)
 
 
 def shortened(text: str, most: int) -> str:
-    """Text of at most so many characters."""
+    """Return text cut to at most `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def spread(n: int, most: int) -> list[int]:
-    """At most `most` places of `n`, evenly, both ends among them."""
+    """Return at most `most` of the indices 0 to n - 1, evenly spaced, with both ends."""
     return sorted({round(i * (n - 1) / (most - 1)) for i in range(most)}) if n else []
 
 
 def moment(text: str) -> datetime:
-    """An ISO moment."""
+    """Return the time of an ISO text."""
     return datetime.fromisoformat(text)

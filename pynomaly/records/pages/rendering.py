@@ -1,8 +1,8 @@
-"""From a template and its content to HTML; the user's own templates come first.
+"""Fill a template to HTML; templates of the user take precedence.
 
-Everything is escaped but what :mod:`~pynomaly.records.pages.charts` drew. Templates run in Jinja's sandbox: a
-folder of templates is no way to run code. A name a template asks for and does not get is an error, never a
-blank. A template of the user's may extend the one it replaces as ``pynomaly/<name>``.
+Everything is escaped except the drawings of :mod:`~pynomaly.records.pages.charts`. Templates run in Jinja's
+sandbox, so a folder of templates cannot run code. A name that a template uses and does not get is an error,
+never a blank. A user's template may extend the one that it replaces under the name ``pynomaly/<name>``.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ TEMPLATES = Path(__file__).parents[1] / "templates" / "pages"
 
 
 def template_names() -> tuple[str, ...]:
-    """Templates that a user may replace."""
+    """Return the names of the templates that a user may replace."""
     return tuple(sorted(path.name for path in TEMPLATES.glob("*.j2")))
 
 
 def rendered(template: str, folder: str, content: dict[str, Any]) -> str:
-    """Fill a template.
+    """Return a template filled with `content`.
 
     Parameters
     ----------
     template : str
         One of :func:`template_names`.
     folder : str
-        Templates in it replace those of the same name; "" for none.
+        Folder whose templates replace those of the same name; "" for none.
     content : dict
-        What the template may name.
+        The names that the template may use, with their values.
 
     Raises
     ------
     ConfigError
-        If a template of the user's cannot be read or filled: which one, where and why.
+        If a template of the user cannot be read or filled; the text says which one, where and why.
     RecordError
-        If one of ours lacks a fact.
+        If one of Pynomaly's templates does not get a fact that it uses.
     """
     from jinja2 import TemplateError, TemplateSyntaxError
     from jinja2.exceptions import SecurityError, TemplateNotFound
@@ -58,9 +58,9 @@ def rendered(template: str, folder: str, content: dict[str, Any]) -> str:
     except SecurityError as error:
         raise ConfigError(f"reports.templates: {error.message}; templates run in a sandbox") from error
     except (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-        said = f"{template} cannot be filled: {error}"
+        message = f"{template} cannot be filled: {error}"
         raise (
-            ConfigError(f"reports.templates ({folder}): {said}") if folder else RecordError(said)
+            ConfigError(f"reports.templates ({folder}): {message}") if folder else RecordError(message)
         ) from error
 
 
@@ -95,5 +95,5 @@ def _percent(share: float | None) -> str:
 
 
 def _words(name: str) -> str:
-    """A key of the records as words."""
+    """Return a key of the records as words."""
     return name.replace("_", " ")

@@ -1,7 +1,7 @@
-"""The page of a training: what a version is, what it learned from, how good, why chosen, where it ends.
+"""The page of a training: detector, data, quality, reasons for the choice, and limits of one version.
 
-A pure view of the facts that :mod:`pynomaly.steps.reports` gathers. Called once a training, and whenever
-somebody asks for the page again.
+A pure function of the facts that :mod:`pynomaly.steps.reports` collects. Called once for each training, and
+whenever the page is requested again.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _COLUMNS = 20
 
 
 def training_page(facts: Mapping[str, Any], templates: str = "") -> str:
-    """HTML about one registered version.
+    """Return HTML about one registered version.
 
     Parameters
     ----------
     facts : mapping
-        As :func:`pynomaly.steps.training_facts.training_facts` kept them, with ``decisions``, ``standing``,
+        As :func:`pynomaly.steps.training_facts.training_facts` wrote them, with ``decisions``, ``standing``,
         ``verdict`` and ``notes`` from the records.
     templates : str
-        Folder of the user's own templates, or "".
+        Folder of the user's templates, or "".
 
     Raises
     ------
@@ -53,25 +53,25 @@ def training_page(facts: Mapping[str, Any], templates: str = "") -> str:
 
 
 def _command(facts: Mapping[str, Any]) -> str:
-    """How to train the same detector on the same rows; parameters only where a command line can hold them."""
-    said = f"pynomaly retrain {facts['config']} --as-of {facts['as_of']} --detector "
-    said += str(facts["registered"]["detector"])
+    """Return the command that trains the same detector again; params only if a command line can hold them."""
+    command = f"pynomaly retrain {facts['config']} --as-of {facts['as_of']} --detector "
+    command += str(facts["registered"]["detector"])
     texts = {name: str(value) for name, value in sorted(facts["params"].items()) if value is not None}
     if texts and all(text.replace(".", "").replace("-", "").isalnum() for text in texts.values()):
-        said += f' --params "{" ".join(f"{name}={text}" for name, text in texts.items())}"'
-    return said
+        command += f' --params "{" ".join(f"{name}={text}" for name, text in texts.items())}"'
+    return command
 
 
 def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
     metric = str(facts["metric"]).replace("_", " ")
-    drawn: dict[str, Chart | None] = dict.fromkeys(_CHARTS)
-    drawn |= {"comparison": _comparison(facts, metric)} | _curves(facts)
+    drawings: dict[str, Chart | None] = dict.fromkeys(_CHARTS)
+    drawings |= {"comparison": _comparison(facts, metric)} | _curves(facts)
     scores = facts["scores"]
     if scores["edges"]:
         names = {"normal": "normal", "anomaly": "injected" if facts["rung"] == "injected" else "anomaly"}
         groups = [(f"{names[key]} ({sum(scores['counts'][key]):,})", scores["counts"][key]) for key in names]
         lowest = scores["lowest_alert"]
-        drawn["scores"] = charts.histogram(
+        drawings["scores"] = charts.histogram(
             "scores",
             "Scores of held-out rows",
             scores["edges"],
@@ -83,58 +83,61 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             description="How the chosen candidate's scores of held-out rows lie; rows on a logarithmic axis. "
             "Scores beyond the axis are in its first and last bin.",
         )
-    drawn |= p_value_charts(facts["uniformity"], "held-out rows that are not anomalies")
+    drawings |= p_value_charts(facts["uniformity"], "held-out rows that are not anomalies")
     if verdict := facts["verdict"]:
-        drawn |= _verdict(verdict, facts["min_improvement"])
+        drawings |= _verdict(verdict, facts["min_improvement"])
     weights = sorted(facts["importance"].items(), key=lambda item: (-item[1], item[0]))[:_COLUMNS]
     if weights:
-        drawn["importance"] = charts.bars(
+        drawings["importance"] = charts.bars(
             "importance",
             "What the ranking rests on",
             [(name, share, "") for name, share in weights],
             "share of the ranking",
         )
-    return drawn
+    return drawings
 
 
 def _comparison(facts: Mapping[str, Any], metric: str) -> Chart:
     items = []
     for item in facts["candidates"]:
-        found = item["metrics"].get(facts["metric"]) or {"value": None, "low": None, "high": None}
-        parts = {part: found[part] for part in ("value", "low", "high")}
+        interval = item["metrics"].get(facts["metric"]) or {"value": None, "low": None, "high": None}
+        parts = {part: interval[part] for part in ("value", "low", "high")}
         items.append({"label": item["label"], "strong": item["chosen"], **parts})
     return charts.intervals("comparison", "Candidates compared", items, metric)
 
 
 def _curves(facts: Mapping[str, Any]) -> dict[str, Chart]:
-    """Precision-recall and ROC, the winner drawn strongest; of very many candidates, the first ones."""
+    """Draw precision-recall and ROC curves, the winner strongest, of at most `_CURVES` candidates."""
     usable = [item for item in facts["candidates"] if item["curves"]]
-    shown = [item for item in usable if item["chosen"]]
-    shown += [item for item in usable if not item["chosen"]][: _CURVES - len(shown)]
-    if not shown:
+    drawn_candidates = [item for item in usable if item["chosen"]]
+    drawn_candidates += [item for item in usable if not item["chosen"]][: _CURVES - len(drawn_candidates)]
+    if not drawn_candidates:
         return {}
-    looks = [
+    line_labels = [
         {"label": f"{item['label']} (chosen)" if item["chosen"] else item["label"], "strong": item["chosen"]}
-        for item in shown
+        for item in drawn_candidates
     ]
 
-    def along(name: str) -> list[dict[str, Any]]:
-        pairs = (item["curves"][name] for item in shown)
-        return [look | {"x": pair[0], "y": pair[1]} for look, pair in zip(looks, pairs, strict=True)]
+    def build_series(name: str) -> list[dict[str, Any]]:
+        pairs = (item["curves"][name] for item in drawn_candidates)
+        return [
+            line_label | {"x": pair[0], "y": pair[1]}
+            for line_label, pair in zip(line_labels, pairs, strict=True)
+        ]
 
-    chosen = next((item for item in facts["candidates"] if item["chosen"]), shown[0])
+    chosen = next((item for item in facts["candidates"] if item["chosen"]), drawn_candidates[0])
     rows, positives = (chosen["metrics"].get(name) for name in ("rows", "positives"))
     return {
         "pr": charts.curves(
             "pr",
             "Precision and recall",
-            along("pr"),
+            build_series("pr"),
             "recall",
             "precision",
             flat=positives / rows if rows and positives else None,
         ),
         "roc": charts.curves(
-            "roc", "ROC", along("roc"), "false-positive rate", "true-positive rate", diagonal=True
+            "roc", "ROC", build_series("roc"), "false-positive rate", "true-positive rate", diagonal=True
         ),
     }
 
@@ -164,7 +167,7 @@ def _ends(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def p_value_charts(found: Mapping[str, Any], of: str) -> dict[str, Chart]:
-    """The calibration curve and the histogram of p-values; nothing without rows."""
+    """Draw the calibration curve and the histogram of p-values; an empty result without rows."""
     if not found["rows"]:
         return {}
     bins = len(found["counts"])

@@ -1,7 +1,7 @@
-"""The page of a window: what drifted, what alerted and when, whether quality holds, what was decided and why.
+"""The page of a window: drift, alerts over time, degradation, and decisions with their reasons.
 
-A pure view of the facts that :mod:`pynomaly.steps.reports` gathers. Called once a judged window, and
-whenever somebody asks for the page again.
+A pure function of the facts that :mod:`pynomaly.steps.reports` collects. Called once for each judged window,
+and whenever the page is requested again.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _TESTS = 200
 
 
 def window_page(facts: Mapping[str, Any], templates: str = "") -> str:
-    """HTML about one judged window under one version.
+    """Return HTML about one judged window under one version.
 
     Parameters
     ----------
     facts : mapping
-        As :func:`pynomaly.steps.window_facts.window_facts` kept them, with ``spans``, ``incidents``,
+        As :func:`pynomaly.steps.window_facts.window_facts` wrote them, with ``spans``, ``incidents``,
         ``marks``, ``recent``, ``decisions`` and ``notes`` from the records.
     templates : str
-        Folder of the user's own templates, or "".
+        Folder of the user's templates, or "".
 
     Raises
     ------
@@ -39,9 +39,9 @@ def window_page(facts: Mapping[str, Any], templates: str = "") -> str:
     """
     tests = [item for item in facts["drift"]["columns"] if item["status"] != "ok"]
     tests += [item for item in facts["drift"]["columns"] if item["status"] == "ok"]
-    moved = [item["name"] for item in tests if item["status"] in ("warning", "drift")]
+    moved_names = [item["name"] for item in tests if item["status"] in ("warning", "drift")]
     content = dict(facts) | {
-        "moved": list(dict.fromkeys(moved)),
+        "moved": list(dict.fromkeys(moved_names)),
         "charts": _charts(facts),
         "tests": tests[:_TESTS],
         "tests_left_out": max(0, len(tests) - _TESTS),
@@ -51,11 +51,11 @@ def window_page(facts: Mapping[str, Any], templates: str = "") -> str:
 
 
 def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
-    drawn: dict[str, Chart | None] = dict.fromkeys(_CHARTS)
+    drawings: dict[str, Chart | None] = dict.fromkeys(_CHARTS)
     expected = facts["observation"]["expected_rate"]
     if facts["parts"]:
         inside = [item for item in facts["incidents"] if _meets(item, facts)]
-        drawn["parts"] = charts.over_time(
+        drawings["parts"] = charts.over_time(
             "parts",
             "Alerts in this window",
             facts["parts"],
@@ -64,7 +64,7 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             incidents=inside,
         )
     if facts["spans"]:
-        drawn["history"] = charts.over_time(
+        drawings["history"] = charts.over_time(
             "history",
             "Alerts up to this window",
             facts["spans"],
@@ -73,7 +73,7 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             incidents=facts["incidents"],
             marks=[(item["at"], item["said"]) for item in facts["marks"]],
         )
-    drawn |= _drift(facts)
+    drawings |= _drift(facts)
     scores = facts["scores"]
     if scores["edges"]:
         totals = {name: sum(counts) for name, counts in scores["counts"].items()}
@@ -82,7 +82,7 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             for name, counts in scores["counts"].items()
             if totals[name]
         ]
-        drawn["scores"] = charts.histogram(
+        drawings["scores"] = charts.histogram(
             "scores",
             "Scores then and now",
             scores["edges"],
@@ -93,11 +93,11 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             description="Shares of the rows held out at training, and of this window's, by score, on a "
             "logarithmic axis. Scores beyond the axis are in its first and last bin.",
         )
-    return drawn | p_value_charts(facts["uniformity"], "rows of the window that are not known anomalies")
+    return drawings | p_value_charts(facts["uniformity"], "rows of the window that are not known anomalies")
 
 
 def _drift(facts: Mapping[str, Any]) -> dict[str, Chart]:
-    """The largest effects: one bar a column, its worst test."""
+    """Draw the largest effects: one bar per column, for its test with the largest effect."""
     drift: dict[str, Any] = facts["drift"]
     worst: dict[str, dict[str, Any]] = {}
     for item in (*drift["columns"], drift["joint"], drift["score"]):
@@ -120,5 +120,5 @@ def _drift(facts: Mapping[str, Any]) -> dict[str, Chart]:
 
 
 def _meets(item: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
-    """Whether an incident reaches into the window; both are ISO moments in UTC."""
+    """Return whether an incident overlaps the window; both have ISO times in UTC, compared as text."""
     return bool(facts["start"]) and item["start"] < facts["end"] and facts["start"] < item["end"]

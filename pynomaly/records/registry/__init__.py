@@ -1,8 +1,8 @@
 """The registry: runs, model versions and aliases in MLflow.
 
-With :mod:`pynomaly.model.serving`, the only door to mlflow, which is imported when a registry is opened.
-One experiment a pipeline (``pynomaly/<name>``), one registered model a pipeline (``<name>``). What is in
-production is an alias; its history is the ledger's.
+Only this package and :mod:`pynomaly.model.serving` use mlflow, which is imported when a registry is opened.
+Each pipeline has one experiment (``pynomaly/<name>``) and one registered model (``<name>``). An alias points
+to the version in production; the history of the alias is in the ledger.
 """
 
 from pynomaly.records.registry.traces import Assessed, Traces

@@ -1,8 +1,8 @@
-"""Open MLflow's store, and turn what MLflow raises into errors of ours.
+"""Open MLflow's store, and convert MLflow's errors to Pynomaly's.
 
-A new sqlite store is initialised under a file lock: six processes that create one at once otherwise all
+A new sqlite store is initialised under a file lock: without it, six processes that create one at once all
 fail in its migrations. It runs in write-ahead mode, and a writer waits 30 s for another instead of 5.
-MLflow's global tracking URI is neither read nor set. Called by ``runs.py`` alone.
+MLflow's global tracking URI is neither read nor set. Only ``runs.py`` opens a store here.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ BUSY_SECONDS = 30
 
 
 def connect(tracking_uri: str) -> Any:
-    """Client of the MLflow store or server at `tracking_uri`; a new sqlite store is created.
+    """Return a client of the MLflow store or server at `tracking_uri`; a new sqlite store is created.
 
     Raises
     ------
     ConfigError
-        If MLflow does not serve such an address: file stores are refused since 3.13.
+        If MLflow does not support such an address; file stores are refused since 3.13.
     RecordError
         If the store cannot be opened.
     """
@@ -52,16 +52,18 @@ def connect(tracking_uri: str) -> Any:
         with told(f"open {_public(tracking_uri)}"):
             return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     query = parse_qs(urlsplit(tracking_uri).query)
-    patient = f"{'&' if query else '?'}timeout={BUSY_SECONDS}" if "timeout" not in query else ""
-    # A quiet start: the migrations of a new store print to every terminal otherwise.
+    timeout_query = f"{'&' if query else '?'}timeout={BUSY_SECONDS}" if "timeout" not in query else ""
+    # Otherwise the migrations of a new store print to every terminal.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     with told(f"open {tracking_uri}"):
-        _initialise(tracking_uri + patient, file)
-        return MlflowClient(tracking_uri=tracking_uri + patient, registry_uri=tracking_uri + patient)
+        _initialise(tracking_uri + timeout_query, file)
+        return MlflowClient(
+            tracking_uri=tracking_uri + timeout_query, registry_uri=tracking_uri + timeout_query
+        )
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:
-    """File of a sqlite store; None for any other address."""
+    """Return the file of a sqlite store; None for any other address."""
     if not tracking_uri.startswith("sqlite:"):
         return None
     path = tracking_uri.partition("?")[0].removeprefix("sqlite:///")
@@ -81,8 +83,8 @@ def _initialise(tracking_uri: str, file: Path) -> None:
         if _initialised(file, mark):
             return
         if not file.is_file():
-            # MLflow's migrations are many transactions: cut off in the middle, they can neither go on nor
-            # begin again. So a new store is made beside its place and takes it when it is whole.
+            # MLflow's migrations are many transactions: if they are interrupted, they can neither continue
+            # nor start again. So a new store is made in another file, which is renamed when it is complete.
             draft = file.with_name(f".{file.name}.draft")
             draft.unlink(missing_ok=True)
             _migrate(tracking_uri.replace(str(file), str(draft), 1))
@@ -106,7 +108,7 @@ def _initialised(file: Path, mark: Path) -> bool:
 
 @contextmanager
 def told(what: str) -> Iterator[None]:
-    """Raise what MLflow raises as a RecordError that says what could not be done."""
+    """Convert an error of MLflow to a RecordError that says what could not be done."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -117,11 +119,11 @@ def told(what: str) -> Iterator[None]:
 
 
 def error_code(error: RecordError) -> str:
-    """MLflow's code for what stands behind `error`, such as ``"RESOURCE_ALREADY_EXISTS"``; "" if none."""
+    """Return MLflow's code of the cause of `error`, e.g. ``"RESOURCE_ALREADY_EXISTS"``; "" if none."""
     return str(getattr(error.__cause__, "error_code", ""))
 
 
 def _public(address: str) -> str:
-    """The address without a password."""
+    """Return the address without user and password."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"

@@ -1,7 +1,7 @@
-"""Pack a bundle as an MLflow model: our own files, a file of code that loads them, no pickled object.
+"""Pack a bundle as an MLflow model: the bundle's files and a code file that loads them, no pickled object.
 
-Called by ``versions.py`` when a bundle is registered. The signature is written out from the example's
-columns, not inferred, and asserted after saving: MLflow drops one in silence when it cannot infer it.
+Called by ``versions.py`` when a bundle is registered. The signature is built from the example's columns, not
+inferred, and checked after saving: MLflow silently drops a signature that it cannot infer.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ _LIBRARIES = ("mlflow", "numpy", "pandas", "scipy", "scikit-learn", "pyod", "tor
 
 
 def requirements() -> list[str]:
-    """What serving a bundle needs, with the versions it was made with; asked of no network."""
-    found = []
+    """Return the packages that serve a bundle, pinned to the installed versions; uses no network."""
+    pins = []
     for name in ("pynomaly-mlops", *_LIBRARIES):
         try:
-            found.append(f"{name}=={version(name).partition('+')[0]}")
+            pins.append(f"{name}=={version(name).partition('+')[0]}")
         except PackageNotFoundError:
             continue
-    return found
+    return pins
 
 
 def signature_of(example: pd.DataFrame) -> Any:
-    """MLflow signature: the columns of `example` in, the columns of ``Bundle.score`` out.
+    """Return an MLflow signature: the columns of `example` in, the columns of ``Bundle.score`` out.
 
-    Every number is a double, so an integer column may later miss values; whatever is no number, time or
-    truth value is text.
+    Every number is a double, so that an integer column may have missing values later; a column that is not
+    numeric, boolean or a time is text.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
@@ -77,26 +77,26 @@ def packed(
     run_id: str,
     pip_requirements: Sequence[str],
 ) -> Iterator[Path]:
-    """A temporary folder with the MLflow model that serves the bundle in `folder`.
+    """Yield a temporary folder with the MLflow model that serves the bundle in `folder`.
 
     Raises
     ------
     RecordError
-        If MLflow refuses, or kept no or another signature.
+        If MLflow refuses, or stored no signature or another one.
     """
     import mlflow
 
     signature = signature_of(example)
     with tempfile.TemporaryDirectory() as scratch:
-        bundle, place = Path(scratch) / ARTIFACT, Path(scratch) / "model"
+        bundle, model_folder = Path(scratch) / ARTIFACT, Path(scratch) / "model"
         with told(f"pack the bundle {folder}"), warnings.catch_warnings():
             shutil.copytree(folder, bundle)  # MLflow names the artifact after its folder
-            # It warns of its own type hints when it is imported, and recommends an input example, which it
-            # would run through the model; the golden rows do more.
+            # MLflow warns of its own type hints at import, and recommends an input example, which it would
+            # run through the model; the golden rows check more.
             warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType.*")
             warnings.filterwarnings("ignore", message=".*input example was not provided.*")
             mlflow.pyfunc.save_model(
-                str(place),
+                str(model_folder),
                 python_model=str(serving),
                 artifacts={ARTIFACT: str(bundle)},
                 model_config={"sha256": sha256},
@@ -104,9 +104,9 @@ def packed(
                 pip_requirements=list(pip_requirements),
                 mlflow_model=mlflow.models.Model(model_id=model_id, run_id=run_id),
             )
-            kept = mlflow.models.Model.load(str(place)).signature
-        if kept != signature:
+            loaded = mlflow.models.Model.load(str(model_folder)).signature
+        if loaded != signature:
             raise RecordError(
-                f"MLflow kept the signature {kept} instead of {signature}; the model is not registered"
+                f"MLflow kept the signature {loaded} instead of {signature}; the model is not registered"
             )
-        yield place
+        yield model_folder

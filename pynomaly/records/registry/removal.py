@@ -1,7 +1,7 @@
-"""Take runs and model versions out of MLflow for good, files first, so that a second try finds what is left.
+"""Remove runs and model versions from MLflow permanently; files first, so that a second try can continue.
 
-A run goes to MLflow's bin with a tag of ours, and out of the bin where the store is a database; a server
-keeps its row until ``mlflow gc`` runs there. A version's number is never given again. Called by
+A run is tagged and deleted (moved to MLflow's bin); if the store is a database, it is then removed from the
+bin. A server keeps the row until ``mlflow gc`` runs there. A version number is never used again. Called by
 :mod:`pynomaly.steps.prune`.
 """
 
@@ -25,13 +25,13 @@ _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """A run: its parent (itself, without one), when it ended or began, where its files lie.
+    """A run: its parent (`family`; itself without one), when it ended or else began, and its files.
 
     Attributes
     ----------
     running : bool
     binned : bool
-        Whether it was put into MLflow's bin by :func:`remove_run` and is not out of it.
+        Whether :func:`remove_run` has put it into MLflow's bin, and it is still there.
     """
 
     id: str
@@ -45,7 +45,7 @@ class LoggedRun:
 
 @dataclass(frozen=True)
 class LoggedModel:
-    """The files of a version, or of none if a killed registration left them; `ref` is None then."""
+    """The files of a version; `ref` is None if an interrupted registration left them without one."""
 
     id: str
     at: datetime
@@ -54,12 +54,12 @@ class LoggedModel:
 
 
 def runs_of(registry: Registry, pipeline: str) -> tuple[LoggedRun, ...]:
-    """Every run of the pipeline's experiment, those among our own that are in the bin included."""
+    """Return every run of the pipeline's experiment, including the runs that Pynomaly put into the bin."""
     from mlflow.entities import ViewType
 
     experiment = registry.experiment(pipeline)
 
-    def asked(query: str, view: str) -> Iterator[Any]:
+    def search(query: str, view: str) -> Iterator[Any]:
         return _pages(
             lambda token: registry._client.search_runs(
                 [experiment], query, view, max_results=1000, page_token=token
@@ -67,18 +67,20 @@ def runs_of(registry: Registry, pipeline: str) -> tuple[LoggedRun, ...]:
         )
 
     with told(f"list the runs of {pipeline!r}"):
-        active = tuple(asked("", ViewType.ACTIVE_ONLY))
-        # Where nothing gets out of the bin but by `mlflow gc`, what lies in it is done with.
-        binned = asked(f"tags.`{_BINNED}` = 'yes'", ViewType.DELETED_ONLY) if _for_good(registry) else ()
-        return tuple(_run(item) for item in (*active, *binned))
+        active_runs = tuple(search("", ViewType.ACTIVE_ONLY))
+        # Where only `mlflow gc` can empty the bin, nothing more can be done for the runs in it.
+        binned_runs = (
+            search(f"tags.`{_BINNED}` = 'yes'", ViewType.DELETED_ONLY) if _for_good(registry) else ()
+        )
+        return tuple(_run(item) for item in (*active_runs, *binned_runs))
 
 
 def _for_good(registry: Registry) -> Callable[[str], None] | None:
-    """What `mlflow gc` removes a run with; None over HTTP, where there is no way."""
-    found: Callable[[str], None] | None = getattr(
+    """Return the method with which `mlflow gc` removes a run; None over HTTP, which does not offer it."""
+    hard_delete: Callable[[str], None] | None = getattr(
         registry._client._tracking_client.store, "_hard_delete_run", None
     )
-    return found
+    return hard_delete
 
 
 def _run(run: Any) -> LoggedRun:
@@ -95,23 +97,28 @@ def _run(run: Any) -> LoggedRun:
 
 
 def models_of(registry: Registry, pipeline: str) -> tuple[LoggedModel, ...]:
-    """Every model of ours: the versions of the pipeline, and what killed registrations left.
+    """Return Pynomaly's models: the versions of the pipeline, and the leftovers of interrupted registrations.
 
-    What carries no key of ours was put there by somebody else, and is none of our business.
+    A model without the tag ``pynomaly.key`` was made by somebody else and is left out.
     """
     versions = [item for item in _versions(registry, pipeline) if item.tags.get("pynomaly.key")]
-    found: list[LoggedModel] = []
+    models: list[LoggedModel] = []
     for model in _logged(registry, pipeline):
         if not model.tags.get("pynomaly.key"):
             continue
-        mine = next((item for item in versions if str(model.model_id) in str(item.source).split("/")), None)
-        if mine is not None:
-            versions.remove(mine)
-        ref = _ref(mine) if mine is not None else None
+        own_version = next(
+            (item for item in versions if str(model.model_id) in str(item.source).split("/")), None
+        )
+        if own_version is not None:
+            versions.remove(own_version)
+        ref = _ref(own_version) if own_version is not None else None
         at = _moment(model.creation_timestamp)
-        found.append(LoggedModel(str(model.model_id), at, str(model.artifact_location), ref))
-    # A version without its model: its removal was cut off.
-    return (*found, *(LoggedModel("", _moment(item.creation_timestamp), "", _ref(item)) for item in versions))
+        models.append(LoggedModel(str(model.model_id), at, str(model.artifact_location), ref))
+    # A version without a model: its removal was interrupted.
+    return (
+        *models,
+        *(LoggedModel("", _moment(item.creation_timestamp), "", _ref(item)) for item in versions),
+    )
 
 
 def _versions(registry: Registry, pipeline: str) -> list[Any]:
@@ -150,7 +157,7 @@ def _moment(milliseconds: int | None) -> datetime:
 
 
 def bytes_at(registry: Registry, files: str) -> int:
-    """Bytes of the files of a run or model; 0 where nothing lies."""
+    """Return the size in bytes of the files of a run or model; 0 without files."""
     if not files:
         return 0
     with told(f"list {files}"):
@@ -172,12 +179,12 @@ def _repository(registry: Registry, files: str) -> Any:
 
 
 def remove_run(registry: Registry, run: LoggedRun) -> None:
-    """Remove a run's files, then the run; one that is gone already is fine.
+    """Remove a run's files, then the run; a missing one is no error.
 
     Raises
     ------
     RecordError
-        If MLflow refuses; calling again goes on where it ended.
+        If MLflow refuses; a second call continues where this one stopped.
     """
     with told(f"remove the files of the run {run.id}"):
         _repository(registry, run.files).delete_artifacts()
@@ -185,19 +192,19 @@ def remove_run(registry: Registry, run: LoggedRun) -> None:
         with _gone_is_fine(f"remove the run {run.id}"):
             registry._client.set_tag(run.id, _BINNED, "yes")
             registry._client.delete_run(run.id)
-    for_good = _for_good(registry)
-    if for_good is not None:
+    hard_delete = _for_good(registry)
+    if hard_delete is not None:
         with _gone_is_fine(f"remove the run {run.id} for good"):
-            for_good(run.id)
+            hard_delete(run.id)
 
 
 def remove_model(registry: Registry, model: LoggedModel) -> None:
-    """Remove a model's files and, last, its version: what is cut off is found by its version again.
+    """Remove a model's files and, last, its version, so that an interrupted removal is found again.
 
     Raises
     ------
     RecordError
-        If MLflow refuses; calling again goes on where it ended.
+        If MLflow refuses; a second call continues where this one stopped.
     """
     client = registry._client
     if model.files:
@@ -208,27 +215,27 @@ def remove_model(registry: Registry, model: LoggedModel) -> None:
             client.delete_logged_model(model.id)
     if model.ref is None:
         return
-    cached = registry.home / "cache" / "models" / model.ref.name
-    for copy in cached.glob(f"v{model.ref.version}-*"):
+    cache_folder = registry.home / "cache" / "models" / model.ref.name
+    for copy in cache_folder.glob(f"v{model.ref.version}-*"):
         shutil.rmtree(copy, ignore_errors=True)
     with _gone_is_fine(f"remove {model.ref}"):
         client.delete_model_version(model.ref.name, str(model.ref.version))
 
 
 class _gone_is_fine:
-    """`told`, but what is not there any more needs no removing."""
+    """Like `told`, but an error that says that the object does not exist is ignored."""
 
     def __init__(self, what: str) -> None:
-        self._told = told(what)
+        self._errors = told(what)
 
     def __enter__(self) -> None:
-        self._told.__enter__()
+        self._errors.__enter__()
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
         try:
-            self._told.__exit__(kind, error, trace)
-        except RecordError as said:
-            if error_code(said) not in _GONE:
+            self._errors.__exit__(kind, error, trace)
+        except RecordError as failure:
+            if error_code(failure) not in _GONE:
                 raise
             return True
         return False

@@ -1,8 +1,8 @@
-"""Runs: one parent a training, one child a candidate, with numbers, settings and files.
+"""MLflow runs: one parent run per training, one child run per candidate, with metrics, params and files.
 
-A run always ends: ``FINISHED``, ``FAILED`` when its body raised, ``KILLED`` when somebody stopped it; what
-a killed machine left behind is closed by :meth:`Runs.close_orphans`. A number that is not finite is never
-logged (MLflow keeps infinity as 1.8e308): a tag says that it was not computable.
+Every run ends: ``FINISHED``, ``FAILED`` when its body raised, ``KILLED`` when somebody stopped it; runs that
+a killed machine left open are closed by :meth:`Runs.close_orphans`. A number that is not finite is never
+logged (MLflow stores infinity as 1.8e308): a tag says that it was not computable.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _BATCH = 100  # parameters or tags in one request
 
 
 class Runs:
-    """Experiments and runs of one MLflow store; the half of a registry that tracks.
+    """Experiments and runs of one MLflow store; :class:`Registry` adds model versions.
 
     Attributes
     ----------
     tracking_uri : str
     home : Path
-        Holds downloaded models and lock files.
+        Folder for downloaded models and lock files.
     artifacts : str
-        Where files of runs go when `tracking_uri` is a database; a server decides for itself.
+        Where files of runs are stored if `tracking_uri` is a database; a server decides this itself.
     """
 
     def __init__(self, client: Any, tracking_uri: str, home: Path, artifacts: str = "") -> None:
@@ -47,7 +47,7 @@ class Runs:
 
     @classmethod
     def open(cls, tracking_uri: str, home: Path, artifacts: str = "") -> Any:
-        """Open the store, creating a new sqlite one; safe when many processes race."""
+        """Open the store, creating a new sqlite one; many processes may do so at once."""
         return cls(connect(tracking_uri), tracking_uri, Path(home).resolve(), artifacts)
 
     @property
@@ -56,39 +56,39 @@ class Runs:
         return self._client
 
     def experiment(self, pipeline: str) -> str:
-        """Id of the pipeline's experiment, created when it is not there.
+        """Return the id of the pipeline's experiment, which is created if it does not exist.
 
         Raises
         ------
         RecordError
-            If it was deleted in MLflow and not yet purged.
+            If the experiment was deleted in MLflow and not yet purged.
         """
         if pipeline in self._experiments:
             return self._experiments[pipeline]
         name = f"pynomaly/{pipeline}"
         with told(f"find the experiment {name!r}"):
-            found = self._client.get_experiment_by_name(name)
-        if found is None:
-            found = self._create_experiment(name)
-        if found.lifecycle_stage != "active":
+            experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            experiment = self._create_experiment(name)
+        if experiment.lifecycle_stage != "active":
             raise RecordError(
                 f"the experiment {name!r} was deleted; bring it back with "
-                f"`mlflow experiments restore --experiment-id {found.experiment_id}`"
+                f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`"
             )
-        self._experiments[pipeline] = str(found.experiment_id)
+        self._experiments[pipeline] = str(experiment.experiment_id)
         return self._experiments[pipeline]
 
     def _create_experiment(self, name: str) -> Any:
-        # Without a place of ours, MLflow would write into whatever folder a process happens to run in.
-        place = None if urlsplit(self.tracking_uri).scheme in ("http", "https") else self.artifacts
+        # Without a location, MLflow would write into the working directory of the process.
+        location = None if urlsplit(self.tracking_uri).scheme in ("http", "https") else self.artifacts
         try:
             with told(f"create the experiment {name!r}"):
-                # The kind decides which pages MLflow opens with: training runs, not language-model traces.
+                # The kind decides which page MLflow shows first: training runs, not language-model traces.
                 kind = {"mlflow.experimentKind": "custom_model_development"}
-                self._client.create_experiment(name, artifact_location=place, tags=kind)
+                self._client.create_experiment(name, artifact_location=location, tags=kind)
         except RecordError as error:
             if error_code(error) != "RESOURCE_ALREADY_EXISTS":
-                raise  # else another process was first, and its experiment is the one
+                raise  # else another process created the experiment first, and it is used
         with told(f"find the experiment {name!r}"):
             return self._client.get_experiment_by_name(name)
 
@@ -100,7 +100,7 @@ class Runs:
         tags: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> Iterator[str]:
-        """A run of the pipeline's experiment, as the body of a ``with``; yields its id."""
+        """Start a run in the pipeline's experiment that ends with the ``with`` body; yields its id."""
         with self._run(self.experiment(pipeline), name, dict(tags or {}), params) as run_id:
             yield run_id
 
@@ -112,7 +112,7 @@ class Runs:
         tags: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> Iterator[str]:
-        """A run under the run `parent_id`; yields its id."""
+        """Start a run under the run `parent_id`, likewise; yields its id."""
         with told(f"find the run {parent_id}"):
             experiment = self._client.get_run(parent_id).info.experiment_id
         with self._run(experiment, name, {**(tags or {}), "mlflow.parentRunId": parent_id}, params) as run_id:
@@ -123,26 +123,28 @@ class Runs:
         self, experiment: str, name: str, tags: dict[str, Any], params: Mapping[str, Any] | None
     ) -> Iterator[str]:
         with told(f"start the run {name!r}"):
-            named = {key: _short(value) for key, value in tags.items()} | {"mlflow.source.name": "pynomaly"}
-            run_id = str(self._client.create_run(experiment, run_name=name, tags=named).info.run_id)
+            run_tags = {key: _short(value) for key, value in tags.items()} | {
+                "mlflow.source.name": "pynomaly"
+            }
+            run_id = str(self._client.create_run(experiment, run_name=name, tags=run_tags).info.run_id)
         try:
             self.log(run_id, params=params or {})
             yield run_id
         except BaseException as error:
-            # Interrupts, exits and an orchestrator's signals are no failures of the run.
+            # Interrupts, exits and an orchestrator's signals are not failures of the run.
             self._end_badly(run_id, "FAILED" if isinstance(error, Exception) else "KILLED", error)
             raise
         with told(f"end the run {name!r}"):
             self._client.set_terminated(run_id, "FINISHED")
 
     def _end_badly(self, run_id: str, status: str, error: BaseException) -> None:
-        """End the run without hiding `error`, even if MLflow is what failed."""
+        """End the run without hiding `error`, even if MLflow itself failed."""
         try:
             with told(f"end the run {run_id}"):
                 self._client.set_tag(run_id, "pynomaly.error", _short(f"{type(error).__name__}: {error}"))
                 self._client.set_terminated(run_id, status)
-        except RecordError as second:
-            error.add_note(f"and the run {run_id} could not be marked {status}: {second}")
+        except RecordError as second_error:
+            error.add_note(f"and the run {run_id} could not be marked {status}: {second_error}")
 
     def log(
         self,
@@ -154,7 +156,7 @@ class Runs:
         artifacts: Mapping[str, Path] | None = None,
         figures: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Add to a run.
+        """Add metrics, params, tags and files to a run.
 
         Parameters
         ----------
@@ -162,11 +164,11 @@ class Runs:
         metrics : mapping of str to float or None
             None and non-finite values are not logged; ``not_computable.<name>`` is tagged instead.
         params, tags : mapping
-            Kept as text, at most 5,000 characters of it.
+            Stored as text, at most 5,000 characters each.
         artifacts : mapping of str to Path
-            Path inside the run to a file or folder.
+            Path inside the run, to the local file or folder.
         figures : mapping of str to bytes
-            Path inside the run, such as ``"scores.png"``, to content.
+            Path inside the run, such as ``"scores.png"``, to the content of the file.
 
         Raises
         ------
@@ -176,18 +178,20 @@ class Runs:
         from mlflow.entities import Metric, Param, RunTag
 
         now = int(time.time() * 1000)
-        finite, named = [], {key: _short(value) for key, value in (tags or {}).items()}
+        finite_metrics, tag_texts = [], {key: _short(value) for key, value in (tags or {}).items()}
         for key, value in (metrics or {}).items():
             if value is None or not math.isfinite(value):
-                named[f"not_computable.{key}"] = str(value)
+                tag_texts[f"not_computable.{key}"] = str(value)
             else:
-                finite.append(Metric(key, float(value), now, 0))
-        settings = [Param(key, _short(value)) for key, value in (params or {}).items()]
-        notes = [RunTag(key, value) for key, value in named.items()]
+                finite_metrics.append(Metric(key, float(value), now, 0))
+        run_params = [Param(key, _short(value)) for key, value in (params or {}).items()]
+        run_tags = [RunTag(key, value) for key, value in tag_texts.items()]
         with told(f"log to the run {run_id}"):
-            for at in range(0, max(len(finite), len(settings), len(notes)), _BATCH):
-                part = slice(at, at + _BATCH)
-                self._client.log_batch(run_id, metrics=finite[part], params=settings[part], tags=notes[part])
+            for at in range(0, max(len(finite_metrics), len(run_params), len(run_tags)), _BATCH):
+                batch = slice(at, at + _BATCH)
+                self._client.log_batch(
+                    run_id, metrics=finite_metrics[batch], params=run_params[batch], tags=run_tags[batch]
+                )
         for name, path in (artifacts or {}).items():
             self._log_file(run_id, name, Path(path))
         for name, content in (figures or {}).items():
@@ -203,7 +207,7 @@ class Runs:
             self._client.log_artifacts(run_id, str(path), name)
 
     def _log_content(self, run_id: str, name: str, content: bytes) -> None:
-        """MLflow names an artifact after its file, so the file is given the name."""
+        """Log `content` through a temporary file, because MLflow names an artifact after its file."""
         place = Path(name)
         with tempfile.TemporaryDirectory() as folder, told(f"keep {name!r} with the run {run_id}"):
             file = Path(folder) / place.name
@@ -212,13 +216,13 @@ class Runs:
             self._client.log_artifact(run_id, str(file), inside)
 
     def kept(self, run_id: str, name: str) -> str | None:
-        """Text of a file that was kept with a run; None if it is not there."""
+        """Return the text of a file of a run; None if there is no such file."""
         from mlflow.exceptions import MlflowException
 
         with tempfile.TemporaryDirectory() as folder, told(f"read {name!r} of the run {run_id}"):
             try:
-                folder_of = str(Path(name).parent.as_posix()) if "/" in name else None
-                if name not in {item.path for item in self._client.list_artifacts(run_id, folder_of)}:
+                parent = str(Path(name).parent.as_posix()) if "/" in name else None
+                if name not in {item.path for item in self._client.list_artifacts(run_id, parent)}:
                     return None
             except MlflowException as error:
                 if error.error_code == "RESOURCE_DOES_NOT_EXIST":
@@ -228,9 +232,9 @@ class Runs:
             return file.read_text(encoding="utf-8")
 
     def close_orphans(self, pipeline: str, before: datetime) -> tuple[str, ...]:
-        """End as ``KILLED`` every run of the pipeline that began before `before` and still says it runs.
+        """End as ``KILLED`` every run of the pipeline that started before `before` and is still ``RUNNING``.
 
-        A process that is killed leaves its run open for ever; call this while holding the lease of the work.
+        A process that is killed leaves its run open for ever. Call this while holding the lease of the work.
 
         Returns
         -------
@@ -240,18 +244,18 @@ class Runs:
         if before.tzinfo is None:
             raise RecordError(f"{before.isoformat()} has no offset; orphans are found by aware times only")
         query = f"attributes.status = 'RUNNING' and attributes.start_time < {int(before.timestamp() * 1000)}"
-        ended = []
+        run_ids = []
         with told(f"close the orphaned runs of {pipeline!r}"):
             for run in self._client.search_runs([self.experiment(pipeline)], query, max_results=1000):
                 self._client.set_tag(run.info.run_id, "pynomaly.orphan", "true")
                 self._client.set_terminated(run.info.run_id, "KILLED")
-                ended.append(str(run.info.run_id))
-        return tuple(ended)
+                run_ids.append(str(run.info.run_id))
+        return tuple(run_ids)
 
     def ui_link(self, run_id: str, base: str = "") -> str:
-        """Address of a run's page; `base` is where MLflow's pages are served (default: the server itself).
+        """Return the address of a run's page; `base` is the address of MLflow's pages (default: the server).
 
-        Empty when no pages are served: a sqlite store has none until ``mlflow ui`` runs.
+        Empty if no pages are served: a sqlite store has none until ``mlflow ui`` runs.
         """
         web = urlsplit(self.tracking_uri).scheme in ("http", "https")
         base = base or (self.tracking_uri if web else "")

@@ -1,7 +1,7 @@
-"""Alerts as MLflow's traces, and what people assess on their pages.
+"""Alerts as MLflow traces, and the assessments that people add on their pages.
 
-A trace is named by its alert, so that showing one twice leaves one. Nothing of MLflow's global state is read
-or set. Called by the steps that show alerts and read answers.
+The name of a trace is computed from its alert, so an alert that is logged twice has one trace. MLflow's
+global state is neither read nor set. Called by the steps that show alerts and read answers.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _ALERT = "pynomaly.alert"
 
 @dataclass(frozen=True)
 class Assessed:
-    """What somebody assessed of one alert.
+    """The assessment of one alert by one person.
 
     Attributes
     ----------
     key : str
-        MLflow's name of the assessment.
+        MLflow's id of the assessment.
     alert, author, note : str
     value : object
-        As it was given: text, a number or a boolean.
+        As the person gave it: text, a number or a boolean.
     at : datetime
-        When, in UTC.
+        When it was made, in UTC.
     """
 
     key: str
@@ -57,22 +57,22 @@ class Traces:
             self._client = TracingClient(runs.client.tracking_uri)
 
     def show(self, alert: str, asked: Mapping[str, Any], said: Mapping[str, Any], at: datetime) -> str:
-        """Show an alert as a trace: what it is about, and what is said of it.
+        """Log an alert as a trace: `asked` as its inputs and `said` as its outputs.
 
         Returns
         -------
         str
-            The trace's name.
+            Id of the trace.
 
         Raises
         ------
         RecordError
-            If MLflow is away, or refuses it.
+            If MLflow cannot be reached, or refuses the trace.
         """
         from mlflow.entities import Span, TraceInfo, TraceLocation, TraceState
 
-        mark = hashlib.sha256(f"{self._pipeline}/{alert}".encode()).digest()[:16]
-        name, begun = f"tr-{mark.hex()}", int(at.timestamp() * 1000)
+        digest = hashlib.sha256(f"{self._pipeline}/{alert}".encode()).digest()[:16]
+        name, start_ms = f"tr-{digest.hex()}", int(at.timestamp() * 1000)
         content = {
             "mlflow.traceRequestId": name,
             "mlflow.spanInputs": dict(asked),
@@ -82,11 +82,11 @@ class Traces:
         span = Span.from_dict(
             {
                 "name": "alert",
-                "trace_id": base64.b64encode(mark).decode(),
-                "span_id": base64.b64encode(mark[:8]).decode(),
+                "trace_id": base64.b64encode(digest).decode(),
+                "span_id": base64.b64encode(digest[:8]).decode(),
                 "parent_span_id": None,
-                "start_time_unix_nano": begun * 1_000_000,
-                "end_time_unix_nano": begun * 1_000_000,
+                "start_time_unix_nano": start_ms * 1_000_000,
+                "end_time_unix_nano": start_ms * 1_000_000,
                 "events": [],
                 "status": {"code": "STATUS_CODE_OK", "message": ""},
                 "attributes": {key: json.dumps(value) for key, value in content.items()},
@@ -95,7 +95,7 @@ class Traces:
         info = TraceInfo(
             trace_id=name,
             trace_location=TraceLocation.from_experiment_id(self._experiment),
-            request_time=begun,
+            request_time=start_ms,
             state=TraceState.OK,
             request_preview=_line(asked),
             response_preview=_line(said),
@@ -108,68 +108,68 @@ class Traces:
         return name
 
     def kept(self) -> tuple[tuple[str, str, datetime], ...]:
-        """Name, alert and moment of each trace.
+        """Return id, alert and time of each trace.
 
         Raises
         ------
         RecordError
-            If MLflow is away.
+            If MLflow cannot be reached.
         """
         return tuple(
             (
-                str(found.info.trace_id),
-                str(found.info.tags[_ALERT]),
-                datetime.fromtimestamp(found.info.request_time / 1000, UTC),
+                str(trace.info.trace_id),
+                str(trace.info.tags[_ALERT]),
+                datetime.fromtimestamp(trace.info.request_time / 1000, UTC),
             )
-            for found in self._found()
+            for trace in self._found()
         )
 
     def remove(self, name: str) -> None:
-        """Remove a trace; one that is gone is no error.
+        """Remove a trace; a missing one is no error.
 
         Raises
         ------
         RecordError
-            If MLflow is away, or refuses.
+            If MLflow cannot be reached, or refuses.
         """
         with told(f"remove the trace {name}"):
             self._client.delete_traces(self._experiment, trace_ids=[name])
 
     def shown(self) -> frozenset[str]:
-        """Alerts that have a trace.
+        """Return the alerts that have a trace.
 
         Raises
         ------
         RecordError
-            If MLflow is away.
+            If MLflow cannot be reached.
         """
-        return frozenset(found.info.tags[_ALERT] for found in self._found())
+        return frozenset(trace.info.tags[_ALERT] for trace in self._found())
 
     def assessments(self, name: str) -> tuple[Assessed, ...]:
-        """What people assessed under `name`, oldest first; what they took back or changed is not among it.
+        """Return the assessments called `name`, oldest first, without those that were withdrawn or changed.
 
         Raises
         ------
         RecordError
-            If MLflow is away.
+            If MLflow cannot be reached.
         """
-        given = [
+        assessments = [
             Assessed(
                 str(item.assessment_id),
-                found.info.tags[_ALERT],
+                trace.info.tags[_ALERT],
                 item.value,
                 str(item.source.source_id if item.source else ""),
                 str(item.rationale or ""),
                 datetime.fromtimestamp(item.create_time_ms / 1000, UTC),
             )
-            for found in self._found()
-            for item in found.info.assessments or ()
+            for trace in self._found()
+            for item in trace.info.assessments or ()
             if item.name == name and item.valid is not False
         ]
-        return tuple(sorted(given, key=lambda item: (item.at, item.key)))
+        return tuple(sorted(assessments, key=lambda item: (item.at, item.key)))
 
     def _found(self) -> list[Any]:
-        found: list[Any] = []
+        traces: list[Any] = []
         token = None
         while True:
             with told("search its traces"):
@@ -180,15 +180,15 @@ class Traces:
                     page_token=token,
                     include_spans=False,
                 )
-            found += [trace for trace in page if _ALERT in trace.info.tags]
+            traces += [trace for trace in page if _ALERT in trace.info.tags]
             token = page.token
             if not token:
-                return found
+                return traces
 
 
 def _line(content: Mapping[str, Any]) -> str:
-    """What a list of traces shows."""
-    shown = (
+    """Return the preview that a list of traces shows, at most 300 characters."""
+    texts = (
         "; ".join(value) if isinstance(value, list) else str(value) for value in content.values() if value
     )
-    return ", ".join(shown)[:300]
+    return ", ".join(texts)[:300]

@@ -1,7 +1,7 @@
-"""Model versions and aliases: register a bundle once, name it, fetch it back.
+"""Model versions and aliases: register a bundle once, point aliases to it, download it.
 
-The hash of a bundle is a tag of its version, so what is fetched is checked against the registry and not
-against itself. Aliases are asked for one by one: those in MLflow's search results come back empty
+The hash of a bundle is a tag of its version, so a downloaded bundle is checked against the registry and not
+against itself. Aliases are requested one by one, because they are empty in MLflow's search results
 (mlflow#16734). Called by :mod:`pynomaly.steps`.
 """
 
@@ -34,17 +34,17 @@ __all__ = ["ModelRef", "Registry"]
 
 @dataclass(frozen=True)
 class ModelRef:
-    """One registered version.
+    """One registered model version.
 
     Attributes
     ----------
     name : str
-        Name of the model, which is the pipeline's.
+        Name of the model, which is the name of the pipeline.
     version : int
     run_id : str
-        Run it was registered from.
+        Run that it was registered from.
     sha256 : str
-        Hash of the bundle, from the registry.
+        Hash of the bundle, as tagged in the registry.
     uri : str
         ``models:/<name>/<version>``.
     tags : mapping
@@ -70,9 +70,9 @@ class Registry(Runs):
 
     @classmethod
     def open(cls, tracking_uri: str, home: Path, artifacts: str = "") -> Registry:
-        """Open the store at `tracking_uri`, creating a new sqlite one; safe when many processes race.
+        """Open the store at `tracking_uri`, creating a new sqlite one; many processes may do so at once.
 
-        A new experiment keeps its files at `artifacts`, a folder's URI or ``s3://``; by default under `home`.
+        A new experiment stores files at `artifacts`, a folder's URI or ``s3://``; by default under `home`.
 
         Raises
         ------
@@ -81,12 +81,12 @@ class Registry(Runs):
         RecordError
             If the store cannot be opened.
         """
-        opened: Registry = super().open(tracking_uri, home, artifacts)
-        return opened
+        registry: Registry = super().open(tracking_uri, home, artifacts)
+        return registry
 
     @classmethod
     def of(cls, pipeline: Pipeline) -> Registry:
-        """The one a pipeline's settings name."""
+        """Open the registry that the settings of a pipeline name."""
         return cls.open(pipeline.tracking_uri, pipeline.home, pipeline.artifact_root)
 
     def register(
@@ -106,58 +106,55 @@ class Registry(Runs):
 
         Parameters
         ----------
-        pipeline : str
-        run_id : str
-            The run that fitted it.
-        folder : Path
-            What ``Bundle.save`` wrote.
-        sha256 : str
-            What ``Bundle.save`` returned.
+        pipeline, run_id : str
+            Name of the pipeline, and the run that fitted the bundle.
+        folder, sha256 : Path, str
+            Folder that ``Bundle.save`` wrote, and the hash that it returned.
         example : DataFrame of shape (n, d)
-            Rows as the model takes them; their columns make the signature.
+            Rows as the model takes them; the signature is built from their columns.
         key : str
-            Content key of the training; a key that is registered already gives the version it gave.
+            Content key of the training; if it is registered already, that version is returned.
         tags : mapping
             Further tags of the version.
         pip_requirements : sequence of str, optional
-            Default: the installed versions of what serving needs.
+            Default: the packages that serving needs, at the installed versions.
         serving : Path
-            File of code that MLflow loads the model with.
+            Code file with which MLflow loads the model.
 
         Raises
         ------
         RecordError
-            If MLflow refuses; no version is left behind then.
+            If MLflow refuses; then no version is left behind.
         """
         with exclusive(self.home / "mlflow" / f"register-{pipeline}.lock"):
-            known = self._by_key(pipeline, key)
-            if known is not None:
-                return known
+            existing = self._by_key(pipeline, key)
+            if existing is not None:
+                return existing
             self._ensure_model(pipeline)
             self._drop_leftovers(pipeline, key)
-            needs = requirements() if pip_requirements is None else pip_requirements
-            marks = {name: str(value) for name, value in (tags or {}).items()}
-            marks |= {"pynomaly.key": key, "pynomaly.sha256": sha256}
+            packages = requirements() if pip_requirements is None else pip_requirements
+            tag_texts = {name: str(value) for name, value in (tags or {}).items()}
+            tag_texts |= {"pynomaly.key": key, "pynomaly.sha256": sha256}
             with told(f"register {pipeline!r}"):
-                logged = self._client.create_logged_model(
+                model = self._client.create_logged_model(
                     self.experiment(pipeline),
                     name=ARTIFACT,
                     source_run_id=run_id,
-                    tags=marks,
+                    tags=tag_texts,
                     model_type="pynomaly",
                 )
             with (
-                packed(folder, sha256, example, serving, logged.model_id, run_id, needs) as place,
+                packed(folder, sha256, example, serving, model.model_id, run_id, packages) as model_dir,
                 told(f"register {pipeline!r}"),
             ):
-                self._client.log_model_artifacts(logged.model_id, str(place))
-                self._client.finalize_logged_model(logged.model_id, "READY")
-                # `models:/<id>` is looked up in MLflow's global store unless a server does it.
-                source = f"models:/{logged.model_id}" if self._served else logged.artifact_location
-                made = self._client.create_model_version(
-                    pipeline, source=source, run_id=run_id, tags=marks, model_id=logged.model_id
+                self._client.log_model_artifacts(model.model_id, str(model_dir))
+                self._client.finalize_logged_model(model.model_id, "READY")
+                # Unless a server resolves it, MLflow looks up `models:/<id>` in its global store.
+                source = f"models:/{model.model_id}" if self._served else model.artifact_location
+                entry = self._client.create_model_version(
+                    pipeline, source=source, run_id=run_id, tags=tag_texts, model_id=model.model_id
                 )
-            return _ref(made)
+            return _ref(entry)
 
     @property
     def _served(self) -> bool:
@@ -166,8 +163,8 @@ class Registry(Runs):
     def _by_key(self, pipeline: str, key: str) -> ModelRef | None:
         with told(f"look up the versions of {pipeline!r}"):
             query = f"name = '{pipeline}' and tag.`pynomaly.key` = {_quoted(key)}"
-            found = list(self._client.search_model_versions(query))
-        return _ref(min(found, key=lambda item: int(item.version))) if found else None
+            matches = list(self._client.search_model_versions(query))
+        return _ref(min(matches, key=lambda item: int(item.version))) if matches else None
 
     def _ensure_model(self, pipeline: str) -> None:
         try:
@@ -178,19 +175,19 @@ class Registry(Runs):
                 raise
 
     def _drop_leftovers(self, pipeline: str, key: str) -> None:
-        """Delete models that an earlier, killed registration of this key logged and never registered."""
+        """Delete models that an interrupted registration of this key logged and did not register."""
         with told(f"clean up after an earlier registration of {pipeline!r}"):
             query = f"tags.`pynomaly.key` = {_quoted(key)}"
-            for logged in self._client.search_logged_models([self.experiment(pipeline)], query):
-                self._client.delete_logged_model(logged.model_id)
+            for logged_model in self._client.search_logged_models([self.experiment(pipeline)], query):
+                self._client.delete_logged_model(logged_model.model_id)
 
     def version(self, pipeline: str, version: int) -> ModelRef:
-        """The version with this number.
+        """Return the version with this number.
 
         Raises
         ------
         RecordError
-            If there is none; names those there are.
+            If there is none; the error text lists the existing versions.
         """
         try:
             with told(f"find {pipeline} v{version}"):
@@ -198,29 +195,29 @@ class Registry(Runs):
         except RecordError as error:
             if error_code(error) != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            there = [ref.version for ref in self.versions(pipeline)]
-            raise RecordError(f"{pipeline} has no version {version}; {allowed(version, there)}") from error
+            numbers = [ref.version for ref in self.versions(pipeline)]
+            raise RecordError(f"{pipeline} has no version {version}; {allowed(version, numbers)}") from error
 
     def versions(self, pipeline: str) -> tuple[ModelRef, ...]:
-        """Every version of the pipeline's model, newest first."""
-        found: list[Any] = []
+        """Return every version of the pipeline's model, newest first."""
+        entries: list[Any] = []
         token = None
         with told(f"list the versions of {pipeline!r}"):
             while True:
                 page = self._client.search_model_versions(f"name = '{pipeline}'", page_token=token)
-                found.extend(page)
+                entries.extend(page)
                 token = page.token
                 if not token:
                     break
-        return tuple(sorted(map(_ref, found), key=lambda ref: -ref.version))
+        return tuple(sorted(map(_ref, entries), key=lambda ref: -ref.version))
 
     def alias(self, pipeline: str, alias: str = "champion") -> ModelRef:
-        """The version an alias points to.
+        """Return the version that an alias points to.
 
         Raises
         ------
         NoChampionError
-            If the pipeline has no such alias, or no model yet.
+            If the pipeline has no such alias, or no model.
         """
         try:
             with told(f"find {pipeline}@{alias}"):
@@ -233,23 +230,23 @@ class Registry(Runs):
             ) from error
 
     def aliases(self, pipeline: str) -> dict[str, int]:
-        """Alias to version number; empty before the first registration."""
+        """Return version numbers by alias; empty before the first registration."""
         try:
             with told(f"list the aliases of {pipeline!r}"):
-                found = self._client.get_registered_model(pipeline).aliases
+                alias_versions = self._client.get_registered_model(pipeline).aliases
         except RecordError as error:
             if error_code(error) == "RESOURCE_DOES_NOT_EXIST":
                 return {}
             raise
-        return {str(name): int(number) for name, number in found.items()}
+        return {str(name): int(number) for name, number in alias_versions.items()}
 
     def set_alias(self, pipeline: str, alias: str, version: int) -> None:
-        """Point `alias` to a version, wherever it pointed before."""
+        """Point `alias` to a version; a previous target is replaced."""
         with told(f"set {pipeline}@{alias} to v{version}"):
             self._client.set_registered_model_alias(pipeline, alias, str(version))
 
     def drop_alias(self, pipeline: str, alias: str) -> None:
-        """Remove an alias; one that is not there is fine."""
+        """Remove an alias; a missing one is no error."""
         with told(f"remove {pipeline}@{alias}"):
             self._client.delete_registered_model_alias(pipeline, alias)
 
@@ -264,26 +261,26 @@ class Registry(Runs):
             self._client.update_model_version(ref.name, str(ref.version), description=text[:5000])
 
     def fetch(self, ref: ModelRef) -> Path:
-        """Local folder with the bundle of `ref`, downloaded once if it lies elsewhere.
+        """Return a local folder with the bundle of `ref`, downloaded once if it is remote.
 
-        Nothing is checked here: ``Bundle.load(folder, ref.sha256)`` does, before a byte is parsed.
+        The hash is not checked here: ``Bundle.load(folder, ref.sha256)`` checks it before it parses anything.
 
         Raises
         ------
         RecordError
-            If the files are gone.
+            If the files do not exist any more.
         """
-        cached = self._cached(ref) / "artifacts" / ARTIFACT
-        if self._served and cached.is_dir():
-            return cached  # asked of the server once
+        cached_bundle = self._cached(ref) / "artifacts" / ARTIFACT
+        if self._served and cached_bundle.is_dir():
+            return cached_bundle  # the server is asked only once
         with told(f"locate {ref}"):
             address = str(self._client.get_model_version_download_uri(ref.name, str(ref.version)))
         scheme = urlsplit(address).scheme
         if scheme in ("", "file"):
-            place = Path(url2pathname(urlsplit(address).path)) if scheme else Path(address)
+            model_folder = Path(url2pathname(urlsplit(address).path)) if scheme else Path(address)
         else:
-            place = self._download(ref, address)
-        bundle = place / "artifacts" / ARTIFACT
+            model_folder = self._download(ref, address)
+        bundle = model_folder / "artifacts" / ARTIFACT
         if not bundle.is_dir():
             raise RecordError(f"the files of {ref} are gone: nothing at {bundle}")
         return bundle
@@ -298,28 +295,28 @@ class Registry(Runs):
         if target.is_dir():
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = tempfile.mkdtemp(prefix=".draft-", dir=target.parent)
+        temp = tempfile.mkdtemp(prefix=".draft-", dir=target.parent)
         try:
             with told(f"download {ref}"):
-                got = download_artifacts(artifact_uri=address, dst_path=draft, tracking_uri=self.tracking_uri)
+                path = download_artifacts(artifact_uri=address, dst_path=temp, tracking_uri=self.tracking_uri)
                 try:
-                    os.rename(got, target)
+                    os.rename(path, target)
                 except OSError:
-                    if not target.is_dir():  # else another process was first
+                    if not target.is_dir():  # else another process was faster
                         raise
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            shutil.rmtree(temp, ignore_errors=True)
         return target
 
     def load(self, ref: ModelRef) -> Bundle:
-        """The bundle of `ref`, checked against the hash the registry holds.
+        """Return the bundle of `ref`, checked against the hash in the registry.
 
         Raises
         ------
         RecordError
-            If the registry holds no hash for it: then nothing says that it is the one that was registered.
+            If the registry has no hash for it, so that the content cannot be checked.
         IntegrityError
-            If the content is not what was registered.
+            If the content differs from what was registered.
         """
         from pynomaly.model.bundle import Bundle
 
@@ -331,7 +328,7 @@ class Registry(Runs):
 
 
 def _quoted(text: str) -> str:
-    """Text for one of MLflow's filters, which know no escape."""
+    """Return text in quotes for an MLflow filter, which has no way to escape a quote."""
     if "'" in text:
         raise RecordError(f"the key {text!r} holds a quote; keys are hexadecimal digits, letters and ':'")
     return f"'{text}'"

@@ -1,4 +1,4 @@
-"""What Alembic runs for every upgrade: the caller's connection and the ledger's version table."""
+"""Alembic runs this file for every upgrade, on the caller's connection and the ledger's version table."""
 
 from __future__ import annotations
 
