@@ -13,20 +13,20 @@ STABLE = {
     "pynomaly.data.sources": "Rows of a source, as every step reads them.",
     "pynomaly.detectors": "The catalogue: make a detector by name, load a fitted one.",
     "pynomaly.model.bundle": "A model as the registry keeps it: contract, features, detector, calibration.",
-    "pynomaly.judging.comparison": "Verdicts on a challenger, by the rung of evidence there is.",
-    "pynomaly.judging.drift": "Drift of a window against a reference.",
-    "pynomaly.judging.retraining": "The decision to train again.",
+    "pynomaly.judging.comparison.compare": "Verdicts on a challenger, by the rung of evidence there is.",
+    "pynomaly.judging.drift.window_drift": "Drift of a window against a reference.",
+    "pynomaly.judging.drift.retraining": "The decision to train again.",
     "pynomaly.records.ledger": "Decisions, partitions, observations, leases.",
     "pynomaly.records.registry": "Versions and aliases in MLflow.",
-    "pynomaly.steps.prepare": "Read and validate a reference.",
-    "pynomaly.steps.candidates": "Fit one candidate.",
-    "pynomaly.steps.judge": "Choose among candidates; hold a challenger against the champion.",
-    "pynomaly.steps.register": "Register what was fitted.",
-    "pynomaly.steps.promote": "Promote on a verdict, through the gate; roll back.",
-    "pynomaly.steps.due": "Windows that are due.",
-    "pynomaly.steps.score": "Score a window, or a file.",
-    "pynomaly.steps.monitor": "Judge a window.",
-    "pynomaly.steps.replay": "Walk history under policies of retraining.",
+    "pynomaly.steps.training.prepare": "Read and validate a reference.",
+    "pynomaly.steps.training.fit_candidates": "Fit one candidate.",
+    "pynomaly.steps.training.compare_models": "Choose a winner; hold it against the champion.",
+    "pynomaly.steps.training.register": "Register what was fitted.",
+    "pynomaly.steps.promotion.promote": "Promote on a verdict, through the gate; roll back.",
+    "pynomaly.steps.scoring.due_windows": "Windows that are due.",
+    "pynomaly.steps.scoring.score_windows": "Score a window, or a file.",
+    "pynomaly.steps.monitoring.monitor_window": "Judge a window.",
+    "pynomaly.steps.replay.replay": "Walk history under policies of retraining.",
     "pynomaly.errors": "What goes wrong; every error is a `PynomalyError`.",
 }
 """Public modules, and the purpose of each."""
@@ -63,11 +63,11 @@ def page() -> str:
         imported = importlib.import_module(module)
         lines += ["", f"## {module}", "", purpose, "", "| name | |", "|---|---|"]
         for name in names(module):
-            lines.append(f"| `{name}` | {_said(imported, name)} |")
+            lines.append(f"| `{name}` | {_describe_name(imported, name)} |")
     return "\n".join(lines) + "\n"
 
 
-def _said(module: object, name: str) -> str:
+def _describe_name(module: object, name: str) -> str:
     value = getattr(module, name)
     if not (inspect.isclass(value) or inspect.isroutine(value)):
         return "a constant" if not inspect.ismodule(value) else "a module"

@@ -56,13 +56,13 @@ def page() -> str:
         lines += ["```bash", *EXAMPLES[name], "```"]
         if name in CODES:
             lines += ["", f"Exit code {CODES[name]}."]
-        rows = [_row(parameter) for parameter in command.params if parameter.name != "help"]
+        rows = [_format_parameter_row(parameter) for parameter in command.params if parameter.name != "help"]
         if rows:
             lines += ["", "| | default | |", "|---|---|---|", *rows]
     return "\n".join(lines) + "\n"
 
 
-def _row(parameter: Any) -> str:
+def _format_parameter_row(parameter: Any) -> str:
     argument = not parameter.opts[0].startswith("-")
     name = parameter.metavar or parameter.name.upper() if argument else "`, `".join(parameter.opts)
     default = parameter.default

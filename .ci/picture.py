@@ -68,33 +68,33 @@ def picture() -> str:
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#3a5f95"/></marker></defs>',
         '<rect class="page" width="960" height="746"/>',
-        *_flow(24),
-        *_rooms(190),
+        *_draw_flow(24),
+        *_draw_packages(190),
     ]
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def _words(x: float, y: float, text: str, kind: str = "", anchor: str = "middle") -> str:
+def _draw_text(x: float, y: float, text: str, kind: str = "", anchor: str = "middle") -> str:
     class_attribute = f' class="{kind}"' if kind else ""
     return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{class_attribute}>{escape(text)}</text>'
 
 
-def _flow(top: float) -> Iterator[str]:
+def _draw_flow(top: float) -> Iterator[str]:
     """Yield the row of steps that a window passes."""
-    yield _words(20, top + 10, "What a window becomes; nothing flows back", "title", "start")
+    yield _draw_text(20, top + 10, "What a window becomes; nothing flows back", "title", "start")
     step, wide, y = 134, 116, top + 28
     for place, (name, holds, package) in enumerate(FLOW):
         x = 20 + place * step
         yield f'<rect class="box" x="{x}" y="{y}" width="{wide}" height="84" rx="6"/>'
-        yield _words(x + wide / 2, y + 22, name, "title")
-        for line, words in enumerate(_halves(holds)):
-            yield _words(x + wide / 2, y + 41 + 14 * line, words, "small")
-        yield _words(x + wide / 2, y + 76, package.removeprefix("pynomaly/"), "small")
+        yield _draw_text(x + wide / 2, y + 22, name, "title")
+        for line, words in enumerate(_split_in_two(holds)):
+            yield _draw_text(x + wide / 2, y + 41 + 14 * line, words, "small")
+        yield _draw_text(x + wide / 2, y + 76, package.removeprefix("pynomaly/"), "small")
         if place:
             yield f'<path class="way" d="M{x - step + wide} {y + 42} H{x - 2}"/>'
 
 
-def _halves(words: str) -> list[str]:
+def _split_in_two(words: str) -> list[str]:
     """Returns `words` as one line, or two if it is longer than 16 characters."""
     if len(words) <= 16:
         return [words]
@@ -103,10 +103,10 @@ def _halves(words: str) -> list[str]:
     return [" ".join(parts[:cut]), " ".join(parts[cut:])]
 
 
-def _rooms(top: float) -> Iterator[str]:
+def _draw_packages(top: float) -> Iterator[str]:
     """Yield the stack of packages, and the vendors' libraries beside it."""
-    yield _words(20, top, "Which package may import which: downwards alone", "title", "start")
-    yield _words(620, top, "Doors to vendors", "title", "start")
+    yield _draw_text(20, top, "Which package may import which: downwards alone", "title", "start")
+    yield _draw_text(620, top, "Doors to vendors", "title", "start")
     height, gap, wide = 42, 18, 560
     for place, (names, holds) in enumerate(ROOMS):
         y = top + 16 + place * (height + gap)
@@ -114,12 +114,12 @@ def _rooms(top: float) -> Iterator[str]:
         for at, name in enumerate(names):
             x = 20 + at * (part + 12)
             yield f'<rect class="room" x="{x:g}" y="{y}" width="{part:g}" height="{height}" rx="5"/>'
-            yield _words(x + part / 2, y + 18, name)
+            yield _draw_text(x + part / 2, y + 18, name)
         for at, words in enumerate(holds.split("; ") if len(names) > 1 else [holds]):
-            yield _words(20 + at * (part + 12) + part / 2, y + 34, words, "small")
+            yield _draw_text(20 + at * (part + 12) + part / 2, y + 34, words, "small")
         if place + 1 < len(ROOMS):
             yield f'<path class="way" d="M{20 + wide / 2:g} {y + height} v{gap - 2}"/>'
     for place, (room, vendors) in enumerate(DOORS):
         y = top + 40 + place * 48
-        yield _words(620, y, room, "", "start")
-        yield _words(620, y + 17, vendors, "small", "start")
+        yield _draw_text(620, y, room, "", "start")
+        yield _draw_text(620, y + 17, vendors, "small", "start")

@@ -21,10 +21,10 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from pynomaly.config import Pipeline
-from pynomaly.config.units import spell
-from pynomaly.detectors.catalogue import DETECTORS, Entry
-from pynomaly.detectors.parameters import Number, OneOf, Whole, Widths
-from pynomaly.detectors.reference import markdown
+from pynomaly.config.units import spell_duration
+from pynomaly.detectors.catalogue import DETECTORS, DetectorEntry
+from pynomaly.detectors.catalogue_page import render_catalogue
+from pynomaly.detectors.parameters import ChoiceParameter, IntegerParameter, NumberParameter, WidthsParameter
 
 __all__ = ["PAGES", "api", "architecture", "commands", "configuration", "detectors", "keys", "main"]
 
@@ -57,13 +57,13 @@ def configuration() -> str:
         "",
         "This page is written by `make reference`.",
     ]
-    for above, model in _blocks():
-        lines += ["", f"## {above or 'The pipeline'}", "", _prose(model), ""]
+    for above, model in _iterate_blocks():
+        lines += ["", f"## {above or 'The pipeline'}", "", _read_first_paragraph(model), ""]
         lines += ["| key | type | default | allowed | unit | meaning |", "|---|---|---|---|---|---|"]
         properties = model.model_json_schema()["properties"]
         for name, field in model.model_fields.items():
             if not field.exclude:
-                lines.append(_row(above, name, field, properties[name]))
+                lines.append(_format_key_row(above, name, field, properties[name]))
     return "\n".join(lines) + "\n"
 
 
@@ -71,50 +71,52 @@ def keys() -> list[str]:
     """Returns every key of a pipeline with the keys above it, like ``data.series.rows``."""
     return [
         f"{above}.{name}".lstrip(".")
-        for above, model in _blocks()
+        for above, model in _iterate_blocks()
         for name, field in model.model_fields.items()
         if not field.exclude
     ]
 
 
-def _blocks(model: type[BaseModel] = Pipeline, above: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+def _iterate_blocks(
+    model: type[BaseModel] = Pipeline, above: str = ""
+) -> Iterator[tuple[str, type[BaseModel]]]:
     """Yield each block of settings with the keys that lead to it, then the blocks inside it."""
     yield above, model
     for name, field in model.model_fields.items():
-        inner = _inner(field)
+        inner = _find_inner_model(field)
         if inner is not None:
             many = "[]" if field.annotation is not inner else ""
-            yield from _blocks(inner, f"{above}.{name}{many}".lstrip("."))
+            yield from _iterate_blocks(inner, f"{above}.{name}{many}".lstrip("."))
 
 
-def _inner(field: FieldInfo) -> type[BaseModel] | None:
+def _find_inner_model(field: FieldInfo) -> type[BaseModel] | None:
     candidates = (field.annotation, *getattr(field.annotation, "__args__", ()))
     return next((item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)), None)
 
 
-def _prose(kind: type) -> str:
+def _read_first_paragraph(kind: type) -> str:
     """Returns the first paragraph of a docstring, as Markdown."""
     text = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
     return text.replace("``", "`")
 
 
-def _row(above: str, name: str, field: FieldInfo, schema: dict[str, Any]) -> str:
+def _format_key_row(above: str, name: str, field: FieldInfo, schema: dict[str, Any]) -> str:
     schema = next((part for part in schema.get("anyOf", ()) if part.get("type") != "null"), schema)
-    kind = _kind(field, schema)
+    kind = _describe_type(field, schema)
     place = re.sub(r"\W", "", f"{above}{name}")  # the anchor that the site and the code host give a heading
     cells = [
         f"`{name}`",
         f"[{kind}](#{place})" if "block" in kind else kind,
-        _default(field),
-        _allowed(schema),
-        _unit(name, kind, schema),
-        field.description or _prose(_inner(field) or type(None)),
+        _format_default(field),
+        _describe_allowed(schema),
+        _find_unit(name, kind, schema),
+        field.description or _read_first_paragraph(_find_inner_model(field) or type(None)),
     ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _kind(field: FieldInfo, schema: dict[str, Any]) -> str:
-    if _inner(field) is not None:
+def _describe_type(field: FieldInfo, schema: dict[str, Any]) -> str:
+    if _find_inner_model(field) is not None:
         return "list of blocks" if schema.get("type") == "array" else "block"
     if schema.get("format") == "duration":
         return "time span"
@@ -128,31 +130,31 @@ def _kind(field: FieldInfo, schema: dict[str, Any]) -> str:
     return names.get(schema["type"], "mapping")
 
 
-def _default(field: FieldInfo) -> str:
+def _format_default(field: FieldInfo) -> str:
     if field.is_required():
         return "**required**"
     value = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
     if isinstance(value, BaseModel):
         return ""
-    return f"`{_plain(value)}`"
+    return f"`{_format_value(value)}`"
 
 
-def _plain(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, timedelta):
-        return spell(value)
+        return spell_duration(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_plain, value))}]"
+        return f"[{', '.join(map(_format_value, value))}]"
     return f'"{value}"' if value == "" or (isinstance(value, str) and " " in value) else f"{value}"
 
 
-def _allowed(schema: dict[str, Any]) -> str:
+def _describe_allowed(schema: dict[str, Any]) -> str:
     item_schema = schema.get("items", {})
     choices = schema.get("enum") or item_schema.get("enum")
     if choices:
         return ", ".join(f"`{word}`" for word in choices)
-    limits = [_between(schema) or _between(item_schema)]
+    limits = [_describe_bounds(schema) or _describe_bounds(item_schema)]
     if "pattern" in schema:
         limits.append(f"`{schema['pattern']}`")
     if schema.get("minItems") or schema.get("minLength"):
@@ -160,12 +162,12 @@ def _allowed(schema: dict[str, Any]) -> str:
     return "; ".join(filter(None, limits))
 
 
-def _between(schema: dict[str, Any]) -> str:
+def _describe_bounds(schema: dict[str, Any]) -> str:
     """Returns the bounds in words; bounds of time spans are written as time spans."""
 
     def format_bound(value: object) -> str:
         if isinstance(value, str):
-            return spell(TypeAdapter(timedelta).validate_python(value))
+            return spell_duration(TypeAdapter(timedelta).validate_python(value))
         return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
     bounds = []
@@ -181,7 +183,7 @@ def _between(schema: dict[str, Any]) -> str:
     return " ".join(bounds).replace(" below", ", below")
 
 
-def _unit(name: str, kind: str, schema: dict[str, Any]) -> str:
+def _find_unit(name: str, kind: str, schema: dict[str, Any]) -> str:
     if kind == "time span":
         return "s, m, h, d, w"
     if kind not in ("whole number", "number") or name == "seed":
@@ -206,11 +208,11 @@ def detectors() -> str:
         "This page is written by `make reference`.",
     ]
     for name, row in DETECTORS.items():
-        lines += ["", f"## {name}", "", *_detector(row)]
+        lines += ["", f"## {name}", "", *_render_detector(row)]
     return "\n".join(lines) + "\n"
 
 
-def _detector(row: Entry) -> Iterator[str]:
+def _render_detector(row: DetectorEntry) -> Iterator[str]:
     kind = row.resolve()
     rows = f"more than {row.max_rows:,} are sampled by seed" if row.max_rows else "all"
     yield f"Finds {row.summary}. Fails on: {row.limits}."
@@ -225,30 +227,31 @@ def _detector(row: Entry) -> Iterator[str]:
         yield "| parameter | default | allowed | worth trying |"
         yield "|---|---|---|---|"
         for name, parameter in kind.parameters.items():
-            search_values = ", ".join(f"`{_plain(value)}`" for value in row.search_space.get(name, ()))
-            yield f"| `{name}` | `{_plain(parameter.default)}` | {_bounds(parameter)} | {search_values} |"
+            search_values = ", ".join(f"`{_format_value(value)}`" for value in row.search_space.get(name, ()))
+            bounds = _describe_parameter_bounds(parameter)
+            yield f"| `{name}` | `{_format_value(parameter.default)}` | {bounds} | {search_values} |"
     else:
         yield ""
         yield "It has no parameters."
     yield ""
-    yield f"Source: {'; '.join(_references(kind))}"
+    yield f"Source: {'; '.join(_read_references(kind))}"
 
 
-def _bounds(parameter: object) -> str:
+def _describe_parameter_bounds(parameter: object) -> str:
     match parameter:
-        case Whole(low=low, high=high):
+        case IntegerParameter(low=low, high=high):
             return f"whole number from {low:,} to {high:,}"
-        case Number(low=low, high=high, open_low=above):
+        case NumberParameter(low=low, high=high, open_low=above):
             return f"number {'above' if above else 'from'} {low:g} to {high:g}"
-        case OneOf(options=options):
+        case ChoiceParameter(options=options):
             return ", ".join(f"`{option}`" for option in options)
-        case Widths(high=high, longest=longest):
+        case WidthsParameter(high=high, longest=longest):
             return f"list of 1 to {longest} whole numbers up to {high:,}"
         case _:
-            return _prose(type(parameter)).split(": ")[0].rstrip(".")
+            return _read_first_paragraph(type(parameter)).split(": ")[0].rstrip(".")
 
 
-def _references(kind: type) -> list[str]:
+def _read_references(kind: type) -> list[str]:
     """Returns the entries under ``References`` of the class, else of its module; each ends with a year."""
     for place in (kind, inspect.getmodule(kind)):
         text = place.__doc__ or ""
@@ -264,20 +267,20 @@ def _references(kind: type) -> list[str]:
 
 def architecture() -> str:
     """Returns the picture, from the script ``picture.py``."""
-    return str(_beside("picture").picture())
+    return str(_load_script("picture").picture())
 
 
 def commands() -> str:
     """Returns the page of every command, from the script ``commands.py``."""
-    return str(_beside("commands").page())
+    return str(_load_script("commands").page())
 
 
 def api() -> str:
     """Returns the page of every public name, from the script ``api.py``."""
-    return str(_beside("api").page())
+    return str(_load_script("api").page())
 
 
-def _beside(name: str) -> ModuleType:
+def _load_script(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     if spec is None or spec.loader is None:
         raise FileNotFoundError(f"{name}.py")
@@ -290,7 +293,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": configuration,
     "docs/api.md": api,
     "docs/command-line.md": commands,
-    "docs/detectors.md": markdown,
+    "docs/detectors.md": render_catalogue,
     "docs/detector-reference.md": detectors,
     "docs/pictures/architecture.svg": architecture,
 }

@@ -33,9 +33,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.config import Alerts
-from pynomaly.detectors import make
-from pynomaly.model.alerts import AlertPolicy
-from pynomaly.model.calibration import RARITIES, SEVERITIES, Calibration
+from pynomaly.detectors import make_detector
+from pynomaly.model.calibration.alert_policy import AlertPolicy
+from pynomaly.model.calibration.calibration import RARITIES, SEVERITIES, Calibration
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ RESOLVED = 5  # held-out rows that stand for a budget; with fewer, steps of p-va
 
 
 @dataclass
-class Table:
+class CalibrationTable:
     """Normal rows to fit on, other normal rows, and anomalies."""
 
     name: str
@@ -64,7 +64,7 @@ class Table:
 
 
 @dataclass
-class Measured:
+class CalibrationSums:
     """Sums over the windows of one table."""
 
     name: str
@@ -86,7 +86,7 @@ class Measured:
         return float(np.mean(self.false_share[kind, level]))
 
 
-def generated(seed: int) -> Iterator[Table]:
+def generate_tables(seed: int) -> Iterator[CalibrationTable]:
     """Correlated normal, heavy-tailed and skewed rows; anomalies lie outside, some barely."""
     rng = np.random.default_rng(seed)
     rows, width = 45_000, 6
@@ -101,10 +101,10 @@ def generated(seed: int) -> Iterator[Table]:
         far = 3 + 4 * rng.random((2000, 1))
         anomalies = normal[:2000] + far * normal.std(axis=0) * rng.choice([-1.0, 1.0], size=(2000, width))
         rest = normal[2000:]
-        yield Table(name, rest[:MOST_FITTED], rest[MOST_FITTED:], anomalies, fresh=True)
+        yield CalibrationTable(name, rest[:MOST_FITTED], rest[MOST_FITTED:], anomalies, fresh=True)
 
 
-def stored(folder: Path, seed: int) -> Iterator[Table]:
+def load_tables(folder: Path, seed: int) -> Iterator[CalibrationTable]:
     """Every table of `folder` with enough normal rows."""
     for file in sorted(folder.glob("*.npz")):
         with np.load(file, allow_pickle=False) as arrays:
@@ -115,28 +115,28 @@ def stored(folder: Path, seed: int) -> Iterator[Table]:
             continue
         normal = np.random.default_rng(seed).permutation(normal)
         half = min(len(normal) // 2, MOST_FITTED)
-        yield Table(file.stem, normal[:half], normal[half:], rows[truth == 1])
+        yield CalibrationTable(file.stem, normal[:half], normal[half:], rows[truth == 1])
 
 
-def measure(table: Table, detector: str, windows: int, seed: int) -> Measured:
+def measure_table(table: CalibrationTable, detector: str, windows: int, seed: int) -> CalibrationSums:
     from pyod.models.iforest import IForest
 
     rng = np.random.default_rng([seed, 1])
-    ours = make(detector, seed=seed).fit(table.fit)
+    ours = make_detector(detector, seed=seed).fit(table.fit)
     normal, odd = ours.score(table.normal), ours.score(table.anomalies)
     pyod_model = IForest(random_state=seed).fit(table.fit)
     pyod_normal, pyod_odd = pyod_model.predict(table.normal), pyod_model.predict(table.anomalies)
     held_out = min(HELD_OUT, round(len(normal) * 2 / 3))
     window = min(WINDOW, len(normal) - held_out)
     odd_count = min(max(1, round(window * PREVALENCE)), len(odd))
-    result = Measured(table.name, held_out, window)
+    result = CalibrationSums(table.name, held_out, window)
     for _ in range(windows):
         drawn_rows = rng.choice(len(normal), held_out + window, replace=False)
         anomalous = rng.choice(len(odd), odd_count, replace=False)
         calibration = Calibration.fit(normal[drawn_rows[:held_out]])
         new = drawn_rows[held_out:]
-        _fdr(result, calibration, normal[new], odd[anomalous])
-        _normal_rows(result, calibration, calibration.p_values(normal[new]))
+        _add_discovery_rates(result, calibration, normal[new], odd[anomalous])
+        _add_normal_rows(result, calibration, calibration.p_values(normal[new]))
         false_alerts, all_alerts = (
             int(pyod_normal[new].sum()),
             int(pyod_normal[new].sum() + pyod_odd[anomalous].sum()),
@@ -148,21 +148,23 @@ def measure(table: Table, detector: str, windows: int, seed: int) -> Measured:
     return result
 
 
-def _fdr(result: Measured, calibration: Calibration, normal: Floats, odd: Floats) -> None:
+def _add_discovery_rates(
+    result: CalibrationSums, calibration: Calibration, normal: Floats, odd: Floats
+) -> None:
     for level in LEVELS:
         for kind in KINDS:
             settings = Alerts(policy="fdr", fdr=level, extrapolate=kind == "tail")
             policy = AlertPolicy.from_config(settings, None)
             p_values = calibration.p_values(np.concatenate([normal, odd]))
-            alerts = policy.decide(p_values, calibration.resolution)
+            alerts = policy.flag_window(p_values, calibration.resolution)
             false, right = int(alerts[: len(normal)].sum()), int(alerts[len(normal) :].sum())
             result.false_share.setdefault((kind, level), []).append(false / max(false + right, 1))
             result.found.setdefault((kind, level), []).append(right / len(odd))
-            null = policy.decide(p_values[: len(normal)], calibration.resolution).any()
+            null = policy.flag_window(p_values[: len(normal)], calibration.resolution).any()
             result.false_share.setdefault((f"{kind} null", level), []).append(float(null))
 
 
-def _normal_rows(result: Measured, calibration: Calibration, p_values: Floats) -> None:
+def _add_normal_rows(result: CalibrationSums, calibration: Calibration, p_values: Floats) -> None:
     result.normal_rows += len(p_values)
     if calibration.tail:
         result.tenth += int((p_values <= calibration.resolution / 10).sum())
@@ -175,16 +177,16 @@ def _normal_rows(result: Measured, calibration: Calibration, p_values: Floats) -
         result.reached[name] = result.reached.get(name, 0) + int((p_values <= limit).sum())
 
 
-def error(level: float, windows: int) -> float:
+def binomial_error(level: float, windows: int) -> float:
     return 2 * math.sqrt(level * (1 - level) / windows)
 
 
-def table_of(header: list[str], rows: list[list[str]]) -> str:
+def render_table(header: list[str], rows: list[list[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def written(results: list[Measured], command: str) -> str:
+def render_results(results: list[CalibrationSums], command: str) -> str:
     windows = results[0].windows
     parts = [
         f"`{command}`",
@@ -198,26 +200,29 @@ def written(results: list[Measured], command: str) -> str:
         for item in results:
             row = [item.name, f"{item.held_out} / {item.window}"]
             for level in LEVELS:
-                most = level + error(level, item.windows)
+                most = level + binomial_error(level, item.windows)
                 for name in (kind, f"{kind} null"):
                     rate = item.rate(name, level)
                     row.append(f"{rate:.1%}" + ("" if rate <= most else " **over**"))
                 row.append(f"{np.mean(item.found[kind, level]):.0%}")
             rows.append(row)
-        errors = ", ".join(f"{level:.0%} ± {error(level, windows):.1%}" for level in LEVELS)
+        errors = ", ".join(f"{level:.0%} ± {binomial_error(level, windows):.1%}" for level in LEVELS)
         parts += [
             f"### False discovery rate, {description}",
             f"Holds when at most: {errors}.",
-            table_of(header, rows),
+            render_table(header, rows),
         ]
-    parts += ["### Alerts over a budget's, on normal rows", _budget_table(results)]
-    parts += ["### How often normal rows reach a severity", _reached_table(results)]
-    parts += ["### Normal rows at a tenth of what counting resolves, by the tail", _tail_table(results)]
-    parts += ["### PyOD's isolation forest, contamination 10 % (its default)", _pyod_table(results)]
+    parts += ["### Alerts over a budget's, on normal rows", _render_budget_table(results)]
+    parts += ["### How often normal rows reach a severity", _render_severity_table(results)]
+    parts += [
+        "### Normal rows at a tenth of what counting resolves, by the tail",
+        _render_tail_table(results),
+    ]
+    parts += ["### PyOD's isolation forest, contamination 10 % (its default)", _render_pyod_table(results)]
     return "\n\n".join(parts) + "\n"
 
 
-def _budget_table(results: list[Measured]) -> str:
+def _render_budget_table(results: list[CalibrationSums]) -> str:
     header = ["table", *(f"{per_day:g} of {ROWS_PER_DAY:g} a day" for per_day in BUDGETS)]
     rows = []
     for item in results:
@@ -227,11 +232,11 @@ def _budget_table(results: list[Measured]) -> str:
             coarse = per_day / ROWS_PER_DAY * (item.held_out + 1) < RESOLVED
             cells.append(f"({ratio:.2f})" if coarse else f"{ratio:.2f}")
         rows.append([item.name, *cells])
-    return table_of(header, rows)
+    return render_table(header, rows)
 
 
-def _reached_table(results: list[Measured]) -> str:
-    pooled = _pooled(results)
+def _render_severity_table(results: list[CalibrationSums]) -> str:
+    pooled = _pool_results(results)
     limits = dict(SEVERITIES) | {name: 1 / (days * ROWS_PER_DAY) for name, days in RARITIES.items()}
     rows = []
     for name, limit in limits.items():
@@ -239,10 +244,10 @@ def _reached_table(results: list[Measured]) -> str:
         expected = limit * pooled.normal_rows
         rows.append([name, f"{limit:.2g}", f"{expected:.1f}", str(seen), f"{seen / expected:.2f}"])
     header = ["name", "p-value at most", f"expected of {pooled.normal_rows} rows", "seen", "seen / expected"]
-    return table_of(header, rows)
+    return render_table(header, rows)
 
 
-def _tail_table(results: list[Measured]) -> str:
+def _render_tail_table(results: list[CalibrationSums]) -> str:
     header = ["table", "windows with a tail", "expected", "seen", "seen / expected"]
     rows = []
     for item in results:
@@ -251,20 +256,20 @@ def _tail_table(results: list[Measured]) -> str:
             ratio = item.tenth / item.tenth_expected
             cells = [f"{item.tenth_expected:.1f}", str(item.tenth), f"{ratio:.2f}"]
         rows.append([item.name, f"{1 - item.no_tail / item.windows:.0%}", *cells])
-    return table_of(header, rows)
+    return render_table(header, rows)
 
 
-def _pyod_table(results: list[Measured]) -> str:
+def _render_pyod_table(results: list[CalibrationSums]) -> str:
     header = ["table", "normal rows flagged", "false share of its alerts"]
     rows = [
         [item.name, f"{item.pyod_normal / item.normal_rows:.1%}", f"{np.mean(item.pyod_false):.1%}"]
         for item in results
     ]
-    return table_of(header, rows)
+    return render_table(header, rows)
 
 
-def _pooled(results: list[Measured]) -> Measured:
-    pooled = Measured("all", 0, 0)
+def _pool_results(results: list[CalibrationSums]) -> CalibrationSums:
+    pooled = CalibrationSums("all", 0, 0)
     for item in results:
         pooled.normal_rows += item.normal_rows
         for name, count in item.budget.items():
@@ -282,10 +287,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file to write the tables to, too")
     options = parser.parse_args(arguments)
-    tables = [*generated(options.seed), *(stored(options.data, options.seed) if options.data else [])]
-    results = [measure(table, options.detector, options.windows, options.seed) for table in tables]
+    tables = [
+        *generate_tables(options.seed),
+        *(load_tables(options.data, options.seed) if options.data else []),
+    ]
+    results = [measure_table(table, options.detector, options.windows, options.seed) for table in tables]
     command = f"python benchmarks/calibration.py --windows {options.windows} --detector {options.detector}"
-    text = written(
+    text = render_results(
         results, command + f" --seed {options.seed}" + (f" --data {options.data}" if options.data else "")
     )
     print(text)

@@ -31,16 +31,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.streams import CHANGES, REFERENCE_DAYS, STREAMS, Stream, batches, changed
+from benchmarks.streams import CHANGES, REFERENCE_DAYS, STREAMS, RowStream, change_column, generate_batches
 from pynomaly import config
-from pynomaly.judging.drift import compare_sketches
-from pynomaly.model.baseline import Baseline
-from pynomaly.model.sketch import Sketch
+from pynomaly.judging.drift.window_drift import compare_sketches
+from pynomaly.model.sketch.baseline import Baseline
+from pynomaly.model.sketch.sketch import Sketch
 
 SETTINGS = config.Drift()
 
 
-class Ours:
+class OurDrift:
     def __init__(self, reference: pd.DataFrame) -> None:
         rows, times = reference.drop(columns="time"), reference["time"]
         sketch = Sketch.of(rows, times=times)
@@ -62,16 +62,16 @@ class Ours:
         return report.status in ("warning", "drift"), report.status == "drift", named
 
 
-class Evidently:
+class EvidentlyDrift:
     def __init__(self, reference: pd.DataFrame) -> None:
         self.rows = reference.drop(columns="time")
 
     def judge(self, day: pd.DataFrame) -> tuple[bool, bool, set[str]]:
-        flagged = evidently_verdict(self.rows, day.drop(columns="time"))
+        flagged = find_evidently_columns(self.rows, day.drop(columns="time"))
         return bool(flagged), len(flagged) >= 0.5 * self.rows.shape[1], flagged
 
 
-def evidently_verdict(reference: pd.DataFrame, current: pd.DataFrame) -> set[str]:
+def find_evidently_columns(reference: pd.DataFrame, current: pd.DataFrame) -> set[str]:
     """Columns that Evidently's preset flags with everything at its default."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -96,15 +96,17 @@ def evidently_verdict(reference: pd.DataFrame, current: pd.DataFrame) -> set[str
     return flagged
 
 
-def alarms(streams: list[str], years: float, seeds: int, theirs: int, first: int = 0) -> Iterator[str]:
+def measure_alarms(
+    streams: list[str], years: float, seeds: int, theirs: int, first: int = 0
+) -> Iterator[str]:
     yield "| stream | tool | days checked | a year: any column | a year: verdict |"
     yield "|---|---|---|---|---|"
     for kind in streams:
         counts = {"ours": [0, 0, 0], "evidently": [0, 0, 0]}
         for seed in range(first, first + seeds):
-            stream = Stream(kind, seed)
+            stream = RowStream(kind, seed)
             reference = stream.days(0, REFERENCE_DAYS)
-            ours, evidently = Ours(reference), Evidently(reference)
+            ours, evidently = OurDrift(reference), EvidentlyDrift(reference)
             days = round(365 * years)
             sampled = set(np.linspace(0, days - 1, theirs, dtype=int).tolist()) if seed == first else set()
             for number in range(days):
@@ -121,18 +123,18 @@ def alarms(streams: list[str], years: float, seeds: int, theirs: int, first: int
                 yield f"| {kind} | {name} | {checked} | {rates[0]} | {rates[1]} |"
 
 
-def power(streams: list[str], days: int, theirs: int) -> Iterator[str]:
+def measure_power(streams: list[str], days: int, theirs: int) -> Iterator[str]:
     yield "| stream | change of one column | ours: days named | ours: first day | Evidently: days named |"
     yield "|---|---|---|---|---|"
     for kind in streams:
-        stream = Stream(kind, 100)
+        stream = RowStream(kind, 100)
         reference = stream.days(0, REFERENCE_DAYS)
-        ours, evidently = Ours(reference), Evidently(reference)
+        ours, evidently = OurDrift(reference), EvidentlyDrift(reference)
         for what in CHANGES:
             column = "n01" if what == "broken relation" else "n10"
             hits, evidently_hits, failure = [], [], ""
             for number in range(days):
-                day = changed(stream.day(REFERENCE_DAYS + number), what)
+                day = change_column(stream.day(REFERENCE_DAYS + number), what)
                 hits.append(column in ours.judge(day)[2])
                 if number < theirs and not failure:
                     try:
@@ -146,14 +148,14 @@ def power(streams: list[str], days: int, theirs: int) -> Iterator[str]:
             yield f"| {kind} | {what} | {sum(hits)} of {days} | {first} | {evidently_cell} |"
 
 
-def speed(sizes: list[int], most: int) -> Iterator[str]:
+def measure_speed(sizes: list[int], most: int) -> Iterator[str]:
     yield "| rows a side | tool | processor s | of which the window | wall s | peak MB | MB at start |"
     yield "|---|---|---|---|---|---|---|"
     for rows in sizes:
         for tool in ("ours", "evidently"):
             if tool == "evidently" and rows > most:
                 continue
-            figures = child(tool, rows)
+            figures = run_child(tool, rows)
             if figures is None:
                 yield f"| {rows:,} | {tool} | not finished | | | | |"
                 continue
@@ -164,7 +166,7 @@ def speed(sizes: list[int], most: int) -> Iterator[str]:
             )
 
 
-def child(tool: str, rows: int) -> dict[str, float] | None:
+def run_child(tool: str, rows: int) -> dict[str, float] | None:
     """Measure in a process of its own: a peak of memory belongs to a whole process."""
     command = [sys.executable, "-m", "benchmarks.drift", "--child", tool, "--rows", str(rows)]
     try:
@@ -175,28 +177,28 @@ def child(tool: str, rows: int) -> dict[str, float] | None:
     return found
 
 
-def measure(tool: str, rows: int) -> dict[str, float]:
+def measure_once(tool: str, rows: int) -> dict[str, float]:
     def peak() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
-    small = [pd.concat(batches(200, seed, 0.0)) for seed in (1, 2)]
+    small = [pd.concat(generate_batches(200, seed, 0.0)) for seed in (1, 2)]
     if tool == "evidently":
-        evidently_verdict(*small)  # imports take seconds, and are not counted
+        find_evidently_columns(*small)  # imports take seconds, and are not counted
         start = peak()
-        sides = [pd.concat(batches(rows, seed, 0.05), ignore_index=True) for seed in (1, 2)]
-        began = _now()
-        evidently_verdict(*sides)
-        wall, cpu = _now() - began
+        sides = [pd.concat(generate_batches(rows, seed, 0.05), ignore_index=True) for seed in (1, 2)]
+        began = _read_clocks()
+        find_evidently_columns(*sides)
+        wall, cpu = _read_clocks() - began
         return {"wall": wall, "seconds": cpu, "window": 0.0, "peak": peak(), "start": start}
     compare_sketches(*[Sketch.of(side) for side in small], SETTINGS)
     start, spent, sides = peak(), [], []
     for seed in (1, 2):
         clock = _Clock()
-        sides.append(Sketch.from_batches(clock.stream(batches(rows, seed, 0.05)), *sides[:1]))
+        sides.append(Sketch.from_batches(clock.stream(generate_batches(rows, seed, 0.05)), *sides[:1]))
         spent.append(clock.spent())
-    began = _now()
+    began = _read_clocks()
     compare_sketches(*sides, SETTINGS)
-    compared = _now() - began
+    compared = _read_clocks() - began
     wall, cpu = spent[0] + spent[1] + compared
     return {
         "wall": wall,
@@ -207,7 +209,7 @@ def measure(tool: str, rows: int) -> dict[str, float]:
     }
 
 
-def _now() -> np.ndarray:
+def _read_clocks() -> np.ndarray:
     """Wall and processor time: on a busy machine only the second is the tool's own."""
     return np.array([time.perf_counter(), time.process_time()])
 
@@ -216,26 +218,26 @@ class _Clock:
     """Time since it was made, less what generating rows took."""
 
     def __init__(self) -> None:
-        self.began, self.waited = _now(), np.zeros(2)
+        self.began, self.waited = _read_clocks(), np.zeros(2)
 
     def stream(self, source: Iterator[pd.DataFrame]) -> Iterator[tuple[pd.DataFrame, None, None]]:
         while True:
-            asked = _now()
+            asked = _read_clocks()
             frame = next(source, None)
-            self.waited += _now() - asked
+            self.waited += _read_clocks() - asked
             if frame is None:
                 return
             yield frame, None, None
 
     def spent(self) -> np.ndarray:
-        return _now() - self.began - self.waited
+        return _read_clocks() - self.began - self.waited
 
 
-def sizes_of_bundles() -> Iterator[str]:
+def measure_bundle_sizes() -> Iterator[str]:
     yield "| reference | compared with | sketch.json kB | of which baseline |"
     yield "|---|---|---|---|"
     for kind in ("independent", "seasonal"):
-        reference = Ours(Stream(kind, 0).days(0, REFERENCE_DAYS)).reference
+        reference = OurDrift(RowStream(kind, 0).days(0, REFERENCE_DAYS)).reference
         assert reference.baseline is not None
         level = next(iter(reference.baseline.columns.values())).level
         whole = len(json.dumps(reference.to_dict(), indent=1)) / 1e3
@@ -265,17 +267,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(measure(options.child, options.rows)))
+        print(json.dumps(measure_once(options.child, options.rows)))
         return
     parts = options.part or ["alarms", "power", "speed", "size"]
     sizes = [*options.sizes, *([10_000_000] if options.ten_million else [])]
     tables = {
-        "alarms": lambda: alarms(
+        "alarms": lambda: measure_alarms(
             options.stream, options.years, options.seeds, options.evidently_days, options.first_seed
         ),
-        "power": lambda: power(options.stream, options.power_days, options.evidently_power_days),
-        "speed": lambda: speed(sizes, options.evidently_rows),
-        "size": sizes_of_bundles,
+        "power": lambda: measure_power(options.stream, options.power_days, options.evidently_power_days),
+        "speed": lambda: measure_speed(sizes, options.evidently_rows),
+        "size": measure_bundle_sizes,
     }
     lines: list[str] = []
     for part in parts:

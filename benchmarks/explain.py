@@ -31,11 +31,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly import config
-from pynomaly.detectors import DETECTORS, make
-from pynomaly.model.expected import expected
-from pynomaly.model.explain import explained
-from pynomaly.model.features import Features
-from pynomaly.model.sketch import Sketch
+from pynomaly.detectors import DETECTORS, make_detector
+from pynomaly.model.explanation.expected import predict_expected_cells
+from pynomaly.model.explanation.explain import explain_rows
+from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.sketch.sketch import Sketch
 
 Array = npt.NDArray[np.float64]
 
@@ -44,7 +44,7 @@ WITH_OWN = {"ecod", "copod", "iforest"}
 
 
 @dataclass(frozen=True)
-class Measured:
+class ExplanationMeasurement:
     """One detector on one table; shares are of the rows that count."""
 
     table: str
@@ -61,7 +61,7 @@ class Measured:
     ms: float
 
 
-def tables(rows: int, seed: int = 0) -> Iterator[tuple[str, pd.DataFrame]]:
+def generate_tables(rows: int, seed: int = 0) -> Iterator[tuple[str, pd.DataFrame]]:
     """Normal rows: to fit on, to hold out, and to put an anomaly into."""
     total = FITTED + HELD_OUT + rows
     rng = np.random.default_rng(seed)
@@ -79,7 +79,7 @@ def tables(rows: int, seed: int = 0) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "mixed", mixed.assign(count=rng.poisson(20, total).astype(float), kind=kind.astype(object))
 
 
-def archived(folder: Path, rows: int) -> Iterator[tuple[str, pd.DataFrame]]:
+def load_tables(folder: Path, rows: int) -> Iterator[tuple[str, pd.DataFrame]]:
     """Normal rows of the tables in `folder` that have enough of them."""
     for path in sorted(folder.glob("*.npz")):
         with np.load(path, allow_pickle=False) as archive:
@@ -92,11 +92,13 @@ def archived(folder: Path, rows: int) -> Iterator[tuple[str, pd.DataFrame]]:
             yield path.stem, pd.DataFrame(varied_columns, columns=names)
 
 
-def injected(rows: pd.DataFrame, reference: Sketch, kind: str, seed: int) -> tuple[pd.DataFrame, list[str]]:
+def inject_anomalies(
+    rows: pd.DataFrame, reference: Sketch, kind: str, seed: int
+) -> tuple[pd.DataFrame, list[str]]:
     """The rows with one odd number each, and which column holds it."""
     rng = np.random.default_rng(seed)
     numbers = list(reference.numeric)
-    usual, odd = expected(rows, reference), rows.copy()
+    usual, odd = predict_expected_cells(rows, reference), rows.copy()
     columns = [str(name) for name in rng.choice(numbers, len(rows))]
     for place, (name, side) in enumerate(zip(columns, rng.choice([-1.0, 1.0], len(rows)), strict=True)):
         column, at = reference.numeric[name], usual.columns.get_loc(name)
@@ -111,7 +113,7 @@ def injected(rows: pd.DataFrame, reference: Sketch, kind: str, seed: int) -> tup
     return odd, columns
 
 
-def pyods(name: str, fitted: Array, rows: Array, seed: int) -> npt.NDArray[np.int64]:
+def explain_with_pyod(name: str, fitted: Array, rows: Array, seed: int) -> npt.NDArray[np.int64]:
     """The column that PyOD's own explanation puts first, for each row."""
     from pyod.models.copod import COPOD
     from pyod.models.ecod import ECOD
@@ -125,14 +127,16 @@ def pyods(name: str, fitted: Array, rows: Array, seed: int) -> npt.NDArray[np.in
     return np.argmax(np.asarray(model.O)[-len(rows) :], axis=1)
 
 
-def measure(table: str, kind: str, name: str, frame: pd.DataFrame, seed: int) -> Measured | None:
+def measure_explanations(
+    table: str, kind: str, name: str, frame: pd.DataFrame, seed: int
+) -> ExplanationMeasurement | None:
     """One detector on one table; None where no injected row alerts."""
     fit, held_out = frame.iloc[:FITTED], frame.iloc[FITTED : FITTED + HELD_OUT]
     clean = frame.iloc[FITTED + HELD_OUT :].reset_index(drop=True)
     reference = Sketch.of(fit)
-    features = Features.fit(fit, None, config.Features())
-    detector = make(name, seed=seed).fit(features.transform(fit))
-    odd, columns = injected(clean, reference, kind, seed)
+    features = FeatureEncoder.fit(fit, None, config.Features())
+    detector = make_detector(name, seed=seed).fit(features.transform(fit))
+    odd, columns = inject_anomalies(clean, reference, kind, seed)
 
     def score(rows: pd.DataFrame) -> Array:
         return detector.score(features.transform(rows))
@@ -144,7 +148,7 @@ def measure(table: str, kind: str, name: str, frame: pd.DataFrame, seed: int) ->
         return None
     rows, blamed = odd.iloc[counts].reset_index(drop=True), [columns[place] for place in counts]
     started_at = time.perf_counter()
-    explanations = explained(features, detector, reference, None, (rows, None), 1)
+    explanations = explain_rows(features, detector, reference, None, (rows, None), 1)
     ms = (time.perf_counter() - started_at) / len(rows) * 1000
     first = [one.reasons[0].column if one.reasons else "" for one in explanations]
     right = np.array([a == b for a, b in zip(first, blamed, strict=True)])
@@ -154,7 +158,7 @@ def measure(table: str, kind: str, name: str, frame: pd.DataFrame, seed: int) ->
     rows = rows.iloc[calm_places].reset_index(drop=True)
     first, blamed = [first[place] for place in calm_places], [blamed[place] for place in calm_places]
 
-    usual, rng = expected(rows, reference), np.random.default_rng(seed)
+    usual, rng = predict_expected_cells(rows, reference), np.random.default_rng(seed)
     named, other = rows.copy(), rows.copy()
     for place, column in enumerate(first):
         random_column = str(rng.choice([name for name in rows if name != column]))
@@ -166,10 +170,10 @@ def measure(table: str, kind: str, name: str, frame: pd.DataFrame, seed: int) ->
     z = (rows[numbers] - fit[numbers].mean()) / fit[numbers].std()
     own = None
     if name in WITH_OWN:
-        own_columns = pyods(name, features.transform(fit), features.transform(rows), seed)
+        own_columns = explain_with_pyod(name, features.transform(fit), features.transform(rows), seed)
         names = [column.name for column in features.columns for _ in column.names]
         own = float(np.mean([names[at] == column for at, column in zip(own_columns, blamed, strict=True)]))
-    return Measured(
+    return ExplanationMeasurement(
         table,
         kind,
         name,
@@ -184,7 +188,7 @@ def measure(table: str, kind: str, name: str, frame: pd.DataFrame, seed: int) ->
     )
 
 
-def summary(measurements: list[Measured]) -> pd.DataFrame:
+def summarize_detectors(measurements: list[ExplanationMeasurement]) -> pd.DataFrame:
     """A row a detector: shares of all its alerts, and the worst table."""
     lines = []
     for name in dict.fromkeys(one.detector for one in measurements):
@@ -220,17 +224,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    measurements: list[Measured] = []
-    source = archived(options.data, options.rows) if options.data else tables(options.rows)
+    measurements: list[ExplanationMeasurement] = []
+    source = load_tables(options.data, options.rows) if options.data else generate_tables(options.rows)
     for table, frame in source:
         for kind in ("far", "swapped"):
-            results = (measure(table, kind, name, frame, seed=0) for name in options.detectors)
+            results = (measure_explanations(table, kind, name, frame, seed=0) for name in options.detectors)
             measurements += [one for one in results if one is not None]
     if options.out:
         options.out.write_text(json.dumps([asdict(one) for one in measurements], indent=1))
     for kind in ("far", "swapped"):
         print(kind)
-        lines = summary([one for one in measurements if one.kind == kind])
+        lines = summarize_detectors([one for one in measurements if one.kind == kind])
         print(lines.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
 
 

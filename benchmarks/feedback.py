@@ -7,9 +7,9 @@ each split in time, its first 60 % to learn from and the rest to judge by; from 
 the experiment's first fifth is taken off. All rows are fitted first, whatever they are. Then the given share
 of the rows to learn from is labelled: ``alerts`` labels those with the highest scores, as answers to alerts
 do, ``random`` any, as an audit does. Confirmed anomalies leave the fit and teach
-(:func:`pynomaly.model.known.teach`, as a training does, with its own check on folds); fewer than it needs
-teach nothing. Figures are AUROC and average precision of rows nobody labelled; an unlabelled anomaly stays
-in the fit.
+(:func:`pynomaly.model.fitting.known_anomalies.learn_reranking`, as a training does, with its own check on
+folds); fewer than it needs teach nothing. Figures are AUROC and average precision of rows nobody labelled; an
+unlabelled anomaly stays in the fit.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmarks.quality import Split, splits
-from pynomaly.detectors import make
-from pynomaly.model.known import teach
+from benchmarks.quality import TableSplit, make_splits
+from pynomaly.detectors import make_detector
+from pynomaly.model.fitting.known_anomalies import learn_reranking
 
 SHARES = (0.01, 0.05, 0.10)
 HOW = ("alerts", "random")
 
 
-def skab_split(folder: Path, seed: int) -> Split:
+def load_skab_split(folder: Path, seed: int) -> TableSplit:
     """All experiments of a valve as one table: the first part of each to learn from, the rest to judge by."""
     fits, scores, fit_truth, truth = [], [], [], []
     for path in sorted(folder.glob("*.csv")):
@@ -47,10 +47,12 @@ def skab_split(folder: Path, seed: int) -> Split:
         fit_truth.append(labels[:cut])
         truth.append(labels[cut:])
     joined = [np.concatenate(parts) for parts in (fits, fit_truth, scores, truth)]
-    return Split(f"skab {folder.name}", seed, *joined)
+    return TableSplit(f"skab {folder.name}", seed, *joined)
 
 
-def answered(split: Split, scores: npt.NDArray[np.float64], share: float, how: str) -> npt.NDArray[np.bool_]:
+def choose_labelled_rows(
+    split: TableSplit, scores: npt.NDArray[np.float64], share: float, how: str
+) -> npt.NDArray[np.bool_]:
     """Rows to learn from that people labelled."""
     count = round(share * len(scores))
     rng = np.random.default_rng(split.seed)
@@ -60,14 +62,19 @@ def answered(split: Split, scores: npt.NDArray[np.float64], share: float, how: s
     return labelled
 
 
-def measured(split: Split, name: str) -> Iterator[dict[str, Any]]:
+def measure_feedback(split: TableSplit, name: str) -> Iterator[dict[str, Any]]:
     """Before any answer, then after each share of them, in each way."""
-    first = make(name, seed=split.seed).fit(split.fit)
-    yield _figures(split, first.score(split.score)) | {"share": 0.0, "how": "none", "known": 0, "used": False}
+    first = make_detector(name, seed=split.seed).fit(split.fit)
+    yield _compute_figures(split, first.score(split.score)) | {
+        "share": 0.0,
+        "how": "none",
+        "known": 0,
+        "used": False,
+    }
     ranked = first.score(split.fit)
     for how in HOW:
         for share in SHARES:
-            known = answered(split, ranked, share, how) & (split.fit_labels == 1)
+            known = choose_labelled_rows(split, ranked, share, how) & (split.fit_labels == 1)
             unknown_rows = np.flatnonzero(~known)
             rng = np.random.default_rng(split.seed)
             held_out = np.zeros(len(unknown_rows), dtype=bool)
@@ -77,17 +84,17 @@ def measured(split: Split, name: str) -> Iterator[dict[str, Any]]:
                 split.fit[unknown_rows[held_out]],
                 split.fit[known],
             )
-            detector = make(name, seed=split.seed).fit(fit)
+            detector = make_detector(name, seed=split.seed).fit(fit)
             scores = detector.score(split.score)
             odd_scores = detector.score(odd) if len(odd) else np.empty(0)
-            teaching = teach(usual, detector.score(usual), odd, odd_scores, seed=split.seed)
+            teaching = learn_reranking(usual, detector.score(usual), odd, odd_scores, seed=split.seed)
             if teaching.reranking is not None:
                 scores = teaching.reranking.score(split.score, scores)
             facts = {"share": share, "how": how, "known": int(known.sum()), "used": teaching.facts["used"]}
-            yield _figures(split, scores) | facts
+            yield _compute_figures(split, scores) | facts
 
 
-def _figures(split: Split, scores: npt.NDArray[np.float64]) -> dict[str, Any]:
+def _compute_figures(split: TableSplit, scores: npt.NDArray[np.float64]) -> dict[str, Any]:
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     return {
@@ -98,7 +105,7 @@ def _figures(split: Split, scores: npt.NDArray[np.float64]) -> dict[str, Any]:
     }
 
 
-def table_of(runs: list[dict[str, Any]]) -> pd.DataFrame:
+def build_feedback_table(runs: list[dict[str, Any]]) -> pd.DataFrame:
     """Means over seeds, a row a table and a column a way: AUROC / AP, with * where answers taught."""
     frame = pd.DataFrame(runs)
     frame["way"] = frame["how"] + " " + (frame["share"] * 100).round().astype(int).astype(str) + " %"
@@ -130,13 +137,13 @@ def main(arguments: list[str] | None = None) -> int:
     runs: list[dict[str, Any]] = []
     for path in sorted(options.adbench.glob("*.npz")) if options.adbench else []:
         if not options.tables or any(part in path.stem for part in options.tables):
-            for split in splits(path, options.seeds):
-                runs += measured(split, options.detector)
+            for split in make_splits(path, options.seeds):
+                runs += measure_feedback(split, options.detector)
     for folder in sorted(path for path in options.skab.iterdir() if path.is_dir()) if options.skab else []:
         for seed in range(options.seeds):
-            runs += measured(skab_split(folder, seed), options.detector)
+            runs += measure_feedback(load_skab_split(folder, seed), options.detector)
     options.out.write_text(json.dumps(runs, indent=1) + "\n")
-    print(table_of(runs).to_string())
+    print(build_feedback_table(runs).to_string())
     return 0
 
 

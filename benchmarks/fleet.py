@@ -39,7 +39,7 @@ TRAINED = START + timedelta(days=14)
 WORK = (("score", TRAINED + timedelta(days=1)), ("monitor", TRAINED + timedelta(days=7)))
 
 
-def table(seed: int) -> pd.DataFrame:
+def generate_table(seed: int) -> pd.DataFrame:
     """Four machines, three weeks, one row an hour."""
     rng = np.random.default_rng(seed)
     times = pd.date_range(START, periods=21 * 24, freq="h").repeat(4)
@@ -55,9 +55,9 @@ def table(seed: int) -> pd.DataFrame:
     )
 
 
-def write(folder: Path, number: int, ledger: str, mlflow: str) -> Path:
+def write_pipeline(folder: Path, number: int, ledger: str, mlflow: str) -> Path:
     name = f"fleet-{number:03d}"
-    table(number).to_parquet(folder / f"{name}.parquet", index=False)
+    generate_table(number).to_parquet(folder / f"{name}.parquet", index=False)
     settings = {
         "name": name,
         "data": {"source": "parquet", "path": f"{name}.parquet", "time": "time", "id": "machine"},
@@ -71,16 +71,16 @@ def write(folder: Path, number: int, ledger: str, mlflow: str) -> Path:
     return file
 
 
-def adopt(first: Any, other: Any) -> None:
+def adopt_champion(first: Any, other: Any) -> None:
     """Give `other` the champion of `first`: its files as a version of its own, and the alias by hand."""
     from pynomaly.records.ledger import Ledger
     from pynomaly.records.registry import Registry
     from pynomaly.records.store import Store
 
-    registry, store = Registry.of(first), Store(first.store_root)
-    champion = registry.alias(first.name)
-    folder, bundle = registry.fetch(champion), registry.load(champion)
-    with registry.parent_run(other.name, "taken over") as run:
+    registry, store = Registry.open_for(first), Store(first.store_root)
+    champion = registry.resolve_alias(first.name)
+    folder, bundle = registry.fetch_bundle(champion), registry.load_bundle(champion)
+    with registry.start_parent_run(other.name, "taken over") as run:
         pass
     tags = {name: value for name, value in champion.tags.items() if name != "pynomaly.settled"}
     ref = registry.register(
@@ -88,7 +88,7 @@ def adopt(first: Any, other: Any) -> None:
     )
     store.write_reference(other.name, ref.sha256, store.read_reference(first.name, champion.sha256))
     with Ledger.open(first.ledger_url) as ledger:
-        training = ledger.trainings(first.name)[0]
+        training = ledger.list_trainings(first.name)[0]
         ledger.put_training(
             f"taken-{other.name}",
             other.name,
@@ -101,15 +101,15 @@ def adopt(first: Any, other: Any) -> None:
     registry.set_alias(other.name, "champion", ref.version)
 
 
-def work(files: list[str], how: str, profile: bool) -> None:
+def run_worker(files: list[str], how: str, profile: bool) -> None:
     """Score and monitor each pipeline, one after the other; print a line of seconds for each run."""
-    from pynomaly.config import load
+    from pynomaly.config import load_pipeline
 
-    pipelines = [load(file) for file in files]
+    pipelines = [load_pipeline(file) for file in files]
 
     def flows(number: int) -> None:
-        from flows.monitor import monitor
-        from flows.score import score
+        from flows.monitoring import monitor
+        from flows.scoring import score
 
         for name, at in WORK:
             began = time.perf_counter()
@@ -127,9 +127,9 @@ def work(files: list[str], how: str, profile: bool) -> None:
             print(json.dumps([name, time.perf_counter() - began]), flush=True)
 
     if how == "flow":
-        from flows.environment import enter
+        from flows.environment import configure_environment
 
-        enter(pipelines[0].home)
+        configure_environment(pipelines[0].home)
     run = flows if how == "flow" else commands
     if not profile:
         for number in range(len(files)):
@@ -148,7 +148,7 @@ def work(files: list[str], how: str, profile: bool) -> None:
 
 
 @contextmanager
-def databases(kind: str, home: Path) -> Iterator[dict[str, str]]:
+def provide_databases(kind: str, home: Path) -> Iterator[dict[str, str]]:
     """Addresses of three databases: Prefect's, MLflow's and the ledger's."""
     if kind == "sqlite":
         files = {
@@ -158,13 +158,13 @@ def databases(kind: str, home: Path) -> Iterator[dict[str, str]]:
         }
         yield {name: f"sqlite:///{file}" for name, file in files.items()}
         return
-    from tests.databases import new_database, running_postgres
+    from tests.databases import create_database, run_postgres
 
-    with running_postgres(home / "postgres") as server:
-        yield {name: new_database(server) for name in ("prefect", "mlflow", "ledger")}
+    with run_postgres(home / "postgres") as server:
+        yield {name: create_database(server) for name in ("prefect", "mlflow", "ledger")}
 
 
-def size(address: str) -> int:
+def measure_database(address: str) -> int:
     """Bytes of a database."""
     if address.startswith("sqlite"):
         file = Path(address.removeprefix("sqlite:///"))
@@ -178,33 +178,33 @@ def size(address: str) -> int:
         return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
 
 
-def measure(pipelines: int, workers: int, kind: str, how: str, profile: bool) -> dict[str, Any]:
+def measure_fleet(pipelines: int, workers: int, kind: str, how: str, profile: bool) -> dict[str, Any]:
     """One fleet over one kind of database."""
-    from flows.environment import enter
-    from flows.servers import mlflow_server, prefect_server
+    from flows.environment import configure_environment
+    from flows.servers import run_mlflow_server, run_prefect_server
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch, ExitStack() as stack:
         folder = Path(scratch)
         home = folder / "home"
         os.environ["PYNOMALY_HOME"] = str(home)
         home.mkdir()
-        addresses = stack.enter_context(databases(kind, home))
+        addresses = stack.enter_context(provide_databases(kind, home))
         if kind == "postgresql":
             prefect_url = addresses["prefect"].replace("+psycopg", "+asyncpg")
             os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = prefect_url
-        enter(home)
-        prefect = stack.enter_context(prefect_server(home))
-        mlflow = stack.enter_context(mlflow_server(home, store=addresses["mlflow"]))
+        configure_environment(home)
+        prefect = stack.enter_context(run_prefect_server(home))
+        mlflow = stack.enter_context(run_mlflow_server(home, store=addresses["mlflow"]))
         os.environ["PREFECT_API_URL"] = f"{prefect}/api"
-        files = [write(folder, number, addresses["ledger"], mlflow) for number in range(pipelines)]
+        files = [write_pipeline(folder, number, addresses["ledger"], mlflow) for number in range(pipelines)]
 
-        from flows.train import train
-        from pynomaly.config import load
+        from flows.training import train
+        from pynomaly.config import load_pipeline
 
         train(config=str(files[0]), as_of=TRAINED.isoformat())
         for file in files[1:]:
-            adopt(load(files[0]), load(file))
-        before = {name: size(address) for name, address in addresses.items()}
+            adopt_champion(load_pipeline(files[0]), load_pipeline(file))
+        before = {name: measure_database(address) for name, address in addresses.items()}
         began = time.perf_counter()
         shares = [[str(file) for file in files[place::workers]] for place in range(workers)]
         processes = [
@@ -219,13 +219,13 @@ def measure(pipelines: int, workers: int, kind: str, how: str, profile: bool) ->
         seconds = time.perf_counter() - began
         if any(process.returncode for process in processes):
             raise SystemExit("a worker failed; its words are above")
-        growth = {name: size(address) - before[name] for name, address in addresses.items()}
+        growth = {name: measure_database(address) - before[name] for name, address in addresses.items()}
         runs = [json.loads(line) for text in outputs for line in text.splitlines() if line.startswith("[")]
         assert len(runs) == 2 * pipelines, f"{len(runs)} runs of {2 * pipelines}"
-        return summary(kind, how, workers, seconds, runs, growth)
+        return summarize_runs(kind, how, workers, seconds, runs, growth)
 
 
-def summary(
+def summarize_runs(
     kind: str, how: str, workers: int, seconds: float, runs: list[Any], growth: dict[str, int]
 ) -> dict[str, Any]:
     figures: dict[str, Any] = {"database": kind, "how": how, "workers": workers, "runs": len(runs)}
@@ -236,7 +236,7 @@ def summary(
     return figures | {f"{name}_mb_a_1000": 1000 * grown / len(runs) / 1e6 for name, grown in growth.items()}
 
 
-def apart(asked: argparse.Namespace, kind: str, how: str) -> dict[str, Any]:
+def measure_in_process(asked: argparse.Namespace, kind: str, how: str) -> dict[str, Any]:
     """Measure in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "found.json"
@@ -258,16 +258,16 @@ def main() -> None:
     parser.add_argument("--work", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        work(options.work[2:], options.work[0], options.work[1] == "1")
+        run_worker(options.work[2:], options.work[0], options.work[1] == "1")
         return
     results: list[dict[str, Any]] = []
     several = len(options.database) * len(options.how) > 1
     for kind in options.database:
         for how in options.how:
             if several:  # Prefect remembers the first server it was pointed at: a process for each
-                results.append(apart(options, kind, how))
+                results.append(measure_in_process(options, kind, how))
             else:
-                results.append(measure(options.pipelines, options.workers, kind, how, options.profile))
+                results.append(measure_fleet(options.pipelines, options.workers, kind, how, options.profile))
             print(
                 "  ".join(
                     f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in results[-1].items()

@@ -33,15 +33,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.calibration import table_of
-from benchmarks.draws import BETTER, EQUAL, SETTINGS, WORSE, Draw, models
+from benchmarks.calibration import render_table
+from benchmarks.draws import BETTER, EQUAL, SETTINGS, WORSE, ScoreDraw, draw_model_scores
 from pynomaly.config import Comparison
-from pynomaly.detectors import make
-from pynomaly.judging.choice import choose
-from pynomaly.judging.comparison import Rung, compare
-from pynomaly.judging.evaluation import roc_auc
-from pynomaly.judging.injection import Injected
-from pynomaly.judging.ranking import Ranking
+from pynomaly.detectors import make_detector
+from pynomaly.judging.comparison.choice import choose_candidate
+from pynomaly.judging.comparison.compare import Rung, compare_scores
+from pynomaly.judging.comparison.evaluation import roc_auc
+from pynomaly.judging.comparison.injection import InjectedAnomalies
+from pynomaly.judging.comparison.ranking_metrics import Ranking
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -53,7 +53,7 @@ JUDGED_POSITIVES = 27
 
 
 @dataclass
-class Counts:
+class PromotionCounts:
     """Promotions by gate, out of `draws`."""
 
     draws: int = 0
@@ -65,10 +65,10 @@ class Counts:
             self.promoted[name] = self.promoted.get(name, 0) + yes
 
     def format_share_of(self, name: str) -> str:
-        return share(self.promoted.get(name, 0), self.draws)
+        return format_share(self.promoted.get(name, 0), self.draws)
 
 
-def share(hits: int, draws: int) -> str:
+def format_share(hits: int, draws: int) -> str:
     """A share in per cent with its exact 95 % interval."""
     if not draws:
         return "–"
@@ -76,10 +76,10 @@ def share(hits: int, draws: int) -> str:
     return f"{100 * hits / draws:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
 
 
-def judged(draw: Draw, rung: Rung, settings: Comparison, seed: int) -> dict[str, bool]:
+def judge_draw(draw: ScoreDraw, rung: Rung, settings: Comparison, seed: int) -> dict[str, bool]:
     """What each gate does with one draw."""
-    injected = None if draw.kinds is None else Injected(draw.kinds, draw.kinds)
-    ours = compare(
+    injected = None if draw.kinds is None else InjectedAnomalies(draw.kinds, draw.kinds)
+    ours = compare_scores(
         draw.truth,
         draw.champion,
         draw.challenger,
@@ -100,30 +100,36 @@ def judged(draw: Draw, rung: Rung, settings: Comparison, seed: int) -> dict[str,
     }
 
 
-def simulated(settings: Comparison, draws: int, seed: int) -> dict[str, tuple[Counts, Counts]]:
+def simulate_pairs(
+    settings: Comparison, draws: int, seed: int
+) -> dict[str, tuple[PromotionCounts, PromotionCounts]]:
     """Promotions at equal quality and of a better challenger, by setting."""
     counts_by_setting = {}
     for at, (name, (rung, draw)) in enumerate(SETTINGS.items()):
-        pair = Counts(), Counts()
+        pair = PromotionCounts(), PromotionCounts()
         for counts, auroc in zip(pair, (EQUAL, BETTER), strict=True):
             rng = np.random.default_rng([seed, at, round(100 * auroc)])
             for number in range(draws):
-                counts.add(judged(draw(rng, auroc), rung, settings, number))
+                counts.add(judge_draw(draw(rng, auroc), rung, settings, number))
         counts_by_setting[name] = pair
     return counts_by_setting
 
 
-def best_of_six(settings: Comparison, baseline: float, draws: int, seed: int, positives: int = 50) -> Counts:
+def simulate_best_of_six(
+    settings: Comparison, baseline: float, draws: int, seed: int, positives: int = 50
+) -> PromotionCounts:
     """Choose among six, then judge against the champion on the same rows, as a training does."""
     rng = np.random.default_rng([seed, round(100 * baseline), positives])
-    counts = Counts()
+    counts = PromotionCounts()
     for number in range(draws):
         truth = np.repeat([1, 0], [positives, 1000 - positives])
-        champion, *candidates = models(rng, truth, (EQUAL, baseline, *[EQUAL] * 5))
+        champion, *candidates = draw_model_scores(rng, truth, (EQUAL, baseline, *[EQUAL] * 5))
         scores = {f"candidate {place}": candidate_scores for place, candidate_scores in enumerate(candidates)}
-        choice = choose(truth, scores, settings, rung=Rung.LABELS, baseline="candidate 0", seed=number)
+        choice = choose_candidate(
+            truth, scores, settings, rung=Rung.LABELS, baseline="candidate 0", seed=number
+        )
         verdicts = [
-            compare(
+            compare_scores(
                 truth, champion, scores[choice.winner], settings, rung=Rung.LABELS, seed=number, among=among
             )
             for among in (choice.among, 1)
@@ -143,7 +149,7 @@ def best_of_six(settings: Comparison, baseline: float, draws: int, seed: int, po
     return counts
 
 
-def stored(folder: Path, positives: int) -> Iterator[tuple[str, Floats, Ints]]:
+def load_tables(folder: Path, positives: int) -> Iterator[tuple[str, Floats, Ints]]:
     """Tables with enough anomalies to judge by, and as many again that judge nothing."""
     for file in sorted(folder.glob("*.npz")):
         with np.load(file, allow_pickle=False) as arrays:
@@ -154,11 +160,11 @@ def stored(folder: Path, positives: int) -> Iterator[tuple[str, Floats, Ints]]:
         yield file.stem, rows, truth
 
 
-def on_table(
+def measure_table_pairs(
     rows: Floats, truth: Ints, detector: str, settings: Comparison, fits: int, seed: int
-) -> tuple[Counts, Counts, Counts]:
+) -> tuple[PromotionCounts, PromotionCounts, PromotionCounts]:
     """Promotions between equal fits; those without a gain on other rows; those of exchanged scores."""
-    between, vain, exchanged = Counts(), Counts(), Counts()
+    between, vain, exchanged = PromotionCounts(), PromotionCounts(), PromotionCounts()
     for number in range(fits):
         rng = np.random.default_rng([seed, number])
         normal, odd = (rng.permutation(np.flatnonzero(truth == label)) for label in (0, 1))
@@ -167,66 +173,72 @@ def on_table(
         judging = np.concatenate([odd[:JUDGED_POSITIVES], normal[2 * part : 3 * part]])
         fresh = np.concatenate([odd[JUDGED_POSITIVES:], fresh_normal])
         models = [
-            make(detector, seed=2 * number + place).fit(rows[normal[place * part : (place + 1) * part]])
+            make_detector(detector, seed=2 * number + place).fit(
+                rows[normal[place * part : (place + 1) * part]]
+            )
             for place in range(2)
         ]
         champion, challenger = (model.score(rows[judging]) for model in models)
-        promotions = judged(Draw(truth[judging], champion, challenger), Rung.LABELS, settings, number)
+        promotions = judge_draw(
+            ScoreDraw(truth[judging], champion, challenger), Rung.LABELS, settings, number
+        )
         between.add(promotions)
         values = [
-            _at_prevalence(truth[fresh], model.score(rows[fresh]), JUDGED_POSITIVES / len(judging), settings)
+            _metric_at_prevalence(
+                truth[fresh], model.score(rows[fresh]), JUDGED_POSITIVES / len(judging), settings
+            )
             for model in models
         ]
         vain.add({name: yes and values[1] <= values[0] for name, yes in promotions.items()})
         ranks = [stats.rankdata(scores) for scores in (champion, challenger)]
         swapped = rng.random(len(judging)) < 0.5
         mixed = [np.where(swapped, ranks[1 - place], ranks[place]) for place in range(2)]
-        exchanged.add(judged(Draw(truth[judging], *mixed), Rung.LABELS, settings, number))
+        exchanged.add(judge_draw(ScoreDraw(truth[judging], *mixed), Rung.LABELS, settings, number))
     return between, vain, exchanged
 
 
-def _at_prevalence(truth: Ints, scores: Floats, prevalence: float, settings: Comparison) -> float:
+def _metric_at_prevalence(truth: Ints, scores: Floats, prevalence: float, settings: Comparison) -> float:
     """The metric with normal rows weighted so that anomalies are as frequent as among the judged rows."""
     positives = (truth == 1).sum()
     weight = positives * (1 - prevalence) / prevalence / (truth == 0).sum()
     weights = np.where(truth == 1, 1.0, weight)[:, None]
-    return float(Ranking(truth, scores).weighted(settings.metric, weights)[0])
+    return float(Ranking(truth, scores).compute(settings.metric, weights)[0])
 
 
-def merged(parts: list[Counts]) -> Counts:
-    whole = Counts(sum(part.draws for part in parts))
+def merge_counts(parts: list[PromotionCounts]) -> PromotionCounts:
+    whole = PromotionCounts(sum(part.draws for part in parts))
     for part in parts:
         for name, hits in part.promoted.items():
             whole.promoted[name] = whole.promoted.get(name, 0) + hits
     return whole
 
 
-def simulated_table(results: dict[str, tuple[Counts, Counts]]) -> str:
+def render_simulated_table(results: dict[str, tuple[PromotionCounts, PromotionCounts]]) -> str:
     header = ["evidence", "ours: false", "ours: power", *(f"{gate}: false / power" for gate in GATES[1:])]
     rows = [
         [
             name,
             *(counts.format_share_of("ours") for counts in pair),
-            *(_shares(pair, gate) for gate in GATES[1:]),
+            *(_format_shares(pair, gate) for gate in GATES[1:]),
         ]
         for name, pair in results.items()
     ]
-    return table_of(header, rows)
+    return render_table(header, rows)
 
 
-def _shares(parts: tuple[Counts, ...], gate: str) -> str:
+def _format_shares(parts: tuple[PromotionCounts, ...], gate: str) -> str:
     return " / ".join(f"{100 * counts.promoted.get(gate, 0) / counts.draws:.0f}" for counts in parts)
 
 
-def six_table(results: dict[str, Counts]) -> str:
+def render_six_table(results: dict[str, PromotionCounts]) -> str:
     gates = ("ours", "ours, not counting the six", "best on higher")
-    return table_of(
+    return render_table(
         ["baseline", *gates],
         [[name, *(counts.format_share_of(gate) for gate in gates)] for name, counts in results.items()],
     )
 
 
-def tables_table(results: dict[str, tuple[Counts, ...]]) -> str:
+def render_tables_table(results: dict[str, tuple[PromotionCounts, ...]]) -> str:
     names = ("promoted", "no gain", "exchanged")
     header = ["detector", "draws", *(f"ours: {name}" for name in names)]
     header += [f"{gate}: {' / '.join(names)}" for gate in GATES[1:]]
@@ -235,11 +247,11 @@ def tables_table(results: dict[str, tuple[Counts, ...]]) -> str:
             name,
             str(counts_list[0].draws),
             *(counts.format_share_of("ours") for counts in counts_list),
-            *(_shares(counts_list, gate) for gate in GATES[1:]),
+            *(_format_shares(counts_list, gate) for gate in GATES[1:]),
         ]
         for name, counts_list in results.items()
     ]
-    return table_of(header, rows)
+    return render_table(header, rows)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -258,29 +270,35 @@ def main(arguments: list[str] | None = None) -> None:
     parts: list[str] = []
     for metric in ("average_precision", "roc_auc"):
         settings = Comparison(metric=metric, resamples=options.resamples)
-        counts_by_setting = simulated(settings, draws, options.seed)
-        _tell(parts, f"### Simulated pairs, decided on `{metric}`", simulated_table(counts_by_setting))
+        counts_by_setting = simulate_pairs(settings, draws, options.seed)
+        _add_part(
+            parts, f"### Simulated pairs, decided on `{metric}`", render_simulated_table(counts_by_setting)
+        )
     settings = Comparison(resamples=options.resamples)
     six = {
-        f"{name}, {positives} anomalies": best_of_six(settings, level, trainings, options.seed, positives)
+        f"{name}, {positives} anomalies": simulate_best_of_six(
+            settings, level, trainings, options.seed, positives
+        )
         for name, level in (("as good as the others", EQUAL), ("worse", WORSE))
         for positives in (20, 50)
     }
-    _tell(parts, "### Best of six equal candidates, against an equal champion", six_table(six))
+    _add_part(parts, "### Best of six equal candidates, against an equal champion", render_six_table(six))
     if options.data:
-        tables = list(stored(options.data, JUDGED_POSITIVES))
-        results: dict[str, tuple[Counts, ...]] = {}
+        tables = list(load_tables(options.data, JUDGED_POSITIVES))
+        results: dict[str, tuple[PromotionCounts, ...]] = {}
         for detector in DETECTORS:
-            each = [on_table(*table[1:], detector, settings, fits, options.seed) for table in tables]
-            results[detector] = tuple(merged(list(column)) for column in zip(*each, strict=True))
+            each = [
+                measure_table_pairs(*table[1:], detector, settings, fits, options.seed) for table in tables
+            ]
+            results[detector] = tuple(merge_counts(list(column)) for column in zip(*each, strict=True))
         heading = f"### Two fits of one detector, {len(tables)} tables, {JUDGED_POSITIVES} anomalies"
-        _tell(parts, heading, tables_table(results))
+        _add_part(parts, heading, render_tables_table(results))
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
     if options.out:
         options.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _tell(parts: list[str], *more: str) -> None:
+def _add_part(parts: list[str], *more: str) -> None:
     """Keep a part, and print it as soon as it is there."""
     parts += more
     print("\n\n".join(more), end="\n\n", flush=True)

@@ -3,7 +3,7 @@
     python -m benchmarks.overhead --rows 1000000 --out FILE
 
 *Calls*: a function that does nothing, in turn as itself, as a Prefect task of this project in a flow on a
-thread, and as a part that :mod:`pynomaly.steps.spread` sends to two local Dask workers. *Training*: six
+thread, and as a part that :mod:`pynomaly.steps.runner` sends to two local Dask workers. *Training*: six
 candidates on the same generated rows, (a) by the steps alone, which read, validate, fit, score and compare
 and keep no record, and (b) by the flow ``train``, with its Prefect server, MLflow, the ledger and the gate's
 clean process. Each in a process of its own and in turn; figures are processor seconds of the process and all
@@ -34,7 +34,7 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 COLUMNS = 10
 
 
-def pipeline_in(folder: Path, rows: int) -> Path:
+def write_pipeline(folder: Path, rows: int) -> Path:
     """A table of `rows` rows over two weeks, 1 % of them labelled anomalies, and its pipeline."""
     rng = np.random.default_rng(0)
     table = pd.DataFrame(rng.normal(size=(rows, COLUMNS)), columns=[f"c{n}" for n in range(COLUMNS)])
@@ -58,44 +58,44 @@ def pipeline_in(folder: Path, rows: int) -> Path:
     return file
 
 
-def bare(config: str) -> None:
+def train_bare(config: str) -> None:
     """The work of a training without a record of it."""
-    from pynomaly.config import load
+    from pynomaly.config import load_pipeline
     from pynomaly.data.window import Window
-    from pynomaly.steps.candidates import fit_candidate
-    from pynomaly.steps.judge import choose_winner
-    from pynomaly.steps.prepare import prepare
+    from pynomaly.steps.training.compare_models import choose_winner
+    from pynomaly.steps.training.fit_candidates import fit_candidate
+    from pynomaly.steps.training.prepare import prepare_reference
 
-    pipeline, end = load(config), START + timedelta(days=14)
-    prepared = prepare(pipeline, Window(START, end), end, pipeline.training.candidates, "")
+    pipeline, end = load_pipeline(config), START + timedelta(days=14)
+    prepared = prepare_reference(pipeline, Window(START, end), end, pipeline.training.candidates, "")
     fitted = [fit_candidate(pipeline, prepared, candidate, label) for label, candidate in prepared.labelled()]
     print(choose_winner(pipeline, prepared, fitted).winner)
 
 
-def orchestrated(config: str) -> None:
+def train_orchestrated(config: str) -> None:
     """The flow, as the command line runs it."""
-    from flows.environment import enter
-    from pynomaly.config import load
+    from flows.environment import configure_environment
+    from pynomaly.config import load_pipeline
 
-    enter(load(config).home)
-    from flows.train import train
+    configure_environment(load_pipeline(config).home)
+    from flows.training import train
 
     result = train(config=config, as_of=(START + timedelta(days=14)).isoformat())
     print(result["choice"]["winner"])
 
 
-def calls(count: int, folder: Path) -> list[tuple[str, float]]:
+def measure_calls(count: int, folder: Path) -> list[tuple[str, float]]:
     """Milliseconds a call, each way."""
-    from pynomaly.config import parse
-    from pynomaly.steps.spread import spread
+    from pynomaly.config import parse_pipeline
+    from pynomaly.steps.runner import run_parts
 
     os.environ["PREFECT_HOME"] = str(folder / "prefect")
     os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "120"
     from prefect import flow
 
-    from tasks.step import step
+    from tasks.step import pipeline_task
 
-    task = step("nothing")(nothing)
+    task = pipeline_task("nothing")(do_nothing)
 
     @flow(name="calls")
     def through_prefect() -> float:
@@ -110,24 +110,24 @@ def calls(count: int, folder: Path) -> list[tuple[str, float]]:
         "training": {"candidates": ["hbos"]},
         "runner": {"kind": "dask", "workers": 2},
     }
-    pipeline = parse(settings, folder / "calls.yaml")
-    list(spread(pipeline, nothing, [(0,)] * 4))  # the workers' start is not a call's
+    pipeline = parse_pipeline(settings, folder / "calls.yaml")
+    list(run_parts(pipeline, do_nothing, [(0,)] * 4))  # the workers' start is not a call's
     parts = [(number,) for number in range(count)]
     began = time.perf_counter()
     for part in parts:
-        nothing(*part)
+        do_nothing(*part)
     alone = time.perf_counter()
-    list(spread(pipeline, nothing, parts))
+    list(run_parts(pipeline, do_nothing, parts))
     seconds_spent = {"bare function": alone - began, "part sent to Dask": time.perf_counter() - alone}
     seconds_spent["Prefect task"] = through_prefect()
     return [(name, 1000 * seconds / count) for name, seconds in seconds_spent.items()]
 
 
-def nothing(number: int) -> int:
+def do_nothing(number: int) -> int:
     return number
 
 
-def measured(what: str, config: Path, home: Path) -> dict[str, Any]:
+def measure_training(what: str, config: Path, home: Path) -> dict[str, Any]:
     """Processor and wall seconds of one way, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.overhead", "--child", what, "--config", str(config)]
     process = subprocess.run(
@@ -139,9 +139,9 @@ def measured(what: str, config: Path, home: Path) -> dict[str, Any]:
     return figures
 
 
-def child(what: str, config: str) -> None:
+def run_child(what: str, config: str) -> None:
     began = time.perf_counter()
-    {"bare": bare, "orchestrated": orchestrated}[what](config)
+    {"bare": train_bare, "orchestrated": train_orchestrated}[what](config)
     spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print(
         json.dumps(
@@ -160,17 +160,17 @@ def main() -> None:
     parser.add_argument("--config", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        child(options.child, options.config)
+        run_child(options.child, options.config)
         return
     lines = ["| a call | ms |", "|---|---|"]
     with tempfile.TemporaryDirectory() as scratch:
-        lines += [f"| {name} | {spent:.3f} |" for name, spent in calls(options.calls, Path(scratch))]
+        lines += [f"| {name} | {spent:.3f} |" for name, spent in measure_calls(options.calls, Path(scratch))]
     rounds: dict[str, list[dict[str, Any]]] = {"bare": [], "orchestrated": []}
     with tempfile.TemporaryDirectory() as scratch:
-        config = pipeline_in(Path(scratch), options.rows)
+        config = write_pipeline(Path(scratch), options.rows)
         for number in range(options.rounds):
             for what, runs in rounds.items():
-                runs.append(measured(what, config, Path(scratch) / f"home-{what}-{number}"))
+                runs.append(measure_training(what, config, Path(scratch) / f"home-{what}-{number}"))
     lines += [
         "",
         f"| {len(CANDIDATES)} candidates, {options.rows:,} rows | processor s | wall s |",

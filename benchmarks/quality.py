@@ -28,19 +28,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pynomaly.detectors import DETECTORS, make
-from pynomaly.detectors.reranking import LEAST_POSITIVES
-from pynomaly.model.known import teach
+from pynomaly.detectors import DETECTORS, make_detector
+from pynomaly.detectors.methods.reranking import LEAST_POSITIVES
+from pynomaly.model.fitting.known_anomalies import learn_reranking
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 PEERS = ("pyod-iforest", "pyod-detect", "pyod-consensus")
-LOST = 0.03
+LOSS_MARGIN = 0.03
 _FIT_ROWS, _SCORE_ROWS = 10_000, 20_000
 
 
 @dataclass(frozen=True)
-class Split:
+class TableSplit:
     """One table, split by one seed."""
 
     table: str
@@ -52,7 +52,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Run:
+class MethodRun:
     """One method on one split; `error` says why it stands at chance."""
 
     table: str
@@ -65,7 +65,7 @@ class Run:
     error: str = ""
 
 
-def splits(path: Path, seeds: int) -> Iterator[Split]:
+def make_splits(path: Path, seeds: int) -> Iterator[TableSplit]:
     """The same splits for every method."""
     from sklearn.model_selection import train_test_split
 
@@ -74,13 +74,13 @@ def splits(path: Path, seeds: int) -> Iterator[Split]:
     for seed in range(seeds):
         fit, score, fit_labels, truth = train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed)
         rng = np.random.default_rng(seed)
-        fit_rows, score_rows = _capped(rng, fit_labels, _FIT_ROWS), _capped(rng, truth, _SCORE_ROWS)
-        yield Split(
+        fit_rows, score_rows = _cap_rows(rng, fit_labels, _FIT_ROWS), _cap_rows(rng, truth, _SCORE_ROWS)
+        yield TableSplit(
             path.stem, seed, fit[fit_rows], fit_labels[fit_rows], score[score_rows], truth[score_rows]
         )
 
 
-def _capped(rng: np.random.Generator, labels: Labels, most: int) -> npt.NDArray[np.intp]:
+def _cap_rows(rng: np.random.Generator, labels: Labels, most: int) -> npt.NDArray[np.intp]:
     """At most that many places, each class in its share."""
     if len(labels) <= most:
         return np.arange(len(labels))
@@ -91,34 +91,34 @@ def _capped(rng: np.random.Generator, labels: Labels, most: int) -> npt.NDArray[
     return np.sort(np.concatenate(chosen))
 
 
-def catalogue(name: str, split: Split, train: str) -> Array:
+def score_with_catalogue(name: str, split: TableSplit, train: str) -> Array:
     """A detector of ours; with `labelled`, what it was not fitted on teaches it, as in a training."""
     if train == "all":
-        return make(name, seed=split.seed).fit(split.fit).score(split.score)
+        return make_detector(name, seed=split.seed).fit(split.fit).score(split.score)
     normal = split.fit[split.fit_labels == 0]
     anomalies = split.fit[split.fit_labels == 1]
     if train == "normals":
         parameters = {"cleaned": 0.0} if "cleaned" in DETECTORS[name].resolve().parameters else {}
-        return make(name, seed=split.seed, **parameters).fit(normal).score(split.score)
+        return make_detector(name, seed=split.seed, **parameters).fit(normal).score(split.score)
     if len(anomalies) < LEAST_POSITIVES:
-        return make(name, seed=split.seed).fit(normal).score(split.score)
+        return make_detector(name, seed=split.seed).fit(normal).score(split.score)
     held_out = np.zeros(len(normal), dtype=bool)
     rng = np.random.default_rng(split.seed)
     held_out[rng.choice(len(normal), round(0.3 * len(normal)), replace=False)] = True
-    detector = make(name, seed=split.seed).fit(normal[~held_out])
+    detector = make_detector(name, seed=split.seed).fit(normal[~held_out])
     odd, usual, scores = (detector.score(rows) for rows in (anomalies, normal[held_out], split.score))
-    reranking = teach(normal[held_out], usual, anomalies, odd, seed=split.seed).reranking
+    reranking = learn_reranking(normal[held_out], usual, anomalies, odd, seed=split.seed).reranking
     return scores if reranking is None else reranking.score(split.score, scores)
 
 
-def pyod_iforest(split: Split) -> Array:
+def score_with_pyod_iforest(split: TableSplit) -> Array:
     """PyOD's IForest with its defaults."""
     from pyod.models.iforest import IForest
 
     return IForest(random_state=split.seed).fit(split.fit).decision_function(split.score)
 
 
-def pyod_detect(split: Split) -> Array:
+def score_with_pyod_detect(split: TableSplit) -> Array:
     """The one detector that PyOD's ADEngine plans and runs."""
     from pyod.utils.ad_engine import ADEngine
 
@@ -126,7 +126,7 @@ def pyod_detect(split: Split) -> Array:
     return ADEngine().detect(split.fit, X_test=split.score)["scores_test"]
 
 
-def pyod_consensus(split: Split) -> Array:
+def score_with_pyod_consensus(split: TableSplit) -> Array:
     """Mean rank over the detectors that ADEngine's investigation ran, as its consensus of training rows."""
     from pyod.utils.ad_engine import ADEngine
     from scipy.stats import rankdata
@@ -137,36 +137,38 @@ def pyod_consensus(split: Split) -> Array:
     return np.mean([rankdata(detector.decision_function(split.score)) for detector in run], axis=0)
 
 
-_PEERS: dict[str, Callable[[Split], Array]] = {
-    "pyod-iforest": pyod_iforest,
-    "pyod-detect": pyod_detect,
-    "pyod-consensus": pyod_consensus,
+_PEERS: dict[str, Callable[[TableSplit], Array]] = {
+    "pyod-iforest": score_with_pyod_iforest,
+    "pyod-detect": score_with_pyod_detect,
+    "pyod-consensus": score_with_pyod_consensus,
 }
 
 
-def measure(method: str, split: Split, train: str) -> Run:
+def measure_method(method: str, split: TableSplit, train: str) -> MethodRun:
     """Fit, score, and compare with the truth."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     peer_split = split
     if train != "all" and method in _PEERS:
         normal = split.fit_labels == 0
-        peer_split = Split(
+        peer_split = TableSplit(
             split.table, split.seed, split.fit[normal], split.fit_labels[normal], split.score, split.truth
         )
     started = time.perf_counter()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            scores = _PEERS[method](peer_split) if method in _PEERS else catalogue(method, split, train)
+            scores = (
+                _PEERS[method](peer_split) if method in _PEERS else score_with_catalogue(method, split, train)
+            )
         scores = np.asarray(scores, dtype=np.float64)
     except Exception as error:  # a method that fails is a result of the benchmark, whoever's it is
-        return _at_chance(method, split, started, 0, f"{type(error).__name__}: {error}")
+        return _make_chance_run(method, split, started, 0, f"{type(error).__name__}: {error}")
     seconds = time.perf_counter() - started
     not_finite = int((~np.isfinite(scores)).sum())
     if not_finite:
-        return _at_chance(method, split, started, not_finite, f"{not_finite} scores are not finite")
-    return Run(
+        return _make_chance_run(method, split, started, not_finite, f"{not_finite} scores are not finite")
+    return MethodRun(
         split.table,
         split.seed,
         method,
@@ -176,12 +178,14 @@ def measure(method: str, split: Split, train: str) -> Run:
     )
 
 
-def _at_chance(method: str, split: Split, started: float, not_finite: int, error: str) -> Run:
+def _make_chance_run(
+    method: str, split: TableSplit, started: float, not_finite: int, error: str
+) -> MethodRun:
     share, seconds = float(split.truth.mean()), time.perf_counter() - started
-    return Run(split.table, split.seed, method, 0.5, share, seconds, not_finite, error)
+    return MethodRun(split.table, split.seed, method, 0.5, share, seconds, not_finite, error)
 
 
-def by_table(runs: list[Run], method: str, metric: str) -> Array:
+def average_by_table(runs: list[MethodRun], method: str, metric: str) -> Array:
     """Means over seeds, tables in order of their names."""
     method_runs = [run for run in runs if run.method == method]
     tables = sorted({run.table for run in method_runs})
@@ -190,32 +194,32 @@ def by_table(runs: list[Run], method: str, metric: str) -> Array:
     )
 
 
-def compared(runs: list[Run], method: str, peer: str) -> dict[str, float]:
+def compare_with_peer(runs: list[MethodRun], method: str, peer: str) -> dict[str, float]:
     """Gains of a method over a peer, their p-values, and the tables it lost."""
     from scipy.stats import wilcoxon
 
     figures: dict[str, float] = {}
     for metric in ("roc_auc", "average_precision"):
-        gain = by_table(runs, method, metric) - by_table(runs, peer, metric)
+        gain = average_by_table(runs, method, metric) - average_by_table(runs, peer, metric)
         figures[f"{metric}_gain"] = float(gain.mean())
         figures[f"{metric}_p"] = float(wilcoxon(gain).pvalue) if gain.any() else 1.0
-        figures[f"{metric}_lost"] = int((gain < -LOST).sum())
+        figures[f"{metric}_lost"] = int((gain < -LOSS_MARGIN).sum())
     return figures
 
 
-def summary(runs: list[Run], methods: list[str]) -> dict[str, dict[str, object]]:
+def summarize_methods(runs: list[MethodRun], methods: list[str]) -> dict[str, dict[str, object]]:
     """All figures of each method."""
     summaries: dict[str, dict[str, object]] = {}
     for method in methods:
         method_runs = [run for run in runs if run.method == method]
         summaries[method] = {
-            "roc_auc": float(by_table(runs, method, "roc_auc").mean()),
-            "average_precision": float(by_table(runs, method, "average_precision").mean()),
+            "roc_auc": float(average_by_table(runs, method, "roc_auc").mean()),
+            "average_precision": float(average_by_table(runs, method, "average_precision").mean()),
             "failures": sum(bool(run.error) for run in method_runs),
             "not_finite": sum(run.not_finite for run in method_runs),
             "seconds": sum(run.seconds for run in method_runs),
             "against": {
-                peer: compared(runs, method, peer)
+                peer: compare_with_peer(runs, method, peer)
                 for peer in PEERS
                 if peer in methods and method not in PEERS
             },
@@ -223,7 +227,7 @@ def summary(runs: list[Run], methods: list[str]) -> dict[str, dict[str, object]]
     return summaries
 
 
-def printed(told: dict[str, dict[str, object]], tables: int) -> str:
+def render_summary(told: dict[str, dict[str, object]], tables: int) -> str:
     """The figures as two Markdown tables."""
     lines = ["| method | AUROC | AP | failures | not finite | seconds |", "|---|---|---|---|---|---|"]
     lines += [
@@ -266,8 +270,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"{len(paths)} tables in {options.data} and {options.seeds} seeds; at least 1 of each")
     runs = []
     for path in paths:
-        for split in splits(path, options.seeds):
-            runs += [measure(method, split, options.train) for method in options.methods]
+        for split in make_splits(path, options.seeds):
+            runs += [measure_method(method, split, options.train) for method in options.methods]
             print(
                 f"{split.table} {split.seed}: "
                 + ", ".join(
@@ -277,7 +281,7 @@ def main(arguments: list[str] | None = None) -> int:
                 file=sys.stderr,
                 flush=True,
             )
-    summaries = summary(runs, options.methods)
+    summaries = summarize_methods(runs, options.methods)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     report = {
         "tables": len(paths),
@@ -287,7 +291,7 @@ def main(arguments: list[str] | None = None) -> int:
         "runs": [asdict(run) for run in runs],
     }
     options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(printed(summaries, len(paths)))
+    print(render_summary(summaries, len(paths)))
     for run in runs:
         if run.error:
             print(f"failed: {run.method} on {run.table}, seed {run.seed}: {run.error}")

@@ -22,33 +22,37 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import sqlalchemy
 
-from benchmarks.scale import BATCH, COLUMNS, generate
+from benchmarks.scale import BATCH, COLUMNS, generate_table
 
 
-def child(file: Path, sample: int, how: str) -> dict[str, float | str]:
-    from pynomaly.config import parse
+def run_child(file: Path, sample: int, how: str) -> dict[str, float | str]:
+    from pynomaly.config import parse_pipeline
     from pynomaly.data.window import Window
-    from pynomaly.steps.reference import reference_rows
+    from pynomaly.steps.training.reference import read_reference
 
-    pipeline = parse(
+    pipeline = parse_pipeline(
         {
             "name": "sampling",
-            "data": source(file),
+            "data": describe_source(file),
             "training": {"candidates": ["iforest"], "read_rows": sample, "sampling": how},
             "runner": {"batch_rows": BATCH},
         },
         file.with_suffix(".yaml"),
     )
     window = Window(datetime(2026, 1, 5, tzinfo=UTC), datetime(2027, 1, 5, tzinfo=UTC))
-    imported, began, worked = peak(), time.perf_counter(), time.process_time()
-    reference = reference_rows(pipeline, window, window.end)
+    imported, began, worked = peak_memory_mb(), time.perf_counter(), time.process_time()
+    reference = read_reference(pipeline, window, window.end)
     spent = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - worked}
     assert reference.sample is not None
     facts = {"kept": reference.sample.kept, "differs": max(reference.sample.differs.values())}
-    return spent | facts | {"chance": reference.sample.chance, "imported_mb": imported, "peak_mb": peak()}
+    return (
+        spent
+        | facts
+        | {"chance": reference.sample.chance, "imported_mb": imported, "peak_mb": peak_memory_mb()}
+    )
 
 
-def source(file: Path) -> dict[str, str]:
+def describe_source(file: Path) -> dict[str, str]:
     if file.suffix != ".db":
         return {"source": file.suffix[1:], "path": str(file), "time": "time", "timezone": "UTC"}
     os.environ["SAMPLED_DB"] = f"sqlite:///{file}"
@@ -56,7 +60,7 @@ def source(file: Path) -> dict[str, str]:
     return {"source": "sql", "connection": "SAMPLED_DB", "query": query, "time": "time"}
 
 
-def converted(table: Path, kind: str) -> Path:
+def convert_table(table: Path, kind: str) -> Path:
     """The same rows as text, or in a database of one file."""
     if kind == "parquet":
         return table
@@ -76,7 +80,7 @@ def converted(table: Path, kind: str) -> Path:
     return file
 
 
-def peak() -> float:
+def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -88,7 +92,7 @@ def main() -> None:
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(child(Path(options.child[0]), options.sample, options.child[1])))
+        print(json.dumps(run_child(Path(options.child[0]), options.sample, options.child[1])))
         return
     head = "source | sampling | kept | wall s | CPU s | imported MB | peak MB | differs | chance |"
     print(f"| rows x {COLUMNS} | {head}")
@@ -96,14 +100,16 @@ def main() -> None:
     for rows in options.rows:
         with tempfile.TemporaryDirectory() as folder:
             table = Path(folder) / "table.parquet"
-            generate(table, rows)
+            generate_table(table, rows)
             for kind in options.kinds:
-                file = converted(table, kind)
+                file = convert_table(table, kind)
                 for how in ("reservoir", "time"):
-                    print(line(rows, kind, how, measured(file, how, options.sample)), flush=True)
+                    print(
+                        format_line(rows, kind, how, measure_sampling(file, how, options.sample)), flush=True
+                    )
 
 
-def measured(file: Path, how: str, sample: int) -> dict[str, float]:
+def measure_sampling(file: Path, how: str, sample: int) -> dict[str, float]:
     command = [
         sys.executable,
         "-m",
@@ -119,7 +125,7 @@ def measured(file: Path, how: str, sample: int) -> dict[str, float]:
     return figures
 
 
-def line(rows: int, kind: str, how: str, fact: dict[str, float]) -> str:
+def format_line(rows: int, kind: str, how: str, fact: dict[str, float]) -> str:
     return (
         f"| {rows:,} | {kind} | {how} | {fact['kept']:,} | {fact['seconds']:.1f} | "
         f"{fact['cpu_seconds']:.1f} | {fact['imported_mb']:.0f} | {fact['peak_mb']:.0f} | "

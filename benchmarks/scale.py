@@ -34,7 +34,7 @@ KINDS = (("bare", 1), ("whole", 1), ("bare", 2), ("whole", 2), ("processes", 2))
 """The detector alone; all of it in one process; all of it in processes of one thread each; and the cores."""
 
 
-def rows_of(first: int, count: int) -> pd.DataFrame:
+def generate_rows(first: int, count: int) -> pd.DataFrame:
     rng = np.random.default_rng(first)
     latent = rng.normal(size=(count, 4))
     mixed = latent @ np.random.default_rng(7).normal(size=(4, COLUMNS)) + rng.normal(size=(count, COLUMNS))
@@ -46,33 +46,33 @@ def rows_of(first: int, count: int) -> pd.DataFrame:
     return frame
 
 
-def generate(file: Path, rows: int) -> None:
+def generate_table(file: Path, rows: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     writer = None
     for first in range(0, rows, GROUP):
-        table = pa.Table.from_pandas(rows_of(first, min(GROUP, rows - first)), preserve_index=False)
+        table = pa.Table.from_pandas(generate_rows(first, min(GROUP, rows - first)), preserve_index=False)
         writer = writer or pq.ParquetWriter(file, table.schema)
         writer.write_table(table, row_group_size=GROUP)
     if writer:
         writer.close()
 
 
-def prepare(folder: Path, detector: str) -> str:
+def fit_bundle(folder: Path, detector: str) -> str:
     """Fit one bundle; its hash."""
     from pynomaly.config import Candidate
     from pynomaly.data.frame import FrameContract
     from pynomaly.model.bundle import Bundle
 
-    settings, frame = pipeline(folder, 1), rows_of(0, 20_000)
+    settings, frame = make_pipeline(folder, 1), generate_rows(0, 20_000)
     contract = FrameContract.infer(frame, settings.data)
     bundle = Bundle.fit(frame[:14_000], frame[14_000:], settings, Candidate(detector=detector), contract, {})
     return bundle.save(folder / detector)
 
 
-def pipeline(folder: Path, workers: int) -> Any:
-    from pynomaly.config import parse
+def make_pipeline(folder: Path, workers: int) -> Any:
+    from pynomaly.config import parse_pipeline
 
     settings = {
         "name": "scale",
@@ -80,58 +80,62 @@ def pipeline(folder: Path, workers: int) -> Any:
         "training": {"candidates": ["iforest"]},
         "runner": {"workers": workers, "batch_rows": BATCH},
     }
-    return parse(settings, folder / "scale.yaml")
+    return parse_pipeline(settings, folder / "scale.yaml")
 
 
-def processor() -> float:
+def processor_seconds() -> float:
     """Processor seconds of this process and its children so far."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(item.ru_utime + item.ru_stime for item in used)
 
 
-def bare(folder: Path, detector: str, rows: int, threads: int) -> tuple[float, float]:
+def time_bare_detector(folder: Path, detector: str, rows: int, threads: int) -> tuple[float, float]:
     """Seconds, by the clock and of processors, of the detector alone: numbers in memory, batch by batch."""
-    from pynomaly.detectors import load
+    from pynomaly.detectors import load_detector
 
-    fitted = load(folder / detector / "detector")
-    batch = rows_of(0, BATCH).drop(columns="time").to_numpy()
+    fitted = load_detector(folder / detector / "detector")
+    batch = generate_rows(0, BATCH).drop(columns="time").to_numpy()
     fitted.score(batch, threads=threads)  # compiled loops are loaded once a process
-    began, used = time.perf_counter(), processor()
+    began, used = time.perf_counter(), processor_seconds()
     for first in range(0, rows, BATCH):
         fitted.score(batch[: min(BATCH, rows - first)], threads=threads)
-    return time.perf_counter() - began, processor() - used
+    return time.perf_counter() - began, processor_seconds() - used
 
 
-def whole(folder: Path, detector: str, sha256: str, source: Path, workers: int) -> tuple[float, float]:
+def time_whole_scoring(
+    folder: Path, detector: str, sha256: str, source: Path, workers: int
+) -> tuple[float, float]:
     """Seconds, by the clock and of processors, from the file to the file of scores."""
-    from pynomaly.detectors import load
-    from pynomaly.steps.joining import joined
-    from pynomaly.steps.stream import score_parts
+    from pynomaly.detectors import load_detector
+    from pynomaly.steps.scoring.join_parts import join_scored_parts
+    from pynomaly.steps.scoring.large_tables import score_parts
 
-    load(folder / detector / "detector").score(rows_of(0, BATCH).drop(columns="time").to_numpy())
+    load_detector(folder / detector / "detector").score(
+        generate_rows(0, BATCH).drop(columns="time").to_numpy()
+    )
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        began, used = time.perf_counter(), processor()
+        began, used = time.perf_counter(), processor_seconds()
         _, files = score_parts(
-            pipeline(folder, workers), folder / detector, sha256, 1, str(source), Path(scratch) / "draft"
+            make_pipeline(folder, workers), folder / detector, sha256, 1, str(source), Path(scratch) / "draft"
         )
-        joined(files, Path(scratch) / "scores.parquet")
-        return time.perf_counter() - began, processor() - used if workers == 1 else float("nan")
+        join_scored_parts(files, Path(scratch) / "scores.parquet")
+        return time.perf_counter() - began, processor_seconds() - used if workers == 1 else float("nan")
 
 
-def resident(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
     """Bytes in memory of a process and its children."""
     total = 0
     try:
         total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
-                total += resident(int(child))
+                total += resident_bytes(int(child))
     except (OSError, IndexError):
         pass  # it ended while we looked
     return total
 
 
-def measured(arguments: list[str]) -> dict[str, float]:
+def measure_process(arguments: list[str]) -> dict[str, float]:
     """Run one measurement as a process; its seconds and its peak memory in MB."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     process = subprocess.Popen(
@@ -144,7 +148,7 @@ def measured(arguments: list[str]) -> dict[str, float]:
 
     def watch() -> None:
         while not stop.wait(0.05):
-            peak[0] = max(peak[0], resident(process.pid))
+            peak[0] = max(peak[0], resident_bytes(process.pid))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -157,20 +161,20 @@ def measured(arguments: list[str]) -> dict[str, float]:
     return {"seconds": seconds, "cpu_seconds": used, "peak_mb": peak[0] / 2**20}
 
 
-def one(kind: str, folder: str, detector: str, sha256: str, source: str, rows: str, workers: str) -> None:
+def run_one(kind: str, folder: str, detector: str, sha256: str, source: str, rows: str, workers: str) -> None:
     # Nothing of it, Arrow's threads included, may use a core that it is not said to use.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(workers)])
     if kind == "bare":
         os.environ["NUMBA_NUM_THREADS"] = workers
-        print(*bare(Path(folder), detector, int(rows), int(workers)))
+        print(*time_bare_detector(Path(folder), detector, int(rows), int(workers)))
     else:
-        from pynomaly.detectors.base import THREADS
-        from pynomaly.steps import stream
+        from pynomaly.detectors.base import THREADS_VARIABLE
+        from pynomaly.steps.scoring import large_tables
 
-        os.environ[THREADS] = workers
-        stream.MANY = 0 if kind == "processes" else sys.maxsize
+        os.environ[THREADS_VARIABLE] = workers
+        large_tables.MIN_ROWS_FOR_PROCESSES = 0 if kind == "processes" else sys.maxsize
         processes = int(workers) if kind == "processes" else 1
-        print(*whole(Path(folder), detector, sha256, Path(source), processes))
+        print(*time_whole_scoring(Path(folder), detector, sha256, Path(source), processes))
 
 
 def main() -> None:
@@ -181,7 +185,7 @@ def main() -> None:
     parser.add_argument("--one", nargs=7, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        one(*options.one)
+        run_one(*options.one)
         return
     results = []
     print(
@@ -190,10 +194,10 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        hashes = {detector: prepare(folder, detector) for detector in options.detectors}
+        hashes = {detector: fit_bundle(folder, detector) for detector in options.detectors}
         for rows in options.rows:
             source = folder / "table.parquet"
-            generate(source, rows)
+            generate_table(source, rows)
             for detector in options.detectors:
                 rates: dict[str, float] = {}
                 used: dict[str, float] = {}
@@ -201,7 +205,7 @@ def main() -> None:
                     arguments = [
                         kind, scratch, detector, hashes[detector], str(source), str(rows), str(workers)
                     ]  # fmt: skip
-                    result = measured(arguments)
+                    result = measure_process(arguments)
                     name = f"{kind}, {workers} core{'s' * (workers > 1)}"
                     rates[name] = rows / result["seconds"]
                     used[name] = result["cpu_seconds"]

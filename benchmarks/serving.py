@@ -36,7 +36,7 @@ wrk.headers["Content-Type"] = "application/json"
 """
 
 
-def train(folder: Path, detector: str) -> Path:
+def train_pipeline(folder: Path, detector: str) -> Path:
     settings = {
         "name": "fleet",
         "data": {
@@ -51,22 +51,22 @@ def train(folder: Path, detector: str) -> Path:
     }
     config = folder / "fleet.yaml"
     config.write_text(yaml.safe_dump(settings))
-    subprocess.run([_beside("pynomaly"), "train", str(config)], check=True, capture_output=True)
+    subprocess.run([_find_command("pynomaly"), "train", str(config)], check=True, capture_output=True)
     return config
 
 
-def _beside(name: str) -> str:
+def _find_command(name: str) -> str:
     """A command of this environment."""
     return str(Path(sys.executable).with_name(name))
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _answers(url: str) -> bool:
+def _is_ready(url: str) -> bool:
     try:
         return httpx.get(url).status_code == 200
     except httpx.TransportError:
@@ -74,7 +74,7 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def server(command: list[str], ready: str) -> Iterator[None]:
+def run_server(command: list[str], ready: str) -> Iterator[None]:
     """A server on core 0 until the block ends, with all of its children."""
     process = subprocess.Popen(
         ["taskset", "-c", "0", *command],
@@ -84,7 +84,7 @@ def server(command: list[str], ready: str) -> Iterator[None]:
     )
     try:
         until = time.monotonic() + 180
-        while not _answers(ready):
+        while not _is_ready(ready):
             if time.monotonic() > until or process.poll() is not None:
                 raise SystemExit(f"no answer at {ready}: {' '.join(command)}")
             time.sleep(0.1)
@@ -95,7 +95,7 @@ def server(command: list[str], ready: str) -> Iterator[None]:
         process.wait(30)
 
 
-def load(url: str, body: Path, seconds: int) -> tuple[float, float, float]:
+def measure_load(url: str, body: Path, seconds: int) -> tuple[float, float, float]:
     """p50 and p99 in milliseconds, requests a second."""
     script = body.with_suffix(".lua")
     script.write_text(LUA.format(file=body))
@@ -112,7 +112,7 @@ def load(url: str, body: Path, seconds: int) -> tuple[float, float, float]:
     return latencies["50"], latencies["99"], float(re.findall(r"Requests/sec:\s+([\d.]+)", output)[0])
 
 
-def bodies(folder: Path, url: str) -> dict[str, dict[int, Path]]:
+def write_bodies(folder: Path, url: str) -> dict[str, dict[int, Path]]:
     """The same rows in each server's words: one row, and a thousand that differ."""
     document = httpx.get(f"{url}/openapi.json").json()
     schema = document["paths"]["/score"]["post"]["requestBody"]["content"]["application/json"]["schema"]
@@ -142,27 +142,27 @@ def main() -> None:
         folder = Path(scratch)
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         os.environ["PYNOMALY_HOME"] = str(folder / "home")
-        config = train(folder, options.detector)
+        config = train_pipeline(folder, options.detector)
         tracking = f"sqlite:///{folder / 'home' / 'mlflow' / 'mlflow.db'}"
         os.environ["MLFLOW_TRACKING_URI"] = tracking
         request_bodies: dict[str, dict[int, Path]] = {}
         for _ in range(options.rounds):
             for tool in ("ours", "mlflow"):
-                port = free_port()
+                port = find_free_port()
                 url = f"http://127.0.0.1:{port}"
                 if tool == "ours":
-                    command = [_beside("pynomaly"), "serve", str(config), "--port", str(port)]
+                    command = [_find_command("pynomaly"), "serve", str(config), "--port", str(port)]
                     ready, path = f"{url}/health", "/score"
                 else:
-                    command = [_beside("mlflow"), "models", "serve", "-m", "models:/fleet@champion"]
+                    command = [_find_command("mlflow"), "models", "serve", "-m", "models:/fleet@champion"]
                     command += ["--env-manager", "local", "-p", str(port)]
                     ready, path = f"{url}/ping", "/invocations"
-                with server(command, ready):
-                    request_bodies = request_bodies or bodies(folder, url)
+                with run_server(command, ready):
+                    request_bodies = request_bodies or write_bodies(folder, url)
                     for size, body in request_bodies[tool].items():
-                        load(url + path, body, 2)  # warm
+                        measure_load(url + path, body, 2)  # warm
                         measurements.setdefault((tool, size), []).append(
-                            load(url + path, body, options.seconds)
+                            measure_load(url + path, body, options.seconds)
                         )
     lines = ["| rows in a request | server | p50 ms | p99 ms | rows a second |", "|---|---|---|---|---|"]
     middle = {

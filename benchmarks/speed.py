@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from pynomaly.detectors import DETECTORS, make
+from pynomaly.detectors import DETECTORS, make_detector
 
 # Ours, and PyOD's class of the same method with the same parameters; a detector without a peer runs alone.
 PEERS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -78,18 +78,18 @@ def main() -> None:
         for line in lines[-3:]:
             print(line, flush=True)
         for detector in options.detectors:
-            lines.append(row(detector, X, options))
+            lines.append(measure_detector(detector, X, options))
             print(lines[-1], flush=True)
     if options.out:
         options.out.write_text("\n".join(lines) + "\n")
 
 
-def row(name: str, X: np.ndarray, options: argparse.Namespace) -> str:
+def measure_detector(name: str, X: np.ndarray, options: argparse.Namespace) -> str:
     """One detector's line of the table."""
     fit_rows, score_rows = X[: options.fit_rows], X[-options.score_rows :]
     fit_rows = (fit_rows - fit_rows.mean(0)) / np.where(fit_rows.std(0) > 0, fit_rows.std(0), 1)
     score_rows = (score_rows - X[: options.fit_rows].mean(0)) / np.where(X.std(0) > 0, X.std(0), 1)
-    ours = make(name, seed=0)
+    ours = make_detector(name, seed=0)
     pieces: dict[str, Any] = {"ours": (ours, lambda rows: ours.score(rows, threads=1))}
     if name in PEERS:
         module, kind, params = PEERS[name]
@@ -99,10 +99,10 @@ def row(name: str, X: np.ndarray, options: argparse.Namespace) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for who, (model, _) in pieces.items():
-            results[who] = [timed(lambda model=model: model.fit(fit_rows))]
+            results[who] = [time_call(lambda model=model: model.fit(fit_rows))]
         # As many rows as the slower one scores in about two seconds.
-        pilot = max(timed(lambda score=score: score(score_rows[:1000])) for _, score in pieces.values())
-        pilot = max(timed(lambda score=score: score(score_rows[:1000])) for _, score in pieces.values())
+        pilot = max(time_call(lambda score=score: score(score_rows[:1000])) for _, score in pieces.values())
+        pilot = max(time_call(lambda score=score: score(score_rows[:1000])) for _, score in pieces.values())
         count = int(np.clip(2.0 / pilot * 1000, 1000, len(score_rows)))
         batch = np.ascontiguousarray(score_rows[:count])
         rates: dict[str, list[float]] = {who: [] for who in pieces}
@@ -110,11 +110,18 @@ def row(name: str, X: np.ndarray, options: argparse.Namespace) -> str:
             score(batch)
         for _ in range(options.repeats):
             for who, (_, score) in pieces.items():
-                rates[who].append(count / timed(lambda score=score: score(batch)))
+                rates[who].append(count / time_call(lambda score=score: score(batch)))
         for who, (model, score) in pieces.items():
-            single = [timed(lambda at=at, score=score: score(batch[at : at + 1])) * 1e3 for at in range(300)]
-            memory = peak(lambda score=score: score(batch))
-            figures = [float(np.median(rates[who])), *np.percentile(single, [50, 99]), memory, size(model)]
+            single = [
+                time_call(lambda at=at, score=score: score(batch[at : at + 1])) * 1e3 for at in range(300)
+            ]
+            memory = peak_memory_mb(lambda score=score: score(batch))
+            figures = [
+                float(np.median(rates[who])),
+                *np.percentile(single, [50, 99]),
+                memory,
+                saved_size_kb(model),
+            ]
             results[who] += [float(value) for value in figures]
     cells = []
     for place, column in enumerate(COLUMNS):
@@ -126,31 +133,31 @@ def row(name: str, X: np.ndarray, options: argparse.Namespace) -> str:
         )
         cell = f"{own_value:.3g}" + (f", {peer_value:.3g}, **{ratio:.2f}**" if ratio else "")
         cells.append(cell)
-    return f"| {name} | " + " | ".join(cells) + f" | {gain(ours, batch, options)} |"
+    return f"| {name} | " + " | ".join(cells) + f" | {measure_thread_gain(ours, batch, options)} |"
 
 
-def gain(ours: Any, batch: np.ndarray, options: argparse.Namespace) -> str:
+def measure_thread_gain(ours: Any, batch: np.ndarray, options: argparse.Namespace) -> str:
     """Rate with `--threads` over the rate with one, and whether the scores are the same bits."""
     if not options.threads:
         return "-"
     ratios = []
-    short = 0.3 / timed(lambda: ours.score(batch, threads=1))  # less work than that measures the pool
+    short = 0.3 / time_call(lambda: ours.score(batch, threads=1))  # less work than that measures the pool
     most = 2e8 / batch.nbytes + 2 * ours.block_rows / len(batch)
     batch = np.tile(batch, (int(np.ceil(min(max(short, 1), most))), 1))
     for _ in range(options.repeats):
-        alone = timed(lambda: ours.score(batch, threads=1))
-        ratios.append(alone / timed(lambda: ours.score(batch, threads=options.threads)))
+        alone = time_call(lambda: ours.score(batch, threads=1))
+        ratios.append(alone / time_call(lambda: ours.score(batch, threads=options.threads)))
     same = bool((ours.score(batch, threads=1) == ours.score(batch, threads=options.threads)).all())
     return f"{np.median(ratios):.2f}x{'' if same else ' SCORES DIFFER'}"
 
 
-def timed(call: Callable[[], Any]) -> float:
+def time_call(call: Callable[[], Any]) -> float:
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
 
 
-def peak(call: Callable[[], Any]) -> float:
+def peak_memory_mb(call: Callable[[], Any]) -> float:
     """Megabytes allocated at the worst moment of the call."""
     tracemalloc.start()
     call()
@@ -159,7 +166,7 @@ def peak(call: Callable[[], Any]) -> float:
     return megabytes
 
 
-def size(model: Any) -> float:
+def saved_size_kb(model: Any) -> float:
     """Kilobytes on disk: our folder, or PyOD's pickle, which is how it is saved."""
     if hasattr(model, "save"):
         with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ CATEGORIES = {f"c{i:02d}": k for i, k in enumerate((5, 5, 5, 20, 20, 20, 100, 10
 CHANGES = ("0.1 sigma", "0.2 sigma", "0.3 sigma", "constant", "all missing", "broken relation")
 
 
-class Stream:
+class RowStream:
     """Rows of any day, a pure function of (kind, seed, day)."""
 
     def __init__(self, kind: str, seed: int) -> None:
@@ -52,7 +52,7 @@ class Stream:
         return pd.concat([self.day(number) for number in range(first, last)], ignore_index=True)
 
 
-def changed(frame: pd.DataFrame, what: str) -> pd.DataFrame:
+def change_column(frame: pd.DataFrame, what: str) -> pd.DataFrame:
     """One column of a day, changed; deviations are the column's own."""
     moved = frame.copy()
     if what.endswith("sigma"):
@@ -66,7 +66,7 @@ def changed(frame: pd.DataFrame, what: str) -> pd.DataFrame:
     return moved
 
 
-def batches(rows: int, seed: int, shift: float) -> Iterator[pd.DataFrame]:
+def generate_batches(rows: int, seed: int, shift: float) -> Iterator[pd.DataFrame]:
     """30 columns, 27 numbers and 3 of 20 categories, 131,072 rows at a time."""
     rng = np.random.default_rng(seed)
     names = np.array([f"v{i}" for i in range(20)], dtype=object)

@@ -10,67 +10,67 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.environment import enter, running
-from flows.kept import DATABASE
-from flows.show import table
-from pynomaly.config import ADDRESSES, ENVIRONMENT, load
+from flows.addresses import DATABASE_VARIABLE
+from flows.display.tables import build_table
+from flows.environment import configure_environment, find_running_servers
+from pynomaly.config import ADDRESSES, ENVIRONMENT, load_pipeline
 from pynomaly.records.ledger import Ledger
 
-__all__ = ["run"]
+__all__ = ["run_demo"]
 
 
-def _configs() -> Path:
+def _find_configs_folder() -> Path:
     """Returns the folder of the shipped pipelines: beside a checkout's code, else in the working folder."""
     checkout_folder = Path(__file__).parents[1] / "configs"
     return checkout_folder if checkout_folder.is_dir() else Path.cwd() / "configs"
 
 
-def run(home: Path) -> None:
+def run_demo(home: Path) -> None:
     """Run the life cycle with its state under `home`, and print where to look afterwards.
 
     The demo writes to this machine only: environment variables that name a team's servers are removed first.
     """
-    for name in (ENVIRONMENT, DATABASE, *ADDRESSES):
+    for name in (ENVIRONMENT, DATABASE_VARIABLE, *ADDRESSES):
         os.environ.pop(name, None)
     console = Console(highlight=False)
     began = time.perf_counter()
     home = home.resolve()
-    enter(home)
+    configure_environment(home)
     console.print(f"state is kept under {home}")
-    servers = running(home)
+    servers = find_running_servers(home)
     if servers is not None:
-        _walk(home, console)
+        _run_both_pipelines(home, console)
     else:
-        from flows.servers import prefect_server
+        from flows.servers import run_prefect_server
 
         console.print("starting Prefect's server (the first time takes half a minute) ...")
-        with prefect_server(home) as address:
+        with run_prefect_server(home) as address:
             os.environ["PREFECT_API_URL"] = f"{address}/api"
-            _walk(home, console)
+            _run_both_pipelines(home, console)
     console.print(f"\ndone in {time.perf_counter() - began:.0f} s. Where to look:")
     console.print("  pynomaly up                                     Prefect's and MLflow's pages")
     console.print("  pynomaly history configs/quickstart.yaml        every decision with its reasons")
     console.print(f"  {home / 'store'}    scores, quarantine, drift reports")
 
 
-def _walk(home: Path, console: Console) -> None:
+def _run_both_pipelines(home: Path, console: Console) -> None:
     """Run the steps of both pipelines, then print the tables."""
-    from flows.lifecycle import Story, fleet_acts, table_acts
+    from flows.demo_acts import DemoRecord, generate_fleet_steps, generate_table_steps
 
-    story = Story()
-    _play(fleet_acts(_fresh(home, "quickstart"), story), console)
-    _play(table_acts(_fresh(home, "breast_cancer"), story), console)
-    _summary(story, console)
+    story = DemoRecord()
+    _run_steps(generate_fleet_steps(_prepare_unused_config(home, "quickstart"), story), console)
+    _run_steps(generate_table_steps(_prepare_unused_config(home, "breast_cancer"), story), console)
+    _print_summary(story, console)
 
 
-def _fresh(home: Path, name: str) -> Path:
+def _prepare_unused_config(home: Path, name: str) -> Path:
     """Returns the shipped configuration, or a copy under a free name if this home knows the pipeline."""
-    from flows.lifecycle import unused_name
+    from flows.demo_acts import find_unused_name
 
-    pipeline = load(_configs() / f"{name}.yaml")
+    pipeline = load_pipeline(_find_configs_folder() / f"{name}.yaml")
     with Ledger.open(pipeline.ledger_url) as ledger:
-        used_names = {decision.pipeline for decision in ledger.decisions()}
-    free_name = unused_name(pipeline, used_names)
+        used_names = {decision.pipeline for decision in ledger.list_decisions()}
+    free_name = find_unused_name(pipeline, used_names)
     if free_name == pipeline.name:
         return pipeline.origin
     copy = home / "demo" / f"{free_name}.yaml"
@@ -80,7 +80,7 @@ def _fresh(home: Path, name: str) -> Path:
     return copy
 
 
-def _play(steps: Iterable[Any], console: Console) -> None:
+def _run_steps(steps: Iterable[Any], console: Console) -> None:
     for step in steps:
         started_at = time.perf_counter()
         with console.status(step.title):
@@ -89,19 +89,19 @@ def _play(steps: Iterable[Any], console: Console) -> None:
         console.print(f"  {result_line}", markup=False)
 
 
-def _summary(story: Any, console: Console) -> None:
+def _print_summary(story: Any, console: Console) -> None:
     for training in story.trained[:2]:
         rows = training["choice"]["table"]
         name = f"{training['registered']['pipeline']} v{training['registered']['version']}"
         console.print()
-        console.print(table(f"{name}: candidates", list(rows[0]), [list(row.values()) for row in rows]))
+        console.print(build_table(f"{name}: candidates", list(rows[0]), [list(row.values()) for row in rows]))
         for reason in training["choice"]["reasons"]:
             console.print(f"  {reason}", markup=False)
     columns = ("window", "version", "state", "drift", "alert_rate", "performance", "action")
     console.print()
-    console.print(table("weeks", columns, [[week[name] for name in columns] for week in story.weeks]))
+    console.print(build_table("weeks", columns, [[week[name] for name in columns] for week in story.weeks]))
     console.print()
     decision_rows = [
         [item["kind"], item["subject"], item["outcome"], item["reasons"][0]] for item in story.decisions
     ]
-    console.print(table("decisions", ("kind", "subject", "outcome", "because"), decision_rows))
+    console.print(build_table("decisions", ("kind", "subject", "outcome", "because"), decision_rows))

@@ -11,13 +11,13 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pynomaly.records.telemetry import switch_off
+from pynomaly.records.telemetry import disable_telemetry
 
-__all__ = ["Running", "enter", "running"]
+__all__ = ["RunningServers", "configure_environment", "find_running_servers"]
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningServers:
     """The servers that `pynomaly up` started for a home folder."""
 
     pid: int
@@ -34,17 +34,17 @@ class Running:
         self.file(home).write_text(json.dumps(asdict(self)))
 
 
-def running(home: Path) -> Running | None:
+def find_running_servers(home: Path) -> RunningServers | None:
     """Returns the running servers of `home`, or None; a file left by a dead process is ignored."""
     try:
-        servers = Running(**json.loads(Running.file(home).read_text()))
+        servers = RunningServers(**json.loads(RunningServers.file(home).read_text()))
         os.kill(servers.pid, 0)
     except (OSError, ValueError, TypeError):
         return None
     return servers
 
 
-def enter(home: Path, *, api_url: str = "", quiet: bool = True) -> None:
+def configure_environment(home: Path, *, api_url: str = "", quiet: bool = True) -> None:
     """Point Prefect at `home` (or at the servers running for it) and switch off all telemetry.
 
     Parameters
@@ -57,8 +57,8 @@ def enter(home: Path, *, api_url: str = "", quiet: bool = True) -> None:
         Keep Prefect's log lines off the terminal; they are stored with the run anyway.
     """
     home.mkdir(parents=True, exist_ok=True)
-    switch_off()
-    servers = running(home)
+    disable_telemetry()
+    servers = find_running_servers(home)
     address = (
         api_url or os.environ.get("PREFECT_API_URL", "") or (servers.prefect + "/api" if servers else "")
     )

@@ -6,15 +6,15 @@ from typing import Any, Literal
 
 from prefect import flow
 
-from flows.moment import moment, named
-from flows.watched import watched
-from pynomaly.config import load
+from flows.run_guard import guard_run
+from flows.run_moment import format_run_name, resolve_run_moment
+from pynomaly.config import load_pipeline
 from tasks import reporting
 
 __all__ = ["report"]
 
 
-@flow(name="report", flow_run_name=named)
+@flow(name="report", flow_run_name=format_run_name)
 def report(
     config: str = "configs/quickstart.yaml", as_of: str = "", send: Literal["no", "yes"] = "no"
 ) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def report(
             the end of the data.
         send: Notify the targets under notify that want reports.
     """
-    pipeline = load(config)
-    with watched(pipeline):
-        pages = reporting.newest_report(pipeline, moment(pipeline, as_of), send == "yes")
+    pipeline = load_pipeline(config)
+    with guard_run(pipeline):
+        pages = reporting.publish_newest_report(pipeline, resolve_run_moment(pipeline, as_of), send == "yes")
     return {"pages": [page.to_dict() for page in pages]}

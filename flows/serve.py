@@ -15,20 +15,20 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron
 
-from flows.monitor import monitor
-from flows.operate import backfill, drill, prune, reconcile
+from flows.monitoring import monitor
+from flows.operations import backfill, drill, prune, reconcile
+from flows.promotion import approve, policy, reject, rollback
 from flows.reporting import report
-from flows.review import approve, policy, reject, rollback
-from flows.score import score
-from flows.train import retrain, search, train
-from pynomaly.config import Pipeline, load
+from flows.scoring import score
+from flows.training import retrain, search, train
+from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.errors import ConfigError
-from pynomaly.steps.reconcile import reconcile as reconcile_step
+from pynomaly.steps.operations.reconcile import reconcile as reconcile_step
 
-__all__ = ["deployments", "pipelines"]
+__all__ = ["load_pipelines", "make_deployments"]
 
 
-def pipelines(folder: Path) -> list[Pipeline]:
+def load_pipelines(folder: Path) -> list[Pipeline]:
     """Load every pipeline YAML of `folder`, in the order of the file names.
 
     Raises
@@ -36,7 +36,7 @@ def pipelines(folder: Path) -> list[Pipeline]:
     ConfigError
         If a YAML is not valid, or two pipelines share a name.
     """
-    loaded_pipelines = [load(file) for file in sorted(folder.glob("*.yaml"))]
+    loaded_pipelines = [load_pipeline(file) for file in sorted(folder.glob("*.yaml"))]
     names = [pipeline.name for pipeline in loaded_pipelines]
     for name in names:
         if names.count(name) > 1:
@@ -44,7 +44,7 @@ def pipelines(folder: Path) -> list[Pipeline]:
     return loaded_pipelines
 
 
-def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
+def make_deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
     """Make the deployments of one pipeline, with schedules, run forms and the event that retrains."""
     schedule = pipeline.schedule
 
@@ -91,12 +91,12 @@ def deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
 
 def main(folder: Path) -> None:
     """Reconcile every pipeline, then register and serve the deployments until the process is stopped."""
-    loaded_pipelines = pipelines(folder)
+    loaded_pipelines = load_pipelines(folder)
     for pipeline in loaded_pipelines:
         for line in reconcile_step(pipeline).failed:
             print(f"{pipeline.name}: {line}", flush=True)
     serve(
-        *(item for pipeline in loaded_pipelines for item in deployments(pipeline)),
+        *(item for pipeline in loaded_pipelines for item in make_deployments(pipeline)),
         print_starting_message=False,
     )
 

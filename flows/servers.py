@@ -4,7 +4,7 @@ Everything listens on loopback. State lies under the home folder, or in PostgreS
 ``$PREFECT_SERVER_DATABASE_CONNECTION_URL``, MLflow's where the pipelines keep theirs (``records.tracking``
 or ``$PYNOMALY_TRACKING``). The servers get addresses through their environment, never on a command line,
 where any user could read a password. Each child is ended by its process id; a guard process
-(:mod:`flows.leash`) ends it when this process is killed.
+(:mod:`flows.parent_guard`) ends it when this process is killed.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from pathlib import Path
 
 import typer
 
-from flows.environment import Running, enter, running
-from flows.kept import artifacts_of, prefect_database, tracking_of
-from pynomaly.config import load
+from flows.addresses import find_shared_artifact_root, find_shared_tracking_uri, read_prefect_database_url
+from flows.environment import RunningServers, configure_environment, find_running_servers
+from pynomaly.config import load_pipeline
 from pynomaly.errors import ConfigError, RecordError
 
-__all__ = ["free_port", "mlflow_server", "prefect_server", "served_deployments", "up"]
+__all__ = ["find_free_port", "run_deployments", "run_mlflow_server", "run_prefect_server", "run_servers"]
 
 _HOST = "127.0.0.1"
 
 
-def free_port(wanted: int = 0, *, name: str = "server") -> int:
+def find_free_port(wanted: int = 0, *, name: str = "server") -> int:
     """Returns `wanted` if no process listens there, or any free port for 0.
 
     Raises
@@ -53,14 +53,14 @@ def free_port(wanted: int = 0, *, name: str = "server") -> int:
 
 
 @contextmanager
-def _child(
+def _run_child(
     command: list[str], log: Path, environment: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a child in its own process group; it ends with all its children, also if this process is killed."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         child = subprocess.Popen(
-            [sys.executable, "-m", "flows.leash", *command],
+            [sys.executable, "-m", "flows.parent_guard", *command],
             stdout=sink,
             stderr=subprocess.STDOUT,
             stdin=subprocess.PIPE,  # nothing is written to it: when it closes, the child knows that we ended
@@ -70,10 +70,10 @@ def _child(
     try:
         yield child
     finally:
-        _end(child)
+        _end_child(child)
 
 
-def _end(child: subprocess.Popen[bytes], grace_s: float = 20.0) -> None:
+def _end_child(child: subprocess.Popen[bytes], grace_s: float = 20.0) -> None:
     """Send SIGTERM to the child's process group, and SIGKILL after `grace_s` seconds.
 
     SIGTERM, not SIGINT: children of a shell that started us in the background ignore SIGINT.
@@ -89,7 +89,7 @@ def _end(child: subprocess.Popen[bytes], grace_s: float = 20.0) -> None:
         child.stdin.close()
 
 
-def _await(url: str, child: subprocess.Popen[bytes], log: Path, within_s: float) -> None:
+def _wait_for_server(url: str, child: subprocess.Popen[bytes], log: Path, within_s: float) -> None:
     """Wait until `url` answers with status 200.
 
     Raises
@@ -117,9 +117,9 @@ def _await(url: str, child: subprocess.Popen[bytes], log: Path, within_s: float)
 
 
 @contextmanager
-def prefect_server(home: Path, port: int = 0, within_s: float = 180.0) -> Iterator[str]:
+def run_prefect_server(home: Path, port: int = 0, within_s: float = 180.0) -> Iterator[str]:
     """Run Prefect's server on its database, or on ``home/prefect``; yields its address, without ``/api``."""
-    port = free_port(port, name="Prefect")
+    port = find_free_port(port, name="Prefect")
     address, log = f"http://{_HOST}:{port}", home / "logs" / "prefect.log"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", _HOST, "--port", str(port)]
     settings = {
@@ -128,21 +128,21 @@ def prefect_server(home: Path, port: int = 0, within_s: float = 180.0) -> Iterat
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_LOGGING_LEVEL": "INFO",
     }
-    if database := prefect_database():
+    if database := read_prefect_database_url():
         settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
-    with _child(command, log, settings) as child:
-        _await(f"{address}/api/health", child, log, within_s)
+    with _run_child(command, log, settings) as child:
+        _wait_for_server(f"{address}/api/health", child, log, within_s)
         yield address
 
 
 @contextmanager
-def mlflow_server(
+def run_mlflow_server(
     home: Path, port: int = 0, within_s: float = 180.0, store: str = "", artifacts: str = ""
 ) -> Iterator[str]:
     """Run MLflow's server on a database and a file store, or on ``home/mlflow``; yields its address."""
     from pynomaly.records.registry import Registry
 
-    port = free_port(port, name="MLflow")
+    port = find_free_port(port, name="MLflow")
     store = store or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}"
     # Creates the database here: several processes that create it at once would all fail.
     Registry.open(store, home)
@@ -153,13 +153,13 @@ def mlflow_server(
         "MLFLOW_ARTIFACTS_DESTINATION": artifacts or str(home / "mlflow" / "artifacts"),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    with _child([*command, "--workers", "1"], log, settings) as child:
-        _await(f"{address}/health", child, log, within_s)
+    with _run_child([*command, "--workers", "1"], log, settings) as child:
+        _wait_for_server(f"{address}/health", child, log, within_s)
         yield address
 
 
 @contextmanager
-def served_deployments(
+def run_deployments(
     home: Path, configs: Path, prefect: str, mlflow: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run the process that registers the deployments and starts their runs; yields it."""
@@ -170,22 +170,22 @@ def served_deployments(
         "PYNOMALY_MLFLOW_PAGES": mlflow,
         "PREFECT_LOGGING_LEVEL": "INFO",
     }
-    with _child(command, log, settings) as child:
+    with _run_child(command, log, settings) as child:
         yield child
 
 
-def up(home: Path, configs: Path, prefect_port: int, mlflow_port: int) -> None:
+def run_servers(home: Path, configs: Path, prefect_port: int, mlflow_port: int) -> None:
     """Start everything, print both addresses, and stop everything on Ctrl-C.
 
     Raises
     ------
     ConfigError
-        If there is nothing to deploy, a port is taken, another `up` serves this home, or the pipelines keep
-        their models in more than one place.
+        If there is nothing to deploy, a port is taken, another `run_servers` serves this home, or the
+        pipelines keep their models in more than one place.
     RecordError
         If a server does not start; the message quotes its log.
     """
-    servers = running(home)
+    servers = find_running_servers(home)
     if servers is not None:
         raise ConfigError(
             f"process {servers.pid} serves {home} already: {servers.prefect} and {servers.mlflow}"
@@ -193,25 +193,25 @@ def up(home: Path, configs: Path, prefect_port: int, mlflow_port: int) -> None:
     files = sorted(configs.glob("*.yaml"))
     if not files:
         raise ConfigError(f"no pipeline YAML in {str(configs)!r}; `pynomaly init DATA` writes one")
-    pipelines = [load(file) for file in files]
-    tracking, artifacts = tracking_of(pipelines), artifacts_of(pipelines)
-    enter(home)
+    pipelines = [load_pipeline(file) for file in files]
+    tracking, artifacts = find_shared_tracking_uri(pipelines), find_shared_artifact_root(pipelines)
+    configure_environment(home)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)  # also where a shell had this process ignore it
+        signal.signal(number, _raise_interrupt)  # also where a shell had this process ignore it
     with ExitStack() as stack:
         try:
             typer.echo(f"starting under {home} (the first time takes about a minute) ...")
-            prefect = stack.enter_context(prefect_server(home, prefect_port))
+            prefect = stack.enter_context(run_prefect_server(home, prefect_port))
             typer.echo(f"Prefect  {prefect}   flows, deployments, runs")
             if tracking.startswith("http"):  # a server of the team's own
                 mlflow = tracking
             else:
-                serve = mlflow_server(home, mlflow_port, store=tracking, artifacts=artifacts)
+                serve = run_mlflow_server(home, mlflow_port, store=tracking, artifacts=artifacts)
                 mlflow = stack.enter_context(serve)
             typer.echo(f"MLflow   {mlflow}   experiments, models")
-            deployments = stack.enter_context(served_deployments(home, configs, prefect, mlflow))
-            Running(os.getpid(), prefect, mlflow).write(home)
-            stack.callback(Running.file(home).unlink, missing_ok=True)
+            deployments = stack.enter_context(run_deployments(home, configs, prefect, mlflow))
+            RunningServers(os.getpid(), prefect, mlflow).write(home)
+            stack.callback(RunningServers.file(home).unlink, missing_ok=True)
             typer.echo("deployments are being served; Ctrl-C stops everything")
             deployments.wait()
             raise RecordError(f"the deployments stopped; see {home / 'logs' / 'deployments.log'}")
@@ -220,5 +220,5 @@ def up(home: Path, configs: Path, prefect_port: int, mlflow_port: int) -> None:
     typer.echo("stopped")
 
 
-def _interrupt(number: int, frame: object) -> None:
+def _raise_interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt

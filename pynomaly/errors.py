@@ -49,8 +49,8 @@ __all__ = [
     "SourceError",
     "UnknownDetectorError",
     "WindowError",
-    "allowed",
-    "masked",
+    "list_allowed",
+    "mask_addresses",
 ]
 
 
@@ -138,7 +138,7 @@ class LeaseHeldError(RecordError):
     """Another process holds the lease for this work."""
 
 
-def allowed(value: object, options: Iterable[object]) -> str:
+def list_allowed(value: object, options: Iterable[object]) -> str:
     """Return a text that lists the allowed options and suggests the nearest one.
 
     Parameters
@@ -159,7 +159,7 @@ def allowed(value: object, options: Iterable[object]) -> str:
     return f"{hint}allowed: {', '.join(repr(name) for name in names) or 'nothing'}"
 
 
-def masked(text: object) -> str:
+def mask_addresses(text: object) -> str:
     """Return `text` with everything after ``://`` in its addresses hidden; it may hold a password or a token.
 
     >>> masked("postgresql://me:secret@host/name is no ledger")

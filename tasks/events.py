@@ -12,10 +12,10 @@ from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
 from pynomaly.errors import QualityError
 
-__all__ = ["announce", "blocks_announced"]
+__all__ = ["announce_event", "announce_quality_blocks"]
 
 
-def announce(pipeline: Pipeline, what: str, payload: dict[str, Any]) -> None:
+def announce_event(pipeline: Pipeline, what: str, payload: dict[str, Any]) -> None:
     """Emit the event ``pynomaly.<what>`` about the pipeline; deployments select events by resource id."""
     emit_event(
         event=f"pynomaly.{what}",
@@ -28,11 +28,11 @@ def announce(pipeline: Pipeline, what: str, payload: dict[str, Any]) -> None:
 
 
 @contextmanager
-def blocks_announced(pipeline: Pipeline, work: str, window: Window | None) -> Iterator[None]:
+def announce_quality_blocks(pipeline: Pipeline, work: str, window: Window | None) -> Iterator[None]:
     """Emit ``pynomaly.quality.block`` if validation stops `work`, and raise the error again."""
     try:
         yield
     except QualityError as error:
         key = window.key if window else "all"
-        announce(pipeline, "quality.block", {"work": work, "window": key, "reason": str(error)[:500]})
+        announce_event(pipeline, "quality.block", {"work": work, "window": key, "reason": str(error)[:500]})
         raise

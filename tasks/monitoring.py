@@ -8,20 +8,20 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
-from pynomaly.records.markdown import bullets
-from pynomaly.steps.monitor import Monitored
-from pynomaly.steps.monitor import monitor_window as monitor_window_step
-from tasks.events import announce, blocks_announced
-from tasks.links import run_page
-from tasks.step import step
+from pynomaly.records.markdown import format_bullets
+from pynomaly.steps.monitoring.monitor_window import MonitoredWindow
+from pynomaly.steps.monitoring.monitor_window import monitor_window as monitor_window_step
+from tasks.events import announce_event, announce_quality_blocks
+from tasks.links import build_run_url
+from tasks.step import pipeline_task
 
 __all__ = ["monitor_window"]
 
 
-@step("judge a window")
-def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Monitored:
+@pipeline_task("judge a window")
+def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -> MonitoredWindow:
     """Judge a window, publish the verdict, and emit it as an event."""
-    with blocks_announced(pipeline, "monitor", window):
+    with announce_quality_blocks(pipeline, "monitor", window):
         result = monitor_window_step(pipeline, window, as_of)
     verdict, exchangeable = result.degradation, result.exchangeability
     withdrawal_reasons = exchangeable.reasons if exchangeable.state == "withdrawn" else ()
@@ -30,23 +30,25 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
         key=f"{key}-degradation",
         markdown=f"**{verdict.state}** in window {result.window} under v{result.version}; "
         f"action: {verdict.action}\n\n"
-        + bullets((*verdict.reasons, *result.observation.reasons, *withdrawal_reasons)),
+        + format_bullets((*verdict.reasons, *result.observation.reasons, *withdrawal_reasons)),
         description="Verdict on data, scores, alert rate and performance",
     )
     if result.report:
         create_link_artifact(
             key=f"{key}-drift-report",
-            link=run_page(pipeline, result.run_id, "drift.html"),
+            link=build_run_url(pipeline, result.run_id, "drift.html"),
             link_text=f"Drift report of {result.window}",
             description="Evidently's page, kept with the MLflow run",
         )
-    announce(pipeline, f"window.{result.drift.status}", {"window": result.window, "version": result.version})
+    announce_event(
+        pipeline, f"window.{result.drift.status}", {"window": result.window, "version": result.version}
+    )
     if result.bake == "breach":
         rollback_payload = {"version": result.version, "window": result.window, "actor": "bake"}
-        announce(pipeline, "champion.rollback", rollback_payload)
+        announce_event(pipeline, "champion.rollback", rollback_payload)
     if verdict.action in ("retrain", "page"):
         reason = f"{verdict.state} in {result.window}: {'; '.join(verdict.reasons)}"
-        announce(
+        announce_event(
             pipeline,
             "degradation.detected",
             {

@@ -6,28 +6,28 @@ from datetime import datetime
 
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
-from pynomaly.steps.due import Due
-from pynomaly.steps.due import due_windows as due_windows_step
-from pynomaly.steps.score import Scored
-from pynomaly.steps.score import score_window as score_window_step
-from tasks.events import announce, blocks_announced
-from tasks.step import step
+from pynomaly.steps.scoring.due_windows import DueWindows
+from pynomaly.steps.scoring.due_windows import find_due_windows as due_windows_step
+from pynomaly.steps.scoring.score_windows import WindowScores
+from pynomaly.steps.scoring.score_windows import score_window as score_window_step
+from tasks.events import announce_event, announce_quality_blocks
+from tasks.step import pipeline_task
 
-__all__ = ["due", "score_window"]
+__all__ = ["find_due_windows", "score_window"]
 
 
-@step("windows due")
-def due(pipeline: Pipeline, moment: datetime, start: str, end: str) -> Due:
+@pipeline_task("windows due")
+def find_due_windows(pipeline: Pipeline, moment: datetime, start: str, end: str) -> DueWindows:
     """Returns the windows to score at `moment`, or those of an explicit range."""
     return due_windows_step(pipeline, moment, start, end)
 
 
-@step("score a window")
-def score_window(pipeline: Pipeline, window: Window | None) -> Scored:
+@pipeline_task("score a window")
+def score_window(pipeline: Pipeline, window: Window | None) -> WindowScores:
     """Score one window with the champion of this moment."""
-    with blocks_announced(pipeline, "score", window):
+    with announce_quality_blocks(pipeline, "score", window):
         result = score_window_step(pipeline, window)
     if result.bake == "breach":
         rollback_payload = {"version": result.version, "window": result.window, "actor": "bake"}
-        announce(pipeline, "champion.rollback", rollback_payload)
+        announce_event(pipeline, "champion.rollback", rollback_payload)
     return result

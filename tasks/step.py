@@ -15,16 +15,16 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from pynomaly.errors import PynomalyError, RecordError
 
-__all__ = ["LISTENERS", "step", "worth_retrying"]
+__all__ = ["STEP_LISTENERS", "is_worth_retrying", "pipeline_task"]
 
-LISTENERS: list[Callable[[str], None]] = []
+STEP_LISTENERS: list[Callable[[str], None]] = []
 """Called with the name of each step that starts in this process, for the progress display of a terminal."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
+def is_worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
     """Returns whether a retry of a failed task may succeed: failed records may, invalid input may not."""
     try:
         state.result()
@@ -37,7 +37,9 @@ def worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> boo
     return False
 
 
-def step(name: str, *, retries: int = 2, timeout_s: int = 3600) -> Callable[[Callable[P, R]], Task[P, R]]:
+def pipeline_task(
+    name: str, *, retries: int = 2, timeout_s: int = 3600
+) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Decorate a library step as a task called `name`.
 
     Notes
@@ -49,7 +51,7 @@ def step(name: str, *, retries: int = 2, timeout_s: int = 3600) -> Callable[[Cal
     def decorate(library_step: Callable[P, R]) -> Task[P, R]:
         @wraps(library_step)
         def notify_and_run(*args: P.args, **kwargs: P.kwargs) -> R:
-            for listener in tuple(LISTENERS):
+            for listener in tuple(STEP_LISTENERS):
                 listener(name)
             return library_step(*args, **kwargs)
 
@@ -59,7 +61,7 @@ def step(name: str, *, retries: int = 2, timeout_s: int = 3600) -> Callable[[Cal
         name=name,
         retries=retries,
         retry_delay_seconds=[2, 10][:retries],
-        retry_condition_fn=worth_retrying,
+        retry_condition_fn=is_worth_retrying,
         timeout_seconds=timeout_s,
         cache_policy=NO_CACHE,
         persist_result=False,

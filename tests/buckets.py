@@ -13,14 +13,14 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-__all__ = ["Server", "running_s3"]
+__all__ = ["S3Server", "run_s3_server"]
 
-_GRPC = 10_000  # each part of the server also listens on its port plus this
-_KEPT = "kept-over-a-restart"
+_GRPC_OFFSET = 10_000  # each part of the server also listens on its port plus this
+_MARKER_KEY = "kept-over-a-restart"
 
 
 @dataclass
-class Server:
+class S3Server:
     """A running S3 server.
 
     Attributes
@@ -43,15 +43,15 @@ class Server:
     def start(self, bucket: str = "pynomaly") -> None:
         """Start the server again with the same objects, at the same address."""
         self.process = self.again()
-        _await(self, bucket)
-        _client(self).get_object(Bucket=bucket, Key=_KEPT)["Body"].read()
+        _wait_for_bucket(self, bucket)
+        _make_client(self).get_object(Bucket=bucket, Key=_MARKER_KEY)["Body"].read()
 
 
 @contextmanager
-def running_s3(folder: Path, bucket: str = "pynomaly") -> Iterator[Server]:
+def run_s3_server(folder: Path, bucket: str = "pynomaly") -> Iterator[S3Server]:
     """Start a server that keeps its objects in `folder`, with one bucket in it."""
     parts = ("master", "volume", "filer", "s3", "admin")
-    ports = dict(zip(parts, _free(len(parts)), strict=True))
+    ports = dict(zip(parts, _find_free_ports(len(parts)), strict=True))
     keys = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "for-these-tests-only"}
     program = which("weed", path=str(Path(sys.executable).parent))
     assert program, "no S3 server: install the dev extra"
@@ -76,26 +76,26 @@ def running_s3(folder: Path, bucket: str = "pynomaly") -> Iterator[Server]:
                 command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **keys, "S3_BUCKET": bucket}
             )
 
-    server = Server(
+    server = S3Server(
         start(),
         {**keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}", "AWS_DEFAULT_REGION": "us-east-1"},
         start,
     )
     try:
-        _await(server, bucket)
-        _client(server).put_object(Bucket=bucket, Key=_KEPT, Body=b"kept")
+        _wait_for_bucket(server, bucket)
+        _make_client(server).put_object(Bucket=bucket, Key=_MARKER_KEY, Body=b"kept")
         yield server
     finally:
         server.stop()
 
 
-def _await(server: Server, bucket: str) -> None:
-    _client(server).get_waiter("bucket_exists").wait(
+def _wait_for_bucket(server: S3Server, bucket: str) -> None:
+    _make_client(server).get_waiter("bucket_exists").wait(
         Bucket=bucket, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
 
 
-def _client(server: Server) -> Any:
+def _make_client(server: S3Server) -> Any:
     """Make a client that retries: a server that has just started finds its bucket before its objects."""
     import boto3
     from botocore.config import Config
@@ -111,7 +111,7 @@ def _client(server: Server) -> Any:
     )
 
 
-def _free(count: int) -> list[int]:
+def _find_free_ports(count: int) -> list[int]:
     """Returns ports that are free, and whose gRPC ports are free too."""
     ports: list[int] = []
     sockets: list[socket.socket] = []
@@ -121,8 +121,8 @@ def _free(count: int) -> list[int]:
             sockets.append(first)
             first.bind(("127.0.0.1", 0))
             port = first.getsockname()[1]
-            if port + _GRPC > 65_535:
-                port -= 2 * _GRPC
+            if port + _GRPC_OFFSET > 65_535:
+                port -= 2 * _GRPC_OFFSET
                 try:
                     second = socket.socket()
                     sockets.append(second)
@@ -132,7 +132,7 @@ def _free(count: int) -> list[int]:
             grpc_socket = socket.socket()
             sockets.append(grpc_socket)
             try:
-                grpc_socket.bind(("127.0.0.1", port + _GRPC))
+                grpc_socket.bind(("127.0.0.1", port + _GRPC_OFFSET))
             except OSError:
                 continue
             ports.append(port)

@@ -82,18 +82,18 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     There is not one for the whole run: after ten idle minutes a server had stopped. A start takes a second.
     """
-    from tests.databases import running_postgres
+    from tests.databases import run_postgres
 
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+    with run_postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One real S3 server for all tests of a run."""
-    from tests.buckets import running_s3
+    from tests.buckets import run_s3_server
 
-    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+    with run_s3_server(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 

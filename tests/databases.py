@@ -14,18 +14,18 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-__all__ = ["new_database", "restartable_postgres", "running_postgres"]
+__all__ = ["create_database", "run_postgres", "run_restartable_postgres"]
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[URL]:
+def run_postgres(folder: Path) -> Iterator[URL]:
     """Start a server that listens only on a socket in `folder`; it is stopped and deleted at the end."""
-    with restartable_postgres(folder) as (address, _):
+    with run_restartable_postgres(folder) as (address, _):
         yield address
 
 
 @contextmanager
-def restartable_postgres(folder: Path) -> Iterator[tuple[URL, Any]]:
+def run_restartable_postgres(folder: Path) -> Iterator[tuple[URL, Any]]:
     """Yield the address and the server itself, which tests of faults stop and start again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # without XDG_RUNTIME_DIR it warns that its lock lies under /tmp
@@ -44,7 +44,7 @@ def restartable_postgres(folder: Path) -> Iterator[tuple[URL, Any]]:
         server.cleanup()
 
 
-def new_database(server: URL) -> str:
+def create_database(server: URL) -> str:
     """Create an empty database and return its address."""
     name = f"t{uuid.uuid4().hex}"
     engine = create_engine(server, isolation_level="AUTOCOMMIT")

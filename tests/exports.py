@@ -13,12 +13,12 @@ HOUR = timedelta(hours=1)
 START = datetime(2026, 1, 1)
 
 
-def moments(n: int, shown: str = "%Y-%m-%dT%H:%M:%S.000000") -> list[str]:
+def list_hours(n: int, shown: str = "%Y-%m-%dT%H:%M:%S.000000") -> list[str]:
     """Returns `n` hours from the start of 2026 on, as text."""
     return [f"{START + i * HOUR:{shown}}" for i in range(n)]
 
 
-def write(path: Path, content: object) -> Path:
+def write_json(path: Path, content: object) -> Path:
     """Write JSON to `path`; a list becomes JSON lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = content if isinstance(content, list) else [content]
@@ -26,7 +26,7 @@ def write(path: Path, content: object) -> Path:
     return path
 
 
-def table(path: Path, columns: Mapping[str, list[Any]]) -> Path:
+def write_csv(path: Path, columns: Mapping[str, list[Any]]) -> Path:
     """Write a CSV file to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
@@ -34,7 +34,7 @@ def table(path: Path, columns: Mapping[str, list[Any]]) -> Path:
     return path
 
 
-def wave(n: int, height: float = 1.0) -> list[float]:
+def make_wave(n: int, height: float = 1.0) -> list[float]:
     """Returns a daily wave with deterministic noise."""
     return [round(height * (10 + math.sin(i / 24 * math.tau) + (i * 7919 % 97) / 97), 4) for i in range(n)]
 
@@ -42,19 +42,20 @@ def wave(n: int, height: float = 1.0) -> list[float]:
 # --- Azure Anomaly Detector
 
 
-def request(n: int = 48, **fields: Any) -> dict[str, Any]:
+def make_detect_request(n: int = 48, **fields: Any) -> dict[str, Any]:
     """Returns a request to ``timeseries/entire/detect``."""
     series = [
-        {"timestamp": t, "value": v} for t, v in zip(moments(n, "%Y-%m-%dT%H:%M:%SZ"), wave(n), strict=True)
+        {"timestamp": t, "value": v}
+        for t, v in zip(list_hours(n, "%Y-%m-%dT%H:%M:%SZ"), make_wave(n), strict=True)
     ]
     return {"series": series, "granularity": "hourly", **fields}
 
 
-def result(n: int = 48) -> dict[str, Any]:
+def make_detect_result(n: int = 48) -> dict[str, Any]:
     """Returns an answer of ``timeseries/entire/detect``."""
     flags = [i == 30 for i in range(n)]
     return {
-        "expectedValues": wave(n),
+        "expectedValues": make_wave(n),
         "isAnomaly": flags,
         "isNegativeAnomaly": [False] * n,
         "isPositiveAnomaly": flags,
@@ -65,7 +66,7 @@ def result(n: int = 48) -> dict[str, Any]:
     }
 
 
-def model(**fields: Any) -> dict[str, Any]:
+def make_multivariate_model(**fields: Any) -> dict[str, Any]:
     """Returns an answer of ``multivariate/models/{modelId}``."""
     info = {
         "dataSource": "https://store.example/variables",
@@ -82,7 +83,7 @@ def model(**fields: Any) -> dict[str, Any]:
     return {"modelId": "0a1b", "createdTime": "2026-02-01T00:00:00Z", "modelInfo": info | fields}
 
 
-def batch(n: int = 24) -> dict[str, Any]:
+def make_batch_result(n: int = 24) -> dict[str, Any]:
     """Returns an answer of ``multivariate/detect-batch/{resultId}``."""
     results = [
         {
@@ -90,7 +91,7 @@ def batch(n: int = 24) -> dict[str, Any]:
             "value": {"isAnomaly": i == 5, "severity": 0.3, "score": 0.2, "interpretation": []},
             "errors": [],
         }
-        for i, moment in enumerate(moments(n, "%Y-%m-%dT%H:%M:%SZ"))
+        for i, moment in enumerate(list_hours(n, "%Y-%m-%dT%H:%M:%SZ"))
     ]
     return {"resultId": "9f8e", "summary": {"status": "READY"}, "results": results}
 
@@ -98,7 +99,7 @@ def batch(n: int = 24) -> dict[str, Any]:
 # --- Amazon Lookout for Equipment
 
 
-def schema(**components: list[tuple[str, str]]) -> dict[str, Any]:
+def make_equipment_schema(**components: list[tuple[str, str]]) -> dict[str, Any]:
     """Returns a dataset's ``InlineDataSchema``; by default of a pump and a motor."""
     parts = components or {
         "pump": [("Timestamp", "DATETIME"), ("flow", "DOUBLE"), ("heat", "DOUBLE")],
@@ -112,15 +113,15 @@ def schema(**components: list[tuple[str, str]]) -> dict[str, Any]:
     }
 
 
-def sensors(folder: Path, n: int = 48) -> tuple[Path, Path]:
+def write_sensor_tables(folder: Path, n: int = 48) -> tuple[Path, Path]:
     """Write the rows of the two components; the first hour of the pump is missing."""
-    times = moments(n)
-    pump = {"Timestamp": times[1:], "flow": wave(n)[1:], "heat": wave(n, 5)[1:]}
-    motor = {"Timestamp": times, "speed": wave(n, 150), "mode": ["ab"[i % 2] for i in range(n)]}
-    return table(folder / "pump" / "part1.csv", pump), table(folder / "motor" / "part1.csv", motor)
+    times = list_hours(n)
+    pump = {"Timestamp": times[1:], "flow": make_wave(n)[1:], "heat": make_wave(n, 5)[1:]}
+    motor = {"Timestamp": times, "speed": make_wave(n, 150), "mode": ["ab"[i % 2] for i in range(n)]}
+    return write_csv(folder / "pump" / "part1.csv", pump), write_csv(folder / "motor" / "part1.csv", motor)
 
 
-def predictions(n: int = 24) -> list[dict[str, Any]]:
+def make_predictions(n: int = 24) -> list[dict[str, Any]]:
     """Returns inference results, one per hour."""
     return [
         {
@@ -130,23 +131,25 @@ def predictions(n: int = 24) -> list[dict[str, Any]]:
             "anomaly_score": 0.7 if i == 3 else 0.1,
             "diagnostics": [{"name": "pump\\flow", "value": 0.6}, {"name": "pump\\heat", "value": 0.4}],
         }
-        for i, moment in enumerate(moments(n))
+        for i, moment in enumerate(list_hours(n))
     ]
 
 
-def exported(folder: Path, n: int = 48) -> Path:
+def write_equipment_export(folder: Path, n: int = 48) -> Path:
     """Write a whole export of Lookout for Equipment: dataset, sensors, labels, results."""
-    sensors(folder, n)
-    write(folder / "dataset.json", {"DatasetName": "Plant 7", "Schema": json.dumps(schema())})
+    write_sensor_tables(folder, n)
+    write_json(
+        folder / "dataset.json", {"DatasetName": "Plant 7", "Schema": json.dumps(make_equipment_schema())}
+    )
     (folder / "labels.csv").write_text("2026-01-01T20:00:00.000000,2026-01-01T23:00:00.000000\n")
-    write(folder / "results.jsonl", predictions())
+    write_json(folder / "results.jsonl", make_predictions())
     return folder
 
 
 # --- Amazon Lookout for Metrics
 
 
-def metric_set(**fields: Any) -> dict[str, Any]:
+def make_metric_set(**fields: Any) -> dict[str, Any]:
     """Returns an answer of ``DescribeMetricSet``."""
     return {
         "MetricSetName": "Shop-Orders",
@@ -168,7 +171,7 @@ def metric_set(**fields: Any) -> dict[str, Any]:
 # --- Amazon SageMaker Model Monitor
 
 
-def constraints() -> dict[str, Any]:
+def make_constraints() -> dict[str, Any]:
     """Returns ``constraints.json`` of a baseline."""
     return {
         "version": 0,
@@ -197,7 +200,7 @@ def constraints() -> dict[str, Any]:
     }
 
 
-def statistics() -> dict[str, Any]:
+def make_statistics() -> dict[str, Any]:
     """Returns ``statistics.json`` of the same baseline."""
     number = {"common": {"num_present": 98, "num_missing": 2}, "mean": 4.0, "std_dev": 1.0}
     return {

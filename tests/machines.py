@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 
-def machines(
+def make_machines(
     days: int, *, start: str = "2026-01-05", shift_day: int | None = None, seed: int = 0
 ) -> pd.DataFrame:
     """Returns four machines, one row per hour; 8 % are labelled spikes; from `shift_day` on values shift."""
@@ -36,7 +36,7 @@ def machines(
     return frame
 
 
-def small_settings(**blocks: dict[str, Any]) -> dict[str, Any]:
+def make_small_settings(**blocks: dict[str, Any]) -> dict[str, Any]:
     """Returns settings for ``machines.csv`` beside the YAML; keyword arguments change blocks."""
     settings: dict[str, Any] = {
         "name": "machines",

@@ -29,7 +29,7 @@ def copod_score(fitted: list[list[float]], row: list[float]) -> float:
     return ecod_score(fitted, row, both=lambda left, right: (left + right) / 2)
 
 
-def nearest(fitted: list[list[float]], row: list[float], k: int) -> list[tuple[float, int]]:
+def find_nearest_rows(fitted: list[list[float]], row: list[float], k: int) -> list[tuple[float, int]]:
     """Returns the k nearest rows as (distance, place), nearest first."""
     return sorted((math.dist(other, row), place) for place, other in enumerate(fitted))[:k]
 
@@ -38,18 +38,18 @@ def lof_score(fitted: list[list[float]], row: list[float], k: int) -> float:
     """Returns the local outlier factor of a new row, by its definition."""
 
     def neighbours_of(place: int) -> list[tuple[float, int]]:
-        return [pair for pair in nearest(fitted, fitted[place], k + 1) if pair[1] != place][:k]
+        return [pair for pair in find_nearest_rows(fitted, fitted[place], k + 1) if pair[1] != place][:k]
 
     reach = [neighbours_of(place)[-1][0] for place in range(len(fitted))]
 
     def density(neighbours: list[tuple[float, int]]) -> float:
         return 1 / (sum(max(distance, reach[place]) for distance, place in neighbours) / k + 1e-10)
 
-    row_neighbours = nearest(fitted, row, k)
+    row_neighbours = find_nearest_rows(fitted, row, k)
     return sum(density(neighbours_of(place)) for _, place in row_neighbours) / k / density(row_neighbours)
 
 
-def network(layers: list[tuple[list[list[float]], list[float]]], row: list[float]) -> list[float]:
+def apply_network(layers: list[tuple[list[list[float]], list[float]]], row: list[float]) -> list[float]:
     """Returns the output of a chain of tanh layers, the last one linear, for one row."""
     for place, (weights, bias) in enumerate(layers):
         row = [sum(cell * weights[i][j] for i, cell in enumerate(row)) + bias[j] for j in range(len(bias))]
@@ -58,7 +58,7 @@ def network(layers: list[tuple[list[list[float]], list[float]]], row: list[float
     return row
 
 
-def shapley(value: Callable[[frozenset[int]], float], players: int) -> list[float]:
+def shapley_values(value: Callable[[frozenset[int]], float], players: int) -> list[float]:
     """Shapley values by their definition: every subset of the others, weighed by how often it comes first."""
     values = []
     for one in range(players):
@@ -72,7 +72,7 @@ def shapley(value: Callable[[frozenset[int]], float], players: int) -> list[floa
     return values
 
 
-def depth_knowing(tree, columns: list[int], row: list[float], known: frozenset[int], extra) -> float:
+def mean_depth_with_known(tree, columns: list[int], row: list[float], known: frozenset[int], extra) -> float:
     """Returns the mean depth at which a scikit-learn tree isolates `row` if only `known` columns are used."""
 
     def below(node: int, depth: int) -> float:
@@ -230,7 +230,7 @@ def simple_jumper(p_values: Sequence[float], jump: float) -> list[float]:
     return stakes
 
 
-def pareto(points: Sequence[Sequence[float]]) -> list[int]:
+def pareto_front(points: Sequence[Sequence[float]]) -> list[int]:
     """Returns the places of the points that no other point dominates (at most in all, less in one)."""
     front = []
     for at, point in enumerate(points):
@@ -244,7 +244,7 @@ def pareto(points: Sequence[Sequence[float]]) -> list[int]:
     return front
 
 
-def friedman(rows: Sequence[Sequence[float]]) -> tuple[list[float], float]:
+def friedman_statistic(rows: Sequence[Sequence[float]]) -> tuple[list[float], float]:
     """Returns mean ranks, 1 for the highest, and Friedman's chi-square: between columns over within rows."""
     blocks, count = len(rows), len(rows[0])
     ranks = [
@@ -289,7 +289,7 @@ def clopper_pearson(hits: int, draws: int, level: float) -> tuple[float, float]:
     return lowest, highest
 
 
-def episodes_one_by_one(
+def list_episodes(
     entity: Sequence[str], truth: Sequence[float], alerts: Sequence[bool]
 ) -> list[tuple[int, int, bool]]:
     """First and last row of every run of anomalies of one entity, and whether a row of it alerted."""
@@ -309,7 +309,7 @@ def episodes_one_by_one(
 # --- alerts ------------------------------------------------------------------------------------------
 
 
-def confirmed_rows(entity: Sequence[str], alerted: Sequence[bool], needed: int, of: int) -> list[bool]:
+def flag_confirmed_rows(entity: Sequence[str], alerted: Sequence[bool], needed: int, of: int) -> list[bool]:
     """Returns K of N, row by row: looks back over the entity's newest rows and counts."""
     confirmed = []
     for place, flag in enumerate(alerted):
@@ -318,7 +318,7 @@ def confirmed_rows(entity: Sequence[str], alerted: Sequence[bool], needed: int, 
     return confirmed
 
 
-def all_samples(population: Sequence[int], size: int) -> list[tuple[int, ...]]:
+def list_all_samples(population: Sequence[int], size: int) -> list[tuple[int, ...]]:
     """Returns every sample of `size` without replacement; all are equally likely."""
     from itertools import combinations
 
@@ -343,7 +343,7 @@ def total_interval(population: int, sampled: int, found: int, tail: float) -> tu
     return min(totals), max(totals)
 
 
-def protected(history, retention, now):
+def list_protected_things(history, retention, now):
     """Returns kind and name of everything that pruning must leave, checked one by one and rule by rule."""
     versions_present = sorted(t.version for t in history.things if t.kind == "version")
     versions = (

@@ -13,22 +13,24 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-__all__ = ["context", "process"]
+__all__ = ["make_fork_context", "make_process"]
 
 
-def context(*preloaded: str) -> ForkServerContext:
+def make_fork_context(*preloaded: str) -> ForkServerContext:
     """Returns the context that makes processes; `preloaded` modules are imported once for all of them."""
     fork_context = multiprocessing.get_context("forkserver")
     fork_context.set_forkserver_preload(list(preloaded))
     return fork_context
 
 
-def process(forked: ForkServerContext, target: Callable[..., object], *args: Any) -> BaseProcess:
+def make_process(forked: ForkServerContext, target: Callable[..., object], *args: Any) -> BaseProcess:
     """Returns a process, not started, that calls ``target(*args)`` with the current environment."""
-    return forked.Process(target=_under, args=(dict(os.environ), target, args))
+    return forked.Process(target=_run_with_environment, args=(dict(os.environ), target, args))
 
 
-def _under(environment: dict[str, str], target: Callable[..., object], args: tuple[Any, ...]) -> None:
+def _run_with_environment(
+    environment: dict[str, str], target: Callable[..., object], args: tuple[Any, ...]
+) -> None:
     os.environ.clear()
     os.environ.update(environment)
     target(*args)

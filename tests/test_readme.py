@@ -27,11 +27,11 @@ def test_the_map_names_every_room() -> None:
 
 
 def test_deployments_file_matches_what_up_serves() -> None:
-    from flows.serve import deployments
-    from pynomaly.config import load
+    from flows.serve import make_deployments
+    from pynomaly.config import load_pipeline
 
     written = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
-    served = deployments(load(ROOT / "configs" / "quickstart.yaml"))
+    served = make_deployments(load_pipeline(ROOT / "configs" / "quickstart.yaml"))
     assert [item["name"] for item in written] == [item.name for item in served]
     for item, deployment in zip(written, served, strict=True):
         module, _, flow = item["entrypoint"].removesuffix("").partition(":")

@@ -13,17 +13,17 @@ __all__ = ["app", "main"]
 
 # Each module adds its commands, in the order in which --help lists them.
 _GROUPS = (
-    "life",
+    "training",
     "alerting",
-    "governing",
-    "operating",
+    "promotion",
+    "operations",
     "reporting",
-    "replaying",
+    "replay",
     "serving",
-    "watching",
-    "explaining",
-    "machine",
+    "metrics",
+    "explanation",
+    "installation",
 )
 for _group in _GROUPS:
     import_module(f"flows.cli.{_group}")
-examples.show(app)
+examples.add_examples(app)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.app import Config, Json, app, say, user_name
-from pynomaly.config import load
+from flows.cli.app import Config, Json, app, get_user_name, print_result
+from pynomaly.config import load_pipeline
 
 __all__ = ["ack", "alerts", "audit", "labels", "preview", "resolve"]
 
@@ -34,20 +34,22 @@ def alerts(
     as_json: Json = False,
 ) -> None:
     """Alerts that wait for an answer, the gravest first; or all of them into a file."""
-    from flows import show_alerts
-    from pynomaly.records.telemetry import switch_off
-    from pynomaly.steps.answering import alerts_of, chosen
-    from pynomaly.steps.exporting import export_alerts
+    from flows.display import alerting
+    from pynomaly.records.telemetry import disable_telemetry
+    from pynomaly.steps.alerting.export_alerts import export_alerts
+    from pynomaly.steps.alerting.resolve_alerts import list_alerts, match_alert_name
 
-    switch_off()
-    pipeline = load(config)
-    matching_alerts = alerts_of(pipeline, state, quiet=quiet)
+    disable_telemetry()
+    pipeline = load_pipeline(config)
+    matching_alerts = list_alerts(pipeline, state, quiet=quiet)
     if show:
-        alerts_by_id = {item.alert: item for item in alerts_of(pipeline, "all", quiet=True)}
-        say(alerts_by_id[chosen(alerts_by_id, show)].to_dict(), as_json, show_alerts.one)
+        alerts_by_id = {item.alert: item for item in list_alerts(pipeline, "all", quiet=True)}
+        print_result(
+            alerts_by_id[match_alert_name(alerts_by_id, show)].to_dict(), as_json, alerting.show_alert
+        )
         return
     if output is not None:
-        say(export_alerts(pipeline, matching_alerts, output), as_json, show_alerts.exported)
+        print_result(export_alerts(pipeline, matching_alerts, output), as_json, alerting.show_export)
         return
     alert_list = {
         "pipeline": pipeline.name,
@@ -55,18 +57,22 @@ def alerts(
         "total": len(matching_alerts),
         "alerts": [item.to_dict() for item in matching_alerts[:limit]],
     }
-    say(alert_list, as_json, show_alerts.listed)
+    print_result(alert_list, as_json, alerting.show_alert_list)
 
 
 @app.command()
 def ack(config: Config, alert: Name, note: Note = "", by: Author = "", as_json: Json = False) -> None:
     """Say that you look at an alert; exit code 2 where it was resolved already."""
-    from flows.show_alerts import answered
-    from pynomaly.records.telemetry import switch_off
-    from pynomaly.steps.answering import acknowledge
+    from flows.display.alerting import show_answer
+    from pynomaly.records.telemetry import disable_telemetry
+    from pynomaly.steps.alerting.resolve_alerts import acknowledge_alert
 
-    switch_off()
-    say(acknowledge(load(config), alert, by or user_name(), note).to_dict(), as_json, answered)
+    disable_telemetry()
+    print_result(
+        acknowledge_alert(load_pipeline(config), alert, by or get_user_name(), note).to_dict(),
+        as_json,
+        show_answer,
+    )
 
 
 @app.command()
@@ -79,12 +85,16 @@ def resolve(
     as_json: Json = False,
 ) -> None:
     """End an alert; its rows are labelled with the answer, and the next training learns from it."""
-    from flows.show_alerts import answered
-    from pynomaly.records.telemetry import switch_off
-    from pynomaly.steps.answering import resolve as resolve_alert
+    from flows.display.alerting import show_answer
+    from pynomaly.records.telemetry import disable_telemetry
+    from pynomaly.steps.alerting.resolve_alerts import resolve_alert as resolve_alert
 
-    switch_off()
-    say(resolve_alert(load(config), alert, ending, by or user_name(), note).to_dict(), as_json, answered)
+    disable_telemetry()
+    print_result(
+        resolve_alert(load_pipeline(config), alert, ending, by or get_user_name(), note).to_dict(),
+        as_json,
+        show_answer,
+    )
 
 
 @app.command()
@@ -97,12 +107,12 @@ def preview(
     as_json: Json = False,
 ) -> None:
     """What another alert policy would have alerted on; nothing is changed."""
-    from flows.show_alerts import previewed
-    from pynomaly.records.telemetry import switch_off
-    from pynomaly.steps.preview import preview as preview_policy
+    from flows.display.alerting import show_preview
+    from pynomaly.records.telemetry import disable_telemetry
+    from pynomaly.steps.promotion.preview_policy import preview_policy as preview_policy
 
-    switch_off()
-    say(preview_policy(load(config), policy, _span(last)), as_json, previewed)
+    disable_telemetry()
+    print_result(preview_policy(load_pipeline(config), policy, _parse_span(last)), as_json, show_preview)
 
 
 @app.command()
@@ -121,23 +131,25 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """How good are the alerts? Draw a random sample, label it, read off precision and recall."""
-    from flows import show_alerts
+    from flows.display import alerting
     from pynomaly.errors import ConfigError
-    from pynomaly.records.telemetry import switch_off
-    from pynomaly.steps.auditing import draw_audit, judged, label_audit
+    from pynomaly.records.telemetry import disable_telemetry
+    from pynomaly.steps.alerting.audit_sample import draw_audit, judge_audit, label_audit
 
-    switch_off()
-    pipeline, author = load(config), by or user_name()
+    disable_telemetry()
+    pipeline, author = load_pipeline(config), by or get_user_name()
     if rows and answers is not None:
         raise ConfigError("--rows draws an audit and --labels answers one; give one of them")
     if rows:
         target = output or Path(f"{pipeline.name}-audit.csv")
         if target.exists():
             raise ConfigError(f"{target} is there already and may hold answers; name another --output")
-        say(draw_audit(pipeline, rows, _span(last), target, author), as_json, show_alerts.drawn)
+        print_result(
+            draw_audit(pipeline, rows, _parse_span(last), target, author), as_json, alerting.show_drawn_audit
+        )
         return
     new = label_audit(pipeline, answers, author) if answers is not None else 0
-    say({**judged(pipeline, name), "new": new}, as_json, show_alerts.judged)
+    print_result({**judge_audit(pipeline, name), "new": new}, as_json, alerting.show_audit_estimate)
 
 
 @app.command()
@@ -153,31 +165,31 @@ def labels(
     as_json: Json = False,
 ) -> None:
     """Add labels of rows, from a table, a query or MLflow; without any, say how many there are."""
-    from flows import show_alerts
+    from flows.display import alerting
     from pynomaly.errors import ConfigError
-    from pynomaly.records.telemetry import switch_off
-    from pynomaly.steps.assessments import read_assessments
-    from pynomaly.steps.labelling import counted, from_csv, from_query
+    from pynomaly.records.telemetry import disable_telemetry
+    from pynomaly.steps.alerting.assessments import read_assessments
+    from pynomaly.steps.alerting.labels import add_labels_from_csv, add_labels_from_query, count_labels
 
-    switch_off()
-    pipeline, author = load(config), by or user_name()
+    disable_telemetry()
+    pipeline, author = load_pipeline(config), by or get_user_name()
     if sum((csv is not None, bool(query), mlflow)) > 1:
         raise ConfigError("--csv, --sql and --mlflow are sources of labels; give one of them")
     label_import = None
     if csv is not None:
-        label_import = from_csv(pipeline, csv, author).to_dict()
+        label_import = add_labels_from_csv(pipeline, csv, author).to_dict()
     elif query:
-        label_import = from_query(pipeline, query, connection, author).to_dict()
+        label_import = add_labels_from_query(pipeline, query, connection, author).to_dict()
     elif mlflow:
         label_import = read_assessments(pipeline).to_dict()
-    say({**counted(pipeline), "read": label_import}, as_json, show_alerts.labelled)
+    print_result({**count_labels(pipeline), "read": label_import}, as_json, alerting.show_labels)
 
 
-def _span(text: str) -> timedelta:
-    from pynomaly.config.units import duration
+def _parse_span(text: str) -> timedelta:
+    from pynomaly.config.units import parse_duration
     from pynomaly.errors import ConfigError
 
     try:
-        return duration(text)
+        return parse_duration(text)
     except ValueError as error:
         raise ConfigError(f"--last {error}") from None

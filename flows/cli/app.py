@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.terminal import printable
-from flows.cli.waiting import waiting
+from flows.cli.terminal import escape_unprintable
+from flows.cli.waiting import show_progress
 from pynomaly.config import ENVIRONMENT, Pipeline
 from pynomaly.errors import PynomalyError
 
-__all__ = ["AsOf", "Config", "Json", "Reason", "app", "main", "run_flow", "say", "user_name"]
+__all__ = ["AsOf", "Config", "Json", "Reason", "app", "get_user_name", "main", "print_result", "run_flow"]
 
 app = typer.Typer(
     name="pynomaly",
@@ -30,7 +30,7 @@ Config = Annotated[
     typer.Argument(
         metavar="CONFIG",
         help="Pipeline YAML, like configs/quickstart.yaml.",
-        autocompletion=lambda incomplete: _pipelines(incomplete),
+        autocompletion=lambda incomplete: _complete_pipeline_path(incomplete),
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
@@ -44,11 +44,13 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the decisi
 
 
 # Raised for a mistyped command, option or choice. Typer has its own copy of click and exports no base class.
-_MISTYPED: type[Any] = next(item for item in typer.BadParameter.__mro__ if item.__name__ == "ClickException")
+_CLICK_ERROR: type[Any] = next(
+    item for item in typer.BadParameter.__mro__ if item.__name__ == "ClickException"
+)
 
 
 @app.callback()
-def everywhere(
+def apply_environment(
     env: Annotated[
         str, typer.Option("--env", metavar="NAME", help="Environment whose overlays count; or $PYNOMALY_ENV.")
     ] = "",
@@ -58,7 +60,7 @@ def everywhere(
         os.environ[ENVIRONMENT] = env  # also for the flows and servers that are started from here
 
 
-def _pipelines(incomplete: str) -> list[str]:
+def _complete_pipeline_path(incomplete: str) -> list[str]:
     """Returns YAML files that complete `incomplete`, for the shell; those of ``configs/`` if it is empty."""
     from pathlib import Path
 
@@ -74,19 +76,17 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except PynomalyError as error:
-        typer.echo(f"pynomaly: {printable(str(error))}", err=True)
+        typer.echo(f"pynomaly: {escape_unprintable(str(error))}", err=True)
         sys.exit(2)
-    except _MISTYPED as error:
+    except _CLICK_ERROR as error:
         if not (message := " ".join(error.format_message().split())):  # a group name alone: show its help
-            error.show()
+            error.log_alert()
             sys.exit(2)
         context = getattr(error, "ctx", None)
         command_path = context.command_path if context else "pynomaly"
         full_stop = "" if message.endswith((".", "?")) else "."
-        typer.echo(
-            f"pynomaly: {printable(message)}{full_stop} `{command_path} --help` shows what there is.",
-            err=True,
-        )
+        hint = f"`{command_path} --help` shows what there is."
+        typer.echo(f"pynomaly: {escape_unprintable(message)}{full_stop} {hint}", err=True)
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("pynomaly: stopped", err=True)
@@ -97,21 +97,21 @@ def main() -> None:
 
 def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> dict[str, Any]:
     """Run a flow in this process with its state under the pipeline's home; a terminal shows its steps."""
-    from flows.environment import enter
+    from flows.environment import configure_environment
 
-    with waiting(f"{pipeline.name}: {name}") as report_step:
-        enter(pipeline.home)
+    with show_progress(f"{pipeline.name}: {name}") as report_step:
+        configure_environment(pipeline.home)
         flow: Callable[..., dict[str, Any]] = getattr(importlib.import_module(f"flows.{module}"), name)
-        from tasks.step import LISTENERS
+        from tasks.step import STEP_LISTENERS
 
-        LISTENERS.append(report_step)
+        STEP_LISTENERS.append(report_step)
         try:
             return flow(config=str(pipeline.origin), **parameters)
         finally:
-            LISTENERS.remove(report_step)
+            STEP_LISTENERS.remove(report_step)
 
 
-def say(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
+def print_result(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
     """Print a result as one JSON object, or as `show` lays it out."""
     if as_json:
         typer.echo(json.dumps(result, default=str, allow_nan=False))
@@ -119,7 +119,7 @@ def say(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], 
         show(result)
 
 
-def user_name() -> str:
+def get_user_name() -> str:
     """Returns the name of the current user; a container may run under a user id without a name."""
     import getpass
     import os

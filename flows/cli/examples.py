@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-__all__ = ["EXAMPLES", "show"]
+__all__ = ["EXAMPLES", "add_examples"]
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "init": ("pynomaly init data/machines.csv --time time --id machine --label anomaly",),
@@ -73,7 +73,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
-def show(app: typer.Typer) -> None:
+def add_examples(app: typer.Typer) -> None:
     """Add the examples to the help of each command.
 
     Raises

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.app import Config, Json, app, say
-from flows.cli.waiting import waiting
-from pynomaly.config import load
+from flows.cli.app import Config, Json, app, print_result
+from flows.cli.waiting import show_progress
+from pynomaly.config import load_pipeline
 from pynomaly.errors import ConfigError
 
 __all__ = ["report"]
@@ -25,28 +25,34 @@ def report(
 ) -> None:
     """Write pages again from the records: by default the champion's and the newest window's."""
     from pynomaly.data.window import parse_moment
-    from pynomaly.records.telemetry import switch_off
-    from pynomaly.steps.reports import Page, judged_window, newest_pages, report_training, report_window
+    from pynomaly.records.telemetry import disable_telemetry
+    from pynomaly.steps.reporting.reports import (
+        WrittenPage,
+        find_judged_window,
+        write_newest_pages,
+        write_training_page,
+        write_window_page,
+    )
 
-    pipeline = load(config)
+    pipeline = load_pipeline(config)
     number = version.strip().removeprefix("v")
     if version and window:
         raise ConfigError("give --version or --window, not both")
     if version and not (number.isascii() and number.isdigit() and int(number) > 0):
         raise ConfigError(f"--version {version!r} is no version number; write one like 3")
-    switch_off()
-    pages: tuple[Page, ...]
-    with waiting(f"{pipeline.name}: report"):
+    disable_telemetry()
+    pages: tuple[WrittenPage, ...]
+    with show_progress(f"{pipeline.name}: report"):
         if version:
-            pages = (report_training(pipeline, int(number)),)
+            pages = (write_training_page(pipeline, int(number)),)
         elif window:
-            pages = (report_window(pipeline, *judged_window(pipeline, parse_moment(window))),)
+            pages = (write_window_page(pipeline, *find_judged_window(pipeline, parse_moment(window))),)
         else:
-            pages = newest_pages(pipeline)
-    say({"pages": [page.to_dict() for page in pages]}, as_json, _show)
+            pages = write_newest_pages(pipeline)
+    print_result({"pages": [page.to_dict() for page in pages]}, as_json, _print_pages)
 
 
-def _show(result: dict[str, Any]) -> None:
+def _print_pages(result: dict[str, Any]) -> None:
     for page in result["pages"]:
         typer.echo(page["path"])
         if page["error"]:

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import Config, app
-from pynomaly.config import load
+from pynomaly.config import load_pipeline
 
 __all__ = ["serve"]
 
-TOKEN = "PYNOMALY_SERVE_TOKEN"  # nosec B105  # the name of a variable, no password
+TOKEN_VARIABLE = "PYNOMALY_SERVE_TOKEN"  # nosec B105  # the name of a variable, no password
 
 
 @app.command()
@@ -28,14 +28,16 @@ def serve(
     With PYNOMALY_SERVE_TOKEN set, a client must send it as a bearer token.
     """
     from pynomaly.errors import ConfigError
-    from pynomaly.records.telemetry import switch_off
+    from pynomaly.records.telemetry import disable_telemetry
 
-    switch_off()
-    pipeline = load(config)
-    token = os.environ.get(TOKEN, "")
+    disable_telemetry()
+    pipeline = load_pipeline(config)
+    token = os.environ.get(TOKEN_VARIABLE, "")
     if host not in ("127.0.0.1", "::1", "localhost") and not token:
-        raise ConfigError(f"--host {host} is open to other machines: set {TOKEN} to what clients must send")
-    from pynomaly.serving.web import run
+        raise ConfigError(
+            f"--host {host} is open to other machines: set {TOKEN_VARIABLE} to what clients must send"
+        )
+    from pynomaly.serving.web import run_server
 
     typer.echo(f"{pipeline.name} on http://{host}:{port}/docs; Ctrl-C stops it", err=True)
-    run(pipeline, host, port, token)
+    run_server(pipeline, host, port, token)

@@ -6,10 +6,10 @@ messages.
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+__all__ = ["escape_unprintable"]
 
 
-def printable(text: str, *, lines: bool = False) -> str:
+def escape_unprintable(text: str, *, lines: bool = False) -> str:
     """Returns `text` with control and text-direction characters escaped, like ``\\x1b`` and ``\\u202e``."""
     allowed = "\n" if lines else ""
     return "".join(c if c.isprintable() or c in allowed else ascii(c)[1:-1] for c in text)

@@ -13,16 +13,16 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from flows.cli.terminal import printable
+from flows.cli.terminal import escape_unprintable
 
-__all__ = ["waiting"]
+__all__ = ["show_progress"]
 
 PATIENCE = 2.0
 """Seconds before progress is shown."""
 
 
 @contextmanager
-def waiting(work: str, console: Console | None = None) -> Iterator[Callable[[str], None]]:
+def show_progress(work: str, console: Console | None = None) -> Iterator[Callable[[str], None]]:
     """Show that `work` runs, for how long, and its current step.
 
     Yields
@@ -38,12 +38,14 @@ def waiting(work: str, console: Console | None = None) -> Iterator[Callable[[str
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(20), TimeElapsedColumn())
     bar = Progress(*columns, console=console, transient=True)
-    row = bar.add_task(printable(work), total=None)
+    row = bar.add_task(escape_unprintable(work), total=None)
     steps: list[str] = []
 
     def show_step(step: str) -> None:
         steps.append(step)
-        bar.update(row, description=f"{printable(work)}, step {len(steps)}: {printable(step)}"[:50])
+        bar.update(
+            row, description=f"{escape_unprintable(work)}, step {len(steps)}: {escape_unprintable(step)}"[:50]
+        )
 
     timer = threading.Timer(PATIENCE, bar.start)
     timer.daemon = True

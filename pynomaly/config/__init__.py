@@ -5,7 +5,7 @@ Used by every other package. Durations are written ``15m``, ``6h``, ``7d``, ``8w
 
 from pynomaly.config.data import Data, Expectation, Limits, Quality, Series, Windows
 from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining
-from pynomaly.config.load import effective, home_for, load, parse
+from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
 from pynomaly.config.model import Alerts, Candidate, Features, Training
 from pynomaly.config.operating import (
     EVENTS,
@@ -21,7 +21,7 @@ from pynomaly.config.operating import (
 from pynomaly.config.overlay import ADDRESSES
 from pynomaly.config.overlay import VARIABLE as ENVIRONMENT
 from pynomaly.config.pipeline import Pipeline, Records, Runner, Schedule
-from pynomaly.config.settings import shown
+from pynomaly.config.settings import hide_password
 
 __all__ = [
     "ADDRESSES",
@@ -54,9 +54,9 @@ __all__ = [
     "Target",
     "Training",
     "Windows",
-    "effective",
-    "home_for",
-    "load",
-    "parse",
-    "shown",
+    "find_home",
+    "hide_password",
+    "list_settings",
+    "load_pipeline",
+    "parse_pipeline",
 ]

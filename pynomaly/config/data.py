@@ -13,10 +13,19 @@ from pynomaly.config.units import Duration
 
 __all__ = ["Data", "Expectation", "Limits", "Quality", "Series", "Windows"]
 
-SCORED = ("row", "score", "p_value", "severity", "is_anomaly", "extrapolated", "rarity", "model_version")
+SCORE_COLUMNS = (
+    "row",
+    "score",
+    "p_value",
+    "severity",
+    "is_anomaly",
+    "extrapolated",
+    "rarity",
+    "model_version",
+)
 """Columns of a table of scores; columns copied into it from the source must have other names."""
 
-PAST = ("change", "level", "spread")
+PAST_FEATURES = ("change", "level", "spread")
 """Features that are added for each column of ``data.series``."""
 
 
@@ -34,7 +43,7 @@ class Series(Settings):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns that are added."""
-        return tuple(f"{name}:{feature}" for name in self.columns for feature in PAST)
+        return tuple(f"{name}:{feature}" for name in self.columns for feature in PAST_FEATURES)
 
     @model_validator(mode="after")
     def _whole(self) -> Series:
@@ -93,7 +102,7 @@ class Data(Settings):
     @model_validator(mode="after")
     def _not_a_score(self) -> Data:
         for role, name in (("time", self.time), ("id", self.id)):
-            if name in SCORED:
+            if name in SCORE_COLUMNS:
                 raise ValueError(
                     f"data.{role} is {name!r}, a column that scores have of their own; rename it there"
                 )

@@ -12,17 +12,17 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pynomaly.config.overlay import Layers, leaves, read
+from pynomaly.config.overlay import SettingsLayers, iterate_leaves, read_layers
 from pynomaly.config.pipeline import Pipeline
-from pynomaly.config.settings import shown
-from pynomaly.errors import ConfigError, allowed, masked
+from pynomaly.config.settings import hide_password
+from pynomaly.errors import ConfigError, list_allowed, mask_addresses
 
-__all__ = ["effective", "home_for", "load", "parse"]
+__all__ = ["find_home", "list_settings", "load_pipeline", "parse_pipeline"]
 
-_SHOWN = 300  # most characters of a refused value in a message
+_MAX_SHOWN = 300  # most characters of a refused value in a message
 
 
-def home_for(folder: Path) -> Path:
+def find_home(folder: Path) -> Path:
     """Return the folder that holds the state of a pipeline, or of a shell, in `folder`.
 
     ``$PYNOMALY_HOME`` if set; else the nearest ``.pynomaly`` at or above `folder`, as git finds its
@@ -37,7 +37,7 @@ def home_for(folder: Path) -> Path:
     return (folder.parent if folder.name == "configs" else folder) / ".pynomaly"
 
 
-def load(path: str | Path, environment: str | None = None) -> Pipeline:
+def load_pipeline(path: str | Path, environment: str | None = None) -> Pipeline:
     """Read and validate `path`, merged with the overlay of `environment` (default: ``$PYNOMALY_ENV``).
 
     Raises
@@ -46,12 +46,12 @@ def load(path: str | Path, environment: str | None = None) -> Pipeline:
         If the file is missing, is not YAML, or has a key or value that is not allowed; or if the
         environment does not exist.
     """
-    file = _file(path)
-    layers = read(file, environment)
-    return parse(layers.content, origin=file.resolve(), layers=layers)
+    file = _require_file(path)
+    layers = read_layers(file, environment)
+    return parse_pipeline(layers.content, origin=file.resolve(), layers=layers)
 
 
-def effective(path: str | Path, environment: str | None = None) -> dict[str, Any]:
+def list_settings(path: str | Path, environment: str | None = None) -> dict[str, Any]:
     """Return every effective setting of a pipeline, and where it comes from.
 
     Returns
@@ -60,11 +60,11 @@ def effective(path: str | Path, environment: str | None = None) -> dict[str, Any
         ``pipeline``, ``environment``, ``files`` and ``settings``: a list of ``key``, ``value`` and ``from``,
         which is a file, ``"default"`` or ``"$VARIABLE"``. Passwords in addresses are hidden.
     """
-    file = _file(path)
-    layers = read(file, environment)
-    pipeline = parse(layers.content, origin=file.resolve(), layers=layers)
+    file = _require_file(path)
+    layers = read_layers(file, environment)
+    pipeline = parse_pipeline(layers.content, origin=file.resolve(), layers=layers)
     rows = []
-    for location, value in leaves(pipeline.model_dump(mode="json")):
+    for location, value in iterate_leaves(pipeline.model_dump(mode="json")):
         source = layers.source(location)
         variable = f"PYNOMALY_{location[-1].upper()}" if location[0] == "records" else ""
         if variable and not value and os.environ.get(variable):
@@ -74,7 +74,7 @@ def effective(path: str | Path, environment: str | None = None) -> dict[str, Any
         rows.append(
             {
                 "key": ".".join(location),
-                "value": shown(value) if isinstance(value, str) else value,
+                "value": hide_password(value) if isinstance(value, str) else value,
                 "from": origin,
             }
         )
@@ -86,15 +86,15 @@ def effective(path: str | Path, environment: str | None = None) -> dict[str, Any
     }
 
 
-def _file(path: str | Path) -> Path:
+def _require_file(path: str | Path) -> Path:
     file = Path(path).expanduser()
     if not file.is_file():
         near = sorted(str(item) for item in file.parent.glob("*.yaml")) if file.parent.is_dir() else []
-        raise ConfigError(f"no pipeline at {str(path)!r}; {allowed(str(path), near)}")
+        raise ConfigError(f"no pipeline at {str(path)!r}; {list_allowed(str(path), near)}")
     return file
 
 
-def parse(content: object, origin: Path, layers: Layers | None = None) -> Pipeline:
+def parse_pipeline(content: object, origin: Path, layers: SettingsLayers | None = None) -> Pipeline:
     """Validate settings already read from YAML; `origin` and `layers` are the files that they come from."""
     if not isinstance(content, dict):
         raise ConfigError(
@@ -102,19 +102,21 @@ def parse(content: object, origin: Path, layers: Layers | None = None) -> Pipeli
         )
     for key in ("origin", "home", "environment"):
         if key in content:
-            raise ConfigError(f"{origin}: unknown key {key!r}; {allowed(key, _public(Pipeline))}")
+            raise ConfigError(
+                f"{origin}: unknown key {key!r}; {list_allowed(key, _list_public_keys(Pipeline))}"
+            )
     try:
-        derived_fields: dict[str, Any] = {"origin": origin, "home": home_for(origin.parent)}
+        derived_fields: dict[str, Any] = {"origin": origin, "home": find_home(origin.parent)}
         derived_fields["environment"] = layers.environment if layers else ""
         pipeline = Pipeline.model_validate({**content, **derived_fields})
     except ValidationError as error:
-        lines = [_explain(detail) for detail in error.errors()]
+        lines = [_explain_error(detail) for detail in error.errors()]
         wrong_files = (
             {layers.source(detail["loc"]) for detail in error.errors()} - {None} if layers else set()
         )
         files = ", ".join(sorted(map(str, wrong_files))) or str(origin)
         raise ConfigError(f"{files}: " + "; ".join(lines)) from error
-    pipeline = _beside(pipeline, origin.parent)
+    pipeline = _resolve_paths(pipeline, origin.parent)
     templates = pipeline.reports.templates
     if templates and not Path(templates).is_dir():
         raise ConfigError(f"{origin}: reports.templates: no folder at {templates}")
@@ -124,7 +126,7 @@ def parse(content: object, origin: Path, layers: Layers | None = None) -> Pipeli
 _PATHS = {"data": ("path", "incidents"), "grouping": ("planned",), "reports": ("templates",)}
 
 
-def _beside(pipeline: Pipeline, folder: Path) -> Pipeline:
+def _resolve_paths(pipeline: Pipeline, folder: Path) -> Pipeline:
     """Make the paths in the settings absolute; relative ones start at the folder of the YAML."""
     updates = {}
     for block, names in _PATHS.items():
@@ -139,24 +141,26 @@ def _beside(pipeline: Pipeline, folder: Path) -> Pipeline:
     return pipeline.model_copy(update=updates) if updates else pipeline
 
 
-def _public(model: type[BaseModel]) -> list[str]:
+def _list_public_keys(model: type[BaseModel]) -> list[str]:
     return [name for name, field in model.model_fields.items() if not field.exclude]
 
 
-def _explain(detail: ErrorDetails) -> str:
+def _explain_error(detail: ErrorDetails) -> str:
     """Return one line for a person: the key, the value, and what is allowed."""
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        siblings = _siblings(detail["loc"])
-        return f"unknown key {key!r}; {allowed(str(detail['loc'][-1]), siblings)}"
+        siblings = _list_sibling_keys(detail["loc"])
+        return f"unknown key {key!r}; {list_allowed(str(detail['loc'][-1]), siblings)}"
     if detail["type"] == "missing":
         return f"key {key!r} is missing"
-    value_text = masked(repr(detail["input"]))
-    value_text = value_text if len(value_text) <= _SHOWN else f"{value_text[:_SHOWN]}..."
-    return f"{key}: {value_text} is not allowed: {masked(detail['msg'].removeprefix('Value error, '))}"
+    value_text = mask_addresses(repr(detail["input"]))
+    value_text = value_text if len(value_text) <= _MAX_SHOWN else f"{value_text[:_MAX_SHOWN]}..."
+    return (
+        f"{key}: {value_text} is not allowed: {mask_addresses(detail['msg'].removeprefix('Value error, '))}"
+    )
 
 
-def _siblings(location: tuple[int | str, ...]) -> list[str]:
+def _list_sibling_keys(location: tuple[int | str, ...]) -> list[str]:
     """Return the keys that are allowed in the block of the unknown key at `location`."""
     model: type[BaseModel] = Pipeline
     for part in location[:-1]:
@@ -167,4 +171,4 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
             item for item in (annotation, *getattr(annotation, "__args__", ())) if isinstance(item, type)
         ]
         model = next((item for item in nested if issubclass(item, BaseModel)), model)
-    return _public(model)
+    return _list_public_keys(model)

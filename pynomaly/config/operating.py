@@ -26,7 +26,7 @@ __all__ = [
     "Retention",
     "Serving",
     "Target",
-    "cron",
+    "check_cron",
 ]
 
 Event = Literal[
@@ -46,7 +46,7 @@ EVENTS: tuple[Event, ...] = get_args(Event)
 """Events that a target can be notified of."""
 
 
-def cron(value: str) -> str:
+def check_cron(value: str) -> str:
     """Return a cron schedule after a check of its syntax; empty means none."""
     try:
         if value:
@@ -179,10 +179,10 @@ class Reports(Settings):
     @field_validator("schedule")
     @classmethod
     def _is_cron(cls, value: str) -> str:
-        return cron(value)
+        return check_cron(value)
 
 
-Kept = Annotated[Duration, Field(ge=timedelta(days=1), le=timedelta(days=36_500))]
+KeepDuration = Annotated[Duration, Field(ge=timedelta(days=1), le=timedelta(days=36_500))]
 
 
 class Retention(Settings):
@@ -192,13 +192,15 @@ class Retention(Settings):
     """
 
     newest: int = Field(3, ge=1, le=1000, description="newest versions that stay at any age")
-    versions: Kept = Field(timedelta(days=90), description="other model versions, with their reference rows")
-    runs: Kept = Field(
+    versions: KeepDuration = Field(
+        timedelta(days=90), description="other model versions, with their reference rows"
+    )
+    runs: KeepDuration = Field(
         timedelta(days=90), description="MLflow runs of no version that stays, and traces of answered alerts"
     )
-    scores: Kept = Field(timedelta(days=400), description="score partitions, and those of a shadow")
-    reports: Kept = Field(timedelta(days=90), description="drift reports")
-    quarantine: Kept = Field(timedelta(days=90), description="quarantined rows")
+    scores: KeepDuration = Field(timedelta(days=400), description="score partitions, and those of a shadow")
+    reports: KeepDuration = Field(timedelta(days=90), description="drift reports")
+    quarantine: KeepDuration = Field(timedelta(days=90), description="quarantined rows")
     when_scheduled: Literal["report", "apply"] = Field(
         "report", description="whether the scheduled prune only reports what it would remove, or removes it"
     )

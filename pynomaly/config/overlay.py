@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pynomaly.config.plain_yaml import plain_yaml
-from pynomaly.errors import ConfigError, allowed
+from pynomaly.config.plain_yaml import parse_plain_yaml
+from pynomaly.errors import ConfigError, list_allowed
 
-__all__ = ["ADDRESSES", "VARIABLE", "Layers", "environments", "leaves", "read"]
+__all__ = ["ADDRESSES", "VARIABLE", "SettingsLayers", "iterate_leaves", "list_environments", "read_layers"]
 
 VARIABLE = "PYNOMALY_ENV"
 """Environment variable with the environment of every command, flow and worker that has no explicit one."""
@@ -29,7 +29,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 @dataclass(frozen=True)
-class Layers:
+class SettingsLayers:
     """Settings merged from files.
 
     Attributes
@@ -67,7 +67,7 @@ class Layers:
         return None
 
 
-def read(path: Path, environment: str | None = None) -> Layers:
+def read_layers(path: Path, environment: str | None = None) -> SettingsLayers:
     """Read the YAML at `path`, merged with the overlay of `environment` (default: ``$PYNOMALY_ENV``).
 
     Raises
@@ -76,49 +76,51 @@ def read(path: Path, environment: str | None = None) -> Layers:
         If a file is not readable YAML, an overlay is not a mapping, or no folder of that name has overlays.
     """
     name = os.environ.get(VARIABLE, "") if environment is None else environment
-    content = _yaml(path)
+    content = _read_yaml(path)
     if not name:
-        return Layers(content, "", (path,), (content,))
-    known = environments(path.parent)
+        return SettingsLayers(content, "", (path,), (content,))
+    known = list_environments(path.parent)
     if not _NAME.fullmatch(name) or name not in known:
-        raise ConfigError(f"no environment {name!r} beside {path}; {allowed(name, known)}")
+        raise ConfigError(f"no environment {name!r} beside {path}; {list_allowed(name, known)}")
     over = path.parent / name / path.name
     if not over.is_file():
-        return Layers(content, name, (path,), (content,))
-    changes = _yaml(over)
+        return SettingsLayers(content, name, (path,), (content,))
+    changes = _read_yaml(over)
     if not isinstance(changes, dict):
         raise ConfigError(f"{over}: expected keys like 'training', got {type(changes).__name__}")
     if not isinstance(content, dict):
-        return Layers(content, name, (path,), (content,))
-    return Layers(_merged(content, changes), name, (path, over), (content, changes))
+        return SettingsLayers(content, name, (path,), (content,))
+    return SettingsLayers(_merge_mappings(content, changes), name, (path, over), (content, changes))
 
 
-def environments(folder: Path) -> list[str]:
+def list_environments(folder: Path) -> list[str]:
     """Return the names of the folders in `folder` that hold overlays."""
     return sorted(
         item.name for item in folder.iterdir() if _NAME.fullmatch(item.name) and any(item.glob("*.yaml"))
     )
 
 
-def leaves(settings: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def iterate_leaves(
+    settings: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every value in `settings` with the path of its keys; a list counts as one value."""
     for name, value in settings.items():
         if isinstance(value, Mapping) and value:
-            yield from leaves(value, (*above, name))
+            yield from iterate_leaves(value, (*above, name))
         else:
             yield (*above, name), value
 
 
-def _merged(base: Mapping[Any, Any], over: Mapping[Any, Any]) -> dict[Any, Any]:
+def _merge_mappings(base: Mapping[Any, Any], over: Mapping[Any, Any]) -> dict[Any, Any]:
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if both else value
+        merged[key] = _merge_mappings(merged[key], value) if both else value
     return merged
 
 
-def _yaml(file: Path) -> object:
+def _read_yaml(file: Path) -> object:
     try:
-        return plain_yaml(file.read_text(encoding="utf-8"))
+        return parse_plain_yaml(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError(f"{file} is not readable YAML: {' '.join(str(error).split())}") from error

@@ -17,7 +17,16 @@ from pydantic import Field, field_validator, model_validator
 from pynomaly.config.data import Data, Quality, Windows
 from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining, Search
 from pynomaly.config.model import Alerts, Features, Training
-from pynomaly.config.operating import Drill, Feedback, Grouping, Notify, Reports, Retention, Serving, cron
+from pynomaly.config.operating import (
+    Drill,
+    Feedback,
+    Grouping,
+    Notify,
+    Reports,
+    Retention,
+    Serving,
+    check_cron,
+)
 from pynomaly.config.settings import Settings
 
 __all__ = ["Pipeline", "Records", "Runner", "Schedule"]
@@ -52,7 +61,7 @@ class Schedule(Settings):
     @field_validator("train", "score", "monitor", "reconcile", "drill", "prune")
     @classmethod
     def _is_cron(cls, value: str) -> str:
-        return cron(value)
+        return check_cron(value)
 
 
 class Runner(Settings):
@@ -146,29 +155,29 @@ class Pipeline(Settings):
     @property
     def tracking_uri(self) -> str:
         """MLflow tracking URI: from the settings, from the environment, or sqlite under home."""
-        return self._kept("tracking") or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+        return self._find_address("tracking") or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
 
     @property
     def ledger_url(self) -> str:
         """SQLAlchemy URL of the ledger: from the settings, from the environment, or sqlite under home."""
-        return self._kept("ledger") or f"sqlite:///{self.home / 'ledger.db'}"
+        return self._find_address("ledger") or f"sqlite:///{self.home / 'ledger.db'}"
 
     @property
     def store_root(self) -> str:
         """Folder or address for scores, quarantine and reports."""
-        return self._kept("store") or str(self.home / "store")
+        return self._find_address("store") or str(self.home / "store")
 
     @property
     def artifact_root(self) -> str:
         """Where MLflow keeps files, unless a tracking server decides: from the settings, or under home."""
-        return self._kept("artifacts") or (self.home / "mlflow" / "artifacts").as_uri()
+        return self._find_address("artifacts") or (self.home / "mlflow" / "artifacts").as_uri()
 
     @property
     def evidently(self) -> str:
         """Where Evidently shows drift reports too: address of its pages, a workspace folder, or empty."""
-        return self._kept("evidently")
+        return self._find_address("evidently")
 
-    def _kept(self, name: str) -> str:
+    def _find_address(self, name: str) -> str:
         configured: str = getattr(self.records, name)
         return configured or os.environ.get(f"PYNOMALY_{name.upper()}", "")
 

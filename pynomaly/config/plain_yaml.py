@@ -11,16 +11,16 @@ import re
 
 import yaml
 
-__all__ = ["LARGEST", "LONGEST", "dumped", "plain_yaml", "quoted", "unquoted"]
+__all__ = ["MAX_CHARACTERS", "MAX_VALUES", "dump_yaml", "parse_plain_yaml", "quote_if_needed", "quote_yaml"]
 
-LONGEST = 1_000_000
+MAX_CHARACTERS = 1_000_000
 """Most characters of a file; the largest shipped pipeline has about 10,000."""
 
-LARGEST = 100_000
+MAX_VALUES = 100_000
 """Most values in a file when every alias is expanded."""
 
 
-def plain_yaml(text: str) -> object:
+def parse_plain_yaml(text: str) -> object:
     """Read one YAML document.
 
     Returns
@@ -34,17 +34,17 @@ def plain_yaml(text: str) -> object:
         If it is not YAML, has a tag for other than plain values, or is too long, too deep or too large.
         The message is one line.
     """
-    if len(text) > LONGEST:
-        raise ValueError(f"it has {len(text):,} characters; allowed: {LONGEST:,}")
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"it has {len(text):,} characters; allowed: {MAX_CHARACTERS:,}")
     loader = yaml.SafeLoader("")
     try:
         loader = yaml.SafeLoader(text)
         document = loader.get_single_node()
         if document is None:
             return None
-        size = _size(document, {})
-        if size > LARGEST:
-            raise ValueError(f"its aliases stand for {size:.3g} values; allowed: {LARGEST:,}")
+        size = _count_values(document, {})
+        if size > MAX_VALUES:
+            raise ValueError(f"its aliases stand for {size:.3g} values; allowed: {MAX_VALUES:,}")
         return loader.construct_document(document)
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
@@ -54,7 +54,7 @@ def plain_yaml(text: str) -> object:
         loader.dispose()
 
 
-def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+def _count_values(node: yaml.Node, sizes: dict[int, int]) -> int:
     """Count the values of `node`; an alias counts as often as it is used."""
     if id(node) in sizes:
         if not sizes[id(node)]:
@@ -65,22 +65,22 @@ def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
         children = [part for pair in node.value for part in pair]
     else:
         children = node.value if isinstance(node, yaml.SequenceNode) else []
-    sizes[id(node)] = 1 + sum(_size(part, sizes) for part in children)
+    sizes[id(node)] = 1 + sum(_count_values(part, sizes) for part in children)
     return sizes[id(node)]
 
 
-def dumped(content: object) -> str:
+def dump_yaml(content: object) -> str:
     """Return plain values as YAML text; keys keep their order."""
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
 
 
-def quoted(text: str) -> str:
+def quote_yaml(text: str) -> str:
     """Return a quoted YAML string on one line that reads back as `text`, for any text."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
 
 
-def unquoted(name: str) -> str:
+def quote_if_needed(name: str) -> str:
     """Return `name` unchanged if YAML reads it as text, else quoted."""
     words = "(?!(?:yes|no|on|off|true|false|null)$)"
-    return name if re.fullmatch(f"{words}[a-z][a-z0-9_-]*", name) else quoted(name)
+    return name if re.fullmatch(f"{words}[a-z][a-z0-9_-]*", name) else quote_yaml(name)

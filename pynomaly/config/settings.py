@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Settings", "Share", "shown"]
+__all__ = ["Settings", "Share", "hide_password"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -18,7 +18,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def shown(address: str) -> str:
+def hide_password(address: str) -> str:
     """Return `address` without its password, for people and logs.
 
     >>> shown("postgresql://me:secret@db/ledger")

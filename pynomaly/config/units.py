@@ -8,12 +8,12 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
 
-__all__ = ["Duration", "duration", "spell"]
+__all__ = ["Duration", "parse_duration", "spell_duration"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-def duration(value: object) -> timedelta:
+def parse_duration(value: object) -> timedelta:
     """Read ``"36h"`` (or a timedelta) as a non-negative timedelta.
 
     Raises
@@ -29,8 +29,8 @@ def duration(value: object) -> timedelta:
     return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
-def spell(value: timedelta) -> str:
-    """Write a timedelta as :func:`duration` reads it, in the largest fitting unit (weeks from 4 on)."""
+def spell_duration(value: timedelta) -> str:
+    """Write a timedelta as :func:`parse_duration` reads it, in the largest fitting unit (weeks from 4 on)."""
     seconds = int(value.total_seconds())
     for unit in ("w", "d", "h", "m"):
         if seconds and seconds % _SECONDS[unit] == 0 and (unit != "w" or seconds >= 4 * _SECONDS["w"]):
@@ -38,4 +38,6 @@ def spell(value: timedelta) -> str:
     return f"{seconds}s"
 
 
-Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(spell, return_type=str)]
+Duration = Annotated[
+    timedelta, BeforeValidator(parse_duration), PlainSerializer(spell_duration, return_type=str)
+]

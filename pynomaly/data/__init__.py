@@ -3,7 +3,7 @@
 Imports only ``config`` and ``errors``. Times are aware and in UTC; windows are ``[start, end)``.
 """
 
-from pynomaly.data.frame import FrameContract, digest
-from pynomaly.data.window import Window, parse_moment, split
+from pynomaly.data.frame import FrameContract, hash_frame
+from pynomaly.data.window import Window, parse_moment, split_windows
 
-__all__ = ["FrameContract", "Window", "digest", "parse_moment", "split"]
+__all__ = ["FrameContract", "Window", "hash_frame", "parse_moment", "split_windows"]

@@ -22,9 +22,9 @@ import pandas as pd
 
 from pynomaly.config import Expectation, Quality
 from pynomaly.data.frame import FrameContract
-from pynomaly.errors import ConfigError, QualityError, allowed
+from pynomaly.errors import ConfigError, QualityError, list_allowed
 
-__all__ = ["Outcome", "default_suite", "evaluate"]
+__all__ = ["ExpectationOutcome", "default_suite", "evaluate_expectations"]
 
 _INTERNAL = {"id", "meta", "notes", "result_format", "description", "catch_exceptions", "rendered_content"}
 _INTERNAL |= {"severity", "windows", "batch_id"}
@@ -32,7 +32,7 @@ _INTERNAL |= {"severity", "windows", "batch_id"}
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ExpectationOutcome:
     """Result of one expectation.
 
     Attributes
@@ -60,7 +60,7 @@ class Outcome:
 
 def default_suite(contract: FrameContract, quality: Quality) -> tuple[Expectation, ...]:
     """Return the checks of every training: each feature exists and is filled as ``max_missing`` requires."""
-    exist = [_exists(name) for name in contract.features]
+    exist = [_expect_column(name) for name in contract.features]
     filled = [
         Expectation(
             type="ExpectColumnValuesToNotBeNull",
@@ -72,7 +72,9 @@ def default_suite(contract: FrameContract, quality: Quality) -> tuple[Expectatio
     return (*exist, *filled)
 
 
-def evaluate(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> tuple[Outcome, ...]:
+def evaluate_expectations(
+    frame: pd.DataFrame, expectations: Sequence[Expectation]
+) -> tuple[ExpectationOutcome, ...]:
     """Validate `frame` against `expectations`.
 
     Parameters
@@ -94,26 +96,26 @@ def evaluate(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> tuple[
     """
     if not expectations:
         return ()
-    with _quiet():
+    with _silence_vendor():
         import great_expectations as gx
 
         # The import sets this logger to INFO, which would print one line for each validation.
         logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
-        built = [_build(position, item, frame) for position, item in enumerate(expectations)]
-        batch = _batch(gx, frame.reset_index(drop=True))
+        built = [_build_expectation(position, item, frame) for position, item in enumerate(expectations)]
+        batch = _make_batch(gx, frame.reset_index(drop=True))
         suite = gx.ExpectationSuite(name="pipeline", expectations=built)
         validation = batch.validate(suite, result_format={"result_format": "COMPLETE"})
     results = {int(result.expectation_config.meta["position"]): result for result in validation.results}
     # Great Expectations returns results in another order.
-    return tuple(_outcome(item, results.get(position)) for position, item in enumerate(expectations))
+    return tuple(_read_outcome(item, results.get(position)) for position, item in enumerate(expectations))
 
 
-def _exists(name: str) -> Expectation:
+def _expect_column(name: str) -> Expectation:
     return Expectation(type="ExpectColumnToExist", arguments={"column": name}, severity="error")
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_vendor() -> Iterator[None]:
     """Switch off analytics and the deprecation warnings from inside Great Expectations."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
@@ -121,7 +123,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _batch(gx: Any, frame: pd.DataFrame) -> Any:
+def _make_batch(gx: Any, frame: pd.DataFrame) -> Any:
     context = gx.get_context(mode="ephemeral")
     bars = gx.data_context.types.base.ProgressBarsConfig(globally=False, metric_calculations=False)
     context.variables.progress_bars = bars
@@ -129,17 +131,19 @@ def _batch(gx: Any, frame: pd.DataFrame) -> Any:
     return asset.add_batch_definition_whole_dataframe("rows").get_batch({"dataframe": frame})
 
 
-def _build(position: int, item: Expectation, frame: pd.DataFrame) -> Any:
+def _build_expectation(position: int, item: Expectation, frame: pd.DataFrame) -> Any:
     import great_expectations.expectations as gx_expectations
 
     names = [name for name in dir(gx_expectations) if name.startswith("Expect") and name != "Expectation"]
     if item.type not in names:
-        raise ConfigError(f"quality.expectations: no expectation {item.type!r}; {allowed(item.type, names)}")
+        raise ConfigError(
+            f"quality.expectations: no expectation {item.type!r}; {list_allowed(item.type, names)}"
+        )
     expectation = getattr(gx_expectations, item.type)
     fields = set(expectation.__fields__) - _INTERNAL
     for argument in item.arguments:
         if argument not in fields:
-            raise ConfigError(f"{item.type}: no argument {argument!r}; {allowed(argument, fields)}")
+            raise ConfigError(f"{item.type}: no argument {argument!r}; {list_allowed(argument, fields)}")
     if item.type != "ExpectColumnToExist":
         _require_named_columns(item, frame)
     try:
@@ -152,26 +156,30 @@ def _require_named_columns(item: Expectation, frame: pd.DataFrame) -> None:
     single = [item.arguments[key] for key in ("column", "column_A", "column_B") if key in item.arguments]
     for name in (*single, *item.arguments.get("column_list", ())):
         if name not in frame.columns:
-            raise ConfigError(f"{item.type}: no column {name!r}; {allowed(name, frame.columns)}")
+            raise ConfigError(f"{item.type}: no column {name!r}; {list_allowed(name, frame.columns)}")
 
 
-def _outcome(item: Expectation, result: Any) -> Outcome:
+def _read_outcome(item: Expectation, result: Any) -> ExpectationOutcome:
     if result is None:
         raise QualityError(f"{item.type}({item.arguments}) returned no result")
-    if reason := _exception(result.exception_info or {}):
+    if reason := _find_exception(result.exception_info or {}):
         raise QualityError(f"{item.type}({item.arguments}) could not be evaluated: {reason}")
     content = result.result
     if "unexpected_index_list" not in content:
-        return Outcome(item, bool(result.success), None, _plain(content.get("observed_value")))
+        return ExpectationOutcome(
+            item, bool(result.success), None, _unwrap_scalar(content.get("observed_value"))
+        )
     rows = np.array(sorted(set(content["unexpected_index_list"] or ())), dtype=np.int64)
     if len(rows) < int(content.get("unexpected_count") or 0):
         raise QualityError(
             f"{item.type}({item.arguments}) named {len(rows)} rows of {content['unexpected_count']}"
         )
-    return Outcome(item, bool(result.success), rows, len(rows) / max(1, int(content["element_count"])))
+    return ExpectationOutcome(
+        item, bool(result.success), rows, len(rows) / max(1, int(content["element_count"]))
+    )
 
 
-def _exception(info: dict[str, Any]) -> str:
+def _find_exception(info: dict[str, Any]) -> str:
     """Return the error message, or an empty text. `info` is flat or has one entry for each metric."""
     for entry in (info, *info.values()):
         if isinstance(entry, dict) and entry.get("raised_exception"):
@@ -179,5 +187,5 @@ def _exception(info: dict[str, Any]) -> str:
     return ""
 
 
-def _plain(value: object) -> object:
+def _unwrap_scalar(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value

@@ -18,7 +18,7 @@ import pandas as pd
 
 from pynomaly.data.window import Window
 
-__all__ = ["KINDS", "MACHINES", "SEED", "SENSORS", "SHIFT", "START", "generate", "incident_kinds"]
+__all__ = ["KINDS", "MACHINES", "SEED", "SENSORS", "SHIFT", "START", "generate_fleet", "name_incident_kinds"]
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SHIFT = datetime(2026, 3, 30, tzinfo=UTC)
@@ -54,7 +54,7 @@ _LOOK_BACK = 2
 """Days simulated before a window, because their incidents may last into it: up to 24 h from 23:00 on."""
 
 
-def generate(window: Window, seed: int = SEED) -> pd.DataFrame:
+def generate_fleet(window: Window, seed: int = SEED) -> pd.DataFrame:
     """Return the rows of the fleet in `window`; there are none before :data:`START`.
 
     Parameters
@@ -69,7 +69,7 @@ def generate(window: Window, seed: int = SEED) -> pd.DataFrame:
         ``timestamp`` (UTC, full hours), ``machine``, ``product``, the six sensors (about 1 % of the cells
         missing) and ``anomaly`` (1 during an incident, about 3 % of the rows); sorted by time, then machine.
     """
-    values, products, kinds, times = _simulate(window, seed)
+    values, products, kinds, times = _simulate_rows(window, seed)
     frame = pd.DataFrame({"timestamp": np.repeat(times, len(MACHINES))})
     frame["machine"] = np.tile(np.array(MACHINES), len(times))
     frame["product"] = _PRODUCTS[products].ravel()
@@ -80,19 +80,19 @@ def generate(window: Window, seed: int = SEED) -> pd.DataFrame:
     return frame
 
 
-def incident_kinds(window: Window, seed: int = SEED) -> npt.NDArray[np.str_]:
-    """Return the incident kind of each row of :func:`generate`; the empty text for normal rows.
+def name_incident_kinds(window: Window, seed: int = SEED) -> npt.NDArray[np.str_]:
+    """Return the incident kind of each row of :func:`generate_fleet`; the empty text for normal rows.
 
     Returns
     -------
     ndarray of str of shape (n,)
         One of :data:`KINDS`, or ``""``.
     """
-    names: npt.NDArray[np.str_] = np.array([*KINDS, ""])[_simulate(window, seed)[2]].ravel()
+    names: npt.NDArray[np.str_] = np.array([*KINDS, ""])[_simulate_rows(window, seed)[2]].ravel()
     return names
 
 
-def _simulate(window: Window, seed: int) -> tuple[npt.NDArray[np.float64], Any, Any, Any]:
+def _simulate_rows(window: Window, seed: int) -> tuple[npt.NDArray[np.float64], Any, Any, Any]:
     """Return values (hours, machines, sensors), products and kinds (hours, machines), and times (hours)."""
     start = max(window.start, START)
     first = max(0, (start - START).days - _LOOK_BACK)
@@ -104,7 +104,7 @@ def _simulate(window: Window, seed: int) -> tuple[npt.NDArray[np.float64], Any, 
         for day in range(first, last):
             rng = np.random.Generator(np.random.PCG64([seed, 0, machine, day]))
             rows = slice((day - first) * 24, (day - first + 1) * 24)
-            values[rows, machine], products[rows, machine] = _normal_day(rng, machine, day)
+            values[rows, machine], products[rows, machine] = _simulate_day(rng, machine, day)
             missing[rows, machine] = rng.random((24, len(SENSORS))) < _MISSING
         for kind, every in enumerate(_EVERY):
             stagger = machine * every // len(MACHINES)
@@ -113,15 +113,15 @@ def _simulate(window: Window, seed: int) -> tuple[npt.NDArray[np.float64], Any, 
                 begin = 24 * (turn * every - stagger - first) + int(rng.integers(24 * every))
                 # An incident that starts outside the simulated days is left out completely.
                 if 0 <= begin < shape[0]:
-                    _incident(rng, KINDS[kind], values[begin:, machine], kinds[begin:, machine])
+                    _write_incident(rng, KINDS[kind], values[begin:, machine], kinds[begin:, machine])
     values[missing] = np.nan
     origin = np.datetime64(START.replace(tzinfo=None), "us") + np.timedelta64(first, "D")
     times = origin + np.arange(shape[0]) * np.timedelta64(1, "h")
-    inside = (times >= _naive(start)) & (times < _naive(window.end))
+    inside = (times >= _to_naive(start)) & (times < _to_naive(window.end))
     return values[inside], products[inside], kinds[inside], times[inside]
 
 
-def _normal_day(
+def _simulate_day(
     rng: np.random.Generator, machine: int, day: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Return sensors (24, 6) and products (24,) of a day without incidents."""
@@ -142,7 +142,7 @@ def _normal_day(
     ] + _SHIFT_NOISE * _NOISE * noise, products
 
 
-def _incident(
+def _write_incident(
     rng: np.random.Generator, kind: str, values: npt.NDArray[np.float64], kinds: npt.NDArray[np.int64]
 ) -> None:
     """Write one incident into the first rows of a machine's `values` (hours, 6) and `kinds`."""
@@ -165,5 +165,5 @@ def _incident(
         values[:hours, current] = 2 * middle - values[:hours, current]
 
 
-def _naive(moment: datetime) -> np.datetime64:
+def _to_naive(moment: datetime) -> np.datetime64:
     return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")

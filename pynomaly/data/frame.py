@@ -19,9 +19,9 @@ import pandas as pd
 from pandas.api import types
 
 from pynomaly.config import Data
-from pynomaly.errors import ColumnError, allowed
+from pynomaly.errors import ColumnError, list_allowed
 
-__all__ = ["FrameContract", "categories", "digest", "numbers", "require_columns"]
+__all__ = ["FrameContract", "hash_frame", "read_categories", "read_numbers", "require_columns"]
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,13 @@ class FrameContract:
             features += tuple(name for name in data.series.names if name in frame.columns)
         if stray := [name for name in data.categorical if name not in features]:
             raise ColumnError(
-                f"data.categorical names {stray[0]!r}, not a feature; {allowed(stray[0], features)}"
+                f"data.categorical names {stray[0]!r}, not a feature; {list_allowed(stray[0], features)}"
             )
         if not features:
             raise ColumnError(f"no feature column is left of {[str(name) for name in frame.columns]}")
-        kinds = {name: "text" if name in data.categorical else _kind(frame[name], name) for name in features}
+        kinds = {
+            name: "text" if name in data.categorical else _infer_kind(frame[name], name) for name in features
+        }
         return cls(
             numeric=tuple(name for name in features if kinds[name] == "number"),
             categorical=tuple(name for name in features if kinds[name] == "text"),
@@ -117,14 +119,14 @@ class FrameContract:
         require_columns(frame, self.features)
         columns: dict[str, pd.Series[Any]] = {}
         for name in self.numeric:
-            columns[name], bad = numbers(frame[name])
+            columns[name], bad = read_numbers(frame[name])
             if bad.any():
                 row = int(np.flatnonzero(bad)[0])
                 raise ColumnError(
                     f"column {name!r} holds {frame[name].iloc[row]!r} in row {row} ({int(bad.sum())} such "
                     f"cells of {len(frame)}); only numbers and missing cells are allowed"
                 )
-        columns.update({name: categories(frame[name]) for name in self.categorical})
+        columns.update({name: read_categories(frame[name]) for name in self.categorical})
         # No copy: one common array would copy every number.
         return pd.DataFrame(columns, index=frame.index, columns=list(self.features), copy=False)
 
@@ -161,9 +163,8 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str]) -> None:
     existing = [str(name) for name in frame.columns]
     required = list(dict.fromkeys(names))
     if missing := [name for name in required if name not in frame.columns]:
-        raise ColumnError(
-            f"missing column {', '.join(repr(name) for name in missing)}; {allowed(missing[0], existing)}"
-        )
+        names_text = ", ".join(repr(name) for name in missing)
+        raise ColumnError(f"missing column {names_text}; {list_allowed(missing[0], existing)}")
     if not frame.columns.is_unique and (
         repeated_names := sorted({name for name in required if existing.count(name) > 1})
     ):
@@ -171,7 +172,7 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str]) -> None:
         raise ColumnError(f"column {listed_names} occurs more than once; name each column once")
 
 
-def numbers(column: pd.Series[Any]) -> tuple[pd.Series[Any], npt.NDArray[np.bool_]]:
+def read_numbers(column: pd.Series[Any]) -> tuple[pd.Series[Any], npt.NDArray[np.bool_]]:
     """Read a column as float64.
 
     Parameters
@@ -195,7 +196,7 @@ def numbers(column: pd.Series[Any]) -> tuple[pd.Series[Any], npt.NDArray[np.bool
     ):  # pandas would turn times, durations and complex numbers into numbers silently
         return pd.Series(np.nan, index=column.index, name=column.name), present
     text = cells.where(present, "").map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
-    values = pd.to_numeric(text.map(_plain), errors="coerce").astype("float64")
+    values = pd.to_numeric(text.map(_screen_cell), errors="coerce").astype("float64")
     is_not_blank = text.map(
         lambda cell: not isinstance(cell, str) or cell.lower() not in {"", "nan"}
     ).to_numpy(dtype=bool)
@@ -203,32 +204,32 @@ def numbers(column: pd.Series[Any]) -> tuple[pd.Series[Any], npt.NDArray[np.bool
     return values, bad
 
 
-def categories(column: pd.Series[Any]) -> pd.Series[Any]:
+def read_categories(column: pd.Series[Any]) -> pd.Series[Any]:
     """Read a column as text: an object Series of str, None where missing or blank.
 
     Each cell is converted alone. Whole numbers get no fraction, so that a code reads the same in a column
     with missing cells; booleans become ``True`` and ``False`` in any letter case.
     """
     cells = column.astype(object)
-    texts = [None if gap else _spell(cell) for cell, gap in zip(cells, cells.isna(), strict=True)]
+    texts = [None if gap else _spell_cell(cell) for cell, gap in zip(cells, cells.isna(), strict=True)]
     return pd.Series(texts, index=column.index, name=column.name, dtype=object)
 
 
-def digest(frame: pd.DataFrame) -> str:
+def hash_frame(frame: pd.DataFrame) -> str:
     """Return the SHA-256 (hex) of column names, types and values in their order, without the index.
 
     The same rows give the same hash in another process and after a round trip through Parquet.
     """
     sha = hashlib.sha256(f"{frame.shape[0]} rows".encode())
     for position, name in enumerate(frame.columns):
-        kind, content = _content(frame.iloc[:, position])
+        kind, content = _encode_column(frame.iloc[:, position])
         head = f"{name}\x1f{kind}\x1f{len(content)}\x1e".encode()
         sha.update(head)
         sha.update(content)
     return sha.hexdigest()
 
 
-def _kind(column: pd.Series[Any], name: str) -> str:
+def _infer_kind(column: pd.Series[Any], name: str) -> str:
     if column.dtype.kind in "mM":
         raise ColumnError(
             f"column {name!r} holds {column.dtype}, no feature; add it to data.ignore or make it data.time"
@@ -237,7 +238,7 @@ def _kind(column: pd.Series[Any], name: str) -> str:
         return "text"
     if types.is_numeric_dtype(column.dtype):
         return "number"
-    values, bad = numbers(column)
+    values, bad = read_numbers(column)
     cells = column[column.notna()]
     if cells.map(lambda cell: isinstance(cell, bool)).any():
         return "text"
@@ -245,14 +246,14 @@ def _kind(column: pd.Series[Any], name: str) -> str:
     return "number" if len(cells) == 0 or readable > int(bad.sum()) else "text"
 
 
-def _plain(cell: object) -> object:
+def _screen_cell(cell: object) -> object:
     # Only text and numbers may become a number: to_numeric would read a time as its nanoseconds.
     if isinstance(cell, Decimal):
         return float(cell)
     return cell if isinstance(cell, str | int | float | np.number | np.bool_) else "?"
 
 
-def _spell(cell: object) -> str | None:
+def _spell_cell(cell: object) -> str | None:
     if isinstance(cell, float | np.floating) and float(cell).is_integer():
         return str(int(cell))
     text = str(cell)
@@ -261,7 +262,7 @@ def _spell(cell: object) -> str | None:
     return text if text.strip() else None
 
 
-def _content(column: pd.Series[Any]) -> tuple[str, bytes]:
+def _encode_column(column: pd.Series[Any]) -> tuple[str, bytes]:
     """Return the kind and the canonical bytes of one column."""
     dtype = column.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "biu":
@@ -274,13 +275,13 @@ def _content(column: pd.Series[Any]) -> tuple[str, bytes]:
         has_zone = isinstance(dtype, pd.DatetimeTZDtype)
         moments = column.dt.tz_convert("UTC").dt.tz_localize(None) if has_zone else column
         return f"datetime {'UTC' if has_zone else 'naive'}", moments.to_numpy().astype("<M8[us]").tobytes()
-    tags = np.array([_tag(cell) for cell in column.astype(object)], dtype=object)
+    tags = np.array([_tag_cell(cell) for cell in column.astype(object)], dtype=object)
     codes, values = pd.factorize(tags)
     joined_values = "\x1e".join(str(value) for value in values).encode("utf-8", "surrogatepass")
     return "text", codes.astype("<i8").tobytes() + joined_values
 
 
-def _tag(cell: Any) -> str | None:
+def _tag_cell(cell: Any) -> str | None:
     if isinstance(cell, str):
         return f"s{len(cell)}:{cell}"
     return None if pd.isna(cell) else f"{type(cell).__name__}:{cell!r}"

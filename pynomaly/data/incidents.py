@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Data
-from pynomaly.config.plain_yaml import plain_yaml
+from pynomaly.config.plain_yaml import parse_plain_yaml
 from pynomaly.data.window import Window
-from pynomaly.errors import SourceError, WindowError, allowed
+from pynomaly.errors import SourceError, WindowError, list_allowed
 
-__all__ = ["Incident", "covered", "declared", "spans", "unmatched"]
+__all__ = ["Incident", "mark_incident_rows", "read_incidents", "read_spans", "warn_unmatched"]
 
-KEYS = ("start", "end", "entity", "name")
+INCIDENT_KEYS = ("start", "end", "entity", "name")
 
 
 @dataclass(frozen=True, order=True)
@@ -47,7 +47,7 @@ class Incident:
         return f"{self.name or 'incident'}{of} {self.window}"
 
 
-def declared(data: Data) -> tuple[Incident, ...]:
+def read_incidents(data: Data) -> tuple[Incident, ...]:
     """Return all incidents declared for `data`, oldest first, without duplicates.
 
     Empty without ``data.incidents``.
@@ -55,12 +55,12 @@ def declared(data: Data) -> tuple[Incident, ...]:
     Raises
     ------
     SourceError
-        As :func:`spans`.
+        As :func:`read_spans`.
     """
-    return spans(data, data.incidents, "data.incidents")
+    return read_spans(data, data.incidents, "data.incidents")
 
 
-def spans(data: Data, path: str | None, setting: str) -> tuple[Incident, ...]:
+def read_spans(data: Data, path: str | None, setting: str) -> tuple[Incident, ...]:
     """Return all spans of the YAML list or calendar at `path`, oldest first, without duplicates.
 
     Messages name the file by `setting`. Empty if `path` is None.
@@ -77,13 +77,13 @@ def spans(data: Data, path: str | None, setting: str) -> tuple[Incident, ...]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{setting}: {file} cannot be read: {error}") from error
-    entries = _calendar(text, file) if file.suffix.lower() == ".ics" else _listed(text, file)
+    entries = _read_calendar(text, file) if file.suffix.lower() == ".ics" else _read_list(text, file)
     return tuple(
-        sorted({_incident(entry, data, f"{file}, entry {i + 1}") for i, entry in enumerate(entries)})
+        sorted({_parse_incident(entry, data, f"{file}, entry {i + 1}") for i, entry in enumerate(entries)})
     )
 
 
-def covered(data: Data, frame: pd.DataFrame, incidents: tuple[Incident, ...]) -> np.ndarray:
+def mark_incident_rows(data: Data, frame: pd.DataFrame, incidents: tuple[Incident, ...]) -> np.ndarray:
     """Return which rows lie in a declared incident of their entity.
 
     Parameters
@@ -111,22 +111,22 @@ def covered(data: Data, frame: pd.DataFrame, incidents: tuple[Incident, ...]) ->
     return in_incident
 
 
-def unmatched(data: Data, frame: pd.DataFrame, incidents: tuple[Incident, ...]) -> tuple[str, ...]:
+def warn_unmatched(data: Data, frame: pd.DataFrame, incidents: tuple[Incident, ...]) -> tuple[str, ...]:
     """Return one warning for each entity of an incident that no row of `frame` has; it may be misspelt."""
     if data.id is None or not len(frame):
         return ()
     known = sorted(set(frame[data.id].dropna().astype(str)))
     incident_entities = sorted({incident.entity for incident in incidents if incident.entity})
     return tuple(
-        f"data.incidents: entity {name!r} matches no row of the reference; {allowed(name, known)}"
+        f"data.incidents: entity {name!r} matches no row of the reference; {list_allowed(name, known)}"
         for name in incident_entities
         if name not in known
     )
 
 
-def _listed(text: str, file: Path) -> list[dict[str, Any]]:
+def _read_list(text: str, file: Path) -> list[dict[str, Any]]:
     try:
-        content = plain_yaml(text)
+        content = parse_plain_yaml(text)
     except ValueError as error:
         raise SourceError(f"{file} is not readable YAML: {' '.join(str(error).split())}") from error
     content = [] if content is None else content
@@ -134,12 +134,14 @@ def _listed(text: str, file: Path) -> list[dict[str, Any]]:
         raise SourceError(f"{file}: expected a list of incidents, each with 'start' and 'end'")
     for number, item in enumerate(content, 1):
         for key in item:
-            if key not in KEYS:
-                raise SourceError(f"{file}, entry {number}: unknown key {key!r}; {allowed(str(key), KEYS)}")
+            if key not in INCIDENT_KEYS:
+                raise SourceError(
+                    f"{file}, entry {number}: unknown key {key!r}; {list_allowed(str(key), INCIDENT_KEYS)}"
+                )
     return content
 
 
-def _calendar(text: str, file: Path) -> list[dict[str, Any]]:
+def _read_calendar(text: str, file: Path) -> list[dict[str, Any]]:
     """Return the events of an iCalendar file (RFC 5545): SUMMARY is the name, LOCATION the entity."""
     from icalendar import Calendar, Event
     from icalendar.error import InvalidCalendar
@@ -170,8 +172,8 @@ def _calendar(text: str, file: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def _incident(entry: dict[str, Any], data: Data, where: str) -> Incident:
-    start, end = (_moment(entry.get(side), data, f"{where}: {side}") for side in ("start", "end"))
+def _parse_incident(entry: dict[str, Any], data: Data, where: str) -> Incident:
+    start, end = (_parse_moment(entry.get(side), data, f"{where}: {side}") for side in ("start", "end"))
     entity = "" if entry.get("entity") is None else str(entry["entity"])
     if entity and data.id is None:
         raise SourceError(f"{where}: entity {entity!r} needs data.id, the column that names entities")
@@ -181,7 +183,7 @@ def _incident(entry: dict[str, Any], data: Data, where: str) -> Incident:
         raise SourceError(f"{where}: {error}") from error
 
 
-def _moment(value: object, data: Data, where: str) -> datetime:
+def _parse_moment(value: object, data: Data, where: str) -> datetime:
     """Return an aware time in UTC. A date means its midnight; a naive time needs ``data.timezone``."""
     if isinstance(value, str):
         try:

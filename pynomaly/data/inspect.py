@@ -17,22 +17,22 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from pynomaly.config import Data, Limits
-from pynomaly.config.data import SCORED
-from pynomaly.config.plain_yaml import quoted, unquoted
-from pynomaly.config.units import spell
+from pynomaly.config.data import SCORE_COLUMNS
+from pynomaly.config.plain_yaml import quote_if_needed, quote_yaml
+from pynomaly.config.units import spell_duration
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.sources import SOURCES, bounded
-from pynomaly.data.sources.arrange import moments
-from pynomaly.data.sources.csv import SEPARATORS, existing, header
-from pynomaly.errors import ColumnError, DataError, SourceError, WindowError, allowed
+from pynomaly.data.sources.csv import SEPARATORS, read_header, require_path
+from pynomaly.data.sources.normalize import parse_moments
+from pynomaly.errors import ColumnError, DataError, SourceError, WindowError, list_allowed
 
-__all__ = ["CANDIDATES", "draft", "slug"]
+__all__ = ["CANDIDATES", "draft_pipeline", "make_slug"]
 
 CANDIDATES = ("auto", "iforest", "gmm", "knn")
 """Detectors that a drafted pipeline trains; the first is the baseline."""
 
-_LABELS = ("anomaly", "is_anomaly", "label", "outlier", "is_outlier", "target", "class", "y")
-_TRUTHS = ("changepoint", "change_point", "attack", "fault", "failure", "fraud", "is_fraud")
+_LABEL_COLUMNS = ("anomaly", "is_anomaly", "label", "outlier", "is_outlier", "target", "class", "y")
+_TRUTH_COLUMNS = ("changepoint", "change_point", "attack", "fault", "failure", "fraud", "is_fraud")
 """Other 0/1 columns that are known only after the event, so they must not be features."""
 
 _NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
@@ -41,7 +41,7 @@ _KINDS = {".parquet": "parquet", ".pq": "parquet"}
 
 
 @dataclass
-class _Found:
+class _FileSurvey:
     """Facts about the file, and for each setting the comment that explains it."""
 
     frame: pd.DataFrame
@@ -51,7 +51,7 @@ class _Found:
     times: pd.Series[Any] | None = None
 
 
-def draft(
+def draft_pipeline(
     path: str | Path,
     name: str | None = None,
     time: str | None = None,
@@ -80,8 +80,8 @@ def draft(
     ColumnError
         If the column of `time`, `label` or `id` does not exist, or a name is duplicated.
     """
-    place = existing(str(path), folder=True).resolve()
-    survey = _open(place, time, label, id)
+    place = require_path(str(path), folder=True).resolve()
+    survey = _survey_file(place, time, label, id)
     _find_time(survey, time)
     _find_label(survey, label)
     _find_id(survey, id)
@@ -89,38 +89,38 @@ def draft(
     roles = {"time": survey.data.time, "label": survey.data.label, "id": survey.data.id}
     data = survey.data.model_copy(update={**roles, "ignore": tuple(survey.ignored)})
     contract = FrameContract.infer(survey.frame, data)
-    data_path = _written(place, Path(folder).resolve()) if folder else str(place)
-    return _text(name or slug(place.stem), data_path, survey, contract)
+    data_path = _express_path(place, Path(folder).resolve()) if folder else str(place)
+    return _render_yaml(name or make_slug(place.stem), data_path, survey, contract)
 
 
-def _written(place: Path, folder: Path) -> str:
+def _express_path(place: Path, folder: Path) -> str:
     """Return a relative path if the data lie in the YAML's project, so that the project can move."""
     inside = place.is_relative_to(folder.parent)
     return os.path.relpath(place, folder) if inside else str(place)
 
 
-def _open(place: Path, *role_columns: str | None) -> _Found:
+def _survey_file(place: Path, *role_columns: str | None) -> _FileSurvey:
     kind = "parquet" if place.is_dir() else _KINDS.get(place.suffix.lower(), "csv")
     data, notes = Data.model_validate({"source": kind, "path": str(place)}), dict[str, str]()
     if kind == "csv":
-        separator = _separator(place, data.limits)
-        decimal = _decimal(place, separator, data.limits)
+        separator = _detect_separator(place, data.limits)
+        decimal = _detect_decimal(place, separator, data.limits)
         data = data.model_copy(update={"separator": separator, "decimal": decimal})
-        notes["separator"] = f"{len(header(place, separator, data.limits))} columns in the header"
+        notes["separator"] = f"{len(read_header(place, separator, data.limits))} columns in the header"
         notes["decimal"] = "how numbers of this file are written"
     frame = SOURCES[kind](data, str(place), None, None)
     for column in role_columns:
         if column is not None and column not in frame.columns:
-            raise ColumnError(f"{place}: no column {column!r}; {allowed(column, frame.columns)}")
-    return _Found(frame, data, notes)
+            raise ColumnError(f"{place}: no column {column!r}; {list_allowed(column, frame.columns)}")
+    return _FileSurvey(frame, data, notes)
 
 
-def _separator(place: Path, limits: Limits) -> str:
+def _detect_separator(place: Path, limits: Limits) -> str:
     """Return the separator that splits the header into the most columns."""
     counts: dict[str, int] = {}
     for mark in SEPARATORS:
         try:
-            counts[mark] = len(header(place, mark, limits))
+            counts[mark] = len(read_header(place, mark, limits))
         except ColumnError:
             raise
         except SourceError as error:
@@ -129,10 +129,10 @@ def _separator(place: Path, limits: Limits) -> str:
     return max(counts, key=lambda mark: counts[mark]) if counts else SEPARATORS[0]
 
 
-def _decimal(place: Path, separator: str, limits: Limits) -> str:
+def _detect_decimal(place: Path, separator: str, limits: Limits) -> str:
     if separator == ",":
         return "."
-    with bounded.text(place, limits) as content:
+    with bounded.open_text(place, limits) as content:
         head = pd.read_csv(
             content, sep=separator, dtype=str, nrows=200, encoding="utf-8-sig", index_col=False
         )
@@ -142,13 +142,13 @@ def _decimal(place: Path, separator: str, limits: Limits) -> str:
     return "," if commas > points else "."
 
 
-def _find_time(survey: _Found, requested: str | None) -> None:
+def _find_time(survey: _FileSurvey, requested: str | None) -> None:
     """Choose the first column that reads as times and has two different ones; naive times get UTC."""
     for column in [requested] if requested else list(survey.frame.columns):
         for zone in (None, "UTC"):
             data = survey.data.model_copy(update={"time": column, "timezone": zone})
             try:
-                times = moments(survey.frame[column], data.zone)
+                times = parse_moments(survey.frame[column], data.zone)
             except WindowError:
                 continue
             if requested or (times.notna().mean() > 0.9 and times.min() < times.max()):
@@ -163,15 +163,15 @@ def _find_time(survey: _Found, requested: str | None) -> None:
                 return
     if requested:
         # Raises the error that says why the column cannot be read.
-        moments(survey.frame[requested], survey.data.zone)
+        parse_moments(survey.frame[requested], survey.data.zone)
 
 
-def _find_label(survey: _Found, requested: str | None) -> None:
+def _find_label(survey: _FileSurvey, requested: str | None) -> None:
     names = {str(name).lower(): str(name) for name in reversed(survey.frame.columns)}
-    candidates = [requested] if requested else [names[name] for name in _LABELS if name in names]
+    candidates = [requested] if requested else [names[name] for name in _LABEL_COLUMNS if name in names]
     for column in candidates:
         values = survey.frame[column].dropna()
-        if requested or (_zero_one(values) and values.nunique() == 2):
+        if requested or (_is_zero_one(values) and values.nunique() == 2):
             survey.data = survey.data.model_copy(update={"label": column})
             share = ""
             if len(values):
@@ -180,7 +180,7 @@ def _find_label(survey: _Found, requested: str | None) -> None:
             return
 
 
-def _find_id(survey: _Found, requested: str | None) -> None:
+def _find_id(survey: _FileSurvey, requested: str | None) -> None:
     """Choose a text or whole-number column with few values that separates rows of the same time."""
     if requested:
         survey.data, survey.notes["id"] = survey.data.model_copy(update={"id": requested}), "as asked"
@@ -189,7 +189,7 @@ def _find_id(survey: _Found, requested: str | None) -> None:
         return
     for column in survey.frame.columns:
         values = survey.frame[column]
-        role_columns = (*SCORED, survey.data.time, survey.data.label)
+        role_columns = (*SCORE_COLUMNS, survey.data.time, survey.data.label)
         if column in role_columns or values.isna().any() or _is_fraction(values):
             continue
         together = pd.DataFrame({"time": survey.times, "id": values.astype(str)})
@@ -199,7 +199,7 @@ def _find_id(survey: _Found, requested: str | None) -> None:
             return
 
 
-def _find_ignored(survey: _Found) -> None:
+def _find_ignored(survey: _FileSurvey) -> None:
     """Choose columns that are not features: labels, row names, constants, further times."""
     rows = len(survey.frame)
     for column in survey.frame.columns:
@@ -207,7 +207,7 @@ def _find_ignored(survey: _Found) -> None:
         if column in (survey.data.time, survey.data.label, survey.data.id):
             continue
         lower, distinct = str(column).lower(), values.nunique()
-        if (lower in _TRUTHS or lower in _LABELS) and _zero_one(values.dropna()):
+        if (lower in _TRUTH_COLUMNS or lower in _LABEL_COLUMNS) and _is_zero_one(values.dropna()):
             survey.ignored[column] = "a 0/1 column that tells the truth afterwards, no feature"
         elif distinct == 0:
             survey.ignored[column] = "has no value"
@@ -221,40 +221,40 @@ def _find_ignored(survey: _Found) -> None:
             survey.ignored[column] = f"text with {distinct} values, too many for a category"
 
 
-def _text(name: str, path: str, survey: _Found, contract: FrameContract) -> str:
+def _render_yaml(name: str, path: str, survey: _FileSurvey, contract: FrameContract) -> str:
     """Return the YAML text: one setting a line, each with its reason."""
-    data, lines = survey.data, [f"# Pipeline drafted from {quoted(Path(path).name)}: "]
+    data, lines = survey.data, [f"# Pipeline drafted from {quote_yaml(Path(path).name)}: "]
     kinds = f"{len(contract.numeric)} numeric and {len(contract.categorical)} categorical features"
     lines[0] += f"{len(survey.frame)} rows, {kinds}."
     lines += [
         "# Correct what was guessed wrongly; every other setting has its default.",
-        f"name: {unquoted(name)}",
+        f"name: {quote_if_needed(name)}",
         "",
         "data:",
     ]
     lines += [
-        _line("source", data.source, "kind of file"),
-        _line("path", path, "file or folder; a relative path starts at this file's folder"),
+        _format_line("source", data.source, "kind of file"),
+        _format_line("path", path, "file or folder; a relative path starts at this file's folder"),
     ]
     for key in ("separator", "decimal", "time", "timezone", "id", "label"):
         value = getattr(data, key)
         if key in survey.notes:
-            lines.append(_line(key, value, survey.notes[key]))
+            lines.append(_format_line(key, value, survey.notes[key]))
         elif value is None and key in ("time", "label"):
             reason = {"time": "no column reads as moments: the table is one window", "label": "none found"}
             lines.append(f"  # {key}:  # {reason[key]}")
     if data.label and data.time:
-        lines.append(_line("label_delay", "0s", "how long after its row a label becomes known"))
+        lines.append(_format_line("label_delay", "0s", "how long after its row a label becomes known"))
     if contract.categorical:
         lines.append("  categorical:  # text with few values")
-        lines += _items(dict.fromkeys(contract.categorical, ""))
+        lines += _format_items(dict.fromkeys(contract.categorical, ""))
     if survey.ignored:
-        lines += ["  ignore:", *_items(survey.ignored)]
-    lines += [*_windows(survey), *_training(survey)]
+        lines += ["  ignore:", *_format_items(survey.ignored)]
+    lines += [*_render_windows(survey), *_render_training(survey)]
     return "\n".join(lines) + "\n"
 
 
-def _windows(survey: _Found) -> list[str]:
+def _render_windows(survey: _FileSurvey) -> list[str]:
     """Choose window lengths for the time span: about 30 scoring windows, or one day if the span is long."""
     if survey.times is None:
         return []
@@ -271,14 +271,18 @@ def _windows(survey: _Found) -> list[str]:
     reference = min(timedelta(days=56), whole)
     return [
         "",
-        f"windows:  # one row every {_say(step)}, {_say(length)} in all",
-        _line("score", spell(score), "one partition of scores"),
-        _line("monitor", spell(monitor), "what one verdict looks back on; a whole number of windows.score"),
-        _line("reference", spell(reference), "what a model is trained on"),
+        f"windows:  # one row every {_spell_length(step)}, {_spell_length(length)} in all",
+        _format_line("score", spell_duration(score), "one partition of scores"),
+        _format_line(
+            "monitor",
+            spell_duration(monitor),
+            "what one verdict looks back on; a whole number of windows.score",
+        ),
+        _format_line("reference", spell_duration(reference), "what a model is trained on"),
     ]
 
 
-def _training(survey: _Found) -> list[str]:
+def _render_training(survey: _FileSurvey) -> list[str]:
     rows = len(survey.frame)
     lines = [
         "",
@@ -287,43 +291,43 @@ def _training(survey: _Found) -> list[str]:
     ]
     if survey.times is not None:
         lines.append(
-            _line("start", survey.times.min().isoformat(), "first training starts here: the first row")
+            _format_line("start", survey.times.min().isoformat(), "first training starts here: the first row")
         )
     if rows < 1000:
         lines += [
             "",
             "retraining:",
-            _line("min_rows", max(100, rows // 2), f"the file has {rows} rows, default is 1000"),
+            _format_line("min_rows", max(100, rows // 2), f"the file has {rows} rows, default is 1000"),
         ]
     return lines
 
 
-def _line(key: str, value: object, comment: str) -> str:
-    value_text = value if isinstance(value, int) else quoted(str(value))
+def _format_line(key: str, value: object, comment: str) -> str:
+    value_text = value if isinstance(value, int) else quote_yaml(str(value))
     return f"  {key}: {value_text}  # {comment}"
 
 
-def _items(entries: dict[str, str]) -> list[str]:
+def _format_items(entries: dict[str, str]) -> list[str]:
     return [
-        f"    - {quoted(str(name))}{'  # ' + ' '.join(note.split()) if note else ''}"
+        f"    - {quote_yaml(str(name))}{'  # ' + ' '.join(note.split()) if note else ''}"
         for name, note in entries.items()
     ]
 
 
-def _say(length: timedelta) -> str:
+def _spell_length(length: timedelta) -> str:
     units = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
     unit, seconds = next((item for item in units if length.total_seconds() >= item[1]), units[-1])
     amount = f"{length.total_seconds() / seconds:.3g}"
     return f"{amount} {unit}" + ("" if amount == "1" else "s")
 
 
-def slug(text: str) -> str:
+def make_slug(text: str) -> str:
     """Return a valid pipeline name made from any text."""
     words = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")
     return (words if words[:1].isalpha() else f"data-{words}")[:63].rstrip("-")
 
 
-def _zero_one(values: pd.Series[Any]) -> bool:
+def _is_zero_one(values: pd.Series[Any]) -> bool:
     return set(values.astype(str).str.lower()) <= {"0", "1", "0.0", "1.0", "true", "false"}
 
 
@@ -341,6 +345,6 @@ def _counts_up(values: pd.Series[Any]) -> bool:
 
 def _reads_as_time(values: pd.Series[Any]) -> bool:
     try:
-        return bool(moments(values, ZoneInfo("UTC")).notna().mean() > 0.9)
+        return bool(parse_moments(values, ZoneInfo("UTC")).notna().mean() > 0.9)
     except DataError:
         return False

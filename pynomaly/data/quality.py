@@ -15,16 +15,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.config import Quality
-from pynomaly.data.expectations import Outcome, default_suite, evaluate
-from pynomaly.data.frame import FrameContract, numbers
-from pynomaly.errors import QualityError, allowed
+from pynomaly.data.expectations import ExpectationOutcome, default_suite, evaluate_expectations
+from pynomaly.data.frame import FrameContract, read_numbers
+from pynomaly.errors import QualityError, list_allowed
 
-__all__ = ["Check", "Checked", "QualityReport", "validate"]
+__all__ = ["Check", "CheckedRows", "QualityReport", "validate"]
 
 Severity = Literal["info", "warning", "error"]
 Purpose = Literal["train", "score"]
 
-_FEW = 10
+_FEW_ROWS = 10
 """With fewer rows than this, an empty column gives a warning and not an error when a window is scored."""
 
 
@@ -90,7 +90,7 @@ class QualityReport:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedRows:
     """A report and the rows it describes.
 
     Attributes
@@ -107,7 +107,7 @@ class Checked:
     quarantine: pd.DataFrame
 
 
-class _Rows:
+class _BadRows:
     """Rejected rows, each with the first rule that it breaks."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
@@ -117,11 +117,11 @@ class _Rows:
     def file(self, rule: str, rows: npt.NDArray[Any], column: str | None = None, detail: str = "") -> None:
         """Record that the rows at positions `rows` break `rule`."""
         for row in rows.tolist():
-            cell = "" if detail else _show(self.frame[column].iloc[row])
+            cell = "" if detail else _show_value(self.frame[column].iloc[row])
             self.rules.setdefault(row, (rule, detail or f"column {column!r} holds {cell} in row {row}"))
 
     @property
-    def kept(self) -> npt.NDArray[np.bool_]:
+    def clean_mask(self) -> npt.NDArray[np.bool_]:
         """Boolean mask of shape (n,): True for rows that break no rule."""
         mask = np.ones(len(self.frame), dtype=bool)
         mask[list(self.rules)] = False
@@ -142,7 +142,7 @@ class _Rows:
         return table
 
 
-def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, purpose: Purpose) -> Checked:
+def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, purpose: Purpose) -> CheckedRows:
     """Check `frame` and separate its bad rows.
 
     Parameters
@@ -166,63 +166,63 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
         If a configured expectation is not valid or cannot be evaluated.
     """
     if purpose not in ("train", "score"):
-        raise QualityError(f"no purpose {purpose!r}; {allowed(purpose, ('train', 'score'))}")
-    checks = [_columns(frame, contract), _enough(len(frame), quality, purpose, "rows")]
-    rows = _Rows(frame)
+        raise QualityError(f"no purpose {purpose!r}; {list_allowed(purpose, ('train', 'score'))}")
+    checks = [_check_columns(frame, contract), _check_rows(len(frame), quality, purpose, "rows")]
+    rows = _BadRows(frame)
     if not all(check.passed for check in checks):
-        return _checked(frame.iloc[:0], rows, checks)
+        return _build_result(frame.iloc[:0], rows, checks)
     _guard_rows(rows, contract)
-    clean = _clean(frame, rows, contract)
+    clean = _select_clean(frame, rows, contract)
     if len(clean):
         defaults = default_suite(contract, quality) if purpose == "train" else ()
         suite = (*defaults, *quality.expectations)
-        positions, rejected_before = np.flatnonzero(rows.kept), len(rows.rules)
-        for outcome in evaluate(clean, suite):
-            checks.append(_expected(outcome, rows, positions))
+        positions, rejected_before = np.flatnonzero(rows.clean_mask), len(rows.rules)
+        for outcome in evaluate_expectations(clean, suite):
+            checks.append(_apply_outcome(outcome, rows, positions))
         if len(rows.rules) > rejected_before:
-            clean = _clean(frame, rows, contract)
-    checks += [*_filed(rows, quality), _enough(len(clean), quality, purpose, "clean rows")]
-    checks += [check for name in contract.features for check in _column(clean, name, quality, purpose)]
-    checks += _labels(clean, contract, purpose)
-    return _checked(clean, rows, checks)
+            clean = _select_clean(frame, rows, contract)
+    checks += [*_check_quarantine(rows, quality), _check_rows(len(clean), quality, purpose, "clean rows")]
+    checks += [check for name in contract.features for check in _check_column(clean, name, quality, purpose)]
+    checks += _check_labels(clean, contract, purpose)
+    return _build_result(clean, rows, checks)
 
 
-def _checked(clean: pd.DataFrame, rows: _Rows, checks: list[Check]) -> Checked:
+def _build_result(clean: pd.DataFrame, rows: _BadRows, checks: list[Check]) -> CheckedRows:
     failed = {check.severity for check in checks if not check.passed}
     outcome: Literal["pass", "warn", "block"] = "pass"
     if failed - {"info"}:
         outcome = "block" if "error" in failed else "warn"
     report = QualityReport(outcome, len(rows.frame), len(rows.rules), tuple(checks))
-    return Checked(report, clean, rows.table())
+    return CheckedRows(report, clean, rows.table())
 
 
-def _columns(frame: pd.DataFrame, contract: FrameContract) -> Check:
+def _check_columns(frame: pd.DataFrame, contract: FrameContract) -> Check:
     existing = [str(name) for name in frame.columns]
     required = [*contract.features, *filter(None, (contract.time, contract.id))]
     missing = [name for name in required if name not in existing]
     repeated = sorted({name for name in existing if existing.count(name) > 1})
     message = "every column of the contract is there, once"
     if missing:
-        message = f"missing column {', '.join(map(repr, missing))}; {allowed(missing[0], existing)}"
+        message = f"missing column {', '.join(map(repr, missing))}; {list_allowed(missing[0], existing)}"
     elif repeated:
         message = f"column {', '.join(map(repr, repeated))} occurs more than once"
     wrong = missing or repeated
     return Check("columns", "error", not wrong, message, next(iter(wrong), None))
 
 
-def _enough(rows: int, quality: Quality, purpose: Purpose, what: str) -> Check:
+def _check_rows(rows: int, quality: Quality, purpose: Purpose, what: str) -> Check:
     least = quality.min_train_rows if purpose == "train" else quality.min_score_rows
     message = f"{rows} {what}, at least {least} are needed to {purpose}"
     return Check(what.replace(" ", "_"), "error", rows >= least, message, None, rows, least)
 
 
-def _guard_rows(rows: _Rows, contract: FrameContract) -> None:
+def _guard_rows(rows: _BadRows, contract: FrameContract) -> None:
     """Reject every row that no model may use."""
     frame = rows.frame
     if contract.time:
         rows.file("bad_time", np.flatnonzero(frame[contract.time].isna()), contract.time)
     for name in contract.numeric:
-        values, bad = numbers(frame[name])
+        values, bad = read_numbers(frame[name])
         rows.file("not_a_number", np.flatnonzero(bad), name)
         rows.file("not_finite", np.flatnonzero(np.isinf(values.to_numpy())), name)
     empty = np.ones(len(frame), dtype=bool)
@@ -237,30 +237,32 @@ def _guard_rows(rows: _Rows, contract: FrameContract) -> None:
         rows.file("duplicate", np.flatnonzero(again), detail=reason)
 
 
-def _clean(frame: pd.DataFrame, rows: _Rows, contract: FrameContract) -> pd.DataFrame:
-    clean = frame[rows.kept] if rows.rules else frame
-    return clean.assign(**{name: numbers(clean[name])[0] for name in contract.numeric}).reset_index(drop=True)
+def _select_clean(frame: pd.DataFrame, rows: _BadRows, contract: FrameContract) -> pd.DataFrame:
+    clean = frame[rows.clean_mask] if rows.rules else frame
+    return clean.assign(**{name: read_numbers(clean[name])[0] for name in contract.numeric}).reset_index(
+        drop=True
+    )
 
 
-def _expected(outcome: Outcome, rows: _Rows, positions: npt.NDArray[Any]) -> Check:
+def _apply_outcome(outcome: ExpectationOutcome, rows: _BadRows, positions: npt.NDArray[Any]) -> Check:
     """Return the check of one expectation, and reject the rows that fail it if its severity is ``error``."""
     item, rows_rejected = outcome.expectation, False
     if not outcome.passed and outcome.rows is not None and len(outcome.rows) and item.severity == "error":
-        reason = f"fails {item.type}({_arguments(item.arguments)})"
+        reason = f"fails {item.type}({_format_arguments(item.arguments)})"
         rows.file(item.type, positions[outcome.rows], detail=reason)
         rows_rejected = True
     count = 0 if outcome.rows is None else len(outcome.rows)
     what = f"{count} rows fail it" if count else f"found {outcome.observed!r}"
-    message = f"{item.type}({_arguments(item.arguments)}) " + (
+    message = f"{item.type}({_format_arguments(item.arguments)}) " + (
         "holds" if outcome.passed else f"does not hold: {what}"
     )
     observed = outcome.observed if isinstance(outcome.observed, int | float | str) else None
     # Rows in quarantine block only by their share (check `quarantine`), so this one is a warning.
     severity: Severity = "warning" if rows_rejected else item.severity
-    return Check(item.type, severity, outcome.passed, message, outcome.column, _finite(observed))
+    return Check(item.type, severity, outcome.passed, message, outcome.column, _drop_infinite(observed))
 
 
-def _filed(rows: _Rows, quality: Quality) -> list[Check]:
+def _check_quarantine(rows: _BadRows, quality: Quality) -> list[Check]:
     """Return one check for each rule that rejected rows, and one for the share of rejected rows."""
     counts = Counter(rule for rule, _ in rows.rules.values())
     details = dict(reversed([rows.rules[row] for row in sorted(rows.rules)]))
@@ -284,14 +286,14 @@ def _filed(rows: _Rows, quality: Quality) -> list[Check]:
     return [*checks, Check("quarantine", "error", passed, message, None, share, quality.max_quarantine)]
 
 
-def _column(clean: pd.DataFrame, name: str, quality: Quality, purpose: Purpose) -> list[Check]:
+def _check_column(clean: pd.DataFrame, name: str, quality: Quality, purpose: Purpose) -> list[Check]:
     """Check one feature: all missing, share of missing cells, nearly constant."""
     column, rows = clean[name], len(clean)
     if rows == 0:
         return []
     missing = float(column.isna().mean())
     if missing == 1:
-        severity: Severity = "warning" if purpose == "score" and rows < _FEW else "error"
+        severity: Severity = "warning" if purpose == "score" and rows < _FEW_ROWS else "error"
         message = (
             f"column {name!r} has no value in {rows} rows; if it has none by design, add it to data.ignore"
         )
@@ -300,14 +302,14 @@ def _column(clean: pd.DataFrame, name: str, quality: Quality, purpose: Purpose) 
     limit = quality.max_missing
     checks = [Check("missing", "warning", missing <= limit, message, name, missing, limit)]
     if rows >= quality.min_train_rows:  # a few rows can be equal by chance
-        top, value = _commonest(column, quality.max_constant)
+        top, value = _find_commonest(column, quality.max_constant)
         limit = quality.max_constant
-        message = f"column {name!r}: {top:.2%} of the values are {_show(value)}, limit {limit:.2%}"
+        message = f"column {name!r}: {top:.2%} of the values are {_show_value(value)}, limit {limit:.2%}"
         checks.append(Check("constant", "warning", top <= limit, message, name, top, limit))
     return checks
 
 
-def _commonest(column: pd.Series[Any], limit: float) -> tuple[float, object]:
+def _find_commonest(column: pd.Series[Any], limit: float) -> tuple[float, object]:
     """Return the share of the most common value among the present cells, and the value.
 
     A number in more than half of a column is its median, so for a limit of 0.5 or more its share is enough.
@@ -321,7 +323,7 @@ def _commonest(column: pd.Series[Any], limit: float) -> tuple[float, object]:
     return float(shares.iloc[0]), shares.index[0]
 
 
-def _labels(clean: pd.DataFrame, contract: FrameContract, purpose: Purpose) -> list[Check]:
+def _check_labels(clean: pd.DataFrame, contract: FrameContract, purpose: Purpose) -> list[Check]:
     """Check that labels can be used as evidence: both classes must be among the known labels."""
     if purpose == "score" or contract.label is None or contract.label not in clean.columns:
         return []
@@ -335,13 +337,13 @@ def _labels(clean: pd.DataFrame, contract: FrameContract, purpose: Purpose) -> l
     return [Check("labels", "warning", len(classes) == 2, message, contract.label, len(labels))]
 
 
-def _arguments(arguments: dict[str, Any]) -> str:
+def _format_arguments(arguments: dict[str, Any]) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in arguments.items())
 
 
-def _finite(value: float | str | None) -> float | str | None:
+def _drop_infinite(value: float | str | None) -> float | str | None:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _show(value: object) -> str:
+def _show_value(value: object) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)

@@ -20,16 +20,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly.config import Series
-from pynomaly.config.data import PAST
+from pynomaly.config.data import PAST_FEATURES
 from pynomaly.data.frame import require_columns
 from pynomaly.errors import ColumnError
 
-__all__ = ["added"]
+__all__ = ["add_past_features"]
 
 Floats = NDArray[np.float64]
 
 
-def added(frame: pd.DataFrame, time: str, entity: str | None, settings: Series) -> pd.DataFrame:
+def add_past_features(frame: pd.DataFrame, time: str, entity: str | None, settings: Series) -> pd.DataFrame:
     """Return the rows with the features of their past as further columns.
 
     Parameters
@@ -73,28 +73,28 @@ def added(frame: pd.DataFrame, time: str, entity: str | None, settings: Series) 
     history = int(settings.history.total_seconds() * 1e6)
     feature_columns: dict[str, Floats] = {}
     for column in settings.columns:
-        cells = _cells(frame[column])[order]
-        features = _past(cells, entity_codes[order], at, history, settings.rows)
-        for feature, values in zip(PAST, features, strict=True):
+        cells = _read_cells(frame[column])[order]
+        features = _compute_past(cells, entity_codes[order], at, history, settings.rows)
+        for feature, values in zip(PAST_FEATURES, features, strict=True):
             in_row_order = np.full(len(frame), np.nan)
             in_row_order[order] = values
             feature_columns[f"{column}:{feature}"] = in_row_order
     return pd.concat([frame, pd.DataFrame(feature_columns, index=frame.index)], axis=1)
 
 
-def _cells(column: pd.Series[Any]) -> Floats:
+def _read_cells(column: pd.Series[Any]) -> Floats:
     cells = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return np.where(np.isfinite(cells), cells, np.nan)
 
 
-def _past(
+def _compute_past(
     cells: Floats, entity_codes: NDArray[Any], at: NDArray[Any], history: int, rows: int
 ) -> tuple[Floats, Floats, Floats]:
     """Return change, level and spread of each row: three arrays of shape (n,)."""
     counts, sums = np.zeros(len(cells)), np.zeros(len(cells))
     before = np.full(len(cells), np.nan)
     for lag in range(rows, 0, -1):  # the oldest first
-        lagged_cells = _lagged(cells, entity_codes, at, history, lag)
+        lagged_cells = _shift_cells(cells, entity_codes, at, history, lag)
         present = ~np.isnan(lagged_cells)
         counts += present
         sums += np.where(present, lagged_cells, 0.0)
@@ -104,20 +104,22 @@ def _past(
         mean = np.where(enough, sums / counts, np.nan)
         squares = np.zeros(len(cells))
         for lag in range(rows, 0, -1):
-            gap = _lagged(cells, entity_codes, at, history, lag) - mean
+            gap = _shift_cells(cells, entity_codes, at, history, lag) - mean
             squares += np.where(np.isnan(gap), 0.0, gap * gap)
         spread = np.where(enough, np.sqrt(squares / counts), np.nan)
         change = np.where(enough, cells - before, np.nan)
         level = cells - mean
-    return _finite(change), _finite(level), _finite(spread)
+    return _blank_infinite(change), _blank_infinite(level), _blank_infinite(spread)
 
 
-def _finite(values: Floats) -> Floats:
+def _blank_infinite(values: Floats) -> Floats:
     """Return `values` with NaN in place of infinite values, which come from float overflow."""
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _lagged(cells: Floats, entity_codes: NDArray[Any], at: NDArray[Any], history: int, lag: int) -> Floats:
+def _shift_cells(
+    cells: Floats, entity_codes: NDArray[Any], at: NDArray[Any], history: int, lag: int
+) -> Floats:
     """Return for each row the cell `lag` rows before; NaN if that row is of another entity or too old."""
     past = np.full(len(cells), np.nan)
     if lag < len(cells):

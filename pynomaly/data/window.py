@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from pynomaly.errors import WindowError
 
-__all__ = ["ORIGIN", "Window", "parse_moment", "split"]
+__all__ = ["ORIGIN", "Window", "parse_moment", "split_windows"]
 
 ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)
 """A Monday. Aligned windows start a whole number of window lengths after (or before) it."""
@@ -38,7 +38,7 @@ class Window:
 
     def __post_init__(self) -> None:
         for side in ("start", "end"):
-            object.__setattr__(self, side, _utc(getattr(self, side), side))
+            object.__setattr__(self, side, _to_utc(getattr(self, side), side))
         if self.end <= self.start:
             kind = "empty" if self.end == self.start else "reversed"
             raise WindowError(f"window {self} is {kind}; its end must be later than its start")
@@ -46,7 +46,7 @@ class Window:
     @property
     def key(self) -> str:
         """Name that is safe as a file name, like ``20260105T000000Z--20260112T000000Z``; sorts by time."""
-        return f"{_compact(self.start)}--{_compact(self.end)}"
+        return f"{_format_moment(self.start)}--{_format_moment(self.end)}"
 
     @property
     def length(self) -> timedelta:
@@ -55,7 +55,7 @@ class Window:
 
     def contains(self, moment: datetime) -> bool:
         """Whether `moment` (aware) lies in the window."""
-        return self.start <= _utc(moment, "moment") < self.end
+        return self.start <= _to_utc(moment, "moment") < self.end
 
     def __str__(self) -> str:
         return f"[{self.start.isoformat()}, {self.end.isoformat()})"
@@ -80,7 +80,7 @@ class Window:
         WindowError
             If `moment` is naive or `length` is not positive.
         """
-        end = _floor(_utc(moment, "moment"), length)
+        end = _floor_moment(_to_utc(moment, "moment"), length)
         return cls(end - length, end)
 
 
@@ -96,10 +96,10 @@ def parse_moment(text: str) -> datetime:
         moment = datetime.fromisoformat(str(text).strip())
     except ValueError:
         raise WindowError(f"{text!r} is not a moment; write one like 2026-01-05T00:00:00+00:00") from None
-    return _utc(moment, "moment")
+    return _to_utc(moment, "moment")
 
 
-def split(start: datetime, end: datetime, length: timedelta) -> tuple[Window, ...]:
+def split_windows(start: datetime, end: datetime, length: timedelta) -> tuple[Window, ...]:
     """Return the complete aligned windows of `length` inside ``[start, end)``, oldest first.
 
     Returns
@@ -112,14 +112,14 @@ def split(start: datetime, end: datetime, length: timedelta) -> tuple[Window, ..
     WindowError
         If a moment is naive or `length` is not positive.
     """
-    start, end = _utc(start, "start"), _utc(end, "end")
-    first = _floor(start, length)
+    start, end = _to_utc(start, "start"), _to_utc(end, "end")
+    first = _floor_moment(start, length)
     first = first if first == start else first + length
     count = max(0, (end - first) // length)
     return tuple(Window(first + i * length, first + (i + 1) * length) for i in range(count))
 
 
-def _utc(moment: datetime, side: str) -> datetime:
+def _to_utc(moment: datetime, side: str) -> datetime:
     if not isinstance(moment, datetime):
         raise WindowError(f"{side} {moment!r} is not a datetime")
     if moment.utcoffset() is None:
@@ -131,12 +131,12 @@ def _utc(moment: datetime, side: str) -> datetime:
     return datetime.combine(moment.date(), moment.time(), UTC)
 
 
-def _floor(moment: datetime, length: timedelta) -> datetime:
+def _floor_moment(moment: datetime, length: timedelta) -> datetime:
     if length <= timedelta(0):
         raise WindowError(f"window length {length} is not allowed; it must be longer than nothing")
     return moment - (moment - ORIGIN) % length
 
 
-def _compact(moment: datetime) -> str:
+def _format_moment(moment: datetime) -> str:
     # Microseconds are written only if there are any; so two windows never share a name.
     return moment.strftime("%Y%m%dT%H%M%S.%fZ" if moment.microsecond else "%Y%m%dT%H%M%SZ")

@@ -6,6 +6,6 @@ values, categories, thresholds and alerts are not handled here: they belong to `
 """
 
 from pynomaly.detectors.base import Detector
-from pynomaly.detectors.catalogue import DETECTORS, Entry, load, make
+from pynomaly.detectors.catalogue import DETECTORS, DetectorEntry, load_detector, make_detector
 
-__all__ = ["DETECTORS", "Detector", "Entry", "load", "make"]
+__all__ = ["DETECTORS", "Detector", "DetectorEntry", "load_detector", "make_detector"]

@@ -42,7 +42,7 @@ def read_arrays(content: bytes, where: object) -> dict[str, npt.NDArray[Any]]:
             if sum(entry.file_size for entry in entries) > len(content):
                 raise ValueError("its entries are larger than the file")
             for entry in entries:
-                _checked(archive, entry)
+                _require_plain_array(archive, entry)
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (
@@ -52,7 +52,7 @@ def read_arrays(content: bytes, where: object) -> dict[str, npt.NDArray[Any]]:
         raise IntegrityError(f"{where} is damaged or holds objects: {error}") from error
 
 
-def _checked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+def _require_plain_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
     """Raise ValueError unless the entry is an uncompressed array of plain values of the declared size."""
     if entry.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{entry.filename!r} is packed")

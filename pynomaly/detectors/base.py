@@ -23,17 +23,31 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.detectors import saved
-from pynomaly.detectors.cells import LIMIT, Table, as_numbers, column_names, numeric, same_names, within
-from pynomaly.detectors.exact import Array
+from pynomaly.detectors.attributions import (
+    ColumnGroups,
+    ExplanationMethod,
+    ScoreParts,
+    explain_by_occlusion,
+    sum_terms_by_group,
+)
+from pynomaly.detectors.input_validation import (
+    LIMIT,
+    Table,
+    column_names,
+    require_finite,
+    require_same_columns,
+    to_finite_array,
+    to_float_array,
+)
+from pynomaly.detectors.numerics.exact import Array
 from pynomaly.detectors.parameters import Parameter
-from pynomaly.detectors.parts import Groups, How, Parts, occluded, summed
-from pynomaly.errors import ColumnError, DetectorError, IntegrityError, NotFittedError, allowed
+from pynomaly.errors import ColumnError, DetectorError, IntegrityError, NotFittedError, list_allowed
 
-__all__ = ["LIMIT", "Detector", "State", "Table", "as_numbers", "column_names"]
+__all__ = ["LIMIT", "Detector", "State", "Table", "column_names", "to_finite_array"]
 
 State: TypeAlias = "dict[str, npt.NDArray[Any]]"
 
-THREADS = "PYNOMALY_THREADS"  # environment variable: threads of one scoring call
+THREADS_VARIABLE = "PYNOMALY_THREADS"  # environment variable: threads of one scoring call
 
 
 class Detector(ABC):
@@ -55,14 +69,14 @@ class Detector(ABC):
     name: ClassVar[str]
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     block_rows: ClassVar[int] = 4096  # rows scored at a time: bounds memory, never changes a score
-    explains: ClassVar[How] = "occlusion"  # how `explain` divides a score among columns
+    explains: ClassVar[ExplanationMethod] = "occlusion"  # how `explain` divides a score among columns
 
     def __init__(self, seed: int = 0, **params: Any) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
             raise DetectorError(f"{self.name}: seed is {seed!r}; allowed: an integer from 0 to 2**32 - 1")
         for key in params:
             if key not in self.parameters:
-                hint = allowed(key, self.parameters)
+                hint = list_allowed(key, self.parameters)
                 raise DetectorError(f"{self.name} has no parameter {key!r}; {hint}")
         self.seed = int(seed)
         self.params: dict[str, Any] = {
@@ -116,12 +130,12 @@ class Detector(ABC):
             Fewer than two rows, a missing or infinite cell, or data the method cannot be fitted on.
         """
         columns = column_names(X, self.name) if isinstance(X, pd.DataFrame) else None
-        values = as_numbers(X, columns, self.name)
+        values = to_finite_array(X, columns, self.name)
         if len(values) < 2:
             raise DetectorError(
                 f"{self.name} was given {len(values)} row(s) to fit on; at least 2 are needed"
             )
-        rows = self._sampled(values)
+        rows = self._sample_rows(values)
         try:
             state = self._fit(rows)
         except DetectorError:
@@ -132,7 +146,7 @@ class Detector(ABC):
             ) from error
         self.columns, self._width = columns, values.shape[1]
         self.rows_offered, self.rows_used = len(values), len(rows)
-        self._state = _frozen(state)
+        self._state = _freeze_arrays(state)
         self._prepare()
         return self
 
@@ -163,13 +177,13 @@ class Detector(ABC):
         """
         _ = self.state  # refuses an unfitted detector before anything else
         if isinstance(X, pd.DataFrame) and self.columns is not None:
-            same_names(column_names(X, self.name), self.columns, self.name)
-        values, names = numeric(X, self.columns, self.name)
+            require_same_columns(column_names(X, self.name), self.columns, self.name)
+        values, names = to_float_array(X, self.columns, self.name)
         if values.shape[1] != self._width:
             raise ColumnError(
                 f"{self.name} was fitted on {self._width} columns and is given {values.shape[1]}"
             )
-        scores = self._in_blocks(values, names, threads)
+        scores = self._score_blocks(values, names, threads)
         if not np.isfinite(scores).all():
             row = int(np.flatnonzero(~np.isfinite(scores))[0])
             raise DetectorError(
@@ -177,7 +191,7 @@ class Detector(ABC):
             )
         return scores
 
-    def _in_blocks(self, values: Array, names: list[str], threads: int | None) -> Array:
+    def _score_blocks(self, values: Array, names: list[str], threads: int | None) -> Array:
         """Check and score block by block, each while it is in cache; the whole table is never copied.
 
         Threads share the blocks: numpy, SciPy and compiled loops release the interpreter lock.
@@ -186,10 +200,12 @@ class Detector(ABC):
 
         def score_block(start: int) -> None:
             block = values[start : start + self.block_rows]
-            scores[start : start + self.block_rows] = self._score(within(block, names, self.name, start))
+            scores[start : start + self.block_rows] = self._score(
+                require_finite(block, names, self.name, start)
+            )
 
         starts = range(0, len(values), self.block_rows)
-        workers = min(threads or int(os.environ.get(THREADS, 0)) or os.cpu_count() or 1, len(starts))
+        workers = min(threads or int(os.environ.get(THREADS_VARIABLE, 0)) or os.cpu_count() or 1, len(starts))
         if workers == 1:
             for start in starts:
                 score_block(start)
@@ -198,7 +214,7 @@ class Detector(ABC):
                 list(pool.map(score_block, starts))  # raises the error of the first block that fails
         return scores
 
-    def explain(self, X: Array, usual: Array, groups: Groups | None = None) -> Parts:
+    def explain(self, X: Array, usual: Array, groups: ColumnGroups | None = None) -> ScoreParts:
         """Divide each row's score among the columns, by the method named in `explains`.
 
         Parameters
@@ -224,7 +240,7 @@ class Detector(ABC):
         """
         _ = self.state
         group_of = np.arange(self._width) if groups is None else np.asarray(groups, dtype=np.int64)
-        rows, usual_rows = (as_numbers(table, None, self.name) for table in (X, usual))
+        rows, usual_rows = (to_finite_array(table, None, self.name) for table in (X, usual))
         for table in (rows, usual_rows):
             if table.shape != (len(rows), self._width):
                 shape = (len(rows), self._width)
@@ -232,7 +248,7 @@ class Detector(ABC):
         parts = [
             self._explain(rows[place, None], usual_rows[place, None], group_of) for place in range(len(rows))
         ]
-        return Parts(
+        return ScoreParts(
             np.concatenate([part.amounts for part in parts]),
             np.concatenate([part.base for part in parts]),
             all(part.additive for part in parts),
@@ -256,7 +272,7 @@ class Detector(ABC):
             "rows_offered": self.rows_offered,
             "rows_used": self.rows_used,
         }
-        saved.write(Path(folder), facts, self.state)
+        saved.write_detector_files(Path(folder), facts, self.state)
 
     def restore(self, facts: Mapping[str, Any], state: State) -> Self:
         """Set the fitted state from what `save` wrote; the catalogue calls it when it loads a detector.
@@ -271,14 +287,14 @@ class Detector(ABC):
             self.columns = None if columns is None else tuple(str(column) for column in columns)
             self._width = int(facts["width"])
             self.rows_offered, self.rows_used = int(facts["rows_offered"]), int(facts["rows_used"])
-            self._state = _frozen(state)
+            self._state = _freeze_arrays(state)
             self._prepare()
             self._score(np.zeros((1, self._width)))  # fails now if an array is missing or misshapen
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise IntegrityError(f"saved {self.name} is incomplete: {error}") from error
         return self
 
-    def _sampled(self, values: Array) -> Array:
+    def _sample_rows(self, values: Array) -> Array:
         """Return at most `max_rows` rows, drawn by seed, in their original order."""
         if self.max_rows is None or len(values) <= self.max_rows:
             return values
@@ -288,12 +304,12 @@ class Detector(ABC):
     def _prepare(self) -> None:  # noqa: B027  # optional: most methods score from the arrays as they are
         """Derive what is not saved (an index, for example) from `state`; runs after fitting and loading."""
 
-    def _explain(self, x: Array, usual: Array, groups: Groups) -> Parts:
+    def _explain(self, x: Array, usual: Array, groups: ColumnGroups) -> ScoreParts:
         """Explain one row, shape (1, d); a method whose score is no sum over columns overrides this."""
         if self.explains == "occlusion":
-            return occluded(self._score, x, usual, groups)
+            return explain_by_occlusion(self._score, x, usual, groups)
         terms, base = self._terms(x, usual)
-        return summed(terms, base, groups)
+        return sum_terms_by_group(terms, base, groups)
 
     def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
         """Return terms (1, d) and base (1,) of one row, whose sum is the score, where the method has them."""
@@ -308,7 +324,7 @@ class Detector(ABC):
         """Score X (n, d), which must not be changed, from `state`; shape (n,)."""
 
 
-def _frozen(state: State) -> State:
+def _freeze_arrays(state: State) -> State:
     """Return read-only copies of the arrays: scoring must not change them."""
     copies = {key: np.array(array, order="C") for key, array in state.items()}
     for array in copies.values():

@@ -14,15 +14,15 @@ from typing import Any
 
 from pynomaly.detectors import saved
 from pynomaly.detectors.base import Detector
-from pynomaly.detectors.entries import ENTRIES, Entry
-from pynomaly.errors import IntegrityError, UnknownDetectorError, allowed
+from pynomaly.detectors.entries import ENTRIES, DetectorEntry
+from pynomaly.errors import IntegrityError, UnknownDetectorError, list_allowed
 
-__all__ = ["DETECTORS", "Entry", "entry", "load", "make"]
+__all__ = ["DETECTORS", "DetectorEntry", "find_entry", "load_detector", "make_detector"]
 
-DETECTORS: Mapping[str, Entry] = MappingProxyType({row.name: row for row in ENTRIES})
+DETECTORS: Mapping[str, DetectorEntry] = MappingProxyType({row.name: row for row in ENTRIES})
 
 
-def entry(name: str) -> Entry:
+def find_entry(name: str) -> DetectorEntry:
     """Return the catalogue entry of that name.
 
     Raises
@@ -31,11 +31,11 @@ def entry(name: str) -> Entry:
         No such entry; the message suggests the nearest name.
     """
     if name not in DETECTORS:
-        raise UnknownDetectorError(f"no detector {name!r}; {allowed(name, DETECTORS)}")
+        raise UnknownDetectorError(f"no detector {name!r}; {list_allowed(name, DETECTORS)}")
     return DETECTORS[name]
 
 
-def make(name: str, seed: int = 0, **params: Any) -> Detector:
+def make_detector(name: str, seed: int = 0, **params: Any) -> Detector:
     """Make an unfitted detector.
 
     Parameters
@@ -54,13 +54,13 @@ def make(name: str, seed: int = 0, **params: Any) -> Detector:
     DetectorError
         A parameter is unknown or out of bounds.
     """
-    row = entry(name)
+    row = find_entry(name)
     detector = row.resolve()(seed=seed, **params)
     detector.max_rows = row.max_rows
     return detector
 
 
-def load(folder: Path) -> Detector:
+def load_detector(folder: Path) -> Detector:
     """Load a detector that `Detector.save` wrote; no code in the files is ever run.
 
     Raises
@@ -72,9 +72,9 @@ def load(folder: Path) -> Detector:
     IntegrityError
         The files are damaged or incomplete.
     """
-    facts, state = saved.read(Path(folder))
+    facts, state = saved.read_detector_files(Path(folder))
     try:
         name, seed, params = str(facts["name"]), int(facts["seed"]), dict(facts["params"])
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"saved detector in {str(folder)!r} is incomplete: {error}") from error
-    return make(name, seed, **params).restore(facts, state)
+    return make_detector(name, seed, **params).restore(facts, state)

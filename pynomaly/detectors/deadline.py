@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 
 from pynomaly import errors
-from pynomaly.detectors.base import Detector, Table, as_numbers, column_names
-from pynomaly.detectors.catalogue import entry, load, make
+from pynomaly.detectors.base import Detector, Table, column_names, to_finite_array
+from pynomaly.detectors.catalogue import find_entry, load_detector, make_detector
 from pynomaly.errors import DetectorError, FitTimeoutError
 
 __all__ = ["fit_within", "main"]
@@ -57,9 +57,9 @@ def fit_within(detector: Detector, X: Table, seconds: float) -> Detector:
     """
     if not (math.isfinite(seconds) and seconds > 0):
         raise DetectorError(f"the limit of a fit is {seconds!r}; allowed: seconds above 0")
-    entry(detector.name)  # raises here for an unknown name: the child makes detectors by name
+    find_entry(detector.name)  # raises here for an unknown name: the child makes detectors by name
     columns = column_names(X, detector.name) if isinstance(X, pd.DataFrame) else None
-    values = as_numbers(X, columns, detector.name)
+    values = to_finite_array(X, columns, detector.name)
     with tempfile.TemporaryDirectory(prefix="pynomaly-fit-") as temporary:
         folder = Path(temporary)
         request = {
@@ -70,12 +70,12 @@ def fit_within(detector: Detector, X: Table, seconds: float) -> Detector:
         }
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         np.save(folder / "rows.npy", values, allow_pickle=False)
-        status = _run(detector.name, folder, values.shape, seconds)
+        status = _run_child(detector.name, folder, values.shape, seconds)
         _raise_failure(detector.name, folder, status)
-        return load(folder / "fitted")
+        return load_detector(folder / "fitted")
 
 
-def _run(name: str, folder: Path, shape: tuple[int, ...], seconds: float) -> int:
+def _run_child(name: str, folder: Path, shape: tuple[int, ...], seconds: float) -> int:
     """Run the child and return its exit status; at the limit kill its process group and raise."""
     command = [sys.executable, "-m", __name__, str(folder), str(seconds)]
     with (folder / "stderr.txt").open("wb") as output:
@@ -124,7 +124,7 @@ def main(folder: Path, seconds: float) -> int:
     if request["columns"] is not None:
         X = pd.DataFrame(X, columns=request["columns"])
     try:
-        make(request["name"], request["seed"], **request["params"]).fit(X).save(folder / "fitted")
+        make_detector(request["name"], request["seed"], **request["params"]).fit(X).save(folder / "fitted")
     except errors.PynomalyError as error:
         report = {"type": type(error).__name__, "message": str(error)}
         (folder / "failure.json").write_text(json.dumps(report), encoding="utf-8")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Protocol
 
-from pynomaly.errors import DetectorError, allowed
+from pynomaly.errors import DetectorError, list_allowed
 
-__all__ = ["Number", "OneOf", "Parameter", "Whole", "Widths"]
+__all__ = ["ChoiceParameter", "IntegerParameter", "NumberParameter", "Parameter", "WidthsParameter"]
 
 
 class Parameter(Protocol):
@@ -28,7 +28,7 @@ class Parameter(Protocol):
 
 
 @dataclass(frozen=True)
-class Whole:
+class IntegerParameter:
     """An integer in ``[low, high]``."""
 
     default: int
@@ -53,7 +53,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Number:
+class NumberParameter:
     """A finite real number in ``[low, high]``; `open_low` excludes the lower bound."""
 
     default: float
@@ -79,7 +79,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class OneOf:
+class ChoiceParameter:
     """One of a few words."""
 
     default: str
@@ -94,12 +94,12 @@ class OneOf:
             Not among the options.
         """
         if not isinstance(value, str) or value not in self.options:
-            raise DetectorError(f"{owner} is {value!r}; {allowed(value, self.options)}")
+            raise DetectorError(f"{owner} is {value!r}; {list_allowed(value, self.options)}")
         return value
 
 
 @dataclass(frozen=True)
-class Widths:
+class WidthsParameter:
     """A short list of layer widths, each an integer in ``[1, high]``."""
 
     default: tuple[int, ...]
@@ -116,5 +116,5 @@ class Widths:
         """
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= self.longest:
             raise DetectorError(f"{owner} is {value!r}; allowed: a list of 1 to {self.longest} integers")
-        whole = Whole(1, 1, self.high)
+        whole = IntegerParameter(1, 1, self.high)
         return [whole.check(f"{owner}[{place}]", item) for place, item in enumerate(value)]

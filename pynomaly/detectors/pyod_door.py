@@ -11,7 +11,7 @@ import importlib
 import warnings
 from typing import Any
 
-from pynomaly.detectors.exact import Array
+from pynomaly.detectors.numerics.exact import Array
 
 __all__ = ["fit"]
 

@@ -22,14 +22,16 @@ import numpy.typing as npt
 from pynomaly.detectors.arrays import read_arrays
 from pynomaly.errors import DetectorError, IntegrityError
 
-__all__ = ["ARRAYS", "FACTS", "FORMAT", "read", "write"]
+__all__ = ["ARRAYS", "FACTS", "FORMAT", "read_detector_files", "write_detector_files"]
 
 FACTS = "detector.json"
 ARRAYS = "arrays.npz"
 FORMAT = 2  # increased when older files could be misread
 
 
-def write(folder: Path, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+def write_detector_files(
+    folder: Path, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+) -> None:
     """Write both files into `folder`, which is created if missing.
 
     Raises
@@ -45,14 +47,14 @@ def write(folder: Path, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArr
     np.savez(archive, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
     content = {"format": FORMAT, **facts, "arrays_sha256": hashlib.sha256(archive.getvalue()).hexdigest()}
     try:
-        text = _text(content | {"sha256": _sha256(content)})
+        text = _format_facts(content | {"sha256": _hash_facts(content)})
     except (TypeError, ValueError) as error:
         raise DetectorError(f"facts of the detector are not JSON: {error}") from error
     (folder / ARRAYS).write_bytes(archive.getvalue())
     (folder / FACTS).write_text(text, encoding="utf-8")
 
 
-def read(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+def read_detector_files(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """Read and verify both files.
 
     Returns
@@ -72,14 +74,14 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     for name in (FACTS, ARRAYS):
         if not (folder / name).is_file():
             raise DetectorError(f"no saved detector in {str(folder)!r}: {name} is missing")
-    facts = _facts(folder / FACTS)
+    facts = _read_facts(folder / FACTS)
     content = (folder / ARRAYS).read_bytes()
     if hashlib.sha256(content).hexdigest() != facts.pop("arrays_sha256", None):
         raise IntegrityError(f"{folder / ARRAYS} is damaged: it does not match its recorded SHA-256")
     return facts, read_arrays(content, folder / ARRAYS)
 
 
-def _facts(file: Path) -> dict[str, Any]:
+def _read_facts(file: Path) -> dict[str, Any]:
     """Return the facts of a file that matches its own SHA-256 to the byte, else raise."""
     try:
         text = file.read_bytes().decode("utf-8")
@@ -90,15 +92,15 @@ def _facts(file: Path) -> dict[str, Any]:
     if version != FORMAT:
         raise DetectorError(f"{file} has format {version!r}; this version reads {FORMAT}")
     content = {key: value for key, value in facts.items() if key != "sha256"}
-    if text != _text(facts) or _sha256(content) != facts.get("sha256"):
+    if text != _format_facts(facts) or _hash_facts(content) != facts.get("sha256"):
         raise IntegrityError(f"{file} does not match its recorded SHA-256")
     del content["format"]
     return content
 
 
-def _text(content: Mapping[str, Any]) -> str:
+def _format_facts(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
-def _sha256(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_text(content).encode()).hexdigest()
+def _hash_facts(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_format_facts(content).encode()).hexdigest()

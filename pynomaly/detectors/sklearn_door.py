@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynomaly.detectors.exact import Array
+from pynomaly.detectors.numerics.exact import Array
 
 __all__ = ["fit"]
 

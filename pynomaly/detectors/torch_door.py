@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynomaly.detectors.exact import Array
+from pynomaly.detectors.numerics.exact import Array
 from pynomaly.errors import DetectorError
 
-__all__ = ["Batch", "Loss", "minimise"]
+__all__ = ["Batch", "LossFunction", "minimise_loss"]
 
 Batch = tuple[npt.NDArray[np.intp], Array | None]
-Loss = Callable[[Any, list[Any], Any, Any], Any]
+LossFunction = Callable[[Any, list[Any], Any, Any], Any]
 
 
-def minimise(
+def minimise_loss(
     first: Sequence[Array],
     X: Array,
     batches: Iterable[Batch],
-    loss: Loss,
+    loss: LossFunction,
     *,
     learning_rate: float,
     weight_decay: float,

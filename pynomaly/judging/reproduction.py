@@ -1,7 +1,7 @@
 """Compare a model with its refit on the same rows: is the model reproducible?
 
-Pure: called by :mod:`pynomaly.steps.reproduce`, which refits. ``equal`` means within the tolerance of the
-golden rows (1e-9, relative for scores above 1): another build of BLAS changes the last bits.
+Pure: called by :mod:`pynomaly.steps.operations.reproduce`, which refits. ``equal`` means within the tolerance
+of the golden rows (1e-9, relative for scores above 1): another build of BLAS changes the last bits.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pynomaly.judging.plain import plain
+from pynomaly.judging.jsonable import to_jsonable
 
-__all__ = ["TOLERANCE", "Reproduction", "impossible", "reproduced"]
+__all__ = ["TOLERANCE", "Reproduction", "compare_refit", "report_impossible"]
 
 Array = npt.NDArray[np.float64]
-Outcome = Literal["equal", "differs", "cannot"]
+ReproductionOutcome = Literal["equal", "differs", "cannot"]
 
 TOLERANCE = 1e-9
 
@@ -41,7 +41,7 @@ class Reproduction:
         Results, and known differences between then and now, in sentences.
     """
 
-    outcome: Outcome
+    outcome: ReproductionOutcome
     version: int
     golden: float | None
     held_out: float | None
@@ -55,15 +55,15 @@ class Reproduction:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-serialisable values."""
-        return dict(plain(self))
+        return dict(to_jsonable(self))
 
 
-def impossible(version: int, *reasons: str) -> Reproduction:
+def report_impossible(version: int, *reasons: str) -> Reproduction:
     """Return the result where a refit is not possible, with the reasons."""
     return Reproduction("cannot", version, None, None, 0, 0, None, 0, 0, 0, reasons)
 
 
-def reproduced(
+def compare_refit(
     version: int,
     golden: tuple[Array, Array],
     held_out: tuple[Array, Array],
@@ -82,9 +82,9 @@ def reproduced(
     changed : tuple of str
         Known differences between then and now, in sentences.
     """
-    first, second = _apart(*golden), _apart(*held_out)
+    first, second = _measure_difference(*golden), _measure_difference(*held_out)
     then, now = alerts
-    agreement = _spearman(*held_out)
+    agreement = _correlate_ranks(*held_out)
     same = first <= TOLERANCE and second <= TOLERANCE and bool((then == now).all())
     figures = (
         f"{len(golden[0])} golden rows: scores differ by up to {first:.3g}",
@@ -107,13 +107,13 @@ def reproduced(
     )
 
 
-def _apart(then: Array, now: Array) -> float:
+def _measure_difference(then: Array, now: Array) -> float:
     if not len(then):
         return 0.0
     return float(np.max(np.abs(now - then) / np.maximum(1.0, np.abs(then))))
 
 
-def _spearman(then: Array, now: Array) -> float | None:
+def _correlate_ranks(then: Array, now: Array) -> float | None:
     """Return the correlation of average ranks; None where one side is constant."""
     from scipy.stats import rankdata
 

@@ -14,14 +14,14 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-__all__ = ["GRACE", "Silence", "missed", "silence"]
+__all__ = ["GRACE", "SilenceVerdict", "count_missed_runs", "judge_silence"]
 
 GRACE = timedelta(minutes=5)
 """A run counts as missed only this long after its scheduled time."""
 
 
 @dataclass(frozen=True)
-class Silence:
+class SilenceVerdict:
     """Whether scheduled work no longer runs.
 
     Attributes
@@ -43,7 +43,7 @@ class Silence:
         return asdict(self) | {"since": self.since.isoformat(), "reasons": list(self.reasons)}
 
 
-def missed(cron: str, zone: str, since: datetime, now: datetime, most: int) -> int:
+def count_missed_runs(cron: str, zone: str, since: datetime, now: datetime, most: int) -> int:
     """Count the runs of `cron` due in ``(since, now]``, up to `most`.
 
     Parameters
@@ -59,7 +59,9 @@ def missed(cron: str, zone: str, since: datetime, now: datetime, most: int) -> i
     return count
 
 
-def silence(work: str, cron: str, zone: str, since: datetime, now: datetime, limit: int) -> Silence:
+def judge_silence(
+    work: str, cron: str, zone: str, since: datetime, now: datetime, limit: int
+) -> SilenceVerdict:
     """Judge `work`, whose last successful run ended at `since` and which should run by `cron`.
 
     Parameters
@@ -67,10 +69,10 @@ def silence(work: str, cron: str, zone: str, since: datetime, now: datetime, lim
     limit : int
         Number of missed runs from which the work counts as silent.
     """
-    count = missed(cron, zone, since, now - GRACE, limit)
+    count = count_missed_runs(cron, zone, since, now - GRACE, limit)
     last = since.astimezone(ZoneInfo(zone)).isoformat(timespec="minutes")
     if count >= limit:
         summary = f"{work} last ended well at {last}; at least {count} runs of {cron!r} ({zone}) were missed"
     else:
         summary = f"{work} last ended well at {last}; {count} runs missed since, fewer than {limit}"
-    return Silence(work, count >= limit, count, since, (summary,))
+    return SilenceVerdict(work, count >= limit, count, since, (summary,))

@@ -5,7 +5,7 @@ another process); loading never runs stored code; golden rows, stored with their
 machine gives the same scores as the training machine.
 
 Scores are in the detector's own unit, higher is more anomalous. Called by the steps, the registry,
-:mod:`pynomaly.model.serving` and :mod:`pynomaly.model.clean`.
+:mod:`pynomaly.model.serving` and :mod:`pynomaly.model.isolated_check`.
 
 A saved bundle::
 
@@ -31,27 +31,27 @@ from numpy.typing import NDArray
 
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
-from pynomaly.detectors import load as load_detector
+from pynomaly.detectors import load_detector as load_detector
 from pynomaly.detectors.arrays import read_arrays
 from pynomaly.detectors.base import Detector
-from pynomaly.detectors.reranking import Reranking
+from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.errors import DataError, IntegrityError, ModelError, PynomalyError
-from pynomaly.model.alerts import AlertPolicy
-from pynomaly.model.calibration import NO_TAIL, Calibration
-from pynomaly.model.explain import Explanation, Method, explained
-from pynomaly.model.features import Features
-from pynomaly.model.fitting import fit_model
-from pynomaly.model.golden import pack, rows_of, spread, unpack
-from pynomaly.model.importance import importance
-from pynomaly.model.known import Known, note_of
-from pynomaly.model.provenance import notes, versions
-from pynomaly.model.reference import Scored, reference_sketch, renewed
-from pynomaly.model.scoring import COLUMNS, assessed, prepared, scorer
-from pynomaly.model.seal import read_json, seal, verify, write_json
-from pynomaly.model.sketch import Sketch
-from pynomaly.model.times import rows_per_day
+from pynomaly.model.calibration.alert_policy import AlertPolicy
+from pynomaly.model.calibration.calibration import NO_TAIL, Calibration
+from pynomaly.model.explanation.explain import ExplainMethod, Explanation, explain_rows
+from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.fitting.fitting import fit_model
+from pynomaly.model.fitting.golden import pack_rows, pick_positions, take_golden_rows, unpack_rows
+from pynomaly.model.fitting.importance import measure_importance
+from pynomaly.model.fitting.known_anomalies import KnownAnomalies, describe_known
+from pynomaly.model.provenance import collect_notes, read_versions
+from pynomaly.model.row_times import rows_per_day
+from pynomaly.model.scoring import SCORE_COLUMNS, assess_scores, make_scorer, prepare_rows
+from pynomaly.model.seal import read_json, seal_folder, verify_seal, write_json
+from pynomaly.model.sketch.reference import HeldOutRows, renew_reference_sketch, sketch_reference
+from pynomaly.model.sketch.sketch import Sketch
 
-__all__ = ["COLUMNS", "GOLDEN_TOLERANCE", "Bundle"]
+__all__ = ["GOLDEN_TOLERANCE", "SCORE_COLUMNS", "Bundle"]
 
 Floats = NDArray[np.float64]
 
@@ -76,7 +76,7 @@ class Bundle:
     """
 
     contract: FrameContract
-    features: Features
+    features: FeatureEncoder
     detector: Detector
     calibration: Calibration
     policy: AlertPolicy
@@ -95,13 +95,13 @@ class Bundle:
         candidate: config.Candidate,
         contract: FrameContract,
         facts: Mapping[str, Any],
-        known: Known | None = None,
+        known: KnownAnomalies | None = None,
     ) -> Bundle:
         """Fit features and detector on one part of the rows, and calibrate on the other.
 
         Or, with ``training.calibrate``, do both on all rows with out-of-fold scores (see
-        :mod:`pynomaly.model.fitting`). More rows than ``training.max_rows`` are sampled by seed, which
-        ``facts`` records.
+        :mod:`pynomaly.model.fitting.fitting`). More rows than ``training.max_rows`` are sampled by seed,
+        which ``facts`` records.
 
         Parameters
         ----------
@@ -133,11 +133,11 @@ class Bundle:
         policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(stream, contract, weight))
         fit_result = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known)
         features, detector, calibration = fit_result.features, fit_result.detector, fit_result.calibration
-        conformed, times = prepared(fit_result.held_out, contract, calendar=features.calendar)
-        golden = rows_of(conformed, times, spread(fit_result.scores))
-        score = scorer(features, detector, contract, fit_result.reranking)
-        note_texts = notes(fit_result.given, detector.rows_used, policy, calibration)
-        note_texts += [note for note in (fit_result.note, note_of(fit_result.known)) if note]
+        conformed, times = prepare_rows(fit_result.held_out, contract, calendar=features.calendar)
+        golden = take_golden_rows(conformed, times, pick_positions(fit_result.scores))
+        score = make_scorer(features, detector, contract, fit_result.reranking)
+        note_texts = collect_notes(fit_result.given, detector.rows_used, policy, calibration)
+        note_texts += [note for note in (fit_result.note, describe_known(fit_result.known)) if note]
         facts = {
             **facts,
             "rows": {
@@ -147,10 +147,12 @@ class Bundle:
             },
             "known_anomalies": fit_result.known,
             "notes": note_texts,
-            "versions": versions(),
+            "versions": read_versions(),
         }
-        column_importance = importance(score, fit_result.held_out, contract.features, pipeline.training.seed)
-        held_out = Scored(fit_result.held_out, fit_result.scores)
+        column_importance = measure_importance(
+            score, fit_result.held_out, contract.features, pipeline.training.seed
+        )
+        held_out = HeldOutRows(fit_result.held_out, fit_result.scores)
         length, seasons = pd.Timedelta(pipeline.windows.monitor), pipeline.drift.seasons
         return cls(
             contract,
@@ -158,7 +160,7 @@ class Bundle:
             detector,
             calibration,
             policy,
-            reference_sketch(stream, held_out, contract, length, seasons, column_importance, weight),
+            sketch_reference(stream, held_out, contract, length, seasons, column_importance, weight),
             golden=golden,
             golden_scores=score(golden),
             facts=facts,
@@ -169,7 +171,7 @@ class Bundle:
         """Scores of `frame`, as an array of shape (n,); see `score`."""
         if not len(frame):
             raise DataError("no rows to score; at least one is needed")
-        return scorer(self.features, self.detector, self.contract, self.reranking)(frame)
+        return make_scorer(self.features, self.detector, self.contract, self.reranking)(frame)
 
     def score(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Score rows.
@@ -196,42 +198,50 @@ class Bundle:
         ModelError
             If the detector gives a score that is not finite.
         """
-        columns = assessed(self.raw_scores(frame), self.calibration, self.policy)
+        columns = assess_scores(self.raw_scores(frame), self.calibration, self.policy)
         return pd.DataFrame(columns, index=frame.index)
 
     def score_window(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Score rows as `score` does, but apply policy ``fdr`` to all rows of `frame` together."""
         scored = self.score(frame)
-        return scored.assign(is_anomaly=self.policy.decide(scored["p_value"], self.calibration.resolution))
+        return scored.assign(
+            is_anomaly=self.policy.flag_window(scored["p_value"], self.calibration.resolution)
+        )
 
-    def explain(self, frame: pd.DataFrame, top: int = 3, method: Method = "own") -> tuple[Explanation, ...]:
+    def explain(
+        self, frame: pd.DataFrame, top: int = 3, method: ExplainMethod = "own"
+    ) -> tuple[Explanation, ...]:
         """Return, for each row, the columns that raise its score, the strongest first.
 
         Parameters and errors are those of `score`; at most `top` columns are named for a row. Much slower
         than `score` (0.1 to 25 ms a row), so use it for rows that alert:
-        :func:`pynomaly.model.explain.explain_alerts` keeps to a budget. `method` is ``own`` (the detector's),
-        or ``occlusion``, ``shap``, ``lime`` for any.
+        :func:`pynomaly.model.explanation.explain.explain_alerts` keeps to a budget. `method` is ``own`` (the
+        detector's), or ``occlusion``, ``shap``, ``lime`` for any.
         """
         if not len(frame):
             raise DataError("no rows to explain; at least one is needed")
-        rows = prepared(frame, self.contract, calendar=self.features.calendar)
-        return explained(self.features, self.detector, self.sketch, self.reranking, rows, top, method)
+        rows = prepare_rows(frame, self.contract, calendar=self.features.calendar)
+        return explain_rows(self.features, self.detector, self.sketch, self.reranking, rows, top, method)
 
     def recalibrate(self, frame: pd.DataFrame, facts: Mapping[str, Any]) -> Bundle:
         """Return the bundle calibrated on newer rows; features, detector and policy do not change."""
         scores = self.raw_scores(frame)
         calibration = Calibration.fit(scores, tail=self.calibration.tail != NO_TAIL)
         rows = {**self.facts["rows"], "calibration": len(frame)}
-        note_texts = notes(rows["given"], rows["fitted"], self.policy, calibration)
-        note_texts += [note for note in (note_of(self.facts.get("known_anomalies")),) if note]
-        sketch = renewed(self.sketch, Scored(frame, scores), self.contract, facts.get("row_weight", 1.0))
+        note_texts = collect_notes(rows["given"], rows["fitted"], self.policy, calibration)
+        note_texts += [note for note in (describe_known(self.facts.get("known_anomalies")),) if note]
+        sketch = renew_reference_sketch(
+            self.sketch, HeldOutRows(frame, scores), self.contract, facts.get("row_weight", 1.0)
+        )
         facts = {**self.facts, **facts, "rows": rows, "notes": note_texts}
         return replace(self, calibration=calibration, sketch=sketch, facts=facts)
 
     def with_policy(self, policy: AlertPolicy) -> Bundle:
         """Return the same model with another alert policy; no refit."""
         rows = self.facts["rows"]
-        old, new = (notes(rows["given"], rows["fitted"], p, self.calibration) for p in (self.policy, policy))
+        old, new = (
+            collect_notes(rows["given"], rows["fitted"], p, self.calibration) for p in (self.policy, policy)
+        )
         # Notes that do not depend on the policy stay.
         note_texts = [*new, *(note for note in self.facts["notes"] if note not in old + new)]
         return replace(self, policy=policy, facts={**self.facts, "notes": note_texts})
@@ -259,7 +269,7 @@ class Bundle:
             raise ModelError(
                 f"golden row {row} scores {scores[row]!r}, recorded was {self.golden_scores[row]!r}: "
                 f"a difference of {difference:.3g}; allowed: {GOLDEN_TOLERANCE:g}. "
-                f"Fitted with {self.facts.get('versions')}, here {versions()}"
+                f"Fitted with {self.facts.get('versions')}, here {read_versions()}"
             )
         return difference
 
@@ -277,7 +287,7 @@ class Bundle:
         folder.mkdir(parents=True, exist_ok=True)
         self.detector.save(folder / "detector")
         np.savez(folder / "calibration.npz", allow_pickle=False, scores=self.calibration.scores)
-        numbers, text = pack(self.golden)
+        numbers, text = pack_rows(self.golden)
         np.savez(folder / "golden.npz", allow_pickle=False, scores=self.golden_scores, **numbers)
         if self.reranking is not None:
             np.savez(folder / "reranking.npz", allow_pickle=False, **self.reranking.arrays)
@@ -292,7 +302,7 @@ class Bundle:
         }
         write_json(folder / "model.json", content)
         write_json(folder / "sketch.json", self.sketch.to_dict())
-        return seal(folder)
+        return seal_folder(folder)
 
     @classmethod
     def load(cls, folder: Path, sha256: str | None) -> Bundle:
@@ -312,7 +322,7 @@ class Bundle:
             If the detector is not in this version's catalogue.
         """
         folder = Path(folder)
-        verify(folder, sha256)
+        verify_seal(folder, sha256)
         try:
             return cls._read(folder)
         except PynomalyError:
@@ -323,15 +333,17 @@ class Bundle:
     @classmethod
     def _read(cls, folder: Path) -> Bundle:
         content = read_json(folder / "model.json")
-        calibration = Calibration.from_dict(_arrays(folder, "calibration")["scores"], content["calibration"])
-        golden_arrays = _arrays(folder, "golden")
-        golden_scores, golden = golden_arrays["scores"], unpack(golden_arrays, content["golden"])
+        calibration = Calibration.from_dict(
+            _load_arrays(folder, "calibration")["scores"], content["calibration"]
+        )
+        golden_arrays = _load_arrays(folder, "golden")
+        golden_scores, golden = golden_arrays["scores"], unpack_rows(golden_arrays, content["golden"])
         reranking = None
         if content.get("reranking"):  # older bundles have no such key
-            reranking = Reranking.restore(content["reranking"], _arrays(folder, "reranking"))
+            reranking = Reranking.restore(content["reranking"], _load_arrays(folder, "reranking"))
         return cls(
             FrameContract.from_dict(content["contract"]),
-            Features.from_dict(content["features"]),
+            FeatureEncoder.from_dict(content["features"]),
             load_detector(folder / "detector"),
             calibration,
             AlertPolicy.from_dict(content["policy"]),
@@ -343,5 +355,5 @@ class Bundle:
         )
 
 
-def _arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
+def _load_arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
     return read_arrays((folder / f"{name}.npz").read_bytes(), folder / f"{name}.npz")

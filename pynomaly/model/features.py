@@ -32,21 +32,21 @@ from numpy.typing import NDArray
 
 from pynomaly import config
 from pynomaly.errors import ConfigError, DataError
-from pynomaly.model.times import CALENDAR, calendar
+from pynomaly.model.row_times import CALENDAR_NAMES, encode_calendar
 
-__all__ = ["Category", "Features", "Number"]
+__all__ = ["CategoryEncoder", "FeatureEncoder", "NumberEncoder"]
 
 Floats = NDArray[np.float64]
 
 IQR_OF_NORMAL = 1.3489795003921634  # quartile distance of a standard normal
-LIMIT = 1e12  # scaled cells are clipped here, so that their squares and sums stay finite in float32 too
-UNSEEN = 10.0  # ten scales away from the rows of the reference
-BLOCK = 2048  # rows converted at once; results do not depend on it
-MOST_CATEGORIES = 10_000  # kept for a column; the rarest beyond it count as unseen
+CELL_LIMIT = 1e12  # scaled cells are clipped here, so that their squares and sums stay finite in float32 too
+UNSEEN_VALUE = 10.0  # ten scales away from the rows of the reference
+BLOCK_ROWS = 2048  # rows converted at once; results do not depend on it
+MAX_KNOWN_CATEGORIES = 10_000  # kept for a column; the rarest beyond it count as unseen
 
 
 @dataclass(frozen=True)
-class Number:
+class NumberEncoder:
     """Fitted encoding of one numeric column; `flagged` if missing cells get an indicator."""
 
     name: str
@@ -56,7 +56,7 @@ class Number:
     flagged: bool
 
     @classmethod
-    def fit(cls, name: str, values: Floats, scaling: str, indicate: bool) -> Number:
+    def fit(cls, name: str, values: Floats, scaling: str, indicate: bool) -> NumberEncoder:
         """Learn centre, scale and median of `values`, array of shape (n,) with NaN for missing."""
         present = values[~np.isnan(values)]
         if not len(present):
@@ -66,8 +66,8 @@ class Number:
         median = 2 * float(np.median(present / 2))  # the sum of two middle values may overflow
         center, scale = 0.0, 1.0
         if scaling != "none":
-            center = median if scaling == "robust" else _mean(present, median)
-            scale = _scale(present, scaling)
+            center = median if scaling == "robust" else _bounded_mean(present, median)
+            scale = _column_scale(present, scaling)
         return cls(name, center, scale, fill=median, flagged=indicate and len(present) < len(values))
 
     @property
@@ -77,7 +77,7 @@ class Number:
 
     def read(self, column: pd.Series[Any]) -> Floats:
         """Cells as numbers, NaN for missing."""
-        return _numbers(column)
+        return _read_numbers(column)
 
     def features(self, values: Floats) -> list[Floats]:
         """Return the scaled column and, if flagged, its missing indicator; arrays of shape (n,)."""
@@ -85,7 +85,7 @@ class Number:
         filled = np.where(missing, self.fill, values) if missing.any() else values
         if (self.center, self.scale) != (0.0, 1.0):
             with np.errstate(over="ignore"):
-                filled = np.clip((filled - self.center) / self.scale, -LIMIT, LIMIT)
+                filled = np.clip((filled - self.center) / self.scale, -CELL_LIMIT, CELL_LIMIT)
         return [filled, missing.astype(np.float64)] if self.flagged else [filled]
 
     def touched(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
@@ -94,7 +94,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Category:
+class CategoryEncoder:
     """Fitted encoding of one category column; None stands for the missing category.
 
     Attributes
@@ -114,14 +114,14 @@ class Category:
     pooled: bool
 
     @classmethod
-    def fit(cls, name: str, values: NDArray[np.object_], rare: float, most: int) -> Category:
+    def fit(cls, name: str, values: NDArray[np.object_], rare: float, most: int) -> CategoryEncoder:
         """Learn from `values`, shape (n,); pool categories with a share below `rare` or beyond `most`."""
-        counts = Counter(_category(value) for value in values)
+        counts = Counter(_category_name(value) for value in values)
         by_count = sorted(counts.items(), key=lambda item: (-item[1], item[0] is None, item[0] or ""))
         common = tuple(value for value, count in by_count if count / len(values) >= rare)[:most]
         others = by_count[len(common) :]
         share = sum(count for _, count in others) / len(values)
-        rare_names = tuple(value for value, _ in others[:MOST_CATEGORIES])
+        rare_names = tuple(value for value, _ in others[:MAX_KNOWN_CATEGORIES])
         return cls(name, common, rare_names, pooled=bool(common) and bool(others) and share >= rare)
 
     @property
@@ -136,7 +136,7 @@ class Category:
         parts = [(codes == code).astype(np.float64) for code in range(1, len(self.kept))]
         if self.pooled:
             parts.append((codes >= len(self.kept)).astype(np.float64))
-        return [*parts, np.where(codes < 0, UNSEEN, 0.0)]
+        return [*parts, np.where(codes < 0, UNSEEN_VALUE, 0.0)]
 
     def touched(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
         """Return which cells hold a category that the reference did not have."""
@@ -145,11 +145,11 @@ class Category:
     def read(self, column: pd.Series[Any]) -> NDArray[np.intp]:
         """Return the index of each cell among the known categories; -1 if unseen."""
         places = {value: place for place, value in enumerate((*self.kept, *self.rare))}
-        return np.array([places.get(_category(value), -1) for value in column], dtype=np.intp)
+        return np.array([places.get(_category_name(value), -1) for value in column], dtype=np.intp)
 
 
 @dataclass(frozen=True)
-class Features:
+class FeatureEncoder:
     """Fitted preprocessing of all columns, in order.
 
     Notes
@@ -161,11 +161,13 @@ class Features:
 
     missing: Literal["impute", "indicate", "reject"]
     calendar: bool
-    columns: tuple[Number | Category, ...]
+    columns: tuple[NumberEncoder | CategoryEncoder, ...]
     rows: int
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, times: pd.Series[Any] | None, settings: config.Features) -> Features:
+    def fit(
+        cls, frame: pd.DataFrame, times: pd.Series[Any] | None, settings: config.Features
+    ) -> FeatureEncoder:
         """Learn from the reference.
 
         Parameters
@@ -173,14 +175,14 @@ class Features:
         frame : DataFrame of shape (n, d)
             Conformed rows: float64 columns are numbers, all others categories with None for missing.
         times : Series of shape (n,) or None
-            Timezone-aware times of the rows; used only with ``calendar``.
+            Timezone-aware times of the rows; used only with ``encode_calendar``.
         settings : config.Features
             Missing policy, scaling, and the share below which a category is rare.
 
         Raises
         ------
         ConfigError
-            If ``calendar`` is on and there are no times.
+            If ``encode_calendar`` is on and there are no times.
         DataError
             If there are no rows, a numeric column is all missing or holds an infinity, or a cell is missing
             under ``missing: reject``.
@@ -191,21 +193,23 @@ class Features:
             raise ConfigError("features.calendar: true needs a time column; name it in data.time")
         if settings.missing == "reject":
             _refuse_missing(frame)
-        columns: list[Number | Category] = []
+        columns: list[NumberEncoder | CategoryEncoder] = []
         for name in frame.columns:
             if pd.api.types.is_float_dtype(frame[name].dtype):
                 indicate = settings.missing == "indicate"
-                columns.append(Number.fit(str(name), _numbers(frame[name]), settings.scaling, indicate))
+                columns.append(
+                    NumberEncoder.fit(str(name), _read_numbers(frame[name]), settings.scaling, indicate)
+                )
             else:
                 cells = frame[name].to_numpy(dtype=object)
-                columns.append(Category.fit(str(name), cells, settings.rare, settings.max_categories))
+                columns.append(CategoryEncoder.fit(str(name), cells, settings.rare, settings.max_categories))
         return cls(settings.missing, settings.calendar, tuple(columns), rows=len(frame))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the features, in the order `transform` gives them."""
         names = tuple(name for column in self.columns for name in column.names)
-        return names + CALENDAR if self.calendar else names
+        return names + CALENDAR_NAMES if self.calendar else names
 
     def transform(self, frame: pd.DataFrame, times: pd.Series[Any] | None = None) -> Floats:
         """Turn conformed rows into numbers.
@@ -226,14 +230,16 @@ class Features:
         cells_by_column = [column.read(frame[column.name]) for column in self.columns]
         numbers = np.empty((len(frame), len(self.names)))
         # One block of rows at a time keeps the part of the result that is being filled in the CPU cache.
-        for first in range(0, len(frame), BLOCK):
-            rows, place = slice(first, first + BLOCK), 0
+        for first in range(0, len(frame), BLOCK_ROWS):
+            rows, place = slice(first, first + BLOCK_ROWS), 0
             for column, cells in zip(self.columns, cells_by_column, strict=True):
                 for part in column.features(cells[rows]):  # type: ignore[arg-type]  # as the column read them
                     numbers[rows, place] = part
                     place += 1
         if self.calendar:
-            for place, part in enumerate(calendar(times), start=numbers.shape[1] - len(CALENDAR)):
+            for place, part in enumerate(
+                encode_calendar(times), start=numbers.shape[1] - len(CALENDAR_NAMES)
+            ):
                 numbers[:, place] = part
         return numbers
 
@@ -242,7 +248,7 @@ class Features:
         counts = {column.name: int(column.touched(frame[column.name]).sum()) for column in self.columns}
         return {name: count for name, count in counts.items() if count}
 
-    def touched_rows(self, frame: pd.DataFrame) -> int:
+    def count_unusual_rows(self, frame: pd.DataFrame) -> int:
         """Count the rows with at least one such cell."""
         any_cell = np.zeros(len(frame), dtype=bool)
         for column in self.columns:
@@ -256,27 +262,27 @@ class Features:
             "calendar": self.calendar,
             "rows": self.rows,
             "columns": [
-                {"kind": "number" if isinstance(column, Number) else "category", **asdict(column)}
+                {"kind": "number" if isinstance(column, NumberEncoder) else "category", **asdict(column)}
                 for column in self.columns
             ],
         }
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Features:
+    def from_dict(cls, content: Mapping[str, Any]) -> FeatureEncoder:
         """Read what `to_dict` wrote."""
-        columns: list[Number | Category] = []
+        columns: list[NumberEncoder | CategoryEncoder] = []
         for item in content["columns"]:
             if item["kind"] == "number":
                 columns.append(
-                    Number(item["name"], item["center"], item["scale"], item["fill"], item["flagged"])
+                    NumberEncoder(item["name"], item["center"], item["scale"], item["fill"], item["flagged"])
                 )
             else:
                 common, rare = tuple(item["kept"]), tuple(item["rare"])
-                columns.append(Category(item["name"], common, rare, item["pooled"]))
+                columns.append(CategoryEncoder(item["name"], common, rare, item["pooled"]))
         return cls(content["missing"], content["calendar"], tuple(columns), content["rows"])
 
 
-def _numbers(column: pd.Series[Any]) -> Floats:
+def _read_numbers(column: pd.Series[Any]) -> Floats:
     """Return cells as float64, NaN for missing; an infinity raises DataError."""
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     if np.isinf(values).any():
@@ -287,18 +293,18 @@ def _numbers(column: pd.Series[Any]) -> Floats:
     return values
 
 
-def _category(value: object) -> str | None:
+def _category_name(value: object) -> str | None:
     return None if value is None or value is pd.NA or value != value else str(value)
 
 
-def _mean(present: Floats, median: float) -> float:
+def _bounded_mean(present: Floats, median: float) -> float:
     """Return the mean, clipped to the range of `present`; the median if the sum overflows."""
     with np.errstate(over="ignore"):
         mean = float(np.mean(present))
     return float(np.clip(mean, present.min(), present.max())) if np.isfinite(mean) else median
 
 
-def _scale(present: Floats, scaling: str) -> float:
+def _column_scale(present: Floats, scaling: str) -> float:
     """Return the spread of `present`; 1 for a constant column, so that a later change keeps its unit."""
     if present.min() == present.max():
         return 1.0

@@ -8,15 +8,15 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from pynomaly.model.alerts import AlertPolicy
-from pynomaly.model.calibration import GUARANTEES, Calibration
+from pynomaly.model.calibration.alert_policy import AlertPolicy
+from pynomaly.model.calibration.calibration import GUARANTEES, Calibration
 
-__all__ = ["notes", "versions"]
+__all__ = ["collect_notes", "read_versions"]
 
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch")
 
 
-def notes(given: int, fitted: int, policy: AlertPolicy, calibration: Calibration) -> list[str]:
+def collect_notes(given: int, fitted: int, policy: AlertPolicy, calibration: Calibration) -> list[str]:
     """Return notes on sampling, alerts and calibration that people should read before using the model."""
     sampling_note = f"fitted on {fitted} of {given} rows, sampled by seed" if fitted < given else ""
     cross_note = f"p-values from out-of-fold scores: {GUARANTEES['cross']}"
@@ -24,14 +24,14 @@ def notes(given: int, fitted: int, policy: AlertPolicy, calibration: Calibration
         note
         for note in (
             sampling_note,
-            policy.resolution_note(calibration),
+            policy.describe_resolution(calibration),
             cross_note if calibration.method == "cross" and calibration.computable else "",
         )
         if note
     ]
 
 
-def versions() -> dict[str, str]:
+def read_versions() -> dict[str, str]:
     """Return Python and library versions; scores may differ between versions (mlflow#12638)."""
     version_of = {"python": platform.python_version()}
     for name in LIBRARIES:

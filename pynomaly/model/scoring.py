@@ -14,59 +14,59 @@ from numpy.typing import NDArray
 
 from pynomaly.data.frame import FrameContract
 from pynomaly.detectors.base import Detector
-from pynomaly.detectors.reranking import Reranking
-from pynomaly.model.alerts import AlertPolicy
-from pynomaly.model.calibration import Calibration, rarity, severity
-from pynomaly.model.features import Features
-from pynomaly.model.times import moments
+from pynomaly.detectors.methods.reranking import Reranking
+from pynomaly.model.calibration.alert_policy import AlertPolicy
+from pynomaly.model.calibration.calibration import Calibration, name_rarity, name_severity
+from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.row_times import read_row_times
 
-__all__ = ["COLUMNS", "assessed", "prepared", "scored", "scorer"]
+__all__ = ["SCORE_COLUMNS", "assess_scores", "make_scorer", "prepare_rows", "score_prepared"]
 
 Floats = NDArray[np.float64]
 
-COLUMNS = ("score", "p_value", "severity", "is_anomaly", "extrapolated", "rarity")
+SCORE_COLUMNS = ("score", "p_value", "severity", "is_anomaly", "extrapolated", "rarity")
 
 
-def prepared(
+def prepare_rows(
     frame: pd.DataFrame, contract: FrameContract, *, calendar: bool
 ) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
     """Return conformed rows, and their times if the features use a calendar."""
-    return contract.conform(frame), moments(frame, contract) if calendar else None
+    return contract.conform(frame), read_row_times(frame, contract) if calendar else None
 
 
-def scorer(
-    features: Features, detector: Detector, contract: FrameContract, reranking: Reranking | None = None
+def make_scorer(
+    features: FeatureEncoder, detector: Detector, contract: FrameContract, reranking: Reranking | None = None
 ) -> Callable[[pd.DataFrame], Floats]:
     """Return a function that scores rows with a fitted model; the reranking, if any, is applied last."""
 
     def scores(frame: pd.DataFrame) -> Floats:
-        conformed, times = prepared(frame, contract, calendar=features.calendar)
-        return scored(conformed, times, features, detector, reranking)
+        conformed, times = prepare_rows(frame, contract, calendar=features.calendar)
+        return score_prepared(conformed, times, features, detector, reranking)
 
     return scores
 
 
-def scored(
+def score_prepared(
     conformed: pd.DataFrame,
     times: pd.Series[Any] | None,
-    features: Features,
+    features: FeatureEncoder,
     detector: Detector,
     reranking: Reranking | None,
 ) -> Floats:
-    """Score the rows and times that `prepared` returns; array of shape (n,)."""
+    """Score the rows and times that `prepare_rows` returns; array of shape (n,)."""
     numbers = features.transform(conformed, times)
     scores = detector.score(numbers)
     return scores if reranking is None else reranking.score(numbers, scores)
 
 
-def assessed(scores: Floats, calibration: Calibration, policy: AlertPolicy) -> dict[str, NDArray[Any]]:
-    """Return `COLUMNS` for `scores`, all arrays of shape (n,); each row is judged by itself."""
+def assess_scores(scores: Floats, calibration: Calibration, policy: AlertPolicy) -> dict[str, NDArray[Any]]:
+    """Return `SCORE_COLUMNS` for `scores`, all arrays of shape (n,); each row is judged by itself."""
     p_values = calibration.p_values(scores)
     return {
         "score": scores,
         "p_value": p_values,
-        "severity": severity(p_values),
+        "severity": name_severity(p_values),
         "is_anomaly": policy.alerts(p_values),
         "extrapolated": calibration.extrapolated(p_values),
-        "rarity": rarity(p_values, policy.rows_per_day if calibration.computable else None),
+        "rarity": name_rarity(p_values, policy.rows_per_day if calibration.computable else None),
     }

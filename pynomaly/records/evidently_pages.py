@@ -15,10 +15,10 @@ from typing import Any
 
 from pynomaly.errors import RecordError
 
-__all__ = ["publish"]
+__all__ = ["publish_report"]
 
 
-def publish(report: Any, address: str, pipeline: str, name: str) -> None:
+def publish_report(report: Any, address: str, pipeline: str, name: str) -> None:
     """Add `report`, which ``drift_page`` made, to the pipeline's project.
 
     Raises

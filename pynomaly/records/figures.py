@@ -16,18 +16,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pynomaly.errors import RecordError
-from pynomaly.judging.evaluation import not_computable, pr_curve, roc_curve
-from pynomaly.judging.ranks import Ranks
-from pynomaly.judging.weighing import Weighed
+from pynomaly.judging.comparison.evaluation import explain_not_computable, pr_curve, roc_curve
+from pynomaly.judging.comparison.rank_tests import RankTest
+from pynomaly.judging.drift.drift_importance import ColumnWeight
 
-__all__ = ["alert_timeline", "comparison", "critical_difference", "importance", "policies_over_time"]
-__all__ += ["score_histogram"]
+__all__ = [
+    "draw_alert_timeline",
+    "draw_comparison",
+    "draw_critical_difference",
+    "draw_importance",
+    "draw_policies",
+]
+__all__ += ["draw_score_histogram"]
 
 _DPI = 110
-_BARS = 60
+_BINS = 60
 
 
-def comparison(
+def draw_comparison(
     truth: ArrayLike,
     scores: Mapping[str, ArrayLike],
     winner: str | None = None,
@@ -50,13 +56,13 @@ def comparison(
     costed_rows = [
         row for row in table if np.isfinite(row["value"]) and np.isfinite(row.get("score_seconds", np.nan))
     ]
-    figure, (left, right, *others) = _figure(3 if costed_rows else 2, (16 if costed_rows else 11, 4.6))
+    figure, (left, right, *others) = _create_figure(3 if costed_rows else 2, (16 if costed_rows else 11, 4.6))
     if costed_rows:
-        _trade(others[0], costed_rows, winner, metric)
+        _draw_cost_tradeoff(others[0], costed_rows, winner, metric)
     labels = np.asarray(truth)
     notes = []
     for name, values in scores.items():
-        if reason := not_computable(truth, values):
+        if reason := explain_not_computable(truth, values):
             notes.append(f"{name}: {reason}")
             continue
         style: dict[str, Any] = {"lw": 2.4, "zorder": 3} if name == winner else {"lw": 1.1, "alpha": 0.75}
@@ -74,11 +80,11 @@ def comparison(
     if scores:
         left.legend(fontsize=8, loc="lower left")
     if notes:
-        _say(right, "not computable\n" + "\n".join(notes))
-    return _png(figure)
+        _write_note(right, "not computable\n" + "\n".join(notes))
+    return _render_png(figure)
 
 
-def score_histogram(truth: ArrayLike, scores: ArrayLike, threshold: float | None = None) -> bytes:
+def draw_score_histogram(truth: ArrayLike, scores: ArrayLike, threshold: float | None = None) -> bytes:
     """Draw a histogram of the scores of normal and anomalous rows; counts on a logarithmic axis.
 
     Parameters
@@ -88,12 +94,12 @@ def score_histogram(truth: ArrayLike, scores: ArrayLike, threshold: float | None
     threshold : float, optional
         Lowest score that alerts.
     """
-    figure, (axes,) = _figure(1, (7, 4.2))
+    figure, (axes,) = _create_figure(1, (7, 4.2))
     labels = np.asarray(truth)
     values: NDArray[np.float64] = np.asarray(scores, dtype=np.float64)
     finite = np.isfinite(values)
     if finite.any():
-        edges = np.histogram_bin_edges(values[finite], bins=_BARS)
+        edges = np.histogram_bin_edges(values[finite], bins=_BINS)
         for label, color, rows in (("normal", "#4a6fa5", labels == 0), ("anomaly", "#c8553d", labels == 1)):
             group_scores = values[finite & rows]
             axes.hist(
@@ -104,12 +110,12 @@ def score_histogram(truth: ArrayLike, scores: ArrayLike, threshold: float | None
             axes.axvline(threshold, color="0.2", ls="--", lw=1, label="alert threshold")
         axes.legend(fontsize=8, loc="upper right")
     if not finite.all():
-        _say(axes, f"{int((~finite).sum()):,} of {len(values):,} scores are not finite")
+        _write_note(axes, f"{int((~finite).sum()):,} of {len(values):,} scores are not finite")
     axes.set(xlabel="score (higher is more anomalous)", ylabel="rows", title="Scores of held-out rows")
-    return _png(figure)
+    return _render_png(figure)
 
 
-def importance(columns: Sequence[Weighed]) -> bytes:
+def draw_importance(columns: Sequence[ColumnWeight]) -> bytes:
     """Draw the importance of the twenty most important columns, and the weight of their drift."""
     top_columns = list(columns[:20])[::-1]
     kinds = (
@@ -118,7 +124,7 @@ def importance(columns: Sequence[Weighed]) -> bytes:
         ("drift, by ranking", "#7a9e7e", [one.weight for one in top_columns]),
     )
     drawn_kinds = [kind for kind in kinds if any(value is not None for value in kind[2])]
-    figure, (axes,) = _figure(1, (7, 1.6 + 0.3 * len(top_columns)))
+    figure, (axes,) = _create_figure(1, (7, 1.6 + 0.3 * len(top_columns)))
     height = 0.8 / max(1, len(drawn_kinds))
     for at, (label, color, values) in enumerate(drawn_kinds):
         places = np.arange(len(top_columns)) + 0.4 - height * (at + 0.5)
@@ -127,10 +133,10 @@ def importance(columns: Sequence[Weighed]) -> bytes:
     if drawn_kinds:
         axes.legend(fontsize=8, loc="lower right")
     axes.set(xlabel="share", title="What the model rests on")
-    return _png(figure)
+    return _render_png(figure)
 
 
-def alert_timeline(
+def draw_alert_timeline(
     starts: Sequence[datetime], rates: Sequence[float | None], expected: float | None = None
 ) -> bytes:
     """Draw the share of alerted rows in each window, oldest first; a window without a rate has no bar.
@@ -150,7 +156,7 @@ def alert_timeline(
     """
     if len(starts) != len(rates):
         raise RecordError(f"{len(starts)} windows, but {len(rates)} alert rates")
-    figure, (axes,) = _figure(1, (9, 3.6))
+    figure, (axes,) = _create_figure(1, (9, 3.6))
     heights = [100 * rate if rate is not None else np.nan for rate in rates]
     places = np.arange(len(starts))
     axes.bar(places, heights, color="#4a6fa5")
@@ -161,13 +167,13 @@ def alert_timeline(
     axes.set_xticks(places[::step], [f"{start:%Y-%m-%d}" for start in starts[::step]], fontsize=8)
     axes.set(ylabel="alerted rows, %", title="Alert rate")
     if not len(starts):
-        _say(axes, "no window yet")
-    return _png(figure)
+        _write_note(axes, "no window yet")
+    return _render_png(figure)
 
 
-def critical_difference(ranks: Ranks) -> bytes:
+def draw_critical_difference(ranks: RankTest) -> bytes:
     """Draw mean ranks, best left; a bar joins candidates that do not differ significantly (Demšar 2006)."""
-    figure, (axes,) = _figure(1, (8, 1.6 + 0.3 * len(ranks.names)))
+    figure, (axes,) = _create_figure(1, (8, 1.6 + 0.3 * len(ranks.names)))
     order = sorted(zip(ranks.mean_ranks, ranks.names, strict=True))
     places = dict(zip(ranks.names, ranks.mean_ranks, strict=True))
     for depth, (place, name) in enumerate(order, start=1):
@@ -188,17 +194,17 @@ def critical_difference(ranks: Ranks) -> bytes:
         fontsize=8,
     )
     axes.spines[["top", "left", "right"]].set_visible(False)
-    return _png(figure)
+    return _render_png(figure)
 
 
-def policies_over_time(result: Mapping[str, Any]) -> bytes:
+def draw_policies(result: Mapping[str, Any]) -> bytes:
     """Draw quality and alerts of each policy of a replay over time, and below them the incidents.
 
     Parameters
     ----------
     result : mapping
-        As :func:`pynomaly.steps.replay.replay` returns it. A dot is a training, a filled dot a promotion;
-        a window without quality is a gap.
+        As :func:`pynomaly.steps.replay.replay.replay` returns it. A dot is a training, a filled dot a
+        promotion; a window without quality is a gap.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -213,20 +219,20 @@ def policies_over_time(result: Mapping[str, Any]) -> bytes:
     for name, policy in result["policies"].items():
         color, style = line_styles.get(name, ("#4a6fa5", "-" if name == "weekly" else ":"))
         rows = policy["windows"]
-        ends = np.array([_day(row["end"]) for row in rows])
+        ends = np.array([_to_days(row["end"]) for row in rows])
         for axes, values in (
             (top, [row.get("average_precision") for row in rows]),
             (
                 middle,
                 [
-                    row["alerts"] / (_day(row["end"]) - _day(row["start"])) if row["rows"] else None
+                    row["alerts"] / (_to_days(row["end"]) - _to_days(row["start"])) if row["rows"] else None
                     for row in rows
                 ],
             ),
         ):
             heights = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
             axes.plot(ends, heights, style, color=color, lw=2.2 if name == "ours" else 1.4)
-            _trainings(axes, policy, ends, heights, color)
+            _mark_trainings(axes, policy, ends, heights, color)
         mean = (
             "no labels" if policy["average_precision"] is None else f"mean {policy['average_precision']:.3f}"
         )
@@ -237,17 +243,17 @@ def policies_over_time(result: Mapping[str, Any]) -> bytes:
     top.legend(
         handles=handles, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False
     )
-    first, last = _day(result["start"]), _day(result["end"])
+    first, last = _to_days(result["start"]), _to_days(result["end"])
     for span in result["episodes"]:
         ends_at = max(
-            _day(span["end"]), _day(span["start"]) + (last - first) / 1000
+            _to_days(span["end"]), _to_days(span["start"]) + (last - first) / 1000
         )  # wide enough to be seen
-        low.axvspan(_day(span["start"]), ends_at, color="#c8553d", alpha=0.35, lw=0)
+        low.axvspan(_to_days(span["start"]), ends_at, color="#c8553d", alpha=0.35, lw=0)
         if len(result["episodes"]) <= 40:
             for axes in (top, middle):
-                axes.axvspan(_day(span["start"]), ends_at, color="#c8553d", alpha=0.12, lw=0)
+                axes.axvspan(_to_days(span["start"]), ends_at, color="#c8553d", alpha=0.12, lw=0)
     if not any(policy["judged_windows"] for policy in result["policies"].values()):
-        _say(top, "quality is not computable: no window has both labels")
+        _write_note(top, "quality is not computable: no window has both labels")
     top.set(ylabel="average precision a window")
     middle.set(ylabel="alerts a day")
     middle.set_ylim(bottom=0)
@@ -259,27 +265,29 @@ def policies_over_time(result: Mapping[str, Any]) -> bytes:
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     low.xaxis.set_major_locator(locator)
     low.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    return _png(figure)
+    return _render_png(figure)
 
 
-def _trainings(
+def _mark_trainings(
     axes: Any, policy: Mapping[str, Any], ends: NDArray[np.float64], heights: NDArray[np.float64], color: str
 ) -> None:
     """Mark each training by a dot, filled if its model was promoted; the first training has no dot."""
     promotion_times = set(policy["promoted_at"])
     for moment in policy["trained_at"][1:]:
-        height = heights[ends == _day(moment)]
+        height = heights[ends == _to_days(moment)]
         if height.size and np.isfinite(height[0]):
             face = color if moment in promotion_times else "white"
-            axes.plot(_day(moment), height[0], "o", color=color, markerfacecolor=face, ms=5.5, zorder=3)
+            axes.plot(_to_days(moment), height[0], "o", color=color, markerfacecolor=face, ms=5.5, zorder=3)
 
 
-def _day(moment: str) -> float:
+def _to_days(moment: str) -> float:
     """Return an ISO time as days since 1970, the unit of matplotlib's dates."""
     return datetime.fromisoformat(moment).timestamp() / 86400
 
 
-def _trade(axes: Any, table: Sequence[Mapping[str, Any]], winner: str | None, metric: str) -> None:
+def _draw_cost_tradeoff(
+    axes: Any, table: Sequence[Mapping[str, Any]], winner: str | None, metric: str
+) -> None:
     """Draw quality over scoring time; larger dots are larger models, filled ones are on the Pareto front."""
     for row in table:
         chosen = row["candidate"] == winner
@@ -303,7 +311,7 @@ def _trade(axes: Any, table: Sequence[Mapping[str, Any]], winner: str | None, me
     )
 
 
-def _figure(columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
+def _create_figure(columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -312,14 +320,14 @@ def _figure(columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
-def _say(axes: Any, text: str) -> None:
+def _write_note(axes: Any, text: str) -> None:
     box = {"facecolor": "white", "edgecolor": "0.7"}
     axes.text(
         0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, fontsize=8, wrap=True, bbox=box
     )
 
 
-def _png(figure: Any) -> bytes:
+def _render_png(figure: Any) -> bytes:
     sink = io.BytesIO()
     # Without matplotlib's version in the file, the same picture has the same bytes.
     figure.savefig(sink, format="png", metadata={"Software": None})

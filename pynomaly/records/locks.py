@@ -15,13 +15,13 @@ from pathlib import Path
 
 from pynomaly.errors import RecordError
 
-__all__ = ["exclusive"]
+__all__ = ["hold_file_lock"]
 
 _POLL_SECONDS = 0.02
 
 
 @contextmanager
-def exclusive(path: Path, timeout: float = 120.0) -> Iterator[None]:
+def hold_file_lock(path: Path, timeout: float = 120.0) -> Iterator[None]:
     """Hold the lock file `path`, waiting up to `timeout` seconds for it.
 
     Parameters
@@ -40,13 +40,13 @@ def exclusive(path: Path, timeout: float = 120.0) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _wait(descriptor, path, timeout)
+        _wait_for_lock(descriptor, path, timeout)
         yield
     finally:
         os.close(descriptor)
 
 
-def _wait(descriptor: int, path: Path, timeout: float) -> None:
+def _wait_for_lock(descriptor: int, path: Path, timeout: float) -> None:
     limit = time.monotonic() + timeout
     while True:
         try:

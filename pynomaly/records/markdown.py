@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["bullets", "plain"]
+__all__ = ["escape_markdown", "format_bullets"]
 
-_SHOWN = str.maketrans(
+_ESCAPES = str.maketrans(
     {"<": "&lt;", ">": "&gt;", "&": "&amp;", "[": "\\[", "]": "\\]", "`": "'", "\\": "\\\\", "|": "\\|"}
 )
 
 
-def plain(text: object) -> str:
+def escape_markdown(text: object) -> str:
     """Return `text` on one line, with every character escaped that Markdown or HTML would interpret."""
-    return " ".join(str(text).split()).translate(_SHOWN)
+    return " ".join(str(text).split()).translate(_ESCAPES)
 
 
-def bullets(lines: Iterable[object]) -> str:
+def format_bullets(lines: Iterable[object]) -> str:
     """Return a Markdown list with one item for each of `lines`."""
-    return "\n".join(f"- {plain(line)}" for line in lines)
+    return "\n".join(f"- {escape_markdown(line)}" for line in lines)

@@ -11,10 +11,10 @@ import urllib.parse
 
 from pynomaly.errors import ConfigError, RecordError
 
-__all__ = ["send"]
+__all__ = ["send_notice"]
 
 
-def send(address: str, title: str, body: str) -> None:
+def send_notice(address: str, title: str, body: str) -> None:
     """Send one message to an Apprise URL.
 
     Raises
@@ -36,10 +36,10 @@ def send(address: str, title: str, body: str) -> None:
         accepted = client.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
         log_text = log_capture.getvalue()
     if not accepted:
-        raise RecordError(f"not accepted: {_safe(log_text, address) or 'no reason was given'}")
+        raise RecordError(f"not accepted: {_redact_address(log_text, address) or 'no reason was given'}")
 
 
-def _safe(log_text: str, address: str) -> str:
+def _redact_address(log_text: str, address: str) -> str:
     """Return the log of Apprise in one line, without any part of the address."""
     line = " ".join(re.sub(r"^[\d\-:, ]+- ?", "", part) for part in log_text.splitlines())
     pieces = re.split(r"[/:@?&=,]+", address.partition("://")[2])

@@ -14,13 +14,13 @@ from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import RecordError
-from pynomaly.judging.choice import Choice
-from pynomaly.records.markdown import plain
+from pynomaly.judging.comparison.choice import CandidateChoice
+from pynomaly.records.markdown import escape_markdown
 
-__all__ = ["model_card", "quality_page"]
+__all__ = ["render_model_card", "render_quality_page"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_RUNGS = {
+_EVIDENCE_TEXT = {
     "labels": "known labels of held-out rows",
     "audited": "an audited sample of held-out rows",
     "injected": "anomalies injected into held-out rows, not real ones",
@@ -28,11 +28,11 @@ _RUNGS = {
 }
 
 
-def model_card(
+def render_model_card(
     *,
     pipeline: Pipeline,
     prepared: Mapping[str, Any],
-    choice: Choice,
+    choice: CandidateChoice,
     metrics: Mapping[str, Mapping[str, Any]],
     fitted: Sequence[Mapping[str, Any]],
     winner: Mapping[str, Any],
@@ -70,7 +70,7 @@ def model_card(
         }
         for item in fitted
     ]
-    return _render(
+    return _render_template(
         "model_card.md.j2",
         pipeline=pipeline,
         prepared=prepared,
@@ -78,11 +78,11 @@ def model_card(
         candidates=candidates,
         winner=winner,
         git_commit=git_commit,
-        evidence=_RUNGS.get(str(prepared.get("rung")), str(prepared.get("rung"))),
+        evidence=_EVIDENCE_TEXT.get(str(prepared.get("rung")), str(prepared.get("rung"))),
     )
 
 
-def quality_page(pipeline: str, subject: str, report: Mapping[str, Any]) -> str:
+def render_quality_page(pipeline: str, subject: str, report: Mapping[str, Any]) -> str:
     """Return an HTML page about the validation of a window; it can be read offline.
 
     Parameters
@@ -97,36 +97,36 @@ def quality_page(pipeline: str, subject: str, report: Mapping[str, Any]) -> str:
     RecordError
         If a fact that the page states is missing.
     """
-    return _render("quality.html.j2", pipeline=pipeline, subject=subject, report=report)
+    return _render_template("quality.html.j2", pipeline=pipeline, subject=subject, report=report)
 
 
-def _render(template: str, **content: Any) -> str:
+def _render_template(template: str, **content: Any) -> str:
     from jinja2 import UndefinedError
 
     try:
-        return str(_environment(template.endswith(".html.j2")).get_template(template).render(**content))
+        return str(_build_environment(template.endswith(".html.j2")).get_template(template).render(**content))
     except UndefinedError as error:
         raise RecordError(f"{template.removesuffix('.j2')} cannot be written: {error.message}") from error
 
 
 @cache
-def _environment(html: bool) -> Any:
+def _build_environment(html: bool) -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         undefined=StrictUndefined,
         autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
-        finalize=None if html else _plain,
+        finalize=None if html else _escape_text,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": _number, "interval": _interval}
+    environment.filters |= {"number": _format_number, "interval": _format_interval}
     return environment
 
 
-def _number(value: object) -> str:
+def _format_number(value: object) -> str:
     """Format with three significant figures, or as a dash where nothing was computed."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
@@ -135,12 +135,13 @@ def _number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
-def _interval(metric: Mapping[str, Any] | None) -> str:
+def _format_interval(metric: Mapping[str, Any] | None) -> str:
     if not metric:
         return "not computable"
-    return f"{_number(metric['value'])} ({_number(metric['low'])} to {_number(metric['high'])})"
+    value, low, high = (_format_number(metric[name]) for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
-def _plain(value: object) -> object:
+def _escape_text(value: object) -> object:
     """Escape text as it is filled in, because Jinja has no escaping for Markdown."""
-    return plain(value) if isinstance(value, str) else value
+    return escape_markdown(value) if isinstance(value, str) else value

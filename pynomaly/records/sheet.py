@@ -11,25 +11,27 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["csv_text", "safe_cell"]
+__all__ = ["escape_cell", "render_csv"]
 
-_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def csv_text(frame: pd.DataFrame, *, header: bool = True) -> str:
+def render_csv(frame: pd.DataFrame, *, header: bool = True) -> str:
     """Return `frame`, of shape (n, d), as CSV without its index."""
     columns = {}
     for position in range(frame.shape[1]):
         cells: pd.Series[Any] = frame.iloc[:, position]
         numbers = pd.api.types.is_numeric_dtype(cells.dtype) or cells.dtype.kind in "mM"
-        columns[position] = cells if numbers else cells.astype(object).map(safe_cell, na_action="ignore")
+        columns[position] = cells if numbers else cells.astype(object).map(escape_cell, na_action="ignore")
     safe_frame = pd.DataFrame(columns, index=frame.index)
     return str(
-        safe_frame.to_csv(index=False, header=[safe_cell(str(n)) for n in frame.columns] if header else False)
+        safe_frame.to_csv(
+            index=False, header=[escape_cell(str(n)) for n in frame.columns] if header else False
+        )
     )
 
 
-def safe_cell(cell: Any) -> Any:
+def escape_cell(cell: Any) -> Any:
     """Return a cell that no spreadsheet takes for a formula: such text gets an apostrophe in front.
 
     References
@@ -41,7 +43,7 @@ def safe_cell(cell: Any) -> Any:
     cell = cell.replace("\r\n", "\n").replace(
         "\r", "\n"
     )  # pandas does not quote a lone \r, which starts a new row
-    if not cell.lstrip(" \x00").startswith(_BEGINS) or _is_number(cell):
+    if not cell.lstrip(" \x00").startswith(_FORMULA_STARTS) or _is_number(cell):
         return cell
     return f"'{cell}"
 

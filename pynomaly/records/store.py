@@ -30,16 +30,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pynomaly.data.places import Entry, Folder, Place, place
+from pynomaly.data.places import Folder, ListedFile, Place, resolve_place
 from pynomaly.errors import IntegrityError, RecordError
-from pynomaly.records.ledger.rows import Keyed, key_of
+from pynomaly.records.ledger.rows import HasKey, window_key
 
-__all__ = ["Store", "sha256_of", "write_atomically"]
+__all__ = ["Store", "hash_file", "write_atomically"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
-def sha256_of(path: str | Path | Place) -> str:
+def hash_file(path: str | Path | Place) -> str:
     """Return the SHA-256 of a file, in hex.
 
     Raises
@@ -47,8 +47,8 @@ def sha256_of(path: str | Path | Place) -> str:
     RecordError
         If the file cannot be read.
     """
-    with _told(f"read {path}"):
-        return _place(path).sha256()
+    with _translate_errors(f"read {path}"):
+        return _as_place(path).sha256()
 
 
 class Store:
@@ -61,9 +61,9 @@ class Store:
     """
 
     def __init__(self, root: str | Path) -> None:
-        self.root = place(root)
+        self.root = resolve_place(root)
 
-    def write_scores(self, pipeline: str, window: Keyed | str, frame: pd.DataFrame) -> tuple[Place, str]:
+    def write_scores(self, pipeline: str, window: HasKey | str, frame: pd.DataFrame) -> tuple[Place, str]:
         """Write the scores of a window; returns the path and the SHA-256 of the file.
 
         Parameters
@@ -75,26 +75,32 @@ class Store:
             Scores and the columns that belong to them; the index is not stored.
         """
         path = self.scores_path(pipeline, window)
-        content = _parquet(frame)
-        _write(path, content)
+        content = _to_parquet(frame)
+        _write_file(path, content)
         return path, hashlib.sha256(content).hexdigest()
 
     def write_shadow(
-        self, pipeline: str, version: int, window: Keyed | str, frame: pd.DataFrame
+        self, pipeline: str, version: int, window: HasKey | str, frame: pd.DataFrame
     ) -> tuple[Place, str]:
         """Like `write_scores`, for a version that is not the champion; in a folder of its own."""
-        window_name = f"window={_safe(key_of(window))}"
-        path = self.root / _safe(pipeline) / "shadow" / f"v{version}" / window_name / "scores.parquet"
-        content = _parquet(frame)
-        _write(path, content)
+        window_name = f"window={_check_name(window_key(window))}"
+        path = self.root / _check_name(pipeline) / "shadow" / f"v{version}" / window_name / "scores.parquet"
+        content = _to_parquet(frame)
+        _write_file(path, content)
         return path, hashlib.sha256(content).hexdigest()
 
-    def scores_path(self, pipeline: str, window: Keyed | str) -> Place:
+    def scores_path(self, pipeline: str, window: HasKey | str) -> Place:
         """Return the path of the scores of a window, whether or not they exist."""
-        return self.root / _safe(pipeline) / "scores" / f"window={_safe(key_of(window))}" / "scores.parquet"
+        return (
+            self.root
+            / _check_name(pipeline)
+            / "scores"
+            / f"window={_check_name(window_key(window))}"
+            / "scores.parquet"
+        )
 
     def read_scores(
-        self, pipeline: str, windows: Iterable[Keyed | str], expected: Mapping[str, str] | None = None
+        self, pipeline: str, windows: Iterable[HasKey | str], expected: Mapping[str, str] | None = None
     ) -> pd.DataFrame:
         """Return the scores of several windows, one after the other, with a new index.
 
@@ -115,15 +121,15 @@ class Store:
         frames = []
         for window in windows:
             path = self.scores_path(pipeline, window)
-            with _told(f"read {path}"):
+            with _translate_errors(f"read {path}"):
                 try:
                     content = path.read()
                 except FileNotFoundError as error:
                     raise RecordError(
-                        f"{pipeline}: the window {key_of(window)} has not been scored; no file {path}"
+                        f"{pipeline}: the window {window_key(window)} has not been scored; no file {path}"
                     ) from error
             content_hash = hashlib.sha256(content).hexdigest()
-            expected_hash = (expected or {}).get(key_of(window), content_hash)
+            expected_hash = (expected or {}).get(window_key(window), content_hash)
             if content_hash != expected_hash:
                 raise IntegrityError(
                     f"{path} has hash {content_hash[:12]}..., the ledger recorded {expected_hash[:12]}..."
@@ -141,22 +147,22 @@ class Store:
         text_frame = frame.assign(
             **{str(c): frame[c].map(str, na_action="ignore").astype("str") for c in mixed_columns}
         )
-        path = self.root / _safe(pipeline) / "quarantine" / f"{_safe(name)}.parquet"
-        _write(path, _parquet(text_frame))
+        path = self.root / _check_name(pipeline) / "quarantine" / f"{_check_name(name)}.parquet"
+        _write_file(path, _to_parquet(text_frame))
         return path
 
-    def holds(self, path: str | Path | Place, sha256: str) -> bool:
+    def has_file(self, path: str | Path | Place, sha256: str) -> bool:
         """Return whether `path` exists and has this hash."""
-        with _told(f"read {path}"):
+        with _translate_errors(f"read {path}"):
             try:
-                return _place(path).sha256() == sha256
+                return _as_place(path).sha256() == sha256
             except (FileNotFoundError, IsADirectoryError):
                 return False
 
     def write_reference(self, pipeline: str, sha256: str, frame: pd.DataFrame) -> Place:
         """Write a sample of the rows that a bundle was fitted on, for reports; named by the bundle's hash."""
         path = self._reference_path(pipeline, sha256)
-        _write(path, _parquet(frame))
+        _write_file(path, _to_parquet(frame))
         return path
 
     def read_reference(self, pipeline: str, sha256: str) -> pd.DataFrame:
@@ -168,7 +174,7 @@ class Store:
             If no sample was written for this bundle.
         """
         path = self._reference_path(pipeline, sha256)
-        with _told(f"read {path}"):
+        with _translate_errors(f"read {path}"):
             try:
                 return pd.read_parquet(io.BytesIO(path.read()))
             except FileNotFoundError as error:
@@ -182,7 +188,7 @@ class Store:
         They give its alert rate under any alert policy.
         """
         path = self._held_out_path(pipeline, sha256)
-        _write(path, _parquet(pd.DataFrame({"p_value": p_values})))
+        _write_file(path, _to_parquet(pd.DataFrame({"p_value": p_values})))
         return path
 
     def read_held_out(self, pipeline: str, sha256: str) -> npt.NDArray[np.float64]:
@@ -194,7 +200,7 @@ class Store:
             If no p-values were written for this bundle.
         """
         path = self._held_out_path(pipeline, sha256)
-        with _told(f"read {path}"):
+        with _translate_errors(f"read {path}"):
             try:
                 frame = pd.read_parquet(io.BytesIO(path.read()))
             except FileNotFoundError as error:
@@ -207,25 +213,25 @@ class Store:
         """Copy the files of the bundle `old` for the bundle `new`, whose rows and p-values are the same."""
         for where in (self._reference_path, self._held_out_path):
             source = where(pipeline, old)
-            with _told(f"read {source}"), suppress(FileNotFoundError):
-                _write(where(pipeline, new), source.read())
+            with _translate_errors(f"read {source}"), suppress(FileNotFoundError):
+                _write_file(where(pipeline, new), source.read())
 
     def _held_out_path(self, pipeline: str, sha256: str) -> Place:
-        return self.root / _safe(pipeline) / "held_out" / f"{_safe(sha256)}.parquet"
+        return self.root / _check_name(pipeline) / "held_out" / f"{_check_name(sha256)}.parquet"
 
     def _reference_path(self, pipeline: str, sha256: str) -> Place:
-        return self.root / _safe(pipeline) / "references" / f"{_safe(sha256)}.parquet"
+        return self.root / _check_name(pipeline) / "references" / f"{_check_name(sha256)}.parquet"
 
-    def files(self, pipeline: str) -> Iterator[Entry]:
+    def list_files(self, pipeline: str) -> Iterator[ListedFile]:
         """Yield every file of a pipeline, in all folders listed above."""
-        root = self.root / _safe(pipeline)
-        with _told(f"list {root}"):
-            yield from root.entries()
+        root = self.root / _check_name(pipeline)
+        with _translate_errors(f"list {root}"):
+            yield from root.list_files()
 
-    def remove(self, address: str) -> None:
+    def remove_file(self, address: str) -> None:
         """Remove a file, and the folder of its window if it is then empty."""
-        path = _place(address)
-        with _told(f"remove {path}"):
+        path = _as_place(address)
+        with _translate_errors(f"remove {path}"):
             path.delete()
         if isinstance(path, Folder) and path.path.parent.name.startswith("window="):
             with suppress(OSError):
@@ -233,21 +239,21 @@ class Store:
 
     def write_removed(self, pipeline: str, name: str, content: bytes) -> Place:
         """Write the list of files that are about to be removed; returns its path."""
-        path = self.root / _safe(pipeline) / "removed" / f"{_safe(name)}.json"
-        _write(path, content)
+        path = self.root / _check_name(pipeline) / "removed" / f"{_check_name(name)}.json"
+        _write_file(path, content)
         return path
 
     def write_report(self, pipeline: str, name: str, html: str | bytes) -> Place:
         """Write a page for people; returns its path."""
-        path = self.root / _safe(pipeline) / "reports" / f"{_safe(name)}.html"
-        _write(path, html.encode() if isinstance(html, str) else html)
+        path = self.root / _check_name(pipeline) / "reports" / f"{_check_name(name)}.html"
+        _write_file(path, html.encode() if isinstance(html, str) else html)
         return path
 
     def write_facts(self, pipeline: str, name: str, facts: Mapping[str, Any]) -> Place:
         """Write the facts of a page, so that the page can be made again; returns the path."""
         path = self._facts_path(pipeline, name)
         text = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        _write(path, text.encode())
+        _write_file(path, text.encode())
         return path
 
     def read_facts(self, pipeline: str, name: str) -> dict[str, Any] | None:
@@ -259,7 +265,7 @@ class Store:
             If the file does not hold facts.
         """
         path = self._facts_path(pipeline, name)
-        with _told(f"read {path}"):
+        with _translate_errors(f"read {path}"):
             try:
                 facts = json.loads(path.read())
             except FileNotFoundError:
@@ -271,19 +277,19 @@ class Store:
         return facts
 
     def _facts_path(self, pipeline: str, name: str) -> Place:
-        return self.root / _safe(pipeline) / "facts" / f"{_safe(name)}.json"
+        return self.root / _check_name(pipeline) / "facts" / f"{_check_name(name)}.json"
 
 
-def _safe(name: str) -> str:
+def _check_name(name: str) -> str:
     """Return `name`; fail if it could leave the folder or is not portable between file systems."""
-    if not _NAME.fullmatch(name):
+    if not _NAME_PATTERN.fullmatch(name):
         raise RecordError(
             f"{name!r} cannot name a file; allowed: letters, digits, '.', '_', '-', 1 to 200 of them"
         )
     return name
 
 
-def _parquet(frame: pd.DataFrame) -> bytes:
+def _to_parquet(frame: pd.DataFrame) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -302,20 +308,20 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     RecordError
         If the disk or the bucket refuses; the previous content is not changed.
     """
-    _write(place(path), content)
+    _write_file(resolve_place(path), content)
 
 
-def _write(path: Place, content: bytes) -> None:
-    with _told(f"write {path}"):
+def _write_file(path: Place, content: bytes) -> None:
+    with _translate_errors(f"write {path}"):
         path.write(content)
 
 
-def _place(path: str | Path | Place) -> Place:
-    return path if isinstance(path, Place) else place(path)
+def _as_place(path: str | Path | Place) -> Place:
+    return path if isinstance(path, Place) else resolve_place(path)
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _translate_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 
-__all__ = ["SILENCE", "switch_off"]
+__all__ = ["TELEMETRY_OFF", "disable_telemetry"]
 
-SILENCE = {
+TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",  # Evidently, MLflow and others
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
@@ -22,6 +22,6 @@ SILENCE = {
 }
 
 
-def switch_off(environment: MutableMapping[str, str] | None = None) -> None:
-    """Set every variable of :data:`SILENCE` in `environment` (default: this process, and so its children)."""
-    (os.environ if environment is None else environment).update(SILENCE)
+def disable_telemetry(environment: MutableMapping[str, str] | None = None) -> None:
+    """Set every variable of :data:`TELEMETRY_OFF` in `environment`; default: of this process."""
+    (os.environ if environment is None else environment).update(TELEMETRY_OFF)

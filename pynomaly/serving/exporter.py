@@ -22,15 +22,22 @@ from prometheus_client.registry import Collector
 from pynomaly.config import Pipeline
 from pynomaly.errors import ConfigError, PynomalyError
 
-__all__ = ["PREFIX", "Number", "Numbers", "Pipelines", "exposition", "listen"]
+__all__ = [
+    "METRIC_PREFIX",
+    "MetricCatalogue",
+    "MetricReading",
+    "PipelineCollector",
+    "format_metrics",
+    "serve_metrics",
+]
 
-PREFIX = "pynomaly_pipeline_"
-KEPT_S = 10.0
+METRIC_PREFIX = "pynomaly_pipeline_"
+CACHE_SECONDS = 10.0
 """Seconds for which metrics are cached."""
 
 
-class Number(Protocol):
-    """One metric value of one pipeline; :class:`pynomaly.steps.gauges.Measured` fulfils it."""
+class MetricReading(Protocol):
+    """One metric value of one pipeline, as `steps.operations.pipeline_metrics` makes it."""
 
     @property
     def name(self) -> str:
@@ -46,7 +53,7 @@ class Number(Protocol):
 
 
 @dataclass(frozen=True)
-class Numbers:
+class MetricCatalogue:
     """Which metrics there are, and how they are read.
 
     Attributes
@@ -58,10 +65,10 @@ class Numbers:
     """
 
     names: Mapping[str, tuple[tuple[str, ...], str]]
-    read: Callable[[Pipeline, datetime], Sequence[Number]]
+    read: Callable[[Pipeline, datetime], Sequence[MetricReading]]
 
 
-class Pipelines(Collector):
+class PipelineCollector(Collector):
     """Prometheus collector for the metrics of some pipelines.
 
     Parameters
@@ -77,8 +84,8 @@ class Pipelines(Collector):
     def __init__(
         self,
         pipelines: Sequence[Pipeline],
-        numbers: Numbers,
-        kept_s: float = KEPT_S,
+        numbers: MetricCatalogue,
+        kept_s: float = CACHE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pipelines, self._numbers = tuple(pipelines), numbers
@@ -95,20 +102,22 @@ class Pipelines(Collector):
         """Yield every metric; the records are read again if the cache is too old."""
         with self._lock:
             if self._clock() >= self._until:
-                self._read = tuple(self._families())
+                self._read = tuple(self._read_families())
                 self._until = self._clock() + self._kept_s
             read = self._read
         yield from read
 
-    def _families(self) -> Iterator[Metric]:
+    def _read_families(self) -> Iterator[Metric]:
         up = GaugeMetricFamily(
-            f"{PREFIX}up", "1: the records of a pipeline could be read", labels=["pipeline"]
+            f"{METRIC_PREFIX}up", "1: the records of a pipeline could be read", labels=["pipeline"]
         )
-        seconds = GaugeMetricFamily(f"{PREFIX}read_seconds", "Time that took", labels=["pipeline"])
-        families = {name: _family(name, labels, text) for name, (labels, text) in self._numbers.names.items()}
+        seconds = GaugeMetricFamily(f"{METRIC_PREFIX}read_seconds", "Time that took", labels=["pipeline"])
+        families = {
+            name: _make_family(name, labels, text) for name, (labels, text) in self._numbers.names.items()
+        }
         for pipeline in self._pipelines:
             start = time.perf_counter()
-            readings: Sequence[Number] = ()
+            readings: Sequence[MetricReading] = ()
             try:
                 readings = self._numbers.read(pipeline, datetime.now(UTC))
                 up_value = 1.0
@@ -123,21 +132,23 @@ class Pipelines(Collector):
         yield from (up, seconds, *families.values())
 
 
-def _family(name: str, labels: tuple[str, ...], text: str) -> Any:
+def _make_family(name: str, labels: tuple[str, ...], text: str) -> Any:
     label_names = ["pipeline", *labels]
     if name.endswith("_total"):
-        return CounterMetricFamily(PREFIX + name.removesuffix("_total"), text, labels=label_names)
-    return GaugeMetricFamily(PREFIX + name, text, labels=label_names)
+        return CounterMetricFamily(METRIC_PREFIX + name.removesuffix("_total"), text, labels=label_names)
+    return GaugeMetricFamily(METRIC_PREFIX + name, text, labels=label_names)
 
 
-def exposition(pipelines: Sequence[Pipeline], numbers: Numbers) -> str:
+def format_metrics(pipelines: Sequence[Pipeline], numbers: MetricCatalogue) -> str:
     """Return what a scrape would return now, in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(Pipelines(pipelines, numbers))
+    registry.register(PipelineCollector(pipelines, numbers))
     return generate_latest(registry).decode()
 
 
-def listen(pipelines: Sequence[Pipeline], numbers: Numbers, host: str, port: int) -> WSGIServer:
+def serve_metrics(
+    pipelines: Sequence[Pipeline], numbers: MetricCatalogue, host: str, port: int
+) -> WSGIServer:
     """Serve scrapes at ``/metrics`` in a new thread, until ``shutdown`` of the returned server.
 
     Raises
@@ -146,7 +157,7 @@ def listen(pipelines: Sequence[Pipeline], numbers: Numbers, host: str, port: int
         If the address cannot be used.
     """
     registry = CollectorRegistry()
-    registry.register(Pipelines(pipelines, numbers))
+    registry.register(PipelineCollector(pipelines, numbers))
     try:
         server, _ = start_http_server(port, host, registry)
     except OSError as error:

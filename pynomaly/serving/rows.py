@@ -19,23 +19,31 @@ import orjson
 import pandas as pd
 
 from pynomaly.config import Data
-from pynomaly.data.series import added
-from pynomaly.data.sources.arrange import in_order, moments
-from pynomaly.errors import PynomalyError, RequestError, allowed
+from pynomaly.data.series import add_past_features
+from pynomaly.data.sources.normalize import parse_moments, sort_rows
+from pynomaly.errors import PynomalyError, RequestError, list_allowed
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.explain import explain_alerts
+from pynomaly.model.explanation.explain import explain_alerts
 
-__all__ = ["EXPLAINED", "Asked", "Shape", "answer", "asked", "because", "framed"]
+__all__ = [
+    "MAX_EXPLAINED_ALERTS",
+    "RowSchema",
+    "ScoreRequest",
+    "build_frame",
+    "collect_reasons",
+    "format_rows",
+    "parse_request",
+]
 
-EXPLAINED = 100
+MAX_EXPLAINED_ALERTS = 100
 """Most alerts of one request that get reasons."""
 
-_NUMBERS = frozenset({int, float, type(None)})
-_TEXTS = frozenset({str, bool, int, float, type(None)})
+_NUMBER_TYPES = frozenset({int, float, type(None)})
+_TEXT_TYPES = frozenset({str, bool, int, float, type(None)})
 
 
 @dataclass(frozen=True)
-class Shape:
+class RowSchema:
     """Columns of a row of a request.
 
     Attributes
@@ -58,7 +66,7 @@ class Shape:
     gaps: bool
 
     @classmethod
-    def of(cls, bundle: Bundle, data: Data) -> Shape:
+    def of(cls, bundle: Bundle, data: Data) -> RowSchema:
         """Return the columns that `bundle` reads from a table described by `data`."""
         past_features = [name for name in data.series.names if name in bundle.contract.numeric]
         past = bool(past_features)
@@ -75,7 +83,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ScoreRequest:
     """A valid request: `rows` to score, older rows as `history`, and how many `reasons` to name."""
 
     rows: list[dict[str, Any]]
@@ -83,7 +91,7 @@ class Asked:
     reasons: int = 0
 
 
-def asked(body: bytes, most: int) -> Asked:
+def parse_request(body: bytes, most: int) -> ScoreRequest:
     """Parse the body of a request.
 
     Raises
@@ -91,46 +99,48 @@ def asked(body: bytes, most: int) -> Asked:
     RequestError
         If it is no JSON object, has unknown keys, or `rows` is not a list of 1 to `most` objects.
     """
-    content = _json(body)
+    content = _parse_json(body)
     keys = ("rows", "history", "reasons")
     for key in content:
         if key not in keys:
-            raise RequestError(f"unknown key; {allowed(key, keys)}", (key,))
+            raise RequestError(f"unknown key; {list_allowed(key, keys)}", (key,))
     if "rows" not in content:
         raise RequestError("it is missing: a list of objects, one a row", ("rows",))
-    rows = _objects(content["rows"], "rows", most)
+    rows = _check_objects(content["rows"], "rows", most)
     if not rows:
         raise RequestError("it is empty: at least one row is needed", ("rows",))
-    history = _objects(content.get("history", []), "history", most)
+    history = _check_objects(content.get("history", []), "history", most)
     reasons = content.get("reasons", 0)
     if type(reasons) is not int or not 0 <= reasons <= 20:
-        raise RequestError(f"it is {_shown(reasons)}; a whole number from 0 to 20 is needed", ("reasons",))
-    return Asked(rows, history, reasons)
+        raise RequestError(
+            f"it is {_shorten_value(reasons)}; a whole number from 0 to 20 is needed", ("reasons",)
+        )
+    return ScoreRequest(rows, history, reasons)
 
 
-def _json(body: bytes) -> dict[str, Any]:
+def _parse_json(body: bytes) -> dict[str, Any]:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise RequestError(f"the body is not JSON: {error}", status=400) from None
     if not isinstance(content, dict):
-        raise RequestError(f"the body is {_shown(content)}; an object with rows is needed")
+        raise RequestError(f"the body is {_shorten_value(content)}; an object with rows is needed")
     return content
 
 
-def _objects(value: Any, name: str, most: int) -> list[dict[str, Any]]:
+def _check_objects(value: Any, name: str, most: int) -> list[dict[str, Any]]:
     if not isinstance(value, list):
-        raise RequestError(f"it is {_shown(value)}; a list of objects is needed", (name,))
+        raise RequestError(f"it is {_shorten_value(value)}; a list of objects is needed", (name,))
     if len(value) > most:
         message = f"{len(value)} rows in one request; at most {most} are allowed (serving.max_rows)"
         raise RequestError(message, (name,))
     for place, row in enumerate(value):
         if not isinstance(row, dict):
-            raise RequestError(f"it is {_shown(row)}; an object is needed", (name, place))
+            raise RequestError(f"it is {_shorten_value(row)}; an object is needed", (name, place))
     return value
 
 
-def framed(request: Asked, shape: Shape, data: Data) -> pd.DataFrame:
+def build_frame(request: ScoreRequest, shape: RowSchema, data: Data) -> pd.DataFrame:
     """Return the rows of a request as a frame for the model, in the order of the request.
 
     Raises
@@ -138,40 +148,42 @@ def framed(request: Asked, shape: Shape, data: Data) -> pd.DataFrame:
     RequestError
         If a column is missing, a cell has the wrong type, or a time has no offset; it names row and field.
     """
-    frame = _table(request.rows, shape, data, "rows")
+    frame = _build_table(request.rows, shape, data, "rows")
     if not shape.past:
         return frame
     assert shape.time is not None, "a model that reads the past has times"
     if request.history:
-        frame = pd.concat([_table(request.history, shape, data, "history"), frame], ignore_index=True)
+        frame = pd.concat([_build_table(request.history, shape, data, "history"), frame], ignore_index=True)
     place = "pynomaly.place"
     frame[place] = np.arange(len(frame))
-    with_past = added(in_order(frame, shape.time, shape.entity), shape.time, shape.entity, data.series)
+    with_past = add_past_features(
+        sort_rows(frame, shape.time, shape.entity), shape.time, shape.entity, data.series
+    )
     ordered = with_past.sort_values(place, kind="stable").iloc[len(request.history) :]
     return ordered.drop(columns=place).reset_index(drop=True)
 
 
-def _table(rows: Sequence[dict[str, Any]], shape: Shape, data: Data, part: str) -> pd.DataFrame:
+def _build_table(rows: Sequence[dict[str, Any]], shape: RowSchema, data: Data, part: str) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     for name in shape.numeric:
-        columns[name] = _numbers(rows, name, shape.gaps or part == "history", part)
+        columns[name] = _read_numbers(rows, name, shape.gaps or part == "history", part)
     for name in shape.categorical:
-        cells = _cells(rows, name, part)
-        if not set(map(type, cells)) <= _TEXTS:
-            row = next(place for place, cell in enumerate(cells) if type(cell) not in _TEXTS)
-            raise RequestError(f"it is {_shown(cells[row])}; text is needed", (part, row, name))
+        cells = _read_cells(rows, name, part)
+        if not set(map(type, cells)) <= _TEXT_TYPES:
+            row = next(place for place, cell in enumerate(cells) if type(cell) not in _TEXT_TYPES)
+            raise RequestError(f"it is {_shorten_value(cells[row])}; text is needed", (part, row, name))
         columns[name] = pd.Series(cells, dtype=object)
     if shape.entity is not None and shape.entity not in columns:
-        columns[shape.entity] = pd.Series(_cells(rows, shape.entity, part), dtype=object)
+        columns[shape.entity] = pd.Series(_read_cells(rows, shape.entity, part), dtype=object)
     if shape.time is not None:
-        columns[shape.time] = _times(rows, shape.time, data.timezone, part)
+        columns[shape.time] = _read_times(rows, shape.time, data.timezone, part)
     frame = pd.DataFrame(columns)
     if part == "rows" and (empty := frame[[*shape.numeric, *shape.categorical]].isna().all(axis=1)).any():
         raise RequestError("every column of it is missing", (part, int(np.flatnonzero(empty)[0])))
     return frame
 
 
-def _cells(rows: Sequence[dict[str, Any]], name: str, part: str) -> list[Any]:
+def _read_cells(rows: Sequence[dict[str, Any]], name: str, part: str) -> list[Any]:
     try:
         return [row[name] for row in rows]
     except KeyError:
@@ -181,11 +193,11 @@ def _cells(rows: Sequence[dict[str, Any]], name: str, part: str) -> list[Any]:
         raise RequestError(f"it is missing{hint}", (part, place, name)) from None
 
 
-def _numbers(rows: Sequence[dict[str, Any]], name: str, gaps: bool, part: str) -> np.ndarray:
-    cells = _cells(rows, name, part)
-    if not set(map(type, cells)) <= _NUMBERS:
-        row = next(place for place, cell in enumerate(cells) if type(cell) not in _NUMBERS)
-        raise RequestError(f"it is {_shown(cells[row])}; a number is needed", (part, row, name))
+def _read_numbers(rows: Sequence[dict[str, Any]], name: str, gaps: bool, part: str) -> np.ndarray:
+    cells = _read_cells(rows, name, part)
+    if not set(map(type, cells)) <= _NUMBER_TYPES:
+        row = next(place for place, cell in enumerate(cells) if type(cell) not in _NUMBER_TYPES)
+        raise RequestError(f"it is {_shorten_value(cells[row])}; a number is needed", (part, row, name))
     values = np.array(cells, dtype=np.float64)
     if np.isfinite(values).all():
         return values
@@ -197,28 +209,28 @@ def _numbers(rows: Sequence[dict[str, Any]], name: str, gaps: bool, part: str) -
     return values
 
 
-def _times(rows: Sequence[dict[str, Any]], name: str, timezone: str | None, part: str) -> pd.Series:
-    cells = _cells(rows, name, part)
+def _read_times(rows: Sequence[dict[str, Any]], name: str, timezone: str | None, part: str) -> pd.Series:
+    cells = _read_cells(rows, name, part)
     for place, cell in enumerate(cells):
         if not isinstance(cell, str):
-            message = f"it is {_shown(cell)}; a time like 2026-01-05T00:00:00+00:00 is needed"
+            message = f"it is {_shorten_value(cell)}; a time like 2026-01-05T00:00:00+00:00 is needed"
             raise RequestError(message, (part, place, name))
     zone = ZoneInfo(timezone) if timezone else None
     try:
-        times = moments(pd.Series(cells, dtype=object, name=name), zone)
+        times = parse_moments(pd.Series(cells, dtype=object, name=name), zone)
     except PynomalyError as error:
-        raise RequestError(str(error), (part, _first_unreadable(cells, name, zone), name)) from None
+        raise RequestError(str(error), (part, _find_unreadable_time(cells, name, zone), name)) from None
     if times.isna().any():
         place = int(np.flatnonzero(times.isna())[0])
-        message = f"it is {_shown(cells[place])}; a time like 2026-01-05T00:00:00+00:00 is needed"
+        message = f"it is {_shorten_value(cells[place])}; a time like 2026-01-05T00:00:00+00:00 is needed"
         raise RequestError(message, (part, place, name))
     return times
 
 
-def _first_unreadable(cells: list[Any], name: str, zone: ZoneInfo | None) -> int:
+def _find_unreadable_time(cells: list[Any], name: str, zone: ZoneInfo | None) -> int:
     for place, cell in enumerate(cells):
         try:
-            time = moments(pd.Series([cell], dtype=object, name=name), zone)
+            time = parse_moments(pd.Series([cell], dtype=object, name=name), zone)
         except PynomalyError:
             return place
         if time.isna().any():
@@ -226,7 +238,7 @@ def _first_unreadable(cells: list[Any], name: str, zone: ZoneInfo | None) -> int
     return 0
 
 
-def answer(
+def format_rows(
     scored: pd.DataFrame, reasons: Mapping[int, list[dict[str, Any]]] | None = None
 ) -> list[dict[str, Any]]:
     """Return one dict a row with the columns of :meth:`Bundle.score`, and `reasons` by row position."""
@@ -237,21 +249,21 @@ def answer(
     return rows
 
 
-def because(
+def collect_reasons(
     bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame, most: int
 ) -> dict[int, list[dict[str, Any]]]:
     """Return the reasons of alerts by row position: at most `most` columns each, the heaviest first.
 
-    Only rows that alert get reasons, and only the :data:`EXPLAINED` highest scores among them.
+    Only rows that alert get reasons, and only the :data:`MAX_EXPLAINED_ALERTS` highest scores among them.
     """
-    explanations, _ = explain_alerts(bundle, frame, scored, most, EXPLAINED)
+    explanations, _ = explain_alerts(bundle, frame, scored, most, MAX_EXPLAINED_ALERTS)
     return {
         place: [reason.to_dict() for reason in explanation.reasons]
         for place, explanation in explanations.items()
     }
 
 
-def _shown(value: Any) -> str:
+def _shorten_value(value: Any) -> str:
     """Return a value of a request as JSON text of at most 60 characters, for an error message."""
     text = orjson.dumps(value).decode()
     return text if len(text) <= 60 else f"{text[:57]}..."

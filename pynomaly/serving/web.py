@@ -30,17 +30,17 @@ from swagger_ui_bundle import swagger_ui_path
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import PynomalyError, RequestError
-from pynomaly.serving.described import described
-from pynomaly.serving.live import Live, Served
-from pynomaly.serving.rows import Shape, answer, asked, because, framed
+from pynomaly.serving.champion import LiveChampion, ServedModel
+from pynomaly.serving.openapi import build_openapi
+from pynomaly.serving.rows import RowSchema, build_frame, collect_reasons, format_rows, parse_request
 
-__all__ = ["app_of", "run"]
+__all__ = ["create_app", "run_server"]
 
-_OPEN = ("/health", "/metrics", "/docs", "/openapi.json", "/static")
+_OPEN_PATHS = ("/health", "/metrics", "/docs", "/openapi.json", "/static")
 """Paths that need no token: they show columns and counters, but no scores."""
 
 
-class _Figures:
+class _ServerMetrics:
     """Prometheus metrics of one server."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class _Figures:
         )
 
 
-class _Refused(Exception):
+class _RequestRejection(Exception):
     """A rejected request: HTTP status, message, and the place of the error in the request."""
 
     def __init__(self, status: int, message: str, place: tuple[str | int, ...] = ()) -> None:
@@ -75,8 +75,8 @@ class _Refused(Exception):
         self.status, self.place = status, place
 
 
-def app_of(  # nosec B107  # an empty token turns the check off
-    pipeline: Pipeline, token: str = "", live: Live | None = None
+def create_app(  # nosec B107  # an empty token turns the check off
+    pipeline: Pipeline, token: str = "", live: LiveChampion | None = None
 ) -> FastAPI:
     """Create the application; it refreshes the champion while it runs.
 
@@ -88,8 +88,8 @@ def app_of(  # nosec B107  # an empty token turns the check off
     live : Live, optional
         A champion that the caller refreshes and closes.
     """
-    champion = live or Live(pipeline)
-    figures = _Figures()
+    champion = live or LiveChampion(pipeline)
+    figures = _ServerMetrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -105,8 +105,8 @@ def app_of(  # nosec B107  # an empty token turns the check off
     async def count_request(request: Request, call: Callable[[Request], Any]) -> Response:
         start = time.perf_counter()
         path = request.url.path
-        if token and not path.startswith(_OPEN) and not _knows(request, token):
-            response = _error(401, "a bearer token is needed", ("authorization",))
+        if token and not path.startswith(_OPEN_PATHS) and not _has_token(request, token):
+            response = _error_response(401, "a bearer token is needed", ("authorization",))
             response.headers["WWW-Authenticate"] = "Bearer"
         else:
             response = await call(request)
@@ -115,18 +115,18 @@ def app_of(  # nosec B107  # an empty token turns the check off
         figures.seconds.labels(path_label).observe(time.perf_counter() - start)
         return response
 
-    @app.exception_handler(_Refused)
-    async def answer_refusal(request: Request, error: _Refused) -> Response:
-        return _error(error.status, str(error), error.place)
+    @app.exception_handler(_RequestRejection)
+    async def answer_refusal(request: Request, error: _RequestRejection) -> Response:
+        return _error_response(error.status, str(error), error.place)
 
     @app.post("/score")
     async def score(request: Request) -> Response:
-        body = await _body(request, int(pipeline.serving.max_megabytes * 1e6))
-        served = _champion(champion)
-        rows = await run_in_threadpool(_rows, pipeline, served, body)
+        body = await _read_body(request, int(pipeline.serving.max_megabytes * 1e6))
+        served = _require_champion(champion)
+        rows = await run_in_threadpool(_score_body, pipeline, served, body)
         figures.rows.inc(len(rows))
         figures.alerts.inc(sum(row["is_anomaly"] for row in rows))
-        return _ok({"model": served.ref.name, "version": served.ref.version, "rows": rows})
+        return _json_response({"model": served.ref.name, "version": served.ref.version, "rows": rows})
 
     @app.get("/health")
     async def health() -> Response:
@@ -138,13 +138,13 @@ def app_of(  # nosec B107  # an empty token turns the check off
             "asked_seconds_ago": round(time.monotonic() - champion.asked_at, 3),
             "problem": champion.problem,
         }
-        return _ok(content, 503 if served is None else 200)
+        return _json_response(content, 503 if served is None else 200)
 
     @app.get("/model")
     async def model() -> Response:
-        served = _champion(champion)
-        shape = Shape.of(served.bundle, pipeline.data)
-        return _ok(
+        served = _require_champion(champion)
+        shape = RowSchema.of(served.bundle, pipeline.data)
+        return _json_response(
             {
                 "model": served.ref.name,
                 "version": served.ref.version,
@@ -168,7 +168,7 @@ def app_of(  # nosec B107  # an empty token turns the check off
 
     @app.get("/openapi.json")
     async def openapi() -> Response:
-        return _ok(described(pipeline, champion.served, bool(token)))
+        return _json_response(build_openapi(pipeline, champion.served, bool(token)))
 
     @app.get("/docs")
     async def docs() -> Response:
@@ -184,51 +184,51 @@ def app_of(  # nosec B107  # an empty token turns the check off
     return app
 
 
-def _knows(request: Request, token: str) -> bool:
+def _has_token(request: Request, token: str) -> bool:
     header = request.headers.get("authorization", "")
     return hmac.compare_digest(header.encode(), f"Bearer {token}".encode())
 
 
-async def _body(request: Request, most: int) -> bytes:
+async def _read_body(request: Request, most: int) -> bytes:
     """Return the body; reading stops with a 413 error beyond `most` bytes."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > most:
-            raise _Refused(413, f"the body is larger than {most} bytes (serving.max_megabytes)")
+            raise _RequestRejection(413, f"the body is larger than {most} bytes (serving.max_megabytes)")
         parts.append(part)
     return b"".join(parts)
 
 
-def _champion(live: Live) -> Served:
+def _require_champion(live: LiveChampion) -> ServedModel:
     if live.served is None:
-        raise _Refused(503, live.problem or "nothing has been promoted yet")
+        raise _RequestRejection(503, live.problem or "nothing has been promoted yet")
     return live.served
 
 
-def _rows(pipeline: Pipeline, served: Served, body: bytes) -> list[dict[str, Any]]:
+def _score_body(pipeline: Pipeline, served: ServedModel, body: bytes) -> list[dict[str, Any]]:
     try:
-        request = asked(body, pipeline.serving.max_rows)
-        frame = framed(request, Shape.of(served.bundle, pipeline.data), pipeline.data)
+        request = parse_request(body, pipeline.serving.max_rows)
+        frame = build_frame(request, RowSchema.of(served.bundle, pipeline.data), pipeline.data)
         scored = served.bundle.score(frame)
-        reasons = because(served.bundle, frame, scored, request.reasons) if request.reasons else None
-        return answer(scored, reasons)
+        reasons = collect_reasons(served.bundle, frame, scored, request.reasons) if request.reasons else None
+        return format_rows(scored, reasons)
     except RequestError as error:
-        raise _Refused(error.status, str(error), error.place) from None
+        raise _RequestRejection(error.status, str(error), error.place) from None
     except PynomalyError as error:
-        raise _Refused(422, str(error), ("rows",)) from None
+        raise _RequestRejection(422, str(error), ("rows",)) from None
 
 
-def _ok(content: Any, status: int = 200) -> Response:
+def _json_response(content: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
-def _error(status: int, message: str, place: tuple[str | int, ...]) -> Response:
-    return _ok({"detail": [{"loc": list(place), "msg": message}]}, status)
+def _error_response(status: int, message: str, place: tuple[str | int, ...]) -> Response:
+    return _json_response({"detail": [{"loc": list(place), "msg": message}]}, status)
 
 
-def run(pipeline: Pipeline, host: str, port: int, token: str) -> None:
+def run_server(pipeline: Pipeline, host: str, port: int, token: str) -> None:
     """Serve until interrupted."""
     import uvicorn
 
-    uvicorn.run(app_of(pipeline, token), host=host, port=port, log_level="warning", access_log=False)
+    uvicorn.run(create_app(pipeline, token), host=host, port=port, log_level="warning", access_log=False)

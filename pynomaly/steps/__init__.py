@@ -1,5 +1,7 @@
-"""Steps of the life cycle: each reads facts, calls a pure judging function, and records the decision.
+"""Steps of the life cycle: each gathers facts, asks `judging`, and writes the decision down.
 
-The only package that may import all the others. A step takes the pipeline's settings and small values,
-returns a small frozen result, and is safe to run again. Called by ``tasks/`` and by the command line.
+One room a domain, from the lowest floor: `alerting`, `training`, `promotion`, `scoring`, `monitoring`,
+`reporting`, `operations`, `replay`. A room imports rooms on floors below it. The modules beside them
+(`champion`, `explanations`, `keys`, `notify`, `runner`) serve every room and import none. Called by `tasks`,
+`flows` and `serving`'s users; may import `records`, `judging` and everything below.
 """

@@ -24,39 +24,39 @@ from pynomaly.records.ledger import Decision, Lease, Ledger
 from pynomaly.records.registry import ModelRef, Registry
 
 __all__ = [
-    "PATIENCE_S",
-    "champion_at",
-    "champion_of",
-    "changing_champion",
-    "closing",
+    "LEASE_PATIENCE_S",
+    "find_champion",
+    "find_champion_at",
+    "find_closing_decision",
+    "find_last_change",
+    "hold_champion_lease",
     "honour_alias",
-    "last_change",
+    "list_pending_promotions",
     "move_aliases",
-    "open_pendings",
 ]
 
-PATIENCE_S = 120.0
+LEASE_PATIENCE_S = 120.0
 """Seconds that one change of the champion waits for another; a new process can take half a minute."""
 
-_SETTLED = "pynomaly.settled"
+_SETTLED_TAG = "pynomaly.settled"
 
 
-def champion_of(pipeline: Pipeline, registry: Registry) -> ModelRef | None:
+def find_champion(pipeline: Pipeline, registry: Registry) -> ModelRef | None:
     """Return the current champion, or None before the first promotion."""
     try:
-        return registry.alias(pipeline.name, "champion")
+        return registry.resolve_alias(pipeline.name, "champion")
     except NoChampionError:
         return None
 
 
-def champion_at(
+def find_champion_at(
     ledger: Ledger, pipeline: str, moment: datetime | None, *, below: int | None = None
 ) -> int | None:
     """Return the version that was champion at `moment` (None: now) by the ledger; None if there was none.
 
     With `below`, return the newest champion older than that version: the champion when it was trained.
     """
-    changes = [*ledger.decisions(pipeline, "promote"), *ledger.decisions(pipeline, "rollback")]
+    changes = [*ledger.list_decisions(pipeline, "promote"), *ledger.list_decisions(pipeline, "rollback")]
     for item in sorted(changes, key=lambda item: item.seq or 0, reverse=True):
         version = item.evidence.get("version")
         if version is None or (below is not None and int(version) >= below):
@@ -66,32 +66,32 @@ def champion_at(
     return None
 
 
-def last_change(ledger: Ledger, pipeline: str) -> Decision | None:
+def find_last_change(ledger: Ledger, pipeline: str) -> Decision | None:
     """Return the newest decision that changed the champion, or None."""
-    changes = [ledger.last(pipeline, kind) for kind in ("promote", "rollback")]
+    changes = [ledger.find_last_decision(pipeline, kind) for kind in ("promote", "rollback")]
     return max((item for item in changes if item is not None), key=lambda item: item.seq or 0, default=None)
 
 
 @contextmanager
-def changing_champion(pipeline: Pipeline, registry: Registry, ledger: Ledger) -> Iterator[Lease]:
+def hold_champion_lease(pipeline: Pipeline, registry: Registry, ledger: Ledger) -> Iterator[Lease]:
     """Hold the champion's lease; an earlier change that was interrupted is finished first.
 
     Raises
     ------
     LeaseHeldError
-        If another process holds it for longer than :data:`PATIENCE_S`.
+        If another process holds it for longer than :data:`LEASE_PATIENCE_S`.
     """
     with ExitStack() as stack:
         for attempt in Retrying(
             retry=retry_if_exception_type(LeaseHeldError),
-            stop=stop_after_delay(PATIENCE_S),
+            stop=stop_after_delay(LEASE_PATIENCE_S),
             wait=wait_random(0.02, 0.2),
             reraise=True,
         ):
             with attempt:
-                lease = stack.enter_context(ledger.lease(f"champion:{pipeline.name}"))
-        if not _agree(pipeline, registry, ledger):
-            _settle(pipeline, registry, ledger, lease)
+                lease = stack.enter_context(ledger.hold_lease(f"champion:{pipeline.name}"))
+        if not _is_alias_settled(pipeline, registry, ledger):
+            _settle_alias(pipeline, registry, ledger, lease)
         yield lease
 
 
@@ -104,40 +104,44 @@ def move_aliases(ledger: Ledger, registry: Registry, decision: Decision, lease: 
         If another process has taken the lease: no alias moved, or the aliases were set back.
     """
     lease.renew()
-    _point(registry, decision)
+    _set_aliases(registry, decision)
     try:
         lease.renew()
     except LeaseHeldError:
-        newest = last_change(ledger, decision.pipeline)
+        newest = find_last_change(ledger, decision.pipeline)
         if newest is not None and newest.key != decision.key:
-            _point(registry, newest)
+            _set_aliases(registry, newest)
         raise
 
 
-def _point(registry: Registry, decision: Decision) -> None:
+def _set_aliases(registry: Registry, decision: Decision) -> None:
     version, replaces = decision.evidence["version"], decision.evidence.get("replaces")
     if replaces is not None:
         registry.set_alias(decision.pipeline, "previous", replaces)
     registry.set_alias(decision.pipeline, "champion", version)
-    registry.mark(decision.pipeline, version, _SETTLED, decision.key)
+    registry.tag_version(decision.pipeline, version, _SETTLED_TAG, decision.key)
 
 
-def closing(ledger: Ledger, pending: Decision) -> Decision | None:
+def find_closing_decision(ledger: Ledger, pending: Decision) -> Decision | None:
     """Return the decision that closed a pending promotion, or None while it is open."""
     return next(
         (
             item
             for kind in ("promote", "reject", "expired", "refuse")
-            for item in ledger.decisions(pending.pipeline, kind)
+            for item in ledger.list_decisions(pending.pipeline, kind)
             if item.evidence.get("pending") == pending.key
         ),
         None,
     )
 
 
-def open_pendings(ledger: Ledger, pipeline: str) -> tuple[Decision, ...]:
+def list_pending_promotions(ledger: Ledger, pipeline: str) -> tuple[Decision, ...]:
     """Return promotions without an answer, newest first; also expired ones not yet recorded as such."""
-    return tuple(item for item in ledger.decisions(pipeline, "pending") if closing(ledger, item) is None)
+    return tuple(
+        item
+        for item in ledger.list_decisions(pipeline, "pending")
+        if find_closing_decision(ledger, item) is None
+    )
 
 
 def honour_alias(pipeline: Pipeline, registry: Registry | None = None) -> ModelRef | None:
@@ -148,35 +152,35 @@ def honour_alias(pipeline: Pipeline, registry: Registry | None = None) -> ModelR
     ModelRef or None
         The champion if alias and ledger agreed; None otherwise: then ask the registry again.
     """
-    registry = registry or Registry.of(pipeline)
+    registry = registry or Registry.open_for(pipeline)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        champion = champion_of(pipeline, registry)
-        if _decided(pipeline, ledger) == (champion.version if champion else None):
+        champion = find_champion(pipeline, registry)
+        if _read_decided_version(pipeline, ledger) == (champion.version if champion else None):
             return champion
         try:
-            with ledger.lease(f"champion:{pipeline.name}") as lease:
-                if not _agree(pipeline, registry, ledger):
-                    _settle(pipeline, registry, ledger, lease)
+            with ledger.hold_lease(f"champion:{pipeline.name}") as lease:
+                if not _is_alias_settled(pipeline, registry, ledger):
+                    _settle_alias(pipeline, registry, ledger, lease)
         except LeaseHeldError:
             pass  # the holder is changing the champion at this moment
     return None
 
 
-def _decided(pipeline: Pipeline, ledger: Ledger) -> Any:
-    change = last_change(ledger, pipeline.name)
+def _read_decided_version(pipeline: Pipeline, ledger: Ledger) -> Any:
+    change = find_last_change(ledger, pipeline.name)
     return change.evidence.get("version") if change else None
 
 
-def _agree(pipeline: Pipeline, registry: Registry, ledger: Ledger) -> bool:
-    champion = champion_of(pipeline, registry)
-    return bool((champion.version if champion else None) == _decided(pipeline, ledger))
+def _is_alias_settled(pipeline: Pipeline, registry: Registry, ledger: Ledger) -> bool:
+    champion = find_champion(pipeline, registry)
+    return bool((champion.version if champion else None) == _read_decided_version(pipeline, ledger))
 
 
-def _settle(pipeline: Pipeline, registry: Registry, ledger: Ledger, lease: Lease) -> None:
-    champion, change = champion_of(pipeline, registry), last_change(ledger, pipeline.name)
+def _settle_alias(pipeline: Pipeline, registry: Registry, ledger: Ledger, lease: Lease) -> None:
+    champion, change = find_champion(pipeline, registry), find_last_change(ledger, pipeline.name)
     if change is not None:
-        decided = registry.version(pipeline.name, change.evidence["version"])
-        if champion is None or decided.tags.get(_SETTLED) != change.key:
+        decided = registry.find_version(pipeline.name, change.evidence["version"])
+        if champion is None or decided.tags.get(_SETTLED_TAG) != change.key:
             move_aliases(ledger, registry, change, lease)
             return
     if champion is None:
@@ -184,7 +188,7 @@ def _settle(pipeline: Pipeline, registry: Registry, ledger: Ledger, lease: Lease
     replaces = change.evidence["version"] if change else None
     version = champion.version
     pending_promotions = [
-        item for item in open_pendings(ledger, pipeline.name) if item.evidence["version"] == version
+        item for item in list_pending_promotions(ledger, pipeline.name) if item.evidence["version"] == version
     ]
     answers = (
         {"pending": pending_promotions[0].key, "verdict": pending_promotions[0].evidence["verdict"]}
@@ -192,7 +196,7 @@ def _settle(pipeline: Pipeline, registry: Registry, ledger: Ledger, lease: Lease
         else {}
     )
     reason_suffix = ", which answers the promotion that waited for it" if pending_promotions else ""
-    decision = ledger.record(
+    decision = ledger.record_decision(
         Decision(
             key=f"by-hand:{pipeline.name}:v{version}:{change.seq if change else 0}",
             pipeline=pipeline.name,

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pynomaly
 from pynomaly.config import Candidate, Pipeline
-from pynomaly.data.incidents import declared
+from pynomaly.data.incidents import read_incidents
 
-__all__ = ["git_commit", "settings_hash", "work_key"]
+__all__ = ["compute_work_key", "hash_settings", "read_git_commit"]
 
 
-def settings_hash(pipeline: Pipeline, blocks: tuple[str, ...] = ()) -> str:
+def hash_settings(pipeline: Pipeline, blocks: tuple[str, ...] = ()) -> str:
     """Return the SHA-256 of the named settings blocks (``"training"``, ``"features"``, ...), or of all.
 
     The effective settings count: a value from an overlay changes the hash, the file it comes from does not.
@@ -27,7 +27,7 @@ def settings_hash(pipeline: Pipeline, blocks: tuple[str, ...] = ()) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def work_key(
+def compute_work_key(
     pipeline: Pipeline,
     kind: str,
     window: str,
@@ -41,7 +41,7 @@ def work_key(
     `teacher` is the version whose alerts are left out; the alert bound is part of the settings. `labels` is
     the digest of people's answers about the rows.
     """
-    settings = settings_hash(pipeline, ("data", "quality", "features", "training", "comparison", "alerts"))
+    settings = hash_settings(pipeline, ("data", "quality", "features", "training", "comparison", "alerts"))
     candidate_settings = [candidate.model_dump(mode="json") for candidate in candidates]
     parts: list[object] = [
         pipeline.name,
@@ -53,7 +53,7 @@ def work_key(
         candidate_settings,
     ]
     # A newly declared incident makes another training of the same rows.
-    parts += [str(incident) for incident in declared(pipeline.data)]
+    parts += [str(incident) for incident in read_incidents(pipeline.data)]
     if teacher is not None:
         parts.append(f"alerts of v{teacher}")
     if labels:
@@ -61,7 +61,7 @@ def work_key(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def git_commit(folder: Path) -> str:
+def read_git_commit(folder: Path) -> str:
     """Return the commit of the Git checkout that contains `folder`, or ``"none"`` outside one."""
     try:
         answer = subprocess.run(  # nosec B607  # the git on the user's PATH

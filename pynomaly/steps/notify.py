@@ -18,25 +18,25 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from pynomaly.config import Pipeline, Target
 from pynomaly.errors import ConfigError, LeaseHeldError, PynomalyError, RecordError
 from pynomaly.records.ledger import Decision, Ledger, Message
-from pynomaly.records.notices import send
+from pynomaly.records.notices import send_notice
 
 __all__ = [
     "Delivery",
     "Sender",
-    "by_address",
-    "deliver",
-    "event_of",
-    "queue",
-    "send_test",
-    "tell",
-    "undelivered",
+    "classify_decision",
+    "deliver_messages",
+    "list_undelivered",
+    "queue_messages",
+    "send_notifications",
+    "send_test_messages",
+    "send_to_address",
 ]
 
 Sender = Callable[[Target, str, str], None]
 """Sends a title and a body to a target; raises a PynomalyError when it was not accepted."""
 
 # With its first target, a pipeline reports decisions of the last hour only, not its whole history.
-_FRESH = timedelta(hours=1)
+_FIRST_LOOKBACK = timedelta(hours=1)
 _CURSOR = "notify"
 
 
@@ -62,7 +62,7 @@ class Delivery:
         return asdict(self)
 
 
-def event_of(decision: Decision) -> str | None:
+def classify_decision(decision: Decision) -> str | None:
     """Returns the event of a decision, one of :data:`pynomaly.config.EVENTS`; None if nobody is notified."""
     match decision.kind, decision.outcome:
         case "degradation", ("degraded" | "critical") as state:
@@ -78,7 +78,7 @@ def event_of(decision: Decision) -> str | None:
     return None
 
 
-def tell(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, ...]:
+def send_notifications(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, ...]:
     """Queue a message for every decision since the last call, then deliver all waiting messages.
 
     Parameters
@@ -89,28 +89,35 @@ def tell(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, .
     if not pipeline.notify.targets:
         return ()
     with Ledger.open(pipeline.ledger_url) as ledger:
-        cursor = ledger.outbox.last_beat(pipeline.name, _CURSOR)
-        oldest_reported = datetime.now(UTC) - _FRESH
+        cursor = ledger.outbox.find_heartbeat(pipeline.name, _CURSOR)
+        oldest_reported = datetime.now(UTC) - _FIRST_LOOKBACK
         newest = cursor.seq if cursor else 0
-        for decision in _since(ledger, pipeline.name, cursor.seq if cursor else 0):
+        for decision in _read_decisions_since(ledger, pipeline.name, cursor.seq if cursor else 0):
             newest = max(newest, decision.seq or 0)
-            event = event_of(decision)
+            event = classify_decision(decision)
             if event and (cursor or (decision.at and decision.at >= oldest_reported)):
-                queue(pipeline, ledger, event, _key(decision), _title(pipeline, decision), _body(decision))
-        ledger.outbox.beat(pipeline.name, _CURSOR, newest)
-    return deliver(pipeline, through)
+                queue_messages(
+                    pipeline,
+                    ledger,
+                    event,
+                    _build_message_key(decision),
+                    _format_title(pipeline, decision),
+                    _format_body(decision),
+                )
+        ledger.outbox.record_heartbeat(pipeline.name, _CURSOR, newest)
+    return deliver_messages(pipeline, through)
 
 
-def _since(ledger: Ledger, pipeline: str, seq: int, look: int = 100) -> tuple[Decision, ...]:
+def _read_decisions_since(ledger: Ledger, pipeline: str, seq: int, look: int = 100) -> tuple[Decision, ...]:
     """Returns decisions after sequence number `seq`, oldest first; reads no more rows than needed."""
-    decisions = ledger.decisions(pipeline, limit=look)
+    decisions = ledger.list_decisions(pipeline, limit=look)
     while len(decisions) == look and (decisions[-1].seq or 0) > seq:
         look *= 4
-        decisions = ledger.decisions(pipeline, limit=look)
+        decisions = ledger.list_decisions(pipeline, limit=look)
     return tuple(item for item in reversed(decisions) if (item.seq or 0) > seq)
 
 
-def queue(
+def queue_messages(
     pipeline: Pipeline, ledger: Ledger, event: str, key: str, title: str, body: str
 ) -> tuple[Message, ...]:
     """Write one message for every target that subscribes to `event`; returns the new messages."""
@@ -120,10 +127,10 @@ def queue(
         for target in pipeline.notify.targets
         if event in target.on
     ]
-    return tuple(message for message in messages if ledger.outbox.put(message))
+    return tuple(message for message in messages if ledger.outbox.add_message(message))
 
 
-def deliver(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, ...]:
+def deliver_messages(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, ...]:
     """Send the waiting messages of the outbox; a message that fails stays there with its reason.
 
     Delivery is at least once: if a process dies between sending and marking, the message is sent again.
@@ -132,12 +139,12 @@ def deliver(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery
     deliveries = []
     with Ledger.open(pipeline.ledger_url) as ledger:
         try:
-            with ledger.lease(f"notify:{pipeline.name}"):
-                for message in ledger.outbox.waiting(pipeline.name):
-                    reason = _why_not_now(pipeline, ledger, message, targets) or _attempt(
+            with ledger.hold_lease(f"notify:{pipeline.name}"):
+                for message in ledger.outbox.list_undelivered(pipeline.name):
+                    reason = _find_wait_reason(pipeline, ledger, message, targets) or _try_sending(
                         pipeline, targets[message.target], message.title, message.body, through
                     )
-                    ledger.outbox.mark(message, reason)
+                    ledger.outbox.record_attempt(message, reason)
                     deliveries.append(
                         Delivery(message.target, message.event, message.title, not reason, reason)
                     )
@@ -146,7 +153,7 @@ def deliver(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery
     return tuple(deliveries)
 
 
-def send_test(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, ...]:
+def send_test_messages(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delivery, ...]:
     """Send a test message to every target now; nothing is recorded.
 
     Raises
@@ -160,12 +167,12 @@ def send_test(pipeline: Pipeline, through: Sender | None = None) -> tuple[Delive
     body = f"A test of the targets of {pipeline.name}: nothing happened, and nothing needs to be done."
     deliveries = []
     for target in pipeline.notify.targets:
-        reason = _attempt(pipeline, target, title, body, through)
+        reason = _try_sending(pipeline, target, title, body, through)
         deliveries.append(Delivery(target.name, "test", title, not reason, reason))
     return tuple(deliveries)
 
 
-def undelivered(pipeline: Pipeline) -> tuple[dict[str, Any], ...]:
+def list_undelivered(pipeline: Pipeline) -> tuple[dict[str, Any], ...]:
     """Returns the waiting messages with target, event, title, age in seconds, attempts and last error."""
     now = datetime.now(UTC)
     with Ledger.open(pipeline.ledger_url) as ledger:
@@ -178,22 +185,24 @@ def undelivered(pipeline: Pipeline) -> tuple[dict[str, Any], ...]:
                 "attempts": message.attempts,
                 "error": message.error,
             }
-            for message in ledger.outbox.waiting(pipeline.name)
+            for message in ledger.outbox.list_undelivered(pipeline.name)
         )
 
 
-def _why_not_now(pipeline: Pipeline, ledger: Ledger, message: Message, targets: dict[str, Target]) -> str:
+def _find_wait_reason(
+    pipeline: Pipeline, ledger: Ledger, message: Message, targets: dict[str, Target]
+) -> str:
     """Returns why a message must wait, or ""."""
     if message.target not in targets:
         return f"{message.target!r} is no longer a target in {pipeline.origin.name}"
-    last = ledger.outbox.told(pipeline.name, message.event, message.target)
+    last = ledger.outbox.find_last_delivery(pipeline.name, message.event, message.target)
     due = last + pipeline.notify.min_interval if last else None
     if due and datetime.now(UTC) < due:
         return f"waits until {due.isoformat(timespec='seconds')} (notify.min_interval)"
     return ""
 
 
-def _attempt(pipeline: Pipeline, target: Target, title: str, body: str, through: Sender | None) -> str:
+def _try_sending(pipeline: Pipeline, target: Target, title: str, body: str, through: Sender | None) -> str:
     """Send a message with retries; returns why the target did not accept it, or ""."""
     retrying = Retrying(
         stop=stop_after_attempt(pipeline.notify.attempts),
@@ -202,7 +211,7 @@ def _attempt(pipeline: Pipeline, target: Target, title: str, body: str, through:
         reraise=True,
     )
     try:
-        retrying(through or by_address, target, title, body)
+        retrying(through or send_to_address, target, title, body)
     except PynomalyError as error:
         return str(error)
     except (
@@ -212,7 +221,7 @@ def _attempt(pipeline: Pipeline, target: Target, title: str, body: str, through:
     return ""
 
 
-def by_address(target: Target, title: str, body: str) -> None:
+def send_to_address(target: Target, title: str, body: str) -> None:
     """Send through the Apprise address in the target's environment variable.
 
     Raises
@@ -225,21 +234,21 @@ def by_address(target: Target, title: str, body: str) -> None:
     address = os.environ.get(target.url_env, "")
     if not address:
         raise ConfigError(f"the environment variable {target.url_env} is not set")
-    send(address, title, body)
+    send_notice(address, title, body)
 
 
-def _key(decision: Decision) -> str:
+def _build_message_key(decision: Decision) -> str:
     """Returns a key by content: the same verdict, computed again later, has the same key."""
     if decision.kind in ("degradation", "quality"):
         return f"{decision.subject}:v{decision.evidence.get('version')}"
     return decision.key
 
 
-def _title(pipeline: Pipeline, decision: Decision) -> str:
+def _format_title(pipeline: Pipeline, decision: Decision) -> str:
     return f"[pynomaly] {pipeline.name}: {decision.kind} {decision.outcome} ({decision.subject})"
 
 
-def _body(decision: Decision) -> str:
+def _format_body(decision: Decision) -> str:
     lines = [f"{decision.kind}: {decision.outcome}, about {decision.subject}"]
     lines += [f"- {reason}" for reason in decision.reasons]
     return "\n".join([*lines, f"as of {decision.as_of.isoformat()}, decided by {decision.actor}"])

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks import draws, gate
 from pynomaly.config import Comparison
-from pynomaly.judging.comparison import Rung
-from pynomaly.judging.evaluation import roc_auc
+from pynomaly.judging.comparison.compare import Rung
+from pynomaly.judging.comparison.evaluation import roc_auc
 from tests import naive
 
 SETTINGS = Comparison(resamples=200)
@@ -31,31 +31,31 @@ def test_champion_and_challenger_have_the_quality_they_are_said_to(name: str) ->
 
 def test_a_share_stands_with_its_binomial_interval() -> None:
     low, high = naive.clopper_pearson(3, 40, 0.95)
-    assert gate.share(3, 40) == f"7.5 ({100 * low:.1f}–{100 * high:.1f})"
-    assert gate.share(0, 0) == "–"
+    assert gate.format_share(3, 40) == f"7.5 ({100 * low:.1f}–{100 * high:.1f})"
+    assert gate.format_share(0, 0) == "–"
 
 
 def test_peers_promote_on_what_they_say() -> None:
     truth = np.repeat([1, 0], [30, 300])
     scores = truth + np.random.default_rng(1).normal(size=330)
-    tie = gate.judged(draws.Draw(truth, scores, scores), Rung.LABELS, SETTINGS, 0)
+    tie = gate.judge_draw(draws.ScoreDraw(truth, scores, scores), Rung.LABELS, SETTINGS, 0)
     assert tie == {"ours": False, "higher": False, "tie or higher": True, "threshold": True}
-    better = gate.judged(draws.Draw(truth, -scores, scores + 3 * truth), Rung.LABELS, SETTINGS, 0)
+    better = gate.judge_draw(draws.ScoreDraw(truth, -scores, scores + 3 * truth), Rung.LABELS, SETTINGS, 0)
     assert better == dict.fromkeys(gate.GATES, True)
-    bad = gate.judged(draws.Draw(truth, -scores, -scores), Rung.LABELS, SETTINGS, 0)
+    bad = gate.judge_draw(draws.ScoreDraw(truth, -scores, -scores), Rung.LABELS, SETTINGS, 0)
     assert not bad["threshold"]
 
 
 def test_every_draw_is_counted_and_the_same_seed_counts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "SETTINGS", {"few": (Rung.LABELS, draws.independent(25, 200))})
-    first, again = (gate.simulated(SETTINGS, 6, seed=3) for _ in range(2))
+    monkeypatch.setattr(gate, "SETTINGS", {"few": (Rung.LABELS, draws.draw_independent(25, 200))})
+    first, again = (gate.simulate_pairs(SETTINGS, 6, seed=3) for _ in range(2))
     assert first == again
     assert [counts.draws for counts in first["few"]] == [6, 6]
-    assert gate.simulated_table(first).count("| few |") == 1
-    six = gate.best_of_six(SETTINGS, draws.WORSE, 3, seed=0, positives=30)
+    assert gate.render_simulated_table(first).count("| few |") == 1
+    six = gate.simulate_best_of_six(SETTINGS, draws.WORSE, 3, seed=0, positives=30)
     assert six.draws == 3
     assert six.promoted["ours"] <= six.promoted["ours, not counting the six"]
-    assert gate.merged([six, six]).draws == 6
+    assert gate.merge_counts([six, six]).draws == 6
 
 
 def test_fits_on_a_table_are_judged_and_checked_on_other_rows(
@@ -66,11 +66,11 @@ def test_fits_on_a_table_are_judged_and_checked_on_other_rows(
     truth = np.repeat([0, 1], [600, 60])
     np.savez(tmp_path / "fits.npz", X=rows, y=truth)
     np.savez(tmp_path / "few.npz", X=rows[:610], y=truth[:610])
-    [(name, X, y)] = list(gate.stored(tmp_path, gate.JUDGED_POSITIVES))
+    [(name, X, y)] = list(gate.load_tables(tmp_path, gate.JUDGED_POSITIVES))
     assert name == "fits"
     assert "left out: few, 10 anomalies" in capsys.readouterr().err
-    found = gate.on_table(X, y, "hbos", SETTINGS, fits=3, seed=0)
+    found = gate.measure_table_pairs(X, y, "hbos", SETTINGS, fits=3, seed=0)
     assert [counts.draws for counts in found] == [3, 3, 3]
     for gate_name in gate.GATES:
         assert found[1].promoted[gate_name] <= found[0].promoted[gate_name]
-    assert "| hbos | 3 |" in gate.tables_table({"hbos": found})
+    assert "| hbos | 3 |" in gate.render_tables_table({"hbos": found})

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pynomaly.config import Pipeline, home_for, load, parse
-from pynomaly.config.units import duration, spell
+from pynomaly.config import Pipeline, find_home, load_pipeline, parse_pipeline
+from pynomaly.config.units import parse_duration, spell_duration
 from pynomaly.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def write(folder: Path, content: dict[str, Any]) -> Path:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)
 def test_shipped_pipelines_load(file: Path) -> None:
-    assert load(file).name == file.stem
+    assert load_pipeline(file).name == file.stem
 
 
 def test_quickstart_names_every_key_once_with_its_default() -> None:
@@ -47,7 +47,7 @@ def test_paths_start_at_the_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "own").mkdir()
     file = write(folder, MINIMAL | {"reports": {"templates": "../own"}})
     monkeypatch.delenv("PYNOMALY_HOME", raising=False)
-    pipeline = load(file)
+    pipeline = load_pipeline(file)
     assert pipeline.reports.templates == str(tmp_path / "own")
     assert pipeline.data.path == str(folder / "tiny.csv")
     assert pipeline.home == tmp_path / ".pynomaly"
@@ -58,9 +58,9 @@ def test_home_is_found_like_a_repository(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / ".pynomaly").mkdir()
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
-    assert home_for(deep) == tmp_path / ".pynomaly"
+    assert find_home(deep) == tmp_path / ".pynomaly"
     monkeypatch.setenv("PYNOMALY_HOME", str(tmp_path / "elsewhere"))
-    assert home_for(deep) == tmp_path / "elsewhere"
+    assert find_home(deep) == tmp_path / "elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_home_is_found_like_a_repository(tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load(write(tmp_path, MINIMAL | change))
+        load_pipeline(write(tmp_path, MINIMAL | change))
     assert said in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
@@ -99,7 +99,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, Any], said: st
 def test_missing_file_names_the_nearest(tmp_path: Path) -> None:
     write(tmp_path, MINIMAL)
     with pytest.raises(ConfigError, match=r"did you mean .*pipeline\.yaml"):
-        load(tmp_path / "pipelin.yaml")
+        load_pipeline(tmp_path / "pipelin.yaml")
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "just words", ""])
@@ -107,12 +107,12 @@ def test_not_a_pipeline_at_all(tmp_path: Path, text: str) -> None:
     file = tmp_path / "odd.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=r"odd\.yaml"):
-        load(file)
+        load_pipeline(file)
 
 
 def test_settings_are_frozen_and_survive_a_round_trip(tmp_path: Path) -> None:
-    pipeline = load(ROOT / "configs" / "quickstart.yaml")
-    again = parse(pipeline.model_dump(mode="json"), origin=pipeline.origin)
+    pipeline = load_pipeline(ROOT / "configs" / "quickstart.yaml")
+    again = parse_pipeline(pipeline.model_dump(mode="json"), origin=pipeline.origin)
     assert again == pipeline
     with pytest.raises(ValueError, match="frozen"):
         pipeline.windows.score = timedelta(days=2)  # type: ignore[misc]
@@ -120,15 +120,15 @@ def test_settings_are_frozen_and_survive_a_round_trip(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["15m", "6h", "3d", "8w", "90s"])
 def test_durations_read_back(text: str) -> None:
-    assert duration(spell(duration(text))) == duration(text)
+    assert parse_duration(spell_duration(parse_duration(text))) == parse_duration(text)
 
 
 def test_on_needs_no_quotes_as_the_quickstart_writes_it(tmp_path: Path) -> None:
     file = write(tmp_path, MINIMAL)
     file.write_text(file.read_text() + "notify: {targets: [{name: ops, url_env: OPS_URL, on: [alert]}]}\n")
-    assert load(file).notify.targets[0].on == ("alert",)
+    assert load_pipeline(file).notify.targets[0].on == ("alert",)
 
 
 def test_planned_work_starts_at_the_yaml(tmp_path: Path) -> None:
     file = write(tmp_path, {**MINIMAL, "grouping": {"planned": "work.ics"}})
-    assert load(file).grouping.planned == str(tmp_path / "work.ics")
+    assert load_pipeline(file).grouping.planned == str(tmp_path / "work.ics")

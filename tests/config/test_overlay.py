@@ -10,10 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynomaly.config import effective, load
-from pynomaly.config.overlay import _merged, environments
+from pynomaly.config import list_settings, load_pipeline
+from pynomaly.config.overlay import _merge_mappings, list_environments
 from pynomaly.errors import ConfigError
-from pynomaly.steps.keys import settings_hash, work_key
+from pynomaly.steps.keys import compute_work_key, hash_settings
 
 BASE: dict[str, Any] = {
     "name": "tiny",
@@ -45,29 +45,29 @@ def write(tmp_path: Path) -> Any:
 
 def test_blocks_are_merged_and_lists_replaced(write: Any) -> None:
     file = write({"training": {"holdout": 0.2}, "data": {"ignore": ["c"]}})
-    pipeline = load(file, "production")
+    pipeline = load_pipeline(file, "production")
     assert (pipeline.training.holdout, pipeline.data.ignore) == (0.2, ("c",))
     assert [item.detector for item in pipeline.training.candidates] == ["iforest", "hbos"]
     assert pipeline.environment == "production"
-    assert load(file).training.holdout == 0.4
+    assert load_pipeline(file).training.holdout == 0.4
 
 
 def test_the_environment_variable_counts_everywhere(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write({"training": {"holdout": 0.2}})
     monkeypatch.setenv("PYNOMALY_ENV", "production")
-    assert load(file).training.holdout == 0.2
-    assert load(file, "").training.holdout == 0.4
+    assert load_pipeline(file).training.holdout == 0.2
+    assert load_pipeline(file, "").training.holdout == 0.4
 
 
 def test_a_pipeline_without_an_overlay_is_what_its_yaml_says(write: Any) -> None:
     file = write()
-    assert load(file, "production").model_dump() == load(file).model_dump()
+    assert load_pipeline(file, "production").model_dump() == load_pipeline(file).model_dump()
 
 
 @pytest.mark.parametrize("name", ["prodution", "../production", "Production", "/etc", "nowhere"])
 def test_an_environment_that_is_not_there_is_refused(write: Any, name: str) -> None:
     with pytest.raises(ConfigError, match="no environment") as caught:
-        load(write({}), name)
+        load_pipeline(write({}), name)
     assert "production" in str(caught.value)
 
 
@@ -86,7 +86,7 @@ def test_an_environment_that_is_not_there_is_refused(write: Any, name: str) -> N
 )
 def test_what_is_wrong_in_an_overlay_names_the_overlay(write: Any, over: object, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load(write(over), "production")
+        load_pipeline(write(over), "production")
     assert said in str(caught.value)
     if "home" not in said and "environment" not in said:
         assert str(Path("production") / "tiny.yaml") in str(caught.value)
@@ -95,14 +95,14 @@ def test_what_is_wrong_in_an_overlay_names_the_overlay(write: Any, over: object,
 def test_what_is_wrong_in_the_base_names_the_base(write: Any) -> None:
     broken = BASE | {"alerts": {"quantile": 0.9}}
     with pytest.raises(ConfigError) as caught:
-        load(write({"training": {"holdout": 0.2}}, broken), "production")
+        load_pipeline(write({"training": {"holdout": 0.2}}, broken), "production")
     assert "production" not in str(caught.value)
 
 
 def test_each_value_says_where_it_came_from(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYNOMALY_LEDGER", "postgresql+psycopg://me:s3cret@db/ledger")
     file = write({"training": {"holdout": 0.2}, "records": {"store": "s3://scores"}})
-    found = effective(file, "production")
+    found = list_settings(file, "production")
     rows = {item["key"]: (item["value"], item["from"]) for item in found["settings"]}
     over = str(file.parent / "production" / "tiny.yaml")
     assert rows["training.holdout"] == (0.2, over)
@@ -111,34 +111,41 @@ def test_each_value_says_where_it_came_from(write: Any, monkeypatch: pytest.Monk
     assert rows["alerts.policy"][1] == "default"
     assert rows["records.ledger"] == ("postgresql+psycopg://me:***@db/ledger", "$PYNOMALY_LEDGER")
     assert "s3cret" not in str(found)
-    assert load(file).ledger_url == "postgresql+psycopg://me:s3cret@db/ledger"
+    assert load_pipeline(file).ledger_url == "postgresql+psycopg://me:s3cret@db/ledger"
 
 
 def test_the_yaml_comes_before_the_environment_of_the_process(
     write: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYNOMALY_STORE", "s3://from-the-process")
-    assert load(write({"records": {"store": "s3://written"}}), "production").store_root == "s3://written"
-    assert load(write({}), "").store_root == "s3://from-the-process"
+    assert (
+        load_pipeline(write({"records": {"store": "s3://written"}}), "production").store_root
+        == "s3://written"
+    )
+    assert load_pipeline(write({}), "").store_root == "s3://from-the-process"
 
 
 def test_hashes_cover_what_counts_and_not_where_it_is_written(write: Any, tmp_path: Path) -> None:
     def keys(pipeline: Any) -> tuple[str, str]:
-        return settings_hash(pipeline), work_key(pipeline, "train", "w", "d", pipeline.training.candidates)
+        return hash_settings(pipeline), compute_work_key(
+            pipeline, "train", "w", "d", pipeline.training.candidates
+        )
 
-    plain = keys(load(write({}), "production"))
-    over = keys(load(write({"training": {"holdout": 0.2}}), "production"))
-    inline = keys(load(write({}, BASE | {"training": {**BASE["training"], "holdout": 0.2}}), "production"))
+    plain = keys(load_pipeline(write({}), "production"))
+    over = keys(load_pipeline(write({"training": {"holdout": 0.2}}), "production"))
+    inline = keys(
+        load_pipeline(write({}, BASE | {"training": {**BASE["training"], "holdout": 0.2}}), "production")
+    )
     assert plain[0] != over[0] == inline[0]
     assert plain[1] != over[1] == inline[1]
 
 
 @given(base=BLOCKS, over=BLOCKS, again=BLOCKS)
 def test_merging_keeps_to_its_rules(base: Any, over: Any, again: Any) -> None:
-    assert _merged(base, {}) == base
-    assert _merged(base, base) == base
-    assert _merged(_merged(base, over), over) == _merged(base, over)
-    merged = _merged(base, over)
+    assert _merge_mappings(base, {}) == base
+    assert _merge_mappings(base, base) == base
+    assert _merge_mappings(_merge_mappings(base, over), over) == _merge_mappings(base, over)
+    merged = _merge_mappings(base, over)
     assert set(merged) == set(base) | set(over)
     for key in set(base) - set(over):
         assert merged[key] == base[key]
@@ -147,13 +154,13 @@ def test_merging_keeps_to_its_rules(base: Any, over: Any, again: Any) -> None:
             assert merged[key] == value
 
 
-@pytest.mark.parametrize("environment", environments(ROOT / "configs"))
+@pytest.mark.parametrize("environment", list_environments(ROOT / "configs"))
 @pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)
 def test_shipped_environments_load(file: Path, environment: str) -> None:
-    assert load(file, environment).environment == environment
+    assert load_pipeline(file, environment).environment == environment
 
 
 def test_an_overlay_without_a_pipeline_is_a_mistake_we_do_not_ship() -> None:
-    for environment in environments(ROOT / "configs"):
+    for environment in list_environments(ROOT / "configs"):
         for file in (ROOT / "configs" / environment).glob("*.yaml"):
             assert (ROOT / "configs" / file.name).is_file(), file

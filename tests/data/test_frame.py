@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pynomaly.config import Data
-from pynomaly.data.frame import FrameContract, categories, digest, numbers
+from pynomaly.data.frame import FrameContract, hash_frame, read_categories, read_numbers
 from pynomaly.errors import ColumnError
 
 
@@ -96,16 +96,16 @@ def test_numbers_reads_what_spells_one():
     cells = pd.Series(
         [Decimal("1.5"), " 2 ", "inf", "", None, "nan", "x", [1], pd.Timestamp(0)], dtype=object
     )
-    values, bad = numbers(cells)
+    values, bad = read_numbers(cells)
     np.testing.assert_array_equal(values[:3], [1.5, 2.0, np.inf])
     assert values[3:].isna().all()
     assert bad.tolist() == [False] * 6 + [True] * 3
 
 
 def test_a_category_reads_the_same_beside_any_other_cell():
-    together = categories(pd.Series([1.0, 2.5, None, True, "true", " ", 1], dtype=object))
+    together = read_categories(pd.Series([1.0, 2.5, None, True, "true", " ", 1], dtype=object))
     assert together.tolist() == ["1", "2.5", None, "True", "True", None, "1"]
-    assert categories(pd.Series([1])).tolist() == categories(pd.Series([1.0, None]))[:1].tolist()
+    assert read_categories(pd.Series([1])).tolist() == read_categories(pd.Series([1.0, None]))[:1].tolist()
 
 
 @given(
@@ -118,8 +118,8 @@ def test_conform_twice_is_conform_once(cells):
 
 
 def test_digest_sees_content_and_not_the_index(frame):
-    base = digest(frame)
-    assert digest(frame.set_index(pd.Index(list("wxyz")))) == base
+    base = hash_frame(frame)
+    assert hash_frame(frame.set_index(pd.Index(list("wxyz")))) == base
     changed = [
         frame[frame.columns[::-1]],
         frame.iloc[::-1],
@@ -129,15 +129,15 @@ def test_digest_sees_content_and_not_the_index(frame):
         frame.assign(kind=["a", "None", "b", "a"]),
         frame.iloc[:3],
     ]
-    assert len({base, *map(digest, changed)}) == len(changed) + 1
+    assert len({base, *map(hash_frame, changed)}) == len(changed) + 1
 
 
 def test_digest_survives_parquet_and_another_process(frame, tmp_path):
     frame.to_parquet(tmp_path / "f.parquet")
-    assert digest(pd.read_parquet(tmp_path / "f.parquet")) == digest(frame)
+    assert hash_frame(pd.read_parquet(tmp_path / "f.parquet")) == hash_frame(frame)
     code = "import sys, pandas; from pynomaly.data import digest"
     code += "; print(digest(pandas.read_parquet(sys.argv[1])))"
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "f.parquet")], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == digest(frame)
+    assert done.stdout.strip() == hash_frame(frame)

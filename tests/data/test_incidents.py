@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pynomaly.config import Data
-from pynomaly.data.incidents import Incident, covered, declared
+from pynomaly.data.incidents import Incident, mark_incident_rows, read_incidents
 from pynomaly.data.window import Window
 from pynomaly.errors import SourceError
 
@@ -52,13 +52,13 @@ def settings(folder: Path, text: str, name: str = "incidents.yaml", **more: str 
 
 @pytest.mark.parametrize(("name", "text"), [("incidents.yaml", YAML), ("plant.ics", ICS)])
 def test_both_formats_say_the_same(tmp_path: Path, name: str, text: str) -> None:
-    assert declared(settings(tmp_path, text, name)) == FOUND
+    assert read_incidents(settings(tmp_path, text, name)) == FOUND
 
 
 def test_a_row_is_covered_in_the_span_of_its_entity_and_not_at_its_end(tmp_path: Path) -> None:
     times = ["2026-01-05T00:00Z", "2026-01-05T01:59Z", "2026-01-05T02:00Z", "2026-01-06T00:00Z"]
     frame = pd.DataFrame({"time": pd.to_datetime(times * 2), "machine": ["a"] * 4 + ["b"] * 4})
-    found = covered(settings(tmp_path, YAML), frame, FOUND)
+    found = mark_incident_rows(settings(tmp_path, YAML), frame, FOUND)
     assert found.tolist() == [True, True, False, True, False, False, False, True]
 
 
@@ -81,9 +81,9 @@ def test_bad_entries_are_one_message(
     tmp_path: Path, text: str, name: str, more: dict[str, str | None], said: str
 ) -> None:
     with pytest.raises(SourceError, match=said):
-        declared(settings(tmp_path, text, name, **more))
+        read_incidents(settings(tmp_path, text, name, **more))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gone\.yaml"):
-        declared(settings(tmp_path, "").model_copy(update={"incidents": str(tmp_path / "gone.yaml")}))
+        read_incidents(settings(tmp_path, "").model_copy(update={"incidents": str(tmp_path / "gone.yaml")}))

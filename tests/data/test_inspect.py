@@ -6,20 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pynomaly.config import load
+from pynomaly.config import load_pipeline
 from pynomaly.data import fleet
 from pynomaly.data.frame import FrameContract
-from pynomaly.data.inspect import draft
-from pynomaly.data.sources import read
+from pynomaly.data.inspect import draft_pipeline
+from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError
 
 
 def loaded(tmp_path, file, **known):
-    text = draft(file, folder=tmp_path, **known)
+    text = draft_pipeline(file, folder=tmp_path, **known)
     (tmp_path / "p.yaml").write_text(text)
-    pipeline = load(tmp_path / "p.yaml")
-    frame = read(pipeline.data)
+    pipeline = load_pipeline(tmp_path / "p.yaml")
+    frame = read_source(pipeline.data)
     FrameContract.infer(frame, pipeline.data).conform(frame)
     return pipeline, text
 
@@ -55,7 +55,7 @@ def test_a_record_of_hours_gets_windows_of_minutes(tmp_path, water):
 
 
 def test_a_fleet_has_entities_categories_and_days(tmp_path):
-    frame = fleet.generate(Window(fleet.START, fleet.START + timedelta(days=14)))
+    frame = fleet.generate_fleet(Window(fleet.START, fleet.START + timedelta(days=14)))
     frame.to_csv(tmp_path / "fleet.csv", index=False)
     pipeline, _ = loaded(tmp_path, tmp_path / "fleet.csv")
     assert (pipeline.data.id, pipeline.data.categorical) == ("machine", ("product",))
@@ -86,7 +86,7 @@ def test_decimal_commas_and_a_second_time(tmp_path):
     (tmp_path / "eu.csv").write_text("\n".join(lines))
     pipeline, _ = loaded(tmp_path, tmp_path / "eu.csv")
     assert (pipeline.data.decimal, pipeline.data.timezone, pipeline.data.ignore) == (",", None, ("seen",))
-    assert read(pipeline.data)["v"].iloc[0] == 1.5
+    assert read_source(pipeline.data)["v"].iloc[0] == 1.5
 
 
 def test_what_is_said_wins_and_what_is_wrong_is_named(tmp_path, water):
@@ -98,9 +98,9 @@ def test_what_is_said_wins_and_what_is_wrong_is_named(tmp_path, water):
     )
     for key in ("time", "label", "id"):
         with pytest.raises(ColumnError, match="did you mean 'anomaly'"):
-            draft(water, **{key: "anomalie"})
+            draft_pipeline(water, **{key: "anomalie"})
     with pytest.raises(SourceError, match="did you mean"):
-        draft(tmp_path / "Water lop.csv")
+        draft_pipeline(tmp_path / "Water lop.csv")
     (tmp_path / "none.csv").write_text("")
     with pytest.raises(SourceError, match="is empty"):
-        draft(tmp_path / "none.csv")
+        draft_pipeline(tmp_path / "none.csv")

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.start import write_converted
-from pynomaly.config import load
-from pynomaly.data.incidents import declared
-from pynomaly.data.migration import PRODUCTS, convert
-from pynomaly.data.sources import read
+from flows.intake import write_converted_config
+from pynomaly.config import load_pipeline
+from pynomaly.data.incidents import read_incidents
+from pynomaly.data.migration import PRODUCTS, convert_export
+from pynomaly.data.sources import read_source
 from pynomaly.errors import ConfigError, PynomalyError, SourceError
 from tests import exports
 
@@ -29,17 +29,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def written(*paths: Path, name: str = "") -> tuple[dict[str, Any], Any]:
-    result = write_converted(paths, name=name, force=False)
-    return result, load(result["config"])
+    result = write_converted_config(paths, name=name, force=False)
+    return result, load_pipeline(result["config"])
 
 
 def test_a_series_becomes_a_table_of_times_and_values(folder: Path) -> None:
-    file = exports.write(
-        folder / "export" / "meter.json", exports.request(sensitivity=95, maxAnomalyRatio=0.25)
+    file = exports.write_json(
+        folder / "export" / "meter.json", exports.make_detect_request(sensitivity=95, maxAnomalyRatio=0.25)
     )
-    found, pipeline = written(file, exports.write(folder / "export" / "answer.json", exports.result()))
-    rows = read(pipeline.data)
-    assert rows["value"].tolist() == exports.wave(48)
+    found, pipeline = written(
+        file, exports.write_json(folder / "export" / "answer.json", exports.make_detect_result())
+    )
+    rows = read_source(pipeline.data)
+    assert rows["value"].tolist() == exports.make_wave(48)
     assert str(rows["timestamp"].iloc[0]) == "2026-01-01 00:00:00+00:00"
     assert pipeline.data.series.columns == ("value",)
     assert pipeline.data.series.history.total_seconds() == 12 * 3600
@@ -47,8 +49,10 @@ def test_a_series_becomes_a_table_of_times_and_values(folder: Path) -> None:
 
 
 def test_verdicts_of_the_product_are_kept_beside_and_are_no_labels(folder: Path) -> None:
-    file = exports.write(folder / "export" / "meter.json", exports.request())
-    found, pipeline = written(file, exports.write(folder / "export" / "answer.json", exports.result()))
+    file = exports.write_json(folder / "export" / "meter.json", exports.make_detect_request())
+    found, pipeline = written(
+        file, exports.write_json(folder / "export" / "answer.json", exports.make_detect_result())
+    )
     before = pd.read_csv(folder / "data" / "meter-before.csv")
     assert before["is_anomaly"].sum() == 1
     assert before["is_anomaly"].iloc[30] == 1
@@ -57,21 +61,25 @@ def test_verdicts_of_the_product_are_kept_beside_and_are_no_labels(folder: Path)
 
 
 def test_a_point_without_a_value_stays_missing(folder: Path) -> None:
-    content = exports.request()
+    content = exports.make_detect_request()
     content["series"][7]["value"] = None
-    _, pipeline = written(exports.write(folder / "meter.json", content))
-    assert read(pipeline.data)["value"].isna().tolist() == [i == 7 for i in range(48)]
+    _, pipeline = written(exports.write_json(folder / "meter.json", content))
+    assert read_source(pipeline.data)["value"].isna().tolist() == [i == 7 for i in range(48)]
 
 
 @pytest.mark.parametrize(("mode", "rows"), [("Outer", 48), ("Inner", 47)])
 def test_variables_are_joined_as_the_model_aligned_them(folder: Path, mode: str, rows: int) -> None:
-    times = exports.moments(48)
-    exports.table(folder / "v" / "heat.csv", {"timestamp": times, "value": exports.wave(48)})
-    exports.table(folder / "v" / "flow.csv", {"timestamp": times[1:], "value": exports.wave(48)[1:]})
-    file = exports.write(folder / "model.json", exports.model(alignPolicy={"alignMode": mode}))
-    _, pipeline = written(file, folder / "v", exports.write(folder / "results.json", exports.batch()))
+    times = exports.list_hours(48)
+    exports.write_csv(folder / "v" / "heat.csv", {"timestamp": times, "value": exports.make_wave(48)})
+    exports.write_csv(folder / "v" / "flow.csv", {"timestamp": times[1:], "value": exports.make_wave(48)[1:]})
+    file = exports.write_json(
+        folder / "model.json", exports.make_multivariate_model(alignPolicy={"alignMode": mode})
+    )
+    _, pipeline = written(
+        file, folder / "v", exports.write_json(folder / "results.json", exports.make_batch_result())
+    )
     assert pipeline.name == "line-4"
-    table = read(pipeline.data)
+    table = read_source(pipeline.data)
     assert len(table) == rows
     assert set(pipeline.data.columns) == {"heat", "flow"}
     assert table["flow"].isna().sum() == rows - 47
@@ -83,23 +91,25 @@ def test_variables_are_joined_as_the_model_aligned_them(folder: Path, mode: str,
 
 
 def test_a_table_of_every_variable_stays_where_it_is(folder: Path) -> None:
-    columns = {"timestamp": exports.moments(48), "a": exports.wave(48), "b": exports.wave(48, 3)}
-    file = exports.table(folder / "all.csv", columns)
-    found, pipeline = written(exports.write(folder / "model.json", exports.model()), file)
+    columns = {"timestamp": exports.list_hours(48), "a": exports.make_wave(48), "b": exports.make_wave(48, 3)}
+    file = exports.write_csv(folder / "all.csv", columns)
+    found, pipeline = written(
+        exports.write_json(folder / "model.json", exports.make_multivariate_model()), file
+    )
     assert pipeline.data.path == str(file)
     assert found["files"] == []
     assert pipeline.data.columns == ("a", "b")
 
 
 def test_components_are_joined_and_labels_become_incidents(folder: Path) -> None:
-    found, pipeline = written(exports.exported(folder / "export"))
-    rows = read(pipeline.data)
+    found, pipeline = written(exports.write_equipment_export(folder / "export"))
+    rows = read_source(pipeline.data)
     assert pipeline.name == "plant-7"
     assert list(pipeline.data.columns) == ["pump.flow", "pump.heat", "motor.speed", "motor.mode"]
     assert pipeline.data.categorical == ("motor.mode",)
     assert len(rows) == 48
     assert rows["pump.flow"].isna().tolist() == [True] + [False] * 47
-    (incident,) = declared(pipeline.data)
+    (incident,) = read_incidents(pipeline.data)
     assert str(incident.window.start) == "2026-01-01 20:00:00+00:00"
     assert pipeline.data.label is None
     before = pd.read_csv(folder / "data" / "plant-7-before.csv")
@@ -109,13 +119,13 @@ def test_components_are_joined_and_labels_become_incidents(folder: Path) -> None
 
 @pytest.mark.parametrize("place", ["Components", "Schema", "InlineDataSchema"])
 def test_a_schema_is_found_wherever_the_service_puts_it(folder: Path, place: str) -> None:
-    inner = json.dumps(exports.schema(pump=[("t", "DATETIME"), ("flow", "DOUBLE")]))
+    inner = json.dumps(exports.make_equipment_schema(pump=[("t", "DATETIME"), ("flow", "DOUBLE")]))
     content: dict[str, Any] = {
         "Components": json.loads(inner),
         "Schema": {"DatasetName": "d", "Schema": inner},
         "InlineDataSchema": {"DatasetName": "d", "DatasetSchema": {"InlineDataSchema": inner}},
     }[place]
-    found = convert([exports.write(folder / "dataset.json", content)])
+    found = convert_export([exports.write_json(folder / "dataset.json", content)])
     assert found.settings["data"]["columns"] == ["flow"]
     assert found.settings["data"]["time"] == "t"
 
@@ -127,7 +137,9 @@ def test_labels_of_the_service_and_of_its_model_are_one_each(folder: Path) -> No
         "EndTime": "2026-01-02T02:00:00+00:00",
         "Rating": "NEUTRAL",
     }
-    exports.write(folder / "e" / "labels.json", {"LabelSummaries": [label | {"FaultCode": "bearing"}, rated]})
+    exports.write_json(
+        folder / "e" / "labels.json", {"LabelSummaries": [label | {"FaultCode": "bearing"}, rated]}
+    )
     metrics = {
         "labeled_ranges": [{"start": "2026-01-01T20:00:00", "end": "2026-01-01T23:00:00"}],
         "predicted_ranges": [],
@@ -141,12 +153,12 @@ def test_labels_of_the_service_and_of_its_model_are_one_each(folder: Path) -> No
         "DataPreProcessingConfiguration": {"TargetSamplingRate": "PT1M"},
         "ModelMetrics": json.dumps(metrics),
     }
-    exports.write(folder / "e" / "model.json", model)
-    exports.write(
+    exports.write_json(folder / "e" / "model.json", model)
+    exports.write_json(
         folder / "e" / "scheduler.json", {"InferenceSchedulerName": "s", "DataUploadFrequency": "PT1H"}
     )
-    found, pipeline = written(exports.exported(folder / "e"))
-    (incident,) = declared(pipeline.data)
+    found, pipeline = written(exports.write_equipment_export(folder / "e"))
+    (incident,) = read_incidents(pipeline.data)
     assert str(incident) == "bearing [2026-01-01T20:00:00+00:00, 2026-01-01T23:00:00+00:00)"
     assert pipeline.windows.score.total_seconds() == 3600
     assert pipeline.windows.reference.total_seconds() == 37 * 3600
@@ -155,7 +167,7 @@ def test_labels_of_the_service_and_of_its_model_are_one_each(folder: Path) -> No
 
 
 def test_a_metric_set_in_a_database_becomes_a_query_with_a_window(folder: Path) -> None:
-    found, pipeline = written(exports.write(folder / "set.json", exports.metric_set()))
+    found, pipeline = written(exports.write_json(folder / "set.json", exports.make_metric_set()))
     assert pipeline.name == "shop-orders"
     assert pipeline.data.connection == "SHOP_ORDERS_DB"
     assert pipeline.data.query == (
@@ -169,10 +181,10 @@ def test_a_metric_set_in_a_database_becomes_a_query_with_a_window(folder: Path) 
 
 
 def test_several_dimensions_are_categories_and_say_so(folder: Path) -> None:
-    content = exports.metric_set(
+    content = exports.make_metric_set(
         DimensionList=["region", "shop"], MetricSource={"CloudWatchConfig": {"RoleArn": "r"}}
     )
-    found, pipeline = written(exports.write(folder / "set.json", content))
+    found, pipeline = written(exports.write_json(folder / "set.json", content))
     assert pipeline.data.id is None
     assert pipeline.data.categorical == ("region", "shop")
     assert pipeline.data.path == str(folder / "data" / "shop-orders.csv")
@@ -181,12 +193,12 @@ def test_several_dimensions_are_categories_and_say_so(folder: Path) -> None:
 
 
 def test_constraints_become_expectations_that_warn(folder: Path) -> None:
-    rows = {"amount": exports.wave(48), "country": ["de", "fr"] * 24, "delta": exports.wave(48)}
-    table = exports.table(folder / "fraud" / "baseline.csv", rows)
+    rows = {"amount": exports.make_wave(48), "country": ["de", "fr"] * 24, "delta": exports.make_wave(48)}
+    table = exports.write_csv(folder / "fraud" / "baseline.csv", rows)
     files = [
-        exports.write(folder / "fraud" / "constraints.json", exports.constraints()),
-        exports.write(folder / "fraud" / "statistics.json", exports.statistics()),
-        exports.write(
+        exports.write_json(folder / "fraud" / "constraints.json", exports.make_constraints()),
+        exports.write_json(folder / "fraud" / "statistics.json", exports.make_statistics()),
+        exports.write_json(
             folder / "fraud" / "constraint_violations.json", {"violations": [{"feature_name": "amount"}]}
         ),
     ]
@@ -208,57 +220,59 @@ def test_constraints_become_expectations_that_warn(folder: Path) -> None:
 
 
 def test_the_configuration_says_where_each_setting_comes_from(folder: Path) -> None:
-    written(exports.exported(folder / "export"))
+    written(exports.write_equipment_export(folder / "export"))
     text = (folder / "configs" / "plant-7.yaml").read_text()
     assert "#   data.time: the schema's DATETIME" in text
     assert "#   24 verdicts of the product: no labels; kept in data/plant-7-before.csv" in text
 
 
 def test_names_of_an_export_reach_no_other_folder(folder: Path) -> None:
-    content = {"DatasetName": "../../etc/passwd\n# x", "Schema": json.dumps(exports.schema())}
-    exports.sensors(folder / "export")
-    found, pipeline = written(exports.write(folder / "export" / "dataset.json", content), folder / "export")
+    content = {"DatasetName": "../../etc/passwd\n# x", "Schema": json.dumps(exports.make_equipment_schema())}
+    exports.write_sensor_tables(folder / "export")
+    found, pipeline = written(
+        exports.write_json(folder / "export" / "dataset.json", content), folder / "export"
+    )
     assert pipeline.name == "etc-passwd-x"
     assert found["config"] == "configs/etc-passwd-x.yaml"
 
 
 def test_every_field_that_is_not_read_is_named(folder: Path) -> None:
-    found, _ = written(exports.write(folder / "meter.json", exports.request(novelty=1)))
+    found, _ = written(exports.write_json(folder / "meter.json", exports.make_detect_request(novelty=1)))
     assert found["left_out"]["meter.json: novelty"] == "nothing here corresponds to it"
 
 
 def test_what_is_there_is_not_written_over(folder: Path) -> None:
-    file = exports.write(folder / "meter.json", exports.request())
+    file = exports.write_json(folder / "meter.json", exports.make_detect_request())
     written(file)
     (folder / "configs" / "meter.yaml").unlink()
     kept = (folder / "data" / "meter.csv").read_text()
     with pytest.raises(ConfigError, match=r"meter\.csv exists"):
-        written(exports.write(folder / "meter.json", exports.request(24)))
+        written(exports.write_json(folder / "meter.json", exports.make_detect_request(24)))
     assert (folder / "data" / "meter.csv").read_text() == kept
     assert not (folder / "configs" / "meter.yaml").exists()
-    write_converted([file], name="", force=True)
+    write_converted_config([file], name="", force=True)
     assert len(pd.read_csv(folder / "data" / "meter.csv")) == 24
 
 
 def _series(**fields: Any) -> Callable[[Path], list[Path]]:
-    return lambda folder: [exports.write(folder / "x.json", exports.request() | fields)]
+    return lambda folder: [exports.write_json(folder / "x.json", exports.make_detect_request() | fields)]
 
 
 def _equipment(content: object, *more: str) -> Callable[[Path], list[Path]]:
     def build(folder: Path) -> list[Path]:
-        exports.sensors(folder / "data")
+        exports.write_sensor_tables(folder / "data")
         for line in more:
             (folder / "data" / "labels.csv").write_text(line)
-        return [exports.write(folder / "x.json", content), folder / "data"]
+        return [exports.write_json(folder / "x.json", content), folder / "data"]
 
     return build
 
 
 def _both(*contents: object, table: bool = False) -> Callable[[Path], list[Path]]:
     def build(folder: Path) -> list[Path]:
-        files = [exports.write(folder / f"{i}.json", content) for i, content in enumerate(contents)]
-        rows = {"timestamp": exports.moments(3), "value": [1, 2, 3]}
-        return [*files, exports.table(folder / "t.csv", rows)] if table else files
+        files = [exports.write_json(folder / f"{i}.json", content) for i, content in enumerate(contents)]
+        rows = {"timestamp": exports.list_hours(3), "value": [1, 2, 3]}
+        return [*files, exports.write_csv(folder / "t.csv", rows)] if table else files
 
     return build
 
@@ -266,23 +280,29 @@ def _both(*contents: object, table: bool = False) -> Callable[[Path], list[Path]
 BAD: dict[str, tuple[Callable[[Path], list[Path]], str]] = {
     "nothing there": (lambda folder: [folder / "none.json"], "none.json"),
     "an empty folder": (lambda folder: [folder], "no file in it"),
-    "a picture": (lambda folder: [exports.write(folder / "x.png", {})], "neither a document"),
+    "a picture": (lambda folder: [exports.write_json(folder / "x.png", {})], "neither a document"),
     "no JSON": (lambda folder: [_text(folder / "x.json", "{'a': 1")], "is no JSON"),
     "not UTF-8": (lambda folder: [_text(folder / "x.json", b'{"a": "\xff"}')], "UTF-8"),
     "nested without end": (lambda folder: [_text(folder / "x.json", "[" * 200_000)], "is no JSON"),
     "a number": (lambda folder: [_text(folder / "x.json", "7")], "expected a JSON object"),
     "an unknown document": (
-        lambda folder: [exports.write(folder / "x.json", {"a": 1})],
+        lambda folder: [exports.write_json(folder / "x.json", {"a": 1})],
         "no document of a known product",
     ),
     "a table alone": (_both(table=True), "pynomaly init"),
-    "two products": (_both(exports.request(), exports.metric_set()), "one at a time"),
-    "two series": (_both(exports.request(), exports.request()), "two of one kind"),
-    "a series and a model": (_both(exports.request(), exports.model()), "one at a time"),
-    "a series and a table": (_both(exports.request(), table=True), "leave the table out"),
-    "a result alone": (_both(exports.result()), "without its request"),
-    "another series' result": (_both(exports.request(24), exports.result()), "another series' result"),
-    "results without a model": (_both(exports.batch()), "without the model"),
+    "two products": (_both(exports.make_detect_request(), exports.make_metric_set()), "one at a time"),
+    "two series": (_both(exports.make_detect_request(), exports.make_detect_request()), "two of one kind"),
+    "a series and a model": (
+        _both(exports.make_detect_request(), exports.make_multivariate_model()),
+        "one at a time",
+    ),
+    "a series and a table": (_both(exports.make_detect_request(), table=True), "leave the table out"),
+    "a result alone": (_both(exports.make_detect_result()), "without its request"),
+    "another series' result": (
+        _both(exports.make_detect_request(24), exports.make_detect_result()),
+        "another series' result",
+    ),
+    "results without a model": (_both(exports.make_batch_result()), "without the model"),
     "an empty series": (_series(series=[]), "series"),
     "a value that is no number": (
         _series(series=[{"timestamp": "2026-01-01T00:00:00Z", "value": "x"}]),
@@ -292,18 +312,20 @@ BAD: dict[str, tuple[Callable[[Path], list[Path]], str]] = {
     "a point without a time": (_series(series=[{"value": 1}]), r"series\[0\]\.timestamp"),
     "an interval of nothing": (_series(customInterval=0), "customInterval"),
     "a schema without a time": (
-        _equipment(exports.schema(pump=[("a", "DOUBLE"), ("b", "DOUBLE")])),
+        _equipment(exports.make_equipment_schema(pump=[("a", "DOUBLE"), ("b", "DOUBLE")])),
         "DATETIME",
     ),
     "a schema of another plant": (
         _equipment(
-            exports.schema(fan=[("t", "DATETIME"), ("b", "DOUBLE")], x=[("t", "DATETIME"), ("b", "DOUBLE")])
+            exports.make_equipment_schema(
+                fan=[("t", "DATETIME"), ("b", "DOUBLE")], x=[("t", "DATETIME"), ("b", "DOUBLE")]
+            )
         ),
         "fan",
     ),
     "a column that is missing": (
         _equipment(
-            exports.schema(
+            exports.make_equipment_schema(
                 pump=[("Timestamp", "DATETIME"), ("b", "DOUBLE")],
                 motor=[("Timestamp", "DATETIME"), ("speed", "DOUBLE")],
             )
@@ -311,25 +333,27 @@ BAD: dict[str, tuple[Callable[[Path], list[Path]], str]] = {
         "no column 'b'",
     ),
     "a schema that is no JSON": (_equipment({"DatasetName": "d", "Schema": "{"}), "schema is no JSON"),
-    "results without a schema": (_both(exports.predictions()), "no schema"),
+    "results without a schema": (_both(exports.make_predictions()), "no schema"),
     "a label that ends before it starts": (
-        _equipment(exports.schema(), "2026-01-02T00:00:00,2026-01-01T00:00:00\n"),
+        _equipment(exports.make_equipment_schema(), "2026-01-02T00:00:00,2026-01-01T00:00:00\n"),
         "must end after",
     ),
     "a label without an end": (
-        _equipment(exports.schema(), "2026-01-01T00:00:00,2026-01-02T00:00:00\n2026-01-03T00:00:00,\n"),
+        _equipment(
+            exports.make_equipment_schema(), "2026-01-01T00:00:00,2026-01-02T00:00:00\n2026-01-03T00:00:00,\n"
+        ),
         "line 2",
     ),
-    "an unknown frequency": (_both(exports.metric_set(MetricSetFrequency="PT2M")), "allowed: PT5M"),
-    "an unknown zone": (_both(exports.metric_set(Timezone="Mars/Base")), "Mars/Base"),
+    "an unknown frequency": (_both(exports.make_metric_set(MetricSetFrequency="PT2M")), "allowed: PT5M"),
+    "an unknown zone": (_both(exports.make_metric_set(Timezone="Mars/Base")), "Mars/Base"),
     "a table that is a command": (
-        _both(exports.metric_set(MetricSource={"RDSSourceConfig": {"TableName": "a; drop table b"}})),
+        _both(exports.make_metric_set(MetricSource={"RDSSourceConfig": {"TableName": "a; drop table b"}})),
         r"TableName: .*drop table",
     ),
-    "two metric sets": (_both(exports.metric_set(), exports.metric_set()), "one at a time"),
+    "two metric sets": (_both(exports.make_metric_set(), exports.make_metric_set()), "one at a time"),
     "violations alone": (_both({"violations": []}), "name no baseline"),
     "completeness past one": (_both({"features": [{"name": "a", "completeness": 2}]}), "completeness"),
-    "constraints of other columns": (_both(exports.constraints(), table=True), "no column 'amount'"),
+    "constraints of other columns": (_both(exports.make_constraints(), table=True), "no column 'amount'"),
 }
 
 
@@ -345,7 +369,7 @@ def test_what_cannot_be_read_is_one_message_and_nothing_is_written(case: str, fo
     place.mkdir()
     paths = build(place)
     with pytest.raises(PynomalyError, match=said) as caught:
-        write_converted(paths, name="", force=False)
+        write_converted_config(paths, name="", force=False)
     assert "\n" not in str(caught.value)
     assert not (folder / "configs").exists()
     assert not (folder / "data").exists()
@@ -353,47 +377,47 @@ def test_what_cannot_be_read_is_one_message_and_nothing_is_written(case: str, fo
 
 @pytest.mark.parametrize("name", ["Upper", "../x", "a b"])
 def test_a_name_that_names_no_pipeline_writes_nothing(name: str, folder: Path) -> None:
-    file = exports.write(folder / "meter.json", exports.request())
+    file = exports.write_json(folder / "meter.json", exports.make_detect_request())
     with pytest.raises(ConfigError, match="name"):
-        write_converted([file], name=name, force=False)
+        write_converted_config([file], name=name, force=False)
     assert not (folder / "configs").exists()
     assert not (folder / "data").exists()
 
 
 def test_every_product_is_told_from_the_others(folder: Path) -> None:
     samples = [
-        exports.request(),
-        exports.model(),
-        exports.schema(),
-        exports.metric_set(),
-        exports.constraints(),
+        exports.make_detect_request(),
+        exports.make_multivariate_model(),
+        exports.make_equipment_schema(),
+        exports.make_metric_set(),
+        exports.make_constraints(),
     ]
     for number, content in enumerate(samples):
-        documents = [exports.write(folder / f"{number}.json", content)]
-        assert convert(documents).title in {product.title for product in PRODUCTS.values()}
+        documents = [exports.write_json(folder / f"{number}.json", content)]
+        assert convert_export(documents).title in {product.title for product in PRODUCTS.values()}
 
 
 def test_a_folder_of_too_many_files_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pynomaly.data.migration.exports._MOST_FILES", 3)
     for number in range(4):
-        exports.write(folder / "many" / f"{number}.json", {})
+        exports.write_json(folder / "many" / f"{number}.json", {})
     with pytest.raises(SourceError, match="more than 3 files"):
-        convert([folder / "many"])
+        convert_export([folder / "many"])
 
 
 SAMPLES: tuple[object, ...] = (
-    exports.request(4, sensitivity=95),
-    exports.model(),
-    {"DatasetName": "d", "Schema": json.dumps(exports.schema())},
+    exports.make_detect_request(4, sensitivity=95),
+    exports.make_multivariate_model(),
+    {"DatasetName": "d", "Schema": json.dumps(exports.make_equipment_schema())},
     {
         "ModelName": "m",
         "DatasetName": "d",
-        "Schema": exports.schema(),
+        "Schema": exports.make_equipment_schema(),
         "ModelMetrics": {"labeled_ranges": []},
     },
-    exports.metric_set(),
-    exports.metric_set(MetricSource={"S3SourceConfig": {"TemplatedPathList": ["s3://a/{{yyyyMMdd}}"]}}),
-    exports.constraints(),
+    exports.make_metric_set(),
+    exports.make_metric_set(MetricSource={"S3SourceConfig": {"TemplatedPathList": ["s3://a/{{yyyyMMdd}}"]}}),
+    exports.make_constraints(),
 )
 
 ANYTHING = st.recursive(
@@ -432,10 +456,10 @@ def test_a_document_with_any_value_anywhere_is_converted_or_refused(
 ) -> None:
     sample = data.draw(st.sampled_from(SAMPLES))
     content = replaced(sample, data.draw(st.sampled_from(places(sample))), data.draw(ANYTHING))
-    file = exports.write(folder / "x.json", content)
+    file = exports.write_json(folder / "x.json", content)
     said = ""
     try:
-        write_converted([file], name="", force=True)
+        write_converted_config([file], name="", force=True)
     except PynomalyError as error:
         said = str(error)
     assert "\n" not in said

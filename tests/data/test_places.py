@@ -11,21 +11,21 @@ import pandas as pd
 import pytest
 
 from pynomaly.config import Data
-from pynomaly.data.places import place
-from pynomaly.data.sources import read, span
+from pynomaly.data.places import resolve_place
+from pynomaly.data.sources import read_source, read_span
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, ConfigError, SourceError
-from tests.buckets import running_s3
-from tests.machines import machines
+from tests.buckets import run_s3_server
+from tests.machines import make_machines
 
 
 @pytest.fixture(params=["folder", "bucket", "memory"])
 def root(request, tmp_path):
     if request.param == "folder":
-        return place(tmp_path / "root")
+        return resolve_place(tmp_path / "root")
     if request.param == "bucket":
-        return place(request.getfixturevalue("bucket"))
-    return place(f"memory://{uuid.uuid4().hex}")
+        return resolve_place(request.getfixturevalue("bucket"))
+    return resolve_place(f"memory://{uuid.uuid4().hex}")
 
 
 def test_what_is_written_is_read_back_and_found(root):
@@ -36,8 +36,8 @@ def test_what_is_written_is_read_back_and_found(root):
     assert (root / "a" / "b.txt").read() == b"two"
     assert (root / "c.txt").read() == b""
     assert (root / "a" / "b.txt").sha256() == hashlib.sha256(b"two").hexdigest()
-    assert list(root.under()) == [str(root / "a" / "b.txt"), str(root / "c.txt")]
-    with (root / "a" / "b.txt").local() as file:
+    assert list(root.list_addresses()) == [str(root / "a" / "b.txt"), str(root / "c.txt")]
+    with (root / "a" / "b.txt").open_local() as file:
         assert file.read_bytes() == b"two"
     (root / "c.txt").delete()
     (root / "c.txt").delete()
@@ -47,7 +47,7 @@ def test_what_is_written_is_read_back_and_found(root):
 def test_what_is_not_there_is_said_so(root):
     with pytest.raises(FileNotFoundError):
         (root / "none").read()
-    with pytest.raises(FileNotFoundError), (root / "none").local():
+    with pytest.raises(FileNotFoundError), (root / "none").open_local():
         pytest.fail("there is nothing to open")
 
 
@@ -61,24 +61,24 @@ def test_a_new_file_never_replaces_another(root):
 def test_large_objects_go_up_in_parts(bucket, monkeypatch):
     monkeypatch.setattr("pynomaly.data.places.bucket._MULTIPART", 6 << 20)
     content = os.urandom(17 << 20)
-    big = place(bucket) / "big"
+    big = resolve_place(bucket) / "big"
     big.write(content)
     assert big.sha256() == hashlib.sha256(content).hexdigest()
 
 
 def test_a_listing_goes_past_a_thousand_keys(bucket):
-    root = place(bucket)
+    root = resolve_place(bucket)
     for number in range(1003):
         (root / f"{number:04d}").write(b"x")
-    assert len(list(root.under())) == 1003
+    assert len(list(root.list_addresses())) == 1003
 
 
 def test_a_server_that_stops_is_an_error_that_names_the_address(tmp_path, monkeypatch):
     (tmp_path / "s3").mkdir()
-    with running_s3(tmp_path / "s3") as server:
+    with run_s3_server(tmp_path / "s3") as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
-        target = place("s3://pynomaly/x")
+        target = resolve_place("s3://pynomaly/x")
         target.write(b"1")
         server.stop()
         for act in (target.read, target.exists, lambda: target.write(b"2")):
@@ -90,14 +90,14 @@ def test_wrong_keys_are_refused_without_naming_them(bucket, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-planted-secret")
     with pytest.raises(PermissionError) as caught:
-        (place(bucket) / "x").write(b"1")
+        (resolve_place(bucket) / "x").write(b"1")
     assert "a-planted-secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("address", ["ftp://h/x", "s3://", "s3:///key", "https://h/x"])
 def test_addresses_that_nothing_serves_are_refused(address):
     with pytest.raises(ConfigError, match="s3://"):
-        place(address)
+        resolve_place(address)
 
 
 def test_a_cloud_without_its_extra_names_it(monkeypatch):
@@ -106,7 +106,7 @@ def test_a_cloud_without_its_extra_names_it(monkeypatch):
 
     monkeypatch.setattr("fsspec.core.url_to_fs", missing)
     with pytest.raises(ConfigError, match=r"pynomaly-mlops\[gcs\]"):
-        place("gs://bucket/x")
+        resolve_place("gs://bucket/x")
 
 
 # Sources
@@ -118,7 +118,7 @@ def data(source: str, path: str) -> Data:
 
 @pytest.fixture
 def table():
-    return machines(6)
+    return make_machines(6)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -127,15 +127,15 @@ def test_a_table_reads_the_same_wherever_it_lies(root, table, kind, tmp_path):
     (root / f"t.{kind}").write(content)
     (tmp_path / f"local.{kind}").write_bytes(content)
     there, here = data(kind, str(root / f"t.{kind}")), data(kind, str(tmp_path / f"local.{kind}"))
-    pd.testing.assert_frame_equal(read(there), read(here))
-    assert span(there) == span(here)
+    pd.testing.assert_frame_equal(read_source(there), read_source(here))
+    assert read_span(there) == read_span(here)
 
 
 def test_partitions_in_a_bucket_are_one_table(root, table):
     for day, part in table.groupby(pd.to_datetime(table["time"], utc=True).dt.strftime("%Y-%m-%d")):
         (root / f"day={day}" / "part.parquet").write(part.to_parquet(index=False))
     (root / "_SUCCESS").write(b"")
-    found = read(data("parquet", str(root)))
+    found = read_source(data("parquet", str(root)))
     assert len(found) == len(table)
     assert found["day"].nunique() == 6
 
@@ -147,8 +147,8 @@ def test_a_window_reads_only_its_rows_and_gets_the_same(root, table):
     (root / "text.parquet").write(table.assign(time=table["time"].astype(str)).to_parquet(index=False))
     first = typed["time"].min().floor("D").to_pydatetime()
     window = Window(first + pd.Timedelta(days=2), first + pd.Timedelta(days=3))
-    pushed = read(data("parquet", str(root / "t.parquet")), window)
-    pd.testing.assert_frame_equal(pushed, read(data("parquet", str(root / "text.parquet")), window))
+    pushed = read_source(data("parquet", str(root / "t.parquet")), window)
+    pd.testing.assert_frame_equal(pushed, read_source(data("parquet", str(root / "text.parquet")), window))
     assert 0 < len(pushed) < len(table)
 
 
@@ -157,9 +157,9 @@ def test_a_row_without_time_still_goes_with_the_row_before_it(root, table):
     typed.loc[len(typed) - 1, "time"] = pd.NaT  # the last row of the last day
     (root / "t.parquet").write(typed.to_parquet(index=False))
     first = typed["time"].min().floor("D").to_pydatetime()
-    early = read(data("parquet", str(root / "t.parquet")), Window(first, first + pd.Timedelta(days=1)))
+    early = read_source(data("parquet", str(root / "t.parquet")), Window(first, first + pd.Timedelta(days=1)))
     assert early["time"].notna().all()
-    late = read(
+    late = read_source(
         data("parquet", str(root / "t.parquet")),
         Window(first + pd.Timedelta(days=5), first + pd.Timedelta(days=6)),
     )
@@ -169,12 +169,12 @@ def test_a_row_without_time_still_goes_with_the_row_before_it(root, table):
 def test_what_is_wrong_with_a_remote_table_names_its_address(root):
     missing = str(root / "none.csv")
     with pytest.raises(SourceError, match=r"none\.csv"):
-        read(data("csv", missing))
+        read_source(data("csv", missing))
     with pytest.raises(SourceError, match=r"none\.parquet"):
-        read(data("parquet", str(root / "none.parquet")))
+        read_source(data("parquet", str(root / "none.parquet")))
     (root / "twice.csv").write(b"a,a\n1,2\n")
     with pytest.raises(ColumnError, match=r"twice\.csv"):
-        read(data("csv", str(root / "twice.csv")))
+        read_source(data("csv", str(root / "twice.csv")))
     (root / "broken.parquet").write(np.arange(10).tobytes())
     with pytest.raises(SourceError, match=r"broken\.parquet"):
-        read(data("parquet", str(root / "broken.parquet")))
+        read_source(data("parquet", str(root / "broken.parquet")))

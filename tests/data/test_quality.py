@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pynomaly.config import Data, Expectation, Quality
-from pynomaly.data.expectations import evaluate
+from pynomaly.data.expectations import evaluate_expectations
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.quality import validate
 from pynomaly.errors import ConfigError, QualityError
@@ -191,7 +191,7 @@ def test_severity_decides_what_a_failure_means(frame, contract):
 )
 def test_unusable_expectations_are_refused(frame, kind, arguments, said):
     with pytest.raises(ConfigError, match=said):
-        evaluate(frame, [Expectation(type=kind, arguments=arguments)])
+        evaluate_expectations(frame, [Expectation(type=kind, arguments=arguments)])
 
 
 def test_an_expectation_that_cannot_be_evaluated_is_no_pass(frame, contract):

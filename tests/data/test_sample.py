@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pynomaly.config import Data
-from pynomaly.data.sources import read
-from pynomaly.data.sources.sample import SPANS, Reservoir, Sampling, rows_in
+from pynomaly.data.sources import read_source
+from pynomaly.data.sources.sample import SPANS, Reservoir, SamplingPass, bound_row_count
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError, WindowError
 
@@ -54,8 +54,8 @@ def written(folder: Path, frame: pd.DataFrame, groups: int = 500, kind: str = "p
 
 def sampled(data: Data, window: Window | None = None, *, batch: int = 1000, **how: object) -> pd.DataFrame:
     asked = {"size": 200, "seed": 1, "how": "reservoir"} | how
-    sampling = Sampling(data, window, batch_rows=batch, **asked)  # type: ignore[arg-type]
-    assert sum(len(frame) for frame in sampling.batches()) == sampling.seen
+    sampling = SamplingPass(data, window, batch_rows=batch, **asked)  # type: ignore[arg-type]
+    assert sum(len(frame) for frame in sampling.read_batches()) == sampling.seen
     return sampling.frame()
 
 
@@ -116,8 +116,8 @@ def test_rows_of_the_sample_are_as_reading_gives_them(
     tmp_path: Path, window: Window | None, kind: str
 ) -> None:
     data = written(tmp_path, table(), kind=kind)
-    whole = read(data, window)
-    assert rows_in(data, window) == (len(whole) if kind == "parquet" else 2400)
+    whole = read_source(data, window)
+    assert bound_row_count(data, window) == (len(whole) if kind == "parquet" else 2400)
     pd.testing.assert_frame_equal(sampled(data, window, size=5000), whole)
     part = sampled(data, window)
     assert len(part) == 200
@@ -129,7 +129,7 @@ def test_a_row_without_a_time_goes_with_the_row_before_it(tmp_path: Path, kind: 
     frame = table()
     frame.loc[[700, 701, 2300], "time"] = pd.NaT
     data = written(tmp_path, frame, groups=701, kind=kind)  # the second of them begins a row group
-    pd.testing.assert_frame_equal(sampled(data, WINDOW, size=5000), read(data, WINDOW))
+    pd.testing.assert_frame_equal(sampled(data, WINDOW, size=5000), read_source(data, WINDOW))
 
 
 def test_spans_of_time_share_the_sample_where_rows_crowd(tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ def test_spans_of_time_share_the_sample_where_rows_crowd(tmp_path: Path) -> None
 
 def test_memory_is_the_sample_not_the_table(tmp_path: Path, kind: str) -> None:
     data, most = written(tmp_path, table(20_000), groups=1000, kind=kind), 0
-    sampling = Sampling(data, None, size=100, seed=0, how="reservoir", batch_rows=250)
-    for batch in sampling.batches():
+    sampling = SamplingPass(data, None, size=100, seed=0, how="reservoir", batch_rows=250)
+    for batch in sampling.read_batches():
         assert len(batch) <= 250
         most = max(most, sum(table.num_rows for table in sampling._pools[0]._tables))  # type: ignore[union-attr]
     assert most < 200 + 250
@@ -158,9 +158,9 @@ def test_memory_is_the_sample_not_the_table(tmp_path: Path, kind: str) -> None:
 def test_labels_that_were_not_known_yet_are_not_seen(tmp_path: Path, kind: str) -> None:
     data = written(tmp_path, table(), kind=kind)
     as_of = datetime(2026, 1, 7, tzinfo=UTC)
-    sampling = Sampling(data, None, size=5000, seed=0, how="reservoir", batch_rows=100)
-    list(sampling.batches())
-    pd.testing.assert_frame_equal(sampling.frame(as_of), read(data, None, as_of))
+    sampling = SamplingPass(data, None, size=5000, seed=0, how="reservoir", batch_rows=100)
+    list(sampling.read_batches())
+    pd.testing.assert_frame_equal(sampling.frame(as_of), read_source(data, None, as_of))
 
 
 def test_an_empty_window_and_a_missing_column_are_said(tmp_path: Path, kind: str) -> None:
@@ -177,7 +177,7 @@ def test_an_empty_window_and_a_missing_column_are_said(tmp_path: Path, kind: str
 )
 def test_bundled_tables_and_pasts_are_not_sampled(tmp_path: Path, change: dict[str, object]) -> None:
     data = written(tmp_path, table())
-    assert rows_in(Data.model_validate(data.model_dump() | change), None) is None
+    assert bound_row_count(Data.model_validate(data.model_dump() | change), None) is None
 
 
 @pytest.mark.parametrize("batch", [7, 100, 1000])
@@ -200,7 +200,7 @@ def test_any_text_reads_in_parts_as_it_reads_whole(
     file = tmp_path / "t.csv"
     pd.DataFrame(cells, columns=["a\nb", 'c"d', "e"]).to_csv(file, index=False, encoding="utf-8-sig")
     data = Data(source="csv", path=str(file), ignore=("a\nb",), categorical=('c"d',))
-    found, whole = sampled(data, batch=batch), read(data)
+    found, whole = sampled(data, batch=batch), read_source(data)
     assert list(found.columns) == list(whole.columns)
     for name in whole:
         assert found[name].isna().tolist() == whole[name].isna().tolist()
@@ -219,9 +219,9 @@ def _cell(cell: object) -> object:
 def test_lines_of_a_text_are_counted_packed_or_not_ended_or_not(tmp_path: Path, packed: str) -> None:
     table(50).to_csv(tmp_path / packed, index=False)
     data = Data(source="csv", path=str(tmp_path / packed), time="time", timezone="UTC")
-    assert rows_in(data, None) == 50
+    assert bound_row_count(data, None) == 50
     (tmp_path / "u.csv").write_text("a,b\n1,2\n3,4")
-    assert rows_in(Data(source="csv", path=str(tmp_path / "u.csv")), None) == 2
+    assert bound_row_count(Data(source="csv", path=str(tmp_path / "u.csv")), None) == 2
 
 
 def test_a_column_that_is_text_in_one_part_alone_is_text_as_it_was_written(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_column_that_is_text_in_one_part_alone_is_text_as_it_was_written(tmp_p
     lines += ["x,y,z,w", *(f"{i},{i}.5,,{i}" for i in range(20, 40))]
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     data = Data(source="csv", path=str(tmp_path / "t.csv"))
-    found, whole = sampled(data, batch=10), read(data)
+    found, whole = sampled(data, batch=10), read_source(data)
     for name in whole:
         assert [str(cell) for cell in found[name].dropna()] == [str(cell) for cell in whole[name].dropna()]
         assert found[name].isna().tolist() == whole[name].isna().tolist()

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from pynomaly.config import Data, Series
 from pynomaly.data.frame import FrameContract
-from pynomaly.data.series import added
-from pynomaly.data.sources import read
+from pynomaly.data.series import add_past_features
+from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError
 
@@ -32,7 +32,7 @@ def table(hours: int = 48, entities: str = "ab") -> pd.DataFrame:
 
 
 def past(frame: pd.DataFrame, settings: Series = ASKED) -> pd.DataFrame:
-    return added(frame, "t", "who", settings)[["t", "who", *ADDED]]
+    return add_past_features(frame, "t", "who", settings)[["t", "who", *ADDED]]
 
 
 def same(some: pd.DataFrame, all_: pd.DataFrame) -> None:
@@ -44,7 +44,7 @@ def same(some: pd.DataFrame, all_: pd.DataFrame) -> None:
 
 def test_features_are_what_they_say() -> None:
     frame = pd.DataFrame({"t": pd.date_range(START, periods=5, freq="h"), "v": [1.0, 2.0, 6.0, 3.0, 7.0]})
-    found = added(frame, "t", None, Series(columns=("v",), rows=3, history=timedelta(days=1)))
+    found = add_past_features(frame, "t", None, Series(columns=("v",), rows=3, history=timedelta(days=1)))
     assert found[ADDED].iloc[-1].tolist() == pytest.approx([4.0, 7 - 11 / 3, np.std([2, 6, 3])])
     assert found[ADDED].isna().all(axis=1).tolist() == [True, True, False, False, False]
 
@@ -99,7 +99,7 @@ def test_a_window_is_read_with_the_rows_before_it(tmp_path, start: int) -> None:
     table().sample(frac=1, random_state=1).to_parquet(file, index=False)
     data = Data(source="parquet", path=str(file), time="t", id="who", series=ASKED)
     window = Window(START + timedelta(hours=start), START + timedelta(hours=start + 5))
-    rows, everything = read(data, window), read(data)
+    rows, everything = read_source(data, window), read_source(data)
     assert len(rows) == 10
     assert (rows["t"] >= pd.Timestamp(window.start)).all()
     same(rows[["t", "who", *ADDED]], everything)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynomaly.data.window import Window, parse_moment, split
+from pynomaly.data.window import Window, parse_moment, split_windows
 from pynomaly.errors import WindowError
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -67,7 +67,7 @@ def test_last_is_the_newest_complete_window(moment, length):
 @given(moments, lengths, st.integers(0, 20))
 def test_split_is_gapless_aligned_and_inside(start, length, count):
     end = start + count * length
-    windows = split(start, end, length)
+    windows = split_windows(start, end, length)
     assert len(windows) in (count, count - 1) if count else windows == ()
     for one, two in pairwise(windows):
         assert one.end == two.start

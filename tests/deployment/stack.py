@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from tests.buckets import _free
+from tests.buckets import _find_free_ports
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker" / "compose.yaml"
@@ -59,7 +59,7 @@ class Stack:
     ports: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.ports = dict(zip(PORTS, _free(len(PORTS)), strict=True))
+        self.ports = dict(zip(PORTS, _find_free_ports(len(PORTS)), strict=True))
         text = self.here(filled(COMPOSE.read_text(), self.secrets))
         self.services: dict[str, dict[str, Any]] = yaml.safe_load(text)["services"]
 

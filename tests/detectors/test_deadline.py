@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pynomaly.detectors import deadline, make
+from pynomaly.detectors import deadline, make_detector
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.errors import ColumnError, DetectorError, FitTimeoutError
 
@@ -18,7 +18,7 @@ FRAME = pd.DataFrame(np.random.default_rng(3).normal(size=(150, 3)), columns=["a
 
 
 def test_it_gives_what_a_fit_here_gives() -> None:
-    asked = make("gmm", seed=4, n_components=2)
+    asked = make_detector("gmm", seed=4, n_components=2)
     fitted = fit_within(asked, FRAME, 60)
     np.testing.assert_allclose(fitted.score(FRAME), asked.fit(FRAME).score(FRAME), rtol=1e-9)
     assert fitted.columns == ("a", "b", "c")
@@ -26,7 +26,7 @@ def test_it_gives_what_a_fit_here_gives() -> None:
 
 
 def test_the_detector_asked_for_stays_unfitted_and_arrays_have_no_names() -> None:
-    asked = make("hbos")
+    asked = make_detector("hbos")
     fitted = fit_within(asked, FRAME.to_numpy(), 60)
     assert not asked.fitted
     assert fitted.columns is None
@@ -43,7 +43,7 @@ def test_a_fit_past_its_limit_is_stopped_with_all_it_started(monkeypatch: pytest
     monkeypatch.setattr(deadline.subprocess, "Popen", noted)
     begun = time.monotonic()
     with pytest.raises(FitTimeoutError, match=r"mcd on 150 rows of 3 columns did not end within 0\.1 s"):
-        fit_within(make("mcd"), FRAME, 0.1)
+        fit_within(make_detector("mcd"), FRAME, 0.1)
     assert time.monotonic() - begun < 5
     with pytest.raises(ProcessLookupError):
         os.kill(started[0].pid, 0)
@@ -51,23 +51,23 @@ def test_a_fit_past_its_limit_is_stopped_with_all_it_started(monkeypatch: pytest
 
 def test_a_refusal_in_the_child_is_raised_here() -> None:
     with pytest.raises(DetectorError, match="knn: n_neighbors 999 needs at least 999 rows"):
-        fit_within(make("knn", n_neighbors=999), FRAME, 60)
+        fit_within(make_detector("knn", n_neighbors=999), FRAME, 60)
 
 
 def test_rows_that_cannot_be_used_are_refused_before_anything_starts() -> None:
     with pytest.raises(DetectorError, match="column 'b', row 7 is nan"):
-        fit_within(make("hbos"), FRAME.assign(b=FRAME["b"].where(FRAME.index != 7)), 60)
+        fit_within(make_detector("hbos"), FRAME.assign(b=FRAME["b"].where(FRAME.index != 7)), 60)
     with pytest.raises(ColumnError, match="'b' is str"):
-        fit_within(make("hbos"), FRAME.assign(b="x"), 60)
+        fit_within(make_detector("hbos"), FRAME.assign(b="x"), 60)
 
 
 def test_a_child_that_dies_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline.sys, "executable", "/bin/false")
     with pytest.raises(DetectorError, match="ended with status 1"):
-        fit_within(make("hbos"), FRAME, 60)
+        fit_within(make_detector("hbos"), FRAME, 60)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
 def test_a_limit_that_is_none_is_refused(seconds: float) -> None:
     with pytest.raises(DetectorError, match="limit of a fit"):
-        fit_within(make("hbos"), FRAME, seconds)
+        fit_within(make_detector("hbos"), FRAME, seconds)

@@ -40,8 +40,10 @@ def written(address: str) -> str:
     with Ledger.open(address) as ledger:
         for number in range(3):
             subject = f"p v{number}"
-            ledger.record(Decision(f"k{number}", "p", "promote", subject, "first", ("So.",), {}, MOMENT))
-        return ledger.verify().head
+            ledger.record_decision(
+                Decision(f"k{number}", "p", "promote", subject, "first", ("So.",), {}, MOMENT)
+            )
+        return ledger.verify_chain().head
 
 
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the guide's command sqlite3 is not installed")
@@ -61,7 +63,7 @@ def test_sqlite_and_files_come_back_as_they_were(tmp_path: Path) -> None:
     run(block("cp backup/ledger.db"), tmp_path)
 
     with Ledger.open(f"sqlite:///{home / 'ledger.db'}") as ledger:
-        found = ledger.verify()
+        found = ledger.verify_chain()
     assert (found.intact, found.decisions, found.head) == (True, 3, head)
     versions = sqlite3.connect(home / "mlflow" / "mlflow.db")
     assert versions.execute("select number from versions").fetchall() == [(7,)]
@@ -96,7 +98,7 @@ def test_postgresql_comes_back_as_it_was(postgres: URL, tmp_path: Path) -> None:
             Ledger.open(address)
         run(block("pg_restore"), tmp_path, **environment)
         with Ledger.open(address) as ledger:
-            found = ledger.verify()
+            found = ledger.verify_chain()
         assert (found.intact, found.decisions, found.head) == (True, 3, head)
     finally:
         each("DROP DATABASE IF EXISTS")

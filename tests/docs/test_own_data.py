@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pynomaly.config import load
-from pynomaly.data.inspect import draft
-from pynomaly.data.sources import read
+from pynomaly.config import load_pipeline
+from pynomaly.data.inspect import draft_pipeline
+from pynomaly.data.sources import read_source
 from tests.docs.written import snippets
 
 
@@ -36,7 +36,7 @@ def presses(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_page_shows_what_init_writes(presses: Path) -> None:
-    written = draft(presses, id="press", folder=presses.parent / "configs").split("\nname:")[1]
+    written = draft_pipeline(presses, id="press", folder=presses.parent / "configs").split("\nname:")[1]
     shown = next(block for block in snippets("yaml") if block.page == "docs/own-data.md")
     assert f"\nname:{written}".strip() == shown.text.strip()
 
@@ -44,9 +44,9 @@ def test_the_page_shows_what_init_writes(presses: Path) -> None:
 def test_the_hour_that_autumn_repeats_is_as_long_as_the_page_says(presses: Path) -> None:
     configs = presses.parent / "configs"
     configs.mkdir()
-    text = draft(presses, id="press", folder=configs).replace('"UTC"', '"Europe/Berlin"')
+    text = draft_pipeline(presses, id="press", folder=configs).replace('"UTC"', '"Europe/Berlin"')
     (configs / "presses.yaml").write_text(text)
-    pipeline = load(configs / "presses.yaml")
-    frame = read(pipeline.data)
+    pipeline = load_pipeline(configs / "presses.yaml")
+    frame = read_source(pipeline.data)
     assert int(frame["time"].isna().sum()) == 24
     assert pipeline.quality.max_quarantine < 24 / 312

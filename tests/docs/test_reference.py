@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from pynomaly.config import Pipeline
-from pynomaly.detectors.catalogue import DETECTORS, make
+from pynomaly.detectors.catalogue import DETECTORS, make_detector
 from pynomaly.errors import DetectorError
 from tests.docs.loaded import ROOT, script
 
@@ -99,9 +99,9 @@ def test_every_detector_is_there_with_every_parameter_and_a_source(name: str) ->
 
 def test_bounds_of_parameters_are_those_that_hold() -> None:
     assert rows(sections(CATALOGUE)["knn"])["n_neighbors"][1] == "whole number from 1 to 1,000"
-    make("knn", n_neighbors=1000)
+    make_detector("knn", n_neighbors=1000)
     with pytest.raises(DetectorError):
-        make("knn", n_neighbors=1001)
+        make_detector("knn", n_neighbors=1001)
     assert rows(sections(CATALOGUE)["iforest"])["max_features"][1] == "number above 0 to 1"
     with pytest.raises(DetectorError):
-        make("iforest", max_features=0.0)
+        make_detector("iforest", max_features=0.0)

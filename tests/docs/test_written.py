@@ -14,8 +14,8 @@ import typer.main
 from markdown.extensions.toc import slugify
 
 from flows.cli import app
-from pynomaly.config import load, parse
-from pynomaly.config.plain_yaml import plain_yaml
+from pynomaly.config import load_pipeline, parse_pipeline
+from pynomaly.config.plain_yaml import parse_plain_yaml
 from tests.docs.loaded import ROOT
 from tests.docs.written import READ, Snippet, name, prose, snippets, typed
 
@@ -67,10 +67,10 @@ def test_commands_in_sentences_exist(path: Path) -> None:
 
 @pytest.mark.parametrize("block", snippets("yaml"), ids=str)
 def test_yaml_is_a_pipeline_or_changes_one(block: Snippet, tmp_path: Path) -> None:
-    content = plain_yaml(block.text)
+    content = parse_plain_yaml(block.text)
     assert isinstance(content, dict)
     if {"name", "data", "training"} <= set(content):
-        assert parse(content, origin=tmp_path / "pipeline.yaml").name == content["name"]
+        assert parse_pipeline(content, origin=tmp_path / "pipeline.yaml").name == content["name"]
         return
     (tmp_path / "x.yaml").write_text((ROOT / "configs" / "quickstart.yaml").read_text())
     (tmp_path / "changed").mkdir()
@@ -78,7 +78,7 @@ def test_yaml_is_a_pipeline_or_changes_one(block: Snippet, tmp_path: Path) -> No
     folder = content.get("reports", {}).get("templates")
     if folder:
         (tmp_path / folder).resolve().mkdir(parents=True)
-    load(tmp_path / "x.yaml", "changed")
+    load_pipeline(tmp_path / "x.yaml", "changed")
 
 
 @pytest.mark.parametrize("block", snippets("python"), ids=str)

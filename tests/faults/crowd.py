@@ -24,10 +24,12 @@ def work(url: str, number: int, together: Any, answers: Any) -> None:
             start = FIRST + timedelta(days=at)
             key = f"{start:%Y%m%dT%H%M%SZ}--{start + timedelta(days=1):%Y%m%dT%H%M%SZ}"
             name = f"p{number:02d}"
-            with Ledger.open(url) as ledger, ledger.lease(f"score:{name}:{key}"):
+            with Ledger.open(url) as ledger, ledger.hold_lease(f"score:{name}:{key}"):
                 ledger.put_partition(Partition(name, key, 1, "f", "a" * 64, "b" * 64, 9, 1, 0, start))
-                ledger.record(Decision(f"{name}:{key}", name, "score", key, "again", ("why",), {}, start))
-                ledger.outbox.beat(name, "score")
+                ledger.record_decision(
+                    Decision(f"{name}:{key}", name, "score", key, "again", ("why",), {}, start)
+                )
+                ledger.outbox.record_heartbeat(name, "score")
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
     answers.put((number, said))
@@ -40,9 +42,9 @@ def look(url: str, together: Any, done: Any, answers: Any) -> None:
     try:
         while not done.is_set():
             with Ledger.open(url) as ledger:
-                ledger.decisions(limit=50)
-                ledger.outbox.holders()
-                assert ledger.verify().intact
+                ledger.list_decisions(limit=50)
+                ledger.outbox.list_lease_holders()
+                assert ledger.verify_chain().intact
             looks += 1
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
@@ -72,7 +74,9 @@ def fill(folder: str, largest: int, answers: Any) -> None:
         with Ledger.open(url) as ledger:
             for number in range(2_000):
                 why = ("x" * 4_000,)
-                ledger.record(Decision(f"full{number}", "machines", "retrain", "s", "none", why, {}, FIRST))
+                ledger.record_decision(
+                    Decision(f"full{number}", "machines", "retrain", "s", "none", why, {}, FIRST)
+                )
                 written += 1
     except RecordError as error:
         said.append(f"ledger: {error}")

@@ -21,8 +21,8 @@ __all__ = ["main"]
 
 
 def _one(name: str, file: str, at: str, together: Any, answers: Any) -> None:
-    from flows.score import score
-    from flows.train import retrain
+    from flows.scoring import score
+    from flows.training import retrain
 
     together.wait(300)
     try:
@@ -35,8 +35,8 @@ def _one(name: str, file: str, at: str, together: Any, answers: Any) -> None:
 
 def main(name: str, at: str, files: list[str]) -> None:
     """Run the flows and say how each ended."""
-    from flows.score import score
-    from flows.train import train
+    from flows.scoring import score
+    from flows.training import train
 
     assert callable(score)
     if name == "train":

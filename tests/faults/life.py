@@ -18,21 +18,21 @@ import pandas as pd
 import yaml
 from sqlalchemy import Engine, event
 
-from pynomaly.config import Pipeline, load
+from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
-from pynomaly.steps.candidates import fit_candidate
 from pynomaly.steps.champion import honour_alias
-from pynomaly.steps.due import due_windows
-from pynomaly.steps.judge import against_champion, choose_winner
-from pynomaly.steps.monitor import monitor_window, monitored_window
-from pynomaly.steps.prepare import prepare
-from pynomaly.steps.promote import promote, rollback
-from pynomaly.steps.reconcile import sweep
-from pynomaly.steps.register import register
-from pynomaly.steps.retrain import plan_training, training_lease
-from pynomaly.steps.score import score_window
-from tests.machines import machines, small_settings
+from pynomaly.steps.monitoring.monitor_window import find_monitoring_window, monitor_window
+from pynomaly.steps.operations.reconcile import sweep_drafts
+from pynomaly.steps.promotion.promote import promote, rollback
+from pynomaly.steps.scoring.due_windows import find_due_windows
+from pynomaly.steps.scoring.score_windows import score_window
+from pynomaly.steps.training.compare_models import choose_winner, compare_with_champion
+from pynomaly.steps.training.fit_candidates import fit_candidate
+from pynomaly.steps.training.plan import hold_training_lease, plan_training
+from pynomaly.steps.training.prepare import prepare_reference
+from pynomaly.steps.training.register import register_training
+from tests.machines import make_machines, make_small_settings
 
 __all__ = ["ACTS", "perform", "settle", "state_of", "write_pipeline"]
 
@@ -42,9 +42,9 @@ WEEK = timedelta(days=7)
 
 def write_pipeline(folder: Path) -> Path:
     """Six weeks of machines whose regime shifts after three, and the settings over them."""
-    machines(42, shift_day=21).to_csv(folder / "machines.csv", index=False)
+    make_machines(42, shift_day=21).to_csv(folder / "machines.csv", index=False)
     file = folder / "machines.yaml"
-    settings = small_settings(
+    settings = make_small_settings(
         windows={"reference": "14d", "score": "7d", "monitor": "7d"},
         retraining={"min_rows": 300, "cooldown": "1d"},
         data={"label_delay": "1d"},
@@ -56,24 +56,24 @@ def write_pipeline(folder: Path) -> Path:
 
 
 def _train(settings: Pipeline, at: datetime, trigger: Any) -> None:
-    with training_lease(settings):
+    with hold_training_lease(settings):
         plan = plan_training(settings, at, trigger, "a fault test")
-        if not plan.go:
+        if not plan.should_train:
             return
-        prepared = prepare(settings, plan.window, at, plan.candidates, plan.asked)
+        prepared = prepare_reference(settings, plan.window, at, plan.candidates, plan.asked)
         fitted = [fit_candidate(settings, prepared, item, label) for label, item in prepared.labelled()]
-        registered = register(settings, prepared, fitted, choose_winner(settings, prepared, fitted))
+        registered = register_training(settings, prepared, fitted, choose_winner(settings, prepared, fitted))
         winner = next(item for item in fitted if item.sha256 == registered.sha256)
-        promote(settings, registered, against_champion(settings, prepared, winner), at)
+        promote(settings, registered, compare_with_champion(settings, prepared, winner), at)
 
 
 def _score(settings: Pipeline, at: datetime) -> None:
-    for window in due_windows(settings, at).windows:
+    for window in find_due_windows(settings, at).windows:
         score_window(settings, window)
 
 
 def _monitor(settings: Pipeline, at: datetime) -> None:
-    monitor_window(settings, monitored_window(settings, at), at)
+    monitor_window(settings, find_monitoring_window(settings, at), at)
 
 
 ACTS: dict[str, Callable[[Pipeline], None]] = {
@@ -88,8 +88,8 @@ ACTS: dict[str, Callable[[Pipeline], None]] = {
 def _undo(settings: Pipeline) -> None:
     """Go back to the first champion; who asks again because the first call died must not undo the undoing."""
     honour_alias(settings)
-    registry = Registry.of(settings)
-    if registry.alias(settings.name, "champion").version != 1:
+    registry = Registry.open_for(settings)
+    if registry.resolve_alias(settings.name, "champion").version != 1:
         rollback(settings, MOMENT + 3 * WEEK, "a fault test")
 
 
@@ -111,7 +111,7 @@ def perform(config: str, act: str, kill_at: int, later: float, counted: str) -> 
         setattr(os, name, _before(boundary, getattr(os, name)))
     # The clock of every ledger this process opens.
     Ledger.open.__func__.__defaults__ = (lambda: datetime.now(UTC) + timedelta(seconds=later),)
-    ACTS[act](load(config))
+    ACTS[act](load_pipeline(config))
     Path(counted).write_text(str(met))
 
 
@@ -125,36 +125,38 @@ def _before(boundary: Callable[[], None], act: Callable[..., Any]) -> Callable[.
 
 def settle(config: str) -> None:
     """What the next scheduled run does first: finish what was cut off, close what was left open."""
-    settings = load(config)
+    settings = load_pipeline(config)
     honour_alias(settings)
-    sweep(settings, datetime.now(UTC) + timedelta(hours=2))
-    Registry.of(settings).close_orphans(settings.name, datetime.now(UTC) + timedelta(seconds=1))
+    sweep_drafts(settings, datetime.now(UTC) + timedelta(hours=2))
+    Registry.open_for(settings).close_orphans(settings.name, datetime.now(UTC) + timedelta(seconds=1))
 
 
 def state_of(config: str) -> dict[str, Any]:
     """Everything a person can see of a pipeline, without moments, ids and hashes of runs."""
-    settings = load(config)
-    registry = Registry.of(settings)
+    settings = load_pipeline(config)
+    registry = Registry.open_for(settings)
     with Ledger.open(settings.ledger_url) as ledger:
         decisions = [
-            (item.kind, item.subject, item.outcome) for item in reversed(ledger.decisions(settings.name))
+            (item.kind, item.subject, item.outcome) for item in reversed(ledger.list_decisions(settings.name))
         ]
         partitions = {
             item.window: (item.version, item.rows, item.alerts, item.sha256)
-            for item in ledger.partitions(settings.name)
+            for item in ledger.list_partitions(settings.name)
         }
-        trainings = sorted((item.version, item.outcome) for item in ledger.trainings(settings.name))
-        observed = [item["window"] for item in ledger.recent(settings.name, MOMENT + 9 * WEEK, 99)]
-        intact = ledger.verify().intact
+        trainings = sorted((item.version, item.outcome) for item in ledger.list_trainings(settings.name))
+        observed = [
+            item["window"] for item in ledger.list_recent_observations(settings.name, MOMENT + 9 * WEEK, 99)
+        ]
+        intact = ledger.verify_chain().intact
     aliases = {}
     for alias in ("champion", "previous", "challenger"):
         try:
-            aliases[alias] = registry.alias(settings.name, alias).version
+            aliases[alias] = registry.resolve_alias(settings.name, alias).version
         except LookupError:
             continue
     client = registry._client
     versions = sorted(int(item.version) for item in client.search_model_versions(f"name='{settings.name}'"))
-    experiment = registry.experiment(settings.name)
+    experiment = registry.ensure_experiment(settings.name)
     running = client.search_runs([experiment], "attributes.status = 'RUNNING'")
     store = Path(settings.store_root)
     for window, (_, rows, _, _) in partitions.items():

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from pynomaly.config import load
-from pynomaly.model.clean import CleanCheck
+from pynomaly.config import load_pipeline
+from pynomaly.model.isolated_check import IsolatedCheck
 from pynomaly.records.registry import Registry
-from pynomaly.steps import promote as promoting
-from pynomaly.steps.promote import promote
-from tests.judging.test_promotion import SUPERIOR
+from pynomaly.steps.promotion import promote as promoting
+from pynomaly.steps.promotion.promote import promote
+from tests.judging.comparison.test_promotion_rules import SUPERIOR
 from tests.steps.conftest import MOMENT
-from tests.steps.test_concurrency import registered
+from tests.steps.promotion.test_concurrency import registered
 
 __all__ = ["ask", "only_decisions", "registered"]
 
@@ -28,15 +28,15 @@ def only_decisions(folder: Path) -> Iterator[None]:
     """Versions without files pass the gate; all that follows is real."""
     with (
         mock.patch.object(Registry, "fetch", return_value=folder),
-        mock.patch.object(promoting, "check_in_clean_process", return_value=CleanCheck(0.0, 1.0, 1.0, 300.0)),
-        mock.patch.object(promoting, "past_incidents", return_value=None),
+        mock.patch.object(promoting, "run_isolated_check", return_value=IsolatedCheck(0.0, 1.0, 1.0, 300.0)),
+        mock.patch.object(promoting, "replay_incidents", return_value=None),
     ):
         yield
 
 
 def ask(config: str, version: int, together: Any, answers: Any) -> None:
     """Promote `version` once every other process is ready to."""
-    settings = load(config)
+    settings = load_pipeline(config)
     with only_decisions(Path(config).parent):
         together.wait(300)
         answers.put((version, promote(settings, registered(version), SUPERIOR, MOMENT).kind))

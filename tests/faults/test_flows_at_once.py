@@ -20,11 +20,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.fleet import TRAINED, adopt, databases, write
-from flows.servers import mlflow_server, prefect_server
-from pynomaly.config import load
+from benchmarks.fleet import TRAINED, adopt_champion, provide_databases, write_pipeline
+from flows.servers import run_mlflow_server, run_prefect_server
+from pynomaly.config import load_pipeline
 from pynomaly.records.ledger import Ledger
-from pynomaly.records.telemetry import SILENCE
+from pynomaly.records.telemetry import TELEMETRY_OFF
 
 LONG = os.environ.get("PYNOMALY_KILLS") == "all"
 FLOWS = {"sqlite": 16, "postgresql": 64}
@@ -70,23 +70,23 @@ def test_flows_at_once_lose_nothing(
 ) -> None:
     count = FLOWS[kind]
     home.mkdir()
-    for name, value in SILENCE.items():
+    for name, value in TELEMETRY_OFF.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PREFECT_HOME", str(home / "prefect"))
     with ExitStack() as stack:
-        addresses = stack.enter_context(databases(kind, home))
+        addresses = stack.enter_context(provide_databases(kind, home))
         if kind == "postgresql":
             monkeypatch.setenv(
                 "PREFECT_SERVER_DATABASE_CONNECTION_URL", addresses["prefect"].replace("+psycopg", "+asyncpg")
             )
-        prefect = stack.enter_context(prefect_server(home))
-        mlflow = stack.enter_context(mlflow_server(home, store=addresses["mlflow"]))
+        prefect = stack.enter_context(run_prefect_server(home))
+        mlflow = stack.enter_context(run_mlflow_server(home, store=addresses["mlflow"]))
         monkeypatch.setenv("PREFECT_API_URL", f"{prefect}/api")
-        files = [write(tmp_path, number, addresses["ledger"], mlflow) for number in range(count)]
+        files = [write_pipeline(tmp_path, number, addresses["ledger"], mlflow) for number in range(count)]
         flows("train", TRAINED.isoformat(), str(files[0]))
-        pipelines = [load(file) for file in files]
+        pipelines = [load_pipeline(file) for file in files]
         for pipeline in pipelines[1:]:
-            adopt(pipelines[0], pipeline)
+            adopt_champion(pipelines[0], pipeline)
 
         done, looks, failed = threading.Event(), [], []
         page = threading.Thread(target=poll, args=(prefect, mlflow, done, looks, failed))
@@ -103,9 +103,9 @@ def test_flows_at_once_lose_nothing(
         assert {run["state_type"] for run in runs} == {"COMPLETED"}
         assert len(runs) == count + 2  # with the first training
         with Ledger.open(addresses["ledger"]) as ledger:
-            assert [len(ledger.partitions(pipeline.name)) for pipeline in pipelines] == [1] * count
-            assert len(ledger.decisions(pipelines[0].name, "retrain")) == 2
-            assert ledger.verify().intact
+            assert [len(ledger.list_partitions(pipeline.name)) for pipeline in pipelines] == [1] * count
+            assert len(ledger.list_decisions(pipelines[0].name, "retrain")) == 2
+            assert ledger.verify_chain().intact
         logs = "".join(file.read_text(errors="replace") for file in (home / "logs").iterdir())
         assert "locked" not in logs
     print(f"{kind}: {count} scoring flows and a retraining at once, {len(looks)} answers to pages")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.faults.life import ACTS, perform, settle, state_of, write_pipeline
-from tests.processes import context, process
+from tests.processes import make_fork_context, make_process
 
 A_LEASE_LATER = 5 * 60 + 1.0
 KILLS = os.environ.get("PYNOMALY_KILLS", "1")
@@ -36,7 +36,9 @@ def run(
     """
     counted = config.parent / "counted"
     counted.unlink(missing_ok=True)
-    acting = process(context("tests.faults.life"), perform, str(config), act, kill_at, later, str(counted))
+    acting = make_process(
+        make_fork_context("tests.faults.life"), perform, str(config), act, kill_at, later, str(counted)
+    )
     acting.start()
     acting.join(instant)
     if acting.exitcode is None:

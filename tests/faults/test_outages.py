@@ -21,18 +21,18 @@ import psutil
 import pytest
 
 from pynomaly.config import Pipeline
-from pynomaly.data.places import place
+from pynomaly.data.places import resolve_place
 from pynomaly.data.window import Window
 from pynomaly.errors import LeaseHeldError, RecordError
 from pynomaly.records.ledger import Decision, Ledger
-from pynomaly.records.ledger.book import LEASE_TTL
+from pynomaly.records.ledger.ledger import LEASE_TTL
 from pynomaly.records.store import Store
-from pynomaly.steps.due import due_windows
-from pynomaly.steps.score import score_window
-from tests.buckets import running_s3
-from tests.databases import new_database, restartable_postgres
+from pynomaly.steps.scoring.due_windows import find_due_windows
+from pynomaly.steps.scoring.score_windows import score_window
+from tests.buckets import run_s3_server
+from tests.databases import create_database, run_restartable_postgres
 from tests.faults.crowd import FIRST, ROUNDS, fill, look, work
-from tests.processes import context, process
+from tests.processes import make_fork_context, make_process
 from tests.steps.conftest import MOMENT, learn, pipeline, plan
 
 __all__ = ["pipeline"]
@@ -52,11 +52,11 @@ def test_many_writers_and_a_reader_at_once_lose_nothing(
     if records == "sqlite":
         url, count = f"sqlite:///{tmp_path}/ledger.db", 16 if LONG else 4
     else:
-        url, count = new_database(request.getfixturevalue("postgres")), 64 if LONG else 4
-    forked = context("tests.faults.crowd")
+        url, count = create_database(request.getfixturevalue("postgres")), 64 if LONG else 4
+    forked = make_fork_context("tests.faults.crowd")
     together, done, answers = forked.Barrier(count + 1), forked.Event(), forked.Queue()
-    workers = [process(forked, work, url, n, together, answers) for n in range(count)]
-    reader = process(forked, look, url, together, done, answers)
+    workers = [make_process(forked, work, url, n, together, answers) for n in range(count)]
+    reader = make_process(forked, look, url, together, done, answers)
     for started in (*workers, reader):
         started.start()
     ended = dict(answers.get(timeout=800) for _ in workers)
@@ -67,11 +67,11 @@ def test_many_writers_and_a_reader_at_once_lose_nothing(
     assert {number: text for number, text in ended.items() if text} == {}
     assert failed == ""
     with Ledger.open(url) as ledger:
-        lines = Counter(item.pipeline for item in ledger.decisions())
+        lines = Counter(item.pipeline for item in ledger.list_decisions())
         assert lines == {f"p{number:02d}": ROUNDS for number in range(count)}
-        assert all(len(ledger.partitions(name)) == ROUNDS for name in lines)
-        assert ledger.verify().intact
-        assert not ledger.outbox.holders()
+        assert all(len(ledger.list_partitions(name)) == ROUNDS for name in lines)
+        assert ledger.verify_chain().intact
+        assert not ledger.outbox.list_lease_holders()
     print(f"{records}: {count} writers, {sum(lines.values())} lines, {-looks - 1} reads", file=sys.stderr)
 
 
@@ -80,44 +80,46 @@ def test_a_full_disk_ends_in_one_error_and_leaves_what_was_whole(tmp_path: Path)
     before = pd.DataFrame({"score": np.arange(3.0)})
     path, sha256 = Store(tmp_path / "store").write_scores("machines", "all", before)
     with Ledger.open(url) as ledger:
-        ledger.record(said("before"))
-    forked = context("tests.faults.crowd")
+        ledger.record_decision(said("before"))
+    forked = make_fork_context("tests.faults.crowd")
     answers = forked.Queue()
-    filling = process(forked, fill, str(tmp_path), 400_000, answers)
+    filling = make_process(forked, fill, str(tmp_path), 400_000, answers)
     filling.start()
     written, errors = answers.get(timeout=120)
     filling.join()
     assert [error.partition(":")[0] for error in errors] == ["store", "ledger"]
-    assert Store(tmp_path / "store").holds(path, sha256)
+    assert Store(tmp_path / "store").has_file(path, sha256)
     assert not list(tmp_path.rglob("*.draft"))
     with Ledger.open(url) as ledger:  # there is room again
-        assert ledger.record(said("after")).seq == written + 2
-        assert ledger.verify().intact
-        assert len(ledger.decisions()) == written + 2
+        assert ledger.record_decision(said("after")).seq == written + 2
+        assert ledger.verify_chain().intact
+        assert len(ledger.list_decisions()) == written + 2
 
 
 def test_a_database_that_goes_and_comes_back(tmp_path: Path) -> None:
     (tmp_path / "pg").mkdir()
-    with restartable_postgres(tmp_path / "pg") as (address, server):
-        url = new_database(address)
-        with Ledger.open(url) as ledger, ledger.lease("train:machines", renew=False) as lease:
-            ledger.record(said("before"))
+    with run_restartable_postgres(tmp_path / "pg") as (address, server):
+        url = create_database(address)
+        with Ledger.open(url) as ledger, ledger.hold_lease("train:machines", renew=False) as lease:
+            ledger.record_decision(said("before"))
             postmaster = psutil.Process(server.get_pid())
             postmaster.send_signal(signal.SIGQUIT)  # no farewell: as a crash
             postmaster.wait(60)
             with pytest.raises(RecordError, match="could not write"):
-                ledger.record(said("lost"), lease)
+                ledger.record_decision(said("lost"), lease)
             server.ensure_postgres_running()
-            assert ledger.record(said("after"), lease).seq is not None  # the lease outlived the server
-            assert ledger.decision("lost") is None
-            assert [item.key for item in ledger.decisions()] == ["after", "before"]
-            assert ledger.verify().intact
+            assert (
+                ledger.record_decision(said("after"), lease).seq is not None
+            )  # the lease outlived the server
+            assert ledger.find_decision("lost") is None
+            assert [item.key for item in ledger.list_decisions()] == ["after", "before"]
+            assert ledger.verify_chain().intact
 
 
 def test_a_bucket_that_goes_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "s3").mkdir()
     rows = pd.DataFrame({"score": np.arange(3.0)})
-    with running_s3(tmp_path / "s3") as server:
+    with run_s3_server(tmp_path / "s3") as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         store = Store("s3://pynomaly/store")
@@ -126,10 +128,10 @@ def test_a_bucket_that_goes_and_comes_back(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(RecordError, match="cannot be reached"):
             store.write_scores("machines", "all", rows * 2)
         server.start()
-        assert store.holds(kept, sha256)  # what was acknowledged outlived the server, whole
+        assert store.has_file(kept, sha256)  # what was acknowledged outlived the server, whole
         changed, other = store.write_scores("machines", "all", rows * 2)
-        assert store.holds(changed, other)
-        assert list(place("s3://pynomaly/store").under()) == [str(changed)]
+        assert store.has_file(changed, other)
+        assert list(resolve_place("s3://pynomaly/store").list_addresses()) == [str(changed)]
 
 
 def test_a_window_whose_bucket_goes_while_it_is_scored_is_due_again(
@@ -137,7 +139,7 @@ def test_a_window_whose_bucket_goes_while_it_is_scored_is_due_again(
 ) -> None:
     (tmp_path / "s3").mkdir()
     day = Window(MOMENT, MOMENT + timedelta(days=1))
-    with running_s3(tmp_path / "s3") as server:
+    with run_s3_server(tmp_path / "s3") as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         settings = pipeline(records={"store": "s3://pynomaly/store"})
@@ -153,16 +155,16 @@ def test_a_window_whose_bucket_goes_while_it_is_scored_is_due_again(
             with pytest.raises(RecordError, match="cannot be reached"):
                 score_window(settings, day)
         with Ledger.open(settings.ledger_url) as ledger:
-            assert not ledger.partitions("machines")
-            assert not [item for item in ledger.outbox.holders() if item.name.startswith("score:")]
+            assert not ledger.list_partitions("machines")
+            assert not [item for item in ledger.outbox.list_lease_holders() if item.name.startswith("score:")]
         server.start()
-        assert due_windows(settings, day.end).windows == (day,)
+        assert find_due_windows(settings, day.end).windows == (day,)
         scored = score_window(settings, day)
         assert scored.new
         assert not score_window(settings, day).new  # one partition, whole where the ledger says it is
         with Ledger.open(settings.ledger_url) as ledger:
-            [partition] = ledger.partitions("machines")
-        assert Store("s3://pynomaly/store").holds(place(partition.path), partition.sha256)
+            [partition] = ledger.list_partitions("machines")
+        assert Store("s3://pynomaly/store").has_file(resolve_place(partition.path), partition.sha256)
 
 
 @pytest.mark.parametrize("hours", [1, 24 * 365])
@@ -172,29 +174,29 @@ def test_who_slept_through_a_jump_of_the_clock_writes_nothing(tmp_path: Path, ho
     with (
         Ledger.open(url, clock=lambda: FIRST) as ledger,
         Ledger.open(url, clock=lambda: late) as other,
-        ledger.lease("champion:machines", renew=False) as slept,
+        ledger.hold_lease("champion:machines", renew=False) as slept,
     ):
-        with other.lease("champion:machines", renew=False) as taken:
+        with other.hold_lease("champion:machines", renew=False) as taken:
             with pytest.raises(LeaseHeldError, match="taken over"):
-                ledger.record(said("stale"), slept)
-            other.record(said("fresh"), taken)
-        assert [item.key for item in other.decisions()] == ["fresh"]
+                ledger.record_decision(said("stale"), slept)
+            other.record_decision(said("fresh"), taken)
+        assert [item.key for item in other.list_decisions()] == ["fresh"]
 
 
 def test_a_lease_from_before_the_clock_went_back_ends_when_the_clock_is_there_again(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/ledger.db"
     with Ledger.open(url, clock=lambda: FIRST) as ledger:
-        dead = ledger.lease("train:machines", renew=False)
+        dead = ledger.hold_lease("train:machines", renew=False)
         dead.__enter__()  # its process is gone: nobody leaves the body
     with (
         Ledger.open(url, clock=lambda: FIRST - timedelta(hours=1)) as ledger,
         pytest.raises(LeaseHeldError),
-        ledger.lease("train:machines", renew=False),
+        ledger.hold_lease("train:machines", renew=False),
     ):
         raise AssertionError("two holders")
     with (
         Ledger.open(url, clock=lambda: FIRST + LEASE_TTL) as ledger,
-        ledger.lease("train:machines", renew=False) as lease,
+        ledger.hold_lease("train:machines", renew=False) as lease,
     ):
         assert not lease.lost
     with pytest.raises(GeneratorExit):

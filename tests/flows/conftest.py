@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.machines import machines, small_settings
+from tests.machines import make_machines, make_small_settings
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ def pipeline_file(tmp_path: Path) -> Callable[..., Path]:
     """Write a table and a small pipeline over it; keyword arguments change blocks of the settings."""
 
     def write(frame: pd.DataFrame | None = None, **blocks: Any) -> Path:
-        frame = machines(28) if frame is None else frame
+        frame = make_machines(28) if frame is None else frame
         frame.to_csv(tmp_path / "machines.csv", index=False)
-        settings = small_settings(training={"candidates": ["iforest", "hbos"]})
+        settings = make_small_settings(training={"candidates": ["iforest", "hbos"]})
         for name, block in blocks.items():
             settings[name] = {**settings.get(name, {}), **block}
         file = tmp_path / "machines.yaml"

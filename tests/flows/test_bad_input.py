@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from tests.flows.conftest import Answer
-from tests.machines import machines
+from tests.machines import make_machines
 
 pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("prefect_api")]
 
 
 def changed(change: Callable[[pd.DataFrame], Any]) -> pd.DataFrame:
-    frame = machines(14)
+    frame = make_machines(14)
     result = change(frame)
     return frame if result is None else result
 
@@ -173,4 +173,4 @@ def nothing_half_done(home: Path) -> None:
     assert not list((home / "store").rglob("scores.parquet"))
     if (home / "mlflow" / "mlflow.db").exists():
         registry = Registry.open(f"sqlite:///{home / 'mlflow' / 'mlflow.db'}", home)
-        assert registry.versions("machines") == ()
+        assert registry.list_versions("machines") == ()

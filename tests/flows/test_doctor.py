@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from flows.servers import free_port
+from flows.servers import find_free_port
 
 
 def test_what_is_wrong_is_said_with_what_mends_it(
     command: Any, pipeline_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = pipeline_file()
-    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
-    monkeypatch.setenv("PYNOMALY_LEDGER", f"postgresql://me:s3cret@127.0.0.1:{free_port()}/ledger")
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{find_free_port()}/api")
+    monkeypatch.setenv("PYNOMALY_LEDGER", f"postgresql://me:s3cret@127.0.0.1:{find_free_port()}/ledger")
     answer = command("doctor", file, "--json")
     assert answer.code == 2
     wrong = {item["check"]: item for item in answer.json["checks"] if item["state"] == "wrong"}

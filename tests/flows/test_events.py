@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 import tasks
-from pynomaly.config import load
+from pynomaly.config import load_pipeline
 from pynomaly.data.window import Window
 from pynomaly.errors import QualityError
 from tasks import events
-from tests.machines import machines
+from tests.machines import make_machines
 
 ROOT = Path(tasks.__file__).parents[1]
 
@@ -63,7 +63,7 @@ def test_a_block_by_validation_is_an_event_and_still_an_error(
 ) -> None:
     from tasks import monitoring, scoring, training
 
-    pipeline = load(pipeline_file())
+    pipeline = load_pipeline(pipeline_file())
     window = Window(pd.Timestamp("2026-01-05", tz="UTC"), pd.Timestamp("2026-01-12", tz="UTC"))
 
     def blocked(*_: Any) -> None:
@@ -77,7 +77,11 @@ def test_a_block_by_validation_is_an_event_and_still_an_error(
             "monitor_window_step",
             lambda: monitoring.monitor_window.fn(pipeline, window, window.end),
         ),
-        "train": (training, "prepare_step", lambda: training.prepare.fn(pipeline, plan, window.end)),
+        "train": (
+            training,
+            "prepare_step",
+            lambda: training.prepare_reference.fn(pipeline, plan, window.end),
+        ),
     }[work]
     monkeypatch.setattr(module, name, blocked)
     with pytest.raises(QualityError, match="3 rows"):
@@ -96,7 +100,7 @@ def test_a_scored_window_emits_no_block(
 ) -> None:
     from tasks import scoring
 
-    pipeline = load(pipeline_file(machines(28)))
+    pipeline = load_pipeline(pipeline_file(make_machines(28)))
     window = Window(pd.Timestamp("2026-01-05", tz="UTC"), pd.Timestamp("2026-01-12", tz="UTC"))
     with pytest.raises(LookupError):  # no champion: an error, and no word about the data
         scoring.score_window.fn(pipeline, window)

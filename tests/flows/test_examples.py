@@ -16,12 +16,12 @@ import yaml
 
 from flows.cli import app
 from flows.cli.examples import EXAMPLES
-from pynomaly.config import load
+from pynomaly.config import load_pipeline
 from pynomaly.records.ledger import Answers, Ledger
-from pynomaly.steps.alerting import standing
+from pynomaly.steps.alerting.raise_alerts import read_alerts
 from tests import exports
 from tests.flows.conftest import Answer
-from tests.machines import machines, small_settings
+from tests.machines import make_machines, make_small_settings
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600), pytest.mark.usefixtures("prefect_api")]
 
@@ -38,7 +38,7 @@ NOTHING_WAITS = {
     "reject": "no promotion waits for an answer",
     "rollback": "nothing to roll back to",
 }
-"""What these say of a pipeline with one version; with more, see tests/flows/test_review.py."""
+"""What these say of a pipeline with one version; with more, see tests/flows/test_promotion.py."""
 
 TEXT_ALONE = {"version", "metrics", "serve", "up", "demo"}
 """Commands without ``--json``: one word, Prometheus' own format, servers, a walk that is watched."""
@@ -63,19 +63,26 @@ _SENSORS = [("Timestamp", "DATETIME"), ("flow", "DOUBLE"), ("heat", "DOUBLE")]
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder as the examples take it for granted."""
-    table = machines(28).replace({"machine": {name: f"m0{n}" for n, name in enumerate("abcd")}})
+    table = make_machines(28).replace({"machine": {name: f"m0{n}" for n, name in enumerate("abcd")}})
     (tmp_path / "data").mkdir()
     (tmp_path / "configs" / "production").mkdir(parents=True)
     table.to_csv(tmp_path / "data" / "machines.csv", index=False)
     table.tail(200).to_csv(tmp_path / "new.csv", index=False)
-    machines_export = {"DatasetName": "Sensors", "Schema": json.dumps(exports.schema(sensors=_SENSORS))}
-    exports.write(tmp_path / "export" / "dataset.json", machines_export)
+    machines_export = {
+        "DatasetName": "Sensors",
+        "Schema": json.dumps(exports.make_equipment_schema(sensors=_SENSORS)),
+    }
+    exports.write_json(tmp_path / "export" / "dataset.json", machines_export)
     (tmp_path / "export" / "labels.csv").write_text("2026-01-02T00:00:00.000000,2026-01-02T06:00:00.000000\n")
-    columns = {"Timestamp": exports.moments(96), "flow": exports.wave(96), "heat": exports.wave(96, 5)}
-    exports.table(tmp_path / "export" / "sensors.csv", columns)
+    columns = {
+        "Timestamp": exports.list_hours(96),
+        "flow": exports.make_wave(96),
+        "heat": exports.make_wave(96, 5),
+    }
+    exports.write_csv(tmp_path / "export" / "sensors.csv", columns)
     answers = table.head(20)[["time", "machine", "anomaly"]].rename(columns={"anomaly": "label"})
     answers.to_csv(tmp_path / "answers.csv", index=False)
-    settings = small_settings(
+    settings = make_small_settings(
         data={"path": "../data/machines.csv"},
         search={"trials": 2, "detectors": ["hbos"]},
         windows={"monitor": "7d"},
@@ -146,9 +153,9 @@ def test_every_example_runs(command: Callable[..., Answer], folder: Path) -> Non
 
 def alert() -> str:
     """The newest alert's name, as a person would shorten it."""
-    settings = load("configs/quickstart.yaml")
+    settings = load_pipeline("configs/quickstart.yaml")
     with Ledger.open(settings.ledger_url) as ledger:
-        every = standing(Answers.beside(ledger), settings.name)
+        every = read_alerts(Answers.open_beside(ledger), settings.name)
     return next(item.alert for item in every.values() if item.state in ("open", "acknowledged"))
 
 

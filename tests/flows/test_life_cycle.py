@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.flows.conftest import Answer
-from tests.machines import machines
+from tests.machines import make_machines
 
 pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("prefect_api")]
 
@@ -20,7 +20,7 @@ FIRST = "2026-01-19T00:00:00+00:00"
 
 def test_a_life(command: Callable[..., Answer], pipeline_file: Callable[..., Path]) -> None:
     # Known anomalies of the new regime would let even the worse challenger below beat the old champion.
-    config = pipeline_file(machines(56, shift_day=28), training={"known_anomalies": "leave_out"})
+    config = pipeline_file(make_machines(56, shift_day=28), training={"known_anomalies": "leave_out"})
 
     trained = command("train", config, "--as-of", FIRST, "--json")
     assert trained.code == 0, trained.err
@@ -81,7 +81,7 @@ def test_a_life(command: Callable[..., Answer], pipeline_file: Callable[..., Pat
 
 
 def test_a_table_without_time(command: Callable[..., Answer], pipeline_file: Callable[..., Path]) -> None:
-    frame = machines(14).drop(columns=["time", "machine"])
+    frame = make_machines(14).drop(columns=["time", "machine"])
     config = pipeline_file(frame, data={"time": None, "id": None})
     assert command("train", config, "--json").json["decision"]["kind"] == "promote"
     first = command("score", config, "--json").json["windows"]
@@ -95,7 +95,7 @@ def test_a_file_is_scored_where_it_is_asked(
 ) -> None:
     config = pipeline_file()
     command("train", config, "--as-of", FIRST)
-    fresh = machines(2, start="2026-03-02", seed=5).drop(columns="anomaly")
+    fresh = make_machines(2, start="2026-03-02", seed=5).drop(columns="anomaly")
     fresh["heat"] = fresh["heat"].astype(object)
     fresh.loc[3, "heat"] = "broken"
     fresh.to_csv(tmp_path / "fresh.csv", index=False)

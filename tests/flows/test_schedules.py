@@ -16,7 +16,7 @@ from prefect.schedules import Cron
 from prefect.server.schemas.schedules import CronSchedule
 
 from pynomaly.data.window import Window
-from pynomaly.steps.backfill import ended_in
+from pynomaly.steps.operations.backfill import list_windows_ended_in
 
 DAYS = [
     ("Europe/Berlin", (2026, 3, 29), 23),
@@ -43,7 +43,7 @@ def test_an_hourly_schedule_leaves_no_window_out(zone, day, hours) -> None:
     assert len(moments) == len(set(moments)) == min(hours, 24)
     assert max(b - a for a, b in pairwise(moments)) <= timedelta(hours=2)
     hour = timedelta(hours=1)
-    due = [window for a, b in pairwise([first, *moments]) for window in ended_in(a, b, hour)]
+    due = [window for a, b in pairwise([first, *moments]) for window in list_windows_ended_in(a, b, hour)]
     assert (
         len(due) == len(set(due)) == hours - 1
     )  # the last hour's window ends with the day, and is due after it

@@ -18,9 +18,9 @@ import pytest
 import yaml
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from pynomaly.config import load
+from pynomaly.config import load_pipeline
 from pynomaly.records.ledger import Ledger
-from tests.machines import machines, small_settings
+from tests.machines import make_machines, make_small_settings
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
@@ -63,9 +63,9 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
     configs = tmp_path / "configs"
     configs.mkdir()
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    machines(29, start=str(yesterday - timedelta(days=28))).to_csv(configs / "machines.csv", index=False)
+    make_machines(29, start=str(yesterday - timedelta(days=28))).to_csv(configs / "machines.csv", index=False)
     schedule = {"score": "* * * * *", "monitor": "", "train": "0 3 * * 1", "timezone": "Europe/Berlin"}
-    settings = small_settings(training={"candidates": ["iforest", "hbos"]}, schedule=schedule)
+    settings = make_small_settings(training={"candidates": ["iforest", "hbos"]}, schedule=schedule)
     config = configs / "machines.yaml"
     config.write_text(yaml.safe_dump(settings))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
@@ -107,9 +107,9 @@ def test_up(servers: Servers) -> None:
 
     # The schedule creates runs by itself, and one of them completes once there is a champion.
     until(lambda: completed(servers, "score", scheduled=True), 150)
-    pipeline = load(servers.config)
+    pipeline = load_pipeline(servers.config)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        assert ledger.partitions("machines")
+        assert ledger.list_partitions("machines")
 
     # An event, as `monitor` emits it, starts `retrain`.
     event = {
@@ -122,7 +122,7 @@ def test_up(servers: Servers) -> None:
     httpx.post(f"{servers.prefect}/api/events", json=[event], timeout=30).raise_for_status()
     until(lambda: completed(servers, "retrain"), 120)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        decision = ledger.decisions("machines", "retrain")[0]
+        decision = ledger.list_decisions("machines", "retrain")[0]
     assert decision.actor == "event"
     assert decision.outcome == "none", decision.reasons
     assert "cool-down" in " ".join(decision.reasons)

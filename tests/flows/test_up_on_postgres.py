@@ -16,9 +16,9 @@ import yaml
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from tests.databases import new_database
+from tests.databases import create_database
 from tests.flows.test_up import Servers, all_deployments, completed, until
-from tests.machines import machines, small_settings
+from tests.machines import make_machines, make_small_settings
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
@@ -29,7 +29,7 @@ SECRET = "not-for-anybody"  # the server trusts its socket: any password is let 
 def databases(postgres: Any) -> dict[str, str]:
     """Addresses of three empty databases, each with a password."""
     names = ("prefect", "mlflow", "ledger")
-    addresses = {name: make_url(new_database(postgres)).set(password=SECRET) for name in names}
+    addresses = {name: make_url(create_database(postgres)).set(password=SECRET) for name in names}
     return {name: url.render_as_string(hide_password=False) for name, url in addresses.items()}
 
 
@@ -38,10 +38,10 @@ def servers(tmp_path: Path, databases: dict[str, str]) -> Iterator[Servers]:
     configs = tmp_path / "configs"
     configs.mkdir()
     today = datetime.now(UTC).date()
-    machines(28, start=str(today - timedelta(days=28))).to_csv(configs / "machines.csv", index=False)
+    make_machines(28, start=str(today - timedelta(days=28))).to_csv(configs / "machines.csv", index=False)
     schedule = {"score": "", "monitor": "", "reconcile": "", "drill": ""}
     config = configs / "machines.yaml"
-    config.write_text(yaml.safe_dump(small_settings(schedule=schedule)))
+    config.write_text(yaml.safe_dump(make_small_settings(schedule=schedule)))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment = {
         **clean,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pynomaly.judging.reproduction import TOLERANCE, impossible, reproduced
+from pynomaly.judging.reproduction import TOLERANCE, compare_refit, report_impossible
 
 SCORES = np.array([0.5, 3.0, 100.0, -4.0])
 NONE = np.zeros(4, dtype=bool)
@@ -13,7 +13,7 @@ NONE = np.zeros(4, dtype=bool)
 
 def test_equal_is_within_what_golden_rows_are_held_to() -> None:
     moved = SCORES + 0.5 * TOLERANCE * np.maximum(1.0, np.abs(SCORES))
-    found = reproduced(3, (SCORES, moved), (SCORES, SCORES), (NONE, NONE), ("code: 1 then, 2 now",))
+    found = compare_refit(3, (SCORES, moved), (SCORES, SCORES), (NONE, NONE), ("code: 1 then, 2 now",))
     assert found.outcome == "equal"
     assert found.golden == pytest.approx(0.5 * TOLERANCE, rel=1e-3)
     assert found.reasons[-1] == "code: 1 then, 2 now"
@@ -23,7 +23,7 @@ def test_equal_is_within_what_golden_rows_are_held_to() -> None:
 def test_any_difference_is_one(which: str) -> None:
     moved = SCORES + np.array([0.0, 0.0, 1.0, 0.0])
     alerts = np.array([True, False, False, False])
-    found = reproduced(
+    found = compare_refit(
         1,
         (SCORES, moved if which == "golden" else SCORES),
         (SCORES, moved if which == "held_out" else SCORES),
@@ -36,11 +36,11 @@ def test_any_difference_is_one(which: str) -> None:
 
 def test_scores_that_cannot_be_ranked_have_no_agreement() -> None:
     same = np.ones(4)
-    assert reproduced(1, (same, same), (same, same), (NONE, NONE)).rank_agreement is None
-    assert reproduced(1, (SCORES, SCORES), (SCORES, -SCORES), (NONE, NONE)).rank_agreement == -1.0
-    assert reproduced(1, (same, same), (SCORES[:0], SCORES[:0]), (NONE[:0], NONE[:0])).held_out == 0.0
+    assert compare_refit(1, (same, same), (same, same), (NONE, NONE)).rank_agreement is None
+    assert compare_refit(1, (SCORES, SCORES), (SCORES, -SCORES), (NONE, NONE)).rank_agreement == -1.0
+    assert compare_refit(1, (same, same), (SCORES[:0], SCORES[:0]), (NONE[:0], NONE[:0])).held_out == 0.0
 
 
 def test_what_cannot_be_tried_says_why() -> None:
-    found = impossible(2, "gone", "changed").to_dict()
+    found = report_impossible(2, "gone", "changed").to_dict()
     assert (found["outcome"], found["golden"], found["reasons"]) == ("cannot", None, ["gone", "changed"])

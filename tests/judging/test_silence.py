@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynomaly.judging.silence import GRACE, missed, silence
+from pynomaly.judging.silence import GRACE, count_missed_runs, judge_silence
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -25,19 +25,21 @@ MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 )
 def test_an_hourly_schedule_has_as_many_runs_as_the_day_has_hours(zone, start, end, hours) -> None:
     since, now = datetime.fromisoformat(start), datetime.fromisoformat(end)
-    assert missed("0 * * * *", zone, since, now, 100) == hours
+    assert count_missed_runs("0 * * * *", zone, since, now, 100) == hours
 
 
 def test_a_daily_schedule_runs_once_on_a_day_that_skips_its_hour() -> None:
     since = datetime.fromisoformat("2026-03-28T03:00+01:00")
     for days, count in ((1, 1), (2, 2), (3, 3)):
-        assert missed("30 2 * * *", "Europe/Berlin", since, since + timedelta(days=days), 9) == count
+        assert (
+            count_missed_runs("30 2 * * *", "Europe/Berlin", since, since + timedelta(days=days), 9) == count
+        )
 
 
 def test_silence_begins_when_the_limit_is_missed_and_its_grace_is_over() -> None:
     third = MONDAY + timedelta(hours=3)
-    early = silence("score", "0 * * * *", "UTC", MONDAY, third + GRACE - timedelta(seconds=1), 3)
-    late = silence("score", "0 * * * *", "UTC", MONDAY, third + GRACE, 3)
+    early = judge_silence("score", "0 * * * *", "UTC", MONDAY, third + GRACE - timedelta(seconds=1), 3)
+    late = judge_silence("score", "0 * * * *", "UTC", MONDAY, third + GRACE, 3)
     assert (early.silent, early.missed) == (False, 2)
     assert (late.silent, late.missed) == (True, 3)
     assert "at least 3 runs" in late.reasons[0]
@@ -46,4 +48,4 @@ def test_silence_begins_when_the_limit_is_missed_and_its_grace_is_over() -> None
 @given(minutes=st.integers(0, 10_000), limit=st.integers(1, 50))
 def test_runs_missed_are_the_whole_hours_that_passed(minutes: int, limit: int) -> None:
     now = MONDAY + timedelta(minutes=minutes)
-    assert missed("0 * * * *", "UTC", MONDAY, now, limit) == min(minutes // 60, limit)
+    assert count_missed_runs("0 * * * *", "UTC", MONDAY, now, limit) == min(minutes // 60, limit)

@@ -30,4 +30,4 @@ def fit_here(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
         assert seconds > 0
         return detector.fit(rows)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("pynomaly.model.fitting.fit_within", fit_at_once)
+    monkeypatch.setattr("pynomaly.model.fitting.fitting.fit_within", fit_at_once)

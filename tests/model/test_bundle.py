@@ -15,11 +15,11 @@ import pytest
 from pynomaly import config
 from pynomaly.detectors import DETECTORS, saved
 from pynomaly.errors import ColumnError, ConfigError, DataError, DetectorError, IntegrityError, ModelError
-from pynomaly.model.alerts import AlertPolicy
-from pynomaly.model.bundle import COLUMNS, Bundle
-from pynomaly.model.calibration import Calibration
-from pynomaly.model.golden import GOLDEN_ROWS
-from pynomaly.model.seal import LISTING, seal
+from pynomaly.model.bundle import SCORE_COLUMNS, Bundle
+from pynomaly.model.calibration.alert_policy import AlertPolicy
+from pynomaly.model.calibration.calibration import Calibration
+from pynomaly.model.fitting.golden import GOLDEN_ROWS
+from pynomaly.model.seal import LISTING_NAME, seal_folder
 from tests.model.tables import fit, table
 
 NEW = table(150, seed=9)
@@ -65,7 +65,7 @@ def test_another_process_gives_the_same_bits(
 def test_score_has_its_columns_and_index(bundle: Bundle) -> None:
     rows = NEW.iloc[5:9].set_index(pd.Index(list("wxyz")))
     scored = bundle.score(rows)
-    assert tuple(scored.columns) == COLUMNS
+    assert tuple(scored.columns) == SCORE_COLUMNS
     assert scored.index.tolist() == list("wxyz")
     assert scored["is_anomaly"].dtype == bool
     assert scored["score"].dtype == np.float64
@@ -155,7 +155,7 @@ def copied(shipped: tuple[Path, str], tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "name",
     [
-        LISTING,
+        LISTING_NAME,
         "model.json",
         "sketch.json",
         "calibration.npz",
@@ -225,8 +225,8 @@ def test_nothing_is_ever_unpickled(
         else:
             pickle.dump(trap, file)
     if sealed_again:  # somebody who controls even the recorded hash
-        (folder / LISTING).unlink()
-        sha256 = seal(folder)
+        (folder / LISTING_NAME).unlink()
+        sha256 = seal_folder(folder)
     with pytest.raises(IntegrityError):
         Bundle.load(folder, sha256)
     assert not ran.exists()
@@ -236,11 +236,11 @@ def test_nothing_is_ever_unpickled(
 
 def test_a_detector_the_catalogue_does_not_know_is_refused(shipped: tuple[Path, str], tmp_path: Path) -> None:
     folder = copied(shipped, tmp_path)
-    facts, arrays = saved.read(folder / "detector")
-    saved.write(folder / "detector", facts | {"name": "os"}, arrays)
-    (folder / LISTING).unlink()
+    facts, arrays = saved.read_detector_files(folder / "detector")
+    saved.write_detector_files(folder / "detector", facts | {"name": "os"}, arrays)
+    (folder / LISTING_NAME).unlink()
     with pytest.raises((IntegrityError, DetectorError), match="os"):
-        Bundle.load(folder, seal(folder))
+        Bundle.load(folder, seal_folder(folder))
 
 
 def test_save_wants_a_new_folder(bundle: Bundle, shipped: tuple[Path, str]) -> None:
@@ -334,7 +334,7 @@ def test_every_policy_leaves_scores_alone(kind: str, bundle: Bundle, tmp_path: P
     changed = bundle.with_policy(AlertPolicy.from_config(alerts, bundle.policy.rows_per_day))
     loaded = Bundle.load(tmp_path / "b", changed.save(tmp_path / "b"))
     assert loaded.policy == changed.policy
-    same = [name for name in COLUMNS if name != "is_anomaly"]
+    same = [name for name in SCORE_COLUMNS if name != "is_anomaly"]
     for scored in (loaded.score(NEW), loaded.score_window(NEW)):
         pd.testing.assert_frame_equal(scored[same], bundle.score(NEW)[same], check_exact=True)
 
@@ -345,7 +345,7 @@ def test_fdr_is_decided_for_a_window_and_scores_are_not(bundle: Bundle) -> None:
     odd = NEW.iloc[:30].assign(pressure=60.0, flow=500.0)
     window = pd.concat([odd, NEW.iloc[30:]])
     decided = fdr.score_window(window)
-    by_hand = policy.decide(decided["p_value"], bundle.calibration.resolution)
+    by_hand = policy.flag_window(decided["p_value"], bundle.calibration.resolution)
     assert decided["is_anomaly"].tolist() == by_hand.tolist()
     assert decided["is_anomaly"].iloc[:30].mean() > 0.9
     assert fdr.score(window)["is_anomaly"].tolist() == policy.alerts(decided["p_value"]).tolist()
@@ -376,8 +376,8 @@ def test_a_bundle_from_before_tails_and_fdr_loads(shipped: tuple[Path, str], tmp
     for name in ("method", "tail"):
         del content["calibration"][name]
     (folder / "model.json").write_text(json.dumps(content))
-    (folder / LISTING).unlink()
-    old = Bundle.load(folder, seal(folder))
+    (folder / LISTING_NAME).unlink()
+    old = Bundle.load(folder, seal_folder(folder))
     assert not old.calibration.tail
     assert old.calibration.method == "split"
     assert old.policy.level is None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pynomaly import config
 from pynomaly.errors import ColumnError, ConfigError, DataError
-from pynomaly.model.features import Features
+from pynomaly.model.features import FeatureEncoder
 
 
 def frame(**columns: list[Any]) -> pd.DataFrame:
@@ -20,11 +20,11 @@ def frame(**columns: list[Any]) -> pd.DataFrame:
     )
 
 
-def fit(rows: pd.DataFrame, times: Any = None, **choices: Any) -> Features:
-    return Features.fit(rows, times, config.Features(**choices))
+def fit(rows: pd.DataFrame, times: Any = None, **choices: Any) -> FeatureEncoder:
+    return FeatureEncoder.fit(rows, times, config.Features(**choices))
 
 
-def column(features: Features, rows: pd.DataFrame, name: str) -> np.ndarray:
+def column(features: FeatureEncoder, rows: pd.DataFrame, name: str) -> np.ndarray:
     return features.transform(rows)[:, features.names.index(name)]
 
 
@@ -193,7 +193,7 @@ def test_calendar_needs_aware_times() -> None:
 
 def test_reading_back_is_exact() -> None:
     features = fit(MIXED.assign(b=[0.1, 1 / 3, 2e-17, 5.0, np.pi]), TIMES, calendar=True)
-    assert Features.from_dict(json.loads(json.dumps(features.to_dict(), allow_nan=False))) == features
+    assert FeatureEncoder.from_dict(json.loads(json.dumps(features.to_dict(), allow_nan=False))) == features
 
 
 def test_input_is_not_changed() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import new_database
+from tests.databases import create_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -14,4 +14,4 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Address of a ledger that does not exist yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'home' / 'ledger.db'}"
-    return new_database(request.getfixturevalue("postgres"))
+    return create_database(request.getfixturevalue("postgres"))

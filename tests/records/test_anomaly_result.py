@@ -13,9 +13,9 @@ import pytest
 from openpyxl import load_workbook
 
 from pynomaly.errors import ConfigError
-from pynomaly.judging.alert import Alert, Carrier
-from pynomaly.records.anomaly_result import FORMATS, anomaly_result, rendered
-from pynomaly.records.sheet import safe_cell
+from pynomaly.judging.alerts.alert import Alert, Carrier
+from pynomaly.records.anomaly_result import EXPORT_FORMATS, build_anomaly_result, render_documents
+from pynomaly.records.sheet import escape_cell
 
 NOON = datetime(2026, 1, 19, 12, 0, 0, 250_000, tzinfo=UTC)
 
@@ -109,7 +109,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES)
 def test_documents_fit_the_mapping(case: Alert) -> None:
-    document = json.loads(rendered([anomaly_result(case, "machine")], "json"))
+    document = json.loads(render_documents([build_anomaly_result(case, "machine")], "json"))
     ours = document.pop("pynomaly")
     assert ours["alert"] == case.alert
     assert set(document) <= set(DOCUMENTED)
@@ -120,7 +120,7 @@ def test_documents_fit_the_mapping(case: Alert) -> None:
 
 
 def test_what_they_say() -> None:
-    found = anomaly_result(alert(), "machine")
+    found = build_anomaly_result(alert(), "machine")
     assert found["entity"] == [{"name": "machine", "value": "a"}]
     assert found["feature_data"] == [{"feature_id": "power", "data": 12.5}]
     assert found["expected_values"] == [{"value_list": [{"feature_id": "power", "data": 4.9}]}]
@@ -128,7 +128,7 @@ def test_what_they_say() -> None:
     assert found["data_start_time"] == 1_768_824_000_250
     assert found["confidence"] == pytest.approx(0.999)
     assert found["is_anomaly"]
-    assert not anomaly_result(alert(ending="false-alarm"), "machine")["is_anomaly"]
+    assert not build_anomaly_result(alert(ending="false-alarm"), "machine")["is_anomaly"]
 
 
 def read(content: bytes, kind: str) -> pd.DataFrame:
@@ -138,10 +138,10 @@ def read(content: bytes, kind: str) -> pd.DataFrame:
     return readers[kind](io.BytesIO(content))
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", EXPORT_FORMATS)
 def test_every_format_holds_every_alert(kind: str) -> None:
-    documents = [anomaly_result(case, "machine") for case in CASES]
-    table = read(rendered(documents, kind), kind)
+    documents = [build_anomaly_result(case, "machine") for case in CASES]
+    table = read(render_documents(documents, kind), kind)
     assert len(table) == len(CASES)
     assert set(table["detector_id"]) == {"machines"}
     assert table["anomaly_score"].tolist() == [4.5] * 4
@@ -151,9 +151,9 @@ def test_every_format_holds_every_alert(kind: str) -> None:
         assert table["entity.machine"].iloc[0] == "a"
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", EXPORT_FORMATS)
 def test_no_alert_is_an_empty_file_not_an_error(kind: str) -> None:
-    assert isinstance(rendered([], kind), bytes)
+    assert isinstance(render_documents([], kind), bytes)
 
 
 EVIL = ["=1+1", "+1+cmd", "-1-A2", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1"]
@@ -162,21 +162,21 @@ EVIL = ["=1+1", "+1+cmd", "-1-A2", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1"]
 @pytest.mark.parametrize("evil", EVIL)
 def test_no_cell_is_a_formula(evil: str) -> None:
     case = alert(entity=evil, note=evil)
-    text = rendered([anomaly_result(case, evil)], "csv").decode()
+    text = render_documents([build_anomaly_result(case, evil)], "csv").decode()
     cells = list(pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False).to_numpy().ravel())
     kept = evil.replace("\r", "\n")
     assert f"'{kept}" in cells
     assert not [cell for cell in cells if cell.startswith(tuple("=+@\t\r")) or cell == evil]
-    book = load_workbook(io.BytesIO(rendered([anomaly_result(case, evil)], "xlsx")))
+    book = load_workbook(io.BytesIO(render_documents([build_anomaly_result(case, evil)], "xlsx")))
     assert not [cell.value for row in book.active for cell in row if cell.data_type == "f"]
 
 
 def test_numbers_are_no_formulas() -> None:
-    assert safe_cell(-1.5) == -1.5
-    assert safe_cell("a=b") == "a=b"
-    assert safe_cell("-1.5") == "-1.5"
+    assert escape_cell(-1.5) == -1.5
+    assert escape_cell("a=b") == "a=b"
+    assert escape_cell("-1.5") == "-1.5"
 
 
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(ConfigError, match="did you mean 'xlsx'"):
-        rendered([], "xls")
+        render_documents([], "xls")

@@ -20,38 +20,38 @@ FACTS = (
 
 def test_each_is_written_once_and_read_back(address):
     with Ledger.open(address) as ledger:
-        answers = Answers.beside(ledger)
-        assert answers.add(*FACTS) == 3
-        assert answers.add(*FACTS, AlertEvent("e2", "p", "a1", "acknowledged", actor="ann")) == 1
-        assert [item.event for item in answers.events("p", "a1")] == ["opened", "acknowledged"]
-        assert answers.events("other") == ()
-        (label,) = answers.labels("p")
+        answers = Answers.open_beside(ledger)
+        assert answers.add_facts(*FACTS) == 3
+        assert answers.add_facts(*FACTS, AlertEvent("e2", "p", "a1", "acknowledged", actor="ann")) == 1
+        assert [item.event for item in answers.list_events("p", "a1")] == ["opened", "acknowledged"]
+        assert answers.list_events("other") == ()
+        (label,) = answers.list_labels("p")
         assert (label.truth, label.author) == (1, "ann")
         assert label.at.tzinfo is not None
-        assert [item.key for item in answers.audits("p")] == ["a1"]
+        assert [item.key for item in answers.list_audits("p")] == ["a1"]
 
 
 def test_all_or_none(address):
     with Ledger.open(address) as ledger:
-        answers = Answers.beside(ledger)
+        answers = Answers.open_beside(ledger)
         with pytest.raises(RecordError, match="has no key"):
-            answers.add(FACTS[0], Label("", "p", "m", "row", 1, "csv", "ann"))
-        assert answers.events("p") == ()
+            answers.add_facts(FACTS[0], Label("", "p", "m", "row", 1, "csv", "ann"))
+        assert answers.list_events("p") == ()
 
 
 def test_the_mark_of_a_grouped_window_is_no_alert(address):
     with Ledger.open(address) as ledger:
-        answers = Answers.beside(ledger)
-        answers.add(AlertEvent("grouped:p:w", "p", "", "grouped", "w"))
-        assert answers.events("p") == ()
-        assert answers.grouped("p") == {"grouped:p:w"}
+        answers = Answers.open_beside(ledger)
+        answers.add_facts(AlertEvent("grouped:p:w", "p", "", "grouped", "w"))
+        assert answers.list_events("p") == ()
+        assert answers.list_grouped_windows("p") == {"grouped:p:w"}
 
 
 @pytest.mark.parametrize("table", ["alert_events", "labels", "audits"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET pipeline = 'q'", "DELETE FROM {}"])
 def test_the_database_refuses_to_change_them(address, table, change):
     with Ledger.open(address) as ledger:
-        Answers.beside(ledger).add(*FACTS)
+        Answers.open_beside(ledger).add_facts(*FACTS)
     engine = create_engine(address)
     with pytest.raises(DBAPIError, match=f"{table} are append-only"), engine.begin() as connection:
         connection.execute(text(change.format(table)))
@@ -61,6 +61,6 @@ def test_the_database_refuses_to_change_them(address, table, change):
 def test_times_are_those_of_the_ledger(address):
     moment = datetime(2026, 1, 5, tzinfo=UTC)
     with Ledger.open(address, clock=lambda: moment) as ledger:
-        answers = Answers.beside(ledger)
-        answers.add(*FACTS)
-        assert answers.events("p")[0].at == moment
+        answers = Answers.open_beside(ledger)
+        answers.add_facts(*FACTS)
+        assert answers.list_events("p")[0].at == moment

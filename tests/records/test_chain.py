@@ -20,16 +20,16 @@ def file(tmp_path: Path) -> Path:
     with Ledger.open(f"sqlite:///{place}") as ledger:
         for number in range(5):
             said = {"a": number, "b": [1.5, None]}
-            ledger.record(
+            ledger.record_decision(
                 Decision(f"k{number}", "p", "promote", f"v{number}", "first", ("Ja, ä.",), said, MOMENT)
             )
-        ledger.record(Decision("k4", "p", "promote", "again", "first", (), {}, MOMENT))
+        ledger.record_decision(Decision("k4", "p", "promote", "again", "first", (), {}, MOMENT))
     return place
 
 
 def check(file: Path) -> tuple[bool, int | None]:
     with Ledger.open(f"sqlite:///{file}") as ledger:
-        found = ledger.verify()
+        found = ledger.verify_chain()
     return found.intact, found.broken_at
 
 
@@ -46,8 +46,8 @@ def tamper(file: Path, statement: str) -> None:
 def test_an_untouched_ledger_holds(file: Path) -> None:
     assert check(file) == (True, None)
     with Ledger.open(f"sqlite:///{file}") as ledger:
-        assert ledger.verify().decisions == 5
-        assert ledger.verify().head == ledger.decisions(limit=1)[0].hash
+        assert ledger.verify_chain().decisions == 5
+        assert ledger.verify_chain().head == ledger.list_decisions(limit=1)[0].hash
 
 
 @pytest.mark.parametrize(

@@ -9,35 +9,35 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.servers import free_port
+from flows.servers import find_free_port
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import RecordError
-from pynomaly.records.evidently_pages import publish
-from pynomaly.records.evidently_report import drift_page
+from pynomaly.records.evidently_pages import publish_report
+from pynomaly.records.evidently_report import render_drift_page
 
 
 @pytest.fixture(scope="module")
 def report() -> Any:
     frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=200)})
     contract = FrameContract(numeric=("a",), categorical=(), time=None, id=None, label=None)
-    return drift_page(frame, frame + 1, contract, config.Drift(), seed=1)[1]
+    return render_drift_page(frame, frame + 1, contract, config.Drift(), seed=1)[1]
 
 
 def test_reports_of_a_pipeline_are_in_one_project(report: Any, tmp_path: Path) -> None:
     from evidently.ui.workspace import Workspace
 
     for pipeline, window in (("machines", "monday"), ("machines", "tuesday"), ("machines-2", "monday")):
-        publish(report, str(tmp_path / "pages"), pipeline, window)
+        publish_report(report, str(tmp_path / "pages"), pipeline, window)
     pages = Workspace.create(str(tmp_path / "pages"))
     held = {project.name: len(pages.list_runs(project.id)) for project in pages.list_projects()}
     assert held == {"machines": 2, "machines-2": 1}
 
 
 def test_pages_that_are_not_there_are_named(report: Any, tmp_path: Path) -> None:
-    address = f"http://127.0.0.1:{free_port()}"
+    address = f"http://127.0.0.1:{find_free_port()}"
     with pytest.raises(RecordError, match=f"{address} did not take 'monday'"):
-        publish(report, address, "machines", "monday")
+        publish_report(report, address, "machines", "monday")
     (tmp_path / "file").touch()
     with pytest.raises(RecordError, match="did not take"):
-        publish(report, str(tmp_path / "file" / "pages"), "machines", "monday")
+        publish_report(report, str(tmp_path / "file" / "pages"), "machines", "monday")

@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 
 from pynomaly.errors import ConfigError, LeaseHeldError, RecordError
 from pynomaly.records.ledger import Decision, Ledger, Partition
-from pynomaly.records.ledger.rows import bounds, plain
+from pynomaly.records.ledger.rows import parse_window_key, to_json
 from pynomaly.records.ledger.tables import Moment
-from tests.processes import context, process
+from tests.processes import make_fork_context, make_process
 
 MOMENT = datetime(2026, 1, 5, tzinfo=UTC)
 WEEK = "20260105T000000Z--20260112T000000Z"
@@ -118,17 +118,17 @@ def by_hand(address: str, statement: str) -> None:
 def _race(address: str, number: int, results) -> None:
     try:
         with Ledger.open(address) as ledger:
-            same = ledger.record(decision("same", actor=f"p{number}"))
-            ledger.record(decision(f"own-{number}"))
+            same = ledger.record_decision(decision("same", actor=f"p{number}"))
+            ledger.record_decision(decision(f"own-{number}"))
             results.put((number, same.actor, ""))
     except Exception as error:  # whatever it is, the test must show it
         results.put((number, "", repr(error)))
 
 
 def test_six_processes_create_one_new_ledger_and_agree(address):
-    forked = context(__name__)
+    forked = make_fork_context(__name__)
     results = forked.Queue()
-    workers = [process(forked, _race, address, number, results) for number in range(6)]
+    workers = [make_process(forked, _race, address, number, results) for number in range(6)]
     for worker in workers:
         worker.start()
     answers = [results.get(timeout=120) for _ in workers]
@@ -140,7 +140,7 @@ def test_six_processes_create_one_new_ledger_and_agree(address):
     assert [error for _, _, error in answers if error] == []
     assert len({actor for _, actor, _ in answers}) == 1
     with Ledger.open(address) as ledger:
-        assert len(ledger.decisions()) == 7
+        assert len(ledger.list_decisions()) == 7
 
 
 # Decisions
@@ -148,17 +148,17 @@ def test_six_processes_create_one_new_ledger_and_agree(address):
 
 def test_a_decision_comes_back_as_it_was_recorded(ledger):
     said = decision("k", evidence={"n": np.int64(3), "worst": float("inf"), "when": MOMENT, "p": Path("/a")})
-    stored = ledger.record(said)
+    stored = ledger.record_decision(said)
     assert (stored.seq, stored.at, stored.actor, stored.reasons) == (1, MOMENT, "pynomaly", said.reasons)
     assert stored.evidence == {"n": 3, "worst": None, "when": "2026-01-05T00:00:00+00:00", "p": "/a"}
-    assert ledger.decision("k") == stored
-    assert ledger.decision("other") is None
+    assert ledger.find_decision("k") == stored
+    assert ledger.find_decision("other") is None
 
 
 def test_the_first_of_two_decisions_with_one_key_stands(ledger):
-    first = ledger.record(decision("k", outcome="none"))
-    assert ledger.record(decision("k", outcome="refit")) == first
-    assert len(ledger.decisions()) == 1
+    first = ledger.record_decision(decision("k", outcome="none"))
+    assert ledger.record_decision(decision("k", outcome="refit")) == first
+    assert len(ledger.list_decisions()) == 1
 
 
 def test_decisions_are_newest_first_and_filtered(ledger):
@@ -168,32 +168,32 @@ def test_decisions_are_newest_first_and_filtered(ledger):
         "c": {"pipeline": "other"},
         "d": {"kind": "promote", "outcome": "first"},
     }.items():
-        ledger.record(decision(key, **changes))
-    assert [item.key for item in ledger.decisions()] == ["d", "c", "b", "a"]
-    assert [item.key for item in ledger.decisions("quickstart")] == ["d", "b", "a"]
-    assert [item.key for item in ledger.decisions("quickstart", "promote", limit=1)] == ["d"]
-    assert ledger.last("quickstart", "promote", outcome="superior").key == "b"
-    assert ledger.last("quickstart", "rollback") is None
+        ledger.record_decision(decision(key, **changes))
+    assert [item.key for item in ledger.list_decisions()] == ["d", "c", "b", "a"]
+    assert [item.key for item in ledger.list_decisions("quickstart")] == ["d", "b", "a"]
+    assert [item.key for item in ledger.list_decisions("quickstart", "promote", limit=1)] == ["d"]
+    assert ledger.find_last_decision("quickstart", "promote", outcome="superior").key == "b"
+    assert ledger.find_last_decision("quickstart", "rollback") is None
 
 
 @pytest.mark.parametrize("verb", ["UPDATE decisions SET outcome = 'x'", "DELETE FROM decisions"])
 def test_the_database_itself_refuses_to_change_history(ledger, address, verb):
-    ledger.record(decision("k"))
+    ledger.record_decision(decision("k"))
     with pytest.raises(DBAPIError, match="append-only"):
         by_hand(address, verb)
-    assert ledger.decision("k").outcome == "none"
+    assert ledger.find_decision("k").outcome == "none"
 
 
 def test_unknown_kinds_missing_keys_and_naive_times_are_refused(ledger):
     with pytest.raises(RecordError, match="did you mean 'promote'"):
         decision("k", kind="promoted")
     with pytest.raises(RecordError, match="no key"):
-        ledger.record(decision(""))
+        ledger.record_decision(decision(""))
     with pytest.raises(RecordError, match="no offset"):
-        ledger.record(decision("k", as_of=datetime(2026, 1, 5)))
+        ledger.record_decision(decision("k", as_of=datetime(2026, 1, 5)))
     with pytest.raises(RecordError, match="cannot be kept"):
         decision("k", evidence={"x": object()})
-    assert ledger.decisions() == ()
+    assert ledger.list_decisions() == ()
 
 
 @given(st.datetimes(min_value=datetime(1971, 1, 1)), st.integers(-720, 720))
@@ -213,8 +213,8 @@ def test_moments_survive_and_sort_as_text(naive, minutes):
     )
 )
 def test_plain_values_are_their_own_plain_form(value):
-    once = plain(value)
-    assert plain(once) == once
+    once = to_json(value)
+    assert to_json(once) == once
 
 
 # Partitions
@@ -223,9 +223,9 @@ def test_plain_values_are_their_own_plain_form(value):
 def test_a_window_scored_again_replaces_its_row(ledger):
     ledger.put_partition(partition(alerts=1))
     ledger.put_partition(partition(alerts=2))
-    assert ledger.partition("quickstart", WEEK).alerts == 2
-    assert len(ledger.partitions("quickstart")) == 1
-    assert ledger.partition("quickstart", "all") is None
+    assert ledger.find_partition("quickstart", WEEK).alerts == 2
+    assert len(ledger.list_partitions("quickstart")) == 1
+    assert ledger.find_partition("quickstart", "all") is None
 
 
 def test_partitions_come_in_time_order_inside_bounds(ledger):
@@ -236,26 +236,26 @@ def test_partitions_come_in_time_order_inside_bounds(ledger):
     ]
     for window in weeks:
         ledger.put_partition(partition(window))
-    assert [item.window for item in ledger.partitions("quickstart")] == sorted(weeks)
-    inside = ledger.partitions("quickstart", MOMENT + timedelta(days=7), MOMENT + timedelta(days=14))
+    assert [item.window for item in ledger.list_partitions("quickstart")] == sorted(weeks)
+    inside = ledger.list_partitions("quickstart", MOMENT + timedelta(days=7), MOMENT + timedelta(days=14))
     assert [item.window for item in inside] == [weeks[2]]
-    newest = ledger.newest_partition("quickstart")
+    newest = ledger.find_newest_partition("quickstart")
     assert newest.end == datetime(2026, 1, 26, tzinfo=UTC)
-    assert ledger.newest_partition("other") is None
+    assert ledger.find_newest_partition("other") is None
 
 
 def test_a_table_without_time_is_one_partition(ledger):
     ledger.put_partition(partition("all"))
-    assert ledger.newest_partition("quickstart").end is None
-    assert ledger.partition("quickstart", "all").rows == 9
+    assert ledger.find_newest_partition("quickstart").end is None
+    assert ledger.find_partition("quickstart", "all").rows == 9
 
 
 def test_window_keys_name_their_edges():
-    assert bounds("all") is None
-    assert bounds(WEEK) == (MOMENT, MOMENT + timedelta(days=7))
+    assert parse_window_key("all") is None
+    assert parse_window_key(WEEK) == (MOMENT, MOMENT + timedelta(days=7))
     for wrong in ("week 3", "20260105T000000Z", "20260105T000000--20260112T000000", "--"):
         with pytest.raises(RecordError, match="names no window"):
-            bounds(wrong)
+            parse_window_key(wrong)
 
 
 # Observations
@@ -268,22 +268,22 @@ def test_recent_observations_are_the_newest_before_a_moment_oldest_first(ledger)
         ledger.put_observation("quickstart", key, {"week": week}, "r.html", version=1)
         ledger.put_observation("quickstart", key, {"week": -week}, version=2)
     before = MOMENT + timedelta(days=21)
-    assert ledger.recent("quickstart", before, 2, version=1) == ({"week": 1}, {"week": 2})
-    assert len(ledger.recent("quickstart", before, 99)) == 6
-    assert ledger.recent("other", before, 2) == ()
+    assert ledger.list_recent_observations("quickstart", before, 2, version=1) == ({"week": 1}, {"week": 2})
+    assert len(ledger.list_recent_observations("quickstart", before, 99)) == 6
+    assert ledger.list_recent_observations("other", before, 2) == ()
 
 
 def test_a_window_seen_again_keeps_the_newer_view(ledger):
     ledger.put_observation("quickstart", WEEK, {"performance": None}, "a.html", version=3)
     ledger.put_observation("quickstart", WEEK, {"performance": 0.5}, "b.html", version=3)
-    seen = ledger.observation("quickstart", WEEK, 3)
+    seen = ledger.find_observation("quickstart", WEEK, 3)
     assert (seen.observation, seen.report) == ({"performance": 0.5}, "b.html")
-    assert ledger.observation("quickstart", WEEK, 4) is None
+    assert ledger.find_observation("quickstart", WEEK, 4) is None
 
 
 def test_observations_of_a_table_without_time_count_as_ended(ledger):
     ledger.put_observation("quickstart", "all", {"rows": 5})
-    assert ledger.recent("quickstart", MOMENT, 5) == ({"rows": 5},)
+    assert ledger.list_recent_observations("quickstart", MOMENT, 5) == ({"rows": 5},)
 
 
 # Trainings
@@ -293,53 +293,53 @@ def test_trainings_are_newest_first_and_a_repeat_replaces_its_end(ledger):
     ledger.put_training("k1", "quickstart", MOMENT, "h1", None, "failed")
     ledger.put_training("k2", "quickstart", MOMENT + timedelta(days=1), "h2", 2, "registered", {"rows": 10})
     ledger.put_training("k1", "quickstart", MOMENT, "h1", 1, "registered", {"rows": np.float64("nan")})
-    assert [item.key for item in ledger.trainings("quickstart")] == ["k2", "k1"]
-    first = ledger.training("k1")
+    assert [item.key for item in ledger.list_trainings("quickstart")] == ["k2", "k1"]
+    first = ledger.find_training("k1")
     assert (first.version, first.outcome, first.detail) == (1, "registered", {"rows": None})
-    assert ledger.training("k3") is None
-    assert len(ledger.trainings("quickstart", limit=1)) == 1
+    assert ledger.find_training("k3") is None
+    assert len(ledger.list_trainings("quickstart", limit=1)) == 1
 
 
 # Leases
 
 
 def test_a_held_lease_keeps_others_out_and_says_who_holds_it(ledger):
-    with ledger.lease("train:a", "first", timedelta(minutes=5), renew=False):
+    with ledger.hold_lease("train:a", "first", timedelta(minutes=5), renew=False):
         with (
             pytest.raises(LeaseHeldError, match="held by 'first' until 2026-01-05T00:05:00"),
-            ledger.lease("train:a"),
+            ledger.hold_lease("train:a"),
         ):
             pytest.fail("two holders")
-        with ledger.lease("train:b", "second"):
+        with ledger.hold_lease("train:b", "second"):
             pass
-    with ledger.lease("train:a", "second"):
+    with ledger.hold_lease("train:a", "second"):
         pass
 
 
 def test_a_lease_of_a_dead_holder_is_taken_over_when_its_time_is_over(ledger, clock):
-    with ledger.lease("train:a", "dead", timedelta(minutes=5), renew=False) as dead:
+    with ledger.hold_lease("train:a", "dead", timedelta(minutes=5), renew=False) as dead:
         clock.now += timedelta(minutes=5)
-        with ledger.lease("train:a", "alive", timedelta(minutes=5), renew=False) as alive:
+        with ledger.hold_lease("train:a", "alive", timedelta(minutes=5), renew=False) as alive:
             with pytest.raises(LeaseHeldError, match="lost the lease"):
                 dead.renew()
             assert dead.lost
             dead.release()  # must not free what somebody else holds now
             alive.renew()
-            with pytest.raises(LeaseHeldError), ledger.lease("train:a", "third"):
+            with pytest.raises(LeaseHeldError), ledger.hold_lease("train:a", "third"):
                 pytest.fail("two holders")
 
 
 def test_renewing_moves_the_end(ledger, clock):
-    with ledger.lease("train:a", "first", timedelta(minutes=5), renew=False) as lease:
+    with ledger.hold_lease("train:a", "first", timedelta(minutes=5), renew=False) as lease:
         clock.now += timedelta(minutes=4)
         lease.renew()
         clock.now += timedelta(minutes=4)
-        with pytest.raises(LeaseHeldError), ledger.lease("train:a", "second"):
+        with pytest.raises(LeaseHeldError), ledger.hold_lease("train:a", "second"):
             pytest.fail("two holders")
 
 
 def test_a_lease_renews_itself_in_the_background(ledger, clock):
-    with ledger.lease("train:a", "first", timedelta(milliseconds=30)) as lease:
+    with ledger.hold_lease("train:a", "first", timedelta(milliseconds=30)) as lease:
         first = lease.expires
         clock.now += timedelta(seconds=1)
         limit = 2000
@@ -350,20 +350,20 @@ def test_a_lease_renews_itself_in_the_background(ledger, clock):
 
 
 def test_a_lease_is_released_when_its_body_fails(ledger):
-    with pytest.raises(ZeroDivisionError), ledger.lease("train:a", "first"):
+    with pytest.raises(ZeroDivisionError), ledger.hold_lease("train:a", "first"):
         raise ZeroDivisionError
-    with ledger.lease("train:a", "second"):
+    with ledger.hold_lease("train:a", "second"):
         pass
 
 
 def test_a_lease_needs_a_time_to_live(ledger):
-    with pytest.raises(RecordError, match="positive"), ledger.lease("a", ttl=timedelta(0)):
+    with pytest.raises(RecordError, match="positive"), ledger.hold_lease("a", ttl=timedelta(0)):
         pytest.fail("held for no time")
 
 
 def _take(address: str, number: int, results) -> None:
     ledger = Ledger.open(address)
-    held = ledger.lease("one", f"p{number}", timedelta(hours=1), renew=False)
+    held = ledger.hold_lease("one", f"p{number}", timedelta(hours=1), renew=False)
     try:
         held.__enter__()
         results.put("held")
@@ -375,9 +375,9 @@ def _take(address: str, number: int, results) -> None:
 
 
 def test_of_four_processes_one_gets_the_lease(address):
-    forked = context(__name__)
+    forked = make_fork_context(__name__)
     results = forked.Queue()
-    workers = [process(forked, _take, address, number, results) for number in range(4)]
+    workers = [make_process(forked, _take, address, number, results) for number in range(4)]
     for worker in workers:
         worker.start()
     answers = sorted(results.get(timeout=120) for _ in workers)

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
 from pynomaly.records.ledger import Decision, Ledger
-from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade
+from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade_tables
 from pynomaly.records.ledger.tables import metadata
 
 VERSIONS = sorted(
@@ -55,7 +55,7 @@ def test_a_ledger_of_every_revision_opens_and_keeps_its_rows(address, revision, 
     (tmp_path / "home").mkdir(exist_ok=True)
     engine = create_engine(address)
     with engine.begin() as connection:
-        upgrade(connection, revision)
+        upgrade_tables(connection, revision)
         connection.execute(
             text(
                 "INSERT INTO decisions (key, pipeline, kind, subject, outcome, reasons, evidence, as_of, at, "
@@ -65,13 +65,13 @@ def test_a_ledger_of_every_revision_opens_and_keeps_its_rows(address, revision, 
         )
     engine.dispose()
     with Ledger.open(address) as ledger:
-        assert ledger.decision("old").outcome == "none"
-        assert ledger.record(decision("new")).seq == 2
+        assert ledger.find_decision("old").outcome == "none"
+        assert ledger.record_decision(decision("new")).seq == 2
 
 
 def test_a_ledger_from_before_migrations_is_taken_over(address):
     with Ledger.open(address) as ledger:
-        ledger.record(decision("old"))
+        ledger.record_decision(decision("old"))
     engine = create_engine(address)
     with engine.begin() as connection:
         for newer in (VERSION_TABLE, "messages", "beats", "alert_events", "labels", "audits"):
@@ -79,7 +79,7 @@ def test_a_ledger_from_before_migrations_is_taken_over(address):
         for statement in BEFORE.strip().split("\n"):
             connection.execute(text(statement))
     with Ledger.open(address) as ledger:
-        assert ledger.decision("old").outcome == "none"
+        assert ledger.find_decision("old").outcome == "none"
     assert not inspect(engine).has_table("ledger_schema")
     engine.dispose()
 

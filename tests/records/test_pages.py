@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pynomaly.errors import ConfigError, RecordError
-from pynomaly.records.pages import charts, template_names, training_page, window_page
-from pynomaly.records.pages.axes import linear, logarithmic, number, spoken
+from pynomaly.records.pages import charts, list_templates, render_training_page, render_window_page
+from pynomaly.records.pages.axes import format_number, format_window, linear_axis, log_axis
 from pynomaly.records.pages.drawing import Chart
 from tests.records.pages import EVIL, contrast, palettes, read_page, training_facts, window_facts
 
-PAGES = [(training_page, training_facts), (window_page, window_facts)]
+PAGES = [(render_training_page, training_facts), (render_window_page, window_facts)]
 BOTH = pytest.mark.parametrize(("page", "facts"), PAGES, ids=["training", "window"])
 
 
@@ -65,8 +65,8 @@ def test_the_same_facts_give_the_same_bytes_and_are_left_alone(page, facts) -> N
 )
 def test_a_training_tells_the_numbers_it_is_given(path, value, said) -> None:
     facts = _changed(training_facts(), path, value)
-    assert said in _words(training_page(facts))
-    assert said not in _words(training_page(training_facts()))
+    assert said in _words(render_training_page(facts))
+    assert said not in _words(render_training_page(training_facts()))
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_a_training_tells_the_numbers_it_is_given(path, value, said) -> None:
 )
 def test_a_window_tells_the_numbers_it_is_given(path, value, said) -> None:
     facts = _changed(window_facts(), path, value)
-    assert said in _words(window_page(facts))
-    assert said not in _words(window_page(window_facts()))
+    assert said in _words(render_window_page(facts))
+    assert said not in _words(render_window_page(window_facts()))
 
 
 def _words(html: str) -> str:
@@ -106,7 +106,7 @@ def test_what_is_missing_is_said_and_leaves_no_hole() -> None:
         uniformity=nothing, scores=scores, verdict=None, importance={}, decisions=[], params={}
     )
     bare["candidates"] = [item | {"curves": None, "metrics": {}} for item in bare["candidates"]]
-    words = _words(training_page(bare))
+    words = _words(render_training_page(bare))
     assert "No held-out row is left" in words
     assert "no comparison is on record" in words
     assert "defaults" in words
@@ -121,9 +121,9 @@ def test_what_is_missing_is_said_and_leaves_no_hole() -> None:
         listed=[],
         decisions=[],
     )
-    assert "the whole table" in _words(window_page(table))
+    assert "the whole table" in _words(render_window_page(table))
     with pytest.raises(RecordError, match="cannot be filled"):
-        training_page({name: value for name, value in training_facts().items() if name != "seed"})
+        render_training_page({name: value for name, value in training_facts().items() if name != "seed"})
 
 
 def test_a_wide_table_with_many_candidates_stays_small() -> None:
@@ -132,7 +132,7 @@ def test_a_wide_table_with_many_candidates_stays_small() -> None:
     curves = {"pr": [[i / 119 for i in range(120)]] * 2, "roc": [[i / 119 for i in range(120)]] * 2}
     many = [one["candidates"][0] | {"label": f"c{i}", "chosen": i == 70, "curves": curves} for i in range(80)]
     columns = {"numeric": names, "categorical": [], "time": None, "id": None, "label": None}
-    html = training_page(
+    html = render_training_page(
         training_facts(columns=columns, candidates=many, importance=dict.fromkeys(names, 1.0))
     )
     words = _words(html)
@@ -141,12 +141,12 @@ def test_a_wide_table_with_many_candidates_stays_small() -> None:
     assert "c70 (chosen)" in words
     tests = window_facts()["drift"]["columns"] * 5000
     moved = [item | {"name": name} for item, name in zip(tests, names, strict=True)]
-    wide = window_page(window_facts(drift=window_facts()["drift"] | {"columns": moved}))
+    wide = render_window_page(window_facts(drift=window_facts()["drift"] | {"columns": moved}))
     assert "4,800 more are left out" in _words(wide)
 
 
 def test_text_can_be_read_in_the_light_in_the_dark_and_on_paper() -> None:
-    found = palettes(read_page(training_page(training_facts())).style)
+    found = palettes(read_page(render_training_page(training_facts())).style)
     assert set(found) == {"light", "dark", "paper"}
     assert set(found["light"]) == set(found["dark"]) == set(found["paper"])
     for colors in found.values():
@@ -181,7 +181,9 @@ def _well_formed(chart: Chart) -> None:
 def test_a_histogram_of_anything_stays_on_its_paper(edges, tallest, log) -> None:
     ends = sorted(edges)
     counts = [(i * 37) % (tallest + 1) for i in range(len(ends) - 1)]
-    _well_formed(charts.histogram("h", EVIL, ends, [(EVIL, counts)], "x", "y", log=log, guide=(ends[0], "g")))
+    _well_formed(
+        charts.draw_histogram("h", EVIL, ends, [(EVIL, counts)], "x", "y", log=log, guide=(ends[0], "g"))
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -191,7 +193,7 @@ def test_intervals_of_anything_stay_on_their_paper(given_items) -> None:
     for item in given_items:
         low, value, high = sorted(item) if item else (None, None, None)
         items.append({"label": EVIL, "value": value, "low": low, "high": high, "strong": False})
-    chart = charts.intervals("i", "t", items, "x", guides=[(0.0, "zero")])
+    chart = charts.draw_intervals("i", "t", items, "x", guides=[(0.0, "zero")])
     _well_formed(chart)
     assert len(chart.rows) == len(items)
 
@@ -215,7 +217,7 @@ def test_a_timeline_of_any_length_stays_on_its_paper(alerts, seconds, expected) 
         for i, count in enumerate(alerts)
     ]
     far = {"start": "2020-01-01T00:00:00+00:00", "end": "2100-01-01T00:00:00+00:00", "name": "", "entity": ""}
-    chart = charts.over_time(
+    chart = charts.draw_timeline(
         "o", "t", spans, "alerted", expected=expected, incidents=[far], marks=[(far["end"], "m")]
     )
     _well_formed(chart)
@@ -225,10 +227,10 @@ def test_a_timeline_of_any_length_stays_on_its_paper(alerts, seconds, expected) 
 @pytest.mark.parametrize(
     "drawn",
     [
-        lambda: charts.bars("b", "t", [(EVIL, None, ""), ("a", 0.0, "drift")], "x", [(0.3, "g")]),
-        lambda: charts.bars("b", "t", [], "x"),
-        lambda: charts.levels("l", "t", training_facts()["uniformity"]),
-        lambda: charts.curves("c", "t", [], "x", "y", flat=0.1, diagonal=True),
+        lambda: charts.draw_bars("b", "t", [(EVIL, None, ""), ("a", 0.0, "drift")], "x", [(0.3, "g")]),
+        lambda: charts.draw_bars("b", "t", [], "x"),
+        lambda: charts.draw_calibration("l", "t", training_facts()["uniformity"]),
+        lambda: charts.draw_curves("c", "t", [], "x", "y", flat=0.1, diagonal=True),
     ],
 )
 def test_charts_of_little(drawn: Callable[[], Chart]) -> None:
@@ -236,19 +238,19 @@ def test_charts_of_little(drawn: Callable[[], Chart]) -> None:
 
 
 def test_axes_hold_what_they_are_given_and_mark_round_places() -> None:
-    axis = linear(0.13, 0.77, 0, 100)
+    axis = linear_axis(0.13, 0.77, 0, 100)
     assert axis.low <= 0.13
     assert axis.high >= 0.77
     assert [text for _, text in axis.ticks] == ["0", "0.2", "0.4", "0.6", "0.8"]
     assert axis(axis.low) == 0
     assert axis(axis.high) == 100
-    log = logarithmic(0.001, 1.0, 0, 90)
+    log = log_axis(0.001, 1.0, 0, 90)
     assert [round(log(value)) for value in (0.001, 0.01, 0.1, 1.0)] == [0, 30, 60, 90]
     assert log(1e-9) == 0
 
 
 def test_words_of_numbers_and_windows() -> None:
-    assert [number(value) for value in (1234, 0.123456, None, float("nan"), "x", True)] == [
+    assert [format_number(value) for value in (1234, 0.123456, None, float("nan"), "x", True)] == [
         "1,234",
         "0.123",
         "–",
@@ -256,25 +258,27 @@ def test_words_of_numbers_and_windows() -> None:
         "x",
         "True",
     ]
-    assert spoken("20260105T000000Z--20260112T000000Z") == "2026-01-05 00:00 to 2026-01-12 00:00 UTC"
-    assert spoken("machines v2") == "machines v2"
-    assert spoken("all") == "the whole table"
+    assert format_window("20260105T000000Z--20260112T000000Z") == "2026-01-05 00:00 to 2026-01-12 00:00 UTC"
+    assert format_window("machines v2") == "machines v2"
+    assert format_window("all") == "the whole table"
 
 
 # Templates of the user's
 
 
 def test_a_template_of_the_user_s_replaces_ours_or_a_part_of_it(tmp_path: Path) -> None:
-    assert {"training.html.j2", "window.html.j2", "style.css.j2"} <= set(template_names())
+    assert {"training.html.j2", "window.html.j2", "style.css.j2"} <= set(list_templates())
     (tmp_path / "training.html.j2").write_text(
         '{% extends "pynomaly/training.html.j2" %}'
         "{% block footer %}Plant 7, {{ facts.pipeline }}{% endblock %}"
     )
-    words = read_page(training_page(training_facts(), str(tmp_path))).words
+    words = read_page(render_training_page(training_facts(), str(tmp_path))).words
     assert "Plant 7, machines" in words
     assert "How to reproduce" in words
     (tmp_path / "window.html.j2").write_text("<p>{{ facts.drift.reasons[0] }}</p>")
-    assert window_page(window_facts(), str(tmp_path)).startswith("<p>&lt;script&gt;")  # escaped all the same
+    assert render_window_page(window_facts(), str(tmp_path)).startswith(
+        "<p>&lt;script&gt;"
+    )  # escaped all the same
 
 
 @pytest.mark.parametrize(
@@ -293,4 +297,4 @@ def test_a_template_of_the_user_s_replaces_ours_or_a_part_of_it(tmp_path: Path) 
 def test_a_template_that_cannot_be_used_is_named(tmp_path: Path, template: str, said: str) -> None:
     (tmp_path / "training.html.j2").write_text(template)
     with pytest.raises(ConfigError, match=said):
-        training_page(training_facts(), str(tmp_path))
+        render_training_page(training_facts(), str(tmp_path))

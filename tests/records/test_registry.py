@@ -11,8 +11,8 @@ import pytest
 
 from pynomaly.errors import ConfigError, NoChampionError, RecordError
 from pynomaly.records.registry import ModelRef, Registry
-from pynomaly.records.registry.packing import SERVING, packed, requirements, signature_of
-from tests.processes import context, process
+from pynomaly.records.registry.packing import SERVING, build_signature, list_requirements, pack_model
+from tests.processes import make_fork_context, make_process
 
 SHA = "ab" * 32
 
@@ -73,7 +73,7 @@ def address(home: Path) -> str:
 
 
 def put(registry: Registry, pipeline: str, parts: dict, key: str = "k1", **tags) -> ModelRef:
-    with registry.parent_run(pipeline, "train") as run:
+    with registry.start_parent_run(pipeline, "train") as run:
         return registry.register(
             pipeline,
             run,
@@ -93,17 +93,19 @@ def put(registry: Registry, pipeline: str, parts: dict, key: str = "k1", **tags)
 def _race(uri: str, home: Path, number: int, results) -> None:
     try:
         opened = Registry.open(uri, home)
-        with opened.parent_run("raced", f"r{number}") as run:
-            opened.log(run, metrics={"x": 1.0})
-        results.put((opened.experiment("raced"), ""))
+        with opened.start_parent_run("raced", f"r{number}") as run:
+            opened.log_to_run(run, metrics={"x": 1.0})
+        results.put((opened.ensure_experiment("raced"), ""))
     except Exception as error:  # whatever it is, the test must show it
         results.put(("", repr(error)))
 
 
 def test_six_processes_create_one_new_store_and_one_experiment(tmp_path):
-    forked = context("mlflow.tracking", __name__)
+    forked = make_fork_context("mlflow.tracking", __name__)
     results = forked.Queue()
-    workers = [process(forked, _race, address(tmp_path), tmp_path, number, results) for number in range(6)]
+    workers = [
+        make_process(forked, _race, address(tmp_path), tmp_path, number, results) for number in range(6)
+    ]
     for worker in workers:
         worker.start()
     answers = [results.get(timeout=240) for _ in workers]
@@ -142,12 +144,14 @@ def test_a_store_that_cannot_be_created_is_a_record_error(tmp_path):
 def test_parent_and_child_runs_hold_what_was_logged(registry, client, tmp_path):
     page = tmp_path / "page.html"
     page.write_text("<p></p>")
-    with registry.parent_run("logged", "train", tags={"pynomaly.key": "k"}, params={"seed": 42}) as parent:
-        registry.log(
+    with registry.start_parent_run(
+        "logged", "train", tags={"pynomaly.key": "k"}, params={"seed": 42}
+    ) as parent:
+        registry.log_to_run(
             parent, artifacts={"reports/drift.html": page, "all": tmp_path}, figures={"a.png": b"png"}
         )
-        with registry.child_run(parent, "iforest") as child:
-            registry.log(child, metrics={"ap": 0.5}, params={f"p{i}": i for i in range(250)})
+        with registry.start_child_run(parent, "iforest") as child:
+            registry.log_to_run(child, metrics={"ap": 0.5}, params={f"p{i}": i for i in range(250)})
     stored, below = client.get_run(parent), client.get_run(child)
     assert (stored.info.status, below.info.status) == ("FINISHED", "FINISHED")
     assert (stored.info.run_name, stored.data.params, stored.data.tags["pynomaly.key"]) == (
@@ -163,15 +167,15 @@ def test_parent_and_child_runs_hold_what_was_logged(registry, client, tmp_path):
 
 
 def test_artifacts_lie_under_home(registry, client, home):
-    with registry.parent_run("placed", "train") as run:
+    with registry.start_parent_run("placed", "train") as run:
         pass
     assert client.get_run(run).info.artifact_uri.startswith((home / "mlflow" / "artifacts").as_uri())
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), None, np.float64("nan")])
 def test_numbers_that_are_not_finite_are_tagged_not_logged(registry, client, value):
-    with registry.parent_run("finite", "train") as run:
-        registry.log(run, metrics={"good": np.float64(1), "bad": value})
+    with registry.start_parent_run("finite", "train") as run:
+        registry.log_to_run(run, metrics={"good": np.float64(1), "bad": value})
     stored = client.get_run(run).data
     assert stored.metrics == {"good": 1.0}
     assert stored.tags["not_computable.bad"] == str(value)
@@ -184,8 +188,8 @@ def test_numbers_that_are_not_finite_are_tagged_not_logged(registry, client, val
 def test_a_run_always_ends(registry, client, error, status):
     with (
         pytest.raises(type(error)),
-        registry.parent_run("ended", "train") as parent,
-        registry.child_run(parent, "child") as child,
+        registry.start_parent_run("ended", "train") as parent,
+        registry.start_child_run(parent, "child") as child,
     ):
         raise error
     for one in (child, parent):
@@ -201,32 +205,32 @@ def test_a_store_that_fails_at_the_end_does_not_hide_the_error(registry, client,
         raise MlflowException("the disk is full")
 
     monkeypatch.setattr(client, "set_terminated", refuse)
-    with pytest.raises(ZeroDivisionError) as caught, registry.parent_run("hidden", "train"):
+    with pytest.raises(ZeroDivisionError) as caught, registry.start_parent_run("hidden", "train"):
         raise ZeroDivisionError
     assert "disk is full" in caught.value.__notes__[0]
-    with pytest.raises(RecordError, match="disk is full"), registry.parent_run("hidden", "train"):
+    with pytest.raises(RecordError, match="disk is full"), registry.start_parent_run("hidden", "train"):
         pass
 
 
 def test_long_settings_are_cut_and_missing_files_named(registry, client):
-    with registry.parent_run("long", "train", params={"x": "y" * 9000}, tags={"t": "z" * 9000}) as run:
+    with registry.start_parent_run("long", "train", params={"x": "y" * 9000}, tags={"t": "z" * 9000}) as run:
         pass
     with pytest.raises(RecordError, match="nothing at"):
-        registry.log(run, artifacts={"a": Path("/nowhere/a")})
+        registry.log_to_run(run, artifacts={"a": Path("/nowhere/a")})
     stored = client.get_run(run).data
     assert len(stored.params["x"]) == len(stored.tags["t"]) == 5000
 
 
 def test_a_setting_logged_twice_with_another_value_is_a_record_error(registry):
-    with registry.parent_run("twice", "train", params={"seed": 1}) as run:
+    with registry.start_parent_run("twice", "train", params={"seed": 1}) as run:
         pass
     with pytest.raises(RecordError, match="could not log"):
-        registry.log(run, params={"seed": 2})
+        registry.log_to_run(run, params={"seed": 2})
 
 
 def test_runs_a_killed_process_left_open_are_closed(registry, client):
-    left = client.create_run(registry.experiment("orphaned")).info.run_id
-    with registry.parent_run("orphaned", "train") as done:
+    left = client.create_run(registry.ensure_experiment("orphaned")).info.run_id
+    with registry.start_parent_run("orphaned", "train") as done:
         pass
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     assert registry.close_orphans("orphaned", tomorrow - timedelta(days=2)) == ()
@@ -238,15 +242,15 @@ def test_runs_a_killed_process_left_open_are_closed(registry, client):
 
 
 def test_a_deleted_experiment_says_how_to_restore_it(registry, home):
-    registry._client.delete_experiment(registry.experiment("deleted"))
+    registry._client.delete_experiment(registry.ensure_experiment("deleted"))
     with pytest.raises(RecordError, match="mlflow experiments restore"):
-        Registry.open(address(home), home).experiment("deleted")
+        Registry.open(address(home), home).ensure_experiment("deleted")
 
 
 def test_links_point_to_the_run(registry):
-    with registry.parent_run("linked", "train") as run:
+    with registry.start_parent_run("linked", "train") as run:
         pass
-    experiment = registry.experiment("linked")
+    experiment = registry.ensure_experiment("linked")
     assert (
         registry.ui_link(run, "http://host:5000/")
         == f"http://host:5000/#/experiments/{experiment}/runs/{run}"
@@ -265,7 +269,7 @@ def test_a_registered_bundle_is_fetched_and_served(registry, home, parts):
     ref = put(registry, "served", parts, rung="labels")
     assert (ref.name, ref.version, ref.sha256, ref.uri) == ("served", 1, SHA, "models:/served/1")
     assert (ref.tags["rung"], str(ref)) == ("labels", "served v1")
-    folder = registry.fetch(ref)
+    folder = registry.fetch_bundle(ref)
     assert (folder / "detector" / "factor.txt").read_text() == "2"
     model = mlflow.pyfunc.load_model(folder.parents[1].as_uri())
     assert model.predict(example().assign(extra=1, a=[1.0, 2.0]))["score"].tolist() == [2.0, 4.0]
@@ -284,10 +288,10 @@ def test_the_same_key_gives_the_same_version(registry, parts):
     first = put(registry, "keyed", parts, "k1")
     assert put(registry, "keyed", parts, "k1") == first
     second = put(registry, "keyed", parts, "k2")
-    assert [ref.version for ref in registry.versions("keyed")] == [2, 1]
-    assert registry.version("keyed", 2) == second
+    assert [ref.version for ref in registry.list_versions("keyed")] == [2, 1]
+    assert registry.find_version("keyed", 2) == second
     with pytest.raises(RecordError, match="no version 7; allowed: '1', '2'"):
-        registry.version("keyed", 7)
+        registry.find_version("keyed", 7)
     with pytest.raises(RecordError, match="quote"):
         put(registry, "keyed", parts, "it's")
 
@@ -302,9 +306,9 @@ def test_a_registration_that_was_killed_leaves_nothing_when_it_is_run_again(
         patched.setattr(client, "create_model_version", stop)
         with pytest.raises(KeyboardInterrupt):
             put(registry, "killed", parts)
-    assert registry.versions("killed") == ()
+    assert registry.list_versions("killed") == ()
     assert put(registry, "killed", parts).version == 1
-    assert len(client.search_logged_models([registry.experiment("killed")])) == 1
+    assert len(client.search_logged_models([registry.ensure_experiment("killed")])) == 1
 
 
 def test_a_lost_signature_stops_the_registration(registry, parts, monkeypatch):
@@ -313,32 +317,32 @@ def test_a_lost_signature_stops_the_registration(registry, parts, monkeypatch):
     monkeypatch.setattr(mlflow.models.Model, "load", lambda _: SimpleNamespace(signature=None))
     with pytest.raises(RecordError, match="kept the signature None"):
         put(registry, "unsigned", parts)
-    assert registry.versions("unsigned") == ()
+    assert registry.list_versions("unsigned") == ()
 
 
 def test_aliases_move_and_the_first_one_is_missing(registry, parts):
     with pytest.raises(NoChampionError, match="no champion yet"):
-        registry.alias("aliased")
-    assert registry.aliases("aliased") == {}
+        registry.resolve_alias("aliased")
+    assert registry.list_aliases("aliased") == {}
     first, second = put(registry, "aliased", parts, "k1"), put(registry, "aliased", parts, "k2")
     with pytest.raises(NoChampionError, match="no champion yet"):
-        registry.alias("aliased")
+        registry.resolve_alias("aliased")
     registry.set_alias("aliased", "champion", first.version)
     registry.set_alias("aliased", "champion", second.version)
     registry.set_alias("aliased", "previous", first.version)
-    assert registry.alias("aliased") == second
-    assert registry.aliases("aliased") == {"champion": 2, "previous": 1}
+    assert registry.resolve_alias("aliased") == second
+    assert registry.list_aliases("aliased") == {"champion": 2, "previous": 1}
     registry.drop_alias("aliased", "previous")
     registry.drop_alias("aliased", "previous")
     with pytest.raises(NoChampionError):
-        registry.alias("aliased", "previous")
+        registry.resolve_alias("aliased", "previous")
     with pytest.raises(RecordError, match="could not set"):
         registry.set_alias("aliased", "champion", 9)
 
 
 def test_a_version_shows_its_card(registry, client, parts):
     ref = put(registry, "described", parts)
-    registry.describe(ref, "# Card")
+    registry.describe_version(ref, "# Card")
     assert client.get_model_version("described", "1").description == "# Card"
 
 
@@ -346,21 +350,21 @@ def test_files_that_are_gone_are_named(registry, parts):
     import shutil
 
     ref = put(registry, "gone", parts)
-    shutil.rmtree(registry.fetch(ref))
+    shutil.rmtree(registry.fetch_bundle(ref))
     with pytest.raises(RecordError, match="are gone"):
-        registry.fetch(ref)
+        registry.fetch_bundle(ref)
 
 
 def test_a_version_without_a_hash_is_not_loaded(registry):
     with pytest.raises(RecordError, match=r"pynomaly\.sha256"):
-        registry.load(ModelRef("other", 1, "r", "", "models:/other/1"))
+        registry.load_bundle(ModelRef("other", 1, "r", "", "models:/other/1"))
 
 
 def test_models_that_lie_elsewhere_are_downloaded_once(registry, client, home, parts, monkeypatch):
     import mlflow.artifacts
 
     ref = put(registry, "remote", parts)
-    here = registry.fetch(ref).parents[1]
+    here = registry.fetch_bundle(ref).parents[1]
     calls = []
 
     def download(artifact_uri, dst_path, tracking_uri):
@@ -371,7 +375,7 @@ def test_models_that_lie_elsewhere_are_downloaded_once(registry, client, home, p
 
     monkeypatch.setattr(client, "get_model_version_download_uri", lambda *_: "s3://bucket/model")
     monkeypatch.setattr(mlflow.artifacts, "download_artifacts", download)
-    folders = {registry.fetch(ref), registry.fetch(ref)}
+    folders = {registry.fetch_bundle(ref), registry.fetch_bundle(ref)}
     assert calls == ["s3://bucket/model"]
     assert len(folders) == 1
     assert (folders.pop() / "bundle.json").is_file()
@@ -387,7 +391,7 @@ def test_signatures_take_integers_as_doubles():
             "at": pd.to_datetime(["2026-01-05", "2026-01-06"], utc=True),
         }
     )
-    kinds = [str(column.type) for column in signature_of(frame).inputs.inputs]
+    kinds = [str(column.type) for column in build_signature(frame).inputs.inputs]
     assert kinds == [
         "DataType.double",
         "DataType.boolean",
@@ -398,14 +402,14 @@ def test_signatures_take_integers_as_doubles():
 
 
 def test_requirements_name_what_serving_needs():
-    named = [item.partition("==")[0] for item in requirements()]
+    named = [item.partition("==")[0] for item in list_requirements()]
     assert {"pynomaly-mlops", "mlflow", "numpy", "pyod"} <= set(named)
-    assert all("+" not in item for item in requirements())
+    assert all("+" not in item for item in list_requirements())
 
 
 def test_the_real_serving_file_packs(tmp_path, parts):
     assert SERVING.is_file()
-    with packed(parts["folder"], SHA, example(), SERVING, "m-1", "r-1", ["pandas"]) as place:
+    with pack_model(parts["folder"], SHA, example(), SERVING, "m-1", "r-1", ["pandas"]) as place:
         assert (place / "artifacts" / "bundle" / "bundle.json").is_file()
         assert not list(place.rglob("*.pkl"))
 
@@ -415,7 +419,7 @@ def test_a_first_run_that_died_inside_mlflows_migrations_spoils_nothing(tmp_path
     (tmp_path / "mlflow").mkdir()
     (tmp_path / "mlflow" / ".mlflow.db.draft").write_bytes(b"half a database")
     registry = Registry.open(f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}", tmp_path)
-    assert registry.experiment("machines")
+    assert registry.ensure_experiment("machines")
     left = {path.name for path in (tmp_path / "mlflow").iterdir()}
     assert "mlflow.db" in left
     assert not [name for name in left if "draft" in name]

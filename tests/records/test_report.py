@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from pynomaly import config
-from pynomaly.config import parse
+from pynomaly.config import parse_pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import RecordError
-from pynomaly.judging.choice import Choice
-from pynomaly.judging.ranks import rank_test
+from pynomaly.judging.comparison.choice import CandidateChoice
+from pynomaly.judging.comparison.rank_tests import friedman_test
 from pynomaly.records import figures
-from pynomaly.records.evidently_report import LARGEST, drift_html
-from pynomaly.records.report import model_card, quality_page
+from pynomaly.records.evidently_report import MAX_DRIFT_PAGE_BYTES, render_drift_html
+from pynomaly.records.report import render_model_card, render_quality_page
 
 SETTINGS = config.Drift(report_rows=200)
 
@@ -46,22 +46,22 @@ def test_the_drift_page_says_what_it_rests_on():
     known = contract(("<load>", "silent", "constant", "odd"), ("machine",))
     current = rows(300, 1)
     before = current.copy()
-    page = drift_html(rows(500, 0), current, known, SETTINGS, seed=3, verdict="status: drift & <more>")
+    page = render_drift_html(rows(500, 0), current, known, SETTINGS, seed=3, verdict="status: drift & <more>")
     pd.testing.assert_frame_equal(current, before)
     text = page.decode()
     assert "a sample of 200 of 500 reference rows and 200 of 300 current rows (seed 3)" in text
     assert "no values: silent." in text
     assert "status: drift &amp; &lt;more&gt;" in text
     assert "(other)" in text
-    assert len(page) < LARGEST
+    assert len(page) < MAX_DRIFT_PAGE_BYTES
 
 
 def test_a_wide_table_shows_what_differs_most_and_stays_small():
     names = tuple(f"x{i:02d}" for i in range(40))
     rng = np.random.default_rng(0)
     then = pd.DataFrame(rng.normal(size=(60, 40)), columns=list(names))
-    page = drift_html(then, then.assign(x39=then["x39"] + 9), contract(names), SETTINGS, seed=1)
-    assert len(page) < LARGEST
+    page = render_drift_html(then, then.assign(x39=then["x39"] + 9), contract(names), SETTINGS, seed=1)
+    assert len(page) < MAX_DRIFT_PAGE_BYTES
     assert b"Only the 24 columns that differ most are shown, of 40." in page
     assert b"x39" in page
 
@@ -69,15 +69,15 @@ def test_a_wide_table_shows_what_differs_most_and_stays_small():
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_row_or_two_are_enough_to_draw(n):
     frame = pd.DataFrame({"a": [1.0] * n})
-    assert b"a sample of" in drift_html(frame, frame + 1, contract(("a",)), SETTINGS, seed=1)
+    assert b"a sample of" in render_drift_html(frame, frame + 1, contract(("a",)), SETTINGS, seed=1)
 
 
 def test_a_page_of_nothing_is_refused():
     empty = pd.DataFrame({"a": [np.nan]})
     with pytest.raises(RecordError, match="holds values on both sides"):
-        drift_html(empty, empty, contract(("a",)), SETTINGS, seed=1)
+        render_drift_html(empty, empty, contract(("a",)), SETTINGS, seed=1)
     with pytest.raises(RecordError, match="0 reference"):
-        drift_html(empty[:0], empty, contract(("a",)), SETTINGS, seed=1)
+        render_drift_html(empty[:0], empty, contract(("a",)), SETTINGS, seed=1)
 
 
 # Pictures
@@ -98,37 +98,37 @@ def png(content: bytes) -> bool:
     ],
 )
 def test_every_comparison_has_a_picture(truth, scores):
-    first = figures.comparison(truth, scores, "a")
+    first = figures.draw_comparison(truth, scores, "a")
     assert png(first)
-    assert figures.comparison(truth, scores, "a") == first
+    assert figures.draw_comparison(truth, scores, "a") == first
     row = {"candidate": "a", "value": 0.5, "fit_seconds": 1.0, "megabytes": 2.0, "front": True}
-    priced = figures.comparison(truth, scores, "a", [row | {"score_seconds": 0.0}])
+    priced = figures.draw_comparison(truth, scores, "a", [row | {"score_seconds": 0.0}])
     assert png(priced)
     assert priced != first
     unmeasured = [row | {"score_seconds": float("nan")}, row | {"value": float("nan")}]
-    assert figures.comparison(truth, scores, "a", unmeasured) == first
+    assert figures.draw_comparison(truth, scores, "a", unmeasured) == first
 
 
 def test_the_critical_difference_is_drawn_for_equals_and_for_many() -> None:
     for count in (3, 12):
         names = [f"candidate {at}" for at in range(count)]
-        apart = rank_test({name: [float(at)] * 6 for at, name in enumerate(names)})
-        same = rank_test({name: [0.5] * 6 for name in names})
-        assert png(figures.critical_difference(apart))
-        assert figures.critical_difference(same) == figures.critical_difference(same)
+        apart = friedman_test({name: [float(at)] * 6 for at, name in enumerate(names)})
+        same = friedman_test({name: [0.5] * 6 for name in names})
+        assert png(figures.draw_critical_difference(apart))
+        assert figures.draw_critical_difference(same) == figures.draw_critical_difference(same)
 
 
 @pytest.mark.parametrize("scores", [[0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [np.nan, 1.0, np.inf], [np.nan] * 3])
 def test_every_set_of_scores_has_a_histogram(scores):
-    assert png(figures.score_histogram([0, 1, 0], scores, threshold=0.5))
+    assert png(figures.draw_score_histogram([0, 1, 0], scores, threshold=0.5))
 
 
 def test_alert_rates_have_a_timeline():
     starts = [datetime(2026, 1, 5, tzinfo=UTC) + timedelta(days=day) for day in range(20)]
-    assert png(figures.alert_timeline(starts, [0.01] * 19 + [None], expected=0.01))
-    assert png(figures.alert_timeline([], []))
+    assert png(figures.draw_alert_timeline(starts, [0.01] * 19 + [None], expected=0.01))
+    assert png(figures.draw_alert_timeline([], []))
     with pytest.raises(RecordError, match="20 windows, but 1"):
-        figures.alert_timeline(starts, [0.1])
+        figures.draw_alert_timeline(starts, [0.1])
 
 
 # Text
@@ -173,7 +173,7 @@ FITTED = [
 
 @pytest.fixture
 def card():
-    pipeline = parse(
+    pipeline = parse_pipeline(
         {
             "name": "quickstart",
             "description": "Sixteen machines.",
@@ -185,7 +185,7 @@ def card():
     return {
         "pipeline": pipeline,
         "prepared": PREPARED,
-        "choice": Choice(winner="iforest", verdicts=(), table=(), reasons=("It is the baseline.",)),
+        "choice": CandidateChoice(winner="iforest", verdicts=(), table=(), reasons=("It is the baseline.",)),
         "metrics": {
             "iforest": {
                 "average_precision": {"value": 0.61234, "low": 0.5, "high": 0.7, "level": 0.95},
@@ -199,7 +199,7 @@ def card():
 
 
 def test_the_model_card_states_the_facts(card):
-    text = model_card(**card)
+    text = render_model_card(**card)
     assert text.startswith("# quickstart v3\n\nSixteen machines.\n")
     for fact in (
         "| rows read | 21,504 |",
@@ -216,11 +216,11 @@ def test_the_model_card_states_the_facts(card):
 def test_a_card_that_lacks_a_fact_is_not_written(card):
     lacking = {name: value for name, value in PREPARED.items() if name != "rows"}
     with pytest.raises(RecordError, match=r"model_card\.md cannot be written"):
-        model_card(**card | {"prepared": lacking})
+        render_model_card(**card | {"prepared": lacking})
 
 
 def test_a_card_without_a_winner_chooses_nobody(card):
-    text = model_card(**card | {"choice": replace(card["choice"], winner=None)})
+    text = render_model_card(**card | {"choice": replace(card["choice"], winner=None)})
     assert "(chosen)" not in text
 
 
@@ -232,9 +232,9 @@ def test_the_quality_page_escapes_what_data_say():
         "quarantined": 1,
         "checks": [check | {"value": 0.2, "limit": None}],
     }
-    page = quality_page("quickstart", "all", report)
+    page = render_quality_page("quickstart", "all", report)
     assert "&lt;b&gt;x&lt;/b&gt;" in page
     assert "a&lt;b" in page
     assert "<b>" not in page
     with pytest.raises(RecordError, match=r"quality\.html"):
-        quality_page("quickstart", "all", {"outcome": "warn"})
+        render_quality_page("quickstart", "all", {"outcome": "warn"})

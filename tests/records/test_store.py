@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pynomaly.errors import ConfigError, IntegrityError, RecordError
-from pynomaly.records.store import Store, sha256_of, write_atomically
+from pynomaly.records.store import Store, hash_file, write_atomically
 
 WEEKS = ("20260105T000000Z--20260112T000000Z", "20260112T000000Z--20260119T000000Z")
 
@@ -34,16 +34,16 @@ def scores(n: int = 3, start: float = 0.0) -> pd.DataFrame:
 
 
 def test_nothing_is_created_before_the_first_write(store):
-    assert list(store.root.under()) == []
+    assert list(store.root.list_addresses()) == []
 
 
 def test_scores_lie_where_the_layout_says_and_read_back(store):
     path, sha256 = store.write_scores("quickstart", WEEKS[0], scores())
     assert str(path) == f"{store.root}/quickstart/scores/window={WEEKS[0]}/scores.parquet"
-    assert sha256 == sha256_of(path)
-    assert store.holds(path, sha256)
-    assert not store.holds(path, "0" * 64)
-    assert not store.holds(f"{path}.other", sha256)
+    assert sha256 == hash_file(path)
+    assert store.has_file(path, sha256)
+    assert not store.has_file(path, "0" * 64)
+    assert not store.has_file(f"{path}.other", sha256)
     pd.testing.assert_frame_equal(store.read_scores("quickstart", [WEEKS[0]]), scores())
 
 
@@ -88,7 +88,7 @@ def test_reports_are_written_whole(store):
     path = store.write_report("quickstart", f"drift-{WEEKS[0]}", "<p>ä</p>")
     assert path.read().decode() == "<p>ä</p>"
     assert store.write_report("quickstart", f"drift-{WEEKS[0]}", b"<p>2</p>").read() == b"<p>2</p>"
-    assert list(store.root.under()) == [str(path)]
+    assert list(store.root.list_addresses()) == [str(path)]
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "a\0b", "x" * 201])
@@ -127,7 +127,7 @@ def test_a_write_that_fails_leaves_what_stood_there(tmp_path, monkeypatch):
 
 def test_hash_of_a_missing_file_is_a_record_error(tmp_path):
     with pytest.raises(RecordError, match="cannot read"):
-        sha256_of(tmp_path / "missing")
+        hash_file(tmp_path / "missing")
 
 
 def test_relative_folders_are_fine(tmp_path, monkeypatch):

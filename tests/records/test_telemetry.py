@@ -3,13 +3,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from pynomaly.records.telemetry import SILENCE, switch_off
+from pynomaly.records.telemetry import TELEMETRY_OFF, disable_telemetry
 
 
 def test_every_variable_is_set_even_against_the_environment():
     environment = {"DO_NOT_TRACK": "0", "HOME": "/h"}
-    switch_off(environment)
-    assert environment == {**SILENCE, "HOME": "/h"}
+    disable_telemetry(environment)
+    assert environment == {**TELEMETRY_OFF, "HOME": "/h"}
 
 
 def test_importing_records_changes_nothing_and_imports_no_vendor():
@@ -29,6 +29,6 @@ def test_a_served_tracking_store_writes_no_line_into_our_results(monkeypatch):
 
     monkeypatch.delenv(QUIET.name, raising=False)
     assert not QUIET.get()
-    for name, value in SILENCE.items():
+    for name, value in TELEMETRY_OFF.items():
         monkeypatch.setenv(name, value)
     assert QUIET.get()

@@ -44,15 +44,15 @@ def walk(folder: Path) -> None:
     from prefect.logging.handlers import APILogWorker
 
     from flows.cli import main
-    from flows.environment import enter
-    from flows.servers import prefect_server
+    from flows.environment import configure_environment
+    from flows.servers import run_prefect_server
 
     os.chdir(folder)
     said = folder / "said"
     said.mkdir()
     home = Path(os.environ["PYNOMALY_HOME"])
-    enter(home, quiet=False)
-    with prefect_server(home) as address:
+    configure_environment(home, quiet=False)
+    with run_prefect_server(home) as address:
         os.environ["PREFECT_API_URL"] = f"{address}/api"
         for number, command in enumerate(COMMANDS):
             out, code = io.StringIO(), 0

@@ -22,10 +22,10 @@ import yaml
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
-from pynomaly.data.places import place
-from tests.buckets import running_s3
-from tests.databases import new_database, running_postgres
-from tests.machines import machines, small_settings
+from pynomaly.data.places import resolve_place
+from tests.buckets import run_s3_server
+from tests.databases import create_database, run_postgres
+from tests.machines import make_machines, make_small_settings
 from tests.security.hooks import listening
 from tests.security.life import COMMANDS
 
@@ -74,14 +74,14 @@ class Life:
 def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     folder, notes = tmp_path_factory.mktemp("life"), tmp_path_factory.mktemp("notes")
     with (
-        running_postgres(tmp_path_factory.mktemp("postgres")) as postgres,
-        running_s3(tmp_path_factory.mktemp("s3")) as s3,
+        run_postgres(tmp_path_factory.mktemp("postgres")) as postgres,
+        run_s3_server(tmp_path_factory.mktemp("s3")) as s3,
         listening() as (hook, told),
         pytest.MonkeyPatch.context() as patch,
     ):
         for name, value in s3.environment.items():
             patch.setenv(name, value)
-        ledger, source = new_database(postgres), new_database(postgres)
+        ledger, source = create_database(postgres), create_database(postgres)
         written(folder, source, ledger, "s3://pynomaly/life")
         lost = f"postgresql+psycopg://me:{SECRETS['password of a source that is lost']}@127.0.0.1:1/plant"
         environment = {
@@ -110,7 +110,8 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         said = {file.name: file.read_text() for file in sorted((folder / "said").iterdir())}
         texts = {str(file.relative_to(folder)): content(file) for file in files_of(folder)}
         texts |= {
-            address: readable(address, place(address).read()) for address in place("s3://pynomaly").under()
+            address: readable(address, resolve_place(address).read())
+            for address in resolve_place("s3://pynomaly").list_addresses()
         }
         texts |= tables_of(ledger)
         texts |= {"standard output": done.stdout, "standard error": done.stderr}
@@ -122,13 +123,13 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
 def written(folder: Path, source: str, ledger: str, bucket: str) -> None:
     """Two pipelines over a table of the database; the second one's database is not there."""
     engine = create_engine(source)
-    machines(28).to_sql("readings", engine, index=False)
+    make_machines(28).to_sql("readings", engine, index=False)
     engine.dispose()
-    machines(2, start="2026-03-02", seed=5).to_csv(folder / "fresh.csv", index=False)
+    make_machines(2, start="2026-03-02", seed=5).to_csv(folder / "fresh.csv", index=False)
     query = "select * from readings where time >= :start and time < :end"
     targets = [{"name": name, "url_env": name.upper()} for name in ("chat", "lost_chat", "odd_chat")]
     for name, connection in (("machines", "PLANT_DB"), ("lost", "LOST_DB")):
-        settings = small_settings(
+        settings = make_small_settings(
             data={"source": "sql", "path": None, "connection": connection, "query": query},
             records={"ledger": ledger, "store": f"{bucket}/store", "artifacts": f"{bucket}/mlflow"},
             notify={"targets": targets, "attempts": 1},

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from pynomaly.config import Data, Pipeline, load
-from pynomaly.config.data import SCORED
+from pynomaly.config import Data, Pipeline, load_pipeline
+from pynomaly.config.data import SCORE_COLUMNS
 from pynomaly.data.window import Window
 from pynomaly.records.ledger import Ledger
-from pynomaly.steps.monitor import Monitored, monitor_window, monitored_window
-from pynomaly.steps.score import score_file, score_window
-from tests.machines import machines, small_settings
+from pynomaly.steps.monitoring.monitor_window import MonitoredWindow, find_monitoring_window, monitor_window
+from pynomaly.steps.scoring.score_windows import score_file, score_window
+from tests.machines import make_machines, make_small_settings
 from tests.security.test_poisoned_text import SCRIPT, Tags
 from tests.steps.conftest import MOMENT, learn, plan
 
@@ -39,23 +39,23 @@ class Lived:
 
     pipeline: Pipeline
     folder: Path
-    monitored: Monitored
+    monitored: MonitoredWindow
 
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     folder = tmp_path_factory.mktemp("deep") / "down" / "project"
     folder.mkdir(parents=True)
-    table = machines(28)
+    table = make_machines(28)
     table["kind"] = np.random.default_rng(1).choice(KINDS, len(table))
     table["machine"] = np.tile(ENTITIES, len(table) // 4)
     table = table.rename(columns=COLUMNS)
     table.to_csv(folder / "machines.csv", index=False)
-    settings = small_settings(data={"id": COLUMNS["machine"]}, features={"missing": "indicate"})
+    settings = make_small_settings(data={"id": COLUMNS["machine"]}, features={"missing": "indicate"})
     (folder / "machines.yaml").write_text(yaml.safe_dump(settings))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYNOMALY_HOME", str(folder / "home"))
-        pipeline = load(folder / "machines.yaml")
+        pipeline = load_pipeline(folder / "machines.yaml")
     registered, decision = learn(pipeline, plan(pipeline))
     assert (registered.version, decision.kind) == (1, "promote")
     assert score_window(pipeline, Window(MOMENT, MOMENT + timedelta(days=1))).rows == 96
@@ -65,7 +65,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     done = score_file(pipeline, folder / "fresh.csv", folder / "scores.csv")
     assert (done.rows, done.quarantined) == (199, 1)
     later = MOMENT + timedelta(days=7)
-    return Lived(pipeline, folder, monitor_window(pipeline, monitored_window(pipeline, later), later))
+    return Lived(pipeline, folder, monitor_window(pipeline, find_monitoring_window(pipeline, later), later))
 
 
 def test_nothing_is_written_beyond_the_home_folder(lived: Lived) -> None:
@@ -120,7 +120,7 @@ def test_parquet_output_keeps_every_name_to_the_byte(lived: Lived) -> None:
 
 
 @pytest.mark.parametrize("role", ["time", "id"])
-@pytest.mark.parametrize("name", SCORED)
+@pytest.mark.parametrize("name", SCORE_COLUMNS)
 def test_no_column_takes_the_place_of_a_score(role: str, name: str) -> None:
     with pytest.raises(ValueError, match=rf"data\.{role} is '{name}', a column that scores have"):
         Data(source="csv", path="t.csv", **{"time": "at", role: name})
@@ -128,9 +128,9 @@ def test_no_column_takes_the_place_of_a_score(role: str, name: str) -> None:
 
 def test_the_names_of_scores_are_these(lived: Lived) -> None:
     (kept,) = (lived.folder / "home" / "store" / "machines" / "scores").rglob("scores.parquet")
-    assert set(SCORED) == set(pd.read_parquet(kept)) - {"time", COLUMNS["machine"]}
+    assert set(SCORE_COLUMNS) == set(pd.read_parquet(kept)) - {"time", COLUMNS["machine"]}
 
 
 def test_the_ledger_holds_and_verifies_the_names(lived: Lived) -> None:
     with Ledger.open(lived.pipeline.ledger_url) as ledger:
-        assert ledger.verify().intact
+        assert ledger.verify_chain().intact

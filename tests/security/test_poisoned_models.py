@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pynomaly.detectors import load as load_detector
-from pynomaly.detectors import make
+from pynomaly.detectors import load_detector as load_detector
+from pynomaly.detectors import make_detector
 from pynomaly.detectors.arrays import read_arrays
 from pynomaly.errors import IntegrityError, PynomalyError
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.seal import seal
+from pynomaly.model.seal import seal_folder
 from tests.model.tables import fit
 
 
@@ -100,7 +100,7 @@ def test_arrays_that_are_none(case: str, folder: Path, monkeypatch: pytest.Monke
         read_arrays(content, "scores")
     (folder / "calibration.npz").write_bytes(content)
     with pytest.raises(IntegrityError):
-        Bundle.load(folder, seal(folder))
+        Bundle.load(folder, seal_folder(folder))
     assert not mark.exists()
 
 
@@ -137,21 +137,21 @@ JSONS = {
 def test_json_that_is_none_of_ours(case: str, file: str, folder: Path) -> None:
     content = JSONS[case]
     (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
-    sha256 = None if file == "bundle.json" else seal(folder)
+    sha256 = None if file == "bundle.json" else seal_folder(folder)
     with pytest.raises(PynomalyError):
         Bundle.load(folder, sha256)
 
 
 def test_a_detector_of_another_name_is_looked_up_and_never_imported(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(60, 2))
-    make("hbos").fit(rows).save(tmp_path)
+    make_detector("hbos").fit(rows).save(tmp_path)
     facts = json.loads((tmp_path / "detector.json").read_text())
     facts["name"] = "os.system"
     from pynomaly.detectors import saved
 
     kept = {key: value for key, value in facts.items() if key not in ("sha256", "format", "arrays_sha256")}
-    _, arrays = saved.read(tmp_path)
-    saved.write(tmp_path, kept, arrays)  # as whoever can write both files could
+    _, arrays = saved.read_detector_files(tmp_path)
+    saved.write_detector_files(tmp_path, kept, arrays)  # as whoever can write both files could
     with pytest.raises(PynomalyError, match=r"os\.system"):
         load_detector(tmp_path)
 
@@ -160,17 +160,17 @@ def test_a_detector_of_another_name_is_looked_up_and_never_imported(tmp_path: Pa
     "name", ["model.pkl", "python_model.pkl", "detector/arrays.npy", ".hidden", "run.py"]
 )
 def test_a_file_that_was_slipped_in_is_refused(name: str, folder: Path) -> None:
-    sha256 = seal(folder)
+    sha256 = seal_folder(folder)
     mark = folder.parent / "ran"
     (folder / name).write_bytes(pickle.dumps(Runs(mark)))
     with pytest.raises(IntegrityError, match="not part of the bundle"):
         Bundle.load(folder, sha256)
-    Bundle.load(folder, seal(folder))  # sealed anew, it is still read by nobody
+    Bundle.load(folder, seal_folder(folder))  # sealed anew, it is still read by nobody
     assert not mark.exists()
 
 
 def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path) -> None:
-    sha256 = seal(folder)
+    sha256 = seal_folder(folder)
     (tmp_path / "elsewhere.npz").write_bytes((folder / "golden.npz").read_bytes())
     (folder / "golden.npz").unlink()
     (folder / "golden.npz").symlink_to(tmp_path / "elsewhere.npz")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pynomaly.errors import PynomalyError
-from pynomaly.serving.rows import asked
+from pynomaly.serving.rows import parse_request
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 BODIES = {
@@ -31,10 +31,10 @@ BODIES = {
 @pytest.mark.parametrize("case", BODIES)
 def test_a_body_that_is_none_is_refused_in_few_words(case: str) -> None:
     with pytest.raises(PynomalyError) as refused:
-        asked(BODIES[case], most=10)
+        parse_request(BODIES[case], most=10)
     assert len(str(refused.value)) < 400
 
 
 def test_a_body_that_is_one_is_read() -> None:
-    found = asked(b'{"rows": [{"heat": 1.5}], "reasons": 2}', most=10)
+    found = parse_request(b'{"rows": [{"heat": 1.5}], "reasons": 2}', most=10)
     assert (found.rows, found.reasons) == ([{"heat": 1.5}], 2)

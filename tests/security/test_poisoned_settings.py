@@ -11,12 +11,18 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynomaly.config import Data, load
-from pynomaly.config.plain_yaml import LARGEST, LONGEST, plain_yaml, quoted, unquoted
-from pynomaly.data.incidents import declared
+from pynomaly.config import Data, load_pipeline
+from pynomaly.config.plain_yaml import (
+    MAX_CHARACTERS,
+    MAX_VALUES,
+    parse_plain_yaml,
+    quote_if_needed,
+    quote_yaml,
+)
+from pynomaly.data.incidents import read_incidents
 from pynomaly.errors import ConfigError, SourceError
 from tests.flows.conftest import Answer
-from tests.machines import small_settings
+from tests.machines import make_small_settings
 
 LAUGHS = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
@@ -31,7 +37,7 @@ POISON = {
     "alias of itself as a key's value": ("a: &a {b: {c: *a}}", "alias of itself"),
     "depth bomb": ("[" * 20_000, "nested too deeply"),
     "depth bomb of mappings": ("".join(f"{' ' * n}a:\n" for n in range(1200)), "nested too deeply"),
-    "too long": ("# " + "x" * LONGEST, "characters; allowed"),
+    "too long": ("# " + "x" * MAX_CHARACTERS, "characters; allowed"),
     "a number of very many digits": ("a: " + "9" * 5000, "digits"),
     "no such day": ("a: 2026-13-45", "month"),
     "NUL": ("name: a\0b", "special characters"),
@@ -54,7 +60,7 @@ def test_no_yaml_does_more_than_hold_values(
     assert said in answer.err
     assert len(answer.err) < 2000
     with pytest.raises(SourceError, match=r"not readable YAML"):
-        declared(incidents_of(tmp_path / "p.yaml"))
+        read_incidents(incidents_of(tmp_path / "p.yaml"))
     assert [path.name for path in tmp_path.iterdir()] == ["p.yaml"]
 
 
@@ -64,21 +70,21 @@ def incidents_of(file: Path) -> Data:
 
 def test_honest_anchors_and_merge_keys_are_read() -> None:
     text = "a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]"
-    assert plain_yaml(text) == yaml.safe_load(text)
+    assert parse_plain_yaml(text) == yaml.safe_load(text)
 
 
 def test_the_bound_on_aliases_is_the_bound() -> None:
     row = f"a: &a [{', '.join(['1'] * 999)}]\n"  # 1,000 values with the list itself
     few, many = (row + f"b: [{', '.join(['*a'] * n)}]" for n in (90, 100))
-    assert isinstance(plain_yaml(few), dict)
-    with pytest.raises(ValueError, match=f"{LARGEST:,}"):
-        plain_yaml(many)
+    assert isinstance(parse_plain_yaml(few), dict)
+    with pytest.raises(ValueError, match=f"{MAX_VALUES:,}"):
+        parse_plain_yaml(many)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_what_is_written_is_read_back(text: str) -> None:
-    assert plain_yaml(f"a: {quoted(text)}  # note") == {"a": text}
-    assert plain_yaml(f"a: {unquoted(text)}") == {"a": text}
+    assert parse_plain_yaml(f"a: {quote_yaml(text)}  # note") == {"a": text}
+    assert parse_plain_yaml(f"a: {quote_if_needed(text)}") == {"a": text}
 
 
 NAMES = (
@@ -99,9 +105,9 @@ NAMES = (
 @pytest.mark.parametrize("name", NAMES)
 def test_a_pipeline_has_a_plain_name(name: str, tmp_path: Path) -> None:
     file = tmp_path / "p.yaml"
-    file.write_text(yaml.safe_dump(small_settings() | {"name": name}))
+    file.write_text(yaml.safe_dump(make_small_settings() | {"name": name}))
     with pytest.raises(ConfigError, match="name"):
-        load(file)
+        load_pipeline(file)
 
 
 BLOCKS: dict[str, dict[str, Any]] = {
@@ -121,11 +127,11 @@ BLOCKS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", BLOCKS)
 def test_settings_reach_no_further_than_their_keys(case: str, tmp_path: Path) -> None:
     file = tmp_path / "p.yaml"
-    settings: dict[Any, Any] = small_settings()
+    settings: dict[Any, Any] = make_small_settings()
     for name, block in BLOCKS[case].items():
         settings[name] = {**settings.get(name, {}), **block}
     file.write_text(yaml.safe_dump(settings))
     with pytest.raises(ConfigError) as refused:
-        load(file)
+        load_pipeline(file)
     assert len(str(refused.value).splitlines()) == 1
     assert "secret" not in str(refused.value)

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pynomaly.config import Data, Limits, load
-from pynomaly.data.sources import read
-from pynomaly.data.sources.parts import parts_of
+from pynomaly.config import Data, Limits, load_pipeline
+from pynomaly.data.sources import read_source
+from pynomaly.data.sources.parts import list_row_groups
 from pynomaly.errors import ColumnError, SourceError
 from tests.flows.conftest import Answer
 
@@ -27,7 +27,7 @@ HIDDEN = {"NUL": "he\0at", "escape": "\x1b[2Jheat", "right to left": "he\u202eta
 
 def table(file: Path, **limits: int) -> pd.DataFrame:
     source = "parquet" if file.suffix == ".parquet" or file.is_dir() else "csv"
-    return read(Data(source=source, path=str(file), limits=Limits(**limits)))
+    return read_source(Data(source=source, path=str(file), limits=Limits(**limits)))
 
 
 def small(path: Path, columns: int) -> Path:
@@ -40,7 +40,7 @@ def test_a_parquet_file_of_very_many_columns(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"2,001 columns; data\.limits\.columns allows 2,000"):
         table(file)
     with pytest.raises(SourceError, match="2,001 columns"):
-        parts_of(str(file), Limits())
+        list_row_groups(str(file), Limits())
     assert table(file, columns=2001).shape == (1, 2001)
 
 
@@ -59,7 +59,7 @@ def test_a_query_of_very_many_columns_or_cells(tmp_path: Path, monkeypatch: pyte
     wide = f"select {', '.join(f'1 as c{i}' for i in range(5))}"
 
     def asked(query: str, **limits: int) -> pd.DataFrame:
-        return read(Data(source="sql", connection="PLANT_DB", query=query, limits=Limits(**limits)))
+        return read_source(Data(source="sql", connection="PLANT_DB", query=query, limits=Limits(**limits)))
 
     with pytest.raises(SourceError, match="5 columns"):
         asked(wide, columns=4)
@@ -211,7 +211,7 @@ def test_a_file_name_writes_no_settings(
     written = list((project / "configs").iterdir())
     assert len(written) == 1
     assert written[0].parent.resolve() == (project / "configs").resolve()
-    settings = load(written[0])
+    settings = load_pipeline(written[0])
     assert settings.training.seed == 42
     assert Path(settings.data.path or "").resolve() == file.resolve()
     assert "heat" not in settings.data.ignore

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 from pynomaly.config import Data, Drift
 from pynomaly.data.frame import FrameContract
-from pynomaly.records.evidently_report import drift_html
-from pynomaly.records.markdown import bullets, plain
-from pynomaly.records.notices import send
-from pynomaly.records.report import quality_page
-from pynomaly.records.sheet import csv_text
-from pynomaly.steps.joining import joined
+from pynomaly.records.evidently_report import render_drift_html
+from pynomaly.records.markdown import escape_markdown, format_bullets
+from pynomaly.records.notices import send_notice
+from pynomaly.records.report import render_quality_page
+from pynomaly.records.sheet import render_csv
+from pynomaly.steps.scoring.join_parts import join_scored_parts
 from tests.flows.conftest import Answer
 from tests.security.hooks import listening
 
@@ -46,14 +46,16 @@ HARMLESS = ("-5", "+3.2e5", "a=b", "", "x", "1-1", "'=1", "-inf")
 
 @pytest.mark.parametrize("cell", FORMULAS)
 def test_a_cell_that_begins_like_a_formula_is_text(cell: str) -> None:
-    found = list(csv.reader(io.StringIO(csv_text(pd.DataFrame({cell: [cell], "n": [-1.5]})), newline="")))
+    found = list(csv.reader(io.StringIO(render_csv(pd.DataFrame({cell: [cell], "n": [-1.5]})), newline="")))
     shown = "'" + cell.replace("\r", "\n")
     assert found == [[shown, "n"], [shown, "-1.5"]]
 
 
 @pytest.mark.parametrize("cell", HARMLESS)
 def test_a_cell_that_is_none_stays_as_it_is(cell: str) -> None:
-    found = list(csv.reader(io.StringIO(csv_text(pd.DataFrame({"a": [cell, "z"], "b": [1, 2]})), newline="")))
+    found = list(
+        csv.reader(io.StringIO(render_csv(pd.DataFrame({"a": [cell, "z"], "b": [1, 2]})), newline=""))
+    )
     assert found[1] == [cell, "1"]
 
 
@@ -68,10 +70,10 @@ def test_the_table_is_otherwise_what_pandas_writes() -> None:
             "kind": pd.Categorical(["u", "v", None]),
         }
     )
-    assert csv_text(frame) == frame.to_csv(index=False)
-    assert csv_text(frame, header=False) == frame.to_csv(index=False, header=False)
+    assert render_csv(frame) == frame.to_csv(index=False)
+    assert render_csv(frame, header=False) == frame.to_csv(index=False, header=False)
     twice = frame[["x", "x"]]
-    assert csv_text(twice) == twice.to_csv(index=False)
+    assert render_csv(twice) == twice.to_csv(index=False)
 
 
 def test_scores_joined_from_parts_are_guarded_too(tmp_path: Path) -> None:
@@ -79,7 +81,7 @@ def test_scores_joined_from_parts_are_guarded_too(tmp_path: Path) -> None:
         pq.write_table(
             pa_table({"id": [f"=cmd|{number}"], "score": [-1.0]}), tmp_path / f"part-{number}.parquet"
         )
-    joined(sorted(tmp_path.glob("part-*.parquet")), tmp_path / "out.csv")
+    join_scored_parts(sorted(tmp_path.glob("part-*.parquet")), tmp_path / "out.csv")
     found = list(csv.reader((tmp_path / "out.csv").read_text().splitlines()))
     assert found == [["id", "score"], ["'=cmd|0", "-1.0"], ["'=cmd|1", "-1.0"]]
 
@@ -118,7 +120,7 @@ def test_the_quality_page_shows_markup_as_text() -> None:
         "severity": '"><script>',
     }
     report = {"outcome": SCRIPT, "rows": 1, "quarantined": 0, "checks": [check]}
-    tags = Tags(quality_page(SCRIPT, SCRIPT, report))
+    tags = Tags(render_quality_page(SCRIPT, SCRIPT, report))
     assert not {"script", "img"} & {tag for tag, _ in tags.found}
 
 
@@ -132,34 +134,36 @@ def test_evidently_s_page_runs_no_script_but_its_own() -> None:
         }
     )
     contract = FrameContract.infer(rows, Data(source="csv", path="t.csv"))
-    page = drift_html(rows, rows, contract, Drift(), seed=1, verdict=SCRIPT).decode()
+    page = render_drift_html(rows, rows, contract, Drift(), seed=1, verdict=SCRIPT).decode()
     tags = Tags(page)
     assert not [attributes for tag, attributes in tags.found if tag == "img"]
     assert "<script>pwned" not in page
     assert "‹script›pwned()" in page or r"\u2039script\u203apwned()" in page  # the columns are shown
     plain_names = rows.set_axis(["number", "kind", "more"], axis=1)
     plain_contract = FrameContract.infer(plain_names, Data(source="csv", path="t.csv"))
-    honest = Tags(drift_html(plain_names, plain_names, plain_contract, Drift(), seed=1, verdict="v").decode())
+    honest = Tags(
+        render_drift_html(plain_names, plain_names, plain_contract, Drift(), seed=1, verdict="v").decode()
+    )
     assert [tag for tag, _ in tags.found] == [tag for tag, _ in honest.found]
 
 
 @given(st.text(max_size=60))
 def test_nothing_in_markdown_is_markup(text: str) -> None:
-    shown = plain(text)
+    shown = escape_markdown(text)
     assert "\n" not in shown
     assert not re.search(r"[<>`]", shown)
     assert not re.search(r"(?<!\\)(?:\\\\)*[\[\]|]", shown)
 
 
 def test_a_picture_in_a_reason_is_not_fetched() -> None:
-    shown = bullets(["column '![x](http://evil/track.png)'\n# title", "<img src=http://evil>"])
+    shown = format_bullets(["column '![x](http://evil/track.png)'\n# title", "<img src=http://evil>"])
     assert shown == ("- column '!\\[x\\](http://evil/track.png)' # title\n- &lt;img src=http://evil&gt;")
 
 
 def test_a_notification_that_is_read_as_html_holds_no_markup() -> None:
     with listening() as (address, told):
-        send(f"json://{address}/?format=html", "title", f"column {SCRIPT}")
-        send(f"json://{address}/", "title", f"column {SCRIPT}")
+        send_notice(f"json://{address}/?format=html", "title", f"column {SCRIPT}")
+        send_notice(f"json://{address}/", "title", f"column {SCRIPT}")
     assert "<" not in told[0]["message"].replace("<br", "").replace("<p>", "").replace("</p>", "")
     assert "&lt;script&gt;" in told[0]["message"]
     assert told[1]["message"] == f"column {SCRIPT}"
@@ -176,10 +180,10 @@ def test_a_message_moves_no_cursor(
 
 
 def test_a_table_shows_brackets_and_spells_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    from flows import show
+    from flows.display import tables
 
     hostile = "[/red][link=http://evil]x\x1b[31m\u202e"
-    show.file_scores(
+    tables.show_file_scores(
         {
             "rows": 1,
             "version": 1,
@@ -192,7 +196,9 @@ def test_a_table_shows_brackets_and_spells_control_characters(capsys: pytest.Cap
             "drift": "drift",
         }
     )
-    show.health({"checks": [{"check": hostile, "state": "wrong", "found": hostile, "mend": hostile}]})
+    tables.show_health_checks(
+        {"checks": [{"check": hostile, "state": "wrong", "found": hostile, "mend": hostile}]}
+    )
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert "\u202e" not in said

@@ -18,30 +18,30 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import ConfigError
-from pynomaly.judging.degradation import STATES
+from pynomaly.judging.drift.degradation import STATES
 from pynomaly.records.ledger import Decision, Ledger, Message
 from pynomaly.serving import exporter
-from pynomaly.serving.exporter import PREFIX, Numbers, Pipelines, listen
-from pynomaly.steps.alerting import raise_alerts
-from pynomaly.steps.due import due_windows
-from pynomaly.steps.gauges import GAUGES, measure
-from pynomaly.steps.score import score_window
+from pynomaly.serving.exporter import METRIC_PREFIX, MetricCatalogue, PipelineCollector, serve_metrics
+from pynomaly.steps.alerting.raise_alerts import raise_alerts
+from pynomaly.steps.operations.pipeline_metrics import GAUGES, measure_pipeline
+from pynomaly.steps.scoring.due_windows import find_due_windows
+from pynomaly.steps.scoring.score_windows import score_window
 from tests.steps.conftest import MOMENT, learn, pipeline, plan
 
 __all__ = ["pipeline"]
 
 Make = Callable[..., Pipeline]
 DAY = timedelta(days=1)
-NUMBERS = Numbers(GAUGES, measure)
+NUMBERS = MetricCatalogue(GAUGES, measure_pipeline)
 
 
 def exposition(pipelines: list[Pipeline]) -> str:
-    return exporter.exposition(pipelines, NUMBERS)
+    return exporter.format_metrics(pipelines, NUMBERS)
 
 
 def read(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     return {
-        (item.name.removeprefix(PREFIX), tuple(sorted(item.labels.items()))): item.value
+        (item.name.removeprefix(METRIC_PREFIX), tuple(sorted(item.labels.items()))): item.value
         for family in text_string_to_metric_families(text)
         for item in family.samples
     }
@@ -63,17 +63,21 @@ def test_a_pipeline_before_its_first_training_has_nothing_but_zeros(pipeline: Ma
 def test_what_is_on_record_is_what_is_told(pipeline: Make) -> None:
     settings = pipeline()
     _, decision = learn(settings, plan(settings))
-    for window in due_windows(settings, MOMENT + 2 * DAY).windows:
+    for window in find_due_windows(settings, MOMENT + 2 * DAY).windows:
         scored = score_window(settings, window)
     raised = raise_alerts(settings)
     now = datetime.now(UTC)
     with Ledger.open(settings.ledger_url) as ledger:
-        ledger.outbox.beat("machines", "score")
-        ledger.record(Decision("d1", "machines", "degradation", "w", "warning", ("why",), {}, MOMENT))
+        ledger.outbox.record_heartbeat("machines", "score")
+        ledger.record_decision(
+            Decision("d1", "machines", "degradation", "w", "warning", ("why",), {}, MOMENT)
+        )
         waits = {"version": 2, "expires": (now + DAY).isoformat()}
-        ledger.record(Decision("p1", "machines", "pending", "machines v2", "waits", ("why",), waits, MOMENT))
-        ledger.outbox.put(Message("m1", "people", "machines", "verdict", "title", "body", now))
-        with ledger.lease("score:machines:w"), ledger.lease("score:others:w"):
+        ledger.record_decision(
+            Decision("p1", "machines", "pending", "machines v2", "waits", ("why",), waits, MOMENT)
+        )
+        ledger.outbox.add_message(Message("m1", "people", "machines", "verdict", "title", "body", now))
+        with ledger.hold_lease("score:machines:w"), ledger.hold_lease("score:others:w"):
             found = read(exposition([settings]))
     assert decision.at is not None
     assert of(found, "champion_version") == 1.0
@@ -100,13 +104,15 @@ def test_missed_runs_are_silence(pipeline: Make) -> None:
     settings = pipeline(schedule={"score": "0 * * * *"})
     learn(settings, plan(settings))
     with Ledger.open(settings.ledger_url) as ledger:
-        ledger.outbox.beat("machines", "score")
+        ledger.outbox.record_heartbeat("machines", "score")
     silent = {
-        item.labels: item.value for item in measure(settings, datetime.now(UTC)) if item.name == "silent"
+        item.labels: item.value
+        for item in measure_pipeline(settings, datetime.now(UTC))
+        if item.name == "silent"
     }
     assert silent[("score",)] == 0.0
     later = datetime.now(UTC) + 30 * DAY
-    silent = {item.labels: item.value for item in measure(settings, later) if item.name == "silent"}
+    silent = {item.labels: item.value for item in measure_pipeline(settings, later) if item.name == "silent"}
     assert silent[("score",)] == 1.0
 
 
@@ -130,20 +136,20 @@ def test_one_broken_ledger_hides_no_other_pipeline(pipeline: Make, tmp_path: Pat
 
 def test_numbers_are_kept_for_a_while_and_then_read_again(pipeline: Make) -> None:
     settings, now = pipeline(), [0.0]
-    collector = Pipelines([settings], NUMBERS, kept_s=10.0, clock=lambda: now[0])
+    collector = PipelineCollector([settings], NUMBERS, kept_s=10.0, clock=lambda: now[0])
 
     def messages() -> float:
         [value] = [
             sample.value
             for family in collector.collect()
             for sample in family.samples
-            if sample.name == f"{PREFIX}messages_waiting"
+            if sample.name == f"{METRIC_PREFIX}messages_waiting"
         ]
         return value
 
     assert messages() == 0.0
     with Ledger.open(settings.ledger_url) as ledger:
-        ledger.outbox.put(Message("m", "people", "machines", "verdict", "t", "b", datetime.now(UTC)))
+        ledger.outbox.add_message(Message("m", "people", "machines", "verdict", "t", "b", datetime.now(UTC)))
     now[0] = 9.9
     assert messages() == 0.0
     now[0] = 10.0
@@ -155,7 +161,7 @@ def test_a_port_that_is_taken_is_one_message(pipeline: Make) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(ConfigError, match="choose another"):
-            listen([pipeline()], NUMBERS, "127.0.0.1", taken.getsockname()[1])
+            serve_metrics([pipeline()], NUMBERS, "127.0.0.1", taken.getsockname()[1])
 
 
 def test_the_command_answers_until_it_is_asked_to_end(pipeline: Make, tmp_path: Path) -> None:

@@ -25,14 +25,14 @@ import yaml
 from typer.testing import CliRunner
 
 from flows.cli import app as command_line
-from pynomaly.config import Pipeline, load
+from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.records.registry import Registry
-from pynomaly.serving.live import Live
-from pynomaly.serving.web import app_of
-from tests.machines import machines, small_settings
+from pynomaly.serving.champion import LiveChampion
+from pynomaly.serving.web import create_app
+from tests.machines import make_machines, make_small_settings
 from tests.steps.conftest import learn, plan
 
-ROWS = machines(28)
+ROWS = make_machines(28)
 
 
 @contextmanager
@@ -67,27 +67,27 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     file = folder / "machines.yaml"
     file.write_text(
         yaml.safe_dump(
-            small_settings(features={"calendar": True}, serving={"max_rows": 500, "max_megabytes": 0.2})
+            make_small_settings(features={"calendar": True}, serving={"max_rows": 500, "max_megabytes": 0.2})
         )
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYNOMALY_HOME", str(folder / "home"))
-        made = load(file)
+        made = load_pipeline(file)
         _, decision = learn(made, plan(made))
         assert decision.kind == "promote"
         yield made
 
 
 @pytest.fixture(scope="module")
-def live(settings: Pipeline) -> Live:
-    found = Live(settings)
+def live(settings: Pipeline) -> LiveChampion:
+    found = LiveChampion(settings)
     assert found.refresh()
     return found
 
 
 @pytest.fixture(scope="module")
-def client(settings: Pipeline, live: Live) -> Iterator[httpx.Client]:
-    with answering(app_of(settings, live=live)) as asked:
+def client(settings: Pipeline, live: LiveChampion) -> Iterator[httpx.Client]:
+    with answering(create_app(settings, live=live)) as asked:
         yield asked
 
 
@@ -119,7 +119,9 @@ def one(**changes: Any) -> dict[str, Any]:
     return {name: cell for name, cell in {**row, **changes}.items() if cell is not ...}
 
 
-def test_answers_are_the_batchs_to_the_bit_alone_and_together(client: httpx.Client, live: Live) -> None:
+def test_answers_are_the_batchs_to_the_bit_alone_and_together(
+    client: httpx.Client, live: LiveChampion
+) -> None:
     assert live.served is not None
     frame = ROWS.iloc[:300]
     batch = live.served.bundle.score(frame)
@@ -189,7 +191,7 @@ def test_an_alert_comes_with_what_carries_it_where_that_is_asked_for(client: htt
     assert [{**row, "reasons": None} for row in found] == [{**row, "reasons": None} for row in plain]
 
 
-def test_a_missing_number_is_the_models_business(client: httpx.Client, live: Live) -> None:
+def test_a_missing_number_is_the_models_business(client: httpx.Client, live: LiveChampion) -> None:
     assert live.served is not None
     [row] = client.post("/score", json={"rows": [one(noise=None)]}).json()["rows"]
     frame = pd.DataFrame([one(noise=np.nan)]).assign(time=lambda f: pd.to_datetime(f["time"], utc=True))
@@ -238,7 +240,7 @@ def test_requests_made_from_the_document_are_answered_as_it_says(client: httpx.C
         answered()
 
 
-def test_health_model_and_figures(client: httpx.Client, live: Live) -> None:
+def test_health_model_and_figures(client: httpx.Client, live: LiveChampion) -> None:
     health = client.get("/health")
     assert (health.status_code, health.json()["status"], health.json()["version"]) == (200, "ok", 1)
     model = client.get("/model").json()
@@ -261,8 +263,8 @@ def figures(client: httpx.Client) -> dict[str, float]:
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
 
-def test_a_token_is_asked_for_where_scores_are_given(settings: Pipeline, live: Live) -> None:
-    with answering(app_of(settings, "s3cret", live)) as client:
+def test_a_token_is_asked_for_where_scores_are_given(settings: Pipeline, live: LiveChampion) -> None:
+    with answering(create_app(settings, "s3cret", live)) as client:
         assert client.post("/score", json={"rows": [one()]}).status_code == 401
         wrong = {"Authorization": "Bearer other"}
         assert client.post("/score", json={"rows": [one()]}, headers=wrong).status_code == 401
@@ -274,9 +276,9 @@ def test_a_token_is_asked_for_where_scores_are_given(settings: Pipeline, live: L
 
 
 def test_without_a_champion_it_says_so(pipeline_without: Pipeline) -> None:
-    empty = Live(pipeline_without)
+    empty = LiveChampion(pipeline_without)
     assert not empty.refresh()
-    with answering(app_of(pipeline_without, live=empty)) as client:
+    with answering(create_app(pipeline_without, live=empty)) as client:
         answer = client.post("/score", json={"rows": [one()]})
         assert answer.status_code == 503
         assert "nothing has been promoted" in answer.json()["detail"][0]["msg"]
@@ -288,8 +290,8 @@ def test_without_a_champion_it_says_so(pipeline_without: Pipeline) -> None:
 @pytest.fixture
 def pipeline_without(tmp_path: Path) -> Pipeline:
     ROWS.to_csv(tmp_path / "machines.csv", index=False)
-    (tmp_path / "machines.yaml").write_text(yaml.safe_dump(small_settings()))
-    return load(tmp_path / "machines.yaml")
+    (tmp_path / "machines.yaml").write_text(yaml.safe_dump(make_small_settings()))
+    return load_pipeline(tmp_path / "machines.yaml")
 
 
 def test_a_new_champion_is_served_without_a_restart_and_an_outage_keeps_the_old(
@@ -297,14 +299,14 @@ def test_a_new_champion_is_served_without_a_restart_and_an_outage_keeps_the_old(
 ) -> None:
     made = pipeline()
     learn(made, plan(made))
-    registry = Registry.of(made)
-    live = Live(made)
+    registry = Registry.open_for(made)
+    live = LiveChampion(made)
     live.refresh()
     first = live.served
     assert first is not None
     assert not live.refresh()
     assert live.served is first
-    with answering(app_of(made, live=live)) as client:
+    with answering(create_app(made, live=live)) as client:
         before = client.post("/score", json={"rows": [one()]}).json()
 
         def gone(*_: Any) -> Any:
@@ -338,7 +340,7 @@ def test_a_champion_that_was_tampered_with_is_not_served(
     learn(made, plan(made))
     for file in made.home.rglob("calibration.npz"):
         file.write_bytes(file.read_bytes()[:-1] + b"x")
-    live = Live(made)
+    live = LiveChampion(made)
     assert not live.refresh()
     assert live.served is None
     assert "calibration.npz" in live.problem
@@ -348,8 +350,8 @@ def test_a_champion_that_was_tampered_with_is_not_served(
 def pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
     def make(**blocks: Any) -> Pipeline:
         ROWS.to_csv(tmp_path / "machines.csv", index=False)
-        (tmp_path / "machines.yaml").write_text(yaml.safe_dump(small_settings(**blocks)))
-        return load(tmp_path / "machines.yaml")
+        (tmp_path / "machines.yaml").write_text(yaml.safe_dump(make_small_settings(**blocks)))
+        return load_pipeline(tmp_path / "machines.yaml")
 
     return make
 
@@ -357,17 +359,17 @@ def pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
 def test_a_models_past_comes_with_the_request(pipeline: Callable[..., Pipeline]) -> None:
     made = pipeline(data={"series": {"columns": ["heat", "power"], "rows": 4, "history": "1d"}})
     learn(made, plan(made))
-    live = Live(made)
+    live = LiveChampion(made)
     live.refresh()
     assert live.served is not None, live.problem
-    from pynomaly.data.series import added
+    from pynomaly.data.series import add_past_features
 
-    whole = added(ROWS, "time", "machine", made.data.series)
+    whole = add_past_features(ROWS, "time", "machine", made.data.series)
     wanted = live.served.bundle.score(whole.iloc[400:420])
     cells = ROWS.drop(columns="anomaly")
     rows = [{**row, "time": row["time"].isoformat()} for row in cells.iloc[400:420].to_dict("records")]
     past = [{**row, "time": row["time"].isoformat()} for row in cells.iloc[360:400].to_dict("records")]
-    with answering(app_of(made, live=live)) as client:
+    with answering(create_app(made, live=live)) as client:
         shuffled = list(reversed(rows))
         answer = client.post("/score", json={"rows": shuffled, "history": list(reversed(past))}).json()
         assert [row["score"] for row in reversed(answer["rows"])] == wanted["score"].tolist()
@@ -387,7 +389,9 @@ def test_other_machines_need_a_token(
     assert "PYNOMALY_SERVE_TOKEN" in str(found.exception)
 
 
-def test_mlflows_own_server_gives_the_same_numbers(settings: Pipeline, live: Live, tmp_path: Path) -> None:
+def test_mlflows_own_server_gives_the_same_numbers(
+    settings: Pipeline, live: LiveChampion, tmp_path: Path
+) -> None:
     assert live.served is not None
     frame = ROWS.iloc[:50]
     port = free_port()

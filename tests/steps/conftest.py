@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import yaml
 
-from pynomaly.config import Pipeline, load
-from pynomaly.judging.comparison import Verdict
+from pynomaly.config import Pipeline, load_pipeline
+from pynomaly.judging.comparison.compare import Verdict
 from pynomaly.records.ledger import Decision
-from pynomaly.steps.candidates import fit_candidate
-from pynomaly.steps.judge import against_champion, choose_winner
-from pynomaly.steps.prepare import prepare
-from pynomaly.steps.promote import promote
-from pynomaly.steps.register import Registered, register
-from pynomaly.steps.retrain import Plan, plan_training
-from tests.machines import machines, small_settings
+from pynomaly.steps.promotion.promote import promote
+from pynomaly.steps.training.compare_models import choose_winner, compare_with_champion
+from pynomaly.steps.training.fit_candidates import fit_candidate
+from pynomaly.steps.training.plan import TrainingPlan, plan_training
+from pynomaly.steps.training.prepare import prepare_reference
+from pynomaly.steps.training.register import RegistrationResult, register_training
+from tests.machines import make_machines, make_small_settings
 
 MOMENT = datetime(2026, 1, 19, tzinfo=UTC)
 
@@ -29,29 +29,35 @@ def pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
     """Write the table and the settings; keyword arguments change blocks."""
 
     def make(days: int = 28, shift_day: int | None = None, **blocks: Any) -> Pipeline:
-        machines(days, shift_day=shift_day).to_csv(tmp_path / "machines.csv", index=False)
+        make_machines(days, shift_day=shift_day).to_csv(tmp_path / "machines.csv", index=False)
         file = tmp_path / "machines.yaml"
-        file.write_text(yaml.safe_dump(small_settings(**blocks)))
-        return load(file)
+        file.write_text(yaml.safe_dump(make_small_settings(**blocks)))
+        return load_pipeline(file)
 
     return make
 
 
-def plan(settings: Pipeline, at: datetime = MOMENT, trigger: Any = "schedule", reason: str = "test") -> Plan:
+def plan(
+    settings: Pipeline, at: datetime = MOMENT, trigger: Any = "schedule", reason: str = "test"
+) -> TrainingPlan:
     return plan_training(settings, at, trigger, reason)
 
 
-def trained(settings: Pipeline, planned: Plan, at: datetime = MOMENT) -> tuple[Registered, Verdict | None]:
+def trained(
+    settings: Pipeline, planned: TrainingPlan, at: datetime = MOMENT
+) -> tuple[RegistrationResult, Verdict | None]:
     """A registered version and the verdict on it; nothing is promoted."""
-    prepared = prepare(settings, planned.window, at, planned.candidates, planned.asked)
+    prepared = prepare_reference(settings, planned.window, at, planned.candidates, planned.asked)
     fitted = [fit_candidate(settings, prepared, candidate, label) for label, candidate in prepared.labelled()]
     choice = choose_winner(settings, prepared, fitted)
-    registered = register(settings, prepared, fitted, choice)
+    registered = register_training(settings, prepared, fitted, choice)
     winner = next(item for item in fitted if item.sha256 == registered.sha256)
-    return registered, against_champion(settings, prepared, winner, choice.among)
+    return registered, compare_with_champion(settings, prepared, winner, choice.among)
 
 
-def learn(settings: Pipeline, planned: Plan, at: datetime = MOMENT) -> tuple[Registered, Decision]:
+def learn(
+    settings: Pipeline, planned: TrainingPlan, at: datetime = MOMENT
+) -> tuple[RegistrationResult, Decision]:
     """Everything after the decision to train, as the flow wires it."""
     registered, verdict = trained(settings, planned, at)
     return registered, promote(settings, registered, verdict, at)

@@ -10,9 +10,9 @@ import pytest
 from pynomaly.config import Pipeline
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
-from pynomaly.steps import promote as promoting
 from pynomaly.steps.champion import honour_alias
-from pynomaly.steps.promote import rollback
+from pynomaly.steps.promotion import promote as promoting
+from pynomaly.steps.promotion.promote import rollback
 from tests.steps.conftest import MOMENT, learn, plan
 
 Make = Callable[..., Pipeline]
@@ -35,13 +35,13 @@ def test_an_alias_set_by_hand_is_recorded_once_and_honoured(two_versions: tuple[
     for _ in range(2):
         honour_alias(settings)
     with Ledger.open(settings.ledger_url) as ledger:
-        noticed = [item for item in ledger.decisions("machines", "promote") if item.outcome == "by hand"]
+        noticed = [item for item in ledger.list_decisions("machines", "promote") if item.outcome == "by hand"]
     assert [item.evidence["version"] for item in noticed] == [2]
-    assert registry.aliases("machines")["champion"] == 2
-    assert registry.aliases("machines")["previous"] == 1
+    assert registry.list_aliases("machines")["champion"] == 2
+    assert registry.list_aliases("machines")["previous"] == 1
     rollback(settings, MOMENT, "not so good")
     honour_alias(settings)
-    assert registry.aliases("machines")["champion"] == 1
+    assert registry.list_aliases("machines")["champion"] == 1
 
 
 def test_a_move_that_was_cut_off_is_finished(
@@ -58,17 +58,17 @@ def test_a_move_that_was_cut_off_is_finished(
         patched.setattr(promoting, "move_aliases", killed)
         with pytest.raises(KeyboardInterrupt):
             rollback(settings, MOMENT, "cut off")
-    assert registry.aliases("machines")["champion"] == 2
+    assert registry.list_aliases("machines")["champion"] == 2
     honour_alias(settings)
-    assert registry.aliases("machines")["champion"] == 1
+    assert registry.list_aliases("machines")["champion"] == 1
     with Ledger.open(settings.ledger_url) as ledger:
-        assert ledger.decisions("machines", "promote")[0].outcome == "by hand"
-        assert len(ledger.decisions("machines", "rollback")) == 1
+        assert ledger.list_decisions("machines", "promote")[0].outcome == "by hand"
+        assert len(ledger.list_decisions("machines", "rollback")) == 1
 
 
 def test_in_step_nothing_is_recorded(two_versions: tuple[Pipeline, Registry]) -> None:
     settings, _ = two_versions
     with Ledger.open(settings.ledger_url) as ledger:
-        before = len(ledger.decisions("machines"))
+        before = len(ledger.list_decisions("machines"))
         honour_alias(settings)
-        assert len(ledger.decisions("machines")) == before
+        assert len(ledger.list_decisions("machines")) == before

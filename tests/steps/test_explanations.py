@@ -14,9 +14,9 @@ from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError
 from pynomaly.records.registry import Registry
-from pynomaly.steps.monitor import monitor_window
-from pynomaly.steps.score import score_file
-from tests.machines import machines
+from pynomaly.steps.monitoring.monitor_window import monitor_window
+from pynomaly.steps.scoring.score_windows import score_file
+from tests.machines import make_machines
 from tests.steps.conftest import MOMENT, learn, plan
 
 Make = Callable[..., Pipeline]
@@ -25,8 +25,8 @@ Make = Callable[..., Pipeline]
 def test_a_training_and_a_window_keep_what_the_model_rests_on(pipeline: Make) -> None:
     settings = pipeline(shift_day=14, training={"candidates": ["iforest"]})
     registered, _ = learn(settings, plan(settings))
-    registry = Registry.of(settings)
-    kept = registry.kept(registered.run_id, "explanation/importance.json")
+    registry = Registry.open_for(settings)
+    kept = registry.read_run_file(registered.run_id, "explanation/importance.json")
     assert kept is not None
     trained = json.loads(kept)
     assert trained["rows_explained"] == 50
@@ -35,7 +35,7 @@ def test_a_training_and_a_window_keep_what_the_model_rests_on(pipeline: Make) ->
         assert sum(one[share] for one in trained["columns"]) == pytest.approx(1.0)
     week = Window(MOMENT, MOMENT + timedelta(days=7))
     judged = monitor_window(settings, week, week.end)
-    kept = registry.kept(judged.run_id, "explanation/drift.json")
+    kept = registry.read_run_file(judged.run_id, "explanation/drift.json")
     assert kept is not None
     columns = json.loads(kept)["columns"]
     assert sum(one["weight"] for one in columns) == pytest.approx(1.0)
@@ -48,7 +48,7 @@ def test_a_scored_file_says_what_carries_its_alerts(
 ) -> None:
     settings = pipeline(training={"candidates": ["knn"]})
     learn(settings, plan(settings))
-    fresh = machines(3, start="2026-03-02", seed=7)
+    fresh = make_machines(3, start="2026-03-02", seed=7)
     fresh.loc[[5, 9], "noise"] = [60.0, 70.0]
     fresh.to_csv(tmp_path / "fresh.csv", index=False)
     score_file(settings, tmp_path / "fresh.csv", tmp_path / "plain.csv")
@@ -61,7 +61,7 @@ def test_a_scored_file_says_what_carries_its_alerts(
     assert 1 <= len(first) <= 2
     assert not any("reasons of the" in line for line in done.warnings)
 
-    monkeypatch.setattr("pynomaly.steps.score.EXPLAINED", 1)
+    monkeypatch.setattr("pynomaly.steps.scoring.score_windows.MAX_EXPLAINED_ALERTS", 1)
     done = score_file(settings, tmp_path / "fresh.csv", tmp_path / "one.parquet", reasons=1)
     assert pd.read_parquet(tmp_path / "one.parquet")["reasons"].notna().sum() == 1
     assert any(f"{done.alerts - 1} more alerts have none" in line for line in done.warnings)
@@ -70,7 +70,7 @@ def test_a_scored_file_says_what_carries_its_alerts(
 def test_a_table_in_parts_names_no_reasons_and_says_so(pipeline: Make, tmp_path: Path) -> None:
     settings = pipeline(runner={"batch_rows": 1000})
     learn(settings, plan(settings))
-    machines(28, start="2026-03-02").to_parquet(tmp_path / "large.parquet", index=False)
+    make_machines(28, start="2026-03-02").to_parquet(tmp_path / "large.parquet", index=False)
     with pytest.raises(ConfigError, match="scored in parts"):
         score_file(settings, tmp_path / "large.parquet", tmp_path / "out.parquet", reasons=1)
     assert not (tmp_path / "out.parquet").exists()

@@ -17,7 +17,13 @@ import pytest
 from pynomaly.config import Pipeline
 from pynomaly.errors import ConfigError
 from pynomaly.records.ledger import Decision, Ledger
-from pynomaly.steps.notify import deliver, event_of, send_test, tell, undelivered
+from pynomaly.steps.notify import (
+    classify_decision,
+    deliver_messages,
+    list_undelivered,
+    send_notifications,
+    send_test_messages,
+)
 
 NOW = datetime(2026, 1, 19, tzinfo=UTC)
 
@@ -99,18 +105,18 @@ def record(pipeline: Pipeline, kind: str, outcome: str, subject: str = "v1", at:
         f"{kind}:{subject}:{at}", pipeline.name, kind, subject, outcome, ("why",), {"version": 1}, NOW
     )
     with Ledger.open(pipeline.ledger_url) as ledger:
-        ledger.record(decision)
+        ledger.record_decision(decision)
 
 
 def test_one_verdict_is_one_message_however_often_a_run_repeats(pipeline, hook: Sink) -> None:
     told = settings(pipeline)
     record(told, "degradation", "critical", "w1", "first look")
-    assert [item.delivered for item in tell(told)] == [True]
+    assert [item.delivered for item in send_notifications(told)] == [True]
     record(told, "degradation", "critical", "w1", "second look")
-    assert tell(told) == ()
-    assert tell(told) == ()
+    assert send_notifications(told) == ()
+    assert send_notifications(told) == ()
     record(told, "degradation", "critical", "w2")
-    tell(told)
+    send_notifications(told)
     assert [item["title"] for item in hook.got] == [
         "[pynomaly] machines: degradation critical (w1)",
         "[pynomaly] machines: degradation critical (w2)",
@@ -123,7 +129,7 @@ def test_a_target_hears_only_what_it_asked_for(pipeline, hook: Sink) -> None:
     record(told, "degradation", "critical")
     record(told, "degradation", "normal")
     record(told, "promote", "first")
-    assert [item.event for item in tell(told)] == ["promote"]
+    assert [item.event for item in send_notifications(told)] == ["promote"]
     assert len(hook.got) == 1
 
 
@@ -131,16 +137,16 @@ def test_what_fails_waits_with_its_reason_and_is_delivered_once_later(pipeline, 
     told = settings(pipeline)
     hook.status = 503
     record(told, "promote", "first")
-    (failed,) = tell(told)
+    (failed,) = send_notifications(told)
     assert not failed.delivered
-    (waiting,) = undelivered(told)
+    (waiting,) = list_undelivered(told)
     assert waiting["attempts"] == 1
     assert "not accepted" in waiting["error"]
     assert "topsecret" not in waiting["error"]
     hook.status = 200
-    assert [item.delivered for item in deliver(told)] == [True]
-    assert deliver(told) == ()
-    assert undelivered(told) == ()
+    assert [item.delivered for item in deliver_messages(told)] == [True]
+    assert deliver_messages(told) == ()
+    assert list_undelivered(told) == ()
     assert len(hook.got) == 1
 
 
@@ -148,18 +154,18 @@ def test_a_missing_address_is_said_and_nothing_is_lost(pipeline, hook: Sink, mon
     told = settings(pipeline)
     monkeypatch.delenv("OPS_URL")
     record(told, "promote", "first")
-    (failed,) = tell(told)
+    (failed,) = send_notifications(told)
     assert failed.reason == "the environment variable OPS_URL is not set"
     monkeypatch.setenv("OPS_URL", hook.address)
-    assert [item.delivered for item in deliver(told)] == [True]
+    assert [item.delivered for item in deliver_messages(told)] == [True]
 
 
 def test_two_messages_of_one_kind_keep_their_distance(pipeline, hook: Sink) -> None:
     told = settings(pipeline, min_interval="1h")
     record(told, "promote", "first", "v1")
     record(told, "promote", "first", "v2")
-    assert [item.delivered for item in tell(told)] == [True, False]
-    assert "notify.min_interval" in undelivered(told)[0]["error"]
+    assert [item.delivered for item in send_notifications(told)] == [True, False]
+    assert "notify.min_interval" in list_undelivered(told)[0]["error"]
     assert len(hook.got) == 1
 
 
@@ -169,19 +175,19 @@ def test_a_verdict_behind_many_others_is_told_of_too(pipeline) -> None:
     for number in range(130):
         record(told, "degradation", "normal", f"w{number}")
     got: list[str] = []
-    tell(told, lambda target, title, body: got.append(title))
+    send_notifications(told, lambda target, title, body: got.append(title))
     assert len(got) == 1
     record(told, "promote", "superior", "v2")
     for number in range(130):
         record(told, "degradation", "normal", f"x{number}")
-    tell(told, lambda target, title, body: got.append(title))
+    send_notifications(told, lambda target, title, body: got.append(title))
     assert len(got) == 2
 
 
 def test_mail_arrives_and_says_what_happened(pipeline, mail: Sink) -> None:
     told = pipeline(days=1, notify={"targets": [{"name": "mail", "url_env": "MAIL_URL"}], "attempts": 1})
     record(told, "rollback", "done", "machines v1")
-    (done,) = tell(told)
+    (done,) = send_notifications(told)
     assert done.delivered, done.reason
     assert "rollback" in mail.got[0]["text"]
 
@@ -189,18 +195,18 @@ def test_mail_arrives_and_says_what_happened(pipeline, mail: Sink) -> None:
 def test_the_test_message_says_per_target_what_happened(pipeline, hook: Sink) -> None:
     targets = [{"name": "ops", "url_env": "OPS_URL"}, {"name": "nobody", "url_env": "NOT_SET"}]
     told = pipeline(days=1, notify={"targets": targets, "attempts": 1})
-    good, bad = send_test(told)
+    good, bad = send_test_messages(told)
     assert (good.target, good.delivered, bad.target, bad.delivered) == ("ops", True, "nobody", False)
     with pytest.raises(ConfigError, match="no target"):
-        send_test(pipeline(days=1))
+        send_test_messages(pipeline(days=1))
 
 
 def test_a_new_target_is_not_told_old_history(pipeline, hook: Sink) -> None:
     told = settings(pipeline)
     old = Decision("old", told.name, "promote", "v1", "first", ("why",), {}, NOW, at=NOW)
     with Ledger.open(told.ledger_url) as ledger:
-        ledger.record(old)
-    assert tell(told) == ()
+        ledger.record_decision(old)
+    assert send_notifications(told) == ()
 
 
 @pytest.mark.parametrize(
@@ -217,7 +223,7 @@ def test_a_new_target_is_not_told_old_history(pipeline, hook: Sink) -> None:
     ],
 )
 def test_what_a_decision_is_to_people(kind: str, outcome: str, event: str | None) -> None:
-    assert event_of(Decision("k", "p", kind, "s", outcome, (), {}, NOW)) == event
+    assert classify_decision(Decision("k", "p", kind, "s", outcome, (), {}, NOW)) == event
 
 
 @pytest.mark.parametrize(
@@ -240,7 +246,7 @@ def test_no_secret_is_kept(pipeline, hook: Sink) -> None:
     told = settings(pipeline)
     hook.status = 500
     record(told, "promote", "first")
-    tell(told)
+    send_notifications(told)
     kept = b"".join(path.read_bytes() for path in told.home.rglob("*") if path.is_file())
     assert b"topsecret" not in kept
     assert os.environ["OPS_URL"].encode() not in kept

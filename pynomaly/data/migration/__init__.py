@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pynomaly.data.migration import azure, equipment, metrics, monitor
-from pynomaly.data.migration.converted import Converted
-from pynomaly.data.migration.exports import Document, gather
+from pynomaly.data.migration.converted import ConvertedExport
+from pynomaly.data.migration.exports import Document, gather_files
 from pynomaly.errors import SourceError
 
-__all__ = ["PRODUCTS", "Converted", "Product", "convert"]
+__all__ = ["PRODUCTS", "ConvertedExport", "Product", "convert_export"]
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,20 @@ class Product:
 
     title: str
     shape: Callable[[Document], str | None]
-    convert: Callable[[Sequence[Document], Sequence[Path]], Converted]
+    convert: Callable[[Sequence[Document], Sequence[Path]], ConvertedExport]
 
 
 PRODUCTS: Mapping[str, Product] = {
-    "azure-anomaly-detector": Product(azure.TITLE, azure.shape, azure.convert),
-    "lookout-for-equipment": Product(equipment.TITLE, equipment.shape, equipment.convert),
-    "lookout-for-metrics": Product(metrics.TITLE, metrics.shape, metrics.convert),
-    "sagemaker-model-monitor": Product(monitor.TITLE, monitor.shape, monitor.convert),
+    "azure-anomaly-detector": Product(azure.TITLE, azure.identify_document, azure.convert_documents),
+    "lookout-for-equipment": Product(
+        equipment.TITLE, equipment.identify_document, equipment.convert_documents
+    ),
+    "lookout-for-metrics": Product(metrics.TITLE, metrics.identify_document, metrics.convert_documents),
+    "sagemaker-model-monitor": Product(monitor.TITLE, monitor.identify_document, monitor.convert_documents),
 }
 
 
-def convert(paths: Sequence[str | Path]) -> Converted:
+def convert_export(paths: Sequence[str | Path]) -> ConvertedExport:
     """Convert one export; its documents identify the product.
 
     Parameters
@@ -60,7 +62,7 @@ def convert(paths: Sequence[str | Path]) -> Converted:
     ColumnError
         If a table lacks a column that a document names.
     """
-    documents, tables = gather(paths)
+    documents, tables = gather_files(paths)
     if not documents:
         raise SourceError(
             f"{tables[0]}: a table alone is no export; `pynomaly init {tables[0]}` drafts a pipeline for it"

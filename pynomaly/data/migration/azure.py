@@ -14,19 +14,25 @@ from typing import Any
 import pandas as pd
 from pydantic import AliasChoices, Field
 
-from pynomaly.config.units import spell
-from pynomaly.data.migration.converted import Converted, past
-from pynomaly.data.migration.exports import Document, Foreign, moment_column, read_as, read_table
+from pynomaly.config.units import spell_duration
+from pynomaly.data.migration.converted import ConvertedExport, add_series_settings
+from pynomaly.data.migration.exports import (
+    Document,
+    ForeignDocument,
+    parse_document,
+    parse_moment_column,
+    read_table,
+)
 from pynomaly.errors import SourceError
 
-__all__ = ["TITLE", "convert", "shape"]
+__all__ = ["TITLE", "convert_documents", "identify_document"]
 
 TITLE = "Azure Anomaly Detector"
 
 _NO_SENSITIVITY = (
     "alerts come of p-values on held-out rows; alerts.policy and `pynomaly preview` set how many"
 )
-_STEPS = {
+_GRANULARITIES = {
     "microsecond": timedelta(microseconds=1),
     "secondly": timedelta(seconds=1),
     "minutely": timedelta(minutes=1),
@@ -36,64 +42,66 @@ _STEPS = {
 }
 
 
-class _Point(Foreign):
+class _SeriesPoint(ForeignDocument):
     timestamp: str
     value: float | None = None
 
 
-class _Request(Foreign):
-    series: tuple[_Point, ...] = Field(min_length=1)
+class _UnivariateRequest(ForeignDocument):
+    series: tuple[_SeriesPoint, ...] = Field(min_length=1)
     granularity: str | None = None
     customInterval: int = Field(1, ge=1)
 
 
-class _Result(Foreign):
+class _UnivariateResult(ForeignDocument):
     isAnomaly: tuple[bool, ...]
     severity: tuple[float, ...] = ()
 
 
-class _Align(Foreign):
+class _AlignPolicy(ForeignDocument):
     alignMode: str | None = None
     fillNAMethod: str | None = None
 
 
-class _Model(Foreign):
+class _MultivariateModel(ForeignDocument):
     dataSource: str = Field(validation_alias=AliasChoices("dataSource", "source"))
     startTime: datetime
     endTime: datetime
     slidingWindow: int | None = Field(None, ge=1)
-    alignPolicy: _Align | None = None
+    alignPolicy: _AlignPolicy | None = None
     displayName: str | None = None
 
 
-class _Value(Foreign):
+class _PointVerdict(ForeignDocument):
     isAnomaly: bool
     score: float | None = None
     severity: float | None = None
 
 
-class _Judged(Foreign):
+class _JudgedPoint(ForeignDocument):
     timestamp: str
-    value: _Value | None = None
+    value: _PointVerdict | None = None
 
 
-class _Results(Foreign):
+class _MultivariateResults(ForeignDocument):
     resultId: str
-    results: tuple[_Judged, ...]
+    results: tuple[_JudgedPoint, ...]
 
 
-def shape(document: Document) -> str | None:
+def identify_document(document: Document) -> str | None:
     """Return the kind of a document of this product, from its fields; None if it is of another product."""
-    if document.has("series"):
+    if document.has_keys("series"):
         return "request"
-    if document.has("isAnomaly", "expectedValues"):
+    if document.has_keys("isAnomaly", "expectedValues"):
         return "result"
-    if document.has("modelInfo") or (document.has("startTime", "endTime") and _source(document.content)):
+    if document.has_keys("modelInfo") or (
+        document.has_keys("startTime", "endTime") and _has_source(document.content)
+    ):
         return "model"
-    return "results" if document.has("resultId", "results") else None
+    return "results" if document.has_keys("resultId", "results") else None
 
 
-def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
+def convert_documents(documents: Sequence[Document], tables: Sequence[Path]) -> ConvertedExport:
     """Convert one series (request and result) or a multivariate model (definition, data and result).
 
     Raises
@@ -103,7 +111,7 @@ def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
     """
     by_shape: dict[str, Document] = {}
     for document in documents:
-        kind = shape(document) or ""
+        kind = identify_document(document) or ""
         if kind in by_shape:
             raise SourceError(
                 f"{document.path} and {by_shape[kind].path}: two of one kind; convert one series at a time"
@@ -114,26 +122,28 @@ def convert(documents: Sequence[Document], tables: Sequence[Path]) -> Converted:
             raise SourceError(
                 f"{documents[0].path}: a series and a multivariate model; convert them one at a time"
             )
-        return _multivariate(by_shape, tables)
-    return _univariate(by_shape, tables)
+        return _convert_multivariate(by_shape, tables)
+    return _convert_univariate(by_shape, tables)
 
 
-def _univariate(by_shape: dict[str, Document], tables: Sequence[Path]) -> Converted:
+def _convert_univariate(by_shape: dict[str, Document], tables: Sequence[Path]) -> ConvertedExport:
     if "request" not in by_shape:
         raise SourceError(f"{by_shape['result'].path}: a result without its request, which holds the series")
     if tables:
         raise SourceError(f"{tables[0]}: a request holds its own series; leave the table out")
     document = by_shape["request"]
-    request = read_as(_Request, document)
+    request = parse_document(_UnivariateRequest, document)
     where = f"{document.path}: series"
-    times = moment_column(pd.Series([point.timestamp for point in request.series]), f"{where}.timestamp")
-    outcome = Converted(TITLE, document.path.stem)
+    times = parse_moment_column(
+        pd.Series([point.timestamp for point in request.series]), f"{where}.timestamp"
+    )
+    outcome = ConvertedExport(TITLE, document.path.stem)
     outcome.table = pd.DataFrame({"timestamp": times, "value": [point.value for point in request.series]})
-    outcome.say("data.time", "timestamp", "series.timestamp")
-    outcome.say("data.timezone", "UTC", "timestamps without an offset are UTC there")
-    outcome.say("data.columns", ["value"], "series.value")
-    step = _STEPS.get(request.granularity or "")
-    past(
+    outcome.add_setting("data.time", "timestamp", "series.timestamp")
+    outcome.add_setting("data.timezone", "UTC", "timestamps without an offset are UTC there")
+    outcome.add_setting("data.columns", ["value"], "series.value")
+    step = _GRANULARITIES.get(request.granularity or "")
+    add_series_settings(
         outcome,
         ["value"],
         "a product for one series judges a point by those before it",
@@ -142,23 +152,23 @@ def _univariate(by_shape: dict[str, Document], tables: Sequence[Path]) -> Conver
     extra = dict(request.model_extra or {})
     for name in ("sensitivity", "maxAnomalyRatio"):
         if name in extra:
-            outcome.leave(f"{name}: {extra.pop(name)}", _NO_SENSITIVITY)
+            outcome.leave_out(f"{name}: {extra.pop(name)}", _NO_SENSITIVITY)
     if "period" in extra:
-        outcome.leave(
+        outcome.leave_out(
             f"period: {extra.pop('period')}", "seasons are seen by features.calendar, and drift's by the week"
         )
     if modes := [
         f"{name}: {extra.pop(name)}" for name in ("imputeMode", "imputeFixedValue") if name in extra
     ]:
-        outcome.leave(", ".join(modes), "missing values follow features.missing (median by default)")
-    outcome.leave_unknown(document.path.name, extra)
+        outcome.leave_out(", ".join(modes), "missing values follow features.missing (median by default)")
+    outcome.leave_out_unknown(document.path.name, extra)
     if "result" in by_shape:
-        _verdicts(outcome, by_shape["result"], times)
+        _keep_verdicts(outcome, by_shape["result"], times)
     return outcome
 
 
-def _verdicts(outcome: Converted, document: Document, times: pd.Series[Any]) -> None:
-    result = read_as(_Result, document)
+def _keep_verdicts(outcome: ConvertedExport, document: Document, times: pd.Series[Any]) -> None:
+    result = parse_document(_UnivariateResult, document)
     if len(result.isAnomaly) != len(times):
         raise SourceError(
             f"{document.path}: isAnomaly has {len(result.isAnomaly)} entries, the series {len(times)}: "
@@ -173,49 +183,53 @@ def _verdicts(outcome: Converted, document: Document, times: pd.Series[Any]) -> 
     outcome.before = pd.DataFrame(verdict_columns)
 
 
-def _multivariate(by_shape: dict[str, Document], tables: Sequence[Path]) -> Converted:
+def _convert_multivariate(by_shape: dict[str, Document], tables: Sequence[Path]) -> ConvertedExport:
     if "model" not in by_shape:
         raise SourceError(
             f"{by_shape['results'].path}: results without the model they are of (its definition, as JSON)"
         )
     document = by_shape["model"]
     content = document.content.get("modelInfo", document.content)
-    model = read_as(_Model, Document(document.path, content) if isinstance(content, dict) else document)
-    outcome = Converted(TITLE, model.displayName or document.path.stem)
-    outcome.say("data.time", "timestamp", "every variable's timestamp")
-    outcome.say("data.timezone", "UTC", "timestamps without an offset are UTC there")
-    variables = _rows(outcome, model, tables)
+    model = parse_document(
+        _MultivariateModel, Document(document.path, content) if isinstance(content, dict) else document
+    )
+    outcome = ConvertedExport(TITLE, model.displayName or document.path.stem)
+    outcome.add_setting("data.time", "timestamp", "every variable's timestamp")
+    outcome.add_setting("data.timezone", "UTC", "timestamps without an offset are UTC there")
+    variables = _join_variables(outcome, model, tables)
     if variables:
-        outcome.say("data.columns", variables, "the model's variables")
-        step = _step(outcome, tables)
+        outcome.add_setting("data.columns", variables, "the model's variables")
+        step = _measure_step(outcome, tables)
         source = (
             f"slidingWindow: {model.slidingWindow}"
             if model.slidingWindow
             else "slidingWindow, 300 where it is not said"
         )
-        past(outcome, variables, source, rows=model.slidingWindow or 300, step=step)
+        add_series_settings(outcome, variables, source, rows=model.slidingWindow or 300, step=step)
     if model.endTime > model.startTime:
-        outcome.say("training.start", model.startTime.isoformat(), "startTime")
+        outcome.add_setting("training.start", model.startTime.isoformat(), "startTime")
         length = timedelta(hours=-(-(model.endTime - model.startTime) // timedelta(hours=1)))
-        outcome.say("windows.reference", spell(length), "endTime - startTime, in whole hours")
+        outcome.add_setting(
+            "windows.reference", spell_duration(length), "endTime - startTime, in whole hours"
+        )
     policy = model.alignPolicy
     if policy and policy.fillNAMethod:
-        outcome.leave(
+        outcome.leave_out(
             f"alignPolicy.fillNAMethod: {policy.fillNAMethod}",
             "missing values follow features.missing (median by default)",
         )
     bookkeeping = ("status", "errors", "diagnosticsInfo", "dataSchema")
-    outcome.leave_unknown(document.path.name, model.model_extra, bookkeeping)
+    outcome.leave_out_unknown(document.path.name, model.model_extra, bookkeeping)
     if "diagnosticsInfo" in (model.model_extra or {}):
-        outcome.leave(
+        outcome.leave_out(
             "diagnosticsInfo", "losses and fill ratios of another model; `pynomaly train` writes its own"
         )
     if "results" in by_shape:
-        results = read_as(_Results, by_shape["results"])
+        results = parse_document(_MultivariateResults, by_shape["results"])
         outcome.before = (
             pd.DataFrame(
                 {
-                    "timestamp": moment_column(
+                    "timestamp": parse_moment_column(
                         pd.Series([row.timestamp for row in results.results], dtype=object),
                         f"{by_shape['results'].path}: results.timestamp",
                     ),
@@ -232,11 +246,11 @@ def _multivariate(by_shape: dict[str, Document], tables: Sequence[Path]) -> Conv
     return outcome
 
 
-def _rows(outcome: Converted, model: _Model, tables: Sequence[Path]) -> list[str]:
+def _join_variables(outcome: ConvertedExport, model: _MultivariateModel, tables: Sequence[Path]) -> list[str]:
     """Use one table of all variables, or join one table per variable by time; return the variables."""
     if not tables:
-        outcome.say("data.source", "csv", "the data lie in the product's storage")
-        outcome.say("data.path", "", "to be brought here")
+        outcome.add_setting("data.source", "csv", "the data lie in the product's storage")
+        outcome.add_setting("data.path", "", "to be brought here")
         return []
     first = read_table(tables[0], ("timestamp",))
     if len(tables) == 1 and list(first.columns) != ["timestamp", "value"]:
@@ -246,7 +260,7 @@ def _rows(outcome: Converted, model: _Model, tables: Sequence[Path]) -> list[str
     columns: dict[str, pd.Series[Any]] = {}
     for file in tables:
         frame = read_table(file, ("timestamp", "value"))
-        times = moment_column(frame["timestamp"], f"{file}: timestamp")
+        times = parse_moment_column(frame["timestamp"], f"{file}: timestamp")
         if times.duplicated().any():
             raise SourceError(f"{file}: {times[times.duplicated()].iloc[0]} occurs more than once")
         if file.stem in columns:
@@ -263,16 +277,16 @@ def _rows(outcome: Converted, model: _Model, tables: Sequence[Path]) -> list[str
     return list(columns)
 
 
-def _step(outcome: Converted, tables: Sequence[Path]) -> timedelta | None:
+def _measure_step(outcome: ConvertedExport, tables: Sequence[Path]) -> timedelta | None:
     if outcome.table is not None:
         times = outcome.table["timestamp"]
     elif tables:
-        times = moment_column(read_table(tables[0])["timestamp"], f"{tables[0]}: timestamp")
+        times = parse_moment_column(read_table(tables[0])["timestamp"], f"{tables[0]}: timestamp")
     else:
         return None
     steps = times.sort_values().diff().dropna()
     return pd.Timedelta(steps.median()).to_pytimedelta() if len(steps) else None
 
 
-def _source(content: dict[str, Any]) -> bool:
+def _has_source(content: dict[str, Any]) -> bool:
     return "dataSource" in content or "source" in content

@@ -10,17 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from pynomaly.config.units import spell
+from pynomaly.config.units import spell_duration
 from pynomaly.data.incidents import Incident
 
-__all__ = ["Converted", "past"]
+__all__ = ["ConvertedExport", "add_series_settings"]
 
-_WIDEST = 50
+_MAX_COLUMNS = 50
 """Most columns that get time-series features automatically; each adds three."""
 
 
 @dataclass
-class Converted:
+class ConvertedExport:
     """The parts of a pipeline that an export defines.
 
     Attributes
@@ -28,7 +28,7 @@ class Converted:
     title : str
         Name of the product, for people.
     name : str
-        Name in the export; becomes a pipeline name through :func:`pynomaly.data.inspect.slug`.
+        Name in the export; becomes a pipeline name through :func:`pynomaly.data.inspect.make_slug`.
     settings : dict
         Blocks and keys of a pipeline's YAML that the export defines; the others are drafted from the rows.
     table : DataFrame or None
@@ -55,7 +55,7 @@ class Converted:
     carried: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def say(self, setting: str, value: object, source: str) -> None:
+    def add_setting(self, setting: str, value: object, source: str) -> None:
         """Set ``block.key`` (or ``block.block.key``), and record its origin `source`."""
         *blocks, key = setting.split(".")
         inner = self.settings
@@ -64,32 +64,40 @@ class Converted:
         inner[key] = value
         self.carried[setting] = source
 
-    def leave(self, what: str, why: str) -> None:
+    def leave_out(self, what: str, why: str) -> None:
         """Record that `what` is not carried over, and why."""
         self.left_out[what] = why
 
-    def leave_unknown(self, document: str, extra: dict[str, Any] | None, known: Sequence[str] = ()) -> None:
+    def leave_out_unknown(
+        self, document: str, extra: dict[str, Any] | None, known: Sequence[str] = ()
+    ) -> None:
         """Record the fields of a document that nothing here reads, except bookkeeping fields (`known`)."""
         if names := sorted(set(extra or {}) - set(known)):
-            self.leave(f"{document}: {', '.join(names)}", "nothing here corresponds to it")
+            self.leave_out(f"{document}: {', '.join(names)}", "nothing here corresponds to it")
 
 
-def past(
-    outcome: Converted, columns: Sequence[str], source: str, rows: int = 12, step: timedelta | None = None
+def add_series_settings(
+    outcome: ConvertedExport,
+    columns: Sequence[str],
+    source: str,
+    rows: int = 12,
+    step: timedelta | None = None,
 ) -> None:
     """Set ``data.series`` for `columns`, so that a detector sees their past as a time-series product does."""
-    if len(columns) > _WIDEST:
+    if len(columns) > _MAX_COLUMNS:
         why = f"of {len(columns)} columns they would be {3 * len(columns)} more; name the ones that matter"
-        outcome.leave("data.series", why)
+        outcome.leave_out("data.series", why)
         return
     row_count = min(rows, 1000)
-    outcome.say("data.series.columns", list(columns), source)
-    outcome.say(
+    outcome.add_setting("data.series.columns", list(columns), source)
+    outcome.add_setting(
         "data.series.rows",
         row_count,
         source if row_count == rows else f"{source}: {rows}, of which 1000 count",
     )
     if step:
-        outcome.say(
-            "data.series.history", spell(max(timedelta(seconds=1), step * row_count)), "as many rows back"
+        outcome.add_setting(
+            "data.series.history",
+            spell_duration(max(timedelta(seconds=1), step * row_count)),
+            "as many rows back",
         )

@@ -18,24 +18,33 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pynomaly.config import Data, Limits
 from pynomaly.data.sources import SOURCES, bounded
-from pynomaly.data.sources.arrange import moments
-from pynomaly.data.sources.csv import SEPARATORS, existing
+from pynomaly.data.sources.csv import SEPARATORS, require_path
+from pynomaly.data.sources.normalize import parse_moments
 from pynomaly.errors import ColumnError, SourceError, WindowError
 
-__all__ = ["Document", "Foreign", "checked", "first_line", "gather", "moment_column", "read_as", "read_table"]
+__all__ = [
+    "Document",
+    "ForeignDocument",
+    "gather_files",
+    "parse_content",
+    "parse_document",
+    "parse_moment_column",
+    "read_first_line",
+    "read_table",
+]
 
-_TEXT = (".json", ".jsonl", ".ndjson", ".out")
-_PACKED = (".gz", ".bz2", ".xz", ".zip")
+_DOCUMENT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".out")
+_PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip")
 _MOST_FILES = 10_000
 
 
-class Foreign(BaseModel):
+class ForeignDocument(BaseModel):
     """Base of a product's documents: unknown fields are kept, to be listed as not carried over."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-Model = TypeVar("Model", bound=Foreign)
+Model = TypeVar("Model", bound=ForeignDocument)
 
 
 @dataclass(frozen=True)
@@ -46,12 +55,12 @@ class Document:
     content: dict[str, Any]
     lines: tuple[dict[str, Any], ...] = ()
 
-    def has(self, *keys: str) -> bool:
+    def has_keys(self, *keys: str) -> bool:
         """Return whether the top level has all of `keys`."""
         return all(key in self.content for key in keys)
 
 
-def gather(paths: Sequence[str | Path]) -> tuple[tuple[Document, ...], tuple[Path, ...]]:
+def gather_files(paths: Sequence[str | Path]) -> tuple[tuple[Document, ...], tuple[Path, ...]]:
     """Return the documents and the tables in `paths`; a folder stands for all files below it.
 
     Raises
@@ -60,18 +69,20 @@ def gather(paths: Sequence[str | Path]) -> tuple[tuple[Document, ...], tuple[Pat
         If a file is missing, unreadable or of an unknown kind.
     """
     documents, tables = [], []
-    for file in _files(paths):
-        kind = _kind(file)
-        if kind in _TEXT:
-            documents.append(_document(file))
+    for file in _list_files(paths):
+        kind = _find_kind(file)
+        if kind in _DOCUMENT_SUFFIXES:
+            documents.append(_read_document(file))
         elif kind in (".csv", ".tsv", ".txt", ".parquet"):
             tables.append(file)
         else:
-            raise SourceError(f"{file}: neither a document ({', '.join(_TEXT)}) nor a table (.csv, .parquet)")
+            raise SourceError(
+                f"{file}: neither a document ({', '.join(_DOCUMENT_SUFFIXES)}) nor a table (.csv, .parquet)"
+            )
     return tuple(documents), tuple(tables)
 
 
-def read_as(kind: type[Model], document: Document) -> Model:
+def parse_document(kind: type[Model], document: Document) -> Model:
     """Return a document as a validated model of type `kind`.
 
     Raises
@@ -79,11 +90,11 @@ def read_as(kind: type[Model], document: Document) -> Model:
     SourceError
         If a field is missing or has another type; the message gives its position and value.
     """
-    return checked(kind, document.content, str(document.path))
+    return parse_content(kind, document.content, str(document.path))
 
 
-def checked(kind: type[Model], content: Any, where: str) -> Model:
-    """Like :func:`read_as`, for content from `where`."""
+def parse_content(kind: type[Model], content: Any, where: str) -> Model:
+    """Like :func:`parse_document`, for content from `where`."""
     try:
         return kind.model_validate(content)
     except ValidationError as error:
@@ -103,10 +114,10 @@ def read_table(file: Path, named: Sequence[str] = ()) -> pd.DataFrame:
     ColumnError
         If a name is duplicated, or one of `named` is missing.
     """
-    kind = "parquet" if _kind(file) == ".parquet" else "csv"
+    kind = "parquet" if _find_kind(file) == ".parquet" else "csv"
     settings: dict[str, Any] = {"source": kind, "path": str(file)}
     frame = SOURCES[kind](
-        Data.model_validate(settings | {"separator": _separator(file)}), str(file), None, None
+        Data.model_validate(settings | {"separator": _detect_separator(file)}), str(file), None, None
     )
     for name in named:
         if name not in frame.columns:
@@ -114,20 +125,20 @@ def read_table(file: Path, named: Sequence[str] = ()) -> pd.DataFrame:
     return frame
 
 
-def _separator(file: Path) -> str:
+def _detect_separator(file: Path) -> str:
     """Return the separator that is most frequent in a text's first line; a comma if there is none."""
-    if _kind(file) == ".parquet":
+    if _find_kind(file) == ".parquet":
         return SEPARATORS[0]
-    return max(SEPARATORS, key=first_line(file).count)  # max returns the first of equals: the comma
+    return max(SEPARATORS, key=read_first_line(file).count)  # max returns the first of equals: the comma
 
 
-def first_line(file: Path) -> str:
+def read_first_line(file: Path) -> str:
     """Return the first line of a text, within the limits of a source."""
-    with bounded.text(file, Limits()) as content:
+    with bounded.open_text(file, Limits()) as content:
         return content.readline().decode("utf-8-sig", "replace").strip("\r\n")
 
 
-def moment_column(values: pd.Series[Any], where: str) -> pd.Series[Any]:
+def parse_moment_column(values: pd.Series[Any], where: str) -> pd.Series[Any]:
     """Return times in UTC; naive times are taken as UTC.
 
     Raises
@@ -136,7 +147,7 @@ def moment_column(values: pd.Series[Any], where: str) -> pd.Series[Any]:
         If one of the values is not a time.
     """
     try:
-        times = moments(values, ZoneInfo("UTC"))
+        times = parse_moments(values, ZoneInfo("UTC"))
     except WindowError as error:
         raise SourceError(f"{where}: {error}") from error
     if times.isna().any():
@@ -145,10 +156,10 @@ def moment_column(values: pd.Series[Any], where: str) -> pd.Series[Any]:
     return times
 
 
-def _files(paths: Sequence[str | Path]) -> list[Path]:
+def _list_files(paths: Sequence[str | Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
-        place = existing(str(path), folder=True)
+        place = require_path(str(path), folder=True)
         members = [place] if place.is_file() else sorted(item for item in place.rglob("*") if item.is_file())
         files += [item for item in members if not item.name.startswith(".")]
         if len(files) > _MOST_FILES:
@@ -158,18 +169,18 @@ def _files(paths: Sequence[str | Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _kind(file: Path) -> str:
+def _find_kind(file: Path) -> str:
     suffixes = [item.lower() for item in file.suffixes]
-    while suffixes and suffixes[-1] in _PACKED:
+    while suffixes and suffixes[-1] in _PACKED_SUFFIXES:
         suffixes.pop()
     return suffixes[-1] if suffixes else ""
 
 
-def _document(file: Path) -> Document:
-    with bounded.text(file, Limits(line_kib=1024 * 1024)) as stream:
+def _read_document(file: Path) -> Document:
+    with bounded.open_text(file, Limits(line_kib=1024 * 1024)) as stream:
         raw = stream.read()
     try:
-        content = _json(raw.decode("utf-8-sig"))
+        content = _parse_json(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SourceError(f"{file} is not UTF-8 text: {error}") from error
     except (ValueError, RecursionError) as error:
@@ -181,7 +192,7 @@ def _document(file: Path) -> Document:
     raise SourceError(f"{file}: expected a JSON object, or one object a line")
 
 
-def _json(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as whole:

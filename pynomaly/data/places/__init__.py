@@ -16,11 +16,11 @@ from pathlib import Path
 
 from pynomaly.data.places.bucket import Bucket
 from pynomaly.data.places.folder import Folder
-from pynomaly.data.places.place import Entry, Place
+from pynomaly.data.places.place import ListedFile, Place
 from pynomaly.data.places.remote import EXTRAS, Remote
 from pynomaly.errors import ConfigError
 
-__all__ = ["Bucket", "Entry", "Folder", "Place", "Remote", "is_address", "place"]
+__all__ = ["Bucket", "Folder", "ListedFile", "Place", "Remote", "is_address", "resolve_place"]
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://")
 
@@ -30,7 +30,7 @@ def is_address(text: str) -> bool:
     return _SCHEME.match(text) is not None
 
 
-def place(address: str | Path) -> Place:
+def resolve_place(address: str | Path) -> Place:
     """Return the place that `address` names; opens nothing.
 
     Raises

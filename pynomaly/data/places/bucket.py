@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from pynomaly.data.places.place import CHUNK, Entry, Place
+from pynomaly.data.places.place import CHUNK, ListedFile, Place
 from pynomaly.errors import ConfigError
 
 __all__ = ["Bucket"]
@@ -41,47 +41,47 @@ class Bucket(Place):
     def exists(self) -> bool:
         """Whether an object with this key exists."""
         try:
-            with self._told():
+            with self._translate_errors():
                 self._client.head_object(Bucket=self.bucket, Key=self.key)
         except FileNotFoundError:
             return False
         return True
 
-    def chunks(self) -> Iterator[bytes]:
+    def read_chunks(self) -> Iterator[bytes]:
         """Yield the content in chunks."""
-        with self._told():
+        with self._translate_errors():
             yield from self._client.get_object(Bucket=self.bucket, Key=self.key)["Body"].iter_chunks(CHUNK)
 
     def write(self, content: bytes, *, new: bool = False) -> None:
         """Write the object; with `new`, fail with FileExistsError if it exists."""
         only_new = {"IfNoneMatch": "*"} if new else {}
-        with self._told():
+        with self._translate_errors():
             if len(content) < _MULTIPART or new:
                 self._client.put_object(Bucket=self.bucket, Key=self.key, Body=content, **only_new)
             else:
                 self._client.upload_fileobj(io.BytesIO(content), self.bucket, self.key)
 
-    def entries(self) -> Iterator[Entry]:
+    def list_files(self) -> Iterator[ListedFile]:
         """Yield all objects below this key, over all pages."""
         prefix = f"{self.key}/" if self.key else ""
-        with self._told():
+        with self._translate_errors():
             for page in self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=prefix
             ):
                 for item in page.get("Contents", ()):
-                    yield Entry(f"s3://{self.bucket}/{item['Key']}", item["Size"], item["LastModified"])
+                    yield ListedFile(f"s3://{self.bucket}/{item['Key']}", item["Size"], item["LastModified"])
 
     def delete(self) -> None:
         """Delete the object."""
-        with self._told():
+        with self._translate_errors():
             self._client.delete_object(Bucket=self.bucket, Key=self.key)
 
-    def arrow(self) -> tuple[Any, str]:
+    def open_arrow(self) -> tuple[Any, str]:
         """Return Arrow's S3 file system, with the endpoint and credentials of boto3, and the path."""
         from pyarrow.fs import S3FileSystem
 
         endpoint = urlsplit(self._client.meta.endpoint_url)
-        with self._told():
+        with self._translate_errors():
             credentials = self._client._request_signer._credentials
             keys = credentials.get_frozen_credentials() if credentials else None
         return S3FileSystem(
@@ -99,10 +99,10 @@ class Bucket(Place):
     @property
     def _client(self) -> Any:
         names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_REGION")
-        return _client(tuple(os.environ.get(name, "") for name in names))
+        return _make_client(tuple(os.environ.get(name, "") for name in names))
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Turn boto3's errors into the OSError that a local file would raise."""
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -124,7 +124,7 @@ class Bucket(Place):
 
 
 @lru_cache(maxsize=8)
-def _client(environment: tuple[str, ...]) -> Any:
+def _make_client(environment: tuple[str, ...]) -> Any:
     """Return one client for each environment; threads may share a boto3 client."""
     import boto3
     from botocore.config import Config

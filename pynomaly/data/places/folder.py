@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pynomaly.data.places.place import CHUNK, Entry, Place
+from pynomaly.data.places.place import CHUNK, ListedFile, Place
 
 __all__ = ["Folder"]
 
@@ -31,7 +31,7 @@ class Folder(Place):
         """Whether the file exists."""
         return self.path.is_file()
 
-    def chunks(self) -> Iterator[bytes]:
+    def read_chunks(self) -> Iterator[bytes]:
         """Yield the content in chunks."""
         with self.path.open("rb") as file:
             while chunk := file.read(CHUNK):
@@ -57,19 +57,19 @@ class Folder(Place):
             Path(draft).unlink(missing_ok=True)
         _sync_folder(self.path.parent)
 
-    def entries(self) -> Iterator[Entry]:
+    def list_files(self) -> Iterator[ListedFile]:
         """Yield all files below it, sorted by path; drafts and hidden files are left out."""
         for path in sorted(self.path.rglob("*")):
             if path.is_file() and not path.name.startswith("."):
                 with suppress(FileNotFoundError):  # removed in the meantime
                     status = path.stat()
-                    yield Entry(str(path), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+                    yield ListedFile(str(path), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def delete(self) -> None:
         """Remove the file."""
         self.path.unlink(missing_ok=True)
 
-    def swept(self, before: datetime) -> tuple[str, ...]:
+    def sweep_drafts(self, before: datetime) -> tuple[str, ...]:
         """Remove drafts below it that were last written before `before`; return their paths."""
         removed_paths = []
         for draft in sorted(self.path.rglob(".*.draft")):
@@ -79,14 +79,14 @@ class Folder(Place):
                     removed_paths.append(str(draft))
         return tuple(removed_paths)
 
-    def arrow(self) -> tuple[Any, str]:
+    def open_arrow(self) -> tuple[Any, str]:
         """Return the local file system and the absolute path."""
         from pyarrow.fs import LocalFileSystem
 
         return LocalFileSystem(), str(self.path.absolute())
 
     @contextmanager
-    def local(self) -> Iterator[Path]:
+    def open_local(self) -> Iterator[Path]:
         """Yield the path of the file itself."""
         if not self.path.is_file():
             raise FileNotFoundError(2, "no such file", str(self.path))

@@ -12,14 +12,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CHUNK", "Entry", "Place"]
+__all__ = ["CHUNK", "ListedFile", "Place"]
 
 CHUNK = 1 << 20
 """Bytes read at a time."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedFile:
     """A file in a listing: address, size in bytes, and time of the last write (aware)."""
 
     address: str
@@ -41,7 +41,7 @@ class Place(ABC):
         """Whether the file exists."""
 
     @abstractmethod
-    def chunks(self) -> Iterator[bytes]:
+    def read_chunks(self) -> Iterator[bytes]:
         """Yield the content in chunks; FileNotFoundError if the file does not exist."""
 
     @abstractmethod
@@ -49,19 +49,19 @@ class Place(ABC):
         """Write `content` whole; with `new`, FileExistsError if the file exists already."""
 
     @abstractmethod
-    def entries(self) -> Iterator[Entry]:
+    def list_files(self) -> Iterator[ListedFile]:
         """Yield all files below it, sorted by path."""
 
-    def under(self) -> Iterator[str]:
+    def list_addresses(self) -> Iterator[str]:
         """Yield the addresses of all files below it, sorted by path."""
-        for entry in self.entries():
+        for entry in self.list_files():
             yield entry.address
 
     @abstractmethod
     def delete(self) -> None:
         """Remove the file; do nothing if it does not exist."""
 
-    def swept(self, before: datetime) -> tuple[str, ...]:
+    def sweep_drafts(self, before: datetime) -> tuple[str, ...]:
         """Remove drafts that dead writers left below it before `before`; return the removed addresses.
 
         Does nothing unless a write uses drafts; a bucket's own rules end its unfinished uploads.
@@ -69,26 +69,26 @@ class Place(ABC):
         return ()
 
     @abstractmethod
-    def arrow(self) -> tuple[Any, str]:
+    def open_arrow(self) -> tuple[Any, str]:
         """Return the pyarrow file system and the path in it, to read tables in parts."""
 
     def read(self) -> bytes:
         """Return the whole content."""
-        return b"".join(self.chunks())
+        return b"".join(self.read_chunks())
 
     def sha256(self) -> str:
         """Return the SHA-256 of the content, in hex."""
         digest = hashlib.sha256()
-        for chunk in self.chunks():
+        for chunk in self.read_chunks():
             digest.update(chunk)
         return digest.hexdigest()
 
     @contextmanager
-    def local(self) -> Iterator[Path]:
+    def open_local(self) -> Iterator[Path]:
         """Yield a local file with its content; a copy is removed at the end of the ``with``."""
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / str(self).rsplit("/", 1)[-1]
             with copy.open("wb") as file:
-                for chunk in self.chunks():
+                for chunk in self.read_chunks():
                     file.write(chunk)
             yield copy

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
-from pynomaly.data.places.place import CHUNK, Entry, Place
+from pynomaly.data.places.place import CHUNK, ListedFile, Place
 from pynomaly.errors import ConfigError
 
 __all__ = ["EXTRAS", "Remote"]
@@ -39,7 +39,7 @@ class Remote(Place):
         """Whether the file exists."""
         return bool(self._files.isfile(self._path))
 
-    def chunks(self) -> Iterator[bytes]:
+    def read_chunks(self) -> Iterator[bytes]:
         """Yield the content in chunks."""
         with self._files.open(self._path, "rb") as file:
             while chunk := file.read(CHUNK):
@@ -51,14 +51,14 @@ class Remote(Place):
             raise FileExistsError(17, "the file exists already", str(self))
         self._files.pipe_file(self._path, content)
 
-    def entries(self) -> Iterator[Entry]:
+    def list_files(self) -> Iterator[ListedFile]:
         """Yield all files below it, sorted by path."""
         for path, details in sorted(self._files.find(self._path, detail=True).items()):
             written = self._files.modified(path)
             aware = written if written.tzinfo else written.replace(tzinfo=UTC)
-            yield Entry(str(self._files.unstrip_protocol(path)), int(details.get("size") or 0), aware)
+            yield ListedFile(str(self._files.unstrip_protocol(path)), int(details.get("size") or 0), aware)
 
-    def arrow(self) -> tuple[Any, str]:
+    def open_arrow(self) -> tuple[Any, str]:
         """Return the fsspec file system, wrapped for pyarrow, and the path."""
         from pyarrow.fs import FSSpecHandler, PyFileSystem
 

@@ -15,26 +15,26 @@ from pynomaly.config import Data
 from pynomaly.data import series
 from pynomaly.data.frame import require_columns
 from pynomaly.data.sources import bundled, csv, parquet, sql
-from pynomaly.data.sources.arrange import in_order, labels, moments, within
+from pynomaly.data.sources.normalize import parse_labels, parse_moments, select_window, sort_rows
 from pynomaly.data.window import Window
-from pynomaly.errors import ConfigError, WindowError, allowed
+from pynomaly.errors import ConfigError, WindowError, list_allowed
 
 _PLACE = "place in the source"
 
-__all__ = ["SOURCES", "Reader", "kind_of", "read", "span"]
+__all__ = ["SOURCES", "Reader", "infer_source_kind", "read_source", "read_span"]
 
 Reader = Callable[[Data, str, list[str] | None, Window | None], pd.DataFrame]
 """``(data, path, columns, window)`` to unchanged rows; None reads all. Rows outside the window may come."""
 
 SOURCES: Mapping[str, Reader] = {
-    "csv": csv.rows,
-    "parquet": parquet.rows,
-    "sql": sql.rows,
-    "bundled": bundled.rows,
+    "csv": csv.read_rows,
+    "parquet": parquet.read_rows,
+    "sql": sql.read_rows,
+    "bundled": bundled.read_rows,
 }
 
 
-def read(
+def read_source(
     data: Data, window: Window | None = None, as_of: datetime | None = None, path: str | None = None
 ) -> pd.DataFrame:
     """Read the rows of a window, with the time-series features of ``data.series``.
@@ -74,67 +74,67 @@ def read(
     if window is not None and data.series.columns:
         read_window = Window(window.start - data.series.history, window.end)  # rows to look back on
     if data.source == "bundled" and path is None:
-        frame = bundled.rows_of(data, read_window, as_of)
+        frame = bundled.read_dataset(data, read_window, as_of)
     else:
-        kind = data.source if path is None else kind_of(path, data.source)
-        frame = _reader(kind)(data, path or _place(data), None, read_window)
+        kind = data.source if path is None else infer_source_kind(path, data.source)
+        frame = _find_reader(kind)(data, path or _source_path(data), None, read_window)
     known_label = [data.label] if data.label and (path is None or data.label in frame.columns) else []
     require_columns(frame, [*filter(None, (data.time, data.id)), *known_label])
     frame = frame.copy(deep=False)
     for name in known_label:
-        frame[name] = labels(frame[name])
+        frame[name] = parse_labels(frame[name])
     if data.time is None:
         return frame.reset_index(drop=True)
-    frame[data.time] = moments(frame[data.time], data.zone)
+    frame[data.time] = parse_moments(frame[data.time], data.zone)
     if window is not None and read_window is not None:
         if read_window != window:
-            with_history = in_order(
-                within(frame, data.time, read_window).reset_index(names=_PLACE), data.time, data.id
+            with_history = sort_rows(
+                select_window(frame, data.time, read_window).reset_index(names=_PLACE), data.time, data.id
             )
-            with_history = series.added(with_history, data.time, data.id, data.series)
+            with_history = series.add_past_features(with_history, data.time, data.id, data.series)
             frame = with_history.sort_values(_PLACE, ignore_index=True).drop(columns=_PLACE)
-        frame = within(frame, data.time, window)
+        frame = select_window(frame, data.time, window)
     if as_of is not None:
         label_known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
         frame = frame.assign(**{name: frame[name].where(label_known) for name in known_label})
-    frame = in_order(frame, data.time, data.id)
+    frame = sort_rows(frame, data.time, data.id)
     if window is None and data.series.columns:
-        frame = series.added(frame, data.time, data.id, data.series)
+        frame = series.add_past_features(frame, data.time, data.id, data.series)
     return frame
 
 
-def span(data: Data) -> Window | None:
+def read_span(data: Data) -> Window | None:
     """Return the window from the first to the last time in the source; None for a table without time.
 
     Raises
     ------
     SourceError, ColumnError, WindowError
-        As :func:`read`.
+        As :func:`read_source`.
     """
     if data.time is None:
         return None
     if data.source == "bundled":
-        return bundled.span_of(data)
+        return bundled.find_span(data)
     if data.source == "sql":
-        column = sql.edges(data)
+        column = sql.read_edges(data)
     else:
-        column = _reader(data.source)(data, _place(data), [data.time], None)[data.time]
-    times = moments(column, data.zone)
+        column = _find_reader(data.source)(data, _source_path(data), [data.time], None)[data.time]
+    times = parse_moments(column, data.zone)
     first, last = times.min(), times.max()
     return Window(first.to_pydatetime(), last.to_pydatetime() + timedelta(microseconds=1))
 
 
-def _reader(source: str) -> Reader:
+def _find_reader(source: str) -> Reader:
     if source not in SOURCES:
-        raise ConfigError(f"no source {source!r}; {allowed(source, SOURCES)}")
+        raise ConfigError(f"no source {source!r}; {list_allowed(source, SOURCES)}")
     return SOURCES[source]
 
 
-def kind_of(path: str, otherwise: str) -> str:
+def infer_source_kind(path: str, otherwise: str) -> str:
     """Return the kind of source from the ending of `path`, or `otherwise` if the ending is unknown."""
     endings = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
     return next((kind for ending, kind in endings.items() if path.lower().endswith(ending)), otherwise)
 
 
-def _place(data: Data) -> str:
+def _source_path(data: Data) -> str:
     return data.path or data.query or str(data.dataset)

@@ -22,17 +22,17 @@ from typing import IO, Any
 from pynomaly.config import Limits
 from pynomaly.errors import ColumnError, SourceError
 
-__all__ = ["checked_names", "checked_size", "text"]
+__all__ = ["check_names", "check_size", "open_text"]
 
 _LONGEST_NAME = 500
 _BUFFER = 1 << 18
-_ALONE = re.compile(rb"\r(?!\n)")
-_UNTRIED = 1 << 20  # unpacked bytes below which the ratio is not checked
-_BROKEN = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
+_FREE_BYTES = 1 << 20  # unpacked bytes below which the ratio is not checked
+_UNPACK_ERRORS = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def checked_names(names: Sequence[str], where: object, limits: Limits) -> None:
+def check_names(names: Sequence[str], where: object, limits: Limits) -> None:
     """Raise for too many columns, and for names that are too long or not printable.
 
     Raises
@@ -53,18 +53,18 @@ def checked_names(names: Sequence[str], where: object, limits: Limits) -> None:
                 f"{where}: the name of column {position + 1} has {len(name)} characters ({name[:30]!r}...); "
                 f"at most {_LONGEST_NAME} are allowed"
             )
-        if wrong := next((mark for mark in name if _hidden(mark)), None):
+        if wrong := next((mark for mark in name if _is_hidden(mark)), None):
             raise ColumnError(
                 f"{where}: the name of column {position + 1}, {name!a}, holds U+{ord(wrong):04X}, "
                 "which cannot be seen; rename the column"
             )
 
 
-def _hidden(mark: str) -> bool:
+def _is_hidden(mark: str) -> bool:
     return mark in _BIDI or (mark not in "\t\n\r" and unicodedata.category(mark) in ("Cc", "Cs"))
 
 
-def checked_size(rows: int, columns: int, where: object, limits: Limits) -> None:
+def check_size(rows: int, columns: int, where: object, limits: Limits) -> None:
     """Raise if a table has more cells than ``limits.cells``.
 
     Raises
@@ -80,7 +80,7 @@ def checked_size(rows: int, columns: int, where: object, limits: Limits) -> None
 
 
 @contextmanager
-def text(file: Path, limits: Limits) -> Iterator[IO[bytes]]:
+def open_text(file: Path, limits: Limits) -> Iterator[IO[bytes]]:
     """Yield the bytes of a text file, unpacked according to its name and measured while they are read.
 
     A carriage return alone is returned as a line break.
@@ -92,17 +92,17 @@ def text(file: Path, limits: Limits) -> Iterator[IO[bytes]]:
         if the archive is broken. A ``.zip`` must hold one file, stored or deflated, without a password.
     """
     try:
-        with file.open("rb") as packed, _unpacked(file, packed) as source:
-            yield io.BufferedReader(_Measured(source, packed, file, limits), _BUFFER)
-    except _BROKEN as error:
+        with file.open("rb") as packed, _open_unpacked(file, packed) as source:
+            yield io.BufferedReader(_MeasuredReader(source, packed, file, limits), _BUFFER)
+    except _UNPACK_ERRORS as error:
         raise SourceError(f"{file} cannot be unpacked: {' '.join(str(error).split())}") from error
 
 
 @contextmanager
-def _unpacked(file: Path, packed: IO[bytes]) -> Iterator[Any]:
+def _open_unpacked(file: Path, packed: IO[bytes]) -> Iterator[Any]:
     ending = file.suffix.lower()
     if ending == ".zip":
-        with zipfile.ZipFile(packed) as archive, archive.open(_only_member(file, archive)) as member:
+        with zipfile.ZipFile(packed) as archive, archive.open(_find_member(file, archive)) as member:
             yield member
         return
     opener: Any = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}.get(ending)
@@ -114,7 +114,7 @@ def _unpacked(file: Path, packed: IO[bytes]) -> Iterator[Any]:
         yield source
 
 
-def _only_member(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+def _find_member(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = [item for item in archive.infolist() if not item.is_dir()]
     if len(members) != 1:
         raise SourceError(f"{file} holds {len(members):,} files; allowed: one")
@@ -124,7 +124,7 @@ def _only_member(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     return members[0]
 
 
-class _Measured(io.RawIOBase):
+class _MeasuredReader(io.RawIOBase):
     """A reader that measures its bytes and raises at a limit."""
 
     def __init__(self, source: IO[bytes], packed: IO[bytes], file: Path, limits: Limits) -> None:
@@ -145,18 +145,18 @@ class _Measured(io.RawIOBase):
         if piece.count(b"\r") > piece.count(
             b"\r\n"
         ):  # some lone carriage returns make pandas' parser use unlimited memory
-            piece = _ALONE.sub(b"\n", piece + self._ahead)[: len(piece)]
+            piece = _LONE_RETURN.sub(b"\n", piece + self._ahead)[: len(piece)]
         buffer[: len(piece)] = piece
         if b"\0" in piece:  # pandas would end the cell there silently
             raise SourceError(f"{self._file} holds a NUL byte: it is no text in UTF-8")
         self._total += len(piece)
-        first, last = (_break(piece, end) for end in (bytes.find, bytes.rfind))
+        first, last = (_find_break(piece, end) for end in (bytes.find, bytes.rfind))
         if self._line + (len(piece) if first < 0 else first) > self._longest:
             self._stop("has a line of more than", f"{self._limits.line_kib:,} KiB", "line_kib")
         self._line = self._line + len(piece) if last < 0 else len(piece) - last - 1
         if self._total > self._limits.text_mib << 20:
             self._stop("holds more than", f"{self._limits.text_mib:,} MiB of text", "text_mib")
-        if self._total > _UNTRIED and self._total > self._limits.ratio * self._packed.tell():
+        if self._total > _FREE_BYTES and self._total > self._limits.ratio * self._packed.tell():
             self._stop("unpacks to more than", f"{self._limits.ratio:,} times its size", "ratio")
         return len(piece)
 
@@ -164,7 +164,7 @@ class _Measured(io.RawIOBase):
         raise SourceError(f"{self._file} {what} {limit}; data.limits.{key} sets that")
 
 
-def _break(piece: bytes, find: Any) -> int:
+def _find_break(piece: bytes, find: Any) -> int:
     """Return the position of the first or last line break, -1 without one."""
     positions = [position for position in (find(piece, b"\n"), find(piece, b"\r")) if position >= 0]
     return (min(positions) if find is bytes.find else max(positions)) if positions else -1

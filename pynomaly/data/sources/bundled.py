@@ -12,20 +12,20 @@ import pandas as pd
 from pynomaly.config import Data
 from pynomaly.data import fleet
 from pynomaly.data.window import Window
-from pynomaly.errors import SourceError, WindowError, allowed
+from pynomaly.errors import SourceError, WindowError, list_allowed
 
-__all__ = ["DATASETS", "breast_cancer", "rows", "rows_of", "span_of"]
+__all__ = ["DATASETS", "find_span", "read_breast_cancer", "read_dataset", "read_rows"]
 
 DATASETS = ("fleet", "breast_cancer")
 
-_MALIGNANT = 40
+_MALIGNANT_ROWS = 40
 """Malignant rows kept: 10 % of the table. All 212 (37 %) would be too many to be anomalies."""
 
-_FLEET = Window(fleet.START, datetime(2100, 1, 4, tzinfo=UTC))
+_FLEET_SPAN = Window(fleet.START, datetime(2100, 1, 4, tzinfo=UTC))
 """The fleet has no end, but a window needs one."""
 
 
-def rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
+def read_rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
     """Read the bundled table named `path`; the fleet needs a window.
 
     Raises
@@ -35,11 +35,11 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     WindowError
         If the table is the fleet and there is no window.
     """
-    frame = rows_of(data.model_copy(update={"dataset": path}), window, None)
+    frame = read_dataset(data.model_copy(update={"dataset": path}), window, None)
     return frame[columns] if columns else frame
 
 
-def rows_of(data: Data, window: Window | None, as_of: datetime | None) -> pd.DataFrame:
+def read_dataset(data: Data, window: Window | None, as_of: datetime | None) -> pd.DataFrame:
     """Read the rows of ``data.dataset`` in `window`; without one, all rows up to `as_of`.
 
     Raises
@@ -49,23 +49,23 @@ def rows_of(data: Data, window: Window | None, as_of: datetime | None) -> pd.Dat
     WindowError
         If the fleet is read with neither, or the window ends before the fleet starts.
     """
-    if _named(data) == "breast_cancer":
-        return breast_cancer()
+    if _require_dataset(data) == "breast_cancer":
+        return read_breast_cancer()
     if window is None:
         if as_of is None:
             raise WindowError(f"the fleet has no end; read a window of it, from {fleet.START.isoformat()} on")
         window = Window(fleet.START, as_of)
     if window.end <= fleet.START:
         raise WindowError(f"no row lies in the window {window}; the fleet starts {fleet.START.isoformat()}")
-    return fleet.generate(window)
+    return fleet.generate_fleet(window)
 
 
-def span_of(data: Data) -> Window | None:
+def find_span(data: Data) -> Window | None:
     """Return the time span of ``data.dataset``; None for a table without time."""
-    return _FLEET if _named(data) == "fleet" else None
+    return _FLEET_SPAN if _require_dataset(data) == "fleet" else None
 
 
-def breast_cancer() -> pd.DataFrame:
+def read_breast_cancer() -> pd.DataFrame:
     """Read Breast Cancer Wisconsin (Diagnostic): benign rows, and 40 malignant rows as anomalies.
 
     Returns
@@ -83,12 +83,12 @@ def breast_cancer() -> pd.DataFrame:
     names = [str(name).replace(" ", "_") for name in bunch.feature_names]
     frame = pd.DataFrame(bunch.data, columns=names)
     frame["anomaly"] = (bunch.target == 0).astype("int64")
-    kept_rows = (frame["anomaly"] == 0) | (frame["anomaly"].cumsum() <= _MALIGNANT)
+    kept_rows = (frame["anomaly"] == 0) | (frame["anomaly"].cumsum() <= _MALIGNANT_ROWS)
     return frame[kept_rows].reset_index(drop=True)
 
 
-def _named(data: Data) -> str:
+def _require_dataset(data: Data) -> str:
     name = str(data.dataset)
     if name not in DATASETS:
-        raise SourceError(f"no bundled table {name!r}; {allowed(name, DATASETS)}")
+        raise SourceError(f"no bundled table {name!r}; {list_allowed(name, DATASETS)}")
     return name

@@ -18,12 +18,12 @@ import pandas as pd
 from pandas.io.parsers import TextFileReader
 
 from pynomaly.config import Data, Limits
-from pynomaly.data.places import is_address, place
+from pynomaly.data.places import is_address, resolve_place
 from pynomaly.data.sources import bounded
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError
 
-__all__ = ["SEPARATORS", "chunks", "existing", "header", "lines", "rows"]
+__all__ = ["SEPARATORS", "count_lines", "read_chunks", "read_header", "read_rows", "require_path"]
 
 SEPARATORS = (",", ";", "\t", "|")
 
@@ -32,7 +32,7 @@ _SURPLUS = "\0more than the header has"
 _COMMA_NUMBER = r"^\s*([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)\s*$"
 
 
-def rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
+def read_rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
     """Read the whole file, or some of its columns; text has no index, so a window does not limit the read.
 
     Parameters
@@ -55,32 +55,32 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     ColumnError
         If a name is duplicated or not printable, or one of `columns` does not exist.
     """
-    with _local(path) as file:
-        names = _names(file, data, columns)
-        with bounded.text(file, data.limits) as content, _told(file):
-            frame = _reader(data, content, None, columns).read()
+    with _open_local(path) as file:
+        names = _read_names(file, data, columns)
+        with bounded.open_text(file, data.limits) as content, _translate_errors(file):
+            frame = _open_reader(data, content, None, columns).read()
     if frame.empty:
         raise SourceError(f"{path} has a header ({len(names)} columns) but no rows")
-    return _with_points(frame, data) if data.decimal == "," else frame
+    return _replace_commas(frame, data) if data.decimal == "," else frame
 
 
-def chunks(data: Data, path: str, size: int) -> Iterator[pd.DataFrame]:
+def read_chunks(data: Data, path: str, size: int) -> Iterator[pd.DataFrame]:
     """Yield the same rows in parts of at most `size`; each part decides anew whether a column is numeric.
 
     Raises
     ------
     SourceError, ColumnError
-        As :func:`rows`, for the parts read so far.
+        As :func:`read_rows`, for the parts read so far.
     """
     rows_before = 0
-    with _local(path) as file:
-        names = _names(file, data, None)
-        with bounded.text(file, data.limits) as content:
-            with _told(file):
+    with _open_local(path) as file:
+        names = _read_names(file, data, None)
+        with bounded.open_text(file, data.limits) as content:
+            with _translate_errors(file):
                 # pandas accepts a first line of a part that is too wide, so surplus cells get a column.
-                parts = _reader(data, content, [*names, _SURPLUS], None, size)
+                parts = _open_reader(data, content, [*names, _SURPLUS], None, size)
             while True:
-                with _told(file):
+                with _translate_errors(file):
                     part = next(parts, None)
                 if part is None:
                     return
@@ -91,26 +91,26 @@ def chunks(data: Data, path: str, size: int) -> Iterator[pd.DataFrame]:
                         f"{file} cannot be read: row {row} has more cells than the header ({len(names)})"
                     )
                 rows_before += len(part)
-                yield _with_points(part, data) if data.decimal == "," else part
+                yield _replace_commas(part, data) if data.decimal == "," else part
 
 
-def lines(data: Data, path: str) -> int:
+def count_lines(data: Data, path: str) -> int:
     """Count the lines below the header: an upper bound of the rows, because a cell may hold line breaks."""
     count, ends_with_break = 0, True
-    with _local(path) as file, bounded.text(file, data.limits) as content:
+    with _open_local(path) as file, bounded.open_text(file, data.limits) as content:
         while block := content.read(_BLOCK):
             count, ends_with_break = count + block.count(b"\n"), block.endswith(b"\n")
     return count - 1 + (not ends_with_break)
 
 
 @contextmanager
-def _local(path: str) -> Iterator[Path]:
+def _open_local(path: str) -> Iterator[Path]:
     """Yield the file itself, or a local copy of the file at an address; messages name the address."""
     if not is_address(path):
-        yield existing(path)
+        yield require_path(path)
         return
     try:
-        with place(path).local() as copy:
+        with resolve_place(path).open_local() as copy:
             try:
                 yield copy
             except (SourceError, ColumnError) as error:
@@ -124,7 +124,7 @@ def _local(path: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _told(file: Path) -> Iterator[None]:
+def _translate_errors(file: Path) -> Iterator[None]:
     """Turn pandas' errors and warnings about a text into one SourceError."""
     try:
         with warnings.catch_warnings():
@@ -137,20 +137,20 @@ def _told(file: Path) -> Iterator[None]:
         raise SourceError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
 
 
-def _names(file: Path, data: Data, columns: list[str] | None) -> list[str]:
-    names = header(file, data.separator, data.limits)
+def _read_names(file: Path, data: Data, columns: list[str] | None) -> list[str]:
+    names = read_header(file, data.separator, data.limits)
     if columns and (unknown := [name for name in columns if name not in names]):
         near = get_close_matches(unknown[0], names, n=1)
-        raise ColumnError(f"{file}: no column {unknown[0]!r}; {_hint(near)}it has {names}")
+        raise ColumnError(f"{file}: no column {unknown[0]!r}; {_format_hint(near)}it has {names}")
     return names
 
 
-def _text(data: Data) -> tuple[str, ...]:
+def _list_text_columns(data: Data) -> tuple[str, ...]:
     """Return the columns that stay text."""
     return tuple(filter(None, (data.time, data.id, *data.categorical)))
 
 
-def _reader(
+def _open_reader(
     data: Data,
     content: IO[bytes],
     names: list[str] | None,
@@ -166,7 +166,7 @@ def _reader(
         sep=data.separator,
         decimal=data.decimal,
         encoding="utf-8-sig",
-        dtype=dict.fromkeys(_text(data), "str"),
+        dtype=dict.fromkeys(_list_text_columns(data), "str"),
         usecols=columns,
         index_col=False,
         low_memory=False,
@@ -176,7 +176,7 @@ def _reader(
     )
 
 
-def header(file: Path, separator: str, limits: Limits) -> list[str]:
+def read_header(file: Path, separator: str, limits: Limits) -> list[str]:
     """Return the column names as written in the file.
 
     Raises
@@ -187,7 +187,7 @@ def header(file: Path, separator: str, limits: Limits) -> list[str]:
         If a name occurs more than once, or is not printable.
     """
     try:
-        with bounded.text(file, limits) as content:
+        with bounded.open_text(file, limits) as content:
             first = pd.read_csv(content, sep=separator, header=None, nrows=1, dtype=str, encoding="utf-8-sig")
     except pd.errors.EmptyDataError:
         raise SourceError(f"{file} is empty; expected a header and rows") from None
@@ -202,7 +202,7 @@ def header(file: Path, separator: str, limits: Limits) -> list[str]:
         raise SourceError(
             f"{file}: no {separator!r} in the header {names[0]!r}; set data.separator to {other_marks[0]!r}"
         )
-    bounded.checked_names(names, file, limits)
+    bounded.check_names(names, file, limits)
     if duplicates := sorted({name for name in names if name and names.count(name) > 1}):
         raise ColumnError(
             f"{file}: column {', '.join(map(repr, duplicates))} occurs more than once in the header"
@@ -210,7 +210,7 @@ def header(file: Path, separator: str, limits: Limits) -> list[str]:
     return [name or f"Unnamed: {position}" for position, name in enumerate(names)]
 
 
-def existing(path: str, *, folder: bool = False) -> Path:
+def require_path(path: str, *, folder: bool = False) -> Path:
     """Return the file (or folder, if `folder` is True) at `path`.
 
     Raises
@@ -226,17 +226,18 @@ def existing(path: str, *, folder: bool = False) -> Path:
     siblings = sorted(item.name for item in place.parent.iterdir()) if place.parent.is_dir() else []
     near = get_close_matches(place.name, siblings, n=3)
     raise SourceError(
-        f"no file {str(place)!r}; {_hint(near)}the folder {place.parent} holds {siblings[:10] or 'nothing'}"
+        f"no file {str(place)!r}; {_format_hint(near)}"
+        f"the folder {place.parent} holds {siblings[:10] or 'nothing'}"
     )
 
 
-def _hint(near: list[str]) -> str:
+def _format_hint(near: list[str]) -> str:
     return f"did you mean {near[0]!r}? " if near else ""
 
 
-def _with_points(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
+def _replace_commas(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
     """Write a decimal point in the readable numbers of text columns, as later readers expect."""
     for name in frame.columns:
-        if name not in _text(data) and pd.api.types.is_string_dtype(frame[name].dtype):
+        if name not in _list_text_columns(data) and pd.api.types.is_string_dtype(frame[name].dtype):
             frame[name] = frame[name].str.replace(_COMMA_NUMBER, r"\1.\2", regex=True)
     return frame

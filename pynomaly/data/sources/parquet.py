@@ -12,16 +12,16 @@ from typing import Any
 import pandas as pd
 
 from pynomaly.config import Data, Limits
-from pynomaly.data.places import Place, is_address, place
+from pynomaly.data.places import Place, is_address, resolve_place
 from pynomaly.data.sources import bounded
-from pynomaly.data.sources.csv import existing
+from pynomaly.data.sources.csv import require_path
 from pynomaly.data.window import Window
-from pynomaly.errors import ColumnError, SourceError, allowed
+from pynomaly.errors import ColumnError, SourceError, list_allowed
 
-__all__ = ["only", "opened", "rows"]
+__all__ = ["build_window_filter", "open_dataset", "read_rows"]
 
 
-def rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
+def read_rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
     """Read a file or every ``*.parquet`` under a folder or address, in order of their paths.
 
     Parameters
@@ -47,19 +47,17 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     ColumnError
         If a name is duplicated or not printable, or one of `columns` does not exist.
     """
-    with opened(path, data.limits) as dataset:
+    with open_dataset(path, data.limits) as dataset:
         names = dataset.schema.names
         for name in columns or []:
             if name not in names:
-                raise ColumnError(f"{path}: no column {name!r}; {allowed(name, names)}")
-        window_filter = only(dataset, data.time, window)
+                raise ColumnError(f"{path}: no column {name!r}; {list_allowed(name, names)}")
+        window_filter = build_window_filter(dataset, data.time, window)
         # A file of a few kilobytes can declare a billion rows.
-        bounded.checked_size(
-            dataset.count_rows(filter=window_filter), len(columns or names), path, data.limits
-        )
+        bounded.check_size(dataset.count_rows(filter=window_filter), len(columns or names), path, data.limits)
         table = dataset.to_table(columns=columns, filter=window_filter)
         if table.num_rows == 0 and window is not None:
-            bounded.checked_size(dataset.count_rows(), len(columns or names), path, data.limits)
+            bounded.check_size(dataset.count_rows(), len(columns or names), path, data.limits)
             table = dataset.to_table(columns=columns)  # the caller's error names the range of the source
     if table.num_rows == 0:
         raise SourceError(f"{path} has columns {names} but no rows")
@@ -69,21 +67,21 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
 
 
 @contextmanager
-def opened(path: str, limits: Limits) -> Iterator[Any]:
+def open_dataset(path: str, limits: Limits) -> Iterator[Any]:
     """Yield the pyarrow dataset at `path`; pyarrow's errors inside the ``with`` become a SourceError.
 
     Raises
     ------
     SourceError, ColumnError
-        As :func:`rows`.
+        As :func:`read_rows`.
     """
     import pyarrow as pa
 
-    source = place(path) if is_address(path) else place(existing(path, folder=True))
+    source = resolve_place(path) if is_address(path) else resolve_place(require_path(path, folder=True))
     try:
-        dataset = _dataset(source)
+        dataset = _build_dataset(source)
         names = dataset.schema.names
-        bounded.checked_names(names, source, limits)
+        bounded.check_names(names, source, limits)
         if duplicates := sorted({name for name in names if names.count(name) > 1}):
             raise ColumnError(f"{source}: column {', '.join(map(repr, duplicates))} occurs more than once")
         yield dataset
@@ -93,7 +91,7 @@ def opened(path: str, limits: Limits) -> Iterator[Any]:
         raise SourceError(f"{source} cannot be read as Parquet: {' '.join(str(error).split())}") from error
 
 
-def only(dataset: Any, time: str | None, window: Window | None) -> Any:
+def build_window_filter(dataset: Any, time: str | None, window: Window | None) -> Any:
     """Return Arrow's filter for the rows of `window`; None if every row must be read."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -110,15 +108,15 @@ def only(dataset: Any, time: str | None, window: Window | None) -> Any:
     return (column >= start) & (column < end)
 
 
-def _dataset(source: Place) -> Any:
+def _build_dataset(source: Place) -> Any:
     import pyarrow as pa
     import pyarrow.dataset as pads
     from pyarrow.fs import FileSelector, FileType
 
-    files, path = source.arrow()
+    files, path = source.open_arrow()
     kind = files.get_file_info(path).type
     if kind == FileType.File:
-        return _without_index(pads.dataset(path, format="parquet", filesystem=files))
+        return _drop_index(pads.dataset(path, format="parquet", filesystem=files))
     if kind != FileType.Directory:
         raise SourceError(f"nothing lies at {source}")
     hidden = (".", "_")
@@ -140,10 +138,10 @@ def _dataset(source: Place) -> Any:
     first = pads.dataset(file_paths, **options)
     schemas = [fragment.physical_schema for fragment in first.get_fragments()]
     schema = pa.unify_schemas([*schemas, first.schema], promote_options="permissive")
-    return _without_index(pads.dataset(file_paths, schema=schema, **options))
+    return _drop_index(pads.dataset(file_paths, schema=schema, **options))
 
 
-def _without_index(dataset: Any) -> Any:
+def _drop_index(dataset: Any) -> Any:
     """Drop the columns in which pandas saved an index without a name; they are no data."""
     import pyarrow as pa
 

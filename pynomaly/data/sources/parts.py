@@ -14,14 +14,14 @@ from typing import Any
 import pandas as pd
 
 from pynomaly.config import Data, Limits
-from pynomaly.data.sources import kind_of, parquet
-from pynomaly.data.sources.arrange import labels, moments
+from pynomaly.data.sources import infer_source_kind, parquet
+from pynomaly.data.sources.normalize import parse_labels, parse_moments
 
-__all__ = ["Part", "batches", "is_larger", "parts_of"]
+__all__ = ["RowGroup", "has_more_rows", "list_row_groups", "read_batches"]
 
 
 @dataclass(frozen=True)
-class Part:
+class RowGroup:
     """One row group of a Parquet source.
 
     Attributes
@@ -42,7 +42,7 @@ class Part:
     rows: int
 
 
-def parts_of(path: str, limits: Limits) -> tuple[Part, ...]:
+def list_row_groups(path: str, limits: Limits) -> tuple[RowGroup, ...]:
     """Return the row groups of a Parquet file, folder or address; reads only the footers.
 
     Raises
@@ -50,31 +50,31 @@ def parts_of(path: str, limits: Limits) -> tuple[Part, ...]:
     SourceError, ColumnError
         As the Parquet source.
     """
-    with parquet.opened(path, limits) as dataset:
-        row_groups: list[Part] = []
+    with parquet.open_dataset(path, limits) as dataset:
+        row_groups: list[RowGroup] = []
         first = 0
         for file in dataset.get_fragments():
             for group in file.split_by_row_group():
                 rows = sum(item.num_rows for item in group.row_groups)
                 if rows:
-                    row_groups.append(Part(len(row_groups), group, dataset.schema, first, rows))
+                    row_groups.append(RowGroup(len(row_groups), group, dataset.schema, first, rows))
                 first += rows
         return tuple(row_groups)
 
 
-def is_larger(data: Data, path: str, rows: int) -> bool:
+def has_more_rows(data: Data, path: str, rows: int) -> bool:
     """Return whether `path` is a Parquet table of more than `rows` rows; False for other kinds of source.
 
     Also False if time-series features are configured: a part does not hold the rows before it.
     """
     if data.series.columns:
         return False
-    if kind_of(path, data.source) != "parquet":
+    if infer_source_kind(path, data.source) != "parquet":
         return False
-    return sum(part.rows for part in parts_of(path, data.limits)) > rows
+    return sum(part.rows for part in list_row_groups(path, data.limits)) > rows
 
 
-def batches(data: Data, part: Part, rows: int) -> Iterator[tuple[int, pd.DataFrame]]:
+def read_batches(data: Data, part: RowGroup, rows: int) -> Iterator[tuple[int, pd.DataFrame]]:
     """Yield the position of the first row and the rows, shaped as by ``sources.read`` but not sorted.
 
     Parameters
@@ -91,8 +91,8 @@ def batches(data: Data, part: Part, rows: int) -> Iterator[tuple[int, pd.DataFra
             continue
         frame = batch.to_pandas(ignore_metadata=True, split_blocks=True)  # does not copy numbers
         if data.label and data.label in frame:
-            frame[data.label] = labels(frame[data.label])
+            frame[data.label] = parse_labels(frame[data.label])
         if data.time:
-            frame[data.time] = moments(frame[data.time], data.zone)
+            frame[data.time] = parse_moments(frame[data.time], data.zone)
         yield first, frame
         first += batch.num_rows

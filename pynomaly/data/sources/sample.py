@@ -24,18 +24,18 @@ from numpy.typing import NDArray
 
 from pynomaly.config import Data
 from pynomaly.data.frame import require_columns
-from pynomaly.data.sources import csv, kind_of, parquet, sql
-from pynomaly.data.sources.arrange import in_order, labels, moments
-from pynomaly.data.sources.parts import Part, parts_of
+from pynomaly.data.sources import csv, infer_source_kind, parquet, sql
+from pynomaly.data.sources.normalize import parse_labels, parse_moments, sort_rows
+from pynomaly.data.sources.parts import RowGroup, list_row_groups
 from pynomaly.data.window import Window
 from pynomaly.errors import SourceError, WindowError
 
-__all__ = ["SPANS", "Reservoir", "Sampling", "rows_in"]
+__all__ = ["SPANS", "Reservoir", "SamplingPass", "bound_row_count"]
 
 SPANS = 64
 """Number of equal spans of the window, as far as it has rows, in a sample stratified by time."""
 
-How = Literal["reservoir", "time"]
+SamplingMode = Literal["reservoir", "time"]
 
 
 class Reservoir:
@@ -46,7 +46,7 @@ class Reservoir:
         self._tables: list[Any] = []
         self._keys: list[NDArray[np.float64]] = []
         self._places: list[NDArray[np.int64]] = []
-        self._bound, self._held = np.inf, 0
+        self._bound, self._find_covered_span = np.inf, 0
 
     def add(self, table: Any, keys: NDArray[np.float64], places: NDArray[np.int64]) -> None:
         """Offer the rows of an Arrow table, with their random keys and their positions in the source."""
@@ -56,27 +56,27 @@ class Reservoir:
         self._tables.append(table.take(chosen))
         self._keys.append(keys[chosen])
         self._places.append(places[chosen])
-        self._held += chosen.size
-        if self._held >= 2 * self.size:
+        self._find_covered_span += chosen.size
+        if self._find_covered_span >= 2 * self.size:
             self._settle()
 
     def rows(self) -> tuple[Any, NDArray[np.int64]]:
         """Return the sample and its rows' positions in the source; the table is None if no row was added."""
-        if self._held > self.size:
+        if self._find_covered_span > self.size:
             self._settle()
         if not self._tables:
             return None, np.zeros(0, dtype=np.int64)
-        return _together(self._tables), np.concatenate(self._places)
+        return _concat_tables(self._tables), np.concatenate(self._places)
 
     def _settle(self) -> None:
         keys, places = np.concatenate(self._keys), np.concatenate(self._places)
         first = np.lexsort((places, keys))[: self.size]
-        self._tables = [_together(self._tables).take(first)]
+        self._tables = [_concat_tables(self._tables).take(first)]
         self._keys, self._places = [keys[first]], [places[first]]
-        self._held, self._bound = first.size, float(keys[first[-1]])
+        self._find_covered_span, self._bound = first.size, float(keys[first[-1]])
 
 
-class Sampling:
+class SamplingPass:
     """One pass over the rows of a window that keeps a sample.
 
     Parameters
@@ -100,7 +100,7 @@ class Sampling:
     """
 
     def __init__(
-        self, data: Data, window: Window | None, *, size: int, seed: int, how: How, batch_rows: int
+        self, data: Data, window: Window | None, *, size: int, seed: int, how: SamplingMode, batch_rows: int
     ) -> None:
         self.data, self.window, self.batch_rows, self.seen = data, window, batch_rows, 0
         self.stratified = how == "time" and window is not None and data.time is not None
@@ -112,47 +112,49 @@ class Sampling:
         self._named = list(filter(None, (data.time, data.id, data.label)))
         self._edges: tuple[pd.Timestamp, pd.Timestamp] | None = None
 
-    def batches(self) -> Iterator[pd.DataFrame]:
+    def read_batches(self) -> Iterator[pd.DataFrame]:
         """Read the table, keep the sample, and yield the rows of the window in batches.
 
         Raises
         ------
         SourceError, ColumnError, WindowError, DataError
-            As :func:`pynomaly.data.sources.read`.
+            As :func:`pynomaly.data.sources.read_source`.
         """
-        if kind_of(str(self.data.path), self.data.source) == "parquet":
-            yield from self._shown(self._fragments())
+        if infer_source_kind(str(self.data.path), self.data.source) == "parquet":
+            yield from self._shape_batches(self._read_fragments())
         elif self.data.source == "sql":
             if self.stratified:
-                self._edges = self._within(sql.edges(self.data))
-            yield from self._shown(map(_arrow, sql.chunks(self.data, self.window)))
+                self._edges = self._clip_to_window(sql.read_edges(self.data))
+            yield from self._shape_batches(map(_to_arrow, sql.read_chunks(self.data, self.window)))
         else:
-            yield from self._shown(map(_arrow, csv.chunks(self.data, str(self.data.path), self.batch_rows)))
+            yield from self._shape_batches(
+                map(_to_arrow, csv.read_chunks(self.data, str(self.data.path), self.batch_rows))
+            )
 
-    def _fragments(self) -> Iterator[Any]:
+    def _read_fragments(self) -> Iterator[Any]:
         """Yield the batches of a Parquet table as Arrow tables."""
         import pyarrow as pa
 
         path = str(self.data.path)
-        with parquet.opened(path, self.data.limits) as dataset:
-            only = parquet.only(dataset, self.data.time, self.window)
-        parts = parts_of(path, self.data.limits)
-        self._edges = self._held(parts)
+        with parquet.open_dataset(path, self.data.limits) as dataset:
+            only = parquet.build_window_filter(dataset, self.data.time, self.window)
+        parts = list_row_groups(path, self.data.limits)
+        self._edges = self._find_covered_span(parts)
         for part in parts:
             for batch in part.fragment.to_batches(
                 schema=part.schema, batch_size=self.batch_rows, filter=only
             ):
                 yield pa.Table.from_batches([batch])
 
-    def _shown(self, tables: Iterator[Any]) -> Iterator[pd.DataFrame]:
+    def _shape_batches(self, tables: Iterator[Any]) -> Iterator[pd.DataFrame]:
         for table in tables:
             require_columns(table.slice(0, 0).to_pandas(ignore_metadata=True), self._named)
-            rows = self._taken(table) if table.num_rows else table
+            rows = self._sample_table(table) if table.num_rows else table
             if rows.num_rows:
-                yield _shaped(rows.to_pandas(ignore_metadata=True), self.data)
+                yield _shape_rows(rows.to_pandas(ignore_metadata=True), self.data)
 
     def frame(self, as_of: datetime | None = None) -> pd.DataFrame:
-        """Return the sample, in the shape that :func:`pynomaly.data.sources.read` gives those rows.
+        """Return the sample, in the shape that :func:`pynomaly.data.sources.read_source` gives those rows.
 
         Raises
         ------
@@ -166,22 +168,22 @@ class Sampling:
                 raise SourceError(f"{self.data.path} has no rows")
             raise WindowError(f"{self.data.path}: no row lies in the window {self.window}")
         order = np.argsort(np.concatenate([places for _, places in pools]))
-        whole = _together(tables).take(order).to_pandas(ignore_metadata=True)
-        frame = _shaped(whole, self.data)
+        whole = _concat_tables(tables).take(order).to_pandas(ignore_metadata=True)
+        frame = _shape_rows(whole, self.data)
         if self.data.time is None:
             return frame
         if as_of is not None and self.data.label:
             label_known = frame[self.data.time] + self.data.label_delay <= pd.Timestamp(as_of)
             frame[self.data.label] = frame[self.data.label].where(label_known)
-        return in_order(frame, self.data.time, self.data.id)
+        return sort_rows(frame, self.data.time, self.data.id)
 
-    def _taken(self, table: Any) -> Any:
+    def _sample_table(self, table: Any) -> Any:
         """Return the rows of `table` in the window, and offer them to the reservoirs."""
         import pyarrow as pa
 
         span = np.zeros(table.num_rows, dtype=np.int64)
         if self.window is not None:
-            times = self._placed(table)
+            times = self._place_rows(table)
             start, end = pd.Timestamp(self.window.start), pd.Timestamp(self.window.end)
             inside = ((times >= start) & (times < end)).to_numpy()
             table = table.filter(pa.array(inside))
@@ -205,7 +207,7 @@ class Sampling:
                 pool.add(table.take(stratum_rows), keys[stratum_rows], places[stratum_rows])
         return table
 
-    def _held(self, parts: tuple[Part, ...]) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    def _find_covered_span(self, parts: tuple[RowGroup, ...]) -> tuple[pd.Timestamp, pd.Timestamp] | None:
         """Return the part of the window with rows of the source, if its footers tell; else None."""
         if self.window is None or not self.stratified:
             return None
@@ -214,19 +216,19 @@ class Sampling:
         edges = [moment for edge in time_ranges if edge for moment in (edge["min"], edge["max"])]
         if not edges or not all(time_ranges) or isinstance(edges[0], str | bytes):
             return None
-        return self._within(pd.Series(edges, name=self.data.time))
+        return self._clip_to_window(pd.Series(edges, name=self.data.time))
 
-    def _within(self, edges: pd.Series[Any]) -> tuple[pd.Timestamp, pd.Timestamp]:
+    def _clip_to_window(self, edges: pd.Series[Any]) -> tuple[pd.Timestamp, pd.Timestamp]:
         assert self.window is not None, "spans of time are those of a window"
-        times = moments(edges, self.data.zone)
+        times = parse_moments(edges, self.data.zone)
         first, last = pd.Timestamp(self.window.start), pd.Timestamp(self.window.end)
         return max(first, times.min()), min(last, times.max())
 
-    def _placed(self, table: Any) -> pd.Series[Any]:
+    def _place_rows(self, table: Any) -> pd.Series[Any]:
         """Return the time of each row; a row with an unreadable time gets the time of the row before it."""
         column = table.column(self.data.time).to_pandas()
         column.name = self.data.time
-        times = moments(column, self.data.zone).ffill()
+        times = parse_moments(column, self.data.zone).ffill()
         assert self.window is not None, "asked for a window alone"
         # Rows before the first readable time count into the window, so that validation quarantines them.
         first = self._last if self._last is not None else pd.Timestamp(self.window.start)
@@ -235,7 +237,7 @@ class Sampling:
         return times
 
 
-def rows_in(data: Data, window: Window | None) -> int | None:
+def bound_row_count(data: Data, window: Window | None) -> int | None:
     """Return an upper bound of the rows in `window`: from footers, line counts, or a count by the database.
 
     None for a bundled table, and if time-series features are configured, because a sample does not hold the
@@ -244,22 +246,22 @@ def rows_in(data: Data, window: Window | None) -> int | None:
     if data.series.columns or data.source == "bundled":
         return None
     if data.source == "sql":
-        return sql.count(data, window)
-    if data.path is None or kind_of(data.path, data.source) != "parquet":
-        return csv.lines(data, str(data.path))
-    with parquet.opened(data.path, data.limits) as dataset:
-        return int(dataset.count_rows(filter=parquet.only(dataset, data.time, window)))
+        return sql.count_rows(data, window)
+    if data.path is None or infer_source_kind(data.path, data.source) != "parquet":
+        return csv.count_lines(data, str(data.path))
+    with parquet.open_dataset(data.path, data.limits) as dataset:
+        return int(dataset.count_rows(filter=parquet.build_window_filter(dataset, data.time, window)))
 
 
-def _shaped(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
+def _shape_rows(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
     if data.label and data.label in frame:
-        frame[data.label] = labels(frame[data.label])
+        frame[data.label] = parse_labels(frame[data.label])
     if data.time:
-        frame[data.time] = moments(frame[data.time], data.zone)
+        frame[data.time] = parse_moments(frame[data.time], data.zone)
     return frame
 
 
-def _arrow(frame: pd.DataFrame) -> Any:
+def _to_arrow(frame: pd.DataFrame) -> Any:
     """Return rows as an Arrow table; a column without any value gets Arrow's null type."""
     import pyarrow as pa
 
@@ -276,18 +278,18 @@ def _arrow(frame: pd.DataFrame) -> Any:
     return table
 
 
-def _together(tables: list[Any]) -> Any:
+def _concat_tables(tables: list[Any]) -> Any:
     """Concatenate tables of the same columns; a column that is numeric in some and text in others is text."""
     import pyarrow as pa
 
     try:
         whole = pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        whole = pa.concat_tables(_spelled(tables), promote_options="permissive")
+        whole = pa.concat_tables(_unify_columns(tables), promote_options="permissive")
     return whole.unify_dictionaries().combine_chunks()
 
 
-def _spelled(tables: list[Any]) -> list[Any]:
+def _unify_columns(tables: list[Any]) -> list[Any]:
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -31,16 +31,16 @@ from sqlalchemy.pool import NullPool
 from pynomaly.config import Data
 from pynomaly.data.sources import bounded
 from pynomaly.data.window import Window
-from pynomaly.errors import ColumnError, ConfigError, SourceError, WindowError, allowed
+from pynomaly.errors import ColumnError, ConfigError, SourceError, WindowError, list_allowed
 
-__all__ = ["chunks", "count", "edges", "rows"]
+__all__ = ["count_rows", "read_chunks", "read_edges", "read_rows"]
 
 _CHUNK = 50_000
-_SPELLED = {"sqlite": datetime.isoformat}
-_EVER = Window(datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+_TIME_FORMATS = {"sqlite": datetime.isoformat}
+_ALL_TIME = Window(datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 
 
-def rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
+def read_rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
     """Run the query for a window, or for all time.
 
     Parameters
@@ -69,11 +69,11 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     ColumnError
         If a name is duplicated or not printable, or one of `columns` is not in the result.
     """
-    with _answer(data, path, window or _EVER) as (names, chunk_iterator):
-        parts = list(_bounded(data, names, chunk_iterator))
+    with _run_query(data, path, window or _ALL_TIME) as (names, chunk_iterator):
+        parts = list(_enforce_limits(data, names, chunk_iterator))
     for item in columns or ():
         if item not in names:
-            raise ColumnError(f"data.query: no column {item!r}; {allowed(item, names)}")
+            raise ColumnError(f"data.query: no column {item!r}; {list_allowed(item, names)}")
     if not parts and window is not None:
         raise WindowError(f"no row lies in the window {window}: data.query gives none")
     if not parts:
@@ -82,51 +82,51 @@ def rows(data: Data, path: str, columns: list[str] | None, window: Window | None
     return frame[columns] if columns else frame
 
 
-def chunks(data: Data, window: Window | None) -> Iterator[pd.DataFrame]:
+def read_chunks(data: Data, window: Window | None) -> Iterator[pd.DataFrame]:
     """Yield the rows of a window in parts, sorted by time, so that the order is the same in each run.
 
     Raises
     ------
     ConfigError, SourceError, ColumnError
-        As :func:`rows`; but a window without rows is no error.
+        As :func:`read_rows`; but a window without rows is no error.
     """
-    statement = f"select * from ({_inner(data)}) q"  # nosec B608  # as below
-    if order := ", ".join(f"q.{_column(name)}" for name in (data.time, data.id) if name):
+    statement = f"select * from ({_strip_query(data)}) q"  # nosec B608  # as below
+    if order := ", ".join(f"q.{_quote_column(name)}" for name in (data.time, data.id) if name):
         statement += f" order by {order}"
-    with _answer(data, statement, window or _EVER) as (_, parts):
+    with _run_query(data, statement, window or _ALL_TIME) as (_, parts):
         yield from parts
 
 
-def count(data: Data, window: Window | None) -> int:
+def count_rows(data: Data, window: Window | None) -> int:
     """Return the number of rows of a window, counted by the database.
 
     Raises
     ------
     ConfigError, SourceError
-        As :func:`rows`.
+        As :func:`read_rows`.
     """
-    statement = f"select count(*) from ({_inner(data)}) q"  # nosec B608  # as below
-    with _answer(data, statement, window or _EVER) as (_, parts):
+    statement = f"select count(*) from ({_strip_query(data)}) q"  # nosec B608  # as below
+    with _run_query(data, statement, window or _ALL_TIME) as (_, parts):
         return int(next(parts).to_numpy()[0, 0])
 
 
-def edges(data: Data) -> pd.Series[Any]:
+def read_edges(data: Data) -> pd.Series[Any]:
     """Return the first and last time of the query's rows, from the database, in the time column's type.
 
     Raises
     ------
     ConfigError, SourceError, ColumnError
-        As :func:`rows`.
+        As :func:`read_rows`.
     """
     # The query is the pipeline's own SQL, run over a read-only connection; the column is quoted.
-    query = _inner(data)
-    with _answer(data, f"select * from ({query}) q where 1 = 0", _EVER) as (names, _):  # nosec B608  # see above
+    query = _strip_query(data)
+    with _run_query(data, f"select * from ({query}) q where 1 = 0", _ALL_TIME) as (names, _):  # nosec B608  # see above
         pass
     if data.time not in names:
-        raise ColumnError(f"data.query: no column {data.time!r}; {allowed(str(data.time), names)}")
-    time = _column(data.time)
+        raise ColumnError(f"data.query: no column {data.time!r}; {list_allowed(str(data.time), names)}")
+    time = _quote_column(data.time)
     ends = f"select min(q.{time}) as first, max(q.{time}) as last from ({query}) q"  # nosec B608  # also
-    with _answer(data, ends, _EVER) as (_, parts):
+    with _run_query(data, ends, _ALL_TIME) as (_, parts):
         first, last = next(parts).iloc[0]
     if first is None:
         raise SourceError(f"data.query gives columns {names} but no rows")
@@ -134,11 +134,11 @@ def edges(data: Data) -> pd.Series[Any]:
 
 
 @contextmanager
-def _answer(data: Data, query: str, window: Window) -> Iterator[tuple[list[str], Iterator[pd.DataFrame]]]:
+def _run_query(data: Data, query: str, window: Window) -> Iterator[tuple[list[str], Iterator[pd.DataFrame]]]:
     """Yield the column names, and an iterator of the rows in chunks that works inside the ``with``."""
     try:
-        with _reading(str(data.connection)) as connection:
-            format_time = _SPELLED.get(connection.dialect.name, lambda moment: moment)
+        with _connect_read_only(str(data.connection)) as connection:
+            format_time = _TIME_FORMATS.get(connection.dialect.name, lambda moment: moment)
             bounds = {"start": format_time(window.start), "end": format_time(window.end)}
             statement = text(query)
             parameters = {key: value for key, value in bounds.items() if key in statement.compile().params}
@@ -149,37 +149,37 @@ def _answer(data: Data, query: str, window: Window) -> Iterator[tuple[list[str],
                     raise ColumnError(
                         f"data.query: column {', '.join(map(repr, duplicates))} occurs more than once"
                     )
-                bounded.checked_names(names, "data.query", data.limits)
-                yield names, (_frame(part, names) for part in result.partitions())
+                bounded.check_names(names, "data.query", data.limits)
+                yield names, (_build_frame(part, names) for part in result.partitions())
     except SQLAlchemyError as error:
-        reason = _without_secrets(" ".join(str(getattr(error, "orig", None) or error).split()), data)
+        reason = _redact_secrets(" ".join(str(getattr(error, "orig", None) or error).split()), data)
         raise SourceError(
             f"the database of {data.connection} cannot answer data.query: {reason[:500]}"
         ) from error
 
 
-def _frame(part: Sequence[Row[Any]], names: list[str]) -> pd.DataFrame:
+def _build_frame(part: Sequence[Row[Any]], names: list[str]) -> pd.DataFrame:
     return pd.DataFrame.from_records([tuple(row) for row in part], columns=names, coerce_float=True)
 
 
-def _bounded(data: Data, names: list[str], parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _enforce_limits(data: Data, names: list[str], parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     """Yield the parts; raise when all of them together exceed ``data.limits``."""
     total = 0
     for part in parts:
         total += len(part)
-        bounded.checked_size(total, len(names), "data.query", data.limits)
+        bounded.check_size(total, len(names), "data.query", data.limits)
         yield part
 
 
-def _inner(data: Data) -> str:
+def _strip_query(data: Data) -> str:
     return str(data.query).strip().rstrip(";")
 
 
-def _column(name: str) -> str:
+def _quote_column(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _without_secrets(message: str, data: Data) -> str:
+def _redact_secrets(message: str, data: Data) -> str:
     """Return a driver's message with the database address and password replaced by ``***``."""
     address = os.environ.get(str(data.connection), "")
     for secret in filter(None, (address, make_url(address).password)):
@@ -188,7 +188,7 @@ def _without_secrets(message: str, data: Data) -> str:
 
 
 @contextmanager
-def _reading(name: str) -> Iterator[Connection]:
+def _connect_read_only(name: str) -> Iterator[Connection]:
     """Yield one read-only connection."""
     address = os.environ.get(name, "")
     if not address:

@@ -5,28 +5,35 @@ database itself refuses to change them) and every write is idempotent by its key
 """
 
 from pynomaly.records.ledger.answers import AlertEvent, Answers, Audit, Label
-from pynomaly.records.ledger.book import Ledger
 from pynomaly.records.ledger.chain import Verification
 from pynomaly.records.ledger.leases import Lease
-from pynomaly.records.ledger.outbox import Beat, Holder, Message, Outbox
-from pynomaly.records.ledger.rows import KINDS, Decision, Observed, Partition, Training, bounds
+from pynomaly.records.ledger.ledger import Ledger
+from pynomaly.records.ledger.outbox import Heartbeat, LeaseHolder, Message, Outbox
+from pynomaly.records.ledger.rows import (
+    DECISION_KINDS,
+    Decision,
+    ObservationRecord,
+    Partition,
+    TrainingRecord,
+    parse_window_key,
+)
 
 __all__ = [
-    "KINDS",
+    "DECISION_KINDS",
     "AlertEvent",
     "Answers",
     "Audit",
-    "Beat",
     "Decision",
-    "Holder",
+    "Heartbeat",
     "Label",
     "Lease",
+    "LeaseHolder",
     "Ledger",
     "Message",
-    "Observed",
+    "ObservationRecord",
     "Outbox",
     "Partition",
-    "Training",
+    "TrainingRecord",
     "Verification",
-    "bounds",
+    "parse_window_key",
 ]

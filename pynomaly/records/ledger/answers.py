@@ -18,8 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from pynomaly.errors import RecordError
-from pynomaly.records.ledger.book import Ledger
-from pynomaly.records.ledger.rows import plain
+from pynomaly.records.ledger.ledger import Ledger
+from pynomaly.records.ledger.rows import to_json
 from pynomaly.records.ledger.tables import alert_events, audits, labels
 
 __all__ = ["AlertEvent", "Answers", "Audit", "Label"]
@@ -95,11 +95,11 @@ class Answers:
         self._clock = clock
 
     @classmethod
-    def beside(cls, ledger: Ledger) -> Answers:
+    def open_beside(cls, ledger: Ledger) -> Answers:
         """Open in the database of `ledger`, which must stay open."""
         return cls(ledger._engine, ledger._clock)
 
-    def add(self, *facts: AlertEvent | Label | Audit) -> int:
+    def add_facts(self, *facts: AlertEvent | Label | Audit) -> int:
         """Write facts, all or none; a fact whose key exists already is not changed.
 
         Returns
@@ -110,7 +110,7 @@ class Answers:
         tables = {AlertEvent: alert_events, Label: labels, Audit: audits}
         new, now = 0, self._clock()
         with (
-            self._safely("write"),
+            self._translate_errors("write"),
             self._engine.connect().execution_options(writing=True) as connection,
             connection.begin(),
         ):
@@ -120,45 +120,47 @@ class Answers:
                 table = tables[type(fact)]
                 row = asdict(replace(fact, at=fact.at or now))
                 if "content" in row:
-                    row["content"] = plain(row["content"])
-                new += len(connection.execute(self._once(table, row)).all())
+                    row["content"] = to_json(row["content"])
+                new += len(connection.execute(self._build_insert(table, row)).all())
         return new
 
-    def events(self, pipeline: str, alert: str = "") -> tuple[AlertEvent, ...]:
+    def list_events(self, pipeline: str, alert: str = "") -> tuple[AlertEvent, ...]:
         """Return events of one alert, or of all, oldest first; ``grouped`` events of windows are left out."""
         query = select(alert_events).where(alert_events.c.pipeline == pipeline, alert_events.c.alert != "")
         if alert:
             query = query.where(alert_events.c.alert == alert)
-        return tuple(AlertEvent(**_fact(row)) for row in self._rows(query.order_by(alert_events.c.seq)))
+        return tuple(
+            AlertEvent(**_row_content(row)) for row in self._read_rows(query.order_by(alert_events.c.seq))
+        )
 
-    def grouped(self, pipeline: str) -> frozenset[str]:
+    def list_grouped_windows(self, pipeline: str) -> frozenset[str]:
         """Return the event keys of the windows that were grouped."""
         query = select(alert_events.c.key).where(
             alert_events.c.pipeline == pipeline, alert_events.c.event == "grouped"
         )
-        return frozenset(row[0] for row in self._rows(query))
+        return frozenset(row[0] for row in self._read_rows(query))
 
-    def labels(self, pipeline: str) -> tuple[Label, ...]:
+    def list_labels(self, pipeline: str) -> tuple[Label, ...]:
         """Return every label of a pipeline's rows, oldest first."""
         query = select(labels).where(labels.c.pipeline == pipeline).order_by(labels.c.seq)
-        return tuple(Label(**_fact(row)) for row in self._rows(query))
+        return tuple(Label(**_row_content(row)) for row in self._read_rows(query))
 
-    def audits(self, pipeline: str) -> tuple[Audit, ...]:
+    def list_audits(self, pipeline: str) -> tuple[Audit, ...]:
         """Return every audit of a pipeline, oldest first."""
         query = select(audits).where(audits.c.pipeline == pipeline).order_by(audits.c.seq)
-        return tuple(Audit(**_fact(row)) for row in self._rows(query))
+        return tuple(Audit(**_row_content(row)) for row in self._read_rows(query))
 
-    def _once(self, table: Table, row: dict[str, Any]) -> Any:
+    def _build_insert(self, table: Table, row: dict[str, Any]) -> Any:
         dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
         statement = dialect.insert(table).values(row).on_conflict_do_nothing(index_elements=["key"])
         return statement.returning(table.c.seq)
 
-    def _rows(self, query: Select[Any]) -> list[Row[Any]]:
-        with self._safely("read"), self._engine.connect() as connection:
+    def _read_rows(self, query: Select[Any]) -> list[Row[Any]]:
+        with self._translate_errors("read"), self._engine.connect() as connection:
             return list(connection.execute(query))
 
     @contextmanager
-    def _safely(self, what: str) -> Iterator[None]:
+    def _translate_errors(self, what: str) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:
@@ -166,5 +168,5 @@ class Answers:
             raise RecordError(f"the ledger at {place} could not {what} answers: {error}") from error
 
 
-def _fact(row: Row[Any]) -> dict[str, Any]:
+def _row_content(row: Row[Any]) -> dict[str, Any]:
     return {name: value for name, value in row._mapping.items() if name != "seq"}

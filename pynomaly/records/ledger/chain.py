@@ -15,7 +15,7 @@ from typing import Any
 
 from pynomaly.records.ledger.rows import Decision
 
-__all__ = ["GENESIS", "Verification", "chained", "verify"]
+__all__ = ["GENESIS", "Verification", "link_decision", "verify_chain"]
 
 GENESIS = "0" * 64
 """The previous hash of the first decision."""
@@ -58,14 +58,14 @@ class Verification:
         }
 
 
-def chained(decision: Decision, previous: str) -> Decision:
+def link_decision(decision: Decision, previous: str) -> Decision:
     """Return `decision` with the hash of the decision before it, and its own hash."""
     linked_decision = replace(decision, previous=previous, hash="", seq=None)
     content = json.dumps(linked_decision.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return replace(linked_decision, hash=hashlib.sha256(content.encode()).hexdigest(), seq=decision.seq)
 
 
-def verify(decisions: Iterable[Decision]) -> Verification:
+def verify_chain(decisions: Iterable[Decision]) -> Verification:
     """Check the chain from its start, up to the first decision that does not fit.
 
     Parameters
@@ -77,7 +77,7 @@ def verify(decisions: Iterable[Decision]) -> Verification:
     for decision in decisions:
         if decision.previous != head:
             return Verification(count, head, decision.seq, "the decision before it is not the one it names")
-        if chained(decision, head).hash != decision.hash:
+        if link_decision(decision, head).hash != decision.hash:
             return Verification(count, head, decision.seq, "its content is not what was recorded")
         head, count = decision.hash, count + 1
     return Verification(count, head)

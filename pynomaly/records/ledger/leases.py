@@ -62,7 +62,7 @@ class Lease:
         self.expires = now + self.ttl
         row = {"name": self.name, "owner": self.owner, "token": self._token, "expires": self.expires}
         expired_lease = (leases.c.name == self.name) & (leases.c.expires <= now)
-        with self._changing() as connection:
+        with self._begin_write() as connection:
             connection.execute(first.values(row))
             connection.execute(update(leases).where(expired_lease).values(row))
             # The token shows who holds it now: not every database reports the row count of an INSERT.
@@ -85,13 +85,13 @@ class Lease:
             If it expired and somebody else took it: two holders may now do the same work.
         """
         expires = self._clock() + self.ttl
-        with self._changing() as connection:
+        with self._begin_write() as connection:
             updated_rows = connection.execute(
-                update(leases).where(self._mine).values(expires=expires)
+                update(leases).where(self._own_row).values(expires=expires)
             ).rowcount
         if updated_rows != 1:
             self.lost = True
-            raise LeaseHeldError(self._taken_over())
+            raise LeaseHeldError(self._describe_loss())
         self.expires = expires
 
     def fence(self, connection: Connection) -> None:
@@ -104,20 +104,20 @@ class Lease:
         LeaseHeldError
             If it expired and somebody else took it.
         """
-        if connection.execute(select(leases.c.name).where(self._mine).with_for_update()).first() is None:
+        if connection.execute(select(leases.c.name).where(self._own_row).with_for_update()).first() is None:
             self.lost = True
-            raise LeaseHeldError(self._taken_over())
+            raise LeaseHeldError(self._describe_loss())
 
     def release(self) -> None:
         """End the lease and stop its renewal; a lease that somebody else took meanwhile is not changed."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        with self._changing() as connection:
-            connection.execute(delete(leases).where(self._mine))
+        with self._begin_write() as connection:
+            connection.execute(delete(leases).where(self._own_row))
 
     @contextmanager
-    def _changing(self) -> Iterator[Connection]:
+    def _begin_write(self) -> Iterator[Connection]:
         """Open a transaction that a power cut may undo: the holder of the lease ends with it too."""
         options = {"writing": True, "fleeting": True}
         with self._engine.connect().execution_options(**options) as connection, connection.begin():
@@ -125,17 +125,19 @@ class Lease:
 
     def keep_alive(self) -> None:
         """Renew in a background thread every third of the time to live, until released or lost."""
-        self._thread = threading.Thread(target=self._beat, name=f"lease {self.name}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._renew_until_stopped, name=f"lease {self.name}", daemon=True
+        )
         self._thread.start()
 
     @property
-    def _mine(self) -> Any:
+    def _own_row(self) -> Any:
         return (leases.c.name == self.name) & (leases.c.token == self._token)
 
-    def _taken_over(self) -> str:
+    def _describe_loss(self) -> str:
         return f"{self.owner!r} lost the lease {self.name!r}: it expired and was taken over"
 
-    def _beat(self) -> None:
+    def _renew_until_stopped(self) -> None:
         while not self._stop.wait(self.ttl.total_seconds() / 3):
             try:
                 self.renew()

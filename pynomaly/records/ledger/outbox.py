@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pynomaly.errors import RecordError
 from pynomaly.records.ledger.tables import beats, leases, messages
 
-__all__ = ["Beat", "Holder", "Message", "Outbox"]
+__all__ = ["Heartbeat", "LeaseHolder", "Message", "Outbox"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Beat:
+class Heartbeat:
     """When a kind of work last succeeded, and the position in the ledger that it had reached."""
 
     work: str
@@ -63,7 +63,7 @@ class Beat:
 
 
 @dataclass(frozen=True)
-class Holder:
+class LeaseHolder:
     """A lease as other processes see it."""
 
     name: str
@@ -80,31 +80,33 @@ class Outbox:
 
     # Messages
 
-    def put(self, message: Message) -> bool:
+    def add_message(self, message: Message) -> bool:
         """Write a message; False if it is there already, delivered or still to be sent."""
-        statement = self._insert(messages).values(asdict(message))
-        with self._writing() as connection:
+        statement = self._build_insert(messages).values(asdict(message))
+        with self._begin_write() as connection:
             same_message = (messages.c.key == message.key) & (messages.c.target == message.target)
             exists = connection.execute(select(messages.c.key).where(same_message)).first() is not None
             connection.execute(statement.on_conflict_do_nothing(index_elements=["key", "target"]))
         return not exists
 
-    def waiting(self, pipeline: str) -> tuple[Message, ...]:
+    def list_undelivered(self, pipeline: str) -> tuple[Message, ...]:
         """Return the messages that are not delivered yet, oldest first."""
         undelivered = (messages.c.pipeline == pipeline) & messages.c.delivered.is_(None)
-        rows = self._rows(select(messages).where(undelivered).order_by(messages.c.created, messages.c.key))
+        rows = self._read_rows(
+            select(messages).where(undelivered).order_by(messages.c.created, messages.c.key)
+        )
         return tuple(Message(**row._mapping) for row in rows)
 
-    def told(self, pipeline: str, event: str, target: str) -> datetime | None:
+    def find_last_delivery(self, pipeline: str, event: str, target: str) -> datetime | None:
         """Return when the target last accepted a message of this event, or None."""
         same_target = (
             (messages.c.pipeline == pipeline) & (messages.c.event == event) & (messages.c.target == target)
         )
-        row: Row[Any] = self._rows(select(func.max(messages.c.delivered)).where(same_target))[0]
+        row: Row[Any] = self._read_rows(select(func.max(messages.c.delivered)).where(same_target))[0]
         moment: datetime | None = row[0]
         return moment
 
-    def mark(self, message: Message, error: str = "") -> None:
+    def record_attempt(self, message: Message, error: str = "") -> None:
         """Record the result of a try: delivered, or failed with `error`."""
         same_message = (messages.c.key == message.key) & (messages.c.target == message.target)
         changes = (
@@ -112,38 +114,40 @@ class Outbox:
             if error
             else {"delivered": self._clock(), "error": ""}
         )
-        with self._writing() as connection:
+        with self._begin_write() as connection:
             connection.execute(update(messages).where(same_message).values(changes))
 
     # Beats
 
-    def beat(self, pipeline: str, work: str, seq: int = 0) -> None:
+    def record_heartbeat(self, pipeline: str, work: str, seq: int = 0) -> None:
         """Record that `work` succeeded just now."""
         row = {"pipeline": pipeline, "work": work, "at": self._clock(), "seq": seq}
-        statement = self._insert(beats).values(row)
+        statement = self._build_insert(beats).values(row)
         updates = {"at": row["at"], "seq": seq}
-        with self._writing() as connection:
+        with self._begin_write() as connection:
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["pipeline", "work"], set_=updates)
             )
 
-    def last_beat(self, pipeline: str, work: str) -> Beat | None:
+    def find_heartbeat(self, pipeline: str, work: str) -> Heartbeat | None:
         """Return the last success of `work`, or None."""
         same_work = (beats.c.pipeline == pipeline) & (beats.c.work == work)
-        rows = self._rows(select(beats.c.work, beats.c.at, beats.c.seq).where(same_work))
-        return Beat(**rows[0]._mapping) if rows else None
+        rows = self._read_rows(select(beats.c.work, beats.c.at, beats.c.seq).where(same_work))
+        return Heartbeat(**rows[0]._mapping) if rows else None
 
     # Leases, as others see them
 
-    def holders(self) -> tuple[Holder, ...]:
+    def list_lease_holders(self) -> tuple[LeaseHolder, ...]:
         """Return every lease, live or expired."""
-        rows = self._rows(select(leases.c.name, leases.c.owner, leases.c.expires).order_by(leases.c.name))
-        return tuple(Holder(**row._mapping) for row in rows)
+        rows = self._read_rows(
+            select(leases.c.name, leases.c.owner, leases.c.expires).order_by(leases.c.name)
+        )
+        return tuple(LeaseHolder(**row._mapping) for row in rows)
 
-    def clear(self, holder: Holder, before: datetime) -> bool:
+    def remove_expired_lease(self, holder: LeaseHolder, before: datetime) -> bool:
         """Remove a lease that expired before `before` and was not renewed since; returns whether it did."""
         same_lease = (leases.c.name == holder.name) & (leases.c.expires == holder.expires)
-        with self._writing() as connection:
+        with self._begin_write() as connection:
             removed_rows = connection.execute(
                 delete(leases).where(same_lease & (leases.c.expires < before))
             ).rowcount
@@ -151,24 +155,24 @@ class Outbox:
 
     # How rows are written and read
 
-    def _insert(self, table: Any) -> Any:
+    def _build_insert(self, table: Any) -> Any:
         return (sqlite if self._engine.dialect.name == "sqlite" else postgresql).insert(table)
 
-    def _rows(self, query: Select[Any]) -> list[Row[Any]]:
-        with self._safely("read"), self._engine.connect() as connection:
+    def _read_rows(self, query: Select[Any]) -> list[Row[Any]]:
+        with self._translate_errors("read"), self._engine.connect() as connection:
             return list(connection.execute(query))
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def _begin_write(self) -> Iterator[Connection]:
         with (
-            self._safely("write"),
+            self._translate_errors("write"),
             self._engine.connect().execution_options(writing=True) as connection,
             connection.begin(),
         ):
             yield connection
 
     @contextmanager
-    def _safely(self, what: str) -> Iterator[None]:
+    def _translate_errors(self, what: str) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:

@@ -23,14 +23,14 @@ from sqlalchemy.pool import NullPool
 
 from pynomaly.errors import RecordError
 
-__all__ = ["Look", "look", "newest_revision"]
+__all__ = ["DatabaseState", "find_newest_revision", "inspect_database"]
 
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-_WITHIN_S = 10
+_TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)
-class Look:
+class DatabaseState:
     """Revision and clock of a database.
 
     Attributes
@@ -45,7 +45,7 @@ class Look:
     clock: datetime | None
 
 
-def look(url: str, table: str = "alembic_version") -> Look:
+def inspect_database(url: str, table: str = "alembic_version") -> DatabaseState:
     """Return the revision that `table` holds, and the clock of the server.
 
     Raises
@@ -53,19 +53,19 @@ def look(url: str, table: str = "alembic_version") -> Look:
     RecordError
         If the database cannot be reached; the error text has no password.
     """
-    with _opened(url) as connection:
+    with _open_existing(url) as connection:
         if connection is None:
-            return Look("", None)
+            return DatabaseState("", None)
         has_table = inspect(connection).has_table(table)
         query: Any = select(column("version_num")).select_from(table_of(table))
         revision = connection.execute(query).scalar() if has_table else ""
         clock = None
         if connection.dialect.name == "postgresql":
             clock = connection.execute(text("SELECT clock_timestamp()")).scalar_one().astimezone(UTC)
-        return Look(str(revision or ""), clock)
+        return DatabaseState(str(revision or ""), clock)
 
 
-def newest_revision(package: str, *folders: str) -> str:
+def find_newest_revision(package: str, *folders: str) -> str:
     """Return the newest Alembic revision that a package ships, read from its files without importing it.
 
     It is the only revision on which no other builds; empty if there is none, or more than one.
@@ -87,7 +87,7 @@ def newest_revision(package: str, *folders: str) -> str:
 
 
 @contextmanager
-def _opened(url: str) -> Iterator[Connection | None]:
+def _open_existing(url: str) -> Iterator[Connection | None]:
     try:
         target = make_url(url)
         target = target.set(drivername=_DRIVERS[target.get_backend_name()])
@@ -100,7 +100,11 @@ def _opened(url: str) -> Iterator[Connection | None]:
         target = target.set(
             database=f"file:{Path(target.database).resolve()}", query={"mode": "ro", "uri": "true"}
         )
-    arguments = {"timeout": _WITHIN_S} if target.drivername == "sqlite" else {"connect_timeout": _WITHIN_S}
+    arguments = (
+        {"timeout": _TIMEOUT_SECONDS}
+        if target.drivername == "sqlite"
+        else {"connect_timeout": _TIMEOUT_SECONDS}
+    )
     try:
         with create_engine(target, poolclass=NullPool, connect_args=arguments).connect() as connection:
             yield connection

@@ -14,11 +14,21 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any, Protocol
 
-from pynomaly.errors import RecordError, allowed
+from pynomaly.errors import RecordError, list_allowed
 
-__all__ = ["KINDS", "Decision", "Keyed", "Observed", "Partition", "Training", "bounds", "key_of", "plain"]
+__all__ = [
+    "DECISION_KINDS",
+    "Decision",
+    "HasKey",
+    "ObservationRecord",
+    "Partition",
+    "TrainingRecord",
+    "parse_window_key",
+    "to_json",
+    "window_key",
+]
 
-KINDS = (
+DECISION_KINDS = (
     "bake",
     "compare",
     "degradation",
@@ -41,7 +51,7 @@ KINDS = (
 )
 
 
-class Keyed(Protocol):
+class HasKey(Protocol):
     """An object with a key, such as :class:`pynomaly.data.window.Window`."""
 
     @property
@@ -60,7 +70,7 @@ class Decision:
     pipeline, subject, outcome : str
         Name of the pipeline, what the decision is about (``"quickstart v3"``), and its result.
     kind : str
-        One of :data:`KINDS`.
+        One of :data:`DECISION_KINDS`.
     reasons : tuple of str
         Full sentences.
     evidence : mapping
@@ -93,14 +103,16 @@ class Decision:
     seq: int | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise RecordError(f"unknown kind of decision {self.kind!r}; {allowed(self.kind, KINDS)}")
+        if self.kind not in DECISION_KINDS:
+            raise RecordError(
+                f"unknown kind of decision {self.kind!r}; {list_allowed(self.kind, DECISION_KINDS)}"
+            )
         object.__setattr__(self, "reasons", tuple(self.reasons))
-        object.__setattr__(self, "evidence", plain(dict(self.evidence)))
+        object.__setattr__(self, "evidence", to_json(dict(self.evidence)))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        content: dict[str, Any] = plain(asdict(self))
+        content: dict[str, Any] = to_json(asdict(self))
         return content
 
 
@@ -140,19 +152,19 @@ class Partition:
     end: datetime | None = None
 
     def __post_init__(self) -> None:
-        edges = bounds(self.window)
+        edges = parse_window_key(self.window)
         if edges is not None and self.start is None and self.end is None:
             object.__setattr__(self, "start", edges[0])
             object.__setattr__(self, "end", edges[1])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        content: dict[str, Any] = plain(asdict(self))
+        content: dict[str, Any] = to_json(asdict(self))
         return content
 
 
 @dataclass(frozen=True)
-class Observed:
+class ObservationRecord:
     """The observation that monitoring made of one window under one model version, and its report.
 
     Attributes
@@ -174,12 +186,12 @@ class Observed:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        content: dict[str, Any] = plain(asdict(self))
+        content: dict[str, Any] = to_json(asdict(self))
         return content
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRecord:
     """One training: its data and its outcome.
 
     Attributes
@@ -205,16 +217,16 @@ class Training:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        content: dict[str, Any] = plain(asdict(self))
+        content: dict[str, Any] = to_json(asdict(self))
         return content
 
 
-def key_of(window: Keyed | str) -> str:
+def window_key(window: HasKey | str) -> str:
     """Return the key of a window; a key is returned as it is."""
     return window if isinstance(window, str) else window.key
 
 
-def bounds(key: str) -> tuple[datetime, datetime] | None:
+def parse_window_key(key: str) -> tuple[datetime, datetime] | None:
     """Return start and end, in UTC, of the window that a key names; None for ``"all"``.
 
     Raises
@@ -228,17 +240,17 @@ def bounds(key: str) -> tuple[datetime, datetime] | None:
     try:
         moments = tuple(datetime.fromisoformat(part) for part in (start, end))
     except ValueError as error:
-        raise RecordError(_not_a_key(key)) from error
+        raise RecordError(_describe_bad_key(key)) from error
     if not separator or any(moment.tzinfo is None for moment in moments):
-        raise RecordError(_not_a_key(key))
+        raise RecordError(_describe_bad_key(key))
     return moments[0].astimezone(UTC), moments[1].astimezone(UTC)
 
 
-def _not_a_key(key: str) -> str:
+def _describe_bad_key(key: str) -> str:
     return f"{key!r} names no window; write it like '20260105T000000Z--20260112T000000Z', or 'all'"
 
 
-def plain(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """Convert `value` to types that JSON can hold: no NumPy types, non-finite numbers as None.
 
     Raises
@@ -251,12 +263,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Enum):
-        return plain(value.value)
+        return to_json(value.value)
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         items = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
-        return [plain(item) for item in items]
+        return [to_json(item) for item in items]
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -264,5 +276,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, PurePath):
         return str(value)
     if hasattr(value, "tolist"):  # NumPy scalars and arrays
-        return plain(value.tolist())
+        return to_json(value.tolist())
     raise RecordError(f"a {type(value).__name__} cannot be kept in the ledger: {value!r}")

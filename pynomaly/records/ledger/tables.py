@@ -37,15 +37,24 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.types import TypeDecorator
 
-from pynomaly.errors import ConfigError, RecordError, masked
-from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade
-from pynomaly.records.locks import exclusive
+from pynomaly.errors import ConfigError, RecordError, mask_addresses
+from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade_tables
+from pynomaly.records.locks import hold_file_lock
 
-__all__ = ["beats", "connect", "decisions", "leases", "messages", "observations", "partitions", "trainings"]
+__all__ = [
+    "beats",
+    "decisions",
+    "leases",
+    "messages",
+    "observations",
+    "open_database",
+    "partitions",
+    "trainings",
+]
 __all__ += ["alert_events", "audits", "labels"]
 
 BUSY_SECONDS = 30
-_ADVISORY = 7_046_966_259  # number of the lock for migrating a ledger; any constant would do
+_ADVISORY_LOCK = 7_046_966_259  # number of the lock for migrating a ledger; any constant would do
 
 metadata = MetaData()
 
@@ -209,7 +218,7 @@ audits = Table(
 )
 
 
-def connect(url: str) -> Engine:
+def open_database(url: str) -> Engine:
     """Open the ledger at `url`, creating its folder and tables if it is new.
 
     Raises
@@ -224,7 +233,7 @@ def connect(url: str) -> Engine:
         dialect = target.get_backend_name()
     except (ArgumentError, NoSuchModuleError) as error:
         raise ConfigError(
-            f"records.ledger: {masked(url)!r} is not a database URL, e.g. sqlite:////data/ledger.db"
+            f"records.ledger: {mask_addresses(url)!r} is not a database URL, e.g. sqlite:////data/ledger.db"
         ) from error
     if dialect not in ("sqlite", "postgresql"):
         raise ConfigError(f"records.ledger: {dialect!r} is not supported; allowed: 'postgresql', 'sqlite'")
@@ -238,15 +247,15 @@ def connect(url: str) -> Engine:
         engine = create_engine(target, poolclass=pool, connect_args=arguments)
         if dialect == "sqlite":
             Path(str(target.database)).parent.mkdir(parents=True, exist_ok=True)
-            _own_transactions(engine)
-        _ensure(engine)
+            _configure_transactions(engine)
+        _ensure_schema(engine)
     except (SQLAlchemyError, ModuleNotFoundError, OSError) as error:
         place = target.render_as_string(hide_password=True)
         raise RecordError(f"cannot open the ledger at {place}: {error}") from error
     return engine
 
 
-def _own_transactions(engine: Engine) -> None:
+def _configure_transactions(engine: Engine) -> None:
     """Make a writing transaction take the write lock when it begins.
 
     By default sqlite3 begins deferred, and a deferred reader that starts to write fails at once with
@@ -267,16 +276,16 @@ def _own_transactions(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writing", False) else "BEGIN")
 
 
-def _ensure(engine: Engine) -> None:
-    version = _version(engine)
+def _ensure_schema(engine: Engine) -> None:
+    version = _read_version(engine)
     if version is None or version < HEAD:
-        with _migrating(engine):
-            version = _version(engine)
+        with _hold_migration_lock(engine):
+            version = _read_version(engine)
             if version is None and engine.dialect.name == "sqlite":
-                _write_ahead(engine)
+                _enable_write_ahead(engine)
             if version is None or version < HEAD:
                 with engine.connect().execution_options(writing=True) as connection, connection.begin():
-                    upgrade(connection)
+                    upgrade_tables(connection)
                 version = HEAD
     if version > HEAD:
         raise RecordError(
@@ -284,14 +293,14 @@ def _ensure(engine: Engine) -> None:
         )
 
 
-def _version(engine: Engine) -> str | None:
+def _read_version(engine: Engine) -> str | None:
     with engine.connect() as connection:
         if not inspect(connection).has_table(VERSION_TABLE):
             return None
         return connection.execute(select(column("version_num")).select_from(table(VERSION_TABLE))).scalar()
 
 
-def _write_ahead(engine: Engine) -> None:
+def _enable_write_ahead(engine: Engine) -> None:
     connection = engine.raw_connection()
     try:
         cursor = connection.cursor()
@@ -302,15 +311,15 @@ def _write_ahead(engine: Engine) -> None:
 
 
 @contextmanager
-def _migrating(engine: Engine) -> Iterator[None]:
+def _hold_migration_lock(engine: Engine) -> Iterator[None]:
     """Hold the lock that lets only one process change the tables."""
     if engine.dialect.name == "sqlite":
-        with exclusive(Path(f"{engine.url.database}.lock")):
+        with hold_file_lock(Path(f"{engine.url.database}.lock")):
             yield
         return
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _ADVISORY})
+        connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _ADVISORY_LOCK})
         try:
             yield
         finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": _ADVISORY})
+            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": _ADVISORY_LOCK})

@@ -5,8 +5,8 @@ its facts. A page fetches nothing and runs no script. It works on a telephone, o
 keyboard and with a screen reader. Users may replace the templates with their own.
 """
 
-from pynomaly.records.pages.rendering import TEMPLATES, rendered, template_names
-from pynomaly.records.pages.training import training_page
-from pynomaly.records.pages.window import window_page
+from pynomaly.records.pages.rendering import TEMPLATES, list_templates, render_template
+from pynomaly.records.pages.training import render_training_page
+from pynomaly.records.pages.window import render_window_page
 
-__all__ = ["TEMPLATES", "rendered", "template_names", "training_page", "window_page"]
+__all__ = ["TEMPLATES", "list_templates", "render_template", "render_training_page", "render_window_page"]

@@ -11,9 +11,18 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-__all__ = ["Scale", "at", "linear", "logarithmic", "number", "spoken", "timeline", "utc"]
+__all__ = [
+    "Scale",
+    "format_number",
+    "format_utc",
+    "format_window",
+    "linear_axis",
+    "log_axis",
+    "time_axis",
+    "to_svg",
+]
 
-_KEY = re.compile(r"\d{8}T\d{6}Z")
+_WINDOW_EDGE = re.compile(r"\d{8}T\d{6}Z")
 
 
 @dataclass(frozen=True)
@@ -48,13 +57,13 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
 
-def at(place: float) -> str:
+def to_svg(place: float) -> str:
     """Return a position as SVG text, rounded to a tenth."""
     text = f"{place:.1f}"
     return text.removesuffix(".0") if text != "-0.0" else "0"
 
 
-def number(value: object) -> str:
+def format_number(value: object) -> str:
     """Format with three significant figures, an int in full, or a dash where nothing was computed."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
@@ -63,7 +72,9 @@ def number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
-def linear(low: float, high: float, start: float, end: float, marks: int = 5, percent: bool = False) -> Scale:
+def linear_axis(
+    low: float, high: float, start: float, end: float, marks: int = 5, percent: bool = False
+) -> Scale:
     """Return a linear axis that contains `low` and `high`, extended to round ticks."""
     if not high > low:
         low, high = low - 0.5, high + 0.5
@@ -75,7 +86,7 @@ def linear(low: float, high: float, start: float, end: float, marks: int = 5, pe
     return Scale(places[0], places[-1], start, end, ticks)
 
 
-def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
+def log_axis(low: float, high: float, start: float, end: float) -> Scale:
     """Return a logarithmic axis from `low` to `high`, with ticks at powers of ten."""
     high = max(high, 10 * low)
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
@@ -84,7 +95,7 @@ def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
     return Scale(low, high, start, end, ticks, log=True)
 
 
-def timeline(first: datetime, last: datetime, start: float, end: float, marks: int = 6) -> Scale:
+def time_axis(first: datetime, last: datetime, start: float, end: float, marks: int = 6) -> Scale:
     """Return an axis of time in seconds since 1970; ticks at whole hours or days of UTC."""
     low, high = first.timestamp(), last.timestamp()
     if not high > low:
@@ -102,17 +113,17 @@ def timeline(first: datetime, last: datetime, start: float, end: float, marks: i
     return Scale(low, high, start, end, tuple(ticks))
 
 
-def utc(text: str | None) -> str:
+def format_utc(text: str | None) -> str:
     """Format an ISO time for people: ``2026-01-19 00:00 UTC``."""
     if not text:
         return "–"
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def spoken(window: str) -> str:
+def format_window(window: str) -> str:
     """Format the key of a window for people; any other text is returned as it is."""
-    edges = [_KEY.fullmatch(part) for part in window.split("--")]
+    edges = [_WINDOW_EDGE.fullmatch(part) for part in window.split("--")]
     if len(edges) != 2 or not all(edges):
         return "the whole table" if window == "all" else window
-    start, end = (utc(datetime.fromisoformat(part).isoformat()) for part in window.split("--"))
+    start, end = (format_utc(datetime.fromisoformat(part).isoformat()) for part in window.split("--"))
     return f"{start.removesuffix(' UTC')} to {end}"

@@ -14,7 +14,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pynomaly.records.pages.axes import Scale, at, linear, logarithmic, number, timeline, utc
+from pynomaly.records.pages.axes import (
+    Scale,
+    format_number,
+    format_utc,
+    linear_axis,
+    log_axis,
+    time_axis,
+    to_svg,
+)
 from pynomaly.records.pages.drawing import (
     HEIGHT,
     LEFT,
@@ -23,24 +31,31 @@ from pynomaly.records.pages.drawing import (
     TOP,
     WIDTH,
     Chart,
-    box,
-    drawn,
-    drawn_line,
-    frame,
-    moment,
-    shortened,
-    spread,
-    square,
-    ticks_below,
-    written,
+    draw_box,
+    draw_frame,
+    draw_line,
+    draw_svg,
+    draw_text,
+    draw_ticks_below,
+    parse_time,
+    pick_evenly,
+    shorten_text,
+    unit_axes,
 )
 
-__all__ = ["bars", "curves", "histogram", "intervals", "levels", "over_time"]
+__all__ = [
+    "draw_bars",
+    "draw_calibration",
+    "draw_curves",
+    "draw_histogram",
+    "draw_intervals",
+    "draw_timeline",
+]
 
-_STYLES = 6
+_LINE_STYLES = 6
 
 
-def curves(
+def draw_curves(
     name: str,
     title: str,
     series: Sequence[Mapping[str, Any]],
@@ -60,29 +75,31 @@ def curves(
     flat : float, optional
         Height of a dotted no-skill line; `diagonal` draws one from corner to corner.
     """
-    x, y = square()
-    parts = [frame(x, y, xlabel, ylabel)]
+    x, y = unit_axes()
+    parts = [draw_frame(x, y, xlabel, ylabel)]
     if diagonal:
-        parts.append(drawn_line([(x(0), y(0)), (x(1), y(1))], "guide"))
+        parts.append(draw_line([(x(0), y(0)), (x(1), y(1))], "guide"))
     if flat is not None:
-        parts.append(drawn_line([(x.start, y(flat)), (x.end, y(flat))], "guide"))
+        parts.append(draw_line([(x.start, y(flat)), (x.end, y(flat))], "guide"))
     legend, order = [], sorted(enumerate(series), key=lambda item: bool(item[1]["strong"]))
     for index, item in order:
-        style = f"line s{index % _STYLES}" + (" strong" if item["strong"] else "")
-        parts.append(drawn_line([(x(a), y(b)) for a, b in zip(item["x"], item["y"], strict=True)], style))
+        style = f"line s{index % _LINE_STYLES}" + (" strong" if item["strong"] else "")
+        parts.append(draw_line([(x(a), y(b)) for a, b in zip(item["x"], item["y"], strict=True)], style))
     for index, item in enumerate(series):
-        legend.append((f"s{index % _STYLES}", str(item["label"])))
+        legend.append((f"s{index % _LINE_STYLES}", str(item["label"])))
     rows = []
     for item in series:
-        indices = spread(len(item["x"]), 11)
-        rows += [(str(item["label"]), number(item["x"][i]), number(item["y"][i])) for i in indices]
+        indices = pick_evenly(len(item["x"]), 11)
+        rows += [
+            (str(item["label"]), format_number(item["x"][i]), format_number(item["y"][i])) for i in indices
+        ]
     alt = description or f"{len(series)} curves of {ylabel} over {xlabel}, both from 0 to 1."
     return Chart(
-        drawn(name, title, alt, parts), title, alt, tuple(legend), ("curve", xlabel, ylabel), tuple(rows)
+        draw_svg(name, title, alt, parts), title, alt, tuple(legend), ("curve", xlabel, ylabel), tuple(rows)
     )
 
 
-def intervals(
+def draw_intervals(
     name: str,
     title: str,
     items: Sequence[Mapping[str, Any]],
@@ -110,35 +127,35 @@ def intervals(
     ]
     axis_values += [place for place, _ in guides]
     height = TOP + 34.0 * max(1, len(items)) + LOW
-    x = linear(min(axis_values, default=0.0), max(axis_values, default=1.0), 16, WIDTH - 16, marks=5)
+    x = linear_axis(min(axis_values, default=0.0), max(axis_values, default=1.0), 16, WIDTH - 16, marks=5)
     bottom = height - LOW
-    parts = [ticks_below(x, TOP, bottom, xlabel, height)]
+    parts = [draw_ticks_below(x, TOP, bottom, xlabel, height)]
     for place, _ in guides:
-        parts.append(drawn_line([(x(place), TOP), (x(place), bottom)], "guide mark"))
+        parts.append(draw_line([(x(place), TOP), (x(place), bottom)], "guide mark"))
     rows = []
     for index, item in enumerate(items):
         middle = TOP + 34.0 * index + 24
         style = "s0 strong" if item["strong"] else "s5"
         item_label = str(item["label"]) + (f" ({chosen})" if item["strong"] else "")
-        parts.append(written(16, middle - 10, shortened(item_label, 52), "label start"))
+        parts.append(draw_text(16, middle - 10, shorten_text(item_label, 52), "label start"))
         if item["value"] is None:
-            parts.append(written(WIDTH - 16, middle + 4, "not computable", "label end"))
+            parts.append(draw_text(WIDTH - 16, middle + 4, "not computable", "label end"))
         else:
             low, high = (item[side] if item[side] is not None else item["value"] for side in ("low", "high"))
-            parts.append(drawn_line([(x(low), middle), (x(high), middle)], f"line {style}"))
+            parts.append(draw_line([(x(low), middle), (x(high), middle)], f"line {style}"))
             parts.append(
                 Markup('<circle class="dot {}" cx="{}" cy="{}" r="4"/>').format(
-                    style, at(x(item["value"])), at(middle)
+                    style, to_svg(x(item["value"])), to_svg(middle)
                 )
             )
-        rows.append((item_label, *(number(item[part]) for part in ("value", "low", "high"))))
+        rows.append((item_label, *(format_number(item[part]) for part in ("value", "low", "high"))))
     alt = f"{xlabel} of {len(items)}, each as a dot with its interval as a line; the table has the figures."
     legend = tuple(("guide mark", text) for _, text in guides)
     columns = ("", xlabel, "from", "to")
-    return Chart(drawn(name, title, alt, parts, height), title, alt, legend, columns, tuple(rows))
+    return Chart(draw_svg(name, title, alt, parts, height), title, alt, legend, columns, tuple(rows))
 
 
-def histogram(
+def draw_histogram(
     name: str,
     title: str,
     edges: Sequence[float],
@@ -164,37 +181,40 @@ def histogram(
     """
     heights = [value for _, counts in groups for value in counts if value > 0]
     tallest = max([*heights, level[0] if level else 0.0], default=1.0)
-    x = linear(edges[0], edges[-1], LEFT, WIDTH - RIGHT)
+    x = linear_axis(edges[0], edges[-1], LEFT, WIDTH - RIGHT)
     x = Scale(edges[0], edges[-1], x.start, x.end, tuple(t for t in x.ticks if edges[0] <= t[0] <= edges[-1]))
     least = min(heights, default=1.0)
     low = 0.5 if least >= 1 else 0.5 * least
     ends = (HEIGHT - LOW, TOP)
     y = (
-        logarithmic(max(low, tallest * 1e-6), 1.3 * tallest, *ends)
+        log_axis(max(low, tallest * 1e-6), 1.3 * tallest, *ends)
         if log
-        else linear(0, tallest, *ends, marks=4)
+        else linear_axis(0, tallest, *ends, marks=4)
     )
-    parts = [frame(x, y, xlabel, ylabel)]
+    parts = [draw_frame(x, y, xlabel, ylabel)]
     for index, (_, counts) in enumerate(groups):
         for (left, right), count in zip(pairwise(edges), counts, strict=True):
             if count > 0:
-                parts.append(box(x(left), y(count), x(right), y.start, f"bar b{index}"))
+                parts.append(draw_box(x(left), y(count), x(right), y.start, f"bar b{index}"))
     if level:
-        parts.append(drawn_line([(x.start, y(level[0])), (x.end, y(level[0]))], "guide mark"))
+        parts.append(draw_line([(x.start, y(level[0])), (x.end, y(level[0]))], "guide mark"))
     if guide:
-        parts.append(drawn_line([(x(guide[0]), y.start), (x(guide[0]), y.end)], "guide mark"))
+        parts.append(draw_line([(x(guide[0]), y.start), (x(guide[0]), y.end)], "guide mark"))
     legend = [(f"b{index}", label) for index, (label, _) in enumerate(groups)]
     legend += [("guide mark", item[1]) for item in (guide, level) if item]
     rows = [
-        (f"{number(left)} to {number(right)}", *(number(counts[i]) for _, counts in groups))
+        (
+            f"{format_number(left)} to {format_number(right)}",
+            *(format_number(counts[i]) for _, counts in groups),
+        )
         for i, (left, right) in enumerate(pairwise(edges))
     ]
     alt = description or f"{ylabel} in {len(edges) - 1} bins of {xlabel}."
     columns = (xlabel, *(label for label, _ in groups))
-    return Chart(drawn(name, title, alt, parts), title, alt, tuple(legend), columns, tuple(rows))
+    return Chart(draw_svg(name, title, alt, parts), title, alt, tuple(legend), columns, tuple(rows))
 
 
-def levels(name: str, title: str, found: Mapping[str, Any]) -> Chart:
+def draw_calibration(name: str, title: str, found: Mapping[str, Any]) -> Chart:
     """Draw a calibration curve: the share of p-values <= t over t, with intervals, on logarithmic axes.
 
     Parameters
@@ -204,21 +224,26 @@ def levels(name: str, title: str, found: Mapping[str, Any]) -> Chart:
     """
     items = sorted(found["levels"], key=lambda item: float(item["level"]))
     smallest = items[0]["level"]
-    x = logarithmic(smallest, 1.0, LEFT, WIDTH - RIGHT)
-    y = logarithmic(smallest / 10, 1.0, HEIGHT - LOW, TOP)
-    parts = [frame(x, y, "promised share (p at most)", "share found")]
-    parts.append(drawn_line([(x(smallest), y(smallest)), (x(1), y(1))], "guide"))
+    x = log_axis(smallest, 1.0, LEFT, WIDTH - RIGHT)
+    y = log_axis(smallest / 10, 1.0, HEIGHT - LOW, TOP)
+    parts = [draw_frame(x, y, "promised share (p at most)", "share found")]
+    parts.append(draw_line([(x(smallest), y(smallest)), (x(1), y(1))], "guide"))
     for item in items:
         parts.append(
-            drawn_line([(x(item["level"]), y(item["low"])), (x(item["level"]), y(item["high"]))], "line s0")
+            draw_line([(x(item["level"]), y(item["low"])), (x(item["level"]), y(item["high"]))], "line s0")
         )
     positive = [item for item in items if item["share"] > 0]
-    parts.append(drawn_line([(x(item["level"]), y(item["share"])) for item in positive], "line s0 strong"))
+    parts.append(draw_line([(x(item["level"]), y(item["share"])) for item in positive], "line s0 strong"))
     for item in positive:
         dot = Markup('<circle class="dot s0 strong" cx="{}" cy="{}" r="3.5"/>')
-        parts.append(dot.format(at(x(item["level"])), at(y(item["share"]))))
+        parts.append(dot.format(to_svg(x(item["level"])), to_svg(y(item["share"]))))
     rows = tuple(
-        (number(item["level"]), number(item["share"]), number(item["low"]), number(item["high"]))
+        (
+            format_number(item["level"]),
+            format_number(item["share"]),
+            format_number(item["low"]),
+            format_number(item["high"]),
+        )
         for item in reversed(items)
     )
     alt = (
@@ -228,10 +253,10 @@ def levels(name: str, title: str, found: Mapping[str, Any]) -> Chart:
     )
     legend = (("s0", "found, with interval"), ("guide", "as promised"))
     columns = ("p at most", "share found", "from", "to")
-    return Chart(drawn(name, title, alt, parts), title, alt, legend, columns, rows)
+    return Chart(draw_svg(name, title, alt, parts), title, alt, legend, columns, rows)
 
 
-def bars(
+def draw_bars(
     name: str,
     title: str,
     items: Sequence[tuple[str, float | None, str]],
@@ -251,25 +276,25 @@ def bars(
     """
     tallest = max([highest, *(value for _, value, _ in items if value is not None)], default=1.0)
     height = TOP + 30.0 * max(1, len(items)) + LOW
-    x = linear(0, tallest or 1.0, 16, WIDTH - 16)
+    x = linear_axis(0, tallest or 1.0, 16, WIDTH - 16)
     bottom = height - LOW
-    parts = [ticks_below(x, TOP, bottom, xlabel, height)]
+    parts = [draw_ticks_below(x, TOP, bottom, xlabel, height)]
     for place, _ in guides:
-        parts.append(drawn_line([(x(place), TOP), (x(place), bottom)], "guide mark"))
+        parts.append(draw_line([(x(place), TOP), (x(place), bottom)], "guide mark"))
     styles = {"drift": "b1", "warning": "b2"}
     for index, (label, value, status) in enumerate(items):
         top = TOP + 30.0 * index
-        item_text = f"{shortened(label, 40)}: {number(value)}{', ' + status if status else ''}"
-        parts.append(written(16, top + 13, item_text, "label start"))
+        item_text = f"{shorten_text(label, 40)}: {format_number(value)}{', ' + status if status else ''}"
+        parts.append(draw_text(16, top + 13, item_text, "label start"))
         if value is not None:
-            parts.append(box(x(0), top + 17, x(value), top + 26, f"bar {styles.get(status, 'b0')}"))
+            parts.append(draw_box(x(0), top + 17, x(value), top + 26, f"bar {styles.get(status, 'b0')}"))
     alt = f"{xlabel} of {len(items)}, as bars from 0; the table has the figures."
-    legend = tuple(("guide mark", f"{text}: {number(place)}") for place, text in guides)
-    rows = tuple((label, number(value), status) for label, value, status in items)
-    return Chart(drawn(name, title, alt, parts, height), title, alt, legend, ("", xlabel, "status"), rows)
+    legend = tuple(("guide mark", f"{text}: {format_number(place)}") for place, text in guides)
+    rows = tuple((label, format_number(value), status) for label, value, status in items)
+    return Chart(draw_svg(name, title, alt, parts, height), title, alt, legend, ("", xlabel, "status"), rows)
 
 
-def over_time(
+def draw_timeline(
     name: str,
     title: str,
     spans: Sequence[Mapping[str, Any]],
@@ -293,50 +318,51 @@ def over_time(
         ISO time and what happened.
     """
     width, height = 820.0, 260.0
-    first, last = (moment(spans[i][side]) for i, side in ((0, "start"), (-1, "end")))
-    x = timeline(first, last, LEFT, width - 2 * RIGHT, marks=10)
+    first, last = (parse_time(spans[i][side]) for i, side in ((0, "start"), (-1, "end")))
+    x = time_axis(first, last, LEFT, width - 2 * RIGHT, marks=10)
     rates = [span["rate"] for span in spans if span["rate"] is not None]
     band = 16.0 if incidents else 0.0
     tallest = max([*rates, 1.3 * (expected or 0.0)], default=0.01) or 0.01
-    y = linear(0, tallest, height - LOW - band, TOP, marks=4, percent=True)
+    y = linear_axis(0, tallest, height - LOW - band, TOP, marks=4, percent=True)
     parts = []
     for item in incidents:
-        ends = [x(moment(item[side]).timestamp()) for side in ("start", "end")]
+        ends = [x(parse_time(item[side]).timestamp()) for side in ("start", "end")]
         right = max(ends[1], ends[0] + 2)
-        parts.append(box(ends[0], TOP, right, y.start, "incident"))
-        parts.append(box(ends[0], y.start + 3, right, y.start + band - 2, "incident solid"))
-    parts.append(frame(x, y, "time, UTC", ylabel, width, height, band))
+        parts.append(draw_box(ends[0], TOP, right, y.start, "incident"))
+        parts.append(draw_box(ends[0], y.start + 3, right, y.start + band - 2, "incident solid"))
+    parts.append(draw_frame(x, y, "time, UTC", ylabel, width, height, band))
     for span in spans:
         if span["rate"] is not None:
-            left, right = (x(moment(span[side]).timestamp()) for side in ("start", "end"))
+            left, right = (x(parse_time(span[side]).timestamp()) for side in ("start", "end"))
             gap = 0.5 if right - left > 3 else 0.0
-            parts.append(box(left + gap, y(span["rate"]), right - gap, y.start, "bar b0"))
+            parts.append(draw_box(left + gap, y(span["rate"]), right - gap, y.start, "bar b0"))
     if expected is not None:
-        parts.append(drawn_line([(x.start, y(expected)), (x.end, y(expected))], "guide mark"))
+        parts.append(draw_line([(x.start, y(expected)), (x.end, y(expected))], "guide mark"))
     for when, _ in marks:
-        place = x(moment(when).timestamp())
-        parts.append(drawn_line([(place, TOP), (place, y.start)], "line s3 strong"))
+        place = x(parse_time(when).timestamp())
+        parts.append(draw_line([(place, TOP), (place, y.start)], "line s3 strong"))
     alerts = sum(span["alerts"] for span in spans)
     alt = (
-        f"{ylabel} in {len(spans)} spans from {utc(spans[0]['start'])} to {utc(spans[-1]['end'])}: "
-        f"{alerts:,} alerts, at most {number(100.0 * max(rates, default=0.0))} % of a span's rows; "
+        f"{ylabel} in {len(spans)} spans from {format_utc(spans[0]['start'])} "
+        f"to {format_utc(spans[-1]['end'])}: "
+        f"{alerts:,} alerts, at most {format_number(100.0 * max(rates, default=0.0))} % of a span's rows; "
         f"{len(incidents)} declared incidents."
     )
     legend = [("b0", ylabel)]
     if expected is not None:
-        legend.append(("guide mark", f"expected in normal operation: {number(100.0 * expected)} %"))
+        legend.append(("guide mark", f"expected in normal operation: {format_number(100.0 * expected)} %"))
     if incidents:
         legend.append(("incident", "declared incident"))
-    legend += [("s3", f"{utc(when)}: {text}") for when, text in marks]
+    legend += [("s3", f"{format_utc(when)}: {text}") for when, text in marks]
     rows = tuple(
         (
-            utc(span["start"]),
-            number(span["rows"]),
-            number(span["alerts"]),
-            "–" if span["rate"] is None else f"{number(100.0 * span['rate'])} %",
+            format_utc(span["start"]),
+            format_number(span["rows"]),
+            format_number(span["alerts"]),
+            "–" if span["rate"] is None else f"{format_number(100.0 * span['rate'])} %",
         )
         for span in spans
     )
     columns = ("from", "rows", "alerts", ylabel)
-    svg = drawn(name, title, alt, parts, height, width)
+    svg = draw_svg(name, title, alt, parts, height, width)
     return Chart(svg, title, alt, tuple(legend), columns, rows, wide=True)

@@ -12,10 +12,22 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from pynomaly.records.pages.axes import Scale, at
+from pynomaly.records.pages.axes import Scale, to_svg
 
-__all__ = ["HEIGHT", "LEFT", "LOW", "RIGHT", "TOP", "WIDTH", "Chart", "box", "drawn", "drawn_line", "frame"]
-__all__ += ["moment", "shortened", "spread", "square", "ticks_below", "written"]
+__all__ = [
+    "HEIGHT",
+    "LEFT",
+    "LOW",
+    "RIGHT",
+    "TOP",
+    "WIDTH",
+    "Chart",
+    "draw_box",
+    "draw_frame",
+    "draw_line",
+    "draw_svg",
+]
+__all__ += ["draw_text", "draw_ticks_below", "parse_time", "pick_evenly", "shorten_text", "unit_axes"]
 
 WIDTH, HEIGHT = 400.0, 240.0
 LEFT, RIGHT, TOP, LOW = 52.0, 12.0, 12.0, 44.0
@@ -47,7 +59,7 @@ class Chart:
     wide: bool = False
 
 
-def square() -> tuple[Scale, Scale]:
+def unit_axes() -> tuple[Scale, Scale]:
     """Return the horizontal and the vertical axis, both from 0 to 1."""
     ticks = tuple((i / 5, f"{i / 5:g}") for i in range(6))
     return (
@@ -56,7 +68,7 @@ def square() -> tuple[Scale, Scale]:
     )
 
 
-def drawn(
+def draw_svg(
     name: str, title: str, said: str, parts: Sequence[Markup], height: float = HEIGHT, width: float = WIDTH
 ) -> Markup:
     """Return the whole drawing, with title and description for screen readers."""
@@ -64,10 +76,14 @@ def drawn(
         '<svg id="{0}" viewBox="0 0 {3} {4}" role="img" aria-labelledby="{0}-title {0}-desc">'
         '<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>'
     )
-    return head.format(name, title, said, at(width), at(height)) + Markup("").join(parts) + Markup("</svg>")
+    return (
+        head.format(name, title, said, to_svg(width), to_svg(height))
+        + Markup("").join(parts)
+        + Markup("</svg>")
+    )
 
 
-def frame(
+def draw_frame(
     x: Scale,
     y: Scale,
     xlabel: str,
@@ -79,54 +95,54 @@ def frame(
     """Return grid, ticks and labels of both axes; `band` is the height left free below the plot."""
     parts = []
     for value, text in y.ticks:
-        parts.append(drawn_line([(x.start, y(value)), (x.end, y(value))], "grid"))
-        parts.append(written(x.start - 6, y(value) + 4, text, "label end"))
+        parts.append(draw_line([(x.start, y(value)), (x.end, y(value))], "grid"))
+        parts.append(draw_text(x.start - 6, y(value) + 4, text, "label end"))
     for value, text in x.ticks:
-        parts.append(written(x(value), y.start + band + 16, text, "label"))
-        parts.append(drawn_line([(x(value), y.start + band), (x(value), y.start + band + 4)], "axis"))
-    parts.append(drawn_line([(x.start, y.start), (x.end, y.start)], "axis"))
-    parts.append(written((x.start + x.end) / 2, height - 6, xlabel, "name"))
+        parts.append(draw_text(x(value), y.start + band + 16, text, "label"))
+        parts.append(draw_line([(x(value), y.start + band), (x(value), y.start + band + 4)], "axis"))
+    parts.append(draw_line([(x.start, y.start), (x.end, y.start)], "axis"))
+    parts.append(draw_text((x.start + x.end) / 2, height - 6, xlabel, "name"))
     rotated_text = Markup('<text class="name" transform="translate(12 {}) rotate(-90)">{}</text>')
-    parts.append(rotated_text.format(at((y.start + y.end) / 2), ylabel))
+    parts.append(rotated_text.format(to_svg((y.start + y.end) / 2), ylabel))
     return Markup("").join(parts)
 
 
-def ticks_below(x: Scale, top: float, bottom: float, xlabel: str, height: float) -> Markup:
+def draw_ticks_below(x: Scale, top: float, bottom: float, xlabel: str, height: float) -> Markup:
     """Return vertical grid lines and the axis below them, for charts with one row per item."""
-    parts = [drawn_line([(x.start, bottom), (x.end, bottom)], "axis")]
+    parts = [draw_line([(x.start, bottom), (x.end, bottom)], "axis")]
     for value, text in x.ticks:
-        parts.append(drawn_line([(x(value), top), (x(value), bottom)], "grid"))
-        parts.append(written(x(value), bottom + 16, text, "label"))
-    return Markup("").join([*parts, written((x.start + x.end) / 2, height - 6, xlabel, "name")])
+        parts.append(draw_line([(x(value), top), (x(value), bottom)], "grid"))
+        parts.append(draw_text(x(value), bottom + 16, text, "label"))
+    return Markup("").join([*parts, draw_text((x.start + x.end) / 2, height - 6, xlabel, "name")])
 
 
-def drawn_line(points: Sequence[tuple[float, float]], style: str) -> Markup:
+def draw_line(points: Sequence[tuple[float, float]], style: str) -> Markup:
     """Return a line through points; `style` holds its CSS classes."""
-    path = " ".join(f"{at(x)},{at(y)}" for x, y in points)
+    path = " ".join(f"{to_svg(x)},{to_svg(y)}" for x, y in points)
     return Markup('<polyline class="{}" points="{}"/>').format(style, path)
 
 
-def box(left: float, top: float, right: float, bottom: float, style: str) -> Markup:
+def draw_box(left: float, top: float, right: float, bottom: float, style: str) -> Markup:
     """Return a rectangle; `style` holds its CSS classes."""
-    sides = (at(left), at(top), at(max(0.0, right - left)), at(max(0.0, bottom - top)))
+    sides = (to_svg(left), to_svg(top), to_svg(max(0.0, right - left)), to_svg(max(0.0, bottom - top)))
     return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(style, *sides)
 
 
-def written(x: float, y: float, text: str, style: str) -> Markup:
+def draw_text(x: float, y: float, text: str, style: str) -> Markup:
     """Return text at a position; `style` holds its CSS classes."""
-    return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(style, at(x), at(y), text)
+    return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(style, to_svg(x), to_svg(y), text)
 
 
-def shortened(text: str, most: int) -> str:
+def shorten_text(text: str, most: int) -> str:
     """Return text cut to at most `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def spread(n: int, most: int) -> list[int]:
+def pick_evenly(n: int, most: int) -> list[int]:
     """Return at most `most` of the indices 0 to n - 1, evenly spaced, with both ends."""
     return sorted({round(i * (n - 1) / (most - 1)) for i in range(most)}) if n else []
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """Return the time of an ISO text."""
     return datetime.fromisoformat(text)

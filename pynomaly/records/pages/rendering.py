@@ -12,25 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from pynomaly.errors import ConfigError, RecordError
-from pynomaly.records.pages.axes import number, spoken, utc
+from pynomaly.records.pages.axes import format_number, format_utc, format_window
 
-__all__ = ["TEMPLATES", "rendered", "template_names"]
+__all__ = ["TEMPLATES", "list_templates", "render_template"]
 
 TEMPLATES = Path(__file__).parents[1] / "templates" / "pages"
 
 
-def template_names() -> tuple[str, ...]:
+def list_templates() -> tuple[str, ...]:
     """Return the names of the templates that a user may replace."""
     return tuple(sorted(path.name for path in TEMPLATES.glob("*.j2")))
 
 
-def rendered(template: str, folder: str, content: dict[str, Any]) -> str:
+def render_template(template: str, folder: str, content: dict[str, Any]) -> str:
     """Return a template filled with `content`.
 
     Parameters
     ----------
     template : str
-        One of :func:`template_names`.
+        One of :func:`list_templates`.
     folder : str
         Folder whose templates replace those of the same name; "" for none.
     content : dict
@@ -47,7 +47,7 @@ def rendered(template: str, folder: str, content: dict[str, Any]) -> str:
     from jinja2.exceptions import SecurityError, TemplateNotFound
 
     try:
-        return str(_environment(folder).get_template(template).render(**content))
+        return str(_build_environment(folder).get_template(template).render(**content))
     except TemplateSyntaxError as error:
         where = error.filename or error.name or template
         raise ConfigError(f"reports.templates: {where}, line {error.lineno}: {error.message}") from error
@@ -65,7 +65,7 @@ def rendered(template: str, folder: str, content: dict[str, Any]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _environment(folder: str) -> Any:
+def _build_environment(folder: str) -> Any:
     from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -79,21 +79,27 @@ def _environment(folder: str) -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": number, "utc": utc, "interval": _interval, "percent": _percent}
-    environment.filters |= {"words": _words, "spoken": spoken}
+    environment.filters |= {
+        "number": format_number,
+        "utc": format_utc,
+        "interval": _format_interval,
+        "percent": _format_percent,
+    }
+    environment.filters |= {"words": _format_words, "spoken": format_window}
     return environment
 
 
-def _interval(metric: dict[str, Any] | None) -> str:
+def _format_interval(metric: dict[str, Any] | None) -> str:
     if not metric:
         return "not computable"
-    return f"{number(metric['value'])} ({number(metric['low'])} to {number(metric['high'])})"
+    value, low, high = (format_number(metric[name]) for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{number(100.0 * share)}\u00a0%"
+def _format_percent(share: float | None) -> str:
+    return "–" if share is None else f"{format_number(100.0 * share)}\u00a0%"
 
 
-def _words(name: str) -> str:
+def _format_words(name: str) -> str:
     """Return a key of the records as words."""
     return name.replace("_", " ")

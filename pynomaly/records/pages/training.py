@@ -1,7 +1,7 @@
 """The page of a training: detector, data, quality, reasons for the choice, and limits of one version.
 
-A pure function of the facts that :mod:`pynomaly.steps.reports` collects. Called once for each training, and
-whenever the page is requested again.
+A pure function of the facts that :mod:`pynomaly.steps.reporting.reports` collects. Called once for each
+training, and whenever the page is requested again.
 """
 
 from __future__ import annotations
@@ -11,48 +11,48 @@ from typing import Any
 
 from pynomaly.records.pages import charts
 from pynomaly.records.pages.drawing import Chart
-from pynomaly.records.pages.rendering import rendered
+from pynomaly.records.pages.rendering import render_template
 
-__all__ = ["training_page"]
+__all__ = ["render_training_page"]
 
-EVIDENCE = {
+EVIDENCE_TEXT = {
     "labels": "known labels of held-out rows",
     "audited": "an audited sample of held-out rows",
     "injected": "anomalies injected into held-out rows, not real ones",
     "stability": "stability alone: nothing shows that it finds anomalies",
 }
-_CHARTS = ("comparison", "pr", "roc", "scores", "levels", "p_values", "verdict", "importance")
-_CURVES = 8
-_COLUMNS = 20
+_CHART_NAMES = ("comparison", "pr", "roc", "scores", "levels", "p_values", "verdict", "importance")
+_MAX_CURVES = 8
+_MAX_COLUMNS = 20
 
 
-def training_page(facts: Mapping[str, Any], templates: str = "") -> str:
+def render_training_page(facts: Mapping[str, Any], templates: str = "") -> str:
     """Return HTML about one registered version.
 
     Parameters
     ----------
     facts : mapping
-        As :func:`pynomaly.steps.training_facts.training_facts` wrote them, with ``decisions``, ``standing``,
-        ``verdict`` and ``notes`` from the records.
+        As :func:`pynomaly.steps.training.training_facts.build_training_facts` wrote them, with ``decisions``,
+        ``standing``, ``verdict`` and ``notes`` from the records.
     templates : str
         Folder of the user's templates, or "".
 
     Raises
     ------
     ConfigError, RecordError
-        See :func:`~pynomaly.records.pages.rendering.rendered`.
+        See :func:`~pynomaly.records.pages.rendering.render_template`.
     """
     content = dict(facts) | {
-        "evidence": EVIDENCE.get(str(facts["rung"]), str(facts["rung"])),
-        "charts": _charts(facts),
-        "command": _command(facts),
+        "evidence": EVIDENCE_TEXT.get(str(facts["rung"]), str(facts["rung"])),
+        "charts": _draw_charts(facts),
+        "command": _build_command(facts),
         "version": facts["registered"]["version"],
-        "left_out": max(0, len(facts["candidates"]) - _CURVES),
+        "left_out": max(0, len(facts["candidates"]) - _MAX_CURVES),
     }
-    return rendered("training.html.j2", templates, {"facts": content})
+    return render_template("training.html.j2", templates, {"facts": content})
 
 
-def _command(facts: Mapping[str, Any]) -> str:
+def _build_command(facts: Mapping[str, Any]) -> str:
     """Return the command that trains the same detector again; params only if a command line can hold them."""
     command = f"pynomaly retrain {facts['config']} --as-of {facts['as_of']} --detector "
     command += str(facts["registered"]["detector"])
@@ -62,16 +62,16 @@ def _command(facts: Mapping[str, Any]) -> str:
     return command
 
 
-def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
+def _draw_charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
     metric = str(facts["metric"]).replace("_", " ")
-    drawings: dict[str, Chart | None] = dict.fromkeys(_CHARTS)
-    drawings |= {"comparison": _comparison(facts, metric)} | _curves(facts)
+    drawings: dict[str, Chart | None] = dict.fromkeys(_CHART_NAMES)
+    drawings |= {"comparison": _draw_comparison(facts, metric)} | _draw_curves(facts)
     scores = facts["scores"]
     if scores["edges"]:
         names = {"normal": "normal", "anomaly": "injected" if facts["rung"] == "injected" else "anomaly"}
         groups = [(f"{names[key]} ({sum(scores['counts'][key]):,})", scores["counts"][key]) for key in names]
         lowest = scores["lowest_alert"]
-        drawings["scores"] = charts.histogram(
+        drawings["scores"] = charts.draw_histogram(
             "scores",
             "Scores of held-out rows",
             scores["edges"],
@@ -83,12 +83,12 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             description="How the chosen candidate's scores of held-out rows lie; rows on a logarithmic axis. "
             "Scores beyond the axis are in its first and last bin.",
         )
-    drawings |= p_value_charts(facts["uniformity"], "held-out rows that are not anomalies")
+    drawings |= draw_p_value_charts(facts["uniformity"], "held-out rows that are not anomalies")
     if verdict := facts["verdict"]:
-        drawings |= _verdict(verdict, facts["min_improvement"])
-    weights = sorted(facts["importance"].items(), key=lambda item: (-item[1], item[0]))[:_COLUMNS]
+        drawings |= _draw_verdict(verdict, facts["min_improvement"])
+    weights = sorted(facts["importance"].items(), key=lambda item: (-item[1], item[0]))[:_MAX_COLUMNS]
     if weights:
-        drawings["importance"] = charts.bars(
+        drawings["importance"] = charts.draw_bars(
             "importance",
             "What the ranking rests on",
             [(name, share, "") for name, share in weights],
@@ -97,20 +97,20 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
     return drawings
 
 
-def _comparison(facts: Mapping[str, Any], metric: str) -> Chart:
+def _draw_comparison(facts: Mapping[str, Any], metric: str) -> Chart:
     items = []
     for item in facts["candidates"]:
         interval = item["metrics"].get(facts["metric"]) or {"value": None, "low": None, "high": None}
         parts = {part: interval[part] for part in ("value", "low", "high")}
         items.append({"label": item["label"], "strong": item["chosen"], **parts})
-    return charts.intervals("comparison", "Candidates compared", items, metric)
+    return charts.draw_intervals("comparison", "Candidates compared", items, metric)
 
 
-def _curves(facts: Mapping[str, Any]) -> dict[str, Chart]:
-    """Draw precision-recall and ROC curves, the winner strongest, of at most `_CURVES` candidates."""
+def _draw_curves(facts: Mapping[str, Any]) -> dict[str, Chart]:
+    """Draw precision-recall and ROC curves, the winner strongest, of at most `_MAX_CURVES` candidates."""
     usable = [item for item in facts["candidates"] if item["curves"]]
     drawn_candidates = [item for item in usable if item["chosen"]]
-    drawn_candidates += [item for item in usable if not item["chosen"]][: _CURVES - len(drawn_candidates)]
+    drawn_candidates += [item for item in usable if not item["chosen"]][: _MAX_CURVES - len(drawn_candidates)]
     if not drawn_candidates:
         return {}
     line_labels = [
@@ -128,7 +128,7 @@ def _curves(facts: Mapping[str, Any]) -> dict[str, Chart]:
     chosen = next((item for item in facts["candidates"] if item["chosen"]), drawn_candidates[0])
     rows, positives = (chosen["metrics"].get(name) for name in ("rows", "positives"))
     return {
-        "pr": charts.curves(
+        "pr": charts.draw_curves(
             "pr",
             "Precision and recall",
             build_series("pr"),
@@ -136,17 +136,19 @@ def _curves(facts: Mapping[str, Any]) -> dict[str, Chart]:
             "precision",
             flat=positives / rows if rows and positives else None,
         ),
-        "roc": charts.curves(
+        "roc": charts.draw_curves(
             "roc", "ROC", build_series("roc"), "false-positive rate", "true-positive rate", diagonal=True
         ),
     }
 
 
-def _verdict(verdict: Mapping[str, Any], improvement: float) -> dict[str, Chart]:
+def _draw_verdict(verdict: Mapping[str, Any], improvement: float) -> dict[str, Chart]:
     if verdict["difference"] is None:
         return {}
-    parts = [{"metric": verdict["metric"], "strong": True, **_ends(verdict)}]
-    parts += [{"metric": item["metric"], "strong": False, **_ends(item)} for item in verdict["beside"]]
+    parts = [{"metric": verdict["metric"], "strong": True, **_select_interval(verdict)}]
+    parts += [
+        {"metric": item["metric"], "strong": False, **_select_interval(item)} for item in verdict["beside"]
+    ]
     items = [
         {"label": item["metric"].replace("_", " "), "value": item["difference"], **item}
         for item in parts
@@ -158,15 +160,17 @@ def _verdict(verdict: Mapping[str, Any], improvement: float) -> dict[str, Chart]
     )
     title = "Challenger less champion"
     return {
-        "verdict": charts.intervals("verdict", title, items, "difference", guides=guides, chosen="decides")
+        "verdict": charts.draw_intervals(
+            "verdict", title, items, "difference", guides=guides, chosen="decides"
+        )
     }
 
 
-def _ends(item: Mapping[str, Any]) -> dict[str, Any]:
+def _select_interval(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: item[name] for name in ("difference", "low", "high")}
 
 
-def p_value_charts(found: Mapping[str, Any], of: str) -> dict[str, Chart]:
+def draw_p_value_charts(found: Mapping[str, Any], of: str) -> dict[str, Chart]:
     """Draw the calibration curve and the histogram of p-values; an empty result without rows."""
     if not found["rows"]:
         return {}
@@ -174,8 +178,8 @@ def p_value_charts(found: Mapping[str, Any], of: str) -> dict[str, Chart]:
     edges = [i / bins for i in range(bins + 1)]
     flat = found["rows"] / bins
     return {
-        "levels": charts.levels("levels", "Calibration: alerts promised and found", found),
-        "p_values": charts.histogram(
+        "levels": charts.draw_calibration("levels", "Calibration: alerts promised and found", found),
+        "p_values": charts.draw_histogram(
             "p-values",
             "Are p-values uniform?",
             edges,

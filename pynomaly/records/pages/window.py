@@ -1,7 +1,7 @@
 """The page of a window: drift, alerts over time, degradation, and decisions with their reasons.
 
-A pure function of the facts that :mod:`pynomaly.steps.reports` collects. Called once for each judged window,
-and whenever the page is requested again.
+A pure function of the facts that :mod:`pynomaly.steps.reporting.reports` collects. Called once for each
+judged window, and whenever the page is requested again.
 """
 
 from __future__ import annotations
@@ -11,51 +11,51 @@ from typing import Any
 
 from pynomaly.records.pages import charts
 from pynomaly.records.pages.drawing import Chart
-from pynomaly.records.pages.rendering import rendered
-from pynomaly.records.pages.training import p_value_charts
+from pynomaly.records.pages.rendering import render_template
+from pynomaly.records.pages.training import draw_p_value_charts
 
-__all__ = ["window_page"]
+__all__ = ["render_window_page"]
 
-_CHARTS = ("parts", "history", "drift", "scores", "levels", "p_values")
-_COLUMNS = 20
-_TESTS = 200
+_CHART_NAMES = ("parts", "history", "drift", "scores", "levels", "p_values")
+_MAX_COLUMNS = 20
+_MAX_TESTS = 200
 
 
-def window_page(facts: Mapping[str, Any], templates: str = "") -> str:
+def render_window_page(facts: Mapping[str, Any], templates: str = "") -> str:
     """Return HTML about one judged window under one version.
 
     Parameters
     ----------
     facts : mapping
-        As :func:`pynomaly.steps.window_facts.window_facts` wrote them, with ``spans``, ``incidents``,
-        ``marks``, ``recent``, ``decisions`` and ``notes`` from the records.
+        As :func:`pynomaly.steps.monitoring.window_facts.build_window_facts` wrote them, with ``spans``,
+        ``incidents``, ``marks``, ``recent``, ``decisions`` and ``notes`` from the records.
     templates : str
         Folder of the user's templates, or "".
 
     Raises
     ------
     ConfigError, RecordError
-        See :func:`~pynomaly.records.pages.rendering.rendered`.
+        See :func:`~pynomaly.records.pages.rendering.render_template`.
     """
     tests = [item for item in facts["drift"]["columns"] if item["status"] != "ok"]
     tests += [item for item in facts["drift"]["columns"] if item["status"] == "ok"]
     moved_names = [item["name"] for item in tests if item["status"] in ("warning", "drift")]
     content = dict(facts) | {
         "moved": list(dict.fromkeys(moved_names)),
-        "charts": _charts(facts),
-        "tests": tests[:_TESTS],
-        "tests_left_out": max(0, len(tests) - _TESTS),
-        "inside": [item for item in facts["incidents"] if _meets(item, facts)],
+        "charts": _draw_charts(facts),
+        "tests": tests[:_MAX_TESTS],
+        "tests_left_out": max(0, len(tests) - _MAX_TESTS),
+        "inside": [item for item in facts["incidents"] if _overlaps_window(item, facts)],
     }
-    return rendered("window.html.j2", templates, {"facts": content})
+    return render_template("window.html.j2", templates, {"facts": content})
 
 
-def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
-    drawings: dict[str, Chart | None] = dict.fromkeys(_CHARTS)
+def _draw_charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
+    drawings: dict[str, Chart | None] = dict.fromkeys(_CHART_NAMES)
     expected = facts["observation"]["expected_rate"]
     if facts["parts"]:
-        inside = [item for item in facts["incidents"] if _meets(item, facts)]
-        drawings["parts"] = charts.over_time(
+        inside = [item for item in facts["incidents"] if _overlaps_window(item, facts)]
+        drawings["parts"] = charts.draw_timeline(
             "parts",
             "Alerts in this window",
             facts["parts"],
@@ -64,7 +64,7 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             incidents=inside,
         )
     if facts["spans"]:
-        drawings["history"] = charts.over_time(
+        drawings["history"] = charts.draw_timeline(
             "history",
             "Alerts up to this window",
             facts["spans"],
@@ -73,7 +73,7 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             incidents=facts["incidents"],
             marks=[(item["at"], item["said"]) for item in facts["marks"]],
         )
-    drawings |= _drift(facts)
+    drawings |= _draw_drift(facts)
     scores = facts["scores"]
     if scores["edges"]:
         totals = {name: sum(counts) for name, counts in scores["counts"].items()}
@@ -82,7 +82,7 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             for name, counts in scores["counts"].items()
             if totals[name]
         ]
-        drawings["scores"] = charts.histogram(
+        drawings["scores"] = charts.draw_histogram(
             "scores",
             "Scores then and now",
             scores["edges"],
@@ -93,10 +93,12 @@ def _charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             description="Shares of the rows held out at training, and of this window's, by score, on a "
             "logarithmic axis. Scores beyond the axis are in its first and last bin.",
         )
-    return drawings | p_value_charts(facts["uniformity"], "rows of the window that are not known anomalies")
+    return drawings | draw_p_value_charts(
+        facts["uniformity"], "rows of the window that are not known anomalies"
+    )
 
 
-def _drift(facts: Mapping[str, Any]) -> dict[str, Chart]:
+def _draw_drift(facts: Mapping[str, Any]) -> dict[str, Chart]:
     """Draw the largest effects: one bar per column, for its test with the largest effect."""
     drift: dict[str, Any] = facts["drift"]
     worst: dict[str, dict[str, Any]] = {}
@@ -105,7 +107,7 @@ def _drift(facts: Mapping[str, Any]) -> dict[str, Chart]:
             continue
         if item["name"] not in worst or item["effect"] > worst[item["name"]]["effect"]:
             worst[item["name"]] = item
-    ranked = sorted(worst.values(), key=lambda item: (-item["effect"], item["name"]))[:_COLUMNS]
+    ranked = sorted(worst.values(), key=lambda item: (-item["effect"], item["name"]))[:_MAX_COLUMNS]
     if not ranked:
         return {}
     limits = facts["limits"]
@@ -116,9 +118,9 @@ def _drift(facts: Mapping[str, Any]) -> dict[str, Chart]:
     )
     items = [(item["name"], item["effect"], item["status"]) for item in ranked]
     title = "How far columns and scores moved"
-    return {"drift": charts.bars("drift", title, items, "effect size, 0 to 1", guides, 0.35)}
+    return {"drift": charts.draw_bars("drift", title, items, "effect size, 0 to 1", guides, 0.35)}
 
 
-def _meets(item: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+def _overlaps_window(item: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
     """Return whether an incident overlaps the window; both have ISO times in UTC, compared as text."""
     return bool(facts["start"]) and item["start"] < facts["end"] and facts["start"] < item["end"]

@@ -5,7 +5,7 @@ Each pipeline has one experiment (``pynomaly/<name>``) and one registered model 
 to the version in production; the history of the alias is in the ledger.
 """
 
-from pynomaly.records.registry.traces import Assessed, Traces
+from pynomaly.records.registry.traces import AlertAssessment, Traces
 from pynomaly.records.registry.versions import ModelRef, Registry
 
-__all__ = ["Assessed", "ModelRef", "Registry", "Traces"]
+__all__ = ["AlertAssessment", "ModelRef", "Registry", "Traces"]

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from pynomaly.errors import ConfigError, RecordError, masked
-from pynomaly.records.locks import exclusive
+from pynomaly.errors import ConfigError, RecordError, mask_addresses
+from pynomaly.records.locks import hold_file_lock
 
-__all__ = ["connect", "error_code", "sqlite_file", "told"]
+__all__ = ["find_sqlite_file", "get_error_code", "open_client", "translate_errors"]
 
 BUSY_SECONDS = 30
 
 
-def connect(tracking_uri: str) -> Any:
+def open_client(tracking_uri: str) -> Any:
     """Return a client of the MLflow store or server at `tracking_uri`; a new sqlite store is created.
 
     Raises
@@ -36,7 +36,7 @@ def connect(tracking_uri: str) -> Any:
     """
     from mlflow.tracking import MlflowClient
 
-    file = sqlite_file(tracking_uri)
+    file = find_sqlite_file(tracking_uri)
     if file is None:
         if urlsplit(tracking_uri).scheme.split("+")[0] not in (
             "http",
@@ -46,23 +46,23 @@ def connect(tracking_uri: str) -> Any:
             "mssql",
         ):
             raise ConfigError(
-                f"records.tracking: {masked(tracking_uri)!r} is not supported; write "
+                f"records.tracking: {mask_addresses(tracking_uri)!r} is not supported; write "
                 "sqlite:////folder/mlflow.db, a database URL or the http address of a server"
             )
-        with told(f"open {_public(tracking_uri)}"):
+        with translate_errors(f"open {_mask_address(tracking_uri)}"):
             return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     query = parse_qs(urlsplit(tracking_uri).query)
     timeout_query = f"{'&' if query else '?'}timeout={BUSY_SECONDS}" if "timeout" not in query else ""
     # Otherwise the migrations of a new store print to every terminal.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-    with told(f"open {tracking_uri}"):
-        _initialise(tracking_uri + timeout_query, file)
+    with translate_errors(f"open {tracking_uri}"):
+        _initialise_store(tracking_uri + timeout_query, file)
         return MlflowClient(
             tracking_uri=tracking_uri + timeout_query, registry_uri=tracking_uri + timeout_query
         )
 
 
-def sqlite_file(tracking_uri: str) -> Path | None:
+def find_sqlite_file(tracking_uri: str) -> Path | None:
     """Return the file of a sqlite store; None for any other address."""
     if not tracking_uri.startswith("sqlite:"):
         return None
@@ -74,40 +74,40 @@ def sqlite_file(tracking_uri: str) -> Path | None:
     return Path(path)
 
 
-def _initialise(tracking_uri: str, file: Path) -> None:
+def _initialise_store(tracking_uri: str, file: Path) -> None:
     """Create or migrate the store once for each MLflow version, one process at a time."""
     mark = file.with_name(f"{file.name}.initialised")
-    if _initialised(file, mark):
+    if _is_initialised(file, mark):
         return
-    with exclusive(file.with_name(f"{file.name}.lock")):
-        if _initialised(file, mark):
+    with hold_file_lock(file.with_name(f"{file.name}.lock")):
+        if _is_initialised(file, mark):
             return
         if not file.is_file():
             # MLflow's migrations are many transactions: if they are interrupted, they can neither continue
             # nor start again. So a new store is made in another file, which is renamed when it is complete.
             draft = file.with_name(f".{file.name}.draft")
             draft.unlink(missing_ok=True)
-            _migrate(tracking_uri.replace(str(file), str(draft), 1))
+            _migrate_store(tracking_uri.replace(str(file), str(draft), 1))
             draft.replace(file)
         else:
-            _migrate(tracking_uri)
+            _migrate_store(tracking_uri)
         with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
         mark.write_text(version("mlflow"))
 
 
-def _migrate(tracking_uri: str) -> None:
+def _migrate_store(tracking_uri: str) -> None:
     from mlflow.tracking import MlflowClient
 
     MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri).search_experiments(max_results=1)
 
 
-def _initialised(file: Path, mark: Path) -> bool:
+def _is_initialised(file: Path, mark: Path) -> bool:
     return file.is_file() and mark.is_file() and mark.read_text() == version("mlflow")
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def translate_errors(what: str) -> Iterator[None]:
     """Convert an error of MLflow to a RecordError that says what could not be done."""
     from mlflow.exceptions import MlflowException
 
@@ -118,12 +118,12 @@ def told(what: str) -> Iterator[None]:
         raise RecordError(f"MLflow could not {what}: {text[:500]}") from error
 
 
-def error_code(error: RecordError) -> str:
+def get_error_code(error: RecordError) -> str:
     """Return MLflow's code of the cause of `error`, e.g. ``"RESOURCE_ALREADY_EXISTS"``; "" if none."""
     return str(getattr(error.__cause__, "error_code", ""))
 
 
-def _public(address: str) -> str:
+def _mask_address(address: str) -> str:
     """Return the address without user and password."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"

@@ -18,9 +18,9 @@ from typing import Any
 import pandas as pd
 
 from pynomaly.errors import RecordError
-from pynomaly.records.registry.connection import told
+from pynomaly.records.registry.connection import translate_errors
 
-__all__ = ["ARTIFACT", "SERVING", "packed", "requirements", "signature_of"]
+__all__ = ["ARTIFACT", "SERVING", "build_signature", "list_requirements", "pack_model"]
 
 ARTIFACT = "bundle"
 SERVING = Path(__file__).parents[2] / "model" / "serving.py"
@@ -35,7 +35,7 @@ _OUTPUT = {
 _LIBRARIES = ("mlflow", "numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch", "safetensors", "pyarrow")
 
 
-def requirements() -> list[str]:
+def list_requirements() -> list[str]:
     """Return the packages that serve a bundle, pinned to the installed versions; uses no network."""
     pins = []
     for name in ("pynomaly-mlops", *_LIBRARIES):
@@ -46,7 +46,7 @@ def requirements() -> list[str]:
     return pins
 
 
-def signature_of(example: pd.DataFrame) -> Any:
+def build_signature(example: pd.DataFrame) -> Any:
     """Return an MLflow signature: the columns of `example` in, the columns of ``Bundle.score`` out.
 
     Every number is a double, so that an integer column may have missing values later; a column that is not
@@ -55,11 +55,11 @@ def signature_of(example: pd.DataFrame) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    inputs = [ColSpec(_kind(example[name]), str(name)) for name in example.columns]
+    inputs = [ColSpec(_get_column_type(example[name]), str(name)) for name in example.columns]
     return ModelSignature(Schema(inputs), Schema([ColSpec(kind, name) for name, kind in _OUTPUT.items()]))
 
 
-def _kind(column: pd.Series) -> str:
+def _get_column_type(column: pd.Series) -> str:
     if pd.api.types.is_bool_dtype(column):
         return "boolean"
     if pd.api.types.is_numeric_dtype(column):
@@ -68,7 +68,7 @@ def _kind(column: pd.Series) -> str:
 
 
 @contextmanager
-def packed(
+def pack_model(
     folder: Path,
     sha256: str,
     example: pd.DataFrame,
@@ -86,10 +86,10 @@ def packed(
     """
     import mlflow
 
-    signature = signature_of(example)
+    signature = build_signature(example)
     with tempfile.TemporaryDirectory() as scratch:
         bundle, model_folder = Path(scratch) / ARTIFACT, Path(scratch) / "model"
-        with told(f"pack the bundle {folder}"), warnings.catch_warnings():
+        with translate_errors(f"pack the bundle {folder}"), warnings.catch_warnings():
             shutil.copytree(folder, bundle)  # MLflow names the artifact after its folder
             # MLflow warns of its own type hints at import, and recommends an input example, which it would
             # run through the model; the golden rows check more.

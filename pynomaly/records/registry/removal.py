@@ -2,7 +2,7 @@
 
 A run is tagged and deleted (moved to MLflow's bin); if the store is a database, it is then removed from the
 bin. A server keeps the row until ``mlflow gc`` runs there. A version number is never used again. Called by
-:mod:`pynomaly.steps.prune`.
+:mod:`pynomaly.steps.operations.prune`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pynomaly.errors import RecordError
-from pynomaly.records.registry.connection import error_code, told
-from pynomaly.records.registry.versions import ModelRef, Registry, _ref
+from pynomaly.records.registry.connection import get_error_code, translate_errors
+from pynomaly.records.registry.versions import ModelRef, Registry, _to_model_ref
 
-__all__ = ["LoggedModel", "LoggedRun", "bytes_at", "models_of", "remove_model", "remove_run", "runs_of"]
+__all__ = [
+    "LoggedModel",
+    "LoggedRun",
+    "count_bytes",
+    "list_models",
+    "list_runs",
+    "remove_model",
+    "remove_run",
+]
 
-_BINNED = "pynomaly.pruned"
-_GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
+_BIN_TAG = "pynomaly.pruned"
+_MISSING_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 
 
 @dataclass(frozen=True)
@@ -53,29 +61,29 @@ class LoggedModel:
     ref: ModelRef | None
 
 
-def runs_of(registry: Registry, pipeline: str) -> tuple[LoggedRun, ...]:
+def list_runs(registry: Registry, pipeline: str) -> tuple[LoggedRun, ...]:
     """Return every run of the pipeline's experiment, including the runs that Pynomaly put into the bin."""
     from mlflow.entities import ViewType
 
-    experiment = registry.experiment(pipeline)
+    experiment = registry.ensure_experiment(pipeline)
 
     def search(query: str, view: str) -> Iterator[Any]:
-        return _pages(
+        return _iterate_pages(
             lambda token: registry._client.search_runs(
                 [experiment], query, view, max_results=1000, page_token=token
             )
         )
 
-    with told(f"list the runs of {pipeline!r}"):
+    with translate_errors(f"list the runs of {pipeline!r}"):
         active_runs = tuple(search("", ViewType.ACTIVE_ONLY))
         # Where only `mlflow gc` can empty the bin, nothing more can be done for the runs in it.
         binned_runs = (
-            search(f"tags.`{_BINNED}` = 'yes'", ViewType.DELETED_ONLY) if _for_good(registry) else ()
+            search(f"tags.`{_BIN_TAG}` = 'yes'", ViewType.DELETED_ONLY) if _find_hard_delete(registry) else ()
         )
-        return tuple(_run(item) for item in (*active_runs, *binned_runs))
+        return tuple(_to_logged_run(item) for item in (*active_runs, *binned_runs))
 
 
-def _for_good(registry: Registry) -> Callable[[str], None] | None:
+def _find_hard_delete(registry: Registry) -> Callable[[str], None] | None:
     """Return the method with which `mlflow gc` removes a run; None over HTTP, which does not offer it."""
     hard_delete: Callable[[str], None] | None = getattr(
         registry._client._tracking_client.store, "_hard_delete_run", None
@@ -83,27 +91,27 @@ def _for_good(registry: Registry) -> Callable[[str], None] | None:
     return hard_delete
 
 
-def _run(run: Any) -> LoggedRun:
+def _to_logged_run(run: Any) -> LoggedRun:
     info, tags = run.info, run.data.tags
     return LoggedRun(
         id=str(info.run_id),
         name=str(info.run_name),
         family=str(tags.get("mlflow.parentRunId", info.run_id)),
-        at=_moment(info.end_time or info.start_time),
+        at=_to_datetime(info.end_time or info.start_time),
         files=str(info.artifact_uri),
         running=str(info.status) in ("RUNNING", "SCHEDULED"),
         binned=str(info.lifecycle_stage) == "deleted",
     )
 
 
-def models_of(registry: Registry, pipeline: str) -> tuple[LoggedModel, ...]:
+def list_models(registry: Registry, pipeline: str) -> tuple[LoggedModel, ...]:
     """Return Pynomaly's models: the versions of the pipeline, and the leftovers of interrupted registrations.
 
     A model without the tag ``pynomaly.key`` was made by somebody else and is left out.
     """
-    versions = [item for item in _versions(registry, pipeline) if item.tags.get("pynomaly.key")]
+    versions = [item for item in _list_versions(registry, pipeline) if item.tags.get("pynomaly.key")]
     models: list[LoggedModel] = []
-    for model in _logged(registry, pipeline):
+    for model in _list_logged_models(registry, pipeline):
         if not model.tags.get("pynomaly.key"):
             continue
         own_version = next(
@@ -111,30 +119,33 @@ def models_of(registry: Registry, pipeline: str) -> tuple[LoggedModel, ...]:
         )
         if own_version is not None:
             versions.remove(own_version)
-        ref = _ref(own_version) if own_version is not None else None
-        at = _moment(model.creation_timestamp)
+        ref = _to_model_ref(own_version) if own_version is not None else None
+        at = _to_datetime(model.creation_timestamp)
         models.append(LoggedModel(str(model.model_id), at, str(model.artifact_location), ref))
     # A version without a model: its removal was interrupted.
     return (
         *models,
-        *(LoggedModel("", _moment(item.creation_timestamp), "", _ref(item)) for item in versions),
+        *(
+            LoggedModel("", _to_datetime(item.creation_timestamp), "", _to_model_ref(item))
+            for item in versions
+        ),
     )
 
 
-def _versions(registry: Registry, pipeline: str) -> list[Any]:
-    with told(f"list the versions of {pipeline!r}"):
+def _list_versions(registry: Registry, pipeline: str) -> list[Any]:
+    with translate_errors(f"list the versions of {pipeline!r}"):
         return list(
-            _pages(
+            _iterate_pages(
                 lambda token: registry._client.search_model_versions(f"name = '{pipeline}'", page_token=token)
             )
         )
 
 
-def _logged(registry: Registry, pipeline: str) -> list[Any]:
-    experiment = registry.experiment(pipeline)
-    with told(f"list the models of {pipeline!r}"):
+def _list_logged_models(registry: Registry, pipeline: str) -> list[Any]:
+    experiment = registry.ensure_experiment(pipeline)
+    with translate_errors(f"list the models of {pipeline!r}"):
         return list(
-            _pages(
+            _iterate_pages(
                 lambda token: registry._client.search_logged_models(
                     [experiment], max_results=50, page_token=token
                 )
@@ -142,7 +153,7 @@ def _logged(registry: Registry, pipeline: str) -> list[Any]:
         )
 
 
-def _pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
+def _iterate_pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
     token = None
     while True:
         page = ask(token)
@@ -152,27 +163,27 @@ def _pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
             return
 
 
-def _moment(milliseconds: int | None) -> datetime:
+def _to_datetime(milliseconds: int | None) -> datetime:
     return datetime.fromtimestamp((milliseconds or 0) / 1000, UTC)
 
 
-def bytes_at(registry: Registry, files: str) -> int:
+def count_bytes(registry: Registry, files: str) -> int:
     """Return the size in bytes of the files of a run or model; 0 without files."""
     if not files:
         return 0
-    with told(f"list {files}"):
-        return sum(int(item.file_size or 0) for item in _files(_repository(registry, files), None))
+    with translate_errors(f"list {files}"):
+        return sum(int(item.file_size or 0) for item in _walk_files(_open_repository(registry, files), None))
 
 
-def _files(repository: Any, folder: str | None) -> Iterator[Any]:
+def _walk_files(repository: Any, folder: str | None) -> Iterator[Any]:
     for item in repository.list_artifacts(folder):
         if item.is_dir:
-            yield from _files(repository, item.path)
+            yield from _walk_files(repository, item.path)
         else:
             yield item
 
 
-def _repository(registry: Registry, files: str) -> Any:
+def _open_repository(registry: Registry, files: str) -> Any:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     return get_artifact_repository(files, tracking_uri=registry.tracking_uri)
@@ -186,15 +197,15 @@ def remove_run(registry: Registry, run: LoggedRun) -> None:
     RecordError
         If MLflow refuses; a second call continues where this one stopped.
     """
-    with told(f"remove the files of the run {run.id}"):
-        _repository(registry, run.files).delete_artifacts()
+    with translate_errors(f"remove the files of the run {run.id}"):
+        _open_repository(registry, run.files).delete_artifacts()
     if not run.binned:
-        with _gone_is_fine(f"remove the run {run.id}"):
-            registry._client.set_tag(run.id, _BINNED, "yes")
+        with _IgnoreMissing(f"remove the run {run.id}"):
+            registry._client.set_tag(run.id, _BIN_TAG, "yes")
             registry._client.delete_run(run.id)
-    hard_delete = _for_good(registry)
+    hard_delete = _find_hard_delete(registry)
     if hard_delete is not None:
-        with _gone_is_fine(f"remove the run {run.id} for good"):
+        with _IgnoreMissing(f"remove the run {run.id} for good"):
             hard_delete(run.id)
 
 
@@ -208,25 +219,25 @@ def remove_model(registry: Registry, model: LoggedModel) -> None:
     """
     client = registry._client
     if model.files:
-        with told(f"remove the files of {model.ref or model.id}"):
-            _repository(registry, model.files).delete_artifacts()
+        with translate_errors(f"remove the files of {model.ref or model.id}"):
+            _open_repository(registry, model.files).delete_artifacts()
     if model.id:
-        with _gone_is_fine(f"remove the model {model.id}"):
+        with _IgnoreMissing(f"remove the model {model.id}"):
             client.delete_logged_model(model.id)
     if model.ref is None:
         return
     cache_folder = registry.home / "cache" / "models" / model.ref.name
     for copy in cache_folder.glob(f"v{model.ref.version}-*"):
         shutil.rmtree(copy, ignore_errors=True)
-    with _gone_is_fine(f"remove {model.ref}"):
+    with _IgnoreMissing(f"remove {model.ref}"):
         client.delete_model_version(model.ref.name, str(model.ref.version))
 
 
-class _gone_is_fine:
-    """Like `told`, but an error that says that the object does not exist is ignored."""
+class _IgnoreMissing:
+    """Like `translate_errors`, but an error that says that the object does not exist is ignored."""
 
     def __init__(self, what: str) -> None:
-        self._errors = told(what)
+        self._errors = translate_errors(what)
 
     def __enter__(self) -> None:
         self._errors.__enter__()
@@ -235,7 +246,7 @@ class _gone_is_fine:
         try:
             self._errors.__exit__(kind, error, trace)
         except RecordError as failure:
-            if error_code(failure) not in _GONE:
+            if get_error_code(failure) not in _MISSING_CODES:
                 raise
             return True
         return False

@@ -18,12 +18,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pynomaly.errors import RecordError
-from pynomaly.records.registry.connection import connect, error_code, told
+from pynomaly.records.registry.connection import get_error_code, open_client, translate_errors
 
 __all__ = ["Runs"]
 
-_LONGEST = 5000  # MLflow refuses parameters over 6000 characters and tags over 8000
-_BATCH = 100  # parameters or tags in one request
+_MAX_TEXT = 5000  # MLflow refuses parameters over 6000 characters and tags over 8000
+_BATCH_SIZE = 100  # parameters or tags in one request
 
 
 class Runs:
@@ -48,14 +48,14 @@ class Runs:
     @classmethod
     def open(cls, tracking_uri: str, home: Path, artifacts: str = "") -> Any:
         """Open the store, creating a new sqlite one; many processes may do so at once."""
-        return cls(connect(tracking_uri), tracking_uri, Path(home).resolve(), artifacts)
+        return cls(open_client(tracking_uri), tracking_uri, Path(home).resolve(), artifacts)
 
     @property
     def client(self) -> Any:
         """MLflow's own client of this store."""
         return self._client
 
-    def experiment(self, pipeline: str) -> str:
+    def ensure_experiment(self, pipeline: str) -> str:
         """Return the id of the pipeline's experiment, which is created if it does not exist.
 
         Raises
@@ -66,7 +66,7 @@ class Runs:
         if pipeline in self._experiments:
             return self._experiments[pipeline]
         name = f"pynomaly/{pipeline}"
-        with told(f"find the experiment {name!r}"):
+        with translate_errors(f"find the experiment {name!r}"):
             experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             experiment = self._create_experiment(name)
@@ -82,18 +82,18 @@ class Runs:
         # Without a location, MLflow would write into the working directory of the process.
         location = None if urlsplit(self.tracking_uri).scheme in ("http", "https") else self.artifacts
         try:
-            with told(f"create the experiment {name!r}"):
+            with translate_errors(f"create the experiment {name!r}"):
                 # The kind decides which page MLflow shows first: training runs, not language-model traces.
                 kind = {"mlflow.experimentKind": "custom_model_development"}
                 self._client.create_experiment(name, artifact_location=location, tags=kind)
         except RecordError as error:
-            if error_code(error) != "RESOURCE_ALREADY_EXISTS":
+            if get_error_code(error) != "RESOURCE_ALREADY_EXISTS":
                 raise  # else another process created the experiment first, and it is used
-        with told(f"find the experiment {name!r}"):
+        with translate_errors(f"find the experiment {name!r}"):
             return self._client.get_experiment_by_name(name)
 
     @contextmanager
-    def parent_run(
+    def start_parent_run(
         self,
         pipeline: str,
         name: str,
@@ -101,11 +101,11 @@ class Runs:
         params: Mapping[str, Any] | None = None,
     ) -> Iterator[str]:
         """Start a run in the pipeline's experiment that ends with the ``with`` body; yields its id."""
-        with self._run(self.experiment(pipeline), name, dict(tags or {}), params) as run_id:
+        with self._start_run(self.ensure_experiment(pipeline), name, dict(tags or {}), params) as run_id:
             yield run_id
 
     @contextmanager
-    def child_run(
+    def start_child_run(
         self,
         parent_id: str,
         name: str,
@@ -113,40 +113,44 @@ class Runs:
         params: Mapping[str, Any] | None = None,
     ) -> Iterator[str]:
         """Start a run under the run `parent_id`, likewise; yields its id."""
-        with told(f"find the run {parent_id}"):
+        with translate_errors(f"find the run {parent_id}"):
             experiment = self._client.get_run(parent_id).info.experiment_id
-        with self._run(experiment, name, {**(tags or {}), "mlflow.parentRunId": parent_id}, params) as run_id:
+        with self._start_run(
+            experiment, name, {**(tags or {}), "mlflow.parentRunId": parent_id}, params
+        ) as run_id:
             yield run_id
 
     @contextmanager
-    def _run(
+    def _start_run(
         self, experiment: str, name: str, tags: dict[str, Any], params: Mapping[str, Any] | None
     ) -> Iterator[str]:
-        with told(f"start the run {name!r}"):
-            run_tags = {key: _short(value) for key, value in tags.items()} | {
+        with translate_errors(f"start the run {name!r}"):
+            run_tags = {key: _truncate_text(value) for key, value in tags.items()} | {
                 "mlflow.source.name": "pynomaly"
             }
             run_id = str(self._client.create_run(experiment, run_name=name, tags=run_tags).info.run_id)
         try:
-            self.log(run_id, params=params or {})
+            self.log_to_run(run_id, params=params or {})
             yield run_id
         except BaseException as error:
             # Interrupts, exits and an orchestrator's signals are not failures of the run.
-            self._end_badly(run_id, "FAILED" if isinstance(error, Exception) else "KILLED", error)
+            self._end_failed_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED", error)
             raise
-        with told(f"end the run {name!r}"):
+        with translate_errors(f"end the run {name!r}"):
             self._client.set_terminated(run_id, "FINISHED")
 
-    def _end_badly(self, run_id: str, status: str, error: BaseException) -> None:
+    def _end_failed_run(self, run_id: str, status: str, error: BaseException) -> None:
         """End the run without hiding `error`, even if MLflow itself failed."""
         try:
-            with told(f"end the run {run_id}"):
-                self._client.set_tag(run_id, "pynomaly.error", _short(f"{type(error).__name__}: {error}"))
+            with translate_errors(f"end the run {run_id}"):
+                self._client.set_tag(
+                    run_id, "pynomaly.error", _truncate_text(f"{type(error).__name__}: {error}")
+                )
                 self._client.set_terminated(run_id, status)
         except RecordError as second_error:
             error.add_note(f"and the run {run_id} could not be marked {status}: {second_error}")
 
-    def log(
+    def log_to_run(
         self,
         run_id: str,
         *,
@@ -178,17 +182,17 @@ class Runs:
         from mlflow.entities import Metric, Param, RunTag
 
         now = int(time.time() * 1000)
-        finite_metrics, tag_texts = [], {key: _short(value) for key, value in (tags or {}).items()}
+        finite_metrics, tag_texts = [], {key: _truncate_text(value) for key, value in (tags or {}).items()}
         for key, value in (metrics or {}).items():
             if value is None or not math.isfinite(value):
                 tag_texts[f"not_computable.{key}"] = str(value)
             else:
                 finite_metrics.append(Metric(key, float(value), now, 0))
-        run_params = [Param(key, _short(value)) for key, value in (params or {}).items()]
+        run_params = [Param(key, _truncate_text(value)) for key, value in (params or {}).items()]
         run_tags = [RunTag(key, value) for key, value in tag_texts.items()]
-        with told(f"log to the run {run_id}"):
-            for at in range(0, max(len(finite_metrics), len(run_params), len(run_tags)), _BATCH):
-                batch = slice(at, at + _BATCH)
+        with translate_errors(f"log to the run {run_id}"):
+            for at in range(0, max(len(finite_metrics), len(run_params), len(run_tags)), _BATCH_SIZE):
+                batch = slice(at, at + _BATCH_SIZE)
                 self._client.log_batch(
                     run_id, metrics=finite_metrics[batch], params=run_params[batch], tags=run_tags[batch]
                 )
@@ -203,23 +207,26 @@ class Runs:
         if path.is_file():
             self._log_content(run_id, name, path.read_bytes())
             return
-        with told(f"keep {name!r} with the run {run_id}"):
+        with translate_errors(f"keep {name!r} with the run {run_id}"):
             self._client.log_artifacts(run_id, str(path), name)
 
     def _log_content(self, run_id: str, name: str, content: bytes) -> None:
         """Log `content` through a temporary file, because MLflow names an artifact after its file."""
         place = Path(name)
-        with tempfile.TemporaryDirectory() as folder, told(f"keep {name!r} with the run {run_id}"):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            translate_errors(f"keep {name!r} with the run {run_id}"),
+        ):
             file = Path(folder) / place.name
             file.write_bytes(content)
             inside = None if place.parent == Path() else place.parent.as_posix()
             self._client.log_artifact(run_id, str(file), inside)
 
-    def kept(self, run_id: str, name: str) -> str | None:
+    def read_run_file(self, run_id: str, name: str) -> str | None:
         """Return the text of a file of a run; None if there is no such file."""
         from mlflow.exceptions import MlflowException
 
-        with tempfile.TemporaryDirectory() as folder, told(f"read {name!r} of the run {run_id}"):
+        with tempfile.TemporaryDirectory() as folder, translate_errors(f"read {name!r} of the run {run_id}"):
             try:
                 parent = str(Path(name).parent.as_posix()) if "/" in name else None
                 if name not in {item.path for item in self._client.list_artifacts(run_id, parent)}:
@@ -245,8 +252,8 @@ class Runs:
             raise RecordError(f"{before.isoformat()} has no offset; orphans are found by aware times only")
         query = f"attributes.status = 'RUNNING' and attributes.start_time < {int(before.timestamp() * 1000)}"
         run_ids = []
-        with told(f"close the orphaned runs of {pipeline!r}"):
-            for run in self._client.search_runs([self.experiment(pipeline)], query, max_results=1000):
+        with translate_errors(f"close the orphaned runs of {pipeline!r}"):
+            for run in self._client.search_runs([self.ensure_experiment(pipeline)], query, max_results=1000):
                 self._client.set_tag(run.info.run_id, "pynomaly.orphan", "true")
                 self._client.set_terminated(run.info.run_id, "KILLED")
                 run_ids.append(str(run.info.run_id))
@@ -261,11 +268,11 @@ class Runs:
         base = base or (self.tracking_uri if web else "")
         if not base:
             return ""
-        with told(f"find the run {run_id}"):
+        with translate_errors(f"find the run {run_id}"):
             experiment = self._client.get_run(run_id).info.experiment_id
         return f"{base.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
 
 
-def _short(value: object) -> str:
+def _truncate_text(value: object) -> str:
     text = str(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"

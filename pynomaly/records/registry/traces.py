@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pynomaly.records.registry.connection import told
+from pynomaly.records.registry.connection import translate_errors
 from pynomaly.records.registry.runs import Runs
 
-__all__ = ["Assessed", "Traces"]
+__all__ = ["AlertAssessment", "Traces"]
 
-_PAGE = 200
-_ALERT = "pynomaly.alert"
+_PAGE_SIZE = 200
+_ALERT_TAG = "pynomaly.alert"
 
 
 @dataclass(frozen=True)
-class Assessed:
+class AlertAssessment:
     """The assessment of one alert by one person.
 
     Attributes
@@ -52,11 +52,11 @@ class Traces:
     def __init__(self, runs: Runs, pipeline: str) -> None:
         from mlflow.tracing.client import TracingClient
 
-        self._pipeline, self._experiment = pipeline, runs.experiment(pipeline)
-        with told("open its traces"):
+        self._pipeline, self._experiment = pipeline, runs.ensure_experiment(pipeline)
+        with translate_errors("open its traces"):
             self._client = TracingClient(runs.client.tracking_uri)
 
-    def show(self, alert: str, asked: Mapping[str, Any], said: Mapping[str, Any], at: datetime) -> str:
+    def log_alert(self, alert: str, asked: Mapping[str, Any], said: Mapping[str, Any], at: datetime) -> str:
         """Log an alert as a trace: `asked` as its inputs and `said` as its outputs.
 
         Returns
@@ -97,17 +97,17 @@ class Traces:
             trace_location=TraceLocation.from_experiment_id(self._experiment),
             request_time=start_ms,
             state=TraceState.OK,
-            request_preview=_line(asked),
-            response_preview=_line(said),
+            request_preview=_format_preview(asked),
+            response_preview=_format_preview(said),
             execution_duration=0,
-            tags={"mlflow.traceName": "alert", "pynomaly.pipeline": self._pipeline, _ALERT: alert},
+            tags={"mlflow.traceName": "alert", "pynomaly.pipeline": self._pipeline, _ALERT_TAG: alert},
         )
-        with told(f"show the alert {alert}"):
+        with translate_errors(f"show the alert {alert}"):
             self._client.start_trace(info)
             self._client.log_spans(self._experiment, [span])
         return name
 
-    def kept(self) -> tuple[tuple[str, str, datetime], ...]:
+    def list_traces(self) -> tuple[tuple[str, str, datetime], ...]:
         """Return id, alert and time of each trace.
 
         Raises
@@ -118,13 +118,13 @@ class Traces:
         return tuple(
             (
                 str(trace.info.trace_id),
-                str(trace.info.tags[_ALERT]),
+                str(trace.info.tags[_ALERT_TAG]),
                 datetime.fromtimestamp(trace.info.request_time / 1000, UTC),
             )
-            for trace in self._found()
+            for trace in self._search_traces()
         )
 
-    def remove(self, name: str) -> None:
+    def remove_trace(self, name: str) -> None:
         """Remove a trace; a missing one is no error.
 
         Raises
@@ -132,10 +132,10 @@ class Traces:
         RecordError
             If MLflow cannot be reached, or refuses.
         """
-        with told(f"remove the trace {name}"):
+        with translate_errors(f"remove the trace {name}"):
             self._client.delete_traces(self._experiment, trace_ids=[name])
 
-    def shown(self) -> frozenset[str]:
+    def list_traced_alerts(self) -> frozenset[str]:
         """Return the alerts that have a trace.
 
         Raises
@@ -143,9 +143,9 @@ class Traces:
         RecordError
             If MLflow cannot be reached.
         """
-        return frozenset(trace.info.tags[_ALERT] for trace in self._found())
+        return frozenset(trace.info.tags[_ALERT_TAG] for trace in self._search_traces())
 
-    def assessments(self, name: str) -> tuple[Assessed, ...]:
+    def list_assessments(self, name: str) -> tuple[AlertAssessment, ...]:
         """Return the assessments called `name`, oldest first, without those that were withdrawn or changed.
 
         Raises
@@ -154,39 +154,39 @@ class Traces:
             If MLflow cannot be reached.
         """
         assessments = [
-            Assessed(
+            AlertAssessment(
                 str(item.assessment_id),
-                trace.info.tags[_ALERT],
+                trace.info.tags[_ALERT_TAG],
                 item.value,
                 str(item.source.source_id if item.source else ""),
                 str(item.rationale or ""),
                 datetime.fromtimestamp(item.create_time_ms / 1000, UTC),
             )
-            for trace in self._found()
-            for item in trace.info.assessments or ()
+            for trace in self._search_traces()
+            for item in trace.info.list_assessments or ()
             if item.name == name and item.valid is not False
         ]
         return tuple(sorted(assessments, key=lambda item: (item.at, item.key)))
 
-    def _found(self) -> list[Any]:
+    def _search_traces(self) -> list[Any]:
         traces: list[Any] = []
         token = None
         while True:
-            with told("search its traces"):
+            with translate_errors("search its traces"):
                 page = self._client.search_traces(
                     locations=[self._experiment],
                     filter_string=f"tags.`pynomaly.pipeline` = '{self._pipeline}'",
-                    max_results=_PAGE,
+                    max_results=_PAGE_SIZE,
                     page_token=token,
                     include_spans=False,
                 )
-            traces += [trace for trace in page if _ALERT in trace.info.tags]
+            traces += [trace for trace in page if _ALERT_TAG in trace.info.tags]
             token = page.token
             if not token:
                 return traces
 
 
-def _line(content: Mapping[str, Any]) -> str:
+def _format_preview(content: Mapping[str, Any]) -> str:
     """Return the preview that a list of traces shows, at most 300 characters."""
     texts = (
         "; ".join(value) if isinstance(value, list) else str(value) for value in content.values() if value

@@ -19,10 +19,10 @@ from urllib.request import url2pathname
 
 import pandas as pd
 
-from pynomaly.errors import NoChampionError, RecordError, allowed
-from pynomaly.records.locks import exclusive
-from pynomaly.records.registry.connection import error_code, told
-from pynomaly.records.registry.packing import ARTIFACT, SERVING, packed, requirements
+from pynomaly.errors import NoChampionError, RecordError, list_allowed
+from pynomaly.records.locks import hold_file_lock
+from pynomaly.records.registry.connection import get_error_code, translate_errors
+from pynomaly.records.registry.packing import ARTIFACT, SERVING, list_requirements, pack_model
 from pynomaly.records.registry.runs import Runs
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Registry(Runs):
         return registry
 
     @classmethod
-    def of(cls, pipeline: Pipeline) -> Registry:
+    def open_for(cls, pipeline: Pipeline) -> Registry:
         """Open the registry that the settings of a pipeline name."""
         return cls.open(pipeline.tracking_uri, pipeline.home, pipeline.artifact_root)
 
@@ -126,62 +126,62 @@ class Registry(Runs):
         RecordError
             If MLflow refuses; then no version is left behind.
         """
-        with exclusive(self.home / "mlflow" / f"register-{pipeline}.lock"):
-            existing = self._by_key(pipeline, key)
+        with hold_file_lock(self.home / "mlflow" / f"register-{pipeline}.lock"):
+            existing = self._find_by_key(pipeline, key)
             if existing is not None:
                 return existing
             self._ensure_model(pipeline)
             self._drop_leftovers(pipeline, key)
-            packages = requirements() if pip_requirements is None else pip_requirements
+            packages = list_requirements() if pip_requirements is None else pip_requirements
             tag_texts = {name: str(value) for name, value in (tags or {}).items()}
             tag_texts |= {"pynomaly.key": key, "pynomaly.sha256": sha256}
-            with told(f"register {pipeline!r}"):
+            with translate_errors(f"register {pipeline!r}"):
                 model = self._client.create_logged_model(
-                    self.experiment(pipeline),
+                    self.ensure_experiment(pipeline),
                     name=ARTIFACT,
                     source_run_id=run_id,
                     tags=tag_texts,
                     model_type="pynomaly",
                 )
             with (
-                packed(folder, sha256, example, serving, model.model_id, run_id, packages) as model_dir,
-                told(f"register {pipeline!r}"),
+                pack_model(folder, sha256, example, serving, model.model_id, run_id, packages) as model_dir,
+                translate_errors(f"register {pipeline!r}"),
             ):
                 self._client.log_model_artifacts(model.model_id, str(model_dir))
                 self._client.finalize_logged_model(model.model_id, "READY")
                 # Unless a server resolves it, MLflow looks up `models:/<id>` in its global store.
-                source = f"models:/{model.model_id}" if self._served else model.artifact_location
+                source = f"models:/{model.model_id}" if self._is_server else model.artifact_location
                 entry = self._client.create_model_version(
                     pipeline, source=source, run_id=run_id, tags=tag_texts, model_id=model.model_id
                 )
-            return _ref(entry)
+            return _to_model_ref(entry)
 
     @property
-    def _served(self) -> bool:
+    def _is_server(self) -> bool:
         return urlsplit(self.tracking_uri).scheme in ("http", "https")
 
-    def _by_key(self, pipeline: str, key: str) -> ModelRef | None:
-        with told(f"look up the versions of {pipeline!r}"):
-            query = f"name = '{pipeline}' and tag.`pynomaly.key` = {_quoted(key)}"
+    def _find_by_key(self, pipeline: str, key: str) -> ModelRef | None:
+        with translate_errors(f"look up the versions of {pipeline!r}"):
+            query = f"name = '{pipeline}' and tag.`pynomaly.key` = {_quote_text(key)}"
             matches = list(self._client.search_model_versions(query))
-        return _ref(min(matches, key=lambda item: int(item.version))) if matches else None
+        return _to_model_ref(min(matches, key=lambda item: int(item.version))) if matches else None
 
     def _ensure_model(self, pipeline: str) -> None:
         try:
-            with told(f"create the registered model {pipeline!r}"):
+            with translate_errors(f"create the registered model {pipeline!r}"):
                 self._client.create_registered_model(pipeline)
         except RecordError as error:
-            if error_code(error) != "RESOURCE_ALREADY_EXISTS":
+            if get_error_code(error) != "RESOURCE_ALREADY_EXISTS":
                 raise
 
     def _drop_leftovers(self, pipeline: str, key: str) -> None:
         """Delete models that an interrupted registration of this key logged and did not register."""
-        with told(f"clean up after an earlier registration of {pipeline!r}"):
-            query = f"tags.`pynomaly.key` = {_quoted(key)}"
-            for logged_model in self._client.search_logged_models([self.experiment(pipeline)], query):
+        with translate_errors(f"clean up after an earlier registration of {pipeline!r}"):
+            query = f"tags.`pynomaly.key` = {_quote_text(key)}"
+            for logged_model in self._client.search_logged_models([self.ensure_experiment(pipeline)], query):
                 self._client.delete_logged_model(logged_model.model_id)
 
-    def version(self, pipeline: str, version: int) -> ModelRef:
+    def find_version(self, pipeline: str, version: int) -> ModelRef:
         """Return the version with this number.
 
         Raises
@@ -190,28 +190,30 @@ class Registry(Runs):
             If there is none; the error text lists the existing versions.
         """
         try:
-            with told(f"find {pipeline} v{version}"):
-                return _ref(self._client.get_model_version(pipeline, str(version)))
+            with translate_errors(f"find {pipeline} v{version}"):
+                return _to_model_ref(self._client.get_model_version(pipeline, str(version)))
         except RecordError as error:
-            if error_code(error) != "RESOURCE_DOES_NOT_EXIST":
+            if get_error_code(error) != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            numbers = [ref.version for ref in self.versions(pipeline)]
-            raise RecordError(f"{pipeline} has no version {version}; {allowed(version, numbers)}") from error
+            numbers = [ref.version for ref in self.list_versions(pipeline)]
+            raise RecordError(
+                f"{pipeline} has no version {version}; {list_allowed(version, numbers)}"
+            ) from error
 
-    def versions(self, pipeline: str) -> tuple[ModelRef, ...]:
+    def list_versions(self, pipeline: str) -> tuple[ModelRef, ...]:
         """Return every version of the pipeline's model, newest first."""
         entries: list[Any] = []
         token = None
-        with told(f"list the versions of {pipeline!r}"):
+        with translate_errors(f"list the versions of {pipeline!r}"):
             while True:
                 page = self._client.search_model_versions(f"name = '{pipeline}'", page_token=token)
                 entries.extend(page)
                 token = page.token
                 if not token:
                     break
-        return tuple(sorted(map(_ref, entries), key=lambda ref: -ref.version))
+        return tuple(sorted(map(_to_model_ref, entries), key=lambda ref: -ref.version))
 
-    def alias(self, pipeline: str, alias: str = "champion") -> ModelRef:
+    def resolve_alias(self, pipeline: str, alias: str = "champion") -> ModelRef:
         """Return the version that an alias points to.
 
         Raises
@@ -220,47 +222,47 @@ class Registry(Runs):
             If the pipeline has no such alias, or no model.
         """
         try:
-            with told(f"find {pipeline}@{alias}"):
-                return _ref(self._client.get_model_version_by_alias(pipeline, alias))
+            with translate_errors(f"find {pipeline}@{alias}"):
+                return _to_model_ref(self._client.get_model_version_by_alias(pipeline, alias))
         except RecordError as error:
-            if error_code(error) not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            if get_error_code(error) not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
             raise NoChampionError(
                 f"{pipeline!r} has no {alias} yet: nothing has been promoted to it"
             ) from error
 
-    def aliases(self, pipeline: str) -> dict[str, int]:
+    def list_aliases(self, pipeline: str) -> dict[str, int]:
         """Return version numbers by alias; empty before the first registration."""
         try:
-            with told(f"list the aliases of {pipeline!r}"):
+            with translate_errors(f"list the aliases of {pipeline!r}"):
                 alias_versions = self._client.get_registered_model(pipeline).aliases
         except RecordError as error:
-            if error_code(error) == "RESOURCE_DOES_NOT_EXIST":
+            if get_error_code(error) == "RESOURCE_DOES_NOT_EXIST":
                 return {}
             raise
         return {str(name): int(number) for name, number in alias_versions.items()}
 
     def set_alias(self, pipeline: str, alias: str, version: int) -> None:
         """Point `alias` to a version; a previous target is replaced."""
-        with told(f"set {pipeline}@{alias} to v{version}"):
+        with translate_errors(f"set {pipeline}@{alias} to v{version}"):
             self._client.set_registered_model_alias(pipeline, alias, str(version))
 
     def drop_alias(self, pipeline: str, alias: str) -> None:
         """Remove an alias; a missing one is no error."""
-        with told(f"remove {pipeline}@{alias}"):
+        with translate_errors(f"remove {pipeline}@{alias}"):
             self._client.delete_registered_model_alias(pipeline, alias)
 
-    def mark(self, pipeline: str, version: int, tag: str, value: str) -> None:
+    def tag_version(self, pipeline: str, version: int, tag: str, value: str) -> None:
         """Set a tag of a version."""
-        with told(f"mark {pipeline} v{version}"):
+        with translate_errors(f"mark {pipeline} v{version}"):
             self._client.set_model_version_tag(pipeline, str(version), tag, value)
 
-    def describe(self, ref: ModelRef, text: str) -> None:
+    def describe_version(self, ref: ModelRef, text: str) -> None:
         """Show `text` (Markdown, such as the model card) on the version's page."""
-        with told(f"describe {ref}"):
+        with translate_errors(f"describe {ref}"):
             self._client.update_model_version(ref.name, str(ref.version), description=text[:5000])
 
-    def fetch(self, ref: ModelRef) -> Path:
+    def fetch_bundle(self, ref: ModelRef) -> Path:
         """Return a local folder with the bundle of `ref`, downloaded once if it is remote.
 
         The hash is not checked here: ``Bundle.load(folder, ref.sha256)`` checks it before it parses anything.
@@ -270,34 +272,34 @@ class Registry(Runs):
         RecordError
             If the files do not exist any more.
         """
-        cached_bundle = self._cached(ref) / "artifacts" / ARTIFACT
-        if self._served and cached_bundle.is_dir():
+        cached_bundle = self._cache_folder(ref) / "artifacts" / ARTIFACT
+        if self._is_server and cached_bundle.is_dir():
             return cached_bundle  # the server is asked only once
-        with told(f"locate {ref}"):
+        with translate_errors(f"locate {ref}"):
             address = str(self._client.get_model_version_download_uri(ref.name, str(ref.version)))
         scheme = urlsplit(address).scheme
         if scheme in ("", "file"):
             model_folder = Path(url2pathname(urlsplit(address).path)) if scheme else Path(address)
         else:
-            model_folder = self._download(ref, address)
+            model_folder = self._download_files(ref, address)
         bundle = model_folder / "artifacts" / ARTIFACT
         if not bundle.is_dir():
             raise RecordError(f"the files of {ref} are gone: nothing at {bundle}")
         return bundle
 
-    def _cached(self, ref: ModelRef) -> Path:
+    def _cache_folder(self, ref: ModelRef) -> Path:
         return self.home / "cache" / "models" / ref.name / f"v{ref.version}-{ref.sha256[:16]}"
 
-    def _download(self, ref: ModelRef, address: str) -> Path:
+    def _download_files(self, ref: ModelRef, address: str) -> Path:
         from mlflow.artifacts import download_artifacts
 
-        target = self._cached(ref)
+        target = self._cache_folder(ref)
         if target.is_dir():
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
         temp = tempfile.mkdtemp(prefix=".draft-", dir=target.parent)
         try:
-            with told(f"download {ref}"):
+            with translate_errors(f"download {ref}"):
                 path = download_artifacts(artifact_uri=address, dst_path=temp, tracking_uri=self.tracking_uri)
                 try:
                     os.rename(path, target)
@@ -308,7 +310,7 @@ class Registry(Runs):
             shutil.rmtree(temp, ignore_errors=True)
         return target
 
-    def load(self, ref: ModelRef) -> Bundle:
+    def load_bundle(self, ref: ModelRef) -> Bundle:
         """Return the bundle of `ref`, checked against the hash in the registry.
 
         Raises
@@ -324,17 +326,17 @@ class Registry(Runs):
             raise RecordError(
                 f"{ref} has no tag pynomaly.sha256; only versions registered by Pynomaly are loaded"
             )
-        return Bundle.load(self.fetch(ref), ref.sha256)
+        return Bundle.load(self.fetch_bundle(ref), ref.sha256)
 
 
-def _quoted(text: str) -> str:
+def _quote_text(text: str) -> str:
     """Return text in quotes for an MLflow filter, which has no way to escape a quote."""
     if "'" in text:
         raise RecordError(f"the key {text!r} holds a quote; keys are hexadecimal digits, letters and ':'")
     return f"'{text}'"
 
 
-def _ref(version: Any) -> ModelRef:
+def _to_model_ref(version: Any) -> ModelRef:
     tags = {str(name): str(value) for name, value in version.tags.items()}
     return ModelRef(
         name=str(version.name),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-__all__ = ["HEAD", "VERSION_TABLE", "upgrade"]
+__all__ = ["HEAD", "VERSION_TABLE", "upgrade_tables"]
 
 HEAD = "0003"
 """Revision of the current tables: the newest file in ``versions/``. Revisions sort as text."""
@@ -21,7 +21,7 @@ VERSION_TABLE = "ledger_version"
 """Not Alembic's default name, because MLflow and Prefect may use that in the same database."""
 
 
-def upgrade(connection: Connection, to: str = HEAD) -> None:
+def upgrade_tables(connection: Connection, to: str = HEAD) -> None:
     """Migrate the ledger of `connection` to revision `to`, inside the caller's transaction."""
     from alembic import command
     from alembic.config import Config

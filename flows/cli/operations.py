@@ -1,0 +1,96 @@
+"""Commands of operation: reconcile, prune, backfill, drill, notify."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.app import AsOf, Config, Json, app, print_result, run_flow
+from pynomaly.config import load_pipeline
+from pynomaly.errors import ConfigError
+
+__all__ = ["backfill", "drill", "notify", "prune", "reconcile"]
+
+
+@app.command()
+def reconcile(config: Config, as_json: Json = False) -> None:
+    """Repair what dead processes left, deliver waiting messages, report silence."""
+    from flows.display.tables import show_reconciliation
+
+    print_result(run_flow("operate", "reconcile", load_pipeline(config)), as_json, show_reconciliation)
+
+
+@app.command()
+def prune(
+    config: Config,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Another retention than the YAML's, like scores=30d or newest=5; repeatable."),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Remove it; without this, only say so.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List what is past its retention and can be removed, with reasons; --apply removes it."""
+    from flows.display.retention import show_pruning
+    from pynomaly.steps.operations.prune import override_retention
+
+    pipeline = load_pipeline(config)
+    override_retention(pipeline, tuple(keep or ()))  # fails here, before a flow run starts
+    parameters = {"apply": "yes" if apply else "no", "keep": " ".join(keep or ())}
+    result = run_flow("operate", "prune", pipeline, **parameters)
+    print_result(result, as_json, show_pruning)
+    if result["skipped"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def backfill(
+    config: Config,
+    span: Annotated[str, typer.Argument(metavar="A..B", help="Range, like 2026-01-05..2026-01-12.")],
+    monitor: Annotated[bool, typer.Option("--monitor", help="Judge the range's windows too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Score every window that ended in a range; a second run does nothing."""
+    from flows.display.tables import show_backfill
+    from pynomaly.steps.operations.backfill import parse_past_range
+
+    pipeline = load_pipeline(config)
+    parse_past_range(pipeline, span)  # fails here, before a flow run starts
+    parameters = {"span": span, "monitor": "yes" if monitor else "no"}
+    print_result(run_flow("operate", "backfill", pipeline, **parameters), as_json, show_backfill)
+
+
+@app.command()
+def drill(config: Config, as_of: AsOf = "latest", as_json: Json = False) -> None:
+    """Inject known anomalies in a shadow copy of the newest window; check if and when the alert comes."""
+    from flows.display.tables import show_drill
+
+    result = run_flow("operate", "drill", load_pipeline(config), as_of=as_of)
+    print_result(result, as_json, show_drill)
+    if not result["passed"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def notify(
+    config: Config,
+    test: Annotated[bool, typer.Option("--test", help="Send a test message to every target.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say which messages wait; with --test, send one to each target and say what happened."""
+    from flows.display import tables
+    from pynomaly.records.telemetry import disable_telemetry
+    from pynomaly.steps.notify import list_undelivered
+
+    pipeline = load_pipeline(config)
+    if not test:
+        disable_telemetry()
+        print_result({"waiting": list(list_undelivered(pipeline))}, as_json, tables.show_waiting_messages)
+        return
+    if not pipeline.notify.targets:
+        raise ConfigError(f"{pipeline.name} has no target under notify.targets in {pipeline.origin}")
+    result = run_flow("operate", "notify_test", pipeline)
+    print_result(result, as_json, tables.show_deliveries)
+    if not all(item["delivered"] for item in result["targets"]):
+        raise typer.Exit(1)

@@ -1,0 +1,180 @@
+"""What the command line prints about alerts, labels and audits; at most 80 columns wide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from flows.display.tables import build_table
+
+__all__ = [
+    "show_alert",
+    "show_alert_list",
+    "show_answer",
+    "show_audit_estimate",
+    "show_drawn_audit",
+    "show_export",
+    "show_labels",
+    "show_preview",
+]
+
+
+def _make_console() -> Console:
+    return Console(highlight=False)
+
+
+def show_alert_list(result: dict[str, Any]) -> None:
+    """Print a list of alerts, the most severe first."""
+    console = _make_console()
+    if not result["alerts"]:
+        console.print(f"{result['pipeline']}: no alert ({result['state']})", markup=False)
+        return
+    rows = [
+        [
+            item["alert"][:8],
+            item["severity"],
+            item["category"],
+            item["entity"] or "-",
+            item["rows"],
+            (item["last"] or "-")[5:16].replace("T", " "),
+            item["cause"] or "-",
+            item["ending"] or ("quiet" if item["quiet"] else item["state"]),
+        ]
+        for item in result["alerts"]
+    ]
+    columns = ("alert", "severity", "kind", "entity", "rows", "last (UTC)", "cause", "state")
+    console.print(build_table(f"{len(rows)} of {result['total']} alerts", columns, rows))
+
+
+def show_alert(result: dict[str, Any]) -> None:
+    """Print everything about one alert."""
+    console = _make_console()
+    of = f" of {result['entity']}" if result["entity"] else ""
+    console.print(f"alert {result['alert']}{of}: {result['state']} {result['ending']}".rstrip(), markup=False)
+    console.print(f"  {result['severity']}, {result['category']}, {result['rows']} rows", markup=False)
+    if result["first"]:
+        console.print(f"  from {result['first'][:16]} to {result['last'][:16]} UTC", markup=False)
+    extrapolated = ", extrapolated" if result["extrapolated"] else ""
+    significance = f"p {result['p_value']:.3g}{extrapolated}, {result['rarity']}, by v{result['version']}"
+    console.print(f"  score {result['score']:.4g}, {significance}", markup=False)
+    for reason in result["reasons"]:
+        console.print(f"  {reason}", markup=False)
+    if result["carriers"]:
+        rows = [
+            [item["feature"], item["actual"], item["expected"], f"{item['share']:.0%}"]
+            for item in result["carriers"]
+        ]
+        console.print(build_table("what carries it", ("column", "actual", "expected", "share"), rows))
+    if result["alike"]:
+        rows = [
+            [
+                item["alert"][:8],
+                item["entity"] or "-",
+                str(item["first"] or "-")[:10],
+                item["ending"] or "open",
+            ]
+            for item in result["alike"]
+        ]
+        console.print(build_table("like it, when it opened", ("alert", "entity", "first", "ended"), rows))
+    if result["quiet"]:
+        console.print(f"  nobody was told: {result['quiet']}", markup=False)
+    if result["by"]:
+        console.print(f"  answered by {result['by']}: {result['note'] or 'no note'}", markup=False)
+
+
+def show_answer(result: dict[str, Any]) -> None:
+    """Print the state of an alert after an answer."""
+    alert, console = result["alert"], _make_console()
+    state = f"{alert['state']} {alert['ending']}".rstrip()
+    again = "" if result["new"] else " (as before; nothing is new)"
+    console.print(f"alert {alert['alert']} is {state}, by {alert['by']}{again}", markup=False)
+    if result["labelled"]:
+        console.print(f"  {result['labelled']} rows labelled", markup=False)
+
+
+def show_export(result: dict[str, Any]) -> None:
+    """Print how many alerts were exported, and to which file."""
+    _make_console().print(f"{result['alerts']} alerts -> {result['output']}", markup=False)
+
+
+def show_preview(result: dict[str, Any]) -> None:
+    """Print what another alert policy would have alerted on, beside what is on record."""
+    console = _make_console()
+    span = f", {result['from'][:10]} to {result['to'][:10]}" if result["from"] else ""
+    console.print(f"{result['pipeline']}: {result['windows']} windows{span}", markup=False)
+    names = (
+        ("policy", "policy"),
+        ("rows alerted", "rows"),
+        ("alerts", "alerts"),
+        ("alerts a day", "per_day"),
+        ("rows people confirmed", "confirmed"),
+        ("rows people called false", "false_alarms"),
+    )
+    rows = [[label, result["now"][key], result["then"][key]] for label, key in names]
+    console.print(build_table(f"of {result['scored']} rows", ("", "on record", "preview"), rows))
+    console.print(f"  {result['gained']} rows more would alert, {result['lost']} would not", markup=False)
+    for side in ("now", "then"):
+        if result[side]["entities"]:
+            most = ", ".join(f"{name} {count}" for name, count in result[side]["entities"].items())
+            console.print(
+                f"  most alerts, {'on record' if side == 'now' else 'preview'}: {most}", markup=False
+            )
+    for note in result["notes"]:
+        console.print(f"  note: {note}", markup=False)
+
+
+def show_drawn_audit(result: dict[str, Any]) -> None:
+    """Print the sample that an audit drew for labelling."""
+    console = _make_console()
+    console.print(f"audit {result['audit']}: {result['rows']} rows -> {result['output']}", markup=False)
+    columns = ("name", "population", "sampled")
+    rows = [[item[name] for name in columns] for item in result["strata"]]
+    console.print(
+        build_table(f"drawn from {result['windows']} windows", ("rows", "there are", "drawn"), rows)
+    )
+    console.print("  fill in its column label with 1 (anomaly) or 0 (normal), then give it to --labels")
+
+
+def show_audit_estimate(result: dict[str, Any]) -> None:
+    """Print precision and recall of the alerts as an audit estimates them."""
+    console = _make_console()
+    console.print(
+        f"audit {result['audit']}: {result['answered']} rows labelled, {result['waiting']} wait",
+        markup=False,
+    )
+    rows = [
+        [name, result[name]["value"], result[name]["low"], result[name]["high"]]
+        for name in ("precision", "recall")
+    ]
+    columns = ("", "estimate", "at least", "at most")
+    console.print(build_table(f"{result['level']:.0%} intervals, exact", columns, rows))
+    names = ("name", "population", "sampled", "labelled", "anomalies")
+    stratum_rows = [[item[name] for name in names] for item in result["strata"]]
+    console.print(
+        build_table("the sample", ("rows", "there are", "drawn", "labelled", "anomalies"), stratum_rows)
+    )
+    if result["waiting"]:
+        console.print("  rows that wait may be either: the intervals allow for both")
+
+
+def show_labels(result: dict[str, Any]) -> None:
+    """Print the labels on record, and those read by this command."""
+    console = _make_console()
+    if result["read"]:
+        batch = result["read"]
+        source_line = (
+            f"{batch['rows']} rows read from {batch['source']}: "
+            f"{batch['new']} new labels, {batch['empty']} empty"
+        )
+        if batch["source"] == "mlflow":
+            source_line = f"{batch['rows']} assessments in MLflow: {batch['new']} alerts answered by them now"
+        console.print(source_line, markup=False)
+        for line in batch.get("unread", ()):
+            console.print(f"  {line}", markup=False)
+    total = f"{result['labels']} labels of {result['rows']} rows, {result['anomalies']} anomalies"
+    console.print(f"{result['pipeline']}: {total}, {result['disputed']} rows disputed", markup=False)
+    if result["given"]:
+        columns = ("source", "author", "labels")
+        rows = [[item[name] for name in columns] for item in result["given"]]
+        console.print(build_table("by source and author", columns, rows))

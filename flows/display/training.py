@@ -1,0 +1,67 @@
+"""What the command line prints of a training or a search: the candidates, the verdict, the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+
+from flows.display.tables import PlainConsole, build_table, show_decision
+
+__all__ = ["show_search_result", "show_training_result"]
+
+
+def show_training_result(result: dict[str, Any]) -> None:
+    """Print the decision to train, the candidates, the verdict and the decision on the champion."""
+    console = PlainConsole(highlight=False)
+    if not result["trained"]:
+        console.print(f"not trained: {result['decision']['remedy']}")
+        for reason in result["decision"]["reasons"]:
+            console.print(f"  {reason}")
+        return
+    if result["registered"] is None:
+        show_decision(result["decision"])
+        return
+    rows = result["choice"]["table"]
+    if rows:
+        console.print(_build_candidate_table(rows))
+    for reason in result["choice"]["reasons"]:
+        console.print(f"  {reason}")
+    registered = result["registered"]
+    console.print(f"registered {registered['pipeline']} v{registered['version']} ({registered['detector']})")
+    for note in registered["notes"]:
+        console.print(f"  note: {note}")
+    show_decision(result["decision"])
+
+
+def _build_candidate_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Returns the candidates as a table of 80 columns; the reasons below it say why one was not compared."""
+    columns = ("candidate", "value", "interval", "fit s", "score s", "MB", "front")
+    keys = ("fit_seconds", "score_seconds", "megabytes")
+    table_rows = [
+        [
+            row["candidate"],
+            row["value"],
+            "-" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}",
+            *(row[key] for key in keys),
+            "yes" if row["front"] else "",
+        ]
+        for row in rows
+    ]
+    return build_table("candidates on the same held-out rows", columns, table_rows)
+
+
+def show_search_result(result: dict[str, Any]) -> None:
+    """Print the trials of a search, then the training that followed."""
+    search = result["search"]
+    if search:
+        columns = ("params", "detector", "value", "stability", "seconds", "reason")
+        rows = [
+            [", ".join(f"{k}={v}" for k, v in item["params"].items()), *(item[name] for name in columns[1:])]
+            for item in search["trials"]
+        ]
+        PlainConsole(highlight=False).print(
+            build_table(f"trials on {search['rung']}, the default first", columns, rows)
+        )
+    show_training_result(result)

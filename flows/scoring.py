@@ -1,0 +1,50 @@
+"""Flow ``score``: scores every due window with the version that is champion at that moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, get_run_logger
+
+from flows.run_guard import guard_run
+from flows.run_moment import format_run_name, resolve_run_moment
+from pynomaly.config import load_pipeline
+from pynomaly.errors import WindowError
+from tasks import alerting, scoring
+
+__all__ = ["score"]
+
+
+@flow(name="score", flow_run_name=format_run_name)
+def score(
+    config: str = "configs/quickstart.yaml",
+    start: str = "",
+    end: str = "",
+    as_of: str = "",
+) -> dict[str, Any]:
+    """Score the windows that are due, one partition per window; a window scored before stays as it is.
+
+    Args:
+        config: Path of the pipeline YAML.
+        start: First moment to score, with an offset; empty means since the last partition.
+        end: End of the range, with an offset.
+        as_of: Moment the run stands for, with an offset; empty means the scheduled time, "latest"
+            the end of the data.
+    """
+    pipeline = load_pipeline(config)
+    with guard_run(pipeline, "" if start else "score"):
+        due = scoring.find_due_windows(pipeline, resolve_run_moment(pipeline, as_of), start, end)
+        scored_windows, empty_messages = [], []
+        for window in due.windows:
+            try:
+                scored_windows.append(scoring.score_window(pipeline, window))
+            except WindowError as error:
+                empty_messages.append(str(error))
+        for line in (due.left_out, *empty_messages):
+            if line:
+                get_run_logger().warning(line)
+        if empty_messages and not scored_windows:
+            raise WindowError(empty_messages[-1])
+        alert_groups = alerting.raise_alerts(pipeline)
+        windows = [item.to_dict() for item in scored_windows]
+        return {"windows": windows, "empty": empty_messages, "left_out": due.left_out, "alerts": alert_groups}

@@ -1,0 +1,351 @@
+"""An alert's category, severity, contributing columns, suppression and similar past alerts. Pure.
+
+An alert is rebuilt from an append-only list of events: one part for each scored window, and people's answers.
+Called by :mod:`pynomaly.steps.alerting.raise_alerts` and by the code that shows and exports alerts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from pynomaly.errors import RecordError
+
+__all__ = [
+    "ALERT_SEVERITIES",
+    "ENDINGS",
+    "Alert",
+    "Carrier",
+    "assess_severity",
+    "build_alert",
+    "categorize_alert",
+    "find_quiet_reason",
+    "find_similar_alerts",
+    "grade_p_value",
+]
+
+Ending = Literal["false-alarm", "confirmed"]
+ENDINGS: tuple[Ending, ...] = ("false-alarm", "confirmed")
+"""Values that an answer may give as the ending of an alert."""
+
+UNUSUAL_TAIL = 0.05
+"""A value is unusual by itself when at most this share of the reference is at least as extreme."""
+
+_BY_RARITY = {"one a year": "critical", "one a month": "high", "one a week": "medium", "one a day": "low"}
+ALERT_SEVERITIES = tuple(_BY_RARITY.values())
+"""Severities, the most severe first."""
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """One column that contributes to an alert.
+
+    Attributes
+    ----------
+    feature : str
+    actual, expected : float, str or None
+        Value in the row with the smallest p-value, and the usual value in the reference.
+    share : float
+        Share of the contribution of all named columns, from 0 to 1.
+    tail : float or None
+        Share of the reference at least as extreme as `actual`; None where it is not known.
+    """
+
+    feature: str
+    actual: float | str | None
+    expected: float | str | None
+    share: float
+    tail: float | None
+
+    def __str__(self) -> str:
+        actual, expected = (
+            "missing" if value is None else f"{value:.4g}" if isinstance(value, float) else value
+            for value in (self.actual, self.expected)
+        )
+        return f"{self.feature} {actual} instead of {expected} ({self.share:.0%})"
+
+
+@dataclass(frozen=True)
+class Alert:
+    """The current state of an alert.
+
+    Attributes
+    ----------
+    alert : str
+        Name of the alert.
+    state : {"open", "acknowledged", "resolved", "withdrawn"}
+        Withdrawn: its windows were scored again, and none of its rows alerts any more.
+    ending, note, by : str
+        How it was resolved, why, and who answered last; may be "".
+    quiet : str
+        Why no notification was sent; "" when one was sent, or would have been.
+    first, last, peak : datetime or None
+        Times of the first row, the last row and the row with the smallest p-value.
+    rows : int
+    version : int
+        Model version that scored the row at `peak`; `score`, `p_value` and `carriers` are also of this row.
+    reasons : tuple of str
+        Why this category and severity.
+    alike : tuple of mapping
+        Similar past alerts, the most similar first, and how they ended.
+    """
+
+    alert: str
+    pipeline: str
+    entity: str
+    state: str
+    ending: str
+    note: str
+    by: str
+    quiet: str
+    first: datetime | None
+    last: datetime | None
+    peak: datetime | None
+    rows: int
+    windows: tuple[str, ...]
+    version: int
+    score: float
+    p_value: float
+    severity: str
+    rarity: str
+    extrapolated: bool
+    category: str
+    reasons: tuple[str, ...]
+    carriers: tuple[Carrier, ...]
+    causes: tuple[str, ...]
+    alike: tuple[Mapping[str, Any], ...]
+    opened: datetime | None
+    row_keys: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def cause(self) -> str:
+        """The column with the largest contribution, or ""."""
+        return self.causes[0] if self.causes else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the alert as JSON-serialisable values."""
+        content = asdict(self)
+        for name in ("first", "last", "peak", "opened"):
+            content[name] = content[name].isoformat() if content[name] else None
+        return content | {
+            "cause": self.cause,
+            "carriers": [asdict(item) for item in self.carriers],
+            "row_keys": [list(item) for item in self.row_keys],
+        }
+
+
+def categorize_alert(rows: int, carriers: Sequence[Carrier], collective: int) -> tuple[str, str]:
+    """Return the category (point, contextual or collective) and the reason.
+
+    Parameters
+    ----------
+    rows : int
+        Number of rows of the alert.
+    carriers : sequence of Carrier
+        Columns of the row with the smallest p-value, the largest contribution first.
+    collective : int
+        Number of rows from which an alert is collective.
+
+    References
+    ----------
+    Chandola, Banerjee, Kumar (2009), Anomaly detection: a survey, ACM Computing Surveys 41(3), section 2.2.
+    """
+    if rows >= collective:
+        return "collective", f"{rows} rows belong together, {collective} or more"
+    tails = [item for item in carriers if item.tail is not None]
+    if not tails:
+        return "point", "a row of its own; which columns carry it is not known"
+    column = min(tails, key=lambda item: item.tail if item.tail is not None else 1.0)
+    if column.tail is not None and column.tail <= UNUSUAL_TAIL:
+        reason = f"{column.feature} is unusual by itself: {column.tail:.2%} of the reference is as far out"
+        return "point", reason
+    return (
+        "contextual",
+        f"every named column holds what is usual by itself ({column.feature}: {column.tail:.0%} of the "
+        "reference is as far out); only together are they rare",
+    )
+
+
+def assess_severity(p_value: float, rarity: str, by_p_value: str) -> tuple[str, str]:
+    """Return the severity by how often normal operation has such a row, else by the p-value.
+
+    Returns
+    -------
+    tuple of str
+        One of ``critical``, ``high``, ``medium``, ``low``; and the reason.
+    """
+    if rarity in _BY_RARITY:
+        return _BY_RARITY[rarity], f"normal operation brings such a row at most {rarity}"
+    if rarity == "usual":
+        return "low", "normal operation brings such a row more than once a day"
+    level = by_p_value if by_p_value in ALERT_SEVERITIES else "low"
+    return level, f"the p-value is {p_value:.2g}; rows a day are not known"
+
+
+def grade_p_value(p_value: float) -> float:
+    """Map a p-value to 0..1, linearly in its logarithm: 1 gives 0; 0.0001 and below give 1."""
+    from math import log10
+
+    return min(1.0, max(0.0, -log10(max(p_value, 1e-300)) / 4.0)) if p_value < 1 else 0.0
+
+
+def find_quiet_reason(
+    entity: str,
+    causes: Sequence[str],
+    first: datetime | None,
+    last: datetime | None,
+    past: Iterable[Alert],
+    planned: Iterable[tuple[datetime, datetime, str, str]],
+    *,
+    mute: timedelta,
+    flapping: int,
+    within: timedelta,
+) -> str:
+    """Return why a new alert sends no notification, or "" if it sends one.
+
+    Parameters
+    ----------
+    entity, causes, first, last
+        Of the new alert.
+    past : iterable of Alert
+        Alerts opened before it.
+    planned : iterable of (start, end, entity, name)
+        Planned work; an empty entity means all entities.
+    mute : timedelta
+        How long after the last row of a false alarm a similar alert is suppressed.
+    flapping : int
+        The alert is flapping when at least this many similar alerts began at most `within` before it.
+    """
+    if first is None or last is None:
+        return ""
+    for start, end, whose, name in planned:
+        if whose in ("", entity) and start <= last and first < end:
+            return f"planned work: {name or 'not named'}, until {end:%Y-%m-%d %H:%M} UTC"
+    same_cause_alerts = [
+        item
+        for item in past
+        if item.entity == entity
+        and item.first is not None
+        and item.first < first
+        and item.state != "withdrawn"
+        and item.cause == (causes[0] if causes else "")
+    ]
+    false_alarms = [item for item in same_cause_alerts if item.ending == "false-alarm" and item.last]
+    false_alarms = [item for item in false_alarms if item.last and first - item.last <= mute]
+    if false_alarms:
+        newest = max(false_alarms, key=lambda item: item.last or first)
+        return f"muted: {newest.alert}, the like of it, was a false alarm"
+    recent = [item for item in same_cause_alerts if item.first is not None and first - item.first <= within]
+    if len(recent) >= flapping:
+        return f"flapping: {len(recent)} alike alerts in the {_format_span(within)} before it"
+    return ""
+
+
+def _format_span(span: timedelta) -> str:
+    hours = span.total_seconds() / 3600
+    return f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"
+
+
+def find_similar_alerts(
+    entity: str, causes: Sequence[str], past: Iterable[Alert], most: int = 3
+) -> tuple[Alert, ...]:
+    """Return up to `most` past alerts with common contributing columns, the most similar first.
+
+    Similarity is the share of columns in common (Jaccard). Ties are ordered by: same entity first, then
+    alerts with an ending, then the newest. Alerts without a common column are left out.
+    """
+    own_columns = set(causes)
+
+    def similarity(item: Alert) -> float:
+        past_columns = set(item.causes)
+        union = own_columns | past_columns
+        return len(own_columns & past_columns) / len(union) if union else 0.0
+
+    alike = [item for item in past if similarity(item) > 0 and item.state != "withdrawn"]
+    alike.sort(
+        key=lambda item: (
+            -similarity(item),
+            item.entity != entity,
+            not item.ending,
+            -(item.first.timestamp() if item.first else 0.0),
+            item.alert,
+        )
+    )
+    return tuple(alike[:most])
+
+
+def build_alert(name: str, events: Sequence[Mapping[str, Any]]) -> Alert:
+    """Build an alert from its events, oldest first.
+
+    Parameters
+    ----------
+    name : str
+    events : sequence of mapping
+        Each with ``pipeline``, ``event`` (``opened``, ``seen``, ``acknowledged`` or ``resolved``),
+        ``window``, ``actor``, ``at`` and ``content``.
+
+    Raises
+    ------
+    RecordError
+        If no event has the rows of the alert.
+    """
+    parts: dict[str, Mapping[str, Any]] = {}
+    state, ending, note, by = "open", "", "", ""
+    opened: Mapping[str, Any] = {}
+    opened_at: datetime | None = None
+    for event in events:
+        content = event["content"]
+        if event["event"] == "seen":
+            parts[event["window"]] = content
+        elif event["event"] == "opened":
+            opened, opened_at = content, event["at"]
+        elif event["event"] == "acknowledged" and state == "open":
+            state, note, by = "acknowledged", content.get("note", ""), event["actor"]
+        elif event["event"] == "resolved":
+            state, ending, note, by = "resolved", content["as"], content.get("note", ""), event["actor"]
+    if not parts:
+        raise RecordError(f"the alert {name} has no rows on record")
+    active_parts = [part for _, part in sorted(parts.items()) if part["rows"]]
+    if not active_parts:
+        state, active_parts = "withdrawn", [next(iter(parts.values()))]
+    rarest = min((part for part in active_parts), key=lambda part: part["p_value"])
+    rows = sum(part["rows"] for part in active_parts)
+    carriers = tuple(Carrier(**item) for item in rarest["carriers"])
+    kind, category_reason = categorize_alert(rows, carriers, rarest["collective"])
+    severity, severity_reason = assess_severity(rarest["p_value"], rarest["rarity"], rarest["severity"])
+    times = [_parse_time(part[side]) for part in active_parts for side in ("first", "last")]
+    known_times = [item for item in times if item is not None]
+    return Alert(
+        alert=name,
+        pipeline=events[0]["pipeline"],
+        entity=rarest["entity"],
+        state=state,
+        ending=ending,
+        note=note,
+        by=by,
+        quiet=opened.get("quiet", ""),
+        first=min(known_times, default=None),
+        last=max(known_times, default=None),
+        peak=_parse_time(rarest["peak"]),
+        rows=rows,
+        windows=tuple(sorted(window for window, part in parts.items() if part["rows"])),
+        version=rarest["version"],
+        score=rarest["score"],
+        p_value=rarest["p_value"],
+        severity=severity,
+        rarity=rarest["rarity"],
+        extrapolated=rarest["extrapolated"],
+        category=kind,
+        reasons=(category_reason, severity_reason),
+        carriers=carriers,
+        causes=tuple(next((part["causes"] for part in active_parts if part["causes"]), ())),
+        alike=tuple(opened.get("alike", ())),
+        opened=opened_at,
+        row_keys=tuple((key[0], key[1]) for part in active_parts for key in part["row_keys"]),
+    )
+
+
+def _parse_time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

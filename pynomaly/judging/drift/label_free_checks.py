@@ -1,0 +1,150 @@
+"""Check a detector without labels: two checks on a window's own rows.
+
+*Agreement*: do the champion and the same detector, refitted on the window, rank its rows alike?
+*Injected*: does the champion still find anomalies that were injected into the window's rows? Both are
+compared with the same measurement at training. A check that is not computable never counts as normal.
+Called by `monitor`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pynomaly import config
+from pynomaly.judging.jsonable import to_jsonable
+
+__all__ = ["UnlabelledProbe", "UnlabelledVerdict", "judge_probe"]
+
+_STEPS = ("minor", "moderate", "major", "critical")
+
+
+@dataclass(frozen=True)
+class UnlabelledProbe:
+    """Measurements at training or on a window; None where one could not be computed.
+
+    Attributes
+    ----------
+    rows : int
+    agreement : float or None
+        Spearman's correlation of the champion's and a refit's scores, on rows not used for the refit.
+    roc_auc, average_precision : tuple of float or None
+        Metric of the champion on injected anomalies: value, lower and upper end of the interval.
+    reasons : tuple of str
+        Why a measurement is None.
+    """
+
+    rows: int
+    agreement: float | None
+    roc_auc: tuple[float, float, float] | None
+    average_precision: tuple[float, float, float] | None
+    reasons: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-serialisable values."""
+        return dict(to_jsonable(self))
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> UnlabelledProbe:
+        """Read the output of :meth:`to_dict`."""
+        values = {field.name: content[field.name] for field in fields(cls)}
+        for name in ("roc_auc", "average_precision", "reasons"):
+            values[name] = None if values[name] is None else tuple(values[name])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class UnlabelledVerdict:
+    """Verdict of both checks.
+
+    Attributes
+    ----------
+    agreement_status : {"ok", "warning", "drift", "not_computable", "not_due"}
+    injected_status : {"none", "minor", "moderate", "major", "critical", "not_computable", "not_due"}
+        Level of the drop that both metrics reach: average precision alone can change by a few rows.
+    agreement_effect, injected_effect : float or None
+        Loss of correlation, and relative drop of the metrics.
+    reasons : tuple of str
+    """
+
+    agreement_status: str = "not_due"
+    injected_status: str = "not_due"
+    agreement_effect: float | None = None
+    injected_effect: float | None = None
+    reasons: tuple[str, ...] = ()
+
+
+def judge_probe(
+    now: UnlabelledProbe, then: UnlabelledProbe | None, settings: config.Degradation
+) -> UnlabelledVerdict:
+    """Compare the measurements on a window with those at training.
+
+    Parameters
+    ----------
+    now : Probe
+    then : Probe or None
+        None for a champion that was trained before these checks existed.
+    settings : Degradation
+    """
+    if then is None:
+        reason = "no measurement at training to compare with: a training makes one"
+        return UnlabelledVerdict("not_computable", "not_computable", reasons=(reason,))
+    agreement, loss, agreement_reasons = _judge_agreement(now, then, settings)
+    injected, drop, injected_reasons = _judge_injected(now, then, settings)
+    return UnlabelledVerdict(agreement, injected, loss, drop, (*agreement_reasons, *injected_reasons))
+
+
+def _judge_agreement(
+    now: UnlabelledProbe, then: UnlabelledProbe, settings: config.Degradation
+) -> tuple[str, float | None, tuple[str, ...]]:
+    if now.agreement is None or then.agreement is None:
+        return (
+            "not_computable",
+            None,
+            ("agreement with a refit is not computable", *_collect_reasons(now, then)),
+        )
+    loss = max(0.0, then.agreement - now.agreement)
+    figures = f"rank agreement with a fresh refit {then.agreement:.2f} -> {now.agreement:.2f}"
+    # Standard error of a correlation of r over n ranks: about (1 - r^2) / sqrt(n).
+    chance = 2 * math.hypot(
+        *((1 - (side.agreement or 0.0) ** 2) / math.sqrt(max(1, side.rows // 2)) for side in (now, then))
+    )
+    if loss >= settings.disagreement and loss > chance:
+        return "drift", loss, (f"{figures}: the champion ranks rows as a new model would not",)
+    if loss >= settings.disagreement / 3 and loss > chance:
+        return "warning", loss, (figures,)
+    return "ok", loss, ()
+
+
+def _judge_injected(
+    now: UnlabelledProbe, then: UnlabelledProbe, settings: config.Degradation
+) -> tuple[str, float | None, tuple[str, ...]]:
+    mildest, smallest, reasons = len(_STEPS), None, []
+    for name in ("roc_auc", "average_precision"):
+        current, before = getattr(now, name), getattr(then, name)
+        if current is None or before is None or before[0] <= 0:
+            return (
+                "not_computable",
+                None,
+                (f"{name} on injected anomalies is not computable", *_collect_reasons(now, then)),
+            )
+        drop = (before[0] - current[0]) / before[0]
+        smallest = drop if smallest is None else min(smallest, drop)
+        # Both values are estimates: overlapping intervals count as no change.
+        steps_reached = [
+            position for position, step in enumerate(_STEPS) if drop >= getattr(settings, step) - 1e-12
+        ]
+        step = steps_reached[-1] if steps_reached and current[2] < before[1] else -1
+        mildest = min(mildest, step)
+        if step >= 0:
+            figures = f"{name} on injected anomalies {before[0]:.3f} -> {current[0]:.3f}"
+            reasons.append(f"{figures}: a {_STEPS[step]} drop")
+    if reasons and mildest < 0:
+        reasons.append("only one of the two metrics dropped, which counts as chance")
+    return ("none" if mildest < 0 else _STEPS[mildest]), max(0.0, smallest or 0.0), tuple(reasons)
+
+
+def _collect_reasons(now: UnlabelledProbe, then: UnlabelledProbe) -> tuple[str, ...]:
+    return (*now.reasons, *(f"at training: {reason}" for reason in then.reasons))

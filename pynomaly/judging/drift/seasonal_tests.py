@@ -1,0 +1,113 @@
+"""Test a window against the same seasons of the reference, with noise estimated from the reference's windows.
+
+Effect sizes are between 0 and 1, as in :mod:`pynomaly.judging.drift.two_sample_tests`. Rows of a window may
+depend on each other, so the statistic is divided by its size among the reference's own windows; the
+uncertainty of that estimate enters through its degrees of freedom. Called by drift.
+
+References
+----------
+Rao, Scott: The analysis of categorical data from complex sample surveys, JASA 1981.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly.model.sketch.baseline import ColumnBaseline, DesignEffect
+from pynomaly.model.sketch.comoments import Comoments
+from pynomaly.model.sketch.grid import WindowDistance, compare_bins
+from pynomaly.model.sketch.principal import ReconstructionBaseline, reconstruction_error
+from pynomaly.model.sketch.quantiles import NumericSketch
+from pynomaly.model.sketch.seasons import count_per_cell
+from pynomaly.model.sketch.sketch import CategorySketch
+
+__all__ = ["compare_in_season", "joint_test", "kolmogorov_tail", "missing_test", "values_test"]
+
+_KOLMOGOROV = math.pi**2 / 12
+_TERMS = 200
+
+
+def compare_in_season(
+    column: ColumnBaseline, current: NumericSketch | CategorySketch, hours: tuple[int, ...]
+) -> WindowDistance:
+    """Compute statistics of `current` against the reference in the cells of the week of `hours`."""
+    weights = count_per_cell(hours, column.level)
+    return compare_bins(column.grid.ordered, column.counts, column.grid.counts(current), weights)
+
+
+def values_test(column: ColumnBaseline, found: WindowDistance) -> tuple[float, float]:
+    """Return effect size and p-value of a column's values."""
+    from scipy.special import fdtrc
+
+    noise = column.noise
+    if column.grid.ordered:
+        square = found.apart / noise.ratio
+        tail = kolmogorov_tail(square * _KOLMOGOROV, noise.dof)
+        if not math.isfinite(noise.dof):
+            return found.effect, tail
+        # Windows whose overall level drifts differ in one direction, with a heavier tail than Kolmogorov's.
+        return found.effect, max(tail, float(fdtrc(noise.shape, noise.dof, square)))
+    effect = math.sqrt(max(0.0, found.effect**2 - found.noise**2 * noise.ratio))
+    # Degrees of freedom of the window's cells; those seen among the reference's windows may be fewer.
+    shape = min(float(found.dof), noise.shape) if math.isfinite(noise.dof) else float(found.dof)
+    dof = noise.dof if math.isfinite(noise.dof) else 1e12
+    return effect, float(fdtrc(shape, dof, found.apart / noise.ratio))
+
+
+def missing_test(column: ColumnBaseline, found: WindowDistance) -> tuple[float, float]:
+    """Return the difference of missing shares, and its p-value."""
+    return found.missing_effect, _chi_square_tail(found.missing, column.missing_noise)
+
+
+def _chi_square_tail(statistic: float, noise: DesignEffect) -> float:
+    from scipy.special import fdtrc
+
+    dof = noise.dof if math.isfinite(noise.dof) else 1e12
+    return float(fdtrc(1.0, dof, statistic / noise.ratio))
+
+
+def kolmogorov_tail(square: float, dof: float) -> float:
+    """Return the probability that the squared Kolmogorov limit exceeds `square`, scaled with `dof`.
+
+    The scale of `square` is estimated, distributed as chi-square over its degrees of freedom `dof`; averaged
+    over it, each term exp(-2 k^2 square) of Kolmogorov's series is (1 + 4 k^2 square / dof)^(-dof / 2).
+    """
+    if square < 0.1:  # the exact value is above 0.99999
+        return 1.0
+    k = np.arange(1, _TERMS + 1, dtype=np.float64)
+    if math.isfinite(dof):
+        terms = np.exp(-dof / 2 * np.log1p(4 * k * k * square / dof))
+    else:
+        terms = np.exp(-2 * k * k * square)
+    signs = np.where(k % 2 == 1, 1.0, -1.0)
+    return float(np.clip(2 * (signs * terms).sum(), 0.0, 1.0))
+
+
+def joint_test(
+    reference: Comoments, known: ReconstructionBaseline, current: Comoments
+) -> tuple[float, float, float]:
+    """Test whether the correlations of number columns are unchanged.
+
+    Returns
+    -------
+    effect, p_value : float
+        Effect ``1 - smaller / larger`` reconstruction error; p-value of a t-test against the reference's own
+        windows, whose variance is scaled with the number of rows as for independent rows.
+    ratio : float
+        Reconstruction error divided by the usual one.
+    """
+    from scipy.special import stdtr
+
+    error = math.log(reconstruction_error(_select_correlation(reference, current), current.correlation()))
+    shift = error - known.mean
+    spread = known.deviation * math.sqrt(max(known.rows / max(1, current.n), 0.25) + 1 / known.blocks)
+    p_value = 2 * float(stdtr(known.blocks - 1, -abs(shift) / spread))
+    return 1 - math.exp(-abs(shift)), p_value, math.exp(shift)
+
+
+def _select_correlation(reference: Comoments, current: Comoments) -> npt.NDArray[np.float64]:
+    at = [reference.names.index(name) for name in current.names]
+    return np.asarray(reference.correlation()[np.ix_(at, at)])

@@ -1,0 +1,249 @@
+"""Alert policies: which p-values become alerts. A policy can change without a refit of the model.
+
+========== ==================================================================================================
+policy     a row is an alert when its p-value is at most
+========== ==================================================================================================
+quantile   ``alerts.quantile``
+budget     ``alerts.per_day`` over the rows of a day
+cost       the value at which an alert is expected to cost less than no alert (`cost_threshold`)
+fdr        the Benjamini-Hochberg limit of its scoring window; for a single row, see below
+========== ==================================================================================================
+
+Scores and p-values never depend on other rows. An ``fdr`` decision does, because it controls the share of
+false alerts among all alerts of one window. `AlertPolicy.decide` makes this decision from exactly the
+p-values it receives; it is used to score a window or a file. `AlertPolicy.alerts` compares each row with the
+policy's `threshold`; it is used to serve single rows and to compare alert rates of windows of any length.
+Called by :mod:`pynomaly.model.bundle`.
+
+References
+----------
+Benjamini, Hochberg (1995), Controlling the false discovery rate, J. Royal Statistical Society B 57(1).
+Bates, Candès, Lei, Romano, Sesia (2023), Testing for outliers with conformal p-values, Annals of Statistics
+51(1): conformal p-values that share their held-out scores keep the rate of Benjamini-Hochberg.
+Elkan (2001), The foundations of cost-sensitive learning, IJCAI: alert where the odds of an anomaly reach the
+ratio of the costs.
+Sellke, Bayarri, Berger (2001), Calibration of p values for testing precise null hypotheses, The American
+Statistician 55(1): the odds against a p-value below 1/e are at most ``1 / (-e p ln p)``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pynomaly import config
+from pynomaly.errors import ConfigError
+from pynomaly.model.calibration.calibration import Calibration
+
+__all__ = ["AlertPolicy", "benjamini_hochberg", "cost_threshold", "single_row_threshold"]
+
+MAX_ALERT_SHARE = 0.5  # a policy that alerts on half of all normal rows is a mistake
+MIN_REACHED_SHARE = 0.8  # a note is given when p-value steps cut the share of alerts by more than a fifth
+
+
+@dataclass(frozen=True)
+class AlertPolicy:
+    """How p-values become alerts.
+
+    Attributes
+    ----------
+    kind : {"budget", "cost", "fdr", "quantile"}
+    threshold : float
+        A single row is an alert at this p-value or below.
+    rows_per_day : float or None
+        Rows a day in normal operation; None for a table without times.
+    level : float or None
+        Share of false alerts among the alerts of a window (``fdr``); None for the other policies.
+    extrapolate : bool
+        Whether ``fdr`` also uses extrapolated p-values. Then a single anomaly can alert, but the guarantee is
+        lost: on real tables the rate of false alerts reached seven times the level
+        (``benchmarks/calibration.py``).
+    """
+
+    kind: Literal["budget", "cost", "fdr", "quantile"]
+    threshold: float
+    rows_per_day: float | None = None
+    level: float | None = None
+    extrapolate: bool = False
+
+    @classmethod
+    def from_config(cls, alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:
+        """Return the policy with the threshold that the settings define.
+
+        Parameters
+        ----------
+        alerts : config.Alerts
+        rows_per_day : float or None
+            Rows a day in normal operation; None for a table without times.
+
+        Raises
+        ------
+        ConfigError
+            If a budget is set without rows a day, or the budget is half of the rows or more, or the costs and
+            the prevalence would make every row an alert.
+        """
+        if alerts.policy == "quantile":
+            return cls("quantile", alerts.quantile, rows_per_day)
+        if alerts.policy == "cost":
+            return cls("cost", cost_threshold(alerts), rows_per_day)
+        if alerts.policy == "fdr":
+            row_threshold = single_row_threshold(alerts.fdr, alerts.prevalence)
+            return cls("fdr", row_threshold, rows_per_day, alerts.fdr, alerts.extrapolate)
+        if rows_per_day is None or not rows_per_day > 0:
+            raise ConfigError(
+                f"alerts.policy 'budget' needs rows per day, got {rows_per_day!r}; "
+                "name data.time, or use 'quantile'"
+            )
+        share = alerts.per_day / rows_per_day
+        if share >= MAX_ALERT_SHARE:
+            raise ConfigError(
+                f"alerts.per_day: {alerts.per_day:g} of {rows_per_day:g} rows a day is not allowed: "
+                f"must be under {MAX_ALERT_SHARE * rows_per_day:g}, half of the rows"
+            )
+        return cls("budget", share, rows_per_day)
+
+    def alerts(self, p_values: ArrayLike) -> NDArray[np.bool_]:
+        """Return which of `p_values`, array-like of shape (n,), are alerts; each row is judged alone."""
+        return np.asarray(p_values, dtype=np.float64) <= self.threshold
+
+    def flag_window(self, p_values: ArrayLike, resolution: float) -> NDArray[np.bool_]:
+        """Return which rows of one whole window are alerts; bool array of shape (n,).
+
+        The same as `alerts`, except for ``fdr`` with two rows or more: then Benjamini-Hochberg over these
+        rows. The expected share of false alerts is at most `level` times the share of normal rows, as long as
+        normal rows are exchangeable with the held-out rows and `extrapolate` is off.
+
+        Parameters
+        ----------
+        p_values : array-like of shape (n,)
+        resolution : float
+            Smallest p-value that counting gives (`Calibration.resolution`). Smaller p-values are replaced by
+            this one, unless `extrapolate` is on.
+        """
+        p = np.asarray(p_values, dtype=np.float64)
+        if self.level is None or p.size < 2:
+            return self.alerts(p)
+        return benjamini_hochberg(p if self.extrapolate else np.maximum(p, resolution), self.level)
+
+    def describe_resolution(self, calibration: Calibration) -> str:
+        """Return why, with `calibration`, alerts never come, come too rarely or are extrapolated; else ""."""
+        if not calibration.computable:
+            return f"nothing is flagged: p-values are not computable, {calibration.reason}"
+        needed = math.ceil(1.0 / self.threshold) - 1
+        scores, resolution = len(calibration.scores), calibration.resolution
+        if self.level is not None:
+            return self._describe_fdr(scores, resolution)
+        if self.threshold < calibration.smallest_p_value:
+            return (
+                f"nothing is flagged: the threshold {self.threshold:g} is below "
+                f"{calibration.smallest_p_value:g}, the smallest p-value of {scores} held-out scores; "
+                f"{needed} are needed"
+            )
+        if self.threshold < resolution:
+            return (
+                f"alerts rest on extrapolation: the threshold {self.threshold:g} is below {resolution:g}, "
+                f"what {scores} held-out scores resolve; {needed} would do without"
+            )
+        steps = math.floor(self.threshold * (scores + 1) + 1e-9)
+        if steps * resolution < MIN_REACHED_SHARE * self.threshold:
+            return (
+                f"alerts on about {steps * resolution:.2g} of normal rows instead of {self.threshold:.2g}: "
+                f"p-values of {scores} held-out scores come in steps of {resolution:.2g}"
+            )
+        return ""
+
+    def _describe_fdr(self, scores: int, resolution: float) -> str:
+        if self.extrapolate:
+            return "false alerts are not guaranteed to stay at their level: fdr rests on extrapolation"
+        least = resolution / (self.level or 1.0)
+        return (
+            f"a window alerts only when a share of {least:.2g} of its rows or more score above nearly all "
+            f"{scores} held-out ones; alerts.extrapolate would let single rows alert, without the guarantee"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able content."""
+        return {
+            "kind": self.kind,
+            "threshold": self.threshold,
+            "rows_per_day": self.rows_per_day,
+            "level": self.level,
+            "extrapolate": self.extrapolate,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> AlertPolicy:
+        """Read what `to_dict` wrote, also in versions before ``fdr``."""
+        return cls(
+            content["kind"],
+            content["threshold"],
+            content["rows_per_day"],
+            content.get("level"),
+            content.get("extrapolate", False),
+        )
+
+
+def benjamini_hochberg(p_values: ArrayLike, level: float) -> NDArray[np.bool_]:
+    """Return which of `p_values`, array-like of shape (n,), Benjamini-Hochberg rejects at `level`."""
+    p = np.asarray(p_values, dtype=np.float64)
+    values, counts = np.unique(p, return_counts=True)
+    return np.asarray(p <= find_rejection_limit(values, counts, level), dtype=bool)
+
+
+def find_rejection_limit(values: ArrayLike, counts: ArrayLike, level: float) -> float:
+    """Return the largest p-value that Benjamini-Hochberg rejects; -1 when it rejects none.
+
+    Parameters
+    ----------
+    values : array-like of shape (k,)
+        The distinct p-values, ascending.
+    counts : array-like of shape (k,)
+        How often each value occurs. Memory depends on the distinct values, not on the number of rows.
+    level : float
+    """
+    p, ranks = np.asarray(values, dtype=np.float64), np.cumsum(np.asarray(counts))
+    rejectable = np.flatnonzero(p <= level * ranks / (ranks[-1] if ranks.size else 1))
+    return float(p[rejectable[-1]]) if rejectable.size else -1.0
+
+
+def single_row_threshold(level: float, prevalence: float) -> float:
+    """Return the p-value at or below which a single row is an alert under ``fdr``.
+
+    It is the threshold t, at most `level`, for which a share `level` of all alerts is false, if anomalies
+    occur with the assumed `prevalence` and each of them alerts:
+    ``t (1 - prevalence) / (t (1 - prevalence) + prevalence) = level``.
+    This is an assumption, not a guarantee. Benjamini-Hochberg is not used, because over one row it would
+    alert on one normal row in ten at a level of 0.1.
+    """
+    return min(level / (1.0 - level) * prevalence / (1.0 - prevalence), level)
+
+
+def cost_threshold(alerts: config.Alerts) -> float:
+    """Return the p-value at or below which an alert is expected to cost less than no alert.
+
+    An alert pays off when the odds of an anomaly are at least ``cost_false_alarm / cost_missed`` (Elkan
+    2001). The odds are the prevalence's times the evidence, at most ``1 / (-e p ln p)`` (Sellke et al. 2001),
+    so the threshold solves ``-e p ln p = r`` with ``r = prevalence cost_missed / ((1 - prevalence)
+    cost_false_alarm)``: ``p = exp(W(-r / e))``, W being Lambert's function on its branch -1.
+
+    Raises
+    ------
+    ConfigError
+        If r is 1 or more: an alert on every row would then cost less, without any evidence.
+    """
+    from scipy.special import lambertw
+
+    ratio = alerts.prevalence * alerts.cost_missed / ((1.0 - alerts.prevalence) * alerts.cost_false_alarm)
+    if not 0 < ratio < 1:
+        most = (1.0 - alerts.prevalence) / alerts.prevalence
+        raise ConfigError(
+            f"alerts.cost_missed: {alerts.cost_missed:g} to {alerts.cost_false_alarm:g} for a false alarm is "
+            f"not allowed at a prevalence of {alerts.prevalence:g}: every row would be an alert; "
+            f"must be under {most:g} times cost_false_alarm"
+        )
+    return float(math.exp(lambertw(-ratio / math.e, k=-1).real))

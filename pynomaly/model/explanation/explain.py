@@ -1,0 +1,287 @@
+"""Explanations: how much each column of the frame contributes to the score of a row.
+
+Each detector divides its score among its input numbers (`Detector.explains`). This module assigns those
+numbers to the columns they come from: the indicators of a category, a missing cell or a calendar belong to
+their column. For one row, the parts and `base` sum to the score if `additive` is true, and a row has the same
+parts in any batch. Explaining is slow compared with scoring, so it is meant for rows that alert:
+:func:`explain_alerts` explains a limited number of them and returns how many it left out.
+
+Columns are ranked by the larger of two numbers: their part, and the fall of the score when the column takes
+its expected value. Parts alone also blame innocent columns in models that compare whole rows (clusters,
+neighbours, networks). Falls alone blame no column when several go wrong together, because each then matches
+what the others predict. ``benchmarks/explain.py`` measures both.
+
+Called by :mod:`pynomaly.model.bundle` and by code that shows reasons.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pynomaly.config.data import PAST_FEATURES
+from pynomaly.detectors.attributions import ExplanationMethod, ScoreParts, explain_by_occlusion
+from pynomaly.detectors.base import Detector
+from pynomaly.detectors.methods.reranking import Reranking
+from pynomaly.errors import DataError, list_allowed
+from pynomaly.model.explanation.expected import predict_expected_cells
+from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.sketch.sketch import Sketch
+
+__all__ = ["EXPLAIN_METHODS", "ExplainMethod", "Explanation", "Reason", "explain_alerts", "explain_rows"]
+
+Floats = NDArray[np.float64]
+
+ExplainMethod = Literal["own", "occlusion", "shap", "lime"]
+EXPLAIN_METHODS: tuple[ExplainMethod, ...] = ("own", "occlusion", "shap", "lime")
+
+_ROUNDING_ERROR = 1e-9  # share of the score; a smaller part is rounding error
+
+
+class Explaining(Protocol):
+    """Whatever explains rows of a frame: a fitted bundle."""
+
+    def explain(self, frame: pd.DataFrame, top: int = 3) -> tuple[Explanation, ...]:
+        """Return one explanation a row, with the `top` columns named."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One column's part of one row's score.
+
+    Attributes
+    ----------
+    column : str
+    source : str
+        The measured column behind it: ``temp`` of ``temp:change``, else the column itself.
+    value, usual : float, str or None
+        Value in the row, and value expected from the rest of the row; None is missing.
+    part : float
+        Contribution of the column to the score, in the detector's own unit; may be negative.
+    fall : float
+        Score of the row minus its score with the expected value in this column.
+    share : float
+        Weight of the column (the larger of the two) among all positive weights; from 0 to 1.
+    """
+
+    column: str
+    source: str
+    value: float | str | None
+    usual: float | str | None
+    part: float
+    fall: float
+    share: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Explanation of the score of one row.
+
+    Attributes
+    ----------
+    method : str
+        How the score was divided: the detector's own paths, terms or members; occlusion, shap or lime.
+    score, base : float
+        The score of the row, and its remainder without the parts of the columns.
+    parts : dict of str to float
+        Part of every column, named or not; negative where a column makes the row look normal.
+    reasons : tuple of Reason
+        The columns that raise the score most, the strongest first.
+    additive : bool
+        Whether parts and base sum to the score; base is then the score of an entirely expected row.
+    left_out : int
+        Number of columns that were not tried.
+    """
+
+    method: ExplanationMethod
+    score: float
+    base: float
+    parts: dict[str, float]
+    reasons: tuple[Reason, ...]
+    additive: bool
+    left_out: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self) | {"reasons": [reason.to_dict() for reason in self.reasons]}
+
+
+def explain_rows(
+    features: FeatureEncoder,
+    detector: Detector,
+    sketch: Sketch,
+    reranking: Reranking | None,
+    rows: tuple[pd.DataFrame, pd.Series[Any] | None],
+    top: int,
+    method: ExplainMethod = "own",
+) -> tuple[Explanation, ...]:
+    """Explain `rows`: a conformed DataFrame of shape (n, d) and its times; see :meth:`Bundle.explain`."""
+    if top < 0:
+        raise DataError(f"top is {top}; at least 0 columns can be named")
+    if method not in EXPLAIN_METHODS:
+        raise DataError(f"no method {method!r} to explain by; {list_allowed(str(method), EXPLAIN_METHODS)}")
+    frame, times = rows
+    usual = predict_expected_cells(frame, sketch)
+    names, groups = _group_columns(features, str(times.name) if times is not None else "")
+    numbers, expected_numbers = (
+        features.transform(frame, times),
+        features.transform(_fill_expected(usual, features), times),
+    )
+    score = _make_score_function(detector, reranking)
+    explanations = []
+    for place in range(len(frame)):
+        row_numbers, expected_row = numbers[[place]], expected_numbers[[place]]
+        parts, how = _attribute_row(detector, score, reranking, row_numbers, expected_row, groups, method)
+        amounts = parts.amounts[0]
+        falls = (
+            amounts
+            if how == "occlusion"
+            else explain_by_occlusion(score, row_numbers, expected_row, groups).amounts[0]
+        )
+        weights = amounts if method in ("shap", "lime") else np.maximum(amounts, falls)
+        distances = np.zeros(len(names))
+        np.maximum.at(distances, groups, np.abs(row_numbers - expected_row)[0])
+        total = float(parts.base[0] + sum(amounts.tolist()))
+        row_cells = {str(name): frame[name].iloc[place] for name in frame}
+        if features.calendar and times is not None:
+            row_cells[str(times.name)] = times.iloc[place].isoformat()
+        expected_cells = {str(name): usual[name].iloc[place] for name in frame}
+        reasons = tuple(
+            Reason(
+                names[at],
+                _source_column(names[at], names),
+                _plain_value(row_cells[names[at]]),
+                _plain_value(expected_cells.get(names[at])),
+                float(amounts[at]),
+                float(falls[at]),
+                share,
+            )
+            for at, share in _rank_columns(weights, distances, total, top)
+        )
+        column_parts = dict(zip(names, amounts.tolist(), strict=True))
+        explanations.append(
+            Explanation(
+                how, total, float(parts.base[0]), column_parts, reasons, parts.additive, parts.left_out
+            )
+        )
+    return tuple(explanations)
+
+
+def explain_alerts(
+    bundle: Explaining, frame: pd.DataFrame, scored: pd.DataFrame, top: int = 3, most: int = 100
+) -> tuple[dict[int, Explanation], int]:
+    """Explain at most `most` alerts among scored rows, those with the highest scores.
+
+    Parameters
+    ----------
+    bundle : Explaining
+        A fitted bundle.
+    frame : DataFrame of shape (n, >= d)
+        The rows.
+    scored : DataFrame of shape (n, >= 2)
+        ``score`` and ``is_anomaly`` of the same rows, in their order.
+    top : int
+        Largest number of columns to name for a row.
+    most : int
+        Largest number of rows to explain.
+
+    Returns
+    -------
+    explanations : dict of int to Explanation
+        By row position in `frame`, ascending.
+    left_out : int
+        Number of alerts without an explanation.
+    """
+    alerts = np.flatnonzero(scored["is_anomaly"].to_numpy(dtype=bool))
+    order = np.argsort(-scored["score"].to_numpy(dtype=np.float64)[alerts], kind="stable")
+    positions = np.sort(alerts[order][:most])
+    if not len(positions):
+        return {}, len(alerts)
+    explanations = bundle.explain(frame.iloc[positions], top)
+    return dict(zip(positions.tolist(), explanations, strict=True)), len(alerts) - len(positions)
+
+
+def _group_columns(features: FeatureEncoder, time: str) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the column names, and the column index of each input number."""
+    names = [column.name for column in features.columns]
+    groups = [place for place, column in enumerate(features.columns) for _ in column.names]
+    if features.calendar:
+        groups += [len(names)] * (len(features.names) - len(groups))
+        names.append(time)
+    return names, np.array(groups, dtype=np.int64)
+
+
+def _fill_expected(frame: pd.DataFrame, features: FeatureEncoder) -> pd.DataFrame:
+    """Fill missing expected cells as the features do, so that `missing: reject` does not refuse them."""
+    fills = {column.name: getattr(column, "fill", None) for column in features.columns}
+    return frame.fillna({name: fill for name, fill in fills.items() if fill is not None})
+
+
+def _make_score_function(detector: Detector, reranking: Reranking | None) -> Callable[[Floats], Floats]:
+    def score(numbers: Floats) -> Floats:
+        scores = detector.score(numbers, threads=1)
+        return scores if reranking is None else reranking.score(numbers, scores)
+
+    return score
+
+
+def _attribute_row(
+    detector: Detector,
+    score: Callable[[Floats], Floats],
+    reranking: Reranking | None,
+    x: Floats,
+    usual: Floats,
+    groups: NDArray[np.int64],
+    method: ExplainMethod,
+) -> tuple[ScoreParts, ExplanationMethod]:
+    """Return the parts of one row; with a reranking by occlusion, as it is no sum over columns."""
+    if method == "shap":
+        from pynomaly.model.explanation.shap_door import explain_with_shap
+
+        return explain_with_shap(score, x, usual, groups), "shap"
+    if method == "lime":
+        from pynomaly.model.explanation.lime_door import explain_with_lime
+
+        return explain_with_lime(score, x, usual, groups), "lime"
+    if method == "occlusion" or (reranking is not None and reranking.used):
+        return explain_by_occlusion(score, x, usual, groups), "occlusion"
+    return detector.explain(x, usual, groups), detector.explains
+
+
+def _rank_columns(weights: Floats, apart: Floats, score: float, top: int) -> list[tuple[int, float]]:
+    """Return the indices and shares of the `top` heaviest columns.
+
+    Among equal weights, the column furthest from its expected value comes first. Weights are equal, for
+    example, when several values never occurred before.
+    """
+    raising = np.flatnonzero(weights > _ROUNDING_ERROR * max(1.0, abs(score)))
+    total = float(weights[raising].sum())
+    order = sorted(raising.tolist(), key=lambda at: (-float(f"{weights[at]:.9e}"), -apart[at]))
+    return [(at, float(weights[at]) / total) for at in order[:top]]
+
+
+def _source_column(name: str, columns: Collection[str]) -> str:
+    """Return the measured column behind a series feature, else `name`; series features come as a full set."""
+    column, _, feature = name.rpartition(":")
+    return (
+        column
+        if feature in PAST_FEATURES and all(f"{column}:{each}" in columns for each in PAST_FEATURES)
+        else name
+    )
+
+
+def _plain_value(value: Any) -> float | str | None:
+    if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value if isinstance(value, str) else float(value)

@@ -1,0 +1,217 @@
+"""Fits features and detector, and calibrates on held-out rows or on out-of-fold scores of all rows.
+
+Out-of-fold scores are used only if the models of the folds behave like the final model. The final model
+should score the rows it was fitted on lower than the folds' models do. If its scores are higher than chance
+explains, the models differ, p-values could make too many alerts, and a split is used instead. Known
+anomalies, if any, are used last (:mod:`pynomaly.model.fitting.known_anomalies`). Called by
+:mod:`pynomaly.model.bundle`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pynomaly import config
+from pynomaly.data.frame import FrameContract
+from pynomaly.detectors import make_detector
+from pynomaly.detectors.base import Detector
+from pynomaly.detectors.deadline import fit_within
+from pynomaly.detectors.methods.reranking import Reranking
+from pynomaly.errors import DataError, DetectorError, FitTimeoutError
+from pynomaly.model.calibration.calibration import Calibration
+from pynomaly.model.calibration.crossfit import score_out_of_fold, uses_cross_fitting
+from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.fitting.known_anomalies import KnownAnomalies, learn_reranking, unused_facts
+from pynomaly.model.scoring import make_scorer, prepare_rows
+
+__all__ = ["FitResult", "fit_model"]
+
+Floats = NDArray[np.float64]
+
+KOLMOGOROV_LIMIT = 1.36  # one-sided Kolmogorov distance times sqrt(n), exceeded by one sample in forty
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A fitted and calibrated model.
+
+    Attributes
+    ----------
+    given : int
+        Number of rows to fit on, before sampling.
+    rows, held_out : DataFrame
+        Rows used in the fit, and rows whose `scores` calibrate; the same rows if cross-fitted.
+    note : str
+        Note for people about the calibration, or "".
+    teachers : DataFrame or None
+        Held-out rows used to learn `reranking`, so not used to calibrate.
+    reranking : Reranking or None
+    known : dict or None
+        Facts about known anomalies (:class:`~pynomaly.model.fitting.known_anomalies.RerankingResult`); None
+        if there were none.
+    """
+
+    features: FeatureEncoder
+    detector: Detector
+    calibration: Calibration
+    given: int
+    rows: pd.DataFrame
+    held_out: pd.DataFrame
+    scores: Floats
+    note: str = ""
+    teachers: pd.DataFrame | None = None
+    reranking: Reranking | None = None
+    known: dict[str, Any] | None = None
+
+    @property
+    def seen(self) -> pd.DataFrame:
+        """Every row presumed normal that was used to fit, to learn or to calibrate, once each."""
+        if self.calibration.method == "cross":
+            return self.rows
+        parts = [self.rows, self.held_out, self.teachers]
+        return pd.concat([part for part in parts if part is not None], ignore_index=True)
+
+
+def fit_model(
+    fit_frame: pd.DataFrame,
+    calibration_frame: pd.DataFrame,
+    pipeline: config.Pipeline,
+    candidate: config.Candidate,
+    contract: FrameContract,
+    known: KnownAnomalies | None = None,
+) -> FitResult:
+    """Fit on the first part and calibrate on the second, or do both on all rows (``training.calibrate``).
+
+    More rows than ``training.max_rows`` are sampled by seed. Known anomalies may change the scores and which
+    rows calibrate.
+    """
+    model = _fit_and_calibrate(fit_frame, calibration_frame, pipeline, candidate, contract)
+    if known is None or not len(known.frame):
+        return model
+    return _learn_from_known(model, known, pipeline.training, contract)
+
+
+def _learn_from_known(
+    model: FitResult, known: KnownAnomalies, training: config.Training, contract: FrameContract
+) -> FitResult:
+    """Return the model with a reranking learned from known anomalies, if it ranks better, and the facts."""
+
+    def numbers(frame: pd.DataFrame) -> Floats:
+        conformed, times = prepare_rows(frame, contract, calendar=model.features.calendar)
+        return model.features.transform(conformed, times)
+
+    count = len(known.frame)
+    if training.known_anomalies == "leave_out":
+        return replace(model, known=unused_facts(count, "training.known_anomalies is leave_out"))
+    try:
+        anomalies = numbers(known.frame)
+    except DataError as error:  # features.missing: reject
+        return replace(model, known=unused_facts(count, f"they cannot be turned into numbers: {error}"))
+    normal_rows = numbers(model.held_out)
+    lesson = learn_reranking(
+        normal_rows, model.scores, anomalies, model.detector.score(anomalies), known.blocks, training.seed
+    )
+    if lesson.reranking is None:
+        return replace(model, known=lesson.facts)
+    calibrating = lesson.calibrating
+    scores = lesson.reranking.score(normal_rows[calibrating], model.scores[calibrating])
+    return replace(
+        model,
+        calibration=Calibration.fit(scores, method=model.calibration.method, tail=training.tail == "pareto"),
+        held_out=model.held_out[calibrating],
+        scores=scores,
+        teachers=model.held_out[~calibrating],
+        reranking=lesson.reranking,
+        known=lesson.facts,
+    )
+
+
+def _fit_and_calibrate(
+    fit_frame: pd.DataFrame,
+    calibration_frame: pd.DataFrame,
+    pipeline: config.Pipeline,
+    candidate: config.Candidate,
+    contract: FrameContract,
+) -> FitResult:
+    training = pipeline.training
+    total_rows = len(fit_frame) + len(calibration_frame)
+    note = ""
+    if uses_cross_fitting(training, len(calibration_frame), total_rows):
+        all_rows = pd.concat([fit_frame, calibration_frame], ignore_index=True)
+        try:
+            cross_fit = _cross_fit(all_rows, pipeline, candidate, contract)
+        except FitTimeoutError:
+            raise
+        except DetectorError as error:
+            # A fold may be too small to fit while all rows are enough; any other error is raised again below.
+            note = f"calibrated on {len(calibration_frame)} rows kept apart: a fold cannot be fitted: {error}"
+        else:
+            gap = _overfit_distance(cross_fit, contract)
+            if gap <= KOLMOGOROV_LIMIT / math.sqrt(len(cross_fit.rows)):
+                return cross_fit
+            note = (
+                f"calibrated on {len(calibration_frame)} rows kept apart: out-of-fold scores are {gap:.0%} "
+                "away from those of the whole fit, this detector changes too much with the rows"
+            )
+    rows = _sample_rows(fit_frame, training)
+    features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True)
+    scores = make_scorer(features, detector, contract)(calibration_frame)
+    calibration = Calibration.fit(scores, tail=training.tail == "pareto")
+    return FitResult(features, detector, calibration, len(fit_frame), rows, calibration_frame, scores, note)
+
+
+def _cross_fit(
+    all_rows: pd.DataFrame, pipeline: config.Pipeline, candidate: config.Candidate, contract: FrameContract
+) -> FitResult:
+    training = pipeline.training
+    rows = _sample_rows(all_rows, training)
+    features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True)
+    scores = score_out_of_fold(
+        rows,
+        training.seed,
+        # No separate process with a time limit: the same fit on more rows has ended in time.
+        lambda part: make_scorer(
+            *_fit_detector(part, pipeline, candidate, contract, limited=False), contract
+        ),
+    )
+    calibration = Calibration.fit(scores, method="cross", tail=training.tail == "pareto")
+    return FitResult(features, detector, calibration, len(all_rows), rows, rows, scores)
+
+
+def _overfit_distance(cross_fit: FitResult, contract: FrameContract) -> float:
+    """Return the one-sided Kolmogorov distance of own scores above out-of-fold scores of the same rows."""
+    if not cross_fit.calibration.computable:
+        return 0.0
+    own_scores = make_scorer(cross_fit.features, cross_fit.detector, contract)(cross_fit.rows)
+    p_values = np.sort(cross_fit.calibration.conformal_p_values(own_scores))
+    return float(np.max(np.arange(1, len(p_values) + 1) / len(p_values) - p_values))
+
+
+def _sample_rows(rows: pd.DataFrame, training: config.Training) -> pd.DataFrame:
+    if len(rows) <= training.max_rows:
+        return rows
+    return rows.sample(training.max_rows, random_state=training.seed).sort_index()
+
+
+def _fit_detector(
+    part: pd.DataFrame,
+    pipeline: config.Pipeline,
+    candidate: config.Candidate,
+    contract: FrameContract,
+    *,
+    limited: bool,
+) -> tuple[FeatureEncoder, Detector]:
+    """Fit features and detector on `part`; if `limited`, within ``training.timeout``."""
+    training = pipeline.training
+    conformed, times = prepare_rows(part, contract, calendar=pipeline.features.calendar)
+    features = FeatureEncoder.fit(conformed, times, pipeline.features)
+    numbers = features.transform(conformed, times)
+    detector = make_detector(candidate.detector, seed=training.seed, **candidate.params)
+    limit = training.timeout.total_seconds()
+    return features, fit_within(detector, numbers, limit) if limited else detector.fit(numbers)

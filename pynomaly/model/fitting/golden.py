@@ -1,0 +1,64 @@
+"""Golden rows: a few rows stored with their scores, scored again wherever the model is loaded.
+
+They are restored exactly: float64 to the bit from arrays, categories from JSON text. Times, if the model
+needs them, are ISO 8601 text with an offset, as in a request. Called by :mod:`pynomaly.model.bundle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["GOLDEN_ROWS", "pack_rows", "pick_positions", "take_golden_rows", "unpack_rows"]
+
+GOLDEN_ROWS = 20
+
+
+def pick_positions(scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return positions of up to 20 `scores`, shape (n,), at even ranks from lowest to highest."""
+    ranks = np.unique(np.linspace(0, len(scores) - 1, min(GOLDEN_ROWS, len(scores))).round().astype(int))
+    return np.asarray(np.argsort(scores, kind="stable")[ranks], dtype=np.intp)
+
+
+def take_golden_rows(
+    frame: pd.DataFrame, times: pd.Series[Any] | None, positions: NDArray[np.intp]
+) -> pd.DataFrame:
+    """Return the rows of a conformed frame at `positions`, with times, if any, as first column of text."""
+    rows = frame.iloc[positions].reset_index(drop=True)
+    if times is not None:
+        time_texts = [moment.isoformat() for moment in times.iloc[positions]]
+        rows.insert(0, times.name, pd.Series(time_texts, dtype=object))
+    return rows
+
+
+def pack_rows(rows: pd.DataFrame) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Split `rows`, DataFrame of shape (n, d), into arrays and JSON-able text.
+
+    Arrays are named by column position, because a column may have any name.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    columns: list[dict[str, Any]] = []
+    for position, name in enumerate(rows.columns):
+        values = rows[name]
+        if values.dtype.kind == "f":
+            arrays[f"column{position}"] = values.to_numpy(dtype=np.float64)
+            columns.append({"name": name, "kind": "number"})
+        else:
+            text = [None if value is None else str(value) for value in values]
+            columns.append({"name": name, "kind": "category", "values": text})
+    return arrays, {"rows": len(rows), "columns": columns}
+
+
+def unpack_rows(arrays: Mapping[str, NDArray[Any]], text: Mapping[str, Any]) -> pd.DataFrame:
+    """Read what `pack_rows` wrote: the same values, types and column order, with a new index."""
+    columns: dict[str, Any] = {}
+    for position, item in enumerate(text["columns"]):
+        if item["kind"] == "category":
+            columns[item["name"]] = pd.Series(item["values"], dtype=object)
+        else:
+            columns[item["name"]] = pd.Series(arrays[f"column{position}"])
+    return pd.DataFrame(columns, index=pd.RangeIndex(text["rows"]))

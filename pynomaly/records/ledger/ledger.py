@@ -1,0 +1,365 @@
+"""The ledger: write facts to the database and read them back.
+
+Called by :mod:`pynomaly.steps`. Each method is one short transaction, so a process may be killed between
+any two of them. Opening takes milliseconds, so a step opens the ledger, writes, and closes it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, Table, func, insert, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from pynomaly.errors import RecordError
+from pynomaly.records.ledger.chain import GENESIS, Verification, link_decision, verify_chain
+from pynomaly.records.ledger.leases import Lease
+from pynomaly.records.ledger.mapping import as_decision, as_observation, as_partition, as_training
+from pynomaly.records.ledger.outbox import Outbox
+from pynomaly.records.ledger.retention import RetentionRows
+from pynomaly.records.ledger.rows import (
+    Decision,
+    HasKey,
+    ObservationRecord,
+    Partition,
+    TrainingRecord,
+    parse_window_key,
+    to_json,
+    window_key,
+)
+from pynomaly.records.ledger.tables import (
+    decisions,
+    leases,
+    observations,
+    open_database,
+    partitions,
+    trainings,
+)
+
+__all__ = ["LEASE_TTL", "Ledger"]
+
+LEASE_TTL = timedelta(minutes=5)
+"""How long a lease lasts unless its holder renews it; a dead holder blocks others no longer than this."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Ledger:
+    """Decisions, partitions, observations, trainings and leases of all pipelines in one database.
+
+    Open it with :meth:`open`; use it as a context manager or :meth:`close` it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from datetime import datetime, UTC
+    >>> moment = datetime(2026, 1, 5, tzinfo=UTC)
+    >>> with tempfile.TemporaryDirectory() as folder, Ledger.open(f"sqlite:///{folder}/ledger.db") as ledger:
+    ...     why = ("Nothing has drifted.",)
+    ...     decision = Decision("k1", "quickstart", "retrain", "v3", "none", why, {}, moment)
+    ...     first, second = ledger.record_decision(decision), ledger.record_decision(decision)
+    ...     print(first.seq, second.seq, ledger.find_last_decision("quickstart", "retrain").outcome)
+    1 1 none
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    @classmethod
+    def open(cls, url: str, clock: Callable[[], datetime] = _utc_now) -> Ledger:
+        """Open the ledger at a SQLAlchemy URL, creating it if it is new; safe when processes race.
+
+        Raises
+        ------
+        ConfigError
+            If the URL is not that of a sqlite file or a PostgreSQL database.
+        RecordError
+            If the database cannot be opened, or was written by a newer Pynomaly.
+        """
+        return cls(open_database(url), clock)
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages to people, heartbeats of work, and holders of leases, in the same database."""
+        return Outbox(self._engine, self._clock)
+
+    @property
+    def retention(self) -> RetentionRows:
+        """Rows that name files which may be removed, in the same database."""
+        return RetentionRows(self._engine)
+
+    # Decisions
+
+    def record_decision(self, decision: Decision, lease: Lease | None = None) -> Decision:
+        """Write `decision` unless its key exists already; returns the row that the ledger holds.
+
+        A `lease` is checked in the same transaction: nothing is written if somebody else has taken it.
+
+        Raises
+        ------
+        RecordError
+            If the decision has no key (a step that runs twice would record it twice), or the write fails.
+        """
+        if not decision.key:
+            raise RecordError(f"the decision {decision.kind!r} about {decision.subject!r} has no key")
+        with self._begin_write() as connection:
+            if lease is not None:
+                lease.fence(connection)
+            if self._engine.dialect.name != "sqlite":  # sqlite lets only one transaction write
+                connection.execute(text("LOCK TABLE decisions IN SHARE ROW EXCLUSIVE MODE"))
+            same_key = select(decisions).where(decisions.c.key == decision.key)
+            stored_row = connection.execute(same_key).one_or_none()
+            if stored_row is None:
+                newest = select(decisions.c.hash).order_by(decisions.c.seq.desc()).limit(1)
+                head = connection.execute(newest).scalar() or GENESIS
+                row = asdict(link_decision(replace(decision, at=decision.at or self._clock()), head))
+                row.pop("seq")
+                connection.execute(insert(decisions).values(row | {"reasons": list(decision.reasons)}))
+                stored_row = connection.execute(same_key).one()
+        return as_decision(stored_row)
+
+    def verify_chain(self) -> Verification:
+        """Check the hash chain of the decisions of all pipelines."""
+        return verify_chain(
+            as_decision(row) for row in self._read_rows(select(decisions).order_by(decisions.c.seq))
+        )
+
+    def find_decision(self, key: str) -> Decision | None:
+        """Return the decision with this key, or None."""
+        return next(map(as_decision, self._read_rows(select(decisions).where(decisions.c.key == key))), None)
+
+    def list_decisions(
+        self,
+        pipeline: str | None = None,
+        kind: str | None = None,
+        limit: int | None = None,
+        outcome: str | None = None,
+    ) -> tuple[Decision, ...]:
+        """Return decisions, newest first, of one pipeline, kind and outcome; None selects all."""
+        query = select(decisions).order_by(decisions.c.seq.desc())
+        for column, value in (("pipeline", pipeline), ("kind", kind), ("outcome", outcome)):
+            if value is not None:
+                query = query.where(decisions.c[column] == value)
+        return tuple(
+            as_decision(row) for row in self._read_rows(query.limit(limit) if limit is not None else query)
+        )
+
+    def find_last_decision(self, pipeline: str, kind: str, outcome: str | None = None) -> Decision | None:
+        """Return the newest decision of one kind, or None."""
+        return next(iter(self.list_decisions(pipeline, kind, limit=1, outcome=outcome)), None)
+
+    def count_decisions(self, pipeline: str) -> dict[tuple[str, str], int]:
+        """Return the number of decisions by kind and outcome."""
+        kinds = (decisions.c.kind, decisions.c.outcome)
+        query = select(*kinds, func.count()).where(decisions.c.pipeline == pipeline).group_by(*kinds)
+        return {(kind, outcome): int(count) for kind, outcome, count in self._read_rows(query)}
+
+    # Partitions
+
+    def put_partition(self, partition: Partition) -> Partition:
+        """Write a scored window; scoring the window again replaces the row, as it replaces the file."""
+        self._upsert_row(partitions, asdict(partition), ("pipeline", "window"))
+        return partition
+
+    def find_partition(self, pipeline: str, window: HasKey | str) -> Partition | None:
+        """Return the scored window, or None if it has not been scored."""
+        same_window = (partitions.c.pipeline == pipeline) & (partitions.c.window == window_key(window))
+        return next(map(as_partition, self._read_rows(select(partitions).where(same_window))), None)
+
+    def list_partitions(
+        self, pipeline: str, start: datetime | None = None, end: datetime | None = None
+    ) -> tuple[Partition, ...]:
+        """Return the scored windows wholly inside ``[start, end)``, oldest first; without bounds, all."""
+        query = select(partitions).where(partitions.c.pipeline == pipeline).order_by(partitions.c.start)
+        if start is not None:
+            query = query.where(partitions.c.start >= start)
+        if end is not None:
+            query = query.where(partitions.c.end <= end)
+        return tuple(as_partition(row) for row in self._read_rows(query))
+
+    # Observations
+
+    def put_observation(
+        self,
+        pipeline: str,
+        window: HasKey | str,
+        observation: Mapping[str, Any],
+        report: str = "",
+        version: int = 0,
+    ) -> ObservationRecord:
+        """Write the observation of a window; a later one (labels arrive late) replaces it.
+
+        Parameters
+        ----------
+        pipeline, window : str
+        observation : mapping
+            ``Observation.to_dict()``.
+        report : str
+            Path or address of the report page.
+        version : int
+            Model version that was monitored; each version has its own observations.
+        """
+        record = ObservationRecord(
+            pipeline, window_key(window), version, to_json(observation), report, self._clock()
+        )
+        start, end = parse_window_key(record.window) or (None, None)
+        row = asdict(record) | {"start": start, "end": end}
+        self._upsert_row(observations, row, ("pipeline", "window", "version"))
+        return record
+
+    def find_observation(
+        self, pipeline: str, window: HasKey | str, version: int = 0
+    ) -> ObservationRecord | None:
+        """Return the observation of one window under one version, or None."""
+        table = observations.c
+        same = (
+            (table.pipeline == pipeline) & (table.window == window_key(window)) & (table.version == version)
+        )
+        return next(map(as_observation, self._read_rows(select(observations).where(same))), None)
+
+    def list_recent_observations(
+        self, pipeline: str, before: datetime, n: int, version: int | None = None
+    ) -> tuple[dict[str, Any], ...]:
+        """Return the `n` newest observations whose window ended at or before `before`, oldest first.
+
+        `before` is an aware time; the window of a table without time counts as ended. With a `version`, only
+        observations under this model version. Each is returned as ``Observation.to_dict()``.
+        """
+        table = observations.c
+        query = select(observations).where(
+            table.pipeline == pipeline, (table.end <= before) | table.end.is_(None)
+        )
+        if version is not None:
+            query = query.where(table.version == version)
+        rows = self._read_rows(query.order_by(table.end.desc(), table.at.desc()).limit(n))
+        return tuple(dict(as_observation(row).observation) for row in reversed(rows))
+
+    def find_newest_partition(self, pipeline: str) -> Partition | None:
+        """Return the scored window that ends last, or None if no window has been scored."""
+        query = select(partitions).where(partitions.c.pipeline == pipeline)
+        return next(
+            map(as_partition, self._read_rows(query.order_by(partitions.c.end.desc()).limit(1))), None
+        )
+
+    # Trainings
+
+    def put_training(
+        self,
+        key: str,
+        pipeline: str,
+        as_of: datetime,
+        data_hash: str,
+        version: int | None,
+        outcome: str,
+        detail: Mapping[str, Any] | None = None,
+    ) -> TrainingRecord:
+        """Write how a training ended; if the training runs again, the new outcome replaces the old one."""
+        training = TrainingRecord(
+            key, pipeline, as_of, data_hash, version, outcome, to_json(detail or {}), self._clock()
+        )
+        self._upsert_row(trainings, asdict(training), ("key",))
+        return training
+
+    def list_trainings(self, pipeline: str, limit: int | None = None) -> tuple[TrainingRecord, ...]:
+        """Return the trainings of a pipeline, newest first by ``as_of``."""
+        query = select(trainings).where(trainings.c.pipeline == pipeline)
+        query = query.order_by(trainings.c.as_of.desc(), trainings.c.seq.desc())
+        return tuple(
+            as_training(row) for row in self._read_rows(query.limit(limit) if limit is not None else query)
+        )
+
+    def find_training(self, key: str) -> TrainingRecord | None:
+        """Return the training with this content key, or None."""
+        return next(map(as_training, self._read_rows(select(trainings).where(trainings.c.key == key))), None)
+
+    # Leases
+
+    @contextmanager
+    def hold_lease(
+        self, name: str, owner: str = "", ttl: timedelta = LEASE_TTL, *, renew: bool = True
+    ) -> Iterator[Lease]:
+        """Hold the lease `name` during the ``with`` body, so that nobody else does the same work.
+
+        Parameters
+        ----------
+        name : str
+            Work that only one process may do at a time, e.g. ``"train:quickstart"``.
+        owner : str
+            Who takes it, shown to others that try; by default this machine and process.
+        ttl : timedelta
+            How long it lasts unless renewed; if the holder dies, it becomes free after this time.
+        renew : bool
+            Renew in the background while the body runs.
+
+        Raises
+        ------
+        LeaseHeldError
+            If somebody else holds it and it has not expired.
+        """
+        owner = owner or f"process {os.getpid()} on {socket.gethostname()}"
+        lease = Lease(self._engine, self._clock, name, owner, ttl)
+        with self._translate_errors(f"take the lease {name!r}"):
+            lease.acquire(self._build_insert(leases).on_conflict_do_nothing(index_elements=["name"]))
+        if renew:
+            lease.keep_alive()
+        try:
+            yield lease
+        finally:
+            with self._translate_errors(f"release the lease {name!r}"):
+                lease.release()
+
+    # How rows are written and read
+
+    def _build_insert(self, table: Table) -> Any:
+        """Return the ``INSERT`` of the database's dialect, which supports ``ON CONFLICT``."""
+        return (sqlite if self._engine.dialect.name == "sqlite" else postgresql).insert(table)
+
+    def _upsert_row(self, table: Table, row: dict[str, Any], key: tuple[str, ...]) -> None:
+        updates = {name: value for name, value in row.items() if name not in key}
+        statement = self._build_insert(table).values(row)
+        with self._begin_write() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=updates))
+
+    def _read_rows(self, query: Select[Any]) -> list[Row[Any]]:
+        with self._translate_errors("read"), self._engine.connect() as connection:
+            return list(connection.execute(query))
+
+    @contextmanager
+    def _begin_write(self) -> Iterator[Connection]:
+        with (
+            self._translate_errors("write"),
+            self._engine.connect().execution_options(writing=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _translate_errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            place = self._engine.url.render_as_string(hide_password=True)
+            raise RecordError(f"the ledger at {place} could not {what}: {error}") from error

@@ -1,0 +1,54 @@
+"""Finds the columns that carry a row's score: the only module that alerts ask for reasons.
+
+Called by :mod:`pynomaly.steps.alerting.raise_alerts`, for single rows. The explanation method may change:
+callers see only columns, values and shares.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.judging.alerts.alert import Carrier
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.sketch.sketch import Sketch
+
+__all__ = ["find_carriers"]
+
+
+def find_carriers(bundle: Bundle, row: pd.DataFrame, most: int = 3) -> tuple[Carrier, ...]:
+    """Return the columns that carry the score of `row`, DataFrame of shape (1, >= d), the strongest first.
+
+    Returns
+    -------
+    tuple of Carrier
+        At most `most`; empty where no column does. Cost: see :meth:`Bundle.explain`.
+    """
+    return tuple(
+        Carrier(
+            reason.column,
+            reason.value,
+            reason.usual,
+            reason.share,
+            _tail_share(bundle.sketch, reason.column, reason.value),
+        )
+        for reason in bundle.explain(row, most)[0].reasons
+    )
+
+
+def _tail_share(sketch: Sketch, name: str, value: Any) -> float | None:
+    """Return the two-sided share of the reference at least as extreme as `value`; a category's own share."""
+    if name not in sketch.numeric and name not in sketch.categorical:
+        return None  # the time column, under features.calendar
+    if name in sketch.categorical:
+        column = sketch.categorical[name]
+        return column.counts.get(str(value), 0) / column.n if column.n else None
+    numbers = sketch.numeric[name]
+    if not numbers.n or value is None or not math.isfinite(float(value)):
+        return None
+    point = np.asarray([value], dtype=np.float64)
+    through, below = numbers.bounds(point)[1][0], numbers.bounds(point, strict=True)[0][0]
+    return float(min(1.0, 2.0 * min(through, 1.0 - below)))

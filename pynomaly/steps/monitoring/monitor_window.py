@@ -1,0 +1,350 @@
+"""Judges a scored window: drift of data and scores, alert rate and, if there are labels, performance.
+
+The verdict uses the reference sketch inside the champion. Evidently's page is for people; if it fails, that
+is reported and nothing stops. Called on schedule, after scoring. Judging the same window twice under the same
+champion leaves one observation, one report and one decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.data.frame import hash_frame
+from pynomaly.data.places import resolve_place
+from pynomaly.data.quality import validate
+from pynomaly.data.sources import read_source
+from pynomaly.data.window import Window
+from pynomaly.errors import QualityError, RecordError
+from pynomaly.judging.comparison.evaluation import compute_metrics
+from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
+from pynomaly.judging.drift.degradation import Degradation, Observation, judge_degradation, observe_window
+from pynomaly.judging.drift.exchangeability import Exchangeability, judge_exchangeability
+from pynomaly.judging.drift.label_free_checks import UnlabelledProbe, UnlabelledVerdict, judge_probe
+from pynomaly.judging.drift.window_drift import DriftReport, compare_sketches
+from pynomaly.judging.drift.window_summary import WindowAspect, summarize_window
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.sketch.reference import sketch_window
+from pynomaly.records.evidently_pages import publish_report
+from pynomaly.records.evidently_report import render_drift_page
+from pynomaly.records.ledger import Decision, Ledger, parse_window_key
+from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.records.store import Store
+from pynomaly.steps.champion import honour_alias
+from pynomaly.steps.explanations import log_weighted_drift
+from pynomaly.steps.monitoring.window_facts import write_window_facts
+from pynomaly.steps.promotion.bake import judge_baking_window
+from pynomaly.steps.training.label_free_checks import probe_model
+from pynomaly.steps.training.prepare import number_dependent_rows
+
+__all__ = [
+    "MonitoredWindow",
+    "build_observation",
+    "check_without_labels",
+    "compute_window_drift",
+    "find_monitoring_window",
+    "monitor_window",
+]
+
+MAX_EARLIER_WINDOWS = 366
+"""Number of earlier observations that are read: for the verdict, and for the last checks without labels."""
+
+
+@dataclass(frozen=True)
+class MonitoredWindow:
+    """The verdict on one window and on the champion's recent windows.
+
+    Attributes
+    ----------
+    exchangeability : Exchangeability
+        Whether the p-values' guarantee still holds; if not, that is reported, and is no alarm by itself.
+    aspects : tuple of Aspect
+        Each judged aspect, with one of the same four states.
+    bake : str
+        Outcome of the window for a baking promotion
+        (:func:`pynomaly.steps.promotion.bake.judge_baking_window`).
+    """
+
+    window: str
+    version: int
+    drift: DriftReport
+    exchangeability: Exchangeability
+    observation: Observation
+    degradation: Degradation
+    report: str
+    report_error: str
+    run_id: str
+    aspects: tuple[WindowAspect, ...]
+    bake: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for events and artifacts."""
+        return {
+            "window": self.window,
+            "version": self.version,
+            "drift": self.drift.to_dict(),
+            "exchangeability": self.exchangeability.to_dict(),
+            "observation": self.observation.to_dict(),
+            "degradation": self.degradation.to_dict(),
+            "report": self.report,
+            "report_error": self.report_error,
+            "run_id": self.run_id,
+            "aspects": [aspect.to_dict() for aspect in self.aspects],
+            "bake": self.bake,
+        }
+
+
+def find_monitoring_window(pipeline: Pipeline, as_of: datetime) -> Window | None:
+    """Return the newest complete monitoring window at `as_of`; None for a table without time."""
+    return Window.last(as_of, pipeline.windows.monitor) if pipeline.data.time else None
+
+
+def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -> MonitoredWindow:
+    """Judge one window under the champion, with the labels known at `as_of`.
+
+    Raises
+    ------
+    NoChampionError
+        If the pipeline has no champion yet.
+    DataError
+        If the window cannot be read or validation blocks it; a block is recorded.
+    """
+    registry = Registry.open_for(pipeline)
+    ref = honour_alias(pipeline, registry) or registry.resolve_alias(pipeline.name, "champion")
+    bundle = registry.load_bundle(ref)
+    key = window.key if window else "all"
+    frame = _read_valid_rows(pipeline, bundle, ref, window, key, as_of)
+    scored = bundle.score(frame)
+    drift = compute_window_drift(pipeline, bundle, frame, scored)
+    exchange_test = _test_exchangeability(pipeline, bundle, frame, scored)
+    with Ledger.open(pipeline.ledger_url) as ledger, ledger.hold_lease(f"monitor:{pipeline.name}:{key}"):
+        training = next(
+            (item for item in ledger.list_trainings(pipeline.name) if item.version == ref.version), None
+        )
+        facts = training.detail["registered"] if training else {}
+        earlier = [
+            Observation.from_dict(item)
+            for item in ledger.list_recent_observations(
+                pipeline.name, as_of, MAX_EARLIER_WINDOWS, ref.version
+            )
+            if item["window"] != key
+        ]
+        unlabelled = check_without_labels(pipeline, bundle, window, frame, earlier, facts)
+        observation = build_observation(pipeline, bundle, key, frame, scored, drift, facts, unlabelled)
+        aspect_list = summarize_window(observation, drift, unlabelled)
+        verdict = judge_degradation([*earlier, observation], pipeline.degradation)
+        drift_text = "; ".join(drift.reasons) or "nothing moved"
+        summary = f"Pynomaly's verdict on {key}: data {drift.status}; {drift_text}. It was {drift.basis}."
+        report, report_error = _write_report(pipeline, bundle, ref, key, frame, summary)
+        run = _log_run(pipeline, registry, ref, bundle, frame, key, drift, observation, verdict, report)
+        # Written before the verdict is recorded: a recorded verdict means the window is not judged again.
+        evidence: dict[str, Any] = {
+            "drift": drift.to_dict(),
+            "exchangeability": exchange_test.to_dict(),
+            "observation": observation.to_dict(),
+            "degradation": verdict.to_dict(),
+        }
+        evidence |= {"aspects": [aspect.to_dict() for aspect in aspect_list], "as_of": as_of.isoformat()}
+        evidence |= {"report": report.rpartition("/")[2], "report_error": report_error, "run_id": run}
+        facts_error = write_window_facts(pipeline, bundle, ref, key, frame, scored, evidence)
+        report_error = "; ".join(filter(None, (report_error, facts_error)))
+        ledger.put_observation(pipeline.name, key, observation.to_dict(), report, ref.version)
+        ledger.record_decision(
+            Decision(
+                key=f"degradation:{pipeline.name}:{key}:v{ref.version}:{as_of.isoformat()}",
+                pipeline=pipeline.name,
+                kind="degradation",
+                subject=key,
+                outcome=verdict.state,
+                reasons=verdict.reasons,
+                evidence={"version": ref.version, "action": verdict.action, "drifted": list(drift.drifted)}
+                | {"observation": observation.to_dict(), "run_id": run}
+                | {"exchangeability": exchange_test.to_dict(), "basis": drift.basis}
+                | {"aspects": [aspect.to_dict() for aspect in aspect_list]},
+                as_of=as_of,
+            )
+        )
+    bake_outcome = judge_baking_window(pipeline, ref, bundle, key, frame, scored)
+    parts = (drift, exchange_test, observation, verdict, report, report_error, run, aspect_list, bake_outcome)
+    return MonitoredWindow(key, ref.version, *parts)
+
+
+def _read_valid_rows(
+    pipeline: Pipeline, bundle: Bundle, ref: ModelRef, window: Window | None, key: str, as_of: datetime
+) -> pd.DataFrame:
+    """Return the window's rows that passed validation; a block is recorded, then raised."""
+    frame = read_source(pipeline.data, window, as_of)
+    validation = validate(frame, bundle.contract, pipeline.quality, "score")
+    if validation.report.outcome != "block":
+        return validation.clean
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        ledger.record_decision(
+            Decision(
+                key=f"quality:{pipeline.name}:{key}:{hash_frame(frame)[:16]}",
+                pipeline=pipeline.name,
+                kind="quality",
+                subject=key,
+                outcome="block",
+                reasons=validation.report.reasons,
+                evidence={"version": ref.version, "rows": validation.report.rows},
+                as_of=as_of,
+            )
+        )
+    raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(validation.report.reasons)}")
+
+
+def compute_window_drift(
+    pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
+) -> DriftReport:
+    """Compare the window with the reference; known anomalies are left out, as they are in the reference."""
+    label, scores = bundle.contract.label, scored["score"].to_numpy()
+    if label is not None and label in frame and (is_usual := (frame[label] != 1).to_numpy()).any():
+        frame, scores = frame[is_usual], scores[is_usual]
+    current = sketch_window(frame, bundle.contract, bundle.sketch, scores)
+    return compare_sketches(bundle.sketch, current, pipeline.drift)
+
+
+def build_observation(
+    pipeline: Pipeline,
+    bundle: Bundle,
+    key: str,
+    frame: pd.DataFrame,
+    scored: pd.DataFrame,
+    drift: DriftReport,
+    facts: dict[str, Any],
+    checked: UnlabelledVerdict,
+) -> Observation:
+    """Summarize the window; performance is judged only against a baseline that also used labels."""
+    label = bundle.contract.label
+    has_label = frame[label].notna().to_numpy() if label and label in frame else None
+    positives, performance = 0, None
+    baseline = facts.get("value") if facts.get("rung") == "labels" else None
+    if has_label is not None and baseline is not None:
+        truth = frame[label].to_numpy()[has_label]
+        positives = int((truth == 1).sum())
+        if positives >= pipeline.degradation.min_positives:
+            measured_metrics = compute_metrics(
+                truth,
+                scored["score"].to_numpy()[has_label],
+                confidence=pipeline.degradation.confidence,
+                resamples=400,
+                seed=pipeline.training.seed,
+                blocks=number_dependent_rows(bundle.contract, frame[has_label]),
+                operation=OperatingPoint.of(pipeline.alerts, bundle.policy.threshold),
+            )
+            performance = getattr(measured_metrics, pipeline.comparison.metric)
+    return observe_window(
+        key,
+        len(frame),
+        drift,
+        int(scored["is_anomaly"].sum()),
+        facts.get("expected_alert_rate"),
+        pipeline.degradation,
+        performance=performance.value if performance else None,
+        performance_high=performance.high if performance else None,
+        baseline=baseline,
+        positives=positives,
+        unlabelled=checked,
+    )
+
+
+def check_without_labels(
+    pipeline: Pipeline,
+    bundle: Bundle,
+    window: Window | None,
+    frame: pd.DataFrame,
+    earlier: Sequence[Observation],
+    facts: dict[str, Any],
+) -> UnlabelledVerdict:
+    """Run the checks without labels if ``degradation.check_every`` has passed since the last ones."""
+    checked_windows = [item for item in earlier if item.injected_status != "not_due"]
+    last = parse_window_key(checked_windows[-1].window) if checked_windows else None
+    if window is not None and last is not None:
+        since = window.end - last[1]
+        if timedelta(0) <= since < pipeline.degradation.check_every:
+            return UnlabelledVerdict()
+    baseline_probe = UnlabelledProbe.from_dict(facts["probe"]) if facts.get("probe") else None
+    return judge_probe(probe_model(pipeline, bundle, frame), baseline_probe, pipeline.degradation)
+
+
+def _test_exchangeability(
+    pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
+) -> Exchangeability:
+    """Bet on whether the window's scores are exchangeable with the held-out scores, at drift's level.
+
+    The scores are shuffled by seed, which does not change exchangeable rows: so the test reacts to a changed
+    distribution, and not to similar neighbouring rows, which every machine has. Known anomalies are left out,
+    as they are in the held-out rows.
+    """
+    label, seed = bundle.contract.label, pipeline.training.seed
+    is_usual = (frame[label] != 1).to_numpy() if label is not None and label in frame else slice(None)
+    scores = np.random.default_rng(seed).permutation(scored["score"].to_numpy()[is_usual])
+    calibration = bundle.calibration
+    held_out = calibration.scores if calibration.computable else calibration.scores[:0]
+    return judge_exchangeability(held_out, scores, alpha=pipeline.drift.alpha, seed=seed)
+
+
+def _write_report(
+    pipeline: Pipeline, bundle: Bundle, ref: ModelRef, key: str, frame: pd.DataFrame, summary: str
+) -> tuple[str, str]:
+    """Return the address of Evidently's page, and the reason if it or its upload failed."""
+    store = Store(pipeline.store_root)
+    try:
+        reference = store.read_reference(pipeline.name, ref.sha256)
+        page, snapshot = render_drift_page(
+            reference, frame, bundle.contract, pipeline.drift, pipeline.training.seed, verdict=summary
+        )
+        address = str(store.write_report(pipeline.name, f"drift-{key}-v{ref.version}", page))
+    except Exception as error:
+        # A page for people must never stop the verdict; the failure is returned and reported.
+        return "", f"{type(error).__name__}: {error}"
+    try:
+        if pipeline.evidently:
+            publish_report(snapshot, pipeline.evidently, pipeline.name, f"{key} v{ref.version}")
+    except RecordError as error:
+        return address, str(error)
+    return address, ""
+
+
+def _log_run(
+    pipeline: Pipeline,
+    registry: Registry,
+    ref: ModelRef,
+    bundle: Bundle,
+    frame: pd.DataFrame,
+    key: str,
+    drift: DriftReport,
+    observation: Observation,
+    verdict: Degradation,
+    report: str,
+) -> str:
+    """Log one MLflow run for the judged window, with Evidently's page; return the run's identifier."""
+    values = {
+        "rows": float(observation.rows),
+        "alert_rate": observation.alert_rate,
+        "performance": observation.performance,
+        "drift_share": drift.share,
+        "largest_effect": max((c.effect for c in drift.columns if isfinite(c.effect)), default=None),
+        "score_effect": drift.score.effect if drift.score else None,
+        "violated": float(observation.violated),
+    }
+    tags = {
+        "pynomaly.kind": "monitor",
+        "pynomaly.window": key,
+        "pynomaly.state": verdict.state,
+        "pynomaly.model_version": str(ref.version),
+    }
+    with registry.start_parent_run(pipeline.name, f"monitor {key}", tags=tags) as run:
+        registry.log_to_run(run, metrics={name: value for name, value in values.items() if value is not None})
+        if report:
+            with resolve_place(report).open_local() as page:
+                registry.log_to_run(run, artifacts={"drift.html": page})
+        log_weighted_drift(registry, run, bundle, frame, drift)
+    return run

@@ -1,0 +1,265 @@
+"""Answers a pending promotion: approve, reject, or no answer until it expires. Each answer is one decision.
+
+A pending promotion is a decision in the ledger; the decision that answers it names its key. Answering twice
+changes nothing. An approval checks the gate again, and is refused once another version is champion. Called by
+the flows ``approve_promotion`` and ``reject_promotion`` and by ``pynomaly pending``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pynomaly.config import Pipeline
+from pynomaly.errors import NothingPendingError, list_allowed
+from pynomaly.judging.comparison.promotion_rules import PendingState, check_pending
+from pynomaly.records.ledger import Decision, Lease, Ledger
+from pynomaly.records.registry import Registry
+from pynomaly.steps.champion import (
+    find_champion,
+    find_closing_decision,
+    find_last_change,
+    hold_champion_lease,
+    honour_alias,
+    list_pending_promotions,
+    move_aliases,
+)
+from pynomaly.steps.promotion.promote import GateResult, check_gate
+
+__all__ = ["approve_promotion", "reject_promotion", "review_pending_promotions"]
+
+_ANSWER_WORDS = {"promote": "approved", "reject": "rejected", "expired": "expired", "refuse": "refused"}
+
+
+def approve_promotion(
+    pipeline: Pipeline, at: datetime, reason: str, actor: str, version: int | None = None
+) -> Decision:
+    """Promote the pending version if it is not expired, the champion is the same, and the gate passes again.
+
+    Parameters
+    ----------
+    at : datetime
+        Moment of the answer, with a time zone.
+    reason, actor : str
+        The reason, and the person who gives it.
+    version : int, optional
+        The version; needed only if several promotions are pending.
+
+    Returns
+    -------
+    Decision
+        Of kind ``promote``; ``expired`` or ``refuse`` if the answer is too late or the gate refuses.
+
+    Raises
+    ------
+    NothingPendingError
+        If no such promotion is pending, or it already has a different answer.
+    """
+    honour_alias(pipeline)
+    registry = Registry.open_for(pipeline)
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        pending = _find_pending(ledger, pipeline.name, version)
+        earlier_answer = _find_same_answer(ledger, pending, "promote")
+        if earlier_answer is not None:
+            return earlier_answer
+        gate = check_gate(
+            pipeline, registry, registry.find_version(pipeline.name, pending.evidence["version"])
+        )
+        with hold_champion_lease(pipeline, registry, ledger) as lease:
+            earlier_answer = _find_same_answer(ledger, pending, "promote")
+            if earlier_answer is not None:
+                return earlier_answer
+            promotion_standing = _check_standing(pipeline, registry, pending, at)
+            if promotion_standing.state != "open":
+                return _close_pending(ledger, registry, pending, promotion_standing, at, lease)
+            if not gate.passed:
+                refusal_reasons = ("the gate refuses the version", *gate.reasons)
+                return _record_answer(
+                    ledger, registry, pending, "refuse", "gate", refusal_reasons, at, actor, lease
+                )
+            decision = ledger.record_decision(
+                _build_approval(ledger, pending, gate, reason, actor, at), lease
+            )
+            move_aliases(ledger, registry, decision, lease)
+            _close_training(ledger, registry, pending, decision)
+            return decision
+
+
+def reject_promotion(
+    pipeline: Pipeline, at: datetime, reason: str, actor: str, version: int | None = None
+) -> Decision:
+    """Reject the pending version; parameters and errors as for :func:`approve_promotion`."""
+    honour_alias(pipeline)
+    registry = Registry.open_for(pipeline)
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        pending = _find_pending(ledger, pipeline.name, version)
+        with hold_champion_lease(pipeline, registry, ledger) as lease:
+            earlier_answer = _find_same_answer(ledger, pending, "reject")
+            if earlier_answer is not None:
+                return earlier_answer
+            promotion_standing = _check_standing(pipeline, registry, pending, at)
+            if promotion_standing.state == "expired":
+                return _close_pending(ledger, registry, pending, promotion_standing, at, lease)
+            reasons = (f"{actor} said no: {reason}",)
+            return _record_answer(ledger, registry, pending, "reject", "rejected", reasons, at, actor, lease)
+
+
+def review_pending_promotions(pipeline: Pipeline, at: datetime) -> dict[str, Any]:
+    """Return the promotions that are pending at `at`, newest first; record those that have expired.
+
+    Returns
+    -------
+    dict
+        ``pipeline``, ``pending`` (each the decision with its ``state`` and ``check_pending``), ``ended`` (the
+        decisions that this call closed).
+    """
+    honour_alias(pipeline)
+    registry = Registry.open_for(pipeline)
+    waiting, ended = [], []
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        for pending in list_pending_promotions(ledger, pipeline.name):
+            promotion_standing = _check_standing(pipeline, registry, pending, at)
+            if promotion_standing.state == "expired":
+                with hold_champion_lease(pipeline, registry, ledger) as lease:
+                    earlier_answer = find_closing_decision(ledger, pending)
+                    ended.append(
+                        earlier_answer
+                        or _close_pending(ledger, registry, pending, promotion_standing, at, lease)
+                    )
+                continue
+            waiting.append(
+                pending.to_dict()
+                | {"state": promotion_standing.state, "standing": list(promotion_standing.reasons)}
+            )
+    return {"pipeline": pipeline.name, "pending": waiting, "ended": [item.to_dict() for item in ended]}
+
+
+def _find_pending(ledger: Ledger, pipeline: str, version: int | None) -> Decision:
+    """Return the pending promotion of `version`, or the only open one, or else the newest answered one."""
+    decisions = ledger.list_decisions(pipeline, "pending")
+    if version is not None:
+        match = next((item for item in decisions if item.evidence["version"] == version), None)
+        if match is None:
+            known_versions = [item.evidence["version"] for item in decisions]
+            raise NothingPendingError(
+                f"{pipeline}: v{version} never waited for an answer; {list_allowed(version, known_versions)}"
+            )
+        return match
+    open_promotions = list_pending_promotions(ledger, pipeline)
+    if len(open_promotions) > 1:
+        versions = ", ".join(f"v{item.evidence['version']}" for item in open_promotions)
+        raise NothingPendingError(f"{pipeline}: {versions} wait for an answer; say which with --version")
+    if not (open_promotions or decisions):
+        raise NothingPendingError(f"{pipeline}: no promotion waits for an answer")
+    return (open_promotions or decisions)[0]
+
+
+def _find_same_answer(ledger: Ledger, pending: Decision, kind: str) -> Decision | None:
+    """Return the same answer if it was given before, or None while the promotion is open."""
+    answer = find_closing_decision(ledger, pending)
+    if answer is None or answer.kind == kind:
+        return answer
+    when = answer.at.isoformat(timespec="minutes") if answer.at else ""
+    raise NothingPendingError(
+        f"{pending.subject} waits no longer: {_ANSWER_WORDS[answer.kind]} at {when} by {answer.actor}; "
+        f"{'; '.join(answer.reasons[:1])}"
+    )
+
+
+def _check_standing(pipeline: Pipeline, registry: Registry, pending: Decision, at: datetime) -> PendingState:
+    champion = find_champion(pipeline, registry)
+    return check_pending(
+        pending.evidence["version"],
+        pending.evidence["replaces"],
+        champion.version if champion else None,
+        datetime.fromisoformat(pending.evidence["expires"]),
+        at,
+    )
+
+
+def _build_approval(
+    ledger: Ledger, pending: Decision, gate: GateResult, reason: str, actor: str, at: datetime
+) -> Decision:
+    change = find_last_change(ledger, pending.pipeline)
+    place = (change.seq or 0) if change else 0
+    return Decision(
+        key=f"approve:{pending.seq}:{place}",
+        pipeline=pending.pipeline,
+        kind="promote",
+        subject=pending.subject,
+        outcome="approved",
+        reasons=(f"{actor} approved: {reason}", *pending.reasons[1:]),
+        evidence={
+            "version": pending.evidence["version"],
+            "replaces": pending.evidence["replaces"],
+            "verdict": pending.evidence["verdict"],
+            "gate": gate.evidence,
+            "pending": pending.key,
+        },
+        as_of=at,
+        actor=actor,
+    )
+
+
+def _close_pending(
+    ledger: Ledger,
+    registry: Registry,
+    pending: Decision,
+    promotion_standing: PendingState,
+    at: datetime,
+    lease: Lease,
+) -> Decision:
+    """Record that a promotion is expired or stale; no person decided this, so none is named."""
+    kind = "expired" if promotion_standing.state == "expired" else "refuse"
+    return _record_answer(
+        ledger,
+        registry,
+        pending,
+        kind,
+        promotion_standing.state,
+        promotion_standing.reasons,
+        at,
+        "pynomaly",
+        lease,
+    )
+
+
+def _record_answer(
+    ledger: Ledger,
+    registry: Registry,
+    pending: Decision,
+    kind: str,
+    outcome: str,
+    reasons: tuple[str, ...],
+    at: datetime,
+    actor: str,
+    lease: Lease,
+) -> Decision:
+    decision = ledger.record_decision(
+        Decision(
+            key=f"{kind}:pending:{pending.seq}",
+            pipeline=pending.pipeline,
+            kind=kind,
+            subject=pending.subject,
+            outcome=outcome,
+            reasons=reasons,
+            evidence={"version": pending.evidence["version"], "pending": pending.key},
+            as_of=at,
+            actor=actor,
+        ),
+        lease,
+    )
+    _close_training(ledger, registry, pending, decision)
+    return decision
+
+
+def _close_training(ledger: Ledger, registry: Registry, pending: Decision, decision: Decision) -> None:
+    """Close the training that asked for the promotion, and remove the version's ``shadow`` alias."""
+    version = pending.evidence["version"]
+    for item in ledger.list_trainings(pending.pipeline):
+        if item.version == version:
+            ledger.put_training(
+                item.key, item.pipeline, item.as_of, item.data_hash, version, decision.kind, item.detail
+            )
+    if registry.list_aliases(pending.pipeline).get("shadow") == version:
+        registry.drop_alias(pending.pipeline, "shadow")

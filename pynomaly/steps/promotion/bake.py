@@ -1,0 +1,215 @@
+"""Baking: the first windows after a promotion are also scored by the previous champion; a breach rolls back.
+
+Called by :mod:`~pynomaly.steps.scoring.score_windows` and :mod:`~pynomaly.steps.monitoring.monitor_window`
+with rows the champion has just scored. The cost is one more scoring of these rows, and nothing once the
+promotion is baked. A version is rolled back automatically only once: if a person promotes it again, that
+decision stands.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.data.frame import hash_frame
+from pynomaly.errors import PynomalyError
+from pynomaly.judging.drift.bake_verdict import BakeObservation, BakeVerdict, judge_bake, observe_bake
+from pynomaly.judging.drift.degradation import observe_window
+from pynomaly.judging.drift.window_drift import compare_sketches
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.sketch.sketch import Sketch
+from pynomaly.records.ledger import Decision, Ledger, parse_window_key
+from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.steps.champion import find_last_change
+from pynomaly.steps.promotion.promote import rollback
+
+__all__ = ["BakingPromotion", "find_baking_promotion", "judge_baking_window"]
+
+LATENCY_REPEATS = 9
+
+
+@dataclass(frozen=True)
+class BakingPromotion:
+    """A promotion that is still being watched.
+
+    Attributes
+    ----------
+    promotion : Decision
+    seen : tuple of str
+        Windows that passed so far.
+    windows : int
+        Number of windows that must pass before the promotion is final.
+    """
+
+    promotion: Decision
+    seen: tuple[str, ...]
+    windows: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for ``status``."""
+        left = self.windows - len(self.seen)
+        return {
+            "version": self.promotion.evidence["version"],
+            "against": self.promotion.evidence["replaces"],
+            "seen": len(self.seen),
+            "windows": self.windows,
+            "until": f"{left} more window{'s' if left > 1 else ''} with rows enough were seen",
+        }
+
+
+def find_baking_promotion(pipeline: Pipeline, ledger: Ledger) -> BakingPromotion | None:
+    """Return the promotion that is baking, or None.
+
+    None if it is baked or was rolled back, if the last change is a rollback, or if there is no previous
+    champion.
+    """
+    change = find_last_change(ledger, pipeline.name)
+    if change is None or change.kind != "promote" or change.evidence.get("replaces") is None:
+        return None
+    version = change.evidence["version"]
+    if any(
+        item.actor == "bake" and item.evidence.get("replaces") == version
+        for item in ledger.list_decisions(pipeline.name, "rollback")
+    ):
+        return None
+    passed_windows = tuple(
+        item.subject
+        for item in ledger.list_decisions(pipeline.name, "bake", outcome="ok")
+        if item.evidence.get("promotion") == change.seq
+    )
+    windows = pipeline.promotion.bake
+    return BakingPromotion(change, passed_windows, windows) if len(passed_windows) < windows else None
+
+
+def judge_baking_window(
+    pipeline: Pipeline,
+    champion: ModelRef,
+    bundle: Bundle,
+    key: str,
+    frame: pd.DataFrame,
+    scored: pd.DataFrame,
+) -> str:
+    """Judge the champion's newest promotion on one window, and roll it back on a breach.
+
+    Parameters
+    ----------
+    champion : ModelRef
+    bundle : Bundle
+        The champion's bundle.
+    key : str
+        The window's key, or ``all``.
+    frame : DataFrame of shape (n, >= d)
+        The window's validated rows.
+    scored : DataFrame of shape (n, >= 2)
+        ``score`` and ``is_anomaly`` of the same rows under the champion.
+
+    Returns
+    -------
+    str
+        ``ok``, ``insufficient_data``, ``breach`` (the previous champion is back), ``stuck`` (a breach, and
+        the previous champion may not serve), or "" if no promotion bakes or the window was already judged.
+    """
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        baking = find_baking_promotion(pipeline, ledger)
+        if baking is None or baking.promotion.evidence["version"] != champion.version:
+            return ""
+        edges = parse_window_key(key)
+        if edges is not None and edges[1] <= baking.promotion.as_of:
+            return ""  # rows from before the promotion say nothing about it
+        decision_key = f"bake:{pipeline.name}:{baking.promotion.seq}:{key}"
+        decision_key += f":{hash_frame(frame)[:16]}" if edges is None else ""
+        if ledger.find_decision(decision_key) is not None:
+            return ""
+        registry = Registry.open_for(pipeline)
+        previous = registry.find_version(pipeline.name, baking.promotion.evidence["replaces"])
+        previous_bundle = registry.load_bundle(previous)
+        rates = _read_expected_rates(ledger, pipeline.name)
+        new = _observe_version(pipeline, champion.version, bundle, key, frame, scored, rates)
+        old = _observe_version(
+            pipeline,
+            previous.version,
+            previous_bundle,
+            key,
+            frame,
+            previous_bundle.score_window(frame),
+            rates,
+        )
+        bake_result = judge_bake(
+            new, old, pipeline.drift, pipeline.degradation, pipeline.promotion.max_latency_ms
+        )
+        moment = edges[1] if edges else baking.promotion.as_of
+        outcome, reasons = _roll_back_on_breach(pipeline, champion.version, key, bake_result, moment)
+        ledger.record_decision(
+            Decision(
+                key=decision_key,
+                pipeline=pipeline.name,
+                kind="bake",
+                subject=key,
+                outcome=outcome,
+                reasons=reasons,
+                evidence={
+                    "version": champion.version,
+                    "promotion": baking.promotion.seq,
+                    "new": new.to_dict(),
+                    "old": old.to_dict(),
+                },
+                as_of=moment,
+            )
+        )
+        return outcome
+
+
+def _roll_back_on_breach(
+    pipeline: Pipeline, version: int, key: str, bake_result: BakeVerdict, moment: datetime
+) -> tuple[str, tuple[str, ...]]:
+    """Roll the promotion back on a breach; a failure is reported, not raised, because scoring must go on."""
+    if bake_result.outcome != "breach":
+        return bake_result.outcome, bake_result.reasons
+    reason = f"while it baked, in window {key}: {'; '.join(bake_result.reasons)}"
+    try:
+        rollback(pipeline, moment, reason, actor="bake", only=version)
+    except PynomalyError as error:
+        return "stuck", (*bake_result.reasons, f"it could not be rolled back: {error}")
+    return "breach", bake_result.reasons
+
+
+def _read_expected_rates(ledger: Ledger, pipeline: str) -> dict[int, float | None]:
+    """Return the alert rate that each version expected when it was trained."""
+    return {
+        item.version: item.detail.get("registered", {}).get("expected_alert_rate")
+        for item in ledger.list_trainings(pipeline)
+        if item.version is not None
+    }
+
+
+def _observe_version(
+    pipeline: Pipeline,
+    version: int,
+    bundle: Bundle,
+    key: str,
+    frame: pd.DataFrame,
+    scored: pd.DataFrame,
+    rates: dict[int, float | None],
+) -> BakeObservation:
+    current = Sketch.of(bundle.contract.conform(frame), scored["score"].to_numpy())
+    drift = compare_sketches(bundle.sketch, current, pipeline.drift)
+    alerts = int(scored["is_anomaly"].sum())
+    observation = observe_window(key, len(frame), drift, alerts, rates.get(version), pipeline.degradation)
+    return observe_bake(version, drift, observation, alerts, _measure_latency_ms(bundle, frame))
+
+
+def _measure_latency_ms(bundle: Bundle, frame: pd.DataFrame) -> float:
+    """Return the median time in milliseconds to score one row, after one warm-up call."""
+    row, durations = frame.iloc[[0]], []
+    bundle.score(row)
+    for _ in range(LATENCY_REPEATS):
+        start = time.perf_counter()
+        bundle.score(row)
+        durations.append(time.perf_counter() - start)
+    return median(durations) * 1000

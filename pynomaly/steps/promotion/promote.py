@@ -1,0 +1,316 @@
+"""Promote a version to champion, refuse it, or roll back the last change; each result is recorded.
+
+The ledger line is written before the aliases move, and a second run of the same promotion ends in the
+same state. The gate cannot be switched off and fails closed: a version that cannot be checked is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pynomaly.config import Pipeline
+from pynomaly.errors import DataError, DetectorError, ModelError, NoChampionError, RecordError
+from pynomaly.judging.comparison.compare import Verdict
+from pynomaly.judging.comparison.past_incidents import IncidentRegression, report_not_computable
+from pynomaly.judging.comparison.promotion_rules import PromotionRuling, rule_on_promotion
+from pynomaly.model.bundle import GOLDEN_TOLERANCE
+from pynomaly.model.isolated_check import BATCH_ROWS, run_isolated_check
+from pynomaly.records.ledger import Decision, Lease, Ledger, TrainingRecord
+from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.steps.champion import find_champion, find_last_change, hold_champion_lease, move_aliases
+from pynomaly.steps.promotion.decision_diff import build_diff_evidence
+from pynomaly.steps.promotion.past_incidents import replay_incidents
+from pynomaly.steps.training.register import RegistrationResult
+
+__all__ = ["GateResult", "check_gate", "find_rolled_back", "promote", "rollback"]
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """Result of the gate: whether a version may serve at all, before it is compared with the champion."""
+
+    passed: bool
+    reasons: tuple[str, ...]
+    evidence: dict[str, Any]
+
+
+def check_gate(pipeline: Pipeline, registry: Registry, ref: ModelRef) -> GateResult:
+    """Load the version in a clean process; check golden scores, latency of one row and memory of a batch."""
+    try:
+        result = run_isolated_check(registry.fetch_bundle(ref), ref.sha256)
+    except ModelError as error:
+        return GateResult(False, (f"the version does not load in a clean process: {error}",), {})
+    limit, memory = pipeline.promotion.max_latency_ms, pipeline.promotion.max_memory_mb
+    checks = [
+        (
+            result.difference <= GOLDEN_TOLERANCE,
+            f"golden rows differ by {result.difference:.1e} in a clean process (limit {GOLDEN_TOLERANCE:g})",
+        ),
+        (result.latency_ms <= limit, f"one row takes {result.latency_ms:.1f} ms (at most {limit:g} ms)"),
+        (
+            result.rss_mb <= memory,
+            f"scoring {BATCH_ROWS} rows takes {result.rss_mb:.0f} MB at most (limit {memory:g} MB)",
+        ),
+    ]
+    return GateResult(
+        all(passed for passed, _ in checks), tuple(text for _, text in checks), result.to_dict()
+    )
+
+
+def promote(
+    pipeline: Pipeline,
+    registered: RegistrationResult,
+    verdict: Verdict | None,
+    as_of: datetime,
+    actor: str = "gate",
+) -> Decision:
+    """Make the version champion if the gate passes and verdict and policy allow it; record either way.
+
+    Slow work (the clean process, the comparison shown to people) runs before the lease is taken; under the
+    lease, the champion is read again and the ruling repeated.
+
+    Parameters
+    ----------
+    verdict : Verdict or None
+        Challenger against champion; None only while there is no champion.
+
+    Returns
+    -------
+    Decision
+        Of kind ``promote``, ``pending`` (``promotion.mode: approval``: a person answers) or ``refuse``.
+    """
+    registry = Registry.open_for(pipeline)
+    ref = registry.find_version(pipeline.name, registered.version)
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        before = find_champion(pipeline, registry)
+        if before is not None and before.version == ref.version:
+            return _close_training(
+                ledger, registered.key, _read_standing_decision(ledger, pipeline, ref, as_of, actor)
+            )
+        gate = check_gate(pipeline, registry, ref)
+        incidents = (
+            _check_incidents(pipeline, registry, before, ref, as_of) if before and gate.passed else None
+        )
+        first_ruling = _rule_on_version(pipeline, ledger, registered, before, verdict, gate, incidents)
+        comparison = (
+            build_diff_evidence(pipeline, registry, before, ref, as_of)
+            if first_ruling.kind == "pending"
+            else {}
+        )
+        with hold_champion_lease(pipeline, registry, ledger) as lease:
+            champion = find_champion(pipeline, registry)
+            if champion is not None and champion.version == ref.version:
+                decision = _read_standing_decision(ledger, pipeline, ref, as_of, actor)
+            else:
+                ruling = _rule_on_version(pipeline, ledger, registered, champion, verdict, gate, incidents)
+                facts = {"gate": gate.evidence, "verdict": verdict.to_dict() if verdict else None}
+                facts |= {"incidents": incidents.to_dict() if incidents else None}
+                facts |= comparison if ruling.kind == "pending" else {}
+                decision = _record_ruling(
+                    pipeline, ledger, lease, ref, champion, ruling, gate, facts, as_of=as_of, actor=actor
+                )
+                _point_aliases(pipeline, ledger, registry, decision, lease)
+            return _close_training(ledger, registered.key, decision)
+
+
+def _check_incidents(
+    pipeline: Pipeline, registry: Registry, champion: ModelRef, challenger: ModelRef, as_of: datetime
+) -> IncidentRegression | None:
+    """Returns the result on past incidents; incidents that cannot be scored count against the challenger."""
+    try:
+        return replay_incidents(pipeline, registry, champion, challenger, as_of)
+    except (DataError, DetectorError, ModelError) as error:  # RecordError is raised: the run is tried again
+        return report_not_computable(str(error))
+
+
+def _record_ruling(
+    pipeline: Pipeline,
+    ledger: Ledger,
+    lease: Lease,
+    ref: ModelRef,
+    champion: ModelRef | None,
+    ruling: PromotionRuling,
+    gate: GateResult,
+    facts: dict[str, Any],
+    *,
+    as_of: datetime,
+    actor: str,
+) -> Decision:
+    """Write the ruling to the ledger; the same ruling about the same change is one line."""
+    replaces = champion.version if champion else None
+    expiry = {"expires": datetime.now(UTC) + pipeline.promotion.expires} if ruling.kind == "pending" else {}
+    return ledger.record_decision(
+        Decision(
+            key=f"{ruling.kind}:{pipeline.name}:v{ref.version}:after:{replaces or 0}:"
+            f"{_read_last_change_seq(ledger, pipeline.name)}",
+            pipeline=pipeline.name,
+            kind=ruling.kind,
+            subject=f"{pipeline.name} v{ref.version}",
+            outcome=ruling.outcome,
+            reasons=(*ruling.reasons, *gate.reasons),
+            evidence=facts | expiry | {"version": ref.version, "replaces": replaces},
+            as_of=as_of,
+            actor=actor,
+        ),
+        lease,
+    )
+
+
+def _point_aliases(
+    pipeline: Pipeline, ledger: Ledger, registry: Registry, decision: Decision, lease: Lease
+) -> None:
+    version = decision.evidence["version"]
+    if decision.kind == "promote":
+        move_aliases(ledger, registry, decision, lease)
+        return
+    lease.renew()
+    registry.set_alias(pipeline.name, "challenger", version)
+    if decision.kind == "pending" and pipeline.promotion.shadow:
+        registry.set_alias(pipeline.name, "shadow", version)
+
+
+def _close_training(ledger: Ledger, key: str, decision: Decision) -> Decision:
+    """Record that the training ended in this decision, so that the same request is not repeated."""
+    training = ledger.find_training(key)
+    if training is not None:
+        ledger.put_training(
+            training.key,
+            training.pipeline,
+            training.as_of,
+            training.data_hash,
+            training.version,
+            decision.kind,
+            training.detail,
+        )
+    return decision
+
+
+def _rule_on_version(
+    pipeline: Pipeline,
+    ledger: Ledger,
+    registered: RegistrationResult,
+    champion: ModelRef | None,
+    verdict: Verdict | None,
+    gate: GateResult,
+    past: IncidentRegression | None,
+) -> PromotionRuling:
+    """Returns what evidence and policy allow; gathers the facts here, the rule itself is pure."""
+    return rule_on_promotion(
+        verdict,
+        pipeline.promotion.mode,
+        gate_passed=gate.passed,
+        champion=f"{pipeline.name} v{champion.version}" if champion else None,
+        recalibrated=registered.recalibrated,
+        policy=registered.policy,
+        base=f"{pipeline.name} v{registered.base}",
+        taken_back=find_rolled_back(ledger, pipeline.name, registered.version),
+        incidents=past,
+    )
+
+
+def find_rolled_back(ledger: Ledger, pipeline: str, version: int) -> int | None:
+    """Returns the version that a bake rolled back and that `version` repeats; None without one.
+
+    It repeats itself, and any version with the same data, detector and policy.
+    """
+    trainings = {item.version: item for item in ledger.list_trainings(pipeline) if item.version is not None}
+    training = trainings.get(version)
+    for item in ledger.list_decisions(pipeline, "rollback"):
+        bad_version = item.evidence.get("replaces")
+        if item.actor != "bake" or bad_version is None:
+            continue
+        bad_training = trainings.get(bad_version)
+        same_model = (
+            training is not None
+            and bad_training is not None
+            and _identify_training(training) == _identify_training(bad_training)
+        )
+        if bad_version == version or same_model:
+            return int(bad_version)
+    return None
+
+
+def _identify_training(training: TrainingRecord) -> tuple[str, str, str]:
+    registered = training.detail.get("registered", {})
+    return training.data_hash, registered.get("detector", ""), registered.get("policy", "")
+
+
+def _read_standing_decision(
+    ledger: Ledger, pipeline: Pipeline, ref: ModelRef, as_of: datetime, actor: str
+) -> Decision:
+    """Returns the decision that promoted `ref`, which is champion already."""
+    promotion = ledger.find_last_decision(pipeline.name, "promote")
+    if promotion is not None and promotion.evidence.get("version") == ref.version:
+        return promotion
+    return Decision(
+        key="",
+        pipeline=pipeline.name,
+        kind="promote",
+        subject=f"{pipeline.name} v{ref.version}",
+        outcome="standing",
+        reasons=("it is the champion already",),
+        evidence={"version": ref.version},
+        as_of=as_of,
+        actor=actor,
+    )
+
+
+def _read_last_change_seq(ledger: Ledger, pipeline: str) -> int:
+    """Returns the sequence number of the last change; tells repeated promotions of two versions apart."""
+    change = find_last_change(ledger, pipeline)
+    return (change.seq or 0) if change else 0
+
+
+def rollback(
+    pipeline: Pipeline, as_of: datetime, reason: str, actor: str = "person", only: int | None = None
+) -> Decision:
+    """Make the previous champion champion again; a second call reverses that.
+
+    Parameters
+    ----------
+    only : int, optional
+        Roll back only this version: refused when another one is champion.
+
+    Raises
+    ------
+    NoChampionError
+        If there is no champion, no previous champion, or the champion is not `only`.
+    RecordError
+        If the previous version does not pass the gate.
+    """
+    registry = Registry.open_for(pipeline)
+    with (
+        Ledger.open(pipeline.ledger_url) as ledger,
+        hold_champion_lease(pipeline, registry, ledger) as lease,
+    ):
+        champion = registry.resolve_alias(pipeline.name, "champion")
+        if only is not None and champion.version != only:
+            raise NoChampionError(f"{pipeline.name} v{only} is champion no longer: v{champion.version} is")
+        try:
+            previous = registry.resolve_alias(pipeline.name, "previous")
+        except NoChampionError as error:
+            raise NoChampionError(
+                f"{pipeline.name} v{champion.version} is the only champion so far: nothing to roll back to"
+            ) from error
+        gate = check_gate(pipeline, registry, previous)
+        if not gate.passed:
+            raise RecordError(f"{pipeline.name} v{previous.version} may not serve: {'; '.join(gate.reasons)}")
+        change = f"v{champion.version}:v{previous.version}:{_read_last_change_seq(ledger, pipeline.name)}"
+        decision = ledger.record_decision(
+            Decision(
+                key=f"rollback:{pipeline.name}:{change}",
+                pipeline=pipeline.name,
+                kind="rollback",
+                subject=f"{pipeline.name} v{previous.version}",
+                outcome="done",
+                reasons=(f"v{champion.version} gave way to v{previous.version}: {reason}", *gate.reasons),
+                evidence={"version": previous.version, "replaces": champion.version, "gate": gate.evidence},
+                as_of=as_of,
+                actor=actor,
+            ),
+            lease,
+        )
+        move_aliases(ledger, registry, decision, lease)
+        return decision

@@ -1,0 +1,367 @@
+"""Replay history window by window, in memory, under several retraining policies.
+
+Answers whether a retraining would have helped. Every policy sees the same rows and starts with the same
+model; decisions see a label only after ``data.label_delay``, while the report uses every label in the source.
+Judging, deciding and comparing use the functions of production; the state that production keeps in its
+records is in a :class:`PolicyRun` here. Nothing is written: no ledger, no registry, no store.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.config.units import parse_duration, spell_duration
+from pynomaly.data.window import ORIGIN, Window, split_windows
+from pynomaly.errors import ConfigError, DataError, WindowError, list_allowed
+from pynomaly.judging.alerts.episodes import Episodes, find_episodes
+from pynomaly.judging.comparison.evaluation import (
+    average_precision,
+    explain_unusable_scores,
+    explain_unusable_truth,
+    roc_auc,
+)
+from pynomaly.judging.drift.degradation import Observation, judge_degradation
+from pynomaly.model.bundle import Bundle
+from pynomaly.steps.monitoring.monitor_window import (
+    build_observation,
+    check_without_labels,
+    compute_window_drift,
+)
+from pynomaly.steps.replay.replay_training import (
+    TRUTH_COLUMN,
+    ReplayHistory,
+    TrainedModel,
+    decide_training,
+    rule_on_challenger,
+    train_on_reference,
+)
+from pynomaly.steps.runner import run_parts
+
+__all__ = ["REPLAY_POLICIES", "replay"]
+
+REPLAY_POLICIES = ("never", "weekly", "drift", "ours")
+EVERY_PREFIX = "every:"
+
+
+@dataclass
+class PolicyRun:
+    """State of one policy during a replay: its champion, its decisions and its cost."""
+
+    student: TrainedModel
+    trained: list[datetime]
+    trainings: int = 0
+    promoted: list[datetime] = field(default_factory=list)
+    observations: list[Observation] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+    rejected: int = 0
+    last_rejection: datetime | None = None
+    seconds: float = 0.0
+    windows: list[dict[str, Any]] = field(default_factory=list)
+    scored: list[pd.DataFrame] = field(default_factory=list)
+    said: list[dict[str, Any]] = field(default_factory=list)
+
+    def promote(self, student: TrainedModel, at: datetime) -> None:
+        """Make `student` champion; observations of the old champion do not apply to it."""
+        self.student, self.observations = student, []
+        self.rejected, self.last_rejection = 0, None
+        self.promoted.append(at)
+
+    def note(self, at: datetime, what: str, reasons: Sequence[str]) -> None:
+        """Record a decision with its reasons."""
+        self.said.append({"at": at.isoformat(), "decision": what, "reasons": list(reasons)})
+
+
+def replay(
+    pipeline: Pipeline,
+    start: datetime,
+    end: datetime,
+    policies: Sequence[str] = REPLAY_POLICIES,
+    *,
+    every_candidate: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Walk the monitoring windows inside ``[start, end)`` under each policy.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    start, end : datetime
+        Aware. The first model learns from the reference window that ends where the first window starts.
+    policies : sequence of str
+        Of :data:`REPLAY_POLICIES`: ``never`` retrains; ``weekly`` refits every 7 days and always promotes,
+        ``every:20m`` once per 20 minutes; ``drift`` refits when a window's verdict on the data is drift and
+        always promotes; ``ours`` follows the pipeline's own settings.
+    every_candidate : bool
+        Train all configured candidates; else the first alone.
+    tell : callable
+        Called with one line of text before each window.
+
+    Returns
+    -------
+    dict
+        ``windows``, ``policies`` (each with its figures, windows and decisions) and ``find_episodes``.
+
+    Raises
+    ------
+    ConfigError
+        If the table has no time, a policy is not known, or no policy is named.
+    WindowError
+        If no window fits the range or no row lies in it.
+    DataError
+        If there are too few rows before `start` to train on, or validation blocks them.
+    """
+    if pipeline.data.time is None:
+        raise ConfigError(f"{pipeline.name} has no time column (data.time): there is no past to replay")
+    for policy in policies:
+        _parse_period(policy)
+    if not policies:
+        raise ConfigError(f"no policy is named; {list_allowed('', REPLAY_POLICIES)}")
+    if end <= start:
+        raise WindowError(f"the range [{start.isoformat()}, {end.isoformat()}) is reversed or empty")
+    windows = split_windows(start, end, pipeline.windows.monitor)
+    if not windows:
+        raise WindowError(
+            f"no window of {pipeline.windows.monitor} (windows.monitor) lies in "
+            f"[{start.isoformat()}, {end.isoformat()})"
+        )
+    past = ReplayHistory.read(pipeline, windows[0].start, windows[-1].end, every_candidate)
+    if not any(past.rows(window) for window in windows):
+        raise WindowError(f"no row lies between {windows[0].start.isoformat()} and {end.isoformat()}")
+    first = past.first(windows[0].start)
+    unique_policies = tuple(dict.fromkeys(policies))
+    # In parallel on a cluster; in one process, policies share identical trainings.
+    report_progress = tell if pipeline.runner.kind == "local" else _ignore_progress
+    walks = run_parts(
+        pipeline, _run_policy, [(past, policy, first, windows, report_progress) for policy in unique_policies]
+    )
+    lives = dict(zip(unique_policies, walks, strict=True))
+    return _build_report(past, windows, lives)
+
+
+def _parse_period(policy: str) -> timedelta | None:
+    """Returns how often a policy refits unconditionally; None if it does not refit by the calendar."""
+    if policy.startswith(EVERY_PREFIX):
+        try:
+            period = parse_duration(policy.removeprefix(EVERY_PREFIX))
+        except ValueError as error:
+            raise ConfigError(f"policy {policy!r}: {error}") from None
+        if not period:
+            raise ConfigError(f"policy {policy!r} would never stop refitting; every:1h is one it can be")
+        return period
+    if policy not in REPLAY_POLICIES:
+        raise ConfigError(
+            f"no policy {policy!r}; {list_allowed(policy, (*REPLAY_POLICIES, EVERY_PREFIX + '1d'))}"
+        )
+    return timedelta(days=7) if policy == "weekly" else None
+
+
+def _ignore_progress(_: str) -> None:
+    """Discard progress lines: a remote worker cannot print here."""
+
+
+def _run_policy(
+    past: ReplayHistory,
+    policy: str,
+    first: TrainedModel,
+    windows: Sequence[Window],
+    tell: Callable[[str], None],
+) -> PolicyRun:
+    """Run one policy from the first window to the last."""
+    at = windows[0].start
+    life = PolicyRun(first, [at], trainings=1, promoted=[at], asked={first.key}, seconds=first.seconds)
+    for number, window in enumerate(windows, 1):
+        tell(f"{policy}: window {number} of {len(windows)}, {window.start:%Y-%m-%d}")
+        started = time.perf_counter()
+        frame, blocked = past.read_usable_rows(window, life.student.bundle)
+        row: dict[str, Any] = {"start": window.start.isoformat(), "end": window.end.isoformat()}
+        if blocked:
+            life.windows.append(row | {"rows": 0, "not_computable": blocked})
+            life.seconds += time.perf_counter() - started
+            continue
+        bundle = life.student.bundle
+        scored = bundle.score(frame)
+        scored["is_anomaly"] = _decide_alerts(past.pipeline, bundle, frame, scored)
+        life.scored.append(_select_columns(past.pipeline, frame, scored))
+        life.windows.append(row | _measure_window(frame[TRUTH_COLUMN], scored))
+        if window is not windows[-1]:
+            _apply_policy(past, policy, life, window, frame, scored)
+        life.seconds += time.perf_counter() - started
+    return life
+
+
+def _apply_policy(
+    past: ReplayHistory,
+    policy: str,
+    life: PolicyRun,
+    window: Window,
+    frame: pd.DataFrame,
+    scored: pd.DataFrame,
+) -> None:
+    """Do what the policy does at the end of a window."""
+    at = window.end
+    if (period := _parse_period(policy)) and at - life.trained[-1] >= period:
+        _refit_and_promote(past, life, at, f"{spell_duration(period)} since the last training")
+    elif policy == "drift":
+        drift = compute_window_drift(past.pipeline, life.student.bundle, frame, scored)
+        if drift.status == "drift":
+            _refit_and_promote(past, life, at, "; ".join(drift.reasons))
+    elif policy == "ours":
+        _follow_settings(past, life, window, frame, scored)
+
+
+def _refit_and_promote(past: ReplayHistory, life: PolicyRun, at: datetime, why: str) -> None:
+    """Refit on the whole reference, and promote the result unconditionally."""
+    try:
+        model = train_on_reference(past, at)
+    except DataError as error:
+        life.note(at, "training failed", (str(error),))
+        return
+    _count_training(life, model, at)
+    life.promote(model, at)
+    life.note(at, "promote", (why,))
+
+
+def _follow_settings(
+    past: ReplayHistory, life: PolicyRun, window: Window, frame: pd.DataFrame, scored: pd.DataFrame
+) -> None:
+    """Observe, judge, decide, compare and rule with the functions of production."""
+    pipeline, at, student = past.pipeline, window.end, life.student
+    drift = compute_window_drift(pipeline, student.bundle, frame, scored)
+    checked = check_without_labels(pipeline, student.bundle, window, frame, life.observations, student.facts)
+    life.observations.append(
+        build_observation(pipeline, student.bundle, window.key, frame, scored, drift, student.facts, checked)
+    )
+    verdict = judge_degradation(life.observations, pipeline.degradation)
+    if verdict.action not in ("retrain", "page"):
+        return
+    plan = decide_training(
+        past, at, life.observations[-52:], life.trained[-1], life.asked, life.rejected, life.last_rejection
+    )
+    if plan.decision.remedy in ("none", "block"):
+        life.note(at, str(plan.decision.remedy), plan.decision.reasons)
+        return
+    try:
+        model = plan.learn(student)
+    except DataError as error:
+        life.note(at, "training failed", (str(error),))
+        return
+    _count_training(life, model, at)
+    life.asked.add(plan.key)
+    ruling = rule_on_challenger(past, student, model)
+    life.note(at, ruling.kind, (*plan.decision.reasons, *ruling.reasons))
+    if ruling.kind == "promote":
+        life.promote(model, at)
+    else:
+        life.rejected, life.last_rejection = life.rejected + 1, at
+
+
+def _count_training(life: PolicyRun, model: TrainedModel, at: datetime) -> None:
+    # A training reused from another policy counts with its original duration.
+    life.seconds += model.seconds if model.reused else 0.0
+    life.trainings += 1
+    life.trained.append(at)
+
+
+def _decide_alerts(
+    pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
+) -> np.ndarray:
+    """Returns alerts, bool array of shape (n,), decided per scoring window as in operation."""
+    alerts = np.zeros(len(frame), dtype=bool)
+    window_of_row = (frame[pipeline.data.time] - pd.Timestamp(ORIGIN)) // pd.Timedelta(pipeline.windows.score)
+    for rows in pd.Series(np.arange(len(frame))).groupby(window_of_row.to_numpy()):
+        places = rows[1].to_numpy()
+        alerts[places] = bundle.policy.flag_window(
+            scored["p_value"].to_numpy()[places], bundle.calibration.resolution
+        )
+    return alerts
+
+
+def _select_columns(pipeline: Pipeline, frame: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
+    """Returns the columns of each row that the report needs: time, entity, truth and alert."""
+    columns = {
+        "time": frame[pipeline.data.time].to_numpy(),
+        "entity": frame[pipeline.data.id].astype(str).to_numpy() if pipeline.data.id else "",
+        "truth": frame[TRUTH_COLUMN].to_numpy(),
+        "alert": scored["is_anomaly"].to_numpy(),
+    }
+    return pd.DataFrame(columns)
+
+
+def _measure_window(truth: pd.Series[Any], scored: pd.DataFrame) -> dict[str, Any]:
+    """Returns the ranking metrics of a window, or why they cannot be computed."""
+    has_truth = truth.notna().to_numpy()
+    labels, scores = truth.to_numpy()[has_truth], scored["score"].to_numpy()[has_truth]
+    problem = explain_unusable_truth(labels) or explain_unusable_scores(scores)
+    return {
+        "rows": len(scored),
+        "alerts": int(scored["is_anomaly"].sum()),
+        "anomalies": int((labels == 1).sum()),
+        "average_precision": None if problem else float(average_precision(labels.astype(int), scores)),
+        "roc_auc": None if problem else float(roc_auc(labels.astype(int), scores)),
+        "not_computable": problem or "",
+    }
+
+
+def _build_report(
+    history: ReplayHistory, windows: Sequence[Window], runs: dict[str, PolicyRun]
+) -> dict[str, Any]:
+    summaries = {policy: _summarize_run(run, windows) for policy, run in runs.items()}
+    spans = next((policy_spans for _, policy_spans in summaries.values() if policy_spans), [])
+    return {
+        "pipeline": history.pipeline.name,
+        "start": windows[0].start.isoformat(),
+        "end": windows[-1].end.isoformat(),
+        "windows": len(windows),
+        "metric": "average_precision",
+        "candidates": [candidate.detector for candidate in history.candidates],
+        "notes": list(history.notes()),
+        "policies": {policy: figures for policy, (figures, _) in summaries.items()},
+        "episodes": spans,
+    }
+
+
+def _summarize_run(life: PolicyRun, windows: Sequence[Window]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """Returns the figures of a policy, and the time spans of the anomaly episodes in its windows."""
+    judged_windows = [row for row in life.windows if not row["not_computable"]]
+    scored_windows = [row for row in life.windows if row["rows"]]
+    days = sum((windows[0].length for _ in scored_windows), timedelta(0)) / timedelta(days=1)
+    alerts = sum(row["alerts"] for row in scored_windows)
+    episode_alerts, spans = Episodes(*(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0, dtype=bool)), []
+    if life.scored:
+        rows = pd.concat(life.scored, ignore_index=True)
+        episode_alerts = find_episodes(rows["entity"], rows["truth"], rows["alert"])
+        times, entities = rows["time"], rows["entity"]
+        spans = [
+            {"start": times[a].isoformat(), "end": times[b].isoformat(), "entity": str(entities[a])}
+            for a, b in zip(episode_alerts.first, episode_alerts.last, strict=True)
+        ]
+    figures = {
+        "average_precision": _average_metric(judged_windows, "average_precision"),
+        "roc_auc": _average_metric(judged_windows, "roc_auc"),
+        "judged_windows": len(judged_windows),
+        "alerts_per_day": alerts / days if days else None,
+        "episodes": len(episode_alerts.caught),
+        "caught": int(episode_alerts.caught.sum()),
+        "caught_share": episode_alerts.share,
+        "trainings": life.trainings,
+        "promotions": len(life.promoted),
+        "failed": sum(item["decision"] == "training failed" for item in life.said),
+        "seconds": life.seconds,
+        "trained_at": [moment.isoformat() for moment in life.trained],
+        "promoted_at": [moment.isoformat() for moment in life.promoted],
+        "decisions": life.said,
+        "windows": life.windows,
+    }
+    return figures, spans
+
+
+def _average_metric(rows: Sequence[dict[str, Any]], name: str) -> float | None:
+    return float(np.mean([row[name] for row in rows])) if rows else None

@@ -1,0 +1,92 @@
+"""Read the records for the commands ``status``, ``history`` and ``catalogue``.
+
+Called by the command line. Reads only.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pynomaly.config import Pipeline
+from pynomaly.detectors import DETECTORS
+from pynomaly.errors import ConfigError, list_allowed
+from pynomaly.records.ledger import DECISION_KINDS, Ledger
+from pynomaly.records.registry import Registry
+from pynomaly.steps.champion import find_champion, list_pending_promotions
+from pynomaly.steps.notify import list_undelivered
+from pynomaly.steps.promotion.bake import find_baking_promotion
+
+__all__ = ["describe_champion_at", "describe_status", "read_history", "tabulate_catalogue", "verify_history"]
+
+
+def describe_status(pipeline: Pipeline) -> dict[str, Any]:
+    """Returns the champion with date and reason, the newest partitions and the newest verdicts."""
+    champion = find_champion(pipeline, Registry.open_for(pipeline))
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        changes = [
+            item for item in ledger.list_decisions(pipeline.name) if item.kind in ("promote", "rollback")
+        ]
+        partitions = ledger.list_partitions(pipeline.name)
+        verdict = ledger.find_last_decision(pipeline.name, "degradation")
+        training = ledger.find_last_decision(pipeline.name, "retrain")
+        baking = find_baking_promotion(pipeline, ledger)
+        pendings = list_pending_promotions(ledger, pipeline.name)
+    change = next(
+        (item for item in changes if champion and item.evidence.get("version") == champion.version), None
+    )
+    return {
+        "pipeline": pipeline.name,
+        "champion": champion.version if champion else None,
+        "since": change.at.isoformat() if change and change.at else None,
+        "because": list(change.reasons) if change else [],
+        "partitions": len(partitions),
+        "last_window": partitions[-1].window if partitions else None,
+        "last_alerts": partitions[-1].alerts if partitions else None,
+        "baking": baking.to_dict() if baking else None,
+        "pending": [item.evidence["version"] for item in pendings],
+        "waiting": list(list_undelivered(pipeline)),
+        "health": verdict.to_dict() if verdict else None,
+        "last_training_decision": training.to_dict() if training else None,
+    }
+
+
+def read_history(pipeline: Pipeline, limit: int, kind: str = "") -> dict[str, Any]:
+    """Returns decisions, newest first.
+
+    Raises
+    ------
+    ConfigError
+        If `kind` is not a kind of decision in the ledger.
+    """
+    if kind and kind not in DECISION_KINDS:
+        raise ConfigError(f"--kind {kind!r} is no kind of decision; {list_allowed(kind, DECISION_KINDS)}")
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        decisions = ledger.list_decisions(pipeline.name, kind or None, limit=limit)
+    return {"pipeline": pipeline.name, "decisions": [item.to_dict() for item in decisions]}
+
+
+def verify_history(pipeline: Pipeline) -> dict[str, Any]:
+    """Returns whether the ledger's hash chain is intact, over every pipeline in it."""
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        return ledger.verify_chain().to_dict()
+
+
+def describe_champion_at(pipeline: Pipeline, moment: datetime) -> dict[str, Any]:
+    """Returns the champion at `moment` (wall-clock time) and the decision that promoted it."""
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        changes = [
+            item for item in ledger.list_decisions(pipeline.name) if item.kind in ("promote", "rollback")
+        ]
+    change = next((item for item in changes if item.at is not None and item.at <= moment), None)
+    return {
+        "pipeline": pipeline.name,
+        "at": moment.isoformat(),
+        "champion": change.evidence.get("version") if change else None,
+        "decision": change.to_dict() if change else None,
+    }
+
+
+def tabulate_catalogue() -> list[dict[str, Any]]:
+    """Returns one row per detector, as declared in the catalogue."""
+    return [entry.to_dict() for entry in DETECTORS.values()]

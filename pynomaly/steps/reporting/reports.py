@@ -1,0 +1,274 @@
+"""Write pages about a training and about a window from the records; any page can be written again.
+
+Measurements were stored when they were made; later decisions, earlier windows and declared incidents are read
+each time. Called after a training and after a verdict, by ``pynomaly report`` and on schedule. Changes no
+model and no decision: a page replaces the page of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from pynomaly.config import Pipeline
+from pynomaly.errors import NoChampionError, PynomalyError, RecordError
+from pynomaly.records.ledger import Decision, Ledger, parse_window_key
+from pynomaly.records.pages import render_training_page, render_window_page
+from pynomaly.records.registry import Registry
+from pynomaly.records.store import Store
+from pynomaly.steps.monitoring.window_facts import name_window_page
+from pynomaly.steps.reporting.timeline import build_story, describe_decision
+from pynomaly.steps.training.training_facts import FACTS_FORMAT, name_training_page
+
+__all__ = [
+    "MAX_PAGE_BYTES",
+    "WrittenPage",
+    "find_judged_window",
+    "write_newest_pages",
+    "write_training_page",
+    "write_window_page",
+]
+
+MAX_PAGE_BYTES = 3_000_000
+"""Largest size of a page in bytes; the built-in templates stay far below, a user's template may not."""
+
+PAGE_ARTIFACT = "report.html"
+"""Artifact name of the page in MLflow, in the run of the training or of the window."""
+
+_VERSION_KINDS = (
+    "register",
+    "policy",
+    "promote",
+    "refuse",
+    "pending",
+    "reject",
+    "expired",
+    "rollback",
+    "bake",
+)
+
+
+@dataclass(frozen=True)
+class WrittenPage:
+    """One page that was written to the store.
+
+    Attributes
+    ----------
+    kind : {"training", "window"}
+    subject : str
+        The version, or the window's key.
+    path : str
+        Its address in the store.
+    size : int
+        In bytes.
+    run_id : str
+        MLflow run that also holds it, or "".
+    summary : str
+        Its content in one line.
+    error : str
+        Why it is not in MLflow, or "".
+    """
+
+    kind: str
+    subject: str
+    version: int
+    path: str
+    size: int
+    run_id: str
+    summary: str
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def write_training_page(pipeline: Pipeline, version: int) -> WrittenPage:
+    """Write the page of a registered version.
+
+    Raises
+    ------
+    RecordError
+        If there is no such version, or no facts of its training are stored.
+    ConfigError
+        If a template of the user's cannot be used.
+    """
+    store = Store(pipeline.store_root)
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        trainings = {
+            item.version: item for item in ledger.list_trainings(pipeline.name) if item.version is not None
+        }
+        if version not in trainings:
+            available = ", ".join(f"v{number}" for number in sorted(trainings)) or "none"
+            raise RecordError(
+                f"{pipeline.name}: no training is on record for v{version}; there is: {available}"
+            )
+        registered = dict(trainings[version].detail["registered"])
+        decisions = _read_version_decisions(ledger, pipeline.name, version)
+        standing = _describe_standing(ledger, pipeline.name, version)
+    base, notes = version, []
+    while (
+        registered["policy"] and (facts := store.read_facts(pipeline.name, name_training_page(base))) is None
+    ):
+        base = int(trainings[base].detail["registered"]["base"])  # another policy over the same model
+        if base not in trainings or not trainings[base].detail["registered"]["policy"]:
+            break
+    if base != version:
+        notes.append(f"The model of v{base} with another alert policy: {registered['policy']}.")
+    facts = _check_facts(store.read_facts(pipeline.name, name_training_page(base)), pipeline, f"v{version}")
+    if base != version:
+        own_values = {
+            "sha256": registered["sha256"],
+            "expected_alert_rate": registered["expected_alert_rate"],
+        }
+        facts["registered"] = facts["registered"] | own_values | {"version": version}
+        facts["policy"] = _find_policy(decisions) or facts["policy"]
+    verdict = next((item.evidence["verdict"] for item in decisions if item.evidence.get("verdict")), None)
+    content = facts | {
+        "decisions": [describe_decision(item) for item in decisions],
+        "standing": standing,
+        "verdict": verdict,
+        "notes": notes,
+    }
+    html = render_training_page(content, pipeline.reports.templates)
+    summary = f"{pipeline.name} v{version}, {facts['registered']['detector']}: {standing}"
+    run = str(registered["parent_run_id"] or registered["run_id"])
+    return _write_page(
+        pipeline, store, "training", f"v{version}", version, name_training_page(version), html, run, summary
+    )
+
+
+def write_window_page(pipeline: Pipeline, window: str, version: int) -> WrittenPage:
+    """Write the page of a judged window, given by its key, under the version that was judged.
+
+    Raises
+    ------
+    RecordError
+        If no facts of that window are stored.
+    ConfigError
+        If a template of the user's, or the declared incidents, cannot be used.
+    """
+    store, name = Store(pipeline.store_root), name_window_page(window, version)
+    facts = _check_facts(store.read_facts(pipeline.name, name), pipeline, f"window {window} under v{version}")
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        story = build_story(pipeline, ledger, window, facts)
+    html = render_window_page(facts | story, pipeline.reports.templates)
+    state = facts["degradation"]["state"]
+    summary = f"{pipeline.name}, {window}: {state}, {facts['alerts']:,} alerts in {facts['rows']:,} rows"
+    run = str(facts["run_id"])
+    return _write_page(pipeline, store, "window", window, version, name, html, run, summary)
+
+
+def write_newest_pages(pipeline: Pipeline) -> tuple[WrittenPage, ...]:
+    """Write the champion's page and that of the window judged last, for a scheduled report.
+
+    Raises
+    ------
+    NoChampionError
+        If nothing was promoted yet.
+    """
+    champion = Registry.open_for(pipeline).resolve_alias(pipeline.name, "champion")
+    pages = [write_training_page(pipeline, champion.version)]
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        verdict = ledger.find_last_decision(pipeline.name, "degradation")
+    if verdict is not None:
+        pages.append(write_window_page(pipeline, verdict.subject, int(verdict.evidence["version"])))
+    return tuple(pages)
+
+
+def find_judged_window(pipeline: Pipeline, start: datetime) -> tuple[str, int]:
+    """Returns key and version of the newest verdict on the window that starts at `start`.
+
+    Raises
+    ------
+    RecordError
+        If no such window was judged; the message names the nearest ones.
+    """
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        verdicts = ledger.list_decisions(pipeline.name, "degradation")
+    starts: dict[datetime, tuple[str, int]] = {}
+    for item in verdicts:
+        edges = parse_window_key(item.subject)
+        if edges is not None:
+            starts.setdefault(edges[0], (item.subject, int(item.evidence["version"])))
+    if start in starts:
+        return starts[start]
+    nearest = sorted(starts, key=lambda moment: abs(moment - start))[:3]
+    available = ", ".join(moment.isoformat() for moment in sorted(nearest)) or "none"
+    raise RecordError(
+        f"{pipeline.name}: no judged window starts at {start.isoformat()}; the nearest start at: {available}"
+    )
+
+
+def _check_facts(facts: Mapping[str, Any] | None, pipeline: Pipeline, what: str) -> dict[str, Any]:
+    if facts is None:
+        raise RecordError(
+            f"{pipeline.name}: nothing was kept to write the page of {what} from; "
+            f"looked in {pipeline.store_root}"
+        )
+    if facts.get("format") != FACTS_FORMAT:
+        raise RecordError(
+            f"{pipeline.name}: what was kept of {what} has format {facts.get('format')!r}; "
+            f"this Pynomaly reads {FACTS_FORMAT}"
+        )
+    return dict(facts)
+
+
+def _read_version_decisions(ledger: Ledger, pipeline: str, version: int) -> list[Decision]:
+    """Returns every decision about a version, oldest first."""
+    decisions = [item for kind in _VERSION_KINDS for item in ledger.list_decisions(pipeline, kind)]
+    name = f"{pipeline} v{version}"
+    about = [
+        item
+        for item in decisions
+        if item.subject == name or version in (item.evidence.get("version"), item.evidence.get("replaces"))
+    ]
+    return sorted(about, key=lambda item: item.seq or 0)
+
+
+def _describe_standing(ledger: Ledger, pipeline: str, version: int) -> str:
+    """Returns the current status of the version as text."""
+    decisions = [*ledger.list_decisions(pipeline, "promote"), *ledger.list_decisions(pipeline, "rollback")]
+    changes = sorted(decisions, key=lambda item: item.seq or 0)
+    promotion = next((item for item in reversed(changes) if item.evidence.get("version") == version), None)
+    if promotion is None:
+        last = next(iter(item for item in reversed(_read_version_decisions(ledger, pipeline, version))), None)
+        return {"pending": "waits for an answer", "refuse": "refused"}.get(
+            last.kind if last else "", "not promoted"
+        )
+    since = f"{promotion.as_of:%Y-%m-%d %H:%M} UTC"
+    if changes[-1] is promotion:
+        return f"champion since {since}"
+    successor = next(item for item in changes if (item.seq or 0) > (promotion.seq or 0))
+    return f"champion from {since} to {successor.as_of:%Y-%m-%d %H:%M} UTC"
+
+
+def _find_policy(about: list[Decision]) -> dict[str, Any] | None:
+    return next((dict(item.evidence["policy"]) for item in about if item.kind == "policy"), None)
+
+
+def _write_page(
+    pipeline: Pipeline,
+    store: Store,
+    kind: str,
+    subject: str,
+    version: int,
+    name: str,
+    html: str,
+    run: str,
+    summary: str,
+) -> WrittenPage:
+    """Write the page to the store and try to log it to its MLflow run; a failure there is reported."""
+    content, error = html.encode(), ""
+    if len(content) > MAX_PAGE_BYTES:
+        raise RecordError(
+            f"{pipeline.name}: the page {name} would have {len(content):,} bytes; allowed: {MAX_PAGE_BYTES:,}"
+        )
+    path = store.write_report(pipeline.name, name, content)
+    try:
+        Registry.open_for(pipeline).log_to_run(run, figures={PAGE_ARTIFACT: content})
+    except (PynomalyError, NoChampionError) as failed:
+        error = str(failed)
+    return WrittenPage(kind, subject, version, str(path), len(content), "" if error else run, summary, error)

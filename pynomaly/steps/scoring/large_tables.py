@@ -1,0 +1,298 @@
+"""Score a Parquet table of any size: memory is bounded by the batch and the processes, not by the table.
+
+Row groups are distributed to processes; each reads batches, validates, scores and writes a part beside the
+output; compression happens once, when the parts are joined. The output appears only if all parts are complete
+and the whole table's share of bad rows is within the limit. A score is bit-identical to that of any other way
+to score the row.
+
+Facts on the whole table are kept small: counts, the p-values that occur (policy ``fdr``), and a bounded
+sample of rows for the drift warning. Rows keep the order of the source; of two rows with the same time and
+entity the second is quarantined if both are in one batch. Called by ``score_file``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.data.quality import validate
+from pynomaly.data.sources.parts import RowGroup, list_row_groups, read_batches
+from pynomaly.errors import QualityError
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.calibration.alert_policy import find_rejection_limit
+from pynomaly.model.calibration.calibration import RARITY_NAMES, SEVERITY_NAMES, rarity_codes, severity_codes
+from pynomaly.model.scoring import prepare_rows, score_prepared
+from pynomaly.steps.runner import run_parts
+
+__all__ = ["TableTotals", "score_parts"]
+
+MAX_DRIFT_ROWS = 50_000
+"""Largest number of rows in the drift sample, spread over the parts."""
+
+MIN_ROWS_FOR_PROCESSES = 5_000_000
+"""Rows from which separate processes are worth their start (2 s); see ``docs/benchmarks.md``."""
+
+
+@dataclass
+class TableTotals:
+    """Totals of scoring a table in parts.
+
+    Attributes
+    ----------
+    rows, alerts, quarantined, touched : int
+    p_values, counts : ndarray of shape (k,)
+        p-values that occur, ascending, and how often; empty unless the policy needs them.
+    sample : list of DataFrame
+        Rows for the drift check.
+    empty : set of str or None
+        Features without any value in all batches so far; None before the first batch.
+    filed : Counter
+        Number of quarantined rows by rule.
+    """
+
+    rows: int = 0
+    alerts: int = 0
+    quarantined: int = 0
+    touched: int = 0
+    p_values: Any = field(default_factory=lambda: np.empty(0))
+    counts: Any = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    sample: list[pd.DataFrame] = field(default_factory=list)
+    empty: set[str] | None = None
+    filed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: TableTotals) -> None:
+        """Add the totals of another part."""
+        self.rows += other.rows
+        self.alerts += other.alerts
+        self.quarantined += other.quarantined
+        self.touched += other.touched
+        self.filed += other.filed
+        self.sample += other.sample
+        if other.empty is not None:
+            self.empty = other.empty if self.empty is None else self.empty & other.empty
+        values = np.concatenate([self.p_values, other.p_values])
+        self.p_values, place = np.unique(values, return_inverse=True)
+        self.counts = np.bincount(
+            place, np.concatenate([self.counts, other.counts]), minlength=len(self.p_values)
+        ).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class _PartSettings:
+    """Settings with which every part is scored."""
+
+    pipeline: Pipeline
+    folder: str
+    sha256: str
+    version: int
+    draft: str
+    sample: int
+
+
+def score_parts(
+    pipeline: Pipeline, folder: Path, sha256: str, version: int, source: str, draft: Path
+) -> tuple[TableTotals, list[Path]]:
+    """Score every part of `source` into `draft`.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        ``runner.workers`` processes take ``runner.batch_rows`` rows at a time.
+    folder : Path
+        The bundle.
+    sha256 : str
+        Its hash; each process checks it before it reads a byte.
+    version : int
+        Model version, written beside each score.
+    source : str
+        Parquet file, folder or address.
+    draft : Path
+        A new folder; the caller moves its content, or removes it.
+
+    Returns
+    -------
+    streamed : Streamed
+    files : list of Path
+        Score files in the order of the source; quarantined rows lie beside them.
+
+    Raises
+    ------
+    QualityError
+        If the table is blocked, for the reasons of :func:`pynomaly.data.quality.validate`.
+    SourceError, ColumnError, ModelError
+        As reading and scoring.
+    """
+    parts = list_row_groups(source, pipeline.data.limits)
+    draft.mkdir(parents=True)
+    share = max(1, MAX_DRIFT_ROWS // max(1, len(parts)))
+    work = _PartSettings(pipeline, str(folder), sha256, version, str(draft), share)
+    total = TableTotals()
+    for streamed in _score_each_part(work, parts):
+        total.add(streamed)
+    _require_quality(pipeline, source, total)
+    files = sorted(draft.glob("part-*.arrow"))
+    policy = _load_bundle(str(folder), sha256).policy
+    if policy.level is not None and total.rows > 1:
+        line = find_rejection_limit(total.p_values, total.counts, policy.level)
+        total.alerts = sum(
+            _redecide_alerts(file, line, _find_p_value_floor(folder, sha256)) for file in files
+        )
+    return total, files
+
+
+def _score_each_part(work: _PartSettings, parts: tuple[RowGroup, ...]) -> Iterator[TableTotals]:
+    """Yields the totals of each part, in the order of the source."""
+    many = sum(part.rows for part in parts) >= MIN_ROWS_FOR_PROCESSES
+    processes = work.pipeline.runner.workers if many else 1  # whose threads share one process
+    yield from run_parts(work.pipeline, _score_part, [(work, part) for part in parts], processes=processes)
+
+
+@lru_cache(maxsize=1)
+def _load_bundle(folder: str, sha256: str) -> Bundle:
+    return Bundle.load(Path(folder), sha256)
+
+
+def _find_p_value_floor(folder: Path, sha256: str) -> float:
+    """Returns the smallest p-value under ``fdr``; smaller ones are raised to it."""
+    bundle = _load_bundle(str(folder), sha256)
+    return 0.0 if bundle.policy.extrapolate else bundle.calibration.resolution
+
+
+def _score_part(work: _PartSettings, part: RowGroup) -> TableTotals:
+    import pyarrow as pa
+
+    bundle = _load_bundle(work.folder, work.sha256)
+    quality = work.pipeline.quality.model_copy(update={"max_quarantine": 1.0, "min_score_rows": 1})
+    total, writer, quarantined = TableTotals(), None, []
+    file = Path(work.draft) / f"part-{part.number:06d}.arrow"
+    try:
+        for first, frame in read_batches(work.pipeline.data, part, work.pipeline.runner.batch_rows):
+            checked = validate(frame, bundle.contract, quality, "score")
+            failed_checks = [check for check in checked.report.checks if not check.passed]
+            empty = {str(check.column) for check in failed_checks if check.name == "all_missing"}
+            blockers = [
+                check.message
+                for check in failed_checks
+                if check.severity == "error" and check.name not in _WHOLE_TABLE_CHECKS
+            ]
+            if blockers:
+                raise QualityError("; ".join(blockers))
+            total.empty = empty if total.empty is None else total.empty & empty
+            total.rows += len(frame)
+            total.quarantined += len(checked.quarantine)
+            if len(checked.quarantine):
+                total.filed.update(checked.quarantine["rule"].tolist())
+                quarantined.append(checked.quarantine.assign(row=first + checked.quarantine.index))
+            if not len(checked.clean):
+                continue
+            clean_rows = np.delete(np.arange(len(frame)), checked.quarantine.index.to_numpy())
+            conformed, columns = _assess_rows(bundle, checked.clean)
+            total.add(_total_batch(bundle, conformed, columns, work.sample - sum(map(len, total.sample))))
+            content = _build_record_batch(bundle, work.version, checked.clean, first + clean_rows, columns)
+            writer = writer or pa.ipc.new_file(str(file), content.schema)
+            writer.write_batch(content)
+    finally:
+        if writer is not None:
+            writer.close()
+    if quarantined:
+        pd.concat(quarantined).to_parquet(
+            file.with_name(f"quarantine-{part.number:06d}.parquet"), index=False
+        )
+    return total
+
+
+# Checks decided over the whole table, not over a batch.
+_WHOLE_TABLE_CHECKS = frozenset({"quarantine", "all_missing", "clean_rows", "rows"})
+
+
+def _assess_rows(bundle: Bundle, clean: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Returns conformed rows and their result columns; severity and rarity are integer codes."""
+    features, calibration, policy = bundle.features, bundle.calibration, bundle.policy
+    conformed, times = prepare_rows(clean, bundle.contract, calendar=features.calendar)
+    scores = score_prepared(conformed, times, features, bundle.detector, bundle.reranking)
+    p_values = calibration.p_values(scores)
+    rows_per_day = policy.rows_per_day if calibration.computable else None
+    return conformed, {
+        "score": scores,
+        "p_value": p_values,
+        "severity": severity_codes(p_values),
+        "is_anomaly": policy.alerts(p_values),
+        "extrapolated": calibration.extrapolated(p_values),
+        "rarity": rarity_codes(p_values, rows_per_day),
+    }
+
+
+def _total_batch(
+    bundle: Bundle, conformed: pd.DataFrame, columns: dict[str, Any], sample_rows: int
+) -> TableTotals:
+    totals = TableTotals(alerts=int(columns["is_anomaly"].sum()))
+    if bundle.policy.level is not None:
+        floor = 0.0 if bundle.policy.extrapolate else bundle.calibration.resolution
+        totals.p_values, totals.counts = np.unique(np.maximum(columns["p_value"], floor), return_counts=True)
+    totals.touched = bundle.features.count_unusual_rows(conformed)
+    if sample_rows > 0:
+        step = max(1, len(conformed) // sample_rows)
+        totals.sample = [conformed.iloc[::step].head(sample_rows)]
+    return totals
+
+
+_CODE_NAMES = {"severity": SEVERITY_NAMES, "rarity": RARITY_NAMES}
+
+
+def _build_record_batch(
+    bundle: Bundle, version: int, clean: pd.DataFrame, rows: Any, columns: dict[str, Any]
+) -> Any:
+    """Returns one record batch of a part: row number, time, id, result columns and model version."""
+    import pyarrow as pa
+
+    key_columns = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in clean]
+    content = {"row": pa.array(rows)}
+    content |= {name: pa.Array.from_pandas(clean[name]) for name in key_columns}
+    for name, values in columns.items():
+        content[name] = pa.array(values)
+        if name in _CODE_NAMES:
+            content[name] = pa.DictionaryArray.from_arrays(content[name], pa.array(_CODE_NAMES[name]))
+    content["model_version"] = pa.array(np.full(len(clean), version))
+    return pa.RecordBatch.from_pydict(content)
+
+
+def _redecide_alerts(file: Path, line: float, floor: float) -> int:
+    """Decide ``is_anomaly`` again from the whole table's p-values; returns the number of alerts."""
+    import pyarrow as pa
+
+    alerts, draft = 0, file.with_suffix(".again")
+    with pa.memory_map(str(file)) as source:
+        old_file = pa.ipc.open_file(source)
+        with pa.ipc.new_file(str(draft), old_file.schema) as new_file:
+            for number in range(old_file.num_record_batches):
+                batch = old_file.get_batch(number)
+                alerted = np.maximum(batch.column("p_value").to_numpy(), floor) <= line
+                alerts += int(alerted.sum())
+                place = batch.schema.get_field_index("is_anomaly")
+                new_file.write_batch(batch.set_column(place, batch.schema.field(place), pa.array(alerted)))
+    draft.replace(file)
+    return alerts
+
+
+def _require_quality(pipeline: Pipeline, source: str, total: TableTotals) -> None:
+    """Raise QualityError by the same rules as for a table in memory."""
+    limit, share = pipeline.quality.max_quarantine, total.quarantined / max(1, total.rows)
+    reasons = []
+    if share > limit:
+        worst = ", ".join(f"{rule} ({count})" for rule, count in total.filed.most_common(3))
+        reasons.append(
+            f"{total.quarantined} of {total.rows} rows are bad ({share:.2%}, limit {limit:.2%}): {worst}"
+        )
+    reasons += [f"column {name!r} has no value in {total.rows} rows" for name in sorted(total.empty or ())]
+    if total.rows - total.quarantined < pipeline.quality.min_score_rows:
+        reasons.append(f"{total.rows - total.quarantined} clean rows are too few to score")
+    if reasons:
+        raise QualityError(f"{source}: blocked: {'; '.join(reasons)}")

@@ -1,0 +1,131 @@
+"""Cross-validate the candidates: refit each on part of the rows and test it against the baseline.
+
+A verdict on held-out rows compares two fitted models; this test compares two configurations, and its error
+includes the randomness of fitting. Called before the choice among candidates if ``comparison.folds`` is set.
+Only the tests are returned; no model is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Candidate, Pipeline
+from pynomaly.detectors import make_detector
+from pynomaly.detectors.deadline import fit_within
+from pynomaly.errors import DataError, DetectorError
+from pynomaly.judging.comparison.evaluation import explain_unusable_scores, explain_unusable_truth
+from pynomaly.judging.comparison.ranking_metrics import Array, Ints, OperatingPoint, Ranking
+from pynomaly.judging.comparison.resampled_tests import FoldTest, corrected_t_test
+from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.row_times import read_row_times
+from pynomaly.steps.training.fit_candidates import FittedCandidate, load_contract
+from pynomaly.steps.training.prepare import JudgedRows, PreparedReference, number_dependent_rows
+
+__all__ = ["assign_folds", "cross_validate"]
+
+
+def cross_validate(
+    pipeline: Pipeline,
+    prepared: PreparedReference,
+    fitted: Sequence[FittedCandidate],
+    baseline: str,
+    operation: OperatingPoint,
+) -> dict[str, FoldTest] | None:
+    """Test each other candidate against the baseline over ``comparison.folds`` x ``repeats`` refits.
+
+    A fold leaves out its part of the fit rows and of the judged rows, by whole blocks of dependent rows. A
+    candidate is fitted on the other fit rows and the other judged rows that are not anomalies, and its metric
+    is taken on the judged rows left out. With times, a fit may also use rows later than the tested ones.
+
+    Returns
+    -------
+    mapping of str to FoldTest, or None
+        None if ``comparison.folds`` is not set. A candidate that failed in a fold is missing; the mapping is
+        empty if the baseline failed or anomalies lie in fewer blocks than there are folds.
+    """
+    settings = pipeline.comparison
+    if not settings.folds:
+        return None
+    contract = load_contract(prepared)
+    judged, rows = JudgedRows.load(prepared), pd.read_parquet(prepared.path / "fit.parquet")
+    fit_blocks = number_dependent_rows(contract, rows)
+    values: dict[str, list[float]] = {item.label: [] for item in fitted if not item.error}
+    for repeat in range(settings.repeats):
+        rng = np.random.default_rng([pipeline.training.seed, repeat])
+        try:
+            fold_of_row = assign_folds(judged.truth, judged.blocks, settings.folds, rng)
+        except DataError:
+            return {}
+        left_out = rng.permutation(np.arange(fit_blocks.max() + 1) % settings.folds)[fit_blocks]
+        for fold in range(settings.folds):
+            normal_judged = judged.frame[(fold_of_row != fold) & (judged.truth == 0)]
+            train = pd.concat([rows[left_out != fold], normal_judged], ignore_index=True)
+            in_fold = fold_of_row == fold
+            for item in [item for item in fitted if item.label in values]:
+                scores = _refit_and_score(pipeline, prepared, item, train, judged.frame[in_fold])
+                if scores is None:
+                    del values[item.label]
+                    continue
+                ranking = Ranking(judged.truth[in_fold], scores, operation)
+                values[item.label].append(ranking.value(settings.metric))
+    if baseline not in values:
+        return {}
+    share = 1 / (settings.folds - 1)
+    return {
+        label: corrected_t_test(
+            np.subtract(fold_values, values[baseline]).tolist(), share, settings.confidence
+        )
+        for label, fold_values in values.items()
+        if label != baseline
+    }
+
+
+def assign_folds(truth: Ints, blocks: Ints, folds: int, rng: np.random.Generator) -> Ints:
+    """Returns the fold of each row, shape (n,): whole blocks, blocks with anomalies spread evenly.
+
+    Raises
+    ------
+    DataError
+        If there are fewer blocks with or without anomalies than folds, so that a fold lacks a class.
+    """
+    member = np.unique(blocks, return_inverse=True)[1]
+    has_anomaly = np.bincount(member, weights=truth) > 0
+    fold_of_block = np.zeros(has_anomaly.size, dtype=np.int64)
+    for kind in (True, False):
+        places = np.flatnonzero(has_anomaly == kind)
+        fold_of_block[rng.permutation(places)] = np.arange(places.size) % folds
+    fold_of_row = fold_of_block[member]
+    for fold in range(folds):
+        if reason := explain_unusable_truth(truth[fold_of_row == fold]):
+            raise DataError(f"fold {fold + 1} of {folds}: {reason}")
+    return np.asarray(fold_of_row, dtype=np.int64)
+
+
+def _refit_and_score(
+    pipeline: Pipeline,
+    prepared: PreparedReference,
+    item: FittedCandidate,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+) -> Array | None:
+    """Returns the scores of `test` by a fresh fit on `train`; None if it fails or gives unusable scores."""
+    contract, settings, training = load_contract(prepared), pipeline.features, pipeline.training
+    if len(train) > training.max_rows:
+        train = train.sample(training.max_rows, random_state=training.seed).sort_index()
+    numbers = []
+    features: FeatureEncoder | None = None
+    for frame in (train, test):
+        times = read_row_times(frame, contract) if settings.calendar else None
+        conformed = contract.conform(frame)
+        features = features or FeatureEncoder.fit(conformed, times, settings)
+        numbers.append(np.asarray(features.transform(conformed, times), dtype=np.float64))
+    candidate = Candidate(detector=item.detector, params=dict(item.params))
+    fresh = make_detector(candidate.detector, seed=training.seed, **candidate.params)
+    try:
+        scores = fit_within(fresh, numbers[0], training.timeout.total_seconds()).score(numbers[1])
+    except DetectorError:
+        return None
+    return None if explain_unusable_scores(scores) else scores

@@ -1,0 +1,345 @@
+"""Decide, before anything is fitted, whether a training runs now and on which rows; hold its lease.
+
+The facts are gathered here from the ledger and the source; the decision itself is pure
+(:mod:`pynomaly.judging.drift.retraining`). A decision not to retrain is recorded like any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Candidate, Pipeline
+from pynomaly.data.frame import hash_frame
+from pynomaly.data.incidents import mark_incident_rows, read_incidents, warn_unmatched
+from pynomaly.data.window import Window
+from pynomaly.detectors import make_detector
+from pynomaly.errors import ColumnError, ConfigError, WindowError
+from pynomaly.judging.drift.degradation import Observation
+from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
+from pynomaly.records.ledger import Decision, Ledger, parse_window_key
+from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
+from pynomaly.steps.champion import find_champion, honour_alias
+from pynomaly.steps.keys import compute_work_key
+from pynomaly.steps.training.exclusions import exclude_rows, find_reference_champion, hold_out_rows
+from pynomaly.steps.training.reference import find_reference_window, read_reference
+
+__all__ = [
+    "TrainingPlan",
+    "find_cause",
+    "find_change_start",
+    "hold_training_lease",
+    "parse_candidate",
+    "plan_training",
+]
+
+Trigger = Literal["schedule", "event", "manual"]
+
+# A training that died holds its lease no longer than this; a running one renews it.
+LEASE_TTL = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Whether to train, and on which rows and candidates."""
+
+    decision: RetrainDecision
+    window: Window | None
+    candidates: tuple[Candidate, ...]
+    asked: str
+    searches: bool = False
+    """Whether detectors and parameters are searched before the candidates are fitted."""
+
+    @property
+    def should_train(self) -> bool:
+        """Whether a training follows."""
+        return self.decision.remedy in ("recalibrate", "refit", "search")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for logs and artifacts."""
+        candidates = [candidate.model_dump(mode="json") for candidate in self.candidates]
+        return {
+            "decision": self.decision.to_dict(),
+            "window": self.window.key if self.window else "all",
+            "candidates": candidates,
+            "asked": self.asked,
+            "searches": self.searches,
+        }
+
+
+def parse_candidate(detector: str, params: str) -> tuple[Candidate, ...]:
+    """Read ``"iforest"`` and ``"n_estimators=50 max_samples=128"`` from a form as one candidate.
+
+    Raises
+    ------
+    ConfigError
+        If parameters are given without a detector, or are not ``name=value`` pairs.
+    """
+    if not detector:
+        if params:
+            raise ConfigError(f"params {params!r} need a detector to belong to")
+        return ()
+    pairs: dict[str, Any] = {}
+    for part in params.replace(",", " ").split():
+        name, equals, value = part.partition("=")
+        if not equals or not name or not value:
+            raise ConfigError(f"params: {part!r} is not name=value, like 'n_estimators=200'")
+        pairs[name] = _parse_value(value)
+    return (Candidate(detector=detector, params=pairs),)
+
+
+def _parse_value(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def find_change_start(observations: Sequence[Observation]) -> datetime | None:
+    """Returns the start of the unbroken run of bad windows that ends with the newest one, or None.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Of one champion, oldest first.
+    """
+    start: datetime | None = None
+    for observation in reversed(observations):
+        if not observation.violated:
+            break
+        edges = parse_window_key(observation.window)
+        start = edges[0] if edges else None
+    return start
+
+
+def find_cause(observations: Sequence[Observation]) -> str:
+    """Returns the problem of the newest window, as :mod:`pynomaly.judging.drift.retraining` names causes."""
+    newest = observations[-1] if observations else None
+    if newest is None or not newest.violated:
+        return "schedule"
+    if newest.performance_status in ("moderate", "major", "critical"):
+        return "performance"
+    if newest.injected_status in ("moderate", "major", "critical"):
+        return "performance"
+    if newest.data == "drift":
+        return "data_drift"
+    # If a fresh refit ranks rows differently, new p-values for the same model do not help.
+    return "score_drift" if "drift" in (newest.score, newest.agreement_status) else "alert_rate"
+
+
+def plan_training(
+    pipeline: Pipeline,
+    as_of: datetime,
+    trigger: Trigger,
+    reason: str,
+    candidates: tuple[Candidate, ...] = (),
+    kind: Literal["train", "search"] = "train",
+) -> TrainingPlan:
+    """Decide whether to train at `as_of`, and record the decision with its reasons.
+
+    Parameters
+    ----------
+    trigger : {"schedule", "event", "manual"}
+    reason : str
+        Why it was requested, as given by the caller.
+    kind : {"train", "search"}
+        A search is a different request from a training on the same rows.
+    """
+    for candidate in candidates or pipeline.training.candidates:
+        # An unknown name or parameter raises before a row is read.
+        make_detector(candidate.detector, seed=pipeline.training.seed, **candidate.params)
+    honour_alias(pipeline)
+    champion = find_champion(pipeline, Registry.open_for(pipeline))
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        observations = (
+            [
+                Observation.from_dict(item)
+                for item in ledger.list_recent_observations(pipeline.name, as_of, 52, champion.version)
+            ]
+            if champion
+            else []
+        )
+        reference = _read_reference_rows(pipeline, as_of, champion is None, observations)
+        window, rows, left_out, data_hash = (
+            reference.window,
+            reference.rows,
+            reference.left_out,
+            reference.data_hash,
+        )
+        # The key leaves out the champion whose alerts are excluded: a repeated request has the same key.
+        feedback = read_feedback(pipeline, reference.frame) if reference.frame is not None else NO_FEEDBACK
+        window_key = window.key if window else "all"
+        key = compute_work_key(pipeline, kind, window_key, data_hash, candidates, labels=feedback.digest)
+        cause = {"event": find_cause(observations), "manual": reason}.get(trigger, "schedule")
+        situation = _build_situation(
+            pipeline, ledger, as_of, trigger, cause, rows, left_out, key, reference.broken
+        )
+        decision = decide_retraining(situation, pipeline.retraining)
+        exclusions: dict[str, Any] = {}
+        if reference.frame is not None and decision.remedy not in ("none", "block"):
+            exclusions = _count_exclusions(pipeline, reference.frame, key, feedback)
+        notes = (*reference.unmatched, *filter(None, [exclusions.get("said")]))
+        decision = replace(decision, reasons=(*decision.reasons, *notes))
+        request_digest = hashlib.sha256(repr((trigger, reason, decision.reasons)).encode()).hexdigest()[:12]
+        ledger.record_decision(
+            Decision(
+                key=f"retrain:{pipeline.name}:{as_of.isoformat()}:{key}:{request_digest}",
+                pipeline=pipeline.name,
+                kind="retrain",
+                subject=window.key if window else "all",
+                outcome=str(decision.remedy),
+                reasons=decision.reasons,
+                evidence={
+                    "trigger": trigger,
+                    "reason": reason,
+                    "rows": rows,
+                    "incident_rows": left_out,
+                    "excluded": exclusions,
+                    "data_hash": data_hash,
+                    "key": key,
+                },
+                as_of=as_of,
+                actor=trigger,
+            )
+        )
+    plan_candidates = candidates or _select_candidates(pipeline, str(decision.remedy), champion)
+    # After a loss of performance, all configured candidates may be wrong.
+    performance_lost = trigger == "event" and champion is not None and decision.remedy == "search"
+    searches = performance_lost and not candidates and pipeline.search.when == "degraded"
+    return TrainingPlan(decision, window, plan_candidates, key, searches)
+
+
+def _select_candidates(pipeline: Pipeline, remedy: str, champion: ModelRef | None) -> tuple[Candidate, ...]:
+    """Returns every candidate; for a refit, those of the champion's detector if it is still configured."""
+    configured = pipeline.training.candidates
+    if remedy != "refit" or champion is None:
+        return configured
+    detector = champion.tags.get("pynomaly.detector")
+    return tuple(item for item in configured if item.detector == detector) or configured
+
+
+@dataclass(frozen=True)
+class _ReferenceRows:
+    """Rows that a training would read, incidents among them (`left_out`); or why it cannot (`broken`)."""
+
+    window: Window | None
+    frame: pd.DataFrame | None = None
+    left_out: int = 0
+    data_hash: str = ""
+    broken: str = ""
+    unmatched: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return 0 if self.frame is None else len(self.frame) - self.left_out
+
+
+def _read_reference_rows(
+    pipeline: Pipeline, as_of: datetime, first: bool, observations: Sequence[Observation]
+) -> _ReferenceRows:
+    """Read the reference of a training at `as_of`: the changed data alone, if these are enough rows."""
+    since = find_change_start(observations)
+    window = find_reference_window(pipeline, as_of, first=first, since=since)
+    incidents = read_incidents(pipeline.data)
+    try:
+        reference = read_reference(pipeline, window, as_of)
+        frame = reference.frame
+        left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
+        if since is not None and len(frame) - left_out < pipeline.retraining.min_rows:
+            window = find_reference_window(pipeline, as_of, first=first)
+            reference = read_reference(pipeline, window, as_of)
+            frame = reference.frame
+            left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
+    except WindowError:
+        if first:
+            raise
+        return _ReferenceRows(window)
+    except ColumnError as error:
+        if first:
+            raise
+        return _ReferenceRows(window, broken=str(error))
+    notes = warn_unmatched(pipeline.data, frame, incidents)
+    if reference.sample is not None:
+        notes = (*notes, f"The reference is a sample: {reference.sample.said}.")
+    return _ReferenceRows(window, frame, left_out, hash_frame(frame), "", notes)
+
+
+def _count_exclusions(
+    pipeline: Pipeline, frame: pd.DataFrame, request_key: str, feedback: RowFeedback
+) -> dict[str, Any]:
+    """Returns counts, by cause, of rows that a training excludes as not normal, before validation."""
+    held_out = hold_out_rows(pipeline, frame, np.random.default_rng(pipeline.training.seed))
+    return exclude_rows(
+        pipeline, frame, held_out, find_reference_champion(pipeline, request_key), feedback
+    ).to_dict()
+
+
+def _build_situation(
+    pipeline: Pipeline,
+    ledger: Ledger,
+    as_of: datetime,
+    trigger: Trigger,
+    reason: str,
+    rows: int,
+    left_out: int,
+    key: str,
+    broken: str,
+) -> RetrainSituation:
+    """Returns the facts for the decision, read from the ledger."""
+    # A change of the alert policy is no training: no cooldown starts, and it is no challenger.
+    trainings = [item for item in ledger.list_trainings(pipeline.name) if not item.detail.get("policy")]
+    promoted = next(
+        (item for item in ledger.list_decisions(pipeline.name, "promote") if item.outcome != "policy"), None
+    )
+    refusals = [
+        item
+        for item in ledger.list_decisions(pipeline.name)
+        if item.kind in ("refuse", "reject")
+        and item.outcome != "policy"
+        and (promoted is None or (item.seq or 0) > (promoted.seq or 0))
+    ]
+    # A training interrupted before its verdict is finished, not repeated; it starts no cooldown.
+    ended = [item for item in trainings if item.outcome not in ("registered", "abandoned")]
+    repeated = any(item.detail.get("asked") == key for item in ended)
+    return RetrainSituation(
+        reason=reason,
+        trigger=trigger,
+        as_of=as_of,
+        last_training=ended[0].as_of if ended else None,
+        # The content key identifies both the rows and the settings of a training.
+        last_data_hash=key if repeated else None,
+        data_hash=key,
+        rows_available=rows,
+        rejected_in_a_row=len(refusals),
+        last_rejection=refusals[0].as_of if refusals else None,
+        data_status="pass",
+        schema_ok=not broken,
+        champion=promoted.subject if promoted else None,
+        left_out=left_out,
+    )
+
+
+@contextmanager
+def hold_training_lease(pipeline: Pipeline) -> Iterator[None]:
+    """Hold the pipeline's only training slot, renewed while the body runs.
+
+    Raises
+    ------
+    LeaseHeldError
+        If another training of this pipeline is running.
+    """
+    with (
+        Ledger.open(pipeline.ledger_url) as ledger,
+        ledger.hold_lease(f"train:{pipeline.name}", ttl=LEASE_TTL, renew=True),
+    ):
+        yield

@@ -1,0 +1,184 @@
+"""Read the rows that a training learns from: all rows of the window, or a sample if there are too many.
+
+A Parquet table with more rows in the window than ``training.read_rows`` is read once, batch by batch: a
+sample is drawn by seed, and every row goes into a sketch, which shows how the sample differs from all rows.
+Other sources are read whole. Called by the steps that decide on a training and lay out its rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.data.frame import FrameContract, read_categories, read_numbers
+from pynomaly.data.sources import read_source, read_span
+from pynomaly.data.sources.sample import SamplingPass, bound_row_count
+from pynomaly.data.window import Window
+from pynomaly.judging.drift.two_sample_tests import total_variation
+from pynomaly.model.sketch.sketch import CategorySketch, Sketch
+
+__all__ = ["Reference", "ReferenceSample", "find_reference_window", "read_reference"]
+
+_CHANCE_LEVEL = 0.01
+"""Probability that a fair sample exceeds :attr:`ReferenceSample.chance` in any number column."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceSample:
+    """How rows were sampled, and how the sample differs from all rows of the window.
+
+    Attributes
+    ----------
+    how : str
+        ``reservoir`` or ``time``.
+    seed, seen, kept : int
+        Seed, number of rows read, and number of rows kept.
+    whole : Sketch
+        Of all rows.
+    differs : dict of str to float
+        For each column, how far the sample is from `whole`: of numbers the Kolmogorov-Smirnov distance at the
+        sketch's values, or the difference of the missing shares; of categories the total variation beyond
+        chance. 0 to 1.
+    chance : float
+        Distance that a fair sample of independent rows exceeds in any number column once in a hundred
+        (Dvoretzky-Kiefer-Wolfowitz with Massart's constant, shared out over the columns).
+    """
+
+    how: str
+    seed: int
+    seen: int
+    kept: int
+    whole: Sketch
+    differs: dict[str, float]
+    chance: float
+
+    @property
+    def said(self) -> str:
+        """Summary in one sentence, for reports and records."""
+        name, most = max(self.differs.items(), key=lambda item: item[1])
+        how = "equally from equal spans of time" if self.how == "time" else "every row equally likely"
+        return (
+            f"{self.kept} of {self.seen} rows, {how} (training.sampling: {self.how}, seed {self.seed}); "
+            f"{name!r} differs most from all rows, by {most:.4f} (a fair sample: under {self.chance:.4f})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, with the sketch of all rows."""
+        names = ("how", "seed", "seen", "kept", "differs", "chance")
+        return {name: getattr(self, name) for name in names} | {
+            "said": self.said,
+            "whole": self.whole.to_dict(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Rows to learn from, DataFrame of shape (n, d); `sample` is None if they are all rows."""
+
+    frame: pd.DataFrame
+    sample: ReferenceSample | None = None
+
+
+def find_reference_window(
+    pipeline: Pipeline, as_of: datetime, *, first: bool, since: datetime | None = None
+) -> Window | None:
+    """Returns the window a training at `as_of` learns from; None for a table without time.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    as_of : datetime
+        Time of the training; the window ends at the newest complete scoring window before it.
+    first : bool
+        Whether no champion exists: then the reference begins at ``training.start``, if that is set.
+    since : datetime, optional
+        Earliest start: a retraining after a change learns from the changed data alone.
+    """
+    if pipeline.data.time is None:
+        return None
+    if first and pipeline.training.start is not None:
+        start, available = pipeline.training.start, read_span(pipeline.data)
+        end = start + pipeline.windows.reference
+        return Window(start, min(end, available.end) if available else end)
+    end = Window.last(as_of, pipeline.windows.score).end
+    start = pipeline.reference_start(end)
+    return Window(max(start, since) if since else start, end)
+
+
+def read_reference(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Reference:
+    """Returns the rows of `window` as known at `as_of`, or a sample of ``training.read_rows`` of them.
+
+    Memory is bounded by about three times the sample, one batch (``runner.batch_rows``) and the sketches;
+    time is one pass over the window.
+
+    Raises
+    ------
+    SourceError, ColumnError, WindowError, DataError
+        As :func:`pynomaly.data.sources.read_source`.
+    """
+    settings = pipeline.training
+    rows = bound_row_count(pipeline.data, window)
+    if rows is None or rows <= settings.read_rows:
+        return Reference(read_source(pipeline.data, window, as_of))
+    sampling = SamplingPass(
+        pipeline.data,
+        window,
+        size=settings.read_rows,
+        seed=settings.seed,
+        how=settings.sampling,
+        batch_rows=pipeline.runner.batch_rows,
+    )
+    conformer = _BatchConformer(pipeline)
+    whole = Sketch.from_batches(
+        (frame, None, None) for frame in conformer.conform_all(sampling.read_batches())
+    )
+    frame = sampling.frame(as_of)
+    if len(frame) == sampling.seen:  # the footers counted rows beyond the window
+        return Reference(frame)
+    differences = _measure_differences(whole, conformer.conform(frame))
+    chance = math.sqrt(math.log(2 * max(1, len(whole.numeric)) / _CHANCE_LEVEL) / (2 * len(frame)))
+    how = "time" if sampling.stratified else "reservoir"
+    sample = ReferenceSample(how, settings.seed, sampling.seen, len(frame), whole, differences, chance)
+    return Reference(frame, sample)
+
+
+class _BatchConformer:
+    """Converts batches for a sketch: the first batch sets the columns, invalid cells become missing."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._data = pipeline.data
+        self._contract: FrameContract | None = None
+
+    def conform_all(self, batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in batches:
+            yield self.conform(frame)
+
+    def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        self._contract = contract = self._contract or FrameContract.infer(frame, self._data)
+        columns: dict[str, Any] = {name: read_numbers(frame[name])[0] for name in contract.numeric}
+        columns |= {name: read_categories(frame[name]) for name in contract.categorical}
+        return pd.DataFrame(columns, index=frame.index)
+
+
+def _measure_differences(whole: Sketch, frame: pd.DataFrame) -> dict[str, float]:
+    """Returns the distance of each column between all rows and the sample; see :class:`ReferenceSample`."""
+    differences: dict[str, float] = {}
+    for name, column in whole.numeric.items():
+        cells = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        finite = np.sort(cells[np.isfinite(cells)])
+        gaps = [np.array([column.missing / whole.rows - (1 - finite.size / cells.size)])]
+        if column.n and finite.size:
+            below, through = (np.asarray(ranks) / column.n for ranks in (column.below, column.through))
+            gaps.append(np.searchsorted(finite, column.values, "left") / finite.size - below)
+            gaps.append(np.searchsorted(finite, column.values, "right") / finite.size - through)
+        differences[name] = float(np.abs(np.concatenate(gaps)).max())
+    for name, counts in whole.categorical.items():
+        differences[name] = float(total_variation(counts, CategorySketch.of(frame[name]))[0])
+    return differences

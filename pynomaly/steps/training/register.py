@@ -1,0 +1,347 @@
+"""Log a whole training to MLflow and register its winner: one parent run, one child run per candidate.
+
+Called when every candidate is judged, so a training that fails earlier leaves no incomplete run. Repeating
+the same training gives the same version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+import pynomaly
+from pynomaly.config import Pipeline
+from pynomaly.errors import DetectorError
+from pynomaly.judging.comparison.choice import CandidateChoice
+from pynomaly.judging.comparison.compare import Rung
+from pynomaly.judging.comparison.evaluation import Metrics
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.fitting.known_anomalies import describe_known
+from pynomaly.records import figures
+from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.records.report import render_model_card
+from pynomaly.records.store import Store
+from pynomaly.steps.explanations import log_importance
+from pynomaly.steps.keys import read_git_commit
+from pynomaly.steps.training.fit_candidates import FittedCandidate
+from pynomaly.steps.training.label_free_checks import probe_model
+from pynomaly.steps.training.prepare import JudgedRows, PreparedReference
+from pynomaly.steps.training.training_facts import build_training_facts, name_training_page
+
+__all__ = ["RegistrationResult", "estimate_alert_rate", "register_training"]
+
+
+@dataclass(frozen=True)
+class RegistrationResult:
+    """The version that a training registered, with the values that later windows are compared with.
+
+    Attributes
+    ----------
+    value : float or None
+        The metric on the judged rows; comparable with live labels only where `rung` is ``labels``.
+    expected_alert_rate : float
+        Share of the judged rows that alert, anomalies in them included; injected ones left out.
+    notes : tuple of str
+        Warnings that a person should read before trusting the model.
+    new : bool
+        False when the same training was registered before.
+    policy : str
+        Old and new alert policy, if only the policy changed; else "".
+    base : int
+        The version whose scores these are, if only the policy changed.
+    probe : dict or None
+        Rank agreement with a refit, and quality on injected anomalies, on rows that were not fitted;
+        windows without labels are compared with it.
+    """
+
+    pipeline: str
+    key: str
+    version: int
+    run_id: str
+    parent_run_id: str
+    sha256: str
+    detector: str
+    metric: str
+    value: float | None
+    rung: str
+    expected_alert_rate: float
+    recalibrated: bool
+    notes: tuple[str, ...]
+    new: bool
+    policy: str = ""
+    base: int = 0
+    probe: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for logs and artifacts."""
+        return asdict(self)
+
+
+def register_training(
+    pipeline: Pipeline,
+    prepared: PreparedReference,
+    fitted: Sequence[FittedCandidate],
+    choice: CandidateChoice,
+) -> RegistrationResult:
+    """Log the training and register the winner, once.
+
+    Returns
+    -------
+    Registered
+        ``new`` is False when the same training was registered before.
+    """
+    if choice.winner is None:
+        raise DetectorError(f"{pipeline.name}: no candidate has usable scores: {'; '.join(choice.reasons)}")
+    registry = Registry.open_for(pipeline)
+    with (
+        Ledger.open(pipeline.ledger_url) as ledger,
+        ledger.hold_lease(f"register:{pipeline.name}:{prepared.key}"),
+    ):
+        training = ledger.find_training(prepared.key)
+        if training is not None and training.version is not None:
+            return RegistrationResult(**training.detail["registered"] | {"new": False})
+        chosen = next(item for item in fitted if item.label == choice.winner)
+        registered = _log_and_register(pipeline, prepared, fitted, choice, chosen, registry)
+        ledger.put_training(
+            key=prepared.key,
+            pipeline=pipeline.name,
+            as_of=pd.Timestamp(prepared.as_of).to_pydatetime(),
+            data_hash=prepared.data_hash,
+            version=registered.version,
+            outcome="registered",
+            detail={"registered": registered.to_dict(), "window": prepared.window, "asked": prepared.asked},
+        )
+        ledger.record_decision(
+            Decision(
+                key=f"register:{pipeline.name}:{prepared.key}",
+                pipeline=pipeline.name,
+                kind="register",
+                subject=f"{pipeline.name} v{registered.version}",
+                outcome=chosen.label,
+                reasons=choice.reasons,
+                evidence={
+                    "verdicts": [verdict.to_dict() for verdict in choice.verdicts],
+                    "rung": prepared.rung,
+                }
+                | {"data_hash": prepared.data_hash, "window": prepared.window, "run_id": registered.run_id}
+                | ({"sampled": prepared.sampled} if prepared.sampled else {}),
+                as_of=pd.Timestamp(prepared.as_of).to_pydatetime(),
+            )
+        )
+        return registered
+
+
+def _log_and_register(
+    pipeline: Pipeline,
+    prepared: PreparedReference,
+    fitted: Sequence[FittedCandidate],
+    choice: CandidateChoice,
+    chosen: FittedCandidate,
+    registry: Registry,
+) -> RegistrationResult:
+    judged = JudgedRows.load(prepared)
+    measured = choice.measured
+    tags = {
+        "pynomaly.pipeline": pipeline.name,
+        "pynomaly.key": prepared.key,
+        "pynomaly.window": prepared.window,
+        "pynomaly.data_sha256": prepared.data_hash,
+        "pynomaly.rung": prepared.rung,
+        "pynomaly.winner": chosen.label,
+        **({"pynomaly.sampled": prepared.sampled} if prepared.sampled else {}),
+        **({"pynomaly.alerts_left_out": prepared.alerts_said} if prepared.alerts_said else {}),
+        "pynomaly.version": pynomaly.__version__,
+        "pynomaly.git_commit": read_git_commit(pipeline.origin.parent),
+    }
+    counts = {
+        name: float(getattr(prepared, name))
+        for name in (
+            "seen_rows",
+            "rows",
+            "fit_rows",
+            "calibration_rows",
+            "judged_rows",
+            "quarantined",
+            "known_anomalies",
+            "incident_rows",
+            "labelled_rows",
+            "alerted_rows",
+        )
+    }
+    winner: RegistrationResult | None = None
+    with registry.start_parent_run(pipeline.name, f"train {prepared.window}", tags=tags) as parent:
+        versions = Bundle.load(Path(chosen.folder), chosen.sha256).facts["versions"]
+        settings = {"seed": pipeline.training.seed} | {
+            f"version.{name}": library_version for name, library_version in versions.items()
+        }
+        registry.log_to_run(parent, metrics=counts, params=settings)
+        for item in fitted:
+            with registry.start_child_run(
+                parent, item.label, tags=tags | {"pynomaly.detector": item.detector}
+            ) as run:
+                _log_candidate(registry, run, item, measured.get(item.label), judged)
+                if item is chosen:
+                    ref = _register_bundle(pipeline, prepared, item, run, registry, judged)
+                    value = measured[item.label].values().get(pipeline.comparison.metric)
+                    summary = (
+                        f"{item.detector}: {pipeline.comparison.metric} {value:.3f} on {prepared.rung}"
+                        if value
+                        else item.detector
+                    )
+                    registry.describe_version(ref, f"{summary}; reference {prepared.window}")
+                    winner = RegistrationResult(
+                        pipeline=pipeline.name,
+                        key=prepared.key,
+                        version=ref.version,
+                        run_id=run,
+                        parent_run_id=parent,
+                        sha256=ref.sha256,
+                        detector=item.detector,
+                        metric=pipeline.comparison.metric,
+                        value=value,
+                        rung=prepared.rung,
+                        expected_alert_rate=estimate_alert_rate(_drop_injected(judged, item)["is_anomaly"]),
+                        recalibrated=item.recalibrated,
+                        notes=tuple(Bundle.load(Path(item.folder), item.sha256).facts["notes"]),
+                        new=True,
+                        probe=_probe_winner(pipeline, prepared, item),
+                    )
+        assert winner is not None, "choose() only names candidates that were fitted"
+        _log_training(pipeline, prepared, fitted, choice, registry, parent, chosen, winner, measured, judged)
+    return winner
+
+
+def _probe_winner(pipeline: Pipeline, prepared: PreparedReference, item: FittedCandidate) -> dict[str, Any]:
+    """Probe the winner on the calibration rows, which hold no injected anomalies and were not fitted."""
+    bundle = Bundle.load(Path(item.folder), item.sha256)
+    rows = pd.read_parquet(prepared.path / "calibration.parquet")
+    return probe_model(pipeline, bundle, rows).to_dict()
+
+
+def _drop_injected(judged: JudgedRows, item: FittedCandidate) -> pd.DataFrame:
+    """Returns the scores of the judged rows without injected anomalies, as in operation."""
+    scores = item.scores()
+    return scores if judged.rung is Rung.LABELS else scores[judged.truth == 0]
+
+
+def estimate_alert_rate(alerts: npt.ArrayLike) -> float:
+    """Returns the expected share of alerts, from the alerts on held-out rows, array of shape (n,)."""
+    alerted = np.asarray(alerts, dtype=bool)
+    # Laplace's rule of succession: the rate is above 0 even if no held-out row alerted.
+    return float((alerted.sum() + 1) / (len(alerted) + 2))
+
+
+def _log_candidate(
+    registry: Registry, run: str, item: FittedCandidate, measured: Metrics | None, judged: JudgedRows
+) -> None:
+    values = {"fit_seconds": item.fit_seconds, "score_seconds": item.score_seconds}
+    if measured is not None:
+        values |= measured.values()
+    registry.log_to_run(
+        run,
+        metrics=values,
+        params={f"detector.{name}": value for name, value in item.params.items()},
+        tags={"pynomaly.error": item.error} if item.error else {},
+    )
+    if not item.error:
+        scores = item.scores()["score"].to_numpy()
+        curves = figures.draw_comparison(judged.truth, {item.label: scores}, item.label)
+        registry.log_to_run(run, figures={"curves.png": curves})
+
+
+def _register_bundle(
+    pipeline: Pipeline,
+    prepared: PreparedReference,
+    item: FittedCandidate,
+    run: str,
+    registry: Registry,
+    judged: JudgedRows,
+) -> ModelRef:
+    bundle = Bundle.load(Path(item.folder), item.sha256)
+    known_anomalies = bundle.facts.get("known_anomalies") or {}
+    quality = {
+        f"known_anomalies_{name}": known_anomalies[name]
+        for name in ("before", "after")
+        if known_anomalies.get(name)
+    }
+    registry.log_to_run(
+        run,
+        metrics=quality,
+        tags={"pynomaly.known_anomalies": describe_known(known_anomalies)} if known_anomalies else {},
+    )
+    log_importance(registry, run, bundle, pd.read_parquet(prepared.path / "calibration.parquet"))
+    sample = pd.read_parquet(prepared.path / "fit.parquet")
+    size = min(len(sample), pipeline.drift.report_rows)
+    # The drift report needs these rows; the drift verdict needs only the sketch in the bundle.
+    store = Store(pipeline.store_root)
+    store.write_reference(
+        pipeline.name, item.sha256, sample.sample(size, random_state=pipeline.training.seed).sort_index()
+    )
+    store.write_held_out(pipeline.name, item.sha256, _drop_injected(judged, item)["p_value"].to_numpy())
+    return registry.register(
+        pipeline.name,
+        run,
+        Path(item.folder),
+        item.sha256,
+        example=bundle.golden,
+        tags={
+            "pynomaly.rung": prepared.rung,
+            "pynomaly.window": prepared.window,
+            "pynomaly.detector": item.detector,
+        },
+        key=prepared.key,
+    )
+
+
+def _log_training(
+    pipeline: Pipeline,
+    prepared: PreparedReference,
+    fitted: Sequence[FittedCandidate],
+    choice: CandidateChoice,
+    registry: Registry,
+    parent: str,
+    chosen: FittedCandidate,
+    winner: RegistrationResult,
+    measured: Mapping[str, Metrics],
+    judged: JudgedRows,
+) -> None:
+    """Write figures, model card and verdicts of the whole training and log them to the parent run."""
+    folder = prepared.path / "records"
+    folder.mkdir(exist_ok=True)
+    scores = {item.label: item.scores()["score"].to_numpy() for item in fitted if not item.error}
+    (folder / "comparison.png").write_bytes(
+        figures.draw_comparison(judged.truth, scores, chosen.label, choice.table, pipeline.comparison.metric)
+    )
+    (folder / "choice.json").write_text(json.dumps(choice.to_dict(), indent=2))
+    if choice.ranks is not None:
+        (folder / "critical_difference.png").write_bytes(figures.draw_critical_difference(choice.ranks))
+        (folder / "ranks.json").write_text(json.dumps(choice.ranks.to_dict(), indent=2))
+    (folder / "scores.png").write_bytes(figures.draw_score_histogram(judged.truth, scores[chosen.label]))
+    (folder / "verdicts.json").write_text(
+        json.dumps([verdict.to_dict() for verdict in choice.verdicts], indent=2)
+    )
+    commit = read_git_commit(pipeline.origin.parent)
+    (folder / "model_card.md").write_text(
+        render_model_card(
+            pipeline=pipeline,
+            prepared=asdict(prepared),
+            choice=choice,
+            metrics={label: value.to_dict() for label, value in measured.items()},
+            fitted=[item.to_dict() for item in fitted],
+            winner=chosen.to_dict() | {"version": winner.version},
+            git_commit=commit,
+        )
+    )
+    result = winner.to_dict()
+    facts = build_training_facts(pipeline, prepared, fitted, choice, chosen, judged, measured, result, commit)
+    Store(pipeline.store_root).write_facts(pipeline.name, name_training_page(winner.version), facts)
+    files = [*sorted(folder.iterdir()), *prepared.reports, pipeline.origin]
+    registry.log_to_run(parent, artifacts={file.name: file for file in files if file.is_file()})

@@ -1,0 +1,116 @@
+"""The rule by kind: one kind alone makes no winner, and what is lost is named."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from pynomaly import config
+from pynomaly.judging.comparison.choice import choose_candidate
+from pynomaly.judging.comparison.compare import Rung, Verdict, VerdictOutcome, compare_scores
+from pynomaly.judging.comparison.injection import ANOMALY_KINDS, InjectedAnomalies
+
+SETTINGS = config.Comparison(metric="roc_auc", resamples=400)
+
+
+def world(
+    gains: dict[str, float], each: int = 40, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, InjectedAnomalies]:
+    """Truth, champion and challenger scores: the challenger sees each kind better by its gain."""
+    rng = np.random.default_rng(seed)
+    kinds = np.concatenate([np.repeat(ANOMALY_KINDS, each), np.repeat("", 1200)]).astype(object)
+    truth = (kinds != "").astype(int)
+    sizes = np.where(truth == 1, np.resize(np.array(["0.5", "1"], dtype=object), truth.size), "")
+    shared = rng.normal(size=truth.size)
+    champion = 0.6 * truth + shared + 0.4 * rng.normal(size=truth.size)
+    lift = np.array([gains.get(kind, 0.0) for kind in kinds])
+    return (
+        truth,
+        champion,
+        champion + lift + 0.3 * rng.normal(size=truth.size),
+        InjectedAnomalies(kinds, sizes),
+    )
+
+
+def judge(gains: dict[str, float], *, known: bool = True, rung: Rung = Rung.INJECTED) -> Verdict:
+    truth, champion, challenger, injected = world(gains)
+    return compare_scores(
+        truth, champion, challenger, SETTINGS, rung=rung, injected=injected if known else None, seed=1
+    )
+
+
+def test_a_gain_on_all_kinds_is_superior_and_named_by_kind() -> None:
+    verdict = judge(dict.fromkeys(ANOMALY_KINDS, 1.0))
+    assert verdict.outcome is VerdictOutcome.SUPERIOR
+    assert [part.name for part in verdict.kinds] == sorted(ANOMALY_KINDS)
+    assert [part.name for part in verdict.sizes] == ["0.5", "1"]
+    assert all(part.positives == 40 and part.low > 0 for part in verdict.kinds)
+    assert any(reason.startswith("by kind: cluster +") for reason in verdict.reasons)
+    json.dumps(verdict.to_dict(), allow_nan=False)
+
+
+def test_a_kind_that_is_lost_takes_superiority_away() -> None:
+    gains = {"global": 2.0, "cluster": 2.0, "dependency": 2.0, "local": -0.9}
+    assert judge(gains, known=False).outcome is VerdictOutcome.SUPERIOR
+    verdict = judge(gains)
+    assert verdict.outcome is VerdictOutcome.INCONCLUSIVE
+    assert not verdict.promotes
+    assert "lost on local -" in verdict.reasons[1]
+
+
+def test_one_kind_alone_makes_no_winner_while_another_is_behind() -> None:
+    gains = {"cluster": 4.0}
+    assert judge(gains, known=False).outcome is VerdictOutcome.SUPERIOR
+    verdict = judge(gains)
+    assert verdict.outcome is VerdictOutcome.INCONCLUSIVE
+    assert "gain is of cluster anomalies alone (-" in verdict.reasons[1]
+
+
+def test_one_kind_alone_is_enough_where_nothing_is_lost() -> None:
+    assert judge(dict.fromkeys(ANOMALY_KINDS, 0.1) | {"cluster": 4.0}).outcome is VerdictOutcome.SUPERIOR
+
+
+def test_labels_are_not_judged_by_kind() -> None:
+    verdict = judge({"global": 4.0, "local": -1.5}, rung=Rung.LABELS)
+    assert verdict.kinds == ()
+
+
+def test_a_kind_of_few_has_figures_and_no_interval() -> None:
+    truth, champion, challenger, injected = world(dict.fromkeys(ANOMALY_KINDS, 1.0))
+    injected.kinds[np.flatnonzero(injected.kinds == "local")[3:]] = "global"
+    verdict = compare_scores(truth, champion, challenger, SETTINGS, rung=Rung.INJECTED, injected=injected)
+    few = next(part for part in verdict.kinds if part.name == "local")
+    assert few.positives == 3
+    assert np.isnan(few.low)
+    assert np.isfinite(few.difference)
+
+
+def test_the_choice_among_candidates_keeps_the_same_rule() -> None:
+    truth, champion, challenger, injected = world({"global": 3.0, "cluster": 3.0, "local": -0.9})
+    scores = {"baseline": champion, "one-sided": challenger}
+    blind = choose_candidate(truth, scores, SETTINGS, rung=Rung.INJECTED, baseline="baseline")
+    assert blind.winner == "one-sided"
+    seen = choose_candidate(
+        truth, scores, SETTINGS, rung=Rung.INJECTED, baseline="baseline", injected=injected
+    )
+    assert seen.winner == "baseline"
+    assert any("lost on local" in reason for reason in seen.verdicts[0].reasons)
+
+
+@pytest.mark.parametrize("metric", ["average_precision", "roc_auc", "recall_at_budget", "saved_cost"])
+def test_any_metric_decides_and_the_others_stand_beside_it(metric: str) -> None:
+    truth, champion, challenger, _ = world(dict.fromkeys(ANOMALY_KINDS, 1.5))
+    settings = config.Comparison(metric=metric, resamples=400)
+    verdict = compare_scores(truth, champion, challenger, settings, rung=Rung.LABELS)
+    assert verdict.outcome is VerdictOutcome.SUPERIOR
+    assert {beside.metric for beside in verdict.beside} | {metric} == {
+        "average_precision", "roc_auc", "recall_at_budget", "saved_cost"
+    }  # fmt: skip
+    for beside in verdict.beside:
+        other = config.Comparison(metric=beside.metric, resamples=400)
+        alone = compare_scores(truth, champion, challenger, other, rung=Rung.LABELS)
+        assert (beside.difference, beside.low, beside.high) == pytest.approx(
+            (alone.difference, alone.low, alone.high)
+        )

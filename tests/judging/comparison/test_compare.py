@@ -1,0 +1,271 @@
+"""Verdicts: the right one where the truth is known, none where it is not, and few false ones."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pynomaly import config
+from pynomaly.errors import DataError, DetectorError
+from pynomaly.judging.comparison.choice import choose_candidate
+from pynomaly.judging.comparison.compare import Rung, VerdictOutcome, compare_scores
+
+SETTINGS = config.Comparison(resamples=300)
+Scores = np.ndarray
+
+
+def world(rows: int = 1000, positives: int = 80, seed: int = 0) -> tuple[Scores, Scores, Scores, Scores]:
+    """Truth, and scores of a weak, a good and a useless model."""
+    rng = np.random.default_rng(seed)
+    truth = np.zeros(rows, dtype=int)
+    truth[rng.choice(rows, positives, replace=False)] = 1
+    weak, good = truth + rng.normal(size=rows), 3 * truth + rng.normal(size=rows)
+    return truth, weak, good, rng.normal(size=rows)
+
+
+def test_a_better_challenger_is_superior_and_a_worse_one_inferior() -> None:
+    truth, weak, good, _ = world()
+    better = compare_scores(truth, weak, good, SETTINGS, rung=Rung.LABELS)
+    assert better.outcome is VerdictOutcome.SUPERIOR
+    assert better.promotes
+    assert better.low > 0
+    assert better.p_value < 1e-6
+    worse = compare_scores(truth, good, weak, SETTINGS, rung=Rung.LABELS)
+    assert worse.outcome is VerdictOutcome.INFERIOR
+    assert not worse.promotes
+
+
+def test_a_tie_is_not_inferior_and_does_not_promote() -> None:
+    truth, weak, _, _ = world()
+    verdict = compare_scores(truth, weak, weak * 2 + 1, SETTINGS, rung=Rung.LABELS)
+    assert verdict.outcome is VerdictOutcome.NON_INFERIOR
+    assert (verdict.difference, verdict.low, verdict.high) == (0, 0, 0)
+    assert (verdict.p_value, verdict.effect_size) == (1, 0)
+
+
+def test_a_certain_gain_too_small_to_matter_does_not_promote() -> None:
+    truth, weak, good, _ = world()
+    picky = config.Comparison(resamples=300, min_improvement=0.9)
+    assert compare_scores(truth, weak, good, picky, rung=Rung.LABELS).outcome is VerdictOutcome.NON_INFERIOR
+
+
+def test_swapping_the_models_mirrors_the_difference() -> None:
+    truth, weak, good, _ = world()
+    one = compare_scores(truth, weak, good, SETTINGS, rung=Rung.LABELS)
+    two = compare_scores(truth, good, weak, SETTINGS, rung=Rung.LABELS)
+    assert (one.difference, one.low, one.high) == pytest.approx((-two.difference, -two.high, -two.low))
+    assert one.p_value == two.p_value
+    assert one.effect_size == pytest.approx(-two.effect_size)
+
+
+def test_effect_size_does_not_grow_with_the_rows() -> None:
+    small = compare_scores(*world(1000, 80)[:3], SETTINGS, rung=Rung.LABELS)
+    large = compare_scores(*world(10_000, 800)[:3], SETTINGS, rung=Rung.LABELS)
+    assert large.effect_size == pytest.approx(small.effect_size, rel=0.5)
+
+
+def test_stability_alone_decides_nothing() -> None:
+    truth, weak, good, _ = world()
+    verdict = compare_scores(truth, weak, good, SETTINGS, rung=Rung.STABILITY)
+    assert verdict.outcome is VerdictOutcome.INCONCLUSIVE
+    assert "stability" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda y, a, b: (y * 0, a, b), "none of the 1000 rows"),
+        (lambda y, a, b: (y * 0 + 1, a, b), "all of the 1000 rows"),
+        (lambda y, a, b: (y * (np.cumsum(y) <= 19), a, b), "19 anomalies are fewer than the 20"),
+        (lambda y, a, b: (y, np.where(np.arange(a.size) == 3, np.nan, a), b), "champion: 1 of 1000"),
+        (lambda y, a, b: (y, a, np.where(np.arange(a.size) == 3, np.inf, b)), "challenger: 1 of 1000"),
+        (lambda y, a, b: (y, a, b * 0), "challenger: all 1000 scores are 0"),
+    ],
+)
+def test_what_cannot_be_computed_is_inconclusive_and_says_why(change, said: str) -> None:  # type: ignore[no-untyped-def]
+    truth, weak, good, _ = world()
+    verdict = compare_scores(*change(truth, weak, good), SETTINGS, rung=Rung.LABELS)
+    assert verdict.outcome is VerdictOutcome.INCONCLUSIVE
+    assert any(said in reason for reason in verdict.reasons)
+    text = json.dumps(verdict.to_dict(), allow_nan=False)
+    assert json.loads(text)["low"] is None
+
+
+def test_anomalies_of_a_few_incidents_are_inconclusive() -> None:
+    truth = np.repeat([1, 0], [100, 900])
+    rng = np.random.default_rng(0)
+    scores = truth + rng.normal(size=1000)
+    verdict = compare_scores(
+        truth, scores, truth * 9 + scores, SETTINGS, rung=Rung.LABELS, blocks=np.arange(1000) // 50
+    )
+    assert verdict.outcome is VerdictOutcome.INCONCLUSIVE
+    assert "2 blocks" in verdict.reasons[0]
+
+
+def test_models_of_one_name_are_still_two() -> None:
+    truth, weak, good, _ = world()
+    verdict = compare_scores(truth, weak, good, SETTINGS, rung=Rung.LABELS, champion="a", challenger="a")
+    assert verdict.promotes
+
+
+@pytest.mark.parametrize(("metric", "sep"), [("average_precision", 1.0), ("roc_auc", 2.0)])
+def test_equal_models_are_rarely_called_superior(metric: str, sep: float) -> None:
+    """At most 2.5 % by construction of the interval; no smallest improvement helps here."""
+    bare = config.Comparison(metric=metric, resamples=200, min_improvement=0)
+    rng = np.random.default_rng(7)
+    repetitions = 300
+    superior = inferior = 0
+    for seed in range(repetitions):
+        truth = np.repeat([1, 0], [40, 560])
+        shared = rng.normal(size=600)
+        first, second = (sep * truth + shared + rng.normal(size=600) for _ in range(2))
+        verdict = compare_scores(truth, first, second, bare, rung=Rung.LABELS, seed=seed)
+        superior += verdict.low > 0
+        inferior += verdict.high < 0
+    # 5.5 % is three standard errors above 2.5 % in 300 repetitions.
+    assert superior <= 0.055 * repetitions
+    assert inferior <= 0.055 * repetitions
+
+
+def test_equal_models_on_dependent_rows_need_blocks() -> None:
+    bare = config.Comparison(metric="roc_auc", resamples=200, min_improvement=0)
+    rng = np.random.default_rng(8)
+    blocks = np.arange(600) // 10
+    blocked = ignored = 0
+    for seed in range(150):
+        truth = np.isin(blocks, rng.choice(60, 15, replace=False)).astype(int)
+        # Each model errs by whole blocks, as detectors do on an incident.
+        first, second = (truth + rng.normal(size=60)[blocks] + 0.1 * rng.normal(size=600) for _ in range(2))
+        blocked += (
+            compare_scores(truth, first, second, bare, rung=Rung.LABELS, seed=seed, blocks=blocks).low > 0
+        )
+        ignored += compare_scores(truth, first, second, bare, rung=Rung.LABELS, seed=seed).low > 0
+    assert blocked <= 0.07 * 150
+    assert ignored >= 0.2 * 150
+
+
+def test_a_handful_of_incidents_is_no_licence_to_promote() -> None:
+    """Plain percentiles promote one equal in fifteen here."""
+    bare = config.Comparison(metric="roc_auc", resamples=400, min_improvement=0)
+    rng = np.random.default_rng(11)
+    blocks = np.arange(500) // 10
+    promoted = 0
+    for seed in range(200):
+        truth = np.isin(blocks, rng.choice(50, 6, replace=False)).astype(int)
+        first, second = (2 * truth + rng.normal(size=50)[blocks] + rng.normal(size=500) for _ in range(2))
+        promoted += compare_scores(
+            truth, first, second, bare, rung=Rung.LABELS, seed=seed, blocks=blocks
+        ).promotes
+    assert promoted <= 10  # 2.5 % expected; 5 % is more than two standard errors above
+
+
+def test_the_luckiest_of_equals_is_judged_as_the_best_of_so_many() -> None:
+    bare = config.Comparison(metric="roc_auc", resamples=400, min_improvement=0)
+    rng = np.random.default_rng(12)
+    alone = counted = 0
+    for seed in range(150):
+        truth = np.repeat([1, 0], [30, 300])
+        champion, *others = (truth + rng.normal(size=330) for _ in range(7))
+        best = max(others, key=lambda scores: scores[:30].mean() - scores[30:].mean())
+        alone += compare_scores(truth, champion, best, bare, rung=Rung.LABELS, seed=seed).promotes
+        verdict = compare_scores(truth, champion, best, bare, rung=Rung.LABELS, seed=seed, among=6)
+        counted += verdict.promotes
+        assert (verdict.among, verdict.level) == (6, pytest.approx(1 - 0.05 / 6))
+    assert counted <= 9  # 2.5 % expected at most
+    assert alone >= 2 * max(counted, 1)
+    with pytest.raises(DataError, match="among 0 candidates"):
+        compare_scores(truth, champion, best, bare, rung=Rung.LABELS, among=0)
+
+
+def test_choice_takes_the_best_of_the_superior() -> None:
+    truth, weak, good, noise = world()
+    middle = 2 * truth + np.random.default_rng(9).normal(size=truth.size)
+    scores = {"weak": weak, "noise": noise, "middle": middle, "good": good}
+    choice = choose_candidate(truth, scores, SETTINGS, rung=Rung.LABELS, baseline="weak")
+    assert (choice.winner, choice.among) == ("good", 4)
+    assert [verdict.challenger for verdict in choice.verdicts] == ["noise", "middle", "good"]
+    assert [row["candidate"] for row in choice.table] == list(scores)
+    assert all(row["low"] <= row["value"] <= row["high"] for row in choice.table)
+    json.dumps(choice.to_dict(), allow_nan=False)
+
+
+def test_the_baseline_is_kept_when_nothing_is_superior() -> None:
+    truth, weak, good, noise = world()
+    tied = choose_candidate(
+        truth, {"good": good, "same": good * 2, "noise": noise}, SETTINGS, rung=Rung.LABELS, baseline="good"
+    )
+    assert (tied.winner, tied.among) == ("good", 1)
+    assert "kept" in tied.reasons[0]
+    few = choose_candidate(
+        truth, {"weak": weak, "good": good}, SETTINGS, rung=Rung.STABILITY, baseline="weak"
+    )
+    assert few.winner == "weak"
+
+
+def test_a_broken_baseline_loses_to_any_usable_candidate() -> None:
+    truth, weak, good, _ = world()
+    scores = {"broken": weak * np.nan, "weak": weak, "good": good}
+    choice = choose_candidate(truth, scores, SETTINGS, rung=Rung.INJECTED, baseline="broken")
+    assert (choice.winner, choice.among) == ("good", 3)
+    assert "not finite" in choice.reasons[0]
+    assert choice.table[0]["not_computable"]
+    blind = choose_candidate(truth * 0, scores, SETTINGS, rung=Rung.STABILITY, baseline="broken")
+    assert blind.winner == "weak"
+
+
+def test_no_usable_candidate_is_an_error_that_names_them_all() -> None:
+    truth, weak, _, _ = world()
+    scores = {"a": weak * 0, "b": weak * np.nan}
+    with pytest.raises(
+        DetectorError, match="a: all 1000 scores are 0; b: 1000 of 1000 scores are not finite"
+    ):
+        choose_candidate(truth, scores, SETTINGS, rung=Rung.LABELS, baseline="a")
+
+
+def test_a_broken_challenger_never_wins() -> None:
+    truth, weak, good, _ = world()
+    good[0] = np.inf
+    choice = choose_candidate(
+        truth, {"weak": weak, "good": good}, SETTINGS, rung=Rung.LABELS, baseline="weak"
+    )
+    assert choice.winner == "weak"
+
+
+def test_many_useless_candidates_seldom_unseat_the_baseline() -> None:
+    bare = config.Comparison(metric="roc_auc", resamples=1000, min_improvement=0)
+    rng = np.random.default_rng(10)
+    lost = 0
+    for seed in range(60):
+        truth = np.repeat([1, 0], [30, 270])
+        scores = {f"c{i}": truth + rng.normal(size=300) for i in range(8)}
+        lost += (
+            choose_candidate(truth, scores, bare, rung=Rung.LABELS, baseline="c0", seed=seed).winner != "c0"
+        )
+    assert lost <= 6  # 2.5 % expected, one-sided; 10 % is more than three standard errors above
+
+
+def test_an_unknown_baseline_is_refused() -> None:
+    truth, weak, _, _ = world()
+    with pytest.raises(DataError, match="did you mean 'iforest'"):
+        choose_candidate(truth, {"iforest": weak}, SETTINGS, rung=Rung.LABELS, baseline="iforst")
+
+
+def test_lengths_must_agree() -> None:
+    truth, weak, _, _ = world()
+    with pytest.raises(DataError, match="shape"):
+        compare_scores(truth, weak, weak[1:], SETTINGS, rung=Rung.LABELS)
+    with pytest.raises(DataError, match="blocks of shape"):
+        compare_scores(truth, weak, weak, SETTINGS, rung=Rung.LABELS, blocks=np.arange(3))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_verdict_is_the_same_whatever_the_order_of_magnitude_of_the_scores(seed: int) -> None:
+    truth, weak, good, _ = world(200, 30, seed=seed)
+    one = compare_scores(truth, weak, good, config.Comparison(resamples=200), rung=Rung.LABELS)
+    two = compare_scores(truth, weak * 1e6, good - 1e3, config.Comparison(resamples=200), rung=Rung.LABELS)
+    assert one == two

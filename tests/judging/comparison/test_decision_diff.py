@@ -1,0 +1,88 @@
+"""The decision diff against counting by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from pynomaly.errors import DataError
+from pynomaly.judging.comparison.decision_diff import EXAMPLES, DecisionDiff, diff_decisions
+from pynomaly.model.explanation.explain import Reason
+
+
+def scored(score: list[float], alerts: list[bool]) -> pd.DataFrame:
+    ranks = pd.Series(score, dtype=float).rank(ascending=False)
+    return pd.DataFrame({"score": score, "p_value": ranks / (len(score) + 1), "is_anomaly": alerts})
+
+
+def compared(old: pd.DataFrame, new: pd.DataFrame, days: float | None = 2.0) -> DecisionDiff:
+    where = pd.DataFrame({"machine": [f"m{i}" for i in range(len(old))]})
+    return diff_decisions(
+        old,
+        new,
+        names=("v1", "v2"),
+        window="all",
+        days=days,
+        where=where,
+        explain=lambda place, side: (Reason(side, side, float(place), 0.0, 1.0, 1.0, 1.0),),
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(-5, 5), st.floats(-5, 5), st.booleans(), st.booleans()), min_size=1, max_size=60
+    )
+)
+def test_counts_are_those_of_counting(rows: list[tuple[float, float, bool, bool]]) -> None:
+    found = compared(
+        scored([a for a, _, _, _ in rows], [x for _, _, x, _ in rows]),
+        scored([b for _, b, _, _ in rows], [y for _, _, _, y in rows]),
+    )
+    assert found.gained == sum(y and not x for *_, x, y in rows)
+    assert found.lost == sum(x and not y for *_, x, y in rows)
+    assert found.same == sum(x and y for *_, x, y in rows)
+    assert found.champion_per_day == pytest.approx((found.lost + found.same) / 2)
+    assert found.challenger_per_day == pytest.approx((found.gained + found.same) / 2)
+    assert len(found.examples) == min(EXAMPLES, found.gained + found.lost)
+    assert len({example.row for example in found.examples}) == len(found.examples)
+    for example in found.examples:
+        *_, before, after = rows[example.row]
+        assert (before, after) == ((False, True) if example.side == "gained" else (True, False))
+        assert example.because[0].value == example.row
+        assert example.where == {"machine": f"m{example.row}"}
+
+
+def test_rank_agreement_is_spearmans() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=200).round(1)
+    b = a + rng.normal(size=200).round(1)
+    none = [False] * 200
+    expected = spearmanr(a, b).statistic
+    assert compared(scored(list(a), none), scored(list(b), none)).rank_agreement == pytest.approx(expected)
+    assert compared(scored(list(a), none), scored([1.0] * 200, none)).rank_agreement is None
+
+
+def test_both_sides_are_shown_and_the_most_telling_first() -> None:
+    n = 40
+    old = scored([float(i) for i in range(n)], [i % 2 == 0 for i in range(n)])
+    new = scored([float(n - i) for i in range(n)], [i % 2 == 1 for i in range(n)])
+    found = compared(old, new, days=None)
+    sides = [example.side for example in found.examples]
+    assert sides == ["gained"] * 5 + ["lost"] * 5
+    apart = [abs(np.log(example.champion_p / example.challenger_p)) for example in found.examples[:5]]
+    assert apart == sorted(apart, reverse=True)
+    assert found.challenger_per_day == n / 2
+    assert any("in all rows" in reason for reason in found.reasons)
+
+
+def test_rows_must_be_the_same() -> None:
+    one, none = scored([1.0], [True]), scored([], [])
+    with pytest.raises(DataError, match="1 rows of the champion, 0 of the challenger"):
+        compared(one, none)
+    with pytest.raises(DataError, match="0 rows"):
+        compared(none, none)

@@ -1,0 +1,131 @@
+"""Metrics against scikit-learn and the naive twins; what cannot be computed says why."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from pynomaly.errors import DataError
+from pynomaly.judging.comparison import evaluation
+from tests import naive
+
+two_classes = st.lists(st.tuples(st.integers(0, 1), st.integers(-4, 4)), min_size=2, max_size=30).filter(
+    lambda rows: len({label for label, _ in rows}) == 2
+)
+
+
+@given(two_classes)
+def test_metrics_agree_with_their_oracles(rows: list[tuple[int, int]]) -> None:
+    truth, scores = zip(*rows, strict=True)
+    found = evaluation.average_precision(truth, scores)
+    assert found == pytest.approx(reference.average_precision_score(truth, scores))
+    assert found == pytest.approx(naive.average_precision(truth, scores))
+    area = evaluation.roc_auc(truth, scores)
+    assert area == pytest.approx(reference.roc_auc_score(truth, scores))
+    assert area == pytest.approx(naive.roc_auc(truth, scores))
+
+
+@given(two_classes)
+def test_only_the_order_of_scores_counts(rows: list[tuple[int, int]]) -> None:
+    truth, scores = zip(*rows, strict=True)
+    moved = np.exp(np.array(scores) / 3) + 100
+    assert evaluation.average_precision(truth, scores) == evaluation.average_precision(truth, moved)
+    opposite = evaluation.roc_auc(truth, -np.array(scores, dtype=float))
+    assert evaluation.roc_auc(truth, scores) == pytest.approx(1 - opposite)
+
+
+@given(two_classes)
+def test_curves_agree_with_scikit_learn(rows: list[tuple[int, int]]) -> None:
+    truth, scores = (np.array(column) for column in zip(*rows, strict=True))
+    false, true = evaluation.roc_curve(truth, scores)
+    expected = reference.roc_curve(truth, scores, drop_intermediate=False)
+    np.testing.assert_allclose(false, expected[0])
+    np.testing.assert_allclose(true, expected[1])
+    recall, precision = evaluation.pr_curve(truth, scores)
+    expected_precision, expected_recall, _ = reference.precision_recall_curve(truth, scores)
+    np.testing.assert_allclose(recall, expected_recall[::-1])
+    np.testing.assert_allclose(precision, expected_precision[::-1])
+
+
+@pytest.mark.parametrize(
+    ("truth", "scores", "said"),
+    [
+        ([0, 1], [1.0], "shape"),
+        ([0, 2], [1.0, 2.0], "label 2 at row 1"),
+        ([0, np.nan], [1.0, 2.0], "label nan at row 1"),
+        ([0, 0], [1.0, 2.0], "none of the 2 rows"),
+        ([1, 1], [1.0, 2.0], "all of the 2 rows"),
+        ([0, 1], [1.0, np.nan], "1 of 2 scores are not finite"),
+        ([0, 1], [np.inf, 1.0], "1 of 2 scores are not finite"),
+        ([], [], "no rows"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(truth: list[float], scores: list[float], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        evaluation.average_precision(truth, scores)
+    with pytest.raises(DataError, match=said):
+        evaluation.roc_curve(truth, scores)
+
+
+@pytest.mark.parametrize(
+    ("truth", "scores", "said"),
+    [
+        ([0, 0], [1.0, 2.0], "none of the 2 rows"),
+        ([0, 1], [1.0, np.nan], "not finite"),
+        ([0, 1], [3.0, 3.0], "all 2 scores are 3"),
+    ],
+)
+def test_what_cannot_be_computed_has_a_reason_and_no_number(
+    truth: list[int], scores: list[float], said: str
+) -> None:
+    found = evaluation.compute_metrics(truth, scores)
+    assert found.average_precision is None
+    assert found.roc_auc is None
+    assert found.not_computable is not None
+    assert said in found.not_computable["average_precision"]
+    assert set(found.values()) == {"rows", "positives"}
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_intervals_hold_the_value_and_alerts_are_counted() -> None:
+    rng = np.random.default_rng(0)
+    truth = (rng.random(500) < 0.1).astype(int)
+    scores = truth + rng.normal(size=500)
+    p = np.where(scores > 1.5, 0.005, 0.5)
+    found = evaluation.compute_metrics(truth, scores, p, threshold=0.01)
+    for interval in (found.average_precision, found.roc_auc):
+        assert interval is not None
+        assert interval.low < interval.value < interval.high
+    assert found.alert_rate == np.mean(scores > 1.5)
+    assert found.precision == reference.precision_score(truth, scores > 1.5)
+    assert found.recall == reference.recall_score(truth, scores > 1.5)
+    assert found == evaluation.compute_metrics(truth, scores, p, threshold=0.01)
+
+
+def test_no_alert_has_no_precision() -> None:
+    found = evaluation.compute_metrics([0, 1], [0.0, 1.0], [1.0, 1.0])
+    assert (found.alert_rate, found.precision, found.recall) == (0.0, None, 0.0)
+    assert "p-value" in (found.not_computable or {})["precision"]
+
+
+def test_p_values_that_are_not_finite_give_no_alert_rate() -> None:
+    found = evaluation.compute_metrics([0, 1], [0.0, 1.0], [np.nan, 1.0])
+    assert found.alert_rate is None
+    assert "not finite" in (found.not_computable or {})["alert_rate"]
+
+
+def test_interval_covers_the_true_auc() -> None:
+    rng = np.random.default_rng(1)
+    true, covered = 0.7602, 0  # of normal scores one deviation apart: Phi(1 / sqrt(2))
+    for repetition in range(100):
+        truth = np.repeat([1, 0], [60, 240])
+        scores = truth + rng.normal(size=300)
+        interval = evaluation.compute_metrics(truth, scores, resamples=200, seed=repetition).roc_auc
+        assert interval is not None
+        covered += interval.low <= true <= interval.high
+    assert 88 <= covered <= 100

@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pynomaly import config
+from pynomaly.errors import DetectorError
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.calibration.crossfit import (
+    FOLDS,
+    SCARCE_ROWS,
+    assign_folds,
+    score_out_of_fold,
+    uses_cross_fitting,
+)
+from tests.model.tables import fit, table
+
+
+@given(rows=st.integers(1, 200), seed=st.integers(0, 99))
+def test_folds_are_even_and_seeded(rows: int, seed: int) -> None:
+    folds = assign_folds(rows, seed)
+    sizes = np.bincount(folds)
+    assert len(sizes) == min(FOLDS, rows)
+    assert sizes.max() - sizes.min() <= 1
+    assert folds.tolist() == assign_folds(rows, seed).tolist()
+
+
+def test_no_row_is_scored_by_a_model_that_saw_it() -> None:
+    rows = pd.DataFrame({"row": range(53)})
+
+    def fitted(part: pd.DataFrame):
+        seen = set(part["row"])
+        return lambda new: np.array([float(row in seen) for row in new["row"]])
+
+    assert score_out_of_fold(rows, 0, fitted).sum() == 0
+    scored = score_out_of_fold(rows, 0, lambda part: lambda new: new["row"].to_numpy(float))
+    assert scored.tolist() == list(range(53))  # in the order of the rows
+
+
+@pytest.mark.parametrize(
+    ("choice", "held_out", "rows", "crossed"),
+    [
+        ("auto", SCARCE_ROWS, 400, False),
+        ("auto", SCARCE_ROWS - 1, 400, True),
+        ("auto", 3, 10, False),
+        ("split", 3, 400, False),
+        ("cross", 5000, 20_000, True),
+    ],
+)
+def test_auto_crosses_where_rows_are_few(choice: str, held_out: int, rows: int, crossed: bool) -> None:
+    training = config.Training.model_validate({"candidates": ["iforest"], "calibrate": choice})
+    assert uses_cross_fitting(training, held_out, rows) is crossed
+
+
+def test_few_rows_are_all_fitted_and_all_calibrated(tmp_path: Path) -> None:
+    bundle = fit(rows=table(200))
+    assert bundle.calibration.method == "cross"
+    assert bundle.facts["rows"] == {"given": 200, "fitted": 200, "calibration": 200}
+    assert any("no guarantee" in note for note in bundle.facts["notes"])
+    assert bundle.verify_golden() == 0.0
+    loaded = Bundle.load(tmp_path / "b", bundle.save(tmp_path / "b"))
+    assert loaded.calibration.method == "cross"
+    assert loaded.verify_golden() == 0.0
+
+
+@pytest.mark.parametrize("detector", ["iforest", "knn", "gmm"])
+def test_out_of_fold_p_values_are_about_uniform(detector: str) -> None:
+    new, shares = table(2000, seed=77), []
+    for seed in range(5):
+        bundle = fit(detector, table(240, seed=seed), training={"calibrate": "cross"})
+        shares.append((bundle.score(new)["p_value"] <= 0.1).mean())
+    assert 0.03 <= np.mean(shares) <= 0.16
+    assert max(shares) <= 0.25
+
+
+def test_a_detector_that_changes_with_its_rows_is_calibrated_on_a_split() -> None:
+    """Seed 0: the mixture fitted on all rows scores nearly all of them above every fold's scores."""
+    bundle = fit("gmm", table(240), training={"calibrate": "cross"})
+    assert bundle.calibration.method == "split"
+    assert bundle.facts["rows"] == {"given": 168, "fitted": 168, "calibration": 72}
+    assert any("changes too much with the rows" in note for note in bundle.facts["notes"])
+    assert (bundle.score(table(2000, seed=77))["p_value"] <= 0.1).mean() < 0.3
+
+
+def test_ten_rows_flag_nothing_and_say_so() -> None:
+    bundle = fit(rows=table(10))
+    scored = bundle.score(table(50, seed=3).assign(pressure=1e6))
+    assert not bundle.calibration.computable
+    assert not scored["is_anomaly"].any()
+    assert set(scored["rarity"]) == {"not_computable"}
+    assert not bundle.score_window(table(50, seed=3))["is_anomaly"].any()
+    assert any("not computable" in note for note in bundle.facts["notes"])
+
+
+def test_a_fold_that_cannot_be_fitted_leaves_a_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_few(*_: object) -> np.ndarray:
+        raise DetectorError("40 rows are too few")
+
+    monkeypatch.setattr("pynomaly.model.fitting.fitting.score_out_of_fold", too_few)
+    bundle = fit("knn", table(200), training={"calibrate": "cross"})
+    assert bundle.calibration.method == "split"
+    assert any("a fold cannot be fitted: 40 rows are too few" in note for note in bundle.facts["notes"])

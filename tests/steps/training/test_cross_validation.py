@@ -1,0 +1,100 @@
+"""Candidates over refits: whole blocks in a fold, both classes in each, and a failure is no evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pynomaly import config
+from pynomaly.config import Pipeline
+from pynomaly.errors import ConfigError, DataError, DetectorError
+from pynomaly.judging.comparison.choice import choose_candidate
+from pynomaly.judging.comparison.compare import Rung, VerdictOutcome
+from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
+from pynomaly.judging.comparison.resampled_tests import corrected_t_test
+from pynomaly.steps.training import cross_validation
+from pynomaly.steps.training.compare_models import choose_winner
+from pynomaly.steps.training.fit_candidates import fit_candidate
+from pynomaly.steps.training.prepare import prepare_reference
+from pynomaly.steps.training.register import register_training
+from tests.steps.conftest import MOMENT, plan
+
+Make = Callable[..., Pipeline]
+
+
+def test_folds_hold_whole_blocks_and_both_classes() -> None:
+    rng = np.random.default_rng(0)
+    blocks = np.repeat(np.arange(40), 5)
+    truth = (np.isin(blocks, np.arange(9)) & (rng.random(200) < 0.7)).astype(int)
+    found = cross_validation.assign_folds(truth, blocks, 4, rng)
+    assert set(found) == {0, 1, 2, 3}
+    assert all(len(set(found[blocks == block])) == 1 for block in range(40))
+    assert all(0 < truth[found == fold].sum() < (found == fold).sum() for fold in range(4))
+    with pytest.raises(DataError, match=r"fold \d of 4: none of"):
+        cross_validation.assign_folds((blocks < 3).astype(int), blocks, 4, rng)
+
+
+def test_refits_are_tested_against_the_baseline(pipeline: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = []
+
+    def here(detector, rows, seconds):  # type: ignore[no-untyped-def]
+        fits.append((detector.name, len(rows)))
+        if detector.name == "pca":
+            raise DetectorError("pca does not fit")
+        return detector.fit(rows)
+
+    monkeypatch.setattr(cross_validation, "fit_within", here)
+    settings = pipeline(
+        training={"candidates": ["hbos", "gmm", "pca"]}, comparison={"folds": 3, "repeats": 2}
+    )
+    prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
+    fitted = [fit_candidate(settings, prepared, candidate, label) for label, candidate in prepared.labelled()]
+    found = cross_validation.cross_validate(settings, prepared, fitted, "hbos", OperatingPoint())
+    assert found is not None
+    assert set(found) == {"gmm"}
+    assert found["gmm"].folds == 6
+    assert found["gmm"].share == 0.5
+    assert found["gmm"].difference > 0.1  # these anomalies are in the dependency of two columns
+    assert fits.count(("pca", fits[0][1])) == 1
+    assert {rows < prepared.fit_rows + prepared.judged_rows for _, rows in fits} == {True}
+    choice = choose_winner(settings, prepared, fitted)
+    assert set(choice.folds) == {"gmm"}
+    register_training(settings, prepared, fitted, choice)
+    kept = {file.name for file in (prepared.path / "records").iterdir()}
+    assert {"comparison.png", "critical_difference.png", "ranks.json", "choice.json"} <= kept
+
+
+def test_without_folds_nothing_is_refitted(pipeline: Make) -> None:
+    settings = pipeline()
+    prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
+    assert cross_validation.cross_validate(settings, prepared, [], "hbos", OperatingPoint()) is None
+
+
+def test_one_fold_is_none(pipeline: Make) -> None:
+    with pytest.raises(ConfigError, match=r"comparison.folds must be 0, or 2 and more"):
+        pipeline(comparison={"folds": 1})
+
+
+def test_a_gain_that_refits_do_not_bear_out_is_no_gain() -> None:
+    rng = np.random.default_rng(1)
+    truth = np.repeat([1, 0], [100, 900])
+    scores = {"old": truth + rng.normal(size=1000), "new": 3 * truth + rng.normal(size=1000)}
+    settings = config.Comparison(resamples=300)
+    agreed = corrected_t_test([0.2, 0.21, 0.19, 0.22, 0.18], 0.25)
+    for folds, winner in (
+        (None, "new"),
+        ({"new": agreed}, "new"),
+        ({"new": corrected_t_test([0.4, -0.3, 0.3, -0.2, 0.1], 0.25)}, "old"),
+        ({"new": replace(agreed, difference=-0.2)}, "old"),
+        ({}, "old"),
+    ):
+        choice = choose_candidate(truth, scores, settings, rung=Rung.LABELS, baseline="old", folds=folds)
+        assert choice.winner == winner, folds
+        if winner == "new" and folds:
+            assert choice.reasons[-1].startswith("refits agree")
+        if winner == "old":
+            assert choice.verdicts[0].outcome is VerdictOutcome.NON_INFERIOR
+            assert "superior on the judged rows, but it" in choice.verdicts[0].reasons[1]

@@ -1,0 +1,293 @@
+"""The training steps: run twice, cut off half way, tampered with, recalibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pynomaly.config import Candidate, Pipeline
+from pynomaly.errors import ConfigError, LeaseHeldError, NoChampionError
+from pynomaly.judging.drift.degradation import Observation
+from pynomaly.model.bundle import Bundle
+from pynomaly.records.ledger import Ledger
+from pynomaly.records.registry import Registry
+from pynomaly.steps.promotion.promote import check_gate, promote, rollback
+from pynomaly.steps.training.compare_models import choose_winner, compare_with_champion
+from pynomaly.steps.training.fit_candidates import fit_candidate, recalibrate_champion
+from pynomaly.steps.training.plan import find_cause, find_change_start, hold_training_lease, parse_candidate
+from pynomaly.steps.training.prepare import JudgedRows, prepare_reference
+from pynomaly.steps.training.register import register_training
+from tests.steps.conftest import MOMENT, learn, plan
+
+Make = Callable[..., Pipeline]
+
+
+def test_parts_share_no_row_and_keep_known_anomalies_out(pipeline: Make) -> None:
+    import pandas as pd
+
+    settings = pipeline()
+    prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
+    parts = [pd.read_parquet(prepared.path / f"{name}.parquet") for name in ("fit", "calibration")]
+    judged = JudgedRows.load(prepared).frame
+    keys = [set(zip(part["time"], part["machine"], strict=True)) for part in (*parts, judged)]
+    assert not keys[0] & keys[1]
+    assert not (keys[0] | keys[1]) & keys[2]
+    assert all((part["anomaly"] != 1).all() for part in parts)
+    assert judged["time"].min() > max(part["time"].max() for part in parts)
+
+
+def test_the_same_training_leaves_one_version(pipeline: Make) -> None:
+    settings = pipeline()
+    first, decision = learn(settings, plan(settings))
+    assert decision.kind == "promote", decision.reasons
+    assert not plan(settings).should_train
+    again, _ = learn(settings, plan_as_if_new(settings))
+    assert (again.version, again.new) == (first.version, False)
+    assert len(Registry.open(settings.tracking_uri, settings.home).list_versions("machines")) == 1
+
+
+def plan_as_if_new(settings: Pipeline) -> object:
+    """The plan of a run that was cut off after it had registered: it decides to finish, not to stop."""
+    from dataclasses import replace
+
+    from pynomaly.judging.drift.retraining import RetrainDecision
+
+    return replace(
+        plan(settings), decision=RetrainDecision("search", ()), candidates=settings.training.candidates
+    )
+
+
+def test_a_training_cut_off_before_its_verdict_is_finished(pipeline: Make) -> None:
+    settings = pipeline()
+    planned = plan(settings)
+    prepared = prepare_reference(settings, planned.window, MOMENT, planned.candidates, planned.asked)
+    from pynomaly.steps.training.fit_candidates import fit_candidate
+
+    fitted = [fit_candidate(settings, prepared, item, label) for label, item in prepared.labelled()]
+    left = register_training(settings, prepared, fitted, choose_winner(settings, prepared, fitted))
+    resumed = plan(settings)
+    assert resumed.should_train
+    finished, decision = learn(settings, resumed)
+    assert finished.version == left.version
+    assert decision.kind == "promote", decision.reasons
+
+
+def test_a_candidate_that_fails_does_not_stop_the_others(pipeline: Make) -> None:
+    settings = pipeline(training={"candidates": ["ocsvm", "hbos"], "timeout": "1s"})
+    prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
+    from pynomaly.steps.training.fit_candidates import fit_candidate
+
+    slow = settings.model_copy(
+        update={"training": settings.training.model_copy(update={"timeout": timedelta(milliseconds=1)})}
+    )
+    failed = fit_candidate(slow, prepared, Candidate(detector="ocsvm"), "ocsvm")
+    assert "within" in failed.error or "limit" in failed.error or "end" in failed.error
+    normal = settings.model_copy(
+        update={"training": settings.training.model_copy(update={"timeout": timedelta(minutes=5)})}
+    )
+    fine = fit_candidate(normal, prepared, Candidate(detector="hbos"), "hbos")
+    assert choose_winner(settings, prepared, [failed, fine]).winner == "hbos"
+
+
+def test_a_changed_byte_closes_the_gate(pipeline: Make) -> None:
+    settings = pipeline()
+    registered, _ = learn(settings, plan(settings))
+    registry = Registry.open(settings.tracking_uri, settings.home)
+    ref = registry.find_version("machines", registered.version)
+    assert check_gate(settings, registry, ref).passed
+    arrays = next(path for path in registry.fetch_bundle(ref).rglob("*.npz"))
+    content = bytearray(arrays.read_bytes())
+    content[len(content) // 2] ^= 1
+    arrays.write_bytes(bytes(content))
+    gate = check_gate(settings, registry, ref)
+    assert not gate.passed
+    assert "clean process" in gate.reasons[0]
+
+
+def test_a_slow_and_heavy_version_closes_the_gate(pipeline: Make) -> None:
+    settings = pipeline(promotion={"max_latency_ms": 1e-6, "max_memory_mb": 1})
+    _, decision = learn(settings, plan(settings))
+    assert decision.kind == "refuse"
+    assert any("one row takes" in reason for reason in decision.reasons)
+    assert any("MB at most (limit 1 MB)" in reason for reason in decision.reasons)
+    assert decision.evidence["gate"]["rss_mb"] > 1
+    with pytest.raises(NoChampionError):
+        Registry.open(settings.tracking_uri, settings.home).resolve_alias("machines", "champion")
+
+
+def test_recalibration_changes_p_values_and_no_score(pipeline: Make) -> None:
+    settings = pipeline()
+    registered, _ = learn(settings, plan(settings))
+    registry = Registry.open(settings.tracking_uri, settings.home)
+    champion = registry.load_bundle(registry.resolve_alias("machines", "champion"))
+    later = MOMENT + timedelta(days=7)
+    planned = plan(settings, later, "manual")
+    prepared = prepare_reference(settings, planned.window, later, planned.candidates, planned.asked + "r")
+    fitted = recalibrate_champion(settings, prepared, champion)
+    made = register_training(settings, prepared, [fitted], choose_winner(settings, prepared, [fitted]))
+    verdict = compare_with_champion(settings, prepared, fitted)
+    decision = promote(settings, made, verdict, later)
+    assert decision.kind == "promote", decision.reasons
+    assert made.version != registered.version
+    fresh = registry.load_bundle(registry.resolve_alias("machines", "champion"))
+    rows = JudgedRows.load(prepared).frame
+    before, after = champion.score(rows), fresh.score(rows)
+    assert (before["score"] == after["score"]).all()
+    assert (before["p_value"] != after["p_value"]).any()
+
+
+def test_recalibration_takes_the_configured_policy(pipeline: Make) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    registry = Registry.open(settings.tracking_uri, settings.home)
+    champion = registry.load_bundle(registry.resolve_alias("machines", "champion"))
+    alerts = settings.alerts.model_copy(update={"policy": "fdr"})
+    changed = settings.model_copy(update={"alerts": alerts})
+    planned = plan(changed)
+    prepared = prepare_reference(changed, planned.window, MOMENT, planned.candidates, "r")
+    fitted = recalibrate_champion(changed, prepared, champion)
+    made = Bundle.load(Path(fitted.folder), fitted.sha256)
+    assert (champion.policy.kind, made.policy.kind) == ("quantile", "fdr")
+    rows = JudgedRows.load(prepared).frame
+    assert (made.score(rows)["score"] == champion.score(rows)["score"]).all()
+
+
+def test_rollback_needs_something_to_roll_back_to(pipeline: Make) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    with pytest.raises(NoChampionError, match="only champion so far"):
+        rollback(settings, MOMENT, "try")
+
+
+def test_one_training_at_a_time(pipeline: Make) -> None:
+    settings = pipeline()
+    with (
+        hold_training_lease(settings),
+        pytest.raises(LeaseHeldError, match="train:machines"),
+        hold_training_lease(settings),
+    ):
+        raise AssertionError("two trainings at once")
+
+
+def test_fifty_events_give_one_training(pipeline: Make) -> None:
+    settings = pipeline()
+    learn(settings, plan(settings))
+    at = MOMENT + timedelta(minutes=1)
+    answers = [plan(settings, at, "event", f"event {number}").decision.remedy for number in range(50)]
+    assert set(answers) == {"none"}
+    with Ledger.open(settings.ledger_url) as ledger:
+        assert len(ledger.list_trainings("machines")) == 1
+
+
+@pytest.mark.parametrize(
+    ("detector", "params", "expected"),
+    [
+        ("", "", ()),
+        ("knn", "", ({},)),
+        ("knn", "n_neighbors=5", ({"n_neighbors": 5},)),
+        ("iforest", "max_samples=0.5, n_estimators=10", ({"max_samples": 0.5, "n_estimators": 10},)),
+    ],
+)
+def test_a_form_names_a_candidate(
+    detector: str, params: str, expected: tuple[dict[str, object], ...]
+) -> None:
+    assert tuple(item.params for item in parse_candidate(detector, params)) == expected
+
+
+@pytest.mark.parametrize(("detector", "params"), [("", "a=1"), ("knn", "a"), ("knn", "=1"), ("knn", "a=")])
+def test_a_form_that_makes_no_sense(detector: str, params: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_candidate(detector, params)
+
+
+def observation(day: int, **changes: object) -> Observation:
+    given = {
+        "window": f"202601{day:02d}T000000Z--202601{day + 1:02d}T000000Z",
+        "rows": 1000,
+        "data": "ok",
+        "score": "ok",
+        "alert_rate": 0.01,
+        "expected_rate": 0.01,
+        "alert_status": "ok",
+        "performance": None,
+        "baseline": None,
+        "performance_status": "insufficient_data",
+        "reasons": (),
+        "positives": 0,
+    }
+    return Observation(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def test_a_change_starts_with_the_unbroken_run_of_bad_windows() -> None:
+    good, bad = observation(1), {"data": "drift"}
+    assert find_change_start([good]) is None
+    assert find_change_start([observation(1, **bad), observation(2)]) is None
+    since = find_change_start(
+        [observation(1, **bad), observation(2), observation(3, **bad), observation(4, **bad)]
+    )
+    assert since is not None
+    assert since.day == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({}, "schedule"),
+        ({"alert_status": "violated"}, "alert_rate"),
+        ({"score": "drift"}, "score_drift"),
+        ({"data": "drift", "alert_status": "violated"}, "data_drift"),
+        ({"data": "drift", "performance_status": "critical"}, "performance"),
+    ],
+)
+def test_what_a_window_suffers_from(changes: dict[str, object], cause: str) -> None:
+    assert find_cause([observation(1, **changes)]) == cause
+
+
+def test_known_anomalies_teach_before_the_rows_that_judge_and_of_no_incident_in_them(pipeline: Make) -> None:
+    import pandas as pd
+
+    from pynomaly.steps.training.fit_candidates import fit_candidate
+    from pynomaly.steps.training.prepare import read_known_anomalies
+
+    settings = pipeline(training={"holdout": 0.2946})  # the held-out rows begin inside a block
+    rows = pd.read_csv(settings.data.path)
+    before = rows["time"].str.startswith("2026-01-14 20")
+    rows.loc[before, "anomaly"] = 1
+    rows.to_csv(settings.data.path, index=False)
+    prepared = prepare_reference(settings, plan(settings).window, MOMENT)
+    known, judged = read_known_anomalies(prepared).frame, JudgedRows.load(prepared).frame
+    assert len(known) == prepared.known_rows >= 20
+    assert (known["anomaly"] == 1).all()
+    assert judged["time"].min() == pd.Timestamp("2026-01-14 21:00", tz="UTC")
+    # The hour before was there to be learned from, and is not: it may be the same incident.
+    assert before.sum() == 4
+    assert known["time"].max() < pd.Timestamp("2026-01-14 20:00", tz="UTC")
+    fitted = fit_candidate(settings, prepared, settings.training.candidates[0], "hbos")
+    facts = Bundle.load(Path(fitted.folder), fitted.sha256).facts["known_anomalies"]
+    assert facts["used"]
+    assert facts["known"] == prepared.known_rows
+
+
+def test_declared_incidents_stay_out_of_training_and_are_counted(pipeline: Make, tmp_path: Path) -> None:
+    import pandas as pd
+
+    entry = "- {start: 2026-01-06, end: 2026-01-08, entity: a, name: pump}\n"
+    (tmp_path / "incidents.yaml").write_text(entry)
+    settings = pipeline(data={"incidents": "incidents.yaml"})
+    planned = plan(settings)
+    prepared = prepare_reference(settings, planned.window, MOMENT, planned.candidates)
+    parts = [pd.read_parquet(prepared.path / f"{name}.parquet") for name in ("fit", "calibration")]
+    learned = pd.concat(parts)
+    inside = learned["time"].between(pd.Timestamp("2026-01-06T00Z"), pd.Timestamp("2026-01-07T23Z"))
+    assert not (inside & (learned["machine"] == "a")).any()
+    assert (inside & (learned["machine"] == "b")).any()
+    assert 0 < prepared.incident_rows <= 48
+    assert any("left out of the reference: 48" in reason for reason in planned.decision.reasons)
+    fitted = fit_candidate(settings, prepared, planned.candidates[0], "hbos")
+    facts = Bundle.load(Path(fitted.folder), fitted.sha256).facts
+    assert facts["incident_rows"] == prepared.incident_rows
+    (tmp_path / "incidents.yaml").write_text(entry.replace("entity: a", "entity: b"))
+    assert prepare_reference(settings, planned.window, MOMENT, planned.candidates).key != prepared.key

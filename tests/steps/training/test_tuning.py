@@ -1,0 +1,120 @@
+"""Search: finds what is better, keeps the default when nothing is, and never judges on what it chose on."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from pynomaly.config import Candidate, Comparison
+from pynomaly.errors import DataError, DetectorError, UnknownDetectorError
+from pynomaly.judging.comparison.compare import Rung
+from pynomaly.steps.training import tuning as module
+from pynomaly.steps.training.tuning import Evidence, tune_detectors
+
+SETTINGS = Comparison(resamples=300)
+
+
+@pytest.fixture(autouse=True)
+def fit_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "fit_within", lambda detector, rows, seconds: detector.fit(rows))
+
+
+def broken_relation(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Two columns that move together; anomalies have usual values and the wrong sign beside each other."""
+    rng = np.random.default_rng(seed)
+    cause = rng.normal(size=rows)
+    X = np.stack([cause, cause + 0.05 * rng.normal(size=rows)], axis=1)
+    truth = (np.arange(rows) % 10 == 0).astype(np.int64)
+    X[truth == 1, 1] *= -1
+    return X, truth
+
+
+def evidence(rung: Rung = Rung.LABELS) -> Evidence:
+    X, truth = broken_relation(800, seed=1)
+    return Evidence(X, truth, np.arange(len(X)), rung)
+
+
+def fitted_rows() -> np.ndarray:
+    X, truth = broken_relation(400)
+    return X[truth == 0]
+
+
+@pytest.mark.parametrize("rung", [Rung.LABELS, Rung.INJECTED])
+def test_a_better_detector_is_found_and_confirmed_on_other_rows(rung: Rung) -> None:
+    found = tune_detectors(
+        fitted_rows(), evidence(rung), Candidate(detector="hbos"), SETTINGS,
+        seconds=60, trials=4, detectors=("hbos", "gmm", "ecod"),
+    )  # fmt: skip
+    assert found.better
+    assert found.winner.detector == "gmm"
+    assert found.verdict is not None
+    assert found.verdict.rows == 400
+    assert found.trials[0].detector == "hbos"
+    assert len(found.trials) <= 4
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_the_default_is_kept_where_nothing_is_better() -> None:
+    found = tune_detectors(
+        fitted_rows(), evidence(), Candidate(detector="gmm"), SETTINGS,
+        seconds=60, trials=3, detectors=("hbos", "ecod"),
+    )  # fmt: skip
+    assert not found.better
+    assert found.winner.detector == "gmm"
+    assert "no better than the default" in found.reasons[0]
+
+
+def test_the_best_of_the_tuning_rows_is_not_believed_on_chance_alone() -> None:
+    rng = np.random.default_rng(3)
+    truth = (rng.random(600) < 0.1).astype(np.int64)
+    chance = Evidence(rng.normal(size=(600, 3)), truth, np.arange(600), Rung.LABELS)
+    found = tune_detectors(
+        rng.normal(size=(200, 3)), chance, Candidate(detector="hbos"), SETTINGS,
+        seconds=60, trials=6, detectors=("hbos", "ecod", "gmm", "knn"),
+    )  # fmt: skip
+    assert not found.better
+
+
+def test_scores_that_depend_on_the_rows_fitted_on_are_vetoed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MIN_STABILITY", 1.1)
+    arguments = (fitted_rows(), evidence(Rung.INJECTED), Candidate(detector="hbos"), SETTINGS)
+    found = tune_detectors(*arguments, seconds=60, trials=2, detectors=("gmm",))
+    assert "vetoed" in found.trials[1].reason
+    assert not found.better
+
+
+def test_a_budget_that_is_spent_leaves_the_default() -> None:
+    found = tune_detectors(
+        fitted_rows(), evidence(), Candidate(detector="hbos"), SETTINGS, seconds=0, detectors=("gmm",)
+    )
+    assert len(found.trials) == 1
+    assert found.winner.detector == "hbos"
+
+
+def test_the_same_seed_tries_the_same() -> None:
+    arguments = (fitted_rows(), evidence(), Candidate(detector="hbos"), SETTINGS)
+    runs = [tune_detectors(*arguments, seconds=60, trials=5, detectors=("hbos", "pca")) for _ in range(2)]
+    assert [(t.detector, t.params, t.value) for t in runs[0].trials] == [
+        (t.detector, t.params, t.value) for t in runs[1].trials
+    ]
+
+
+def test_halves_share_no_block_and_split_the_anomalies() -> None:
+    X, truth = broken_relation(800)
+    first, second = Evidence(X, truth, np.arange(800) // 5, Rung.LABELS).split_halves(0)
+    assert not set(first.blocks) & set(second.blocks)
+    assert abs(int(first.truth.sum()) - int(second.truth.sum())) <= 2
+
+
+def test_what_cannot_be_searched_is_refused() -> None:
+    arguments = (fitted_rows(), evidence(), Candidate(detector="hbos"), SETTINGS)
+    with pytest.raises(UnknownDetectorError, match="iforst"):
+        tune_detectors(*arguments, seconds=9, detectors=("iforst",))
+    with pytest.raises(DataError, match="stability"):
+        tune_detectors(
+            fitted_rows(), evidence(Rung.STABILITY), Candidate(detector="hbos"), SETTINGS, seconds=9
+        )
+    with pytest.raises(DetectorError, match="the default hbos"):
+        tune_detectors(np.zeros((1, 2)), evidence(), Candidate(detector="hbos"), SETTINGS, seconds=9)
