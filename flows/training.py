@@ -17,7 +17,7 @@ from flows.run_guard import guard_run
 from flows.run_moment import format_run_name, resolve_run_moment
 from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.errors import LeaseHeldError
-from pynomaly.steps.training.plan import TrainingPlan, hold_training_lease, parse_candidate
+from pynomaly.steps.training.planning import TrainingPlan, hold_training_lease, parse_candidate
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.tuning_run import parse_budget
 from tasks import reporting, training

@@ -53,7 +53,8 @@ def _publish_open_alerts(pipeline: Pipeline) -> None:
         key=f"{pipeline.name.replace('_', '-')}-alerts",
         table=[_format_alert_row(alert) for alert in open_alerts[:MAX_TABLE_ROWS]],
         description=f"{len(open_alerts)} alerts wait, gravest first (at most {MAX_TABLE_ROWS} here). "
-        f"Answer one by `pynomaly resolve {pipeline.origin.name} ALERT --as confirmed` or `--as false-alarm`.",
+        f"Answer one by `pynomaly resolve {pipeline.origin.name} ALERT --as confirmed` or "
+        "`--as false-alarm`.",
     )
 
 

@@ -19,8 +19,8 @@ from pynomaly.steps.training.compare_models import compare_with_champion as agai
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.fit_candidates import fit_candidate as fit_candidate_step
 from pynomaly.steps.training.fit_candidates import recalibrate_champion as recalibrate_champion_step
-from pynomaly.steps.training.plan import TrainingPlan
-from pynomaly.steps.training.plan import plan_training as plan_training_step
+from pynomaly.steps.training.planning import TrainingPlan
+from pynomaly.steps.training.planning import plan_training as plan_training_step
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.prepare import prepare_reference as prepare_step
 from pynomaly.steps.training.register import RegistrationResult

@@ -29,7 +29,7 @@ from pynomaly.steps.scoring.due_windows import find_due_windows
 from pynomaly.steps.scoring.score_windows import score_window
 from pynomaly.steps.training.compare_models import choose_winner, compare_with_champion
 from pynomaly.steps.training.fit_candidates import fit_candidate
-from pynomaly.steps.training.plan import hold_training_lease, plan_training
+from pynomaly.steps.training.planning import hold_training_lease, plan_training
 from pynomaly.steps.training.prepare import prepare_reference
 from pynomaly.steps.training.register import register_training
 from tests.machines import make_machines, make_small_settings

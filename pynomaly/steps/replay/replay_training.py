@@ -36,7 +36,7 @@ from pynomaly.model.fitting.known_anomalies import KnownAnomalies
 from pynomaly.model.row_times import rows_per_day
 from pynomaly.steps.keys import compute_work_key
 from pynomaly.steps.training.label_free_checks import probe_model
-from pynomaly.steps.training.plan import find_cause, find_change_start
+from pynomaly.steps.training.planning import find_cause, find_change_start
 from pynomaly.steps.training.prepare import (
     BLOCK,
     JudgedRows,

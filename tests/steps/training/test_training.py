@@ -17,7 +17,12 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.promotion.promote import check_gate, promote, rollback
 from pynomaly.steps.training.compare_models import choose_winner, compare_with_champion
 from pynomaly.steps.training.fit_candidates import fit_candidate, recalibrate_champion
-from pynomaly.steps.training.plan import find_cause, find_change_start, hold_training_lease, parse_candidate
+from pynomaly.steps.training.planning import (
+    find_cause,
+    find_change_start,
+    hold_training_lease,
+    parse_candidate,
+)
 from pynomaly.steps.training.prepare import JudgedRows, prepare_reference
 from pynomaly.steps.training.register import register_training
 from tests.steps.conftest import MOMENT, learn, plan

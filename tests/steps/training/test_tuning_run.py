@@ -124,11 +124,11 @@ def test_a_budget_that_makes_no_sense(pipeline: Make, asked: str) -> None:
 def test_an_event_of_degraded_performance_searches_where_it_may(
     pipeline: Make, monkeypatch: pytest.MonkeyPatch, when: str, searches: bool
 ) -> None:
-    from pynomaly.steps.training import plan
+    from pynomaly.steps.training import planning
 
     settings = pipeline(search={"when": when}, promotion={"max_latency_ms": 1000})
     learn(settings, plan(settings))
-    monkeypatch.setattr(plan, "find_cause", lambda observations: "performance")
+    monkeypatch.setattr(planning, "find_cause", lambda observations: "performance")
     later = MOMENT + timedelta(days=7)
     planned = plan(settings, later, "event", "performance fell")
     assert planned.decision.remedy == "search"
