@@ -157,7 +157,7 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
 
     Returns
     -------
-    Checked
+    CheckedRows
         ``report.outcome`` is ``block`` when the rows must not be used.
 
     Raises

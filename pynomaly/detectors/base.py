@@ -229,7 +229,7 @@ class Detector(ABC):
 
         Returns
         -------
-        Parts
+        ScoreParts
             Finite amounts. Rows are explained one at a time, which costs far more than `score`: meant for
             the rows that raise alerts.
 

@@ -123,7 +123,7 @@ class RetentionFacts:
 
     Attributes
     ----------
-    said : tuple of Said
+    said : tuple of PastDecision
         Oldest first.
     unfinished : frozenset of int
         Versions whose training has not decided about them.

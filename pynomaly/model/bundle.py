@@ -115,7 +115,7 @@ class Bundle:
             Which columns are features.
         facts : mapping
             Provenance to keep in the bundle; JSON-able.
-        known : Known, optional
+        known : KnownAnomalies, optional
             Known anomalies, in neither part; a reranking learned from them is used if it ranks better.
 
         Raises

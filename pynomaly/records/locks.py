@@ -1,7 +1,8 @@
 """A file lock for work that the processes of one machine do one at a time, such as creating a database.
 
 The operating system releases the lock when the process that holds it ends, so no stale lock remains. Work
-that several machines share is guarded by :meth:`pynomaly.records.ledger.Ledger.lease` instead. POSIX only.
+that several machines share is guarded by :meth:`pynomaly.records.ledger.Ledger.hold_lease` instead.
+POSIX only.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def render_model_card(
     pipeline : Pipeline
     prepared : mapping
         Rows, window, hash and rung of the training data (``steps.prepare.Prepared`` as a dictionary).
-    choice : Choice
+    choice : CandidateChoice
     metrics : mapping of str to mapping
         ``Metrics.to_dict()`` by candidate; a candidate that failed has no entry.
     fitted : sequence of mapping

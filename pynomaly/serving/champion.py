@@ -2,7 +2,7 @@
 
 A request uses the model that is loaded when it starts, until its end. A new champion replaces the old one as
 a whole, after its hash and its golden rows are verified. While the registry cannot be reached, the last
-champion is still served, and :attr:`Live.problem` says why it may be out of date.
+champion is still served, and :attr:`LiveChampion.problem` says why it may be out of date.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LiveChampion:
 
     Attributes
     ----------
-    served : Served or None
+    served : ServedModel or None
         None until a model has been promoted and loaded.
     problem : str
         Why the last refresh failed (registry or load); empty if it did not fail.

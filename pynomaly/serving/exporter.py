@@ -41,7 +41,7 @@ class MetricReading(Protocol):
 
     @property
     def name(self) -> str:
-        """Name of the metric; one of :attr:`Numbers.names`."""
+        """Name of the metric; one of :attr:`MetricCatalogue.names`."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ class PipelineCollector(Collector):
     Parameters
     ----------
     pipelines : sequence of Pipeline
-    numbers : Numbers
+    numbers : MetricCatalogue
     kept_s : float
         Seconds for which metrics are cached.
     clock : callable

@@ -85,7 +85,7 @@ def create_app(  # nosec B107  # an empty token turns the check off
     pipeline : Pipeline
     token : str
         Token that a client must send as ``Authorization: Bearer``; empty for no check.
-    live : Live, optional
+    live : LiveChampion, optional
         A champion that the caller refreshes and closes.
     """
     champion = live or LiveChampion(pipeline)

@@ -3,9 +3,9 @@
 Each row draws a random number, in the order of the source, and the rows with the smallest numbers are kept.
 So every set of `size` rows is equally likely, and the sample does not depend on batches or row groups. Memory
 is bounded by one batch and about three times the sample. Text is read in parts; the rows of a query come
-sorted by time. A sample stratified by time keeps equally many rows of each of :data:`SPANS` equal spans of
-the window. Every batch is yielded, so that the caller can compute more in the same pass (sketches). Called by
-the steps that read a reference.
+sorted by time. A sample stratified by time keeps equally many rows of each of :data:`MAX_SPANS` equal spans
+of the window. Every batch is yielded, so that the caller can compute more in the same pass (sketches). Called
+by the steps that read a reference.
 
 References
 ----------

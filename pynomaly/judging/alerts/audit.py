@@ -62,7 +62,7 @@ class AuditDraw:
 
     Attributes
     ----------
-    strata : tuple of Stratum
+    strata : tuple of AuditStratum
     places : int array of shape (m,)
         Positions of the drawn rows, in random order, which hides the stratum from the person who labels.
     names : tuple of str of length m
@@ -89,7 +89,7 @@ class AuditEstimate:
 
     Attributes
     ----------
-    precision, recall : Estimate
+    precision, recall : ShareEstimate
     anomalies : float
         Estimated number of anomalous rows among all rows; None while a stratum has no label.
     answered, waiting : int
@@ -215,7 +215,7 @@ def estimate_audit(
 
     Parameters
     ----------
-    strata : sequence of Stratum
+    strata : sequence of AuditStratum
     labels : sequence of (name of the stratum, 1, 0 or None)
         One for each drawn row; None: not labelled yet.
     level : float

@@ -59,7 +59,7 @@ class AlertGroup:
         Times of the first and last row; `first` may be before the row that confirmed the alert.
     causes : tuple of str
         Contributing columns of the first row that has any; unchanged while the alert grows.
-    flags : tuple of Flag
+    flags : tuple of AlertRow
         Rows of the alert, in order of time.
     carried : bool
         Whether the alert began before the grouped rows.
@@ -138,14 +138,14 @@ def group_rows(
     ----------
     pipeline : str
         Included in the hash that names an alert.
-    flags : iterable of Flag
+    flags : iterable of AlertRow
         In any order.
     gap : timedelta
         Longest time between two rows of one alert.
     by_cause : bool
         Whether rows with other contributing columns form another alert (:func:`have_same_cause`, with the
         causes of the alert). A row whose causes are not known joins any alert that is near enough.
-    before : iterable of Group
+    before : iterable of AlertGroup
         Earlier alerts that may continue; their rows are not repeated in the result.
 
     Returns

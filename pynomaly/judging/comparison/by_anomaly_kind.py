@@ -83,7 +83,7 @@ def compare_by_part(
     level : float
         Joint confidence level of all intervals.
     seed : int
-    operation : Operation
+    operation : OperatingPoint
     """
     names = sorted({str(name) for name in parts[truth == 1]})
     part_level = 1 - (1 - level) / max(len(names), 1)

@@ -56,7 +56,7 @@ class CandidateChoice:
     among : int
         Number of candidates from which the winner was chosen on these rows; pass it to :func:`compare` on the
         same rows. 1 for the baseline, which is fixed beforehand and wins a tie.
-    ranks : Ranks or None
+    ranks : RankTest or None
         Ranks of three or more candidates over parts of the judged rows; None where data do not suffice.
     folds : mapping of str to FoldTest
         Each candidate against the baseline over refits; empty unless ``comparison.folds`` is set.
@@ -111,7 +111,7 @@ def choose_candidate(
     blocks : array of shape (n,), optional
     operation, injected : optional
         As for :func:`compare`.
-    costs : mapping of str to Cost, optional
+    costs : mapping of str to CandidateCost, optional
     folds : mapping of str to FoldTest, optional
         Each other candidate against the baseline over refits. If present, a candidate that is superior on
         the judged rows must also be better over refits, after Holm's correction.

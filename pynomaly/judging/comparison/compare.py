@@ -66,9 +66,9 @@ def compare_scores(
         it was fixed beforehand. The interval is widened for it (Bonferroni): without that, choosing and
         judging on the same rows promotes the luckiest of equal candidates. Judging on separate rows would
         cost more: with half of the anomalies the interval is 1.41 times as wide, with six candidates 1.35.
-    operation : Operation, optional
+    operation : OperatingPoint, optional
         Share of normal rows that alert, and the cost of errors.
-    injected : Injected, optional
+    injected : InjectedAnomalies, optional
         Kind and size of each injected anomaly. A gain on one kind alone, or with a loss on another kind, is
         then ``inconclusive``; :func:`~pynomaly.judging.comparison.by_anomaly_kind.explain_one_sided_gain` has
         the rule.

@@ -70,7 +70,7 @@ class DecisionDiff:
     champion_per_day, challenger_per_day : float
     rank_agreement : float or None
         Spearman's correlation of the scores (1: same order); None where a model gives all rows one score.
-    examples : tuple of Example
+    examples : tuple of DiffExample
         At most ten; on each side, those with the largest difference of p-values first.
     reasons : tuple of str
         The figures in sentences.

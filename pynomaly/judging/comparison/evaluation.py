@@ -210,7 +210,7 @@ def compute_metrics(
     resamples, seed : int
     blocks : array of shape (n,), optional
         See :func:`~pynomaly.judging.comparison.ranking_metrics.bootstrap_metrics`.
-    operation : Operation, optional
+    operation : OperatingPoint, optional
         Share of normal rows that alert, and the cost of errors.
 
     Raises

@@ -67,7 +67,7 @@ def inject_anomalies(
         Same index and columns; missing cells stay missing, integer-valued columns stay integer-valued.
     labels : int array of shape (n,)
         1 exactly where a row was changed.
-    injected : Injected
+    injected : InjectedAnomalies
 
     Raises
     ------

@@ -40,7 +40,7 @@ def find_pareto_front(quality: Mapping[str, float], costs: Mapping[str, Candidat
     ----------
     quality : mapping of str to float
         Higher is better; a candidate whose quality is not finite is left out.
-    costs : mapping of str to Cost
+    costs : mapping of str to CandidateCost
         A candidate without a cost is left out.
 
     Returns

@@ -71,7 +71,7 @@ def rule_on_promotion(
         If only the alert policy changed: the change as text, and the model that has the scores. Else "".
     taken_back : int, optional
         A version that was rolled back while it baked, if this version is that one or repeats it.
-    incidents : Regression, optional
+    incidents : IncidentRegression, optional
         Result on past incidents: if only the champion caught one, a person must decide. A change of the alert
         policy alone is a person's decision already: there the result is reported and prevents nothing.
     """

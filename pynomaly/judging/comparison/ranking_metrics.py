@@ -88,7 +88,7 @@ class Ranking:
         1 for an anomaly, 0 for a normal row.
     scores : array of shape (n,)
         Finite; higher means more anomalous.
-    operation : Operation, optional
+    operation : OperatingPoint, optional
     """
 
     def __init__(

@@ -88,12 +88,12 @@ class Verdict:
         over its bootstrap standard error, divided by the square root of the number of anomalies (of blocks
         with an anomaly). It does not grow with the number of rows.
     p_value : float
-        Two-sided, of no difference; Holm-corrected when it comes from :func:`choose`.
+        Two-sided, of no difference; Holm-corrected when it comes from :func:`choose_candidate`.
     rows, positives : int
     among : int
         Number of candidates from which the challenger was chosen on these same rows; `level` and
         `bootstrap_p_value` are corrected for it.
-    beside : tuple of Beside
+    beside : tuple of SecondaryMetric
         The other metrics on the same resamples. Only `metric` decides, so they need no correction.
     kinds, sizes : tuple of Part
         Results by kind and by size of injected anomalies; empty on the other rungs.

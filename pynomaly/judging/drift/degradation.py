@@ -169,7 +169,7 @@ def observe_window(
         Upper end of the interval of `performance`: a drop counts only if this is below the baseline too.
     positives : int
         Number of labelled anomalies.
-    unlabelled : Unlabelled, optional
+    unlabelled : UnlabelledVerdict, optional
         Result of the checks without labels, in windows in which they are due.
     """
     reasons = []

@@ -83,8 +83,8 @@ def judge_probe(
 
     Parameters
     ----------
-    now : Probe
-    then : Probe or None
+    now : UnlabelledProbe
+    then : UnlabelledProbe or None
         None for a champion that was trained before these checks existed.
     settings : Degradation
     """

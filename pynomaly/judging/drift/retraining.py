@@ -112,7 +112,7 @@ def decide_retraining(situation: RetrainSituation, settings: config.Retraining) 
 
     Parameters
     ----------
-    situation : Situation
+    situation : RetrainSituation
     settings : Retraining
     """
     decision = _decide_remedy(situation, settings)

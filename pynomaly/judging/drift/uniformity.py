@@ -40,7 +40,7 @@ class Uniformity:
     ----------
     rows : int
         Number of p-values; those that are not finite are left out.
-    levels : tuple of Level
+    levels : tuple of LevelShare
         One for each of :data:`P_VALUE_LEVELS`; empty without rows.
     counts : tuple of int
         Rows in each of :data:`BINS` equal parts, the smallest p-values first.

@@ -77,7 +77,7 @@ class Calibration:
     ----------
     method : {"split", "cross"}
         Scores of rows kept apart, or out-of-fold scores of the fitted rows; see `guarantee`.
-    tail : Tail
+    tail : ParetoTail
         p-values above the largest score; its `reason` says why there is no tail.
     """
 

@@ -104,11 +104,11 @@ class ColumnBaseline:
     ----------
     level : str
         Of :data:`pynomaly.model.sketch.seasons.LEVELS`.
-    grid : Grid
+    grid : BinGrid
         Its bins.
     counts : int array of shape (cells, bins + 1)
         Rows in each cell and bin; the last bin counts missing cells.
-    noise, missing_noise : Noise
+    noise, missing_noise : DesignEffect
         Of the values, and of the missing share.
     """
 
@@ -132,7 +132,7 @@ class ColumnBaseline:
 
         Parameters
         ----------
-        grid : Grid
+        grid : BinGrid
         column : Series of shape (n,)
         hours : int array of shape (n,)
             Hour of the week.
@@ -196,7 +196,7 @@ class Baseline:
         Number of these windows.
     columns : mapping of str to ColumnBaseline
     score : ColumnBaseline or None
-    joint : Principal or None
+    joint : ReconstructionBaseline or None
         How the correlations of number columns vary from window to window.
     """
 
@@ -227,7 +227,7 @@ class Baseline:
         ----------
         numeric, categorical : mapping
             The column sketches, which define the bins.
-        moments : Moments or None
+        moments : Comoments or None
         length : Timedelta
             Length of a monitored window. Shorter windows are used where fewer than 8 of these fit.
         seasons : int

@@ -45,7 +45,7 @@ class Sketch:
     score : NumericSketch or None
     hours : tuple of int
         Rows in each of the 168 hours of the week, UTC; empty without times.
-    moments : Moments or None
+    moments : Comoments or None
         Moments of the number columns; None without any.
     baseline : Baseline or None
         Only for the reference of a model, if it has times.
@@ -153,7 +153,7 @@ class Sketch:
         Raises
         ------
         ColumnError
-            If there is no batch, or if :meth:`merged` raises it.
+            If there is no batch, or if :meth:`merge_counts` raises it.
         """
         levels: list[list[Sketch]] = []
         for frame, scores, times in batches:

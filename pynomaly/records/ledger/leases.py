@@ -27,7 +27,7 @@ __all__ = ["Lease"]
 
 
 class Lease:
-    """A lease that is held. Made by :meth:`pynomaly.records.ledger.Ledger.lease`.
+    """A lease that is held. Made by :meth:`pynomaly.records.ledger.Ledger.hold_lease`.
 
     Attributes
     ----------

@@ -1,6 +1,6 @@
 """Ledger rows about files that may be removed, and removing a row together with its file.
 
-Reached through :attr:`pynomaly.records.ledger.Ledger.shelf`, called only by
+Reached through :attr:`pynomaly.records.ledger.Ledger.retention`, called only by
 :mod:`pynomaly.steps.operations.prune`. Decisions are never removed: the database itself refuses it.
 """
 

@@ -65,7 +65,7 @@ class MonitoredWindow:
     ----------
     exchangeability : Exchangeability
         Whether the p-values' guarantee still holds; if not, that is reported, and is no alarm by itself.
-    aspects : tuple of Aspect
+    aspects : tuple of WindowAspect
         Each judged aspect, with one of the same four states.
     bake : str
         Outcome of the window for a baking promotion

@@ -69,7 +69,7 @@ class TrainedModel:
     bundle : Bundle
     facts : dict
         ``value`` and ``rung`` of the judged rows, ``estimate_alert_rate`` and ``probe_model``.
-    judged : Judged
+    judged : JudgedRows
         The held-out rows, to compare it with a champion on.
     scores : ndarray of shape (n,)
         Its scores of those rows.

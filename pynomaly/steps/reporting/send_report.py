@@ -24,7 +24,7 @@ def queue_report(
 
     Parameters
     ----------
-    pages : sequence of Page
+    pages : sequence of WrittenPage
     as_of : datetime
         The moment of the report: a repeated run notifies nobody twice.
     links : mapping of str to str, optional

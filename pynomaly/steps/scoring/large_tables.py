@@ -119,7 +119,7 @@ def score_parts(
 
     Returns
     -------
-    streamed : Streamed
+    streamed : TableTotals
     files : list of Path
         Score files in the order of the source; quarantined rows lie beside them.
 

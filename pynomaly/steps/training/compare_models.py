@@ -64,10 +64,10 @@ def compare_with_champion(
     Parameters
     ----------
     pipeline : Pipeline
-    prepared : Prepared
+    prepared : PreparedReference
     challenger : Fitted
     among : int
-        Number of candidates from which these same rows chose it (:attr:`Choice.among`).
+        Number of candidates from which these same rows chose it (:attr:`CandidateChoice.among`).
     """
     registry = Registry.open_for(pipeline)
     reference = find_champion(pipeline, registry)

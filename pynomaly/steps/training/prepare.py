@@ -177,7 +177,7 @@ def prepare_reference(
 
     Returns
     -------
-    Prepared
+    PreparedReference
 
     Raises
     ------

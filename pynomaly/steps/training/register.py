@@ -95,7 +95,7 @@ def register_training(
 
     Returns
     -------
-    Registered
+    RegistrationResult
         ``new`` is False when the same training was registered before.
     """
     if choice.winner is None:

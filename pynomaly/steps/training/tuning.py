@@ -143,7 +143,7 @@ def tune_detectors(
     detectors : tuple of str
         Names to search; empty means all detectors except neural ones and those of quadratic cost.
     seed : int
-    operation : Operation, optional
+    operation : OperatingPoint, optional
         The share of normal rows that alert, and the costs of errors.
 
     Raises
