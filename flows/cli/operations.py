@@ -18,7 +18,7 @@ def reconcile(config: Config, as_json: Json = False) -> None:
     """Repair what dead processes left, deliver waiting messages, report silence."""
     from flows.display.tables import show_reconciliation
 
-    print_result(run_flow("operate", "reconcile", load_pipeline(config)), as_json, show_reconciliation)
+    print_result(run_flow("operations", "reconcile", load_pipeline(config)), as_json, show_reconciliation)
 
 
 @app.command()
@@ -38,7 +38,7 @@ def prune(
     pipeline = load_pipeline(config)
     override_retention(pipeline, tuple(keep or ()))  # fails here, before a flow run starts
     parameters = {"apply": "yes" if apply else "no", "keep": " ".join(keep or ())}
-    result = run_flow("operate", "prune", pipeline, **parameters)
+    result = run_flow("operations", "prune", pipeline, **parameters)
     print_result(result, as_json, show_pruning)
     if result["skipped"]:
         raise typer.Exit(1)
@@ -58,7 +58,7 @@ def backfill(
     pipeline = load_pipeline(config)
     parse_past_range(pipeline, span)  # fails here, before a flow run starts
     parameters = {"span": span, "monitor": "yes" if monitor else "no"}
-    print_result(run_flow("operate", "backfill", pipeline, **parameters), as_json, show_backfill)
+    print_result(run_flow("operations", "backfill", pipeline, **parameters), as_json, show_backfill)
 
 
 @app.command()
@@ -66,7 +66,7 @@ def drill(config: Config, as_of: AsOf = "latest", as_json: Json = False) -> None
     """Inject known anomalies in a shadow copy of the newest window; check if and when the alert comes."""
     from flows.display.tables import show_drill
 
-    result = run_flow("operate", "drill", load_pipeline(config), as_of=as_of)
+    result = run_flow("operations", "drill", load_pipeline(config), as_of=as_of)
     print_result(result, as_json, show_drill)
     if not result["passed"]:
         raise typer.Exit(1)
@@ -90,7 +90,7 @@ def notify(
         return
     if not pipeline.notify.targets:
         raise ConfigError(f"{pipeline.name} has no target under notify.targets in {pipeline.origin}")
-    result = run_flow("operate", "notify_test", pipeline)
+    result = run_flow("operations", "notify_test", pipeline)
     print_result(result, as_json, tables.show_deliveries)
     if not all(item["delivered"] for item in result["targets"]):
         raise typer.Exit(1)

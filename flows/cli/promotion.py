@@ -22,7 +22,7 @@ def rollback(config: Config, reason: Reason = "asked for on the command line", a
     from flows.display.tables import show_decision
 
     print_result(
-        run_flow("review", "rollback", load_pipeline(config), reason=reason, as_of="latest"),
+        run_flow("promotion", "rollback", load_pipeline(config), reason=reason, as_of="latest"),
         as_json,
         show_decision,
     )
@@ -34,7 +34,7 @@ def policy(config: Config, reason: Reason = "asked for on the command line", as_
     from flows.display.tables import show_policy_change
 
     print_result(
-        run_flow("review", "policy", load_pipeline(config), reason=reason, as_of="latest"),
+        run_flow("promotion", "policy", load_pipeline(config), reason=reason, as_of="latest"),
         as_json,
         show_policy_change,
     )
@@ -71,7 +71,7 @@ def _answer_promotion(flow: str, kind: str, config: str, version: str, reason: s
     from flows.display.tables import show_decision
 
     answer = {"version": version, "reason": reason, "by": get_user_name()}
-    result = run_flow("review", flow, load_pipeline(config), **answer)
+    result = run_flow("promotion", flow, load_pipeline(config), **answer)
     print_result(result, as_json, show_decision)
     if result["kind"] != kind:
         raise typer.Exit(2)

@@ -65,7 +65,7 @@ def train(
     from flows.display.training import show_training_result
 
     print_result(
-        run_flow("train", "train", load_pipeline(config), as_of=as_of, reason=reason),
+        run_flow("training", "train", load_pipeline(config), as_of=as_of, reason=reason),
         as_json,
         show_training_result,
     )
@@ -97,7 +97,7 @@ def retrain(
         "params": params,
     }
     print_result(
-        run_flow("train", "retrain", load_pipeline(config), **parameters), as_json, show_training_result
+        run_flow("training", "retrain", load_pipeline(config), **parameters), as_json, show_training_result
     )
 
 
@@ -123,7 +123,7 @@ def search(
 
     parameters = {"as_of": as_of, "reason": reason, "budget": budget}
     print_result(
-        run_flow("train", "search", load_pipeline(config), **parameters), as_json, show_search_result
+        run_flow("training", "search", load_pipeline(config), **parameters), as_json, show_search_result
     )
 
 
@@ -162,7 +162,7 @@ def score(
         print_result(result.to_dict(), as_json, tables.show_file_scores)
         return
     print_result(
-        run_flow("score", "score", pipeline, start=start, end=end, as_of=as_of),
+        run_flow("scoring", "score", pipeline, start=start, end=end, as_of=as_of),
         as_json,
         tables.show_scored_windows,
     )
@@ -174,5 +174,5 @@ def monitor(config: Config, as_of: AsOf = "latest", as_json: Json = False) -> No
     from flows.display.tables import show_monitored_window
 
     print_result(
-        run_flow("monitor", "monitor", load_pipeline(config), as_of=as_of), as_json, show_monitored_window
+        run_flow("monitoring", "monitor", load_pipeline(config), as_of=as_of), as_json, show_monitored_window
     )
