@@ -1,4 +1,4 @@
-"""Each command that runs a flow names a module and a flow that exist; read from the sources, nothing starts."""
+"""Each command that runs a flow names a module and a flow that exist; read from sources, nothing starts."""
 
 from __future__ import annotations
 
