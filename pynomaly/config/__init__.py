@@ -3,25 +3,19 @@
 Used by every other package. Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
 """
 
+from pynomaly.config.alerting import Alerts, Feedback, Grouping
 from pynomaly.config.data import Data, Expectation, Limits, Quality, Series, Windows
-from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining
 from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
-from pynomaly.config.model import Alerts, Candidate, Features, Training
-from pynomaly.config.operating import (
-    EVENTS,
-    Drill,
-    Feedback,
-    Grouping,
-    Notify,
-    Reports,
-    Retention,
-    Serving,
-    Target,
-)
+from pynomaly.config.monitoring import Degradation, Drift
+from pynomaly.config.operations import EVENTS, Drill, Notify, Retention, Runner, Schedule, Target
 from pynomaly.config.overlay import ADDRESSES
 from pynomaly.config.overlay import VARIABLE as ENVIRONMENT
-from pynomaly.config.pipeline import Pipeline, Records, Runner, Schedule
+from pynomaly.config.pipeline import Pipeline, Records
+from pynomaly.config.promotion import Comparison, Promotion
+from pynomaly.config.reporting import Reports
+from pynomaly.config.serving import Serving
 from pynomaly.config.settings import hide_password
+from pynomaly.config.training import Candidate, Features, Retraining, Search, Training
 
 __all__ = [
     "ADDRESSES",
@@ -49,6 +43,7 @@ __all__ = [
     "Retraining",
     "Runner",
     "Schedule",
+    "Search",
     "Series",
     "Serving",
     "Target",
