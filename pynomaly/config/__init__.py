@@ -3,8 +3,8 @@
 Used by every other package. Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
 """
 
-from pynomaly.config.alerting import Alerts, Feedback, Grouping
-from pynomaly.config.data import Data, Expectation, Limits, Quality, Series, Windows
+from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm
+from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Quality, Series, Windows
 from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
 from pynomaly.config.monitoring import Degradation, Drift
 from pynomaly.config.operations import EVENTS, Drill, Notify, Retention, Runner, Schedule, Target
@@ -19,8 +19,10 @@ from pynomaly.config.training import Candidate, Features, Retraining, Search, Tr
 
 __all__ = [
     "ADDRESSES",
+    "ALERT_POLICIES",
     "ENVIRONMENT",
     "EVENTS",
+    "SOURCE_KINDS",
     "Alerts",
     "Candidate",
     "Comparison",
@@ -35,6 +37,7 @@ __all__ = [
     "Limits",
     "Notify",
     "Pipeline",
+    "PolicyForm",
     "Promotion",
     "Quality",
     "Records",
