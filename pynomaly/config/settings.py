@@ -21,7 +21,7 @@ class Settings(BaseModel):
 def hide_password(address: str) -> str:
     """Return `address` without its password, for people and logs.
 
-    >>> shown("postgresql://me:secret@db/ledger")
+    >>> hide_password("postgresql://me:secret@db/ledger")
     'postgresql://me:***@db/ledger'
     """
     password = urlsplit(address).password if "://" in address else None
