@@ -1,6 +1,9 @@
 """One YAML for each pipeline, read into frozen pydantic models; an unknown key is an error that names it.
 
-Used by every other package. Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
+Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
+
+Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging`, `model` and `data`. May import
+`errors`.
 """
 
 from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm

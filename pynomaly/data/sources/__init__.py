@@ -1,8 +1,10 @@
 """Read the rows of a window from a pipeline's source, always in one shape.
 
 Each kind in ``pynomaly.config.SOURCE_KINDS`` is a module of its name with a `SOURCE`. Their rows are
-normalised here: times in UTC, rows sorted by time and entity, labels 0, 1 or unknown. Called by the steps and
-the command line.
+normalised here: times in UTC, rows sorted by time and entity, labels 0, 1 or unknown.
+
+Called by `inspect`, `migration`, `serving` and `steps`. May import `places`, the modules of `data` and the
+wings below `data`.
 """
 
 from __future__ import annotations
