@@ -12,8 +12,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from flows.cli.terminal import escape_unprintable
 from flows.cli.waiting import show_progress
+from flows.display.terminal import escape_unprintable
 from pynomaly.config import ENVIRONMENT, Pipeline
 from pynomaly.errors import PynomalyError
 
