@@ -26,7 +26,12 @@ from pynomaly.errors import QualityError, RecordError
 from pynomaly.judging.comparison.evaluation import compute_metrics
 from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
 from pynomaly.judging.drift.compare_window import compute_window_drift
-from pynomaly.judging.drift.degradation import Degradation, Observation, judge_degradation, observe_window
+from pynomaly.judging.drift.degradation import (
+    DegradationVerdict,
+    Observation,
+    judge_degradation,
+    observe_window,
+)
 from pynomaly.judging.drift.exchangeability import Exchangeability, judge_exchangeability
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe, UnlabelledVerdict, judge_probe
 from pynomaly.judging.drift.window_drift import DriftReport
@@ -76,7 +81,7 @@ class MonitoredWindow:
     drift: DriftReport
     exchangeability: Exchangeability
     observation: Observation
-    degradation: Degradation
+    degradation: DegradationVerdict
     report: str
     report_error: str
     run_id: str
@@ -310,7 +315,7 @@ def _log_run(
     key: str,
     drift: DriftReport,
     observation: Observation,
-    verdict: Degradation,
+    verdict: DegradationVerdict,
     report: str,
 ) -> str:
     """Log one MLflow run for the judged window, with Evidently's page; return the run's identifier."""

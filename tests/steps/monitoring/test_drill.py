@@ -14,7 +14,7 @@ from pynomaly.records.ledger import Ledger
 from pynomaly.steps.monitoring.drill import drill
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.machines import make_resting_machines
-from tests.steps.conftest import learn, plan
+from tests.steps.conftest import learn, plan, start_with_champion
 
 AT = datetime(2026, 2, 2, tzinfo=UTC)
 WEEK = Window(AT - timedelta(days=7), AT)
@@ -23,7 +23,7 @@ TARGET = {"name": "ops", "url_env": "OPS_URL"}
 
 def test_a_drill_arrives_and_leaves_production_alone(pipeline) -> None:
     owner = pipeline(notify={"targets": [TARGET]}, alerts={"quantile": 0.05})
-    learn(owner, plan(owner))
+    start_with_champion(owner)
     score_window(owner, Window(AT - timedelta(days=1), AT))
     files = {path: path.read_bytes() for path in (owner.home / "store").rglob("*") if path.is_file()}
     with Ledger.open(owner.ledger_url) as ledger:
@@ -60,7 +60,7 @@ def test_a_drill_arrives_and_leaves_production_alone(pipeline) -> None:
 )
 def test_a_drill_that_finds_a_fault_fails_and_says_why(pipeline, blocks: dict[str, Any], why: str) -> None:
     owner = pipeline(**blocks)
-    learn(owner, plan(owner))
+    start_with_champion(owner)
 
     def down(*arguments: object) -> None:
         raise RecordError("the hook is down")

@@ -22,7 +22,7 @@ from pynomaly.steps.scoring.score_windows import score_window
 from pynomaly.steps.training.register import RegistrationResult
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
 from tests.machines import make_resting_machines
-from tests.steps.conftest import MOMENT, learn, plan, trained
+from tests.steps.conftest import MOMENT, learn, plan, start_with_champion, trained
 
 DAY = timedelta(days=1)
 LATER = MOMENT + 7 * DAY
@@ -37,7 +37,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> None:
 def promoted(pipeline: Callable[..., Pipeline], gate: None) -> tuple[Pipeline, RegistrationResult]:
     """v2 took over from v1 a moment ago, with three windows of 96 rows to go."""
     settings = pipeline(days=42, degradation={"min_rows": 50}, drift={"min_rows": 50})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
     assert promote(settings, registered, SUPERIOR, LATER).kind == "promote"
     return settings, registered
@@ -120,7 +120,7 @@ def test_a_champion_of_the_new_regime_is_not_blamed_for_it(
         drift={"min_rows": 50},
         promotion={"max_latency_ms": 1e9},
     )
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
     promote(settings, registered, SUPERIOR, LATER)
     assert score_window(settings, day(0)).bake == "ok"
@@ -154,7 +154,7 @@ def test_the_version_that_waits_scores_beside_and_alerts_nobody(
     pipeline: Callable[..., Pipeline], gate: None
 ) -> None:
     settings = pipeline(days=42, promotion={"mode": "approval", "shadow": True, "diff_days": 2})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
     assert promote(settings, registered, SUPERIOR, LATER).kind == "pending"
     done = score_window(settings, day(0))
