@@ -2,6 +2,9 @@
 
 Heavy modules are imported inside the command that needs them, so that ``--help`` answers at once. A
 :class:`~pynomaly.errors.PynomalyError` ends in one message on stderr and exit code 2.
+
+Called by no other package. May import `machine`, `display`, `demo`, the modules of `flows` and the wings
+below `flows`.
 """
 
 from importlib import import_module

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.terminal import escape_unprintable
+from flows.display.terminal import escape_unprintable
 
 __all__ = ["PlainConsole", "build_table", "make_console"]
 

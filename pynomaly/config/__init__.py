@@ -1,10 +1,13 @@
 """One YAML for each pipeline, read into frozen pydantic models; an unknown key is an error that names it.
 
-Used by every other package. Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
+Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
+
+Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging`, `model` and `data`. May import
+`errors`.
 """
 
-from pynomaly.config.alerting import Alerts, Feedback, Grouping
-from pynomaly.config.data import Data, Expectation, Limits, Quality, Series, Windows
+from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm
+from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Quality, Series, Windows
 from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
 from pynomaly.config.monitoring import Degradation, Drift
 from pynomaly.config.operations import EVENTS, Drill, Notify, Retention, Runner, Schedule, Target
@@ -19,8 +22,10 @@ from pynomaly.config.training import Candidate, Features, Retraining, Search, Tr
 
 __all__ = [
     "ADDRESSES",
+    "ALERT_POLICIES",
     "ENVIRONMENT",
     "EVENTS",
+    "SOURCE_KINDS",
     "Alerts",
     "Candidate",
     "Comparison",
@@ -35,6 +40,7 @@ __all__ = [
     "Limits",
     "Notify",
     "Pipeline",
+    "PolicyForm",
     "Promotion",
     "Quality",
     "Records",
