@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from flows.cli import app
-from flows.cli.examples import EXAMPLES
+from flows.cli.app import EXAMPLES
 
 __all__ = ["CODES", "page"]
 

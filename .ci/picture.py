@@ -1,4 +1,4 @@
-"""Draws the architecture as SVG: the path of a window's data, and which package may import which.
+"""Draws the architecture as SVG: the path of a window's data, and the rooms of the table in `rooms.py`.
 
 `picture` returns the SVG and writes nothing; ``make reference`` writes it into ``docs/pictures``. Sizes are
 in pixels of a page 960 wide; words are text, so that they can be searched, read aloud and enlarged.
@@ -6,10 +6,13 @@ in pixels of a page 960 wide; words are text, so that they can be searched, read
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from html import escape
 
-__all__ = ["FLOW", "ROOMS", "picture"]
+from rooms import DOORS, GROUND, WINGS, sort_by_floor
+
+__all__ = ["FLOW", "VENDORS", "list_vendors", "picture"]
 
 FLOW = (
     ("frame", "rows of a window", "pynomaly/data"),
@@ -22,33 +25,38 @@ FLOW = (
 )
 """Steps that a window passes, in order: name, content, and the package that makes it."""
 
-ROOMS = (
-    (("flows",), "Prefect flows, command line: wiring only"),
-    (("tasks",), "steps as Prefect tasks: retries, events"),
-    (("steps", "serving"), "gather facts, ask, write down; answer over HTTP"),
-    (("records",), "what is kept: ledger, registry, store, pages"),
-    (("judging",), "pure decisions"),
-    (("model",), "the bundle that ships"),
-    (("detectors", "data"), "the catalogue; sources, windows, quality"),
-    (("config",), "settings and bounds"),
-    (("errors",), "one tree"),
-)
-"""Rows of packages from the top; a row may import those below it."""
+VENDORS = {
+    "alembic": "Alembic",
+    "apprise": "Apprise",
+    "boto3": "boto3",
+    "distributed": "Dask",
+    "evidently": "Evidently",
+    "fastapi": "FastAPI",
+    "fsspec": "fsspec",
+    "great_expectations": "Great Expectations",
+    "icalendar": "iCalendar",
+    "lime": "LIME",
+    "mlflow": "MLflow",
+    "openpyxl": "openpyxl",
+    "optuna": "Optuna",
+    "prefect": "Prefect",
+    "prometheus_client": "Prometheus",
+    "pyod": "PyOD",
+    "shap": "SHAP",
+    "sqlalchemy": "SQLAlchemy",
+    "torch": "PyTorch",
+    "yaml": "PyYAML",
+}
+"""How vendors spell what a door of `rooms.DOORS` opens to; what is not here is not drawn."""
 
-DOORS = (
-    ("flows, tasks", "Prefect"),
-    ("records", "MLflow, SQLAlchemy, Evidently, Apprise"),
-    ("detectors", "PyOD, scikit-learn, PyTorch"),
-    ("data", "Great Expectations, SQLAlchemy, boto3, fsspec"),
-    ("serving", "FastAPI"),
-    ("steps", "Optuna, Dask"),
-)
-"""Packages, and the vendors' libraries that only they import."""
+_TOP, _GAP, _ROW = 190, 6, 26
+"""Where the wings begin, the space between two of them, and the height of a room's row."""
 
 _STYLE = """
   .page { fill: #ffffff } text { font: 14px system-ui, sans-serif; fill: #1b1f24 }
   .small { font-size: 12px; fill: #4a5159 } .title { font-size: 16px; font-weight: 600 }
-  .box { fill: #eef3fa; stroke: #3a5f95; stroke-width: 1.2 } .room { fill: #f3f4f6; stroke: #6b7280 }
+  .box { fill: #eef3fa; stroke: #3a5f95; stroke-width: 1.2 } .wing { fill: #f3f4f6; stroke: #6b7280 }
+  .room { fill: #ffffff; stroke: #6b7280 }
   .way { stroke: #3a5f95; stroke-width: 1.6; fill: none; marker-end: url(#tip) }
 """
 
@@ -56,22 +64,49 @@ _STYLE = """
 def picture() -> str:
     """Returns the whole SVG, with a title and a description for screen readers."""
     steps = ", ".join(name for name, _, _ in FLOW)
-    packages = "; ".join(" and ".join(names) for names, _ in ROOMS)
-    vendor_list = "; ".join(f"{room}: {vendors}" for room, vendors in DOORS)
+    wings = "; ".join(_describe_wing(name) for name in WINGS)
+    bands = list(_draw_wings(_TOP + 16))
+    height = _TOP + 16 + sum(_measure_wing(name) + _GAP for name in WINGS) + 14
     lines = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 746" role="img" '
-        'aria-labelledby="title told">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 {height}" role="img" '
+        'aria-labelledby="title description">',
         '<title id="title">Architecture of Pynomaly</title>',
-        f'<desc id="told">A window becomes, in this order: {steps}. Packages import downwards alone, from '
-        f"the top: {packages}. Doors to vendors: {vendor_list}.</desc>",
+        f'<desc id="description">A window becomes, in this order: {steps}. Wings import downwards alone, and '
+        f"rooms of a wing import rooms to their left. From the top: {escape(wings)}.</desc>",
         f"<style>{_STYLE}</style>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#3a5f95"/></marker></defs>',
-        '<rect class="page" width="960" height="746"/>',
+        f'<rect class="page" width="960" height="{height}"/>',
         *_draw_flow(24),
-        *_draw_packages(190),
+        _draw_text(20, _TOP, "Who may import whom: wings downwards, rooms to their left", "title", "start"),
+        _draw_text(940, _TOP, "doors to vendors", "small", "end"),
+        *bands,
     ]
     return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def list_vendors(wing: str) -> list[str]:
+    """Returns what `wing` opens a door to, as the vendors spell it."""
+    folder = wing if wing in ("tasks", "flows") else f"pynomaly/{wing}"
+    return [
+        VENDORS[vendor]
+        for vendor, doors in DOORS.items()
+        if vendor in VENDORS and any(f"{door}/".startswith(f"{folder}/") for door in doors)
+    ]
+
+
+def _describe_wing(name: str) -> str:
+    rooms = [room for floor in _list_floors(name) for room in floor]
+    parts = [f"rooms {', '.join(rooms)}"] if rooms else []
+    vendors = list_vendors(name)
+    parts += [f"doors to {', '.join(vendors)}"] if vendors else []
+    return f"{name}: {WINGS[name].holds}" + "".join(f", {part}" for part in parts)
+
+
+def _list_floors(name: str) -> list[list[str]]:
+    """Returns the rooms of a wing by floor, without its ground."""
+    floors = [[room for room in floor if room != GROUND] for floor in sort_by_floor(name)]
+    return [floor for floor in floors if floor]
 
 
 def _draw_text(x: float, y: float, text: str, kind: str = "", anchor: str = "middle") -> str:
@@ -94,32 +129,36 @@ def _draw_flow(top: float) -> Iterator[str]:
             yield f'<path class="way" d="M{x - step + wide} {y + 42} H{x - 2}"/>'
 
 
-def _split_in_two(words: str) -> list[str]:
-    """Returns `words` as one line, or two if it is longer than 16 characters."""
-    if len(words) <= 16:
+def _split_in_two(words: str, width: int = 16) -> list[str]:
+    """Returns `words` as one line, or two if it is longer than `width` characters."""
+    if len(words) <= width:
         return [words]
     parts = words.split()
     cut = min(range(1, len(parts)), key=lambda at: abs(len(" ".join(parts[:at])) - len(words) / 2))
     return [" ".join(parts[:cut]), " ".join(parts[cut:])]
 
 
-def _draw_packages(top: float) -> Iterator[str]:
-    """Yield the stack of packages, and the vendors' libraries beside it."""
-    yield _draw_text(20, top, "Which package may import which: downwards alone", "title", "start")
-    yield _draw_text(620, top, "Doors to vendors", "title", "start")
-    height, gap, wide = 42, 18, 560
-    for place, (names, holds) in enumerate(ROOMS):
-        y = top + 16 + place * (height + gap)
-        part = (wide - 12 * (len(names) - 1)) / len(names)
-        for at, name in enumerate(names):
-            x = 20 + at * (part + 12)
-            yield f'<rect class="room" x="{x:g}" y="{y}" width="{part:g}" height="{height}" rx="5"/>'
-            yield _draw_text(x + part / 2, y + 18, name)
-        for at, words in enumerate(holds.split("; ") if len(names) > 1 else [holds]):
-            yield _draw_text(20 + at * (part + 12) + part / 2, y + 34, words, "small")
-        if place + 1 < len(ROOMS):
-            yield f'<path class="way" d="M{20 + wide / 2:g} {y + height} v{gap - 2}"/>'
-    for place, (room, vendors) in enumerate(DOORS):
-        y = top + 40 + place * 48
-        yield _draw_text(620, y, room, "", "start")
-        yield _draw_text(620, y + 17, vendors, "small", "start")
+def _measure_wing(name: str) -> int:
+    """Returns the height of a wing's band in pixels."""
+    most = max((len(floor) for floor in _list_floors(name)), default=0)
+    return max(44, 12 + _ROW * most)
+
+
+def _draw_wings(top: int) -> Iterator[str]:
+    """Yield a band for each wing: its name and content, its rooms by floor, and its vendors."""
+    y = top
+    for name, wing in WINGS.items():
+        high = _measure_wing(name)
+        yield f'<rect class="wing" x="20" y="{y}" width="920" height="{high}" rx="5"/>'
+        yield _draw_text(32, y + 18, name, "title", "start")
+        for line, words in enumerate(_split_in_two(wing.holds, 26)):
+            yield _draw_text(32, y + 33 + 13 * line, words, "small", "start")
+        for column, floor in enumerate(_list_floors(name)):
+            x = 214 + 106 * column
+            for place, room in enumerate(floor):
+                at = y + 6 + _ROW * place
+                yield f'<rect class="room" x="{x}" y="{at}" width="100" height="{_ROW - 4}" rx="4"/>'
+                yield _draw_text(x + 50, at + 16, room, "small")
+        for line, words in enumerate(textwrap.wrap(", ".join(list_vendors(name)), 24)):
+            yield _draw_text(930, y + 17 + 13 * line, words, "small", "end")
+        y += high + _GAP

@@ -1,22 +1,26 @@
 """``make reference``: writes the pages that are generated from the code, so that they cannot differ from it.
 
-`configuration` reads the settings' models, `api` the public modules, `commands` the application, `detectors`
-the catalogue, and `architecture` draws; each returns a page and writes nothing. `PAGES` names the files; a
-test compares each file with the generated page.
+`configuration` reads the settings' models, `api` the public modules, `commands` the application,
+`detectors` the catalogue; `picture` and `floors` draw the table of `rooms`. Each returns a page and writes
+nothing. `PAGES` names the files, and `signs` the packages whose docstrings end in who calls them; tests
+compare each with what is generated.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import api
+import commands
+import picture
+import rooms
+import signs
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
@@ -26,7 +30,7 @@ from pynomaly.detectors.catalogue import DETECTORS, DetectorEntry
 from pynomaly.detectors.catalogue_page import render_catalogue
 from pynomaly.detectors.parameters import ChoiceParameter, IntegerParameter, NumberParameter, WidthsParameter
 
-__all__ = ["PAGES", "api", "architecture", "commands", "configuration", "detectors", "keys", "main"]
+__all__ = ["PAGES", "configuration", "detectors", "floors", "keys", "main"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,6 +43,8 @@ UNITS = {
     "blocks": "blocks", "flapping": "alerts",
 }  # fmt: skip
 """Units by the last word of a key, for types that do not say the unit."""
+
+_FLOORS = "```text\n"
 
 SHARES = {(0, 1), (0, 0.5), (0, 0.9), (0.5, 1)}
 
@@ -265,45 +271,35 @@ def _read_references(kind: type) -> list[str]:
     raise LookupError(f"{kind.__name__} names no source")
 
 
-def architecture() -> str:
-    """Returns the picture, from the script ``picture.py``."""
-    return str(_load_script("picture").picture())
-
-
-def commands() -> str:
-    """Returns the page of every command, from the script ``commands.py``."""
-    return str(_load_script("commands").page())
-
-
-def api() -> str:
-    """Returns the page of every public name, from the script ``api.py``."""
-    return str(_load_script("api").page())
-
-
-def _load_script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def floors() -> str:
+    """Returns `docs/architecture.md` with the floors of the table `rooms.WINGS` in its block of text."""
+    text = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition(_FLOORS)
+    _, _, after = rest.partition("```")
+    return f"{before}{_FLOORS}{rooms.draw_floors()}```{after}"
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": configuration,
-    "docs/api.md": api,
-    "docs/command-line.md": commands,
+    "docs/api.md": api.page,
+    "docs/command-line.md": commands.page,
     "docs/detectors.md": render_catalogue,
     "docs/detector-reference.md": detectors,
-    "docs/pictures/architecture.svg": architecture,
+    "docs/pictures/architecture.svg": picture.picture,
+    "docs/architecture.md": floors,
 }
 
 
 def main() -> int:
-    """Write every page again."""
+    """Write every page again, and the signs of the packages."""
     for name, page in PAGES.items():
         (ROOT / name).write_text(page(), encoding="utf-8")
         print(name)
+    for path in signs.list_packages():
+        text = signs.write_sign(path)
+        if text != path.read_text(encoding="utf-8"):
+            path.write_text(text, encoding="utf-8")
+            print(path.relative_to(signs.ROOT))
     return 0
 
 

@@ -127,7 +127,7 @@ def run_worker(files: list[str], how: str, profile: bool) -> None:
             print(json.dumps([name, time.perf_counter() - began]), flush=True)
 
     if how == "flow":
-        from flows.environment import configure_environment
+        from flows.machine.environment import configure_environment
 
         configure_environment(pipelines[0].home)
     run = flows if how == "flow" else commands
@@ -180,8 +180,8 @@ def measure_database(address: str) -> int:
 
 def measure_fleet(pipelines: int, workers: int, kind: str, how: str, profile: bool) -> dict[str, Any]:
     """One fleet over one kind of database."""
-    from flows.environment import configure_environment
-    from flows.servers import run_mlflow_server, run_prefect_server
+    from flows.machine.environment import configure_environment
+    from flows.machine.servers import run_mlflow_server, run_prefect_server
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch, ExitStack() as stack:
         folder = Path(scratch)

@@ -74,7 +74,7 @@ def train_bare(config: str) -> None:
 
 def train_orchestrated(config: str) -> None:
     """The flow, as the command line runs it."""
-    from flows.environment import configure_environment
+    from flows.machine.environment import configure_environment
     from pynomaly.config import load_pipeline
 
     configure_environment(load_pipeline(config).home)

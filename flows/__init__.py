@@ -1,1 +1,7 @@
-"""Prefect flows: they only connect tasks in order. Decisions are made in the library (``pynomaly``)."""
+"""Prefect flows, and the processes and commands around them. Nothing here decides: the library does.
+
+A flow connects tasks in order and reads as a paragraph. People start it through the command ``pynomaly``, a
+schedule or a button of Prefect.
+
+Called by no other package. May import `tasks` and `serving`, and the wings below them.
+"""

@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.addresses import DATABASE_VARIABLE
 from flows.display.tables import build_table
-from flows.environment import configure_environment, find_running_servers
+from flows.machine.addresses import DATABASE_VARIABLE
+from flows.machine.environment import configure_environment, find_running_servers
 from pynomaly.config import ADDRESSES, ENVIRONMENT, load_pipeline
 from pynomaly.records.ledger import Ledger
 
@@ -41,7 +41,7 @@ def run_demo(home: Path) -> None:
     if servers is not None:
         _run_both_pipelines(home, console)
     else:
-        from flows.servers import run_prefect_server
+        from flows.machine.servers import run_prefect_server
 
         console.print("starting Prefect's server (the first time takes half a minute) ...")
         with run_prefect_server(home) as address:

@@ -3,9 +3,9 @@
 The library is complete without an orchestrator: every step of the life cycle is a plain function
 in :mod:`pynomaly.steps`, which ``tasks/`` decorates for Prefect and ``flows/`` wires together.
 
-Packages; each imports only those to its right::
+Packages; each imports those to its right alone::
 
-    steps -> records, judging -> model -> detectors, data -> config -> errors
+    steps, serving -> records -> judging -> model -> detectors, data -> config -> errors
 
 Data flows one way: frame, report, model, scores, verdict, decision, record. Scores are float64, and a
 higher score means more anomalous; times are aware and in UTC; windows are half-open, ``[start, end)``.

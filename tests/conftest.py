@@ -35,6 +35,7 @@ os.environ.update(
     }
 )
 _ADDRESSES = ("ENV", "TRACKING", "LEDGER", "ARTIFACTS", "STORE", "EVIDENTLY")
+os.environ.setdefault("PYNOMALY_TESTS_SHARED", _SESSION)  # processes beside this one take it over
 for _name in (
     "PYNOMALY_HOME",
     "PREFECT_API_URL",
@@ -74,6 +75,18 @@ def keys_of_this_test() -> Iterator[None]:
         sys.modules["boto3"].DEFAULT_SESSION = None
     if s3_repository := sys.modules.get("mlflow.store.artifact.s3_artifact_repo"):
         s3_repository._cached_get_s3_client.cache_clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def new_stores_are_copied() -> Iterator[None]:
+    """Migrate an empty MLflow store once in a run: it takes seconds, and half of the tests begin with one."""
+    connection = sys.modules.get("pynomaly.records.registry.connection")
+    with pytest.MonkeyPatch.context() as patch:
+        if connection is not None:  # imported by a test that was collected
+            from tests.homes import copy_new_stores
+
+            patch.setattr(connection, "_migrate_store", copy_new_stores(connection._migrate_store))
+        yield
 
 
 @pytest.fixture(scope="module")

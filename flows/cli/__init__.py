@@ -2,28 +2,31 @@
 
 Heavy modules are imported inside the command that needs them, so that ``--help`` answers at once. A
 :class:`~pynomaly.errors.PynomalyError` ends in one message on stderr and exit code 2.
+
+Called by no other package. May import `machine`, `display`, `demo`, the modules of `flows` and the wings
+below `flows`.
 """
 
 from importlib import import_module
 
-from flows.cli import examples
 from flows.cli.app import app, main
 
 __all__ = ["app", "main"]
 
 # Each module adds its commands, in the order in which --help lists them.
 _GROUPS = (
+    "intake",
+    "installation",
     "training",
+    "scoring",
+    "monitoring",
     "alerting",
     "promotion",
-    "operations",
     "reporting",
     "replay",
+    "operations",
     "serving",
     "metrics",
-    "explanation",
-    "installation",
 )
 for _group in _GROUPS:
     import_module(f"flows.cli.{_group}")
-examples.add_examples(app)

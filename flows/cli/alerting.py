@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.app import Config, Json, app, get_user_name, print_result
-from pynomaly.config import load_pipeline
+from flows.cli.app import Config, Json, command, get_user_name, print_result
+from pynomaly.config import ALERT_POLICIES, load_pipeline
 
 __all__ = ["ack", "alerts", "audit", "labels", "preview", "resolve"]
 
@@ -19,7 +19,10 @@ Author = Annotated[str, typer.Option("--by", help="Who answers; empty: whoever t
 Last = Annotated[str, typer.Option("--last", help="How far back from the newest scored window, like 60d.")]
 
 
-@app.command()
+@command(
+    "pynomaly alerts configs/quickstart.yaml",
+    "pynomaly alerts configs/quickstart.yaml --state all --output alerts.xlsx",
+)
 def alerts(
     config: Config,
     state: Annotated[
@@ -60,7 +63,7 @@ def alerts(
     print_result(alert_list, as_json, alerting.show_alert_list)
 
 
-@app.command()
+@command("pynomaly ack configs/quickstart.yaml 3f2a --note 'looking at pump 3'")
 def ack(config: Config, alert: Name, note: Note = "", by: Author = "", as_json: Json = False) -> None:
     """Say that you look at an alert; exit code 2 where it was resolved already."""
     from flows.display.alerting import show_answer
@@ -75,7 +78,7 @@ def ack(config: Config, alert: Name, note: Note = "", by: Author = "", as_json: 
     )
 
 
-@app.command()
+@command("pynomaly resolve configs/quickstart.yaml 3f2a --as confirmed")
 def resolve(
     config: Config,
     alert: Name,
@@ -97,11 +100,11 @@ def resolve(
     )
 
 
-@app.command()
+@command("pynomaly preview configs/quickstart.yaml --policy budget:20/day --last 14d")
 def preview(
     config: Config,
     policy: Annotated[
-        str, typer.Option("--policy", help="budget:20/day, quantile:0.01, fdr:0.1 or cost:10:1.")
+        str, typer.Option("--policy", help=f"Like {', '.join(p.example for p in ALERT_POLICIES.values())}.")
     ],
     last: Last = "60d",
     as_json: Json = False,
@@ -115,7 +118,10 @@ def preview(
     print_result(preview_policy(load_pipeline(config), policy, _parse_span(last)), as_json, show_preview)
 
 
-@app.command()
+@command(
+    "pynomaly audit configs/quickstart.yaml --rows 50 --output audit.csv",
+    "pynomaly audit configs/quickstart.yaml --labels audit.csv --by ann",
+)
 def audit(
     config: Config,
     rows: Annotated[int, typer.Option("--rows", min=0, help="Draw so many rows to label.")] = 0,
@@ -152,7 +158,11 @@ def audit(
     print_result({**judge_audit(pipeline, name), "new": new}, as_json, alerting.show_audit_estimate)
 
 
-@app.command()
+@command(
+    "pynomaly labels configs/quickstart.yaml",
+    "pynomaly labels configs/quickstart.yaml --csv answers.csv --by ann",
+    "pynomaly labels configs/quickstart.yaml --mlflow",
+)
 def labels(
     config: Config,
     csv: Annotated[Path | None, typer.Option("--csv", help="Table with time, entity and label.")] = None,

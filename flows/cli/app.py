@@ -7,16 +7,29 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from flows.cli.terminal import escape_unprintable
 from flows.cli.waiting import show_progress
+from flows.display.terminal import escape_unprintable
 from pynomaly.config import ENVIRONMENT, Pipeline
 from pynomaly.errors import PynomalyError
 
-__all__ = ["AsOf", "Config", "Json", "Reason", "app", "get_user_name", "main", "print_result", "run_flow"]
+__all__ = [
+    "EXAMPLES",
+    "AsOf",
+    "Config",
+    "Json",
+    "Reason",
+    "app",
+    "command",
+    "get_user_name",
+    "main",
+    "print_result",
+    "run_flow",
+]
 
 app = typer.Typer(
     name="pynomaly",
@@ -41,6 +54,31 @@ AsOf = Annotated[
     ),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
+
+
+EXAMPLES: dict[str, tuple[str, ...]] = {}
+"""The examples of each command, in the order of ``--help``: shown there, in the docs, and run by a test."""
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def command(*examples: str) -> Callable[[Command], Command]:
+    """Register the decorated function as a command of its name.
+
+    Parameters
+    ----------
+    *examples : str
+        Whole command lines, at most 78 characters, that ``--help`` shows as they stand. A test runs each of
+        them, and fails for a command without any.
+    """
+
+    def register(function: Command) -> Command:
+        EXAMPLES[function.__name__] = examples
+        epilog = "\n\n".join(("Examples:", *examples)) if examples else None
+        app.command(epilog=epilog)(function)
+        return function
+
+    return register
 
 
 # Raised for a mistyped command, option or choice. Typer has its own copy of click and exports no base class.
@@ -97,18 +135,24 @@ def main() -> None:
 
 def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> dict[str, Any]:
     """Run a flow in this process with its state under the pipeline's home; a terminal shows its steps."""
-    from flows.environment import configure_environment
+    from flows.machine.environment import configure_environment
+    from flows.machine.temporary_server import pause_garbage_collection, run_temporary_server
 
     with show_progress(f"{pipeline.name}: {name}") as report_step:
         configure_environment(pipeline.home)
-        flow: Callable[..., dict[str, Any]] = getattr(importlib.import_module(f"flows.{module}"), name)
-        from tasks.step import STEP_LISTENERS
+        with run_temporary_server(pipeline.home) as server:
+            with pause_garbage_collection():
+                flow: Callable[..., dict[str, Any]] = getattr(
+                    importlib.import_module(f"flows.{module}"), name
+                )
+                from tasks.step import STEP_LISTENERS
 
-        STEP_LISTENERS.append(report_step)
-        try:
-            return flow(config=str(pipeline.origin), **parameters)
-        finally:
-            STEP_LISTENERS.remove(report_step)
+            run = partial(flow, config=str(pipeline.origin), **parameters)
+            STEP_LISTENERS.append(report_step)
+            try:
+                return server.run(run) if server else run()
+            finally:
+                STEP_LISTENERS.remove(report_step)
 
 
 def print_result(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:

@@ -9,37 +9,43 @@ from typing import Annotated
 import typer
 
 import pynomaly
-from flows.cli.app import Config, Json, app, print_result
+from flows.cli.app import Config, Json, command, print_result
 from flows.cli.waiting import show_progress
 from pynomaly.config import find_home, list_settings, load_pipeline
 
 __all__ = ["config", "demo", "detectors", "doctor", "up", "version"]
 
 
-@app.command()
+@command(
+    "pynomaly config configs/quickstart.yaml",
+    "pynomaly config configs/quickstart.yaml --env production --json",
+)
 def config(
     config: Config,
     env: Annotated[str | None, typer.Option(help="Environment; empty leaves every overlay out.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show every setting with its value in an environment, where it comes from, and the hash of all."""
-    from flows.display.tables import show_settings
+    from flows.display.installation import show_settings
     from pynomaly.steps.keys import hash_settings
 
     settings_table = list_settings(config, env) | {"sha256": hash_settings(load_pipeline(config, env))}
     print_result(settings_table, as_json, show_settings)
 
 
-@app.command()
+@command("pynomaly detectors")
 def detectors(as_json: Json = False) -> None:
     """List the catalogue: every detector with its family, cost and properties."""
-    from flows.display.tables import show_catalogue
+    from flows.display.installation import show_catalogue
     from pynomaly.steps.reporting.overview import tabulate_catalogue
 
     print_result({"detectors": tabulate_catalogue()}, as_json, show_catalogue)
 
 
-@app.command()
+@command(
+    "pynomaly doctor",
+    "pynomaly doctor configs/quickstart.yaml",
+)
 def doctor(
     config: Annotated[
         str, typer.Argument(metavar="[CONFIG]", help="Check this pipeline's source and records too.")
@@ -47,9 +53,9 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check versions, disk, permissions, servers, schemas and clocks; say how to repair what is wrong."""
-    from flows.addresses import read_prefect_database_url
-    from flows.display.tables import show_health_checks
-    from flows.environment import find_running_servers
+    from flows.display.installation import show_health_checks
+    from flows.machine.addresses import read_prefect_database_url
+    from flows.machine.environment import find_running_servers
     from pynomaly.records.telemetry import disable_telemetry
     from pynomaly.steps.operations.health import check_installation
 
@@ -67,19 +73,19 @@ def doctor(
         raise typer.Exit(2)
 
 
-@app.command()
+@command("pynomaly up --configs configs")
 def up(
     prefect_port: Annotated[int, typer.Option(help="Port of Prefect's pages; 0 takes a free one.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's pages; 0 takes a free one.")] = 5000,
     configs: Annotated[Path, typer.Option(help="Folder of pipeline YAMLs to deploy.")] = Path("configs"),
 ) -> None:
     """Start Prefect, MLflow and the deployments on this machine, until Ctrl-C."""
-    from flows.servers import run_servers as start_servers
+    from flows.machine.servers import run_servers as start_servers
 
     start_servers(find_home(Path.cwd()), configs, prefect_port, mlflow_port)
 
 
-@app.command()
+@command("pynomaly demo --home .pynomaly-demo")
 def demo(
     home: Annotated[
         Path | None, typer.Option(help="Keep the demo's state here instead of .pynomaly.")
@@ -91,7 +97,7 @@ def demo(
     run_demo(home or find_home(Path.cwd()))
 
 
-@app.command()
+@command("pynomaly version")
 def version() -> None:
     """Print the version."""
     typer.echo(pynomaly.__version__)

@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.app import app
+from flows.cli.app import command
 from pynomaly.config import load_pipeline
 from pynomaly.errors import ConfigError
 
 __all__ = ["metrics"]
 
 
-@app.command()
+@command(
+    "pynomaly metrics --port 9410",
+    "pynomaly metrics configs/quickstart.yaml --once",
+)
 def metrics(
     config: Annotated[
         list[str] | None, typer.Argument(metavar="[CONFIG]...", help="Pipelines; all of configs/ without.")

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.app import Config, Json, app, print_result
+from flows.cli.app import Config, Json, command, print_result
 from pynomaly.config import load_pipeline
 
 __all__ = ["replay"]
 
 
-@app.command()
+@command("pynomaly replay configs/quickstart.yaml --from 2026-01-19 --to 2026-02-02")
 def replay(
     config: Config,
     start: Annotated[str, typer.Option("--from", help="Where to begin: a date, or a time with an offset.")],
@@ -35,7 +35,7 @@ def replay(
 
     from rich.console import Console
 
-    from flows.display.tables import show_replay
+    from flows.display.replay import show_replay
     from pynomaly.errors import ConfigError
     from pynomaly.records.figures import draw_policies
     from pynomaly.records.telemetry import disable_telemetry

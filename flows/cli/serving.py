@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.app import Config, app
+from flows.cli.app import Config, command
 from pynomaly.config import load_pipeline
 
 __all__ = ["serve"]
@@ -15,7 +15,7 @@ __all__ = ["serve"]
 TOKEN_VARIABLE = "PYNOMALY_SERVE_TOKEN"  # nosec B105  # the name of a variable, no password
 
 
-@app.command()
+@command("pynomaly serve configs/quickstart.yaml --port 8000")
 def serve(
     config: Config,
     host: Annotated[

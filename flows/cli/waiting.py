@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from flows.cli.terminal import escape_unprintable
+from flows.display.terminal import escape_unprintable
 
 __all__ = ["show_progress"]
 

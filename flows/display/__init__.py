@@ -1,4 +1,6 @@
 """What the command line prints: each function lays one result out as a person reads it, within 80 columns.
 
-Called by `flows.cli` and `flows.demo`. Imports results' plain dictionaries alone, and no flow.
+It formats plain dictionaries of results, and runs no flow.
+
+Called by `cli` and `demo`. May import the wings below `flows`.
 """

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-
-from flows.display.tables import build_table
+from flows.display.tables import build_table, make_console
 
 __all__ = [
     "show_alert",
@@ -20,15 +18,11 @@ __all__ = [
 ]
 
 
-def _make_console() -> Console:
-    return Console(highlight=False)
-
-
 def show_alert_list(result: dict[str, Any]) -> None:
     """Print a list of alerts, the most severe first."""
-    console = _make_console()
+    console = make_console()
     if not result["alerts"]:
-        console.print(f"{result['pipeline']}: no alert ({result['state']})", markup=False)
+        console.print(f"{result['pipeline']}: no alert ({result['state']})")
         return
     rows = [
         [
@@ -49,17 +43,17 @@ def show_alert_list(result: dict[str, Any]) -> None:
 
 def show_alert(result: dict[str, Any]) -> None:
     """Print everything about one alert."""
-    console = _make_console()
+    console = make_console()
     of = f" of {result['entity']}" if result["entity"] else ""
-    console.print(f"alert {result['alert']}{of}: {result['state']} {result['ending']}".rstrip(), markup=False)
-    console.print(f"  {result['severity']}, {result['category']}, {result['rows']} rows", markup=False)
+    console.print(f"alert {result['alert']}{of}: {result['state']} {result['ending']}".rstrip())
+    console.print(f"  {result['severity']}, {result['category']}, {result['rows']} rows")
     if result["first"]:
-        console.print(f"  from {result['first'][:16]} to {result['last'][:16]} UTC", markup=False)
+        console.print(f"  from {result['first'][:16]} to {result['last'][:16]} UTC")
     extrapolated = ", extrapolated" if result["extrapolated"] else ""
     significance = f"p {result['p_value']:.3g}{extrapolated}, {result['rarity']}, by v{result['version']}"
-    console.print(f"  score {result['score']:.4g}, {significance}", markup=False)
+    console.print(f"  score {result['score']:.4g}, {significance}")
     for reason in result["reasons"]:
-        console.print(f"  {reason}", markup=False)
+        console.print(f"  {reason}")
     if result["carriers"]:
         rows = [
             [item["feature"], item["actual"], item["expected"], f"{item['share']:.0%}"]
@@ -78,31 +72,31 @@ def show_alert(result: dict[str, Any]) -> None:
         ]
         console.print(build_table("like it, when it opened", ("alert", "entity", "first", "ended"), rows))
     if result["quiet"]:
-        console.print(f"  nobody was told: {result['quiet']}", markup=False)
+        console.print(f"  nobody was told: {result['quiet']}")
     if result["by"]:
-        console.print(f"  answered by {result['by']}: {result['note'] or 'no note'}", markup=False)
+        console.print(f"  answered by {result['by']}: {result['note'] or 'no note'}")
 
 
 def show_answer(result: dict[str, Any]) -> None:
     """Print the state of an alert after an answer."""
-    alert, console = result["alert"], _make_console()
+    alert, console = result["alert"], make_console()
     state = f"{alert['state']} {alert['ending']}".rstrip()
     again = "" if result["new"] else " (as before; nothing is new)"
-    console.print(f"alert {alert['alert']} is {state}, by {alert['by']}{again}", markup=False)
+    console.print(f"alert {alert['alert']} is {state}, by {alert['by']}{again}")
     if result["labelled"]:
-        console.print(f"  {result['labelled']} rows labelled", markup=False)
+        console.print(f"  {result['labelled']} rows labelled")
 
 
 def show_export(result: dict[str, Any]) -> None:
     """Print how many alerts were exported, and to which file."""
-    _make_console().print(f"{result['alerts']} alerts -> {result['output']}", markup=False)
+    make_console().print(f"{result['alerts']} alerts -> {result['output']}")
 
 
 def show_preview(result: dict[str, Any]) -> None:
     """Print what another alert policy would have alerted on, beside what is on record."""
-    console = _make_console()
+    console = make_console()
     span = f", {result['from'][:10]} to {result['to'][:10]}" if result["from"] else ""
-    console.print(f"{result['pipeline']}: {result['windows']} windows{span}", markup=False)
+    console.print(f"{result['pipeline']}: {result['windows']} windows{span}")
     names = (
         ("policy", "policy"),
         ("rows alerted", "rows"),
@@ -113,21 +107,19 @@ def show_preview(result: dict[str, Any]) -> None:
     )
     rows = [[label, result["now"][key], result["then"][key]] for label, key in names]
     console.print(build_table(f"of {result['scored']} rows", ("", "on record", "preview"), rows))
-    console.print(f"  {result['gained']} rows more would alert, {result['lost']} would not", markup=False)
+    console.print(f"  {result['gained']} rows more would alert, {result['lost']} would not")
     for side in ("now", "then"):
         if result[side]["entities"]:
             most = ", ".join(f"{name} {count}" for name, count in result[side]["entities"].items())
-            console.print(
-                f"  most alerts, {'on record' if side == 'now' else 'preview'}: {most}", markup=False
-            )
+            console.print(f"  most alerts, {'on record' if side == 'now' else 'preview'}: {most}")
     for note in result["notes"]:
-        console.print(f"  note: {note}", markup=False)
+        console.print(f"  note: {note}")
 
 
 def show_drawn_audit(result: dict[str, Any]) -> None:
     """Print the sample that an audit drew for labelling."""
-    console = _make_console()
-    console.print(f"audit {result['audit']}: {result['rows']} rows -> {result['output']}", markup=False)
+    console = make_console()
+    console.print(f"audit {result['audit']}: {result['rows']} rows -> {result['output']}")
     columns = ("name", "population", "sampled")
     rows = [[item[name] for name in columns] for item in result["strata"]]
     console.print(
@@ -138,7 +130,7 @@ def show_drawn_audit(result: dict[str, Any]) -> None:
 
 def show_audit_estimate(result: dict[str, Any]) -> None:
     """Print precision and recall of the alerts as an audit estimates them."""
-    console = _make_console()
+    console = make_console()
     console.print(
         f"audit {result['audit']}: {result['answered']} rows labelled, {result['waiting']} wait",
         markup=False,
@@ -160,7 +152,7 @@ def show_audit_estimate(result: dict[str, Any]) -> None:
 
 def show_labels(result: dict[str, Any]) -> None:
     """Print the labels on record, and those read by this command."""
-    console = _make_console()
+    console = make_console()
     if result["read"]:
         batch = result["read"]
         source_line = (
@@ -169,11 +161,11 @@ def show_labels(result: dict[str, Any]) -> None:
         )
         if batch["source"] == "mlflow":
             source_line = f"{batch['rows']} assessments in MLflow: {batch['new']} alerts answered by them now"
-        console.print(source_line, markup=False)
+        console.print(source_line)
         for line in batch.get("unread", ()):
-            console.print(f"  {line}", markup=False)
+            console.print(f"  {line}")
     total = f"{result['labels']} labels of {result['rows']} rows, {result['anomalies']} anomalies"
-    console.print(f"{result['pipeline']}: {total}, {result['disputed']} rows disputed", markup=False)
+    console.print(f"{result['pipeline']}: {total}, {result['disputed']} rows disputed")
     if result["given"]:
         columns = ("source", "author", "labels")
         rows = [[item[name] for name in columns] for item in result["given"]]

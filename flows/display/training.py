@@ -7,14 +7,15 @@ from typing import Any
 
 from rich.table import Table
 
-from flows.display.tables import PlainConsole, build_table, show_decision
+from flows.display.promotion import show_decision
+from flows.display.tables import build_table, make_console
 
 __all__ = ["show_search_result", "show_training_result"]
 
 
 def show_training_result(result: dict[str, Any]) -> None:
     """Print the decision to train, the candidates, the verdict and the decision on the champion."""
-    console = PlainConsole(highlight=False)
+    console = make_console()
     if not result["trained"]:
         console.print(f"not trained: {result['decision']['remedy']}")
         for reason in result["decision"]["reasons"]:
@@ -61,7 +62,5 @@ def show_search_result(result: dict[str, Any]) -> None:
             [", ".join(f"{k}={v}" for k, v in item["params"].items()), *(item[name] for name in columns[1:])]
             for item in search["trials"]
         ]
-        PlainConsole(highlight=False).print(
-            build_table(f"trials on {search['rung']}, the default first", columns, rows)
-        )
+        make_console().print(build_table(f"trials on {search['rung']}, the default first", columns, rows))
     show_training_result(result)

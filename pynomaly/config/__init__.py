@@ -1,32 +1,31 @@
 """One YAML for each pipeline, read into frozen pydantic models; an unknown key is an error that names it.
 
-Used by every other package. Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
+Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
+
+Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging`, `model` and `data`. May import
+`errors`.
 """
 
-from pynomaly.config.data import Data, Expectation, Limits, Quality, Series, Windows
-from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining
+from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm
+from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Quality, Series, Windows
 from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
-from pynomaly.config.model import Alerts, Candidate, Features, Training
-from pynomaly.config.operating import (
-    EVENTS,
-    Drill,
-    Feedback,
-    Grouping,
-    Notify,
-    Reports,
-    Retention,
-    Serving,
-    Target,
-)
+from pynomaly.config.monitoring import Degradation, Drift
+from pynomaly.config.operations import EVENTS, Drill, Notify, Retention, Runner, Schedule, Target
 from pynomaly.config.overlay import ADDRESSES
 from pynomaly.config.overlay import VARIABLE as ENVIRONMENT
-from pynomaly.config.pipeline import Pipeline, Records, Runner, Schedule
+from pynomaly.config.pipeline import Pipeline, Records
+from pynomaly.config.promotion import Comparison, Promotion
+from pynomaly.config.reporting import Reports
+from pynomaly.config.serving import Serving
 from pynomaly.config.settings import hide_password
+from pynomaly.config.training import Candidate, Features, Retraining, Search, Training
 
 __all__ = [
     "ADDRESSES",
+    "ALERT_POLICIES",
     "ENVIRONMENT",
     "EVENTS",
+    "SOURCE_KINDS",
     "Alerts",
     "Candidate",
     "Comparison",
@@ -41,6 +40,7 @@ __all__ = [
     "Limits",
     "Notify",
     "Pipeline",
+    "PolicyForm",
     "Promotion",
     "Quality",
     "Records",
@@ -49,6 +49,7 @@ __all__ = [
     "Retraining",
     "Runner",
     "Schedule",
+    "Search",
     "Series",
     "Serving",
     "Target",

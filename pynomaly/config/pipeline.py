@@ -8,88 +8,22 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
-from zoneinfo import available_timezones
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
+from pynomaly.config.alerting import Alerts, Feedback, Grouping
 from pynomaly.config.data import Data, Quality, Windows
-from pynomaly.config.governing import Comparison, Degradation, Drift, Promotion, Retraining, Search
-from pynomaly.config.model import Alerts, Features, Training
-from pynomaly.config.operating import (
-    Drill,
-    Feedback,
-    Grouping,
-    Notify,
-    Reports,
-    Retention,
-    Serving,
-    check_cron,
-)
+from pynomaly.config.monitoring import Degradation, Drift
+from pynomaly.config.operations import Drill, Notify, Retention, Runner, Schedule
+from pynomaly.config.promotion import Comparison, Promotion
+from pynomaly.config.reporting import Reports
+from pynomaly.config.serving import Serving
 from pynomaly.config.settings import Settings
+from pynomaly.config.training import Features, Retraining, Search, Training
 
-__all__ = ["Pipeline", "Records", "Runner", "Schedule"]
-
-
-class Schedule(Settings):
-    """Cron schedules of the deployments; empty means no schedule."""
-
-    timezone: str = Field("UTC", description="zone the schedules are read in")
-    train: str = Field("", description="a training; empty: only on request")
-    score: str = Field("5 * * * *", description="the windows that are due")
-    monitor: str = Field("20 2 * * *", description="a verdict on the newest window")
-    reconcile: str = Field(
-        "*/15 * * * *", description="cleans up after dead processes, delivers messages, detects missed runs"
-    )
-    drill: str = Field("50 5 * * 1", description="scores known anomalies in a shadow copy")
-    prune: str = Field("10 6 * * 0", description="reports or removes what is past its retention")
-    dead_man: int = Field(
-        3,
-        ge=1,
-        le=1000,
-        description="runs of score or monitor that may be missed before somebody is notified",
-    )
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError(f"{value!r} is not an IANA time zone; write one like 'UTC' or 'Europe/Berlin'")
-        return value
-
-    @field_validator("train", "score", "monitor", "reconcile", "drill", "prune")
-    @classmethod
-    def _is_cron(cls, value: str) -> str:
-        return check_cron(value)
-
-
-class Runner(Settings):
-    """Where work in parts runs, and how much of it in parallel."""
-
-    kind: Literal["local", "dask"] = Field("local", description="local: this machine; dask: a cluster")
-    address: str = Field(
-        "",
-        pattern=r"^([a-z]+://[^\s/]+)?$",
-        description="dask: the scheduler, like tcp://10.0.0.5:8786; empty starts `workers` processes here",
-    )
-    workers: int = Field(
-        2, ge=1, le=256, description="processes that score a table of 5 million rows or more together"
-    )
-    batch_rows: int = Field(
-        100_000, ge=1000, description="rows in memory at once, a process; tables above are scored in parts"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_name(cls, value: Any) -> Any:
-        return {"kind": value} if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _address_is_used(self) -> Runner:
-        if self.address and self.kind == "local":
-            raise ValueError(f"runner.address {self.address!r} is only for kind: dask")
-        return self
+__all__ = ["Pipeline", "Records"]
 
 
 class Records(Settings):

@@ -1,14 +1,15 @@
-"""Durations in the form that people write: ``15m``, ``6h``, ``7d``, ``8w``."""
+"""Durations as people write them, ``15m``, ``6h``, ``7d``, ``8w``, and cron schedules."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
+from cronsim import CronSim, CronSimError
 from pydantic import BeforeValidator, PlainSerializer
 
-__all__ = ["Duration", "parse_duration", "spell_duration"]
+__all__ = ["Duration", "check_cron", "parse_duration", "spell_duration"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -41,3 +42,13 @@ def spell_duration(value: timedelta) -> str:
 Duration = Annotated[
     timedelta, BeforeValidator(parse_duration), PlainSerializer(spell_duration, return_type=str)
 ]
+
+
+def check_cron(value: str) -> str:
+    """Return a cron schedule after a check of its syntax; empty means none."""
+    try:
+        if value:
+            CronSim(value, datetime(2026, 1, 1))
+    except CronSimError as error:
+        raise ValueError(f"it is no cron schedule ({error}); write one like '5 * * * *'") from error
+    return value

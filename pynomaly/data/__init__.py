@@ -1,6 +1,9 @@
 """Input data: the column contract, windows, sources, and the checks that run before any use.
 
-Imports only ``config`` and ``errors``. Times are aware and in UTC; windows are ``[start, end)``.
+Times are aware and in UTC; windows are ``[start, end)``.
+
+Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging` and `model`. May import `config`, and
+the wings below it.
 """
 
 from pynomaly.data.frame import FrameContract, hash_frame

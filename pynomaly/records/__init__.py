@@ -1,6 +1,6 @@
 """Records: decisions, leases, scores, reports, runs and model versions.
 
-Called only by :mod:`pynomaly.steps`. Nothing here decides anything; it stores decisions and results and reads
+Nothing here decides anything; it stores decisions and results and reads
 them back. Every write has a key, so a step that is killed and run again leaves the same records as one run.
 
 ``ledger``
@@ -9,6 +9,8 @@ them back. Every write has a key, so a step that is killed and run again leaves 
     Files: scores, quarantined rows, reports.
 ``registry``
     MLflow: experiments, runs, model versions, aliases.
-``report``, ``evidently_report``, ``figures``
+``pages``, ``report``, ``evidently_report``, ``figures``
     Pages, pictures and texts for people.
+
+Called by `flows`, `tasks`, `serving` and `steps`. May import `judging`, and the wings below it.
 """

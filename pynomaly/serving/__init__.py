@@ -1,7 +1,9 @@
 """The champion over HTTP: the same scores as the score flow, for programs that send single rows.
 
-``live`` follows the champion alias of the registry. ``rows`` turns a request into a frame and scores into a
-response. ``described`` writes the OpenAPI document of both. ``web`` is the only module that imports the web
-framework. ``exporter`` serves metrics of pipelines. Nothing here writes records; only the score flow stores
-scores.
+``champion`` follows the champion alias of the registry. ``rows`` turns a request into a frame and scores
+into a response. ``openapi`` writes the OpenAPI document of both. ``web`` is the only module that imports the
+web framework. ``exporter`` serves metrics of pipelines. Nothing here writes records; only the score flow
+stores scores.
+
+Called by `flows`. May import `records`, and the wings below it.
 """

@@ -1,7 +1,8 @@
 """Steps of the life cycle: each gathers facts, asks `judging`, and writes the decision down.
 
-One room a domain, from the lowest floor: `alerting`, `training`, `promotion`, `scoring`, `monitoring`,
-`reporting`, `operations`, `replay`. A room imports rooms on floors below it. The modules beside them
-(`champion`, `explanations`, `keys`, `notify`, `runner`) serve every room and import none. Called by `tasks`,
-`flows` and `serving`'s users; may import `records`, `judging` and everything below.
+One room a domain: `alerting`, `training`, `promotion`, `scoring`, `monitoring`, `reporting`, `operations`
+and `replay`. The same words name modules of `config`, `tasks`, `flows` and `flows.cli`. The modules beside
+the rooms serve every room and import none: `champion`, `explanations`, `keys`, `notify`, `runner`.
+
+Called by `flows` and `tasks`. May import `records`, and the wings below it.
 """

@@ -6,47 +6,53 @@ import re
 from xml.etree import ElementTree
 
 from tests.docs.loaded import ROOT, script
-from tests.test_architecture import DOORS, MAY_IMPORT
 
-picture = script("picture")
+picture, rooms = script("picture"), script("rooms")
 DRAWN = picture.picture()
 SVG = ElementTree.fromstring(DRAWN)
-SPELLED = {
-    "pyod": "PyOD",
-    "torch": "PyTorch",
-    "great_expectations": "Great Expectations",
-    "optuna": "Optuna",
-    "boto3": "boto3",
-    "fsspec": "fsspec",
-    "evidently": "Evidently",
-    "mlflow": "MLflow",
-    "sqlalchemy": "SQLAlchemy",
-    "apprise": "Apprise",
-    "prefect": "Prefect",
-    "distributed": "Dask",
-    "fastapi": "FastAPI",
-}
+SPACE = "{http://www.w3.org/2000/svg}"
 
 
-def test_every_package_is_drawn_above_what_it_may_import() -> None:
-    rows = [set(names) for names, _ in picture.ROOMS]
-    row = {name: place for place, names in enumerate(rows) for name in names}
-    rules = {
-        room.split(".")[-1]: {name.split(".")[-1] for name in below} for room, below in MAY_IMPORT.items()
-    }
-    assert set(row) == set(rules)
-    for room, below in rules.items():
-        for name in below - {"pynomaly"}:
-            assert row[room] < row[name], f"{room} stands beside or below {name}"
+def find_boxes(kind: str) -> list[tuple[float, float, float, float]]:
+    """Left, top, right and bottom of the boxes of one class, in the order in which they are drawn."""
+    boxes = [box for box in SVG.iter(f"{SPACE}rect") if box.get("class") == kind]
+    sides = [[float(box.get(name, 0)) for name in ("x", "y", "width", "height")] for box in boxes]
+    return [(x, y, x + width, y + height) for x, y, width, height in sides]
+
+
+def test_a_wing_is_drawn_above_what_it_imports() -> None:
+    tops = {name: box[1] for name, box in zip(rooms.WINGS, find_boxes("wing"), strict=True)}
+    for name in rooms.WINGS:
+        assert all(tops[name] < tops[other] for other in rooms.allowed_wings(name))
+
+
+def test_a_room_is_drawn_in_its_wing_to_the_right_of_what_it_imports() -> None:
+    bands = dict(zip(rooms.WINGS, find_boxes("wing"), strict=True))
+    boxes = find_boxes("room")
+    for wing, row in rooms.WINGS.items():
+        left, top, right, bottom = bands[wing]
+        inside = [
+            box for box in boxes if left < box[0] and top < box[1] and box[2] < right and box[3] < bottom
+        ]
+        drawn = set(row.rooms) - {rooms.GROUND}
+        assert len(inside) == len(drawn)
+        columns = {
+            name: column
+            for column, floor in enumerate(rooms.sort_by_floor(wing))
+            for name in floor
+            if name in drawn
+        }
+        for name in drawn:
+            assert all(columns[other] < columns[name] for other in rooms.list_rooms_below(wing, name) & drawn)
 
 
 def test_doors_are_where_the_code_has_them() -> None:
-    drawn = dict(picture.DOORS)
-    for vendor, spelled in SPELLED.items():
-        rooms = {door.removeprefix("pynomaly/").split("/")[0] for door in DOORS[vendor]}
-        for room in rooms - {"model"}:
-            key = next(key for key in drawn if room in key.split(", "))
-            assert spelled in drawn[key], f"{room} opens {vendor}"
+    assert set(picture.VENDORS) <= set(rooms.DOORS)
+    assert picture.list_vendors("flows") == picture.list_vendors("tasks") == ["Prefect"]
+    drawn = {vendor for wing in rooms.WINGS for vendor in picture.list_vendors(wing)}
+    assert drawn == set(picture.VENDORS.values())
+    spoken = str(SVG.findtext(f"{SPACE}desc"))
+    assert all(vendor in spoken for vendor in drawn)
 
 
 def test_packages_named_in_the_flow_are_there() -> None:
@@ -54,20 +60,28 @@ def test_packages_named_in_the_flow_are_there() -> None:
 
 
 def test_it_can_be_heard_searched_and_printed() -> None:
-    space = "{http://www.w3.org/2000/svg}"
     assert SVG.get("role") == "img"
-    told = {element.get("id"): element.text or "" for element in SVG if element.get("id")}
-    assert [len(told[name]) > 10 for name in str(SVG.get("aria-labelledby")).split()] == [True, True]
-    spoken = told["told"]
+    labels = {element.get("id"): element.text or "" for element in SVG if element.get("id")}
+    assert [len(labels[name]) > 10 for name in str(SVG.get("aria-labelledby")).split()] == [True, True]
+    spoken = labels["description"]
     assert all(name in spoken for name, _, _ in picture.FLOW)
-    written = {text.text for text in SVG.iter(f"{space}text")}
-    assert {name for names, _ in picture.ROOMS for name in names} <= written
+    written = {text.text for text in SVG.iter(f"{SPACE}text")}
+    names = {room for row in rooms.WINGS.values() for room in row.rooms} - {rooms.GROUND}
+    assert {*rooms.WINGS, *names} <= written
+    assert all(name in spoken for name in names)
     assert not re.search(r"href|url\(http|<script|<image", DRAWN)
 
 
 def test_nothing_is_drawn_outside_the_page() -> None:
-    _, _, wide, high = map(float, str(SVG.get("viewBox")).split())
-    for box in SVG.iter("{http://www.w3.org/2000/svg}rect"):
-        x, y = float(box.get("x", 0)), float(box.get("y", 0))
-        assert x + float(box.get("width", 0)) <= wide
-        assert y + float(box.get("height", 0)) <= high
+    _, _, width, height = map(float, str(SVG.get("viewBox")).split())
+    for kind in ("page", "box", "wing", "room"):
+        boxes = find_boxes(kind)
+        assert boxes
+        assert all(x >= 0 and y >= 0 and right <= width and low <= height for x, y, right, low in boxes)
+
+
+def test_words_fit_into_their_boxes() -> None:
+    """Seven pixels a character is what system fonts of 12 pixels need at most on average."""
+    longest = max((room for row in rooms.WINGS.values() for room in row.rooms), key=len)
+    left, _, right, _ = find_boxes("room")[0]
+    assert 7 * len(longest) <= right - left

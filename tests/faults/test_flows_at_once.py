@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from benchmarks.fleet import TRAINED, adopt_champion, provide_databases, write_pipeline
-from flows.servers import run_mlflow_server, run_prefect_server
+from flows.machine.servers import run_mlflow_server, run_prefect_server
 from pynomaly.config import load_pipeline
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.telemetry import TELEMETRY_OFF

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.servers import find_free_port, run_mlflow_server
+from flows.machine.servers import find_free_port, run_mlflow_server
 from pynomaly.config import Pipeline
 from pynomaly.errors import RecordError
 from pynomaly.records import figures

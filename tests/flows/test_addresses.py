@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.addresses import (
+from flows.machine.addresses import (
     DATABASE_VARIABLE,
     find_shared_artifact_root,
     find_shared_tracking_uri,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flows.display.tables import show_backfill, show_scored_windows
+from flows.display.operations import show_backfill
+from flows.display.scoring import show_scored_windows
 from flows.display.training import show_training_result
 
 CANDIDATE = {

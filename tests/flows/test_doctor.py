@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.servers import find_free_port
+from flows.machine.servers import find_free_port
 
 
 def test_what_is_wrong_is_said_with_what_mends_it(

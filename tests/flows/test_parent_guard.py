@@ -14,14 +14,14 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 PARENT = """
 import sys, time
 from pathlib import Path
-from flows.servers import _child
+from flows.machine.servers import _run_child
 code = '''
 import os, subprocess, sys, time
 inner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
 print(os.getpid(), inner.pid, flush=True)
 time.sleep(300)
 '''
-with _child([sys.executable, "-c", code], Path(sys.argv[1])) as child:
+with _run_child([sys.executable, "-c", code], Path(sys.argv[1])) as child:
     print(child.pid, flush=True)
     if sys.argv[2] == "wait":
         time.sleep(300)
@@ -75,7 +75,7 @@ def test_children_and_grandchildren_end_with_a_parent_that_is_killed(tmp_path: P
 
 def test_a_command_that_ends_by_itself_is_reported_with_its_status() -> None:
     def status(code: str) -> int:
-        command = [sys.executable, "-m", "flows.parent_guard", sys.executable, "-c", code]
+        command = [sys.executable, "-m", "flows.machine.parent_guard", sys.executable, "-c", code]
         with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as leash:
             return leash.wait(30)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.servers import find_free_port
+from flows.machine.servers import find_free_port
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import RecordError

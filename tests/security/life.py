@@ -44,8 +44,8 @@ def walk(folder: Path) -> None:
     from prefect.logging.handlers import APILogWorker
 
     from flows.cli import main
-    from flows.environment import configure_environment
-    from flows.servers import run_prefect_server
+    from flows.machine.environment import configure_environment
+    from flows.machine.servers import run_prefect_server
 
     os.chdir(folder)
     said = folder / "said"

@@ -180,10 +180,10 @@ def test_a_message_moves_no_cursor(
 
 
 def test_a_table_shows_brackets_and_spells_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    from flows.display import tables
+    from flows.display import installation, scoring
 
     hostile = "[/red][link=http://evil]x\x1b[31m\u202e"
-    tables.show_file_scores(
+    scoring.show_file_scores(
         {
             "rows": 1,
             "version": 1,
@@ -196,7 +196,7 @@ def test_a_table_shows_brackets_and_spells_control_characters(capsys: pytest.Cap
             "drift": "drift",
         }
     )
-    tables.show_health_checks(
+    installation.show_health_checks(
         {"checks": [{"check": hostile, "state": "wrong", "found": hostile, "mend": hostile}]}
     )
     said = capsys.readouterr().out

@@ -26,7 +26,7 @@ from pynomaly.steps.alerting.raise_alerts import raise_alerts
 from pynomaly.steps.operations.pipeline_metrics import GAUGES, measure_pipeline
 from pynomaly.steps.scoring.due_windows import find_due_windows
 from pynomaly.steps.scoring.score_windows import score_window
-from tests.steps.conftest import MOMENT, learn, pipeline, plan
+from tests.steps.conftest import MOMENT, pipeline, start_with_champion
 
 __all__ = ["pipeline"]
 
@@ -62,7 +62,7 @@ def test_a_pipeline_before_its_first_training_has_nothing_but_zeros(pipeline: Ma
 
 def test_what_is_on_record_is_what_is_told(pipeline: Make) -> None:
     settings = pipeline()
-    _, decision = learn(settings, plan(settings))
+    _, decision = start_with_champion(settings)
     for window in find_due_windows(settings, MOMENT + 2 * DAY).windows:
         scored = score_window(settings, window)
     raised = raise_alerts(settings)
@@ -102,7 +102,7 @@ def test_what_is_on_record_is_what_is_told(pipeline: Make) -> None:
 
 def test_missed_runs_are_silence(pipeline: Make) -> None:
     settings = pipeline(schedule={"score": "0 * * * *"})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     with Ledger.open(settings.ledger_url) as ledger:
         ledger.outbox.record_heartbeat("machines", "score")
     silent = {

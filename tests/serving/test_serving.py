@@ -30,7 +30,7 @@ from pynomaly.records.registry import Registry
 from pynomaly.serving.champion import LiveChampion
 from pynomaly.serving.web import create_app
 from tests.machines import make_machines, make_small_settings
-from tests.steps.conftest import learn, plan
+from tests.steps.conftest import start_with_champion
 
 ROWS = make_machines(28)
 
@@ -73,7 +73,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYNOMALY_HOME", str(folder / "home"))
         made = load_pipeline(file)
-        _, decision = learn(made, plan(made))
+        _, decision = start_with_champion(made)
         assert decision.kind == "promote"
         yield made
 
@@ -298,7 +298,7 @@ def test_a_new_champion_is_served_without_a_restart_and_an_outage_keeps_the_old(
     pipeline: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = pipeline()
-    learn(made, plan(made))
+    start_with_champion(made)
     registry = Registry.open_for(made)
     live = LiveChampion(made)
     live.refresh()
@@ -337,7 +337,7 @@ def test_a_champion_that_was_tampered_with_is_not_served(
     pipeline: Callable[..., Pipeline],
 ) -> None:
     made = pipeline()
-    learn(made, plan(made))
+    start_with_champion(made)
     for file in made.home.rglob("calibration.npz"):
         file.write_bytes(file.read_bytes()[:-1] + b"x")
     live = LiveChampion(made)
@@ -358,7 +358,7 @@ def pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
 
 def test_a_models_past_comes_with_the_request(pipeline: Callable[..., Pipeline]) -> None:
     made = pipeline(data={"series": {"columns": ["heat", "power"], "rows": 4, "history": "1d"}})
-    learn(made, plan(made))
+    start_with_champion(made)
     live = LiveChampion(made)
     live.refresh()
     assert live.served is not None, live.problem

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -19,6 +20,7 @@ from pynomaly.steps.training.fit_candidates import fit_candidate
 from pynomaly.steps.training.planning import TrainingPlan, plan_training
 from pynomaly.steps.training.prepare import prepare_reference
 from pynomaly.steps.training.register import RegistrationResult, register_training
+from tests.homes import start_from
 from tests.machines import make_machines, make_small_settings
 
 MOMENT = datetime(2026, 1, 19, tzinfo=UTC)
@@ -28,8 +30,11 @@ MOMENT = datetime(2026, 1, 19, tzinfo=UTC)
 def pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
     """Write the table and the settings; keyword arguments change blocks."""
 
-    def make(days: int = 28, shift_day: int | None = None, **blocks: Any) -> Pipeline:
-        make_machines(days, shift_day=shift_day).to_csv(tmp_path / "machines.csv", index=False)
+    def make(
+        days: int = 28, shift_day: int | None = None, table: pd.DataFrame | None = None, **blocks: Any
+    ) -> Pipeline:
+        rows = make_machines(days, shift_day=shift_day) if table is None else table
+        rows.to_csv(tmp_path / "machines.csv", index=False)
         file = tmp_path / "machines.yaml"
         file.write_text(yaml.safe_dump(make_small_settings(**blocks)))
         return load_pipeline(file)
@@ -61,3 +66,12 @@ def learn(
     """Everything after the decision to train, as the flow wires it."""
     registered, verdict = trained(settings, planned, at)
     return registered, promote(settings, registered, verdict, at)
+
+
+def start_with_champion(settings: Pipeline) -> tuple[RegistrationResult, Decision]:
+    """What `learn` leaves in an empty home and returns, from a copy where a test of this run did the same."""
+    return start_from(settings, learn_first)
+
+
+def learn_first(settings: Pipeline) -> tuple[RegistrationResult, Decision]:
+    return learn(settings, plan(settings))

@@ -13,7 +13,7 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.promotion import promote as promoting
 from pynomaly.steps.promotion.promote import rollback
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
 
@@ -22,7 +22,7 @@ Make = Callable[..., Pipeline]
 def two_versions(pipeline: Make) -> tuple[Pipeline, Registry]:
     """v1 is champion; v2 was refused."""
     settings = pipeline(promotion={"mode": "never"})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     later = MOMENT + timedelta(days=7)
     _, decision = learn(settings, plan(settings, later, "manual"), later)
     assert decision.kind == "refuse"

@@ -17,14 +17,14 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.monitoring.monitor_window import monitor_window
 from pynomaly.steps.scoring.score_windows import score_file
 from tests.machines import make_machines
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, start_with_champion
 
 Make = Callable[..., Pipeline]
 
 
 def test_a_training_and_a_window_keep_what_the_model_rests_on(pipeline: Make) -> None:
     settings = pipeline(shift_day=14, training={"candidates": ["iforest"]})
-    registered, _ = learn(settings, plan(settings))
+    registered, _ = start_with_champion(settings)
     registry = Registry.open_for(settings)
     kept = registry.read_run_file(registered.run_id, "explanation/importance.json")
     assert kept is not None
@@ -47,7 +47,7 @@ def test_a_scored_file_says_what_carries_its_alerts(
     pipeline: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = pipeline(training={"candidates": ["knn"]})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     fresh = make_machines(3, start="2026-03-02", seed=7)
     fresh.loc[[5, 9], "noise"] = [60.0, 70.0]
     fresh.to_csv(tmp_path / "fresh.csv", index=False)
@@ -69,7 +69,7 @@ def test_a_scored_file_says_what_carries_its_alerts(
 
 def test_a_table_in_parts_names_no_reasons_and_says_so(pipeline: Make, tmp_path: Path) -> None:
     settings = pipeline(runner={"batch_rows": 1000})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     make_machines(28, start="2026-03-02").to_parquet(tmp_path / "large.parquet", index=False)
     with pytest.raises(ConfigError, match="scored in parts"):
         score_file(settings, tmp_path / "large.parquet", tmp_path / "out.parquet", reasons=1)

@@ -2,7 +2,9 @@
 
 Each product has one module, listed in :data:`PRODUCTS`; the fields of its documents identify the product. A
 product's predictions never become labels: they are kept in a table of their own. What has no equivalent here
-is listed with the reason. Writes no files; called by the command line.
+is listed with the reason. Writes no files.
+
+Called by `flows`. May import `places`, `sources`, the modules of `data` and the wings below `data`.
 """
 
 from __future__ import annotations

@@ -3,10 +3,13 @@
 The address selects the storage: ``/data/x.csv``, ``s3://bucket/x.csv``, and through the extras ``gcs`` and
 ``azure`` also ``gs://...`` and ``abfs://...``. Endpoint, region and credentials of S3 come from the
 environment, as boto3 reads them (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, a profile, a role): no setting
-holds a secret. Called by the sources and by :mod:`pynomaly.records.store`.
+holds a secret.
 
 A write appears whole or not at all. Failures are the builtin ``OSError`` and its subclasses; callers add
 what they were doing.
+
+Called by `sources`, `steps.monitoring`, `steps.operations` and `records.store`. May import the wings below
+`data`.
 """
 
 from __future__ import annotations

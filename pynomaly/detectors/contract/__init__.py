@@ -1,5 +1,7 @@
 """The contract of a detector as checks; a detector enters the catalogue by passing them.
 
-Called by `tests/detectors` and by authors of detectors. Imports the rest of `detectors`; nothing of
-`detectors` imports it but the page of the catalogue.
+Authors of detectors call the checks too. Of `detectors`, the page of the catalogue alone imports them.
+
+Called by `catalogue_page`. May import `numerics`, the modules of `detectors` and the wings below
+`detectors`.
 """

@@ -1,5 +1,7 @@
 """Arithmetic of detectors: sums in a fixed order, compiled loops, nearest rows, ellipses and tree paths.
 
-Called by `detectors.methods` and `detectors.base`. The same input gives the same bits, whatever rows stand
-beside it. Imports nothing else of the library but `errors`.
+The same input gives the same bits, whatever rows stand beside it.
+
+Called by `attributions`, `base`, `contract`, `input_validation`, `methods`, `pyod_door`, `sklearn_door`,
+`torch_door`, `steps.training` and `model.explanation`. May import the wings below `detectors`.
 """

@@ -1,5 +1,6 @@
 """Alerts: which rows make one alert, how severe it is, and how good a sample says the alerts are.
 
-Called by `steps.alerting`, `steps.operations` and `steps.reporting`. Pure. Imports `model` and below, and no
-other room of `judging`.
+Pure: rows and settings in, frozen results out.
+
+Called by `tasks`, `steps` and `records`. May import the modules of `judging` and the wings below `judging`.
 """

@@ -1,5 +1,6 @@
 """Windows against the reference: drift, degradation, the decision to retrain, and the verdict of a bake.
 
-Called by `steps.monitoring`, `steps.training`, `steps.promotion` and `steps.replay`. Pure. Imports `model`
-and below, and no other room of `judging`.
+Pure: numbers and settings in, frozen results out.
+
+Called by `steps` and `records`. May import the modules of `judging` and the wings below `judging`.
 """

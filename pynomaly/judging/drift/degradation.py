@@ -1,8 +1,8 @@
 """Decide from the last windows whether a model degrades: two bad of the last five, the newest included.
 
 Called by `monitor` after each window. One window is summarised in an :class:`Observation`; the last windows
-give a :class:`Degradation`. Fail closed: a result that should have been computed and was not counts as bad.
-Rates are shares of rows; a drop of performance is relative to the baseline.
+give a :class:`DegradationVerdict`. Fail closed: a result that should have been computed and was not counts as
+bad. Rates are shares of rows; a drop of performance is relative to the baseline.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from pynomaly.judging.drift.label_free_checks import UnlabelledVerdict
 from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.judging.jsonable import to_jsonable
 
-__all__ = ["STATES", "Degradation", "Observation", "binomial_tail", "judge_degradation", "observe_window"]
+__all__ = [
+    "STATES",
+    "DegradationVerdict",
+    "Observation",
+    "binomial_tail",
+    "judge_degradation",
+    "observe_window",
+]
 
 Level = Literal["none", "minor", "moderate", "major", "critical"]
 State = Literal["normal", "warning", "degraded", "critical", "recovering", "insufficient_data"]
@@ -112,7 +119,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Degradation:
+class DegradationVerdict:
     """Verdict over the last windows.
 
     Attributes
@@ -208,7 +215,9 @@ def observe_window(
     )
 
 
-def judge_degradation(observations: Sequence[Observation], settings: config.Degradation) -> Degradation:
+def judge_degradation(
+    observations: Sequence[Observation], settings: config.Degradation
+) -> DegradationVerdict:
     """Judge the last windows.
 
     A level (minor to critical) is reached when the newest window has at least this level, and so have
@@ -221,14 +230,14 @@ def judge_degradation(observations: Sequence[Observation], settings: config.Degr
     settings : Degradation
     """
     if not observations:
-        return Degradation("insufficient_data", (), (), ("no window has been monitored yet",), "none")
+        return DegradationVerdict("insufficient_data", (), (), ("no window has been monitored yet",), "none")
     newest = observations[-1]
     usable = [item for item in observations if item.rows >= settings.min_rows][-settings.windows :]
     considered = tuple(item.window for item in usable)
     violated = tuple(item.window for item in usable if item.violated)
     if newest.rows < settings.min_rows:
         reason = f"window {newest.window} has {newest.rows} rows; {settings.min_rows} are needed"
-        return Degradation("insufficient_data", violated, considered, (reason,), "none")
+        return DegradationVerdict("insufficient_data", violated, considered, (reason,), "none")
     levels = [_LEVELS.index(item.level) for item in usable]
     reached: Level = "none"
     for rank in range(1, levels[-1] + 1):
@@ -239,16 +248,18 @@ def judge_degradation(observations: Sequence[Observation], settings: config.Degr
     if reached == "none" and newest.violated:
         action: Action = "alert" if newest.level == "minor" else "watch"
         reasons = (f"the newest window is bad ({newest.level}), but only {count}", *newest.reasons)
-        return Degradation("warning", violated, considered, reasons, action)
+        return DegradationVerdict("warning", violated, considered, reasons, action)
     if reached == "none":
         if len(violated) >= settings.violated:
-            return Degradation(
+            return DegradationVerdict(
                 "recovering", violated, considered, (f"the newest window is good; {count}",), "watch"
             )
-        return Degradation("normal", violated, considered, (count, *newest.reasons), "none")
+        return DegradationVerdict("normal", violated, considered, (count, *newest.reasons), "none")
     states: dict[Level, State] = {"minor": "warning", "critical": "critical"}
     reasons = (f"{count}, the newest among them; level {reached}", *newest.reasons)
-    return Degradation(states.get(reached, "degraded"), violated, considered, reasons, _ACTIONS[reached])
+    return DegradationVerdict(
+        states.get(reached, "degraded"), violated, considered, reasons, _ACTIONS[reached]
+    )
 
 
 def binomial_tail(hits: int, rows: int, rate: float, *, upper: bool = True) -> float:

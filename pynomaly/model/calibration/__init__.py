@@ -1,4 +1,5 @@
 """From raw scores to p-values, and from p-values to alerts.
 
-Called by `model.fitting`, `model.bundle` and `judging`. Imports nothing else of `model`.
+Called by `bundle`, `fitting`, `provenance`, `scoring`, `serving` and `steps`. May import the modules of
+`model` and the wings below `model`.
 """

@@ -1,4 +1,5 @@
 """Fit features, detector and calibration; golden rows, column importance and known anomalies beside them.
 
-Called by `model.bundle`. Imports `model.calibration`, `model.features` and `model.scoring`.
+Called by `bundle`, `steps.training`, `steps.operations` and `steps.replay`. May import `calibration`,
+`scoring`, the modules of `model` and the wings below `model`.
 """

@@ -3,6 +3,8 @@
 Pure functions from facts to HTML: the same facts give the same bytes, and every number on a page is one of
 its facts. A page fetches nothing and runs no script. It works on a telephone, on paper, in dark mode, with a
 keyboard and with a screen reader. Users may replace the templates with their own.
+
+Called by `steps.reporting`. May import the modules of `records` and the wings below `records`.
 """
 
 from pynomaly.records.pages.rendering import TEMPLATES, list_templates, render_template

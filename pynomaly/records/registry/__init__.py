@@ -3,6 +3,9 @@
 Only this package and :mod:`pynomaly.model.serving` use mlflow, which is imported when a registry is opened.
 Each pipeline has one experiment (``pynomaly/<name>``) and one registered model (``<name>``). An alias points
 to the version in production; the history of the alias is in the ledger.
+
+Called by `flows.machine`, `tasks`, `serving` and `steps`. May import the modules of `records` and the wings
+below `records`.
 """
 
 from pynomaly.records.registry.traces import AlertAssessment, Traces

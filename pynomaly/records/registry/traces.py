@@ -163,7 +163,7 @@ class Traces:
                 datetime.fromtimestamp(item.create_time_ms / 1000, UTC),
             )
             for trace in self._search_traces()
-            for item in trace.info.list_assessments or ()
+            for item in trace.info.assessments or ()
             if item.name == name and item.valid is not False
         ]
         return tuple(sorted(assessments, key=lambda item: (item.at, item.key)))

@@ -1,5 +1,7 @@
 """Alerts: scored rows become alerts once, people answer them, answers become labels.
 
-Called by `training` (labels that answers gave), `reporting`, `operations`, `tasks` and `flows`. Imports no
-other room of `steps`.
+Training takes the labels that answers gave.
+
+Called by `operations`, `promotion`, `reporting`, `training`, `flows.cli` and `tasks`. May import the modules
+of `steps` and the wings below `steps`.
 """

@@ -1,4 +1,5 @@
 """Monitoring: one verdict on each window, and a drill that tries the alarm.
 
-Called by `operations`, `replay`, `tasks` and `flows`. Imports `promotion`, `training` and `alerting`.
+Called by `operations`, `replay`, `reporting`, `flows` and `tasks`. May import `alerting`, `training`,
+`promotion`, the modules of `steps` and the wings below `steps`.
 """

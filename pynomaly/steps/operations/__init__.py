@@ -1,4 +1,5 @@
 """Operations: health, reconciliation, retention, metrics, backfill, and the reproduction of a version.
 
-Called by `serving`'s exporter through `flows`, by `tasks` and by `flows`. Imports any room below it.
+Called by `flows` and `tasks`. May import `alerting`, `training`, `promotion`, `scoring`, `monitoring`, the
+modules of `steps` and the wings below `steps`.
 """

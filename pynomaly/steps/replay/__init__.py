@@ -1,4 +1,7 @@
 """Replay: walk history in memory under several retraining policies, and write to no record.
 
-Called by `flows`. Imports `training` and `monitoring`, so that a replay decides as production does.
+It calls what training and monitoring call, so that a replay decides as production does.
+
+Called by `flows.cli`. May import `alerting`, `training`, `promotion`, `monitoring`, the modules of `steps`
+and the wings below `steps`.
 """

@@ -1,4 +1,7 @@
 """Reporting: what the records say, as pages, tables, messages and reasons for one row.
 
-Called by `tasks` and `flows`. Reads records, and changes none but the outbox. Imports the rooms below it.
+Reads records, and changes none but the outbox.
+
+Called by `flows.cli` and `tasks`. May import `alerting`, `training`, `promotion`, `scoring`, `monitoring`,
+the modules of `steps` and the wings below `steps`.
 """

@@ -1,5 +1,7 @@
 """Scoring: which windows are due, and one partition of scores for each; a file or a large table on request.
 
-Called by `reporting`, `tasks` and `flows`. Imports `promotion`, because a new champion's first windows are
-watched.
+A new champion's first windows are watched while they are scored.
+
+Called by `reporting`, `flows` and `tasks`. May import `alerting`, `training`, `promotion`, the modules of
+`steps` and the wings below `steps`.
 """

@@ -24,7 +24,7 @@ from pynomaly.steps.operations.prune import prune
 from pynomaly.steps.operations.reconcile import reconcile
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.machines import make_machines, make_small_settings
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, start_with_champion
 
 DAY = timedelta(days=1)
 
@@ -37,7 +37,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = folder / "machines.yaml"
     file.write_text(yaml.safe_dump(make_small_settings(feedback={"traces": 50}, alerts={"quantile": 0.05})))
     settings = load_pipeline(file)
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     for day in range(3):
         score_window(settings, Window(MOMENT + day * DAY, MOMENT + (day + 1) * DAY))
     raise_alerts(settings)

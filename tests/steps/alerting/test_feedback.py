@@ -18,7 +18,7 @@ from pynomaly.steps.alerting.feedback import read_feedback
 from pynomaly.steps.alerting.labels import add_labels_from_csv, add_labels_from_query, count_labels
 from pynomaly.steps.scoring.score_windows import score_window
 from pynomaly.steps.training.prepare import prepare_reference
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
 DAY = timedelta(days=1)
@@ -96,7 +96,7 @@ def test_false_alarms_are_learned_as_normal(unlabelled: Callable[..., Pipeline])
     settings = unlabelled(
         training={"exclude_alerts": 0.02, "exclude_alerts_cap": 0.4}, feedback={"per_author": 9999}
     )
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     later = MOMENT + 7 * DAY
     window = Window(later - 14 * DAY, later)
     before = prepare_reference(settings, window, later, asked="other")
@@ -187,7 +187,7 @@ def test_a_query_needs_the_name_of_a_variable(unlabelled: Callable[..., Pipeline
 
 def test_an_audit_is_drawn_labelled_and_judged(unlabelled: Callable[..., Pipeline], tmp_path: Path) -> None:
     settings = unlabelled()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     for day in range(3):
         score_window(settings, Window(MOMENT + day * DAY, MOMENT + (day + 1) * DAY))
     drawn = draw_audit(settings, 40, 60 * DAY, tmp_path / "audit.csv", "ann", seed=1)

@@ -21,7 +21,7 @@ from pynomaly.steps.alerting.resolve_alerts import acknowledge_alert, list_alert
 from pynomaly.steps.promotion.preview_policy import parse_policy, preview_policy
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.machines import make_machines, make_small_settings
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, start_with_champion
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -65,7 +65,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = folder / "machines.yaml"
     file.write_text(yaml.safe_dump(make_small_settings(alerts={"quantile": 0.05})))
     settings = load_pipeline(file)
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     return folder
 
 

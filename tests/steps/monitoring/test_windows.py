@@ -18,7 +18,7 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.monitoring.monitor_window import monitor_window
 from pynomaly.steps.scoring.due_windows import MAX_WINDOWS_AT_ONCE, find_due_windows, resolve_moment
 from pynomaly.steps.scoring.score_windows import score_window
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, start_with_champion
 
 Make = Callable[..., Pipeline]
 DAY = timedelta(days=1)
@@ -26,7 +26,7 @@ DAY = timedelta(days=1)
 
 def test_due_since_the_reference_then_since_the_last_partition(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     due = find_due_windows(settings, MOMENT + 3 * DAY)
     assert [window.start for window in due.windows if window] == [MOMENT, MOMENT + DAY, MOMENT + 2 * DAY]
     for window in due.windows:
@@ -38,7 +38,7 @@ def test_due_since_the_reference_then_since_the_last_partition(pipeline: Make) -
 
 def test_after_a_long_stop_one_run_catches_up_and_says_what_waits(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     due = find_due_windows(settings, MOMENT + 200 * DAY)
     assert len(due.windows) == MAX_WINDOWS_AT_ONCE
     assert due.windows[-1] == Window(MOMENT + 199 * DAY, MOMENT + 200 * DAY)
@@ -60,7 +60,7 @@ def test_what_a_run_stands_for(pipeline: Make, as_of: str, expected: datetime) -
 
 def test_a_scored_window_says_how_many_rows_were_mended(pipeline: Make, tmp_path: Path) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     table = pd.read_csv(tmp_path / "machines.csv")
     table.loc[table.index[table["time"].str.startswith("2026-01-19")][:3], "heat"] = None
     table.to_csv(tmp_path / "machines.csv", index=False)
@@ -82,7 +82,7 @@ def test_a_range_needs_both_ends_time_and_a_complete_window(pipeline: Make) -> N
 
 def test_late_data_are_scored_again_and_said(pipeline: Make, tmp_path: Path) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     window = Window(MOMENT, MOMENT + DAY)
     first = score_window(settings, window)
     table = pd.read_csv(tmp_path / "machines.csv")
@@ -99,7 +99,7 @@ def test_late_data_are_scored_again_and_said(pipeline: Make, tmp_path: Path) -> 
 
 def test_a_lost_partition_is_written_again_byte_for_byte(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     window = Window(MOMENT, MOMENT + DAY)
     first = score_window(settings, window)
     Path(first.path).unlink()
@@ -108,7 +108,7 @@ def test_a_lost_partition_is_written_again_byte_for_byte(pipeline: Make) -> None
 
 def test_a_blocked_window_leaves_a_decision_and_no_scores(pipeline: Make, tmp_path: Path) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     table = pd.read_csv(tmp_path / "machines.csv")
     table.loc[table["time"].str.startswith("2026-01-19"), "heat"] = float("inf")
     table.to_csv(tmp_path / "machines.csv", index=False)
@@ -124,7 +124,7 @@ def test_a_blocked_window_leaves_a_decision_and_no_scores(pipeline: Make, tmp_pa
 
 def test_a_page_that_fails_does_not_stop_the_verdict(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     for page in (Path(settings.store_root) / "machines" / "references").iterdir():
         page.unlink()
     seen = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
@@ -135,14 +135,14 @@ def test_a_page_that_fails_does_not_stop_the_verdict(pipeline: Make) -> None:
 
 def test_labels_that_are_not_in_yet_are_not_seen(pipeline: Make) -> None:
     settings = pipeline(data={"label_delay": "30d"}, degradation={"min_positives": 5})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     window, end = Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY
     assert monitor_window(settings, window, end).observation.positives == 0
 
 
 def test_a_window_is_one_set_to_the_fdr_policy(pipeline: Make) -> None:
     settings = pipeline(alerts={"policy": "fdr", "fdr": 0.2})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     window = Window(MOMENT, MOMENT + DAY)
     table = pd.read_parquet(score_window(settings, window).path)
     registry = Registry.open(settings.tracking_uri, settings.home)
@@ -159,7 +159,7 @@ def test_a_verdict_says_whether_the_guarantee_stands(
     pipeline: Make, shift_day: int | None, state: str
 ) -> None:
     settings = pipeline(shift_day=shift_day)
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     seen = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
     assert seen.exchangeability.state == state, seen.exchangeability
     anomalies = int(read_source(settings.data, Window(MOMENT, MOMENT + 7 * DAY))["anomaly"].sum())
@@ -175,7 +175,7 @@ def test_checks_without_labels_run_at_their_cadence_and_are_on_record(pipeline: 
     settings = pipeline(
         windows={"reference": "14d", "monitor": "1d"}, degradation={"check_every": "3d", "min_rows": 50}
     )
-    registered, _ = learn(settings, plan(settings))
+    registered, _ = start_with_champion(settings)
     assert registered.probe is not None
     assert registered.probe["agreement"] > 0.5
     seen = []
@@ -197,7 +197,7 @@ def test_checks_without_labels_run_at_their_cadence_and_are_on_record(pipeline: 
 
 def test_a_champion_without_a_measurement_at_training_is_never_normal(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     with Ledger.open(settings.ledger_url) as ledger:
         training = ledger.list_trainings("machines")[0]
         old = {name: value for name, value in training.detail["registered"].items() if name != "probe"}
@@ -221,7 +221,7 @@ def test_a_champion_without_a_measurement_at_training_is_never_normal(pipeline: 
 def test_pages_that_take_no_report_stop_no_verdict(pipeline: Make, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     settings = pipeline(records={"evidently": str(tmp_path / "file" / "pages")})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     score_window(settings, Window(MOMENT, MOMENT + DAY))
     judged = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
     assert Path(judged.report).is_file()

@@ -16,7 +16,7 @@ from pynomaly.records.ledger import Ledger
 from pynomaly.steps.operations.backfill import judge_past_window, list_windows_ended_in, parse_past_range
 from pynomaly.steps.scoring.due_windows import find_due_windows
 from pynomaly.steps.scoring.score_windows import score_window
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, start_with_champion
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
@@ -78,7 +78,7 @@ def test_dates_mean_midnight_utc_and_offsets_are_kept(pipeline) -> None:
 
 def test_a_window_is_scored_and_judged_once(pipeline) -> None:
     owner = pipeline()
-    learn(owner, plan(owner))
+    start_with_champion(owner)
     week = Window(MOMENT, MOMENT + timedelta(days=7))
     days = list_windows_ended_in(week.start, week.end, DAY)
     assert [score_window(owner, day).new for day in days] == [True] * 7
@@ -95,7 +95,7 @@ def test_a_window_is_scored_and_judged_once(pipeline) -> None:
 def test_sixty_late_runs_give_one_set_of_partitions(pipeline, order: int) -> None:
     """Sixty hourly runs that were late all start together: what the first does, the others find."""
     owner = pipeline()
-    learn(owner, plan(owner))
+    start_with_champion(owner)
     late = [MOMENT + timedelta(days=2) + HOUR * hour for hour in range(60)][::order]
     new = [
         score_window(owner, window).new

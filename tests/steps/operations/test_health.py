@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from flows.servers import find_free_port
+from flows.machine.servers import find_free_port
 from pynomaly.config import Pipeline, parse_pipeline
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade_tables

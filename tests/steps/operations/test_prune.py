@@ -29,7 +29,7 @@ from pynomaly.steps.operations.prune import override_retention, prune
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.databases import create_database
 from tests.machines import make_machines, make_small_settings
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 LATER = datetime.now(UTC) + timedelta(days=1000)
 
@@ -228,7 +228,7 @@ def test_a_version_that_became_champion_in_between_stays(
 
 def test_a_promotion_that_waits_keeps_its_version(pipeline: Callable[..., Pipeline]) -> None:
     owner = pipeline(retention={"newest": 1})
-    learn(owner, plan(owner))
+    start_with_champion(owner)
     waiting, free = another(owner, "waiting"), another(owner, "free")
     another(owner, "newest")
     evidence = {"version": waiting, "replaces": 1, "expires": LATER, "verdict": {}}
@@ -243,7 +243,7 @@ def test_scores_that_wait_for_an_answer_stay_until_it_comes(
     pipeline: Callable[..., Pipeline], tmp_path: Path
 ) -> None:
     owner = pipeline(retention={"newest": 1}, alerts={"quantile": 0.05})
-    learn(owner, plan(owner))
+    start_with_champion(owner)
     for number in range(3):
         score_window(owner, days(number))
     raise_alerts(owner)
@@ -270,7 +270,7 @@ def test_scores_that_wait_for_an_answer_stay_until_it_comes(
 def test_nothing_of_others_is_touched(pipeline: Callable[..., Pipeline]) -> None:
     """A model version somebody registered by hand, a file of another tool, another prune at work."""
     owner = pipeline(retention={"newest": 1})
-    learn(owner, plan(owner))
+    start_with_champion(owner)
     registry = Registry.open_for(owner)
     with registry.start_parent_run(owner.name, "by hand") as run:
         pass
@@ -296,7 +296,7 @@ def test_where_a_server_keeps_the_bin_a_run_goes_there_once(
     pipeline: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = pipeline(retention={"newest": 1})
-    learn(owner, plan(owner))
+    start_with_champion(owner)
     with Registry.open_for(owner).start_parent_run(owner.name, "old"):
         pass
     with monkeypatch.context() as patched:

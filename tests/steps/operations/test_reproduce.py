@@ -15,7 +15,7 @@ from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.errors import RecordError
 from pynomaly.steps.operations.reproduce import reproduce
 from tests.machines import make_machines, make_small_settings
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
 
@@ -27,7 +27,7 @@ def changed(settings: Pipeline, **blocks: Any) -> Pipeline:
 
 def test_a_version_comes_out_again_to_the_bit(pipeline: Make) -> None:
     settings = pipeline(training={"candidates": ["iforest"], "seed": 5})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     again = reproduce(settings, 1)
     assert again.outcome == "equal", again.reasons
     assert (again.golden, again.held_out) == (0.0, 0.0)
@@ -43,7 +43,7 @@ def test_a_version_comes_out_again_to_the_bit(pipeline: Make) -> None:
 
 def test_a_later_version_was_trained_beside_the_champion_of_its_day(pipeline: Make) -> None:
     settings = pipeline(days=40, training={"candidates": ["hbos", "iforest"]})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     later = MOMENT + timedelta(days=14)
     learn(settings, plan(settings, later, "manual"), later)
     for version in (1, 2):
@@ -53,7 +53,7 @@ def test_a_later_version_was_trained_beside_the_champion_of_its_day(pipeline: Ma
 
 def test_rows_that_changed_or_went_are_said(pipeline: Make, tmp_path: Path) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     table = tmp_path / "machines.csv"
     rows = pd.read_csv(table)
     rows.loc[100, "heat"] += 1.0
@@ -70,7 +70,7 @@ def test_settings_that_are_not_on_record_are_those_of_today(
     pipeline: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     other = changed(
         settings, features={"scaling": "standard"}, training={"candidates": ["knn"], "holdout": 0.45}
     )
@@ -83,6 +83,6 @@ def test_settings_that_are_not_on_record_are_those_of_today(
 
 def test_a_version_that_is_not_there_is_refused(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     with pytest.raises(RecordError, match="7"):
         reproduce(settings, 7)

@@ -21,7 +21,8 @@ from pynomaly.steps.reporting.overview import describe_status
 from pynomaly.steps.scoring.score_windows import score_window
 from pynomaly.steps.training.register import RegistrationResult
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
-from tests.steps.conftest import MOMENT, learn, plan, trained
+from tests.machines import make_resting_machines
+from tests.steps.conftest import MOMENT, learn, plan, start_with_champion, trained
 
 DAY = timedelta(days=1)
 LATER = MOMENT + 7 * DAY
@@ -36,7 +37,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> None:
 def promoted(pipeline: Callable[..., Pipeline], gate: None) -> tuple[Pipeline, RegistrationResult]:
     """v2 took over from v1 a moment ago, with three windows of 96 rows to go."""
     settings = pipeline(days=42, degradation={"min_rows": 50}, drift={"min_rows": 50})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
     assert promote(settings, registered, SUPERIOR, LATER).kind == "promote"
     return settings, registered
@@ -119,7 +120,7 @@ def test_a_champion_of_the_new_regime_is_not_blamed_for_it(
         drift={"min_rows": 50},
         promotion={"max_latency_ms": 1e9},
     )
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
     promote(settings, registered, SUPERIOR, LATER)
     assert score_window(settings, day(0)).bake == "ok"
@@ -128,11 +129,32 @@ def test_a_champion_of_the_new_regime_is_not_blamed_for_it(
     assert champion(settings) == 2
 
 
+def test_a_sunday_is_no_drift_of_the_scores_while_a_promotion_bakes(
+    pipeline: Callable[..., Pipeline], gate: None
+) -> None:
+    settings = pipeline(
+        table=make_resting_machines(49),
+        windows={"reference": "28d"},
+        degradation={"min_rows": 50},
+        drift={"min_rows": 50},
+        promotion={"max_latency_ms": 1e9, "bake": 5},
+    )
+    first = datetime(2026, 2, 9, tzinfo=UTC)
+    learn(settings, plan(settings, first), first)
+    later = first + 3 * DAY
+    registered, _ = trained(settings, plan(settings, later, "manual"), later)
+    promote(settings, registered, SUPERIOR, later)
+    days = [Window(later + number * DAY, later + (number + 1) * DAY) for number in range(5)]
+    assert [score_window(settings, window).bake for window in days] == ["ok"] * 5
+    bakes = [item.evidence for item in lines(settings, "bake")]
+    assert [evidence[side]["score_status"] for evidence in bakes for side in ("new", "old")] == ["ok"] * 10
+
+
 def test_the_version_that_waits_scores_beside_and_alerts_nobody(
     pipeline: Callable[..., Pipeline], gate: None
 ) -> None:
     settings = pipeline(days=42, promotion={"mode": "approval", "shadow": True, "diff_days": 2})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
     assert promote(settings, registered, SUPERIOR, LATER).kind == "pending"
     done = score_window(settings, day(0))

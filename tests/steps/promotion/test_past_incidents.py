@@ -18,7 +18,7 @@ from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.promotion.past_incidents import replay_incidents
 from pynomaly.steps.promotion.promote import promote
 from pynomaly.steps.training.register import RegistrationResult
-from tests.steps.conftest import learn, plan, trained
+from tests.steps.conftest import plan, start_with_champion, trained
 
 Make = Callable[..., Pipeline]
 
@@ -34,7 +34,7 @@ def taught_wrong(
     file = folder / "incidents.yaml"
     file.write_text("")
     settings = pipeline(data={"label": None, "ignore": ["anomaly"], "incidents": "incidents.yaml"}, **blocks)
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     frame = pd.read_csv(settings.data.path)
     bad = (frame["machine"] == "a") & frame["time"].between("2026-01-12", "2026-01-18")
     frame.loc[bad, ["heat", "power", "noise"]] = [60.0, -30.0, 9.0]
@@ -83,7 +83,7 @@ def test_what_is_not_missed_or_not_past_or_not_among_the_newest_holds_nothing_ba
 
 def test_labelled_episodes_of_the_held_out_rows_are_incidents(pipeline: Make) -> None:
     settings = pipeline(promotion={"incidents": 7})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
     registry = Registry.open(settings.tracking_uri, settings.home)
     champion = registry.resolve_alias("machines", "champion")

@@ -17,7 +17,7 @@ from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.reporting.explain_row import explain_row
 from pynomaly.steps.scoring.score_windows import score_window
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
 DAY = timedelta(days=1)
@@ -35,7 +35,7 @@ def spiked(tmp_path: Path, at: str, machine: str) -> None:
 
 def scored(pipeline: Make, tmp_path: Path) -> Pipeline:
     settings = pipeline(training={"candidates": ["knn"]})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     spiked(tmp_path, "2026-01-19 07:00", "b")
     score_window(settings, Window(MOMENT, MOMENT + DAY))
     return settings
@@ -114,7 +114,7 @@ def test_scores_that_are_not_those_on_record_are_refused(pipeline: Make, tmp_pat
 
 def test_a_table_without_time_names_rows_by_number(pipeline: Make) -> None:
     settings = pipeline(data={"time": None, "id": None}, alerts={"policy": "quantile", "quantile": 0.01})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     score_window(settings, None)
     found = explain_row(settings, "7")
     assert (found.row["number"], found.row["time"], found.window) == (7, "", "all")

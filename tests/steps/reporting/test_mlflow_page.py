@@ -10,14 +10,14 @@ from typing import Any
 from pynomaly.data.window import Window
 from pynomaly.records.ledger import Ledger
 from pynomaly.steps.monitoring.monitor_window import monitor_window
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, start_with_champion
 
 PAGE = Path(__file__).parents[2] / "docs" / "mlflow.md"
 
 
 def test_every_snippet_finds_what_it_asks_for(pipeline) -> None:
     owner = pipeline(training={"candidates": ["iforest", "hbos"]})
-    registered, _ = learn(owner, plan(owner))
+    registered, _ = start_with_champion(owner)
     week = Window(MOMENT, MOMENT + timedelta(days=7))
     monitor_window(owner, week, week.end)
     found: dict[str, Any] = {"tracking_uri": owner.tracking_uri}

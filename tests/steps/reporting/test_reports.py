@@ -32,7 +32,7 @@ from pynomaly.steps.reporting.reports import (
 from pynomaly.steps.reporting.send_report import queue_report
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.records.pages import read_page
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
 DAY = timedelta(days=1)
@@ -58,7 +58,7 @@ def test_a_life_in_pages(pipeline: Make, tmp_path: Path) -> None:
     incident = {"start": "2026-01-19T06:00:00Z", "end": "2026-01-19T09:00:00Z", "name": "pump <out>"}
     (tmp_path / "known.yaml").write_text(yaml.safe_dump([incident]))
     settings = pipeline(windows={"monitor": "1d"}, data={"incidents": "known.yaml"}, notify=OPS)
-    registered, _ = learn(settings, plan(settings))
+    registered, _ = start_with_champion(settings)
     for day in range(2):
         score_window(settings, Window(MOMENT + day * DAY, MOMENT + (day + 1) * DAY))
     seen = judged(settings)
@@ -170,7 +170,7 @@ def test_what_cannot_be_written_is_said(
 
 def test_a_table_without_time_has_pages_too(pipeline: Make) -> None:
     settings = pipeline(data={"time": None, "id": None, "ignore": ["time", "machine"]})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     seen = monitor_window(settings, None, MOMENT)
     assert seen.report_error == ""
     card, window = write_newest_pages(settings)

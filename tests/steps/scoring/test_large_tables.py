@@ -21,7 +21,7 @@ from pynomaly.steps.scoring.join_parts import join_scored_parts
 from pynomaly.steps.scoring.large_tables import score_parts
 from pynomaly.steps.scoring.score_windows import score_file, score_table
 from tests.machines import make_machines, make_small_settings
-from tests.steps.conftest import learn, plan
+from tests.steps.conftest import start_with_champion
 
 ROWS = 4800
 RUNNER = {"batch_rows": 1000, "workers": 1}
@@ -129,7 +129,7 @@ def test_a_part_without_a_value_is_not_the_whole_table(scored, table):
 
 def test_a_file_larger_than_a_batch_is_scored_in_parts_or_leaves_nothing(pipeline, table, tmp_path):
     settings = pipeline(runner=RUNNER)
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     source = tmp_path / "new.parquet"
     table.to_parquet(source, index=False, row_group_size=2000)
     (tmp_path / ".out.csv.draft").mkdir()  # as a killed run leaves it

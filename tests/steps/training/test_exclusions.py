@@ -19,7 +19,7 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.training.exclusions import find_reference_champion
 from pynomaly.steps.training.fit_candidates import fit_candidate
 from pynomaly.steps.training.prepare import PreparedReference, prepare_reference
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
 
@@ -47,7 +47,7 @@ def test_the_bound_cannot_be_switched_off_by_a_number(value: float) -> None:
 
 def test_the_champions_alerts_are_not_learned_and_are_counted(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     far_off(settings, 20)
     planned = plan(settings, LATER, "manual")
     prepared = prepare_reference(settings, planned.window, LATER, planned.candidates, planned.asked)
@@ -71,7 +71,7 @@ def test_the_champions_alerts_are_not_learned_and_are_counted(pipeline: Make) ->
 
 def test_switched_off_in_so_many_words_they_are_learned(pipeline: Make) -> None:
     settings = pipeline(training={"exclude_alerts": None})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     far_off(settings, 20)
     planned = plan(settings, LATER, "manual")
     prepared = prepare_reference(settings, planned.window, LATER, planned.candidates, planned.asked)
@@ -81,7 +81,7 @@ def test_switched_off_in_so_many_words_they_are_learned(pipeline: Make) -> None:
 
 def test_a_new_regime_is_learned_and_said(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     far_off(settings, 150)
     planned = plan(settings, LATER, "manual")
     prepared = prepare_reference(settings, planned.window, LATER, planned.candidates, planned.asked)
@@ -115,7 +115,7 @@ def test_asked_again_it_is_one_training_and_another_champion_is_another(pipeline
 
 def test_a_champion_that_cannot_score_the_reference_excludes_nothing_and_says_so(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     frame = pd.read_csv(settings.data.path).rename(columns={"noise": "hum"})
     frame.to_csv(settings.data.path, index=False)
     prepared = prepare_reference(settings, plan(settings, LATER, "manual").window, LATER)

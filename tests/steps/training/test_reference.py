@@ -24,7 +24,7 @@ from pynomaly.steps.training.fit_candidates import fit_candidate
 from pynomaly.steps.training.prepare import PreparedReference, prepare_reference
 from pynomaly.steps.training.reference import read_reference
 from tests.machines import make_machines, make_small_settings
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, plan, start_with_champion
 
 ROWS = 14 * 96
 
@@ -117,7 +117,7 @@ def test_an_alert_budget_counts_the_rows_of_the_stream(tmp_path: Path) -> None:
 
 def test_ledger_and_registry_say_what_was_sampled(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, read_rows=1000)
-    registered, _ = learn(settings, plan(settings))
+    registered, _ = start_with_champion(settings)
     with Ledger.open(settings.ledger_url) as ledger:
         made = {item.kind: item for item in ledger.list_decisions(settings.name)}
     said = made["register"].evidence["sampled"]

@@ -25,7 +25,7 @@ from pynomaly.steps.training.planning import (
 )
 from pynomaly.steps.training.prepare import JudgedRows, prepare_reference
 from pynomaly.steps.training.register import register_training
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
 
@@ -99,7 +99,7 @@ def test_a_candidate_that_fails_does_not_stop_the_others(pipeline: Make) -> None
 
 def test_a_changed_byte_closes_the_gate(pipeline: Make) -> None:
     settings = pipeline()
-    registered, _ = learn(settings, plan(settings))
+    registered, _ = start_with_champion(settings)
     registry = Registry.open(settings.tracking_uri, settings.home)
     ref = registry.find_version("machines", registered.version)
     assert check_gate(settings, registry, ref).passed
@@ -125,7 +125,7 @@ def test_a_slow_and_heavy_version_closes_the_gate(pipeline: Make) -> None:
 
 def test_recalibration_changes_p_values_and_no_score(pipeline: Make) -> None:
     settings = pipeline()
-    registered, _ = learn(settings, plan(settings))
+    registered, _ = start_with_champion(settings)
     registry = Registry.open(settings.tracking_uri, settings.home)
     champion = registry.load_bundle(registry.resolve_alias("machines", "champion"))
     later = MOMENT + timedelta(days=7)
@@ -146,7 +146,7 @@ def test_recalibration_changes_p_values_and_no_score(pipeline: Make) -> None:
 
 def test_recalibration_takes_the_configured_policy(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     registry = Registry.open(settings.tracking_uri, settings.home)
     champion = registry.load_bundle(registry.resolve_alias("machines", "champion"))
     alerts = settings.alerts.model_copy(update={"policy": "fdr"})
@@ -162,7 +162,7 @@ def test_recalibration_takes_the_configured_policy(pipeline: Make) -> None:
 
 def test_rollback_needs_something_to_roll_back_to(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     with pytest.raises(NoChampionError, match="only champion so far"):
         rollback(settings, MOMENT, "try")
 
@@ -179,7 +179,7 @@ def test_one_training_at_a_time(pipeline: Make) -> None:
 
 def test_fifty_events_give_one_training(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     at = MOMENT + timedelta(minutes=1)
     answers = [plan(settings, at, "event", f"event {number}").decision.remedy for number in range(50)]
     assert set(answers) == {"none"}

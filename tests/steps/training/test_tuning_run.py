@@ -19,7 +19,7 @@ from pynomaly.steps.training import tuning_run
 from pynomaly.steps.training.prepare import PreparedReference, prepare_reference
 from pynomaly.steps.training.tuning import Evidence, TuningResult
 from pynomaly.steps.training.tuning_run import parse_budget, tune_reference
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
 BUDGET = timedelta(minutes=2)
@@ -76,7 +76,7 @@ def test_the_champions_own_detector_is_what_must_be_beaten_and_the_gate_is_the_s
     settings = pipeline(
         search=SMALL, training={"candidates": [{"detector": "hbos", "params": {"n_bins": 7}}]}
     )
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     later = MOMENT + timedelta(days=7)
     planned = plan(settings, later, "manual")
     prepared = prepare_reference(settings, planned.window, later)
@@ -127,7 +127,7 @@ def test_an_event_of_degraded_performance_searches_where_it_may(
     from pynomaly.steps.training import planning
 
     settings = pipeline(search={"when": when}, promotion={"max_latency_ms": 1000})
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     monkeypatch.setattr(planning, "find_cause", lambda observations: "performance")
     later = MOMENT + timedelta(days=7)
     planned = plan(settings, later, "event", "performance fell")

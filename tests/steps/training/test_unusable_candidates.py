@@ -16,14 +16,14 @@ from pynomaly.records.ledger import Ledger
 from pynomaly.steps.training.fit_candidates import fit_candidate
 from pynomaly.steps.training.prepare import prepare_reference
 from pynomaly.steps.training.unusable_candidates import refuse_unusable
-from tests.steps.conftest import MOMENT, learn, plan
+from tests.steps.conftest import MOMENT, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
 
 
 def test_equal_scores_are_refused_with_the_reason_and_count_as_rejected(pipeline: Make) -> None:
     settings = pipeline()
-    learn(settings, plan(settings))
+    start_with_champion(settings)
     later = MOMENT + timedelta(days=7)
     planned = plan(settings, later, "manual")
     prepared = prepare_reference(settings, planned.window, later, planned.candidates, planned.asked)

@@ -1,9 +1,11 @@
 """Migrations of the ledger's tables from older versions of Pynomaly: one numbered Alembic file per change.
 
-Called by ``tables.py`` when a ledger is new or older than :data:`HEAD`; Alembic is not imported for a ledger
+Migrations run when a ledger is new or older than :data:`HEAD`; Alembic is not imported for a ledger
 that is up to date. To change a table: change it in ``tables.py``, add ``versions/NNNN_what.py`` and increase
 :data:`HEAD`. Each file names its columns itself and imports no table, so that its effect never changes; a
 test compares the result of all of them with the tables in ``tables.py``.
+
+Called by `ledger` and `steps.operations`. May import what `records.ledger` may import.
 """
 
 from __future__ import annotations

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.display.tables import PlainConsole, build_table
+from flows.display.tables import build_table, make_console
 
 __all__ = ["show_conversion"]
 
 
 def show_conversion(result: dict[str, Any]) -> None:
     """Print the files written, the settings carried over or left out, and the next command."""
-    console = PlainConsole(highlight=False)
+    console = make_console()
     console.print(f"{result['product']}: wrote {', '.join((*result['files'], result['config']))}")
     carried_rows = list(result["carried"].items())
     console.print(build_table("Carried over", ("setting", "from"), carried_rows))

@@ -4,7 +4,7 @@ Everything listens on loopback. State lies under the home folder, or in PostgreS
 ``$PREFECT_SERVER_DATABASE_CONNECTION_URL``, MLflow's where the pipelines keep theirs (``records.tracking``
 or ``$PYNOMALY_TRACKING``). The servers get addresses through their environment, never on a command line,
 where any user could read a password. Each child is ended by its process id; a guard process
-(:mod:`flows.parent_guard`) ends it when this process is killed.
+(:mod:`flows.machine.parent_guard`) ends it when this process is killed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ from pathlib import Path
 
 import typer
 
-from flows.addresses import find_shared_artifact_root, find_shared_tracking_uri, read_prefect_database_url
-from flows.environment import RunningServers, configure_environment, find_running_servers
+from flows.machine.addresses import (
+    find_shared_artifact_root,
+    find_shared_tracking_uri,
+    read_prefect_database_url,
+)
+from flows.machine.environment import RunningServers, configure_environment, find_running_servers
 from pynomaly.config import load_pipeline
 from pynomaly.errors import ConfigError, RecordError
 
@@ -60,7 +64,7 @@ def _run_child(
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         child = subprocess.Popen(
-            [sys.executable, "-m", "flows.parent_guard", *command],
+            [sys.executable, "-m", "flows.machine.parent_guard", *command],
             stdout=sink,
             stderr=subprocess.STDOUT,
             stdin=subprocess.PIPE,  # nothing is written to it: when it closes, the child knows that we ended

@@ -1,4 +1,4 @@
-"""Settings of operations: alerts, notifications, drills, serving, reports and retention.
+"""Settings of operations: schedules, runners, notifications, drills and retention.
 
 Addresses hold secrets, so none is written here: a target names an environment variable or a Prefect block
 that holds it.
@@ -6,28 +6,17 @@ that holds it.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Annotated, Literal, get_args
+from datetime import timedelta
+from typing import Annotated, Any, Literal, get_args
+from zoneinfo import available_timezones
 
-from cronsim import CronSim, CronSimError
 from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.settings import Settings, Share
-from pynomaly.config.units import Duration
+from pynomaly.config.units import Duration, check_cron
 
-__all__ = [
-    "EVENTS",
-    "Drill",
-    "Event",
-    "Feedback",
-    "Grouping",
-    "Notify",
-    "Reports",
-    "Retention",
-    "Serving",
-    "Target",
-    "check_cron",
-]
+__all__ = ["EVENTS", "Drill", "Event", "Notify", "Retention", "Runner", "Schedule", "Target"]
+
 
 Event = Literal[
     "alert",
@@ -45,57 +34,67 @@ Event = Literal[
 EVENTS: tuple[Event, ...] = get_args(Event)
 """Events that a target can be notified of."""
 
-
-def check_cron(value: str) -> str:
-    """Return a cron schedule after a check of its syntax; empty means none."""
-    try:
-        if value:
-            CronSim(value, datetime(2026, 1, 1))
-    except CronSimError as error:
-        raise ValueError(f"it is no cron schedule ({error}); write one like '5 * * * *'") from error
-    return value
+KeepDuration = Annotated[Duration, Field(ge=timedelta(days=1), le=timedelta(days=36_500))]
 
 
-class Grouping(Settings):
-    """How rows that alert are grouped into alerts for a person; changes no score and no row."""
+class Schedule(Settings):
+    """Cron schedules of the deployments; empty means no schedule."""
 
-    gap: Duration = Field(
-        timedelta(hours=6), description="rows of one entity at most this far apart are one alert"
+    timezone: str = Field("UTC", description="zone the schedules are read in")
+    train: str = Field("", description="a training; empty: only on request")
+    score: str = Field("5 * * * *", description="the windows that are due")
+    monitor: str = Field("20 2 * * *", description="a verdict on the newest window")
+    reconcile: str = Field(
+        "*/15 * * * *", description="cleans up after dead processes, delivers messages, detects missed runs"
     )
-    by_cause: bool = Field(True, description="rows explained by other columns form another alert")
-    needed: int = Field(1, ge=1, le=1000, description="rows that must alert ...")
-    of: int = Field(1, ge=1, le=1000, description="... among so many newest rows of the entity")
-    planned: str | None = Field(
-        None, description="planned work, a YAML list or .ics beside this YAML: alerts in it stay quiet"
+    drill: str = Field("50 5 * * 1", description="scores known anomalies in a shadow copy")
+    prune: str = Field("10 6 * * 0", description="reports or removes what is past its retention")
+    dead_man: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="runs of score or monitor that may be missed before somebody is notified",
     )
-    mute: Duration = Field(
-        timedelta(days=7),
-        description="after a false alarm, similar alerts of the same entity stay quiet this long",
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is not an IANA time zone; write one like 'UTC' or 'Europe/Berlin'")
+        return value
+
+    @field_validator("train", "score", "monitor", "reconcile", "drill", "prune")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        return check_cron(value)
+
+
+class Runner(Settings):
+    """Where work in parts runs, and how much of it in parallel."""
+
+    kind: Literal["local", "dask"] = Field("local", description="local: this machine; dask: a cluster")
+    address: str = Field(
+        "",
+        pattern=r"^([a-z]+://[^\s/]+)?$",
+        description="dask: the scheduler, like tcp://10.0.0.5:8786; empty starts `workers` processes here",
     )
-    flapping: int = Field(
-        5, ge=1, description="similar alerts of an entity within `flapping_within` that ..."
+    workers: int = Field(
+        2, ge=1, le=256, description="processes that score a table of 5 million rows or more together"
     )
-    flapping_within: Duration = Field(timedelta(days=1), description="... make the next one flapping: quiet")
-    collective: int = Field(3, ge=2, description="an alert of at least this many rows is collective")
-    explained: int = Field(200, ge=0, description="most rows a window for which columns are explained")
+    batch_rows: int = Field(
+        100_000, ge=1000, description="rows in memory at once, a process; tables above are scored in parts"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _enough(self) -> Grouping:
-        if self.needed > self.of:
-            raise ValueError(f"needed ({self.needed}) must not be more than of ({self.of})")
+    def _address_is_used(self) -> Runner:
+        if self.address and self.kind == "local":
+            raise ValueError(f"runner.address {self.address!r} is only for kind: dask")
         return self
-
-
-class Feedback(Settings):
-    """Limits on the effect of people's answers on a training."""
-
-    per_author: int = Field(200, ge=0, description="newest labels of one author that a training uses")
-    traces: int = Field(
-        0,
-        ge=0,
-        le=1000,
-        description="most open alerts shown as traces in MLflow at once, gravest first; 0: none",
-    )
 
 
 class Target(Settings):
@@ -148,41 +147,6 @@ class Drill(Settings):
     share: float = Field(0.05, gt=0, lt=0.5, description="share of the window's rows turned into anomalies")
     min_recall: Share = Field(0.2, description="smallest share of them that must alert")
     shift: float = Field(3.0, gt=0, description="drift injected into numbers, in robust deviations")
-
-
-class Serving(Settings):
-    """How the champion scores rows over HTTP."""
-
-    refresh: Duration = Field(
-        timedelta(seconds=15), description="how often the registry is asked who is champion"
-    )
-    max_rows: int = Field(10_000, ge=1, le=1_000_000, description="most rows in one request")
-    max_megabytes: float = Field(32.0, gt=0, le=1024, description="largest body of a request")
-
-    @field_validator("refresh")
-    @classmethod
-    def _not_at_once(cls, value: timedelta) -> timedelta:
-        if value < timedelta(seconds=1):
-            raise ValueError("at least 1s: the registry is asked this often")
-        return value
-
-
-class Reports(Settings):
-    """HTML reports for people, and when they are sent."""
-
-    templates: str = Field("", description="folder of Jinja templates that replace ours; empty: none")
-    schedule: str = Field("", description="cron of the report that is sent to targets; empty: none")
-    windows: int = Field(
-        30, ge=1, le=1000, description="windows before the one reported that its timeline shows"
-    )
-
-    @field_validator("schedule")
-    @classmethod
-    def _is_cron(cls, value: str) -> str:
-        return check_cron(value)
-
-
-KeepDuration = Annotated[Duration, Field(ge=timedelta(days=1), le=timedelta(days=36_500))]
 
 
 class Retention(Settings):

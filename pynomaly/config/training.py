@@ -1,4 +1,4 @@
-"""Settings of the model: what is fitted, on which rows, and which p-values become alerts."""
+"""Settings of a training: what is fitted on which rows, how candidates are searched, when it may run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, field_validator
 from pynomaly.config.settings import Settings, Share
 from pynomaly.config.units import Duration
 
-__all__ = ["Alerts", "Candidate", "Features", "Training"]
+__all__ = ["Candidate", "Features", "Retraining", "Search", "Training"]
 
 
 class Candidate(Settings):
@@ -89,23 +89,29 @@ class Training(Settings):
         return value
 
 
-class Alerts(Settings):
-    """Which p-values become alerts; can change without a refit."""
+class Search(Settings):
+    """How detectors and parameters are searched, and when."""
 
-    policy: Literal["budget", "cost", "fdr", "quantile"] = Field(
-        "quantile", description="how p-values become alerts"
+    when: Literal["degraded", "asked"] = Field(
+        "degraded", description="also when an event of degraded performance retrains, or by command alone"
     )
-    per_day: float = Field(20.0, gt=0, description="alerts a day in normal operation (policy: budget)")
-    quantile: float = Field(0.01, gt=0, lt=0.5, description="share of normal rows alerted (policy: quantile)")
-    fdr: float = Field(
-        0.1, gt=0, lt=0.5, description="share of false alerts among a scoring window's alerts (policy: fdr)"
+    budget: Duration = Field(
+        timedelta(minutes=10), gt=timedelta(), le=timedelta(days=1), description="wall time of the trials"
     )
-    extrapolate: bool = Field(
-        False,
-        description="fdr trusts p-values of the fitted tail: single rows can alert, without its guarantee",
+    trials: int = Field(40, ge=2, le=1000, description="most trials, the default among them")
+    detectors: tuple[str, ...] = Field(
+        (),
+        description="names to search among; empty means all but neural and quadratic ones",
     )
-    cost_missed: float = Field(10.0, gt=0, description="cost of a missed anomaly (policy: cost)")
-    cost_false_alarm: float = Field(1.0, gt=0, description="cost of a false alarm (policy: cost)")
-    prevalence: float = Field(
-        0.01, gt=0, lt=0.5, description="assumed share of anomalies (policy: cost; fdr for a row alone)"
+
+
+class Retraining(Settings):
+    """When a retraining may run."""
+
+    cooldown: Duration = Field(timedelta(hours=24), description="shortest time between two trainings")
+    min_rows: int = Field(1000, ge=100, description="fewest usable rows in the new reference")
+    max_age: Duration = Field(timedelta(days=90), description="oldest row of a new reference")
+    max_attempts: int = Field(3, ge=1, description="rejected challengers in a row before a person must ask")
+    backoff: Duration = Field(
+        timedelta(days=3), description="wait after a rejected challenger, doubled each time"
     )

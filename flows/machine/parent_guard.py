@@ -1,4 +1,4 @@
-"""Runs a command that ends when its parent ends: ``python -m flows.parent_guard COMMAND ...``.
+"""Runs a command that ends when its parent ends: ``python -m flows.machine.parent_guard COMMAND ...``.
 
 The parent holds the other end of this process's standard input. That pipe closes whenever the parent ends,
 also by ``kill -9``, when the parent cannot clean up. The command and everything it started in this process

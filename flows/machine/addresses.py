@@ -1,7 +1,7 @@
 """Addresses of the databases and file stores that the servers of ``pynomaly up`` use.
 
-They come from the settings and the environment. Called by :mod:`flows.servers`. Opens no connection; error
-messages contain no password.
+They come from the settings and the environment. Called by :mod:`flows.machine.servers`. Opens no connection;
+error messages contain no password.
 """
 
 from __future__ import annotations

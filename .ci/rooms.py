@@ -1,0 +1,207 @@
+"""The rooms of the house: which may import which, and which module is the door to which vendor's library.
+
+This table is the only place where the rules stand. `tests/test_architecture.py` holds every import to it,
+`picture.py` draws it, and the floors in `docs/architecture.md` are printed from it.
+
+A *wing* is a package of the library, or `tasks`, or `flows`. A *room* is a sub-package of a wing, or a module
+that stands above one. All other modules of a wing are its *ground*, the room named `GROUND`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+__all__ = [
+    "DOORS",
+    "GROUND",
+    "WINGS",
+    "Wing",
+    "allowed_wings",
+    "draw_floors",
+    "list_rooms_below",
+    "sort_by_floor",
+]
+
+GROUND = "modules"
+"""The modules of a wing that are no room of their own."""
+
+
+@dataclass(frozen=True)
+class Wing:
+    """One row of the table.
+
+    Attributes
+    ----------
+    holds : str
+        What the wing holds, in a few words.
+    below : tuple of str
+        The wings that it imports. What those import, it may import too.
+    rooms : mapping of str to tuple of str
+        Each room, and the rooms of the same wing that it imports; what those import, it may import too. A
+        wing without sub-packages has none.
+    """
+
+    holds: str
+    below: tuple[str, ...] = ()
+    rooms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+WINGS: Mapping[str, Wing] = {
+    "flows": Wing(
+        "Prefect flows and the command line: wiring alone",
+        ("tasks", "serving"),
+        {
+            "machine": (),
+            "display": (),
+            GROUND: ("machine",),
+            "demo": (GROUND, "display"),
+            "serve": (GROUND,),
+            "cli": ("demo",),
+        },
+    ),
+    "tasks": Wing("steps as Prefect tasks: retries, artifacts, events", ("steps",)),
+    "serving": Wing("the champion's scores over HTTP", ("records",)),
+    "steps": Wing(
+        "gather facts, ask, write down",
+        ("records",),
+        {
+            GROUND: (),
+            "alerting": (GROUND,),
+            "training": ("alerting",),
+            "promotion": ("training",),
+            "scoring": ("promotion",),
+            "monitoring": ("promotion",),
+            "reporting": ("scoring", "monitoring"),
+            "operations": ("scoring", "monitoring"),
+            "replay": ("monitoring",),
+        },
+    ),
+    "records": Wing(
+        "what is kept: ledger, registry, store, pages",
+        ("judging",),
+        {GROUND: (), "ledger": (GROUND,), "registry": (GROUND,), "pages": (GROUND,), "store": ("ledger",)},
+    ),
+    "judging": Wing(
+        "pure decisions",
+        ("model",),
+        {GROUND: (), "comparison": (GROUND,), "drift": (GROUND,), "alerts": (GROUND,)},
+    ),
+    "model": Wing(
+        "the bundle that is registered",
+        ("detectors", "data"),
+        {
+            GROUND: (),
+            "sketch": (GROUND,),
+            "calibration": (GROUND,),
+            "provenance": ("calibration",),
+            "scoring": ("calibration",),
+            "fitting": ("scoring",),
+            "explanation": ("sketch",),
+            "bundle": ("fitting", "explanation", "provenance"),
+            "isolated_check": ("bundle",),
+            "serving": ("bundle",),
+        },
+    ),
+    "detectors": Wing(
+        "methods that give rows a score",
+        ("config",),
+        {
+            "numerics": (),
+            GROUND: ("numerics",),
+            "methods": (GROUND,),
+            "contract": (GROUND,),
+            "catalogue_page": ("contract",),
+        },
+    ),
+    "data": Wing(
+        "windows, sources, quality",
+        ("config",),
+        {
+            GROUND: (),
+            "places": (),
+            "sources": (GROUND, "places"),
+            "inspect": ("sources",),
+            "migration": ("sources",),
+        },
+    ),
+    "config": Wing("settings and their bounds", ("errors",)),
+    "errors": Wing("one tree of errors"),
+}
+"""Wings from the top of the house to the bottom."""
+
+DOORS: Mapping[str, tuple[str, ...]] = {
+    "pyod": ("pynomaly/detectors/pyod_door.py",),
+    "torch": ("pynomaly/detectors/torch_door.py",),
+    "great_expectations": ("pynomaly/data/expectations.py",),
+    "icalendar": ("pynomaly/data/incidents.py",),
+    "optuna": ("pynomaly/steps/training/tuning.py",),
+    "yaml": ("pynomaly/config/plain_yaml.py",),
+    "boto3": ("pynomaly/data/places/bucket.py",),
+    "fsspec": ("pynomaly/data/places/remote.py",),
+    "openpyxl": ("pynomaly/records/anomaly_result.py",),
+    "evidently": ("pynomaly/records/evidently_report.py", "pynomaly/records/evidently_pages.py"),
+    "mlflow": ("pynomaly/records/registry", "pynomaly/model/serving.py"),
+    "sqlalchemy": ("pynomaly/records/ledger", "pynomaly/data/sources/sql.py"),
+    "alembic": ("pynomaly/records/ledger/migrations",),
+    "shap": ("pynomaly/model/explanation/shap_door.py",),
+    "lime": ("pynomaly/model/explanation/lime_door.py",),
+    "apprise": ("pynomaly/records/notices.py",),
+    "prefect": ("tasks", "flows"),
+    "distributed": ("pynomaly/steps/runner.py",),
+    "fastapi": ("pynomaly/serving/web.py",),
+    "starlette": ("pynomaly/serving/web.py",),
+    "uvicorn": ("pynomaly/serving/web.py",),
+    "prometheus_client": ("pynomaly/serving/web.py", "pynomaly/serving/exporter.py"),
+}
+"""Vendors, and the only files or folders that import them; MLflow loads `model/serving.py` by itself."""
+
+
+def allowed_wings(name: str) -> set[str]:
+    """Returns the wings that the wing `name` may import: those below it, and what they may import."""
+    return _collect_below(name, {wing: row.below for wing, row in WINGS.items()})
+
+
+def list_rooms_below(wing: str, room: str) -> set[str]:
+    """Returns the rooms of `wing` that its `room` may import."""
+    return _collect_below(room, WINGS[wing].rooms)
+
+
+def sort_by_floor(wing: str) -> list[list[str]]:
+    """Returns the rooms of `wing` by floor, the lowest first; a room stands above all that it imports."""
+    rooms = WINGS[wing].rooms
+    floors: list[list[str]] = []
+    left = list(rooms)
+    while left:
+        below = {room for floor in floors for room in floor}
+        floor = [room for room in left if set(rooms[room]) <= below]
+        if not floor:
+            raise ValueError(f"the rooms of {wing} import each other in a circle: {left}")
+        floors.append(floor)
+        left = [room for room in left if room not in floor]
+    return floors
+
+
+def draw_floors() -> str:
+    """Returns the house as text: each wing from the top, and under it its floors, the lowest first."""
+    return "\n".join(_describe_wings()) + "\n"
+
+
+def _describe_wings() -> Iterator[str]:
+    for name, wing in WINGS.items():
+        yield f"{name:<11}{wing.holds}"
+        if wing.below:
+            yield f"{'':<11}imports {', '.join(wing.below)}"
+        for number, floor in enumerate(sort_by_floor(name)):
+            yield f"{'':<13}{number}  {'  '.join(floor)}"
+
+
+def _collect_below(name: str, arrows: Mapping[str, tuple[str, ...]]) -> set[str]:
+    below = set(arrows[name])
+    for next_name in arrows[name]:
+        below |= _collect_below(next_name, arrows)
+    return below
+
+
+if __name__ == "__main__":
+    print(draw_floors(), end="")

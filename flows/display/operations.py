@@ -1,0 +1,105 @@
+"""What the command line prints of operations: reconcile, prune, backfill, drill, notify, reproduce."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from flows.display.scoring import format_window_key, show_scored_windows
+from flows.display.tables import build_table, make_console
+
+__all__ = [
+    "show_backfill",
+    "show_deliveries",
+    "show_drill",
+    "show_pruning",
+    "show_reconciliation",
+    "show_reproduction",
+    "show_waiting_messages",
+]
+
+
+def show_reconciliation(result: dict[str, Any]) -> None:
+    """Print what ``pynomaly reconcile`` repaired."""
+    console = make_console()
+    for name in (
+        "leases",
+        "drafts",
+        "runs",
+        "flow_runs",
+        "finished",
+        "abandoned",
+        "silent",
+        "recovered",
+        "failed",
+    ):
+        for line in result[name]:
+            console.print(f"{name}: {line}")
+    console.print(f"champion {result['champion'] or 'none yet'}")
+    console.print(f"messages delivered: {result['delivered']}, waiting: {result['waiting']}")
+    if result["answered"]:
+        console.print(f"alerts answered in MLflow: {result['answered']}")
+
+
+def show_pruning(result: dict[str, Any]) -> None:
+    """Print what was or would be removed, by kind; ``--json`` lists every single thing."""
+    console = make_console()
+    heading = "removed" if result["applied"] else "would be removed"
+    rows = [[kind, item["count"], f"{item['bytes'] / 1e6:.2f}"] for kind, item in result["counts"].items()]
+    console.print(
+        build_table(heading, ("what", "how many", "MB"), rows) if rows else "nothing is past its retention"
+    )
+    for title, items in ((heading, result["removals"]), ("old, and stays", result["kept"])):
+        reason_counts = Counter((item["kind"], item["reason"]) for item in items)
+        for (kind, reason), count in sorted(reason_counts.items()):
+            console.print(f"  {title}: {count} x {kind}: {reason}")
+    for line in result["skipped"]:
+        console.print(f"  not removed: {line}")
+    if rows and not result["applied"]:
+        console.print("nothing was touched; --apply removes it")
+
+
+def show_backfill(result: dict[str, Any]) -> None:
+    """Print the windows that a backfill scored and judged, or found done."""
+    show_scored_windows(result)
+    if result["judged"]:
+        columns = ("window", "version", "state", "new")
+        rows = [
+            [format_window_key(item["window"]), *(item[name] for name in columns[1:])]
+            for item in result["judged"]
+        ]
+        make_console().print(build_table("judged windows", columns, rows))
+
+
+def show_drill(result: dict[str, Any]) -> None:
+    """Print the result of a drill."""
+    console = make_console()
+    console.print(f"drill {'passed' if result['passed'] else 'FAILED'} on {result['window']}")
+    for reason in result["reasons"]:
+        console.print(f"  {reason}")
+    rows = [[kind, share] for kind, share in result["recall"].items()]
+    console.print(build_table("injected anomalies that alerted", ("kind", "share"), rows))
+
+
+def show_waiting_messages(result: dict[str, Any]) -> None:
+    """Print the messages that are not delivered yet."""
+    columns = ("target", "event", "title", "age_s", "attempts", "error")
+    rows = [[item[name] for name in columns] for item in result["waiting"]]
+    make_console().print(build_table("messages that wait", columns, rows) if rows else "no message waits")
+
+
+def show_deliveries(result: dict[str, Any]) -> None:
+    """Print the outcome of a test message for each target."""
+    rows = [
+        [item["target"], "delivered" if item["delivered"] else "failed", item["reason"]]
+        for item in result["targets"]
+    ]
+    make_console().print(build_table("test message", ("target", "outcome", "because"), rows))
+
+
+def show_reproduction(result: dict[str, Any]) -> None:
+    """Print whether fitting a version again gave the same scores."""
+    console = make_console()
+    console.print(f"v{result['version']}: {result['outcome']}")
+    for reason in result["reasons"]:
+        console.print(f"  {reason}", soft_wrap=True)

@@ -1,0 +1,91 @@
+"""What the command line prints of the records: status, history, past champion, why a row alerted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.display.promotion import show_decision
+from flows.display.tables import build_table, make_console
+
+__all__ = ["show_chain_check", "show_history", "show_past_champion", "show_row_explanation", "show_status"]
+
+
+def show_status(result: dict[str, Any]) -> None:
+    """Print the champion and the state of its pipeline."""
+    console = make_console()
+    champion = f"v{result['champion']} since {result['since']}" if result["champion"] else "none yet"
+    console.print(f"{result['pipeline']}: champion {champion}")
+    for reason in result["because"]:
+        console.print(f"  {reason}")
+    if result["baking"]:
+        bake = result["baking"]
+        console.print(
+            f"baking until {bake['until']} ({bake['seen']} of {bake['windows']} seen; a breach brings v"
+            f"{bake['against']} back)"
+        )
+    for version in result["pending"]:
+        console.print(f"v{version} waits for an answer: pynomaly pending")
+    console.print(f"windows scored: {result['partitions']}, newest: {result['last_window'] or '-'}")
+    if result["waiting"]:
+        console.print(f"messages not delivered: {len(result['waiting'])}; `pynomaly notify` shows them")
+    if result["health"]:
+        console.print(f"health: {result['health']['outcome']} in {result['health']['subject']}")
+
+
+def show_history(result: dict[str, Any]) -> None:
+    """Print the history of decisions, newest first."""
+    rows = [
+        [
+            item["seq"],
+            (item["as_of"] or "")[:16],
+            item["kind"],
+            item["subject"],
+            item["outcome"],
+            "\n".join(item["reasons"]),
+        ]
+        for item in result["decisions"]
+    ]
+    columns = ("#", "as of", "kind", "subject", "outcome", "reasons")
+    make_console().print(build_table(f"decisions of {result['pipeline']}", columns, rows))
+
+
+def show_chain_check(result: dict[str, Any]) -> None:
+    """Print whether the ledger's hash chain is intact."""
+    if result["intact"]:
+        message = (
+            f"{result['decisions']} decisions, every one fits the one before it; newest hash {result['head']}"
+        )
+    else:
+        message = f"decision {result['broken_at']} does not fit: {result['reason']}"
+    make_console().print(message)
+
+
+def show_past_champion(result: dict[str, Any]) -> None:
+    """Print which version was champion at a moment."""
+    version = f"v{result['champion']}" if result["champion"] else "nobody"
+    make_console().print(f"{result['pipeline']} at {result['at']}: {version}")
+    if result["decision"]:
+        show_decision(result["decision"])
+
+
+def show_row_explanation(result: dict[str, Any]) -> None:
+    """Print the model, threshold and reasons behind the score of a row."""
+    console = make_console()
+    row = result["row"]
+    of = f" of {row['entity']}" if row["entity"] else ""
+    at = f" at {row['time'][:16]} UTC" if row["time"] else ""
+    verdict = "an alert" if row["is_anomaly"] else "no alert"
+    console.print(f"row {row['number']}{of}{at}: {verdict}, {row['severity']}")
+    console.print(f"  score {row['score']:.4g}, p {row['p_value']:.3g} ({row['rarity']})")
+    for line in result["said"]:
+        console.print(f"  {line}", soft_wrap=True)
+    if result["reasons"]:
+        rows = [
+            [item["column"], _format_cell(item["value"]), _format_cell(item["usual"]), f"{item['fall']:+.3g}"]
+            for item in result["reasons"]
+        ]
+        console.print(build_table("what the score rests on", ("column", "value", "expected", "fall"), rows))
+
+
+def _format_cell(value: float | str | None) -> str:
+    return "missing" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,74 @@
+"""Settings of monitoring: when a window counts as drifted, and when windows become a verdict."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field, model_validator
+
+from pynomaly.config.settings import Settings, Share
+from pynomaly.config.units import Duration
+
+__all__ = ["Degradation", "Drift"]
+
+
+class Drift(Settings):
+    """When a window counts as drifted from the reference."""
+
+    alpha: float = Field(
+        0.001,
+        gt=0,
+        lt=0.5,
+        description="chance of a false alarm a window, after Benjamini-Hochberg; also for exchangeability",
+    )
+    notice: Share = Field(0.03, description="smallest effect size that warns (0 to 1)")
+    effect: Share = Field(0.1, description="smallest effect size that counts towards the share")
+    strong_effect: Share = Field(0.3, description="effect size of one column that counts as drift by itself")
+    share: Share = Field(0.3, description="share of drifted columns, by importance, that counts as drift")
+    ignored: Share = Field(
+        0.2, description="a column below this part of an even share of the detector's ranking only warns"
+    )
+    seasons: int = Field(2, ge=2, description="weeks (days) of the reference needed to compare by season")
+    min_rows: int = Field(100, ge=10, description="fewer rows than this on either side is insufficient_data")
+    report_rows: int = Field(2000, ge=100, description="rows of each side that the HTML report samples")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Drift:
+        if not self.notice <= self.effect <= self.strong_effect:
+            raise ValueError("drift.notice, effect, strong_effect must not decrease")
+        return self
+
+
+class Degradation(Settings):
+    """When windows that look bad become a verdict."""
+
+    windows: int = Field(5, ge=1, description="how many recent windows are looked at")
+    violated: int = Field(2, ge=1, description="how many of them must be bad, the newest among them")
+    min_rows: int = Field(100, ge=10, description="fewer scored rows than this is insufficient_data")
+    min_positives: int = Field(
+        20, ge=2, description="fewer labelled anomalies than this: performance is not judged"
+    )
+    minor: Share = Field(0.05, description="relative drop of performance: alert")
+    moderate: Share = Field(0.10, description="relative drop: watch")
+    major: Share = Field(0.15, description="relative drop: retrain")
+    critical: Share = Field(0.25, description="relative drop: page a person")
+    alert_rate_factor: float = Field(
+        3.0, gt=1, description="alert rate this many times the expected one is bad"
+    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the test of the alert rate")
+    check_every: Duration = Field(
+        timedelta(days=7), description="how often the checks without labels run (refit, injected anomalies)"
+    )
+    check_rows: int = Field(1000, ge=100, le=100_000, description="rows of a window these checks draw")
+    disagreement: Share = Field(
+        0.3, description="loss of rank agreement with a fresh refit that is bad; a third of it warns"
+    )
+
+    @model_validator(mode="after")
+    def _ladder(self) -> Degradation:
+        steps = (self.minor, self.moderate, self.major, self.critical)
+        if list(steps) != sorted(steps):
+            raise ValueError("degradation.minor, moderate, major, critical must not decrease")
+        if self.violated > self.windows:
+            raise ValueError("degradation.violated must not exceed degradation.windows")
+        return self
