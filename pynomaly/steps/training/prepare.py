@@ -202,7 +202,11 @@ def prepare_reference(
     if (folder / "prepared.json").is_file():
         stored = json.loads((folder / "prepared.json").read_text())
         return PreparedReference(
-            **{**stored, "candidates": tuple(Candidate(**item) for item in stored["candidates"])}
+            **{
+                **stored,
+                "folder": str(folder),
+                "candidates": tuple(Candidate(**item) for item in stored["candidates"]),
+            }
         )
     checked = validate(frame, contract, pipeline.quality, "train")
     _record_quality(pipeline, key, window_key, as_of, checked)
@@ -244,6 +248,7 @@ def prepare_reference(
     content = asdict(prepared) | {
         "candidates": [candidate.model_dump(mode="json") for candidate in training_candidates]
     }
+    content.pop("folder")  # where the file lies: the home may be moved
     (draft / "prepared.json").write_text(json.dumps(content, indent=2))
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
