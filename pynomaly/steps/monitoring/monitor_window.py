@@ -25,6 +25,7 @@ from pynomaly.data.window import Window
 from pynomaly.errors import QualityError, RecordError
 from pynomaly.judging.comparison.evaluation import compute_metrics
 from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
+from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import (
     DegradationVerdict,
     Observation,
@@ -33,10 +34,9 @@ from pynomaly.judging.drift.degradation import (
 )
 from pynomaly.judging.drift.exchangeability import Exchangeability, judge_exchangeability
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe, UnlabelledVerdict, judge_probe
-from pynomaly.judging.drift.window_drift import DriftReport, compare_sketches
+from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.judging.drift.window_summary import WindowAspect, summarize_window
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.sketch.reference import sketch_window
 from pynomaly.records.evidently_pages import publish_report
 from pynomaly.records.evidently_report import render_drift_page
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
@@ -53,7 +53,6 @@ __all__ = [
     "MonitoredWindow",
     "build_observation",
     "check_without_labels",
-    "compute_window_drift",
     "find_monitoring_window",
     "monitor_window",
 ]
@@ -127,7 +126,7 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     key = window.key if window else "all"
     frame = _read_valid_rows(pipeline, bundle, ref, window, key, as_of)
     scored = bundle.score(frame)
-    drift = compute_window_drift(pipeline, bundle, frame, scored)
+    drift = compute_window_drift(bundle.sketch, bundle.contract, frame, pipeline.drift, scored["score"])
     exchange_test = _test_exchangeability(pipeline, bundle, frame, scored)
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.hold_lease(f"monitor:{pipeline.name}:{key}"):
         training = next(
@@ -203,17 +202,6 @@ def _read_valid_rows(
             )
         )
     raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(validation.report.reasons)}")
-
-
-def compute_window_drift(
-    pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
-) -> DriftReport:
-    """Compare the window with the reference; known anomalies are left out, as they are in the reference."""
-    label, scores = bundle.contract.label, scored["score"].to_numpy()
-    if label is not None and label in frame and (is_usual := (frame[label] != 1).to_numpy()).any():
-        frame, scores = frame[is_usual], scores[is_usual]
-    current = sketch_window(frame, bundle.contract, bundle.sketch, scores)
-    return compare_sketches(bundle.sketch, current, pipeline.drift)
 
 
 def build_observation(

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from pynomaly.config import Alerts, Pipeline
+from pynomaly.config import ALERT_POLICIES, Alerts, Pipeline
 from pynomaly.errors import ConfigError, RecordError, list_allowed
 from pynomaly.judging.alerts.grouping import AlertGroup, AlertRow, group_rows
 from pynomaly.model.calibration.alert_policy import AlertPolicy
@@ -24,8 +24,6 @@ from pynomaly.steps.alerting.alert_rows import build_flags, build_row_key
 from pynomaly.steps.promotion.apply_policy import describe_policy
 
 __all__ = ["PolicyEffect", "parse_policy", "preview_policy"]
-
-ALERT_POLICIES = ("budget", "cost", "fdr", "quantile")
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def parse_policy(text: str, now: Alerts) -> Alerts:
     Parameters
     ----------
     text : str
-        ``budget:20/day``, ``quantile:0.01``, ``fdr:0.1`` or ``cost:10:1`` (a missed anomaly, a false alarm).
+        A name in ``ALERT_POLICIES`` and its figures: ``budget:20/day``, ``cost:10:1``.
     now : Alerts
 
     Raises
@@ -71,9 +69,7 @@ def parse_policy(text: str, now: Alerts) -> Alerts:
     if kind not in ALERT_POLICIES:
         raise ConfigError(f"--policy {text!r}: no policy {kind!r}; {list_allowed(kind, ALERT_POLICIES)}")
     figures = rest.removesuffix("/day").split(":") if rest else []
-    names = {"budget": ("per_day",), "quantile": ("quantile",), "fdr": ("fdr",)}.get(
-        kind, ("cost_missed", "cost_false_alarm")
-    )
+    names = ALERT_POLICIES[kind].figures
     if len(figures) > len(names):
         raise ConfigError(f"--policy {text!r}: {len(figures)} figures, but {kind} takes {len(names)}")
     try:

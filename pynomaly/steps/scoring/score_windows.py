@@ -21,11 +21,10 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.sources.parts import has_more_rows
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, PynomalyError, QualityError
-from pynomaly.judging.drift.window_drift import DriftReport, compare_sketches
+from pynomaly.judging.drift.compare_window import compute_window_drift
+from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.explanation.explain import explain_alerts
-from pynomaly.model.sketch.reference import sketch_window
-from pynomaly.model.sketch.sketch import Sketch
 from pynomaly.records.ledger import Decision, Ledger, Partition
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.sheet import render_csv
@@ -252,9 +251,7 @@ def score_file(pipeline: Pipeline, source: Path, output: Path, reasons: int = 0)
     if len(checked.quarantine):
         write_atomically(quarantine, render_csv(checked.quarantine).encode())
     write_atomically(output, content)
-    drift = compare_sketches(
-        bundle.sketch, sketch_window(checked.clean, bundle.contract, bundle.sketch), pipeline.drift
-    )
+    drift = compute_window_drift(bundle.sketch, bundle.contract, checked.clean, pipeline.drift)
     return FileScores(
         output=str(output),
         version=ref.version,
@@ -298,9 +295,7 @@ def _score_in_parts(
         (draft / output.name).replace(output)
     finally:
         clear_folder(draft)
-    drift = compare_sketches(
-        bundle.sketch, Sketch.of(pd.concat(total.sample), like=bundle.sketch), pipeline.drift
-    )
+    drift = compute_window_drift(bundle.sketch, bundle.contract, pd.concat(total.sample), pipeline.drift)
     return FileScores(
         output=str(output),
         version=ref.version,
