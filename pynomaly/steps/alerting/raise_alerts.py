@@ -22,8 +22,9 @@ from pynomaly.data.quality import validate
 from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError
-from pynomaly.judging.alerts.alert import Alert, Carrier, build_alert, find_quiet_reason, find_similar_alerts
+from pynomaly.judging.alerts.alert import Alert, Carrier, build_alert
 from pynomaly.judging.alerts.grouping import AlertGroup, group_rows
+from pynomaly.judging.alerts.past_alerts import find_quiet_reason, find_similar_alerts
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import AlertEvent, Answers, Ledger, Message, Partition
 from pynomaly.records.ledger.rows import to_json

@@ -15,6 +15,7 @@ from pynomaly.data.window import Window
 from pynomaly.errors import DataError, IntegrityError, ModelError, WindowError
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
+from pynomaly.records.store import Store
 from pynomaly.steps.reporting.explain_row import explain_row
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
@@ -105,7 +106,8 @@ def test_what_was_never_scored_is_refused(pipeline: Make, tmp_path: Path) -> Non
 def test_scores_that_are_not_those_on_record_are_refused(pipeline: Make, tmp_path: Path) -> None:
     settings = scored(pipeline, tmp_path)
     with Ledger.open(settings.ledger_url) as ledger:
-        path = Path(ledger.list_partitions("machines")[0].path)
+        recorded = ledger.list_partitions("machines")[0].path
+    path = Path(str(Store(settings.store_root).locate_file(recorded)))
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(IntegrityError):
         explain_row(settings, "b")
