@@ -218,7 +218,7 @@ class Ledger:
         observation : mapping
             ``Observation.to_dict()``.
         report : str
-            Path or address of the report page.
+            Report page, relative to the store's root.
         version : int
             Model version that was monitored; each version has its own observations.
         """

@@ -146,7 +146,9 @@ def _list_files(
     pipeline: Pipeline, ledger: Ledger, store: Store, trainings: tuple[TrainingRecord, ...]
 ) -> tuple[list[StoredItem], dict[str, tuple[str, str]]]:
     """Return the store's files, and ledger rows whose file is missing; ages come from the ledger if known."""
-    partitions_by_path = {item.path: item for item in ledger.list_partitions(pipeline.name)}
+    partitions_by_path = {
+        str(store.locate_file(item.path)): item for item in ledger.list_partitions(pipeline.name)
+    }
     partitions = {path: (item.window, item.sha256) for path, item in partitions_by_path.items()}
     judged_at = {
         (item.window, item.version): item.at for item in ledger.retention.list_judged_windows(pipeline.name)
