@@ -24,6 +24,7 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import QualityError, RecordError
 from pynomaly.judging.comparison.evaluation import compute_metrics
+from pynomaly.judging.comparison.evidence import Evidence
 from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import (
@@ -224,14 +225,17 @@ def build_observation(
         truth = frame[label].to_numpy()[has_label]
         positives = int((truth == 1).sum())
         if positives >= pipeline.degradation.min_positives:
-            measured_metrics = compute_metrics(
+            evidence = Evidence(
                 truth,
+                number_dependent_rows(bundle.contract, frame[has_label]),
+                operation=OperatingPoint.of(pipeline.alerts, bundle.policy.threshold),
+            )
+            measured_metrics = compute_metrics(
+                evidence,
                 scored["score"].to_numpy()[has_label],
                 confidence=pipeline.degradation.confidence,
                 resamples=400,
                 seed=pipeline.training.seed,
-                blocks=number_dependent_rows(bundle.contract, frame[has_label]),
-                operation=OperatingPoint.of(pipeline.alerts, bundle.policy.threshold),
             )
             performance = getattr(measured_metrics, pipeline.comparison.metric)
     return observe_window(
