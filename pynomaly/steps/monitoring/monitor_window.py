@@ -24,6 +24,7 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import QualityError, RecordError
 from pynomaly.judging.comparison.evaluation import compute_metrics
+from pynomaly.judging.comparison.evidence import Evidence
 from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import (
@@ -159,7 +160,8 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
         evidence |= {"report": report.rpartition("/")[2], "report_error": report_error, "run_id": run}
         facts_error = write_window_facts(pipeline, bundle, ref, key, frame, scored, evidence)
         report_error = "; ".join(filter(None, (report_error, facts_error)))
-        ledger.put_observation(pipeline.name, key, observation.to_dict(), report, ref.version)
+        page = Store(pipeline.store_root).relative_path(report)
+        ledger.put_observation(pipeline.name, key, observation.to_dict(), page, ref.version)
         ledger.record_decision(
             Decision(
                 key=f"degradation:{pipeline.name}:{key}:v{ref.version}:{as_of.isoformat()}",
@@ -223,14 +225,17 @@ def build_observation(
         truth = frame[label].to_numpy()[has_label]
         positives = int((truth == 1).sum())
         if positives >= pipeline.degradation.min_positives:
-            measured_metrics = compute_metrics(
+            evidence = Evidence(
                 truth,
+                number_dependent_rows(bundle.contract, frame[has_label]),
+                operation=OperatingPoint.of(pipeline.alerts, bundle.policy.threshold),
+            )
+            measured_metrics = compute_metrics(
+                evidence,
                 scored["score"].to_numpy()[has_label],
                 confidence=pipeline.degradation.confidence,
                 resamples=400,
                 seed=pipeline.training.seed,
-                blocks=number_dependent_rows(bundle.contract, frame[has_label]),
-                operation=OperatingPoint.of(pipeline.alerts, bundle.policy.threshold),
             )
             performance = getattr(measured_metrics, pipeline.comparison.metric)
     return observe_window(
@@ -328,12 +333,8 @@ def _log_run(
         "score_effect": drift.score.effect if drift.score else None,
         "violated": float(observation.violated),
     }
-    tags = {
-        "pynomaly.kind": "monitor",
-        "pynomaly.window": key,
-        "pynomaly.state": verdict.state,
-        "pynomaly.model_version": str(ref.version),
-    }
+    tags = {"pynomaly.kind": "monitor", "pynomaly.window": key, "pynomaly.state": verdict.state}
+    tags["pynomaly.model_version"] = str(ref.version)
     with registry.start_parent_run(pipeline.name, f"monitor {key}", tags=tags) as run:
         registry.log_to_run(run, metrics={name: value for name, value in values.items() if value is not None})
         if report:

@@ -121,9 +121,9 @@ def score_window(pipeline: Pipeline, window: Window | None) -> WindowScores:
         if (
             partition_before is not None
             and partition_before.data_hash == data_hash
-            and store.has_file(partition_before.path, partition_before.sha256)
+            and store.has_file(store.locate_file(partition_before.path), partition_before.sha256)
         ):
-            return _describe_partition(partition_before, new=False)
+            return _describe_partition(store, partition_before, new=False)
         bundle = registry.load_bundle(ref)
         checked = validate(frame, bundle.contract, pipeline.quality, "score")
         report = checked.report
@@ -141,7 +141,7 @@ def score_window(pipeline: Pipeline, window: Window | None) -> WindowScores:
             pipeline=pipeline.name,
             window=key,
             version=ref.version,
-            path=str(path),
+            path=store.relative_path(path),
             sha256=sha256,
             data_hash=data_hash,
             rows=len(table),
@@ -155,7 +155,7 @@ def score_window(pipeline: Pipeline, window: Window | None) -> WindowScores:
         score_shadow_window(pipeline, registry, key, checked.clean)
         bake_verdict = judge_baking_window(pipeline, ref, bundle, key, checked.clean, table)
         touched = bundle.features.count_unusual_rows(bundle.contract.conform(checked.clean))
-        return replace(_describe_partition(partition, new=True, bake=bake_verdict), touched=touched)
+        return replace(_describe_partition(store, partition, new=True, bake=bake_verdict), touched=touched)
 
 
 def score_shadow_window(pipeline: Pipeline, registry: Registry, key: str, rows: pd.DataFrame) -> str:
@@ -180,14 +180,14 @@ def score_shadow_window(pipeline: Pipeline, registry: Registry, key: str, rows: 
         return ""
 
 
-def _describe_partition(partition: Partition, *, new: bool, bake: str = "") -> WindowScores:
+def _describe_partition(store: Store, partition: Partition, *, new: bool, bake: str = "") -> WindowScores:
     return WindowScores(
         window=partition.window,
         version=partition.version,
         rows=partition.rows,
         alerts=partition.alerts,
         quarantined=partition.quarantined,
-        path=partition.path,
+        path=str(store.locate_file(partition.path)),
         sha256=partition.sha256,
         new=new,
         bake=bake,
