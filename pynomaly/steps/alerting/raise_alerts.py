@@ -84,7 +84,7 @@ def raise_alerts(pipeline: Pipeline) -> tuple[RaisedAlerts, ...]:
     ]
     results = []
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.hold_lease(f"alerts:{pipeline.name}"):
-        answers = Answers.open_beside(ledger)
+        answers = ledger.answers
         grouped_keys, partitions = (
             answers.list_grouped_windows(pipeline.name),
             ledger.list_partitions(pipeline.name),

@@ -17,7 +17,7 @@ from pynomaly.config import ALERT_POLICIES, Alerts, Pipeline
 from pynomaly.errors import ConfigError, RecordError, list_allowed
 from pynomaly.judging.alerts.grouping import AlertGroup, AlertRow, group_rows
 from pynomaly.model.calibration.alert_policy import AlertPolicy
-from pynomaly.records.ledger import Answers, Ledger, Partition
+from pynomaly.records.ledger import Ledger, Partition
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.alerting.alert_rows import build_flags, build_row_key
@@ -109,10 +109,7 @@ def preview_policy(pipeline: Pipeline, policy: str, last: timedelta) -> dict[str
     policy_then = AlertPolicy.from_config(settings, champion.policy.rows_per_day)
     with Ledger.open(pipeline.ledger_url) as ledger:
         partitions = _select_newest(ledger.list_partitions(pipeline.name), last)
-        labels = {
-            (item.entity, item.row): item.truth
-            for item in Answers.open_beside(ledger).list_labels(pipeline.name)
-        }
+        labels = {(item.entity, item.row): item.truth for item in ledger.answers.list_labels(pipeline.name)}
     if not partitions:
         raise RecordError(f"{pipeline.name}: no window was scored yet; run score or backfill first")
     store = Store(pipeline.store_root)
