@@ -11,18 +11,14 @@ from typing import Any
 from rich.console import Console
 
 from flows.display.tables import build_table
+from flows.display.training import build_candidate_table
+from flows.examples import write_examples
 from flows.machine.addresses import DATABASE_VARIABLE
 from flows.machine.environment import configure_environment, find_running_servers
 from pynomaly.config import ADDRESSES, ENVIRONMENT, load_pipeline
 from pynomaly.records.ledger import Ledger
 
 __all__ = ["run_demo"]
-
-
-def _find_configs_folder() -> Path:
-    """Returns the folder of the shipped pipelines: beside a checkout's code, else in the working folder."""
-    checkout_folder = Path(__file__).parents[1] / "configs"
-    return checkout_folder if checkout_folder.is_dir() else Path.cwd() / "configs"
 
 
 def run_demo(home: Path) -> None:
@@ -64,10 +60,10 @@ def _run_both_pipelines(home: Path, console: Console) -> None:
 
 
 def _prepare_unused_config(home: Path, name: str) -> Path:
-    """Returns the shipped configuration, or a copy under a free name if this home knows the pipeline."""
+    """Return ``configs/NAME.yaml``, written if absent, or a copy under a free name if this home knows it."""
     from flows.demo_acts import find_unused_name
 
-    pipeline = load_pipeline(_find_configs_folder() / f"{name}.yaml")
+    pipeline = load_pipeline(write_examples(Path.cwd() / "configs", (name,))[0])
     with Ledger.open(pipeline.ledger_url) as ledger:
         used_names = {decision.pipeline for decision in ledger.list_decisions()}
     free_name = find_unused_name(pipeline, used_names)
@@ -94,14 +90,18 @@ def _print_summary(story: Any, console: Console) -> None:
         rows = training["choice"]["table"]
         name = f"{training['registered']['pipeline']} v{training['registered']['version']}"
         console.print()
-        console.print(build_table(f"{name}: candidates", list(rows[0]), [list(row.values()) for row in rows]))
+        console.print(build_candidate_table(rows, f"{name}: candidates"), crop=False)
         for reason in training["choice"]["reasons"]:
             console.print(f"  {reason}", markup=False)
     columns = ("window", "version", "state", "drift", "alert_rate", "performance", "action")
     console.print()
-    console.print(build_table("weeks", columns, [[week[name] for name in columns] for week in story.weeks]))
+    console.print(
+        build_table("weeks", columns, [[week[name] for name in columns] for week in story.weeks]), crop=False
+    )
     console.print()
     decision_rows = [
         [item["kind"], item["subject"], item["outcome"], item["reasons"][0]] for item in story.decisions
     ]
-    console.print(build_table("decisions", ("kind", "subject", "outcome", "because"), decision_rows))
+    console.print(
+        build_table("decisions", ("kind", "subject", "outcome", "because"), decision_rows), crop=False
+    )
