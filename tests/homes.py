@@ -15,6 +15,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -43,8 +44,8 @@ def start_from(settings: Pipeline, fill_home: Callable[[Pipeline], T]) -> T:
     settings : Pipeline
         Settings of a table in the folder that holds the home, with every record in the home.
     fill_home : callable
-        A function of a module, whose work depends on nothing but the settings and the table. A test that
-        patches something first calls its function directly.
+        A function of a module, or a partial of one, whose work depends on nothing but its arguments and the
+        table. A test that patches something first calls its function directly.
 
     Raises
     ------
@@ -113,7 +114,9 @@ def _require_untouched(home: Path) -> None:
 
 def _key(settings: Pipeline, fill_home: Callable[..., Any], folder: Path) -> str:
     text = settings.model_dump_json().replace(str(folder), "")
-    digest = hashlib.sha256(f"{fill_home.__module__}.{fill_home.__qualname__} {text}".encode())
+    called = fill_home if isinstance(fill_home, partial) else partial(fill_home)
+    name = f"{called.func.__module__}.{called.func.__qualname__}"
+    digest = hashlib.sha256(f"{name} {called.args} {called.keywords} {text}".encode())
     for file in sorted(path for path in folder.iterdir() if path.is_file()):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:24]

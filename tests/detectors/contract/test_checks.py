@@ -83,7 +83,7 @@ class TakesColumnsByPlace(Plain):
 
 def run(monkeypatch: pytest.MonkeyPatch, kind: type[base.Detector], check: str) -> None:
     def restored(folder: Any) -> base.Detector:
-        facts, state = checks.saved.read(folder)
+        facts, state = checks.saved.read_detector_files(folder)
         return kind(facts["seed"]).restore(facts, state)
 
     made: Callable[..., base.Detector] = lambda name, seed=0, **params: kind(seed, **params)  # noqa: E731

@@ -28,13 +28,14 @@ from pynomaly.steps.alerting.resolve_alerts import list_alerts, resolve_alert
 from pynomaly.steps.operations.prune import override_retention, prune
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.databases import create_database
+from tests.homes import start_from
 from tests.machines import make_machines, make_small_settings
 from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 LATER = datetime.now(UTC) + timedelta(days=1000)
 
 
-@pytest.fixture(params=["folder", "shared"])
+@pytest.fixture(params=["folder", pytest.param("shared", marks=pytest.mark.server)])
 def grown(request: pytest.FixtureRequest, tmp_path: Path) -> Pipeline:
     """A champion that trained and scored for three days, and older versions nobody needs."""
     settings: dict[str, Any] = {"retention": {"newest": 1}}
@@ -48,10 +49,17 @@ def grown(request: pytest.FixtureRequest, tmp_path: Path) -> Pipeline:
     (resolve_place(root) / "machines.parquet").write(table.to_parquet(index=False))
     settings["data"] = {"source": "parquet", "path": f"{root}/machines.parquet"}
     pipeline = parse_pipeline(make_small_settings(**settings), tmp_path / "machines.yaml")
+    if request.param == "shared":
+        grow(pipeline)
+    else:
+        start_from(pipeline, grow)
+    return pipeline
+
+
+def grow(pipeline: Pipeline) -> None:
     learn(pipeline, plan(pipeline))
     for number in range(3):
         score_window(pipeline, days(number))
-    return pipeline
 
 
 def days(number: int) -> Window:

@@ -21,7 +21,7 @@ from pynomaly.steps.reporting.overview import describe_status
 from pynomaly.steps.scoring.score_windows import score_window
 from pynomaly.steps.training.register import RegistrationResult
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
-from tests.steps.conftest import MOMENT, plan, start_with_champion, trained
+from tests.steps.conftest import MOMENT, start_with_challenger
 
 DAY = timedelta(days=1)
 LATER = MOMENT + 7 * DAY
@@ -36,8 +36,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> None:
 def promoted(pipeline: Callable[..., Pipeline], gate: None) -> tuple[Pipeline, RegistrationResult]:
     """v2 took over from v1 a moment ago, with three windows of 96 rows to go."""
     settings = pipeline(days=42, degradation={"min_rows": 50}, drift={"min_rows": 50})
-    start_with_champion(settings)
-    registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
+    registered, _ = start_with_challenger(settings, LATER)
     assert promote(settings, registered, SUPERIOR, LATER).kind == "promote"
     return settings, registered
 
@@ -119,8 +118,7 @@ def test_a_champion_of_the_new_regime_is_not_blamed_for_it(
         drift={"min_rows": 50},
         promotion={"max_latency_ms": 1e9},
     )
-    start_with_champion(settings)
-    registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
+    registered, _ = start_with_challenger(settings, LATER)
     promote(settings, registered, SUPERIOR, LATER)
     assert score_window(settings, day(0)).bake == "ok"
     seen = lines(settings, "bake")[0]
@@ -132,8 +130,7 @@ def test_the_version_that_waits_scores_beside_and_alerts_nobody(
     pipeline: Callable[..., Pipeline], gate: None
 ) -> None:
     settings = pipeline(days=42, promotion={"mode": "approval", "shadow": True, "diff_days": 2})
-    start_with_champion(settings)
-    registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
+    registered, _ = start_with_challenger(settings, LATER)
     assert promote(settings, registered, SUPERIOR, LATER).kind == "pending"
     done = score_window(settings, day(0))
     assert done.version == 1
