@@ -9,7 +9,11 @@ SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 # Bytecode makes every later import two to three times faster.
 unexport PYTHONDONTWRITEBYTECODE
 
+<<<<<<< HEAD
 .PHONY: install demo check test coverage mutants faults lint types security audit guard reference docs up clean
+=======
+.PHONY: install demo test faults lint types security audit guard reference house docs dist up clean
+>>>>>>> main
 
 install: $(STAMP)
 
@@ -62,9 +66,24 @@ guard: install
 reference: install
 	$(BIN)/python .ci/reference.py
 
+# Where the house drifts: names of one word, participles, long parameter lists, full folders. Fails nothing.
+house: install
+	$(BIN)/python .ci/house.py
+
 # The guides as pages that open without a server: out/site/index.html. A warning is an error.
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# What a release publishes: wheel, sdist, and an SBOM of the wheel with all that its installation brings (out/dist).
+dist:
+	rm -rf out/dist out/tools out/wheel
+	$(PYTHON) -m venv out/tools
+	out/tools/bin/pip install --quiet --disable-pip-version-check 'build>=1.2,<2' 'cyclonedx-bom>=7,<8'
+	out/tools/bin/python -m build --outdir out/dist .
+	$(PYTHON) -m venv out/wheel
+	out/wheel/bin/pip install --quiet --disable-pip-version-check -c constraints.txt out/dist/*.whl
+	out/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file out/dist/pynomaly-mlops.cdx.json out/wheel/bin/python
 
 up: install
 	$(BIN)/pynomaly up

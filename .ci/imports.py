@@ -42,6 +42,7 @@ def name_module(path: Path, root: Path = ROOT) -> str:
     return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
+@cache
 def read_imports(path: Path) -> set[str]:
     """Returns all dotted names that a file imports; ``from a.b import c`` gives ``a.b.c``."""
     names: set[str] = set()
@@ -53,6 +54,7 @@ def read_imports(path: Path) -> set[str]:
     return names
 
 
+@cache
 def read_graph(root: Path = ROOT) -> dict[str, set[str]]:
     """Returns each module of the project, and the modules of the project that it imports.
 

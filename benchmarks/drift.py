@@ -33,6 +33,8 @@ import pandas as pd
 
 from benchmarks.streams import CHANGES, REFERENCE_DAYS, STREAMS, RowStream, change_column, generate_batches
 from pynomaly import config
+from pynomaly.data.frame import FrameContract
+from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.window_drift import compare_sketches
 from pynomaly.model.sketch.baseline import Baseline
 from pynomaly.model.sketch.sketch import Sketch
@@ -54,10 +56,12 @@ class OurDrift:
             seasons=SETTINGS.seasons,
         )
         self.reference = sketch.with_reference(baseline)
+        self.contract = FrameContract.infer(
+            reference, config.Data(source="csv", path="rows.csv", time="time")
+        )
 
     def judge(self, day: pd.DataFrame) -> tuple[bool, bool, set[str]]:
-        current = Sketch.of(day.drop(columns="time"), times=day["time"], like=self.reference)
-        report = compare_sketches(self.reference, current, SETTINGS)
+        report = compute_window_drift(self.reference, self.contract, day, SETTINGS)
         named = set(report.drifted) | ({"n01"} if report.joint and report.joint.drifted else set())
         return report.status in ("warning", "drift"), report.status == "drift", named
 

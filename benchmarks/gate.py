@@ -38,8 +38,9 @@ from benchmarks.draws import BETTER, EQUAL, SETTINGS, WORSE, ScoreDraw, draw_mod
 from pynomaly.config import Comparison
 from pynomaly.detectors import make_detector
 from pynomaly.judging.comparison.choice import choose_candidate
-from pynomaly.judging.comparison.compare import Rung, compare_scores
+from pynomaly.judging.comparison.compare import compare_scores
 from pynomaly.judging.comparison.evaluation import roc_auc
+from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.injection import InjectedAnomalies
 from pynomaly.judging.comparison.ranking_metrics import Ranking
 
@@ -79,16 +80,8 @@ def format_share(hits: int, draws: int) -> str:
 def judge_draw(draw: ScoreDraw, rung: Rung, settings: Comparison, seed: int) -> dict[str, bool]:
     """What each gate does with one draw."""
     injected = None if draw.kinds is None else InjectedAnomalies(draw.kinds, draw.kinds)
-    ours = compare_scores(
-        draw.truth,
-        draw.champion,
-        draw.challenger,
-        settings,
-        rung=rung,
-        blocks=draw.blocks,
-        seed=seed,
-        injected=injected,
-    )
+    evidence = Evidence(draw.truth, draw.blocks, rung, injected)
+    ours = compare_scores(evidence, draw.champion, draw.challenger, settings, seed=seed)
     values = [
         Ranking(draw.truth, scores).value(settings.metric) for scores in (draw.champion, draw.challenger)
     ]
@@ -125,13 +118,10 @@ def simulate_best_of_six(
         truth = np.repeat([1, 0], [positives, 1000 - positives])
         champion, *candidates = draw_model_scores(rng, truth, (EQUAL, baseline, *[EQUAL] * 5))
         scores = {f"candidate {place}": candidate_scores for place, candidate_scores in enumerate(candidates)}
-        choice = choose_candidate(
-            truth, scores, settings, rung=Rung.LABELS, baseline="candidate 0", seed=number
-        )
+        evidence = Evidence(truth)
+        choice = choose_candidate(evidence, scores, settings, baseline="candidate 0", seed=number)
         verdicts = [
-            compare_scores(
-                truth, champion, scores[choice.winner], settings, rung=Rung.LABELS, seed=number, among=among
-            )
+            compare_scores(evidence, champion, scores[choice.winner], settings, seed=number, among=among)
             for among in (choice.among, 1)
         ]
         values = {

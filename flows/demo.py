@@ -11,18 +11,13 @@ from typing import Any
 from rich.console import Console
 
 from flows.display.tables import build_table
+from flows.examples import write_examples
 from flows.machine.addresses import DATABASE_VARIABLE
 from flows.machine.environment import configure_environment, find_running_servers
 from pynomaly.config import ADDRESSES, ENVIRONMENT, load_pipeline
 from pynomaly.records.ledger import Ledger
 
 __all__ = ["run_demo"]
-
-
-def _find_configs_folder() -> Path:
-    """Returns the folder of the shipped pipelines: beside a checkout's code, else in the working folder."""
-    checkout_folder = Path(__file__).parents[1] / "configs"
-    return checkout_folder if checkout_folder.is_dir() else Path.cwd() / "configs"
 
 
 def run_demo(home: Path) -> None:
@@ -64,10 +59,10 @@ def _run_both_pipelines(home: Path, console: Console) -> None:
 
 
 def _prepare_unused_config(home: Path, name: str) -> Path:
-    """Returns the shipped configuration, or a copy under a free name if this home knows the pipeline."""
+    """Return ``configs/NAME.yaml``, written if absent, or a copy under a free name if this home knows it."""
     from flows.demo_acts import find_unused_name
 
-    pipeline = load_pipeline(_find_configs_folder() / f"{name}.yaml")
+    pipeline = load_pipeline(write_examples(Path.cwd() / "configs", (name,))[0])
     with Ledger.open(pipeline.ledger_url) as ledger:
         used_names = {decision.pipeline for decision in ledger.list_decisions()}
     free_name = find_unused_name(pipeline, used_names)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from flows.examples import write_examples
 from pynomaly.config import parse_pipeline
 from pynomaly.config.plain_yaml import dump_yaml, parse_plain_yaml
 from pynomaly.data.incidents import Incident
@@ -15,7 +16,7 @@ from pynomaly.data.migration import ConvertedExport, convert_export
 from pynomaly.errors import ConfigError
 from pynomaly.records.store import write_atomically
 
-__all__ = ["write_converted_config", "write_draft"]
+__all__ = ["write_converted_config", "write_draft", "write_example"]
 
 _ISO = "%Y-%m-%dT%H:%M:%S.%f+00:00"
 
@@ -40,6 +41,21 @@ def write_draft(
     write_atomically(file, text.encode())
     relative_path = file.relative_to(Path.cwd())
     return {"config": str(relative_path), "pipeline": settings["name"], "settings": settings}
+
+
+def write_example(*, force: bool) -> dict[str, Any]:
+    """Write ``configs/quickstart.yaml`` under the current folder: every setting once, with comments.
+
+    Raises
+    ------
+    ConfigError
+        If the file exists and `force` is not given.
+    """
+    file = Path.cwd() / "configs" / "quickstart.yaml"
+    _refuse_existing_files([file], force)
+    write_examples(file.parent, ("quickstart",), force=force)
+    settings = parse_plain_yaml(file.read_text(encoding="utf-8"))
+    return {"config": str(file.relative_to(Path.cwd())), "pipeline": settings["name"], "settings": settings}
 
 
 def write_converted_config(exports: Sequence[Path], *, name: str, force: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import Config, Json, command, get_user_name, print_result
-from pynomaly.config import load_pipeline
+from pynomaly.config import ALERT_POLICIES, load_pipeline
 
 __all__ = ["ack", "alerts", "audit", "labels", "preview", "resolve"]
 
@@ -104,7 +104,7 @@ def resolve(
 def preview(
     config: Config,
     policy: Annotated[
-        str, typer.Option("--policy", help="budget:20/day, quantile:0.01, fdr:0.1 or cost:10:1.")
+        str, typer.Option("--policy", help=f"Like {', '.join(p.example for p in ALERT_POLICIES.values())}.")
     ],
     last: Last = "60d",
     as_json: Json = False,

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -135,17 +136,23 @@ def main() -> None:
 def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> dict[str, Any]:
     """Run a flow in this process with its state under the pipeline's home; a terminal shows its steps."""
     from flows.machine.environment import configure_environment
+    from flows.machine.temporary_server import pause_garbage_collection, run_temporary_server
 
     with show_progress(f"{pipeline.name}: {name}") as report_step:
         configure_environment(pipeline.home)
-        flow: Callable[..., dict[str, Any]] = getattr(importlib.import_module(f"flows.{module}"), name)
-        from tasks.step import STEP_LISTENERS
+        with run_temporary_server(pipeline.home) as server:
+            with pause_garbage_collection():
+                flow: Callable[..., dict[str, Any]] = getattr(
+                    importlib.import_module(f"flows.{module}"), name
+                )
+                from tasks.step import STEP_LISTENERS
 
-        STEP_LISTENERS.append(report_step)
-        try:
-            return flow(config=str(pipeline.origin), **parameters)
-        finally:
-            STEP_LISTENERS.remove(report_step)
+            run = partial(flow, config=str(pipeline.origin), **parameters)
+            STEP_LISTENERS.append(report_step)
+            try:
+                return server.run(run) if server else run()
+            finally:
+                STEP_LISTENERS.remove(report_step)
 
 
 def print_result(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:

@@ -59,12 +59,18 @@ def history(
     print_result(read_history(load_pipeline(config), limit, kind), as_json, show_history)
 
 
-@command("pynomaly why configs/quickstart.yaml m03 --as-of 2026-01-20T08:00:00Z")
+@command(
+    "pynomaly why configs/quickstart.yaml m03 --as-of 2026-01-20T08:00:00Z",
+    "pynomaly why configs/quickstart.yaml m03 --method occlusion --top 5",
+)
 def why(
     config: Config,
     row: Annotated[str, typer.Argument(metavar="ROW_ID", help="Entity, or number of the row in its window.")],
     as_of: AsOf = "latest",
     top: Annotated[int, typer.Option(min=0, max=50, help="Columns to name.")] = 3,
+    method: Annotated[
+        str, typer.Option(help="own (the detector's), occlusion, shap or lime (extra: explain).")
+    ] = "own",
     as_json: Json = False,
 ) -> None:
     """Which model, threshold and reasons held for a row: of an entity, its newest row at that moment."""
@@ -75,7 +81,7 @@ def why(
     disable_telemetry()
     pipeline = load_pipeline(config)
     with show_progress(f"{pipeline.name}: why"):
-        explanation = explain_row(pipeline, row, as_of, top)
+        explanation = explain_row(pipeline, row, as_of, top, method)
     print_result(explanation.to_dict(), as_json, show)
 
 

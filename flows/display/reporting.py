@@ -81,10 +81,17 @@ def show_row_explanation(result: dict[str, Any]) -> None:
         console.print(f"  {line}", soft_wrap=True)
     if result["reasons"]:
         rows = [
-            [item["column"], _format_cell(item["value"]), _format_cell(item["usual"]), f"{item['fall']:+.3g}"]
+            [
+                item["column"],
+                _format_cell(item["value"]),
+                _format_cell(item["usual"]),
+                f"{item['part']:+.3g}",
+                f"{item['fall']:+.3g}",
+            ]
             for item in result["reasons"]
         ]
-        console.print(build_table("what the score rests on", ("column", "value", "expected", "fall"), rows))
+        title = f"what the score rests on, by {result['method']}"
+        console.print(build_table(title, ("column", "value", "expected", "part", "fall"), rows))
 
 
 def _format_cell(value: float | str | None) -> str:

@@ -52,7 +52,7 @@ def configure_environment(home: Path, *, api_url: str = "", quiet: bool = True) 
     home : Path
         Created if it is not there.
     api_url : str
-        Address of a Prefect API; empty means the running server of `home`, else one inside this process.
+        Address of a Prefect API; empty means the running server of `home`, else one that the command starts.
     quiet : bool
         Keep Prefect's log lines off the terminal; they are stored with the run anyway.
     """

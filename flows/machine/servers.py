@@ -149,7 +149,7 @@ def run_mlflow_server(
     port = find_free_port(port, name="MLflow")
     store = store or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}"
     # Creates the database here: several processes that create it at once would all fail.
-    Registry.open(store, home)
+    Registry.open(store, home, artifacts)
     address, log = f"http://{_HOST}:{port}", home / "logs" / "mlflow.log"
     command = [sys.executable, "-m", "mlflow", "server", "--host", _HOST, "--port", str(port)]
     settings = {

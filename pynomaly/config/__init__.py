@@ -6,8 +6,8 @@ Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging`, `model` an
 `errors`.
 """
 
-from pynomaly.config.alerting import Alerts, Feedback, Grouping
-from pynomaly.config.data import Data, Expectation, Limits, Quality, Series, Windows
+from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm
+from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Quality, Series, Windows
 from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
 from pynomaly.config.monitoring import Degradation, Drift
 from pynomaly.config.operations import EVENTS, Drill, Notify, Retention, Runner, Schedule, Target
@@ -22,8 +22,10 @@ from pynomaly.config.training import Candidate, Features, Retraining, Search, Tr
 
 __all__ = [
     "ADDRESSES",
+    "ALERT_POLICIES",
     "ENVIRONMENT",
     "EVENTS",
+    "SOURCE_KINDS",
     "Alerts",
     "Candidate",
     "Comparison",
@@ -38,6 +40,7 @@ __all__ = [
     "Limits",
     "Notify",
     "Pipeline",
+    "PolicyForm",
     "Promotion",
     "Quality",
     "Records",

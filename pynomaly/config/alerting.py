@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from pynomaly.config.settings import Settings
+from pynomaly.config.settings import NameIn, Settings
 from pynomaly.config.units import Duration
 
-__all__ = ["Alerts", "Feedback", "Grouping"]
+__all__ = ["ALERT_POLICIES", "Alerts", "Feedback", "Grouping", "PolicyForm"]
+
+
+@dataclass(frozen=True)
+class PolicyForm:
+    """How an alert policy is written in one word, as ``pynomaly preview --policy`` takes it.
+
+    Attributes
+    ----------
+    figures : tuple of str
+        The settings under ``alerts`` that follow the name, in their order.
+    example : str
+    """
+
+    figures: tuple[str, ...]
+    example: str
+
+
+ALERT_POLICIES: dict[str, PolicyForm] = {
+    "budget": PolicyForm(("per_day",), "budget:20/day"),
+    "cost": PolicyForm(("cost_missed", "cost_false_alarm"), "cost:10:1"),
+    "fdr": PolicyForm(("fdr",), "fdr:0.1"),
+    "quantile": PolicyForm(("quantile",), "quantile:0.01"),
+}
+"""Every alert policy by name; what it does is in :mod:`pynomaly.model.calibration.alert_policy`."""
 
 
 class Alerts(Settings):
     """Which p-values become alerts; can change without a refit."""
 
-    policy: Literal["budget", "cost", "fdr", "quantile"] = Field(
+    policy: Annotated[str, NameIn(ALERT_POLICIES)] = Field(
         "quantile", description="how p-values become alerts"
     )
     per_day: float = Field(20.0, gt=0, description="alerts a day in normal operation (policy: budget)")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from pynomaly.config.settings import Settings, Share
+from pynomaly.config.settings import NameIn, Settings, Share
 from pynomaly.config.units import Duration
 
-__all__ = ["Data", "Expectation", "Limits", "Quality", "Series", "Windows"]
+__all__ = ["SOURCE_KINDS", "Data", "Expectation", "Limits", "Quality", "Series", "Windows"]
 
 SCORE_COLUMNS = (
     "row",
@@ -24,6 +24,17 @@ SCORE_COLUMNS = (
     "model_version",
 )
 """Columns of a table of scores; columns copied into it from the source must have other names."""
+
+SOURCE_KINDS: dict[str, tuple[str, ...]] = {
+    "csv": ("path",),
+    "parquet": ("path",),
+    "sql": ("connection", "query"),
+    "bundled": ("dataset",),
+}
+"""Every kind of source by name, with the keys under ``data`` that it needs.
+
+Its rows are read by the module of that name in :mod:`pynomaly.data.sources`.
+"""
 
 PAST_FEATURES = ("change", "level", "spread")
 """Features that are added for each column of ``data.series``."""
@@ -69,7 +80,7 @@ class Limits(Settings):
 class Data(Settings):
     """Where rows come from and what their columns mean."""
 
-    source: Literal["csv", "parquet", "sql", "bundled"] = Field(description="kind of source")
+    source: Annotated[str, NameIn(SOURCE_KINDS)] = Field(description="kind of source")
     path: str | None = Field(None, description="file or folder, relative to this YAML; or s3://")
     connection: str | None = Field(
         None, description="environment variable that holds the database URL (source: sql)"
@@ -110,16 +121,13 @@ class Data(Settings):
 
     @model_validator(mode="after")
     def _one_place(self) -> Data:
-        if self.source == "bundled" and not self.dataset:
-            raise ValueError("source 'bundled' needs data.dataset")
+        needed = SOURCE_KINDS[self.source]
+        if not all(getattr(self, key) for key in needed):
+            raise ValueError(f"source {self.source!r} needs {' and '.join(f'data.{key}' for key in needed)}")
         if self.series.columns and not self.time:
             raise ValueError("data.series.columns needs data.time: a past has an order")
         if self.incidents and not self.time:
             raise ValueError("data.incidents needs data.time: an incident is a span of time")
-        if self.source in ("csv", "parquet") and not self.path:
-            raise ValueError(f"source {self.source!r} needs data.path")
-        if self.source == "sql" and not (self.connection and self.query):
-            raise ValueError("source 'sql' needs data.connection and data.query")
         if self.connection and not self.connection.isidentifier():
             raise ValueError("data.connection names an environment variable, like PLANT_DB, and is no URL")
         if self.query and self.time and not all(mark in self.query for mark in (":start", ":end")):

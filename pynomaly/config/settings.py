@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import core_schema
 
-__all__ = ["Settings", "Share", "hide_password"]
+from pynomaly.errors import list_allowed
+
+__all__ = ["NameIn", "Settings", "Share", "hide_password"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class NameIn:
+    """Marks a text setting that names an entry of `registry`: ``Annotated[str, NameIn(registry)]``.
+
+    The registry is read at each check, so that an entry added later is allowed, too.
+    """
+
+    registry: Mapping[str, object]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return the check of a value."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """Return the names as the allowed values, for the page of settings."""
+        return {"type": "string", "enum": list(self.registry)}
+
+    def _check(self, value: str) -> str:
+        if value not in self.registry:
+            raise ValueError(list_allowed(value, self.registry))
+        return value
 
 
 class Settings(BaseModel):

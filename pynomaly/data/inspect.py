@@ -21,7 +21,7 @@ from pynomaly.config.data import SCORE_COLUMNS
 from pynomaly.config.plain_yaml import quote_if_needed, quote_yaml
 from pynomaly.config.units import spell_duration
 from pynomaly.data.frame import FrameContract
-from pynomaly.data.sources import SOURCES, bounded
+from pynomaly.data.sources import SOURCES, bounded, infer_source_kind
 from pynomaly.data.sources.csv import SEPARATORS, read_header, require_path
 from pynomaly.data.sources.normalize import parse_moments
 from pynomaly.errors import ColumnError, DataError, SourceError, WindowError, list_allowed
@@ -37,7 +37,6 @@ _TRUTH_COLUMNS = ("changepoint", "change_point", "attack", "fault", "failure", "
 
 _NUMBER_WITH_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 _STEPS = tuple(timedelta(seconds=s) for s in (60, 300, 600, 900, 1800, 3600, 3600 * 6, 86400, 7 * 86400))
-_KINDS = {".parquet": "parquet", ".pq": "parquet"}
 
 
 @dataclass
@@ -100,7 +99,7 @@ def _express_path(place: Path, folder: Path) -> str:
 
 
 def _survey_file(place: Path, *role_columns: str | None) -> _FileSurvey:
-    kind = "parquet" if place.is_dir() else _KINDS.get(place.suffix.lower(), "csv")
+    kind = "parquet" if place.is_dir() else infer_source_kind(place.name, "csv")
     data, notes = Data.model_validate({"source": kind, "path": str(place)}), dict[str, str]()
     if kind == "csv":
         separator = _detect_separator(place, data.limits)
@@ -108,7 +107,7 @@ def _survey_file(place: Path, *role_columns: str | None) -> _FileSurvey:
         data = data.model_copy(update={"separator": separator, "decimal": decimal})
         notes["separator"] = f"{len(read_header(place, separator, data.limits))} columns in the header"
         notes["decimal"] = "how numbers of this file are written"
-    frame = SOURCES[kind](data, str(place), None, None)
+    frame = SOURCES[kind].read_rows(data, str(place), None, None)
     for column in role_columns:
         if column is not None and column not in frame.columns:
             raise ColumnError(f"{place}: no column {column!r}; {list_allowed(column, frame.columns)}")

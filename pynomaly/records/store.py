@@ -36,6 +36,7 @@ from pynomaly.records.ledger.rows import HasKey, window_key
 
 __all__ = ["Store", "hash_file", "write_atomically"]
 
+_FOLDERS = ("scores", "shadow", "quarantine", "references", "held_out", "reports", "facts", "removed")
 _NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -150,6 +151,26 @@ class Store:
         path = self.root / _check_name(pipeline) / "quarantine" / f"{_check_name(name)}.parquet"
         _write_file(path, _to_parquet(text_frame))
         return path
+
+    def relative_path(self, path: str | Place) -> str:
+        """Return `path`, of a file of this store, as the ledger records it: relative to the root."""
+        return str(path).removeprefix(f"{self.root}/")
+
+    def locate_file(self, recorded: str) -> Place:
+        """Return where the file is that the ledger recorded as `recorded`.
+
+        Older versions of Pynomaly recorded the whole path or address, at which there is nothing any more (or
+        the file of somebody else) after the store was moved or copied. So only the part from the pipeline's
+        folder on counts, and it is looked up under this root.
+        """
+        parts = recorded.split("/")
+        starts = [i for i in range(1, len(parts) - 1) if parts[i] in _FOLDERS and parts[i - 1]]
+        if not starts:
+            return resolve_place(recorded)
+        place = self.root
+        for part in parts[starts[-1] - 1 :]:
+            place = place / part
+        return place
 
     def has_file(self, path: str | Path | Place, sha256: str) -> bool:
         """Return whether `path` exists and has this hash."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pynomaly.config import Pipeline
+from pynomaly.config import ALERT_POLICIES, Pipeline
 from pynomaly.model.calibration.calibration import RARITIES, SEVERITIES
 from pynomaly.serving.champion import ServedModel
 from pynomaly.serving.rows import MAX_EXPLAINED_ALERTS, RowSchema
@@ -189,7 +189,7 @@ def _component_schemas(pipeline: Pipeline, shape: RowSchema | None) -> dict[str,
             categorical=names,
             time={"type": "string", "nullable": True},
             entity={"type": "string", "nullable": True},
-            policy={"type": "string", "enum": ["budget", "cost", "fdr", "quantile"]},
+            policy={"type": "string", "enum": list(ALERT_POLICIES)},
             threshold={"type": "number", "description": "a row alerts at this p-value or below"},
             guarantee={"type": "string", "description": "what is known about the p-values"},
         ),

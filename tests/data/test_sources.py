@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from pynomaly.config import Data, Limits
+from pynomaly.config import SOURCE_KINDS, Data, Limits
 from pynomaly.data import fleet
-from pynomaly.data.sources import SOURCES, bounded, read_source, read_span
+from pynomaly.data.sources import SOURCES, SourceKind, bounded, read_source, read_span
+from pynomaly.data.sources.sample import bound_row_count
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, DataError, SourceError, WindowError
 
@@ -25,7 +28,31 @@ def csv_data(tmp_path, text: str | bytes, **settings) -> Data:
 
 
 def test_registry_matches_the_settings():
-    assert set(SOURCES) == set(Data.model_fields["source"].annotation.__args__)
+    assert set(SOURCES) == set(SOURCE_KINDS)
+
+
+def test_a_kind_of_source_is_one_reader_and_what_it_needs(monkeypatch, tmp_path):
+    def read_lines(data: Data, path: str, columns: list[str] | None, window: Window | None) -> pd.DataFrame:
+        moments, values = zip(*(line.split() for line in Path(path).read_text().splitlines()), strict=True)
+        frame = pd.DataFrame({"t": moments, "v": [float(value) for value in values]})
+        return frame[columns] if columns else frame
+
+    (tmp_path / "rows.log").write_text("2026-01-06T00:00:00Z 2\n2026-01-05T00:00:00Z 1\n")
+    with pytest.raises(ValidationError, match="'bundled', 'csv', 'parquet', 'sql'"):
+        Data(source="lines", path="x")
+    monkeypatch.setitem(SOURCE_KINDS, "lines", ("path",))
+    monkeypatch.setitem(SOURCES, "lines", SourceKind(read_lines, endings=(".log",)))
+    with pytest.raises(ValidationError, match=r"source 'lines' needs data\.path"):
+        Data(source="lines")
+    data = Data(source="lines", path=str(tmp_path / "rows.log"), time="t")
+    assert read_source(data)["v"].tolist() == [1.0, 2.0]
+    span = read_span(data)
+    assert (span.start, span.end.date()) == (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6).date())
+    assert read_source(data, Window(span.start, datetime(2026, 1, 6, tzinfo=UTC)))["v"].tolist() == [1.0]
+    assert bound_row_count(data, None) is None  # never sampled while it is read
+    other = Data(source="csv", path="rows.csv", time="t")
+    assert read_source(other, path=str(tmp_path / "rows.log"))["v"].tolist() == [1.0, 2.0]
+    assert "lines" in Data.model_json_schema()["properties"]["source"]["enum"]
 
 
 def test_rows_come_by_time_then_entity_and_in_utc(tmp_path):

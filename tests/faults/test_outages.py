@@ -164,7 +164,8 @@ def test_a_window_whose_bucket_goes_while_it_is_scored_is_due_again(
         assert not score_window(settings, day).new  # one partition, whole where the ledger says it is
         with Ledger.open(settings.ledger_url) as ledger:
             [partition] = ledger.list_partitions("machines")
-        assert Store("s3://pynomaly/store").has_file(resolve_place(partition.path), partition.sha256)
+        store = Store("s3://pynomaly/store")
+        assert store.has_file(store.locate_file(partition.path), partition.sha256)
 
 
 @pytest.mark.parametrize("hours", [1, 24 * 365])

@@ -18,7 +18,7 @@ from flows.cli import app
 from flows.cli.app import EXAMPLES
 from flows.cli.app import command as register_command
 from pynomaly.config import load_pipeline
-from pynomaly.records.ledger import Answers, Ledger
+from pynomaly.records.ledger import Ledger
 from pynomaly.steps.alerting.raise_alerts import read_alerts
 from tests import exports
 from tests.flows.conftest import Answer
@@ -179,7 +179,7 @@ def alert() -> str:
     """The newest alert's name, as a person would shorten it."""
     settings = load_pipeline("configs/quickstart.yaml")
     with Ledger.open(settings.ledger_url) as ledger:
-        every = read_alerts(Answers.open_beside(ledger), settings.name)
+        every = read_alerts(ledger.answers, settings.name)
     return next(item.alert for item in every.values() if item.state in ("open", "acknowledged"))
 
 

@@ -315,7 +315,7 @@ def test_a_new_champion_is_served_without_a_restart_and_an_outage_keeps_the_old(
             raise RecordError("the registry is away")
 
         with monkeypatch.context() as patch:
-            patch.setattr(Registry, "alias", gone)
+            patch.setattr(Registry, "resolve_alias", gone)
             assert not live.refresh()
             health = client.get("/health").json()
             assert (health["status"], health["problem"]) == ("stale", "the registry is away")

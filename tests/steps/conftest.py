@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -31,8 +32,11 @@ MOMENT = datetime(2026, 1, 19, tzinfo=UTC)
 def pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
     """Write the table and the settings; keyword arguments change blocks."""
 
-    def make(days: int = 28, shift_day: int | None = None, **blocks: Any) -> Pipeline:
-        make_machines(days, shift_day=shift_day).to_csv(tmp_path / "machines.csv", index=False)
+    def make(
+        days: int = 28, shift_day: int | None = None, table: pd.DataFrame | None = None, **blocks: Any
+    ) -> Pipeline:
+        rows = make_machines(days, shift_day=shift_day) if table is None else table
+        rows.to_csv(tmp_path / "machines.csv", index=False)
         file = tmp_path / "machines.yaml"
         file.write_text(yaml.safe_dump(make_small_settings(**blocks)))
         return load_pipeline(file)

@@ -116,7 +116,7 @@ def read_table(file: Path, named: Sequence[str] = ()) -> pd.DataFrame:
     """
     kind = "parquet" if _find_kind(file) == ".parquet" else "csv"
     settings: dict[str, Any] = {"source": kind, "path": str(file)}
-    frame = SOURCES[kind](
+    frame = SOURCES[kind].read_rows(
         Data.model_validate(settings | {"separator": _detect_separator(file)}), str(file), None, None
     )
     for name in named:

@@ -1,7 +1,7 @@
 """Read the rows of a window from a pipeline's source, always in one shape.
 
-Each kind of source has one module, listed in :data:`SOURCES`. Their rows are normalised here: times in UTC,
-rows sorted by time and entity, labels 0, 1 or unknown.
+Each kind in ``pynomaly.config.SOURCE_KINDS`` is a module of its name with a `SOURCE`. Their rows are
+normalised here: times in UTC, rows sorted by time and entity, labels 0, 1 or unknown.
 
 Called by `inspect`, `migration`, `serving` and `steps`. May import `places`, the modules of `data` and the
 wings below `data`.
@@ -9,32 +9,35 @@ wings below `data`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from importlib import import_module
 
 import pandas as pd
 
-from pynomaly.config import Data
+from pynomaly.config import SOURCE_KINDS, Data
 from pynomaly.data import series
 from pynomaly.data.frame import require_columns
-from pynomaly.data.sources import bundled, csv, parquet, sql
+from pynomaly.data.sources.kind import Reader, SourceKind
 from pynomaly.data.sources.normalize import parse_labels, parse_moments, select_window, sort_rows
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, WindowError, list_allowed
 
 _PLACE = "place in the source"
 
-__all__ = ["SOURCES", "Reader", "infer_source_kind", "read_source", "read_span"]
+__all__ = [
+    "SOURCES",
+    "Reader",
+    "SourceKind",
+    "find_source_kind",
+    "infer_source_kind",
+    "read_source",
+    "read_span",
+]
 
-Reader = Callable[[Data, str, list[str] | None, Window | None], pd.DataFrame]
-"""``(data, path, columns, window)`` to unchanged rows; None reads all. Rows outside the window may come."""
-
-SOURCES: Mapping[str, Reader] = {
-    "csv": csv.read_rows,
-    "parquet": parquet.read_rows,
-    "sql": sql.read_rows,
-    "bundled": bundled.read_rows,
+SOURCES: dict[str, SourceKind] = {
+    name: import_module(f"pynomaly.data.sources.{name}").SOURCE for name in SOURCE_KINDS
 }
+"""Every kind of source by its name in the settings."""
 
 
 def read_source(
@@ -76,11 +79,11 @@ def read_source(
     read_window = window
     if window is not None and data.series.columns:
         read_window = Window(window.start - data.series.history, window.end)  # rows to look back on
-    if data.source == "bundled" and path is None:
-        frame = bundled.read_dataset(data, read_window, as_of)
+    kind = _require_kind(data.source if path is None else infer_source_kind(path, data.source))
+    if kind.read_dataset is not None and path is None:
+        frame = kind.read_dataset(data, read_window, as_of)
     else:
-        kind = data.source if path is None else infer_source_kind(path, data.source)
-        frame = _find_reader(kind)(data, path or _source_path(data), None, read_window)
+        frame = kind.read_rows(data, path or _source_path(data), None, read_window)
     known_label = [data.label] if data.label and (path is None or data.label in frame.columns) else []
     require_columns(frame, [*filter(None, (data.time, data.id)), *known_label])
     frame = frame.copy(deep=False)
@@ -116,18 +119,19 @@ def read_span(data: Data) -> Window | None:
     """
     if data.time is None:
         return None
-    if data.source == "bundled":
-        return bundled.find_span(data)
-    if data.source == "sql":
-        column = sql.read_edges(data)
+    kind = _require_kind(data.source)
+    if kind.find_span is not None:
+        return kind.find_span(data)
+    if kind.read_edges is not None:
+        column = kind.read_edges(data)
     else:
-        column = _find_reader(data.source)(data, _source_path(data), [data.time], None)[data.time]
+        column = kind.read_rows(data, _source_path(data), [data.time], None)[data.time]
     times = parse_moments(column, data.zone)
     first, last = times.min(), times.max()
     return Window(first.to_pydatetime(), last.to_pydatetime() + timedelta(microseconds=1))
 
 
-def _find_reader(source: str) -> Reader:
+def _require_kind(source: str) -> SourceKind:
     if source not in SOURCES:
         raise ConfigError(f"no source {source!r}; {list_allowed(source, SOURCES)}")
     return SOURCES[source]
@@ -135,8 +139,12 @@ def _find_reader(source: str) -> Reader:
 
 def infer_source_kind(path: str, otherwise: str) -> str:
     """Return the kind of source from the ending of `path`, or `otherwise` if the ending is unknown."""
-    endings = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
-    return next((kind for ending, kind in endings.items() if path.lower().endswith(ending)), otherwise)
+    return next((name for name, kind in SOURCES.items() if path.lower().endswith(kind.endings)), otherwise)
+
+
+def find_source_kind(data: Data) -> SourceKind:
+    """Return the kind of source of `data`; a file whose name ends in that of another kind is of that one."""
+    return SOURCES[infer_source_kind(data.path or "", data.source)]
 
 
 def _source_path(data: Data) -> str:

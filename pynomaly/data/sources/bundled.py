@@ -11,10 +11,11 @@ import pandas as pd
 
 from pynomaly.config import Data
 from pynomaly.data import fleet
+from pynomaly.data.sources.kind import SourceKind
 from pynomaly.data.window import Window
 from pynomaly.errors import SourceError, WindowError, list_allowed
 
-__all__ = ["DATASETS", "find_span", "read_breast_cancer", "read_dataset", "read_rows"]
+__all__ = ["DATASETS", "SOURCE", "find_span", "read_breast_cancer", "read_dataset", "read_rows"]
 
 DATASETS = ("fleet", "breast_cancer")
 
@@ -92,3 +93,6 @@ def _require_dataset(data: Data) -> str:
     if name not in DATASETS:
         raise SourceError(f"no bundled table {name!r}; {list_allowed(name, DATASETS)}")
     return name
+
+
+SOURCE = SourceKind(read_rows, read_dataset=read_dataset, find_span=find_span)

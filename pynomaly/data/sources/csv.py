@@ -20,10 +20,11 @@ from pandas.io.parsers import TextFileReader
 from pynomaly.config import Data, Limits
 from pynomaly.data.places import is_address, resolve_place
 from pynomaly.data.sources import bounded
+from pynomaly.data.sources.kind import SourceKind
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError
 
-__all__ = ["SEPARATORS", "count_lines", "read_chunks", "read_header", "read_rows", "require_path"]
+__all__ = ["SEPARATORS", "SOURCE", "count_lines", "read_chunks", "read_header", "read_rows", "require_path"]
 
 SEPARATORS = (",", ";", "\t", "|")
 
@@ -241,3 +242,11 @@ def _replace_commas(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
         if name not in _list_text_columns(data) and pd.api.types.is_string_dtype(frame[name].dtype):
             frame[name] = frame[name].str.replace(_COMMA_NUMBER, r"\1.\2", regex=True)
     return frame
+
+
+SOURCE = SourceKind(
+    read_rows,
+    endings=(".csv",),
+    count_rows=lambda data, window: count_lines(data, str(data.path)),
+    read_chunks=lambda data, window, rows: read_chunks(data, str(data.path), rows),
+)

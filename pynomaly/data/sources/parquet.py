@@ -15,10 +15,11 @@ from pynomaly.config import Data, Limits
 from pynomaly.data.places import Place, is_address, resolve_place
 from pynomaly.data.sources import bounded
 from pynomaly.data.sources.csv import require_path
+from pynomaly.data.sources.kind import SourceKind
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError, list_allowed
 
-__all__ = ["build_window_filter", "open_dataset", "read_rows"]
+__all__ = ["SOURCE", "build_window_filter", "count_rows", "open_dataset", "read_rows"]
 
 
 def read_rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
@@ -147,3 +148,12 @@ def _drop_index(dataset: Any) -> Any:
 
     fields = [field for field in dataset.schema if not field.name.startswith("__index_level_")]
     return dataset.replace_schema(pa.schema(fields)) if len(fields) < len(dataset.schema) else dataset
+
+
+def count_rows(data: Data, window: Window | None) -> int:
+    """Return the number of rows of a window, from the footers as far as they tell."""
+    with open_dataset(str(data.path), data.limits) as dataset:
+        return int(dataset.count_rows(filter=build_window_filter(dataset, data.time, window)))
+
+
+SOURCE = SourceKind(read_rows, endings=(".parquet", ".pq"), count_rows=count_rows, has_row_groups=True)

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from pynomaly.config import Data, Limits
-from pynomaly.data.sources import infer_source_kind, parquet
+from pynomaly.data.sources import SOURCES, infer_source_kind, parquet
 from pynomaly.data.sources.normalize import parse_labels, parse_moments
 
 __all__ = ["RowGroup", "has_more_rows", "list_row_groups", "read_batches"]
@@ -69,7 +69,7 @@ def has_more_rows(data: Data, path: str, rows: int) -> bool:
     """
     if data.series.columns:
         return False
-    if infer_source_kind(path, data.source) != "parquet":
+    if not SOURCES[infer_source_kind(path, data.source)].has_row_groups:
         return False
     return sum(part.rows for part in list_row_groups(path, data.limits)) > rows
 

@@ -3,7 +3,7 @@
 Each row draws a random number, in the order of the source, and the rows with the smallest numbers are kept.
 So every set of `size` rows is equally likely, and the sample does not depend on batches or row groups. Memory
 is bounded by one batch and about three times the sample. Text is read in parts; the rows of a query come
-sorted by time. A sample stratified by time keeps equally many rows of each of :data:`MAX_SPANS` equal spans
+sorted by time. A sample stratified by time keeps equally many rows of each of :data:`SPANS` equal spans
 of the window. Every batch is yielded, so that the caller can compute more in the same pass (sketches). Called
 by the steps that read a reference.
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from pynomaly.config import Data
 from pynomaly.data.frame import require_columns
-from pynomaly.data.sources import csv, infer_source_kind, parquet, sql
+from pynomaly.data.sources import find_source_kind, parquet
 from pynomaly.data.sources.normalize import parse_labels, parse_moments, sort_rows
 from pynomaly.data.sources.parts import RowGroup, list_row_groups
 from pynomaly.data.window import Window
@@ -46,7 +46,7 @@ class Reservoir:
         self._tables: list[Any] = []
         self._keys: list[NDArray[np.float64]] = []
         self._places: list[NDArray[np.int64]] = []
-        self._bound, self._find_covered_span = np.inf, 0
+        self._bound, self._row_count = np.inf, 0
 
     def add(self, table: Any, keys: NDArray[np.float64], places: NDArray[np.int64]) -> None:
         """Offer the rows of an Arrow table, with their random keys and their positions in the source."""
@@ -56,13 +56,13 @@ class Reservoir:
         self._tables.append(table.take(chosen))
         self._keys.append(keys[chosen])
         self._places.append(places[chosen])
-        self._find_covered_span += chosen.size
-        if self._find_covered_span >= 2 * self.size:
+        self._row_count += chosen.size
+        if self._row_count >= 2 * self.size:
             self._settle()
 
     def rows(self) -> tuple[Any, NDArray[np.int64]]:
         """Return the sample and its rows' positions in the source; the table is None if no row was added."""
-        if self._find_covered_span > self.size:
+        if self._row_count > self.size:
             self._settle()
         if not self._tables:
             return None, np.zeros(0, dtype=np.int64)
@@ -73,7 +73,7 @@ class Reservoir:
         first = np.lexsort((places, keys))[: self.size]
         self._tables = [_concat_tables(self._tables).take(first)]
         self._keys, self._places = [keys[first]], [places[first]]
-        self._find_covered_span, self._bound = first.size, float(keys[first[-1]])
+        self._row_count, self._bound = first.size, float(keys[first[-1]])
 
 
 class SamplingPass:
@@ -120,16 +120,16 @@ class SamplingPass:
         SourceError, ColumnError, WindowError, DataError
             As :func:`pynomaly.data.sources.read_source`.
         """
-        if infer_source_kind(str(self.data.path), self.data.source) == "parquet":
+        kind = find_source_kind(self.data)
+        if kind.has_row_groups:
             yield from self._shape_batches(self._read_fragments())
-        elif self.data.source == "sql":
-            if self.stratified:
-                self._edges = self._clip_to_window(sql.read_edges(self.data))
-            yield from self._shape_batches(map(_to_arrow, sql.read_chunks(self.data, self.window)))
-        else:
-            yield from self._shape_batches(
-                map(_to_arrow, csv.read_chunks(self.data, str(self.data.path), self.batch_rows))
-            )
+            return
+        if kind.read_chunks is None:
+            raise SourceError(f"a source of kind {self.data.source!r} cannot be sampled while it is read")
+        if self.stratified and kind.read_edges is not None:
+            self._edges = self._clip_to_window(kind.read_edges(self.data))
+        chunks = kind.read_chunks(self.data, self.window, self.batch_rows)
+        yield from self._shape_batches(map(_to_arrow, chunks))
 
     def _read_fragments(self) -> Iterator[Any]:
         """Yield the batches of a Parquet table as Arrow tables."""
@@ -240,17 +240,11 @@ class SamplingPass:
 def bound_row_count(data: Data, window: Window | None) -> int | None:
     """Return an upper bound of the rows in `window`: from footers, line counts, or a count by the database.
 
-    None for a bundled table, and if time-series features are configured, because a sample does not hold the
-    rows before each row.
+    None for a kind of source that cannot tell, and if time-series features are configured, because a sample
+    does not hold the rows before each row.
     """
-    if data.series.columns or data.source == "bundled":
-        return None
-    if data.source == "sql":
-        return sql.count_rows(data, window)
-    if data.path is None or infer_source_kind(data.path, data.source) != "parquet":
-        return csv.count_lines(data, str(data.path))
-    with parquet.open_dataset(data.path, data.limits) as dataset:
-        return int(dataset.count_rows(filter=parquet.build_window_filter(dataset, data.time, window)))
+    kind = find_source_kind(data)
+    return None if data.series.columns or kind.count_rows is None else kind.count_rows(data, window)
 
 
 def _shape_rows(frame: pd.DataFrame, data: Data) -> pd.DataFrame:

@@ -30,10 +30,11 @@ from sqlalchemy.pool import NullPool
 
 from pynomaly.config import Data
 from pynomaly.data.sources import bounded
+from pynomaly.data.sources.kind import SourceKind
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, ConfigError, SourceError, WindowError, list_allowed
 
-__all__ = ["count_rows", "read_chunks", "read_edges", "read_rows"]
+__all__ = ["SOURCE", "count_rows", "read_chunks", "read_edges", "read_rows"]
 
 _CHUNK = 50_000
 _TIME_FORMATS = {"sqlite": datetime.isoformat}
@@ -205,3 +206,11 @@ def _connect_read_only(name: str) -> Iterator[Connection]:
         if engine.dialect.name == "postgresql":
             connection = connection.execution_options(postgresql_readonly=True)
         yield connection
+
+
+SOURCE = SourceKind(
+    read_rows,
+    read_edges=read_edges,
+    count_rows=count_rows,
+    read_chunks=lambda data, window, rows: read_chunks(data, window),
+)

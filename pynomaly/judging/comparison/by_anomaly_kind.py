@@ -14,15 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pynomaly import config
+from pynomaly.judging.comparison.evidence import Evidence
 from pynomaly.judging.comparison.intervals import bootstrap_interval
-from pynomaly.judging.comparison.ranking_metrics import (
-    Array,
-    Ints,
-    Metric,
-    OperatingPoint,
-    Ranking,
-    bootstrap_metric,
-)
+from pynomaly.judging.comparison.ranking_metrics import Array, Metric, bootstrap_metric
 
 __all__ = ["MIN_UNITS", "KindComparison", "compare_by_part", "explain_one_sided_gain"]
 
@@ -59,44 +53,42 @@ class KindComparison:
 
 
 def compare_by_part(
-    truth: Ints,
+    evidence: Evidence,
     champion: Array,
     challenger: Array,
     parts: npt.NDArray[np.object_],
     settings: config.Comparison,
     *,
-    blocks: Ints | None,
     level: float,
     seed: int,
-    operation: OperatingPoint,
 ) -> tuple[KindComparison, ...]:
     """Compute the metric's difference on each part of the anomalies, ordered by name.
 
     Parameters
     ----------
-    truth : int array of shape (n,)
+    evidence : Evidence
     champion, challenger : array of shape (n,)
     parts : object array of shape (n,)
         Name of the part (kind or size) of each anomaly; ignored for normal rows.
     settings : Comparison
-    blocks : int array of shape (n,) or None
     level : float
         Joint confidence level of all intervals.
     seed : int
-    operation : OperatingPoint
     """
-    names = sorted({str(name) for name in parts[truth == 1]})
+    names = sorted({str(name) for name in parts[evidence.truth == 1]})
     part_level = 1 - (1 - level) / max(len(names), 1)
     results = []
     for name in names:
-        rows = (truth == 0) | (parts == name)
-        pair = [Ranking(truth[rows], scores[rows], operation) for scores in (champion, challenger)]
+        rows = (evidence.truth == 0) | (parts == name)
+        part = evidence.select(rows)
+        pair = [part.rank(scores[rows]) for scores in (champion, challenger)]
         values = [ranking.value(settings.metric) for ranking in pair]
-        positives = int(truth[rows].sum())
-        units = positives if blocks is None else int(np.unique(blocks[rows & (truth == 1)]).size)
+        positives, units = part.positives, part.units
         low = high = math.nan
         if units >= MIN_UNITS:
-            drawn = _resample_difference(pair, settings, seed, None if blocks is None else blocks[rows])
+            sampled = bootstrap_metric(pair, settings.metric, settings.resamples, seed, part.blocks)
+            drawn = sampled[:, 1] - sampled[:, 0]
+            drawn = drawn[np.isfinite(drawn)]
             if drawn.size:
                 low, high = bootstrap_interval(values[1] - values[0], drawn, units, part_level)
         results.append(
@@ -105,22 +97,12 @@ def compare_by_part(
     return tuple(results)
 
 
-def _resample_difference(
-    pair: list[Ranking], settings: config.Comparison, seed: int, blocks: Ints | None
-) -> Array:
-    drawn = bootstrap_metric(pair, settings.metric, settings.resamples, seed, blocks)
-    difference: Array = drawn[:, 1] - drawn[:, 0]
-    return difference[np.isfinite(difference)]
-
-
 def explain_one_sided_gain(
-    truth: Ints,
+    evidence: Evidence,
     champion: Array,
     challenger: Array,
-    kinds: npt.NDArray[np.object_],
-    found: tuple[KindComparison, ...],
+    parts: tuple[KindComparison, ...],
     settings: config.Comparison,
-    operation: OperatingPoint,
 ) -> str:
     """Return why a gain over all kinds together does not count, or "".
 
@@ -130,23 +112,21 @@ def explain_one_sided_gain(
     - or if one kind alone causes the gain: without the anomalies of that kind the challenger is not better,
       and on some other kind it is worse by more than ``comparison.margin``.
     """
-    lost = [part for part in found if part.high < 0]
+    lost = [part for part in parts if part.high < 0]
     if lost:
         return f"ahead over all kinds together, but lost on {', '.join(part.describe() for part in lost)}"
-    behind = [part for part in found if part.difference < -settings.margin]
-    if not behind:
+    behind = [part for part in parts if part.difference < -settings.margin]
+    if not behind or evidence.injected is None:
         return ""
-    best = max(found, key=lambda part: part.difference)
-    rest = (truth == 0) | (kinds != best.name)
-    without = _measure_difference(truth[rest], champion[rest], challenger[rest], settings.metric, operation)
+    best = max(parts, key=lambda part: part.difference)
+    rest = (evidence.truth == 0) | (evidence.injected.kinds != best.name)
+    without = _measure_difference(evidence.select(rest), champion[rest], challenger[rest], settings.metric)
     if without > 0:
         return ""
     losses = ", ".join(part.describe() for part in behind)
     return f"the gain is of {best.name} anomalies alone ({without:+.3f} without them), and behind on {losses}"
 
 
-def _measure_difference(
-    truth: Ints, champion: Array, challenger: Array, metric: Metric, at: OperatingPoint
-) -> float:
-    ahead, behind = (Ranking(truth, scores, at).value(metric) for scores in (challenger, champion))
+def _measure_difference(evidence: Evidence, champion: Array, challenger: Array, metric: Metric) -> float:
+    ahead, behind = (evidence.rank(scores).value(metric) for scores in (challenger, champion))
     return ahead - behind

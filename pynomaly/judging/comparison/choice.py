@@ -18,18 +18,16 @@ import numpy.typing as npt
 from pynomaly import config
 from pynomaly.errors import DataError, DetectorError, list_allowed
 from pynomaly.judging.comparison.compare import judge_by_kind
-from pynomaly.judging.comparison.evaluation import Metrics, build_metrics, check_arrays, compute_metrics
-from pynomaly.judging.comparison.injection import InjectedAnomalies
+from pynomaly.judging.comparison.evaluation import Metrics, build_metrics, compute_metrics
+from pynomaly.judging.comparison.evidence import Evidence
 from pynomaly.judging.comparison.pareto import CandidateCost, describe_savings, find_pareto_front
 from pynomaly.judging.comparison.rank_tests import RankTest, build_block_table, friedman_test
-from pynomaly.judging.comparison.ranking_metrics import Array, Ints, OperatingPoint
+from pynomaly.judging.comparison.ranking_metrics import Array
 from pynomaly.judging.comparison.resampled_tests import FoldTest
 from pynomaly.judging.comparison.verdict import (
     ResampledMetrics,
-    Rung,
     Verdict,
     VerdictOutcome,
-    check_blocks,
     judge_pair,
     resample_candidates,
 )
@@ -83,16 +81,12 @@ class CandidateChoice:
 
 
 def choose_candidate(
-    truth: npt.ArrayLike,
+    evidence: Evidence,
     scores: Mapping[str, npt.ArrayLike],
     settings: config.Comparison,
     *,
-    rung: Rung,
     baseline: str,
     seed: int = 42,
-    blocks: npt.ArrayLike | None = None,
-    operation: OperatingPoint | None = None,
-    injected: InjectedAnomalies | None = None,
     costs: Mapping[str, CandidateCost] | None = None,
     folds: Mapping[str, FoldTest] | None = None,
 ) -> CandidateChoice:
@@ -100,17 +94,13 @@ def choose_candidate(
 
     Parameters
     ----------
-    truth : array of shape (n,)
+    evidence : Evidence
     scores : mapping of str to array of shape (n,)
         Scores of each candidate on the same rows.
     settings : Comparison
-    rung : Rung
     baseline : str
         Candidate that wins a tie. If its scores are unusable, the best usable candidate wins.
     seed : int
-    blocks : array of shape (n,), optional
-    operation, injected : optional
-        As for :func:`compare`.
     costs : mapping of str to CandidateCost, optional
     folds : mapping of str to FoldTest, optional
         Each other candidate against the baseline over refits. If present, a candidate that is superior on
@@ -119,7 +109,7 @@ def choose_candidate(
     Raises
     ------
     DataError
-        If lengths differ, a label is neither 0 nor 1, or `baseline` is not among the candidates.
+        If scores are not one for each row, or `baseline` is not among the candidates.
     DetectorError
         If no candidate has usable scores: finite, and not all equal.
 
@@ -129,10 +119,8 @@ def choose_candidate(
     """
     if baseline not in scores:
         raise DataError(f"baseline {baseline!r} has no scores; {list_allowed(baseline, scores)}")
-    labels, _ = check_arrays(truth, scores[baseline])
-    arrays = {name: check_arrays(truth, array)[1] for name, array in scores.items()}
-    group = check_blocks(blocks, labels)
-    sample = resample_candidates(labels, arrays, settings, rung, group, seed, operation)
+    arrays = {name: evidence.check_scores(array) for name, array in scores.items()}
+    sample = resample_candidates(evidence, arrays, settings, seed)
     others = [name for name in scores if name != baseline]
     raw = [judge_pair(sample, baseline, name) for name in others]
     alpha = 1 - settings.confidence
@@ -141,17 +129,7 @@ def choose_candidate(
         for verdict, p in zip(raw, holm([verdict.p_value for verdict in raw]), strict=True)
     ]
     verdicts = tuple(
-        judge_by_kind(
-            verdict,
-            labels,
-            arrays[baseline],
-            arrays[verdict.challenger],
-            settings,
-            group,
-            seed,
-            operation,
-            injected,
-        )
+        judge_by_kind(verdict, evidence, arrays[baseline], arrays[verdict.challenger], settings, seed)
         for verdict in corrected
     )
     if folds is not None:
@@ -159,7 +137,7 @@ def choose_candidate(
     winner, reasons = _select_winner(sample, baseline, verdicts)
     savings = _find_cheaper(sample, winner, costs or {})
     usable = {name: array for name, array in arrays.items() if name in sample.value}
-    parts = build_block_table(labels, usable, settings.metric, group, seed, operation)
+    parts = build_block_table(evidence, usable, settings.metric, seed)
     return CandidateChoice(
         winner,
         verdicts,
@@ -174,31 +152,18 @@ def choose_candidate(
         ranks=friedman_test(parts, settings.confidence) if parts and sample.drawn else None,
         folds=dict(folds or {}),
         cheaper=tuple(savings),
-        measured={
-            name: _measure_candidate(sample, name, labels, arrays[name], seed, group, operation)
-            for name in scores
-        },
+        measured={name: _measure_candidate(sample, name, arrays[name], seed) for name in scores},
     )
 
 
-def _measure_candidate(
-    sample: ResampledMetrics,
-    name: str,
-    truth: Ints,
-    scores: Array,
-    seed: int,
-    blocks: Ints | None,
-    operation: OperatingPoint | None,
-) -> Metrics:
+def _measure_candidate(sample: ResampledMetrics, name: str, scores: Array, seed: int) -> Metrics:
     """Compute a candidate's metrics from the existing resamples, or from new ones where there are none."""
+    evidence, level = sample.evidence, sample.settings.confidence
     if name not in sample.drawn:
-        level = sample.settings.confidence
-        return compute_metrics(truth, scores, confidence=level, seed=seed, blocks=blocks, operation=operation)
+        return compute_metrics(evidence, scores, confidence=level, seed=seed)
     values = [sample.value[name], *sample.other_values[name]]
     drawn = np.column_stack([sample.drawn[name], sample.other_drawn[name]])
-    return build_metrics(
-        (sample.settings.metric, *sample.others), values, drawn, truth, sample.settings.confidence
-    )
+    return build_metrics((sample.settings.metric, *sample.others), values, drawn, evidence.truth, level)
 
 
 def _confirm_over_refits(

@@ -16,14 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pynomaly.errors import DataError
-from pynomaly.judging.comparison.ranking_metrics import (
-    METRICS,
-    Array,
-    Metric,
-    OperatingPoint,
-    Ranking,
-    bootstrap_metrics,
-)
+from pynomaly.judging.comparison.evidence import Evidence, explain_unusable_truth
+from pynomaly.judging.comparison.ranking_metrics import METRICS, Array, Metric, Ranking, bootstrap_metrics
 from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = [
@@ -102,19 +96,6 @@ class Metrics:
         return dict(to_jsonable(self))
 
 
-def explain_unusable_truth(truth: npt.ArrayLike) -> str | None:
-    """Return why `truth` allows no evaluation, or None."""
-    labels = np.asarray(truth)
-    if not labels.size:
-        return "there are no rows"
-    positives = int((labels == 1).sum())
-    if positives == 0:
-        return f"none of the {labels.size} rows is an anomaly"
-    if positives == labels.size:
-        return f"all of the {labels.size} rows are anomalies"
-    return None
-
-
 def explain_unusable_scores(scores: npt.ArrayLike) -> str | None:
     """Return why `scores` give no ranking, or None."""
     array = np.asarray(scores, dtype=np.float64)
@@ -183,7 +164,7 @@ def pr_curve(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Array, Array]
 
 
 def compute_metrics(
-    truth: npt.ArrayLike,
+    evidence: Evidence,
     scores: npt.ArrayLike,
     p: npt.ArrayLike | None = None,
     *,
@@ -191,15 +172,12 @@ def compute_metrics(
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 42,
-    blocks: npt.ArrayLike | None = None,
-    operation: OperatingPoint | None = None,
 ) -> Metrics:
     """Compute all metrics of one model, each with its interval or with the reason why it is missing.
 
     Parameters
     ----------
-    truth : array of shape (n,)
-        1 for an anomaly, 0 for a normal row.
+    evidence : Evidence
     scores : array of shape (n,)
     p : array of shape (n,), optional
         p-values of the same rows; adds alert rate, precision and recall.
@@ -208,24 +186,19 @@ def compute_metrics(
     confidence : float
         Confidence level of the intervals.
     resamples, seed : int
-    blocks : array of shape (n,), optional
-        See :func:`~pynomaly.judging.comparison.ranking_metrics.bootstrap_metrics`.
-    operation : OperatingPoint, optional
-        Share of normal rows that alert, and the cost of errors.
 
     Raises
     ------
     DataError
-        If the lengths differ or a label is neither 0 nor 1.
+        If scores or p-values are not one for each row.
     """
-    labels, array = check_arrays(truth, scores)
+    labels, array = evidence.truth, evidence.check_scores(scores)
     if reason := explain_not_computable(labels, array):
         missing = {str(metric): reason for metric in METRICS}
         measured = Metrics(labels.size, int(labels.sum()), not_computable=missing)
     else:
-        ranking = Ranking(labels, array, operation)
-        block_numbers = None if blocks is None else np.asarray(blocks)
-        drawn = bootstrap_metrics([ranking], METRICS, resamples, seed, block_numbers)[:, 0]
+        ranking = evidence.rank(array)
+        drawn = bootstrap_metrics([ranking], METRICS, resamples, seed, evidence.blocks)[:, 0]
         values = [ranking.value(metric) for metric in METRICS]
         measured = build_metrics(METRICS, values, drawn, labels, confidence)
     if p is None:
@@ -275,30 +248,15 @@ def build_metrics(
     )
 
 
-def check_arrays(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], Array]:
-    """Return truth (checked to be 0 or 1) and scores as arrays of the same length."""
-    labels, array = np.asarray(truth), np.asarray(scores, dtype=np.float64)
-    if labels.shape != array.shape or labels.ndim != 1:
-        raise DataError(
-            f"truth has shape {labels.shape} and scores {array.shape}; allowed: two of one length (n,)"
-        )
-    wrong = ~np.isin(labels, (0, 1))
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise DataError(
-            f"label {labels[row]!s} at row {row} is neither 0 nor 1; leave out rows whose label is not known"
-        )
-    return labels.astype(np.int64), array
-
-
 def _build_ranking(truth: npt.ArrayLike, scores: npt.ArrayLike) -> Ranking:
-    labels, array = check_arrays(truth, scores)
-    reason = explain_unusable_truth(labels)
+    evidence = Evidence(np.asarray(truth))
+    array = evidence.check_scores(scores)
+    reason = explain_unusable_truth(evidence.truth)
     if reason is None and not np.isfinite(array).all():
         reason = explain_unusable_scores(array)
     if reason:
         raise DataError(f"not computable: {reason}")
-    return Ranking(labels, array)
+    return evidence.rank(array)
 
 
 def _accumulate_hits(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Array, Array]:

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from pynomaly.errors import DataError
-from pynomaly.judging.comparison.ranking_metrics import Array, Ints, Metric, OperatingPoint, Ranking
+from pynomaly.judging.comparison.evidence import Evidence
+from pynomaly.judging.comparison.ranking_metrics import Array, Metric
 from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = ["MAX_BLOCKS", "MIN_BLOCKS", "RankTest", "build_block_table", "friedman_test"]
@@ -116,34 +117,22 @@ def friedman_test(values: Mapping[str, Sequence[float]], level: float = 0.95) ->
 
 
 def build_block_table(
-    truth: Ints,
-    scores: Mapping[str, Array],
-    metric: Metric,
-    blocks: Ints | None,
-    seed: int,
-    operation: OperatingPoint | None = None,
+    evidence: Evidence, scores: Mapping[str, Array], metric: Metric, seed: int
 ) -> dict[str, list[float]]:
     """Compute the metric of every candidate on disjoint parts of the judged rows, made of whole blocks.
 
     At most :data:`MAX_BLOCKS` parts, each with about as many anomalous blocks; empty where the rows do not
     suffice for :data:`MIN_BLOCKS` parts.
     """
-    units = np.arange(truth.size) if blocks is None else np.unique(blocks, return_inverse=True)[1]
-    anomalous = np.bincount(units, weights=truth) > 0
-    parts = min(MAX_BLOCKS, int(anomalous.sum()), int(truth.sum()) // MIN_POSITIVES, int((~anomalous).sum()))
+    anomalous = evidence.units
+    normal = int(evidence.number_units().max(initial=-1)) + 1 - anomalous
+    parts = min(MAX_BLOCKS, anomalous, evidence.positives // MIN_POSITIVES, normal)
     if parts < MIN_BLOCKS or len(scores) < 3:
         return {}
-    rng = np.random.default_rng(seed)
-    part = np.zeros(anomalous.size, dtype=np.int64)
-    for kind in (True, False):
-        part[rng.permutation(np.flatnonzero(anomalous == kind))] = (
-            np.arange((anomalous == kind).sum()) % parts
-        )
-    member = part[units]
+    part_of_row = evidence.deal_blocks(parts, np.random.default_rng(seed))
+    selections = [part_of_row == number for number in range(parts)]
+    pieces = [(rows, evidence.select(rows)) for rows in selections]
     return {
-        name: [
-            Ranking(truth[member == number], array[member == number], operation).value(metric)
-            for number in range(parts)
-        ]
+        name: [piece.rank(array[rows]).value(metric) for rows, piece in pieces]
         for name, array in scores.items()
     }

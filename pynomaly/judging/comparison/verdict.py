@@ -15,22 +15,13 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pynomaly import config
-from pynomaly.errors import DataError
 from pynomaly.judging.comparison.by_anomaly_kind import KindComparison
-from pynomaly.judging.comparison.evaluation import explain_unusable_scores, explain_unusable_truth
+from pynomaly.judging.comparison.evaluation import explain_unusable_scores
+from pynomaly.judging.comparison.evidence import Evidence, Rung, explain_unusable_truth
 from pynomaly.judging.comparison.intervals import bootstrap_interval, bootstrap_p_value
-from pynomaly.judging.comparison.ranking_metrics import (
-    METRICS,
-    Array,
-    Ints,
-    Metric,
-    OperatingPoint,
-    Ranking,
-    bootstrap_metrics,
-)
+from pynomaly.judging.comparison.ranking_metrics import METRICS, Array, Metric, bootstrap_metrics
 from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = [
@@ -39,7 +30,6 @@ __all__ = [
     "SecondaryMetric",
     "Verdict",
     "VerdictOutcome",
-    "check_blocks",
     "judge_pair",
     "resample_candidates",
 ]
@@ -52,15 +42,6 @@ class VerdictOutcome(StrEnum):
     NON_INFERIOR = "non_inferior"
     INFERIOR = "inferior"
     INCONCLUSIVE = "inconclusive"
-
-
-class Rung(StrEnum):
-    """Kind of evidence behind the truth, strongest first."""
-
-    LABELS = "labels"
-    AUDITED = "audited"
-    INJECTED = "injected"
-    STABILITY = "stability"
 
 
 @dataclass(frozen=True)
@@ -95,7 +76,7 @@ class Verdict:
         `bootstrap_p_value` are corrected for it.
     beside : tuple of SecondaryMetric
         The other metrics on the same resamples. Only `metric` decides, so they need no correction.
-    kinds, sizes : tuple of Part
+    kinds, sizes : tuple of KindComparison
         Results by kind and by size of injected anomalies; empty on the other rungs.
     reasons : tuple of str
     """
@@ -136,10 +117,7 @@ class ResampledMetrics:
     """The deciding metric and the other metrics of every usable candidate, on all rows and each resample."""
 
     settings: config.Comparison
-    rung: Rung
-    rows: int
-    positives: int
-    units: int
+    evidence: Evidence
     value: dict[str, float]
     drawn: dict[str, Array]
     unusable: dict[str, str]
@@ -149,34 +127,15 @@ class ResampledMetrics:
     other_drawn: dict[str, Array]
 
 
-def check_blocks(blocks: npt.ArrayLike | None, truth: Ints) -> Ints | None:
-    """Return block numbers as an array, one for each row; None stays None."""
-    if blocks is None:
-        return None
-    numbers = np.asarray(blocks)
-    if numbers.shape != truth.shape:
-        raise DataError(
-            f"there are {truth.size} labels and blocks of shape {numbers.shape}; allowed: one a row"
-        )
-    return numbers
-
-
 def resample_candidates(
-    truth: Ints,
-    scores: Mapping[str, Array],
-    settings: config.Comparison,
-    rung: Rung,
-    blocks: Ints | None,
-    seed: int,
-    operation: OperatingPoint | None = None,
+    evidence: Evidence, scores: Mapping[str, Array], settings: config.Comparison, seed: int
 ) -> ResampledMetrics:
     """Resample all candidates together, so that every difference is paired."""
-    positives = int(truth.sum())
-    units = positives if blocks is None else int(np.unique(blocks[truth == 1]).size)
+    positives, units = evidence.positives, evidence.units
     refusals = []
-    if rung is Rung.STABILITY:
+    if evidence.rung is Rung.STABILITY:
         refusals.append("there is no truth to judge by, only stability")
-    if reason := explain_unusable_truth(truth):
+    if reason := explain_unusable_truth(evidence.truth):
         refusals.append(reason)
     elif positives < settings.min_positives:
         refusals.append(
@@ -189,19 +148,17 @@ def resample_candidates(
         )
     unusable = {name: reason for name, array in scores.items() if (reason := explain_unusable_scores(array))}
     ranked = {}
-    if explain_unusable_truth(truth) is None:
-        ranked = {
-            name: Ranking(truth, array, operation) for name, array in scores.items() if name not in unusable
-        }
+    if explain_unusable_truth(evidence.truth) is None:
+        ranked = {name: evidence.rank(array) for name, array in scores.items() if name not in unusable}
     value = {name: ranking.value(settings.metric) for name, ranking in ranked.items()}
     others: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric != settings.metric)
-    unit_weights = np.ones((truth.size, 1))
+    unit_weights = np.ones((evidence.rows, 1))
     other_values = {name: ranking.compute_all(others, unit_weights)[0] for name, ranking in ranked.items()}
     drawn: dict[str, Array] = {}
     other_drawn: dict[str, Array] = {}
     if ranked and not refusals:
         metrics = (settings.metric, *others)
-        cube = bootstrap_metrics(list(ranked.values()), metrics, settings.resamples, seed, blocks)
+        cube = bootstrap_metrics(list(ranked.values()), metrics, settings.resamples, seed, evidence.blocks)
         usable = np.isfinite(cube[:, 0, 0])
         if usable.mean() < 0.95:
             refusals.append(f"{int((~usable).sum())} of {settings.resamples} resamples hold one class alone")
@@ -210,10 +167,7 @@ def resample_candidates(
             other_drawn = {name: cube[usable, column, 1:] for column, name in enumerate(ranked)}
     return ResampledMetrics(
         settings,
-        rung,
-        truth.size,
-        positives,
-        units,
+        evidence,
         value,
         drawn,
         unusable,
@@ -233,7 +187,7 @@ def judge_pair(sample: ResampledMetrics, champion: str, challenger: str, among: 
     settings = sample.settings
     verdict = Verdict(
         outcome=VerdictOutcome.INCONCLUSIVE,
-        rung=sample.rung,
+        rung=sample.evidence.rung,
         metric=settings.metric,
         champion=champion,
         challenger=challenger,
@@ -245,8 +199,8 @@ def judge_pair(sample: ResampledMetrics, champion: str, challenger: str, among: 
         level=1 - (1 - settings.confidence) / among,
         effect_size=math.nan,
         p_value=math.nan,
-        rows=sample.rows,
-        positives=sample.positives,
+        rows=sample.evidence.rows,
+        positives=sample.evidence.positives,
         among=among,
         reasons=sample.refusals
         + tuple(
@@ -255,11 +209,12 @@ def judge_pair(sample: ResampledMetrics, champion: str, challenger: str, among: 
     )
     if verdict.reasons:
         return verdict
+    units = sample.evidence.units
     drawn = sample.drawn[challenger] - sample.drawn[champion]
-    low, high = bootstrap_interval(verdict.difference, drawn, sample.units, verdict.level)
+    low, high = bootstrap_interval(verdict.difference, drawn, units, verdict.level)
     error = float(drawn.std(ddof=1))
-    effect = 0.0 if error == 0 else verdict.difference / error / math.sqrt(sample.units)
-    p = min(1.0, among * bootstrap_p_value(verdict.difference, drawn, sample.units))
+    effect = 0.0 if error == 0 else verdict.difference / error / math.sqrt(units)
+    p = min(1.0, among * bootstrap_p_value(verdict.difference, drawn, units))
     beside = _compare_secondary(sample, champion, challenger, verdict.level)
     verdict = replace(verdict, low=low, high=high, effect_size=effect, p_value=p, beside=beside)
     outcome, reason = _decide_outcome(verdict, settings)
@@ -269,11 +224,11 @@ def judge_pair(sample: ResampledMetrics, champion: str, challenger: str, among: 
 def _compare_secondary(
     sample: ResampledMetrics, champion: str, challenger: str, level: float
 ) -> tuple[SecondaryMetric, ...]:
-    results = []
+    results, units = [], sample.evidence.units
     drawn = sample.other_drawn[challenger] - sample.other_drawn[champion]
     pairs = zip(sample.other_values[champion], sample.other_values[challenger], strict=True)
     for column, (metric, (first, second)) in enumerate(zip(sample.others, pairs, strict=True)):
-        low, high = bootstrap_interval(float(second - first), drawn[:, column], sample.units, level)
+        low, high = bootstrap_interval(float(second - first), drawn[:, column], units, level)
         results.append(SecondaryMetric(metric, float(first), float(second), float(second - first), low, high))
     return tuple(results)
 

@@ -29,9 +29,9 @@ Statistician 55(1): the odds against a p-value below 1/e are at most ``1 / (-e p
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,7 +40,7 @@ from pynomaly import config
 from pynomaly.errors import ConfigError
 from pynomaly.model.calibration.calibration import Calibration
 
-__all__ = ["AlertPolicy", "benjamini_hochberg", "cost_threshold", "single_row_threshold"]
+__all__ = ["POLICY_MAKERS", "AlertPolicy", "benjamini_hochberg", "cost_threshold", "single_row_threshold"]
 
 MAX_ALERT_SHARE = 0.5  # a policy that alerts on half of all normal rows is a mistake
 MIN_REACHED_SHARE = 0.8  # a note is given when p-value steps cut the share of alerts by more than a fifth
@@ -52,7 +52,8 @@ class AlertPolicy:
 
     Attributes
     ----------
-    kind : {"budget", "cost", "fdr", "quantile"}
+    kind : str
+        A name in ``pynomaly.config.ALERT_POLICIES``.
     threshold : float
         A single row is an alert at this p-value or below.
     rows_per_day : float or None
@@ -65,7 +66,7 @@ class AlertPolicy:
         (``benchmarks/calibration.py``).
     """
 
-    kind: Literal["budget", "cost", "fdr", "quantile"]
+    kind: str
     threshold: float
     rows_per_day: float | None = None
     level: float | None = None
@@ -87,25 +88,7 @@ class AlertPolicy:
             If a budget is set without rows a day, or the budget is half of the rows or more, or the costs and
             the prevalence would make every row an alert.
         """
-        if alerts.policy == "quantile":
-            return cls("quantile", alerts.quantile, rows_per_day)
-        if alerts.policy == "cost":
-            return cls("cost", cost_threshold(alerts), rows_per_day)
-        if alerts.policy == "fdr":
-            row_threshold = single_row_threshold(alerts.fdr, alerts.prevalence)
-            return cls("fdr", row_threshold, rows_per_day, alerts.fdr, alerts.extrapolate)
-        if rows_per_day is None or not rows_per_day > 0:
-            raise ConfigError(
-                f"alerts.policy 'budget' needs rows per day, got {rows_per_day!r}; "
-                "name data.time, or use 'quantile'"
-            )
-        share = alerts.per_day / rows_per_day
-        if share >= MAX_ALERT_SHARE:
-            raise ConfigError(
-                f"alerts.per_day: {alerts.per_day:g} of {rows_per_day:g} rows a day is not allowed: "
-                f"must be under {MAX_ALERT_SHARE * rows_per_day:g}, half of the rows"
-            )
-        return cls("budget", share, rows_per_day)
+        return POLICY_MAKERS[alerts.policy](alerts, rows_per_day)
 
     def alerts(self, p_values: ArrayLike) -> NDArray[np.bool_]:
         """Return which of `p_values`, array-like of shape (n,), are alerts; each row is judged alone."""
@@ -186,6 +169,43 @@ class AlertPolicy:
             content.get("level"),
             content.get("extrapolate", False),
         )
+
+
+def _make_quantile_policy(alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:
+    return AlertPolicy("quantile", alerts.quantile, rows_per_day)
+
+
+def _make_cost_policy(alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:
+    return AlertPolicy("cost", cost_threshold(alerts), rows_per_day)
+
+
+def _make_fdr_policy(alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:
+    row_threshold = single_row_threshold(alerts.fdr, alerts.prevalence)
+    return AlertPolicy("fdr", row_threshold, rows_per_day, alerts.fdr, alerts.extrapolate)
+
+
+def _make_budget_policy(alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:
+    if rows_per_day is None or not rows_per_day > 0:
+        raise ConfigError(
+            f"alerts.policy 'budget' needs rows per day, got {rows_per_day!r}; "
+            "name data.time, or use 'quantile'"
+        )
+    share = alerts.per_day / rows_per_day
+    if share >= MAX_ALERT_SHARE:
+        raise ConfigError(
+            f"alerts.per_day: {alerts.per_day:g} of {rows_per_day:g} rows a day is not allowed: "
+            f"must be under {MAX_ALERT_SHARE * rows_per_day:g}, half of the rows"
+        )
+    return AlertPolicy("budget", share, rows_per_day)
+
+
+POLICY_MAKERS: dict[str, Callable[[config.Alerts, float | None], AlertPolicy]] = {
+    "budget": _make_budget_policy,
+    "cost": _make_cost_policy,
+    "fdr": _make_fdr_policy,
+    "quantile": _make_quantile_policy,
+}
+"""For each name in ``pynomaly.config.ALERT_POLICIES``, settings and rows a day to the policy."""
 
 
 def benjamini_hochberg(p_values: ArrayLike, level: float) -> NDArray[np.bool_]:

@@ -2,6 +2,6 @@
 
 Terms, paths and occlusion need nothing more; the doors to SHAP and LIME open when they are asked for.
 
-Called by `bundle`, `serving`, `steps.promotion`, `steps.scoring`, `judging.comparison` and `judging.drift`.
-May import `sketch`, the modules of `model` and the wings below `model`.
+Called by `bundle`, `serving`, `steps.promotion`, `steps.scoring`, `steps.reporting`, `judging.comparison`
+and `judging.drift`. May import `sketch`, the modules of `model` and the wings below `model`.
 """

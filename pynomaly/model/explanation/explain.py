@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -29,12 +30,20 @@ from pynomaly.config.data import PAST_FEATURES
 from pynomaly.detectors.attributions import ExplanationMethod, ScoreParts, explain_by_occlusion
 from pynomaly.detectors.base import Detector
 from pynomaly.detectors.methods.reranking import Reranking
-from pynomaly.errors import DataError, list_allowed
+from pynomaly.errors import DataError, ModelError, list_allowed
 from pynomaly.model.explanation.expected import predict_expected_cells
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.sketch.sketch import Sketch
 
-__all__ = ["EXPLAIN_METHODS", "ExplainMethod", "Explanation", "Reason", "explain_alerts", "explain_rows"]
+__all__ = [
+    "EXPLAIN_METHODS",
+    "ExplainMethod",
+    "Explanation",
+    "Reason",
+    "check_method",
+    "explain_alerts",
+    "explain_rows",
+]
 
 Floats = NDArray[np.float64]
 
@@ -129,8 +138,7 @@ def explain_rows(
     """Explain `rows`: a conformed DataFrame of shape (n, d) and its times; see :meth:`Bundle.explain`."""
     if top < 0:
         raise DataError(f"top is {top}; at least 0 columns can be named")
-    if method not in EXPLAIN_METHODS:
-        raise DataError(f"no method {method!r} to explain by; {list_allowed(str(method), EXPLAIN_METHODS)}")
+    method = check_method(method)
     frame, times = rows
     usual = predict_expected_cells(frame, sketch)
     names, groups = _group_columns(features, str(times.name) if times is not None else "")
@@ -176,6 +184,26 @@ def explain_rows(
             )
         )
     return tuple(explanations)
+
+
+def check_method(method: str) -> ExplainMethod:
+    """Return `method` if it can explain here.
+
+    Raises
+    ------
+    DataError
+        If there is no such method.
+    ModelError
+        If the package it needs is not installed; the message says how to install it.
+    """
+    if method not in EXPLAIN_METHODS:
+        raise DataError(f"no method {method!r} to explain by; {list_allowed(method, EXPLAIN_METHODS)}")
+    if method in ("shap", "lime") and find_spec(method) is None:
+        raise ModelError(
+            f"explaining by {method} needs {method.upper()}; "
+            "install it by: pip install 'pynomaly-mlops[explain]'"
+        )
+    return method
 
 
 def explain_alerts(

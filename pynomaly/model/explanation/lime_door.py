@@ -18,7 +18,6 @@ import numpy as np
 
 from pynomaly.detectors.attributions import ColumnGroups, ScoreParts, make_masked_score
 from pynomaly.detectors.numerics.exact import Array, row_sum
-from pynomaly.errors import ModelError
 
 __all__ = ["explain_with_lime"]
 
@@ -29,19 +28,9 @@ _KERNEL_WIDTH = 0.75  # kernel width of LIME for tables, times the square root o
 def explain_with_lime(
     score: Callable[[Array], Array], x: Array, usual: Array, groups: ColumnGroups
 ) -> ScoreParts:
-    """Return the LIME weights of the columns of one row, shape (1, d).
+    """Return the LIME weights of the columns of one row, shape (1, d)."""
+    from lime.lime_base import LimeBase
 
-    Raises
-    ------
-    ModelError
-        If LIME is not installed.
-    """
-    try:
-        from lime.lime_base import LimeBase
-    except ImportError as error:
-        raise ModelError(
-            "explaining by lime needs LIME; install it by: pip install 'pynomaly-mlops[explain]'"
-        ) from error
     count = int(groups.max()) + 1
     switches = np.random.default_rng(0).integers(0, 2, size=(_SAMPLE_COUNT, count)).astype(np.float64)
     switches[0] = 1.0  # the row itself

@@ -18,7 +18,6 @@ import numpy as np
 
 from pynomaly.detectors.attributions import ColumnGroups, ScoreParts, make_masked_score
 from pynomaly.detectors.numerics.exact import Array, row_sum
-from pynomaly.errors import ModelError
 
 __all__ = ["explain_with_shap"]
 
@@ -29,21 +28,11 @@ _PERMUTATIONS = 10
 def explain_with_shap(
     score: Callable[[Array], Array], x: Array, usual: Array, groups: ColumnGroups
 ) -> ScoreParts:
-    """Return parts of one row, shape (1, d), whose sum is its score minus that of the expected row.
-
-    Raises
-    ------
-    ModelError
-        If SHAP is not installed.
-    """
+    """Return parts of one row, shape (1, d), whose sum is its score minus that of the expected row."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SHAP's plots call deprecated functions of matplotlib
-        try:
-            import shap
-        except ImportError as error:
-            raise ModelError(
-                "explaining by shap needs SHAP; install it by: pip install 'pynomaly-mlops[explain]'"
-            ) from error
+        import shap
+
         count = int(groups.max()) + 1
         nobody = shap.maskers.Independent(np.zeros((1, count)))
         present = np.ones((1, count))

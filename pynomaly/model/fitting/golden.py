@@ -13,9 +13,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["GOLDEN_ROWS", "pack_rows", "pick_positions", "take_golden_rows", "unpack_rows"]
+from pynomaly.errors import ModelError
+
+__all__ = [
+    "GOLDEN_ROWS",
+    "GOLDEN_TOLERANCE",
+    "compare_golden_scores",
+    "pack_rows",
+    "pick_positions",
+    "take_golden_rows",
+    "unpack_rows",
+]
 
 GOLDEN_ROWS = 20
+
+GOLDEN_TOLERANCE = 1e-9  # relative to scores above 1; BLAS builds differ by less, in the last bits
 
 
 def pick_positions(scores: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -62,3 +74,23 @@ def unpack_rows(arrays: Mapping[str, NDArray[Any]], text: Mapping[str, Any]) -> 
         else:
             columns[item["name"]] = pd.Series(arrays[f"column{position}"])
     return pd.DataFrame(columns, index=pd.RangeIndex(text["rows"]))
+
+
+def compare_golden_scores(scores: NDArray[np.float64], recorded: NDArray[np.float64], origin: str) -> float:
+    """Return the largest difference of two arrays of scores (n,), relative to recorded scores above 1.
+
+    Raises
+    ------
+    ModelError
+        If it exceeds ``GOLDEN_TOLERANCE`` or is not a number; `origin`, the versions on both sides, ends the
+        message.
+    """
+    differences = np.abs(scores - recorded) / np.maximum(1.0, np.abs(recorded))
+    difference = float(np.max(differences))
+    if not difference <= GOLDEN_TOLERANCE:  # NaN fails, too
+        row = int(np.argmax(differences))
+        raise ModelError(
+            f"golden row {row} scores {scores[row]!r}, recorded was {recorded[row]!r}: "
+            f"a difference of {difference:.3g}; allowed: {GOLDEN_TOLERANCE:g}. {origin}"
+        )
+    return difference

@@ -1,24 +1,21 @@
 """Events of alerts, labels of rows, and audits. Rows are only added, never changed.
 
 Each row has a key that identifies it by its content; if a key is written twice, the first row stays. So a
-window grouped again, a file read again or a command typed again leaves one record. In the ledger's database.
-Called by :mod:`pynomaly.steps`; each method is one short transaction.
+window grouped again, a file read again or a command typed again leaves one record. In the ledger's database,
+reached through :attr:`pynomaly.records.ledger.Ledger.answers`; each method is one short transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Row, select
 
 from pynomaly.errors import RecordError
-from pynomaly.records.ledger.ledger import Ledger
+from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.rows import to_json
 from pynomaly.records.ledger.tables import alert_events, audits, labels
 
@@ -90,14 +87,8 @@ class Audit:
 class Answers:
     """Events of alerts, labels and audits of every pipeline of a ledger."""
 
-    def __init__(self, engine: Engine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._engine = engine
-        self._clock = clock
-
-    @classmethod
-    def open_beside(cls, ledger: Ledger) -> Answers:
-        """Open in the database of `ledger`, which must stay open."""
-        return cls(ledger._engine, ledger._clock)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add_facts(self, *facts: AlertEvent | Label | Audit) -> int:
         """Write facts, all or none; a fact whose key exists already is not changed.
@@ -108,12 +99,8 @@ class Answers:
             Number of new rows.
         """
         tables = {AlertEvent: alert_events, Label: labels, Audit: audits}
-        new, now = 0, self._clock()
-        with (
-            self._translate_errors("write"),
-            self._engine.connect().execution_options(writing=True) as connection,
-            connection.begin(),
-        ):
+        new, now = 0, self._database.clock()
+        with self._database.begin_write() as connection:
             for fact in facts:
                 if not fact.key:
                     raise RecordError(f"a {type(fact).__name__} has no key: written twice it would be two")
@@ -121,7 +108,9 @@ class Answers:
                 row = asdict(replace(fact, at=fact.at or now))
                 if "content" in row:
                     row["content"] = to_json(row["content"])
-                new += len(connection.execute(self._build_insert(table, row)).all())
+                statement = self._database.build_insert(table).values(row)
+                statement = statement.on_conflict_do_nothing(index_elements=["key"])
+                new += len(connection.execute(statement.returning(table.c.seq)).all())
         return new
 
     def list_events(self, pipeline: str, alert: str = "") -> tuple[AlertEvent, ...]:
@@ -130,7 +119,8 @@ class Answers:
         if alert:
             query = query.where(alert_events.c.alert == alert)
         return tuple(
-            AlertEvent(**_row_content(row)) for row in self._read_rows(query.order_by(alert_events.c.seq))
+            AlertEvent(**_row_content(row))
+            for row in self._database.read_rows(query.order_by(alert_events.c.seq))
         )
 
     def list_grouped_windows(self, pipeline: str) -> frozenset[str]:
@@ -138,34 +128,17 @@ class Answers:
         query = select(alert_events.c.key).where(
             alert_events.c.pipeline == pipeline, alert_events.c.event == "grouped"
         )
-        return frozenset(row[0] for row in self._read_rows(query))
+        return frozenset(row[0] for row in self._database.read_rows(query))
 
     def list_labels(self, pipeline: str) -> tuple[Label, ...]:
         """Return every label of a pipeline's rows, oldest first."""
         query = select(labels).where(labels.c.pipeline == pipeline).order_by(labels.c.seq)
-        return tuple(Label(**_row_content(row)) for row in self._read_rows(query))
+        return tuple(Label(**_row_content(row)) for row in self._database.read_rows(query))
 
     def list_audits(self, pipeline: str) -> tuple[Audit, ...]:
         """Return every audit of a pipeline, oldest first."""
         query = select(audits).where(audits.c.pipeline == pipeline).order_by(audits.c.seq)
-        return tuple(Audit(**_row_content(row)) for row in self._read_rows(query))
-
-    def _build_insert(self, table: Table, row: dict[str, Any]) -> Any:
-        dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
-        statement = dialect.insert(table).values(row).on_conflict_do_nothing(index_elements=["key"])
-        return statement.returning(table.c.seq)
-
-    def _read_rows(self, query: Select[Any]) -> list[Row[Any]]:
-        with self._translate_errors("read"), self._engine.connect() as connection:
-            return list(connection.execute(query))
-
-    @contextmanager
-    def _translate_errors(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except SQLAlchemyError as error:
-            place = self._engine.url.render_as_string(hide_password=True)
-            raise RecordError(f"the ledger at {place} could not {what} answers: {error}") from error
+        return tuple(Audit(**_row_content(row)) for row in self._database.read_rows(query))
 
 
 def _row_content(row: Row[Any]) -> dict[str, Any]:

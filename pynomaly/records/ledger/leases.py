@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Insert, delete, select, update
+from sqlalchemy import Connection, Insert, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pynomaly.errors import LeaseHeldError, RecordError
+from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.tables import leases
 
 __all__ = ["Lease"]
@@ -38,15 +37,13 @@ class Lease:
         Whether somebody else has taken it, as noticed at a renewal or a fenced write.
     """
 
-    def __init__(
-        self, engine: Engine, clock: Callable[[], datetime], name: str, owner: str, ttl: timedelta
-    ) -> None:
+    def __init__(self, database: Database, name: str, owner: str, ttl: timedelta) -> None:
         if ttl <= timedelta(0):
             raise RecordError(f"lease {name!r}: the time to live must be positive, not {ttl}")
         self.name, self.owner, self.ttl = name, owner, ttl
-        self.expires = clock() + ttl
+        self.expires = database.clock() + ttl
         self.lost = False
-        self._engine, self._clock, self._token = engine, clock, uuid.uuid4().hex
+        self._database, self._token = database, uuid.uuid4().hex
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -58,11 +55,11 @@ class Lease:
         LeaseHeldError
             If somebody else holds it and it has not expired.
         """
-        now = self._clock()
+        now = self._database.clock()
         self.expires = now + self.ttl
         row = {"name": self.name, "owner": self.owner, "token": self._token, "expires": self.expires}
         expired_lease = (leases.c.name == self.name) & (leases.c.expires <= now)
-        with self._begin_write() as connection:
+        with self._database.begin_fleeting_write() as connection:
             connection.execute(first.values(row))
             connection.execute(update(leases).where(expired_lease).values(row))
             # The token shows who holds it now: not every database reports the row count of an INSERT.
@@ -84,8 +81,8 @@ class Lease:
         LeaseHeldError
             If it expired and somebody else took it: two holders may now do the same work.
         """
-        expires = self._clock() + self.ttl
-        with self._begin_write() as connection:
+        expires = self._database.clock() + self.ttl
+        with self._database.begin_fleeting_write() as connection:
             updated_rows = connection.execute(
                 update(leases).where(self._own_row).values(expires=expires)
             ).rowcount
@@ -113,15 +110,8 @@ class Lease:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        with self._begin_write() as connection:
+        with self._database.begin_fleeting_write() as connection:
             connection.execute(delete(leases).where(self._own_row))
-
-    @contextmanager
-    def _begin_write(self) -> Iterator[Connection]:
-        """Open a transaction that a power cut may undo: the holder of the lease ends with it too."""
-        options = {"writing": True, "fleeting": True}
-        with self._engine.connect().execution_options(**options) as connection, connection.begin():
-            yield connection
 
     def keep_alive(self) -> None:
         """Renew in a background thread every third of the time to live, until released or lost."""

@@ -11,16 +11,16 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, Table, func, insert, select, text
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import func, insert, select, text
 
 from pynomaly.errors import RecordError
+from pynomaly.records.ledger.answers import Answers
 from pynomaly.records.ledger.chain import GENESIS, Verification, link_decision, verify_chain
+from pynomaly.records.ledger.database import Database, read_utc_now
 from pynomaly.records.ledger.leases import Lease
 from pynomaly.records.ledger.mapping import as_decision, as_observation, as_partition, as_training
 from pynomaly.records.ledger.outbox import Outbox
@@ -35,23 +35,12 @@ from pynomaly.records.ledger.rows import (
     to_json,
     window_key,
 )
-from pynomaly.records.ledger.tables import (
-    decisions,
-    leases,
-    observations,
-    open_database,
-    partitions,
-    trainings,
-)
+from pynomaly.records.ledger.tables import decisions, leases, observations, partitions, trainings
 
 __all__ = ["LEASE_TTL", "Ledger"]
 
 LEASE_TTL = timedelta(minutes=5)
 """How long a lease lasts unless its holder renews it; a dead holder blocks others no longer than this."""
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Ledger:
@@ -72,12 +61,11 @@ class Ledger:
     1 1 none
     """
 
-    def __init__(self, engine: Engine, clock: Callable[[], datetime] = _utc_now) -> None:
-        self._engine = engine
-        self._clock = clock
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @classmethod
-    def open(cls, url: str, clock: Callable[[], datetime] = _utc_now) -> Ledger:
+    def open(cls, url: str, clock: Callable[[], datetime] = read_utc_now) -> Ledger:
         """Open the ledger at a SQLAlchemy URL, creating it if it is new; safe when processes race.
 
         Raises
@@ -87,11 +75,11 @@ class Ledger:
         RecordError
             If the database cannot be opened, or was written by a newer Pynomaly.
         """
-        return cls(open_database(url), clock)
+        return cls(Database.open(url, clock))
 
     def close(self) -> None:
         """Close the connections to the database."""
-        self._engine.dispose()
+        self._database.close()
 
     def __enter__(self) -> Ledger:
         return self
@@ -104,12 +92,17 @@ class Ledger:
     @property
     def outbox(self) -> Outbox:
         """Messages to people, heartbeats of work, and holders of leases, in the same database."""
-        return Outbox(self._engine, self._clock)
+        return Outbox(self._database)
+
+    @property
+    def answers(self) -> Answers:
+        """Events of alerts, labels of rows, and audits, in the same database."""
+        return Answers(self._database)
 
     @property
     def retention(self) -> RetentionRows:
         """Rows that name files which may be removed, in the same database."""
-        return RetentionRows(self._engine)
+        return RetentionRows(self._database)
 
     # Decisions
 
@@ -125,17 +118,17 @@ class Ledger:
         """
         if not decision.key:
             raise RecordError(f"the decision {decision.kind!r} about {decision.subject!r} has no key")
-        with self._begin_write() as connection:
+        with self._database.begin_write() as connection:
             if lease is not None:
                 lease.fence(connection)
-            if self._engine.dialect.name != "sqlite":  # sqlite lets only one transaction write
+            if not self._database.is_sqlite:  # sqlite lets only one transaction write
                 connection.execute(text("LOCK TABLE decisions IN SHARE ROW EXCLUSIVE MODE"))
             same_key = select(decisions).where(decisions.c.key == decision.key)
             stored_row = connection.execute(same_key).one_or_none()
             if stored_row is None:
                 newest = select(decisions.c.hash).order_by(decisions.c.seq.desc()).limit(1)
                 head = connection.execute(newest).scalar() or GENESIS
-                row = asdict(link_decision(replace(decision, at=decision.at or self._clock()), head))
+                row = asdict(link_decision(replace(decision, at=decision.at or self._database.clock()), head))
                 row.pop("seq")
                 connection.execute(insert(decisions).values(row | {"reasons": list(decision.reasons)}))
                 stored_row = connection.execute(same_key).one()
@@ -144,12 +137,14 @@ class Ledger:
     def verify_chain(self) -> Verification:
         """Check the hash chain of the decisions of all pipelines."""
         return verify_chain(
-            as_decision(row) for row in self._read_rows(select(decisions).order_by(decisions.c.seq))
+            as_decision(row) for row in self._database.read_rows(select(decisions).order_by(decisions.c.seq))
         )
 
     def find_decision(self, key: str) -> Decision | None:
         """Return the decision with this key, or None."""
-        return next(map(as_decision, self._read_rows(select(decisions).where(decisions.c.key == key))), None)
+        return next(
+            map(as_decision, self._database.read_rows(select(decisions).where(decisions.c.key == key))), None
+        )
 
     def list_decisions(
         self,
@@ -164,7 +159,8 @@ class Ledger:
             if value is not None:
                 query = query.where(decisions.c[column] == value)
         return tuple(
-            as_decision(row) for row in self._read_rows(query.limit(limit) if limit is not None else query)
+            as_decision(row)
+            for row in self._database.read_rows(query.limit(limit) if limit is not None else query)
         )
 
     def find_last_decision(self, pipeline: str, kind: str, outcome: str | None = None) -> Decision | None:
@@ -175,19 +171,19 @@ class Ledger:
         """Return the number of decisions by kind and outcome."""
         kinds = (decisions.c.kind, decisions.c.outcome)
         query = select(*kinds, func.count()).where(decisions.c.pipeline == pipeline).group_by(*kinds)
-        return {(kind, outcome): int(count) for kind, outcome, count in self._read_rows(query)}
+        return {(kind, outcome): int(count) for kind, outcome, count in self._database.read_rows(query)}
 
     # Partitions
 
     def put_partition(self, partition: Partition) -> Partition:
         """Write a scored window; scoring the window again replaces the row, as it replaces the file."""
-        self._upsert_row(partitions, asdict(partition), ("pipeline", "window"))
+        self._database.upsert_row(partitions, asdict(partition), ("pipeline", "window"))
         return partition
 
     def find_partition(self, pipeline: str, window: HasKey | str) -> Partition | None:
         """Return the scored window, or None if it has not been scored."""
         same_window = (partitions.c.pipeline == pipeline) & (partitions.c.window == window_key(window))
-        return next(map(as_partition, self._read_rows(select(partitions).where(same_window))), None)
+        return next(map(as_partition, self._database.read_rows(select(partitions).where(same_window))), None)
 
     def list_partitions(
         self, pipeline: str, start: datetime | None = None, end: datetime | None = None
@@ -198,7 +194,7 @@ class Ledger:
             query = query.where(partitions.c.start >= start)
         if end is not None:
             query = query.where(partitions.c.end <= end)
-        return tuple(as_partition(row) for row in self._read_rows(query))
+        return tuple(as_partition(row) for row in self._database.read_rows(query))
 
     # Observations
 
@@ -218,16 +214,16 @@ class Ledger:
         observation : mapping
             ``Observation.to_dict()``.
         report : str
-            Path or address of the report page.
+            Report page, relative to the store's root.
         version : int
             Model version that was monitored; each version has its own observations.
         """
         record = ObservationRecord(
-            pipeline, window_key(window), version, to_json(observation), report, self._clock()
+            pipeline, window_key(window), version, to_json(observation), report, self._database.clock()
         )
         start, end = parse_window_key(record.window) or (None, None)
         row = asdict(record) | {"start": start, "end": end}
-        self._upsert_row(observations, row, ("pipeline", "window", "version"))
+        self._database.upsert_row(observations, row, ("pipeline", "window", "version"))
         return record
 
     def find_observation(
@@ -238,7 +234,7 @@ class Ledger:
         same = (
             (table.pipeline == pipeline) & (table.window == window_key(window)) & (table.version == version)
         )
-        return next(map(as_observation, self._read_rows(select(observations).where(same))), None)
+        return next(map(as_observation, self._database.read_rows(select(observations).where(same))), None)
 
     def list_recent_observations(
         self, pipeline: str, before: datetime, n: int, version: int | None = None
@@ -254,14 +250,15 @@ class Ledger:
         )
         if version is not None:
             query = query.where(table.version == version)
-        rows = self._read_rows(query.order_by(table.end.desc(), table.at.desc()).limit(n))
+        rows = self._database.read_rows(query.order_by(table.end.desc(), table.at.desc()).limit(n))
         return tuple(dict(as_observation(row).observation) for row in reversed(rows))
 
     def find_newest_partition(self, pipeline: str) -> Partition | None:
         """Return the scored window that ends last, or None if no window has been scored."""
         query = select(partitions).where(partitions.c.pipeline == pipeline)
         return next(
-            map(as_partition, self._read_rows(query.order_by(partitions.c.end.desc()).limit(1))), None
+            map(as_partition, self._database.read_rows(query.order_by(partitions.c.end.desc()).limit(1))),
+            None,
         )
 
     # Trainings
@@ -278,9 +275,9 @@ class Ledger:
     ) -> TrainingRecord:
         """Write how a training ended; if the training runs again, the new outcome replaces the old one."""
         training = TrainingRecord(
-            key, pipeline, as_of, data_hash, version, outcome, to_json(detail or {}), self._clock()
+            key, pipeline, as_of, data_hash, version, outcome, to_json(detail or {}), self._database.clock()
         )
-        self._upsert_row(trainings, asdict(training), ("key",))
+        self._database.upsert_row(trainings, asdict(training), ("key",))
         return training
 
     def list_trainings(self, pipeline: str, limit: int | None = None) -> tuple[TrainingRecord, ...]:
@@ -288,12 +285,15 @@ class Ledger:
         query = select(trainings).where(trainings.c.pipeline == pipeline)
         query = query.order_by(trainings.c.as_of.desc(), trainings.c.seq.desc())
         return tuple(
-            as_training(row) for row in self._read_rows(query.limit(limit) if limit is not None else query)
+            as_training(row)
+            for row in self._database.read_rows(query.limit(limit) if limit is not None else query)
         )
 
     def find_training(self, key: str) -> TrainingRecord | None:
         """Return the training with this content key, or None."""
-        return next(map(as_training, self._read_rows(select(trainings).where(trainings.c.key == key))), None)
+        return next(
+            map(as_training, self._database.read_rows(select(trainings).where(trainings.c.key == key))), None
+        )
 
     # Leases
 
@@ -320,46 +320,13 @@ class Ledger:
             If somebody else holds it and it has not expired.
         """
         owner = owner or f"process {os.getpid()} on {socket.gethostname()}"
-        lease = Lease(self._engine, self._clock, name, owner, ttl)
-        with self._translate_errors(f"take the lease {name!r}"):
-            lease.acquire(self._build_insert(leases).on_conflict_do_nothing(index_elements=["name"]))
+        lease = Lease(self._database, name, owner, ttl)
+        with self._database.translate_errors(f"take the lease {name!r}"):
+            lease.acquire(self._database.build_insert(leases).on_conflict_do_nothing(index_elements=["name"]))
         if renew:
             lease.keep_alive()
         try:
             yield lease
         finally:
-            with self._translate_errors(f"release the lease {name!r}"):
+            with self._database.translate_errors(f"release the lease {name!r}"):
                 lease.release()
-
-    # How rows are written and read
-
-    def _build_insert(self, table: Table) -> Any:
-        """Return the ``INSERT`` of the database's dialect, which supports ``ON CONFLICT``."""
-        return (sqlite if self._engine.dialect.name == "sqlite" else postgresql).insert(table)
-
-    def _upsert_row(self, table: Table, row: dict[str, Any], key: tuple[str, ...]) -> None:
-        updates = {name: value for name, value in row.items() if name not in key}
-        statement = self._build_insert(table).values(row)
-        with self._begin_write() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=updates))
-
-    def _read_rows(self, query: Select[Any]) -> list[Row[Any]]:
-        with self._translate_errors("read"), self._engine.connect() as connection:
-            return list(connection.execute(query))
-
-    @contextmanager
-    def _begin_write(self) -> Iterator[Connection]:
-        with (
-            self._translate_errors("write"),
-            self._engine.connect().execution_options(writing=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
-
-    @contextmanager
-    def _translate_errors(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except SQLAlchemyError as error:
-            place = self._engine.url.render_as_string(hide_password=True)
-            raise RecordError(f"the ledger at {place} could not {what}: {error}") from error

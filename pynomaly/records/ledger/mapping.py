@@ -1,4 +1,4 @@
-"""Convert a row of the database to the dataclass of its fact. Called only by ``book.py``."""
+"""Convert a row of the database to the dataclass of its fact. Called only by ``ledger.py``."""
 
 from __future__ import annotations
 

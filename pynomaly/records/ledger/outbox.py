@@ -7,17 +7,13 @@ steps that notify people and that clean up. Each method is one short transaction
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Row, delete, func, select, update
 
-from pynomaly.errors import RecordError
+from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.tables import beats, leases, messages
 
 __all__ = ["Heartbeat", "LeaseHolder", "Message", "Outbox"]
@@ -74,16 +70,15 @@ class LeaseHolder:
 class Outbox:
     """Messages, heartbeats and leases of every pipeline of a ledger."""
 
-    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
-        self._engine = engine
-        self._clock = clock
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     # Messages
 
     def add_message(self, message: Message) -> bool:
         """Write a message; False if it is there already, delivered or still to be sent."""
-        statement = self._build_insert(messages).values(asdict(message))
-        with self._begin_write() as connection:
+        statement = self._database.build_insert(messages).values(asdict(message))
+        with self._database.begin_write() as connection:
             same_message = (messages.c.key == message.key) & (messages.c.target == message.target)
             exists = connection.execute(select(messages.c.key).where(same_message)).first() is not None
             connection.execute(statement.on_conflict_do_nothing(index_elements=["key", "target"]))
@@ -92,7 +87,7 @@ class Outbox:
     def list_undelivered(self, pipeline: str) -> tuple[Message, ...]:
         """Return the messages that are not delivered yet, oldest first."""
         undelivered = (messages.c.pipeline == pipeline) & messages.c.delivered.is_(None)
-        rows = self._read_rows(
+        rows = self._database.read_rows(
             select(messages).where(undelivered).order_by(messages.c.created, messages.c.key)
         )
         return tuple(Message(**row._mapping) for row in rows)
@@ -102,7 +97,7 @@ class Outbox:
         same_target = (
             (messages.c.pipeline == pipeline) & (messages.c.event == event) & (messages.c.target == target)
         )
-        row: Row[Any] = self._read_rows(select(func.max(messages.c.delivered)).where(same_target))[0]
+        row: Row[Any] = self._database.read_rows(select(func.max(messages.c.delivered)).where(same_target))[0]
         moment: datetime | None = row[0]
         return moment
 
@@ -112,19 +107,19 @@ class Outbox:
         changes = (
             {"attempts": messages.c.attempts + 1, "error": error}
             if error
-            else {"delivered": self._clock(), "error": ""}
+            else {"delivered": self._database.clock(), "error": ""}
         )
-        with self._begin_write() as connection:
+        with self._database.begin_write() as connection:
             connection.execute(update(messages).where(same_message).values(changes))
 
     # Beats
 
     def record_heartbeat(self, pipeline: str, work: str, seq: int = 0) -> None:
         """Record that `work` succeeded just now."""
-        row = {"pipeline": pipeline, "work": work, "at": self._clock(), "seq": seq}
-        statement = self._build_insert(beats).values(row)
+        row = {"pipeline": pipeline, "work": work, "at": self._database.clock(), "seq": seq}
+        statement = self._database.build_insert(beats).values(row)
         updates = {"at": row["at"], "seq": seq}
-        with self._begin_write() as connection:
+        with self._database.begin_write() as connection:
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["pipeline", "work"], set_=updates)
             )
@@ -132,14 +127,14 @@ class Outbox:
     def find_heartbeat(self, pipeline: str, work: str) -> Heartbeat | None:
         """Return the last success of `work`, or None."""
         same_work = (beats.c.pipeline == pipeline) & (beats.c.work == work)
-        rows = self._read_rows(select(beats.c.work, beats.c.at, beats.c.seq).where(same_work))
+        rows = self._database.read_rows(select(beats.c.work, beats.c.at, beats.c.seq).where(same_work))
         return Heartbeat(**rows[0]._mapping) if rows else None
 
     # Leases, as others see them
 
     def list_lease_holders(self) -> tuple[LeaseHolder, ...]:
         """Return every lease, live or expired."""
-        rows = self._read_rows(
+        rows = self._database.read_rows(
             select(leases.c.name, leases.c.owner, leases.c.expires).order_by(leases.c.name)
         )
         return tuple(LeaseHolder(**row._mapping) for row in rows)
@@ -147,34 +142,8 @@ class Outbox:
     def remove_expired_lease(self, holder: LeaseHolder, before: datetime) -> bool:
         """Remove a lease that expired before `before` and was not renewed since; returns whether it did."""
         same_lease = (leases.c.name == holder.name) & (leases.c.expires == holder.expires)
-        with self._begin_write() as connection:
+        with self._database.begin_write() as connection:
             removed_rows = connection.execute(
                 delete(leases).where(same_lease & (leases.c.expires < before))
             ).rowcount
         return removed_rows == 1
-
-    # How rows are written and read
-
-    def _build_insert(self, table: Any) -> Any:
-        return (sqlite if self._engine.dialect.name == "sqlite" else postgresql).insert(table)
-
-    def _read_rows(self, query: Select[Any]) -> list[Row[Any]]:
-        with self._translate_errors("read"), self._engine.connect() as connection:
-            return list(connection.execute(query))
-
-    @contextmanager
-    def _begin_write(self) -> Iterator[Connection]:
-        with (
-            self._translate_errors("write"),
-            self._engine.connect().execution_options(writing=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
-
-    @contextmanager
-    def _translate_errors(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except SQLAlchemyError as error:
-            place = self._engine.url.render_as_string(hide_password=True)
-            raise RecordError(f"the outbox in the ledger at {place} could not {what}: {error}") from error

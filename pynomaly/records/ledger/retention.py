@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, delete, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import delete, select
 
-from pynomaly.errors import RecordError
+from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.tables import observations, partitions
 
 __all__ = ["JudgedWindow", "RetentionRows"]
@@ -30,28 +29,18 @@ class JudgedWindow:
 class RetentionRows:
     """The rows of one ledger that name files."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def list_judged_windows(self, pipeline: str) -> tuple[JudgedWindow, ...]:
         """Return every window that was judged, without its observation."""
         table = observations.c
         query = select(table.window, table.version, table.at).where(table.pipeline == pipeline)
-        try:
-            with self._engine.connect() as connection:
-                return tuple(JudgedWindow(*row) for row in connection.execute(query))
-        except SQLAlchemyError as error:
-            raise RecordError(f"the ledger could not list what was judged: {error}") from error
+        return tuple(JudgedWindow(*row) for row in self._database.read_rows(query))
 
     def drop_partition(self, pipeline: str, window: str, sha256: str) -> bool:
         """Remove the row of a scored window unless it was scored again; returns whether its file may go."""
         same_window = (partitions.c.pipeline == pipeline) & (partitions.c.window == window)
-        try:
-            with (
-                self._engine.connect().execution_options(writing=True) as connection,
-                connection.begin(),
-            ):
-                connection.execute(delete(partitions).where(same_window & (partitions.c.sha256 == sha256)))
-                return connection.execute(select(partitions.c.window).where(same_window)).first() is None
-        except SQLAlchemyError as error:
-            raise RecordError(f"the ledger could not forget the window {window}: {error}") from error
+        with self._database.begin_write() as connection:
+            connection.execute(delete(partitions).where(same_window & (partitions.c.sha256 == sha256)))
+            return connection.execute(select(partitions.c.window).where(same_window)).first() is None

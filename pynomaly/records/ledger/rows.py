@@ -127,7 +127,8 @@ class Partition:
     version : int
         Model version that scored.
     path, sha256 : str
-        Score file and its hash.
+        Score file, relative to the store's root, and its hash. Older versions of Pynomaly wrote the whole
+        path: ``Store.locate_file`` reads both.
     data_hash : str
         Hash of the rows that were scored.
     rows, alerts, quarantined : int
@@ -174,7 +175,7 @@ class ObservationRecord:
     observation : mapping
         ``Observation.to_dict()``.
     report : str
-        Path or address of the report page, or "".
+        Report page, relative to the store's root, or ""; older versions of Pynomaly wrote the whole path.
     """
 
     pipeline: str

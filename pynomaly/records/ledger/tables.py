@@ -1,60 +1,17 @@
-"""Tables of the ledger, and the code that creates or migrates them exactly once.
-
-Several processes may open a new database, or one that an older Pynomaly wrote, at the same time: the first
-one migrates it under a lock, the others wait. sqlite runs in write-ahead mode, so readers never wait for a
-writer, and a writer waits up to 30 s for another instead of failing. Only ``book.py`` opens a database
-here; the modules beside it import the tables.
-"""
+"""Tables of the ledger. Imported by the modules beside it; ``database.py`` creates and migrates them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Column,
-    Connection,
-    Engine,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    column,
-    create_engine,
-    event,
-    inspect,
-    select,
-    table,
-    text,
-)
-from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy import JSON, Column, Integer, MetaData, String, Table, Text
+from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-from pynomaly.errors import ConfigError, RecordError, mask_addresses
-from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade_tables
-from pynomaly.records.locks import hold_file_lock
+from pynomaly.errors import RecordError
 
-__all__ = [
-    "beats",
-    "decisions",
-    "leases",
-    "messages",
-    "observations",
-    "open_database",
-    "partitions",
-    "trainings",
-]
+__all__ = ["beats", "decisions", "leases", "messages", "observations", "partitions", "trainings"]
 __all__ += ["alert_events", "audits", "labels"]
-
-BUSY_SECONDS = 30
-_ADVISORY_LOCK = 7_046_966_259  # number of the lock for migrating a ledger; any constant would do
 
 metadata = MetaData()
 
@@ -216,110 +173,3 @@ audits = Table(
     Column("at", Moment, nullable=False),
     sqlite_autoincrement=True,
 )
-
-
-def open_database(url: str) -> Engine:
-    """Open the ledger at `url`, creating its folder and tables if it is new.
-
-    Raises
-    ------
-    ConfigError
-        If `url` is not a supported database URL, or names a database in memory.
-    RecordError
-        If the database cannot be reached, or was written by a newer Pynomaly.
-    """
-    try:
-        target = make_url(url)
-        dialect = target.get_backend_name()
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise ConfigError(
-            f"records.ledger: {mask_addresses(url)!r} is not a database URL, e.g. sqlite:////data/ledger.db"
-        ) from error
-    if dialect not in ("sqlite", "postgresql"):
-        raise ConfigError(f"records.ledger: {dialect!r} is not supported; allowed: 'postgresql', 'sqlite'")
-    if dialect == "sqlite" and target.database in (None, "", ":memory:"):
-        raise ConfigError("records.ledger: a database in memory forgets every decision; name a file")
-    arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if dialect == "sqlite" else {}
-    try:
-        # sqlite keeps its connection while the ledger is open, because closing the last one copies the whole
-        # log back into the file. A server allows few connections, and a flow holds a ledger open throughout.
-        pool = QueuePool if dialect == "sqlite" else NullPool
-        engine = create_engine(target, poolclass=pool, connect_args=arguments)
-        if dialect == "sqlite":
-            Path(str(target.database)).parent.mkdir(parents=True, exist_ok=True)
-            _configure_transactions(engine)
-        _ensure_schema(engine)
-    except (SQLAlchemyError, ModuleNotFoundError, OSError) as error:
-        place = target.render_as_string(hide_password=True)
-        raise RecordError(f"cannot open the ledger at {place}: {error}") from error
-    return engine
-
-
-def _configure_transactions(engine: Engine) -> None:
-    """Make a writing transaction take the write lock when it begins.
-
-    By default sqlite3 begins deferred, and a deferred reader that starts to write fails at once with
-    "database is locked", whatever the timeout. See https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable.
-    """
-
-    @event.listens_for(engine, "connect")
-    def _disable_implicit_begin(connection: Any, record: Any) -> None:
-        connection.isolation_level = None
-
-    @event.listens_for(engine, "begin")
-    def _begin_transaction(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if options.get("writing", False):
-            # A fleeting write need not wait for the disk: a power cut ends the holder of a lease as well.
-            synchronous = "NORMAL" if options.get("fleeting", False) else "FULL"
-            connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writing", False) else "BEGIN")
-
-
-def _ensure_schema(engine: Engine) -> None:
-    version = _read_version(engine)
-    if version is None or version < HEAD:
-        with _hold_migration_lock(engine):
-            version = _read_version(engine)
-            if version is None and engine.dialect.name == "sqlite":
-                _enable_write_ahead(engine)
-            if version is None or version < HEAD:
-                with engine.connect().execution_options(writing=True) as connection, connection.begin():
-                    upgrade_tables(connection)
-                version = HEAD
-    if version > HEAD:
-        raise RecordError(
-            f"the ledger has schema {version}, this Pynomaly knows up to {HEAD}; upgrade Pynomaly to open it"
-        )
-
-
-def _read_version(engine: Engine) -> str | None:
-    with engine.connect() as connection:
-        if not inspect(connection).has_table(VERSION_TABLE):
-            return None
-        return connection.execute(select(column("version_num")).select_from(table(VERSION_TABLE))).scalar()
-
-
-def _enable_write_ahead(engine: Engine) -> None:
-    connection = engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.close()
-    finally:
-        connection.close()
-
-
-@contextmanager
-def _hold_migration_lock(engine: Engine) -> Iterator[None]:
-    """Hold the lock that lets only one process change the tables."""
-    if engine.dialect.name == "sqlite":
-        with hold_file_lock(Path(f"{engine.url.database}.lock")):
-            yield
-        return
-    with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": _ADVISORY_LOCK})
-        try:
-            yield
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": _ADVISORY_LOCK})

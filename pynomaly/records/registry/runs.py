@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from pynomaly.errors import RecordError
 from pynomaly.records.registry.connection import get_error_code, open_client, translate_errors
+from pynomaly.records.registry.moved_home import correct_addresses
 
 __all__ = ["Runs"]
 
@@ -47,8 +48,14 @@ class Runs:
 
     @classmethod
     def open(cls, tracking_uri: str, home: Path, artifacts: str = "") -> Any:
-        """Open the store, creating a new sqlite one; many processes may do so at once."""
-        return cls(open_client(tracking_uri), tracking_uri, Path(home).resolve(), artifacts)
+        """Open the store, creating a new sqlite one; many processes may do so at once.
+
+        If the home folder was moved or copied since it was last opened, its addresses are corrected first.
+        """
+        home = Path(home).resolve()
+        client = open_client(tracking_uri)
+        correct_addresses(tracking_uri, home, artifacts)
+        return cls(client, tracking_uri, home, artifacts)
 
     @property
     def client(self) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from pynomaly.config import Pipeline
 from pynomaly.errors import SourceError
 from pynomaly.judging.alerts.alert import Alert
-from pynomaly.records.ledger import AlertEvent, Answers, Ledger
+from pynomaly.records.ledger import AlertEvent, Ledger
 from pynomaly.records.registry import AlertAssessment, Registry, Traces
 from pynomaly.steps.alerting.labels import parse_truth
 from pynomaly.steps.alerting.raise_alerts import read_alerts
@@ -88,7 +88,7 @@ def read_assessments(pipeline: Pipeline) -> AssessmentResult:
     """
     assessments = Traces(Registry.open_for(pipeline), pipeline.name).list_assessments(ASSESSMENT_NAME)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        answers = Answers.open_beside(ledger)
+        answers = ledger.answers
         alerts = read_alerts(answers, pipeline.name)
         assessed_alerts = {item.alert for item in assessments} & set(alerts)
         events = {alert: answers.list_events(pipeline.name, alert) for alert in assessed_alerts}

@@ -22,7 +22,7 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, ConfigError, RecordError, WindowError, list_allowed
 from pynomaly.judging.alerts.audit import AuditEstimate, AuditStratum, draw_audit_rows, estimate_audit
-from pynomaly.records.ledger import Answers, Audit, Label, Ledger, Partition
+from pynomaly.records.ledger import Audit, Label, Ledger, Partition
 from pynomaly.records.registry import Registry
 from pynomaly.records.sheet import escape_cell
 from pynomaly.records.store import Store, write_atomically
@@ -85,9 +85,7 @@ def draw_audit(
             ],
         }
         name = hashlib.sha256(repr((pipeline.name, content)).encode()).hexdigest()[:8]
-        Answers.open_beside(ledger).add_facts(
-            Audit(f"audit:{pipeline.name}:{name}", pipeline.name, content, author)
-        )
+        ledger.answers.add_facts(Audit(f"audit:{pipeline.name}:{name}", pipeline.name, content, author))
     sheet = _build_sheet(pipeline, sample, parts)
     sheet.insert(0, "audit", name)
     sheet.insert(1, "number", range(len(sheet)))
@@ -153,7 +151,7 @@ def label_audit(pipeline: Pipeline, path: Path, author: str) -> int:
         if name not in table:
             raise ColumnError(f"{path}: no column {name!r}; {list_allowed(name, list(map(str, table)))}")
     with Ledger.open(pipeline.ledger_url) as ledger:
-        answers = Answers.open_beside(ledger)
+        answers = ledger.answers
         audits = {_get_audit_name(item): item for item in answers.list_audits(pipeline.name)}
         known_labels = answers.list_labels(pipeline.name)
         newest_labels = _select_newest_labels(known_labels)
@@ -198,7 +196,7 @@ def judge_audit(pipeline: Pipeline, name: str = "") -> dict[str, Any]:
         If there is no such audit.
     """
     with Ledger.open(pipeline.ledger_url) as ledger:
-        answers = Answers.open_beside(ledger)
+        answers = ledger.answers
         audits = {_get_audit_name(item): item for item in answers.list_audits(pipeline.name)}
         newest_labels = _select_newest_labels(answers.list_labels(pipeline.name))
     if not audits:

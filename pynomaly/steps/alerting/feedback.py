@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.records.ledger import Answers, Ledger
+from pynomaly.records.ledger import Ledger
 from pynomaly.steps.alerting.alert_rows import read_entities
 
 __all__ = ["NO_FEEDBACK", "RowFeedback", "read_feedback"]
@@ -72,7 +72,7 @@ def read_feedback(pipeline: Pipeline, frame: pd.DataFrame, until: datetime | Non
     with Ledger.open(pipeline.ledger_url) as ledger:
         labels = [
             label
-            for label in Answers.open_beside(ledger).list_labels(pipeline.name)
+            for label in ledger.answers.list_labels(pipeline.name)
             if until is None or label.at is None or label.at <= until
         ]
     if not labels:

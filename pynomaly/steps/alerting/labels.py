@@ -17,7 +17,7 @@ import pandas as pd
 from pynomaly.config import Data, Limits, Pipeline
 from pynomaly.data.sources import bounded, sql
 from pynomaly.errors import ColumnError, ConfigError, SourceError, list_allowed
-from pynomaly.records.ledger import Answers, Label, Ledger
+from pynomaly.records.ledger import Label, Ledger
 
 __all__ = [
     "LabellingResult",
@@ -58,7 +58,7 @@ class LabellingResult:
 def count_labels(pipeline: Pipeline) -> dict[str, Any]:
     """Count a pipeline's labels by source and author, its anomalies, and the rows with conflicting labels."""
     with Ledger.open(pipeline.ledger_url) as ledger:
-        labels = Answers.open_beside(ledger).list_labels(pipeline.name)
+        labels = ledger.answers.list_labels(pipeline.name)
     counts: dict[tuple[str, str], int] = {}
     truths_by_row: dict[tuple[str, str], set[int]] = {}
     for label in labels:
@@ -172,7 +172,7 @@ def add_label_table(
             )
         )
     with Ledger.open(pipeline.ledger_url) as ledger:
-        new = Answers.open_beside(ledger).add_facts(*labels)
+        new = ledger.answers.add_facts(*labels)
     return LabellingResult(source, len(table), new, empty)
 
 

@@ -22,8 +22,9 @@ from pynomaly.data.quality import validate
 from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError
-from pynomaly.judging.alerts.alert import Alert, Carrier, build_alert, find_quiet_reason, find_similar_alerts
+from pynomaly.judging.alerts.alert import Alert, Carrier, build_alert
 from pynomaly.judging.alerts.grouping import AlertGroup, group_rows
+from pynomaly.judging.alerts.past_alerts import find_quiet_reason, find_similar_alerts
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import AlertEvent, Answers, Ledger, Message, Partition
 from pynomaly.records.ledger.rows import to_json
@@ -83,7 +84,7 @@ def raise_alerts(pipeline: Pipeline) -> tuple[RaisedAlerts, ...]:
     ]
     results = []
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.hold_lease(f"alerts:{pipeline.name}"):
-        answers = Answers.open_beside(ledger)
+        answers = ledger.answers
         grouped_keys, partitions = (
             answers.list_grouped_windows(pipeline.name),
             ledger.list_partitions(pipeline.name),

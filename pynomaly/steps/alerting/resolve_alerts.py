@@ -13,7 +13,7 @@ from typing import Any
 from pynomaly.config import Pipeline
 from pynomaly.errors import ConfigError, list_allowed
 from pynomaly.judging.alerts.alert import ENDINGS, Alert, Ending
-from pynomaly.records.ledger import AlertEvent, Answers, Label, Ledger
+from pynomaly.records.ledger import AlertEvent, Label, Ledger
 from pynomaly.steps.alerting.raise_alerts import read_alerts
 
 __all__ = ["ALERT_STATES", "acknowledge_alert", "list_alerts", "match_alert_name", "resolve_alert"]
@@ -62,7 +62,7 @@ def list_alerts(pipeline: Pipeline, state: str = "open", *, quiet: bool = False)
     wanted_states = {"open": ("open", "acknowledged"), "all": ALERT_STATES}.get(state, (state,))
     levels = ("critical", "high", "medium", "low")
     with Ledger.open(pipeline.ledger_url) as ledger:
-        alerts = read_alerts(Answers.open_beside(ledger), pipeline.name).values()
+        alerts = read_alerts(ledger.answers, pipeline.name).values()
     selected = [item for item in alerts if item.state in wanted_states and (quiet or not item.quiet)]
     selected.sort(
         key=lambda item: (levels.index(item.severity), -(item.last.timestamp() if item.last else 0.0))
@@ -98,7 +98,7 @@ def acknowledge_alert(pipeline: Pipeline, name: str, author: str, note: str = ""
         If there is no such alert, or it is resolved.
     """
     with Ledger.open(pipeline.ledger_url) as ledger:
-        answers = Answers.open_beside(ledger)
+        answers = ledger.answers
         alerts = read_alerts(answers, pipeline.name)
         alert = alerts[match_alert_name(alerts, name)]
         if alert.state == "resolved":
@@ -130,7 +130,7 @@ def resolve_alert(
     if ending not in ENDINGS:
         raise ConfigError(f"--as {ending!r}; {list_allowed(ending, ENDINGS)}")
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.hold_lease(f"alerts:{pipeline.name}"):
-        answers = Answers.open_beside(ledger)
+        answers = ledger.answers
         alerts = read_alerts(answers, pipeline.name)
         alert = alerts[match_alert_name(alerts, name)]
         # An answer that was changed and then given again counts as a new answer.

@@ -22,10 +22,9 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import QualityError
 from pynomaly.judging.comparison.injection import ANOMALY_KINDS, inject_anomalies
+from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import judge_degradation, observe_window
-from pynomaly.judging.drift.window_drift import compare_sketches
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.sketch.sketch import Sketch
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.registry import Registry
 from pynomaly.steps.notify import Delivery, Sender, deliver_messages, queue_messages
@@ -191,8 +190,7 @@ def _judge_shift(
         spread = float((high - low) / 1.349) or float(values.std()) or 1.0
         shadow[name] = values + pipeline.drill.shift * spread
     scored = bundle.score(shadow)
-    sketch = Sketch.of(bundle.contract.conform(shadow), scored["score"].to_numpy())
-    report = compare_sketches(bundle.sketch, sketch, pipeline.drift)
+    report = compute_window_drift(bundle.sketch, bundle.contract, shadow, pipeline.drift, scored["score"])
     observation = observe_window(
         key, len(shadow), report, int(scored["is_anomaly"].sum()), expected, pipeline.degradation
     )

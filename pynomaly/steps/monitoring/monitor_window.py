@@ -24,7 +24,9 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import QualityError, RecordError
 from pynomaly.judging.comparison.evaluation import compute_metrics
+from pynomaly.judging.comparison.evidence import Evidence
 from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
+from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import (
     DegradationVerdict,
     Observation,
@@ -33,10 +35,9 @@ from pynomaly.judging.drift.degradation import (
 )
 from pynomaly.judging.drift.exchangeability import Exchangeability, judge_exchangeability
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe, UnlabelledVerdict, judge_probe
-from pynomaly.judging.drift.window_drift import DriftReport, compare_sketches
+from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.judging.drift.window_summary import WindowAspect, summarize_window
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.sketch.reference import sketch_window
 from pynomaly.records.evidently_pages import publish_report
 from pynomaly.records.evidently_report import render_drift_page
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
@@ -53,7 +54,6 @@ __all__ = [
     "MonitoredWindow",
     "build_observation",
     "check_without_labels",
-    "compute_window_drift",
     "find_monitoring_window",
     "monitor_window",
 ]
@@ -127,7 +127,7 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     key = window.key if window else "all"
     frame = _read_valid_rows(pipeline, bundle, ref, window, key, as_of)
     scored = bundle.score(frame)
-    drift = compute_window_drift(pipeline, bundle, frame, scored)
+    drift = compute_window_drift(bundle.sketch, bundle.contract, frame, pipeline.drift, scored["score"])
     exchange_test = _test_exchangeability(pipeline, bundle, frame, scored)
     with Ledger.open(pipeline.ledger_url) as ledger, ledger.hold_lease(f"monitor:{pipeline.name}:{key}"):
         training = next(
@@ -160,7 +160,8 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
         evidence |= {"report": report.rpartition("/")[2], "report_error": report_error, "run_id": run}
         facts_error = write_window_facts(pipeline, bundle, ref, key, frame, scored, evidence)
         report_error = "; ".join(filter(None, (report_error, facts_error)))
-        ledger.put_observation(pipeline.name, key, observation.to_dict(), report, ref.version)
+        page = Store(pipeline.store_root).relative_path(report)
+        ledger.put_observation(pipeline.name, key, observation.to_dict(), page, ref.version)
         ledger.record_decision(
             Decision(
                 key=f"degradation:{pipeline.name}:{key}:v{ref.version}:{as_of.isoformat()}",
@@ -205,17 +206,6 @@ def _read_valid_rows(
     raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(validation.report.reasons)}")
 
 
-def compute_window_drift(
-    pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
-) -> DriftReport:
-    """Compare the window with the reference; known anomalies are left out, as they are in the reference."""
-    label, scores = bundle.contract.label, scored["score"].to_numpy()
-    if label is not None and label in frame and (is_usual := (frame[label] != 1).to_numpy()).any():
-        frame, scores = frame[is_usual], scores[is_usual]
-    current = sketch_window(frame, bundle.contract, bundle.sketch, scores)
-    return compare_sketches(bundle.sketch, current, pipeline.drift)
-
-
 def build_observation(
     pipeline: Pipeline,
     bundle: Bundle,
@@ -235,14 +225,17 @@ def build_observation(
         truth = frame[label].to_numpy()[has_label]
         positives = int((truth == 1).sum())
         if positives >= pipeline.degradation.min_positives:
-            measured_metrics = compute_metrics(
+            evidence = Evidence(
                 truth,
+                number_dependent_rows(bundle.contract, frame[has_label]),
+                operation=OperatingPoint.of(pipeline.alerts, bundle.policy.threshold),
+            )
+            measured_metrics = compute_metrics(
+                evidence,
                 scored["score"].to_numpy()[has_label],
                 confidence=pipeline.degradation.confidence,
                 resamples=400,
                 seed=pipeline.training.seed,
-                blocks=number_dependent_rows(bundle.contract, frame[has_label]),
-                operation=OperatingPoint.of(pipeline.alerts, bundle.policy.threshold),
             )
             performance = getattr(measured_metrics, pipeline.comparison.metric)
     return observe_window(
@@ -340,12 +333,8 @@ def _log_run(
         "score_effect": drift.score.effect if drift.score else None,
         "violated": float(observation.violated),
     }
-    tags = {
-        "pynomaly.kind": "monitor",
-        "pynomaly.window": key,
-        "pynomaly.state": verdict.state,
-        "pynomaly.model_version": str(ref.version),
-    }
+    tags = {"pynomaly.kind": "monitor", "pynomaly.window": key, "pynomaly.state": verdict.state}
+    tags["pynomaly.model_version"] = str(ref.version)
     with registry.start_parent_run(pipeline.name, f"monitor {key}", tags=tags) as run:
         registry.log_to_run(run, metrics={name: value for name, value in values.items() if value is not None})
         if report:

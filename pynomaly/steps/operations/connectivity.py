@@ -25,6 +25,7 @@ from pynomaly.data.places import is_address, resolve_place
 from pynomaly.errors import PynomalyError, RecordError
 from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE
 from pynomaly.records.ledger.revision import find_newest_revision, inspect_database
+from pynomaly.records.registry.moved_home import list_former_homes
 from pynomaly.steps.operations.finding import Finding
 
 __all__ = [
@@ -133,6 +134,7 @@ def check_records(pipeline: Pipeline) -> Iterator[Finding]:
         yield from check_database(
             "MLflow's database", pipeline.tracking_uri, "alembic_version", newest_schema, upgrade_advice
         )
+        yield from _check_moved_home(pipeline)
     addresses = {pipeline.store_root: "store"}
     if not pipeline.tracking_uri.startswith("http"):
         addresses.setdefault(pipeline.artifact_root, "artifacts")
@@ -141,6 +143,18 @@ def check_records(pipeline: Pipeline) -> Iterator[Finding]:
             yield check_bucket(name, address)
     if pipeline.evidently.startswith("http"):
         yield check_page("Evidently's pages", f"{pipeline.evidently.rstrip('/')}/api/version")
+
+
+def _check_moved_home(pipeline: Pipeline) -> Iterator[Finding]:
+    """Yields a warning if the home was moved since MLflow's store was last opened."""
+    try:
+        former_homes = list_former_homes(pipeline.tracking_uri, pipeline.home, pipeline.artifact_root)
+    except RecordError as error:
+        yield Finding("moved home", "wrong", str(error), "restore MLflow's database from a backup")
+        return
+    for former in former_homes:
+        mend = "the next command that reads a model corrects the file addresses in MLflow's database"
+        yield Finding("moved home", "warning", f"it was in {former} before", mend)
 
 
 def check_bucket(name: str, address: str) -> Finding:

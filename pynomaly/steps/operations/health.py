@@ -86,7 +86,7 @@ def _check_packages() -> list[Finding]:
     return findings
 
 
-def _check_pins(file: Path = Path(__file__).parents[2] / "constraints.txt") -> list[Finding]:
+def _check_pins(file: Path = Path(__file__).parents[3] / "constraints.txt") -> list[Finding]:
     """Check installed versions against the tested set in ``constraints.txt``; only if that file exists."""
     if not file.is_file():
         return []

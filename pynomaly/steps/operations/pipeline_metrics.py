@@ -15,7 +15,7 @@ from pynomaly.config import Pipeline
 from pynomaly.judging.alerts.alert import ALERT_SEVERITIES
 from pynomaly.judging.drift.degradation import STATES
 from pynomaly.judging.silence import judge_silence
-from pynomaly.records.ledger import Answers, Ledger
+from pynomaly.records.ledger import Ledger
 from pynomaly.steps.alerting.raise_alerts import read_alerts
 from pynomaly.steps.champion import find_last_change, list_pending_promotions
 from pynomaly.steps.operations.reconcile import WATCHED_WORK
@@ -123,7 +123,7 @@ def _measure_window(ledger: Ledger, name: str) -> Iterator[PipelineMetric]:
 
 
 def _measure_waiting(ledger: Ledger, name: str, now: datetime) -> Iterator[PipelineMetric]:
-    alerts = read_alerts(Answers.open_beside(ledger), name).values()
+    alerts = read_alerts(ledger.answers, name).values()
     open_counts = Counter(item.severity for item in alerts if item.state == "open")
     for severity in ALERT_SEVERITIES:
         yield PipelineMetric("open_alerts", (severity,), float(open_counts[severity]))

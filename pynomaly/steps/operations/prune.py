@@ -20,7 +20,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from pynomaly.config import Pipeline, Retention
-from pynomaly.data.places import resolve_place
 from pynomaly.errors import ConfigError, LeaseHeldError, RecordError, list_allowed
 from pynomaly.judging.retention import PruningPlan
 from pynomaly.judging.retention import plan_pruning as decide
@@ -145,7 +144,7 @@ def _record_plan(
     """Returns the ledger line of this plan: the newest one if it lists every removal, else a new one."""
     last = ledger.find_last_decision(pipeline.name, "prune")
     planned = {(item.kind, item.name) for item in plan.removals}
-    if last is not None and planned <= _read_removal_list(last):
+    if last is not None and planned <= _read_removal_list(store, last):
         return last
     content = json.dumps(plan.to_dict(), sort_keys=True, indent=1).encode()
     path = store.write_removed(pipeline.name, plan.digest, content)
@@ -166,7 +165,7 @@ def _record_plan(
             evidence={
                 "counts": plan.counts,
                 "bytes": plan.size,
-                "list": str(path),
+                "list": store.relative_path(path),
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "retention": pipeline.retention.model_dump(mode="json"),
             },
@@ -175,10 +174,10 @@ def _record_plan(
     )
 
 
-def _read_removal_list(decision: Decision) -> set[tuple[str, str]]:
+def _read_removal_list(store: Store, decision: Decision) -> set[tuple[str, str]]:
     """Returns kind and name of the removals in a ledger line; empty if the hash of its list differs."""
     try:
-        content = resolve_place(str(decision.evidence["list"])).read()
+        content = store.locate_file(str(decision.evidence["list"])).read()
     except OSError:
         return set()
     if hashlib.sha256(content).hexdigest() != decision.evidence["sha256"]:

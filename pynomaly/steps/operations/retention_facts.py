@@ -13,7 +13,7 @@ from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.judging.retention import PastDecision, PruningPlan, RetentionFacts, StoredItem
-from pynomaly.records.ledger import Answers, Decision, Ledger, TrainingRecord, parse_window_key
+from pynomaly.records.ledger import Decision, Ledger, TrainingRecord, parse_window_key
 from pynomaly.records.registry import Registry, Traces
 from pynomaly.records.registry.removal import LoggedModel, LoggedRun, count_bytes, list_models, list_runs
 from pynomaly.records.store import Store
@@ -65,7 +65,7 @@ def gather_inventory(
 
 def _find_unanswered_windows(pipeline: Pipeline, ledger: Ledger) -> tuple[tuple[datetime, datetime], ...]:
     """Return the windows of unresolved alerts, and of audits whose rows are not all labelled."""
-    answers = Answers.open_beside(ledger)
+    answers = ledger.answers
     alerts = read_alerts(answers, pipeline.name).values()
     windows = {name for item in alerts if item.state in ("open", "acknowledged") for name in item.windows}
     labelled = {item.key.rpartition(":")[0] for item in answers.list_labels(pipeline.name)}
@@ -136,7 +136,7 @@ def _describe_run(run: LoggedRun) -> StoredItem:
 
 def _list_traces(pipeline: Pipeline, ledger: Ledger, registry: Registry) -> Iterator[StoredItem]:
     """Yield the alert traces in MLflow; a trace is in use while its alert is not resolved."""
-    alerts = read_alerts(Answers.open_beside(ledger), pipeline.name)
+    alerts = read_alerts(ledger.answers, pipeline.name)
     unanswered = {name for name, item in alerts.items() if item.state in ("open", "acknowledged")}
     for name, alert, at in Traces(registry, pipeline.name).list_traces():
         yield StoredItem("trace", name, at, busy=alert in unanswered)
@@ -146,7 +146,9 @@ def _list_files(
     pipeline: Pipeline, ledger: Ledger, store: Store, trainings: tuple[TrainingRecord, ...]
 ) -> tuple[list[StoredItem], dict[str, tuple[str, str]]]:
     """Return the store's files, and ledger rows whose file is missing; ages come from the ledger if known."""
-    partitions_by_path = {item.path: item for item in ledger.list_partitions(pipeline.name)}
+    partitions_by_path = {
+        str(store.locate_file(item.path)): item for item in ledger.list_partitions(pipeline.name)
+    }
     partitions = {path: (item.window, item.sha256) for path, item in partitions_by_path.items()}
     judged_at = {
         (item.window, item.version): item.at for item in ledger.retention.list_judged_windows(pipeline.name)

@@ -20,10 +20,9 @@ from pynomaly.config import Pipeline
 from pynomaly.data.frame import hash_frame
 from pynomaly.errors import PynomalyError
 from pynomaly.judging.drift.bake_verdict import BakeObservation, BakeVerdict, judge_bake, observe_bake
+from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import observe_window
-from pynomaly.judging.drift.window_drift import compare_sketches
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.sketch.sketch import Sketch
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.champion import find_last_change
@@ -197,8 +196,7 @@ def _observe_version(
     scored: pd.DataFrame,
     rates: dict[int, float | None],
 ) -> BakeObservation:
-    current = Sketch.of(bundle.contract.conform(frame), scored["score"].to_numpy())
-    drift = compare_sketches(bundle.sketch, current, pipeline.drift)
+    drift = compute_window_drift(bundle.sketch, bundle.contract, frame, pipeline.drift, scored["score"])
     alerts = int(scored["is_anomaly"].sum())
     observation = observe_window(key, len(frame), drift, alerts, rates.get(version), pipeline.degradation)
     return observe_bake(version, drift, observation, alerts, _measure_latency_ms(bundle, frame))

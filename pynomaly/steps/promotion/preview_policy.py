@@ -13,19 +13,17 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from pynomaly.config import Alerts, Pipeline
+from pynomaly.config import ALERT_POLICIES, Alerts, Pipeline
 from pynomaly.errors import ConfigError, RecordError, list_allowed
 from pynomaly.judging.alerts.grouping import AlertGroup, AlertRow, group_rows
 from pynomaly.model.calibration.alert_policy import AlertPolicy
-from pynomaly.records.ledger import Answers, Ledger, Partition
+from pynomaly.records.ledger import Ledger, Partition
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.alerting.alert_rows import build_flags, build_row_key
 from pynomaly.steps.promotion.apply_policy import describe_policy
 
 __all__ = ["PolicyEffect", "parse_policy", "preview_policy"]
-
-ALERT_POLICIES = ("budget", "cost", "fdr", "quantile")
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def parse_policy(text: str, now: Alerts) -> Alerts:
     Parameters
     ----------
     text : str
-        ``budget:20/day``, ``quantile:0.01``, ``fdr:0.1`` or ``cost:10:1`` (a missed anomaly, a false alarm).
+        A name in ``ALERT_POLICIES`` and its figures: ``budget:20/day``, ``cost:10:1``.
     now : Alerts
 
     Raises
@@ -71,9 +69,7 @@ def parse_policy(text: str, now: Alerts) -> Alerts:
     if kind not in ALERT_POLICIES:
         raise ConfigError(f"--policy {text!r}: no policy {kind!r}; {list_allowed(kind, ALERT_POLICIES)}")
     figures = rest.removesuffix("/day").split(":") if rest else []
-    names = {"budget": ("per_day",), "quantile": ("quantile",), "fdr": ("fdr",)}.get(
-        kind, ("cost_missed", "cost_false_alarm")
-    )
+    names = ALERT_POLICIES[kind].figures
     if len(figures) > len(names):
         raise ConfigError(f"--policy {text!r}: {len(figures)} figures, but {kind} takes {len(names)}")
     try:
@@ -113,10 +109,7 @@ def preview_policy(pipeline: Pipeline, policy: str, last: timedelta) -> dict[str
     policy_then = AlertPolicy.from_config(settings, champion.policy.rows_per_day)
     with Ledger.open(pipeline.ledger_url) as ledger:
         partitions = _select_newest(ledger.list_partitions(pipeline.name), last)
-        labels = {
-            (item.entity, item.row): item.truth
-            for item in Answers.open_beside(ledger).list_labels(pipeline.name)
-        }
+        labels = {(item.entity, item.row): item.truth for item in ledger.answers.list_labels(pipeline.name)}
     if not partitions:
         raise RecordError(f"{pipeline.name}: no window was scored yet; run score or backfill first")
     store = Store(pipeline.store_root)

@@ -15,7 +15,7 @@ from pynomaly.errors import DataError, DetectorError, ModelError, NoChampionErro
 from pynomaly.judging.comparison.compare import Verdict
 from pynomaly.judging.comparison.past_incidents import IncidentRegression, report_not_computable
 from pynomaly.judging.comparison.promotion_rules import PromotionRuling, rule_on_promotion
-from pynomaly.model.bundle import GOLDEN_TOLERANCE
+from pynomaly.model.fitting.golden import GOLDEN_TOLERANCE
 from pynomaly.model.isolated_check import BATCH_ROWS, run_isolated_check
 from pynomaly.records.ledger import Decision, Lease, Ledger, TrainingRecord
 from pynomaly.records.registry import ModelRef, Registry

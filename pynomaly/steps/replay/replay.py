@@ -28,13 +28,10 @@ from pynomaly.judging.comparison.evaluation import (
     explain_unusable_truth,
     roc_auc,
 )
+from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import Observation, judge_degradation
 from pynomaly.model.bundle import Bundle
-from pynomaly.steps.monitoring.monitor_window import (
-    build_observation,
-    check_without_labels,
-    compute_window_drift,
-)
+from pynomaly.steps.monitoring.monitor_window import build_observation, check_without_labels
 from pynomaly.steps.replay.replay_training import (
     TRUTH_COLUMN,
     ReplayHistory,
@@ -210,7 +207,8 @@ def _apply_policy(
     if (period := _parse_period(policy)) and at - life.trained[-1] >= period:
         _refit_and_promote(past, life, at, f"{spell_duration(period)} since the last training")
     elif policy == "drift":
-        drift = compute_window_drift(past.pipeline, life.student.bundle, frame, scored)
+        bundle, settings = life.student.bundle, past.pipeline.drift
+        drift = compute_window_drift(bundle.sketch, bundle.contract, frame, settings, scored["score"])
         if drift.status == "drift":
             _refit_and_promote(past, life, at, "; ".join(drift.reasons))
     elif policy == "ours":
@@ -234,7 +232,8 @@ def _follow_settings(
 ) -> None:
     """Observe, judge, decide, compare and rule with the functions of production."""
     pipeline, at, student = past.pipeline, window.end, life.student
-    drift = compute_window_drift(pipeline, student.bundle, frame, scored)
+    sketch, contract = student.bundle.sketch, student.bundle.contract
+    drift = compute_window_drift(sketch, contract, frame, pipeline.drift, scored["score"])
     checked = check_without_labels(pipeline, student.bundle, window, frame, life.observations, student.facts)
     life.observations.append(
         build_observation(pipeline, student.bundle, window.key, frame, scored, drift, student.facts, checked)

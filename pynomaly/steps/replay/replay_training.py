@@ -25,7 +25,8 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import DataError, DetectorError, QualityError
 from pynomaly.judging.comparison.choice import choose_candidate
-from pynomaly.judging.comparison.compare import Rung, compare_scores
+from pynomaly.judging.comparison.compare import compare_scores
+from pynomaly.judging.comparison.evidence import Rung
 from pynomaly.judging.comparison.promotion_rules import PromotionRuling, rule_on_promotion
 from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
 from pynomaly.judging.drift.degradation import Observation
@@ -204,23 +205,22 @@ def _train_candidates(
         bundles = {"recalibrated": _recalibrate_champion(pipeline, champion.bundle, parts)}
     scored = {name: bundle.score(judged.frame) for name, bundle in bundles.items()}
     any_bundle = next(iter(bundles.values()))
+    operation = OperatingPoint.of(pipeline.alerts, any_bundle.policy.threshold)
     choice = choose_candidate(
-        judged.truth,
+        replace(judged.evidence, operation=operation),
         {name: scored_rows["score"].to_numpy() for name, scored_rows in scored.items()},
         pipeline.comparison,
-        rung=judged.rung,
         baseline=next(iter(bundles)),
         seed=pipeline.training.seed,
-        blocks=judged.blocks,
-        operation=OperatingPoint.of(pipeline.alerts, any_bundle.policy.threshold),
-        injected=judged.injected,
     )
     winner, name = bundles[choice.winner], choice.winner
     value = next(row["value"] for row in choice.table if row["candidate"] == name)
-    without_injected = scored[name] if judged.rung is Rung.LABELS else scored[name][judged.truth == 0]
+    without_injected = (
+        scored[name] if judged.evidence.rung is Rung.LABELS else scored[name][judged.evidence.truth == 0]
+    )
     facts = {
         "value": float(value) if np.isfinite(value) else None,
-        "rung": str(judged.rung),
+        "rung": str(judged.evidence.rung),
         "expected_alert_rate": estimate_alert_rate(without_injected["is_anomaly"]),
         "probe": probe_model(pipeline, winner, parts["calibration"]).to_dict(),
     }
@@ -341,19 +341,16 @@ def rule_on_challenger(
     No clean process runs; ``promotion.mode: approval`` counts as approved, ``never`` promotes nothing.
     """
     pipeline, judged = past.pipeline, challenger.judged
+    operation = OperatingPoint.of(pipeline.alerts, challenger.bundle.policy.threshold)
     verdict = compare_scores(
-        judged.truth,
+        replace(judged.evidence, operation=operation),
         champion.bundle.score(judged.frame)["score"].to_numpy(),
         challenger.scores,
         pipeline.comparison,
-        rung=judged.rung,
         champion="champion",
         challenger=challenger.name,
-        blocks=judged.blocks,
         seed=pipeline.training.seed,
         among=challenger.among,
-        operation=OperatingPoint.of(pipeline.alerts, challenger.bundle.policy.threshold),
-        injected=judged.injected,
     )
     return rule_on_promotion(
         verdict,

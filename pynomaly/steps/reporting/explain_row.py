@@ -21,6 +21,7 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import DataError, PynomalyError, WindowError, list_allowed
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.explanation.explain import ExplainMethod, Explanation, check_method
 from pynomaly.records.ledger import Ledger, Partition
 from pynomaly.records.ledger.rows import to_json
 from pynomaly.records.registry import Registry
@@ -76,7 +77,9 @@ class RowExplanation:
         return content
 
 
-def explain_row(pipeline: Pipeline, row: str, as_of: str = "latest", top: int = 3) -> RowExplanation:
+def explain_row(
+    pipeline: Pipeline, row: str, as_of: str = "latest", top: int = 3, method: str = "own"
+) -> RowExplanation:
     """Explain why a scored row was, or was not, an alert.
 
     Parameters
@@ -89,16 +92,21 @@ def explain_row(pipeline: Pipeline, row: str, as_of: str = "latest", top: int = 
         ISO 8601 with an offset, or ``latest``.
     top : int
         Number of columns to name as reasons.
+    method : {"own", "occlusion", "shap", "lime"}
+        How the score is divided among the columns; see :meth:`~pynomaly.model.bundle.Bundle.explain`.
 
     Raises
     ------
+    ModelError
+        If the method's package is not installed.
     WindowError
         If no window was scored by then.
     DataError
-        If there is no such row.
+        If there is no such row or method.
     RecordError, IntegrityError
         If scores or model are missing, or differ from the records.
     """
+    chosen_method = check_method(method)
     moment = resolve_moment(pipeline, as_of, datetime.now().astimezone()) if pipeline.data.time else None
     with Ledger.open(pipeline.ledger_url) as ledger:
         partition, place, scores = _find_row(pipeline, ledger, row, moment)
@@ -118,7 +126,7 @@ def explain_row(pipeline: Pipeline, row: str, as_of: str = "latest", top: int = 
         sentences.append(f"alerts of a window were decided together, at a level of {policy.level:g} (fdr)")
     if moment is not None and partition.scored_at > moment and as_of != "latest":
         sentences.append("it was scored, or scored again, after that moment")
-    reasons, method, notes = _find_reasons(pipeline, bundle, partition, row_scores, top)
+    explained, notes = _find_reasons(pipeline, bundle, partition, row_scores, top, chosen_method)
     return RowExplanation(
         pipeline=pipeline.name,
         row=_describe_row(pipeline, scores, place),
@@ -128,8 +136,8 @@ def explain_row(pipeline: Pipeline, row: str, as_of: str = "latest", top: int = 
         threshold_p=policy.threshold,
         threshold_score=limit,
         champion_now=current,
-        method=method,
-        reasons=reasons,
+        method=explained.method if explained else "",
+        reasons=tuple(reason.to_dict() for reason in explained.reasons) if explained else (),
         said=(*sentences, *notes),
     )
 
@@ -203,21 +211,26 @@ def _find_score_limit(bundle: Bundle, threshold: float, row_score: float) -> flo
 
 
 def _find_reasons(
-    pipeline: Pipeline, bundle: Bundle, partition: Partition, line: pd.Series[Any], top: int
-) -> tuple[tuple[dict[str, Any], ...], str, tuple[str, ...]]:
-    """Returns reasons, the method that gave them, and notes on them."""
+    pipeline: Pipeline,
+    bundle: Bundle,
+    partition: Partition,
+    line: pd.Series[Any],
+    top: int,
+    method: ExplainMethod,
+) -> tuple[Explanation | None, tuple[str, ...]]:
+    """Returns the explanation, None where the rows are not there any more, and notes on it."""
     window = Window(partition.start, partition.end) if partition.start and partition.end else None
     try:
         frame = read_source(pipeline.data, window)
         if hash_frame(frame) != partition.data_hash:
-            return (), "", ("no reasons: the window's rows were changed after they were scored",)
+            return None, ("no reasons: the window's rows were changed after they were scored",)
         rows = validate(frame, bundle.contract, pipeline.quality, "score").clean
-        (explanation,) = bundle.explain(rows.loc[[int(line["row"])]], top)
+        (explanation,) = bundle.explain(rows.loc[[int(line["row"])]], top, method)
     except PynomalyError as error:
-        return (), "", (f"no reasons: the window's rows cannot be read any more: {error}",)
+        return None, (f"no reasons: the window's rows cannot be read any more: {error}",)
     notes: tuple[str, ...] = ()
     if abs(explanation.score - float(line["score"])) > 1e-9 * max(1.0, abs(float(line["score"]))):
         notes = (f"the model gives {explanation.score!r} today, on record is {float(line['score'])!r}",)
     if not explanation.reasons:
         notes += ("no column raises the score",)
-    return tuple(reason.to_dict() for reason in explanation.reasons), explanation.method, notes
+    return explanation, notes

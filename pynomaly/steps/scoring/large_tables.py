@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
+from pynomaly.data.frame import FrameContract
 from pynomaly.data.quality import validate
 from pynomaly.data.sources.parts import RowGroup, list_row_groups, read_batches
 from pynomaly.errors import QualityError
@@ -195,7 +196,10 @@ def _score_part(work: _PartSettings, part: RowGroup) -> TableTotals:
                 continue
             clean_rows = np.delete(np.arange(len(frame)), checked.quarantine.index.to_numpy())
             conformed, columns = _assess_rows(bundle, checked.clean)
-            total.add(_total_batch(bundle, conformed, columns, work.sample - sum(map(len, total.sample))))
+            total.add(_total_batch(bundle, conformed, columns))
+            total.sample += _sample_rows(
+                bundle.contract, checked.clean, work.sample - sum(map(len, total.sample))
+            )
             content = _build_record_batch(bundle, work.version, checked.clean, first + clean_rows, columns)
             writer = writer or pa.ipc.new_file(str(file), content.schema)
             writer.write_batch(content)
@@ -230,18 +234,21 @@ def _assess_rows(bundle: Bundle, clean: pd.DataFrame) -> tuple[pd.DataFrame, dic
     }
 
 
-def _total_batch(
-    bundle: Bundle, conformed: pd.DataFrame, columns: dict[str, Any], sample_rows: int
-) -> TableTotals:
+def _total_batch(bundle: Bundle, conformed: pd.DataFrame, columns: dict[str, Any]) -> TableTotals:
     totals = TableTotals(alerts=int(columns["is_anomaly"].sum()))
     if bundle.policy.level is not None:
         floor = 0.0 if bundle.policy.extrapolate else bundle.calibration.resolution
         totals.p_values, totals.counts = np.unique(np.maximum(columns["p_value"], floor), return_counts=True)
     totals.touched = bundle.features.count_unusual_rows(conformed)
-    if sample_rows > 0:
-        step = max(1, len(conformed) // sample_rows)
-        totals.sample = [conformed.iloc[::step].head(sample_rows)]
     return totals
+
+
+def _sample_rows(contract: FrameContract, clean: pd.DataFrame, most: int) -> list[pd.DataFrame]:
+    """Returns up to `most` rows of a batch, spread over it, with the columns that the drift check reads."""
+    if most <= 0:
+        return []
+    names = [*contract.features, *(name for name in (contract.time, contract.label) if name in clean)]
+    return [clean[names].iloc[:: max(1, len(clean) // most)].head(most)]
 
 
 _CODE_NAMES = {"severity": SEVERITY_NAMES, "rarity": RARITY_NAMES}

@@ -21,11 +21,10 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.sources.parts import has_more_rows
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, PynomalyError, QualityError
-from pynomaly.judging.drift.window_drift import DriftReport, compare_sketches
+from pynomaly.judging.drift.compare_window import compute_window_drift
+from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.explanation.explain import explain_alerts
-from pynomaly.model.sketch.reference import sketch_window
-from pynomaly.model.sketch.sketch import Sketch
 from pynomaly.records.ledger import Decision, Ledger, Partition
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.sheet import render_csv
@@ -122,9 +121,9 @@ def score_window(pipeline: Pipeline, window: Window | None) -> WindowScores:
         if (
             partition_before is not None
             and partition_before.data_hash == data_hash
-            and store.has_file(partition_before.path, partition_before.sha256)
+            and store.has_file(store.locate_file(partition_before.path), partition_before.sha256)
         ):
-            return _describe_partition(partition_before, new=False)
+            return _describe_partition(store, partition_before, new=False)
         bundle = registry.load_bundle(ref)
         checked = validate(frame, bundle.contract, pipeline.quality, "score")
         report = checked.report
@@ -142,7 +141,7 @@ def score_window(pipeline: Pipeline, window: Window | None) -> WindowScores:
             pipeline=pipeline.name,
             window=key,
             version=ref.version,
-            path=str(path),
+            path=store.relative_path(path),
             sha256=sha256,
             data_hash=data_hash,
             rows=len(table),
@@ -156,7 +155,7 @@ def score_window(pipeline: Pipeline, window: Window | None) -> WindowScores:
         score_shadow_window(pipeline, registry, key, checked.clean)
         bake_verdict = judge_baking_window(pipeline, ref, bundle, key, checked.clean, table)
         touched = bundle.features.count_unusual_rows(bundle.contract.conform(checked.clean))
-        return replace(_describe_partition(partition, new=True, bake=bake_verdict), touched=touched)
+        return replace(_describe_partition(store, partition, new=True, bake=bake_verdict), touched=touched)
 
 
 def score_shadow_window(pipeline: Pipeline, registry: Registry, key: str, rows: pd.DataFrame) -> str:
@@ -181,14 +180,14 @@ def score_shadow_window(pipeline: Pipeline, registry: Registry, key: str, rows: 
         return ""
 
 
-def _describe_partition(partition: Partition, *, new: bool, bake: str = "") -> WindowScores:
+def _describe_partition(store: Store, partition: Partition, *, new: bool, bake: str = "") -> WindowScores:
     return WindowScores(
         window=partition.window,
         version=partition.version,
         rows=partition.rows,
         alerts=partition.alerts,
         quarantined=partition.quarantined,
-        path=partition.path,
+        path=str(store.locate_file(partition.path)),
         sha256=partition.sha256,
         new=new,
         bake=bake,
@@ -252,9 +251,7 @@ def score_file(pipeline: Pipeline, source: Path, output: Path, reasons: int = 0)
     if len(checked.quarantine):
         write_atomically(quarantine, render_csv(checked.quarantine).encode())
     write_atomically(output, content)
-    drift = compare_sketches(
-        bundle.sketch, sketch_window(checked.clean, bundle.contract, bundle.sketch), pipeline.drift
-    )
+    drift = compute_window_drift(bundle.sketch, bundle.contract, checked.clean, pipeline.drift)
     return FileScores(
         output=str(output),
         version=ref.version,
@@ -298,9 +295,7 @@ def _score_in_parts(
         (draft / output.name).replace(output)
     finally:
         clear_folder(draft)
-    drift = compare_sketches(
-        bundle.sketch, Sketch.of(pd.concat(total.sample), like=bundle.sketch), pipeline.drift
-    )
+    drift = compute_window_drift(bundle.sketch, bundle.contract, pd.concat(total.sample), pipeline.drift)
     return FileScores(
         output=str(output),
         version=ref.version,

@@ -7,6 +7,7 @@ bundles and rows and writes nothing: the steps that act on the verdicts record t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pynomaly.config import Pipeline
@@ -40,19 +41,16 @@ def choose_winner(
         raise DetectorError(f"{pipeline.name}: no candidate could be fitted: {failed}")
     judged = JudgedRows.load(prepared)
     baseline = fitted[0].label if fitted[0].label in usable else next(iter(usable))
-    operation = build_operation(pipeline, fitted)
+    evidence = replace(judged.evidence, operation=build_operation(pipeline, fitted))
+    judged = replace(judged, evidence=evidence)
     return choose_candidate(
-        judged.truth,
+        evidence,
         usable,
         pipeline.comparison,
-        rung=judged.rung,
         baseline=baseline,
         seed=pipeline.training.seed,
-        blocks=judged.blocks,
-        operation=operation,
-        injected=judged.injected,
         costs={item.label: item.cost() for item in fitted if not item.error},
-        folds=cross_validate(pipeline, prepared, fitted, baseline, operation) if len(usable) > 1 else None,
+        folds=cross_validate(pipeline, prepared, judged, fitted, baseline) if len(usable) > 1 else None,
     )
 
 
@@ -65,7 +63,7 @@ def compare_with_champion(
     ----------
     pipeline : Pipeline
     prepared : PreparedReference
-    challenger : Fitted
+    challenger : FittedCandidate
     among : int
         Number of candidates from which these same rows chose it (:attr:`CandidateChoice.among`).
     """
@@ -76,18 +74,14 @@ def compare_with_champion(
     judged = JudgedRows.load(prepared)
     champion = registry.load_bundle(reference)
     return compare_scores(
-        judged.truth,
+        replace(judged.evidence, operation=build_operation(pipeline, [challenger])),
         champion.score(judged.frame)["score"].to_numpy(),
         challenger.scores()["score"].to_numpy(),
         pipeline.comparison,
-        rung=judged.rung,
         champion=f"{pipeline.name} v{reference.version}",
         challenger=challenger.label,
-        blocks=judged.blocks,
         seed=pipeline.training.seed,
         among=among,
-        operation=build_operation(pipeline, [challenger]),
-        injected=judged.injected,
     )
 
 

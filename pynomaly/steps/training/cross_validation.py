@@ -16,23 +16,23 @@ from pynomaly.config import Candidate, Pipeline
 from pynomaly.detectors import make_detector
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.errors import DataError, DetectorError
-from pynomaly.judging.comparison.evaluation import explain_unusable_scores, explain_unusable_truth
-from pynomaly.judging.comparison.ranking_metrics import Array, Ints, OperatingPoint, Ranking
+from pynomaly.judging.comparison.evaluation import explain_unusable_scores
+from pynomaly.judging.comparison.ranking_metrics import Array
 from pynomaly.judging.comparison.resampled_tests import FoldTest, corrected_t_test
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.row_times import read_row_times
 from pynomaly.steps.training.fit_candidates import FittedCandidate, load_contract
 from pynomaly.steps.training.prepare import JudgedRows, PreparedReference, number_dependent_rows
 
-__all__ = ["assign_folds", "cross_validate"]
+__all__ = ["cross_validate"]
 
 
 def cross_validate(
     pipeline: Pipeline,
     prepared: PreparedReference,
+    judged: JudgedRows,
     fitted: Sequence[FittedCandidate],
     baseline: str,
-    operation: OperatingPoint,
 ) -> dict[str, FoldTest] | None:
     """Test each other candidate against the baseline over ``comparison.folds`` x ``repeats`` refits.
 
@@ -50,18 +50,18 @@ def cross_validate(
     if not settings.folds:
         return None
     contract = load_contract(prepared)
-    judged, rows = JudgedRows.load(prepared), pd.read_parquet(prepared.path / "fit.parquet")
+    evidence, rows = judged.evidence, pd.read_parquet(prepared.path / "fit.parquet")
     fit_blocks = number_dependent_rows(contract, rows)
     values: dict[str, list[float]] = {item.label: [] for item in fitted if not item.error}
     for repeat in range(settings.repeats):
         rng = np.random.default_rng([pipeline.training.seed, repeat])
         try:
-            fold_of_row = assign_folds(judged.truth, judged.blocks, settings.folds, rng)
+            fold_of_row = evidence.assign_folds(settings.folds, rng)
         except DataError:
             return {}
         left_out = rng.permutation(np.arange(fit_blocks.max() + 1) % settings.folds)[fit_blocks]
         for fold in range(settings.folds):
-            normal_judged = judged.frame[(fold_of_row != fold) & (judged.truth == 0)]
+            normal_judged = judged.frame[(fold_of_row != fold) & (evidence.truth == 0)]
             train = pd.concat([rows[left_out != fold], normal_judged], ignore_index=True)
             in_fold = fold_of_row == fold
             for item in [item for item in fitted if item.label in values]:
@@ -69,7 +69,7 @@ def cross_validate(
                 if scores is None:
                     del values[item.label]
                     continue
-                ranking = Ranking(judged.truth[in_fold], scores, operation)
+                ranking = evidence.select(in_fold).rank(scores)
                 values[item.label].append(ranking.value(settings.metric))
     if baseline not in values:
         return {}
@@ -81,27 +81,6 @@ def cross_validate(
         for label, fold_values in values.items()
         if label != baseline
     }
-
-
-def assign_folds(truth: Ints, blocks: Ints, folds: int, rng: np.random.Generator) -> Ints:
-    """Returns the fold of each row, shape (n,): whole blocks, blocks with anomalies spread evenly.
-
-    Raises
-    ------
-    DataError
-        If there are fewer blocks with or without anomalies than folds, so that a fold lacks a class.
-    """
-    member = np.unique(blocks, return_inverse=True)[1]
-    has_anomaly = np.bincount(member, weights=truth) > 0
-    fold_of_block = np.zeros(has_anomaly.size, dtype=np.int64)
-    for kind in (True, False):
-        places = np.flatnonzero(has_anomaly == kind)
-        fold_of_block[rng.permutation(places)] = np.arange(places.size) % folds
-    fold_of_row = fold_of_block[member]
-    for fold in range(folds):
-        if reason := explain_unusable_truth(truth[fold_of_row == fold]):
-            raise DataError(f"fold {fold + 1} of {folds}: {reason}")
-    return np.asarray(fold_of_row, dtype=np.int64)
 
 
 def _refit_and_score(

@@ -94,7 +94,7 @@ def _fit_in_worker(
     contract = load_contract(prepared)
     folder = prepared.path / "candidates" / label
     if (folder / "fitted.json").is_file():  # complete, from an interrupted run
-        return FittedCandidate(**json.loads((folder / "fitted.json").read_text()))
+        return _restore_candidate(folder)
     shutil.rmtree(folder, ignore_errors=True)
     fit_rows = pd.read_parquet(prepared.path / "fit.parquet")
     calibration_rows = pd.read_parquet(prepared.path / "calibration.parquet")
@@ -180,5 +180,11 @@ def _save_and_score(
         score_seconds=time.perf_counter() - clock,
     )
     scored.reset_index(drop=True).to_parquet(folder / "judged_scores.parquet", index=False)
-    write_atomically(folder / "fitted.json", json.dumps(fitted.to_dict()).encode())
+    write_atomically(folder / "fitted.json", json.dumps(fitted.to_dict() | {"folder": "bundle"}).encode())
     return fitted
+
+
+def _restore_candidate(folder: Path) -> FittedCandidate:
+    """Returns the candidate of an earlier call; its bundle is beside the file, even if the home was moved."""
+    content = json.loads((folder / "fitted.json").read_text())
+    return FittedCandidate(**content | {"folder": str(folder / Path(content["folder"]).name)})

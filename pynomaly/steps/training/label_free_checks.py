@@ -14,6 +14,7 @@ from pynomaly.config import Pipeline
 from pynomaly.detectors import make_detector
 from pynomaly.errors import PynomalyError
 from pynomaly.judging.comparison import evaluation
+from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.injection import inject_anomalies
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe
 from pynomaly.model.bundle import Bundle
@@ -85,7 +86,7 @@ def _measure_injected(
     )
     scores = bundle.raw_scores(rows.assign(**{name: changed[name] for name in contract.features}))
     measured = evaluation.compute_metrics(
-        truth,
+        Evidence(truth, rung=Rung.INJECTED),
         scores,
         confidence=pipeline.degradation.confidence,
         resamples=_RESAMPLES,

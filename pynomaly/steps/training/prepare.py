@@ -23,7 +23,7 @@ from pynomaly.data.incidents import mark_incident_rows, read_incidents
 from pynomaly.data.quality import CheckedRows, validate
 from pynomaly.data.window import Window
 from pynomaly.errors import DataError, QualityError
-from pynomaly.judging.comparison.compare import Rung
+from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.injection import InjectedAnomalies, inject_anomalies
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies
 from pynomaly.records.ledger import Decision, Ledger
@@ -127,15 +127,12 @@ class PreparedReference:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class JudgedRows:
-    """Held-out rows with their truth: labels, or anomalies injected into the rows."""
+    """Held-out rows with their evidence: labels, or anomalies injected into the rows."""
 
     frame: pd.DataFrame
-    truth: np.ndarray
-    blocks: np.ndarray
-    rung: Rung
-    injected: InjectedAnomalies | None = None
+    evidence: Evidence
 
     @classmethod
     def load(cls, prepared: PreparedReference) -> JudgedRows:
@@ -145,7 +142,8 @@ class JudgedRows:
             rung, injected = Rung(prepared.rung), None
             if rung is Rung.INJECTED and "kinds" in arrays:  # older folders have none
                 injected = InjectedAnomalies(*(arrays[name].astype(object) for name in ("kinds", "sizes")))
-        return cls(pd.read_parquet(prepared.path / "judged.parquet"), truth, blocks, rung, injected)
+        frame = pd.read_parquet(prepared.path / "judged.parquet")
+        return cls(frame, Evidence(truth, blocks, rung, injected))
 
 
 def read_known_anomalies(prepared: PreparedReference) -> KnownAnomalies:
@@ -204,7 +202,11 @@ def prepare_reference(
     if (folder / "prepared.json").is_file():
         stored = json.loads((folder / "prepared.json").read_text())
         return PreparedReference(
-            **{**stored, "candidates": tuple(Candidate(**item) for item in stored["candidates"])}
+            **{
+                **stored,
+                "folder": str(folder),
+                "candidates": tuple(Candidate(**item) for item in stored["candidates"]),
+            }
         )
     checked = validate(frame, contract, pipeline.quality, "train")
     _record_quality(pipeline, key, window_key, as_of, checked)
@@ -246,6 +248,7 @@ def prepare_reference(
     content = asdict(prepared) | {
         "candidates": [candidate.model_dump(mode="json") for candidate in training_candidates]
     }
+    content.pop("folder")  # where the file lies: the home may be moved
     (draft / "prepared.json").write_text(json.dumps(content, indent=2))
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
@@ -295,10 +298,9 @@ def build_judged_rows(pipeline: Pipeline, contract: FrameContract, held: pd.Data
     labels = held[contract.label] if contract.label else pd.Series(np.nan, index=held.index)
     has_label, settings = labels.notna().to_numpy(), pipeline.comparison
     if int((labels == 1).sum()) >= settings.min_positives and (labels == 0).any():
-        truth = labels[has_label].to_numpy(dtype=np.int64)
-        return JudgedRows(
-            held[has_label], truth, number_dependent_rows(contract, held[has_label]), Rung.LABELS
-        )
+        known = held[has_label]
+        known_truth = np.asarray(labels[has_label], dtype=np.int64)
+        return JudgedRows(known, Evidence(known_truth, number_dependent_rows(contract, known)))
     # Rows of declared incidents are not normal, so injected anomalies are not compared with them.
     normal = held[
         (labels != 1).to_numpy() & ~mark_incident_rows(pipeline.data, held, read_incidents(pipeline.data))
@@ -306,7 +308,8 @@ def build_judged_rows(pipeline: Pipeline, contract: FrameContract, held: pd.Data
     injection = (settings.injected_share, pipeline.training.seed, settings.injected_sizes)
     changed, truth, injected = inject_anomalies(contract.conform(normal), contract, *injection)
     judged = normal.assign(**{name: changed[name] for name in contract.features})
-    return JudgedRows(judged, truth, number_dependent_rows(contract, judged), Rung.INJECTED, injected)
+    blocks = number_dependent_rows(contract, judged)
+    return JudgedRows(judged, Evidence(truth.astype(np.int64), blocks, Rung.INJECTED, injected))
 
 
 def _write_parts(
@@ -316,13 +319,13 @@ def _write_parts(
     for name in ("fit", "calibration", "known"):
         parts[name].to_parquet(folder / f"{name}.parquet", index=False)
     judged = build_judged_rows(pipeline, contract, parts["holdout"])
-    no_injection = np.full(len(judged.frame), "", dtype=object)
+    evidence, no_injection = judged.evidence, np.full(len(judged.frame), "", dtype=object)
     judged.frame.to_parquet(folder / "judged.parquet", index=False)
     np.savez(
         folder / "truth.npz",
-        truth=judged.truth.astype(np.int64),
-        blocks=judged.blocks,
-        kinds=(judged.injected.kinds if judged.injected else no_injection).astype(str),
-        sizes=(judged.injected.sizes if judged.injected else no_injection).astype(str),
+        truth=evidence.truth,
+        blocks=evidence.number_units() if evidence.blocks is None else evidence.blocks,
+        kinds=(evidence.injected.kinds if evidence.injected else no_injection).astype(str),
+        sizes=(evidence.injected.sizes if evidence.injected else no_injection).astype(str),
     )
-    return len(judged.frame), str(judged.rung)
+    return len(judged.frame), str(evidence.rung)

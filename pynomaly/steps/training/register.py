@@ -20,8 +20,8 @@ import pynomaly
 from pynomaly.config import Pipeline
 from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison.choice import CandidateChoice
-from pynomaly.judging.comparison.compare import Rung
 from pynomaly.judging.comparison.evaluation import Metrics
+from pynomaly.judging.comparison.evidence import Rung
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.fitting.known_anomalies import describe_known
 from pynomaly.records import figures
@@ -229,7 +229,7 @@ def _probe_winner(pipeline: Pipeline, prepared: PreparedReference, item: FittedC
 def _drop_injected(judged: JudgedRows, item: FittedCandidate) -> pd.DataFrame:
     """Returns the scores of the judged rows without injected anomalies, as in operation."""
     scores = item.scores()
-    return scores if judged.rung is Rung.LABELS else scores[judged.truth == 0]
+    return scores if judged.evidence.rung is Rung.LABELS else scores[judged.evidence.truth == 0]
 
 
 def estimate_alert_rate(alerts: npt.ArrayLike) -> float:
@@ -253,7 +253,7 @@ def _log_candidate(
     )
     if not item.error:
         scores = item.scores()["score"].to_numpy()
-        curves = figures.draw_comparison(judged.truth, {item.label: scores}, item.label)
+        curves = figures.draw_comparison(judged.evidence.truth, {item.label: scores}, item.label)
         registry.log_to_run(run, figures={"curves.png": curves})
 
 
@@ -318,13 +318,17 @@ def _log_training(
     folder.mkdir(exist_ok=True)
     scores = {item.label: item.scores()["score"].to_numpy() for item in fitted if not item.error}
     (folder / "comparison.png").write_bytes(
-        figures.draw_comparison(judged.truth, scores, chosen.label, choice.table, pipeline.comparison.metric)
+        figures.draw_comparison(
+            judged.evidence.truth, scores, chosen.label, choice.table, pipeline.comparison.metric
+        )
     )
     (folder / "choice.json").write_text(json.dumps(choice.to_dict(), indent=2))
     if choice.ranks is not None:
         (folder / "critical_difference.png").write_bytes(figures.draw_critical_difference(choice.ranks))
         (folder / "ranks.json").write_text(json.dumps(choice.ranks.to_dict(), indent=2))
-    (folder / "scores.png").write_bytes(figures.draw_score_histogram(judged.truth, scores[chosen.label]))
+    (folder / "scores.png").write_bytes(
+        figures.draw_score_histogram(judged.evidence.truth, scores[chosen.label])
+    )
     (folder / "verdicts.json").write_text(
         json.dumps([verdict.to_dict() for verdict in choice.verdicts], indent=2)
     )

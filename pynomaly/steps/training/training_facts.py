@@ -96,9 +96,11 @@ def build_training_facts(
         "min_improvement": pipeline.comparison.min_improvement,
         "candidates": candidates,
         "choice": choice.to_dict(),
-        "scores": _bin_scores(judged.truth, scored["score"].to_numpy(), scored["is_anomaly"].to_numpy()),
+        "scores": _bin_scores(
+            judged.evidence.truth, scored["score"].to_numpy(), scored["is_anomaly"].to_numpy()
+        ),
         "calibration": _describe_calibration(bundle),
-        "uniformity": measure_uniformity(scored["p_value"].to_numpy()[judged.truth == 0]).to_dict(),
+        "uniformity": measure_uniformity(scored["p_value"].to_numpy()[judged.evidence.truth == 0]).to_dict(),
         "policy": bundle.policy.to_dict(),
     }
     plain_facts: dict[str, Any] = to_jsonable(facts)
@@ -124,12 +126,12 @@ def _describe_candidate(
     if item.error:
         return entry
     scores = item.scores()["score"].to_numpy()
-    if reason := explain_not_computable(judged.truth, scores):
+    if reason := explain_not_computable(judged.evidence.truth, scores):
         return entry | {"error": reason}
     return entry | {
         "curves": {
-            "pr": thin_curve(*pr_curve(judged.truth, scores)),
-            "roc": thin_curve(*roc_curve(judged.truth, scores)),
+            "pr": thin_curve(*pr_curve(judged.evidence.truth, scores)),
+            "roc": thin_curve(*roc_curve(judged.evidence.truth, scores)),
         }
     }
 

@@ -23,50 +23,30 @@ from pynomaly.detectors.catalogue import find_entry
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.detectors.numerics.exact import Array
 from pynomaly.errors import DataError, DetectorError
-from pynomaly.judging.comparison.compare import Rung, Verdict, VerdictOutcome, compare_scores
-from pynomaly.judging.comparison.ranking_metrics import OperatingPoint, Ranking
+from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores
+from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.jsonable import to_jsonable
 
-__all__ = ["MIN_STABILITY", "Evidence", "Trial", "TuningResult", "tune_detectors"]
+__all__ = ["MIN_STABILITY", "Trial", "TrialRows", "TuningResult", "tune_detectors"]
 
 MIN_STABILITY = 0.5
 """Least rank correlation of scores between fits on two halves of the rows."""
 
-Ints = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
-    """Held-out rows as numbers, their truth, and the rung of that truth.
-
-    Attributes
-    ----------
-    X : ndarray of shape (n, d)
-    truth : int array of shape (n,)
-    blocks : int array of shape (n,)
-        Rows with the same number depend on each other and stay in one half.
-    rung : Rung
-    """
+class TrialRows:
+    """Held-out rows as numbers, ndarray `X` of shape (n, d), and the evidence that trials are judged by."""
 
     X: Array
-    truth: Ints
-    blocks: Ints
-    rung: Rung
+    evidence: Evidence
 
-    def split_halves(self, seed: int) -> tuple[Evidence, Evidence]:
+    def split_halves(self, seed: int) -> tuple[TrialRows, TrialRows]:
         """Returns two parts with whole blocks; blocks with anomalies are split evenly."""
-        numbers, member = np.unique(self.blocks, return_inverse=True)
-        has_anomaly = np.bincount(member, weights=self.truth) > 0
-        first = np.zeros(len(numbers), dtype=bool)
-        rng = np.random.default_rng(seed)
-        for kind in (True, False):
-            first[rng.permutation(np.flatnonzero(has_anomaly == kind))[::2]] = True
-        rows = first[member]
-        parts = [
-            Evidence(self.X[selected], self.truth[selected], self.blocks[selected], self.rung)
-            for selected in (rows, ~rows)
-        ]
-        return parts[0], parts[1]
+        first = self.evidence.split_halves(seed)
+        return self._select(first), self._select(~first)
+
+    def _select(self, rows: npt.NDArray[np.bool_]) -> TrialRows:
+        return TrialRows(self.X[rows], self.evidence.select(rows))
 
 
 @dataclass(frozen=True)
@@ -115,7 +95,7 @@ class TuningResult:
 
 def tune_detectors(
     X: Array,
-    evidence: Evidence,
+    held_out: TrialRows,
     default: Candidate,
     settings: Comparison,
     *,
@@ -123,7 +103,6 @@ def tune_detectors(
     trials: int | None = None,
     detectors: tuple[str, ...] = (),
     seed: int = 42,
-    operation: OperatingPoint | None = None,
 ) -> TuningResult:
     """Try detectors and parameters of the catalogue until the budget is spent.
 
@@ -131,8 +110,8 @@ def tune_detectors(
     ----------
     X : ndarray of shape (n, d)
         Rows to fit on, presumed normal.
-    evidence : Evidence
-        No row of it in `X`.
+    held_out : TrialRows
+        Rows to judge trials by; none of them is in `X`.
     default : Candidate
         Tried first; kept on a tie.
     settings : Comparison
@@ -143,8 +122,6 @@ def tune_detectors(
     detectors : tuple of str
         Names to search; empty means all detectors except neural ones and those of quadratic cost.
     seed : int
-    operation : OperatingPoint, optional
-        The share of normal rows that alert, and the costs of errors.
 
     Raises
     ------
@@ -155,15 +132,15 @@ def tune_detectors(
     UnknownDetectorError
         If a name is not in the catalogue.
     """
-    if evidence.rung is Rung.STABILITY:
+    if held_out.evidence.rung is Rung.STABILITY:
         raise DataError("a search needs labels or injected anomalies; stability alone chooses nothing")
     names = detectors or tuple(
         name for name, row in DETECTORS.items() if row.family != "neural" and row.cost != "quadratic"
     )
     for name in (*names, default.detector):
         find_entry(name)
-    tuning, confirming = evidence.split_halves(seed)
-    run = _TrialRunner(X, tuning, settings, time.monotonic() + seconds, seed, operation)
+    tuning, confirming = held_out.split_halves(seed)
+    run = _TrialRunner(X, tuning, settings, time.monotonic() + seconds, seed)
     first = run.attempt(default, stability=False)  # the default needs no veto
     if first.reason:
         raise DetectorError(f"the default {default.detector} cannot be judged: {first.reason}")
@@ -178,16 +155,13 @@ def tune_detectors(
         return TuningResult(default, False, None, all_trials, (summary,))
     winner = Candidate(detector=trial_of[best].detector, params=dict(trial_of[best].params))
     verdict = compare_scores(
-        confirming.truth,
+        confirming.evidence,
         run.fitted[_label_candidate(default)].score(confirming.X),
         run.fitted[best].score(confirming.X),
         settings,
-        rung=evidence.rung,
         champion=_label_candidate(default),
         challenger=best,
-        blocks=confirming.blocks,
         seed=seed,
-        operation=operation,
     )
     if verdict.outcome is VerdictOutcome.SUPERIOR:
         return TuningResult(winner, True, verdict, all_trials, verdict.reasons)
@@ -226,7 +200,7 @@ def _run_trials(
         candidate = Candidate(detector=name, params=params)
         label = _label_candidate(candidate)
         if label not in trial_of:
-            trial_of[label] = run.attempt(candidate, stability=run.tuning.rung is not Rung.LABELS)
+            trial_of[label] = run.attempt(candidate, stability=run.tuning.evidence.rung is not Rung.LABELS)
         value = trial_of[label].value
         if math.isnan(value):
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -237,17 +211,8 @@ def _run_trials(
 class _TrialRunner:
     """Runs the trials of one search on the same rows and evidence, until `end` (monotonic seconds)."""
 
-    def __init__(
-        self,
-        X: Array,
-        tuning: Evidence,
-        settings: Comparison,
-        end: float,
-        seed: int,
-        operation: OperatingPoint | None = None,
-    ) -> None:
+    def __init__(self, X: Array, tuning: TrialRows, settings: Comparison, end: float, seed: int) -> None:
         self.X, self.tuning, self.settings, self.end, self.seed = X, tuning, settings, end, seed
-        self.operation = operation
         self.fitted: dict[str, Detector] = {}
 
     def seconds_left(self) -> float:
@@ -270,7 +235,7 @@ class _TrialRunner:
             return self._trial(candidate, math.nan, rank_corr, started, str(error))
         if float(np.ptp(scores)) == 0.0:
             return self._trial(candidate, math.nan, rank_corr, started, "all scores are equal")
-        value = Ranking(self.tuning.truth, scores, self.operation).value(self.settings.metric)
+        value = self.tuning.evidence.rank(scores).value(self.settings.metric)
         self.fitted[_label_candidate(candidate)] = detector
         return self._trial(candidate, value, rank_corr, started)
 
@@ -283,7 +248,7 @@ class _TrialRunner:
         from scipy.stats import spearmanr
 
         order = np.random.default_rng(self.seed).permutation(len(self.X))
-        normal = self.tuning.X[self.tuning.truth == 0]
+        normal = self.tuning.X[self.tuning.evidence.truth == 0]
         one, two = (self._fit(candidate, self.X[np.sort(order[start::2])]).score(normal) for start in (0, 1))
         if float(np.ptp(one)) == 0.0 or float(np.ptp(two)) == 0.0:
             return 0.0

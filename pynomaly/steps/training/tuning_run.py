@@ -24,7 +24,7 @@ from pynomaly.config.units import parse_duration, spell_duration
 from pynomaly.data.frame import FrameContract
 from pynomaly.detectors import make_detector
 from pynomaly.errors import ConfigError
-from pynomaly.judging.comparison.compare import Rung
+from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.injection import inject_anomalies
 from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
 from pynomaly.model.calibration.alert_policy import AlertPolicy
@@ -37,7 +37,7 @@ from pynomaly.records.store import write_atomically
 from pynomaly.steps.champion import find_champion
 from pynomaly.steps.training.fit_candidates import load_contract
 from pynomaly.steps.training.prepare import PreparedReference, number_dependent_rows, read_known_anomalies
-from pynomaly.steps.training.tuning import Evidence, TuningResult, tune_detectors
+from pynomaly.steps.training.tuning import TrialRows, TuningResult, tune_detectors
 
 __all__ = ["MAX_BUDGET", "TuningRecord", "parse_budget", "tune_prepared", "tune_reference"]
 
@@ -208,16 +208,17 @@ def tune_prepared(
     features = FeatureEncoder.fit(conformed_fit, times, pipeline.features)
     evidence_numbers = features.transform(*conformed(frame, contract, calendar=pipeline.features.calendar))
     policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(rows, contract, prepared.row_weight))
+    operation = OperatingPoint.of(pipeline.alerts, policy.threshold)
+    evidence = Evidence(truth, number_dependent_rows(contract, frame), rung, operation=operation)
     result = tune_detectors(
         features.transform(conformed_fit, times),
-        Evidence(evidence_numbers, truth, number_dependent_rows(contract, frame), rung),
+        TrialRows(evidence_numbers, evidence),
         default,
         pipeline.comparison,
         seconds=seconds,
         trials=pipeline.search.trials,
         detectors=pipeline.search.detectors,
         seed=seed,
-        operation=OperatingPoint.of(pipeline.alerts, policy.threshold),
     )
     return rung, result
 

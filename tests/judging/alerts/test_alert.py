@@ -15,10 +15,9 @@ from pynomaly.judging.alerts.alert import (
     assess_severity,
     build_alert,
     categorize_alert,
-    find_quiet_reason,
-    find_similar_alerts,
     grade_p_value,
 )
+from pynomaly.judging.alerts.past_alerts import find_quiet_reason, find_similar_alerts
 
 NOON = datetime(2026, 1, 19, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

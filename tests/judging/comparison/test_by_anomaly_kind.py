@@ -9,7 +9,8 @@ import pytest
 
 from pynomaly import config
 from pynomaly.judging.comparison.choice import choose_candidate
-from pynomaly.judging.comparison.compare import Rung, Verdict, VerdictOutcome, compare_scores
+from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores
+from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.injection import ANOMALY_KINDS, InjectedAnomalies
 
 SETTINGS = config.Comparison(metric="roc_auc", resamples=400)
@@ -37,7 +38,11 @@ def world(
 def judge(gains: dict[str, float], *, known: bool = True, rung: Rung = Rung.INJECTED) -> Verdict:
     truth, champion, challenger, injected = world(gains)
     return compare_scores(
-        truth, champion, challenger, SETTINGS, rung=rung, injected=injected if known else None, seed=1
+        Evidence(truth, rung=rung, injected=injected if known else None),
+        champion,
+        challenger,
+        SETTINGS,
+        seed=1,
     )
 
 
@@ -80,7 +85,9 @@ def test_labels_are_not_judged_by_kind() -> None:
 def test_a_kind_of_few_has_figures_and_no_interval() -> None:
     truth, champion, challenger, injected = world(dict.fromkeys(ANOMALY_KINDS, 1.0))
     injected.kinds[np.flatnonzero(injected.kinds == "local")[3:]] = "global"
-    verdict = compare_scores(truth, champion, challenger, SETTINGS, rung=Rung.INJECTED, injected=injected)
+    verdict = compare_scores(
+        Evidence(truth, rung=Rung.INJECTED, injected=injected), champion, challenger, SETTINGS
+    )
     few = next(part for part in verdict.kinds if part.name == "local")
     assert few.positives == 3
     assert np.isnan(few.low)
@@ -90,10 +97,10 @@ def test_a_kind_of_few_has_figures_and_no_interval() -> None:
 def test_the_choice_among_candidates_keeps_the_same_rule() -> None:
     truth, champion, challenger, injected = world({"global": 3.0, "cluster": 3.0, "local": -0.9})
     scores = {"baseline": champion, "one-sided": challenger}
-    blind = choose_candidate(truth, scores, SETTINGS, rung=Rung.INJECTED, baseline="baseline")
+    blind = choose_candidate(Evidence(truth, rung=Rung.INJECTED), scores, SETTINGS, baseline="baseline")
     assert blind.winner == "one-sided"
     seen = choose_candidate(
-        truth, scores, SETTINGS, rung=Rung.INJECTED, baseline="baseline", injected=injected
+        Evidence(truth, rung=Rung.INJECTED, injected=injected), scores, SETTINGS, baseline="baseline"
     )
     assert seen.winner == "baseline"
     assert any("lost on local" in reason for reason in seen.verdicts[0].reasons)
@@ -103,14 +110,14 @@ def test_the_choice_among_candidates_keeps_the_same_rule() -> None:
 def test_any_metric_decides_and_the_others_stand_beside_it(metric: str) -> None:
     truth, champion, challenger, _ = world(dict.fromkeys(ANOMALY_KINDS, 1.5))
     settings = config.Comparison(metric=metric, resamples=400)
-    verdict = compare_scores(truth, champion, challenger, settings, rung=Rung.LABELS)
+    verdict = compare_scores(Evidence(truth), champion, challenger, settings)
     assert verdict.outcome is VerdictOutcome.SUPERIOR
     assert {beside.metric for beside in verdict.beside} | {metric} == {
         "average_precision", "roc_auc", "recall_at_budget", "saved_cost"
     }  # fmt: skip
     for beside in verdict.beside:
         other = config.Comparison(metric=beside.metric, resamples=400)
-        alone = compare_scores(truth, champion, challenger, other, rung=Rung.LABELS)
+        alone = compare_scores(Evidence(truth), champion, challenger, other)
         assert (beside.difference, beside.low, beside.high) == pytest.approx(
             (alone.difference, alone.low, alone.high)
         )

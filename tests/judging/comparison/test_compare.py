@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pynomaly import config
 from pynomaly.errors import DataError, DetectorError
 from pynomaly.judging.comparison.choice import choose_candidate
-from pynomaly.judging.comparison.compare import Rung, VerdictOutcome, compare_scores
+from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores
+from pynomaly.judging.comparison.evidence import Evidence, Rung
 
 SETTINGS = config.Comparison(resamples=300)
 Scores = np.ndarray
@@ -29,19 +30,19 @@ def world(rows: int = 1000, positives: int = 80, seed: int = 0) -> tuple[Scores,
 
 def test_a_better_challenger_is_superior_and_a_worse_one_inferior() -> None:
     truth, weak, good, _ = world()
-    better = compare_scores(truth, weak, good, SETTINGS, rung=Rung.LABELS)
+    better = compare_scores(Evidence(truth), weak, good, SETTINGS)
     assert better.outcome is VerdictOutcome.SUPERIOR
     assert better.promotes
     assert better.low > 0
     assert better.p_value < 1e-6
-    worse = compare_scores(truth, good, weak, SETTINGS, rung=Rung.LABELS)
+    worse = compare_scores(Evidence(truth), good, weak, SETTINGS)
     assert worse.outcome is VerdictOutcome.INFERIOR
     assert not worse.promotes
 
 
 def test_a_tie_is_not_inferior_and_does_not_promote() -> None:
     truth, weak, _, _ = world()
-    verdict = compare_scores(truth, weak, weak * 2 + 1, SETTINGS, rung=Rung.LABELS)
+    verdict = compare_scores(Evidence(truth), weak, weak * 2 + 1, SETTINGS)
     assert verdict.outcome is VerdictOutcome.NON_INFERIOR
     assert (verdict.difference, verdict.low, verdict.high) == (0, 0, 0)
     assert (verdict.p_value, verdict.effect_size) == (1, 0)
@@ -50,27 +51,32 @@ def test_a_tie_is_not_inferior_and_does_not_promote() -> None:
 def test_a_certain_gain_too_small_to_matter_does_not_promote() -> None:
     truth, weak, good, _ = world()
     picky = config.Comparison(resamples=300, min_improvement=0.9)
-    assert compare_scores(truth, weak, good, picky, rung=Rung.LABELS).outcome is VerdictOutcome.NON_INFERIOR
+    assert compare_scores(Evidence(truth), weak, good, picky).outcome is VerdictOutcome.NON_INFERIOR
 
 
 def test_swapping_the_models_mirrors_the_difference() -> None:
     truth, weak, good, _ = world()
-    one = compare_scores(truth, weak, good, SETTINGS, rung=Rung.LABELS)
-    two = compare_scores(truth, good, weak, SETTINGS, rung=Rung.LABELS)
+    one = compare_scores(Evidence(truth), weak, good, SETTINGS)
+    two = compare_scores(Evidence(truth), good, weak, SETTINGS)
     assert (one.difference, one.low, one.high) == pytest.approx((-two.difference, -two.high, -two.low))
     assert one.p_value == two.p_value
     assert one.effect_size == pytest.approx(-two.effect_size)
 
 
+def judge_world(rows: int, positives: int) -> Verdict:
+    truth, weak, good, _ = world(rows, positives)
+    return compare_scores(Evidence(truth), weak, good, SETTINGS)
+
+
 def test_effect_size_does_not_grow_with_the_rows() -> None:
-    small = compare_scores(*world(1000, 80)[:3], SETTINGS, rung=Rung.LABELS)
-    large = compare_scores(*world(10_000, 800)[:3], SETTINGS, rung=Rung.LABELS)
+    small = judge_world(1000, 80)
+    large = judge_world(10_000, 800)
     assert large.effect_size == pytest.approx(small.effect_size, rel=0.5)
 
 
 def test_stability_alone_decides_nothing() -> None:
     truth, weak, good, _ = world()
-    verdict = compare_scores(truth, weak, good, SETTINGS, rung=Rung.STABILITY)
+    verdict = compare_scores(Evidence(truth, rung=Rung.STABILITY), weak, good, SETTINGS)
     assert verdict.outcome is VerdictOutcome.INCONCLUSIVE
     assert "stability" in verdict.reasons[0]
 
@@ -88,7 +94,8 @@ def test_stability_alone_decides_nothing() -> None:
 )
 def test_what_cannot_be_computed_is_inconclusive_and_says_why(change, said: str) -> None:  # type: ignore[no-untyped-def]
     truth, weak, good, _ = world()
-    verdict = compare_scores(*change(truth, weak, good), SETTINGS, rung=Rung.LABELS)
+    changed_truth, *scores = change(truth, weak, good)
+    verdict = compare_scores(Evidence(changed_truth), *scores, SETTINGS)
     assert verdict.outcome is VerdictOutcome.INCONCLUSIVE
     assert any(said in reason for reason in verdict.reasons)
     text = json.dumps(verdict.to_dict(), allow_nan=False)
@@ -99,16 +106,14 @@ def test_anomalies_of_a_few_incidents_are_inconclusive() -> None:
     truth = np.repeat([1, 0], [100, 900])
     rng = np.random.default_rng(0)
     scores = truth + rng.normal(size=1000)
-    verdict = compare_scores(
-        truth, scores, truth * 9 + scores, SETTINGS, rung=Rung.LABELS, blocks=np.arange(1000) // 50
-    )
+    verdict = compare_scores(Evidence(truth, np.arange(1000) // 50), scores, truth * 9 + scores, SETTINGS)
     assert verdict.outcome is VerdictOutcome.INCONCLUSIVE
     assert "2 blocks" in verdict.reasons[0]
 
 
 def test_models_of_one_name_are_still_two() -> None:
     truth, weak, good, _ = world()
-    verdict = compare_scores(truth, weak, good, SETTINGS, rung=Rung.LABELS, champion="a", challenger="a")
+    verdict = compare_scores(Evidence(truth), weak, good, SETTINGS, champion="a", challenger="a")
     assert verdict.promotes
 
 
@@ -123,7 +128,7 @@ def test_equal_models_are_rarely_called_superior(metric: str, sep: float) -> Non
         truth = np.repeat([1, 0], [40, 560])
         shared = rng.normal(size=600)
         first, second = (sep * truth + shared + rng.normal(size=600) for _ in range(2))
-        verdict = compare_scores(truth, first, second, bare, rung=Rung.LABELS, seed=seed)
+        verdict = compare_scores(Evidence(truth), first, second, bare, seed=seed)
         superior += verdict.low > 0
         inferior += verdict.high < 0
     # 5.5 % is three standard errors above 2.5 % in 300 repetitions.
@@ -140,10 +145,8 @@ def test_equal_models_on_dependent_rows_need_blocks() -> None:
         truth = np.isin(blocks, rng.choice(60, 15, replace=False)).astype(int)
         # Each model errs by whole blocks, as detectors do on an incident.
         first, second = (truth + rng.normal(size=60)[blocks] + 0.1 * rng.normal(size=600) for _ in range(2))
-        blocked += (
-            compare_scores(truth, first, second, bare, rung=Rung.LABELS, seed=seed, blocks=blocks).low > 0
-        )
-        ignored += compare_scores(truth, first, second, bare, rung=Rung.LABELS, seed=seed).low > 0
+        blocked += compare_scores(Evidence(truth, blocks), first, second, bare, seed=seed).low > 0
+        ignored += compare_scores(Evidence(truth), first, second, bare, seed=seed).low > 0
     assert blocked <= 0.07 * 150
     assert ignored >= 0.2 * 150
 
@@ -157,9 +160,7 @@ def test_a_handful_of_incidents_is_no_licence_to_promote() -> None:
     for seed in range(200):
         truth = np.isin(blocks, rng.choice(50, 6, replace=False)).astype(int)
         first, second = (2 * truth + rng.normal(size=50)[blocks] + rng.normal(size=500) for _ in range(2))
-        promoted += compare_scores(
-            truth, first, second, bare, rung=Rung.LABELS, seed=seed, blocks=blocks
-        ).promotes
+        promoted += compare_scores(Evidence(truth, blocks), first, second, bare, seed=seed).promotes
     assert promoted <= 10  # 2.5 % expected; 5 % is more than two standard errors above
 
 
@@ -171,21 +172,21 @@ def test_the_luckiest_of_equals_is_judged_as_the_best_of_so_many() -> None:
         truth = np.repeat([1, 0], [30, 300])
         champion, *others = (truth + rng.normal(size=330) for _ in range(7))
         best = max(others, key=lambda scores: scores[:30].mean() - scores[30:].mean())
-        alone += compare_scores(truth, champion, best, bare, rung=Rung.LABELS, seed=seed).promotes
-        verdict = compare_scores(truth, champion, best, bare, rung=Rung.LABELS, seed=seed, among=6)
+        alone += compare_scores(Evidence(truth), champion, best, bare, seed=seed).promotes
+        verdict = compare_scores(Evidence(truth), champion, best, bare, seed=seed, among=6)
         counted += verdict.promotes
         assert (verdict.among, verdict.level) == (6, pytest.approx(1 - 0.05 / 6))
     assert counted <= 9  # 2.5 % expected at most
     assert alone >= 2 * max(counted, 1)
     with pytest.raises(DataError, match="among 0 candidates"):
-        compare_scores(truth, champion, best, bare, rung=Rung.LABELS, among=0)
+        compare_scores(Evidence(truth), champion, best, bare, among=0)
 
 
 def test_choice_takes_the_best_of_the_superior() -> None:
     truth, weak, good, noise = world()
     middle = 2 * truth + np.random.default_rng(9).normal(size=truth.size)
     scores = {"weak": weak, "noise": noise, "middle": middle, "good": good}
-    choice = choose_candidate(truth, scores, SETTINGS, rung=Rung.LABELS, baseline="weak")
+    choice = choose_candidate(Evidence(truth), scores, SETTINGS, baseline="weak")
     assert (choice.winner, choice.among) == ("good", 4)
     assert [verdict.challenger for verdict in choice.verdicts] == ["noise", "middle", "good"]
     assert [row["candidate"] for row in choice.table] == list(scores)
@@ -196,12 +197,12 @@ def test_choice_takes_the_best_of_the_superior() -> None:
 def test_the_baseline_is_kept_when_nothing_is_superior() -> None:
     truth, weak, good, noise = world()
     tied = choose_candidate(
-        truth, {"good": good, "same": good * 2, "noise": noise}, SETTINGS, rung=Rung.LABELS, baseline="good"
+        Evidence(truth), {"good": good, "same": good * 2, "noise": noise}, SETTINGS, baseline="good"
     )
     assert (tied.winner, tied.among) == ("good", 1)
     assert "kept" in tied.reasons[0]
     few = choose_candidate(
-        truth, {"weak": weak, "good": good}, SETTINGS, rung=Rung.STABILITY, baseline="weak"
+        Evidence(truth, rung=Rung.STABILITY), {"weak": weak, "good": good}, SETTINGS, baseline="weak"
     )
     assert few.winner == "weak"
 
@@ -209,11 +210,11 @@ def test_the_baseline_is_kept_when_nothing_is_superior() -> None:
 def test_a_broken_baseline_loses_to_any_usable_candidate() -> None:
     truth, weak, good, _ = world()
     scores = {"broken": weak * np.nan, "weak": weak, "good": good}
-    choice = choose_candidate(truth, scores, SETTINGS, rung=Rung.INJECTED, baseline="broken")
+    choice = choose_candidate(Evidence(truth, rung=Rung.INJECTED), scores, SETTINGS, baseline="broken")
     assert (choice.winner, choice.among) == ("good", 3)
     assert "not finite" in choice.reasons[0]
     assert choice.table[0]["not_computable"]
-    blind = choose_candidate(truth * 0, scores, SETTINGS, rung=Rung.STABILITY, baseline="broken")
+    blind = choose_candidate(Evidence(truth * 0, rung=Rung.STABILITY), scores, SETTINGS, baseline="broken")
     assert blind.winner == "weak"
 
 
@@ -223,15 +224,13 @@ def test_no_usable_candidate_is_an_error_that_names_them_all() -> None:
     with pytest.raises(
         DetectorError, match="a: all 1000 scores are 0; b: 1000 of 1000 scores are not finite"
     ):
-        choose_candidate(truth, scores, SETTINGS, rung=Rung.LABELS, baseline="a")
+        choose_candidate(Evidence(truth), scores, SETTINGS, baseline="a")
 
 
 def test_a_broken_challenger_never_wins() -> None:
     truth, weak, good, _ = world()
     good[0] = np.inf
-    choice = choose_candidate(
-        truth, {"weak": weak, "good": good}, SETTINGS, rung=Rung.LABELS, baseline="weak"
-    )
+    choice = choose_candidate(Evidence(truth), {"weak": weak, "good": good}, SETTINGS, baseline="weak")
     assert choice.winner == "weak"
 
 
@@ -242,30 +241,28 @@ def test_many_useless_candidates_seldom_unseat_the_baseline() -> None:
     for seed in range(60):
         truth = np.repeat([1, 0], [30, 270])
         scores = {f"c{i}": truth + rng.normal(size=300) for i in range(8)}
-        lost += (
-            choose_candidate(truth, scores, bare, rung=Rung.LABELS, baseline="c0", seed=seed).winner != "c0"
-        )
+        lost += choose_candidate(Evidence(truth), scores, bare, baseline="c0", seed=seed).winner != "c0"
     assert lost <= 6  # 2.5 % expected, one-sided; 10 % is more than three standard errors above
 
 
 def test_an_unknown_baseline_is_refused() -> None:
     truth, weak, _, _ = world()
     with pytest.raises(DataError, match="did you mean 'iforest'"):
-        choose_candidate(truth, {"iforest": weak}, SETTINGS, rung=Rung.LABELS, baseline="iforst")
+        choose_candidate(Evidence(truth), {"iforest": weak}, SETTINGS, baseline="iforst")
 
 
 def test_lengths_must_agree() -> None:
     truth, weak, _, _ = world()
     with pytest.raises(DataError, match="shape"):
-        compare_scores(truth, weak, weak[1:], SETTINGS, rung=Rung.LABELS)
+        compare_scores(Evidence(truth), weak, weak[1:], SETTINGS)
     with pytest.raises(DataError, match="blocks of shape"):
-        compare_scores(truth, weak, weak, SETTINGS, rung=Rung.LABELS, blocks=np.arange(3))
+        compare_scores(Evidence(truth, np.arange(3)), weak, weak, SETTINGS)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_a_verdict_is_the_same_whatever_the_order_of_magnitude_of_the_scores(seed: int) -> None:
     truth, weak, good, _ = world(200, 30, seed=seed)
-    one = compare_scores(truth, weak, good, config.Comparison(resamples=200), rung=Rung.LABELS)
-    two = compare_scores(truth, weak * 1e6, good - 1e3, config.Comparison(resamples=200), rung=Rung.LABELS)
+    one = compare_scores(Evidence(truth), weak, good, config.Comparison(resamples=200))
+    two = compare_scores(Evidence(truth), weak * 1e6, good - 1e3, config.Comparison(resamples=200))
     assert one == two

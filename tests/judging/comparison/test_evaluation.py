@@ -12,6 +12,7 @@ from sklearn import metrics as reference
 
 from pynomaly.errors import DataError
 from pynomaly.judging.comparison import evaluation
+from pynomaly.judging.comparison.evidence import Evidence
 from tests import naive
 
 two_classes = st.lists(st.tuples(st.integers(0, 1), st.integers(-4, 4)), min_size=2, max_size=30).filter(
@@ -83,7 +84,7 @@ def test_bad_arguments_are_refused_by_name(truth: list[float], scores: list[floa
 def test_what_cannot_be_computed_has_a_reason_and_no_number(
     truth: list[int], scores: list[float], said: str
 ) -> None:
-    found = evaluation.compute_metrics(truth, scores)
+    found = evaluation.compute_metrics(Evidence(truth), scores)
     assert found.average_precision is None
     assert found.roc_auc is None
     assert found.not_computable is not None
@@ -97,24 +98,24 @@ def test_intervals_hold_the_value_and_alerts_are_counted() -> None:
     truth = (rng.random(500) < 0.1).astype(int)
     scores = truth + rng.normal(size=500)
     p = np.where(scores > 1.5, 0.005, 0.5)
-    found = evaluation.compute_metrics(truth, scores, p, threshold=0.01)
+    found = evaluation.compute_metrics(Evidence(truth), scores, p, threshold=0.01)
     for interval in (found.average_precision, found.roc_auc):
         assert interval is not None
         assert interval.low < interval.value < interval.high
     assert found.alert_rate == np.mean(scores > 1.5)
     assert found.precision == reference.precision_score(truth, scores > 1.5)
     assert found.recall == reference.recall_score(truth, scores > 1.5)
-    assert found == evaluation.compute_metrics(truth, scores, p, threshold=0.01)
+    assert found == evaluation.compute_metrics(Evidence(truth), scores, p, threshold=0.01)
 
 
 def test_no_alert_has_no_precision() -> None:
-    found = evaluation.compute_metrics([0, 1], [0.0, 1.0], [1.0, 1.0])
+    found = evaluation.compute_metrics(Evidence(np.array([0, 1])), [0.0, 1.0], [1.0, 1.0])
     assert (found.alert_rate, found.precision, found.recall) == (0.0, None, 0.0)
     assert "p-value" in (found.not_computable or {})["precision"]
 
 
 def test_p_values_that_are_not_finite_give_no_alert_rate() -> None:
-    found = evaluation.compute_metrics([0, 1], [0.0, 1.0], [np.nan, 1.0])
+    found = evaluation.compute_metrics(Evidence(np.array([0, 1])), [0.0, 1.0], [np.nan, 1.0])
     assert found.alert_rate is None
     assert "not finite" in (found.not_computable or {})["alert_rate"]
 
@@ -125,7 +126,7 @@ def test_interval_covers_the_true_auc() -> None:
     for repetition in range(100):
         truth = np.repeat([1, 0], [60, 240])
         scores = truth + rng.normal(size=300)
-        interval = evaluation.compute_metrics(truth, scores, resamples=200, seed=repetition).roc_auc
+        interval = evaluation.compute_metrics(Evidence(truth), scores, resamples=200, seed=repetition).roc_auc
         assert interval is not None
         covered += interval.low <= true <= interval.high
     assert 88 <= covered <= 100

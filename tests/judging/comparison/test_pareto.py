@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pynomaly import config
 from pynomaly.judging.comparison.choice import choose_candidate
-from pynomaly.judging.comparison.compare import Rung
+from pynomaly.judging.comparison.evidence import Evidence
 from pynomaly.judging.comparison.pareto import CandidateCost, describe_savings, find_pareto_front
 from tests import naive
 
@@ -60,7 +60,7 @@ def test_the_choice_names_what_is_as_good_for_less_and_keeps_its_winner() -> Non
         "poor": CandidateCost(0.1, 0.1, 0.1),
     }
     settings = config.Comparison(resamples=300)
-    choice = choose_candidate(truth, scores, settings, rung=Rung.LABELS, baseline="slow", costs=costs)
+    choice = choose_candidate(Evidence(truth), scores, settings, baseline="slow", costs=costs)
     assert choice.winner == "slow"
     assert choice.cheaper == ("quick",)
     assert choice.reasons[-1] == "quick is no worse than slow and cheaper: fit s 1 instead of 10"

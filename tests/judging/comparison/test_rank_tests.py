@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pynomaly.errors import DataError
+from pynomaly.judging.comparison.evidence import Evidence
 from pynomaly.judging.comparison.rank_tests import MAX_BLOCKS, MIN_BLOCKS, build_block_table, friedman_test
 from tests import naive
 
@@ -83,9 +84,9 @@ def test_parts_share_no_block_and_too_few_make_none() -> None:
     blocks = np.repeat(np.arange(60), 10)
     truth = np.isin(blocks, np.arange(12)).astype(int)
     scores = {name: truth + rng.normal(size=600) for name in "abc"}
-    table = build_block_table(truth, scores, "roc_auc", blocks, seed=0)
+    table = build_block_table(Evidence(truth, blocks), scores, "roc_auc", seed=0)
     assert {len(row) for row in table.values()} == {MAX_BLOCKS}
     assert np.isfinite(list(table.values())).all()
     few = np.isin(blocks, np.arange(MIN_BLOCKS - 1)).astype(int)
-    assert build_block_table(few, scores, "roc_auc", blocks, seed=0) == {}
-    assert build_block_table(truth, {"a": scores["a"]}, "roc_auc", blocks, seed=0) == {}
+    assert build_block_table(Evidence(few, blocks), scores, "roc_auc", seed=0) == {}
+    assert build_block_table(Evidence(truth, blocks), {"a": scores["a"]}, "roc_auc", seed=0) == {}

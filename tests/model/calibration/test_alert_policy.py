@@ -9,15 +9,40 @@ from hypothesis import strategies as st
 from pynomaly import config
 from pynomaly.errors import ConfigError
 from pynomaly.model.calibration.alert_policy import (
+    POLICY_MAKERS,
     AlertPolicy,
     benjamini_hochberg,
     cost_threshold,
     single_row_threshold,
 )
 from pynomaly.model.calibration.calibration import Calibration
+from pynomaly.steps.promotion.preview_policy import parse_policy
 from tests import naive
 
 shares = st.floats(0.0, 1.0)
+
+
+def test_every_policy_of_the_settings_is_made_and_no_other() -> None:
+    assert set(POLICY_MAKERS) == set(config.ALERT_POLICIES)
+    for name, form in config.ALERT_POLICIES.items():
+        assert set(form.figures) <= set(config.Alerts.model_fields)
+        assert parse_policy(form.example, config.Alerts()).policy == name
+
+
+def test_a_policy_is_one_function_and_its_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="no policy 'halved'; allowed: 'budget', 'cost', 'fdr', 'quantile'"):
+        parse_policy("halved:0.1", config.Alerts())
+
+    def make_halved_policy(alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:
+        return AlertPolicy("halved", alerts.quantile / 2, rows_per_day)
+
+    monkeypatch.setitem(config.ALERT_POLICIES, "halved", config.PolicyForm(("quantile",), "halved:0.1"))
+    monkeypatch.setitem(POLICY_MAKERS, "halved", make_halved_policy)
+    alerts = parse_policy("halved:0.1", config.Alerts())
+    policy = AlertPolicy.from_config(alerts, 24.0)
+    assert policy.threshold == 0.05
+    assert AlertPolicy.from_dict(json.loads(json.dumps(policy.to_dict()))) == policy
+    assert "halved" in config.Alerts.model_json_schema()["properties"]["policy"]["enum"]
 
 
 def test_quantile_policy_is_its_share() -> None:

@@ -14,7 +14,7 @@ from mlflow.tracing.client import TracingClient
 from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.data.window import Window
 from pynomaly.errors import RecordError
-from pynomaly.records.ledger import Answers, Ledger
+from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry, Traces
 from pynomaly.steps.alerting import assessments
 from pynomaly.steps.alerting.assessments import read_assessments, show_alerts
@@ -125,7 +125,7 @@ def test_an_assessment_resolves_its_alert_and_labels_its_rows(
     found = next(item for item in list_alerts(alerted, "resolved") if item.alert == alert.alert)
     assert (found.ending, found.by, found.note) == (ending, "ann", "bearing 3")
     with Ledger.open(alerted.ledger_url) as ledger:
-        labels = Answers.open_beside(ledger).list_labels(alerted.name)
+        labels = ledger.answers.list_labels(alerted.name)
     assert {(label.source, label.author, label.truth) for label in labels} == {
         ("mlflow", "ann", int(ending == "confirmed"))
     }

@@ -12,7 +12,7 @@ import pytest
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, ConfigError, RecordError, SourceError
-from pynomaly.records.ledger import Answers, Label, Ledger
+from pynomaly.records.ledger import Label, Ledger
 from pynomaly.steps.alerting.audit_sample import draw_audit, judge_audit, label_audit
 from pynomaly.steps.alerting.feedback import read_feedback
 from pynomaly.steps.alerting.labels import add_labels_from_csv, add_labels_from_query, count_labels
@@ -53,7 +53,7 @@ def answer(settings: Pipeline, rows: pd.DataFrame, truth: int, author: str = "an
         for number, row in enumerate(rows.itertuples())
     )
     with Ledger.open(settings.ledger_url) as ledger:
-        Answers.open_beside(ledger).add_facts(*labels)
+        ledger.answers.add_facts(*labels)
 
 
 def prepared(settings: Pipeline):

@@ -33,7 +33,7 @@ def score_days(settings: Pipeline, first: int, last: int) -> None:
 
 def standing_of(settings: Pipeline) -> dict[str, Alert]:
     with Ledger.open(settings.ledger_url) as ledger:
-        return read_alerts(Answers.open_beside(ledger), settings.name)
+        return read_alerts(ledger.answers, settings.name)
 
 
 def messages_of(settings: Pipeline) -> list[str]:
@@ -246,7 +246,7 @@ def test_answers_label_the_rows_and_can_be_taken_back(watched: Callable[..., Pip
     assert not resolve_alert(settings, name, "false-alarm", "bob").new
     assert resolve_alert(settings, name, "confirmed", "bob").labelled == 4
     with Ledger.open(settings.ledger_url) as ledger:
-        labels = Answers.open_beside(ledger).list_labels(settings.name)
+        labels = ledger.answers.list_labels(settings.name)
     assert [(label.author, label.truth) for label in labels] == [("ann", 0)] * 4 + [("bob", 1)] * 4
     with pytest.raises(ConfigError, match="was resolved as confirmed by bob already"):
         acknowledge_alert(settings, name, "ann")

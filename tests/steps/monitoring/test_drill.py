@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
 from pynomaly.errors import NoChampionError, RecordError
 from pynomaly.records.ledger import Ledger
 from pynomaly.steps.monitoring.drill import drill
 from pynomaly.steps.scoring.score_windows import score_window
-from tests.steps.conftest import start_with_champion
+from tests.machines import make_resting_machines
+from tests.steps.conftest import learn, plan, start_with_champion
 
 AT = datetime(2026, 2, 2, tzinfo=UTC)
 WEEK = Window(AT - timedelta(days=7), AT)
@@ -73,3 +75,23 @@ def test_a_drill_that_finds_a_fault_fails_and_says_why(pipeline, blocks: dict[st
 def test_a_drill_needs_a_champion(pipeline) -> None:
     with pytest.raises(NoChampionError):
         drill(pipeline(days=1), WEEK, AT)
+
+
+def test_a_drill_knows_the_season_of_its_window(pipeline) -> None:
+    # A Sunday is unlike most of the week, so a shift of nothing once passed for a drift that was noticed.
+    owner = pipeline(
+        table=make_resting_machines(42),
+        windows={"reference": "28d"},
+        drift={"min_rows": 50},
+        drill={"shift": 1e-6, "min_recall": 0.01},
+    )
+    at = datetime(2026, 2, 9, tzinfo=UTC)
+    learn(owner, plan(owner, at), at)
+    sunday = Window(at - timedelta(days=1), at)
+    result = drill(owner, sunday, at)
+    assert (result.passed, result.drift) == (False, "ok"), result.reasons
+    assert drill(with_shift(owner, 6.0), sunday, at).drift == "drift"
+
+
+def with_shift(owner: Pipeline, shift: float) -> Pipeline:
+    return owner.model_copy(update={"drill": owner.drill.model_copy(update={"shift": shift})})

@@ -21,7 +21,8 @@ from pynomaly.steps.reporting.overview import describe_status
 from pynomaly.steps.scoring.score_windows import score_window
 from pynomaly.steps.training.register import RegistrationResult
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
-from tests.steps.conftest import MOMENT, start_with_challenger
+from tests.machines import make_resting_machines
+from tests.steps.conftest import MOMENT, learn, plan, start_with_challenger, trained
 
 DAY = timedelta(days=1)
 LATER = MOMENT + 7 * DAY
@@ -124,6 +125,27 @@ def test_a_champion_of_the_new_regime_is_not_blamed_for_it(
     seen = lines(settings, "bake")[0]
     assert seen.evidence["old"]["score_status"] == "drift"
     assert champion(settings) == 2
+
+
+def test_a_sunday_is_no_drift_of_the_scores_while_a_promotion_bakes(
+    pipeline: Callable[..., Pipeline], gate: None
+) -> None:
+    settings = pipeline(
+        table=make_resting_machines(49),
+        windows={"reference": "28d"},
+        degradation={"min_rows": 50},
+        drift={"min_rows": 50},
+        promotion={"max_latency_ms": 1e9, "bake": 5},
+    )
+    first = datetime(2026, 2, 9, tzinfo=UTC)
+    learn(settings, plan(settings, first), first)
+    later = first + 3 * DAY
+    registered, _ = trained(settings, plan(settings, later, "manual"), later)
+    promote(settings, registered, SUPERIOR, later)
+    days = [Window(later + number * DAY, later + (number + 1) * DAY) for number in range(5)]
+    assert [score_window(settings, window).bake for window in days] == ["ok"] * 5
+    bakes = [item.evidence for item in lines(settings, "bake")]
+    assert [evidence[side]["score_status"] for evidence in bakes for side in ("new", "old")] == ["ok"] * 10
 
 
 def test_the_version_that_waits_scores_beside_and_alerts_nobody(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
-from pynomaly.errors import DataError, IntegrityError, WindowError
+from pynomaly.errors import DataError, IntegrityError, ModelError, WindowError
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
+from pynomaly.records.store import Store
 from pynomaly.steps.reporting.explain_row import explain_row
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
@@ -104,7 +106,8 @@ def test_what_was_never_scored_is_refused(pipeline: Make, tmp_path: Path) -> Non
 def test_scores_that_are_not_those_on_record_are_refused(pipeline: Make, tmp_path: Path) -> None:
     settings = scored(pipeline, tmp_path)
     with Ledger.open(settings.ledger_url) as ledger:
-        path = Path(ledger.list_partitions("machines")[0].path)
+        recorded = ledger.list_partitions("machines")[0].path
+    path = Path(str(Store(settings.store_root).locate_file(recorded)))
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(IntegrityError):
         explain_row(settings, "b")
@@ -118,3 +121,22 @@ def test_a_table_without_time_names_rows_by_number(pipeline: Make) -> None:
     assert (found.row["number"], found.row["time"], found.window) == (7, "", "all")
     with pytest.raises(DataError, match="no row 'x'"):
         explain_row(settings, "x")
+
+
+@pytest.mark.parametrize("method", ["occlusion", "shap", "lime"])
+def test_another_method_names_the_odd_column_too(pipeline: Make, tmp_path: Path, method: str) -> None:
+    settings = scored(pipeline, tmp_path)
+    explanation = explain_row(settings, "b", "2026-01-19T07:30:00+00:00", method=method)
+    assert explanation.method == explanation.to_dict()["method"] == method
+    assert explanation.reasons[0]["column"] == "noise"
+
+
+def test_a_method_that_cannot_explain_here_is_refused_before_anything_is_read(
+    pipeline: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = pipeline()  # nothing is scored: the method comes first
+    with pytest.raises(DataError, match="no method 'sharp' to explain by; did you mean 'shap'"):
+        explain_row(settings, "b", method="sharp")
+    monkeypatch.setitem(sys.modules, "lime", None)
+    with pytest.raises(ModelError, match=r"pip install 'pynomaly-mlops\[explain\]'"):
+        explain_row(settings, "b", method="lime")

@@ -10,31 +10,19 @@ import pytest
 
 from pynomaly import config
 from pynomaly.config import Pipeline
-from pynomaly.errors import ConfigError, DataError, DetectorError
+from pynomaly.errors import ConfigError, DetectorError
 from pynomaly.judging.comparison.choice import choose_candidate
-from pynomaly.judging.comparison.compare import Rung, VerdictOutcome
-from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
+from pynomaly.judging.comparison.compare import VerdictOutcome
+from pynomaly.judging.comparison.evidence import Evidence
 from pynomaly.judging.comparison.resampled_tests import corrected_t_test
 from pynomaly.steps.training import cross_validation
 from pynomaly.steps.training.compare_models import choose_winner
 from pynomaly.steps.training.fit_candidates import fit_candidate
-from pynomaly.steps.training.prepare import prepare_reference
+from pynomaly.steps.training.prepare import JudgedRows, prepare_reference
 from pynomaly.steps.training.register import register_training
 from tests.steps.conftest import MOMENT, plan
 
 Make = Callable[..., Pipeline]
-
-
-def test_folds_hold_whole_blocks_and_both_classes() -> None:
-    rng = np.random.default_rng(0)
-    blocks = np.repeat(np.arange(40), 5)
-    truth = (np.isin(blocks, np.arange(9)) & (rng.random(200) < 0.7)).astype(int)
-    found = cross_validation.assign_folds(truth, blocks, 4, rng)
-    assert set(found) == {0, 1, 2, 3}
-    assert all(len(set(found[blocks == block])) == 1 for block in range(40))
-    assert all(0 < truth[found == fold].sum() < (found == fold).sum() for fold in range(4))
-    with pytest.raises(DataError, match=r"fold \d of 4: none of"):
-        cross_validation.assign_folds((blocks < 3).astype(int), blocks, 4, rng)
 
 
 def test_refits_are_tested_against_the_baseline(pipeline: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +40,7 @@ def test_refits_are_tested_against_the_baseline(pipeline: Make, monkeypatch: pyt
     )
     prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
     fitted = [fit_candidate(settings, prepared, candidate, label) for label, candidate in prepared.labelled()]
-    found = cross_validation.cross_validate(settings, prepared, fitted, "hbos", OperatingPoint())
+    found = cross_validation.cross_validate(settings, prepared, JudgedRows.load(prepared), fitted, "hbos")
     assert found is not None
     assert set(found) == {"gmm"}
     assert found["gmm"].folds == 6
@@ -70,7 +58,8 @@ def test_refits_are_tested_against_the_baseline(pipeline: Make, monkeypatch: pyt
 def test_without_folds_nothing_is_refitted(pipeline: Make) -> None:
     settings = pipeline()
     prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
-    assert cross_validation.cross_validate(settings, prepared, [], "hbos", OperatingPoint()) is None
+    judged = JudgedRows.load(prepared)
+    assert cross_validation.cross_validate(settings, prepared, judged, [], "hbos") is None
 
 
 def test_one_fold_is_none(pipeline: Make) -> None:
@@ -91,7 +80,7 @@ def test_a_gain_that_refits_do_not_bear_out_is_no_gain() -> None:
         ({"new": replace(agreed, difference=-0.2)}, "old"),
         ({}, "old"),
     ):
-        choice = choose_candidate(truth, scores, settings, rung=Rung.LABELS, baseline="old", folds=folds)
+        choice = choose_candidate(Evidence(truth), scores, settings, baseline="old", folds=folds)
         assert choice.winner == winner, folds
         if winner == "new" and folds:
             assert choice.reasons[-1].startswith("refits agree")

@@ -9,9 +9,9 @@ import pytest
 
 from pynomaly.config import Candidate, Comparison
 from pynomaly.errors import DataError, DetectorError, UnknownDetectorError
-from pynomaly.judging.comparison.compare import Rung
+from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.steps.training import tuning as module
-from pynomaly.steps.training.tuning import Evidence, tune_detectors
+from pynomaly.steps.training.tuning import TrialRows, tune_detectors
 
 SETTINGS = Comparison(resamples=300)
 
@@ -31,9 +31,9 @@ def broken_relation(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return X, truth
 
 
-def evidence(rung: Rung = Rung.LABELS) -> Evidence:
+def held_out(rung: Rung = Rung.LABELS) -> TrialRows:
     X, truth = broken_relation(800, seed=1)
-    return Evidence(X, truth, np.arange(len(X)), rung)
+    return TrialRows(X, Evidence(truth, np.arange(len(X)), rung))
 
 
 def fitted_rows() -> np.ndarray:
@@ -44,7 +44,7 @@ def fitted_rows() -> np.ndarray:
 @pytest.mark.parametrize("rung", [Rung.LABELS, Rung.INJECTED])
 def test_a_better_detector_is_found_and_confirmed_on_other_rows(rung: Rung) -> None:
     found = tune_detectors(
-        fitted_rows(), evidence(rung), Candidate(detector="hbos"), SETTINGS,
+        fitted_rows(), held_out(rung), Candidate(detector="hbos"), SETTINGS,
         seconds=60, trials=4, detectors=("hbos", "gmm", "ecod"),
     )  # fmt: skip
     assert found.better
@@ -58,7 +58,7 @@ def test_a_better_detector_is_found_and_confirmed_on_other_rows(rung: Rung) -> N
 
 def test_the_default_is_kept_where_nothing_is_better() -> None:
     found = tune_detectors(
-        fitted_rows(), evidence(), Candidate(detector="gmm"), SETTINGS,
+        fitted_rows(), held_out(), Candidate(detector="gmm"), SETTINGS,
         seconds=60, trials=3, detectors=("hbos", "ecod"),
     )  # fmt: skip
     assert not found.better
@@ -69,7 +69,7 @@ def test_the_default_is_kept_where_nothing_is_better() -> None:
 def test_the_best_of_the_tuning_rows_is_not_believed_on_chance_alone() -> None:
     rng = np.random.default_rng(3)
     truth = (rng.random(600) < 0.1).astype(np.int64)
-    chance = Evidence(rng.normal(size=(600, 3)), truth, np.arange(600), Rung.LABELS)
+    chance = TrialRows(rng.normal(size=(600, 3)), Evidence(truth, np.arange(600)))
     found = tune_detectors(
         rng.normal(size=(200, 3)), chance, Candidate(detector="hbos"), SETTINGS,
         seconds=60, trials=6, detectors=("hbos", "ecod", "gmm", "knn"),
@@ -79,7 +79,7 @@ def test_the_best_of_the_tuning_rows_is_not_believed_on_chance_alone() -> None:
 
 def test_scores_that_depend_on_the_rows_fitted_on_are_vetoed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MIN_STABILITY", 1.1)
-    arguments = (fitted_rows(), evidence(Rung.INJECTED), Candidate(detector="hbos"), SETTINGS)
+    arguments = (fitted_rows(), held_out(Rung.INJECTED), Candidate(detector="hbos"), SETTINGS)
     found = tune_detectors(*arguments, seconds=60, trials=2, detectors=("gmm",))
     assert "vetoed" in found.trials[1].reason
     assert not found.better
@@ -87,14 +87,14 @@ def test_scores_that_depend_on_the_rows_fitted_on_are_vetoed(monkeypatch: pytest
 
 def test_a_budget_that_is_spent_leaves_the_default() -> None:
     found = tune_detectors(
-        fitted_rows(), evidence(), Candidate(detector="hbos"), SETTINGS, seconds=0, detectors=("gmm",)
+        fitted_rows(), held_out(), Candidate(detector="hbos"), SETTINGS, seconds=0, detectors=("gmm",)
     )
     assert len(found.trials) == 1
     assert found.winner.detector == "hbos"
 
 
 def test_the_same_seed_tries_the_same() -> None:
-    arguments = (fitted_rows(), evidence(), Candidate(detector="hbos"), SETTINGS)
+    arguments = (fitted_rows(), held_out(), Candidate(detector="hbos"), SETTINGS)
     runs = [tune_detectors(*arguments, seconds=60, trials=5, detectors=("hbos", "pca")) for _ in range(2)]
     assert [(t.detector, t.params, t.value) for t in runs[0].trials] == [
         (t.detector, t.params, t.value) for t in runs[1].trials
@@ -103,18 +103,20 @@ def test_the_same_seed_tries_the_same() -> None:
 
 def test_halves_share_no_block_and_split_the_anomalies() -> None:
     X, truth = broken_relation(800)
-    first, second = Evidence(X, truth, np.arange(800) // 5, Rung.LABELS).split_halves(0)
-    assert not set(first.blocks) & set(second.blocks)
-    assert abs(int(first.truth.sum()) - int(second.truth.sum())) <= 2
+    first, second = TrialRows(X, Evidence(truth, np.arange(800) // 5)).split_halves(0)
+    assert first.evidence.blocks is not None
+    assert second.evidence.blocks is not None
+    assert not set(first.evidence.blocks) & set(second.evidence.blocks)
+    assert abs(first.evidence.positives - second.evidence.positives) <= 2
 
 
 def test_what_cannot_be_searched_is_refused() -> None:
-    arguments = (fitted_rows(), evidence(), Candidate(detector="hbos"), SETTINGS)
+    arguments = (fitted_rows(), held_out(), Candidate(detector="hbos"), SETTINGS)
     with pytest.raises(UnknownDetectorError, match="iforst"):
         tune_detectors(*arguments, seconds=9, detectors=("iforst",))
     with pytest.raises(DataError, match="stability"):
         tune_detectors(
-            fitted_rows(), evidence(Rung.STABILITY), Candidate(detector="hbos"), SETTINGS, seconds=9
+            fitted_rows(), held_out(Rung.STABILITY), Candidate(detector="hbos"), SETTINGS, seconds=9
         )
     with pytest.raises(DetectorError, match="the default hbos"):
-        tune_detectors(np.zeros((1, 2)), evidence(), Candidate(detector="hbos"), SETTINGS, seconds=9)
+        tune_detectors(np.zeros((1, 2)), held_out(), Candidate(detector="hbos"), SETTINGS, seconds=9)

@@ -17,7 +17,7 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.training import tuning as module
 from pynomaly.steps.training import tuning_run
 from pynomaly.steps.training.prepare import PreparedReference, prepare_reference
-from pynomaly.steps.training.tuning import Evidence, TuningResult
+from pynomaly.steps.training.tuning import TrialRows, TuningResult
 from pynomaly.steps.training.tuning_run import parse_budget, tune_reference
 from tests.steps.conftest import MOMENT, plan, start_with_champion
 
@@ -91,11 +91,11 @@ def test_rows_that_judge_or_calibrate_are_not_seen(pipeline: Make, monkeypatch: 
     given: list[np.ndarray] = []
 
     def looked_at(
-        X: np.ndarray, evidence: Evidence, default: Candidate, *_: object, **__: object
+        X: np.ndarray, held_out: TrialRows, default: Candidate, *_: object, **__: object
     ) -> TuningResult:
-        given.extend([X, evidence.X])
-        assert evidence.rung is Rung.LABELS
-        assert evidence.truth.sum() == prepared.known_rows
+        given.extend([X, held_out.X])
+        assert held_out.evidence.rung is Rung.LABELS
+        assert held_out.evidence.positives == prepared.known_rows
         return TuningResult(default, False, None, (), ("looked",))
 
     monkeypatch.setattr(tuning_run, "tune_detectors", looked_at)

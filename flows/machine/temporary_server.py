@@ -1,0 +1,215 @@
+"""A Prefect server for one command: started first, so that it gets ready while the command imports and reads.
+
+Where no server is configured, Prefect starts one itself when a flow begins, and waits for it: ten seconds in
+which nothing else happens. This one is started before Prefect is imported. The listening socket is made
+here, so the address is known at once, and a request that comes too early waits in its queue. The runs are
+recorded in the database of the home folder, where the server of ``pynomaly up`` finds them.
+
+The server (``python -m flows.machine.temporary_server SOCKET``) ends when its standard input closes, thus
+also when the command is killed. It writes what it still holds to the database first.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from pynomaly.errors import RecordError
+
+__all__ = ["TemporaryServer", "pause_garbage_collection", "run_temporary_server"]
+
+READY_S = 180.0
+"""Longest wait for the server, in seconds: a new database takes half a minute of migrations."""
+
+GRACE_S = 15.0
+"""Seconds that the server has to write what it holds before it is killed."""
+
+QUEUES_S = 5.0
+"""Longest wait, in seconds, for events that are queued in the server when it is to end."""
+
+R = TypeVar("R")
+
+_HOST = "127.0.0.1"
+_USED_ROUTERS = (
+    "/admin",
+    "/csrf-token",
+    "/flows",
+    "/flow_runs",
+    "/artifacts",
+    "/logs",
+    "/events",
+    "/task_runs",
+)
+"""Prefixes of the routers that answer a run's requests."""
+
+_SETTINGS = {
+    "PREFECT_UI_ENABLED": "false",
+    "PREFECT__SERVER_EPHEMERAL": "1",  # as Prefect's own server for one process: no scheduler, no late runs
+    "PREFECT__SERVER_FINAL": "1",
+}
+
+
+class TemporaryServer:
+    """A server process that has been started and may not be ready yet.
+
+    Attributes
+    ----------
+    api_url : str
+        Address of its API.
+    """
+
+    def __init__(self) -> None:
+        with socket.create_server((_HOST, 0)) as listener:
+            self.api_url = f"http://{_HOST}:{listener.getsockname()[1]}/api"
+            number = listener.fileno()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "flows.machine.temporary_server", str(number)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(number,),
+                start_new_session=True,  # Ctrl-C is for the command, which then ends its server
+                env={**os.environ, **_SETTINGS},
+            )
+
+    def wait_until_ready(self) -> None:
+        """Wait until the server answers.
+
+        Raises
+        ------
+        RecordError
+            If it ends instead, or does not answer within `READY_S` seconds.
+        """
+        import httpx  # imported late: Prefect brings it in while the server starts
+
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with suppress(httpx.TransportError):
+                if httpx.get(f"{self.api_url}/health", timeout=5.0).status_code == httpx.codes.OK:
+                    return
+                time.sleep(0.1)
+        status = self._process.poll()
+        failure = f"ended with {status}" if status is not None else f"did not answer within {READY_S:g} s"
+        raise RecordError(
+            f"Prefect's server for this command {failure}; PREFECT_SERVER_LOGGING_LEVEL=INFO shows its log, "
+            "and `pynomaly up` runs one for all commands"
+        )
+
+    def run(self, flow: Callable[[], R]) -> R:
+        """Run `flow` on this server, and send what its run still holds, so that the server can end.
+
+        No heartbeats are sent: nobody watches them here, and their thread takes up to a second to end.
+        """
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogWorker
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+        self.wait_until_ready()
+        try:
+            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+                return flow()
+        finally:
+            EventsWorker.drain_all(timeout=GRACE_S)
+            APILogWorker.drain_all(timeout=GRACE_S)
+
+    def stop(self) -> None:
+        """End the server after it has written what it holds; it is killed after `GRACE_S` seconds."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def pause_garbage_collection() -> Iterator[None]:
+    """Collect no garbage in the body, nor what it leaves: a fifth less time for large imports."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
+def run_temporary_server(home: Path) -> Iterator[TemporaryServer | None]:
+    """Start a server for the flows of this process; yields None where Prefect has one or has to choose.
+
+    Parameters
+    ----------
+    home : Path
+        Where Prefect keeps its settings and its database: ``home/prefect``.
+    """
+    if "PREFECT_API_URL" in os.environ or "prefect" in sys.modules or _has_own_settings(home):
+        yield None
+        return
+    server = TemporaryServer()
+    os.environ["PREFECT_API_URL"] = server.api_url
+    try:
+        yield server
+    finally:
+        del os.environ["PREFECT_API_URL"]
+        server.stop()
+
+
+def _has_own_settings(home: Path) -> bool:
+    """Returns whether a profile or a file of the working directory holds settings of Prefect.
+
+    They may name a server, so Prefect reads them and decides.
+    """
+    if any(name in os.environ for name in ("PREFECT_PROFILES_PATH", "PREFECT_PROFILE")):
+        return True
+    files = [Path("prefect.toml"), Path(".env"), Path("pyproject.toml"), home / "prefect" / "profiles.toml"]
+    for file in files:
+        with suppress(OSError):
+            if "prefect" in file.read_text(encoding="utf-8", errors="replace").lower():
+                return True
+    return False
+
+
+def serve_until_input_closes(number: int) -> None:
+    """Serve Prefect's API on the inherited socket `number` until standard input closes."""
+    with pause_garbage_collection():
+        import uvicorn
+        from prefect.server.api import server as prefect_server
+
+        # FastAPI prepares the routes of a router when a request first passes it: 1 s for all of them.
+        by_use = sorted(prefect_server.API_ROUTERS, key=lambda router: router.prefix not in _USED_ROUTERS)
+        prefect_server.API_ROUTERS = tuple(by_use)
+        app = prefect_server.create_app()
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))
+
+    def watch_input() -> None:
+        while os.read(0, 1024):
+            pass
+        _wait_for_queues()
+        server.should_exit = True
+
+    threading.Thread(target=watch_input, daemon=True).start()
+    server.run(sockets=[socket.socket(fileno=number)])
+
+
+def _wait_for_queues() -> None:
+    """Wait until the services have taken every event: what lies in their queues at the end is lost."""
+    from prefect.server.utilities.messaging.memory import METRICS
+
+    deadline = time.monotonic() + QUEUES_S
+    while time.monotonic() < deadline:
+        if all(counts["consumed"] >= counts["published"] for counts in tuple(METRICS.values())):
+            return
+        time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    serve_until_input_closes(int(sys.argv[1]))
