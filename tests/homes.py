@@ -95,12 +95,10 @@ def copy_database(source: Path, target: Path) -> None:
 
 def _require_untouched(home: Path) -> None:
     if home.exists() and any(home.iterdir()):
-        raise RuntimeError(
-            f"{home} holds {sorted(path.name for path in home.iterdir())}: train in it directly"
-        )
-    elsewhere = sorted(name for name in os.environ if name.startswith("PYNOMALY_"))
-    if set(elsewhere) - {"PYNOMALY_HOME", SHARED}:
-        raise RuntimeError(f"records may lie elsewhere, by {elsewhere}: train directly")
+        names = sorted(path.name for path in home.iterdir())
+        raise RuntimeError(f"{home} holds {names}: call the function that fills a home directly")
+    if elsewhere := sorted(_PLACES & set(os.environ)):
+        raise RuntimeError(f"records lie elsewhere, by {elsewhere}: call the function directly")
 
 
 def _key(settings: Pipeline, fill_home: Callable[..., Any], folder: Path) -> str:

@@ -20,7 +20,7 @@ from pynomaly.steps.monitoring.monitor_window import monitor_window
 from pynomaly.steps.promotion.apply_policy import apply_policy
 from pynomaly.steps.promotion.promote import promote, rollback
 from pynomaly.steps.training.register import RegistrationResult
-from tests.steps.conftest import MOMENT, plan, start_with_champion
+from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_applied_is_refused_with_nothing_done(pipeline: Make) -> 
     settings = pipeline()
     with pytest.raises(NoChampionError):
         apply_policy(settings, MOMENT, "early")
-    start_with_champion(settings)
+    learn(settings, plan(settings))
     with pytest.raises(ConfigError, match=r"alerts\.per_day"):
         apply_policy(with_alerts(settings, policy="budget", per_day=5000), MOMENT, "too much")
     assert len(Registry.open(settings.tracking_uri, settings.home).list_versions("machines")) == 1
