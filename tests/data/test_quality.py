@@ -40,6 +40,7 @@ def expect(kind: str, severity: str = "error", **arguments) -> Quality:
     return Quality(expectations=(Expectation(type=kind, arguments=arguments, severity=severity),))
 
 
+@pytest.mark.slow
 def test_good_rows_pass_and_great_expectations_has_run(frame, contract):
     checked = validate(frame, contract, Quality(), "train")
     assert checked.report.outcome == "pass"

@@ -110,6 +110,7 @@ def left(pipeline: Pipeline) -> Left:
         )
 
 
+@pytest.mark.slow
 def test_old_and_free_goes_once_and_what_matters_stays(grown: Pipeline) -> None:
     registry, store = Registry.open_for(grown), Store(grown.store_root)
     free, previous = another(grown, "free"), another(grown, "previous", "previous")
@@ -163,6 +164,7 @@ def test_old_and_free_goes_once_and_what_matters_stays(grown: Pipeline) -> None:
     assert not score_window(grown, days(2)).new
 
 
+@pytest.mark.slow
 def test_a_prune_that_dies_at_every_single_act_is_finished_under_one_line(
     grown: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +216,7 @@ def test_a_prune_that_dies_at_every_single_act_is_finished_under_one_line(
     assert not {item["name"] for item in goal.removals} & left(grown).files
 
 
+@pytest.mark.slow
 def test_a_version_that_became_champion_in_between_stays(
     grown: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +237,7 @@ def test_a_version_that_became_champion_in_between_stays(
     assert registry.load_bundle(registry.resolve_alias(grown.name)).verify_golden() <= 1e-9
 
 
+@pytest.mark.slow
 def test_a_promotion_that_waits_keeps_its_version(pipeline: Callable[..., Pipeline]) -> None:
     owner = pipeline(retention={"newest": 1})
     start_with_champion(owner)
@@ -247,6 +251,7 @@ def test_a_promotion_that_waits_keeps_its_version(pipeline: Callable[..., Pipeli
     assert (f"v{free}" in gone, f"v{waiting}" in gone) == (True, False)
 
 
+@pytest.mark.slow
 def test_scores_that_wait_for_an_answer_stay_until_it_comes(
     pipeline: Callable[..., Pipeline], tmp_path: Path
 ) -> None:

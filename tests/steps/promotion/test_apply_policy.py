@@ -41,6 +41,7 @@ def trained(pipeline: Make) -> tuple[Pipeline, Registry, RegistrationResult]:
     return settings, Registry.open(settings.tracking_uri, settings.home), registered
 
 
+@pytest.mark.slow
 def test_a_policy_is_applied_once_and_no_score_changes(
     trained: tuple[Pipeline, Registry, RegistrationResult],
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_policy_is_applied_once_and_no_score_changes(
     assert len(registry.list_versions("machines")) == 2
 
 
+@pytest.mark.slow
 def test_monitoring_expects_what_the_policy_gives(
     trained: tuple[Pipeline, Registry, RegistrationResult],
 ) -> None:
@@ -82,6 +84,7 @@ def test_monitoring_expects_what_the_policy_gives(
     assert seen.report, seen.report_error
 
 
+@pytest.mark.slow
 def test_the_way_back_is_a_rollback_and_another_change_is_another_version(
     trained: tuple[Pipeline, Registry, RegistrationResult],
 ) -> None:
@@ -99,6 +102,7 @@ def test_the_way_back_is_a_rollback_and_another_change_is_another_version(
     assert third.decision.kind == "promote"
 
 
+@pytest.mark.slow
 def test_mode_never_leaves_the_alias_to_a_person_and_a_policy_is_no_training(
     trained: tuple[Pipeline, Registry, RegistrationResult],
 ) -> None:

@@ -66,6 +66,7 @@ def waiting(pipeline: Make, fast_gate: list[float]) -> Waiting:
     return Waiting(settings, Registry.open(settings.tracking_uri, settings.home), registered, pending)
 
 
+@pytest.mark.slow
 def test_a_superior_verdict_waits_with_all_that_is_needed_to_answer(waiting: Waiting) -> None:
     pending = waiting.pending
     assert pending.kind == "pending"

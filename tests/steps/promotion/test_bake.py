@@ -55,6 +55,7 @@ def day(number: int) -> Window:
     return Window(LATER + number * DAY, LATER + (number + 1) * DAY)
 
 
+@pytest.mark.slow
 def test_three_good_windows_and_the_promotion_stands(promoted: tuple[Pipeline, RegistrationResult]) -> None:
     settings, _ = promoted
     # Latency is a matter of the machine that runs the test.
@@ -108,6 +109,7 @@ def test_a_breach_takes_it_back_once(
     assert len([item for item in lines(settings, "rollback") if item.actor == "bake"]) == 1
 
 
+@pytest.mark.slow
 def test_a_champion_of_the_new_regime_is_not_blamed_for_it(
     pipeline: Callable[..., Pipeline], gate: None
 ) -> None:
@@ -127,6 +129,7 @@ def test_a_champion_of_the_new_regime_is_not_blamed_for_it(
     assert champion(settings) == 2
 
 
+@pytest.mark.slow
 def test_a_sunday_is_no_drift_of_the_scores_while_a_promotion_bakes(
     pipeline: Callable[..., Pipeline], gate: None
 ) -> None:
@@ -148,6 +151,7 @@ def test_a_sunday_is_no_drift_of_the_scores_while_a_promotion_bakes(
     assert [evidence[side]["score_status"] for evidence in bakes for side in ("new", "old")] == ["ok"] * 10
 
 
+@pytest.mark.slow
 def test_the_version_that_waits_scores_beside_and_alerts_nobody(
     pipeline: Callable[..., Pipeline], gate: None
 ) -> None:
