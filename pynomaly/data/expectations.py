@@ -24,7 +24,13 @@ from pynomaly.config import Expectation, Quality
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import ConfigError, QualityError, list_allowed
 
-__all__ = ["ExpectationOutcome", "default_suite", "evaluate_default_suite", "evaluate_expectations"]
+__all__ = [
+    "ExpectationOutcome",
+    "default_suite",
+    "evaluate_default_suite",
+    "evaluate_expectations",
+    "evaluate_suite",
+]
 
 _INTERNAL = {"id", "meta", "notes", "result_format", "description", "catch_exceptions", "rendered_content"}
 _INTERNAL |= {"severity", "windows", "batch_id"}
@@ -70,6 +76,15 @@ def default_suite(contract: FrameContract, quality: Quality) -> tuple[Expectatio
         for name in contract.features
     ]
     return (*exist, *filled)
+
+
+def evaluate_suite(
+    frame: pd.DataFrame, defaults: Sequence[Expectation], configured: Sequence[Expectation]
+) -> tuple[ExpectationOutcome, ...]:
+    """Return the outcomes of `defaults` and `configured`; without the latter, nothing heavy is imported."""
+    if configured:
+        return evaluate_expectations(frame, (*defaults, *configured))
+    return evaluate_default_suite(frame, defaults)
 
 
 def evaluate_default_suite(
