@@ -118,7 +118,7 @@ class PreparedReference:
         """The work folder."""
         return Path(self.folder)
 
-    def labelled(self) -> tuple[tuple[str, Candidate], ...]:
+    def label_candidates(self) -> tuple[tuple[str, Candidate], ...]:
         """Returns candidates with unique labels: the detector's name, numbered where it occurs twice."""
         names = [candidate.detector for candidate in self.candidates]
         return tuple(

@@ -39,7 +39,10 @@ def test_refits_are_tested_against_the_baseline(pipeline: Make, monkeypatch: pyt
         training={"candidates": ["hbos", "gmm", "pca"]}, comparison={"folds": 3, "repeats": 2}
     )
     prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
-    fitted = [fit_candidate(settings, prepared, candidate, label) for label, candidate in prepared.labelled()]
+    fitted = [
+        fit_candidate(settings, prepared, candidate, label)
+        for label, candidate in prepared.label_candidates()
+    ]
     found = cross_validation.cross_validate(settings, prepared, JudgedRows.load(prepared), fitted, "hbos")
     assert found is not None
     assert set(found) == {"gmm"}

@@ -71,7 +71,7 @@ def test_a_training_cut_off_before_its_verdict_is_finished(pipeline: Make) -> No
     prepared = prepare_reference(settings, planned.window, MOMENT, planned.candidates, planned.asked)
     from pynomaly.steps.training.fit_candidates import fit_candidate
 
-    fitted = [fit_candidate(settings, prepared, item, label) for label, item in prepared.labelled()]
+    fitted = [fit_candidate(settings, prepared, item, label) for label, item in prepared.label_candidates()]
     left = register_training(settings, prepared, fitted, choose_winner(settings, prepared, fitted))
     resumed = plan(settings)
     assert resumed.should_train
