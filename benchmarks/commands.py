@@ -89,10 +89,7 @@ def train_bare() -> None:
     prepared = prepare_reference(
         pipeline, Window(START, TRAINED), TRAINED, pipeline.training.candidates, "bare"
     )
-    fitted = [
-        fit_candidate(pipeline, prepared, candidate, label)
-        for label, candidate in prepared.label_candidates()
-    ]
+    fitted = [fit_candidate(pipeline, prepared, candidate, label) for label, candidate in prepared.labelled()]
     print(choose_winner(pipeline, prepared, fitted).winner)
 
 

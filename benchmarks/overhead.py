@@ -68,10 +68,7 @@ def train_bare(config: str) -> None:
 
     pipeline, end = load_pipeline(config), START + timedelta(days=14)
     prepared = prepare_reference(pipeline, Window(START, end), end, pipeline.training.candidates, "")
-    fitted = [
-        fit_candidate(pipeline, prepared, candidate, label)
-        for label, candidate in prepared.label_candidates()
-    ]
+    fitted = [fit_candidate(pipeline, prepared, candidate, label) for label, candidate in prepared.labelled()]
     print(choose_winner(pipeline, prepared, fitted).winner)
 
 

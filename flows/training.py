@@ -147,7 +147,7 @@ def _fit_and_compare(
     else:
         futures = [
             training.fit_candidate.submit(pipeline, prepared, candidate, label)
-            for label, candidate in prepared.label_candidates()
+            for label, candidate in prepared.labelled()
         ]
         fitted_candidates = [future.result() for future in futures]
     refusal = training.refuse_unusable(pipeline, prepared, fitted_candidates, as_of)

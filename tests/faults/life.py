@@ -61,9 +61,7 @@ def _train(settings: Pipeline, at: datetime, trigger: Any) -> None:
         if not plan.should_train:
             return
         prepared = prepare_reference(settings, plan.window, at, plan.candidates, plan.asked)
-        fitted = [
-            fit_candidate(settings, prepared, item, label) for label, item in prepared.label_candidates()
-        ]
+        fitted = [fit_candidate(settings, prepared, item, label) for label, item in prepared.labelled()]
         registered = register_training(settings, prepared, fitted, choose_winner(settings, prepared, fitted))
         winner = next(item for item in fitted if item.sha256 == registered.sha256)
         promote(settings, registered, compare_with_champion(settings, prepared, winner), at)

@@ -59,9 +59,7 @@ def test_mlflow_away_at_the_start_at_registration_and_in_the_middle(
         server.enter_context(run_mlflow_server(tmp_path / "server", port))
         asked = plan(settings)
         prepared = prepare_reference(settings, asked.window, MOMENT, asked.candidates, asked.asked)
-        fitted = [
-            fit_candidate(settings, prepared, item, label) for label, item in prepared.label_candidates()
-        ]
+        fitted = [fit_candidate(settings, prepared, item, label) for label, item in prepared.labelled()]
         choice = choose_winner(settings, prepared, fitted)
         draw = figures.draw_comparison
 

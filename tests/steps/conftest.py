@@ -53,10 +53,7 @@ def trained(
 ) -> tuple[RegistrationResult, Verdict | None]:
     """A registered version and the verdict on it; nothing is promoted."""
     prepared = prepare_reference(settings, planned.window, at, planned.candidates, planned.asked)
-    fitted = [
-        fit_candidate(settings, prepared, candidate, label)
-        for label, candidate in prepared.label_candidates()
-    ]
+    fitted = [fit_candidate(settings, prepared, candidate, label) for label, candidate in prepared.labelled()]
     choice = choose_winner(settings, prepared, fitted)
     registered = register_training(settings, prepared, fitted, choice)
     winner = next(item for item in fitted if item.sha256 == registered.sha256)

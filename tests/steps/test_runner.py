@@ -112,7 +112,7 @@ def test_candidates_and_scores_are_those_of_one_process_to_the_bit_also_when_a_w
     there = elsewhere(settings, cluster)
     planned = plan(settings)
     prepared = prepare_reference(settings, planned.window, MOMENT, planned.candidates, planned.asked)
-    for label, candidate in prepared.label_candidates():
+    for label, candidate in prepared.labelled():
         here = fit_candidate(settings, prepared, candidate, label)
         kept = here.scores()
         (Path(here.folder).parent / "fitted.json").unlink()

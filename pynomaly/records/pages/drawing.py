@@ -1,8 +1,7 @@
 """Parts of a chart as SVG: the whole drawing, its axes, lines, boxes and text.
 
 Lengths are in units of the drawing, which is 400 wide, so that its text is readable on a telephone. Text is
-escaped here. Called only by :mod:`pynomaly.records.pages.charts` and
-:mod:`~pynomaly.records.pages.timelines`.
+escaped here. Called only by :mod:`pynomaly.records.pages.charts`.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def test_an_alert_budget_counts_the_rows_of_the_stream(tmp_path: Path) -> None:
     for rows in (1000, ROWS):
         settings = settings_for(tmp_path, read_rows=rows)
         found = prepared_with(settings)
-        ((label, candidate),) = found.label_candidates()
+        ((label, candidate),) = found.labelled()
         fitted = fit_candidate(settings, found, candidate, label)
         models[rows] = Bundle.load(Path(fitted.folder), fitted.sha256)
     sampled, whole = models[1000].policy, models[ROWS].policy

@@ -13,9 +13,9 @@ from pynomaly.config import Candidate, Pipeline
 from pynomaly.detectors import Detector
 from pynomaly.errors import DetectorError
 from pynomaly.records.ledger import Ledger
+from pynomaly.steps.training.compare_models import refuse_unusable
 from pynomaly.steps.training.fit_candidates import fit_candidate
 from pynomaly.steps.training.prepare import prepare_reference
-from pynomaly.steps.training.unusable_candidates import refuse_unusable
 from tests.steps.conftest import MOMENT, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
@@ -27,7 +27,7 @@ def test_equal_scores_are_refused_with_the_reason_and_count_as_rejected(pipeline
     later = MOMENT + timedelta(days=7)
     planned = plan(settings, later, "manual")
     prepared = prepare_reference(settings, planned.window, later, planned.candidates, planned.asked)
-    fitted = [fit_candidate(settings, prepared, item, label) for label, item in prepared.label_candidates()]
+    fitted = [fit_candidate(settings, prepared, item, label) for label, item in prepared.labelled()]
     assert refuse_unusable(settings, prepared, fitted, later) is None
     flat = fitted[0].scores().assign(score=1.5)
     flat.to_parquet(Path(fitted[0].folder).with_name("judged_scores.parquet"), index=False)

@@ -1,6 +1,6 @@
-"""The chart of time spans on a page: rates as bars, incidents as bands, marked times as lines.
+"""The chart of a pipeline's windows over time: rates as bars, incidents as bands, events as lines.
 
-It is drawn as the charts in :mod:`~pynomaly.records.pages.charts` are. Called by the page of a window.
+Like the charts of :mod:`pynomaly.records.pages.charts`, and called by the same pages.
 """
 
 from __future__ import annotations
