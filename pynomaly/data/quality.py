@@ -15,7 +15,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.config import Quality
-from pynomaly.data.expectations import ExpectationOutcome, default_suite, evaluate_expectations
+from pynomaly.data.expectations import (
+    ExpectationOutcome,
+    default_suite,
+    evaluate_default_suite,
+    evaluate_expectations,
+)
 from pynomaly.data.frame import FrameContract, read_numbers
 from pynomaly.errors import QualityError, list_allowed
 
@@ -140,7 +145,7 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
     quality : Quality
         Limits and expectations; the guards are always on.
     purpose : {"train", "score"}
-        Training needs more rows and always runs Great Expectations.
+        Training needs more rows, and each feature filled as ``max_missing`` requires.
 
     Returns
     -------
@@ -162,9 +167,9 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
     clean = _select_clean(frame, rows, contract)
     if len(clean):
         defaults = default_suite(contract, quality) if purpose == "train" else ()
-        suite = (*defaults, *quality.expectations)
+        evaluate = evaluate_expectations if quality.expectations else evaluate_default_suite
         positions, rejected_before = np.flatnonzero(rows.clean_mask), len(rows.rules)
-        for outcome in evaluate_expectations(clean, suite):
+        for outcome in evaluate(clean, (*defaults, *quality.expectations)):
             checks.append(_apply_outcome(outcome, rows, positions))
         if len(rows.rules) > rejected_before:
             clean = _select_clean(frame, rows, contract)
