@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+RUN    := $(VENV)/.installed-to-run
 
 # Bytecode makes every later import two to three times faster.
 unexport PYTHONDONTWRITEBYTECODE
@@ -15,9 +16,16 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
-	touch $(STAMP)
+	touch $(STAMP) $(RUN)
 
-demo: install
+# What a user needs, without the tools of a developer.
+$(RUN): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
+	touch $(RUN)
+
+demo: $(RUN)
 	$(BIN)/pynomaly demo
 
 # Two processes side by side, a file of tests in one of them: half of the tests wait for servers and children.
@@ -75,7 +83,7 @@ dist:
 	out/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 		--output-file out/dist/pynomaly-mlops.cdx.json out/wheel/bin/python
 
-up: install
+up: $(RUN)
 	$(BIN)/pynomaly up
 
 clean:
