@@ -65,19 +65,6 @@ class QualityReport:
         failed = [check for check in self.checks if not check.passed and check.severity != "info"]
         return tuple(check.message for check in sorted(failed, key=lambda check: check.severity != "error"))
 
-    def require(self) -> None:
-        """Raise when the outcome is ``block``.
-
-        Raises
-        ------
-        QualityError
-            The message lists every reason that blocks.
-        """
-        if self.outcome == "block":
-            failed = [check for check in self.checks if not check.passed]
-            reasons = [check.message for check in failed if check.severity == "error"]
-            raise QualityError(f"validation blocked {self.rows} rows: {'; '.join(reasons)}")
-
     def to_dict(self) -> dict[str, Any]:
         """Return a dict that JSON can hold."""
         return {
