@@ -3,17 +3,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+RUN    := $(VENV)/.installed-to-run
 # Two processes, a file of tests in one of them, in the order of tests/conftest.py: what takes longest comes first.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 # Bytecode makes every later import two to three times faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-<<<<<<< HEAD
-.PHONY: install demo check test coverage mutants faults lint types security audit guard reference docs up clean
-=======
-.PHONY: install demo test faults lint types security audit guard reference house docs dist up clean
->>>>>>> main
+.PHONY: install demo check test faults lint types security audit guard reference house docs dist up clean
 
 install: $(STAMP)
 
@@ -21,9 +18,16 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
-	touch $(STAMP)
+	touch $(STAMP) $(RUN)
 
-demo: install
+# What a user needs, without the tools of a developer.
+$(RUN): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
+	touch $(RUN)
+
+demo: $(RUN)
 	$(BIN)/pynomaly demo
 
 # Less than two minutes on two cores: before every commit. `make test` runs the rest too.
@@ -85,7 +89,7 @@ dist:
 	out/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 		--output-file out/dist/pynomaly-mlops.cdx.json out/wheel/bin/python
 
-up: install
+up: $(RUN)
 	$(BIN)/pynomaly up
 
 clean:

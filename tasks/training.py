@@ -16,6 +16,7 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.promotion.promote import promote as promote_step
 from pynomaly.steps.training.compare_models import choose_winner as choose_winner_step
 from pynomaly.steps.training.compare_models import compare_with_champion as against_champion_step
+from pynomaly.steps.training.compare_models import refuse_unusable as refuse_unusable_step
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.fit_candidates import fit_candidate as fit_candidate_step
 from pynomaly.steps.training.fit_candidates import recalibrate_champion as recalibrate_champion_step
@@ -27,7 +28,6 @@ from pynomaly.steps.training.register import RegistrationResult
 from pynomaly.steps.training.register import register_training as register_step
 from pynomaly.steps.training.tuning_run import TuningRecord
 from pynomaly.steps.training.tuning_run import tune_reference as search_reference_step
-from pynomaly.steps.training.unusable_candidates import refuse_unusable as refuse_unusable_step
 from tasks.events import announce_event, announce_quality_blocks
 from tasks.links import build_run_url
 from tasks.step import pipeline_task

@@ -48,7 +48,7 @@ from pynomaly.steps.explanations import log_weighted_drift
 from pynomaly.steps.monitoring.window_facts import write_window_facts
 from pynomaly.steps.promotion.bake import judge_baking_window
 from pynomaly.steps.training.label_free_checks import probe_model
-from pynomaly.steps.training.prepare import number_dependent_rows
+from pynomaly.steps.training.splits import number_dependent_rows
 
 __all__ = [
     "MonitoredWindow",

@@ -29,6 +29,7 @@ from pynomaly.records.ledger.rows import parse_window_key
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.alerting.feedback import read_feedback
 from pynomaly.steps.champion import find_champion_at
+from pynomaly.steps.training.exclusions import AlertingModel
 from pynomaly.steps.training.reference import read_reference
 from pynomaly.steps.training.splits import BLOCK, split_reference
 
@@ -152,7 +153,11 @@ def _refit_version(
             registry.find_version(settings.name, champion_version) if champion_version is not None else None
         )
     parts, exclusions = split_reference(
-        settings, contract, clean, teacher_ref, read_feedback(settings, frame, until)
+        settings,
+        contract,
+        clean,
+        AlertingModel.of(settings, teacher_ref),
+        read_feedback(settings, frame, until),
     )
     counts = {
         "fit_rows": len(parts["fit"]),

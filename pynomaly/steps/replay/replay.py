@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,8 +19,7 @@ import pandas as pd
 from pynomaly.config import Pipeline
 from pynomaly.config.units import parse_duration, spell_duration
 from pynomaly.data.window import ORIGIN, Window, split_windows
-from pynomaly.errors import ConfigError, DataError, WindowError, list_allowed
-from pynomaly.judging.alerts.episodes import Episodes, find_episodes
+from pynomaly.errors import ConfigError, DataError, DetectorError, WindowError, list_allowed
 from pynomaly.judging.comparison.evaluation import (
     average_precision,
     explain_unusable_scores,
@@ -29,51 +27,18 @@ from pynomaly.judging.comparison.evaluation import (
     roc_auc,
 )
 from pynomaly.judging.drift.compare_window import compute_window_drift
-from pynomaly.judging.drift.degradation import Observation, judge_degradation
+from pynomaly.judging.drift.degradation import judge_degradation
 from pynomaly.model.bundle import Bundle
 from pynomaly.steps.monitoring.monitor_window import build_observation, check_without_labels
-from pynomaly.steps.replay.replay_training import (
-    TRUTH_COLUMN,
-    ReplayHistory,
-    TrainedModel,
-    decide_training,
-    rule_on_challenger,
-    train_on_reference,
-)
+from pynomaly.steps.replay.history import TRUTH_COLUMN, ReplayHistory, TrainedModel
+from pynomaly.steps.replay.policy_run import PolicyRun, build_report
+from pynomaly.steps.replay.replay_training import decide_training, rule_on_challenger, train_on_reference
 from pynomaly.steps.runner import run_parts
 
 __all__ = ["REPLAY_POLICIES", "replay"]
 
 REPLAY_POLICIES = ("never", "weekly", "drift", "ours")
 EVERY_PREFIX = "every:"
-
-
-@dataclass
-class PolicyRun:
-    """State of one policy during a replay: its champion, its decisions and its cost."""
-
-    student: TrainedModel
-    trained: list[datetime]
-    trainings: int = 0
-    promoted: list[datetime] = field(default_factory=list)
-    observations: list[Observation] = field(default_factory=list)
-    asked: set[str] = field(default_factory=set)
-    rejected: int = 0
-    last_rejection: datetime | None = None
-    seconds: float = 0.0
-    windows: list[dict[str, Any]] = field(default_factory=list)
-    scored: list[pd.DataFrame] = field(default_factory=list)
-    said: list[dict[str, Any]] = field(default_factory=list)
-
-    def promote(self, student: TrainedModel, at: datetime) -> None:
-        """Make `student` champion; observations of the old champion do not apply to it."""
-        self.student, self.observations = student, []
-        self.rejected, self.last_rejection = 0, None
-        self.promoted.append(at)
-
-    def note(self, at: datetime, what: str, reasons: Sequence[str]) -> None:
-        """Record a decision with its reasons."""
-        self.said.append({"at": at.isoformat(), "decision": what, "reasons": list(reasons)})
 
 
 def replay(
@@ -132,7 +97,7 @@ def replay(
     past = ReplayHistory.read(pipeline, windows[0].start, windows[-1].end, every_candidate)
     if not any(past.rows(window) for window in windows):
         raise WindowError(f"no row lies between {windows[0].start.isoformat()} and {end.isoformat()}")
-    first = past.first(windows[0].start)
+    first = train_on_reference(past, windows[0].start)
     unique_policies = tuple(dict.fromkeys(policies))
     # In parallel on a cluster; in one process, policies share identical trainings.
     report_progress = tell if pipeline.runner.kind == "local" else _ignore_progress
@@ -140,7 +105,7 @@ def replay(
         pipeline, _run_policy, [(past, policy, first, windows, report_progress) for policy in unique_policies]
     )
     lives = dict(zip(unique_policies, walks, strict=True))
-    return _build_report(past, windows, lives)
+    return build_report(past, windows, lives)
 
 
 def _parse_period(policy: str) -> timedelta | None:
@@ -218,8 +183,8 @@ def _apply_policy(
 def _refit_and_promote(past: ReplayHistory, life: PolicyRun, at: datetime, why: str) -> None:
     """Refit on the whole reference, and promote the result unconditionally."""
     try:
-        model = train_on_reference(past, at)
-    except DataError as error:
+        model = train_on_reference(past, at, life.student)
+    except (DataError, DetectorError) as error:
         life.note(at, "training failed", (str(error),))
         return
     _count_training(life, model, at)
@@ -251,6 +216,13 @@ def _follow_settings(
         model = plan.learn(student)
     except DataError as error:
         life.note(at, "training failed", (str(error),))
+        return
+    except DetectorError as error:  # refused on record in production, and counted as a rejection
+        life.note(at, "refuse", (str(error),))
+        life.trainings += 1
+        life.trained.append(at)
+        life.asked.add(plan.key)
+        life.rejected, life.last_rejection = life.rejected + 1, at
         return
     _count_training(life, model, at)
     life.asked.add(plan.key)
@@ -307,60 +279,3 @@ def _measure_window(truth: pd.Series[Any], scored: pd.DataFrame) -> dict[str, An
         "roc_auc": None if problem else float(roc_auc(labels.astype(int), scores)),
         "not_computable": problem or "",
     }
-
-
-def _build_report(
-    history: ReplayHistory, windows: Sequence[Window], runs: dict[str, PolicyRun]
-) -> dict[str, Any]:
-    summaries = {policy: _summarize_run(run, windows) for policy, run in runs.items()}
-    spans = next((policy_spans for _, policy_spans in summaries.values() if policy_spans), [])
-    return {
-        "pipeline": history.pipeline.name,
-        "start": windows[0].start.isoformat(),
-        "end": windows[-1].end.isoformat(),
-        "windows": len(windows),
-        "metric": "average_precision",
-        "candidates": [candidate.detector for candidate in history.candidates],
-        "notes": list(history.notes()),
-        "policies": {policy: figures for policy, (figures, _) in summaries.items()},
-        "episodes": spans,
-    }
-
-
-def _summarize_run(life: PolicyRun, windows: Sequence[Window]) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """Returns the figures of a policy, and the time spans of the anomaly episodes in its windows."""
-    judged_windows = [row for row in life.windows if not row["not_computable"]]
-    scored_windows = [row for row in life.windows if row["rows"]]
-    days = sum((windows[0].length for _ in scored_windows), timedelta(0)) / timedelta(days=1)
-    alerts = sum(row["alerts"] for row in scored_windows)
-    episode_alerts, spans = Episodes(*(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0, dtype=bool)), []
-    if life.scored:
-        rows = pd.concat(life.scored, ignore_index=True)
-        episode_alerts = find_episodes(rows["entity"], rows["truth"], rows["alert"])
-        times, entities = rows["time"], rows["entity"]
-        spans = [
-            {"start": times[a].isoformat(), "end": times[b].isoformat(), "entity": str(entities[a])}
-            for a, b in zip(episode_alerts.first, episode_alerts.last, strict=True)
-        ]
-    figures = {
-        "average_precision": _average_metric(judged_windows, "average_precision"),
-        "roc_auc": _average_metric(judged_windows, "roc_auc"),
-        "judged_windows": len(judged_windows),
-        "alerts_per_day": alerts / days if days else None,
-        "episodes": len(episode_alerts.caught),
-        "caught": int(episode_alerts.caught.sum()),
-        "caught_share": episode_alerts.share,
-        "trainings": life.trainings,
-        "promotions": len(life.promoted),
-        "failed": sum(item["decision"] == "training failed" for item in life.said),
-        "seconds": life.seconds,
-        "trained_at": [moment.isoformat() for moment in life.trained],
-        "promoted_at": [moment.isoformat() for moment in life.promoted],
-        "decisions": life.said,
-        "windows": life.windows,
-    }
-    return figures, spans
-
-
-def _average_metric(rows: Sequence[dict[str, Any]], name: str) -> float | None:
-    return float(np.mean([row[name] for row in rows])) if rows else None

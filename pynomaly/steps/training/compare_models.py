@@ -1,28 +1,27 @@
 """Compares fitted models: the candidates among themselves, and the best one with the champion.
 
-All are compared on the same rows. Called once for each training, after every candidate is fitted. Reads
-bundles and rows and writes nothing: the steps that act on the verdicts record them.
+All are compared on the same rows. Called once for each training, after every candidate is fitted. A training
+in which no candidate can be compared is refused on record; other verdicts are recorded by the steps that act
+on them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+from datetime import datetime
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import DetectorError
-from pynomaly.judging.comparison.choice import CandidateChoice, choose_candidate
-from pynomaly.judging.comparison.compare import Verdict, compare_scores
-from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
-from pynomaly.model.bundle import Bundle
+from pynomaly.judging.comparison.choice import CandidateChoice
+from pynomaly.judging.comparison.compare import Verdict
+from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import find_champion
-from pynomaly.steps.training.cross_validation import cross_validate
 from pynomaly.steps.training.fit_candidates import FittedCandidate
-from pynomaly.steps.training.prepare import JudgedRows, PreparedReference
+from pynomaly.steps.training.prepare import PreparedReference
+from pynomaly.steps.training.train_candidates import compare_with, explain_unusable, train_candidates
 
-__all__ = ["build_operation", "choose_winner", "compare_with_champion"]
+__all__ = ["choose_winner", "compare_with_champion", "refuse_unusable"]
 
 
 def choose_winner(
@@ -33,25 +32,12 @@ def choose_winner(
     Raises
     ------
     DetectorError
-        If no candidate could be fitted.
+        If no candidate could be fitted, or none has usable scores.
     """
-    usable = {item.label: item.scores()["score"].to_numpy() for item in fitted if not item.error}
-    if not usable:
-        failed = "; ".join(f"{item.label}: {item.error}" for item in fitted)
-        raise DetectorError(f"{pipeline.name}: no candidate could be fitted: {failed}")
-    judged = JudgedRows.load(prepared)
-    baseline = fitted[0].label if fitted[0].label in usable else next(iter(usable))
-    evidence = replace(judged.evidence, operation=build_operation(pipeline, fitted))
-    judged = replace(judged, evidence=evidence)
-    return choose_candidate(
-        evidence,
-        usable,
-        pipeline.comparison,
-        baseline=baseline,
-        seed=pipeline.training.seed,
-        costs={item.label: item.cost() for item in fitted if not item.error},
-        folds=cross_validate(pipeline, prepared, judged, fitted, baseline) if len(usable) > 1 else None,
-    )
+    training = train_candidates(pipeline, prepared.load_rows(), fitted)
+    if training.choice is None:
+        raise DetectorError(f"{pipeline.name}: no candidate can be compared: {'; '.join(training.problems)}")
+    return training.choice
 
 
 def compare_with_champion(
@@ -71,22 +57,36 @@ def compare_with_champion(
     reference = find_champion(pipeline, registry)
     if reference is None:
         return None
-    judged = JudgedRows.load(prepared)
-    champion = registry.load_bundle(reference)
-    return compare_scores(
-        replace(judged.evidence, operation=build_operation(pipeline, [challenger])),
-        champion.score(judged.frame)["score"].to_numpy(),
-        challenger.scores()["score"].to_numpy(),
-        pipeline.comparison,
-        champion=f"{pipeline.name} v{reference.version}",
-        challenger=challenger.label,
-        seed=pipeline.training.seed,
-        among=among,
-    )
+    name, champion = f"{pipeline.name} v{reference.version}", registry.load_bundle(reference)
+    return compare_with(pipeline, prepared.load_judged(), champion, challenger, name=name, among=among)
 
 
-def build_operation(pipeline: Pipeline, fitted: Sequence[FittedCandidate]) -> OperatingPoint:
-    """Return the share of normal rows that the alert policy flags, and what errors cost, for `fitted`."""
-    first = next(item for item in fitted if not item.error)
-    policy = Bundle.load(Path(first.folder), first.sha256).policy
-    return OperatingPoint.of(pipeline.alerts, policy.threshold)
+def refuse_unusable(
+    pipeline: Pipeline, prepared: PreparedReference, fitted: Sequence[FittedCandidate], as_of: datetime
+) -> Decision | None:
+    """Record and return the refusal of a training without a usable candidate; None if one can be compared.
+
+    The training is recorded as ended, so the same request is not repeated; it counts as a rejection for the
+    back-off of retraining.
+    """
+    reasons = explain_unusable(fitted)
+    if not reasons:
+        return None
+    detail = {"asked": prepared.asked, "window": prepared.window, "reasons": list(reasons)}
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        decision = ledger.record_decision(
+            Decision(
+                key=f"refuse:{pipeline.name}:{prepared.key}:unusable",
+                pipeline=pipeline.name,
+                kind="refuse",
+                subject=f"challenger of {prepared.window}",
+                outcome="unusable",
+                reasons=("no candidate gives scores that can be compared", *reasons),
+                evidence={"key": prepared.key, "data_hash": prepared.data_hash, "rung": prepared.rung},
+                as_of=as_of,
+            )
+        )
+        ledger.put_training(
+            prepared.key, pipeline.name, as_of, prepared.data_hash, None, decision.kind, detail
+        )
+    return decision

@@ -7,12 +7,14 @@ Only the tests are returned; no model is kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from pynomaly.config import Candidate, Pipeline
+from pynomaly.data.frame import FrameContract
 from pynomaly.detectors import make_detector
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.errors import DataError, DetectorError
@@ -21,17 +23,36 @@ from pynomaly.judging.comparison.ranking_metrics import Array
 from pynomaly.judging.comparison.resampled_tests import FoldTest, corrected_t_test
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.row_times import read_row_times
-from pynomaly.steps.training.fit_candidates import FittedCandidate, load_contract
-from pynomaly.steps.training.prepare import JudgedRows, PreparedReference, number_dependent_rows
+from pynomaly.steps.training.splits import number_dependent_rows
+from pynomaly.steps.training.training_rows import TrainingRows
 
 __all__ = ["cross_validate"]
 
 
+class RefittableCandidate(Protocol):
+    """What a refit needs to know of a candidate; one with an `error` is not refitted."""
+
+    @property
+    def label(self) -> str:
+        """Unique name among the candidates."""
+
+    @property
+    def detector(self) -> str:
+        """Name of the detector."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Parameters of the detector."""
+
+    @property
+    def error(self) -> str:
+        """Why it could not be fitted, or ""."""
+
+
 def cross_validate(
     pipeline: Pipeline,
-    prepared: PreparedReference,
-    judged: JudgedRows,
-    fitted: Sequence[FittedCandidate],
+    rows: TrainingRows,
+    fitted: Sequence[RefittableCandidate],
     baseline: str,
 ) -> dict[str, FoldTest] | None:
     """Test each other candidate against the baseline over ``comparison.folds`` x ``repeats`` refits.
@@ -49,9 +70,8 @@ def cross_validate(
     settings = pipeline.comparison
     if not settings.folds:
         return None
-    contract = load_contract(prepared)
-    evidence, rows = judged.evidence, pd.read_parquet(prepared.path / "fit.parquet")
-    fit_blocks = number_dependent_rows(contract, rows)
+    judged, evidence, fit_rows = rows.judged, rows.judged.evidence, rows.fit
+    fit_blocks = number_dependent_rows(rows.contract, fit_rows)
     values: dict[str, list[float]] = {item.label: [] for item in fitted if not item.error}
     for repeat in range(settings.repeats):
         rng = np.random.default_rng([pipeline.training.seed, repeat])
@@ -62,10 +82,10 @@ def cross_validate(
         left_out = rng.permutation(np.arange(fit_blocks.max() + 1) % settings.folds)[fit_blocks]
         for fold in range(settings.folds):
             normal_judged = judged.frame[(fold_of_row != fold) & (evidence.truth == 0)]
-            train = pd.concat([rows[left_out != fold], normal_judged], ignore_index=True)
+            train = pd.concat([fit_rows[left_out != fold], normal_judged], ignore_index=True)
             in_fold = fold_of_row == fold
             for item in [item for item in fitted if item.label in values]:
-                scores = _refit_and_score(pipeline, prepared, item, train, judged.frame[in_fold])
+                scores = _refit_and_score(pipeline, rows.contract, item, train, judged.frame[in_fold])
                 if scores is None:
                     del values[item.label]
                     continue
@@ -85,13 +105,13 @@ def cross_validate(
 
 def _refit_and_score(
     pipeline: Pipeline,
-    prepared: PreparedReference,
-    item: FittedCandidate,
+    contract: FrameContract,
+    item: RefittableCandidate,
     train: pd.DataFrame,
     test: pd.DataFrame,
 ) -> Array | None:
     """Returns the scores of `test` by a fresh fit on `train`; None if it fails or gives unusable scores."""
-    contract, settings, training = load_contract(prepared), pipeline.features, pipeline.training
+    settings, training = pipeline.features, pipeline.training
     if len(train) > training.max_rows:
         train = train.sample(training.max_rows, random_state=training.seed).sort_index()
     numbers = []

@@ -9,6 +9,7 @@ excluded. Called when a training is decided and when its rows are split; writes 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +20,13 @@ from numpy.typing import NDArray
 from pynomaly.config import Pipeline
 from pynomaly.data.incidents import mark_incident_rows, read_incidents
 from pynomaly.errors import DataError, DetectorError, ModelError
+from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback
 from pynomaly.steps.champion import find_champion, find_last_change
 
-__all__ = ["ExcludedRows", "exclude_rows", "find_reference_champion", "hold_out_rows"]
+__all__ = ["AlertingModel", "ExcludedRows", "exclude_rows", "find_reference_champion", "hold_out_rows"]
 
 Mask = NDArray[np.bool_]
 
@@ -55,6 +57,22 @@ class ExcludedRows:
         """Return the number of rows by cause, and the text for people."""
         counts = {name: int(getattr(self, name).sum()) for name in ("labelled", "declared", "alerted")}
         return {**counts, "said": self.said}
+
+
+@dataclass(frozen=True)
+class AlertingModel:
+    """A champion whose confident alerts stay out of a training: its name for people, and how to load it."""
+
+    name: str
+    load: Callable[[], Bundle]
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, ref: ModelRef | None) -> AlertingModel | None:
+        """Return the registered version `ref`, loaded only where rows are scored; None for None."""
+        if ref is None:
+            return None
+        registry = Registry.open_for(pipeline)
+        return cls(f"v{ref.version}", lambda: registry.load_bundle(ref))
 
 
 def find_reference_champion(pipeline: Pipeline, asked: str) -> ModelRef | None:
@@ -100,7 +118,7 @@ def exclude_rows(
     pipeline: Pipeline,
     frame: pd.DataFrame,
     held: Mask,
-    by: ModelRef | None,
+    by: AlertingModel | None,
     feedback: RowFeedback = NO_FEEDBACK,
 ) -> ExcludedRows:
     """Return the rows outside the held-out ones that are not learned as normal, by cause.
@@ -111,9 +129,9 @@ def exclude_rows(
     frame : DataFrame of shape (n, d)
     held : ndarray of bool, shape (n,)
         Held-out rows: never excluded, never scored here.
-    by : ModelRef or None
-        Version whose alerts stay out (:func:`find_reference_champion`). Cost: it scores the remaining rows.
-    feedback : Feedback, optional
+    by : AlertingModel or None
+        Model whose alerts stay out. Cost: it scores the remaining rows.
+    feedback : RowFeedback, optional
         People's answers about the rows.
     """
     data = pipeline.data
@@ -132,26 +150,25 @@ def exclude_rows(
 
 
 def _flag_champion_alerts(
-    pipeline: Pipeline, frame: pd.DataFrame, candidates: Mask, by: ModelRef | None
+    pipeline: Pipeline, frame: pd.DataFrame, candidates: Mask, by: AlertingModel | None
 ) -> tuple[Mask, str]:
-    """Return confident alerts of version `by` among the `candidates`, none above the cap; and a text."""
+    """Return confident alerts of the model `by` among the `candidates`, none above the cap; and a text."""
     bound, cap = pipeline.training.exclude_alerts, pipeline.training.exclude_alerts_cap
     none = np.zeros(len(frame), dtype=bool)
     if by is None or bound is None or not candidates.any():
         return none, ""
-    registry = Registry.open_for(pipeline)
     try:
-        p_values = registry.load_bundle(by).score(frame[candidates])["p_value"].to_numpy()
+        p_values = by.load().score(frame[candidates])["p_value"].to_numpy()
     except (DataError, DetectorError, ModelError) as error:
-        return none, f"Alerts of v{by.version} are not left out: it cannot score the reference ({error})."
+        return none, f"Alerts of {by.name} are not left out: it cannot score the reference ({error})."
     excluded_rows = none.copy()
     excluded_rows[candidates] = p_values <= bound
     count, share = int(excluded_rows.sum()), float(excluded_rows.sum() / candidates.sum())
     if share > cap:
         return none, (
-            f"v{by.version} alerts (p-value at most {bound:g}) on {share:.1%} of the rows to learn from, "
+            f"{by.name} alerts (p-value at most {bound:g}) on {share:.1%} of the rows to learn from, "
             f"more than {cap:.1%}: a change of regime, not an incident; none of them is left out."
         )
     if not count:
         return none, ""
-    return excluded_rows, f"Rows that v{by.version} alerts on (p-value at most {bound:g}), left out: {count}."
+    return excluded_rows, f"Rows that {by.name} alerts on (p-value at most {bound:g}), left out: {count}."

@@ -17,17 +17,16 @@ import pandas as pd
 
 import pynomaly
 from pynomaly.config import Candidate, Pipeline
-from pynomaly.data.frame import FrameContract
 from pynomaly.errors import DetectorError, ModelError
 from pynomaly.judging.comparison.pareto import CandidateCost
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.calibration.alert_policy import AlertPolicy
-from pynomaly.model.row_times import rows_per_day
 from pynomaly.records.store import write_atomically
 from pynomaly.steps.runner import run_parts
-from pynomaly.steps.training.prepare import JudgedRows, PreparedReference, read_known_anomalies
+from pynomaly.steps.training.prepare import PreparedReference
+from pynomaly.steps.training.train_candidates import fit_bundle, recalibrate_bundle
+from pynomaly.steps.training.training_rows import TrainingRows
 
-__all__ = ["FittedCandidate", "fit_candidate", "load_contract", "recalibrate_champion"]
+__all__ = ["FittedCandidate", "fit_candidate", "recalibrate_champion"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,10 @@ class FittedCandidate:
         """Read the scores of the judged rows: the columns of :meth:`Bundle.score`, in row order."""
         return pd.read_parquet(Path(self.folder).with_name("judged_scores.parquet"))
 
+    def threshold(self) -> float:
+        """Return the share of normal rows that the saved bundle's alert policy flags."""
+        return Bundle.load(Path(self.folder), self.sha256).policy.threshold
+
     def cost(self) -> CandidateCost:
         """Return the seconds of the fit and of scoring, and the size of the saved bundle in MiB."""
         size = sum(file.stat().st_size for file in Path(self.folder).rglob("*") if file.is_file())
@@ -71,11 +74,6 @@ class FittedCandidate:
     def to_dict(self) -> dict[str, object]:
         """Return plain values, for logs and artifacts."""
         return asdict(self)
-
-
-def load_contract(prepared: PreparedReference) -> FrameContract:
-    """Return the frame contract that a training was prepared with."""
-    return FrameContract.from_dict(json.loads((prepared.path / "contract.json").read_text()))
 
 
 def fit_candidate(
@@ -91,22 +89,19 @@ def fit_candidate(
 def _fit_in_worker(
     pipeline: Pipeline, prepared: PreparedReference, candidate: Candidate, label: str
 ) -> FittedCandidate:
-    contract = load_contract(prepared)
     folder = prepared.path / "candidates" / label
     if (folder / "fitted.json").is_file():  # complete, from an interrupted run
         return _restore_candidate(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    fit_rows = pd.read_parquet(prepared.path / "fit.parquet")
-    calibration_rows = pd.read_parquet(prepared.path / "calibration.parquet")
+    rows = prepared.load_rows()
     facts = _build_provenance(pipeline, prepared, candidate.detector)
     started, clock = datetime.now(UTC).timestamp(), time.perf_counter()
     try:
-        known_labels = read_known_anomalies(prepared)
-        bundle = Bundle.fit(fit_rows, calibration_rows, pipeline, candidate, contract, facts, known_labels)
+        bundle = fit_bundle(pipeline, rows, candidate, facts)
         fit_seconds = time.perf_counter() - clock
         params = dict(bundle.detector.params)
         return _save_and_score(
-            prepared,
+            rows,
             folder,
             bundle,
             FittedCandidate(label, candidate.detector, params, "", "", started, fit_seconds, 0.0),
@@ -121,25 +116,18 @@ def _fit_in_worker(
 def recalibrate_champion(
     pipeline: Pipeline, prepared: PreparedReference, champion: Bundle
 ) -> FittedCandidate:
-    """Return the champion's own features and detector, with p-values from the rows of `prepared`.
-
-    The alert policy is the configured one: it may have changed since the fit, and needs no refit.
-    """
+    """Recalibrate the champion on the rows of `prepared`, save it, and score the judged rows."""
     folder = prepared.path / "candidates" / "recalibrated"
     shutil.rmtree(folder, ignore_errors=True)
-    parts = [pd.read_parquet(prepared.path / f"{name}.parquet") for name in ("fit", "calibration")]
-    rows = pd.concat(parts, ignore_index=True)
-    detector = champion.detector
+    rows, detector = prepared.load_rows(), champion.detector
     started, clock = datetime.now(UTC).timestamp(), time.perf_counter()
-    daily = rows_per_day(rows, champion.contract, prepared.row_weight)
-    policy = AlertPolicy.from_config(pipeline.alerts, daily)
     facts = _build_provenance(pipeline, prepared, detector.name)
-    bundle = champion.recalibrate(rows, facts).with_policy(policy)
+    bundle = recalibrate_bundle(pipeline, rows, champion, facts)
     fit_seconds = time.perf_counter() - clock
     draft = FittedCandidate(
         "recalibrated", detector.name, dict(detector.params), "", "", started, fit_seconds, 0.0, "", True
     )
-    return _save_and_score(prepared, folder, bundle, draft)
+    return _save_and_score(rows, folder, bundle, draft)
 
 
 def _build_provenance(pipeline: Pipeline, prepared: PreparedReference, detector: str) -> dict[str, object]:
@@ -165,14 +153,13 @@ def _build_provenance(pipeline: Pipeline, prepared: PreparedReference, detector:
 
 
 def _save_and_score(
-    prepared: PreparedReference, folder: Path, bundle: Bundle, draft: FittedCandidate
+    rows: TrainingRows, folder: Path, bundle: Bundle, draft: FittedCandidate
 ) -> FittedCandidate:
     """Save the bundle, score the judged rows with the saved copy, and write ``fitted.json`` last."""
     sha256 = bundle.save(folder / "bundle")
-    judged = JudgedRows.load(prepared)
     shipped = Bundle.load(folder / "bundle", sha256)
     clock = time.perf_counter()
-    scored = shipped.score(judged.frame)
+    scored = shipped.score(rows.judged.frame)
     fitted = replace(
         draft,
         folder=str(folder / "bundle"),

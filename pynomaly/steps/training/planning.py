@@ -29,7 +29,12 @@ from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
 from pynomaly.steps.keys import compute_work_key
-from pynomaly.steps.training.exclusions import exclude_rows, find_reference_champion, hold_out_rows
+from pynomaly.steps.training.exclusions import (
+    AlertingModel,
+    exclude_rows,
+    find_reference_champion,
+    hold_out_rows,
+)
 from pynomaly.steps.training.reference import find_reference_window, read_reference
 
 __all__ = [
@@ -279,9 +284,8 @@ def _count_exclusions(
 ) -> dict[str, Any]:
     """Returns counts, by cause, of rows that a training excludes as not normal, before validation."""
     held_out = hold_out_rows(pipeline, frame, np.random.default_rng(pipeline.training.seed))
-    return exclude_rows(
-        pipeline, frame, held_out, find_reference_champion(pipeline, request_key), feedback
-    ).to_dict()
+    champion = AlertingModel.of(pipeline, find_reference_champion(pipeline, request_key))
+    return exclude_rows(pipeline, frame, held_out, champion, feedback).to_dict()
 
 
 def _build_situation(

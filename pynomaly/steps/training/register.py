@@ -21,7 +21,6 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.evaluation import Metrics
-from pynomaly.judging.comparison.evidence import Rung
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.fitting.known_anomalies import describe_known
 from pynomaly.records import figures
@@ -33,8 +32,9 @@ from pynomaly.steps.explanations import log_importance
 from pynomaly.steps.keys import read_git_commit
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.label_free_checks import probe_model
-from pynomaly.steps.training.prepare import JudgedRows, PreparedReference
+from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.training_facts import build_training_facts, name_training_page
+from pynomaly.steps.training.training_rows import JudgedRows
 
 __all__ = ["RegistrationResult", "estimate_alert_rate", "register_training"]
 
@@ -147,7 +147,7 @@ def _log_and_register(
     chosen: FittedCandidate,
     registry: Registry,
 ) -> RegistrationResult:
-    judged = JudgedRows.load(prepared)
+    judged = prepared.load_judged()
     measured = choice.measured
     tags = {
         "pynomaly.pipeline": pipeline.name,
@@ -208,7 +208,9 @@ def _log_and_register(
                         metric=pipeline.comparison.metric,
                         value=value,
                         rung=prepared.rung,
-                        expected_alert_rate=estimate_alert_rate(_drop_injected(judged, item)["is_anomaly"]),
+                        expected_alert_rate=estimate_alert_rate(
+                            judged.drop_injected(item.scores())["is_anomaly"]
+                        ),
                         recalibrated=item.recalibrated,
                         notes=tuple(Bundle.load(Path(item.folder), item.sha256).facts["notes"]),
                         new=True,
@@ -224,12 +226,6 @@ def _probe_winner(pipeline: Pipeline, prepared: PreparedReference, item: FittedC
     bundle = Bundle.load(Path(item.folder), item.sha256)
     rows = pd.read_parquet(prepared.path / "calibration.parquet")
     return probe_model(pipeline, bundle, rows).to_dict()
-
-
-def _drop_injected(judged: JudgedRows, item: FittedCandidate) -> pd.DataFrame:
-    """Returns the scores of the judged rows without injected anomalies, as in operation."""
-    scores = item.scores()
-    return scores if judged.evidence.rung is Rung.LABELS else scores[judged.evidence.truth == 0]
 
 
 def estimate_alert_rate(alerts: npt.ArrayLike) -> float:
@@ -285,7 +281,9 @@ def _register_bundle(
     store.write_reference(
         pipeline.name, item.sha256, sample.sample(size, random_state=pipeline.training.seed).sort_index()
     )
-    store.write_held_out(pipeline.name, item.sha256, _drop_injected(judged, item)["p_value"].to_numpy())
+    store.write_held_out(
+        pipeline.name, item.sha256, judged.drop_injected(item.scores())["p_value"].to_numpy()
+    )
     return registry.register(
         pipeline.name,
         run,

@@ -12,9 +12,8 @@ import pandas as pd
 from pynomaly.config import Pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import DataError
-from pynomaly.records.registry import ModelRef
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback
-from pynomaly.steps.training.exclusions import ExcludedRows, exclude_rows, hold_out_rows
+from pynomaly.steps.training.exclusions import AlertingModel, ExcludedRows, exclude_rows, hold_out_rows
 
 __all__ = ["BLOCK", "number_dependent_rows", "split_reference"]
 
@@ -26,7 +25,7 @@ def split_reference(
     pipeline: Pipeline,
     contract: FrameContract,
     clean: pd.DataFrame,
-    by: ModelRef | None = None,
+    by: AlertingModel | None = None,
     feedback: RowFeedback = NO_FEEDBACK,
 ) -> tuple[dict[str, pd.DataFrame], ExcludedRows]:
     """Returns fit, calibration, known and held-out rows, and the exclusions: by time, or stratified by seed.

@@ -20,7 +20,8 @@ from pynomaly.judging.drift.uniformity import measure_uniformity
 from pynomaly.judging.jsonable import to_jsonable
 from pynomaly.model.bundle import Bundle
 from pynomaly.steps.training.fit_candidates import FittedCandidate
-from pynomaly.steps.training.prepare import JudgedRows, PreparedReference
+from pynomaly.steps.training.prepare import PreparedReference
+from pynomaly.steps.training.training_rows import JudgedRows
 
 __all__ = ["FACTS_FORMAT", "build_training_facts", "name_training_page"]
 

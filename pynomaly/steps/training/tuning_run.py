@@ -21,7 +21,6 @@ import pandas as pd
 
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.config.units import parse_duration, spell_duration
-from pynomaly.data.frame import FrameContract
 from pynomaly.detectors import make_detector
 from pynomaly.errors import ConfigError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
@@ -35,8 +34,9 @@ from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import write_atomically
 from pynomaly.steps.champion import find_champion
-from pynomaly.steps.training.fit_candidates import load_contract
-from pynomaly.steps.training.prepare import PreparedReference, number_dependent_rows, read_known_anomalies
+from pynomaly.steps.training.prepare import PreparedReference
+from pynomaly.steps.training.splits import number_dependent_rows
+from pynomaly.steps.training.training_rows import TrainingRows
 from pynomaly.steps.training.tuning import TrialRows, TuningResult, tune_detectors
 
 __all__ = ["MAX_BUDGET", "TuningRecord", "parse_budget", "tune_prepared", "tune_reference"]
@@ -191,8 +191,8 @@ def tune_prepared(
     ------
     As :func:`~pynomaly.steps.training.tuning.tune_detectors`.
     """
-    contract, seed = load_contract(prepared), pipeline.training.seed
-    rows = pd.read_parquet(prepared.path / "fit.parquet")
+    training_rows, seed = prepared.load_rows(), pipeline.training.seed
+    contract, rows = training_rows.contract, training_rows.fit
     rng = np.random.default_rng(seed)
     evidence_rows = np.zeros(len(rows), dtype=bool)
     evidence_rows[
@@ -200,7 +200,7 @@ def tune_prepared(
     ] = True
     fit, (frame, truth, rung) = (
         rows[~evidence_rows],
-        _build_evidence(pipeline, prepared, contract, rows[evidence_rows]),
+        _build_evidence(pipeline, training_rows, rows[evidence_rows]),
     )
     if len(fit) > pipeline.training.max_rows:
         fit = fit.sample(pipeline.training.max_rows, random_state=seed).sort_index()
@@ -224,10 +224,11 @@ def tune_prepared(
 
 
 def _build_evidence(
-    pipeline: Pipeline, prepared: PreparedReference, contract: FrameContract, normal: pd.DataFrame
+    pipeline: Pipeline, rows: TrainingRows, normal: pd.DataFrame
 ) -> tuple[pd.DataFrame, np.ndarray[Any, np.dtype[np.int64]], Rung]:
     """Returns rows, truth and rung for trials: known anomalies if both halves get enough, else injected."""
-    needed, known_anomalies = 2 * pipeline.comparison.min_positives, read_known_anomalies(prepared).frame
+    needed, contract = 2 * pipeline.comparison.min_positives, rows.contract
+    known_anomalies = rows.collect_known_anomalies().frame
     if contract.label is not None and len(known_anomalies) >= needed:
         labelled_normal = normal[(normal[contract.label] == 0).to_numpy()]
         if len(labelled_normal) >= needed:

@@ -92,7 +92,7 @@ def test_touched_rows_are_counted(policy: str) -> None:
     features = FeatureEncoder.fit(REFERENCE, None, config.Features(missing=policy))
     assert features.count_unusual_rows(NORMAL) == 0
     assert features.count_unusual_rows(ROWS) == 10 + 10 + 1
-    assert features.touched(ROWS)["flow"] == 11
+    assert features.count_unusual_cells(ROWS)["flow"] == 11
 
 
 @pytest.mark.slow

@@ -20,8 +20,9 @@ from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, PynomalyError, WindowError
 from pynomaly.judging.alerts.episodes import find_episodes
 from pynomaly.records.figures import draw_policies
+from pynomaly.steps.replay.history import ReplayHistory
 from pynomaly.steps.replay.replay import replay
-from pynomaly.steps.replay.replay_training import ReplayHistory, rule_on_challenger, train_on_reference
+from pynomaly.steps.replay.replay_training import rule_on_challenger, train_on_reference
 from tests.naive import list_episodes
 
 START, END = datetime(2026, 1, 19, tzinfo=UTC), datetime(2026, 2, 16, tzinfo=UTC)

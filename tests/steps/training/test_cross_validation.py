@@ -18,7 +18,7 @@ from pynomaly.judging.comparison.resampled_tests import corrected_t_test
 from pynomaly.steps.training import cross_validation
 from pynomaly.steps.training.compare_models import choose_winner
 from pynomaly.steps.training.fit_candidates import fit_candidate
-from pynomaly.steps.training.prepare import JudgedRows, prepare_reference
+from pynomaly.steps.training.prepare import prepare_reference
 from pynomaly.steps.training.register import register_training
 from tests.steps.conftest import MOMENT, plan
 
@@ -41,7 +41,7 @@ def test_refits_are_tested_against_the_baseline(pipeline: Make, monkeypatch: pyt
     )
     prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
     fitted = [fit_candidate(settings, prepared, candidate, label) for label, candidate in prepared.labelled()]
-    found = cross_validation.cross_validate(settings, prepared, JudgedRows.load(prepared), fitted, "hbos")
+    found = cross_validation.cross_validate(settings, prepared.load_rows(), fitted, "hbos")
     assert found is not None
     assert set(found) == {"gmm"}
     assert found["gmm"].folds == 6
@@ -59,8 +59,7 @@ def test_refits_are_tested_against_the_baseline(pipeline: Make, monkeypatch: pyt
 def test_without_folds_nothing_is_refitted(pipeline: Make) -> None:
     settings = pipeline()
     prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
-    judged = JudgedRows.load(prepared)
-    assert cross_validation.cross_validate(settings, prepared, judged, [], "hbos") is None
+    assert cross_validation.cross_validate(settings, prepared.load_rows(), [], "hbos") is None
 
 
 def test_one_fold_is_none(pipeline: Make) -> None:

@@ -23,7 +23,7 @@ from pynomaly.steps.training.planning import (
     hold_training_lease,
     parse_candidate,
 )
-from pynomaly.steps.training.prepare import JudgedRows, prepare_reference
+from pynomaly.steps.training.prepare import prepare_reference
 from pynomaly.steps.training.register import register_training
 from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
@@ -36,7 +36,7 @@ def test_parts_share_no_row_and_keep_known_anomalies_out(pipeline: Make) -> None
     settings = pipeline()
     prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
     parts = [pd.read_parquet(prepared.path / f"{name}.parquet") for name in ("fit", "calibration")]
-    judged = JudgedRows.load(prepared).frame
+    judged = prepared.load_judged().frame
     keys = [set(zip(part["time"], part["machine"], strict=True)) for part in (*parts, judged)]
     assert not keys[0] & keys[1]
     assert not (keys[0] | keys[1]) & keys[2]
@@ -141,7 +141,7 @@ def test_recalibration_changes_p_values_and_no_score(pipeline: Make) -> None:
     assert decision.kind == "promote", decision.reasons
     assert made.version != registered.version
     fresh = registry.load_bundle(registry.resolve_alias("machines", "champion"))
-    rows = JudgedRows.load(prepared).frame
+    rows = prepared.load_judged().frame
     before, after = champion.score(rows), fresh.score(rows)
     assert (before["score"] == after["score"]).all()
     assert (before["p_value"] != after["p_value"]).any()
@@ -159,7 +159,7 @@ def test_recalibration_takes_the_configured_policy(pipeline: Make) -> None:
     fitted = recalibrate_champion(changed, prepared, champion)
     made = Bundle.load(Path(fitted.folder), fitted.sha256)
     assert (champion.policy.kind, made.policy.kind) == ("quantile", "fdr")
-    rows = JudgedRows.load(prepared).frame
+    rows = prepared.load_judged().frame
     assert (made.score(rows)["score"] == champion.score(rows)["score"]).all()
 
 
@@ -259,7 +259,6 @@ def test_known_anomalies_teach_before_the_rows_that_judge_and_of_no_incident_in_
     import pandas as pd
 
     from pynomaly.steps.training.fit_candidates import fit_candidate
-    from pynomaly.steps.training.prepare import read_known_anomalies
 
     settings = pipeline(training={"holdout": 0.2946})  # the held-out rows begin inside a block
     rows = pd.read_csv(settings.data.path)
@@ -267,7 +266,7 @@ def test_known_anomalies_teach_before_the_rows_that_judge_and_of_no_incident_in_
     rows.loc[before, "anomaly"] = 1
     rows.to_csv(settings.data.path, index=False)
     prepared = prepare_reference(settings, plan(settings).window, MOMENT)
-    known, judged = read_known_anomalies(prepared).frame, JudgedRows.load(prepared).frame
+    known, judged = prepared.load_rows().collect_known_anomalies().frame, prepared.load_judged().frame
     assert len(known) == prepared.known_rows >= 20
     assert (known["anomaly"] == 1).all()
     assert judged["time"].min() == pd.Timestamp("2026-01-14 21:00", tz="UTC")

@@ -13,9 +13,9 @@ from pynomaly.config import Candidate, Pipeline
 from pynomaly.detectors import Detector
 from pynomaly.errors import DetectorError
 from pynomaly.records.ledger import Ledger
+from pynomaly.steps.training.compare_models import refuse_unusable
 from pynomaly.steps.training.fit_candidates import fit_candidate
 from pynomaly.steps.training.prepare import prepare_reference
-from pynomaly.steps.training.unusable_candidates import refuse_unusable
 from tests.steps.conftest import MOMENT, plan, start_with_champion
 
 Make = Callable[..., Pipeline]

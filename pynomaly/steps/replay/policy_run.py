@@ -1,0 +1,107 @@
+"""The course of one policy during a replay, and the figures that a replay reports of each policy.
+
+Called by :mod:`pynomaly.steps.replay.replay`. Rates are alerts a day over the windows that were scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.data.window import Window
+from pynomaly.judging.alerts.episodes import Episodes, find_episodes
+from pynomaly.judging.drift.degradation import Observation
+from pynomaly.steps.replay.history import ReplayHistory, TrainedModel
+
+__all__ = ["PolicyRun", "build_report"]
+
+
+@dataclass
+class PolicyRun:
+    """State of one policy during a replay: its champion, its decisions and its cost."""
+
+    student: TrainedModel
+    trained: list[datetime]
+    trainings: int = 0
+    promoted: list[datetime] = field(default_factory=list)
+    observations: list[Observation] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+    rejected: int = 0
+    last_rejection: datetime | None = None
+    seconds: float = 0.0
+    windows: list[dict[str, Any]] = field(default_factory=list)
+    scored: list[pd.DataFrame] = field(default_factory=list)
+    said: list[dict[str, Any]] = field(default_factory=list)
+
+    def promote(self, student: TrainedModel, at: datetime) -> None:
+        """Make `student` champion; observations of the old champion do not apply to it."""
+        self.student, self.observations = student, []
+        self.rejected, self.last_rejection = 0, None
+        self.promoted.append(at)
+
+    def note(self, at: datetime, what: str, reasons: Sequence[str]) -> None:
+        """Record a decision with its reasons."""
+        self.said.append({"at": at.isoformat(), "decision": what, "reasons": list(reasons)})
+
+
+def build_report(
+    history: ReplayHistory, windows: Sequence[Window], runs: dict[str, PolicyRun]
+) -> dict[str, Any]:
+    """Returns what a replay comes to: the figures of each policy, and the anomaly episodes they share."""
+    summaries = {policy: _summarize_run(run, windows) for policy, run in runs.items()}
+    spans = next((policy_spans for _, policy_spans in summaries.values() if policy_spans), [])
+    return {
+        "pipeline": history.pipeline.name,
+        "start": windows[0].start.isoformat(),
+        "end": windows[-1].end.isoformat(),
+        "windows": len(windows),
+        "metric": "average_precision",
+        "candidates": [candidate.detector for candidate in history.candidates],
+        "notes": list(history.notes()),
+        "policies": {policy: figures for policy, (figures, _) in summaries.items()},
+        "episodes": spans,
+    }
+
+
+def _summarize_run(life: PolicyRun, windows: Sequence[Window]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """Returns the figures of a policy, and the time spans of the anomaly episodes in its windows."""
+    judged_windows = [row for row in life.windows if not row["not_computable"]]
+    scored_windows = [row for row in life.windows if row["rows"]]
+    days = sum((windows[0].length for _ in scored_windows), timedelta(0)) / timedelta(days=1)
+    alerts = sum(row["alerts"] for row in scored_windows)
+    episode_alerts, spans = Episodes(*(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0, dtype=bool)), []
+    if life.scored:
+        rows = pd.concat(life.scored, ignore_index=True)
+        episode_alerts = find_episodes(rows["entity"], rows["truth"], rows["alert"])
+        times, entities = rows["time"], rows["entity"]
+        spans = [
+            {"start": times[a].isoformat(), "end": times[b].isoformat(), "entity": str(entities[a])}
+            for a, b in zip(episode_alerts.first, episode_alerts.last, strict=True)
+        ]
+    figures = {
+        "average_precision": _average_metric(judged_windows, "average_precision"),
+        "roc_auc": _average_metric(judged_windows, "roc_auc"),
+        "judged_windows": len(judged_windows),
+        "alerts_per_day": alerts / days if days else None,
+        "episodes": len(episode_alerts.caught),
+        "caught": int(episode_alerts.caught.sum()),
+        "caught_share": episode_alerts.share,
+        "trainings": life.trainings,
+        "promotions": len(life.promoted),
+        "failed": sum(item["decision"] == "training failed" for item in life.said),
+        "seconds": life.seconds,
+        "trained_at": [moment.isoformat() for moment in life.trained],
+        "promoted_at": [moment.isoformat() for moment in life.promoted],
+        "decisions": life.said,
+        "windows": life.windows,
+    }
+    return figures, spans
+
+
+def _average_metric(rows: Sequence[dict[str, Any]], name: str) -> float | None:
+    return float(np.mean([row[name] for row in rows])) if rows else None

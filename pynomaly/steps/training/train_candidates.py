@@ -1,0 +1,244 @@
+"""Train: fit candidates on the rows of one training and choose among them, without a record or a file.
+
+The one place that decides what a training yields. Production takes candidates that its tasks have fitted and
+saved, and keeps what is returned; a replay takes candidates that are fitted in memory when they are asked
+for. Both have the same rows, so both have the same scores, winner and verdict.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import pandas as pd
+
+from pynomaly.config import Candidate, Pipeline
+from pynomaly.errors import DetectorError, ModelError
+from pynomaly.judging.comparison.choice import CandidateChoice, choose_candidate
+from pynomaly.judging.comparison.compare import Verdict, compare_scores
+from pynomaly.judging.comparison.evaluation import explain_unusable_scores
+from pynomaly.judging.comparison.evidence import Evidence
+from pynomaly.judging.comparison.pareto import CandidateCost
+from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.calibration.alert_policy import AlertPolicy
+from pynomaly.model.row_times import rows_per_day
+from pynomaly.steps.training.cross_validation import RefittableCandidate, cross_validate
+from pynomaly.steps.training.training_rows import JudgedRows, TrainingRows
+
+__all__ = [
+    "CandidateTraining",
+    "MemoryCandidate",
+    "ScoredCandidate",
+    "compare_with",
+    "explain_unusable",
+    "fit_bundle",
+    "fit_in_memory",
+    "recalibrate_bundle",
+    "recalibrate_in_memory",
+    "train_candidates",
+]
+
+
+class ScoredCandidate(RefittableCandidate, Protocol):
+    """A candidate that was fitted and has scored the judged rows, or the reason why it could not."""
+
+    def scores(self) -> pd.DataFrame:
+        """Return the scores of the judged rows: the columns of :meth:`Bundle.score`, in row order."""
+
+    def threshold(self) -> float:
+        """Return the share of normal rows that the alert policy flags."""
+
+    def cost(self) -> CandidateCost | None:
+        """Return what the fit and the scoring cost, if it was measured."""
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryCandidate:
+    """A candidate fitted in this process; without `bundle` and `scored` where `error` says why."""
+
+    label: str
+    detector: str
+    params: Mapping[str, Any]
+    bundle: Bundle | None = None
+    scored: pd.DataFrame | None = None
+    fit_seconds: float = 0.0
+    score_seconds: float = 0.0
+    error: str = ""
+
+    def scores(self) -> pd.DataFrame:
+        """Return the scores of the judged rows, in row order."""
+        if self.scored is None:
+            raise DetectorError(f"{self.label} has no scores: {self.error}")
+        return self.scored
+
+    def model(self) -> Bundle:
+        """Return the fitted bundle."""
+        if self.bundle is None:
+            raise DetectorError(f"{self.label} has no model: {self.error}")
+        return self.bundle
+
+    def threshold(self) -> float:
+        """Return the share of normal rows that the alert policy flags."""
+        return self.model().policy.threshold
+
+    def cost(self) -> CandidateCost | None:
+        """Return None: a bundle in memory has no size on disk."""
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateTraining:
+    """What one training yields.
+
+    Attributes
+    ----------
+    candidates : tuple of ScoredCandidate
+    problems : tuple of str
+        Why no candidate can be compared, one text a candidate; empty if one can.
+    choice : CandidateChoice or None
+        None where no candidate can be compared.
+    """
+
+    candidates: tuple[ScoredCandidate, ...]
+    problems: tuple[str, ...]
+    choice: CandidateChoice | None
+
+
+def fit_bundle(
+    pipeline: Pipeline, rows: TrainingRows, candidate: Candidate, facts: Mapping[str, object]
+) -> Bundle:
+    """Return a bundle fitted and calibrated on `rows`; `facts` are saved inside it.
+
+    Raises
+    ------
+    DetectorError
+        If the detector cannot be fitted; ModelError if its scores cannot be calibrated.
+    """
+    known = rows.collect_known_anomalies()
+    return Bundle.fit(rows.fit, rows.calibration, pipeline, candidate, rows.contract, dict(facts), known)
+
+
+def recalibrate_bundle(
+    pipeline: Pipeline, rows: TrainingRows, champion: Bundle, facts: Mapping[str, object]
+) -> Bundle:
+    """Return the champion's own features and detector, with p-values from `rows`.
+
+    The alert policy is the configured one: it may have changed since the fit, and needs no refit.
+    """
+    learned = pd.concat([rows.fit, rows.calibration], ignore_index=True)
+    daily = rows_per_day(learned, champion.contract, rows.row_weight)
+    return champion.recalibrate(learned, dict(facts)).with_policy(
+        AlertPolicy.from_config(pipeline.alerts, daily)
+    )
+
+
+def fit_in_memory(
+    pipeline: Pipeline, rows: TrainingRows, label: str, candidate: Candidate, facts: Mapping[str, object]
+) -> MemoryCandidate:
+    """Fit one candidate and score the judged rows; a failure is returned, not raised."""
+    started = time.perf_counter()
+    try:
+        bundle = fit_bundle(pipeline, rows, candidate, facts)
+        fitted = time.perf_counter()
+        scored = bundle.score(rows.judged.frame)
+    except (DetectorError, ModelError) as error:
+        return MemoryCandidate(
+            label, candidate.detector, dict(candidate.params), fit_seconds=time.perf_counter() - started,
+            error=str(error),
+        )  # fmt: skip
+    seconds = (fitted - started, time.perf_counter() - fitted)
+    return MemoryCandidate(label, candidate.detector, dict(bundle.detector.params), bundle, scored, *seconds)
+
+
+def recalibrate_in_memory(
+    pipeline: Pipeline, rows: TrainingRows, champion: Bundle, facts: Mapping[str, object]
+) -> MemoryCandidate:
+    """Recalibrate the champion and score the judged rows."""
+    detector = champion.detector
+    bundle = recalibrate_bundle(pipeline, rows, champion, facts)
+    scored = bundle.score(rows.judged.frame)
+    return MemoryCandidate("recalibrated", detector.name, dict(detector.params), bundle, scored)
+
+
+def train_candidates(
+    pipeline: Pipeline, rows: TrainingRows, candidates: Iterable[ScoredCandidate]
+) -> CandidateTraining:
+    """Take fitted candidates and choose the winner: the first one, unless another is superior.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    rows : TrainingRows
+        The rows on which the candidates were fitted and which they have scored.
+    candidates : iterable of ScoredCandidate
+        In the order of the settings; may fit each one when it is taken.
+    """
+    fitted = tuple(candidates)
+    if problems := explain_unusable(fitted):
+        return CandidateTraining(fitted, problems, None)
+    usable = {item.label: item.scores()["score"].to_numpy() for item in fitted if not item.error}
+    baseline = next(iter(usable))
+    judged = replace(rows.judged, evidence=_operate(pipeline, rows.judged, fitted))
+    rows = replace(rows, judged=judged)
+    folds = cross_validate(pipeline, rows, fitted, baseline) if len(usable) > 1 else None
+    costs = {item.label: cost for item in fitted if not item.error and (cost := item.cost()) is not None}
+    choice = choose_candidate(
+        judged.evidence,
+        usable,
+        pipeline.comparison,
+        baseline=baseline,
+        seed=pipeline.training.seed,
+        costs=costs or None,
+        folds=folds,
+    )
+    return CandidateTraining(fitted, (), choice)
+
+
+def explain_unusable(candidates: Sequence[ScoredCandidate]) -> tuple[str, ...]:
+    """Return why each candidate cannot be compared; empty if one can."""
+    problems = []
+    for item in candidates:
+        problem = item.error or explain_unusable_scores(item.scores()["score"])
+        if problem is None:
+            return ()
+        problems.append(f"{item.label}: {problem}")
+    return tuple(problems)
+
+
+def compare_with(
+    pipeline: Pipeline,
+    judged: JudgedRows,
+    champion: Bundle,
+    challenger: ScoredCandidate,
+    *,
+    name: str,
+    among: int = 1,
+) -> Verdict:
+    """Compare a challenger with a champion on the challenger's judged rows.
+
+    Parameters
+    ----------
+    name : str
+        Of the champion, for people.
+    among : int
+        Number of candidates from which these same rows chose the challenger.
+    """
+    return compare_scores(
+        _operate(pipeline, judged, [challenger]),
+        champion.score(judged.frame)["score"].to_numpy(),
+        challenger.scores()["score"].to_numpy(),
+        pipeline.comparison,
+        champion=name,
+        challenger=challenger.label,
+        seed=pipeline.training.seed,
+        among=among,
+    )
+
+
+def _operate(pipeline: Pipeline, judged: JudgedRows, candidates: Sequence[ScoredCandidate]) -> Evidence:
+    """Return the evidence with the alert share of the candidates' policy and what errors cost."""
+    threshold = next(item for item in candidates if not item.error).threshold()
+    return replace(judged.evidence, operation=OperatingPoint.of(pipeline.alerts, threshold))

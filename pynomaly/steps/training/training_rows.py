@@ -1,0 +1,167 @@
+"""The rows of one training by their use, in memory or in a work folder: to fit, to calibrate, to judge on.
+
+No row has two uses. Built from a validated reference by :meth:`TrainingRows.split`, for production and for a
+replay alike; production writes them to its work folder and reads them back, a replay keeps them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Pipeline
+from pynomaly.data.frame import FrameContract
+from pynomaly.data.incidents import mark_incident_rows, read_incidents
+from pynomaly.errors import DataError
+from pynomaly.judging.comparison.evidence import Evidence, Rung
+from pynomaly.judging.comparison.injection import InjectedAnomalies, inject_anomalies
+from pynomaly.model.fitting.known_anomalies import KnownAnomalies
+from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback
+from pynomaly.steps.training.exclusions import AlertingModel, ExcludedRows
+from pynomaly.steps.training.splits import BLOCK, number_dependent_rows, split_reference
+
+__all__ = ["JudgedRows", "TrainingRows", "build_judged_rows", "load_contract", "require_two_classes"]
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedRows:
+    """Held-out rows with their evidence: labels, or anomalies injected into the rows."""
+
+    frame: pd.DataFrame
+    evidence: Evidence
+
+    @classmethod
+    def load(cls, folder: Path, rung: str) -> JudgedRows:
+        """Read the judged rows from a work folder."""
+        with np.load(folder / "truth.npz", allow_pickle=False) as arrays:
+            truth, blocks = arrays["truth"], arrays["blocks"]
+            injected = None
+            if rung == Rung.INJECTED and "kinds" in arrays:  # older folders have none
+                injected = InjectedAnomalies(*(arrays[name].astype(object) for name in ("kinds", "sizes")))
+        evidence = Evidence(truth, blocks, Rung(rung), injected)
+        return cls(pd.read_parquet(folder / "judged.parquet"), evidence)
+
+    def drop_injected(self, scored: pd.DataFrame) -> pd.DataFrame:
+        """Return the scores of these rows, DataFrame of shape (n, k), without injected anomalies."""
+        return scored if self.evidence.rung is Rung.LABELS else scored[self.evidence.truth == 0]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """The rows of one training by their use.
+
+    Attributes
+    ----------
+    contract : FrameContract
+    fit, calibration : DataFrame
+    known : DataFrame
+        Known anomalies that detectors may learn from, with their incident in the column :data:`BLOCK`.
+    judged : JudgedRows
+    row_weight : float
+        Number of source rows that each row represents: 1, unless the rows are a sample.
+    held_from : str
+        Time of the first held-out row, set by :meth:`split`; "" for a table without time.
+    """
+
+    contract: FrameContract
+    fit: pd.DataFrame
+    calibration: pd.DataFrame
+    known: pd.DataFrame
+    judged: JudgedRows
+    row_weight: float = 1.0
+    held_from: str = ""
+
+    @classmethod
+    def split(
+        cls,
+        pipeline: Pipeline,
+        contract: FrameContract,
+        clean: pd.DataFrame,
+        by: AlertingModel | None = None,
+        feedback: RowFeedback = NO_FEEDBACK,
+    ) -> tuple[TrainingRows, ExcludedRows]:
+        """Lay out validated rows by their use; also returns the rows that are not learned as normal.
+
+        Raises
+        ------
+        DataError
+            If all labels are equal, or declared incidents leave too few rows.
+        """
+        require_two_classes(pipeline, contract, clean)
+        parts, exclusions = split_reference(pipeline, contract, clean, by, feedback)
+        fit, calibration, known = (
+            parts[name].reset_index(drop=True) for name in ("fit", "calibration", "known")
+        )
+        judged = build_judged_rows(pipeline, contract, parts["holdout"])
+        judged = JudgedRows(judged.frame.reset_index(drop=True), judged.evidence)
+        held_from = parts["holdout"][contract.time].min().isoformat() if contract.time else ""
+        return cls(contract, fit, calibration, known, judged, held_from=held_from), exclusions
+
+    def write(self, folder: Path) -> None:
+        """Write the rows, the truth and the contract to a work folder."""
+        for name in ("fit", "calibration", "known"):
+            getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
+        self.judged.frame.to_parquet(folder / "judged.parquet", index=False)
+        evidence, injected = self.judged.evidence, self.judged.evidence.injected
+        nothing = np.full(evidence.rows, "", dtype=object)
+        np.savez(
+            folder / "truth.npz",
+            truth=evidence.truth,
+            blocks=evidence.number_units() if evidence.blocks is None else evidence.blocks,
+            kinds=(injected.kinds if injected else nothing).astype(str),
+            sizes=(injected.sizes if injected else nothing).astype(str),
+        )
+        (folder / "contract.json").write_text(json.dumps(self.contract.to_dict()))
+
+    @classmethod
+    def load(cls, folder: Path, rung: str, row_weight: float) -> TrainingRows:
+        """Read the rows from a work folder."""
+        fit, calibration, known = (
+            pd.read_parquet(folder / f"{name}.parquet") for name in ("fit", "calibration", "known")
+        )
+        judged = JudgedRows.load(folder, rung)
+        return cls(load_contract(folder), fit, calibration, known, judged, row_weight)
+
+    def collect_known_anomalies(self) -> KnownAnomalies:
+        """Return the known anomalies that detectors may learn from."""
+        return KnownAnomalies(self.known.drop(columns=BLOCK), self.known[BLOCK].to_numpy(dtype=np.int64))
+
+
+def load_contract(folder: Path) -> FrameContract:
+    """Return the frame contract of a work folder."""
+    return FrameContract.from_dict(json.loads((folder / "contract.json").read_text()))
+
+
+def require_two_classes(pipeline: Pipeline, contract: FrameContract, frame: pd.DataFrame) -> None:
+    """Raise DataError if all labels are equal: they cannot judge, and usually the wrong column is named."""
+    if contract.label is None or pipeline.comparison.one_class == "inject":
+        return
+    classes = frame[contract.label].dropna().unique()
+    if len(classes) == 1:
+        raise DataError(
+            f"{pipeline.name}: label column {contract.label!r} (data.label) is {classes[0]:g} in every "
+            "labelled row; needed: both 0 and 1, or no data.label, or comparison.one_class: inject"
+        )
+
+
+def build_judged_rows(pipeline: Pipeline, contract: FrameContract, held: pd.DataFrame) -> JudgedRows:
+    """Returns held-out rows with their truth: labels where there are enough, else injected anomalies."""
+    labels = held[contract.label] if contract.label else pd.Series(np.nan, index=held.index)
+    has_label, settings = labels.notna().to_numpy(), pipeline.comparison
+    if int((labels == 1).sum()) >= settings.min_positives and (labels == 0).any():
+        known = held[has_label]
+        known_truth = np.asarray(labels[has_label], dtype=np.int64)
+        return JudgedRows(known, Evidence(known_truth, number_dependent_rows(contract, known)))
+    # Rows of declared incidents are not normal, so injected anomalies are not compared with them.
+    normal = held[
+        (labels != 1).to_numpy() & ~mark_incident_rows(pipeline.data, held, read_incidents(pipeline.data))
+    ]
+    injection = (settings.injected_share, pipeline.training.seed, settings.injected_sizes)
+    changed, truth, injected = inject_anomalies(contract.conform(normal), contract, *injection)
+    judged = normal.assign(**{name: changed[name] for name in contract.features})
+    blocks = number_dependent_rows(contract, judged)
+    return JudgedRows(judged, Evidence(truth.astype(np.int64), blocks, Rung.INJECTED, injected))
