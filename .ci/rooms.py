@@ -151,7 +151,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "distributed": ("pynomaly/steps/runner.py",),
     "fastapi": ("pynomaly/serving/web.py",),
     "starlette": ("pynomaly/serving/web.py",),
-    "uvicorn": ("pynomaly/serving/web.py",),
+    "uvicorn": ("pynomaly/serving/web.py", "flows/machine/temporary_server.py"),
     "prometheus_client": ("pynomaly/serving/web.py", "pynomaly/serving/exporter.py"),
 }
 """Vendors, and the only files or folders that import them; MLflow loads `model/serving.py` by itself."""

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from flows.display.tables import build_table
+from flows.display.training import build_candidate_table
 from flows.examples import write_examples
 from flows.machine.addresses import DATABASE_VARIABLE
 from flows.machine.environment import configure_environment, find_running_servers
@@ -89,14 +90,18 @@ def _print_summary(story: Any, console: Console) -> None:
         rows = training["choice"]["table"]
         name = f"{training['registered']['pipeline']} v{training['registered']['version']}"
         console.print()
-        console.print(build_table(f"{name}: candidates", list(rows[0]), [list(row.values()) for row in rows]))
+        console.print(build_candidate_table(rows, f"{name}: candidates"), crop=False)
         for reason in training["choice"]["reasons"]:
             console.print(f"  {reason}", markup=False)
     columns = ("window", "version", "state", "drift", "alert_rate", "performance", "action")
     console.print()
-    console.print(build_table("weeks", columns, [[week[name] for name in columns] for week in story.weeks]))
+    console.print(
+        build_table("weeks", columns, [[week[name] for name in columns] for week in story.weeks]), crop=False
+    )
     console.print()
     decision_rows = [
         [item["kind"], item["subject"], item["outcome"], item["reasons"][0]] for item in story.decisions
     ]
-    console.print(build_table("decisions", ("kind", "subject", "outcome", "because"), decision_rows))
+    console.print(
+        build_table("decisions", ("kind", "subject", "outcome", "because"), decision_rows), crop=False
+    )

@@ -10,10 +10,16 @@ __all__ = ["show_catalogue", "show_health_checks", "show_settings"]
 
 
 def show_catalogue(result: dict[str, Any]) -> None:
-    """Print the catalogue of detectors."""
-    columns = ("name", "family", "cost", "max_rows", "deterministic", "keeps_rows", "summary")
-    rows = [[item[name] for name in columns] for item in result["detectors"]]
-    make_console().print(build_table("detectors", columns, rows))
+    """Print the catalogue of detectors: one line of properties each, and what it finds below it."""
+    console = make_console()
+    for item in result["detectors"]:
+        properties = [item["family"], f"cost {item['cost']}"]
+        if item["max_rows"] is not None:
+            properties.append(f"at most {item['max_rows']} rows")
+        properties += [] if item["deterministic"] else ["random by seed"]
+        properties += ["keeps rows"] if item["keeps_rows"] else []
+        console.print(f"{item['name']}: {', '.join(properties)}")
+        console.print(f"    {item['summary']}")
 
 
 def show_settings(result: dict[str, Any]) -> None:

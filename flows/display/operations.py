@@ -102,4 +102,4 @@ def show_reproduction(result: dict[str, Any]) -> None:
     console = make_console()
     console.print(f"v{result['version']}: {result['outcome']}")
     for reason in result["reasons"]:
-        console.print(f"  {reason}", soft_wrap=True)
+        console.print(f"  {reason}")

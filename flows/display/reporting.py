@@ -33,20 +33,14 @@ def show_status(result: dict[str, Any]) -> None:
 
 
 def show_history(result: dict[str, Any]) -> None:
-    """Print the history of decisions, newest first."""
-    rows = [
-        [
-            item["seq"],
-            (item["as_of"] or "")[:16],
-            item["kind"],
-            item["subject"],
-            item["outcome"],
-            "\n".join(item["reasons"]),
-        ]
-        for item in result["decisions"]
-    ]
-    columns = ("#", "as of", "kind", "subject", "outcome", "reasons")
-    make_console().print(build_table(f"decisions of {result['pipeline']}", columns, rows))
+    """Print the history of decisions, newest first: one line each, with its reasons below it."""
+    console = make_console()
+    console.print(f"decisions of {result['pipeline']}: {len(result['decisions'])}, newest first")
+    for item in result["decisions"]:
+        moment = (item["as_of"] or "")[:16].replace("T", " ")
+        console.print(f"{item['seq']}. {moment} {item['kind']}: {item['subject']} ({item['outcome']})")
+        for reason in item["reasons"]:
+            console.print(f"    {reason}")
 
 
 def show_chain_check(result: dict[str, Any]) -> None:
@@ -78,7 +72,7 @@ def show_row_explanation(result: dict[str, Any]) -> None:
     console.print(f"row {row['number']}{of}{at}: {verdict}, {row['severity']}")
     console.print(f"  score {row['score']:.4g}, p {row['p_value']:.3g} ({row['rarity']})")
     for line in result["said"]:
-        console.print(f"  {line}", soft_wrap=True)
+        console.print(f"  {line}")
     if result["reasons"]:
         rows = [
             [

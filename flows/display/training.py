@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
-
 from flows.display.promotion import show_decision
-from flows.display.tables import build_table, make_console
+from flows.display.tables import FittingTable, build_table, make_console
 
-__all__ = ["show_search_result", "show_training_result"]
+__all__ = ["build_candidate_table", "show_search_result", "show_training_result"]
 
 
 def show_training_result(result: dict[str, Any]) -> None:
@@ -26,7 +24,7 @@ def show_training_result(result: dict[str, Any]) -> None:
         return
     rows = result["choice"]["table"]
     if rows:
-        console.print(_build_candidate_table(rows))
+        console.print(build_candidate_table(rows))
     for reason in result["choice"]["reasons"]:
         console.print(f"  {reason}")
     registered = result["registered"]
@@ -36,7 +34,9 @@ def show_training_result(result: dict[str, Any]) -> None:
     show_decision(result["decision"])
 
 
-def _build_candidate_table(rows: Sequence[dict[str, Any]]) -> Table:
+def build_candidate_table(
+    rows: Sequence[dict[str, Any]], title: str = "candidates on the same held-out rows"
+) -> FittingTable:
     """Returns the candidates as a table of 80 columns; the reasons below it say why one was not compared."""
     columns = ("candidate", "value", "interval", "fit s", "score s", "MB", "front")
     keys = ("fit_seconds", "score_seconds", "megabytes")
@@ -50,7 +50,7 @@ def _build_candidate_table(rows: Sequence[dict[str, Any]]) -> Table:
         ]
         for row in rows
     ]
-    return build_table("candidates on the same held-out rows", columns, table_rows)
+    return build_table(title, columns, table_rows)
 
 
 def show_search_result(result: dict[str, Any]) -> None:

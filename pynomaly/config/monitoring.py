@@ -33,7 +33,7 @@ class Drift(Settings):
     report_rows: int = Field(2000, ge=100, description="rows of each side that the HTML report samples")
 
     @model_validator(mode="after")
-    def _ordered(self) -> Drift:
+    def _require_order(self) -> Drift:
         if not self.notice <= self.effect <= self.strong_effect:
             raise ValueError("drift.notice, effect, strong_effect must not decrease")
         return self

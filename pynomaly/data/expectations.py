@@ -3,7 +3,7 @@
 Returns which expectations failed and in which rows; ``quality`` decides what follows. An expectation that
 does not exist, does not fit or cannot be evaluated is an error, never a pass. Everything stays in memory: an
 ephemeral context, no analytics, no progress bars. Importing Great Expectations takes seconds, so it happens
-on the first call.
+on the first call, and the two checks of every training are computed here where nothing else is configured.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ from pynomaly.config import Expectation, Quality
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import ConfigError, QualityError, list_allowed
 
-__all__ = ["ExpectationOutcome", "default_suite", "evaluate_expectations"]
+__all__ = [
+    "ExpectationOutcome",
+    "default_suite",
+    "evaluate_default_suite",
+    "evaluate_expectations",
+    "evaluate_suite",
+]
 
 _INTERNAL = {"id", "meta", "notes", "result_format", "description", "catch_exceptions", "rendered_content"}
 _INTERNAL |= {"severity", "windows", "batch_id"}
@@ -70,6 +76,39 @@ def default_suite(contract: FrameContract, quality: Quality) -> tuple[Expectatio
         for name in contract.features
     ]
     return (*exist, *filled)
+
+
+def evaluate_suite(
+    frame: pd.DataFrame, defaults: Sequence[Expectation], configured: Sequence[Expectation]
+) -> tuple[ExpectationOutcome, ...]:
+    """Return the outcomes of `defaults` and `configured`; without the latter, nothing heavy is imported."""
+    if configured:
+        return evaluate_expectations(frame, (*defaults, *configured))
+    return evaluate_default_suite(frame, defaults)
+
+
+def evaluate_default_suite(
+    frame: pd.DataFrame, suite: Sequence[Expectation]
+) -> tuple[ExpectationOutcome, ...]:
+    """Return what :func:`evaluate_expectations` returns for :func:`default_suite`, without its import.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n, d), n >= 1
+        With every column that `suite` names.
+    suite : sequence of Expectation
+        As `default_suite` returns it.
+    """
+    return tuple(_evaluate_default(frame, item) for item in suite)
+
+
+def _evaluate_default(frame: pd.DataFrame, item: Expectation) -> ExpectationOutcome:
+    column = str(item.arguments["column"])
+    if item.type == "ExpectColumnToExist":
+        return ExpectationOutcome(item, column in frame.columns, None, None)
+    rows = np.flatnonzero(frame[column].isna().to_numpy()).astype(np.int64)
+    filled = (len(frame) - len(rows)) / len(frame)
+    return ExpectationOutcome(item, filled >= item.arguments["mostly"], rows, len(rows) / len(frame))
 
 
 def evaluate_expectations(

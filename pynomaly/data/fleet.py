@@ -18,7 +18,7 @@ import pandas as pd
 
 from pynomaly.data.window import Window
 
-__all__ = ["KINDS", "MACHINES", "SEED", "SENSORS", "SHIFT", "START", "generate_fleet", "name_incident_kinds"]
+__all__ = ["KINDS", "MACHINES", "SEED", "SENSORS", "SHIFT", "START", "generate_fleet"]
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SHIFT = datetime(2026, 3, 30, tzinfo=UTC)
@@ -78,18 +78,6 @@ def generate_fleet(window: Window, seed: int = SEED) -> pd.DataFrame:
     frame["anomaly"] = (kinds >= 0).ravel().astype(np.float64)
     frame["timestamp"] = frame["timestamp"].dt.tz_localize("UTC")
     return frame
-
-
-def name_incident_kinds(window: Window, seed: int = SEED) -> npt.NDArray[np.str_]:
-    """Return the incident kind of each row of :func:`generate_fleet`; the empty text for normal rows.
-
-    Returns
-    -------
-    ndarray of str of shape (n,)
-        One of :data:`KINDS`, or ``""``.
-    """
-    names: npt.NDArray[np.str_] = np.array([*KINDS, ""])[_simulate_rows(window, seed)[2]].ravel()
-    return names
 
 
 def _simulate_rows(window: Window, seed: int) -> tuple[npt.NDArray[np.float64], Any, Any, Any]:

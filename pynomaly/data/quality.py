@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.config import Quality
-from pynomaly.data.expectations import ExpectationOutcome, default_suite, evaluate_expectations
+from pynomaly.data.expectations import ExpectationOutcome, default_suite, evaluate_suite
 from pynomaly.data.frame import FrameContract, read_numbers
 from pynomaly.errors import QualityError, list_allowed
 
@@ -64,19 +64,6 @@ class QualityReport:
         """Messages of the failed checks, errors first."""
         failed = [check for check in self.checks if not check.passed and check.severity != "info"]
         return tuple(check.message for check in sorted(failed, key=lambda check: check.severity != "error"))
-
-    def require(self) -> None:
-        """Raise when the outcome is ``block``.
-
-        Raises
-        ------
-        QualityError
-            The message lists every reason that blocks.
-        """
-        if self.outcome == "block":
-            failed = [check for check in self.checks if not check.passed]
-            reasons = [check.message for check in failed if check.severity == "error"]
-            raise QualityError(f"validation blocked {self.rows} rows: {'; '.join(reasons)}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dict that JSON can hold."""
@@ -153,7 +140,7 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
     quality : Quality
         Limits and expectations; the guards are always on.
     purpose : {"train", "score"}
-        Training needs more rows and always runs Great Expectations.
+        Training needs more rows, and each feature filled as ``max_missing`` requires.
 
     Returns
     -------
@@ -175,9 +162,8 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
     clean = _select_clean(frame, rows, contract)
     if len(clean):
         defaults = default_suite(contract, quality) if purpose == "train" else ()
-        suite = (*defaults, *quality.expectations)
         positions, rejected_before = np.flatnonzero(rows.clean_mask), len(rows.rules)
-        for outcome in evaluate_expectations(clean, suite):
+        for outcome in evaluate_suite(clean, defaults, quality.expectations):
             checks.append(_apply_outcome(outcome, rows, positions))
         if len(rows.rules) > rejected_before:
             clean = _select_clean(frame, rows, contract)

@@ -88,7 +88,7 @@ class NumberEncoder:
                 filled = np.clip((filled - self.center) / self.scale, -CELL_LIMIT, CELL_LIMIT)
         return [filled, missing.astype(np.float64)] if self.flagged else [filled]
 
-    def touched(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
+    def mark_unusual_cells(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
         """Return which cells are missing and so filled in."""
         return column.isna().to_numpy(dtype=bool)
 
@@ -138,7 +138,7 @@ class CategoryEncoder:
             parts.append((codes >= len(self.kept)).astype(np.float64))
         return [*parts, np.where(codes < 0, UNSEEN_VALUE, 0.0)]
 
-    def touched(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
+    def mark_unusual_cells(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
         """Return which cells hold a category that the reference did not have."""
         return self.read(column) < 0
 
@@ -155,8 +155,8 @@ class FeatureEncoder:
     Notes
     -----
     A forest cannot use an indicator that was constant in the reference, because it splits only between values
-    it has seen. Detectors that measure distance or density score an unseen category as far away. `touched`
-    counts such cells for every detector.
+    it has seen. Detectors that measure distance or density score an unseen category as far away.
+    `count_unusual_cells` counts such cells for every detector.
     """
 
     missing: Literal["impute", "indicate", "reject"]
@@ -243,16 +243,18 @@ class FeatureEncoder:
                 numbers[:, place] = part
         return numbers
 
-    def touched(self, frame: pd.DataFrame) -> dict[str, int]:
+    def count_unusual_cells(self, frame: pd.DataFrame) -> dict[str, int]:
         """Count cells filled in or with an unseen category, by column; only counts above 0."""
-        counts = {column.name: int(column.touched(frame[column.name]).sum()) for column in self.columns}
+        counts = {
+            column.name: int(column.mark_unusual_cells(frame[column.name]).sum()) for column in self.columns
+        }
         return {name: count for name, count in counts.items() if count}
 
     def count_unusual_rows(self, frame: pd.DataFrame) -> int:
         """Count the rows with at least one such cell."""
         any_cell = np.zeros(len(frame), dtype=bool)
         for column in self.columns:
-            any_cell |= column.touched(frame[column.name])
+            any_cell |= column.mark_unusual_cells(frame[column.name])
         return int(any_cell.sum())
 
     def to_dict(self) -> dict[str, Any]:

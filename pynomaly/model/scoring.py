@@ -67,6 +67,6 @@ def assess_scores(scores: Floats, calibration: Calibration, policy: AlertPolicy)
         "p_value": p_values,
         "severity": name_severity(p_values),
         "is_anomaly": policy.alerts(p_values),
-        "extrapolated": calibration.extrapolated(p_values),
+        "extrapolated": calibration.mark_extrapolated(p_values),
         "rarity": name_rarity(p_values, policy.rows_per_day if calibration.computable else None),
     }

@@ -19,7 +19,7 @@ from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import RecordError
 
-__all__ = ["MAX_DRIFT_PAGE_BYTES", "render_drift_html", "render_drift_page"]
+__all__ = ["MAX_DRIFT_PAGE_BYTES", "render_drift_page"]
 
 MAX_DRIFT_PAGE_BYTES = 6_000_000
 """Largest size of a page in bytes; 3.7 million of them are Evidently's own script."""
@@ -32,11 +32,6 @@ _STYLE = (
     "font:15px/1.5 sans-serif;max-width:60em;margin:1em auto;padding:1em 1.5em;"
     "border-left:4px solid #4a6fa5;background:#f4f6fa;color:#222"
 )
-
-
-def render_drift_html(*arguments: Any, **named: Any) -> bytes:
-    """Return only the HTML page of :func:`render_drift_page`."""
-    return render_drift_page(*arguments, **named)[0]
 
 
 def render_drift_page(

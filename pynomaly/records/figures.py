@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pynomaly.errors import RecordError
 from pynomaly.judging.comparison.evaluation import explain_not_computable, pr_curve, roc_curve
 from pynomaly.judging.comparison.rank_tests import RankTest
 from pynomaly.judging.drift.drift_importance import ColumnWeight
 
 __all__ = [
-    "draw_alert_timeline",
     "draw_comparison",
     "draw_critical_difference",
     "draw_importance",
@@ -133,41 +131,6 @@ def draw_importance(columns: Sequence[ColumnWeight]) -> bytes:
     if drawn_kinds:
         axes.legend(fontsize=8, loc="lower right")
     axes.set(xlabel="share", title="What the model rests on")
-    return _render_png(figure)
-
-
-def draw_alert_timeline(
-    starts: Sequence[datetime], rates: Sequence[float | None], expected: float | None = None
-) -> bytes:
-    """Draw the share of alerted rows in each window, oldest first; a window without a rate has no bar.
-
-    Parameters
-    ----------
-    starts : sequence of datetime, length n
-    rates : sequence of float or None, length n
-        From 0 to 1.
-    expected : float, optional
-        The rate in normal operation.
-
-    Raises
-    ------
-    RecordError
-        If the lengths differ.
-    """
-    if len(starts) != len(rates):
-        raise RecordError(f"{len(starts)} windows, but {len(rates)} alert rates")
-    figure, (axes,) = _create_figure(1, (9, 3.6))
-    heights = [100 * rate if rate is not None else np.nan for rate in rates]
-    places = np.arange(len(starts))
-    axes.bar(places, heights, color="#4a6fa5")
-    if expected is not None:
-        axes.axhline(100 * expected, color="#c8553d", ls="--", lw=1, label=f"expected {100 * expected:.2g} %")
-        axes.legend(fontsize=8, loc="upper left")
-    step = max(1, len(starts) // 8)
-    axes.set_xticks(places[::step], [f"{start:%Y-%m-%d}" for start in starts[::step]], fontsize=8)
-    axes.set(ylabel="alerted rows, %", title="Alert rate")
-    if not len(starts):
-        _write_note(axes, "no window yet")
     return _render_png(figure)
 
 

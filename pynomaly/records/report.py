@@ -17,7 +17,7 @@ from pynomaly.errors import RecordError
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.records.markdown import escape_markdown
 
-__all__ = ["render_model_card", "render_quality_page"]
+__all__ = ["render_model_card"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _EVIDENCE_TEXT = {
@@ -80,24 +80,6 @@ def render_model_card(
         git_commit=git_commit,
         evidence=_EVIDENCE_TEXT.get(str(prepared.get("rung")), str(prepared.get("rung"))),
     )
-
-
-def render_quality_page(pipeline: str, subject: str, report: Mapping[str, Any]) -> str:
-    """Return an HTML page about the validation of a window; it can be read offline.
-
-    Parameters
-    ----------
-    pipeline, subject : str
-        Name of the pipeline, and the window.
-    report : mapping
-        ``QualityReport.to_dict()``.
-
-    Raises
-    ------
-    RecordError
-        If a fact that the page states is missing.
-    """
-    return _render_template("quality.html.j2", pipeline=pipeline, subject=subject, report=report)
 
 
 def _render_template(template: str, **content: Any) -> str:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
 import pytest
 
+from flows import display
 from flows.display.operations import show_backfill
+from flows.display.reporting import show_history
 from flows.display.scoring import show_scored_windows
+from flows.display.tables import build_table, make_console
 from flows.display.training import show_training_result
 
 CANDIDATE = {
@@ -77,3 +85,348 @@ def test_a_candidate_is_one_line_of_a_table(lines) -> None:
     found = lines()
     assert [line for line in found if line.startswith("autoencoder") and "0.848 to 1.000" in line]
     assert [line for line in found if line.startswith("hbos") and " - " in line]
+
+
+PIPELINE = "turbines-of-the-northern-hall-with-every-sensor-that-was-fitted"
+COLUMN = "bearing_temperature_at_the_drive_end"
+ENTITY = "turbine-number-seventeen-north"
+PATH = "/srv/pynomaly/a/folder/deep/below/another/folder/with/a/long/name/in/the/end/report.html"
+SENTENCE = (
+    "the distribution of bearing_temperature_at_the_drive_end moved by 0.412, more than drift.strong_effect"
+)
+DECISION = {
+    "seq": 1234,
+    "as_of": "2026-01-19T00:00:00+00:00",
+    "kind": "promote",
+    "subject": f"{PIPELINE} v123",
+    "outcome": "collective-superiority",
+    "reasons": [SENTENCE, f"written to {PATH}"],
+}
+ALERT = {
+    "alert": "3f2a9c0d1e4b5a69",
+    "severity": "critical",
+    "category": "collective",
+    "entity": ENTITY,
+    "rows": 123_456,
+    "first": "2026-01-19T00:00:00+00:00",
+    "last": "2026-01-20T08:00:00+00:00",
+    "cause": COLUMN,
+    "ending": "false-alarm",
+    "quiet": "planned maintenance",
+    "state": "acknowledged",
+    "extrapolated": True,
+    "p_value": 1e-5,
+    "rarity": "one in a hundred thousand",
+    "version": 123,
+    "score": 123.456,
+    "reasons": [SENTENCE],
+    "carriers": [{"feature": COLUMN, "actual": "123.456", "expected": "12.3456", "share": 0.81}],
+    "alike": [
+        {"alert": "aa2a9c0d1e", "entity": ENTITY, "first": "2026-01-01T00:00:00", "ending": "confirmed"}
+    ],
+    "by": "ann",
+    "note": SENTENCE,
+}
+SCORED = {"empty": [SENTENCE], "left_out": "", "windows": [scored("20260119T230000Z--20260120T010000Z")]}
+JUDGED = {"window": "20260119T000000Z--20260126T000000Z", "version": 1, "state": "critical", "new": True}
+SIDE = {
+    "policy": "budget (p <= 0.001234)",
+    "rows": 12_345,
+    "alerts": 1234,
+    "per_day": 12.3,
+    "confirmed": 12,
+    "false_alarms": 34,
+    "entities": {ENTITY: 12, "b": 3},
+}
+STRATUM = {"name": "alerted rows", "population": 1_234_567, "sampled": 100, "labelled": 50, "anomalies": 3}
+SETTING = {"key": "degradation.alert_rate_factor", "value": SENTENCE, "from": "configs/production/x.yaml"}
+POLICY = {
+    "caught": 3,
+    "episodes": 12,
+    "alerts_per_day": 123.4,
+    "trainings": 12,
+    "promotions": 3,
+    "seconds": 123.4,
+    "average_precision": 0.912,
+    "roc_auc": 0.987,
+    "judged_windows": 3,
+    "failed": 1,
+    "decisions": [{"decision": "training failed", "at": "2026-01-19", "reasons": [SENTENCE]}],
+}
+DIFF = {
+    "champion": "v1",
+    "challenger": "v2",
+    "window": JUDGED["window"],
+    "reasons": [SENTENCE],
+    "examples": [
+        {
+            "side": "challenger",
+            "where": {"time": "2026-01-19T00:00:00+00:00", "machine": ENTITY},
+            "row": 7,
+            "champion_p": 0.1,
+            "challenger_p": 0.0001,
+            "because": [{"column": COLUMN, "value": 12.0, "usual": None, "fall": 1.5}],
+        }
+    ],
+}
+TRIAL = {
+    "params": {"n_estimators": 200, "max_samples": 512, "contamination_of_the_sample": 0.1},
+    "detector": "ensemble_trimmed",
+    "value": 0.912,
+    "stability": 0.987,
+    "seconds": 123.456,
+    "reason": SENTENCE,
+}
+TRAINING = {
+    "trained": True,
+    "registered": {"pipeline": PIPELINE, "version": 1, "detector": "iforest", "notes": [SENTENCE]},
+    "choice": {"table": [{"candidate": "ensemble_trimmed", **CANDIDATE}], "reasons": [SENTENCE]},
+    "decision": DECISION,
+}
+LINES_OF_RECONCILIATION = (
+    *("leases", "drafts", "runs", "flow_runs", "finished", "abandoned", "silent", "recovered", "failed"),
+)
+RESULTS: dict[str, dict[str, Any]] = {
+    "show_alert": ALERT,
+    "show_alert_list": {"pipeline": PIPELINE, "state": "all", "total": 3, "alerts": [ALERT]},
+    "show_answer": {"alert": ALERT, "new": False, "labelled": 12},
+    "show_audit_estimate": {
+        "audit": "3f2a",
+        "answered": 50,
+        "waiting": 50,
+        "level": 0.95,
+        "precision": {"value": 0.9, "low": 0.8, "high": 1.0},
+        "recall": {"value": None, "low": 0.0, "high": 1.0},
+        "strata": [STRATUM],
+    },
+    "show_backfill": {**SCORED, "judged": [JUDGED]},
+    "show_catalogue": {
+        "detectors": [
+            {
+                "name": "ensemble_trimmed",
+                "family": "ensemble",
+                "cost": "quadratic",
+                "max_rows": 50_000,
+                "deterministic": False,
+                "keeps_rows": True,
+                "summary": SENTENCE,
+            }
+        ]
+    },
+    "show_chain_check": {"intact": False, "broken_at": 1234, "reason": SENTENCE},
+    "show_conversion": {
+        "product": "Amazon Lookout for Equipment",
+        "files": [PATH],
+        "config": "configs/x.yaml",
+        "carried": {"data.label_delay": SENTENCE},
+        "left_out": {"InferenceSchedulerConfiguration": SENTENCE},
+        "data": False,
+        "settings": {"data": {"path": PATH, "connection": "PLANT_DB"}},
+    },
+    "show_decision": DECISION,
+    "show_deliveries": {"targets": [{"target": PIPELINE, "delivered": False, "reason": SENTENCE}]},
+    "show_drawn_audit": {"audit": "3f2a", "rows": 100, "output": PATH, "strata": [STRATUM], "windows": 12},
+    "show_drill": {
+        "passed": False,
+        "window": JUDGED["window"],
+        "reasons": [SENTENCE],
+        "recall": {"dependency": 0.9},
+    },
+    "show_export": {"alerts": 12, "output": PATH},
+    "show_file_scores": {
+        "rows": 1,
+        "version": 1,
+        "alerts": 1,
+        "output": PATH,
+        "touched": 12,
+        "quarantined": 1,
+        "quarantine": PATH,
+        "warnings": [SENTENCE],
+    },
+    "show_health_checks": {
+        "checks": [
+            {"state": "wrong", "check": "great-expectations", "found": PATH, "mend": SENTENCE},
+            {"state": "ok", "check": "disk", "found": "12 GB free", "mend": ""},
+            {"state": "warning", "check": "great-expectations", "found": SENTENCE, "mend": SENTENCE},
+        ]
+    },
+    "show_history": {"pipeline": PIPELINE, "decisions": [DECISION, {**DECISION, "as_of": None}]},
+    "show_labels": {
+        "pipeline": PIPELINE,
+        "read": {"rows": 12, "source": PATH, "new": 3, "empty": 1, "unread": [SENTENCE]},
+        "labels": 12,
+        "rows": 10,
+        "anomalies": 3,
+        "disputed": 1,
+        "given": [{"source": PATH, "author": "ann@example.org", "labels": 12}],
+    },
+    "show_monitored_window": {
+        "window": JUDGED["window"],
+        "version": 1,
+        "degradation": {"state": "critical", "action": "page", "reasons": [SENTENCE]},
+        "observation": {"reasons": [SENTENCE]},
+        "drift": {
+            "status": "drift",
+            "basis": SENTENCE,
+            "columns": [{"name": COLUMN, "status": "drift", "effect": 0.412, "corrected": 0.0001}],
+        },
+        "aspects": [{"name": "exchangeability", "status": "warning", "effect": None}],
+        "report": PATH,
+        "page": PATH,
+    },
+    "show_past_champion": {"pipeline": PIPELINE, "at": "2026-01-19", "champion": 1, "decision": DECISION},
+    "show_pending_promotions": {
+        "pipeline": PIPELINE,
+        "pending": [{**DECISION, "standing": [SENTENCE], "evidence": {"diff": DIFF}}],
+        "ended": [DECISION],
+    },
+    "show_policy_change": {"policy": DECISION, "decision": DECISION},
+    "show_preview": {
+        "pipeline": PIPELINE,
+        "windows": 12,
+        "from": "2026-01-19T00:00",
+        "to": "2026-01-26T00:00",
+        "scored": 1234,
+        "now": SIDE,
+        "then": SIDE,
+        "gained": 1,
+        "lost": 2,
+        "notes": [SENTENCE],
+    },
+    "show_pruning": {
+        "applied": False,
+        "counts": {"quarantine": {"count": 12, "bytes": 12_345_678}},
+        "removals": [{"kind": "quarantine", "reason": SENTENCE}],
+        "kept": [{"kind": "version", "reason": SENTENCE}],
+        "skipped": [f"{PATH}: permission denied"],
+    },
+    "show_reconciliation": {
+        **{key: [SENTENCE] for key in LINES_OF_RECONCILIATION},
+        "champion": 1,
+        "delivered": 1,
+        "waiting": 2,
+        "answered": 3,
+    },
+    "show_replay": {
+        "pipeline": PIPELINE,
+        "start": "2026-01-19",
+        "end": "2026-02-02",
+        "windows": 12,
+        "policies": {"every:2h": POLICY, "ours": POLICY},
+        "notes": [SENTENCE],
+    },
+    "show_reproduction": {"version": 1, "outcome": "differs", "reasons": [SENTENCE]},
+    "show_row_explanation": {
+        "row": {
+            "number": 7,
+            "entity": ENTITY,
+            "time": "2026-01-19T00:00:00+00:00",
+            "is_anomaly": True,
+            "severity": "critical",
+            "score": 1.0,
+            "p_value": 0.1,
+            "rarity": "one in ten",
+        },
+        "said": [SENTENCE],
+        "method": "occlusion",
+        "reasons": [{"column": COLUMN, "value": ENTITY, "usual": None, "part": 0.1, "fall": 0.2}],
+    },
+    "show_scored_windows": SCORED,
+    "show_search_result": {**TRAINING, "search": {"rung": "injected anomalies", "trials": [TRIAL]}},
+    "show_settings": {
+        "pipeline": PIPELINE,
+        "environment": "production",
+        "sha256": "ab" * 32,
+        "settings": [SETTING, {**SETTING, "value": PATH}, {**SETTING, "value": None}, SETTING],
+    },
+    "show_status": {
+        "pipeline": PIPELINE,
+        "champion": 1,
+        "since": "2026-01-19T00:00:00+00:00",
+        "because": [SENTENCE],
+        "baking": {"until": JUDGED["window"], "seen": 1, "windows": 3, "against": 1},
+        "pending": [2],
+        "partitions": 12,
+        "last_window": JUDGED["window"],
+        "waiting": [1],
+        "health": {"outcome": "critical", "subject": JUDGED["window"]},
+    },
+    "show_training_result": TRAINING,
+    "show_waiting_messages": {
+        "waiting": [
+            {
+                "target": PIPELINE,
+                "event": "quality_block",
+                "title": SENTENCE,
+                "age_s": 123_456,
+                "attempts": 12,
+                "error": SENTENCE,
+            }
+        ]
+    },
+}
+"""A result with long names for every function that prints one."""
+
+
+def list_displays() -> dict[str, Callable[[dict[str, Any]], None]]:
+    modules = [import_module(f"flows.display.{item.name}") for item in iter_modules(display.__path__)]
+    return {
+        name: function
+        for module in modules
+        for name, function in vars(module).items()
+        if name.startswith("show_") and function.__module__ == module.__name__
+    }
+
+
+def test_every_display_has_a_result_here() -> None:
+    assert set(RESULTS) == set(list_displays())
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_no_word_is_broken_and_no_line_is_wider_than_the_terminal(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    list_displays()[name](RESULTS[name])
+    output = capsys.readouterr().out
+    wide = [line for line in output.splitlines() if len(line.rstrip()) > 80]
+    assert not [line for line in wide if PATH not in line], output
+    monkeypatch.setenv("COLUMNS", "9999")
+    list_displays()[name](RESULTS[name])
+    broken = list_words(capsys.readouterr().out) - list_words(output)
+    assert not broken, f"{broken} in\n{output}"
+
+
+def list_words(output: str) -> set[str]:
+    return {word.rstrip(":") for word in output.split() if not set(word) <= set("│┃━╇")}
+
+
+def test_history_reads_as_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    decision = {**DECISION, "subject": "turbines v2", "reasons": ["superior", SENTENCE]}
+    show_history({"pipeline": "turbines", "decisions": [decision]})
+    assert capsys.readouterr().out.splitlines() == [
+        "decisions of turbines: 1, newest first",
+        "1234. 2026-01-19 00:00 promote: turbines v2 (collective-superiority)",
+        "    superior",
+        "    the distribution of bearing_temperature_at_the_drive_end moved by 0.412,",
+        "    more than drift.strong_effect",
+    ]
+
+
+def test_a_row_with_a_word_too_long_for_its_column_is_lines_and_the_others_stay_a_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [["a", "short"], ["b", "x" * 90], ["c", "also short"]]
+    make_console().print(build_table("t", ("name", "value"), rows))
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
+        "t",
+        "name ┃ value",
+        "━━━━━╇━━━━━━━━━━━",
+        "a    │ short",
+        "name: b",
+        "value:",
+        "x" * 90,
+        "c    │ also short",
+    ]

@@ -26,7 +26,7 @@ def announced() -> set[str]:
     found = set()
     for file in (ROOT / "tasks").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "announce":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "announce_event":
                 name = node.args[1]
                 if isinstance(name, ast.Constant):
                     found.add(str(name.value))

@@ -51,7 +51,7 @@ def test_no_scaling_leaves_numbers_alone() -> None:
 def test_missing_number_is_the_median() -> None:
     features = fit(MIXED)
     assert "a:missing" not in features.names
-    assert features.touched(MIXED) == {"a": 1}
+    assert features.count_unusual_cells(MIXED) == {"a": 1}
     assert column(features, MIXED, "a")[2] == column(features, frame(a=[3.0], kind=["x"]), "a")[0]
 
 
@@ -65,7 +65,7 @@ def test_number_missing_only_later_is_filled_and_counted() -> None:
     features = fit(frame(a=[1.0, 2.0, 3.0], b=[1.0, 2.0, 3.0]))
     later = frame(a=[None, None, 1.0], b=[1.0, 1.0, 1.0])
     assert features.names == ("a", "b")
-    assert features.touched(later) == {"a": 2}
+    assert features.count_unusual_cells(later) == {"a": 2}
     np.testing.assert_array_equal(features.transform(later)[:2, 0], [0.0, 0.0])
 
 
@@ -134,7 +134,7 @@ def test_unseen_category_is_far_from_all_and_counted() -> None:
     features = fit(frame(kind=["x"] * 70 + ["y"] * 29 + ["z"]))
     rows = frame(kind=["x", "new", "z"])
     np.testing.assert_array_equal(column(features, rows, "kind:unseen"), [0, 10, 0])
-    assert features.touched(rows) == {"kind": 1}
+    assert features.count_unusual_cells(rows) == {"kind": 1}
 
 
 def test_max_categories_limits_the_indicators() -> None:
@@ -160,8 +160,8 @@ def test_columns_of_a_category_are_linearly_independent(counts: tuple[int, ...])
 
 def test_missing_category_is_a_category_if_seen_and_unseen_if_not() -> None:
     seen, unseen = fit(MIXED), fit(MIXED[["kind"]].iloc[:3])
-    assert seen.touched(frame(a=[1.0], kind=["x"]).assign(kind=[None])) == {}
-    assert unseen.touched(pd.DataFrame({"kind": pd.Series([None], dtype=object)})) == {"kind": 1}
+    assert seen.count_unusual_cells(frame(a=[1.0], kind=["x"]).assign(kind=[None])) == {}
+    assert unseen.count_unusual_cells(pd.DataFrame({"kind": pd.Series([None], dtype=object)})) == {"kind": 1}
 
 
 TIMES = pd.Series(

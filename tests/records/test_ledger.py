@@ -98,6 +98,15 @@ def test_a_database_that_cannot_be_created_is_a_record_error(tmp_path):
         Ledger.open(url(tmp_path))
 
 
+def test_a_kind_that_is_no_longer_written_is_read_and_verified(ledger):
+    with pytest.raises(RecordError, match="unknown kind of decision 'compare'"):
+        decision("old", kind="compare")
+    ledger.record_decision(decision("old", kind="compare", previous="0" * 64))  # as an older version did
+    ledger.record_decision(decision("new"))
+    assert [item.kind for item in ledger.list_decisions("quickstart")] == ["retrain", "compare"]
+    assert ledger.verify_chain().intact
+
+
 def test_a_ledger_of_a_newer_pynomaly_is_refused(address):
     Ledger.open(address).close()
     by_hand(address, "UPDATE ledger_version SET version_num = '9999'")

@@ -17,6 +17,7 @@ from pynomaly.errors import ConfigError, RecordError
 from pynomaly.records.pages import charts, list_templates, render_training_page, render_window_page
 from pynomaly.records.pages.axes import format_number, format_window, linear_axis, log_axis
 from pynomaly.records.pages.drawing import Chart
+from pynomaly.records.pages.timeline import draw_timeline
 from tests.records.pages import EVIL, contrast, palettes, read_page, training_facts, window_facts
 
 PAGES = [(render_training_page, training_facts), (render_window_page, window_facts)]
@@ -217,7 +218,7 @@ def test_a_timeline_of_any_length_stays_on_its_paper(alerts, seconds, expected) 
         for i, count in enumerate(alerts)
     ]
     far = {"start": "2020-01-01T00:00:00+00:00", "end": "2100-01-01T00:00:00+00:00", "name": "", "entity": ""}
-    chart = charts.draw_timeline(
+    chart = draw_timeline(
         "o", "t", spans, "alerted", expected=expected, incidents=[far], marks=[(far["end"], "m")]
     )
     _well_formed(chart)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ from pynomaly.errors import RecordError
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.rank_tests import friedman_test
 from pynomaly.records import figures
-from pynomaly.records.evidently_report import MAX_DRIFT_PAGE_BYTES, render_drift_html
-from pynomaly.records.report import render_model_card, render_quality_page
+from pynomaly.records.evidently_report import MAX_DRIFT_PAGE_BYTES, render_drift_page
+from pynomaly.records.report import render_model_card
 
 SETTINGS = config.Drift(report_rows=200)
 
@@ -46,7 +45,9 @@ def test_the_drift_page_says_what_it_rests_on():
     known = contract(("<load>", "silent", "constant", "odd"), ("machine",))
     current = rows(300, 1)
     before = current.copy()
-    page = render_drift_html(rows(500, 0), current, known, SETTINGS, seed=3, verdict="status: drift & <more>")
+    page = render_drift_page(
+        rows(500, 0), current, known, SETTINGS, seed=3, verdict="status: drift & <more>"
+    )[0]
     pd.testing.assert_frame_equal(current, before)
     text = page.decode()
     assert "a sample of 200 of 500 reference rows and 200 of 300 current rows (seed 3)" in text
@@ -56,11 +57,12 @@ def test_the_drift_page_says_what_it_rests_on():
     assert len(page) < MAX_DRIFT_PAGE_BYTES
 
 
+@pytest.mark.slow
 def test_a_wide_table_shows_what_differs_most_and_stays_small():
     names = tuple(f"x{i:02d}" for i in range(40))
     rng = np.random.default_rng(0)
     then = pd.DataFrame(rng.normal(size=(60, 40)), columns=list(names))
-    page = render_drift_html(then, then.assign(x39=then["x39"] + 9), contract(names), SETTINGS, seed=1)
+    page = render_drift_page(then, then.assign(x39=then["x39"] + 9), contract(names), SETTINGS, seed=1)[0]
     assert len(page) < MAX_DRIFT_PAGE_BYTES
     assert b"Only the 24 columns that differ most are shown, of 40." in page
     assert b"x39" in page
@@ -69,15 +71,15 @@ def test_a_wide_table_shows_what_differs_most_and_stays_small():
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_row_or_two_are_enough_to_draw(n):
     frame = pd.DataFrame({"a": [1.0] * n})
-    assert b"a sample of" in render_drift_html(frame, frame + 1, contract(("a",)), SETTINGS, seed=1)
+    assert b"a sample of" in render_drift_page(frame, frame + 1, contract(("a",)), SETTINGS, seed=1)[0]
 
 
 def test_a_page_of_nothing_is_refused():
     empty = pd.DataFrame({"a": [np.nan]})
     with pytest.raises(RecordError, match="holds values on both sides"):
-        render_drift_html(empty, empty, contract(("a",)), SETTINGS, seed=1)
+        render_drift_page(empty, empty, contract(("a",)), SETTINGS, seed=1)[0]
     with pytest.raises(RecordError, match="0 reference"):
-        render_drift_html(empty[:0], empty, contract(("a",)), SETTINGS, seed=1)
+        render_drift_page(empty[:0], empty, contract(("a",)), SETTINGS, seed=1)[0]
 
 
 # Pictures
@@ -87,6 +89,7 @@ def png(content: bytes) -> bool:
     return content.startswith(b"\x89PNG") and len(content) > 2000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("truth", "scores"),
     [
@@ -121,14 +124,6 @@ def test_the_critical_difference_is_drawn_for_equals_and_for_many() -> None:
 @pytest.mark.parametrize("scores", [[0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [np.nan, 1.0, np.inf], [np.nan] * 3])
 def test_every_set_of_scores_has_a_histogram(scores):
     assert png(figures.draw_score_histogram([0, 1, 0], scores, threshold=0.5))
-
-
-def test_alert_rates_have_a_timeline():
-    starts = [datetime(2026, 1, 5, tzinfo=UTC) + timedelta(days=day) for day in range(20)]
-    assert png(figures.draw_alert_timeline(starts, [0.01] * 19 + [None], expected=0.01))
-    assert png(figures.draw_alert_timeline([], []))
-    with pytest.raises(RecordError, match="20 windows, but 1"):
-        figures.draw_alert_timeline(starts, [0.1])
 
 
 # Text
@@ -222,19 +217,3 @@ def test_a_card_that_lacks_a_fact_is_not_written(card):
 def test_a_card_without_a_winner_chooses_nobody(card):
     text = render_model_card(**card | {"choice": replace(card["choice"], winner=None)})
     assert "(chosen)" not in text
-
-
-def test_the_quality_page_escapes_what_data_say():
-    check = {"name": "finite", "severity": "warning", "passed": False, "message": "<b>x</b>", "column": "a<b"}
-    report = {
-        "outcome": "warn",
-        "rows": 5,
-        "quarantined": 1,
-        "checks": [check | {"value": 0.2, "limit": None}],
-    }
-    page = render_quality_page("quickstart", "all", report)
-    assert "&lt;b&gt;x&lt;/b&gt;" in page
-    assert "a&lt;b" in page
-    assert "<b>" not in page
-    with pytest.raises(RecordError, match=r"quality\.html"):
-        render_quality_page("quickstart", "all", {"outcome": "warn"})

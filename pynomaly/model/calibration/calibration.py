@@ -183,7 +183,7 @@ class Calibration:
             p_values[beyond] = self.tail.p_values(new[beyond])
         return p_values
 
-    def extrapolated(self, p_values: ArrayLike) -> NDArray[np.bool_]:
+    def mark_extrapolated(self, p_values: ArrayLike) -> NDArray[np.bool_]:
         """Return which of `p_values`, array-like of shape (m,), are below `resolution`."""
         return np.asarray(p_values, dtype=np.float64) < self.resolution
 

@@ -30,7 +30,6 @@ __all__ = [
 
 DECISION_KINDS = (
     "bake",
-    "compare",
     "degradation",
     "drill",
     "expired",
@@ -49,6 +48,10 @@ DECISION_KINDS = (
     "silence",
     "train",
 )
+
+
+_FORMER_KINDS = ("compare",)
+"""Kinds that older versions of Pynomaly wrote: read, and no longer written."""
 
 
 class HasKey(Protocol):
@@ -70,7 +73,7 @@ class Decision:
     pipeline, subject, outcome : str
         Name of the pipeline, what the decision is about (``"quickstart v3"``), and its result.
     kind : str
-        One of :data:`DECISION_KINDS`.
+        One of :data:`DECISION_KINDS`; an old ledger may have one that is no longer written.
     reasons : tuple of str
         Full sentences.
     evidence : mapping
@@ -103,7 +106,7 @@ class Decision:
     seq: int | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in DECISION_KINDS:
+        if self.kind not in DECISION_KINDS and not (self.kind in _FORMER_KINDS and self.previous):
             raise RecordError(
                 f"unknown kind of decision {self.kind!r}; {list_allowed(self.kind, DECISION_KINDS)}"
             )

@@ -12,6 +12,7 @@ from typing import Any
 from pynomaly.records.pages import charts
 from pynomaly.records.pages.drawing import Chart
 from pynomaly.records.pages.rendering import render_template
+from pynomaly.records.pages.timeline import draw_timeline
 from pynomaly.records.pages.training import draw_p_value_charts
 
 __all__ = ["render_window_page"]
@@ -55,7 +56,7 @@ def _draw_charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
     expected = facts["observation"]["expected_rate"]
     if facts["parts"]:
         inside = [item for item in facts["incidents"] if _overlaps_window(item, facts)]
-        drawings["parts"] = charts.draw_timeline(
+        drawings["parts"] = draw_timeline(
             "parts",
             "Alerts in this window",
             facts["parts"],
@@ -64,7 +65,7 @@ def _draw_charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             incidents=inside,
         )
     if facts["spans"]:
-        drawings["history"] = charts.draw_timeline(
+        drawings["history"] = draw_timeline(
             "history",
             "Alerts up to this window",
             facts["spans"],

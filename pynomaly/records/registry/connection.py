@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from pynomaly.errors import ConfigError, RecordError, mask_addresses
 from pynomaly.records.locks import hold_file_lock
 
-__all__ = ["find_sqlite_file", "get_error_code", "open_client", "translate_errors"]
+__all__ = ["find_sqlite_file", "get_error_code", "is_initialised", "open_client", "translate_errors"]
 
 BUSY_SECONDS = 30
 
@@ -76,11 +76,10 @@ def find_sqlite_file(tracking_uri: str) -> Path | None:
 
 def _initialise_store(tracking_uri: str, file: Path) -> None:
     """Create or migrate the store once for each MLflow version, one process at a time."""
-    mark = file.with_name(f"{file.name}.initialised")
-    if _is_initialised(file, mark):
+    if is_initialised(file):
         return
     with hold_file_lock(file.with_name(f"{file.name}.lock")):
-        if _is_initialised(file, mark):
+        if is_initialised(file):
             return
         if not file.is_file():
             # MLflow's migrations are many transactions: if they are interrupted, they can neither continue
@@ -93,7 +92,7 @@ def _initialise_store(tracking_uri: str, file: Path) -> None:
             _migrate_store(tracking_uri)
         with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-        mark.write_text(version("mlflow"))
+        _name_mark(file).write_text(version("mlflow"))
 
 
 def _migrate_store(tracking_uri: str) -> None:
@@ -102,7 +101,13 @@ def _migrate_store(tracking_uri: str) -> None:
     MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri).search_experiments(max_results=1)
 
 
-def _is_initialised(file: Path, mark: Path) -> bool:
+def _name_mark(file: Path) -> Path:
+    return file.with_name(f"{file.name}.initialised")
+
+
+def is_initialised(file: Path) -> bool:
+    """Return whether the installed version of MLflow has created or migrated the sqlite store."""
+    mark = _name_mark(file)
     return file.is_file() and mark.is_file() and mark.read_text() == version("mlflow")
 
 

@@ -12,8 +12,8 @@ from pynomaly.config import Pipeline
 from pynomaly.detectors import DETECTORS
 from pynomaly.errors import ConfigError, list_allowed
 from pynomaly.records.ledger import DECISION_KINDS, Ledger
-from pynomaly.records.registry import Registry
-from pynomaly.steps.champion import find_champion, list_pending_promotions
+from pynomaly.records.registry.alias_lookup import find_alias_version
+from pynomaly.steps.champion import list_pending_promotions
 from pynomaly.steps.notify import list_undelivered
 from pynomaly.steps.promotion.bake import find_baking_promotion
 
@@ -22,7 +22,7 @@ __all__ = ["describe_champion_at", "describe_status", "read_history", "tabulate_
 
 def describe_status(pipeline: Pipeline) -> dict[str, Any]:
     """Returns the champion with date and reason, the newest partitions and the newest verdicts."""
-    champion = find_champion(pipeline, Registry.open_for(pipeline))
+    champion = find_alias_version(pipeline)
     with Ledger.open(pipeline.ledger_url) as ledger:
         changes = [
             item for item in ledger.list_decisions(pipeline.name) if item.kind in ("promote", "rollback")
@@ -32,12 +32,10 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         training = ledger.find_last_decision(pipeline.name, "retrain")
         baking = find_baking_promotion(pipeline, ledger)
         pendings = list_pending_promotions(ledger, pipeline.name)
-    change = next(
-        (item for item in changes if champion and item.evidence.get("version") == champion.version), None
-    )
+    change = next((item for item in changes if champion and item.evidence.get("version") == champion), None)
     return {
         "pipeline": pipeline.name,
-        "champion": champion.version if champion else None,
+        "champion": champion,
         "since": change.at.isoformat() if change and change.at else None,
         "because": list(change.reasons) if change else [],
         "partitions": len(partitions),

@@ -229,7 +229,7 @@ def _assess_rows(bundle: Bundle, clean: pd.DataFrame) -> tuple[pd.DataFrame, dic
         "p_value": p_values,
         "severity": severity_codes(p_values),
         "is_anomaly": policy.alerts(p_values),
-        "extrapolated": calibration.extrapolated(p_values),
+        "extrapolated": calibration.mark_extrapolated(p_values),
         "rarity": rarity_codes(p_values, rows_per_day),
     }
 

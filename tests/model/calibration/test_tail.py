@@ -91,7 +91,7 @@ def test_higher_scores_never_have_higher_p_values(seed: int, size: int, power: f
     assert (p <= calibration.conformal_p_values(ahead)).all()
     inside = ahead <= largest
     np.testing.assert_array_equal(p[inside], calibration.conformal_p_values(ahead)[inside])
-    marked = calibration.extrapolated(p)
+    marked = calibration.mark_extrapolated(p)
     assert not marked[inside].any()
     np.testing.assert_array_equal(marked, p < calibration.resolution)
 
@@ -127,7 +127,7 @@ def test_a_bad_fit_falls_back_and_says_why(scores: np.ndarray, reason: str) -> N
         assert not calibration.tail
         assert any(part in calibration.tail.reason for part in reason.split("|")), calibration.tail.reason
         assert p[1] == calibration.resolution
-        assert not calibration.extrapolated(p).any()
+        assert not calibration.mark_extrapolated(p).any()
 
 
 @settings(max_examples=100, deadline=None)
