@@ -7,7 +7,7 @@ the same training gives the same version.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -217,7 +217,7 @@ def _log_and_register(
                         probe=_probe_winner(pipeline, prepared, item),
                     )
         assert winner is not None, "choose() only names candidates that were fitted"
-        _log_training(pipeline, prepared, fitted, choice, registry, parent, chosen, winner, measured, judged)
+        _log_training(pipeline, prepared, fitted, choice, registry, parent, winner, judged)
     return winner
 
 
@@ -306,12 +306,11 @@ def _log_training(
     choice: CandidateChoice,
     registry: Registry,
     parent: str,
-    chosen: FittedCandidate,
     winner: RegistrationResult,
-    measured: Mapping[str, Metrics],
     judged: JudgedRows,
 ) -> None:
     """Write figures, model card and verdicts of the whole training and log them to the parent run."""
+    chosen = next(item for item in fitted if item.label == choice.winner)
     folder = prepared.path / "records"
     folder.mkdir(exist_ok=True)
     scores = {item.label: item.scores()["score"].to_numpy() for item in fitted if not item.error}
@@ -336,14 +335,14 @@ def _log_training(
             pipeline=pipeline,
             prepared=asdict(prepared),
             choice=choice,
-            metrics={label: value.to_dict() for label, value in measured.items()},
+            metrics={label: value.to_dict() for label, value in choice.measured.items()},
             fitted=[item.to_dict() for item in fitted],
             winner=chosen.to_dict() | {"version": winner.version},
             git_commit=commit,
         )
     )
     result = winner.to_dict()
-    facts = build_training_facts(pipeline, prepared, fitted, choice, chosen, judged, measured, result, commit)
+    facts = build_training_facts(pipeline, prepared, fitted, choice, chosen, judged, result, commit)
     Store(pipeline.store_root).write_facts(pipeline.name, name_training_page(winner.version), facts)
     files = [*sorted(folder.iterdir()), *prepared.reports, pipeline.origin]
     registry.log_to_run(parent, artifacts={file.name: file for file in files if file.is_file()})

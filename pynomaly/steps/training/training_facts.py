@@ -52,7 +52,6 @@ def build_training_facts(
     choice: CandidateChoice,
     chosen: FittedCandidate,
     judged: JudgedRows,
-    measured: Mapping[str, Metrics],
     registered: Mapping[str, Any],
     git_commit: str,
 ) -> dict[str, Any]:
@@ -62,13 +61,13 @@ def build_training_facts(
     ----------
     chosen : Fitted
         The winner, one of `fitted`.
-    measured : mapping of str to Metrics
-        By candidate; one that failed is missing.
     registered : mapping
         ``RegistrationResult.to_dict()``.
     """
     bundle = Bundle.load(Path(chosen.folder), chosen.sha256)
-    candidates = [_describe_candidate(item, choice, measured.get(item.label), judged) for item in fitted]
+    candidates = [
+        _describe_candidate(item, choice, choice.measured.get(item.label), judged) for item in fitted
+    ]
     scored = chosen.scores()
     facts = {
         "format": FACTS_FORMAT,
