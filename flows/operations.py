@@ -13,6 +13,7 @@ from pynomaly.errors import DataError, WindowError
 from pynomaly.steps.monitoring.monitor_window import find_monitoring_window
 from pynomaly.steps.operations.backfill import list_windows_ended_in, parse_past_range
 from pynomaly.steps.operations.prune import override_retention
+from pynomaly.steps.window_run import WindowRun
 from tasks import alerting, operations, scoring
 
 __all__ = ["backfill", "drill", "notify_test", "prune", "reconcile"]
@@ -80,13 +81,13 @@ def backfill(
     pipeline = load_pipeline(config)
     start, end = parse_past_range(pipeline, span)
     scored_windows, judged_windows, failures = [], [], []
-    with guard_run(pipeline):
+    with guard_run(pipeline), WindowRun(pipeline) as run:
         for window in list_windows_ended_in(start, end, pipeline.windows.score):
             try:
-                scored_windows.append(scoring.score_window(pipeline, window).to_dict())
+                scored_windows.append(scoring.score_window(pipeline, window, run).to_dict())
             except DataError as error:
                 failures.append(str(error))
-        alert_groups = alerting.raise_alerts(pipeline)
+        alert_groups = alerting.raise_alerts(pipeline, run)
         for window in list_windows_ended_in(start, end, pipeline.windows.monitor) if monitor == "yes" else ():
             try:
                 judged_windows.append(operations.judge_past_window(pipeline, window).to_dict())

@@ -10,6 +10,7 @@ from flows.run_guard import guard_run
 from flows.run_moment import format_run_name, resolve_run_moment
 from pynomaly.config import load_pipeline
 from pynomaly.errors import WindowError
+from pynomaly.steps.window_run import WindowRun
 from tasks import alerting, scoring
 
 __all__ = ["score"]
@@ -32,12 +33,12 @@ def score(
             the end of the data.
     """
     pipeline = load_pipeline(config)
-    with guard_run(pipeline, "" if start else "score"):
+    with guard_run(pipeline, "" if start else "score"), WindowRun(pipeline) as run:
         due = scoring.find_due_windows(pipeline, resolve_run_moment(pipeline, as_of), start, end)
         scored_windows, empty_messages = [], []
         for window in due.windows:
             try:
-                scored_windows.append(scoring.score_window(pipeline, window))
+                scored_windows.append(scoring.score_window(pipeline, window, run))
             except WindowError as error:
                 empty_messages.append(str(error))
         for line in (due.left_out, *empty_messages):
@@ -45,6 +46,6 @@ def score(
                 get_run_logger().warning(line)
         if empty_messages and not scored_windows:
             raise WindowError(empty_messages[-1])
-        alert_groups = alerting.raise_alerts(pipeline)
+        alert_groups = alerting.raise_alerts(pipeline, run)
         windows = [item.to_dict() for item in scored_windows]
         return {"windows": windows, "empty": empty_messages, "left_out": due.left_out, "alerts": alert_groups}

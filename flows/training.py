@@ -142,6 +142,7 @@ def _fit_and_compare(
     pipeline: Pipeline, plan: TrainingPlan, prepared: PreparedReference, as_of: datetime
 ) -> dict[str, Any]:
     """Fit the planned candidates, compare, register the winner and compare it with the champion."""
+    plan.held.release()
     if plan.decision.remedy == "recalibrate":
         fitted_candidates = [training.recalibrate_champion(pipeline, prepared)]
     else:

@@ -15,6 +15,7 @@ from pynomaly.judging.alerts.alert import Alert
 from pynomaly.steps.alerting.assessments import show_alerts
 from pynomaly.steps.alerting.raise_alerts import raise_alerts as raise_alerts_step
 from pynomaly.steps.alerting.resolve_alerts import list_alerts
+from pynomaly.steps.window_run import WindowRun
 from tasks.events import announce_event
 from tasks.step import pipeline_task
 
@@ -25,10 +26,10 @@ MAX_TABLE_ROWS = 20
 
 
 @pipeline_task("raise alerts")
-def raise_alerts(pipeline: Pipeline) -> list[dict[str, Any]]:
+def raise_alerts(pipeline: Pipeline, run: WindowRun | None = None) -> list[dict[str, Any]]:
     """Group the windows that are scored but not grouped; does nothing while another run groups them."""
     try:
-        alert_groups = [item.to_dict() for item in raise_alerts_step(pipeline)]
+        alert_groups = [item.to_dict() for item in raise_alerts_step(pipeline, run)]
     except LeaseHeldError as error:
         get_run_logger().info(f"alerts are being grouped by another run: {error}")
         return []

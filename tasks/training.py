@@ -69,9 +69,10 @@ def plan_training(
 
 @pipeline_task("validate and split")
 def prepare_reference(pipeline: Pipeline, plan: TrainingPlan, as_of: datetime) -> PreparedReference:
-    """Read and validate the reference, and split its rows."""
+    """Validate the reference, read for the plan, and split its rows."""
     with announce_quality_blocks(pipeline, "train", plan.window):
-        return prepare_step(pipeline, plan.window, as_of, plan.candidates, plan.asked)
+        reference = plan.held.reference
+        return prepare_step(pipeline, plan.window, as_of, plan.candidates, plan.asked, reference)
 
 
 @pipeline_task("search detectors", retries=0, timeout_s=2 * 86_400)

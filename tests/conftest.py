@@ -47,6 +47,25 @@ for _name in (
 _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
+_SERVERS = {"postgres", "s3_server", "bucket"}
+_LONGEST_FIRST = ("flow", "server", "slow")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for a server, and put files that take long first: nobody waits for one last file."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "prefect_api" in fixtures:
+            item.add_marker("flow")
+        if fixtures & _SERVERS:
+            item.add_marker("server")
+    places: dict[Path, int] = {}
+    for item in items:
+        own = [place for place, mark in enumerate(_LONGEST_FIRST) if item.get_closest_marker(mark)]
+        places[item.path] = min([*own, places.get(item.path, len(_LONGEST_FIRST))])
+    items.sort(key=lambda item: places[item.path])  # stable: the order within a file stays
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail the test that connects to another machine."""

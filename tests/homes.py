@@ -15,6 +15,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -26,13 +27,6 @@ SHARED = "PYNOMALY_TESTS_SHARED"  # the folder for all processes of a run, set i
 T = TypeVar("T")
 
 _PLACES = {f"PYNOMALY_{name}" for name in ("TRACKING", "LEDGER", "ARTIFACTS", "STORE", "ENV")}
-# Where MLflow keeps absolute addresses of artifacts.
-_ADDRESSES = {
-    "experiments": ["artifact_location"],
-    "runs": ["artifact_uri"],
-    "logged_models": ["artifact_location"],
-    "model_versions": ["source", "storage_location"],
-}
 
 
 def start_from(settings: Pipeline, fill_home: Callable[[Pipeline], T]) -> T:
@@ -43,8 +37,8 @@ def start_from(settings: Pipeline, fill_home: Callable[[Pipeline], T]) -> T:
     settings : Pipeline
         Settings of a table in the folder that holds the home, with every record in the home.
     fill_home : callable
-        A function of a module, whose work depends on nothing but the settings and the table. A test that
-        patches something first calls its function directly.
+        A function of a module, or a partial of one, whose work depends on nothing but its arguments and the
+        table. A test that patches something first calls its function directly.
 
     Raises
     ------
@@ -55,16 +49,14 @@ def start_from(settings: Pipeline, fill_home: Callable[[Pipeline], T]) -> T:
     _require_untouched(home)
     kept = Path(os.environ[SHARED]) / "homes" / _key(settings, fill_home, folder)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with hold_file_lock(kept.with_suffix(".lock")):
+    with hold_file_lock(kept.with_suffix(".lock"), timeout=600):
         if not (kept / "result").is_file():
             result = fill_home(settings)
             shutil.rmtree(kept, ignore_errors=True)
             copy_home(home, kept / "home")
-            (kept / "folder").write_text(str(folder))
             (kept / "result").write_bytes(pickle.dumps(result))
             return result
-    copy_home(kept / "home", home)
-    _move_addresses(home, (kept / "folder").read_text(), str(folder))
+    copy_home(kept / "home", home)  # whoever opens it first corrects its addresses, as after any move
     kept_result: T = pickle.loads((kept / "result").read_bytes())
     return kept_result
 
@@ -85,7 +77,7 @@ def copy_new_stores(migrate_store: Callable[[str], None]) -> Callable[[str], Non
         if file.exists():
             migrate_store(tracking_uri)  # one of an older version
             return
-        with hold_file_lock(kept.with_suffix(".lock")):
+        with hold_file_lock(kept.with_suffix(".lock"), timeout=600):
             if not kept.is_file():
                 migrate_store(tracking_uri)
                 copy_database(file, kept.with_suffix(".draft"))
@@ -103,31 +95,17 @@ def copy_database(source: Path, target: Path) -> None:
 
 def _require_untouched(home: Path) -> None:
     if home.exists() and any(home.iterdir()):
-        raise RuntimeError(
-            f"{home} holds {sorted(path.name for path in home.iterdir())}: train in it directly"
-        )
-    elsewhere = sorted(name for name in os.environ if name.startswith("PYNOMALY_"))
-    if set(elsewhere) - {"PYNOMALY_HOME", SHARED}:
-        raise RuntimeError(f"records may lie elsewhere, by {elsewhere}: train directly")
+        names = sorted(path.name for path in home.iterdir())
+        raise RuntimeError(f"{home} holds {names}: call the function that fills a home directly")
+    if elsewhere := sorted(_PLACES & set(os.environ)):
+        raise RuntimeError(f"records lie elsewhere, by {elsewhere}: call the function directly")
 
 
 def _key(settings: Pipeline, fill_home: Callable[..., Any], folder: Path) -> str:
     text = settings.model_dump_json().replace(str(folder), "")
-    digest = hashlib.sha256(f"{fill_home.__module__}.{fill_home.__qualname__} {text}".encode())
+    called = fill_home if isinstance(fill_home, partial) else partial(fill_home)
+    name = f"{called.func.__module__}.{called.func.__qualname__}"
+    digest = hashlib.sha256(f"{name} {called.args} {called.keywords} {text}".encode())
     for file in sorted(path for path in folder.iterdir() if path.is_file()):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:24]
-
-
-def _move_addresses(home: Path, old: str, new: str) -> None:
-    for file in home.rglob("*.json"):
-        if f"{old}/" in (text := file.read_text()):
-            file.write_text(text.replace(f"{old}/", f"{new}/"))
-    if not (database := home / "mlflow" / "mlflow.db").is_file():
-        return
-    with closing(sqlite3.connect(database)) as connection, connection:
-        for table, columns in _ADDRESSES.items():
-            for column in columns:
-                connection.execute(
-                    f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (f"{old}/", f"{new}/")
-                )

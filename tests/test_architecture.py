@@ -183,6 +183,7 @@ def test_nothing_unsafe_is_read() -> None:
     assert not unsafe
 
 
+@pytest.mark.slow
 def test_public_names_exist() -> None:
     for path in SOURCES:
         tree = imports.parse_file(path)

@@ -72,6 +72,7 @@ def test_the_map_names_every_room() -> None:
     assert drawn == rooms
 
 
+@pytest.mark.slow
 def test_deployments_file_matches_what_up_serves() -> None:
     from flows.serve import make_deployments
 

@@ -12,7 +12,7 @@ a holder that lost the lease in between sets the aliases back to what the ledger
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -144,8 +144,12 @@ def list_pending_promotions(ledger: Ledger, pipeline: str) -> tuple[Decision, ..
     )
 
 
-def honour_alias(pipeline: Pipeline, registry: Registry | None = None) -> ModelRef | None:
+def honour_alias(
+    pipeline: Pipeline, registry: Registry | None = None, ledger: Ledger | None = None
+) -> ModelRef | None:
     """Finish an interrupted move; record and accept an alias that was changed by hand.
+
+    A registry or ledger that is not given is opened; a given one stays open.
 
     Returns
     -------
@@ -153,7 +157,7 @@ def honour_alias(pipeline: Pipeline, registry: Registry | None = None) -> ModelR
         The champion if alias and ledger agreed; None otherwise: then ask the registry again.
     """
     registry = registry or Registry.open_for(pipeline)
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    with Ledger.open(pipeline.ledger_url) if ledger is None else nullcontext(ledger) as ledger:
         champion = find_champion(pipeline, registry)
         if _read_decided_version(pipeline, ledger) == (champion.version if champion else None):
             return champion

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
 from benchmarks.drift import OurDrift
 from benchmarks.streams import NUMBERS, RowStream, change_column, generate_batches
@@ -14,6 +15,7 @@ def test_a_day_is_a_pure_function_of_its_number() -> None:
     assert not first[NUMBERS].equals(RowStream("seasonal", 3).day(10)[NUMBERS])
 
 
+@pytest.mark.slow
 def test_ours_names_the_column_that_was_changed() -> None:
     stream = RowStream("independent", 1)
     ours, day = OurDrift(stream.days(0, 14)), stream.day(15)

@@ -108,6 +108,7 @@ def test_a_category_reads_the_same_beside_any_other_cell():
     assert read_categories(pd.Series([1])).tolist() == read_categories(pd.Series([1.0, None]))[:1].tolist()
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.one_of(st.none(), st.floats(), st.text(max_size=4), st.booleans()), min_size=1, max_size=8)
 )

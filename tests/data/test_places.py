@@ -19,7 +19,7 @@ from tests.buckets import run_s3_server
 from tests.machines import make_machines
 
 
-@pytest.fixture(params=["folder", "bucket", "memory"])
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.server), "memory"])
 def root(request, tmp_path):
     if request.param == "folder":
         return resolve_place(tmp_path / "root")
@@ -66,6 +66,7 @@ def test_large_objects_go_up_in_parts(bucket, monkeypatch):
     assert big.sha256() == hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_listing_goes_past_a_thousand_keys(bucket):
     root = resolve_place(bucket)
     for number in range(1003):

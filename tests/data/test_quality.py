@@ -41,6 +41,7 @@ def expect(kind: str, severity: str = "error", **arguments) -> Quality:
     return Quality(expectations=(Expectation(type=kind, arguments=arguments, severity=severity),))
 
 
+@pytest.mark.slow
 def test_good_rows_pass_and_every_feature_was_checked(frame, contract):
     checked = validate(frame, contract, Quality(), "train")
     assert checked.report.outcome == "pass"

@@ -98,6 +98,7 @@ def test_every_row_and_every_pair_is_equally_likely() -> None:
         assert max(abs(count - draws * chance) for count in counts.values()) < 5 * spread
 
 
+@pytest.mark.slow
 def test_batches_and_row_groups_change_nothing(tmp_path: Path) -> None:
     first = sampled(written(tmp_path, table()), WINDOW, batch=1000)
     for groups, batch in ((2400, 7), (13, 1000), (500, 499)):
@@ -180,6 +181,7 @@ def test_bundled_tables_and_pasts_are_not_sampled(tmp_path: Path, change: dict[s
     assert bound_row_count(Data.model_validate(data.model_dump() | change), None) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [7, 100, 1000])
 def test_parts_of_a_text_change_nothing(tmp_path: Path, batch: int) -> None:
     data = written(tmp_path, table(), kind="csv")
@@ -189,6 +191,7 @@ def test_parts_of_a_text_change_nothing(tmp_path: Path, batch: int) -> None:
 CELLS = st.text(alphabet='ab"\n\r,; é7.', min_size=1, max_size=6) | st.integers(-9, 999) | st.floats(-9, 9)
 
 
+@pytest.mark.slow
 @given(
     cells=st.lists(st.tuples(CELLS, st.none() | CELLS, st.integers(0, 9)), min_size=1, max_size=30),
     batch=st.integers(1, 31),

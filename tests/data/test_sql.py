@@ -22,7 +22,7 @@ def table():
     return make_machines(6)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def plant(request, tmp_path, monkeypatch, table):
     """A database with the table of machines; its address is in the environment alone."""
     if request.param == "sqlite":
@@ -58,6 +58,7 @@ def test_chunks_make_one_table(plant, table, monkeypatch):
     assert len(read_source(data())) == len(table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["reservoir", "time"])
 def test_a_sample_of_a_query_is_the_same_in_any_chunks_and_order(plant, table, monkeypatch, how):
     first = read_span(data()).start

@@ -91,6 +91,7 @@ def test_a_run_may_little() -> None:
     assert rendered()["spec"]["backoffLimit"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("resource", WORKER, ids=lambda item: f"{item['kind']} {item['metadata']['name']}")
 def test_kubernetes_accepts_the_worker(resource: dict[str, Any], version: str) -> None:

@@ -25,6 +25,7 @@ def fitted(name: str) -> Detector:
     return make_detector(name).fit(np.random.default_rng(2).normal(size=(200, 3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(DETECTORS))
 @settings(max_examples=25, deadline=None)
 @given(rows=arrays(np.float64, st.tuples(st.integers(1, 9), st.just(3)), elements=ANY))
@@ -121,6 +122,7 @@ def test_a_failed_fit_leaves_the_earlier_one() -> None:
     assert detector.score(np.ones((1, 3))) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(DETECTORS))
 def test_rows_that_are_all_equal_give_a_clear_refusal_or_finite_scores(name: str) -> None:
     same = np.full((60, 3), 2.5)

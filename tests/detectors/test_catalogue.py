@@ -32,6 +32,7 @@ def test_a_row_tells_the_truth_about_its_class(name: str) -> None:
     assert entry.to_dict()["defaults"].keys() == kind.parameters.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(DETECTORS))
 def test_a_row_tells_the_truth_about_its_fit(name: str) -> None:
     entry = DETECTORS[name]
@@ -77,6 +78,7 @@ def test_checked_parameters_are_plain_values() -> None:
     assert ChoiceParameter("a", ("a", "b")).check("o", "b") == "b"
 
 
+@pytest.mark.slow
 def test_scoring_a_saved_detector_imports_no_vendor(tmp_path: Path) -> None:
     for name in DETECTORS:
         make_detector(name).fit(ROWS).save(tmp_path / name)

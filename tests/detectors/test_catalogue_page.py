@@ -32,6 +32,7 @@ def fitted(name: str) -> object:
     return getattr(importlib.import_module(f"pyod.models.{name.lower()}"), name)().fit(FITTED)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["ROD", "SOS", "DIF"])
 def test_what_scores_by_the_batch_is_not_offered(name: str) -> None:
@@ -41,6 +42,7 @@ def test_what_scores_by_the_batch_is_not_offered(name: str) -> None:
     assert not np.isclose(alone[0], together[0], rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["COF", "SOD"])
 def test_what_crashes_on_one_row_is_not_offered(name: str) -> None:
@@ -74,6 +76,7 @@ def test_a_series_scored_by_what_comes_later_is_not_offered() -> None:
     ).mean() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_what_ranks_far_rows_lowest_is_not_offered() -> None:
     scores = fitted("QMCD").decision_function(ROWS)

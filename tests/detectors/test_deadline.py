@@ -17,6 +17,7 @@ from pynomaly.errors import ColumnError, DetectorError, FitTimeoutError
 FRAME = pd.DataFrame(np.random.default_rng(3).normal(size=(150, 3)), columns=["a", "b", "c"])
 
 
+@pytest.mark.slow
 def test_it_gives_what_a_fit_here_gives() -> None:
     asked = make_detector("gmm", seed=4, n_components=2)
     fitted = fit_within(asked, FRAME, 60)

@@ -26,6 +26,8 @@ from pynomaly.config import load_pipeline
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.telemetry import TELEMETRY_OFF
 
+pytestmark = pytest.mark.slow
+
 LONG = os.environ.get("PYNOMALY_KILLS") == "all"
 FLOWS = {"sqlite": 16, "postgresql": 64}
 PAGES = ("flow_runs/filter", "flow_runs/count", "deployments/filter", "artifacts/filter", "events/filter")

@@ -20,6 +20,8 @@ import pytest
 from tests.faults.life import ACTS, perform, settle, state_of, write_pipeline
 from tests.processes import make_fork_context, make_process
 
+pytestmark = pytest.mark.slow
+
 A_LEASE_LATER = 5 * 60 + 1.0
 KILLS = os.environ.get("PYNOMALY_KILLS", "1")
 """Kills an act at boundaries, or "all"."""

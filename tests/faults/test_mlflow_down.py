@@ -28,6 +28,8 @@ from pynomaly.steps.training.prepare import prepare_reference
 from pynomaly.steps.training.register import register_training
 from tests.steps.conftest import MOMENT, pipeline, plan
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["pipeline"]
 
 LONG = os.environ.get("PYNOMALY_KILLS") == "all"

@@ -35,6 +35,8 @@ from tests.faults.crowd import FIRST, ROUNDS, fill, look, work
 from tests.processes import make_fork_context, make_process
 from tests.steps.conftest import MOMENT, learn, pipeline, plan
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["pipeline"]
 
 LONG = os.environ.get("PYNOMALY_KILLS") == "all"
@@ -134,6 +136,7 @@ def test_a_bucket_that_goes_and_comes_back(tmp_path: Path, monkeypatch: pytest.M
         assert list(resolve_place("s3://pynomaly/store").list_addresses()) == [str(changed)]
 
 
+@pytest.mark.slow
 def test_a_window_whose_bucket_goes_while_it_is_scored_is_due_again(
     pipeline: Callable[..., Pipeline], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,10 +20,13 @@ from tests.machines import make_machines, make_small_settings
 from tests.processes import make_fork_context, make_process
 from tests.steps.conftest import MOMENT
 
+pytestmark = pytest.mark.slow
+
 N = 20 if os.environ.get("PYNOMALY_KILLS") == "all" else 5
 """Processes; starting twenty takes a minute on two cores."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("records", ["sqlite", "postgresql"])
 def test_processes_that_promote_at_once_leave_one_champion(

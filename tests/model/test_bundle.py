@@ -409,6 +409,7 @@ def test_recalibration_changes_p_values_alone(bundle: Bundle) -> None:
     np.testing.assert_array_equal(again.calibration.scores, Calibration.fit(scores).scores)
 
 
+@pytest.mark.slow
 def test_every_detector_ships(tmp_path: Path) -> None:
     cheap = [name for name in DETECTORS if name != "autoencoder"]
     for name in cheap:

@@ -58,12 +58,14 @@ def load(folder: Path) -> Any:
         return mlflow.pyfunc.load_model(str(folder))
 
 
+@pytest.mark.slow
 def test_mlflow_gives_what_the_bundle_gives(bundle: Bundle, tmp_path: Path) -> None:
     folder, _ = save(bundle, tmp_path)
     found = load(folder).predict(NEW)
     pd.testing.assert_frame_equal(found, bundle.score(NEW), check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_gives_it_too(bundle: Bundle, tmp_path: Path) -> None:
     folder, _ = save(bundle, tmp_path)
     NEW.to_parquet(tmp_path / "rows.parquet")
@@ -94,6 +96,7 @@ def test_calendar_models_take_times(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(load(folder).predict(as_text), bundle.score(NEW), check_exact=True)
 
 
+@pytest.mark.slow
 def test_importing_the_file_by_its_name_sets_no_model() -> None:
     said = "import pynomaly.model.serving, mlflow; print(mlflow.models.model.__mlflow_model__)"
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)

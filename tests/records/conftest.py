@@ -9,7 +9,7 @@ import pytest
 from tests.databases import create_database
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Address of a ledger that does not exist yet."""
     if request.param == "sqlite":

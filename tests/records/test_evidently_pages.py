@@ -24,6 +24,7 @@ def report() -> Any:
     return render_drift_page(frame, frame + 1, contract, config.Drift(), seed=1)[1]
 
 
+@pytest.mark.slow
 def test_reports_of_a_pipeline_are_in_one_project(report: Any, tmp_path: Path) -> None:
     from evidently.ui.workspace import Workspace
 

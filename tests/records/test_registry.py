@@ -118,6 +118,7 @@ def test_six_processes_create_one_new_store_and_one_experiment(tmp_path):
     assert len({experiment for experiment, _ in answers}) == 1
 
 
+@pytest.mark.slow
 def test_a_sqlite_store_runs_in_write_ahead_mode(registry, home):
     connection = sqlite3.connect(home / "mlflow" / "mlflow.db")
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)

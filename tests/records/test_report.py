@@ -57,6 +57,7 @@ def test_the_drift_page_says_what_it_rests_on():
     assert len(page) < MAX_DRIFT_PAGE_BYTES
 
 
+@pytest.mark.slow
 def test_a_wide_table_shows_what_differs_most_and_stays_small():
     names = tuple(f"x{i:02d}" for i in range(40))
     rng = np.random.default_rng(0)
@@ -88,6 +89,7 @@ def png(content: bytes) -> bool:
     return content.startswith(b"\x89PNG") and len(content) > 2000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("truth", "scores"),
     [

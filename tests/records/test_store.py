@@ -14,7 +14,7 @@ from pynomaly.records.store import Store, hash_file, write_atomically
 WEEKS = ("20260105T000000Z--20260112T000000Z", "20260112T000000Z--20260119T000000Z")
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.server)])
 def store(request, tmp_path):
     """A store that is used the same wherever it lies."""
     if request.param == "folder":

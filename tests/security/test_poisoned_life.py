@@ -68,6 +68,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     return Lived(pipeline, folder, monitor_window(pipeline, find_monitoring_window(pipeline, later), later))
 
 
+@pytest.mark.slow
 def test_nothing_is_written_beyond_the_home_folder(lived: Lived) -> None:
     top = lived.folder.parents[1]
     assert [item.name for item in top.iterdir()] == ["down"]

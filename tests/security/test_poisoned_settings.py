@@ -47,6 +47,7 @@ POISON = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", POISON)
 def test_no_yaml_does_more_than_hold_values(
     case: str, tmp_path: Path, command: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch

@@ -123,6 +123,7 @@ def test_a_packed_bomb(tmp_path: Path, ending: str) -> None:
         table(file, ratio=10**9, text_mib=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", PACKERS)
 def test_honest_packing_is_read(tmp_path: Path, ending: str) -> None:
     rows = pd.DataFrame(np.random.default_rng(0).normal(size=(20_000, 4)), columns=list("abcd"))

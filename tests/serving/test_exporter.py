@@ -100,6 +100,7 @@ def test_what_is_on_record_is_what_is_told(pipeline: Make) -> None:
     assert of(found, "decisions_total", kind="promote", outcome=decision.outcome) == 1.0
 
 
+@pytest.mark.slow
 def test_missed_runs_are_silence(pipeline: Make) -> None:
     settings = pipeline(schedule={"score": "0 * * * *"})
     start_with_champion(settings)
@@ -164,6 +165,7 @@ def test_a_port_that_is_taken_is_one_message(pipeline: Make) -> None:
             serve_metrics([pipeline()], NUMBERS, "127.0.0.1", taken.getsockname()[1])
 
 
+@pytest.mark.slow
 def test_the_command_answers_until_it_is_asked_to_end(pipeline: Make, tmp_path: Path) -> None:
     settings = pipeline()
     process = subprocess.Popen(

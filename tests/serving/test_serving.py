@@ -119,6 +119,7 @@ def one(**changes: Any) -> dict[str, Any]:
     return {name: cell for name, cell in {**row, **changes}.items() if cell is not ...}
 
 
+@pytest.mark.slow
 def test_answers_are_the_batchs_to_the_bit_alone_and_together(
     client: httpx.Client, live: LiveChampion
 ) -> None:
@@ -214,6 +215,7 @@ def test_the_document_describes_what_is_taken_and_its_example_is_answered(client
     assert client.get("/static/swagger-ui-bundle.js").status_code == 200
 
 
+@pytest.mark.slow
 def test_requests_made_from_the_document_are_answered_as_it_says(client: httpx.Client) -> None:
     """Schemathesis: valid bodies are scored, invalid ones refused, every answer has its documented shape."""
     import schemathesis
@@ -356,6 +358,7 @@ def pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
     return make
 
 
+@pytest.mark.slow
 def test_a_models_past_comes_with_the_request(pipeline: Callable[..., Pipeline]) -> None:
     made = pipeline(data={"series": {"columns": ["heat", "power"], "rows": 4, "history": "1d"}})
     start_with_champion(made)
@@ -389,6 +392,7 @@ def test_other_machines_need_a_token(
     assert "PYNOMALY_SERVE_TOKEN" in str(found.exception)
 
 
+@pytest.mark.slow
 def test_mlflows_own_server_gives_the_same_numbers(
     settings: Pipeline, live: LiveChampion, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from pynomaly.config import Pipeline, load_pipeline
+from pynomaly.detectors import Detector
 from pynomaly.judging.comparison.compare import Verdict
 from pynomaly.records.ledger import Decision
 from pynomaly.steps.promotion.promote import promote
@@ -40,6 +42,17 @@ def pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
         return load_pipeline(file)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def fit_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit in this process: the limit of a child has tests of its own, and each child costs two seconds."""
+
+    def fit_at_once(detector: Detector, rows: Any, seconds: float) -> Detector:
+        assert seconds > 0
+        return detector.fit(rows)
+
+    monkeypatch.setattr("pynomaly.model.fitting.fitting.fit_within", fit_at_once)
 
 
 def plan(
@@ -75,3 +88,16 @@ def start_with_champion(settings: Pipeline) -> tuple[RegistrationResult, Decisio
 
 def learn_first(settings: Pipeline) -> tuple[RegistrationResult, Decision]:
     return learn(settings, plan(settings))
+
+
+def start_with_challenger(settings: Pipeline, at: datetime) -> tuple[RegistrationResult, Verdict | None]:
+    """Leave v1 as champion and v2, trained at `at`, registered and judged; return what `trained` does of v2.
+
+    For tests whose gate measures no clean process: their homes are kept apart from those of other tests.
+    """
+    return start_from(settings, partial(train_challenger, at=at))
+
+
+def train_challenger(settings: Pipeline, at: datetime) -> tuple[RegistrationResult, Verdict | None]:
+    learn_first(settings)
+    return trained(settings, plan(settings, at, "manual"), at)

@@ -29,6 +29,7 @@ def two_versions(pipeline: Make) -> tuple[Pipeline, Registry]:
     return settings, Registry.open(settings.tracking_uri, settings.home)
 
 
+@pytest.mark.slow
 def test_an_alias_set_by_hand_is_recorded_once_and_honoured(two_versions: tuple[Pipeline, Registry]) -> None:
     settings, registry = two_versions
     registry.set_alias("machines", "champion", 2)
@@ -44,6 +45,7 @@ def test_an_alias_set_by_hand_is_recorded_once_and_honoured(two_versions: tuple[
     assert registry.list_aliases("machines")["champion"] == 1
 
 
+@pytest.mark.slow
 def test_a_move_that_was_cut_off_is_finished(
     two_versions: tuple[Pipeline, Registry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +68,7 @@ def test_a_move_that_was_cut_off_is_finished(
         assert len(ledger.list_decisions("machines", "rollback")) == 1
 
 
+@pytest.mark.slow
 def test_in_step_nothing_is_recorded(two_versions: tuple[Pipeline, Registry]) -> None:
     settings, _ = two_versions
     with Ledger.open(settings.ledger_url) as ledger:

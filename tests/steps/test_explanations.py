@@ -22,6 +22,7 @@ from tests.steps.conftest import MOMENT, start_with_champion
 Make = Callable[..., Pipeline]
 
 
+@pytest.mark.slow
 def test_a_training_and_a_window_keep_what_the_model_rests_on(pipeline: Make) -> None:
     settings = pipeline(shift_day=14, training={"candidates": ["iforest"]})
     registered, _ = start_with_champion(settings)
@@ -67,6 +68,7 @@ def test_a_scored_file_says_what_carries_its_alerts(
     assert any(f"{done.alerts - 1} more alerts have none" in line for line in done.warnings)
 
 
+@pytest.mark.slow
 def test_a_table_in_parts_names_no_reasons_and_says_so(pipeline: Make, tmp_path: Path) -> None:
     settings = pipeline(runner={"batch_rows": 1000})
     start_with_champion(settings)

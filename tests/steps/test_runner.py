@@ -26,7 +26,10 @@ from tests.steps.conftest import MOMENT, learn, plan
 from tests.steps.replay.test_replay import END, START, without_seconds
 from tests.steps.spreading import mark, refuse
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # distributed's own sockets, at its close
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # distributed's own sockets, at its close
+]
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,7 @@ def test_other_runners_are_refused_by_name(runner: Any, said: str, tmp_path: Pat
         parse_pipeline({**make_small_settings(), "runner": runner}, tmp_path / "m.yaml")
 
 
+@pytest.mark.slow
 def test_candidates_and_scores_are_those_of_one_process_to_the_bit_also_when_a_worker_dies(
     pipeline: Callable[..., Pipeline], cluster: LocalCluster, tmp_path: Path
 ) -> None:
@@ -131,6 +135,7 @@ def test_candidates_and_scores_are_those_of_one_process_to_the_bit_also_when_a_w
     pd.testing.assert_frame_equal(beyond, here, check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_replay_on_the_cluster_is_the_replay(
     pipeline: Callable[..., Pipeline], cluster: LocalCluster
 ) -> None:

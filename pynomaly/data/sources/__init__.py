@@ -28,6 +28,7 @@ __all__ = [
     "SOURCES",
     "Reader",
     "SourceKind",
+    "WindowReader",
     "find_source_kind",
     "infer_source_kind",
     "read_source",
@@ -74,11 +75,38 @@ def read_source(
     DataError
         If a label is neither 0, 1, true, false nor missing.
     """
+    return _select_rows(data, _parse_rows(data, window, as_of, path), window, as_of)
+
+
+class WindowReader:
+    """Reads windows of one source; a file that must be read whole is read once for all of them.
+
+    The rows of such a file stay in memory as long as the reader: it belongs to one run.
+
+    Parameters
+    ----------
+    data : Data
+        The pipeline's source and its columns.
+    """
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+        self._whole: pd.DataFrame | None = None
+
+    def read(self, window: Window | None, as_of: datetime | None = None) -> pd.DataFrame:
+        """Return what :func:`read_source` returns for `window`; errors are the same."""
+        if not _require_kind(self._data.source).reads_whole or self._data.time is None:
+            return read_source(self._data, window, as_of)
+        if self._whole is None:
+            self._whole = _parse_rows(self._data, None, None, None)
+        return _select_rows(self._data, self._whole, window, as_of)
+
+
+def _parse_rows(data: Data, window: Window | None, as_of: datetime | None, path: str | None) -> pd.DataFrame:
+    """Return the source's rows with times and labels read, in the source's order; more than the window's."""
     if window is not None and data.time is None:
         raise WindowError(f"the table has no data.time, so the window {window} cannot be read from it")
-    read_window = window
-    if window is not None and data.series.columns:
-        read_window = Window(window.start - data.series.history, window.end)  # rows to look back on
+    read_window = _add_history(data, window)
     kind = _require_kind(data.source if path is None else infer_source_kind(path, data.source))
     if kind.read_dataset is not None and path is None:
         frame = kind.read_dataset(data, read_window, as_of)
@@ -89,9 +117,25 @@ def read_source(
     frame = frame.copy(deep=False)
     for name in known_label:
         frame[name] = parse_labels(frame[name])
+    if data.time is not None:
+        frame[data.time] = parse_moments(frame[data.time], data.zone)
+    return frame
+
+
+def _add_history(data: Data, window: Window | None) -> Window | None:
+    """Return the window with the rows before it that time-series features look back on."""
+    if window is None or not data.series.columns:
+        return window
+    return Window(window.start - data.series.history, window.end)
+
+
+def _select_rows(
+    data: Data, frame: pd.DataFrame, window: Window | None, as_of: datetime | None
+) -> pd.DataFrame:
+    """Return the rows of the window in their order, with time-series features and the labels of `as_of`."""
     if data.time is None:
         return frame.reset_index(drop=True)
-    frame[data.time] = parse_moments(frame[data.time], data.zone)
+    read_window = _add_history(data, window)
     if window is not None and read_window is not None:
         if read_window != window:
             with_history = sort_rows(
@@ -100,9 +144,9 @@ def read_source(
             with_history = series.add_past_features(with_history, data.time, data.id, data.series)
             frame = with_history.sort_values(_PLACE, ignore_index=True).drop(columns=_PLACE)
         frame = select_window(frame, data.time, window)
-    if as_of is not None:
+    if as_of is not None and data.label in frame.columns:
         label_known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
-        frame = frame.assign(**{name: frame[name].where(label_known) for name in known_label})
+        frame = frame.assign(**{str(data.label): frame[data.label].where(label_known)})
     frame = sort_rows(frame, data.time, data.id)
     if window is None and data.series.columns:
         frame = series.add_past_features(frame, data.time, data.id, data.series)

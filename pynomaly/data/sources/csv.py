@@ -249,4 +249,5 @@ SOURCE = SourceKind(
     endings=(".csv",),
     count_rows=lambda data, window: count_lines(data, str(data.path)),
     read_chunks=lambda data, window, rows: read_chunks(data, str(data.path), rows),
+    reads_whole=True,
 )

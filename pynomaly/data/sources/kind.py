@@ -42,6 +42,8 @@ class SourceKind:
         ``(data, window, rows)`` to parts of the rows, in an order that is the same in each run.
     has_row_groups : bool
         Whether it is a Parquet table, which is sampled and scored by row groups.
+    reads_whole : bool
+        Whether every row must be read to find those of a window.
     """
 
     read_rows: Reader
@@ -52,3 +54,4 @@ class SourceKind:
     count_rows: Callable[[Data, Window | None], int] | None = None
     read_chunks: Callable[[Data, Window | None, int], Iterator[pd.DataFrame]] | None = None
     has_row_groups: bool = False
+    reads_whole: bool = False

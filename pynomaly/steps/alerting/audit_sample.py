@@ -16,9 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.data.frame import hash_frame
-from pynomaly.data.quality import validate
-from pynomaly.data.sources import read_source
+from pynomaly.data.sources.checked_window import read_checked_window
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, ConfigError, RecordError, WindowError, list_allowed
 from pynomaly.judging.alerts.audit import AuditEstimate, AuditStratum, draw_audit_rows, estimate_audit
@@ -120,13 +118,13 @@ def _build_sheet(pipeline: Pipeline, sample: pd.DataFrame, parts: list[Partition
         part = parts[int(number)]
         window = Window(part.start, part.end) if part.start and part.end else None
         try:
-            frame = read_source(data, window)
+            checked = read_checked_window(pipeline, window)
         except WindowError:
             continue
-        if hash_frame(frame) != part.data_hash:
+        if checked.data_hash != part.data_hash:
             continue
         contract = registry.load_bundle(registry.find_version(pipeline.name, part.version)).contract
-        clean = validate(frame, contract, pipeline.quality, "score").clean  # the rows as scoring saw them
+        clean = checked.check(contract).clean  # the rows as scoring saw them
         places = sample.index[sample["part"] == number]
         source_rows = clean.iloc[sample["row"][places].to_numpy()]
         for column in contract.features:

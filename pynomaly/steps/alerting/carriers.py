@@ -10,13 +10,21 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.judging.alerts.alert import Carrier
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.sketch.sketch import Sketch
 
-__all__ = ["find_carriers"]
+__all__ = ["choose_explained_rows", "find_carriers"]
+
+
+def choose_explained_rows(scores: pd.DataFrame, most: int) -> npt.NDArray[np.int64]:
+    """Return positions in `scores` of the `most` alerting rows with the smallest p-values, ascending."""
+    rows = np.flatnonzero(scores["is_anomaly"].to_numpy(dtype=bool))
+    p_values = scores["p_value"].to_numpy()
+    return np.sort(rows[np.argsort(p_values[rows], kind="stable")][:most])
 
 
 def find_carriers(bundle: Bundle, row: pd.DataFrame, most: int = 3) -> tuple[Carrier, ...]:

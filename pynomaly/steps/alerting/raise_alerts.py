@@ -12,27 +12,22 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.data.frame import hash_frame
 from pynomaly.data.incidents import read_spans
-from pynomaly.data.quality import validate
-from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError
 from pynomaly.judging.alerts.alert import Alert, Carrier, build_alert
 from pynomaly.judging.alerts.grouping import AlertGroup, group_rows
 from pynomaly.judging.alerts.past_alerts import find_quiet_reason, find_similar_alerts
-from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import AlertEvent, Answers, Ledger, Message, Partition
 from pynomaly.records.ledger.rows import to_json
-from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.alerting.alert_rows import build_flags, build_row_key, read_entities
-from pynomaly.steps.alerting.carriers import find_carriers
+from pynomaly.steps.alerting.carriers import choose_explained_rows, find_carriers
 from pynomaly.steps.notify import queue_messages
+from pynomaly.steps.window_run import WindowRun, use_window_run
 
 __all__ = ["RaisedAlerts", "describe_alert", "raise_alerts", "read_alerts"]
 
@@ -68,8 +63,10 @@ class RaisedAlerts:
         return asdict(self)
 
 
-def raise_alerts(pipeline: Pipeline) -> tuple[RaisedAlerts, ...]:
+def raise_alerts(pipeline: Pipeline, run: WindowRun | None = None) -> tuple[RaisedAlerts, ...]:
     """Group every scored window that is not grouped yet, oldest first.
+
+    With the run that scored the windows, their rows are not read again.
 
     Raises
     ------
@@ -83,8 +80,11 @@ def raise_alerts(pipeline: Pipeline) -> tuple[RaisedAlerts, ...]:
         for item in read_spans(pipeline.data, pipeline.grouping.planned, "grouping.planned")
     ]
     results = []
-    with Ledger.open(pipeline.ledger_url) as ledger, ledger.hold_lease(f"alerts:{pipeline.name}"):
-        answers = ledger.answers
+    with (
+        use_window_run(pipeline, run) as records,
+        records.ledger.hold_lease(f"alerts:{pipeline.name}"),
+    ):
+        ledger, answers = records.ledger, records.ledger.answers
         grouped_keys, partitions = (
             answers.list_grouped_windows(pipeline.name),
             ledger.list_partitions(pipeline.name),
@@ -92,13 +92,10 @@ def raise_alerts(pipeline: Pipeline) -> tuple[RaisedAlerts, ...]:
         ungrouped = [place for place, item in enumerate(partitions) if _grouped_key(item) not in grouped_keys]
         if not ungrouped:
             return ()
-        bundles: dict[int, Bundle] = {}
         history = _read_events(answers, pipeline.name)
         alerts = {name: build_alert(name, events) for name, events in history.items()}
         for place in ungrouped:
-            results.append(
-                _group_window(pipeline, ledger, answers, partitions, place, planned, bundles, history, alerts)
-            )
+            results.append(_group_window(records, partitions, place, planned, history, alerts))
     return tuple(results)
 
 
@@ -142,20 +139,18 @@ def _grouped_key(partition: Partition) -> str:
 
 
 def _group_window(
-    pipeline: Pipeline,
-    ledger: Ledger,
-    answers: Answers,
+    run: WindowRun,
     partitions: Sequence[Partition],
     place: int,
     planned: list[tuple[datetime, datetime, str, str]],
-    bundles: dict[int, Bundle],
     history: dict[str, list[Mapping[str, Any]]],
     alerts: dict[str, Alert],
 ) -> RaisedAlerts:
     """Group one window and write all its events in one transaction."""
-    partition, store, settings = partitions[place], Store(pipeline.store_root), pipeline.grouping
+    pipeline, partition = run.pipeline, partitions[place]
+    store, settings = Store(pipeline.store_root), pipeline.grouping
     scores = store.read_scores(pipeline.name, [partition.window], {partition.window: partition.sha256})
-    row_carriers, reason = _explain_rows(pipeline, partition, scores, bundles)
+    row_carriers, reason = _explain_rows(run, partition, scores)
     causes = {
         row: [item.feature for item in items if item.share >= MIN_CARRIER_SHARE]
         for row, items in row_carriers.items()
@@ -196,8 +191,8 @@ def _group_window(
     # Messages are queued before the window is marked: queueing twice gives one message, but a message that
     # is not queued before a crash is lost.
     for name, silence in new if _is_recent(partitions, partition, pipeline) else ():
-        message_count += 0 if silence else len(_queue_message(pipeline, ledger, alerts[name]))
-    answers.add_facts(*events)
+        message_count += 0 if silence else len(_queue_message(pipeline, run.ledger, alerts[name]))
+    run.ledger.answers.add_facts(*events)
     silent = sum(bool(silence) for _, silence in new)
     grown = len(groups) - len(new)
     return RaisedAlerts(
@@ -324,26 +319,24 @@ def _read_rows_before(
 
 
 def _explain_rows(
-    pipeline: Pipeline, partition: Partition, scores: pd.DataFrame, bundles: dict[int, Bundle]
+    run: WindowRun, partition: Partition, scores: pd.DataFrame
 ) -> tuple[dict[int, tuple[Carrier, ...]], str]:
     """Return the carriers of the rarest alerting rows by row position, and the reason if there are none."""
-    rows = np.flatnonzero(scores["is_anomaly"].to_numpy(dtype=bool))
-    if not len(rows) or not pipeline.grouping.explained:
+    explained_rows = choose_explained_rows(scores, run.pipeline.grouping.explained)
+    if not len(explained_rows):
         return {}, ""
-    p_values = scores["p_value"].to_numpy()
-    explained_rows = np.sort(rows[np.argsort(p_values[rows], kind="stable")][: pipeline.grouping.explained])
+    places = scores["row"].to_numpy()
     try:
-        window = Window(partition.start, partition.end) if partition.start and partition.end else None
-        frame = read_source(pipeline.data, window)
-        if hash_frame(frame) != partition.data_hash:
-            return {}, f"{partition.window}: its rows changed since they were scored; no columns are named"
-        if partition.version not in bundles:
-            registry = Registry.open_for(pipeline)
-            bundles[partition.version] = registry.load_bundle(
-                registry.find_version(pipeline.name, partition.version)
-            )
-        bundle, places = bundles[partition.version], scores["row"].to_numpy()
-        clean = validate(frame, bundle.contract, pipeline.quality, "score").clean  # the rows that were scored
-        return {int(at): find_carriers(bundle, clean.iloc[[places[at]]]) for at in explained_rows}, ""
+        ref = run.registry.find_version(run.pipeline.name, partition.version)
+        bundle = run.load_bundle(ref)
+        rows = run.take_alert_rows(partition.window, partition.data_hash)
+        if rows is None or not set(places[explained_rows]) <= set(rows.index):
+            window = Window(partition.start, partition.end) if partition.start and partition.end else None
+            checked = run.read_window(window)
+            if checked.data_hash != partition.data_hash:
+                reason = "its rows changed since they were scored; no columns are named"
+                return {}, f"{partition.window}: {reason}"
+            rows = checked.check(bundle.contract).clean.reset_index(drop=True)  # the rows that were scored
+        return {int(at): find_carriers(bundle, rows.loc[[places[at]]]) for at in explained_rows}, ""
     except PynomalyError as error:
         return {}, f"{partition.window}: no columns are named: {error}"

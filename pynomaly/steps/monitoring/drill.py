@@ -17,10 +17,8 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.data.quality import validate
-from pynomaly.data.sources import read_source
+from pynomaly.data.sources.checked_window import read_checked_window
 from pynomaly.data.window import Window
-from pynomaly.errors import QualityError
 from pynomaly.judging.comparison.injection import ANOMALY_KINDS, inject_anomalies
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import judge_degradation, observe_window
@@ -87,7 +85,7 @@ def drill(
     ref = registry.resolve_alias(pipeline.name, "champion")
     bundle = registry.load_bundle(ref)
     key = window.key if window else "all"
-    normal_rows = _read_normal_rows(pipeline, bundle, window, key)
+    normal_rows = _read_normal_rows(pipeline, bundle, window)
     started_at, clock = datetime.now(UTC), time.perf_counter()
     alarm = _test_anomalies(pipeline, bundle, normal_rows)
     with Ledger.open(pipeline.ledger_url) as ledger:
@@ -144,15 +142,9 @@ def _explain_no_delivery(pipeline: Pipeline) -> str:
     return "no target under notify.targets listens to drills: nobody would be told"
 
 
-def _read_normal_rows(pipeline: Pipeline, bundle: Bundle, window: Window | None, key: str) -> pd.DataFrame:
+def _read_normal_rows(pipeline: Pipeline, bundle: Bundle, window: Window | None) -> pd.DataFrame:
     """Return the window's valid rows that are not labelled as anomalies."""
-    validation = validate(read_source(pipeline.data, window), bundle.contract, pipeline.quality, "score")
-    if validation.report.outcome == "block":
-        raise QualityError(
-            f"{pipeline.name}: window {key} is blocked: {'; '.join(validation.report.reasons)}"
-        )
-    label = bundle.contract.label
-    frame = validation.clean
+    frame, label = read_checked_window(pipeline, window).require_clean(bundle.contract), bundle.contract.label
     if label is not None and label in frame:
         frame = frame[(frame[label] != 1).fillna(True).to_numpy(dtype=bool)]
     return frame.reset_index(drop=True)

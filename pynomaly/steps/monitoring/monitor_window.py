@@ -17,12 +17,10 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.data.frame import hash_frame
 from pynomaly.data.places import resolve_place
-from pynomaly.data.quality import validate
-from pynomaly.data.sources import read_source
+from pynomaly.data.sources.checked_window import CheckedWindow, read_checked_window
 from pynomaly.data.window import Window
-from pynomaly.errors import QualityError, RecordError
+from pynomaly.errors import RecordError
 from pynomaly.judging.comparison.evaluation import compute_metrics
 from pynomaly.judging.comparison.evidence import Evidence
 from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
@@ -49,6 +47,7 @@ from pynomaly.steps.monitoring.window_facts import write_window_facts
 from pynomaly.steps.promotion.bake import judge_baking_window
 from pynomaly.steps.training.label_free_checks import probe_model
 from pynomaly.steps.training.splits import number_dependent_rows
+from pynomaly.steps.window_run import WindowRun
 
 __all__ = [
     "MonitoredWindow",
@@ -121,15 +120,21 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     DataError
         If the window cannot be read or validation blocks it; a block is recorded.
     """
-    registry = Registry.open_for(pipeline)
-    ref = honour_alias(pipeline, registry) or registry.resolve_alias(pipeline.name, "champion")
-    bundle = registry.load_bundle(ref)
-    key = window.key if window else "all"
-    frame = _read_valid_rows(pipeline, bundle, ref, window, key, as_of)
+    with WindowRun(pipeline) as records:
+        return _judge_window(records, window, as_of)
+
+
+def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) -> MonitoredWindow:
+    pipeline, registry, ledger = records.pipeline, records.registry, records.ledger
+    ref = honour_alias(pipeline, registry, ledger) or registry.resolve_alias(pipeline.name, "champion")
+    bundle = records.load_bundle(ref)
+    rows = read_checked_window(pipeline, window, as_of)
+    key = rows.key
+    frame = _require_valid_rows(pipeline, ledger, bundle, ref, rows, as_of)
     scored = bundle.score(frame)
     drift = compute_window_drift(bundle.sketch, bundle.contract, frame, pipeline.drift, scored["score"])
     exchange_test = _test_exchangeability(pipeline, bundle, frame, scored)
-    with Ledger.open(pipeline.ledger_url) as ledger, ledger.hold_lease(f"monitor:{pipeline.name}:{key}"):
+    with ledger.hold_lease(f"monitor:{pipeline.name}:{key}"):
         training = next(
             (item for item in ledger.list_trainings(pipeline.name) if item.version == ref.version), None
         )
@@ -177,33 +182,30 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
                 as_of=as_of,
             )
         )
-    bake_outcome = judge_baking_window(pipeline, ref, bundle, key, frame, scored)
+    bake_outcome = judge_baking_window(pipeline, ref, bundle, key, frame, scored, records)
     parts = (drift, exchange_test, observation, verdict, report, report_error, run, aspect_list, bake_outcome)
     return MonitoredWindow(key, ref.version, *parts)
 
 
-def _read_valid_rows(
-    pipeline: Pipeline, bundle: Bundle, ref: ModelRef, window: Window | None, key: str, as_of: datetime
+def _require_valid_rows(
+    pipeline: Pipeline, ledger: Ledger, bundle: Bundle, ref: ModelRef, rows: CheckedWindow, as_of: datetime
 ) -> pd.DataFrame:
     """Return the window's rows that passed validation; a block is recorded, then raised."""
-    frame = read_source(pipeline.data, window, as_of)
-    validation = validate(frame, bundle.contract, pipeline.quality, "score")
-    if validation.report.outcome != "block":
-        return validation.clean
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    report = rows.check(bundle.contract).report
+    if report.outcome == "block":
         ledger.record_decision(
             Decision(
-                key=f"quality:{pipeline.name}:{key}:{hash_frame(frame)[:16]}",
+                key=f"quality:{pipeline.name}:{rows.key}:{rows.data_hash[:16]}",
                 pipeline=pipeline.name,
                 kind="quality",
-                subject=key,
+                subject=rows.key,
                 outcome="block",
-                reasons=validation.report.reasons,
-                evidence={"version": ref.version, "rows": validation.report.rows},
+                reasons=report.reasons,
+                evidence={"version": ref.version, "rows": report.rows},
                 as_of=as_of,
             )
         )
-    raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(validation.report.reasons)}")
+    return rows.require_clean(bundle.contract)
 
 
 def build_observation(

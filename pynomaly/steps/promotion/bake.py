@@ -24,9 +24,10 @@ from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import observe_window
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
-from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.records.registry import ModelRef
 from pynomaly.steps.champion import find_last_change
 from pynomaly.steps.promotion.promote import rollback
+from pynomaly.steps.window_run import WindowRun, use_window_run
 
 __all__ = ["BakingPromotion", "find_baking_promotion", "judge_baking_window"]
 
@@ -93,6 +94,7 @@ def judge_baking_window(
     key: str,
     frame: pd.DataFrame,
     scored: pd.DataFrame,
+    run: WindowRun | None = None,
 ) -> str:
     """Judge the champion's newest promotion on one window, and roll it back on a breach.
 
@@ -107,6 +109,8 @@ def judge_baking_window(
         The window's validated rows.
     scored : DataFrame of shape (n, >= 2)
         ``score`` and ``is_anomaly`` of the same rows under the champion.
+    run : WindowRun, optional
+        Open records and bundles of the caller's run.
 
     Returns
     -------
@@ -114,7 +118,8 @@ def judge_baking_window(
         ``ok``, ``insufficient_data``, ``breach`` (the previous champion is back), ``stuck`` (a breach, and
         the previous champion may not serve), or "" if no promotion bakes or the window was already judged.
     """
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    with use_window_run(pipeline, run) as records:
+        ledger = records.ledger
         baking = find_baking_promotion(pipeline, ledger)
         if baking is None or baking.promotion.evidence["version"] != champion.version:
             return ""
@@ -125,9 +130,8 @@ def judge_baking_window(
         decision_key += f":{hash_frame(frame)[:16]}" if edges is None else ""
         if ledger.find_decision(decision_key) is not None:
             return ""
-        registry = Registry.open_for(pipeline)
-        previous = registry.find_version(pipeline.name, baking.promotion.evidence["replaces"])
-        previous_bundle = registry.load_bundle(previous)
+        previous = records.registry.find_version(pipeline.name, baking.promotion.evidence["replaces"])
+        previous_bundle = records.load_bundle(previous)
         rates = _read_expected_rates(ledger, pipeline.name)
         new = _observe_version(pipeline, champion.version, bundle, key, frame, scored, rates)
         old = _observe_version(

@@ -15,9 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.data.frame import hash_frame
-from pynomaly.data.quality import validate
-from pynomaly.data.sources import read_source
+from pynomaly.data.sources.checked_window import read_checked_window
 from pynomaly.data.window import Window
 from pynomaly.errors import DataError, PynomalyError, WindowError, list_allowed
 from pynomaly.model.bundle import Bundle
@@ -221,10 +219,10 @@ def _find_reasons(
     """Returns the explanation, None where the rows are not there any more, and notes on it."""
     window = Window(partition.start, partition.end) if partition.start and partition.end else None
     try:
-        frame = read_source(pipeline.data, window)
-        if hash_frame(frame) != partition.data_hash:
+        checked = read_checked_window(pipeline, window)
+        if checked.data_hash != partition.data_hash:
             return None, ("no reasons: the window's rows were changed after they were scored",)
-        rows = validate(frame, bundle.contract, pipeline.quality, "score").clean
+        rows = checked.check(bundle.contract).clean
         (explanation,) = bundle.explain(rows.loc[[int(line["row"])]], top, method)
     except PynomalyError as error:
         return None, (f"no reasons: the window's rows cannot be read any more: {error}",)

@@ -15,9 +15,9 @@ from typing import Any
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.data.frame import hash_frame
 from pynomaly.data.quality import validate
 from pynomaly.data.sources import read_source
+from pynomaly.data.sources.checked_window import CheckedWindow
 from pynomaly.data.sources.parts import has_more_rows
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, PynomalyError, QualityError
@@ -25,14 +25,16 @@ from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.explanation.explain import explain_alerts
-from pynomaly.records.ledger import Decision, Ledger, Partition
+from pynomaly.records.ledger import Decision, Partition
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.sheet import render_csv
 from pynomaly.records.store import Store, write_atomically
+from pynomaly.steps.alerting.carriers import choose_explained_rows
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.promotion.bake import judge_baking_window
 from pynomaly.steps.scoring.join_parts import clear_folder, join_scored_parts
 from pynomaly.steps.scoring.large_tables import score_parts
+from pynomaly.steps.window_run import WindowRun, use_window_run
 
 __all__ = [
     "MAX_EXPLAINED_ALERTS",
@@ -100,8 +102,15 @@ def score_table(bundle: Bundle, ref: ModelRef, frame: pd.DataFrame) -> pd.DataFr
     )
 
 
-def score_window(pipeline: Pipeline, window: Window | None) -> WindowScores:
+def score_window(pipeline: Pipeline, window: Window | None, run: WindowRun | None = None) -> WindowScores:
     """Score one window (None: the whole table) and store its partition.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    window : Window or None
+    run : WindowRun, optional
+        Shared by the windows of one run; it keeps the alerting rows for the grouping of alerts.
 
     Raises
     ------
@@ -110,55 +119,63 @@ def score_window(pipeline: Pipeline, window: Window | None) -> WindowScores:
     DataError
         If the window has no rows, or validation blocks it; only the decision is recorded then.
     """
-    registry = Registry.open_for(pipeline)
-    ref = honour_alias(pipeline, registry) or registry.resolve_alias(pipeline.name, "champion")
-    frame = read_source(pipeline.data, window)
-    data_hash = hash_frame(frame)
-    key = window.key if window else "all"
-    store = Store(pipeline.store_root)
-    with Ledger.open(pipeline.ledger_url) as ledger, ledger.hold_lease(f"score:{pipeline.name}:{key}"):
-        partition_before = ledger.find_partition(pipeline.name, key)
-        if (
-            partition_before is not None
-            and partition_before.data_hash == data_hash
-            and store.has_file(store.locate_file(partition_before.path), partition_before.sha256)
-        ):
-            return _describe_partition(store, partition_before, new=False)
-        bundle = registry.load_bundle(ref)
-        checked = validate(frame, bundle.contract, pipeline.quality, "score")
-        report = checked.report
-        if len(checked.quarantine):
-            store.write_quarantine(pipeline.name, key, checked.quarantine)
-        if report.outcome == "block" or partition_before is not None:
-            ledger.record_decision(
-                _build_remark(pipeline, key, data_hash, ref, report.outcome, report.reasons)
-            )
-        if report.outcome == "block":
-            raise QualityError(f"{pipeline.name}: window {key} is blocked: {'; '.join(report.reasons)}")
-        table = score_table(bundle, ref, checked.clean)
-        path, sha256 = store.write_scores(pipeline.name, key, table)
-        partition = Partition(
-            pipeline=pipeline.name,
-            window=key,
-            version=ref.version,
-            path=store.relative_path(path),
-            sha256=sha256,
-            data_hash=data_hash,
-            rows=len(table),
-            alerts=int(table["is_anomaly"].sum()),
-            quarantined=len(checked.quarantine),
-            start=window.start if window else None,
-            end=window.end if window else None,
-            scored_at=datetime.now(UTC),
+    with use_window_run(pipeline, run) as records:
+        registry, ledger = records.registry, records.ledger
+        ref = honour_alias(pipeline, registry, ledger) or registry.resolve_alias(pipeline.name, "champion")
+        rows = records.read_window(window)
+        store = Store(pipeline.store_root)
+        with ledger.hold_lease(f"score:{pipeline.name}:{rows.key}"):
+            partition_before = ledger.find_partition(pipeline.name, rows.key)
+            if (
+                partition_before is not None
+                and partition_before.data_hash == rows.data_hash
+                and store.has_file(store.locate_file(partition_before.path), partition_before.sha256)
+            ):
+                return _describe_partition(store, partition_before, new=False)
+            return _score_rows(records, ref, window, rows, again=partition_before is not None)
+
+
+def _score_rows(
+    run: WindowRun, ref: ModelRef, window: Window | None, rows: CheckedWindow, *, again: bool
+) -> WindowScores:
+    """Score the rows of a window and write its partition; `again` if there is an older one."""
+    pipeline, store, key = run.pipeline, Store(run.pipeline.store_root), rows.key
+    bundle = run.load_bundle(ref)
+    checked = rows.check(bundle.contract)
+    report = checked.report
+    if len(checked.quarantine):
+        store.write_quarantine(pipeline.name, key, checked.quarantine)
+    if report.outcome == "block" or again:
+        run.ledger.record_decision(
+            _build_remark(pipeline, key, rows.data_hash, ref, report.outcome, report.reasons)
         )
-        ledger.put_partition(partition)
-        score_shadow_window(pipeline, registry, key, checked.clean)
-        bake_verdict = judge_baking_window(pipeline, ref, bundle, key, checked.clean, table)
-        touched = bundle.features.count_unusual_rows(bundle.contract.conform(checked.clean))
-        return replace(_describe_partition(store, partition, new=True, bake=bake_verdict), touched=touched)
+    clean = rows.require_clean(bundle.contract)
+    table = score_table(bundle, ref, clean)
+    path, sha256 = store.write_scores(pipeline.name, key, table)
+    partition = Partition(
+        pipeline=pipeline.name,
+        window=key,
+        version=ref.version,
+        path=store.relative_path(path),
+        sha256=sha256,
+        data_hash=rows.data_hash,
+        rows=len(table),
+        alerts=int(table["is_anomaly"].sum()),
+        quarantined=len(checked.quarantine),
+        start=window.start if window else None,
+        end=window.end if window else None,
+        scored_at=datetime.now(UTC),
+    )
+    run.ledger.put_partition(partition)
+    places = table["row"].to_numpy()[choose_explained_rows(table, pipeline.grouping.explained)]
+    run.keep_alert_rows(key, rows.data_hash, clean.iloc[places].set_axis(places))
+    score_shadow_window(pipeline, run, key, clean)
+    bake_verdict = judge_baking_window(pipeline, ref, bundle, key, clean, table, run)
+    touched = bundle.features.count_unusual_rows(bundle.contract.conform(clean))
+    return replace(_describe_partition(store, partition, new=True, bake=bake_verdict), touched=touched)
 
 
-def score_shadow_window(pipeline: Pipeline, registry: Registry, key: str, rows: pd.DataFrame) -> str:
+def score_shadow_window(pipeline: Pipeline, run: WindowRun, key: str, rows: pd.DataFrame) -> str:
     """Score the window with the pending version if ``promotion.shadow`` is set; this raises no alerts.
 
     Returns
@@ -167,12 +184,15 @@ def score_shadow_window(pipeline: Pipeline, registry: Registry, key: str, rows: 
         Path of the scores, or "" without a shadow. A failure is recorded as tag ``pynomaly.shadow_error``
         of the version, and stops nothing.
     """
-    version = registry.list_aliases(pipeline.name).get("shadow") if pipeline.promotion.shadow else None
+    if not pipeline.promotion.shadow:
+        return ""
+    registry = run.registry
+    version = registry.list_aliases(pipeline.name).get("shadow")
     if version is None:
         return ""
     ref = registry.find_version(pipeline.name, version)
     try:
-        table = score_table(registry.load_bundle(ref), ref, rows)
+        table = score_table(run.load_bundle(ref), ref, rows)
         path, _ = Store(pipeline.store_root).write_shadow(pipeline.name, version, key, table)
         return str(path)
     except PynomalyError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -17,11 +17,9 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Candidate, Pipeline
-from pynomaly.data.frame import hash_frame
-from pynomaly.data.incidents import mark_incident_rows, read_incidents, warn_unmatched
 from pynomaly.data.window import Window
 from pynomaly.detectors import make_detector
-from pynomaly.errors import ColumnError, ConfigError, WindowError
+from pynomaly.errors import ConfigError
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
@@ -35,7 +33,7 @@ from pynomaly.steps.training.exclusions import (
     find_reference_champion,
     hold_out_rows,
 )
-from pynomaly.steps.training.reference import find_reference_window, read_reference
+from pynomaly.steps.training.reference import HeldReference, ReferenceRows, read_reference_rows
 
 __all__ = [
     "TrainingPlan",
@@ -62,6 +60,8 @@ class TrainingPlan:
     asked: str
     searches: bool = False
     """Whether detectors and parameters are searched before the candidates are fitted."""
+    held: HeldReference = field(default_factory=HeldReference, compare=False, repr=False)
+    """The rows that were read to decide; none where the decision needs no rows."""
 
     @property
     def should_train(self) -> bool:
@@ -174,7 +174,7 @@ def plan_training(
             if champion
             else []
         )
-        reference = _read_reference_rows(pipeline, as_of, champion is None, observations)
+        reference = read_reference_rows(pipeline, as_of, champion is None, find_change_start(observations))
         window, rows, left_out, data_hash = (
             reference.window,
             reference.rows,
@@ -186,9 +186,7 @@ def plan_training(
         window_key = window.key if window else "all"
         key = compute_work_key(pipeline, kind, window_key, data_hash, candidates, labels=feedback.digest)
         cause = {"event": find_cause(observations), "manual": reason}.get(trigger, "schedule")
-        situation = _build_situation(
-            pipeline, ledger, as_of, trigger, cause, rows, left_out, key, reference.broken
-        )
+        situation = _build_situation(pipeline, ledger, as_of, trigger, cause, reference, key)
         decision = decide_retraining(situation, pipeline.retraining)
         exclusions: dict[str, Any] = {}
         if reference.frame is not None and decision.remedy not in ("none", "block"):
@@ -221,7 +219,8 @@ def plan_training(
     # After a loss of performance, all configured candidates may be wrong.
     performance_lost = trigger == "event" and champion is not None and decision.remedy == "search"
     searches = performance_lost and not candidates and pipeline.search.when == "degraded"
-    return TrainingPlan(decision, window, plan_candidates, key, searches)
+    held = HeldReference(reference.reference)
+    return TrainingPlan(decision, window, plan_candidates, key, searches, held)
 
 
 def _select_candidates(pipeline: Pipeline, remedy: str, champion: ModelRef | None) -> tuple[Candidate, ...]:
@@ -231,52 +230,6 @@ def _select_candidates(pipeline: Pipeline, remedy: str, champion: ModelRef | Non
         return configured
     detector = champion.tags.get("pynomaly.detector")
     return tuple(item for item in configured if item.detector == detector) or configured
-
-
-@dataclass(frozen=True)
-class _ReferenceRows:
-    """Rows that a training would read, incidents among them (`left_out`); or why it cannot (`broken`)."""
-
-    window: Window | None
-    frame: pd.DataFrame | None = None
-    left_out: int = 0
-    data_hash: str = ""
-    broken: str = ""
-    unmatched: tuple[str, ...] = ()
-
-    @property
-    def rows(self) -> int:
-        return 0 if self.frame is None else len(self.frame) - self.left_out
-
-
-def _read_reference_rows(
-    pipeline: Pipeline, as_of: datetime, first: bool, observations: Sequence[Observation]
-) -> _ReferenceRows:
-    """Read the reference of a training at `as_of`: the changed data alone, if these are enough rows."""
-    since = find_change_start(observations)
-    window = find_reference_window(pipeline, as_of, first=first, since=since)
-    incidents = read_incidents(pipeline.data)
-    try:
-        reference = read_reference(pipeline, window, as_of)
-        frame = reference.frame
-        left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
-        if since is not None and len(frame) - left_out < pipeline.retraining.min_rows:
-            window = find_reference_window(pipeline, as_of, first=first)
-            reference = read_reference(pipeline, window, as_of)
-            frame = reference.frame
-            left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
-    except WindowError:
-        if first:
-            raise
-        return _ReferenceRows(window)
-    except ColumnError as error:
-        if first:
-            raise
-        return _ReferenceRows(window, broken=str(error))
-    notes = warn_unmatched(pipeline.data, frame, incidents)
-    if reference.sample is not None:
-        notes = (*notes, f"The reference is a sample: {reference.sample.said}.")
-    return _ReferenceRows(window, frame, left_out, hash_frame(frame), "", notes)
 
 
 def _count_exclusions(
@@ -294,10 +247,8 @@ def _build_situation(
     as_of: datetime,
     trigger: Trigger,
     reason: str,
-    rows: int,
-    left_out: int,
+    reference: ReferenceRows,
     key: str,
-    broken: str,
 ) -> RetrainSituation:
     """Returns the facts for the decision, read from the ledger."""
     # A change of the alert policy is no training: no cooldown starts, and it is no challenger.
@@ -323,13 +274,13 @@ def _build_situation(
         # The content key identifies both the rows and the settings of a training.
         last_data_hash=key if repeated else None,
         data_hash=key,
-        rows_available=rows,
+        rows_available=reference.rows,
         rejected_in_a_row=len(refusals),
         last_rejection=refusals[0].as_of if refusals else None,
         data_status="pass",
-        schema_ok=not broken,
+        schema_ok=not reference.broken,
         champion=promoted.subject if promoted else None,
-        left_out=left_out,
+        left_out=reference.left_out,
     )
 
 

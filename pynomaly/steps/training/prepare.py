@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from pynomaly.config import Candidate, Pipeline
-from pynomaly.data.frame import FrameContract, hash_frame
+from pynomaly.data.frame import FrameContract
 from pynomaly.data.quality import CheckedRows, validate
 from pynomaly.data.window import Window
 from pynomaly.errors import QualityError
@@ -27,7 +27,7 @@ from pynomaly.records.store import Store
 from pynomaly.steps.alerting.feedback import read_feedback
 from pynomaly.steps.keys import compute_work_key
 from pynomaly.steps.training.exclusions import AlertingModel, find_reference_champion
-from pynomaly.steps.training.reference import read_reference
+from pynomaly.steps.training.reference import Reference, read_reference
 from pynomaly.steps.training.training_rows import JudgedRows, TrainingRows
 
 __all__ = ["PreparedReference", "label_candidates", "prepare_reference"]
@@ -133,6 +133,7 @@ def prepare_reference(
     as_of: datetime,
     candidates: tuple[Candidate, ...] = (),
     asked: str = "",
+    reference: Reference | None = None,
 ) -> PreparedReference:
     """Read, validate and split the reference; a second call with the same content reads the work folder.
 
@@ -147,6 +148,8 @@ def prepare_reference(
         Detectors to train instead of the configured ones.
     asked : str
         Key of the request, kept with the training so that the same request is not answered twice.
+    reference : Reference, optional
+        The rows of `window` as known at `as_of`, if they were read already.
 
     Returns
     -------
@@ -157,10 +160,9 @@ def prepare_reference(
     DataError
         If the source cannot be read or validation blocks it; only the decision is recorded then.
     """
-    reference = read_reference(pipeline, window, as_of)
+    reference = reference or read_reference(pipeline, window, as_of)
     frame, sample = reference.frame, reference.sample
     contract = FrameContract.infer(frame, pipeline.data)
-    data_hash = hash_frame(frame)
     window_key = window.key if window else "all"
     training_candidates = candidates or pipeline.training.candidates
     champion_ref, feedback = find_reference_champion(pipeline, asked), read_feedback(pipeline, frame)
@@ -168,7 +170,7 @@ def prepare_reference(
         pipeline,
         "train",
         window_key,
-        data_hash,
+        reference.data_hash,
         training_candidates,
         champion_ref.version if champion_ref else None,
         labels=feedback.digest,
@@ -198,7 +200,7 @@ def prepare_reference(
         folder=str(folder),
         window=window_key,
         as_of=as_of.isoformat(),
-        data_hash=data_hash,
+        data_hash=reference.data_hash,
         rows=len(frame),
         fit_rows=len(rows.fit),
         calibration_rows=len(rows.calibration),

@@ -11,20 +11,31 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.data.frame import FrameContract, read_categories, read_numbers
+from pynomaly.data.frame import FrameContract, hash_frame, read_categories, read_numbers
+from pynomaly.data.incidents import mark_incident_rows, read_incidents, warn_unmatched
 from pynomaly.data.sources import read_source, read_span
 from pynomaly.data.sources.sample import SamplingPass, bound_row_count
 from pynomaly.data.window import Window
+from pynomaly.errors import ColumnError, WindowError
 from pynomaly.judging.drift.two_sample_tests import total_variation
 from pynomaly.model.sketch.sketch import CategorySketch, Sketch
 
-__all__ = ["Reference", "ReferenceSample", "find_reference_window", "read_reference"]
+__all__ = [
+    "HeldReference",
+    "Reference",
+    "ReferenceRows",
+    "ReferenceSample",
+    "find_reference_window",
+    "read_reference",
+    "read_reference_rows",
+]
 
 _CHANCE_LEVEL = 0.01
 """Probability that a fair sample exceeds :attr:`ReferenceSample.chance` in any number column."""
@@ -84,6 +95,26 @@ class Reference:
 
     frame: pd.DataFrame
     sample: ReferenceSample | None = None
+
+    @cached_property
+    def data_hash(self) -> str:
+        """SHA-256 of the rows, computed once."""
+        return hash_frame(self.frame)
+
+
+class HeldReference:
+    """The rows that were read to decide on a training, held in memory until it has laid them out.
+
+    A process that has no rows, or has released them, reads them again. Not a dataclass: an orchestrator that
+    looks into the arguments of its tasks finds nothing to visit here.
+    """
+
+    def __init__(self, reference: Reference | None = None) -> None:
+        self.reference = reference
+
+    def release(self) -> None:
+        """Free the rows; called before candidates are fitted."""
+        self.reference = None
 
 
 def find_reference_window(
@@ -147,6 +178,61 @@ def read_reference(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     how = "time" if sampling.stratified else "reservoir"
     sample = ReferenceSample(how, settings.seed, sampling.seen, len(frame), whole, differences, chance)
     return Reference(frame, sample)
+
+
+@dataclass(frozen=True)
+class ReferenceRows:
+    """Rows that a training would read, incidents among them (`left_out`); or why it cannot (`broken`)."""
+
+    window: Window | None
+    reference: Reference | None = None
+    left_out: int = 0
+    broken: str = ""
+    unmatched: tuple[str, ...] = ()
+
+    @property
+    def frame(self) -> pd.DataFrame | None:
+        """The rows, or None where they cannot be read."""
+        return None if self.reference is None else self.reference.frame
+
+    @property
+    def data_hash(self) -> str:
+        """SHA-256 of the rows, or ""."""
+        return "" if self.reference is None else self.reference.data_hash
+
+    @property
+    def rows(self) -> int:
+        """Number of rows to learn from."""
+        return 0 if self.frame is None else len(self.frame) - self.left_out
+
+
+def read_reference_rows(
+    pipeline: Pipeline, as_of: datetime, first: bool, since: datetime | None
+) -> ReferenceRows:
+    """Read the reference of a training at `as_of`: the changed data alone, if these are enough rows."""
+    window = find_reference_window(pipeline, as_of, first=first, since=since)
+    incidents = read_incidents(pipeline.data)
+    try:
+        reference = read_reference(pipeline, window, as_of)
+        frame = reference.frame
+        left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
+        if since is not None and len(frame) - left_out < pipeline.retraining.min_rows:
+            window = find_reference_window(pipeline, as_of, first=first)
+            reference = read_reference(pipeline, window, as_of)
+            frame = reference.frame
+            left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
+    except WindowError:
+        if first:
+            raise
+        return ReferenceRows(window)
+    except ColumnError as error:
+        if first:
+            raise
+        return ReferenceRows(window, broken=str(error))
+    notes = warn_unmatched(pipeline.data, frame, incidents)
+    if reference.sample is not None:
+        notes = (*notes, f"The reference is a sample: {reference.sample.said}.")
+    return ReferenceRows(window, reference, left_out, "", notes)
 
 
 class _BatchConformer:

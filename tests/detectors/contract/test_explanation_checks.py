@@ -24,6 +24,7 @@ def average_path(rows: int) -> float:
     return 1.0 if rows == 2 else 2 * (np.log(rows - 1) + np.euler_gamma) - 2 * (rows - 1) / rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [{}, {"max_samples": 16}, {"max_features": 0.5}])
 @pytest.mark.parametrize("repeated", [False, True])
 def test_a_forests_parts_are_the_shapley_values_of_its_depth(params: dict, repeated: bool) -> None:
@@ -134,6 +135,7 @@ def test_one_members_parts_are_those_of_the_largest() -> None:
         np.testing.assert_allclose(parts.amounts[place], own.amounts[0] / spread[member], **CLOSE)
 
 
+@pytest.mark.slow
 def test_an_ensemble_with_an_occluded_member_does_not_claim_to_sum() -> None:
     assert (
         not make_detector("ensemble_mean", members=["lof", "knn"]).fit(FITTED).explain(FRESH, USUAL).additive
@@ -144,6 +146,7 @@ def test_an_ensemble_with_an_occluded_member_does_not_claim_to_sum() -> None:
     )  # density among samples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("far", [1e12, -1e12, 1e-300])
 def test_parts_stay_finite(far: float) -> None:
     for name in DETECTORS:

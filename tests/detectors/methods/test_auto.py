@@ -89,6 +89,7 @@ def test_density_among_equal_or_few_rows_is_finite(rows: np.ndarray) -> None:
     assert np.isfinite(detector.score(rows + 1e6)).all()
 
 
+@pytest.mark.slow
 def test_rows_known_to_be_normal_are_fitted_once(tmp_path) -> None:
     told, usual = make_detector("auto", cleaned=0).fit(FITTED), make_detector("auto").fit(FITTED)
     assert len(told.state["middle"]) == 5  # four members and the tails
@@ -120,6 +121,7 @@ def test_one_member_alone_cannot_outvote_the_others() -> None:
     assert _combine_views(louder, state)[0] > _combine_views(loud, state)[0]  # no tie for being far
 
 
+@pytest.mark.slow
 def test_anomalies_among_its_own_rows_do_not_hide_themselves(tmp_path) -> None:
     rows = RNG.normal(size=(600, 4))
     rows[:60] = 4 + 0.3 * RNG.normal(size=(60, 4))  # one row in ten, close together

@@ -79,6 +79,7 @@ def test_too_few_of_either_are_refused(positives: int, words: str) -> None:
         Reranking.fit(X, DETECTOR.score(X), (np.arange(600) < positives).astype(int))
 
 
+@pytest.mark.slow
 def test_incidents_stay_in_one_fold_and_fewer_than_five_teach_nothing() -> None:
     """Every incident sits at a place of its own among usual rows: hours of one say nothing of the next."""
     rng = np.random.default_rng(1)

@@ -43,6 +43,7 @@ def test_iforest_sees_cells_as_float32_as_its_trees_do() -> None:
     np.testing.assert_allclose(ours.score(close[:50]), -theirs.score_samples(close[:50]), **CLOSE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_bins", [5, 10, 37])
 def test_hbos_is_pyods(n_bins: int) -> None:
     from pyod.models.hbos import HBOS
@@ -291,6 +292,7 @@ def test_abod_orders_rows_as_pyod_does() -> None:
     np.testing.assert_allclose(ours, -np.log(-theirs), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_cblof_is_pyods() -> None:
     from pyod.models.cblof import CBLOF
 

@@ -20,6 +20,7 @@ def loops(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_threads_change_no_bit(name: str) -> None:
     rng = np.random.default_rng(0)
@@ -28,6 +29,7 @@ def test_threads_change_no_bit(name: str) -> None:
     assert (detector.score(rows, threads=1) == detector.score(rows, threads=3)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1, 6, 23])
 @pytest.mark.parametrize("name", COMPILED)
 def test_compiled_loops_give_the_bits_of_their_twins(

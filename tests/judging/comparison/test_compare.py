@@ -136,6 +136,7 @@ def test_equal_models_are_rarely_called_superior(metric: str, sep: float) -> Non
     assert inferior <= 0.055 * repetitions
 
 
+@pytest.mark.slow
 def test_equal_models_on_dependent_rows_need_blocks() -> None:
     bare = config.Comparison(metric="roc_auc", resamples=200, min_improvement=0)
     rng = np.random.default_rng(8)
@@ -164,6 +165,7 @@ def test_a_handful_of_incidents_is_no_licence_to_promote() -> None:
     assert promoted <= 10  # 2.5 % expected; 5 % is more than two standard errors above
 
 
+@pytest.mark.slow
 def test_the_luckiest_of_equals_is_judged_as_the_best_of_so_many() -> None:
     bare = config.Comparison(metric="roc_auc", resamples=400, min_improvement=0)
     rng = np.random.default_rng(12)
@@ -234,6 +236,7 @@ def test_a_broken_challenger_never_wins() -> None:
     assert choice.winner == "weak"
 
 
+@pytest.mark.slow
 def test_many_useless_candidates_seldom_unseat_the_baseline() -> None:
     bare = config.Comparison(metric="roc_auc", resamples=1000, min_improvement=0)
     rng = np.random.default_rng(10)

@@ -20,6 +20,7 @@ from pynomaly.judging.drift.uniformity import P_VALUE_LEVELS, measure_uniformity
 values = st.floats(-1e9, 1e9, allow_nan=False)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=200))
 def test_shares_intervals_and_distance_are_scipy_s(p_values) -> None:
     found = measure_uniformity(p_values)

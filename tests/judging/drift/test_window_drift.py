@@ -28,6 +28,7 @@ def judge(first: pd.DataFrame, second: pd.DataFrame, **changes: float) -> DriftR
     return compare_sketches(Sketch.of(first), Sketch.of(second), config.Drift(**changes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [200, 1000, 5000])
 @pytest.mark.parametrize("categories", [2, 20, 100])
 def test_identical_distributions_seldom_warn(rows: int, categories: int) -> None:

@@ -46,6 +46,7 @@ def test_a_policy_is_one_function_and_its_form(monkeypatch: pytest.MonkeyPatch) 
     assert "halved" in config.Alerts.model_json_schema()["properties"]["policy"]["enum"]
 
 
+@pytest.mark.slow
 def test_quantile_policy_is_its_share() -> None:
     policy = AlertPolicy.from_config(config.Alerts(policy="quantile", quantile=0.02), None)
     assert policy.threshold == 0.02

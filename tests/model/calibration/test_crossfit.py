@@ -66,6 +66,7 @@ def test_few_rows_are_all_fitted_and_all_calibrated(tmp_path: Path) -> None:
     assert loaded.verify_golden() == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", ["iforest", "knn", "gmm"])
 def test_out_of_fold_p_values_are_about_uniform(detector: str) -> None:
     new, shares = table(2000, seed=77), []
@@ -76,6 +77,7 @@ def test_out_of_fold_p_values_are_about_uniform(detector: str) -> None:
     assert max(shares) <= 0.25
 
 
+@pytest.mark.slow
 def test_a_detector_that_changes_with_its_rows_is_calibrated_on_a_split() -> None:
     """Seed 0: the mixture fitted on all rows scores nearly all of them above every fold's scores."""
     bundle = fit("gmm", table(240), training={"calibrate": "cross"})

@@ -29,6 +29,7 @@ def odd() -> pd.DataFrame:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DETECTORS)
 def test_parts_go_back_to_columns_and_sum_to_the_score(name: str) -> None:
     bundle = fit(name)
@@ -55,6 +56,7 @@ def test_a_category_never_seen_is_named(name: str) -> None:
     assert (reason.column, reason.value, reason.usual) == ("kind", "never seen", "gear")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DETECTORS)
 def test_an_explanation_belongs_to_its_row(name: str, tmp_path: Path) -> None:
     bundle = fit(name)
@@ -65,6 +67,7 @@ def test_an_explanation_belongs_to_its_row(name: str, tmp_path: Path) -> None:
     assert Bundle.load(tmp_path / "b", bundle.save(tmp_path / "b")).explain(NEW.iloc[:9]) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["occlusion", "shap", "lime"])
 def test_other_methods_may_be_asked_for(method: str) -> None:
     bundle = fit("gmm")

@@ -68,6 +68,7 @@ def caught(bundle: Bundle) -> float:
     return float((bundle.score(NEW)["p_value"].to_numpy()[150:] <= 0.02).mean())
 
 
+@pytest.mark.slow
 def test_anomalies_like_the_known_ones_are_found_and_the_facts_say_what_it_gained(
     plain: Bundle, taught: Bundle
 ) -> None:

@@ -61,6 +61,7 @@ PAIRS = [(name, policy) for name in DETECTORS for policy in POLICIES]
 each_pair = pytest.mark.parametrize(("name", "policy"), PAIRS, ids=[f"{n}:{p}" for n, p in PAIRS])
 
 
+@pytest.mark.slow
 @each_pair
 def test_no_score_is_missing(paths: dict[tuple[str, str], Path], name: str, policy: str) -> None:
     assert np.isfinite(paths[name, policy].scores).all()
@@ -94,6 +95,7 @@ def test_touched_rows_are_counted(policy: str) -> None:
     assert features.count_unusual_cells(ROWS)["flow"] == 11
 
 
+@pytest.mark.slow
 def test_rejected_rows_are_named_whatever_the_detector() -> None:
     whole = with_kinds(make_normal_rows(400), 0)
     features = FeatureEncoder.fit(whole, None, config.Features(missing="reject"))

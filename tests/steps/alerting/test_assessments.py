@@ -71,6 +71,7 @@ class Page:
         return str(self.client.log_assessment(self.traces()[alert], said).assessment_id)
 
 
+@pytest.mark.slow
 def test_the_gravest_alerts_are_shown_once(alerted: Pipeline) -> None:
     some = alerted.model_copy(update={"feedback": alerted.feedback.model_copy(update={"traces": 2})})
     gravest = [alert.alert for alert in list_alerts(alerted)[:2]]
@@ -103,6 +104,7 @@ def test_without_the_setting_nothing_is_shown(alerted: Pipeline, monkeypatch: py
     assert reconcile(off).answered == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "ending"),
     [

@@ -83,6 +83,7 @@ def test_confirmed_rows_leave_the_fit_and_teach(unlabelled: Callable[..., Pipeli
     assert (again_plan.asked, again.key) == (after_plan.asked, after.key)
 
 
+@pytest.mark.slow
 def test_the_gain_of_learning_from_answers_is_reported(unlabelled: Callable[..., Pipeline]) -> None:
     settings = unlabelled()
     frame = rows_of(settings)
@@ -92,6 +93,7 @@ def test_the_gain_of_learning_from_answers_is_reported(unlabelled: Callable[...,
     assert "average precision" in note
 
 
+@pytest.mark.slow
 def test_false_alarms_are_learned_as_normal(unlabelled: Callable[..., Pipeline]) -> None:
     settings = unlabelled(
         training={"exclude_alerts": 0.02, "exclude_alerts_cap": 0.4}, feedback={"per_author": 9999}
@@ -185,6 +187,7 @@ def test_a_query_needs_the_name_of_a_variable(unlabelled: Callable[..., Pipeline
         add_labels_from_query(unlabelled(), "select 1", "postgresql://secret", "ann")
 
 
+@pytest.mark.slow
 def test_an_audit_is_drawn_labelled_and_judged(unlabelled: Callable[..., Pipeline], tmp_path: Path) -> None:
     settings = unlabelled()
     start_with_champion(settings)

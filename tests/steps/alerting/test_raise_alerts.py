@@ -102,6 +102,7 @@ def watched(trained: Path, tmp_path: Path) -> Callable[..., Pipeline]:
     return make
 
 
+@pytest.mark.slow
 def test_an_alert_is_opened_once_goes_on_and_is_told_once(watched: Callable[..., Pipeline]) -> None:
     settings = watched()
     score_days(settings, 0, 1)

@@ -21,6 +21,7 @@ WEEK = Window(AT - timedelta(days=7), AT)
 TARGET = {"name": "ops", "url_env": "OPS_URL"}
 
 
+@pytest.mark.slow
 def test_a_drill_arrives_and_leaves_production_alone(pipeline) -> None:
     owner = pipeline(notify={"targets": [TARGET]}, alerts={"quantile": 0.05})
     start_with_champion(owner)
@@ -50,6 +51,7 @@ def test_a_drill_arrives_and_leaves_production_alone(pipeline) -> None:
     assert files == {path: path.read_bytes() for path in (owner.home / "store").rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("blocks", "why"),
     [

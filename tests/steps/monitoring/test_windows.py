@@ -24,6 +24,7 @@ Make = Callable[..., Pipeline]
 DAY = timedelta(days=1)
 
 
+@pytest.mark.slow
 def test_due_since_the_reference_then_since_the_last_partition(pipeline: Make) -> None:
     settings = pipeline()
     start_with_champion(settings)
@@ -133,6 +134,7 @@ def test_a_page_that_fails_does_not_stop_the_verdict(pipeline: Make) -> None:
     assert "reference" in seen.report_error
 
 
+@pytest.mark.slow
 def test_labels_that_are_not_in_yet_are_not_seen(pipeline: Make) -> None:
     settings = pipeline(data={"label_delay": "30d"}, degradation={"min_positives": 5})
     start_with_champion(settings)
@@ -140,6 +142,7 @@ def test_labels_that_are_not_in_yet_are_not_seen(pipeline: Make) -> None:
     assert monitor_window(settings, window, end).observation.positives == 0
 
 
+@pytest.mark.slow
 def test_a_window_is_one_set_to_the_fdr_policy(pipeline: Make) -> None:
     settings = pipeline(alerts={"policy": "fdr", "fdr": 0.2})
     start_with_champion(settings)
@@ -154,6 +157,7 @@ def test_a_window_is_one_set_to_the_fdr_policy(pipeline: Make) -> None:
     assert table["p_value"].tolist() == bundle.score(rows)["p_value"].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shift_day", "state"), [(15, "withdrawn"), (None, "kept")])
 def test_a_verdict_says_whether_the_guarantee_stands(
     pipeline: Make, shift_day: int | None, state: str
@@ -170,6 +174,7 @@ def test_a_verdict_says_whether_the_guarantee_stands(
     assert verdict.evidence["exchangeability"]["state"] == state
 
 
+@pytest.mark.slow
 def test_checks_without_labels_run_at_their_cadence_and_are_on_record(pipeline: Make) -> None:
     # 96 rows a day, some of them known anomalies: fewer than the 100 that a verdict needs by default.
     settings = pipeline(
@@ -218,6 +223,7 @@ def test_a_champion_without_a_measurement_at_training_is_never_normal(pipeline: 
     assert "no measurement at training" in " ".join(seen.observation.reasons)
 
 
+@pytest.mark.slow
 def test_pages_that_take_no_report_stop_no_verdict(pipeline: Make, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     settings = pipeline(records={"evidently": str(tmp_path / "file" / "pages")})

@@ -91,6 +91,7 @@ def test_a_window_is_scored_and_judged_once(pipeline) -> None:
         assert ledger.list_decisions(owner.name, "degradation")[0].as_of == week.end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, -1], ids=["oldest first", "newest first"])
 def test_sixty_late_runs_give_one_set_of_partitions(pipeline, order: int) -> None:
     """Sixty hourly runs that were late all start together: what the first does, the others find."""

@@ -165,7 +165,7 @@ def test_newest_revisions_are_those_the_packages_make(pipeline: Pipeline) -> Non
         ("9999", "wrong", "upgrade Pynomaly"),
     ],
 )
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def test_the_ledgers_revision(
     kind: str, revision: str, state: str, said: str, tmp_path: Path, request: Any, pipeline: Pipeline
 ) -> None:

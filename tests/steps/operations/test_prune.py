@@ -28,13 +28,14 @@ from pynomaly.steps.alerting.resolve_alerts import list_alerts, resolve_alert
 from pynomaly.steps.operations.prune import override_retention, prune
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.databases import create_database
+from tests.homes import start_from
 from tests.machines import make_machines, make_small_settings
 from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 LATER = datetime.now(UTC) + timedelta(days=1000)
 
 
-@pytest.fixture(params=["folder", "shared"])
+@pytest.fixture(params=["folder", pytest.param("shared", marks=pytest.mark.server)])
 def grown(request: pytest.FixtureRequest, tmp_path: Path) -> Pipeline:
     """A champion that trained and scored for three days, and older versions nobody needs."""
     settings: dict[str, Any] = {"retention": {"newest": 1}}
@@ -48,10 +49,17 @@ def grown(request: pytest.FixtureRequest, tmp_path: Path) -> Pipeline:
     (resolve_place(root) / "machines.parquet").write(table.to_parquet(index=False))
     settings["data"] = {"source": "parquet", "path": f"{root}/machines.parquet"}
     pipeline = parse_pipeline(make_small_settings(**settings), tmp_path / "machines.yaml")
+    if request.param == "shared":
+        grow(pipeline)
+    else:
+        start_from(pipeline, grow)
+    return pipeline
+
+
+def grow(pipeline: Pipeline) -> None:
     learn(pipeline, plan(pipeline))
     for number in range(3):
         score_window(pipeline, days(number))
-    return pipeline
 
 
 def days(number: int) -> Window:
@@ -102,6 +110,7 @@ def left(pipeline: Pipeline) -> Left:
         )
 
 
+@pytest.mark.slow
 def test_old_and_free_goes_once_and_what_matters_stays(grown: Pipeline) -> None:
     registry, store = Registry.open_for(grown), Store(grown.store_root)
     free, previous = another(grown, "free"), another(grown, "previous", "previous")
@@ -155,6 +164,7 @@ def test_old_and_free_goes_once_and_what_matters_stays(grown: Pipeline) -> None:
     assert not score_window(grown, days(2)).new
 
 
+@pytest.mark.slow
 def test_a_prune_that_dies_at_every_single_act_is_finished_under_one_line(
     grown: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +216,7 @@ def test_a_prune_that_dies_at_every_single_act_is_finished_under_one_line(
     assert not {item["name"] for item in goal.removals} & left(grown).files
 
 
+@pytest.mark.slow
 def test_a_version_that_became_champion_in_between_stays(
     grown: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +237,7 @@ def test_a_version_that_became_champion_in_between_stays(
     assert registry.load_bundle(registry.resolve_alias(grown.name)).verify_golden() <= 1e-9
 
 
+@pytest.mark.slow
 def test_a_promotion_that_waits_keeps_its_version(pipeline: Callable[..., Pipeline]) -> None:
     owner = pipeline(retention={"newest": 1})
     start_with_champion(owner)
@@ -239,6 +251,7 @@ def test_a_promotion_that_waits_keeps_its_version(pipeline: Callable[..., Pipeli
     assert (f"v{free}" in gone, f"v{waiting}" in gone) == (True, False)
 
 
+@pytest.mark.slow
 def test_scores_that_wait_for_an_answer_stay_until_it_comes(
     pipeline: Callable[..., Pipeline], tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ def test_runs_of_dead_processes_are_killed_unless_somebody_works(pipeline) -> No
         dead.gen.throw(GeneratorExit)
 
 
+@pytest.mark.slow
 def test_half_done_work_is_finished_where_it_can_be_and_closed_where_not(pipeline) -> None:
     owner = pipeline()
     asked = plan(owner)
@@ -147,6 +148,7 @@ def test_half_done_work_is_finished_where_it_can_be_and_closed_where_not(pipelin
         assert "before a verdict" in lines[0].reasons[0]
 
 
+@pytest.mark.slow
 def test_a_training_that_was_closed_goes_on_when_it_is_asked_for_again(pipeline) -> None:
     owner = pipeline()
     first, _ = trained(owner, plan(owner))

@@ -25,6 +25,7 @@ def changed(settings: Pipeline, **blocks: Any) -> Pipeline:
     return load_pipeline(settings.origin)
 
 
+@pytest.mark.slow
 def test_a_version_comes_out_again_to_the_bit(pipeline: Make) -> None:
     settings = pipeline(training={"candidates": ["iforest"], "seed": 5})
     start_with_champion(settings)
@@ -41,6 +42,7 @@ def test_a_version_comes_out_again_to_the_bit(pipeline: Make) -> None:
     assert any("training" in reason and "of then were used" in reason for reason in again.reasons)
 
 
+@pytest.mark.slow
 def test_a_later_version_was_trained_beside_the_champion_of_its_day(pipeline: Make) -> None:
     settings = pipeline(days=40, training={"candidates": ["hbos", "iforest"]})
     start_with_champion(settings)

@@ -38,6 +38,7 @@ def shared(tmp_path: Any, postgres: Any, bucket: str) -> Pipeline:
     return parse_pipeline(make_small_settings(records=records, data=data), tmp_path / "machines.yaml")
 
 
+@pytest.mark.slow
 def test_a_life_on_shared_servers(shared: Pipeline, bucket: str) -> None:
     first, decision = learn(shared, plan(shared))
     assert (first.version, decision.kind) == (1, "promote")
@@ -62,6 +63,7 @@ def test_a_life_on_shared_servers(shared: Pipeline, bucket: str) -> None:
     assert not (shared.home / "store").exists()
 
 
+@pytest.mark.slow
 def test_a_partition_that_was_damaged_in_the_bucket_is_scored_again(shared: Pipeline) -> None:
     learn(shared, plan(shared))
     window = Window(MOMENT, MOMENT + timedelta(days=1))

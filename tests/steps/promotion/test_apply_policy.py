@@ -20,7 +20,7 @@ from pynomaly.steps.monitoring.monitor_window import monitor_window
 from pynomaly.steps.promotion.apply_policy import apply_policy
 from pynomaly.steps.promotion.promote import promote, rollback
 from pynomaly.steps.training.register import RegistrationResult
-from tests.steps.conftest import MOMENT, plan, start_with_champion
+from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
 
@@ -41,6 +41,7 @@ def trained(pipeline: Make) -> tuple[Pipeline, Registry, RegistrationResult]:
     return settings, Registry.open(settings.tracking_uri, settings.home), registered
 
 
+@pytest.mark.slow
 def test_a_policy_is_applied_once_and_no_score_changes(
     trained: tuple[Pipeline, Registry, RegistrationResult],
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_policy_is_applied_once_and_no_score_changes(
     assert len(registry.list_versions("machines")) == 2
 
 
+@pytest.mark.slow
 def test_monitoring_expects_what_the_policy_gives(
     trained: tuple[Pipeline, Registry, RegistrationResult],
 ) -> None:
@@ -82,6 +84,7 @@ def test_monitoring_expects_what_the_policy_gives(
     assert seen.report, seen.report_error
 
 
+@pytest.mark.slow
 def test_the_way_back_is_a_rollback_and_another_change_is_another_version(
     trained: tuple[Pipeline, Registry, RegistrationResult],
 ) -> None:
@@ -99,6 +102,7 @@ def test_the_way_back_is_a_rollback_and_another_change_is_another_version(
     assert third.decision.kind == "promote"
 
 
+@pytest.mark.slow
 def test_mode_never_leaves_the_alias_to_a_person_and_a_policy_is_no_training(
     trained: tuple[Pipeline, Registry, RegistrationResult],
 ) -> None:
@@ -162,7 +166,7 @@ def test_what_cannot_be_applied_is_refused_with_nothing_done(pipeline: Make) -> 
     settings = pipeline()
     with pytest.raises(NoChampionError):
         apply_policy(settings, MOMENT, "early")
-    start_with_champion(settings)
+    learn(settings, plan(settings))
     with pytest.raises(ConfigError, match=r"alerts\.per_day"):
         apply_policy(with_alerts(settings, policy="budget", per_day=5000), MOMENT, "too much")
     assert len(Registry.open(settings.tracking_uri, settings.home).list_versions("machines")) == 1

@@ -20,7 +20,7 @@ from pynomaly.steps.promotion.approve import approve_promotion, reject_promotion
 from pynomaly.steps.promotion.promote import promote, rollback
 from pynomaly.steps.training.register import RegistrationResult
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
-from tests.steps.conftest import MOMENT, plan, start_with_champion, trained
+from tests.steps.conftest import MOMENT, plan, start_with_challenger, trained
 
 Make = Callable[..., Pipeline]
 LATER = MOMENT + timedelta(days=7)
@@ -61,12 +61,12 @@ def fast_gate(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def waiting(pipeline: Make, fast_gate: list[float]) -> Waiting:
     settings = pipeline(promotion={"mode": "approval", "diff_days": 3, "shadow": True})
-    start_with_champion(settings)
-    registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
+    registered, _ = start_with_challenger(settings, LATER)
     pending = promote(settings, registered, verdict("machines v1"), LATER)
     return Waiting(settings, Registry.open(settings.tracking_uri, settings.home), registered, pending)
 
 
+@pytest.mark.slow
 def test_a_superior_verdict_waits_with_all_that_is_needed_to_answer(waiting: Waiting) -> None:
     pending = waiting.pending
     assert pending.kind == "pending"

@@ -22,7 +22,7 @@ from pynomaly.steps.scoring.score_windows import score_window
 from pynomaly.steps.training.register import RegistrationResult
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
 from tests.machines import make_resting_machines
-from tests.steps.conftest import MOMENT, learn, plan, start_with_champion, trained
+from tests.steps.conftest import MOMENT, learn, plan, start_with_challenger, trained
 
 DAY = timedelta(days=1)
 LATER = MOMENT + 7 * DAY
@@ -37,8 +37,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> None:
 def promoted(pipeline: Callable[..., Pipeline], gate: None) -> tuple[Pipeline, RegistrationResult]:
     """v2 took over from v1 a moment ago, with three windows of 96 rows to go."""
     settings = pipeline(days=42, degradation={"min_rows": 50}, drift={"min_rows": 50})
-    start_with_champion(settings)
-    registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
+    registered, _ = start_with_challenger(settings, LATER)
     assert promote(settings, registered, SUPERIOR, LATER).kind == "promote"
     return settings, registered
 
@@ -56,6 +55,7 @@ def day(number: int) -> Window:
     return Window(LATER + number * DAY, LATER + (number + 1) * DAY)
 
 
+@pytest.mark.slow
 def test_three_good_windows_and_the_promotion_stands(promoted: tuple[Pipeline, RegistrationResult]) -> None:
     settings, _ = promoted
     # Latency is a matter of the machine that runs the test.
@@ -109,6 +109,7 @@ def test_a_breach_takes_it_back_once(
     assert len([item for item in lines(settings, "rollback") if item.actor == "bake"]) == 1
 
 
+@pytest.mark.slow
 def test_a_champion_of_the_new_regime_is_not_blamed_for_it(
     pipeline: Callable[..., Pipeline], gate: None
 ) -> None:
@@ -120,8 +121,7 @@ def test_a_champion_of_the_new_regime_is_not_blamed_for_it(
         drift={"min_rows": 50},
         promotion={"max_latency_ms": 1e9},
     )
-    start_with_champion(settings)
-    registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
+    registered, _ = start_with_challenger(settings, LATER)
     promote(settings, registered, SUPERIOR, LATER)
     assert score_window(settings, day(0)).bake == "ok"
     seen = lines(settings, "bake")[0]
@@ -129,6 +129,7 @@ def test_a_champion_of_the_new_regime_is_not_blamed_for_it(
     assert champion(settings) == 2
 
 
+@pytest.mark.slow
 def test_a_sunday_is_no_drift_of_the_scores_while_a_promotion_bakes(
     pipeline: Callable[..., Pipeline], gate: None
 ) -> None:
@@ -150,12 +151,12 @@ def test_a_sunday_is_no_drift_of_the_scores_while_a_promotion_bakes(
     assert [evidence[side]["score_status"] for evidence in bakes for side in ("new", "old")] == ["ok"] * 10
 
 
+@pytest.mark.slow
 def test_the_version_that_waits_scores_beside_and_alerts_nobody(
     pipeline: Callable[..., Pipeline], gate: None
 ) -> None:
     settings = pipeline(days=42, promotion={"mode": "approval", "shadow": True, "diff_days": 2})
-    start_with_champion(settings)
-    registered, _ = trained(settings, plan(settings, LATER, "manual"), LATER)
+    registered, _ = start_with_challenger(settings, LATER)
     assert promote(settings, registered, SUPERIOR, LATER).kind == "pending"
     done = score_window(settings, day(0))
     assert done.version == 1

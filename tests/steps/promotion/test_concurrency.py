@@ -51,7 +51,7 @@ def versions(pipeline: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch,
     """v1 to v21 in a real registry, without files: what they score is not asked here."""
     settings = pipeline(days=1)
     registry = Registry.open(settings.tracking_uri, settings.home)
-    monkeypatch.setattr(Registry, "fetch", lambda *_: tmp_path)
+    monkeypatch.setattr(Registry, "fetch_bundle", lambda *_: tmp_path)
     monkeypatch.setattr(promoting, "run_isolated_check", lambda *_: IsolatedCheck(0.0, 1.0, 1.0, 300.0))
     monkeypatch.setattr(promoting, "replay_incidents", lambda *_: None)
     registry._ensure_model("machines")

@@ -44,6 +44,7 @@ def taught_wrong(
     return settings, registered, replace(verdict, outcome=VerdictOutcome.SUPERIOR)
 
 
+@pytest.mark.slow
 def test_a_missed_incident_is_refused_and_named(pipeline: Make, tmp_path: Path) -> None:
     settings, registered, verdict = taught_wrong(pipeline, tmp_path)
     (tmp_path / "incidents.yaml").write_text(PUMP + CALM)
@@ -59,6 +60,7 @@ def test_a_missed_incident_is_refused_and_named(pipeline: Make, tmp_path: Path) 
     )
 
 
+@pytest.mark.slow
 def test_a_person_is_asked_with_that_reason_first(pipeline: Make, tmp_path: Path) -> None:
     settings, registered, verdict = taught_wrong(pipeline, tmp_path, promotion={"mode": "approval"})
     (tmp_path / "incidents.yaml").write_text(PUMP)
@@ -67,6 +69,7 @@ def test_a_person_is_asked_with_that_reason_first(pipeline: Make, tmp_path: Path
     assert decision.reasons[0].startswith("It misses what the champion caught: pump of a")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "declared", ["", CALM, PUMP.replace("entity: a", "entity: zz"), PUMP.replace("2026", "2027"), PUMP + CALM]
 )
@@ -81,6 +84,7 @@ def test_what_is_not_missed_or_not_past_or_not_among_the_newest_holds_nothing_ba
     assert decision.kind == "promote", decision.reasons
 
 
+@pytest.mark.slow
 def test_labelled_episodes_of_the_held_out_rows_are_incidents(pipeline: Make) -> None:
     settings = pipeline(promotion={"incidents": 7})
     start_with_champion(settings)
@@ -98,6 +102,7 @@ def test_labelled_episodes_of_the_held_out_rows_are_incidents(pipeline: Make) ->
     assert same.missed == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "kind"), [("automatic", "refuse"), ("approval", "pending")])
 def test_a_champion_that_cannot_be_read_holds_the_promotion_back_and_that_is_on_record(
     pipeline: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, kind: str

@@ -38,6 +38,7 @@ def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
     return {**result, "policies": policies}
 
 
+@pytest.mark.slow
 def test_a_shift_is_told_apart_by_policy_and_nothing_is_written(pipeline: Make, tmp_path: Path) -> None:
     settings = pipeline(days=42, shift_day=21)
     before = sorted(tmp_path.rglob("*"))
@@ -70,6 +71,7 @@ def test_a_tie_promotes_nobody(pipeline: Make) -> None:
     assert "only superior promotes" in ruling.reasons[0]
 
 
+@pytest.mark.slow
 def test_a_period_of_ones_own_is_a_policy(pipeline: Make) -> None:
     found = walked(pipeline(days=42), ("every:14d", "weekly"))["policies"]
     assert [at[:10] for at in found["every:14d"]["trained_at"]] == ["2026-01-19", "2026-02-02"]

@@ -42,6 +42,7 @@ def scored(pipeline: Make, tmp_path: Path) -> Pipeline:
     return settings
 
 
+@pytest.mark.slow
 def test_the_row_of_an_entity_at_a_moment(pipeline: Make, tmp_path: Path) -> None:
     settings = scored(pipeline, tmp_path)
     found = explain_row(settings, "b", "2026-01-19T07:30:00+00:00")
@@ -69,6 +70,7 @@ def test_the_threshold_is_the_score_from_which_the_policy_alerts(pipeline: Make,
     assert bundle.policy.alerts(p).tolist() == [True, False]
 
 
+@pytest.mark.slow
 def test_the_version_that_scored_is_asked_and_not_todays_champion(pipeline: Make, tmp_path: Path) -> None:
     settings = scored(pipeline, tmp_path)
     later = MOMENT + 7 * DAY
@@ -113,6 +115,7 @@ def test_scores_that_are_not_those_on_record_are_refused(pipeline: Make, tmp_pat
         explain_row(settings, "b")
 
 
+@pytest.mark.slow
 def test_a_table_without_time_names_rows_by_number(pipeline: Make) -> None:
     settings = pipeline(data={"time": None, "id": None}, alerts={"policy": "quantile", "quantile": 0.01})
     start_with_champion(settings)

@@ -7,14 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pynomaly.data.window import Window
 from pynomaly.records.ledger import Ledger
 from pynomaly.steps.monitoring.monitor_window import monitor_window
 from tests.steps.conftest import MOMENT, start_with_champion
 
-PAGE = Path(__file__).parents[2] / "docs" / "mlflow.md"
+PAGE = Path(__file__).parents[3] / "docs" / "mlflow.md"
 
 
+@pytest.mark.slow
 def test_every_snippet_finds_what_it_asks_for(pipeline) -> None:
     owner = pipeline(training={"candidates": ["iforest", "hbos"]})
     registered, _ = start_with_champion(owner)

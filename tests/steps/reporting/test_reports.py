@@ -54,6 +54,7 @@ def change(settings: Pipeline, **blocks: Any) -> Pipeline:
     return load_pipeline(settings.origin)
 
 
+@pytest.mark.slow
 def test_a_life_in_pages(pipeline: Make, tmp_path: Path) -> None:
     incident = {"start": "2026-01-19T06:00:00Z", "end": "2026-01-19T09:00:00Z", "name": "pump <out>"}
     (tmp_path / "known.yaml").write_text(yaml.safe_dump([incident]))
@@ -114,6 +115,7 @@ def test_a_life_in_pages(pipeline: Make, tmp_path: Path) -> None:
     assert links[pages[0].path] in body
 
 
+@pytest.mark.slow
 def test_what_cannot_be_written_is_said(
     pipeline: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -168,6 +170,7 @@ def test_what_cannot_be_written_is_said(
         write_training_page(settings, 1)
 
 
+@pytest.mark.slow
 def test_a_table_without_time_has_pages_too(pipeline: Make) -> None:
     settings = pipeline(data={"time": None, "id": None, "ignore": ["time", "machine"]})
     start_with_champion(settings)

@@ -108,6 +108,7 @@ def test_rows_that_cannot_be_scored_are_kept_with_their_place(scored, table, tmp
     assert found["row"].tolist() == [row for row in range(ROWS) if row not in bad]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -127,6 +128,7 @@ def test_a_part_without_a_value_is_not_the_whole_table(scored, table):
     assert (total.rows, total.touched) == (ROWS, ROWS // 4 + 1)
 
 
+@pytest.mark.slow
 def test_a_file_larger_than_a_batch_is_scored_in_parts_or_leaves_nothing(pipeline, table, tmp_path):
     settings = pipeline(runner=RUNNER)
     start_with_champion(settings)

@@ -25,6 +25,7 @@ from tests.steps.conftest import MOMENT, plan
 Make = Callable[..., Pipeline]
 
 
+@pytest.mark.slow
 def test_refits_are_tested_against_the_baseline(pipeline: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     fits = []
 

@@ -69,6 +69,7 @@ def test_the_champions_alerts_are_not_learned_and_are_counted(pipeline: Make) ->
     assert facts["labelled_rows"] == prepared.labelled_rows
 
 
+@pytest.mark.slow
 def test_switched_off_in_so_many_words_they_are_learned(pipeline: Make) -> None:
     settings = pipeline(training={"exclude_alerts": None})
     start_with_champion(settings)
@@ -91,6 +92,7 @@ def test_a_new_regime_is_learned_and_said(pipeline: Make) -> None:
     assert any("a change of regime" in reason for reason in planned.decision.reasons)
 
 
+@pytest.mark.slow
 def test_asked_again_it_is_one_training_and_another_champion_is_another(pipeline: Make) -> None:
     settings = pipeline()
     planned = plan(settings)

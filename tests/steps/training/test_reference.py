@@ -72,6 +72,7 @@ def prepared_with(settings: Pipeline) -> PreparedReference:
     return prepare_reference(settings, planned.window, MOMENT, planned.candidates, planned.asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", ["reservoir", "time"])
 def test_what_was_sampled_is_kept_with_the_training(tmp_path: Path, sampling: str, kind: str) -> None:
     settings = settings_for(tmp_path, kind, read_rows=1000, sampling=sampling)
@@ -115,6 +116,7 @@ def test_an_alert_budget_counts_the_rows_of_the_stream(tmp_path: Path) -> None:
     assert sampled.threshold == pytest.approx(whole.threshold, rel=0.05)
 
 
+@pytest.mark.slow
 def test_ledger_and_registry_say_what_was_sampled(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, read_rows=1000)
     registered, _ = start_with_champion(settings)

@@ -44,6 +44,7 @@ def test_parts_share_no_row_and_keep_known_anomalies_out(pipeline: Make) -> None
     assert judged["time"].min() > max(part["time"].max() for part in parts)
 
 
+@pytest.mark.slow
 def test_the_same_training_leaves_one_version(pipeline: Make) -> None:
     settings = pipeline()
     first, decision = learn(settings, plan(settings))
@@ -65,6 +66,7 @@ def plan_as_if_new(settings: Pipeline) -> object:
     )
 
 
+@pytest.mark.slow
 def test_a_training_cut_off_before_its_verdict_is_finished(pipeline: Make) -> None:
     settings = pipeline()
     planned = plan(settings)
@@ -112,6 +114,7 @@ def test_a_changed_byte_closes_the_gate(pipeline: Make) -> None:
     assert "clean process" in gate.reasons[0]
 
 
+@pytest.mark.slow
 def test_a_slow_and_heavy_version_closes_the_gate(pipeline: Make) -> None:
     settings = pipeline(promotion={"max_latency_ms": 1e-6, "max_memory_mb": 1})
     _, decision = learn(settings, plan(settings))
@@ -177,6 +180,7 @@ def test_one_training_at_a_time(pipeline: Make) -> None:
         raise AssertionError("two trainings at once")
 
 
+@pytest.mark.slow
 def test_fifty_events_give_one_training(pipeline: Make) -> None:
     settings = pipeline()
     start_with_champion(settings)

@@ -72,6 +72,7 @@ def test_no_better_is_a_decision_with_its_reasons(pipeline: Make) -> None:
     assert "2 trials within 2m on labels" in decision.reasons[0]
 
 
+@pytest.mark.slow
 def test_the_champions_own_detector_is_what_must_be_beaten_and_the_gate_is_the_same(pipeline: Make) -> None:
     settings = pipeline(
         search=SMALL, training={"candidates": [{"detector": "hbos", "params": {"n_bins": 7}}]}
@@ -120,6 +121,7 @@ def test_a_budget_that_makes_no_sense(pipeline: Make, asked: str) -> None:
     assert parse_budget(pipeline(search={"budget": "3m"})) == timedelta(minutes=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("when", "searches"), [("degraded", True), ("asked", False)])
 def test_an_event_of_degraded_performance_searches_where_it_may(
     pipeline: Make, monkeypatch: pytest.MonkeyPatch, when: str, searches: bool
