@@ -27,7 +27,7 @@ __all__ = ["ask", "only_decisions", "registered"]
 def only_decisions(folder: Path) -> Iterator[None]:
     """Versions without files pass the gate; all that follows is real."""
     with (
-        mock.patch.object(Registry, "fetch", return_value=folder),
+        mock.patch.object(Registry, "fetch_bundle", return_value=folder),
         mock.patch.object(promoting, "run_isolated_check", return_value=IsolatedCheck(0.0, 1.0, 1.0, 300.0)),
         mock.patch.object(promoting, "replay_incidents", return_value=None),
     ):

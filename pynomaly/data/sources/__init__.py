@@ -188,6 +188,8 @@ def infer_source_kind(path: str, otherwise: str) -> str:
 
 def find_source_kind(data: Data) -> SourceKind:
     """Return the kind of source of `data`; a file whose name ends in that of another kind is of that one."""
+    if "path" not in SOURCE_KINDS[data.source]:
+        return SOURCES[data.source]
     return SOURCES[infer_source_kind(data.path or "", data.source)]
 
 

@@ -132,12 +132,9 @@ def _replace_home(connection: sqlite3.Connection, former: Path, home: Path) -> N
             condition = f"({column} = :before OR substr({column}, 1, length(:before) + 1) = :before || '/')"
             if table == "trace_tags":
                 condition += " AND key = 'mlflow.artifactLocation'"
-            # The names are the constants above; what was read from the store is bound.
-            connection.execute(
-                f"UPDATE {table} SET {column} = :after || substr({column}, length(:before) + 1) "  # nosec B608
-                f"WHERE {condition}",
-                {"before": before, "after": after},
-            )
+            change = f"{column} = :after || substr({column}, length(:before) + 1)"
+            statement = f"UPDATE {table} SET {change} WHERE {condition}"  # nosec B608  # constants; values are bound
+            connection.execute(statement, {"before": before, "after": after})
 
 
 def _to_path(address: str) -> Path | None:
