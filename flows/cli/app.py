@@ -118,7 +118,7 @@ def main() -> None:
         sys.exit(2)
     except _CLICK_ERROR as error:
         if not (message := " ".join(error.format_message().split())):  # a group name alone: show its help
-            error.log_alert()
+            error.show()
             sys.exit(2)
         context = getattr(error, "ctx", None)
         command_path = context.command_path if context else "pynomaly"

@@ -65,7 +65,11 @@ class TemporaryServer:
     ----------
     api_url : str
         Address of its API.
+    served : bool
+        Whether this process has had such a server, so that it was this that imported Prefect.
     """
+
+    served = False
 
     def __init__(self) -> None:
         with socket.create_server((_HOST, 0)) as listener:
@@ -110,11 +114,17 @@ class TemporaryServer:
         """
         from prefect.events.worker import EventsWorker
         from prefect.logging.handlers import APILogWorker
-        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+        from prefect.settings import (
+            PREFECT_API_URL,
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+            temporary_settings,
+        )
 
         self.wait_until_ready()
+        # Prefect read its settings when it was imported: for an earlier flow of this process, perhaps.
+        settings = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_API_URL: self.api_url}
         try:
-            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            with temporary_settings(settings):
                 return flow()
         finally:
             EventsWorker.drain_all(timeout=GRACE_S)
@@ -151,10 +161,12 @@ def run_temporary_server(home: Path) -> Iterator[TemporaryServer | None]:
     home : Path
         Where Prefect keeps its settings and its database: ``home/prefect``.
     """
-    if "PREFECT_API_URL" in os.environ or "prefect" in sys.modules or _has_own_settings(home):
+    imported_elsewhere = "prefect" in sys.modules and not TemporaryServer.served
+    if "PREFECT_API_URL" in os.environ or imported_elsewhere or _has_own_settings(home):
         yield None
         return
     server = TemporaryServer()
+    TemporaryServer.served = True
     os.environ["PREFECT_API_URL"] = server.api_url
     try:
         yield server
