@@ -15,7 +15,7 @@ __all__ = ["convert", "init"]
 
 @command(
     "pynomaly init data/machines.csv --time time --id machine --label anomaly",
-    "pynomaly init --example --force",
+    "pynomaly init --example",
 )
 def init(
     data: Annotated[
