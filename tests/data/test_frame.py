@@ -136,8 +136,8 @@ def test_digest_sees_content_and_not_the_index(frame):
 def test_digest_survives_parquet_and_another_process(frame, tmp_path):
     frame.to_parquet(tmp_path / "f.parquet")
     assert hash_frame(pd.read_parquet(tmp_path / "f.parquet")) == hash_frame(frame)
-    code = "import sys, pandas; from pynomaly.data import digest"
-    code += "; print(digest(pandas.read_parquet(sys.argv[1])))"
+    code = "import sys, pandas; from pynomaly.data import hash_frame"
+    code += "; print(hash_frame(pandas.read_parquet(sys.argv[1])))"
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "f.parquet")], capture_output=True, text=True, check=True
     )

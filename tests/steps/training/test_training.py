@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pynomaly.config import Candidate, Pipeline
+from pynomaly.detectors.deadline import fit_within
 from pynomaly.errors import ConfigError, LeaseHeldError, NoChampionError
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.model.bundle import Bundle
@@ -82,7 +83,10 @@ def test_a_training_cut_off_before_its_verdict_is_finished(pipeline: Make) -> No
     assert decision.kind == "promote", decision.reasons
 
 
-def test_a_candidate_that_fails_does_not_stop_the_others(pipeline: Make) -> None:
+def test_a_candidate_that_fails_does_not_stop_the_others(
+    pipeline: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pynomaly.model.fitting.fitting.fit_within", fit_within)  # the child with its limit
     settings = pipeline(training={"candidates": ["ocsvm", "hbos"], "timeout": "1s"})
     prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
     from pynomaly.steps.training.fit_candidates import fit_candidate
