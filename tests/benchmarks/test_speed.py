@@ -22,6 +22,8 @@ from pynomaly.detectors.numerics import compiled
 from pynomaly.judging.drift.window_drift import compare_sketches
 from pynomaly.model.sketch.sketch import Sketch
 
+pytestmark = pytest.mark.slow
+
 Work = Callable[[], object]
 
 LIMITS = {"ecod": 1.33, "iforest": 1.2, "sketch": 3.7, "drift": 2.1}

@@ -19,6 +19,8 @@ import pytest
 
 from tests.machines import make_machines
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

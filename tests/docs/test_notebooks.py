@@ -12,6 +12,8 @@ from nbclient import NotebookClient
 
 from tests.docs.loaded import ROOT
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 LATENCY = re.compile(r"one row takes .*|scoring \d+ rows takes .*")
 """What no two machines measure alike."""

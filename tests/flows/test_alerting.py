@@ -17,6 +17,8 @@ from pynomaly.steps.scoring.score_windows import score_window
 from tests.machines import make_machines
 from tests.steps.conftest import MOMENT, learn, plan
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 
 

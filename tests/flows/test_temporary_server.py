@@ -20,6 +20,8 @@ import pytest
 from flows.machine.environment import RunningServers, configure_environment
 from flows.machine.temporary_server import TemporaryServer, run_temporary_server
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

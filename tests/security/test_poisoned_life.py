@@ -22,6 +22,8 @@ from tests.machines import make_machines, make_small_settings
 from tests.security.test_poisoned_text import SCRIPT, Tags
 from tests.steps.conftest import MOMENT, learn, plan
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = {
     "heat": SCRIPT,
     "power": "=HYPERLINK(\"http://evil.example\",'x')",

@@ -26,6 +26,8 @@ from pynomaly.steps.scoring.score_windows import score_window
 from tests.machines import make_machines, make_small_settings
 from tests.steps.conftest import MOMENT, start_with_champion
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 
 

@@ -23,6 +23,8 @@ from tests.judging.comparison.test_promotion_rules import SUPERIOR
 from tests.machines import make_resting_machines
 from tests.steps.conftest import learn, plan, trained
 
+pytestmark = pytest.mark.slow
+
 FIRST = datetime(2026, 2, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
 

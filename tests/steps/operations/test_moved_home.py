@@ -26,6 +26,8 @@ from pynomaly.steps.training.prepare import prepare_reference
 from tests.machines import make_machines, make_small_settings
 from tests.steps.conftest import MOMENT, learn, plan
 
+pytestmark = pytest.mark.slow
+
 DAY = Window(MOMENT, MOMENT + timedelta(days=1))
 NEXT_DAY = Window(DAY.end, DAY.end + timedelta(days=1))
 JUDGED_AT = MOMENT + timedelta(days=7)

@@ -32,6 +32,8 @@ from tests.homes import start_from
 from tests.machines import make_machines, make_small_settings
 from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
+pytestmark = pytest.mark.slow
+
 LATER = datetime.now(UTC) + timedelta(days=1000)
 
 

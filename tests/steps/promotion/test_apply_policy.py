@@ -22,6 +22,8 @@ from pynomaly.steps.promotion.promote import promote, rollback
 from pynomaly.steps.training.register import RegistrationResult
 from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Pipeline]
 
 

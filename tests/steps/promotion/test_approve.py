@@ -22,6 +22,8 @@ from pynomaly.steps.training.register import RegistrationResult
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
 from tests.steps.conftest import MOMENT, plan, start_with_challenger, trained
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Pipeline]
 LATER = MOMENT + timedelta(days=7)
 

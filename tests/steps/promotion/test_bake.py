@@ -24,6 +24,8 @@ from tests.judging.comparison.test_promotion_rules import SUPERIOR
 from tests.machines import make_resting_machines
 from tests.steps.conftest import MOMENT, learn, plan, start_with_challenger, trained
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 LATER = MOMENT + 7 * DAY
 

@@ -25,6 +25,8 @@ from pynomaly.steps.replay.replay import replay
 from pynomaly.steps.replay.replay_training import rule_on_challenger, train_on_reference
 from tests.naive import list_episodes
 
+pytestmark = pytest.mark.slow
+
 START, END = datetime(2026, 1, 19, tzinfo=UTC), datetime(2026, 2, 16, tzinfo=UTC)
 Make = Callable[..., Pipeline]
 

@@ -22,6 +22,8 @@ from pynomaly.steps.training.prepare import PreparedReference, prepare_reference
 from pynomaly.steps.training.train_candidates import CandidateTraining, compare_with
 from tests.steps.conftest import MOMENT, learn, plan
 
+pytestmark = pytest.mark.slow
+
 LATER = MOMENT + timedelta(days=7)
 Make = Callable[..., Pipeline]
 

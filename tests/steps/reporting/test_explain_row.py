@@ -20,6 +20,8 @@ from pynomaly.steps.reporting.explain_row import explain_row
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Pipeline]
 DAY = timedelta(days=1)
 

@@ -28,6 +28,8 @@ from pynomaly.steps.training.prepare import prepare_reference
 from pynomaly.steps.training.register import register_training
 from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Pipeline]
 
 
