@@ -134,10 +134,11 @@ def _build_settings(
         with TemporaryDirectory() as folder:
             copy = Path(folder) / "table.csv"
             copy.write_bytes(table)
-            settings = parse_plain_yaml(draft_pipeline(copy, name=name, time=time))  # type: ignore[assignment]
+            settings = dict(parse_plain_yaml(draft_pipeline(copy, name=name, time=time)))
         settings["data"]["path"] = f"../data/{name}.csv"
     elif conversion.file is not None:
-        settings = parse_plain_yaml(draft_pipeline(conversion.file, name=name, time=time, folder=configs))  # type: ignore[assignment]
+        draft = draft_pipeline(conversion.file, name=name, time=time, folder=configs)
+        settings = dict(parse_plain_yaml(draft))
     elif conversion.settings["data"].get("path") == "":
         conversion.settings["data"]["path"] = f"../data/{name}.csv"
     for key in ("ignore", "categorical"):  # the draft guesses these; the export names its columns
