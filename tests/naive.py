@@ -349,9 +349,9 @@ def list_protected_things(history, retention, now):
     versions = (
         set(history.aliases.values()) | set(history.unfinished) | set(versions_present[-retention.newest :])
     )
-    changes = [s for s in history.said if s.kind in ("promote", "rollback")]
+    changes = [s for s in history.decisions if s.kind in ("promote", "rollback")]
     versions |= set(changes[-1].versions) if changes else set()
-    for decision in history.said:
+    for decision in history.decisions:
         if decision.waits:
             versions |= set(decision.versions)
     for thing in history.things:
@@ -359,7 +359,7 @@ def list_protected_things(history, retention, now):
             versions.add(thing.version)
     calm = {"degradation": ["normal"], "bake": ["ok"], "retrain": ["none"]}
     relevant_decisions = [
-        s for s in history.said if set(s.versions) & versions and s.outcome not in calm.get(s.kind, [])
+        s for s in history.decisions if set(s.versions) & versions and s.outcome not in calm.get(s.kind, [])
     ]
     models = [t for t in history.things if t.kind == "version" and t.version in versions]
     runs = {run for s in relevant_decisions for run in s.runs} | {t.run for t in models}
