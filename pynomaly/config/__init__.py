@@ -7,7 +7,7 @@ Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging`, `model` an
 """
 
 from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm
-from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Quality, Series, Windows
+from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Long, Quality, Series, Windows
 from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
 from pynomaly.config.monitoring import Degradation, Drift
 from pynomaly.config.operations import EVENTS, Drill, Notify, Retention, Runner, Schedule, Target
@@ -38,6 +38,7 @@ __all__ = [
     "Feedback",
     "Grouping",
     "Limits",
+    "Long",
     "Notify",
     "Pipeline",
     "PolicyForm",

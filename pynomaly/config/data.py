@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -11,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from pynomaly.config.settings import NameIn, Settings, Share
 from pynomaly.config.units import Duration
 
-__all__ = ["SOURCE_KINDS", "Data", "Expectation", "Limits", "Quality", "Series", "Windows"]
+__all__ = ["SOURCE_KINDS", "Data", "Expectation", "Limits", "Long", "Quality", "Series", "Windows"]
 
 SCORE_COLUMNS = (
     "row",
@@ -77,6 +78,13 @@ class Limits(Settings):
     ratio: int = Field(200, ge=2, description="most unpacked bytes for each packed byte of a file")
 
 
+class Long(Settings):
+    """Columns of a long table, one row for each time, entity and quantity; it is read as a wide one."""
+
+    name: str = Field(description="column with the name of the quantity")
+    value: str = Field(description="column with its value")
+
+
 class Data(Settings):
     """Where rows come from and what their columns mean."""
 
@@ -87,12 +95,57 @@ class Data(Settings):
     )
     query: str | None = Field(None, description="select with :start and :end of the window (source: sql)")
     dataset: str | None = Field(None, description="name of a bundled table (source: bundled)")
-    separator: str = Field(",", min_length=1, max_length=1, description="csv column separator")
+    sheet: str | None = Field(None, description="sheet of a workbook; none means the first (source: excel)")
+    encoding: str = Field("utf-8", description="encoding of the text, a name that Python knows, like cp1252")
+    separator: str = Field(
+        ",", description="csv column separator: one character, or `blanks` for any number of them"
+    )
+    quote: str = Field('"', min_length=1, max_length=1, description="csv quotation mark")
     decimal: Literal[".", ","] = Field(".", description="csv decimal mark")
-    time: str | None = Field(None, description="time column; none means the table is one window")
+    thousands: Literal[",", ".", "'", " ", "_"] | None = Field(
+        None, description="mark between the thousands of a number"
+    )
+    skip_rows: int = Field(
+        0, ge=0, description="lines before the header, or before the first row without one"
+    )
+    comment: str | None = Field(None, min_length=1, description="a line that starts with it is left out")
+    header: bool = Field(True, description="whether the first line holds the names of the columns")
+    names: tuple[str, ...] = Field(
+        (), description="names of the columns in order, instead of those in the header"
+    )
+    strip_names: bool = Field(False, description="whether blanks around the names of columns are left out")
+    unit_rows: int = Field(0, ge=0, le=10, description="lines below the header that hold units, left out")
+    missing_values: tuple[str, ...] = Field(
+        (), description="cells that mean missing, beside the empty ones; numbers are compared as numbers"
+    )
+    missing_in: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="cells that mean missing in one column, by its name"
+    )
+    numbers: tuple[str, ...] = Field(
+        (), description="columns of numbers with a unit, a currency or a percent sign, which is left out"
+    )
+    magnitudes: tuple[str, ...] = Field(
+        (), description="columns of numbers that end in K, M, B or T: thousands, millions and so on"
+    )
+    time: str | None = Field(
+        None, description="time column, or a list of columns to join; none means the table is one window"
+    )
+    time_columns: tuple[str, ...] = Field(
+        (), description="columns that are joined by blanks to the time; set by a list in data.time"
+    )
+    time_format: str | None = Field(
+        None, description="strptime format of the time, `*` at its end for any rest; none means ISO 8601"
+    )
+    epoch: Literal["s", "ms", "us", "ns", "excel"] | None = Field(
+        None, description="unit of times that are numbers: since 1970, or days of a spreadsheet"
+    )
     timezone: str | None = Field(None, description="zone of times written without an offset, e.g. UTC")
     id: str | None = Field(None, description="column that names the entity (machine, account, host)")
     label: str | None = Field(None, description="column with 1 = anomaly, 0 = normal, empty = not known")
+    label_values: dict[str, Literal[0, 1] | None] = Field(
+        default_factory=dict,
+        description="what the label's words mean: 1 = anomaly, 0 = normal, null = unknown",
+    )
     label_delay: Duration = Field(timedelta(0), description="how long after its row a label becomes known")
     incidents: str | None = Field(
         None, description="declared incidents, left out of training: a YAML list or .ics, beside this YAML"
@@ -100,8 +153,41 @@ class Data(Settings):
     columns: tuple[str, ...] = Field((), description="feature columns; empty means all that remain")
     categorical: tuple[str, ...] = Field((), description="feature columns to read as categories")
     ignore: tuple[str, ...] = Field((), description="columns to leave out")
+    counters: tuple[str, ...] = Field(
+        (), description="columns that only rise: each is read as its increase since the row before"
+    )
+    long: Long | None = Field(None, description="the table has a row for each quantity: read it as wide")
     series: Series = Field(default_factory=Series, description="time-series features")
     limits: Limits = Field(default_factory=Limits, description="limits on what is read")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _join_time(cls, content: Any) -> Any:
+        """Turn a list of time columns into their joined name and the columns it is made from."""
+        if not isinstance(content, dict) or not isinstance(content.get("time"), list | tuple):
+            return content
+        columns = content["time"]
+        if not columns or not all(isinstance(name, str) for name in columns):
+            raise ValueError(f"data.time is {columns!r}; it names one column or lists several")
+        return {**content, "time": " ".join(columns), "time_columns": tuple(columns)}
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            codecs.lookup(value)
+        except LookupError:
+            raise ValueError(
+                f"{value!r} is no encoding; write one like 'utf-8', 'cp1252' or 'utf-16'"
+            ) from None
+        return value
+
+    @field_validator("separator")
+    @classmethod
+    def _one_character(cls, value: str) -> str:
+        if value != "blanks" and len(value) != 1:
+            raise ValueError(f"{value!r} is no separator; write one character, or 'blanks'")
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -126,6 +212,16 @@ class Data(Settings):
             raise ValueError(f"source {self.source!r} needs {' and '.join(f'data.{key}' for key in needed)}")
         if self.series.columns and not self.time:
             raise ValueError("data.series.columns needs data.time: a past has an order")
+        if self.counters and not self.time:
+            raise ValueError("data.counters needs data.time: an increase has an order")
+        if self.time_format and self.epoch:
+            raise ValueError(
+                "data.time_format and data.epoch are both set; a time is either text or a number"
+            )
+        if (self.time_format or self.epoch or self.time_columns) and not self.time:
+            raise ValueError("data.time_format and data.epoch need data.time")
+        if self.label_values and not self.label:
+            raise ValueError("data.label_values needs data.label")
         if self.incidents and not self.time:
             raise ValueError("data.incidents needs data.time: an incident is a span of time")
         if self.connection and not self.connection.isidentifier():

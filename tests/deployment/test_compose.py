@@ -19,7 +19,7 @@ import yaml
 from sqlalchemy import create_engine, text
 
 from tests.deployment.stack import COMPOSE, ROOT, Stack, example, filled
-from tests.flows.test_up import until
+from tests.flows.machine.test_up import until
 from tests.machines import make_machines, make_small_settings
 
 TEMPLATE = (ROOT / "deployments" / "kubernetes" / "job-template.json").read_text()
