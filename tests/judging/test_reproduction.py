@@ -13,25 +13,25 @@ NONE = np.zeros(4, dtype=bool)
 
 def test_equal_is_within_what_golden_rows_are_held_to() -> None:
     moved = SCORES + 0.5 * TOLERANCE * np.maximum(1.0, np.abs(SCORES))
-    found = compare_refit(3, (SCORES, moved), (SCORES, SCORES), (NONE, NONE), ("code: 1 then, 2 now",))
-    assert found.outcome == "equal"
-    assert found.golden == pytest.approx(0.5 * TOLERANCE, rel=1e-3)
-    assert found.reasons[-1] == "code: 1 then, 2 now"
+    result = compare_refit(3, (SCORES, moved), (SCORES, SCORES), (NONE, NONE), ("code: 1 then, 2 now",))
+    assert result.outcome == "equal"
+    assert result.golden == pytest.approx(0.5 * TOLERANCE, rel=1e-3)
+    assert result.reasons[-1] == "code: 1 then, 2 now"
 
 
 @pytest.mark.parametrize("which", ["golden", "held_out", "alerts"])
 def test_any_difference_is_one(which: str) -> None:
     moved = SCORES + np.array([0.0, 0.0, 1.0, 0.0])
     alerts = np.array([True, False, False, False])
-    found = compare_refit(
+    result = compare_refit(
         1,
         (SCORES, moved if which == "golden" else SCORES),
         (SCORES, moved if which == "held_out" else SCORES),
         (NONE, alerts if which == "alerts" else NONE),
     )
-    assert found.outcome == "differs"
-    assert {"golden": found.golden, "held_out": found.held_out}.get(which, 0.01) == pytest.approx(0.01)
-    assert found.alerts_both == 0
+    assert result.outcome == "differs"
+    assert {"golden": result.golden, "held_out": result.held_out}.get(which, 0.01) == pytest.approx(0.01)
+    assert result.alerts_both == 0
 
 
 def test_scores_that_cannot_be_ranked_have_no_agreement() -> None:
@@ -42,5 +42,5 @@ def test_scores_that_cannot_be_ranked_have_no_agreement() -> None:
 
 
 def test_what_cannot_be_tried_says_why() -> None:
-    found = report_impossible(2, "gone", "changed").to_dict()
-    assert (found["outcome"], found["golden"], found["reasons"]) == ("cannot", None, ["gone", "changed"])
+    report = report_impossible(2, "gone", "changed").to_dict()
+    assert (report["outcome"], report["golden"], report["reasons"]) == ("cannot", None, ["gone", "changed"])

@@ -52,7 +52,7 @@ def test_the_same_facts_give_the_same_bytes_and_are_left_alone(page, facts) -> N
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "sentence"),
     [
         (("counts", "judged_rows"), 98_765, "98,765"),
         (("registered", "value"), 0.7313, "0.731"),
@@ -65,14 +65,14 @@ def test_the_same_facts_give_the_same_bytes_and_are_left_alone(page, facts) -> N
         (("seed",), 73_137, "Seed 73137"),
     ],
 )
-def test_a_training_tells_the_numbers_it_is_given(path, value, said) -> None:
+def test_a_training_tells_the_numbers_it_is_given(path, value, sentence) -> None:
     facts = _changed(training_facts(), path, value)
-    assert said in _words(render_training_page(facts))
-    assert said not in _words(render_training_page(training_facts()))
+    assert sentence in _words(render_training_page(facts))
+    assert sentence not in _words(render_training_page(training_facts()))
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "sentence"),
     [
         (("alerts",), 73_137, "73,137 alerts"),
         (("observation", "alert_rate"), 0.07313, "7.31 %"),
@@ -82,10 +82,10 @@ def test_a_training_tells_the_numbers_it_is_given(path, value, said) -> None:
         (("degradation", "considered"), ["a"] * 37, "1 of the last 37"),
     ],
 )
-def test_a_window_tells_the_numbers_it_is_given(path, value, said) -> None:
+def test_a_window_tells_the_numbers_it_is_given(path, value, sentence) -> None:
     facts = _changed(window_facts(), path, value)
-    assert said in _words(render_window_page(facts))
-    assert said not in _words(render_window_page(window_facts()))
+    assert sentence in _words(render_window_page(facts))
+    assert sentence not in _words(render_window_page(window_facts()))
 
 
 def _words(html: str) -> str:
@@ -169,10 +169,10 @@ def test_a_wide_table_with_many_candidates_stays_small() -> None:
 
 
 def test_text_can_be_read_in_the_light_in_the_dark_and_on_paper() -> None:
-    found = palettes(read_page(render_training_page(training_facts())).style)
-    assert set(found) == {"light", "dark", "paper"}
-    assert set(found["light"]) == set(found["dark"]) == set(found["paper"])
-    for colors in found.values():
+    colors_of = palettes(read_page(render_training_page(training_facts())).style)
+    assert set(colors_of) == {"light", "dark", "paper"}
+    assert set(colors_of["light"]) == set(colors_of["dark"]) == set(colors_of["paper"])
+    for colors in colors_of.values():
         for name in ("ink", "quiet", "link", "good", "warn", "bad"):
             assert min(contrast(colors[name], colors[under]) for under in ("page", "box")) >= 4.5, name
         for name in ("s0", "s1", "s2", "s3", "s4", "s5", "bar0", "bar1", "bar2", "band-line"):
@@ -319,7 +319,7 @@ def test_a_template_of_the_user_s_replaces_ours_or_a_part_of_it(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("template", "said"),
+    ("template", "message"),
     [
         ("{% if %}", r"training.html.j2, line 1"),
         ("{{ nothing }}", "'nothing' is undefined"),
@@ -331,7 +331,7 @@ def test_a_template_of_the_user_s_replaces_ours_or_a_part_of_it(tmp_path: Path) 
         ("{{ facts.seed / 0 }}", "reports.templates"),
     ],
 )
-def test_a_template_that_cannot_be_used_is_named(tmp_path: Path, template: str, said: str) -> None:
+def test_a_template_that_cannot_be_used_is_named(tmp_path: Path, template: str, message: str) -> None:
     (tmp_path / "training.html.j2").write_text(template)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         render_training_page(training_facts(), str(tmp_path))

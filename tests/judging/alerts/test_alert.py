@@ -83,8 +83,8 @@ def alert(name: str = "one", first: datetime = NOON, **more: Any) -> Alert:
     ],
 )
 def test_category(rows: int, tails: list[float | None], expected: str) -> None:
-    found, why = categorize_alert(rows, [carrier(tail=tail) for tail in tails], 3)
-    assert found == expected
+    category, why = categorize_alert(rows, [carrier(tail=tail) for tail in tails], 3)
+    assert category == expected
     assert why
 
 
@@ -109,9 +109,9 @@ def test_the_grade_rises_from_nothing_to_one() -> None:
 
 
 def told(first: datetime = NOON, causes: tuple[str, ...] = ("heat",), **more: Any) -> str:
-    given = {"past": (), "planned": (), **SETTINGS, **more}
-    past, planned = given.pop("past"), given.pop("planned")
-    return find_quiet_reason("a", causes, first, first + HOUR, past, planned, **given)
+    arguments = {"past": (), "planned": (), **SETTINGS, **more}
+    past, planned = arguments.pop("past"), arguments.pop("planned")
+    return find_quiet_reason("a", causes, first, first + HOUR, past, planned, **arguments)
 
 
 def test_planned_work_is_quiet_for_its_entity_and_its_time_alone() -> None:
@@ -160,11 +160,11 @@ def test_parts_add_up_and_the_rarest_row_speaks() -> None:
         event("seen", part(2), "w1"),
         event("seen", part(1, NOON + 5 * HOUR, p=0.0001, score=9.0), "w2"),
     ]
-    found = build_alert("x", events)
-    assert (found.rows, found.score, found.windows) == (3, 9.0, ("w1", "w2"))
-    assert (found.first, found.last, found.peak) == (NOON, NOON + 5 * HOUR, NOON + 5 * HOUR)
-    assert found.category == "collective"
-    assert len(found.row_keys) == 3
+    grown = build_alert("x", events)
+    assert (grown.rows, grown.score, grown.windows) == (3, 9.0, ("w1", "w2"))
+    assert (grown.first, grown.last, grown.peak) == (NOON, NOON + 5 * HOUR, NOON + 5 * HOUR)
+    assert grown.category == "collective"
+    assert len(grown.row_keys) == 3
 
 
 def test_a_window_scored_again_replaces_its_part_and_may_withdraw_the_alert() -> None:

@@ -18,14 +18,14 @@ from tests import naive
 def test_over_every_sample_that_could_be_drawn_totals_and_precision_are_right_on_average(odd: int) -> None:
     alerted, quiet = [1] * odd + [0] * (6 - odd), [1, 0, 0, 0, 0, 0, 0]
     strata = [AuditStratum("alerted", 6, 3), AuditStratum("quiet", 7, 2)]
-    found = [
+    estimates = [
         estimate_audit(
             strata, [*(("alerted", truth) for truth in left), *(("quiet", truth) for truth in right)]
         )
         for left, right in product(naive.list_all_samples(alerted, 3), naive.list_all_samples(quiet, 2))
     ]
-    assert np.mean([item.anomalies for item in found]) == pytest.approx(odd + 1)
-    assert np.mean([item.precision.value for item in found]) == pytest.approx(odd / 6)
+    assert np.mean([item.anomalies for item in estimates]) == pytest.approx(odd + 1)
+    assert np.mean([item.precision.value for item in estimates]) == pytest.approx(odd / 6)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
@@ -49,9 +49,9 @@ def test_intervals_cover_at_least_as_often_as_they_say(hits: int, missed: int, l
             labels += [(item.name, 1)] * count + [(item.name, 0)] * (item.sampled - count)
         if not chance:
             continue
-        said = estimate_audit(strata, labels, level)
-        covered["precision"] += chance * (said.precision.low <= precision <= said.precision.high)
-        covered["recall"] += chance * (recall is None or said.recall.low <= recall <= said.recall.high)
+        audit = estimate_audit(strata, labels, level)
+        covered["precision"] += chance * (audit.precision.low <= precision <= audit.precision.high)
+        covered["recall"] += chance * (recall is None or audit.recall.low <= recall <= audit.recall.high)
     assert covered["precision"] >= level
     assert covered["recall"] >= level
 
@@ -59,9 +59,9 @@ def test_intervals_cover_at_least_as_often_as_they_say(hits: int, missed: int, l
 @pytest.mark.parametrize(("population", "sampled"), [(1, 1), (9, 4), (30, 7), (12, 12)])
 @pytest.mark.parametrize("tail", [0.025, 0.1])
 def test_bounds_are_those_of_the_slow_search(population: int, sampled: int, tail: float) -> None:
-    for found in range(sampled + 1):
-        low, high = naive.total_interval(population, sampled, found, Fraction(tail))
-        assert bound_total(population, sampled, found, found, tail) == (low, high)
+    for hits in range(sampled + 1):
+        low, high = naive.total_interval(population, sampled, hits, Fraction(tail))
+        assert bound_total(population, sampled, hits, hits, tail) == (low, high)
 
 
 def test_rows_that_wait_may_be_either() -> None:
@@ -77,15 +77,15 @@ def test_rows_that_wait_may_be_either() -> None:
 
 def test_no_anomaly_among_the_quiet_rows_is_no_proof_that_none_is_there() -> None:
     strata = [AuditStratum("alerted", 100, 20), AuditStratum("quiet", 10_000, 20)]
-    found = estimate_audit(strata, [("alerted", 1)] * 20 + [("quiet", 0)] * 20)
-    assert found.recall.value == 1.0
-    assert found.recall.low < 0.1
+    estimate = estimate_audit(strata, [("alerted", 1)] * 20 + [("quiet", 0)] * 20)
+    assert estimate.recall.value == 1.0
+    assert estimate.recall.low < 0.1
 
 
 def test_what_cannot_be_known_is_not_made_up() -> None:
-    found = estimate_audit([AuditStratum("quiet", 50, 5)], [("quiet", 0)] * 5)
-    assert found.precision.value is None
-    assert found.recall.value is None
+    estimate = estimate_audit([AuditStratum("quiet", 50, 5)], [("quiet", 0)] * 5)
+    assert estimate.precision.value is None
+    assert estimate.recall.value is None
     nothing = estimate_audit(
         [AuditStratum("alerted", 5, 2), AuditStratum("quiet", 50, 2)], [("alerted", None)] * 2
     )

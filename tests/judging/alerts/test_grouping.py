@@ -36,8 +36,8 @@ def test_a_gap_another_entity_and_another_cause_part_alerts() -> None:
 
 def test_an_alert_keeps_the_cause_it_began_with_and_a_row_without_one_joins() -> None:
     rows = [flag(0, causes=("heat",)), flag(1), flag(2, causes=("heat", "noise")), flag(3, causes=("noise",))]
-    found = group_rows("p", rows, HOUR * 2)
-    assert [(item.causes, len(item.flags)) for item in found] == [(("heat",), 3), (("noise",), 1)]
+    groups = group_rows("p", rows, HOUR * 2)
+    assert [(item.causes, len(item.flags)) for item in groups] == [(("heat",), 3), (("noise",), 1)]
 
 
 @pytest.mark.parametrize(
@@ -55,17 +55,17 @@ def test_what_is_the_same_cause(left: tuple[str, ...], right: tuple[str, ...], a
 
 def test_its_peak_is_its_rarest_row_and_its_name_its_first() -> None:
     rows = [flag(0, p=0.01, place=0), flag(1, p=0.001, place=1), flag(2, p=0.001, place=2)]
-    (found,) = group_rows("p", rows, HOUR)
-    assert found.peak.place == 1
+    (group,) = group_rows("p", rows, HOUR)
+    assert group.peak.place == 1
     (shorter,) = group_rows("p", rows[:1], HOUR)
-    assert shorter.name == found.name
-    assert group_rows("other", rows, HOUR)[0].name != found.name
+    assert shorter.name == group.name
+    assert group_rows("other", rows, HOUR)[0].name != group.name
 
 
 def test_without_time_every_row_is_an_alert_of_its_own() -> None:
     rows = [AlertRow("", None, place, 0.01) for place in range(3)]
-    found = group_rows("p", rows, HOUR)
-    assert len({item.name for item in found}) == 3
+    groups = group_rows("p", rows, HOUR)
+    assert len({item.name for item in groups}) == 3
 
 
 ROWS = st.lists(

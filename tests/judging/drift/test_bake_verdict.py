@@ -18,7 +18,7 @@ NEW = replace(OLD, version=2)
 
 
 @pytest.mark.parametrize(
-    ("new", "old", "outcome", "said"),
+    ("new", "old", "outcome", "reason_part"),
     [
         ({}, {}, "ok", "keeps what it promised"),
         ({"rows": 99, "alert_status": "violated"}, {"rows": 99}, "insufficient_data", "99 rows"),
@@ -48,23 +48,23 @@ NEW = replace(OLD, version=2)
         ({"latency_ms": nan}, {}, "breach", "nan ms"),
     ],
 )
-def test_every_breach(new: dict[str, Any], old: dict[str, Any], outcome: str, said: str) -> None:
-    found = judge_bake(
+def test_every_breach(new: dict[str, Any], old: dict[str, Any], outcome: str, reason_part: str) -> None:
+    bake = judge_bake(
         replace(NEW, **new), replace(OLD, **old), config.Drift(), config.Degradation(), max_latency_ms=100.0
     )
-    assert found.outcome == outcome
-    assert said in found.reasons[0]
+    assert bake.outcome == outcome
+    assert reason_part in bake.reasons[0]
 
 
 def test_what_both_suffer_is_named() -> None:
     bad = {"score_status": "drift", "score_effect": 0.5}
-    found = judge_bake(replace(NEW, **bad), replace(OLD, **bad), config.Drift(), config.Degradation(), 100.0)
-    assert any("score drift: bad under v2, and under v1 too" in reason for reason in found.reasons)
+    bake = judge_bake(replace(NEW, **bad), replace(OLD, **bad), config.Drift(), config.Degradation(), 100.0)
+    assert any("score drift: bad under v2, and under v1 too" in reason for reason in bake.reasons)
 
 
 def test_all_that_broke_is_said() -> None:
     worst = replace(
         NEW, alerts=60, alert_status="violated", score_status="drift", score_effect=0.9, latency_ms=500.0
     )
-    found = judge_bake(worst, OLD, config.Drift(), config.Degradation(), max_latency_ms=100.0)
-    assert len(found.reasons) == 3
+    bake = judge_bake(worst, OLD, config.Drift(), config.Degradation(), max_latency_ms=100.0)
+    assert len(bake.reasons) == 3

@@ -23,40 +23,45 @@ values = st.floats(-1e9, 1e9, allow_nan=False)
 @pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=200))
 def test_shares_intervals_and_distance_are_scipy_s(p_values) -> None:
-    found = measure_uniformity(p_values)
-    assert found.rows == sum(found.counts) == len(p_values)
-    assert [item.level for item in found.levels] == list(P_VALUE_LEVELS)
-    for item in found.levels:
+    uniformity = measure_uniformity(p_values)
+    assert uniformity.rows == sum(uniformity.counts) == len(p_values)
+    assert [item.level for item in uniformity.levels] == list(P_VALUE_LEVELS)
+    for item in uniformity.levels:
         below = sum(p <= item.level for p in p_values)
         exact = binomtest(below, len(p_values)).proportion_ci(0.95, method="exact")
         assert item.share == below / len(p_values)
         assert (item.low, item.high) == pytest.approx((exact.low, exact.high), abs=1e-9)
-    assert found.distance == pytest.approx(kstest(p_values, "uniform").statistic, abs=1e-12)
+    assert uniformity.distance == pytest.approx(kstest(p_values, "uniform").statistic, abs=1e-12)
 
 
 def test_no_p_value_is_no_level() -> None:
-    found = measure_uniformity([np.nan])
-    assert (found.rows, found.levels, found.distance, sum(found.counts)) == (0, (), None, 0)
+    empty = measure_uniformity([np.nan])
+    assert (empty.rows, empty.levels, empty.distance, sum(empty.counts)) == (
+        0,
+        (),
+        None,
+        0,
+    )
 
 
 @given(st.lists(values, max_size=60), st.lists(values | st.just(np.inf) | st.just(np.nan), max_size=60))
 def test_every_score_is_counted_once(first, second) -> None:
-    found = bin_scores({"a": first, "b": second})
+    histogram = bin_scores({"a": first, "b": second})
     lost = sum(not np.isfinite(value) for value in second)
-    assert found["not_finite"] == {"a": 0, "b": lost}
+    assert histogram["not_finite"] == {"a": 0, "b": lost}
     if len(first) + len(second) == lost:
-        assert found["edges"] == []
+        assert histogram["edges"] == []
         return
-    assert len(found["edges"]) == HISTOGRAM_BINS + 1
-    assert sum(found["counts"]["a"]) == len(first)
-    assert sum(found["counts"]["b"]) == len(second) - lost
+    assert len(histogram["edges"]) == HISTOGRAM_BINS + 1
+    assert sum(histogram["counts"]["a"]) == len(first)
+    assert sum(histogram["counts"]["b"]) == len(second) - lost
 
 
 def test_a_few_huge_scores_leave_the_rest_to_be_seen() -> None:
-    found = bin_scores({"a": [*np.linspace(0, 1, 1000), 1e9]})
-    assert found["edges"][-1] < 10
-    assert found["counts"]["a"][-1] == 1
-    assert found["last"] == 1e9
+    histogram = bin_scores({"a": [*np.linspace(0, 1, 1000), 1e9]})
+    assert histogram["edges"][-1] < 10
+    assert histogram["counts"]["a"][-1] == 1
+    assert histogram["last"] == 1e9
 
 
 @given(st.integers(1, 3000))
@@ -69,5 +74,5 @@ def test_a_curve_in_small_keeps_its_ends_and_its_order(n) -> None:
 
 
 def test_rows_and_alerts_of_parts_of_time() -> None:
-    found = count_over_time([0, 10, 20], [0, 5, 10, 19, 20, 99], [True, False, False, True, False, True])
-    assert found == [(2, 1), (3, 1)]  # the last part holds its end
+    counts = count_over_time([0, 10, 20], [0, 5, 10, 19, 20, 99], [True, False, False, True, False, True])
+    assert counts == [(2, 1), (3, 1)]  # the last part holds its end
