@@ -121,16 +121,16 @@ def roc_auc(truth: Sequence[int], scores: Sequence[float]) -> float:
 def recall_at_share(truth: Sequence[int], scores: Sequence[float], share: Fraction) -> float:
     """Share of anomalies found while `share` of the normal rows alerts, from the top; ties are split."""
     left = share * sum(1 for label in truth if label == 0)
-    found = Fraction(0)
+    total = Fraction(0)
     for value in sorted(set(scores), reverse=True):
         tied = [label for label, score in zip(truth, scores, strict=True) if score == value]
         normal, odd = tied.count(0), tied.count(1)
         part = Fraction(1) if normal <= left else left / normal
-        found += odd * part
+        total += odd * part
         left -= normal * part
         if part < 1:
             break
-    return float(found / int(sum(truth)))
+    return float(total / int(sum(truth)))
 
 
 def saved_cost(truth: Sequence[int], scores: Sequence[float], false_alarms: float) -> float:
@@ -327,7 +327,7 @@ def list_all_samples(population: Sequence[int], size: int) -> list[tuple[int, ..
     ]
 
 
-def total_interval(population: int, sampled: int, found: int, tail: float) -> tuple[int, int]:
+def total_interval(population: int, sampled: int, anomalies: int, tail: float) -> tuple[int, int]:
     """Returns the lowest and highest total for which neither tail of the sample count is at most `tail`."""
 
     def chance(total: int, hits: int) -> Fraction:
@@ -335,9 +335,9 @@ def total_interval(population: int, sampled: int, found: int, tail: float) -> tu
         return Fraction(ways, math.comb(population, sampled))
 
     totals = []
-    for total in range(found, population - (sampled - found) + 1):
-        fewer = sum(chance(total, hits) for hits in range(found + 1))
-        more = sum(chance(total, hits) for hits in range(found, sampled + 1))
+    for total in range(anomalies, population - (sampled - anomalies) + 1):
+        fewer = sum(chance(total, hits) for hits in range(anomalies + 1))
+        more = sum(chance(total, hits) for hits in range(anomalies, sampled + 1))
         if fewer > tail and more > tail:
             totals.append(total)
     return min(totals), max(totals)
