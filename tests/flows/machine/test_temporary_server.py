@@ -22,7 +22,7 @@ from flows.machine.temporary_server import TemporaryServer, run_temporary_server
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
