@@ -34,8 +34,8 @@ def test_what_is_printed_is_what_was_counted() -> None:
     for kind in KINDS:
         for level in LEVELS:
             assert len(result.false_share[kind, level]) == 4
-        assert np.mean(result.found[kind, 0.1]) > 0.9
-    assert np.mean(result.found["counted", 0.05]) < 0.9  # ten anomalies: 401 held-out rows ask for eleven
+        assert np.mean(result.shares[kind, 0.1]) > 0.9
+    assert np.mean(result.shares["counted", 0.05]) < 0.9  # ten anomalies: 401 held-out rows ask for eleven
     text = render_results([result], "command")
     assert text.count("| tiny |") == 5
     assert f"| low | 0.1 | {0.1 * 800:.1f} | {result.reached['low']} |" in text

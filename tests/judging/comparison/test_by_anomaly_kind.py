@@ -99,11 +99,11 @@ def test_the_choice_among_candidates_keeps_the_same_rule() -> None:
     scores = {"baseline": champion, "one-sided": challenger}
     blind = choose_candidate(Evidence(truth, rung=Rung.INJECTED), scores, SETTINGS, baseline="baseline")
     assert blind.winner == "one-sided"
-    seen = choose_candidate(
+    choice = choose_candidate(
         Evidence(truth, rung=Rung.INJECTED, injected=injected), scores, SETTINGS, baseline="baseline"
     )
-    assert seen.winner == "baseline"
-    assert any("lost on local" in reason for reason in seen.verdicts[0].reasons)
+    assert choice.winner == "baseline"
+    assert any("lost on local" in reason for reason in choice.verdicts[0].reasons)
 
 
 @pytest.mark.parametrize("metric", ["average_precision", "roc_auc", "recall_at_budget", "saved_cost"])

@@ -39,18 +39,18 @@ def compared(old: pd.DataFrame, new: pd.DataFrame, days: float | None = 2.0) -> 
     )
 )
 def test_counts_are_those_of_counting(rows: list[tuple[float, float, bool, bool]]) -> None:
-    found = compared(
+    diff = compared(
         scored([a for a, _, _, _ in rows], [x for _, _, x, _ in rows]),
         scored([b for _, b, _, _ in rows], [y for _, _, _, y in rows]),
     )
-    assert found.gained == sum(y and not x for *_, x, y in rows)
-    assert found.lost == sum(x and not y for *_, x, y in rows)
-    assert found.same == sum(x and y for *_, x, y in rows)
-    assert found.champion_per_day == pytest.approx((found.lost + found.same) / 2)
-    assert found.challenger_per_day == pytest.approx((found.gained + found.same) / 2)
-    assert len(found.examples) == min(EXAMPLES, found.gained + found.lost)
-    assert len({example.row for example in found.examples}) == len(found.examples)
-    for example in found.examples:
+    assert diff.gained == sum(y and not x for *_, x, y in rows)
+    assert diff.lost == sum(x and not y for *_, x, y in rows)
+    assert diff.same == sum(x and y for *_, x, y in rows)
+    assert diff.champion_per_day == pytest.approx((diff.lost + diff.same) / 2)
+    assert diff.challenger_per_day == pytest.approx((diff.gained + diff.same) / 2)
+    assert len(diff.examples) == min(EXAMPLES, diff.gained + diff.lost)
+    assert len({example.row for example in diff.examples}) == len(diff.examples)
+    for example in diff.examples:
         *_, before, after = rows[example.row]
         assert (before, after) == ((False, True) if example.side == "gained" else (True, False))
         assert example.because[0].value == example.row
@@ -71,13 +71,13 @@ def test_both_sides_are_shown_and_the_most_telling_first() -> None:
     n = 40
     old = scored([float(i) for i in range(n)], [i % 2 == 0 for i in range(n)])
     new = scored([float(n - i) for i in range(n)], [i % 2 == 1 for i in range(n)])
-    found = compared(old, new, days=None)
-    sides = [example.side for example in found.examples]
+    diff = compared(old, new, days=None)
+    sides = [example.side for example in diff.examples]
     assert sides == ["gained"] * 5 + ["lost"] * 5
-    apart = [abs(np.log(example.champion_p / example.challenger_p)) for example in found.examples[:5]]
+    apart = [abs(np.log(example.champion_p / example.challenger_p)) for example in diff.examples[:5]]
     assert apart == sorted(apart, reverse=True)
-    assert found.challenger_per_day == n / 2
-    assert any("in all rows" in reason for reason in found.reasons)
+    assert diff.challenger_per_day == n / 2
+    assert any("in all rows" in reason for reason in diff.reasons)
 
 
 def test_rows_must_be_the_same() -> None:

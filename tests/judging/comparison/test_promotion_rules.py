@@ -37,7 +37,7 @@ AT = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("changes", "kind", "said"),
+    ("changes", "kind", "reason"),
     [
         ({}, "promote", "interval lies above"),
         ({"mode": "approval"}, "pending", "a person answers"),
@@ -75,7 +75,7 @@ AT = datetime(2026, 3, 2, tzinfo=UTC)
         ({"taken_back": 2, "mode": "approval"}, "pending", "a person answers"),
     ],
 )
-def test_every_rule(changes: dict[str, Any], kind: str, said: str) -> None:
+def test_every_rule(changes: dict[str, Any], kind: str, reason: str) -> None:
     facts: dict[str, Any] = {
         "verdict": SUPERIOR,
         "mode": "automatic",
@@ -85,7 +85,7 @@ def test_every_rule(changes: dict[str, Any], kind: str, said: str) -> None:
     facts |= changes
     ruling = rule_on_promotion(facts.pop("verdict"), facts.pop("mode"), **facts)
     assert ruling.kind == kind
-    assert said in ruling.reasons[0]
+    assert reason in ruling.reasons[0]
 
 
 def test_a_person_is_warned_of_a_version_that_was_taken_back() -> None:
@@ -108,15 +108,15 @@ def test_when_it_may_be_answered(champion: int | None, at: datetime, state: str)
 
 
 def test_a_missed_incident_names_the_refusal_and_comes_first_for_a_person() -> None:
-    given: dict[str, Any] = {"gate_passed": True, "champion": "machines v1", "incidents": MISSED}
-    assert rule_on_promotion(SUPERIOR, "automatic", **given).outcome == "misses pump"
-    asked = rule_on_promotion(SUPERIOR, "approval", **given)
+    facts: dict[str, Any] = {"gate_passed": True, "champion": "machines v1", "incidents": MISSED}
+    assert rule_on_promotion(SUPERIOR, "automatic", **facts).outcome == "misses pump"
+    asked = rule_on_promotion(SUPERIOR, "approval", **facts)
     assert asked.kind == "pending"
     assert asked.reasons[0] == "It misses what the champion caught: pump."
 
 
 def test_a_change_of_policy_says_what_it_misses_and_stays_a_persons_choice() -> None:
-    told: dict[str, Any] = {"policy": "a -> b", "base": "machines v1", "incidents": MISSED}
-    ruling = rule_on_promotion(None, "automatic", gate_passed=True, champion="machines v1", **told)
+    facts: dict[str, Any] = {"policy": "a -> b", "base": "machines v1", "incidents": MISSED}
+    ruling = rule_on_promotion(None, "automatic", gate_passed=True, champion="machines v1", **facts)
     assert ruling.kind == "promote"
     assert "It misses what the champion caught: pump." in ruling.reasons

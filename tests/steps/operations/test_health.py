@@ -47,7 +47,7 @@ def wrong(found: Finding, *said: str, state: str = "wrong") -> None:
     assert found.state == state, found
     assert found.mend, found
     for words in said:
-        assert words in f"{found.found} | {found.mend}", found
+        assert words in f"{found.fact} | {found.mend}", found
 
 
 @contextmanager

@@ -93,10 +93,10 @@ def test_rows_that_changed_since_leave_the_verdict_and_take_the_reasons(
     found = explain_row(settings, "b", "2026-01-19T07:30:00+00:00")
     assert found.row["is_anomaly"]
     assert found.reasons == ()
-    assert any("changed after they were scored" in line for line in found.said)
+    assert any("changed after they were scored" in line for line in found.notes)
     (tmp_path / "machines.csv").unlink()
     found = explain_row(settings, "b", "2026-01-19T07:30:00+00:00")
-    assert any("cannot be read any more" in line for line in found.said)
+    assert any("cannot be read any more" in line for line in found.notes)
 
 
 def test_what_was_never_scored_is_refused(pipeline: Make, tmp_path: Path) -> None:
@@ -133,6 +133,7 @@ def test_another_method_names_the_odd_column_too(pipeline: Make, tmp_path: Path,
     settings = scored(pipeline, tmp_path)
     explanation = explain_row(settings, "b", "2026-01-19T07:30:00+00:00", method=method)
     assert explanation.method == explanation.to_dict()["method"] == method
+    assert explanation.to_dict()["said"] == list(explanation.notes)  # the key of `why --json`
     assert explanation.reasons[0]["column"] == "noise"
 
 

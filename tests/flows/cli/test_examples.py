@@ -28,7 +28,7 @@ from tests.machines import make_machines, make_small_settings
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600), pytest.mark.usefixtures("prefect_api")]
 
 ELSEWHERE = {
-    "pynomaly up --configs configs": "tests/flows/test_up.py",
+    "pynomaly up --configs configs": "tests/flows/machine/test_up.py",
     "pynomaly demo --home .pynomaly-demo": "tests/security/test_life_under_guard.py",
     "pynomaly serve configs/quickstart.yaml --port 8000": "tests/serving/test_serving.py",
     "pynomaly metrics --port 9410": "tests/serving/test_exporter.py",
@@ -143,7 +143,7 @@ def test_every_example_runs(command: Callable[..., Answer], folder: Path) -> Non
     for name, examples in EXAMPLES.items():
         for example in examples:
             if example in ELSEWHERE:
-                assert Path(__file__).parents[2].joinpath(ELSEWHERE[example]).is_file()
+                assert Path(__file__).parents[3].joinpath(ELSEWHERE[example]).is_file()
                 continue
             words = [alert() if word == "3f2a" else word for word in shlex.split(example)[1:]]
             if "audit.csv" in words and "--labels" in words:

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from tests.databases import create_database
-from tests.flows.test_up import Servers, all_deployments, completed, until
+from tests.flows.machine.test_up import Servers, all_deployments, completed, until
 from tests.machines import make_machines, make_small_settings
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
