@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,36 +11,156 @@ from flows.examples import write_examples
 from pynomaly.config import parse_pipeline
 from pynomaly.config.plain_yaml import dump_yaml, parse_plain_yaml
 from pynomaly.data.incidents import Incident
-from pynomaly.data.inspect import CANDIDATES, draft_pipeline, make_slug
+from pynomaly.data.intake import (
+    CANDIDATES,
+    ROLES,
+    Reading,
+    describe_reading,
+    make_slug,
+    read_table,
+    render_draft,
+    try_reading,
+)
 from pynomaly.data.migration import ConvertedExport, convert_export
-from pynomaly.errors import ConfigError
+from pynomaly.errors import ColumnError, ConfigError, list_allowed
 from pynomaly.records.store import write_atomically
 
-__all__ = ["write_converted_config", "write_draft", "write_example"]
+__all__ = ["explain_column", "list_questions", "write_converted_config", "write_draft", "write_example"]
 
 _ISO = "%Y-%m-%dT%H:%M:%S.%f+00:00"
 
 
 def write_draft(
-    data: Path, *, name: str | None, time: str | None, label: str | None, id: str | None, force: bool
+    data: str | Path, hints: Mapping[str, Any] | None = None, *, name: str | None = None, force: bool = False
 ) -> dict[str, Any]:
     """Draft ``configs/NAME.yaml`` under the current folder for the table at `data`.
+
+    Parameters
+    ----------
+    data : str or Path
+        A file, a folder of files with the same columns, or a pattern with `*`.
+    hints : mapping, optional
+        Settings under ``data`` that are known; they are taken and not guessed.
+    name : str, optional
+        Name of the pipeline; by default made from the file name.
+    force : bool
+        Write over an existing file.
+
+    Returns
+    -------
+    dict
+        What was decided and why (:func:`pynomaly.data.intake.describe_reading`), the settings, and the file.
 
     Raises
     ------
     ConfigError
         If the file exists and `force` is not given.
     DataError
-        If the table cannot be read; nothing is written then.
+        If the table cannot be read, or no column is left for a model; nothing is written then.
     """
-    text = draft_pipeline(data, name=name, time=time, label=label, id=id, folder=Path.cwd() / "configs")
-    settings = parse_plain_yaml(text)
+    reading = try_reading(read_table(data, hints))
+    _refuse_featureless(reading)
+    text = render_draft(reading, name, Path.cwd() / "configs")
+    settings: dict[str, Any] = dict(parse_plain_yaml(text))  # type: ignore[call-overload]
     file = Path.cwd() / "configs" / f"{settings['name']}.yaml"
     parse_pipeline(settings, origin=file)
     _refuse_existing_files([file], force)
     write_atomically(file, text.encode())
     relative_path = file.relative_to(Path.cwd())
-    return {"config": str(relative_path), "pipeline": settings["name"], "settings": settings}
+    return {
+        "config": str(relative_path),
+        "pipeline": settings["name"],
+        **describe_reading(reading),
+        "settings": settings,
+    }
+
+
+def _refuse_featureless(reading: Reading) -> None:
+    """Raise if no column is left that a model could read, with the reason of each."""
+    if any(column.is_feature for column in reading.columns):
+        return
+    reasons = "; ".join(f"{column.name!r}: {column.role}, {column.why}" for column in reading.columns[:6])
+    raise ColumnError(
+        f"{reading.file} has no column that a model could read ({reasons}); data.columns names features"
+    )
+
+
+def explain_column(data: str | Path, column: str, hints: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what is known of one column of a table: role, reason, its commonest cells, what it could be else.
+
+    Raises
+    ------
+    ColumnError
+        If the table has no such column.
+    DataError
+        If the table cannot be read.
+    """
+    reading = read_table(data, hints)
+    names = [item.name for item in reading.columns]
+    if column not in names:
+        raise ColumnError(f"{data}: no column {column!r}; {list_allowed(column, names)}")
+    described = describe_reading(reading)
+    item = next(item for item in described["columns"] if item["name"] == column)
+    about = [
+        d
+        for d in described["decisions"]
+        if d["setting"] in ("missing_values", "missing_in", "decimal", "thousands")
+    ]
+    return {
+        "file": described["file"],
+        "column": item,
+        "meaning": ROLES[item["role"]],
+        "decisions": about if item["role"] in ("number", "counter", "constant") else [],
+        "settings": {key: value for key, value in reading.data.items() if column in _list_names(value)},
+    }
+
+
+def _list_names(value: object) -> list[str]:
+    """Return the names that a setting holds."""
+    if isinstance(value, str):
+        return [value]
+    return [str(item) for item in value] if isinstance(value, Mapping | list | tuple) else []
+
+
+def list_questions(data: str | Path, hints: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return each doubtful decision on a table as a question: setting, value, why, choices."""
+    reading = read_table(data, hints)
+    questions: list[dict[str, Any]] = []
+    names = [column.name for column in reading.columns]
+    if reading.time is None:
+        questions.append(
+            _ask("time", None, "no column reads as times: the table would be one window", ["none", *names])
+        )
+    else:
+        column = next(item for item in reading.columns if item.name == reading.time.columns[0])
+        if column.sure != "sure":
+            questions.append(
+                _ask("time_format", reading.time.format, column.why, [reading.time.format, column.otherwise])
+            )
+        if reading.time.zone:
+            questions.append(
+                _ask(
+                    "timezone", reading.time.zone, "the times have no offset", ["UTC", "Europe/Berlin", "..."]
+                )
+            )
+    truths = [column.name for column in reading.columns if column.role in ("label", "truth")]
+    if truths:
+        why = next(column.why for column in reading.columns if column.name in truths)
+        questions.append(
+            _ask("label", reading.label, f"which column tells the truth: {why}", ["none", *truths])
+        )
+    entities = [column for column in reading.columns if column.role == "entity" and column.sure != "sure"]
+    if entities:
+        questions.append(
+            _ask("id", reading.id, f"whose a row is: {entities[0].why}; {entities[0].otherwise}", names)
+        )
+    doubtful = [d for d in reading.decisions if d.sure == "doubtful" and isinstance(d.value, str)]
+    questions += [_ask(d.setting, d.value, d.why, [d.value, *d.otherwise]) for d in doubtful]
+    return [question for question in questions if question["setting"] not in hints]
+
+
+def _ask(setting: str, value: object, why: str, choices: list[Any]) -> dict[str, Any]:
+    return {"setting": setting, "value": value, "why": why, "choices": [item for item in choices if item]}
 
 
 def write_example(*, force: bool) -> dict[str, Any]:
@@ -134,16 +254,20 @@ def _build_settings(
         with TemporaryDirectory() as folder:
             copy = Path(folder) / "table.csv"
             copy.write_bytes(table)
-            settings = dict(parse_plain_yaml(draft_pipeline(copy, name=name, time=time)))
+            settings = _draft_settings(copy, name, time, None)
         settings["data"]["path"] = f"../data/{name}.csv"
     elif conversion.file is not None:
-        draft = draft_pipeline(conversion.file, name=name, time=time, folder=configs)
-        settings = dict(parse_plain_yaml(draft))
+        settings = _draft_settings(Path(conversion.file), name, time, configs)
     elif conversion.settings["data"].get("path") == "":
         conversion.settings["data"]["path"] = f"../data/{name}.csv"
     for key in ("ignore", "categorical"):  # the draft guesses these; the export names its columns
         settings["data"].pop(key, None)
     return _merge_settings({"name": name, **settings}, conversion.settings)
+
+
+def _draft_settings(table: Path, name: str, time: str | None, folder: Path | None) -> dict[str, Any]:
+    reading = read_table(table, {"time": time} if time else None)
+    return dict(parse_plain_yaml(render_draft(reading, name, folder)))  # type: ignore[call-overload]
 
 
 def _merge_settings(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class ConvertedExport:
     title : str
         Name of the product, for people.
     name : str
-        Name in the export; becomes a pipeline name through :func:`pynomaly.data.inspect.make_slug`.
+        Name in the export; becomes a pipeline name through :func:`pynomaly.data.intake.make_slug`.
     settings : dict
         Blocks and keys of a pipeline's YAML that the export defines; the others are drafted from the rows.
     table : DataFrame or None

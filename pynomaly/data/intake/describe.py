@@ -1,0 +1,41 @@
+"""A reading as plain values, for ``init --json``. Called by ``flows``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from pynomaly.data.intake.findings import Reading
+
+__all__ = ["describe_reading"]
+
+
+def describe_reading(reading: Reading) -> dict[str, Any]:
+    """Return a reading as a dict that JSON can hold: each decision with its reason."""
+    data = reading.data
+    return {
+        "file": reading.file,
+        "kind": reading.kind,
+        "rows": reading.rows,
+        "rows_looked_at": reading.sampled,
+        "encoding": data.get("encoding", "utf-8"),
+        "separator": data.get("separator"),
+        "header_line": reading.header_line,
+        "time": None
+        if reading.time is None
+        else {**asdict(reading.time), "columns": list(reading.time.columns)},
+        "label": reading.label,
+        "label_values": data.get("label_values"),
+        "id": reading.id,
+        "columns": [_describe_column(column) for column in reading.columns],
+        "left_out": [
+            {"name": column.name, "role": column.role, "why": column.why} for column in reading.left_out
+        ],
+        "decisions": [asdict(decision) for decision in reading.decisions],
+        "notes": list(reading.notes),
+        "problems": list(reading.problems),
+    }
+
+
+def _describe_column(column: Any) -> dict[str, Any]:
+    return {**asdict(column), "cells": [asdict(cell) for cell in column.cells]}

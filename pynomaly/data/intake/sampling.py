@@ -1,0 +1,461 @@
+"""A file of any kind to the cells that are looked at: names of columns, text cells, numbers of their lines.
+
+A text is read through its encoding and dialect; a workbook as a grid; Parquet, Feather and JSON lines by
+their readers. Of a long file the head, pieces at even distances and the end are kept. Called by ``reading``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config import Data, Limits
+from pynomaly.data.intake.decoding import Lines, detect_encoding, read_lines
+from pynomaly.data.intake.dialect import Dialect, Grid, Row, detect_dialect, find_header, split_rows
+from pynomaly.data.intake.findings import Decision
+from pynomaly.data.sources import SOURCES, bounded
+from pynomaly.errors import ColumnError, SourceError
+
+__all__ = ["Sample", "read_sample"]
+
+_MOST_ROWS = 24_000
+_FILES = 8
+_EDGE = 3_000
+
+
+@dataclass
+class Sample:
+    """The cells of a table that are looked at.
+
+    Attributes
+    ----------
+    cells : DataFrame of shape (n, d), object
+        Text without blanks around it; the empty text where a cell is empty.
+    lines : ndarray of shape (n,), int
+        Line of the file on which each row starts, from 1; of a typed table the row.
+    rows : int
+        Rows of the whole table, counted or estimated.
+    whole : bool
+        Whether `cells` holds every row.
+    typed : dict
+        Columns that the file itself types: ``number``, ``moment``, ``flag``.
+    header_line : int or None
+    settings : dict
+        Settings under ``data`` that are found already: encoding, separator and the like.
+    decisions, notes : list
+    """
+
+    cells: pd.DataFrame
+    lines: np.ndarray[Any, np.dtype[np.int64]]
+    rows: int
+    whole: bool
+    typed: dict[str, str] = field(default_factory=dict)
+    header_line: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    decisions: list[Decision] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns in the order of the file."""
+        return [str(name) for name in self.cells.columns]
+
+
+def read_sample(kind: str, files: Sequence[Path], limits: Limits, hints: dict[str, Any]) -> Sample:
+    """Return the cells that are looked at.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of source.
+    files : sequence of Path
+        One file, or the files of a folder in their order.
+    limits : Limits
+    hints : dict
+        Settings under ``data`` that the user has given; they are not guessed.
+
+    Raises
+    ------
+    SourceError
+        If a file is unreadable, empty, or beyond a limit.
+    ColumnError
+        If the names of the columns cannot be used.
+    """
+    if kind == "csv":
+        return _sample_text(files, limits, hints)
+    if kind == "excel":
+        return _sample_workbook(files, limits, hints)
+    return _sample_typed(kind, files, limits, hints)
+
+
+def _sample_text(files: Sequence[Path], limits: Limits, hints: dict[str, Any]) -> Sample:
+    chosen = _choose_files(files)
+    first = chosen[0]
+    encoding = (
+        Decision("encoding", hints["encoding"], "as asked")
+        if "encoding" in hints
+        else detect_encoding(first, limits)
+    )
+    texts = [read_lines(file, limits, str(encoding.value)) for file in chosen]
+    dialect = detect_dialect(texts[0])
+    separator, quote = hints.get("separator", dialect.separator), hints.get("quote", dialect.quote)
+    comment = hints.get("comment", dialect.comment)
+    dialect = Dialect(separator, quote, comment, dialect.clean)
+    skipped = int(hints.get("skip_rows", 0))
+    rows = [_split(text, dialect, skipped) for text in texts]
+    grid = _choose_header(rows[0], hints)
+    sample = _build_sample(rows, grid, hints)
+    sample.whole = all(text.is_whole for text in texts) and len(chosen) == len(files)
+    _estimate_rows(sample, texts, rows, grid, len(files))
+    _note_dialect(sample, encoding, dialect, texts[0], rows[0], grid, hints)
+    return sample
+
+
+def _choose_files(files: Sequence[Path]) -> list[Path]:
+    """Return at most :data:`_FILES` files at even distances, the first and the last among them."""
+    if len(files) <= _FILES:
+        return list(files)
+    return [files[round(place * (len(files) - 1) / (_FILES - 1))] for place in range(_FILES)]
+
+
+def _split(text: Lines, dialect: Dialect, skipped: int) -> list[Row]:
+    pairs = [
+        (number, line)
+        for number, line in zip(text.numbers, text.texts, strict=True)
+        if number > skipped
+        and not (dialect.comment and line.lstrip().startswith(dialect.comment))
+        and not (number == 1 and line.lower().startswith("sep=") and len(line.strip()) == 5)
+    ]
+    numbers, texts = [number for number, _ in pairs], [line for _, line in pairs]
+    # The head is split alone: a piece may start inside quotation marks.
+    head = sum(number <= text.head for number in numbers)
+    rows = split_rows(numbers[:head], texts[:head], dialect.separator, dialect.quote)
+    if head < len(texts):
+        if rows:
+            rows = rows[: len(rows) - 1]  # the last may go on behind the head
+        rows += split_rows(numbers[head:], texts[head:], dialect.separator, dialect.quote)
+    if not rows:
+        raise SourceError("no line holds a value")
+    return rows
+
+
+def _choose_header(rows: list[Row], hints: dict[str, Any]) -> Grid:
+    if hints.get("header") is False:
+        return Grid(None, int(hints.get("unit_rows", 0)), "as asked")
+    if hints.get("header") or "unit_rows" in hints:
+        return Grid(0, 1 + int(hints.get("unit_rows", 0)), "as asked")
+    return find_header(rows)
+
+
+def _build_sample(files: list[list[Row]], grid: Grid, hints: dict[str, Any]) -> Sample:
+    """Build the frame of text cells from the rows of each file; later files have the same header."""
+    rows = files[0]
+    header = rows[grid.header][1] if grid.header is not None else None
+    body = list(rows[grid.first :])
+    counts = pd.Series([len(cells) for _, cells in body])
+    if body:
+        width = max(len(header) if header else 0, int(counts.mode().iloc[0]))
+    else:
+        raise SourceError("the table has a header but no rows" if header else "the table has no rows")
+    width = _drop_empty_edge(header, body, width)
+    names, settings = _name_columns(header, width, hints)
+    lines = [line for line, _ in body]
+    for other in files[1:]:
+        others = other[grid.first :]
+        if header is not None and grid.header is not None:
+            other_names = [cell.strip() for cell in other[grid.header][1][: len(header)]]
+            if sorted(other_names) == sorted(cell.strip() for cell in header) and other_names != header:
+                order = [other_names.index(cell) for cell in header]
+                others = [(line, [cells[at] for at in order if at < len(cells)]) for line, cells in others]
+        body += others
+        lines += [line for line, _ in others]
+    body, kept = _thin_rows(body)
+    grid_cells = [[*cells[:width], *([""] * (width - len(cells)))] for _, cells in body]
+    frame = pd.DataFrame(grid_cells, columns=names, dtype=object)
+    sample = Sample(frame, np.asarray(lines, dtype=np.int64)[kept], len(lines), True, settings=settings)
+    sample.header_line = rows[grid.header][0] if grid.header is not None else None
+    return sample
+
+
+def _drop_empty_edge(header: list[str] | None, body: list[Row], width: int) -> int:
+    """Return the width without a last column that has neither a name nor a value: a trailing separator."""
+    while width > 1 and not (header and len(header) >= width and header[width - 1]):
+        if header is None or any(len(cells) >= width and cells[width - 1] for _, cells in body):
+            break
+        if header and len(header) >= width:
+            break  # the reader names it, and it is left out as empty
+        width -= 1
+    return width
+
+
+def _name_columns(
+    header: list[str] | None, width: int, hints: dict[str, Any]
+) -> tuple[list[str], dict[str, Any]]:
+    """Return the names, and the settings without which the reader would give others."""
+    if hints.get("names"):
+        return list(hints["names"]), {}
+    if header is None:
+        return [f"column_{place + 1}" for place in range(width)], {"header": False}
+    header = [*header[:width], *([""] * (width - len(header)))]
+    names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
+    if len(set(names)) == len(names):
+        return names, {}
+    seen: dict[str, int] = {}
+    numbered: list[str] = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        numbered.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
+    if len(set(numbered)) < len(numbered):
+        raise ColumnError(f"column {next(n for n in names if names.count(n) > 1)!r} occurs more than once")
+    return numbered, {"names": numbered}
+
+
+def _thin_rows(body: list[Row]) -> tuple[list[Row], np.ndarray[Any, np.dtype[np.int64]]]:
+    """Keep at most :data:`_MOST_ROWS` rows: both edges whole, between them unbroken runs at even distances."""
+    if len(body) <= _MOST_ROWS:
+        return body, np.arange(len(body))
+    runs = 16
+    length = (_MOST_ROWS - 2 * _EDGE) // runs
+    starts = np.linspace(_EDGE, len(body) - _EDGE - length, runs).astype(int)
+    places = np.unique(
+        np.concatenate(
+            [np.arange(_EDGE), *(np.arange(start, start + length) for start in starts),
+             np.arange(len(body) - _EDGE, len(body))]
+        )
+    )  # fmt: skip
+    return [body[place] for place in places], places
+
+
+def _estimate_rows(sample: Sample, texts: list[Lines], rows: list[list[Row]], grid: Grid, files: int) -> None:
+    """Count the rows, from the lines where not all were read."""
+    counts = [
+        len(parts) - grid.first if text.is_whole else text.count - (parts[grid.first][0] - 1)
+        for text, parts in zip(texts, rows, strict=True)
+    ]
+    sample.rows = round(sum(counts) / len(counts) * files)
+
+
+def _note_dialect(
+    sample: Sample,
+    encoding: Decision,
+    dialect: Dialect,
+    text: Lines,
+    rows: list[Row],
+    grid: Grid,
+    hints: dict[str, Any],
+) -> None:
+    """Write down the decisions on the text, and the settings that differ from the defaults."""
+    sample.decisions.append(encoding)
+    if encoding.value != "utf-8":
+        sample.settings["encoding"] = encoding.value
+    width = len(sample.names)
+    sure = "sure" if dialect.clean > 0.95 else "likely"
+    sample.settings["separator"] = dialect.separator
+    sample.decisions.append(
+        Decision(
+            "separator",
+            dialect.separator,
+            f"{width} columns in {dialect.clean:.0%} of the lines looked at",
+            sure,
+        )
+    )
+    if dialect.quote != '"':
+        sample.settings["quote"] = dialect.quote
+        sample.decisions.append(Decision("quote", dialect.quote, "cells stand in these marks"))
+    table_start = rows[grid.header if grid.header is not None else grid.first][0]
+    inside = [n for n, line in zip(text.numbers, text.texts, strict=True)
+              if dialect.comment and n > table_start and line.lstrip().startswith(dialect.comment)]  # fmt: skip
+    if inside or ("comment" in hints and dialect.comment):
+        sample.settings["comment"] = dialect.comment
+        sample.decisions.append(
+            Decision(
+                "comment",
+                dialect.comment,
+                f"line {inside[0] if inside else '-'} starts with it and is no row",
+            )
+        )
+    before = [line for line in text.texts[: table_start - 1]]
+    if dialect.comment and "comment" in sample.settings:
+        before = [line for line in before if not line.lstrip().startswith(dialect.comment)]
+    sep_line = bool(before) and before[0].lower().startswith("sep=") and len(before[0].strip()) == 5
+    skip = len(before) - sep_line
+    if skip and any(line.strip() for line in before[sep_line:]):
+        shown = next(line for line in before[sep_line:] if line.strip())
+        sample.settings["skip_rows"] = skip
+        what = "the header" if grid.header is not None else "the rows"
+        sample.decisions.append(
+            Decision(
+                "skip_rows", skip, f"{skip} lines stand before {what}; the first: {shown[:60]!r}", "likely"
+            )
+        )
+    if grid.header is None:
+        sample.settings["header"] = False
+        sample.decisions.append(
+            Decision("header", False, f"{grid.why}; columns are called column_1 to column_{width}", "likely")
+        )
+        return
+    units = grid.first - grid.header - 1
+    if units:
+        sample.settings["unit_rows"] = units
+        shown = ", ".join(cell for cell in rows[grid.header + 1][1] if cell)[:60]
+        sample.decisions.append(
+            Decision("unit_rows", units, f"{units} line below the header holds units: {shown}", "likely")
+        )
+    line = text.texts[text.numbers.index(table_start)]
+    padded = any(cell != cell.strip() for cell in _split_raw(line, dialect))
+    if padded:
+        sample.settings["strip_names"] = True
+        sample.decisions.append(Decision("strip_names", True, "blanks stand around the names of columns"))
+    if "names" in sample.settings:
+        sample.decisions.append(
+            Decision("names", "numbered", "a name occurs more than once in the header", "likely")
+        )
+
+
+def _split_raw(line: str, dialect: Dialect) -> list[str]:
+    if dialect.separator == "blanks":
+        return line.split()
+    import csv
+
+    return next(csv.reader([line], delimiter=dialect.separator, quotechar=dialect.quote), [])
+
+
+def _sample_workbook(files: Sequence[Path], limits: Limits, hints: dict[str, Any]) -> Sample:
+    """Read the sheet as a grid of text; its header is found as in a text."""
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    file = files[0]
+    try:
+        with file.open("rb") as content:
+            book = CalamineWorkbook.from_filelike(content)
+            sheets = [name for name in book.sheet_names]
+            sheet = hints.get("sheet") or _choose_sheet(book, sheets)
+            if sheet not in sheets:
+                raise SourceError(f"{file}: no sheet {sheet!r}; it has {sheets}")
+            grid = book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
+    except (CalamineError, OSError, ValueError) as error:
+        raise SourceError(f"{file} cannot be read as a workbook: {error}") from error
+    bounded.check_size(len(grid), max(map(len, grid), default=0), file, limits)
+    rows = [(number, [_spell(cell) for cell in cells]) for number, cells in enumerate(grid, 1)]
+    kept = [row for row in rows if any(row[1])]
+    skipped = int(hints.get("skip_rows", 0))
+    kept = [row for row in kept if row[0] > skipped]
+    if not kept:
+        raise SourceError(f"{file}: sheet {sheet!r} is empty")
+    header = _choose_header(kept, hints)
+    sample = _build_sample([kept], header, hints)
+    sample.rows = len(kept) - header.first
+    if len(sheets) > 1:
+        sample.settings["sheet"] = sheet
+        others = ", ".join(repr(name) for name in sheets if name != sheet)
+        sample.decisions.append(
+            Decision("sheet", sheet, f"the sheet with the most rows; others: {others}", "likely")
+        )
+    start = kept[header.header if header.header is not None else header.first][0]
+    if start > 1:
+        sample.settings["skip_rows"] = start - 1
+        sample.decisions.append(
+            Decision("skip_rows", start - 1, f"{start - 1} lines stand before the header", "likely")
+        )
+    if header.header is None:
+        sample.settings["header"] = False
+        sample.decisions.append(Decision("header", False, header.why, "likely"))
+    elif units := header.first - header.header - 1:
+        sample.settings["unit_rows"] = units
+        sample.decisions.append(Decision("unit_rows", units, "lines below the header hold units", "likely"))
+    return sample
+
+
+def _choose_sheet(book: Any, sheets: list[str]) -> str:
+    """Return the sheet with the most cells."""
+
+    def cells(name: str) -> int:
+        sheet = book.get_sheet_by_name(name)
+        return int((getattr(sheet, "height", 0) or 0) * (getattr(sheet, "width", 0) or 0))
+
+    return max(sheets, key=lambda name: (cells(name), -sheets.index(name)))
+
+
+def _spell(cell: object) -> str:
+    """Spell a typed cell as a text file would hold it."""
+    if cell is None or cell == "":
+        return ""
+    if isinstance(cell, bool):
+        return str(cell)
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
+    if isinstance(cell, datetime):
+        return cell.isoformat(" ")
+    if isinstance(cell, date | time):
+        return cell.isoformat()
+    return str(cell).strip()
+
+
+def _sample_typed(kind: str, files: Sequence[Path], limits: Limits, hints: dict[str, Any]) -> Sample:
+    """Read Parquet by its first and last row groups, other kinds whole."""
+    path = files[0] if len(files) == 1 else files[0].parent
+    frame, rows, lines = _read_typed(kind, path, limits, hints)
+    bounded.check_names([str(name) for name in frame.columns], path, limits)
+    typed: dict[str, str] = {}
+    columns: dict[str, Any] = {}
+    for name in frame.columns:
+        column = frame[name]
+        dtype = column.dtype
+        if pd.api.types.is_bool_dtype(dtype):
+            typed[str(name)] = "flag"
+        elif pd.api.types.is_numeric_dtype(dtype):
+            typed[str(name)] = "number"
+        elif dtype.kind in "mM" or isinstance(dtype, pd.DatetimeTZDtype):
+            typed[str(name)] = "moment"
+        columns[str(name)] = _spell_column(column, typed.get(str(name)))
+    cells = pd.DataFrame(columns, dtype=object)
+    return Sample(cells, lines, rows, rows == len(cells), typed)
+
+
+def _read_typed(
+    kind: str, path: Path, limits: Limits, hints: dict[str, Any]
+) -> tuple[pd.DataFrame, int, np.ndarray[Any, np.dtype[np.int64]]]:
+    if kind == "parquet":
+        from pynomaly.data.sources import parquet
+
+        with parquet.open_dataset(str(path), limits) as dataset:
+            total = dataset.count_rows()
+            if not total:
+                raise SourceError(f"{path} has no rows")
+            if total <= _MOST_ROWS:
+                table, places = dataset.to_table(), np.arange(total)
+            else:
+                places = _place_rows(total)
+                table = dataset.take(places)
+            return table.to_pandas(ignore_metadata=True), total, places.astype(np.int64) + 1
+    data = Data.model_validate(
+        {"source": kind, "path": str(path), **{k: v for k, v in hints.items() if k in ("encoding",)}}
+    )
+    frame = SOURCES[kind].read_rows(data, str(path), None, None)
+    places = np.arange(len(frame)) if len(frame) <= _MOST_ROWS else _place_rows(len(frame))
+    return frame.iloc[places].reset_index(drop=True), len(frame), places.astype(np.int64) + 1
+
+
+def _place_rows(total: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    runs, length = 16, (_MOST_ROWS - 2 * _EDGE) // 16
+    starts = np.linspace(_EDGE, total - _EDGE - length, runs).astype(np.int64)
+    parts = [np.arange(_EDGE), *(np.arange(s, s + length) for s in starts), np.arange(total - _EDGE, total)]
+    return np.unique(np.concatenate(parts))
+
+
+def _spell_column(column: pd.Series[Any], kind: str | None) -> list[str]:
+    spell: Callable[[object], str] = _spell
+    if kind == "moment":
+        spell = _spell_moment
+    cells = column.astype(object)
+    return ["" if gap else spell(cell) for cell, gap in zip(cells, column.isna(), strict=True)]
+
+
+def _spell_moment(cell: object) -> str:
+    return cell.isoformat(" ") if isinstance(cell, pd.Timestamp) else str(cell)
