@@ -159,6 +159,8 @@ def _decide_marks(
         count for p in profiles for cell, count in p.counts.items() if "." in cell and classify_cell(cell) == "point"
     ) if comma else 0  # fmt: skip
     decimal = "," if comma and comma > with_point + votes["commas"] else "."
+    if not with_point and votes["comma3"] and not votes["commas"] and _is_decimal_comma(profiles, hints):
+        decimal, comma = ",", max(comma, votes["comma3"])
     decimal = str(hints.get("decimal", decimal))
     thousands: str | None = None
     if decimal == "," and (votes["points"] or votes["point3"]):
@@ -173,7 +175,7 @@ def _decide_marks(
         sure = (
             "as asked"
             if "decimal" in hints
-            else f"{comma:,} cells are numbers like {_find_example(profiles, 'comma')!r}"
+            else f"{comma:,} cells are numbers like {(_find_example(profiles, 'comma') or _find_example(profiles, 'comma3'))!r}"
         )
         decisions.append(Decision("decimal", decimal, sure))
     if thousands:
@@ -184,6 +186,18 @@ def _decide_marks(
         )
         decisions.append(Decision("thousands", thousands, f"numbers like {example!r}", "likely"))
     return decimal, thousands, decisions, settings
+
+
+def _is_decimal_comma(profiles: list[Profile], hints: Mapping[str, Any]) -> bool:
+    """Return whether commas before exactly three digits are decimal marks: no number of their column lacks one."""
+    if hints.get("separator", ",") == ",":
+        return False
+    for profile in profiles:
+        threes = sum(count for cell, count in profile.counts.items() if classify_cell(cell) in ("comma3", "comma"))
+        plain = sum(count for cell, count in profile.counts.items() if classify_cell(cell) in ("point", "point3"))
+        if profile.kinds.get("comma3") and threes > 20 * plain:
+            return True
+    return False
 
 
 def _strip_marks(cell: str) -> str:

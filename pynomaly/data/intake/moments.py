@@ -59,8 +59,8 @@ _RANGES = {"year": (1900, 2100), "month": (1, 12), "day": (1, 31), "doy": (1, 36
 _EPOCHS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _OLDEST, _NEWEST = 2e8, 4.1e9  # seconds: 1976 to 2099
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"]
-_CLOCK = re.compile(r"(\d{1,2})([:.h])(\d{2})(?:([:.])(\d{2})(?:([.,])(\d{1,9}))?)?\s*([AaPp]\.?[Mm]\.?)?")
-_ZONE = r"(?:Z|UTC|GMT|UT|[A-Z]{3,4}|(?:UTC|GMT)?[+-]\d{2}:?\d{2})"
+_CLOCK = re.compile(r"(\d{1,2})([:.h])(\d{2})(?:([:.])(\d{2})(?:([.,])(\d{1,9}))?)?(?:\s*([AaPp]\.?[Mm]\.?))?")
+_ZONE = r"(?:Z|UTC|GMT|UT|[A-Z]{3,4}|(?:UTC|GMT)?[+-]\d{2}(?::?\d{2})?)"
 
 
 @dataclass(frozen=True)
@@ -374,7 +374,7 @@ def _describe_clock(tail: str) -> str | None:
     """Return the format of what stands behind a date; None if it is no time of day."""
     if not tail.strip():
         return ""
-    match = re.match(r"(?:T|[\s,_:-]+| at )", tail)
+    match = re.match(r"(?:T|\s*@\s*|[\s,_:-]+| at )", tail)
     between = match.group(0) if match else ""
     body = tail[len(between) :]
     if not between:

@@ -103,7 +103,9 @@ def read_table(path: str | Path, hints: Mapping[str, Any] | None = None) -> Read
     for column in [*requested, *filter(None, (known.get("label"), known.get("id")))]:
         if column not in sample.names:
             raise ColumnError(f"{path}: no column {column!r}; {list_allowed(column, sample.names)}")
-    profiles, decisions, settings = profile_columns(sample.cells, sample.typed, known)
+    profiles, decisions, settings = profile_columns(
+        sample.cells, sample.typed, {"separator": sample.settings.get("separator", ","), **known}
+    )
     moments, single = find_time(profiles, sample.typed, requested or None)
     if requested and moments is None:
         cell = profiles[requested[0]].example
@@ -361,6 +363,8 @@ class _Assembly:
             if profile.distinct <= _FEW_CATEGORIES:
                 return "category", f"numbers that name {profile.distinct} things", "likely", "data.ignore"
             return "identifier", f"numbers that name {profile.distinct:,} things", "likely", "data.columns"
+        if self.moments is None and _only_rises(profile):
+            return "identifier", "only rises from row to row: every later row would be new to the model", "likely", "data.columns"
         return "number", reason, "likely" if profile.unreadable else "sure", "data.categorical"
 
     def _counts_rows(self, profile: Profile) -> bool:
@@ -529,6 +533,12 @@ class _Assembly:
             why = f"the values follow the {' and the '.join(seasons)}, so a model must know when a row is"
             blocks["features"] = {"calendar": (True, why)}
             self.notes.append(f"{why} (features.calendar)")
+
+
+def _only_rises(profile: Profile) -> bool:
+    """Return whether a number never falls from one row to the next, over many values."""
+    steps = np.diff(profile.present)
+    return profile.distinct >= 20 and len(steps) > 50 and bool((steps >= 0).all())
 
 
 def _describe_number(profile: Profile) -> str:

@@ -136,11 +136,12 @@ def find_truths(
         Without names the words of a column decide, and a last column of two values is left out.
     """
     truths: dict[str, Truth] = {}
+    last = list(profiles)[-1]
     for name, profile in profiles.items():
         if name in taken:
             continue
         truth = (
-            _judge_column(profile, name == requested)
+            _judge_column(profile, name == requested, name == last)
             if has_header or requested
             else _judge_nameless(profile, profiles)
         )
@@ -257,7 +258,7 @@ def _name_strength(name: str) -> tuple[int, bool]:
     return 0, inverted
 
 
-def _judge_column(profile: Profile, requested: bool) -> Truth | None:
+def _judge_column(profile: Profile, requested: bool, is_last: bool = False) -> Truth | None:
     strength, inverted = _name_strength(profile.name)
     counts = {cell: count for cell, count in profile.counts.items() if cell not in profile.missing}
     total = sum(counts.values())
@@ -274,8 +275,8 @@ def _judge_column(profile: Profile, requested: bool) -> Truth | None:
     anomalous = {cell for cell, text in lower.items() if _is_anomaly_word(text)}
     telling = {lower[cell] for cell in normal | anomalous} - _BARE
     if len(counts) <= _MOST_CLASSES and not profile.is_number:
-        return _judge_words(profile, counts, normal, anomalous, telling, strength, requested)
-    if strength == 3 and profile.is_number and profile.is_whole and len(counts) <= 20:
+        return _judge_words(profile, counts, normal, anomalous, telling, strength, requested, is_last)
+    if strength >= 2 and profile.is_number and profile.is_whole and len(counts) <= 20 and _is_class_name(words):
         values = (
             {cell: (0 if float(cell) == 0 else 1) for cell in counts}
             if any(float(c) == 0 for c in counts)
@@ -374,7 +375,7 @@ def _is_anomaly_word(text: str) -> bool:
 
 def _judge_words(
     profile: Profile, counts: Mapping[str, int], normal: set[str], anomalous: set[str], telling: set[str], strength: int,
-    requested: bool,
+    requested: bool, is_last: bool = False,
 ) -> Truth | None:  # fmt: skip
     pair = len(counts) == 2 and len(normal) == 1 and len(anomalous) == 1
     is_truth = (
@@ -393,6 +394,8 @@ def _judge_words(
             and _is_telling(telling)
         )
     )
+    if not is_truth and len(counts) <= 20 and _is_class_name(set(split_name(profile.name))) and (profile.name.lower() != "label" or is_last):
+        return Truth(profile.name, f"the name says a class, and its words are {_list_words(set(counts))}", sure="doubtful")
     if not is_truth:
         return None
     if not normal and not (pair or requested):
@@ -417,6 +420,12 @@ def _judge_words(
         rank = 0.0
     why = f"{_list_words(normal)} = 0, {_list_words(set(counts) - normal)} = 1"
     return Truth(profile.name, why, mapping, max(rank, 0.0), sure, ones)
+
+
+def _is_class_name(words: set[str]) -> bool:
+    """Return whether a name is that of a class alone, or of a truth."""
+    return bool(words & _STRONG) or words <= {"class", "target", "classification", "outcome", "diagnosis", "y", "gt", "label",
+                                              "id", "name", "type", "attack", "fault"} and bool(words - {"id", "name", "type"})  # fmt: skip
 
 
 def _is_telling(words: set[str]) -> bool:
