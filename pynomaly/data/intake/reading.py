@@ -16,20 +16,25 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Limits
-from pynomaly.data.intake.cells import Profile, profile_columns
-from pynomaly.data.intake.entities import find_entity, find_long_table, is_identifier_name
+from pynomaly.data.intake.cells.numbers import profile_columns
+from pynomaly.data.intake.cells.profile import Profile
+from pynomaly.data.intake.cells.spelling import looks_like_moment, split_name
 from pynomaly.data.intake.findings import ColumnReading, Decision, Reading, TimeReading, Unreadable
-from pynomaly.data.intake.moments import Moments, find_time
-from pynomaly.data.intake.sampling import Sample, read_sample
+from pynomaly.data.intake.roles.columns import describe_number, is_counter, rises_only
+from pynomaly.data.intake.roles.entities import find_entity, find_long_table, is_identifier_name
+from pynomaly.data.intake.roles.truth import find_truths
+from pynomaly.data.intake.roles.truth_kinds import Truth
+from pynomaly.data.intake.sample import Sample
 from pynomaly.data.intake.seasons import find_seasons
-from pynomaly.data.intake.spelling import looks_like_moment, split_name
-from pynomaly.data.intake.truth import Truth, find_truths
+from pynomaly.data.intake.text.typed import read_sample
+from pynomaly.data.intake.times.joins import find_time
+from pynomaly.data.intake.times.moments import Moments
 from pynomaly.data.intake.windows import WindowPlan, measure_step, plan_windows
 from pynomaly.data.sources import infer_source_kind
 from pynomaly.data.sources.csv import require_path
 from pynomaly.errors import ColumnError, SourceError, WindowError, list_allowed
 
-__all__ = ["list_files", "read_table"]
+all__ = ["list_files", "read_table"]
 
 _FEW_CATEGORIES = 50
 _ROW_NUMBER_NAMES = {"no", "nr", "index", "instant", "row", "rownum", "rowid", "id", "udi", "uid", "#", "seq", "sequence",
@@ -334,7 +339,7 @@ class _Assembly:
         name = profile.name
         if not len(values):
             return "empty", "has no number, only marks of missing values", "sure", ""
-        reason = _describe_number(profile)
+        reason = describe_number(profile)
         if values.min() == values.max():
             if is_identifier_name(name) and profile.is_whole and values[0] >= 100:
                 return (
@@ -363,8 +368,13 @@ class _Assembly:
             if profile.distinct <= _FEW_CATEGORIES:
                 return "category", f"numbers that name {profile.distinct} things", "likely", "data.ignore"
             return "identifier", f"numbers that name {profile.distinct:,} things", "likely", "data.columns"
-        if self.moments is None and _only_rises(profile):
-            return "identifier", "only rises from row to row: every later row would be new to the model", "likely", "data.columns"
+        if self.moments is None and rises_only(profile):
+            return (
+                "identifier",
+                "only rises from row to row: every later row would be new to the model",
+                "likely",
+                "data.columns",
+            )
         return "number", reason, "likely" if profile.unreadable else "sure", "data.categorical"
 
     def _counts_rows(self, profile: Profile) -> bool:
@@ -388,7 +398,7 @@ class _Assembly:
         else:
             order = self._order_rows()
             for name, column in self.columns.items():
-                if column.role == "number" and _is_counter(self.profiles[name], order, self._entity_codes()):
+                if column.role == "number" and is_counter(self.profiles[name], order, self._entity_codes()):
                     self.counters.append(name)
         for name in self.counters:
             if name in self.columns:
@@ -533,44 +543,3 @@ class _Assembly:
             why = f"the values follow the {' and the '.join(seasons)}, so a model must know when a row is"
             blocks["features"] = {"calendar": (True, why)}
             self.notes.append(f"{why} (features.calendar)")
-
-
-def _only_rises(profile: Profile) -> bool:
-    """Return whether a number never falls from one row to the next, over many values."""
-    steps = np.diff(profile.present)
-    return profile.distinct >= 20 and len(steps) > 50 and bool((steps >= 0).all())
-
-
-def _describe_number(profile: Profile) -> str:
-    kind = {"plain": "numbers", "marked": "numbers with a unit", "magnitude": "numbers with K, M or B"}[
-        profile.style
-    ]
-    values = profile.present
-    text = f"{kind} from {values.min():g} to {values.max():g}"
-    marks = [*profile.missing, *profile.sentinels]
-    if marks:
-        text += f"; missing: {', '.join(map(repr, marks[:4]))}"
-    return text
-
-
-def _is_counter(profile: Profile, order: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) -> bool:
-    """Return whether a number rises in time and hardly ever falls."""
-    values, owners = profile.values[order], codes[order]
-    steps = np.diff(values)[np.diff(owners) == 0]
-    steps = steps[np.isfinite(steps)]
-    if len(steps) < 50 or profile.distinct < 20:
-        return False
-    rises, falls = float((steps > 0).mean()), float((steps < 0).mean())
-    if rises < 0.05 or falls > 0.004:
-        return False
-    total, largest = float(steps[steps > 0].sum()), float(steps.max())
-    if falls == 0:
-        return rises > 0.2 or largest < 0.5 * total
-    resets = steps[steps < 0]
-    return (
-        bool(
-            (-resets > 0.5 * (values[np.isfinite(values)].max() - values[np.isfinite(values)].min())).mean()
-            > 0.5
-        )
-        and rises > 0.2
-    )

@@ -18,17 +18,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pynomaly.data.intake.decoding import Lines
-from pynomaly.data.intake.spelling import classify_cell, looks_like_moment
+from pynomaly.data.intake.cells.spelling import classify_cell, looks_like_moment
+from pynomaly.data.intake.text.decoding import Lines
 from pynomaly.errors import SourceError
 
-__all__ = ["Dialect", "Grid", "Row", "detect_dialect", "find_header", "split_rows"]
+__all__ = ["SEPARATORS", "Dialect", "Grid", "Row", "detect_dialect", "find_header", "split_rows"]
 
 SEPARATORS = (",", ";", "\t", "|", "blanks")
+
 _TRIED = 400
+
 _LOOKED = 200
+
 _COMMENT = re.compile(r"\s*(#|%|//|!|--(?=\s))")
+
 _SEP_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)
+
 _FULL = 0.6
 
 Row = tuple[int, list[str]]

@@ -12,6 +12,7 @@ __all__ = [
     "MISSING_MARKS",
     "PANDAS_MISSING",
     "classify_cell",
+    "count_kinds",
     "is_missing_mark",
     "looks_like_moment",
     "looks_like_number",
@@ -35,18 +36,27 @@ MISSING_MARKS = frozenset(
 """Words that mean a missing value among numbers, in lower case."""
 
 _POINT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+
 _COMMA_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+
 _POINT_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d+)?")
+
 _OTHER_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[ '_\u00a0\u202f]\d{3})+(?:[.,]\d+)?")
+
 _CURRENCY = "[$€£¥₹]|USD|EUR|GBP|CHF|Rs\\.?"
+
 _MARKED = re.compile(
     rf"(?:{_CURRENCY})?\s*\(?[+\-\u2212]?\s*(?:{_CURRENCY})?\s*"
     rf"(?P<number>\d[\d.,' \u00a0\u202f]*\d|\d|[.,]\d+)\)?-?\s*"
     rf"(?P<unit>(?:{_CURRENCY})|[%‰°A-Za-zµμΩ][%‰°A-Za-zµμΩ0-9²³/·*^.\-]{{0,11}}|%)?"
 )
+
 _MAGNITUDE = re.compile(r"[+\-\u2212]?\d[\d.,]*(?P<unit>[KkMmBbTt]|bn|mn)")
+
 _CLOCK = re.compile(r"\d{1,2}[:.h]\d{2}(?:[:.]\d{2}(?:[.,]\d+)?)?(?:\s*[AaPp]\.?[Mm]\.?)?")
+
 _MOMENT = re.compile(
     r"""(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*,?\s+)?          # weekday
     (?:\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?                     # 2026-01-05

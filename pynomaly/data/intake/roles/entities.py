@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from pynomaly.config.data import SCORE_COLUMNS
-from pynomaly.data.intake.cells import Profile
-from pynomaly.data.intake.spelling import split_name
+from pynomaly.data.intake.cells.profile import Profile
+from pynomaly.data.intake.cells.spelling import split_name
 
 __all__ = ["find_entity", "find_long_table", "is_identifier_name"]
 
@@ -21,8 +21,10 @@ _ENTITY_WORDS = {
     "vm", "container", "mote", "well", "truck", "bus", "room", "zone", "house", "card", "merchant", "ip", "metric",
     "variable", "parameter", "kpi", "stock", "inverter", "moteid", "machineid", "deviceid", "sensorid", "iso",
 }  # fmt: skip
+
 _QUANTITY_WORDS = {"variable", "parameter", "metric", "sensor", "tag", "measure", "measurement", "signal", "quantity", "item",
                    "channel", "indicator", "attribute", "point", "kpi", "series", "name", "key", "pollutant", "property"}  # fmt: skip
+
 _VALUE_WORDS = {
     "value",
     "reading",
@@ -36,16 +38,18 @@ _VALUE_WORDS = {
     "result",
     "obs",
 }
+
 _ID_WORDS = {"id", "ids", "key", "code", "no", "nr", "number", "num", "uuid", "guid", "serial", "postcode", "zip", "phone",
              "imei", "mac", "ip", "url", "email", "hash", "index", "uid", "udi"}  # fmt: skip
-
 
 _THINGS = {
     "machine", "device", "sensor", "station", "host", "hostname", "asset", "meter", "account", "customer", "user", "store",
     "node", "server", "equipment", "engine", "turbine", "pump", "feeder", "vehicle", "location", "site", "entity", "unit",
     "series", "symbol", "ticker", "inverter", "robot", "household", "building", "well", "truck", "plant", "instance",
 }  # fmt: skip
+
 _LEAST_RANK = 0.75
+
 _EVENTS = {"error", "event", "type", "category", "class", "status", "thread", "request", "session", "transaction", "order",
            "trip", "message", "log", "alarm", "color", "payment", "level"}  # fmt: skip
 

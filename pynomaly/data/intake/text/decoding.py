@@ -19,11 +19,17 @@ from pynomaly.errors import SourceError
 __all__ = ["Lines", "detect_encoding", "read_lines"]
 
 _HEAD = 4 << 20
+
 _PIECE = 32 << 10
+
 _PIECES = 16
+
 _BLOCK = 1 << 20
+
 _TAIL = 256 << 10
+
 _FEW_LETTERS = 0.2
+
 _UNDEFINED_IN_CP1252 = (0x81, 0x8D, 0x8F, 0x90, 0x9D)
 
 

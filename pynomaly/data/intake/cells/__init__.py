@@ -1,0 +1,1 @@
+"""Cells to values: what they look like, marks of numbers, missing values."""

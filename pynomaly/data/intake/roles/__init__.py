@@ -1,0 +1,1 @@
+"""What the columns are: truth, entity, number, category, counter, name."""

@@ -1,0 +1,125 @@
+"""What a truth is, and columns that say the same as the label: in every row, or as one kind of failure.
+
+Called by ``truth``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pynomaly.data.intake.cells.profile import Profile
+
+__all__ = ["Truth", "find_kinds_of", "read_binary", "repeats_label"]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A column that tells the truth.
+
+    Attributes
+    ----------
+    name : str
+    why : str
+    values : dict
+        What its words mean: 1, 0 or None; empty if they are 0 and 1 already.
+    rank : float
+        How well it serves as the label; 0 if it cannot.
+    sure : str
+    positives : float or None
+        Share of the known rows that are 1, if it can be the label.
+    """
+
+    name: str
+    why: str
+    values: Mapping[str, int | None] = field(default_factory=dict)
+    rank: float = 0.0
+    sure: str = "sure"
+    positives: float | None = None
+
+
+def read_binary(lower: Mapping[str, str]) -> dict[str, float] | None:
+    """Return the values of a column of 0 and 1, true and false, or -1 and 1; None if it is none."""
+    table = {"true": 1.0, "false": 0.0, "t": 1.0, "f": 0.0}
+    values: dict[str, float] = {}
+    for cell, text in lower.items():
+        if text in table:
+            values[cell] = table[text]
+            continue
+        try:
+            values[cell] = float(text)
+        except ValueError:
+            return None
+    return values if set(values.values()) <= {0.0, 1.0} or set(values.values()) == {-1.0, 1.0} else None
+
+
+def find_kinds_of(
+    label: Truth, profiles: Mapping[str, Profile], taken: set[str], truths: dict[str, Truth]
+) -> None:
+    """Add the flags that are 1 in anomalous rows alone (kinds of failure), and the flags that stand among them."""
+    classes = _read_classes(profiles[label.name], label)
+    known = np.isfinite(classes)
+    rate = float((classes[known] == 1).mean()) if known.any() else 1.0
+    if not 0 < rate < 0.5:
+        return
+    names = list(profiles)
+    flags = {
+        name: values
+        for name in names
+        if name not in taken and (values := _read_flag(profiles[name])) is not None
+    }
+    for name, values in flags.items():
+        ones = known & (values == 1)
+        if (
+            name not in truths
+            and ones.sum()
+            and (classes[ones] == 1).mean() >= 0.95
+            and rate ** ones.sum() < 0.001
+        ):
+            truths[name] = Truth(name, f"it is 1 only where {label.name!r} is: a kind of it", sure="likely")
+    for step in (1, -1):
+        for place in range(len(names)) if step == 1 else reversed(range(len(names))):
+            name, before = names[place], place - step
+            if name in truths or name not in flags or not 0 <= before < len(names):
+                continue
+            if names[before] in truths and names[before] in flags and names[before] != label.name:
+                truths[name] = Truth(
+                    name,
+                    f"a flag of 0 and 1 beside {names[before]!r}, a kind of {label.name!r}",
+                    sure="likely",
+                )
+
+
+def _read_flag(profile: Profile) -> np.ndarray[Any, Any] | None:
+    lower = {cell: cell.lower() for cell in profile.counts}
+    values = read_binary(lower) if 1 <= len(lower) <= 4 else None
+    if values is None or -1.0 in values.values():
+        return None
+    return profile.cells.map(values).to_numpy(dtype=float)
+
+
+def _read_classes(label: Profile, truth: Truth) -> np.ndarray[Any, Any]:
+    table = {"0": 0, "0.0": 0, "1": 1, "1.0": 1, "true": 1, "false": 0}
+    if truth.values:
+        return label.cells.map(dict(truth.values)).to_numpy(dtype=float)
+    return label.cells.str.lower().map(table).to_numpy(dtype=float)
+
+
+def repeats_label(profile: Profile, label: Profile, truth: Truth) -> bool:
+    """Return whether each value of a column belongs to one class alone, and both classes have such values."""
+    if not 2 <= profile.distinct <= 20 or profile.name == label.name:
+        return False
+    classes = _read_classes(label, truth)
+    known = np.isfinite(classes)
+    if not known.any() or classes[known].min() == classes[known].max() or (classes == 1).sum() < 10:
+        return False
+    cells = profile.cells.to_numpy()[known]
+    classes = classes[known]
+    rare = cells[classes == 1]
+    values, totals = np.unique(cells.astype(str), return_counts=True)
+    shares = {value: (rare == value).sum() / total for value, total in zip(values, totals, strict=True)}
+    told = sum(total for value, total in zip(values, totals, strict=True) if shares[value] > 0.97)
+    return bool(told >= 0.97 * len(rare)) and all(share > 0.97 or share < 0.001 for share in shares.values())

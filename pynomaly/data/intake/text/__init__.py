@@ -1,0 +1,1 @@
+"""Files to cells: encoding, dialect, header, and the rows that are looked at."""

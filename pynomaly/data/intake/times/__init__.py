@@ -1,0 +1,1 @@
+"""Columns to the time of the rows: formats, epochs, joined columns."""
