@@ -61,7 +61,7 @@ def test_every_key_has_a_type_and_says_what_it_is_for(key: str) -> None:
     [
         ("data", "source", ["word", "**required**", "`csv`, `parquet`, `sql`, `bundled`", ""]),
         ("data", "label_delay", ["time span", "`0s`", "", "s, m, h, d, w"]),
-        ("data", "quote", ["text", "`\"`", "one character", ""]),
+        ("data", "quote", ["text", '`"`', "one character", ""]),
         ("training", "holdout", ["number", "`0.3`", "above 0, below 0.9", "share"]),
         ("training", "max_rows", ["whole number", "`50000`", "from 100", "rows"]),
         ("training", "start", ["time with an offset", "`null`", "", ""]),
