@@ -71,10 +71,11 @@ def test_naive_times_need_a_zone(tmp_path):
     assert frame["t"][0] == pd.Timestamp("2026-01-05T11:00Z")
 
 
-def test_hours_that_a_clock_change_repeats_or_skips_are_unreadable(tmp_path):
+def test_an_hour_that_a_clock_change_skips_is_unreadable_and_one_that_it_repeats_is_not(tmp_path):
     text = "t,v\n2026-03-29 02:30:00,1\n2026-10-25 02:30:00,2\n2026-03-29 04:00:00,3\n"
     frame = read_source(csv_data(tmp_path, text, time="t", timezone="Europe/Berlin"))
-    assert frame["t"].isna().tolist() == [False, True, True]
+    assert frame["v"].tolist() == [3, 2, 1]
+    assert frame["t"].isna().tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(

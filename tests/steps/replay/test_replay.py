@@ -8,22 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, PynomalyError, WindowError
-from pynomaly.judging.alerts.episodes import find_episodes
 from pynomaly.records.figures import draw_policies
 from pynomaly.steps.replay.history import ReplayHistory
 from pynomaly.steps.replay.replay import replay
 from pynomaly.steps.replay.replay_training import rule_on_challenger, train_on_reference
-from tests.naive import list_episodes
 
 pytestmark = pytest.mark.slow
 
@@ -133,19 +128,6 @@ def test_a_table_without_time_has_no_past(pipeline: Make) -> None:
     settings = pipeline(data={"time": None, "ignore": ["time"]})
     with pytest.raises(ConfigError, match=r"data\.time"):
         replay(settings, START, END)
-
-
-@given(
-    st.lists(
-        st.tuples(st.sampled_from("abc"), st.sampled_from([0.0, 1.0, np.nan]), st.booleans()), max_size=30
-    )
-)
-def test_episodes_agree_with_counting_one_by_one(rows: list[tuple[str, float, bool]]) -> None:
-    entity, truth, alerts = ([row[i] for row in rows] for i in range(3))
-    episodes = find_episodes(entity, truth, alerts)
-    counted = zip(episodes.first.tolist(), episodes.last.tolist(), episodes.caught.tolist(), strict=True)
-    assert sorted(counted) == list_episodes(entity, truth, alerts)
-    assert (episodes.share is None) == (len(episodes.caught) == 0)
 
 
 def asked(*arguments: str) -> Result:
