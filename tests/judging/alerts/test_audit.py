@@ -122,3 +122,47 @@ def test_small_tables_give_what_they_have(alerts: int, rows: int) -> None:
 def test_nothing_to_draw_from_is_refused() -> None:
     with pytest.raises(DataError, match="at least one is needed"):
         draw_audit_rows([], [], 10, 0)
+
+
+def test_recall_has_the_bounds_of_its_strata_each_at_its_part_of_the_error() -> None:
+    strata = [AuditStratum("alerted", 12, 6), AuditStratum("near", 9, 4), AuditStratum("quiet", 30, 7)]
+    hits = {"alerted": 4, "near": 2, "quiet": 1}
+    labels = [(item.name, int(place < hits[item.name])) for item in strata for place in range(item.sampled)]
+    audit = estimate_audit(strata, labels, 0.9)
+    tail = Fraction(1, 20) / 3
+    (caught_low, caught_high), *missed = (
+        naive.total_interval(item.population, item.sampled, hits[item.name], tail) for item in strata
+    )
+    missed_low, missed_high = (sum(side) for side in zip(*missed, strict=True))
+    assert audit.recall.low == pytest.approx(caught_low / (caught_low + missed_high))
+    assert audit.recall.high == pytest.approx(caught_high / (caught_high + missed_low))
+    assert audit.anomalies == pytest.approx(12 * 4 / 6 + 9 * 2 / 4 + 30 / 7)
+    assert audit.recall.value == pytest.approx(8 / audit.anomalies)
+    low, high = naive.total_interval(12, 6, 4, Fraction(1, 20))
+    assert (audit.precision.value, audit.precision.low, audit.precision.high) == pytest.approx(
+        (4 / 6, low / 12, high / 12)
+    )
+
+
+def test_a_report_is_plain_and_counts_answers_by_stratum() -> None:
+    strata = [AuditStratum("alerted", 5, 3), AuditStratum("quiet", 50, 2)]
+    labels = [("alerted", 1), ("alerted", 0), ("alerted", None), ("quiet", 0), ("quiet", None)]
+    content = estimate_audit(strata, labels).to_dict()
+    assert (content["answered"], content["waiting"], content["level"]) == (3, 2, 0.95)
+    assert content["strata"] == (
+        {"name": "alerted", "population": 5, "sampled": 3, "labelled": 2, "anomalies": 1},
+        {"name": "quiet", "population": 50, "sampled": 2, "labelled": 1, "anomalies": 0},
+    )
+    assert content["precision"]["value"] == 0.5
+
+
+def test_where_nothing_alerted_precision_may_be_anything() -> None:
+    audit = estimate_audit([AuditStratum("quiet", 50, 5)], [("quiet", 0)] * 5)
+    assert (audit.precision.low, audit.precision.high) == (0.0, 1.0)
+    assert (audit.recall.low, audit.recall.high) == (0.0, 1.0)
+
+
+def test_ones_and_zeros_are_alerts_too() -> None:
+    flags = [1, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+    drawn = draw_audit_rows(np.linspace(0, 1, 10), flags, 10, seed=0)
+    assert {item.name: item.population for item in drawn.strata} == {"alerted": 2, "near": 1, "quiet": 7}

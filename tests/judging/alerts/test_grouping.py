@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,3 +106,20 @@ def test_k_of_n_counts_the_newest_rows_of_the_entity(
     assert confirm_rows(entity, alerted, needed, of).tolist() == naive.flag_confirmed_rows(
         entity, alerted, needed, of
     )
+
+
+def test_k_of_n_counts_rows_in_their_order_in_a_long_table() -> None:
+    """A sort that is not stable leaves few rows in place and many not."""
+    rng = np.random.default_rng(0)
+    entity, alerted = rng.choice(list("abc"), 1000).tolist(), (rng.random(1000) < 0.4).tolist()
+    assert confirm_rows(entity, alerted, 2, 3).tolist() == naive.flag_confirmed_rows(entity, alerted, 2, 3)
+
+
+def test_a_row_that_two_alerts_could_have_joins_the_one_of_its_strongest_column_then_the_newest() -> None:
+    heat, power = flag(0, causes=("heat",)), flag(1, causes=("power",), place=1)
+    both = flag(2, causes=("heat", "power"), place=2)
+    joined = {item.causes: len(item.flags) for item in group_rows("p", [heat, power, both], 3 * HOUR)}
+    assert joined == {("heat",): 2, ("power",): 1}
+    unknown = flag(2, place=2)
+    joined = {item.causes: len(item.flags) for item in group_rows("p", [heat, power, unknown], 3 * HOUR)}
+    assert joined == {("heat",): 1, ("power",): 2}
