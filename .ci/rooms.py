@@ -120,7 +120,8 @@ WINGS: Mapping[str, Wing] = {
         {
             GROUND: (),
             "places": (),
-            "sources": (GROUND, "places"),
+            "shape": (GROUND,),
+            "sources": (GROUND, "places", "shape"),
             "inspect": ("sources",),
             "migration": ("sources",),
         },
@@ -140,6 +141,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "boto3": ("pynomaly/data/places/bucket.py",),
     "fsspec": ("pynomaly/data/places/remote.py",),
     "openpyxl": ("pynomaly/records/anomaly_result.py",),
+    "matplotlib": ("pynomaly/records/figures.py",),
     "evidently": ("pynomaly/records/evidently_report.py", "pynomaly/records/evidently_pages.py"),
     "mlflow": ("pynomaly/records/registry", "pynomaly/model/serving.py"),
     "sqlalchemy": ("pynomaly/records/ledger", "pynomaly/data/sources/sql.py"),

@@ -72,7 +72,7 @@ class CalibrationSums:
     window: int
     windows: int = 0
     false_share: dict[tuple[str, float], list[float]] = field(default_factory=dict)
-    found: dict[tuple[str, float], list[float]] = field(default_factory=dict)
+    shares: dict[tuple[str, float], list[float]] = field(default_factory=dict)
     normal_rows: int = 0
     budget: dict[float, int] = field(default_factory=dict)
     reached: dict[str, int] = field(default_factory=dict)
@@ -159,7 +159,7 @@ def _add_discovery_rates(
             alerts = policy.flag_window(p_values, calibration.resolution)
             false, right = int(alerts[: len(normal)].sum()), int(alerts[len(normal) :].sum())
             result.false_share.setdefault((kind, level), []).append(false / max(false + right, 1))
-            result.found.setdefault((kind, level), []).append(right / len(odd))
+            result.shares.setdefault((kind, level), []).append(right / len(odd))
             null = policy.flag_window(p_values[: len(normal)], calibration.resolution).any()
             result.false_share.setdefault((f"{kind} null", level), []).append(float(null))
 
@@ -204,7 +204,7 @@ def render_results(results: list[CalibrationSums], command: str) -> str:
                 for name in (kind, f"{kind} null"):
                     rate = item.rate(name, level)
                     row.append(f"{rate:.1%}" + ("" if rate <= most else " **over**"))
-                row.append(f"{np.mean(item.found[kind, level]):.0%}")
+                row.append(f"{np.mean(item.shares[kind, level]):.0%}")
             rows.append(row)
         errors = ", ".join(f"{level:.0%} ± {binomial_error(level, windows):.1%}" for level in LEVELS)
         parts += [
@@ -240,9 +240,9 @@ def _render_severity_table(results: list[CalibrationSums]) -> str:
     limits = dict(SEVERITIES) | {name: 1 / (days * ROWS_PER_DAY) for name, days in RARITIES.items()}
     rows = []
     for name, limit in limits.items():
-        seen = pooled.reached[name]
+        alerts = pooled.reached[name]
         expected = limit * pooled.normal_rows
-        rows.append([name, f"{limit:.2g}", f"{expected:.1f}", str(seen), f"{seen / expected:.2f}"])
+        rows.append([name, f"{limit:.2g}", f"{expected:.1f}", str(alerts), f"{alerts / expected:.2f}"])
     header = ["name", "p-value at most", f"expected of {pooled.normal_rows} rows", "seen", "seen / expected"]
     return render_table(header, rows)
 

@@ -177,8 +177,8 @@ def run_child(tool: str, rows: int) -> dict[str, float] | None:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
-    found: dict[str, float] = json.loads(answer.stdout.strip().splitlines()[-1])
-    return found
+    seconds: dict[str, float] = json.loads(answer.stdout.strip().splitlines()[-1])
+    return seconds
 
 
 def measure_once(tool: str, rows: int) -> dict[str, float]:

@@ -60,9 +60,9 @@ class PromotionCounts:
     draws: int = 0
     promoted: dict[str, int] = field(default_factory=dict)
 
-    def add(self, found: dict[str, bool]) -> None:
+    def add(self, decisions: dict[str, bool]) -> None:
         self.draws += 1
-        for name, yes in found.items():
+        for name, yes in decisions.items():
             self.promoted[name] = self.promoted.get(name, 0) + yes
 
     def format_share_of(self, name: str) -> str:

@@ -227,20 +227,20 @@ def summarize_methods(runs: list[MethodRun], methods: list[str]) -> dict[str, di
     return summaries
 
 
-def render_summary(told: dict[str, dict[str, object]], tables: int) -> str:
+def render_summary(summary: dict[str, dict[str, object]], tables: int) -> str:
     """The figures as two Markdown tables."""
     lines = ["| method | AUROC | AP | failures | not finite | seconds |", "|---|---|---|---|---|---|"]
     lines += [
         f"| {method} | {row['roc_auc']:.3f} | {row['average_precision']:.3f} | {row['failures']} "
         f"| {row['not_finite']} | {row['seconds']:.0f} |"
-        for method, row in told.items()
+        for method, row in summary.items()
     ]
     lines += [
         "",
         f"| method against peer | AUROC gain (p) | AP gain (p) | tables lost of {tables}: AUROC, AP |",
         "|---|---|---|---|",
     ]
-    for method, row in told.items():
+    for method, row in summary.items():
         against = row["against"]
         assert isinstance(against, dict)
         lines += [

@@ -44,7 +44,7 @@ def run_child(file: Path, sample: int, how: str) -> dict[str, float | str]:
     reference = read_reference(pipeline, window, window.end)
     spent = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - worked}
     assert reference.sample is not None
-    facts = {"kept": reference.sample.kept, "differs": max(reference.sample.differs.values())}
+    facts = {"kept": reference.sample.sample_rows, "differs": max(reference.sample.differs.values())}
     return (
         spent
         | facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from prefect import flow
@@ -9,8 +10,10 @@ from prefect.runtime import flow_run
 
 from flows.run_guard import guard_run
 from flows.run_moment import format_run_name, resolve_run_moment
-from pynomaly.config import load_pipeline
+from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.errors import ConfigError
+from pynomaly.records.ledger import Decision
+from pynomaly.steps.promotion.apply_policy import PolicyChange
 from tasks import promotion, reporting
 
 __all__ = ["approve", "policy", "reject", "rollback"]
@@ -27,11 +30,10 @@ def rollback(
         reason: Why, in a few words; kept with the decision.
         as_of: Moment the run stands for, with an offset; empty means the scheduled time.
     """
-    pipeline = load_pipeline(config)
-    with guard_run(pipeline):
-        decision = promotion.rollback(pipeline, resolve_run_moment(pipeline, as_of), reason)
-        reporting.publish_decision_pages(pipeline, decision)
-    return decision.to_dict()
+    return _decide_and_publish(
+        config,
+        lambda pipeline: promotion.rollback(pipeline, resolve_run_moment(pipeline, as_of), reason),
+    )
 
 
 @flow(name="policy", flow_run_name=format_run_name)
@@ -45,12 +47,10 @@ def policy(
         reason: Why, in a few words; kept with the decision.
         as_of: Moment the run stands for, with an offset; empty means the scheduled time.
     """
-    pipeline = load_pipeline(config)
-    with guard_run(pipeline):
-        policy_change = promotion.apply_policy(pipeline, resolve_run_moment(pipeline, as_of), reason)
-        if policy_change.decision is not None:
-            reporting.publish_decision_pages(pipeline, policy_change.decision)
-    return policy_change.to_dict()
+    return _decide_and_publish(
+        config,
+        lambda pipeline: promotion.apply_policy(pipeline, resolve_run_moment(pipeline, as_of), reason),
+    )
 
 
 @flow(name="approve", flow_run_name=format_run_name)
@@ -65,13 +65,12 @@ def approve(
         reason: Why, in a few words; kept with the decision.
         by: Who decides; empty means this flow run, by its name.
     """
-    pipeline = load_pipeline(config)
-    with guard_run(pipeline):
-        decision = promotion.approve_promotion(
+    return _decide_and_publish(
+        config,
+        lambda pipeline: promotion.approve_promotion(
             pipeline, resolve_run_moment(pipeline, ""), reason, _name_actor(by), _parse_version(version)
-        )
-        reporting.publish_decision_pages(pipeline, decision)
-    return decision.to_dict()
+        ),
+    )
 
 
 @flow(name="reject", flow_run_name=format_run_name)
@@ -86,13 +85,23 @@ def reject(
         reason: Why, in a few words; kept with the decision.
         by: Who decides; empty means this flow run, by its name.
     """
+    return _decide_and_publish(
+        config,
+        lambda pipeline: promotion.reject_promotion(
+            pipeline, resolve_run_moment(pipeline, ""), reason, _name_actor(by), _parse_version(version)
+        ),
+    )
+
+
+def _decide_and_publish(config: str, decide: Callable[[Pipeline], Decision | PolicyChange]) -> dict[str, Any]:
+    """Run `decide` under the guard of a run, write the pages that its decision changes, and return it."""
     pipeline = load_pipeline(config)
     with guard_run(pipeline):
-        decision = promotion.reject_promotion(
-            pipeline, resolve_run_moment(pipeline, ""), reason, _name_actor(by), _parse_version(version)
-        )
-        reporting.publish_decision_pages(pipeline, decision)
-    return decision.to_dict()
+        result = decide(pipeline)
+        decision = result.decision if isinstance(result, PolicyChange) else result
+        if decision is not None:  # a policy that the champion has already changes nothing
+            reporting.publish_decision_pages(pipeline, decision)
+    return result.to_dict()
 
 
 def _name_actor(by: str) -> str:

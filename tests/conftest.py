@@ -12,11 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # A busy machine is slow: tests check results, never how long they take.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+# `make mutants`: that an example fails is enough; the smallest one is not looked for, and none is kept.
+settings.register_profile(
+    "mutants",
+    settings.get_profile("any machine"),
+    phases=(Phase.explicit, Phase.generate),
+    database=None,
+    max_examples=30,
+)
 
 # Set before anything imports prefect or mlflow: they read their settings at import.
 _SESSION = tempfile.mkdtemp(prefix="pynomaly-tests-")

@@ -121,16 +121,16 @@ def roc_auc(truth: Sequence[int], scores: Sequence[float]) -> float:
 def recall_at_share(truth: Sequence[int], scores: Sequence[float], share: Fraction) -> float:
     """Share of anomalies found while `share` of the normal rows alerts, from the top; ties are split."""
     left = share * sum(1 for label in truth if label == 0)
-    found = Fraction(0)
+    total = Fraction(0)
     for value in sorted(set(scores), reverse=True):
         tied = [label for label, score in zip(truth, scores, strict=True) if score == value]
         normal, odd = tied.count(0), tied.count(1)
         part = Fraction(1) if normal <= left else left / normal
-        found += odd * part
+        total += odd * part
         left -= normal * part
         if part < 1:
             break
-    return float(found / int(sum(truth)))
+    return float(total / int(sum(truth)))
 
 
 def saved_cost(truth: Sequence[int], scores: Sequence[float], false_alarms: float) -> float:
@@ -327,7 +327,7 @@ def list_all_samples(population: Sequence[int], size: int) -> list[tuple[int, ..
     ]
 
 
-def total_interval(population: int, sampled: int, found: int, tail: float) -> tuple[int, int]:
+def total_interval(population: int, sampled: int, anomalies: int, tail: float) -> tuple[int, int]:
     """Returns the lowest and highest total for which neither tail of the sample count is at most `tail`."""
 
     def chance(total: int, hits: int) -> Fraction:
@@ -335,9 +335,9 @@ def total_interval(population: int, sampled: int, found: int, tail: float) -> tu
         return Fraction(ways, math.comb(population, sampled))
 
     totals = []
-    for total in range(found, population - (sampled - found) + 1):
-        fewer = sum(chance(total, hits) for hits in range(found + 1))
-        more = sum(chance(total, hits) for hits in range(found, sampled + 1))
+    for total in range(anomalies, population - (sampled - anomalies) + 1):
+        fewer = sum(chance(total, hits) for hits in range(anomalies + 1))
+        more = sum(chance(total, hits) for hits in range(anomalies, sampled + 1))
         if fewer > tail and more > tail:
             totals.append(total)
     return min(totals), max(totals)
@@ -349,9 +349,9 @@ def list_protected_things(history, retention, now):
     versions = (
         set(history.aliases.values()) | set(history.unfinished) | set(versions_present[-retention.newest :])
     )
-    changes = [s for s in history.said if s.kind in ("promote", "rollback")]
+    changes = [s for s in history.decisions if s.kind in ("promote", "rollback")]
     versions |= set(changes[-1].versions) if changes else set()
-    for decision in history.said:
+    for decision in history.decisions:
         if decision.waits:
             versions |= set(decision.versions)
     for thing in history.things:
@@ -359,7 +359,7 @@ def list_protected_things(history, retention, now):
             versions.add(thing.version)
     calm = {"degradation": ["normal"], "bake": ["ok"], "retrain": ["none"]}
     relevant_decisions = [
-        s for s in history.said if set(s.versions) & versions and s.outcome not in calm.get(s.kind, [])
+        s for s in history.decisions if set(s.versions) & versions and s.outcome not in calm.get(s.kind, [])
     ]
     models = [t for t in history.things if t.kind == "version" and t.version in versions]
     runs = {run for s in relevant_decisions for run in s.runs} | {t.run for t in models}

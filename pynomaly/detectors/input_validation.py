@@ -47,7 +47,7 @@ def column_names(frame: pd.DataFrame, owner: str) -> tuple[str, ...]:
     return names
 
 
-def require_same_columns(given: tuple[str, ...], wanted: tuple[str, ...], owner: str) -> None:
+def require_same_columns(columns: tuple[str, ...], wanted: tuple[str, ...], owner: str) -> None:
     """Raise unless both tuples hold the same names, in any order.
 
     Raises
@@ -56,9 +56,9 @@ def require_same_columns(given: tuple[str, ...], wanted: tuple[str, ...], owner:
         A name is missing, or was not there at the fit.
     """
     for missing in wanted:
-        if missing not in given:
-            raise ColumnError(f"{owner}: column {missing!r} is missing; {list_allowed(missing, given)}")
-    for extra in given:
+        if missing not in columns:
+            raise ColumnError(f"{owner}: column {missing!r} is missing; {list_allowed(missing, columns)}")
+    for extra in columns:
         if extra not in wanted:
             raise ColumnError(
                 f"{owner}: column {extra!r} was not there at the fit; {list_allowed(extra, wanted)}"

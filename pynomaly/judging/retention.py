@@ -123,7 +123,7 @@ class RetentionFacts:
 
     Attributes
     ----------
-    said : tuple of PastDecision
+    decisions : tuple of PastDecision
         Oldest first.
     unfinished : frozenset of int
         Versions whose training has not decided about them.
@@ -132,7 +132,7 @@ class RetentionFacts:
     """
 
     things: tuple[StoredItem, ...]
-    said: tuple[PastDecision, ...] = ()
+    decisions: tuple[PastDecision, ...] = ()
     aliases: Mapping[str, int] = field(default_factory=dict)
     unfinished: frozenset[int] = frozenset()
     asked: tuple[Span, ...] = ()
@@ -235,10 +235,10 @@ def _find_needed_versions(history: RetentionFacts, newest: int) -> dict[int, str
     registered = sorted({item.version for item in history.things if item.kind == "version" and item.version})
     needed |= dict.fromkeys(registered[-newest:], f"it is one of the {newest} newest versions")
     needed |= dict.fromkeys(history.unfinished, "its training has not decided about it")
-    changes = [item for item in history.said if item.kind in ("promote", "rollback")]
+    changes = [item for item in history.decisions if item.kind in ("promote", "rollback")]
     for item in changes[-1:]:
         needed |= dict.fromkeys(item.versions, "the last change of champion names it")
-    for item in history.said:
+    for item in history.decisions:
         if item.waits:
             needed |= dict.fromkeys(item.versions, "a promotion that waits for an answer names it")
     return needed | {version: f"it is {alias}" for alias, version in history.aliases.items()}
@@ -249,7 +249,7 @@ def _make_reason_finder(
 ) -> Any:
     """Return a function that gives the reason why an item stays, or "" if nothing refers to it."""
     models = [item for item in history.things if item.kind == "version" and item.version in staying]
-    decisions = [item for item in history.said if item.versions & set(staying)]
+    decisions = [item for item in history.decisions if item.versions & set(staying)]
     findings = [item for item in decisions if item.outcome not in _WITHOUT_FINDING.get(item.kind, set())]
     runs = {run for item in findings for run in item.runs} | {item.run for item in models if item.run}
     families = {item.family for item in history.things if item.kind == "run" and item.run in runs}

@@ -140,12 +140,12 @@ class Bundle:
         conformed, times = prepare_rows(fit_result.held_out, contract, calendar=features.calendar)
         golden = take_golden_rows(conformed, times, pick_positions(fit_result.scores))
         score = make_scorer(features, detector, contract, fit_result.reranking)
-        note_texts = collect_notes(fit_result.given, detector.rows_used, policy, calibration)
+        note_texts = collect_notes(fit_result.total_rows, detector.rows_used, policy, calibration)
         note_texts += [note for note in (fit_result.note, describe_known(fit_result.known)) if note]
         facts = {
             **facts,
             "rows": {
-                "given": fit_result.given,
+                "given": fit_result.total_rows,
                 "fitted": detector.rows_used,  # detectors of quadratic cost sample once more
                 "calibration": len(fit_result.held_out),
             },

@@ -16,9 +16,9 @@ __all__ = ["collect_notes", "read_versions"]
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch")
 
 
-def collect_notes(given: int, fitted: int, policy: AlertPolicy, calibration: Calibration) -> list[str]:
+def collect_notes(rows: int, fitted: int, policy: AlertPolicy, calibration: Calibration) -> list[str]:
     """Return notes on sampling, alerts and calibration that people should read before using the model."""
-    sampling_note = f"fitted on {fitted} of {given} rows, sampled by seed" if fitted < given else ""
+    sampling_note = f"fitted on {fitted} of {rows} rows, sampled by seed" if fitted < rows else ""
     cross_note = f"p-values from out-of-fold scores: {GUARANTEES['cross']}"
     return [
         note

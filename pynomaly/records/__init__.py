@@ -10,7 +10,8 @@ them back. Every write has a key, so a step that is killed and run again leaves 
 ``registry``
     MLflow: experiments, runs, model versions, aliases.
 ``pages``, ``report``, ``evidently_report``, ``figures``
-    Pages, pictures and texts for people.
+    Pages, pictures and texts for people; ``palette``, ``formats`` and ``axes`` are the colours, the formats
+    of numbers and times, and the ticks that they share.
 
 Called by `flows`, `tasks`, `serving` and `steps`. May import `judging`, and the wings below it.
 """

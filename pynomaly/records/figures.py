@@ -1,8 +1,10 @@
 """Pictures of a training, an alert history and a replay, as PNG bytes.
 
-Drawn with matplotlib's Agg canvas and no global state, so threads may draw at the same time; the same input
-gives the same bytes. The picture says what cannot be drawn (one class, scores that are not finite).
-Called by :mod:`pynomaly.steps` when a run is logged.
+Files that people paste into mails and slides, and that MLflow shows beside a run. Pages draw their own SVG
+(ADR 18); colours, formats and ticks of time are the same. Drawn with matplotlib's Agg canvas and no global
+state, so threads may draw at the same time; the same input gives the same bytes. The picture says what cannot
+be drawn (one class, scores that are not finite). Called by :mod:`pynomaly.steps` when a run is logged, and by
+the command that replays.
 """
 
 from __future__ import annotations
@@ -18,17 +20,21 @@ from numpy.typing import ArrayLike, NDArray
 from pynomaly.judging.comparison.evaluation import explain_not_computable, pr_curve, roc_curve
 from pynomaly.judging.comparison.rank_tests import RankTest
 from pynomaly.judging.drift.drift_importance import ColumnWeight
+from pynomaly.records.axes import time_axis
+from pynomaly.records.formats import format_number, format_percent, format_words
+from pynomaly.records.palette import LIGHT
 
 __all__ = [
     "draw_comparison",
     "draw_critical_difference",
     "draw_importance",
     "draw_policies",
+    "draw_score_histogram",
 ]
-__all__ += ["draw_score_histogram"]
 
 _DPI = 110
 _BINS = 60
+_DAY = 86400.0
 
 
 def draw_comparison(
@@ -54,7 +60,8 @@ def draw_comparison(
     costed_rows = [
         row for row in table if np.isfinite(row["value"]) and np.isfinite(row.get("score_seconds", np.nan))
     ]
-    figure, (left, right, *others) = _create_figure(3 if costed_rows else 2, (16 if costed_rows else 11, 4.6))
+    figure = _create_figure((16 if costed_rows else 11, 4.6))
+    left, right, *others = figure.subplots(1, 3 if costed_rows else 2)
     if costed_rows:
         _draw_cost_tradeoff(others[0], costed_rows, winner, metric)
     labels = np.asarray(truth)
@@ -69,8 +76,8 @@ def draw_comparison(
         left.step(recall, precision, where="post", label=label, **style)
         right.plot(*roc_curve(truth, values), label=label, **style)
     if len(labels):
-        left.axhline(float(np.mean(labels)), color="0.6", ls=":", lw=1, label="no skill")
-    right.plot([0, 1], [0, 1], color="0.6", ls=":", lw=1)
+        left.axhline(float(np.mean(labels)), color=LIGHT["quiet"], ls=":", lw=1, label="no skill")
+    right.plot([0, 1], [0, 1], color=LIGHT["quiet"], ls=":", lw=1)
     left.set(xlabel="recall", ylabel="precision", title="Precision and recall", xlim=(0, 1), ylim=(0, 1.02))
     right.set(
         xlabel="false-positive rate", ylabel="true-positive rate", title="ROC", xlim=(0, 1), ylim=(0, 1.02)
@@ -92,20 +99,24 @@ def draw_score_histogram(truth: ArrayLike, scores: ArrayLike, threshold: float |
     threshold : float, optional
         Lowest score that alerts.
     """
-    figure, (axes,) = _create_figure(1, (7, 4.2))
+    figure = _create_figure((7, 4.2))
+    axes = figure.subplots()
     labels = np.asarray(truth)
     values: NDArray[np.float64] = np.asarray(scores, dtype=np.float64)
     finite = np.isfinite(values)
     if finite.any():
         edges = np.histogram_bin_edges(values[finite], bins=_BINS)
-        for label, color, rows in (("normal", "#4a6fa5", labels == 0), ("anomaly", "#c8553d", labels == 1)):
+        for label, color, rows in (
+            ("normal", LIGHT["bar0"], labels == 0),
+            ("anomaly", LIGHT["bar1"], labels == 1),
+        ):
             group_scores = values[finite & rows]
             axes.hist(
                 group_scores, bins=edges, alpha=0.6, color=color, label=f"{label} ({len(group_scores):,})"
             )
         axes.set_yscale("symlog", linthresh=1)
         if threshold is not None and np.isfinite(threshold):
-            axes.axvline(threshold, color="0.2", ls="--", lw=1, label="alert threshold")
+            axes.axvline(threshold, color=LIGHT["quiet"], ls="--", lw=1, label="alert threshold")
         axes.legend(fontsize=8, loc="upper right")
     if not finite.all():
         _write_note(axes, f"{int((~finite).sum()):,} of {len(values):,} scores are not finite")
@@ -117,12 +128,13 @@ def draw_importance(columns: Sequence[ColumnWeight]) -> bytes:
     """Draw the importance of the twenty most important columns, and the weight of their drift."""
     top_columns = list(columns[:20])[::-1]
     kinds = (
-        ("ranking of ordinary rows", "#4a6fa5", [one.ranking for one in top_columns]),
-        ("rarest rows", "#c8553d", [one.carries for one in top_columns]),
-        ("drift, by ranking", "#7a9e7e", [one.weight for one in top_columns]),
+        ("ranking of ordinary rows", LIGHT["bar0"], [one.ranking for one in top_columns]),
+        ("rarest rows", LIGHT["bar1"], [one.carries for one in top_columns]),
+        ("drift, by ranking", LIGHT["s2"], [one.weight for one in top_columns]),
     )
     drawn_kinds = [kind for kind in kinds if any(value is not None for value in kind[2])]
-    figure, (axes,) = _create_figure(1, (7, 1.6 + 0.3 * len(top_columns)))
+    figure = _create_figure((7, 1.6 + 0.3 * len(top_columns)))
+    axes = figure.subplots()
     height = 0.8 / max(1, len(drawn_kinds))
     for at, (label, color, values) in enumerate(drawn_kinds):
         places = np.arange(len(top_columns)) + 0.4 - height * (at + 0.5)
@@ -136,24 +148,25 @@ def draw_importance(columns: Sequence[ColumnWeight]) -> bytes:
 
 def draw_critical_difference(ranks: RankTest) -> bytes:
     """Draw mean ranks, best left; a bar joins candidates that do not differ significantly (Demšar 2006)."""
-    figure, (axes,) = _create_figure(1, (8, 1.6 + 0.3 * len(ranks.names)))
+    figure = _create_figure((8, 1.6 + 0.3 * len(ranks.names)))
+    axes = figure.subplots()
     order = sorted(zip(ranks.mean_ranks, ranks.names, strict=True))
     places = dict(zip(ranks.names, ranks.mean_ranks, strict=True))
     for depth, (place, name) in enumerate(order, start=1):
-        axes.plot([place, place, len(order) + 0.6], [0, -depth, -depth], color="0.5", lw=0.9)
-        axes.text(len(order) + 0.65, -depth, f"{name} ({place:.2f})", va="center", fontsize=8)
+        axes.plot([place, place, len(order) + 0.6], [0, -depth, -depth], color=LIGHT["quiet"], lw=0.9)
+        axes.text(len(order) + 0.65, -depth, f"{name} ({format_number(place)})", va="center", fontsize=8)
     for level, group in enumerate(ranks.groups(), start=1):
         ends = [places[name] for name in group]
-        axes.plot([min(ends) - 0.03, max(ends) + 0.03], [0.45 * level] * 2, color="#c8553d", lw=3)
+        axes.plot([min(ends) - 0.03, max(ends) + 0.03], [0.45 * level] * 2, color=LIGHT["bar1"], lw=3)
     top = 0.45 * len(ranks.groups()) + 0.7
-    axes.plot([1, 1 + ranks.critical_difference], [top, top], color="0.2", lw=2)
-    axes.text(1, top + 0.15, f"critical difference {ranks.critical_difference:.2f}", fontsize=8)
-    axes.axhline(0, color="0.2", lw=1)
+    axes.plot([1, 1 + ranks.critical_difference], [top, top], color=LIGHT["quiet"], lw=2)
+    axes.text(1, top + 0.15, f"critical difference {format_number(ranks.critical_difference)}", fontsize=8)
+    axes.axhline(0, color=LIGHT["quiet"], lw=1)
     axes.set(xlim=(0.8, len(order) + 2.2), ylim=(-len(order) - 0.6, top + 0.8), yticks=[])
     axes.set_xticks(range(1, len(order) + 1))
     axes.set_xlabel(
-        f"mean rank over {ranks.blocks} parts of the judged rows; Friedman p = {ranks.p_value:.2g} "
-        f"(Iman-Davenport), Nemenyi at {ranks.level:.0%}",
+        f"mean rank over {ranks.blocks} parts of the judged rows; Friedman "
+        f"p = {format_number(ranks.p_value)} (Iman-Davenport), Nemenyi at {format_percent(ranks.level)}",
         fontsize=8,
     )
     axes.spines[["top", "left", "right"]].set_visible(False)
@@ -169,18 +182,14 @@ def draw_policies(result: Mapping[str, Any]) -> bytes:
         As :func:`pynomaly.steps.replay.replay.replay` returns it. A dot is a training, a filled dot a
         promotion; a window without quality is a gap.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    figure = Figure(figsize=(9.5, 6), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _create_figure((9.5, 6))
     top, middle, low = figure.subplots(3, 1, sharex=True, height_ratios=(5, 3, 0.6))
-    line_styles = {"never": ("0.45", "-"), "drift": ("#d9a441", "--"), "ours": ("#c8553d", "-")}
+    line_styles = {"never": (LIGHT["s5"], "-"), "drift": (LIGHT["bar2"], "--"), "ours": (LIGHT["bar1"], "-")}
     handles = []
     for name, policy in result["policies"].items():
-        color, style = line_styles.get(name, ("#4a6fa5", "-" if name == "weekly" else ":"))
+        color, style = line_styles.get(name, (LIGHT["bar0"], "-" if name == "weekly" else ":"))
         rows = policy["windows"]
         ends = np.array([_to_days(row["end"]) for row in rows])
         for axes, values in (
@@ -197,12 +206,16 @@ def draw_policies(result: Mapping[str, Any]) -> bytes:
             axes.plot(ends, heights, style, color=color, lw=2.2 if name == "ours" else 1.4)
             _mark_trainings(axes, policy, ends, heights, color)
         mean = (
-            "no labels" if policy["average_precision"] is None else f"mean {policy['average_precision']:.3f}"
+            "no labels"
+            if policy["average_precision"] is None
+            else f"mean {format_number(policy['average_precision'])}"
         )
         label = f"{name}: {mean}, {policy['trainings']} trained, {policy['promotions']} promoted"
         handles.append(Line2D([], [], color=color, ls=style, lw=2, label=label))
-    for face, label in (("0.3", "trained and promoted"), ("white", "trained, not promoted")):
-        handles.append(Line2D([], [], marker="o", ls="", color="0.3", markerfacecolor=face, label=label))
+    for face, label in ((LIGHT["quiet"], "trained and promoted"), ("white", "trained, not promoted")):
+        handles.append(
+            Line2D([], [], marker="o", ls="", color=LIGHT["quiet"], markerfacecolor=face, label=label)
+        )
     top.legend(
         handles=handles, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False
     )
@@ -211,10 +224,10 @@ def draw_policies(result: Mapping[str, Any]) -> bytes:
         ends_at = max(
             _to_days(span["end"]), _to_days(span["start"]) + (last - first) / 1000
         )  # wide enough to be seen
-        low.axvspan(_to_days(span["start"]), ends_at, color="#c8553d", alpha=0.35, lw=0)
+        low.axvspan(_to_days(span["start"]), ends_at, color=LIGHT["bar1"], alpha=0.35, lw=0)
         if len(result["episodes"]) <= 40:
             for axes in (top, middle):
-                axes.axvspan(_to_days(span["start"]), ends_at, color="#c8553d", alpha=0.12, lw=0)
+                axes.axvspan(_to_days(span["start"]), ends_at, color=LIGHT["bar1"], alpha=0.12, lw=0)
     if not any(policy["judged_windows"] for policy in result["policies"].values()):
         _write_note(top, "quality is not computable: no window has both labels")
     top.set(ylabel="average precision a window")
@@ -223,11 +236,11 @@ def draw_policies(result: Mapping[str, Any]) -> bytes:
     low.set(yticks=[], xlim=(first, last + (last - first) / 200))
     low.set_ylabel(f"incidents\n({len(result['episodes'])})", fontsize=8, rotation=0, ha="right", va="center")
     for axes in (top, middle):
-        axes.grid(axis="y", color="0.9")
+        axes.grid(axis="y", color=LIGHT["rule"])
         axes.spines[["top", "right"]].set_visible(False)
-    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-    low.xaxis.set_major_locator(locator)
-    low.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    ticks = time_axis(_parse_time(result["start"]), _parse_time(result["end"]), 0, 1, marks=10).ticks
+    low.set_xticks([place / _DAY for place, _ in ticks], [text for _, text in ticks])
+    low.set_xlabel("time, UTC")
     return _render_png(figure)
 
 
@@ -244,8 +257,12 @@ def _mark_trainings(
 
 
 def _to_days(moment: str) -> float:
-    """Return an ISO time as days since 1970, the unit of matplotlib's dates."""
-    return datetime.fromisoformat(moment).timestamp() / 86400
+    """Return an ISO time as days since 1970."""
+    return _parse_time(moment).timestamp() / _DAY
+
+
+def _parse_time(moment: str) -> datetime:
+    return datetime.fromisoformat(moment)
 
 
 def _draw_cost_tradeoff(
@@ -254,7 +271,7 @@ def _draw_cost_tradeoff(
     """Draw quality over scoring time; larger dots are larger models, filled ones are on the Pareto front."""
     for row in table:
         chosen = row["candidate"] == winner
-        color = "#c8553d" if chosen else "#4a6fa5"
+        color = LIGHT["bar1"] if chosen else LIGHT["bar0"]
         axes.scatter(
             max(row["score_seconds"], 1e-4),
             row["value"],
@@ -262,29 +279,31 @@ def _draw_cost_tradeoff(
             facecolor=color if row["front"] else "none",
             edgecolor=color,
         )
-        label = f"{row['candidate']}{' (chosen)' if chosen else ''}, fit {row['fit_seconds']:.2g} s"
+        label = (
+            f"{row['candidate']}{' (chosen)' if chosen else ''}, fit {format_number(row['fit_seconds'])} s"
+        )
         place = (max(row["score_seconds"], 1e-4), row["value"])
         axes.annotate(label, place, (0, -13), textcoords="offset points", ha="center", fontsize=7)
     axes.set_xscale("log")
     axes.margins(x=0.35, y=0.12)
     axes.set(
         xlabel="seconds to score the judged rows",
-        ylabel=metric,
+        ylabel=format_words(metric),
         title="Quality and cost (filled: Pareto front)",
     )
 
 
-def _create_figure(columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
+def _create_figure(size: tuple[float, float]) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(1, columns, squeeze=False)[0]
+    return figure
 
 
 def _write_note(axes: Any, text: str) -> None:
-    box = {"facecolor": "white", "edgecolor": "0.7"}
+    box = {"facecolor": "white", "edgecolor": LIGHT["rule"]}
     axes.text(
         0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, fontsize=8, wrap=True, bbox=box
     )

@@ -6,7 +6,6 @@ blank. Called by :mod:`pynomaly.steps`. Nothing is written here: the store or th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -15,17 +14,12 @@ from typing import Any
 from pynomaly.config import Pipeline
 from pynomaly.errors import RecordError
 from pynomaly.judging.comparison.choice import CandidateChoice
+from pynomaly.records.formats import EVIDENCE_TEXT, format_interval, format_number
 from pynomaly.records.markdown import escape_markdown
 
 __all__ = ["render_model_card"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_EVIDENCE_TEXT = {
-    "labels": "known labels of held-out rows",
-    "audited": "an audited sample of held-out rows",
-    "injected": "anomalies injected into held-out rows, not real ones",
-    "stability": "stability alone: nothing shows that it finds anomalies",
-}
 
 
 def render_model_card(
@@ -78,7 +72,7 @@ def render_model_card(
         candidates=candidates,
         winner=winner,
         git_commit=git_commit,
-        evidence=_EVIDENCE_TEXT.get(str(prepared.get("rung")), str(prepared.get("rung"))),
+        evidence=EVIDENCE_TEXT.get(str(prepared.get("rung")), str(prepared.get("rung"))),
     )
 
 
@@ -104,24 +98,8 @@ def _build_environment(html: bool) -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": _format_number, "interval": _format_interval}
+    environment.filters |= {"number": format_number, "interval": format_interval}
     return environment
-
-
-def _format_number(value: object) -> str:
-    """Format with three significant figures, or as a dash where nothing was computed."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return "–"
-    if not isinstance(value, int | float):
-        return str(value)  # raises if the template did not get the value
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
-
-
-def _format_interval(metric: Mapping[str, Any] | None) -> str:
-    if not metric:
-        return "not computable"
-    value, low, high = (_format_number(metric[name]) for name in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
 
 
 def _escape_text(value: object) -> object:

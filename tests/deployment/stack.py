@@ -35,10 +35,10 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
     def fill(match: re.Match[str]) -> str:
         name, kind, rest = match.groups()
-        found = values.get(name, "")
-        if kind == ":?" and not found:
+        value = values.get(name, "")
+        if kind == ":?" and not value:
             raise KeyError(f"{name}: {rest}")
-        return found or (rest if kind == ":-" else "")
+        return value or (rest if kind == ":-" else "")
 
     return re.sub(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}", fill, text)
 
@@ -86,9 +86,9 @@ class Stack:
             "PYTHONPATH": str(ROOT),
         }
         kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-        given = self.services[name]["environment"]
-        said = {key: self._placed(value or "", name) for key, value in given.items()}
-        return kept | image | said
+        environment = self.services[name]["environment"]
+        placed = {key: self._placed(value or "", name) for key, value in environment.items()}
+        return kept | image | placed
 
     def _placed(self, text: str, name: str) -> str:
         text = text.replace("/state", str(self.folder / "state" / name)).replace("/run/", f"{self.folder}/")
@@ -156,13 +156,13 @@ class Stack:
         service = self.services["postgres"]
         # Not below pytest's own folder: another pytest closes that to the user PostgreSQL runs as.
         data = Path(tempfile.mkdtemp(prefix="postgres"))
-        given = service["environment"]
+        account = service["environment"]
         server = get_server(data, cleanup_mode="delete")
         run = {"pgdata": data, "user": server.system_user}
         role = "CREATE ROLE {POSTGRES_USER} SUPERUSER LOGIN PASSWORD '{POSTGRES_PASSWORD}'"
-        server.psql(role.format(**given))
+        server.psql(role.format(**account))
         pg_ctl(["-w", "stop"], **run)
-        assert "--auth-host=scram-sha-256" in given["POSTGRES_INITDB_ARGS"]
+        assert "--auth-host=scram-sha-256" in account["POSTGRES_INITDB_ARGS"]
         (data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
         words = " ".join(service["command"][1:])
         listen = f"-h 127.0.0.1 -p {self.ports[5432]} -k '' {words}"
@@ -173,7 +173,8 @@ class Stack:
             where = ["psql", "-q", "-h", "127.0.0.1", "-p", str(self.ports[5432]), "-d", "postgres"]
             subprocess.run(
                 [*where, "-f", str(COMPOSE.parent / script.split(":")[0])],
-                env=os.environ | {"PGUSER": given["POSTGRES_USER"], "PGPASSWORD": given["POSTGRES_PASSWORD"]},
+                env=os.environ
+                | {"PGUSER": account["POSTGRES_USER"], "PGPASSWORD": account["POSTGRES_PASSWORD"]},
                 check=True,
             )
             yield

@@ -23,11 +23,11 @@ README = (ROOT / "deployments" / "README.md").read_text()
 MOMENT = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-def told(start: str) -> str:
+def read_command(start: str) -> str:
     """The command of the README that starts so."""
-    found = re.search(rf"{re.escape(start)} [^;`\n]+", README)
-    assert found, start
-    return found[0]
+    command = re.search(rf"{re.escape(start)} [^;`\n]+", README)
+    assert command, start
+    return command[0]
 
 
 def test_a_ledger_comes_back_whole(postgres: Any, tmp_path: Path) -> None:
@@ -51,14 +51,14 @@ def test_a_ledger_comes_back_whole(postgres: Any, tmp_path: Path) -> None:
         subprocess.run(shlex.split(command), env=environment, cwd=tmp_path, check=True)
 
     name = str(address.database)
-    run(told("pg_dump").replace("$name", name))
+    run(read_command("pg_dump").replace("$name", name))
     engine = create_engine(postgres, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name}"))
     engine.dispose()
     with pytest.raises(RecordError, match="does not exist"):
         Ledger.open(url)
-    run(told("pg_restore").replace("ledger.dump", f"{name}.dump"))
+    run(read_command("pg_restore").replace("ledger.dump", f"{name}.dump"))
     with Ledger.open(url) as ledger:
         assert ledger.list_decisions() == kept
         assert ledger.verify_chain().intact

@@ -19,7 +19,7 @@ import yaml
 from sqlalchemy import create_engine, text
 
 from tests.deployment.stack import COMPOSE, ROOT, Stack, example, filled
-from tests.flows.test_up import until
+from tests.flows.machine.test_up import until
 from tests.machines import make_machines, make_small_settings
 
 TEMPLATE = (ROOT / "deployments" / "kubernetes" / "job-template.json").read_text()
@@ -177,8 +177,8 @@ def test_what_it_starts_works_together_and_asks_for_passwords(stack: Stack, monk
     assert len(shown) == 1
     assert httpx.get(f"{address['evidently']}/api/projects/{shown[0]}/reports", timeout=30).json()
 
-    said = httpx.get(f"http://127.0.0.1:{stack.ports[9410]}/metrics", timeout=30).text
-    assert 'pynomaly_pipeline_champion_version{pipeline="quickstart"} 1.0' in said
+    metrics = httpx.get(f"http://127.0.0.1:{stack.ports[9410]}/metrics", timeout=30).text
+    assert 'pynomaly_pipeline_champion_version{pipeline="quickstart"} 1.0' in metrics
 
     assert {item["state"] for item in doctor(stack)} <= {"ok", "warning"}
     refused = [item for item in doctor(stack, PREFECT_API_AUTH_STRING="a:b") if item["state"] == "wrong"]

@@ -29,8 +29,8 @@ def rendered(**values: Any) -> dict[str, Any]:
     """The job of a flow run, as Prefect puts it together from defaults and a deployment's job variables."""
     properties = TEMPLATE["variables"]["properties"]
     defaults = {name: item["default"] for name, item in properties.items() if item.get("default") is not None}
-    found = apply_values(copy.deepcopy(TEMPLATE["job_configuration"]), defaults | values, remove_notset=True)
-    return dict(found["job_manifest"])
+    job = apply_values(copy.deepcopy(TEMPLATE["job_configuration"]), defaults | values, remove_notset=True)
+    return dict(job["job_manifest"])
 
 
 def checked(resource: dict[str, Any], version: str) -> None:
@@ -122,9 +122,9 @@ def test_jobs_are_told_what_workers_of_compose_are() -> None:
     config = next(item for item in WORKER if item["kind"] == "ConfigMap")["data"]
     secrets = [line.split("=") for line in (FOLDER / "secret.env.example").read_text().splitlines()]
     assert not [name for name, value in secrets if value]
-    told = set(config) | {name for name, _ in secrets}
+    names = set(config) | {name for name, _ in secrets}
     only_there = {"PREFECT_WORKER_WEBSERVER_HOST", "PREFECT_WORKER_WEBSERVER_PORT"}
     only_there |= {"MLFLOW_S3_ENDPOINT_URL", "PYNOMALY_MLFLOW_PAGES"}
-    assert told == set(worker) - only_there
+    assert names == set(worker) - only_there
     assert not set(config) & {name for name, _ in secrets}
     assert "/deployments/kubernetes/secret.env" in Path(ROOT / ".gitignore").read_text().splitlines()

@@ -32,8 +32,8 @@ OF_SCRAPES = {"job", "instance"}
 
 def exported() -> dict[str, set[str]]:
     """Every number that is there, with its labels."""
-    found = {METRIC_PREFIX + name: {"pipeline", *labels} for name, (labels, _) in GAUGES.items()}
-    found |= {
+    labels_of = {METRIC_PREFIX + name: {"pipeline", *labels} for name, (labels, _) in GAUGES.items()}
+    labels_of |= {
         f"{METRIC_PREFIX}up": {"pipeline"},
         f"{METRIC_PREFIX}read_seconds": {"pipeline"},
         **OF_PROMETHEUS,
@@ -42,8 +42,8 @@ def exported() -> dict[str, set[str]]:
     for metric, names in registry._collector_to_names.items():
         labels = set(getattr(metric, "_labelnames", ()))
         for name in names:
-            found[name] = labels | ({"le"} if name.endswith("_bucket") else set())
-    return found
+            labels_of[name] = labels | ({"le"} if name.endswith("_bucket") else set())
+    return labels_of
 
 
 def selectors(node: Any) -> Iterator[Any]:
@@ -140,8 +140,8 @@ def test_scrapes_go_where_the_commands_listen_by_default() -> None:
 
 def test_the_page_lists_every_number() -> None:
     page = (ROOT / "docs" / "monitoring.md").read_text()
-    for name, (labels, said) in GAUGES.items():
+    for name, (labels, meaning) in GAUGES.items():
         shown = ", ".join(f"`{label}`" for label in labels)
-        assert f"| `{METRIC_PREFIX}{name}` | {shown} | {said} |" in page, name
+        assert f"| `{METRIC_PREFIX}{name}` | {shown} | {meaning} |" in page, name
     for rule in RULES:
         assert f"`{rule['alert']}`" in page

@@ -107,8 +107,8 @@ def saved_folder(tmp_path: Path) -> Path:
 
 def change(folder: Path, **facts: object) -> None:
     """Change facts and seal them anew, as somebody with the right to write could."""
-    told, arrays = saved.read_detector_files(folder)
-    kept = {key: value for key, value in (told | facts).items() if value != "drop"}
+    facts_read, arrays = saved.read_detector_files(folder)
+    kept = {key: value for key, value in (facts_read | facts).items() if value != "drop"}
     saved.write_detector_files(folder, kept, arrays)
 
 
@@ -130,8 +130,8 @@ def test_a_saved_file_that_was_changed_is_refused(
 
 
 def test_a_format_of_another_version_is_refused(saved_folder: Path) -> None:
-    told = json.loads((saved_folder / "detector.json").read_text()) | {"format": 99}
-    (saved_folder / "detector.json").write_text(json.dumps(told))
+    content = json.loads((saved_folder / "detector.json").read_text()) | {"format": 99}
+    (saved_folder / "detector.json").write_text(json.dumps(content))
     with pytest.raises(DetectorError, match="format 99"):
         load_detector(saved_folder)
 
@@ -174,8 +174,8 @@ def test_a_saved_object_is_never_opened(saved_folder: Path, monkeypatch: pytest.
     with pytest.raises(IntegrityError, match="SHA-256"):
         load_detector(saved_folder)
     monkeypatch.setattr(saved.hashlib, "sha256", lambda _: types.SimpleNamespace(hexdigest=lambda: "same"))
-    told = json.loads((saved_folder / "detector.json").read_text())
-    sealed = told | {"sha256": "same", "arrays_sha256": "same"}
+    content = json.loads((saved_folder / "detector.json").read_text())
+    sealed = content | {"sha256": "same", "arrays_sha256": "same"}
     (saved_folder / "detector.json").write_text(json.dumps(sealed, indent=1, sort_keys=True) + "\n")
     with pytest.raises(IntegrityError, match="holds objects"):  # even with every seal in order
         load_detector(saved_folder)

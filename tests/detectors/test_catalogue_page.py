@@ -18,8 +18,8 @@ ROWS = np.concatenate([make_normal_rows(20, seed=1).to_numpy(), make_far_rows(5)
 
 def test_the_page_is_what_the_catalogue_says() -> None:
     page = Path(__file__).parents[2] / "docs" / "detectors.md"
-    told = "python -m pynomaly.detectors.catalogue_page > docs/detectors.md"
-    assert page.read_text(encoding="utf-8") == render_catalogue(), f"write it anew: {told}"
+    command = "python -m pynomaly.detectors.catalogue_page > docs/detectors.md"
+    assert page.read_text(encoding="utf-8") == render_catalogue(), f"write it anew: {command}"
 
 
 def test_every_detector_says_where_it_fails() -> None:
@@ -57,7 +57,7 @@ GRAPHS = ("DOMINANT", "SCAN", "Radar", "ANOMALOUS", "CoLA", "CONAD", "GUIDE", "A
 @pytest.mark.parametrize("name", [*(f"pyg_{name}" for name in GRAPHS), "ts_MatrixProfile"])
 def test_what_scores_only_what_it_was_fitted_on_is_not_offered(name: str) -> None:
     kind = name.split("_")[1]
-    assert any(kind in told for told in NOT_OFFERED)
+    assert any(kind in name for name in NOT_OFFERED)
     module = "ts_matrix_profile" if name.startswith("ts_") else name.lower()
     theirs = getattr(importlib.import_module(f"pyod.models.{module}"), kind)()
     with pytest.raises(NotImplementedError, match="transductive"):
@@ -68,7 +68,7 @@ def test_what_scores_only_what_it_was_fitted_on_is_not_offered(name: str) -> Non
 def test_a_series_scored_by_what_comes_later_is_not_offered() -> None:
     from pyod.models.ts_spectral_residual import SpectralResidual
 
-    assert any("SpectralResidual" in told for told in NOT_OFFERED)
+    assert any("SpectralResidual" in name for name in NOT_OFFERED)
     series = np.random.default_rng(0).normal(size=(600, 1))
     theirs = SpectralResidual().fit(series[:400])
     assert (

@@ -15,15 +15,15 @@ api = script("api")
 
 @pytest.mark.parametrize("module", api.STABLE)
 def test_every_public_name_is_there_and_says_what_it_is(module: str) -> None:
-    found = importlib.import_module(module)
+    package = importlib.import_module(module)
     assert api.names(module), "a public module names what is public in __all__"
-    assert len(set(found.__all__)) == len(found.__all__)
-    for name in found.__all__:
-        value = getattr(found, name)
+    assert len(set(package.__all__)) == len(package.__all__)
+    for name in package.__all__:
+        value = getattr(package, name)
         if inspect.isclass(value) or inspect.isfunction(value):
-            said = inspect.getdoc(value) or ""
-            assert said, f"{module}.{name} has no docstring"
-            assert not said.startswith(f"{name}("), f"{module}.{name} has none of its own"  # a dataclass's
+            text = inspect.getdoc(value) or ""
+            assert text, f"{module}.{name} has no docstring"
+            assert not text.startswith(f"{name}("), f"{module}.{name} has none of its own"  # a dataclass's
 
 
 def test_type_checkers_read_the_package_as_it_is_installed() -> None:

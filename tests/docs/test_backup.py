@@ -24,9 +24,9 @@ MOMENT = datetime(2026, 1, 5, tzinfo=UTC)
 
 def block(*words: str) -> str:
     """The one block of the guide that holds all of `words`."""
-    found = [content for content in BLOCKS if all(word in content for word in words)]
-    assert len(found) == 1, words
-    return found[0]
+    blocks = [content for content in BLOCKS if all(word in content for word in words)]
+    assert len(blocks) == 1, words
+    return blocks[0]
 
 
 def run(commands: str, folder: Path, **environment: str) -> None:
@@ -63,8 +63,8 @@ def test_sqlite_and_files_come_back_as_they_were(tmp_path: Path) -> None:
     run(block("cp backup/ledger.db"), tmp_path)
 
     with Ledger.open(f"sqlite:///{home / 'ledger.db'}") as ledger:
-        found = ledger.verify_chain()
-    assert (found.intact, found.decisions, found.head) == (True, 3, head)
+        chain = ledger.verify_chain()
+    assert (chain.intact, chain.decisions, chain.head) == (True, 3, head)
     versions = sqlite3.connect(home / "mlflow" / "mlflow.db")
     assert versions.execute("select number from versions").fetchall() == [(7,)]
     versions.close()
@@ -98,8 +98,8 @@ def test_postgresql_comes_back_as_it_was(postgres: URL, tmp_path: Path) -> None:
             Ledger.open(address)
         run(block("pg_restore"), tmp_path, **environment)
         with Ledger.open(address) as ledger:
-            found = ledger.verify_chain()
-        assert (found.intact, found.decisions, found.head) == (True, 3, head)
+            chain = ledger.verify_chain()
+        assert (chain.intact, chain.decisions, chain.head) == (True, 3, head)
     finally:
         each("DROP DATABASE IF EXISTS")
         engine.dispose()

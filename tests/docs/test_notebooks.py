@@ -21,12 +21,12 @@ LATENCY = re.compile(r"one row takes .*|scoring \d+ rows takes .*")
 
 def said(book: nbformat.NotebookNode) -> list[str]:
     """Everything the cells print or show as text."""
-    found = []
+    lines = []
     for cell in book.cells:
         for output in cell.get("outputs", ()):
             text = output.get("text") or output.get("data", {}).get("text/plain", "")
-            found += [line.rstrip() for line in text.splitlines() if not LATENCY.search(line)]
-    return found
+            lines += [line.rstrip() for line in text.splitlines() if not LATENCY.search(line)]
+    return lines
 
 
 @pytest.mark.timeout(300)

@@ -43,8 +43,10 @@ def sections(page: str) -> dict[str, str]:
 
 def rows(section: str) -> dict[str, list[str]]:
     """First cell without its code marks -> the cells after it."""
-    found = [re.split(r"(?<!\\)\|", line)[1:-1] for line in section.splitlines() if line.startswith("| `")]
-    return {cells[0].strip().strip("`"): [cell.strip() for cell in cells[1:]] for cells in found}
+    table_rows = [
+        re.split(r"(?<!\\)\|", line)[1:-1] for line in section.splitlines() if line.startswith("| `")
+    ]
+    return {cells[0].strip().strip("`"): [cell.strip() for cell in cells[1:]] for cells in table_rows}
 
 
 @pytest.mark.parametrize("key", reference.keys())
@@ -73,7 +75,9 @@ def test_every_key_has_a_type_and_says_what_it_is_for(key: str) -> None:
 )
 def test_rows_of_every_kind(block: str, key: str, cells: list[str | None]) -> None:
     written = rows(sections(SETTINGS)[block])[key]
-    assert all(said is None or said == cell for said, cell in zip(cells, written, strict=False)), written
+    assert all(wanted is None or wanted == cell for wanted, cell in zip(cells, written, strict=False)), (
+        written
+    )
 
 
 @pytest.mark.parametrize(

@@ -57,20 +57,20 @@ def test_no_page_needs_a_script_that_is_fetched(site: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "said"),
+    ("page", "named"),
     [
         ("[gone](nowhere.md)", "nowhere.md"),
         ("[gone](index.md#no-such-place)", "no-such-place"),
         ("whole, but beside it lies another", "forgotten.md"),
     ],
 )
-def test_a_broken_link_or_a_forgotten_page_stops_the_build(tmp_path: Path, page: str, said: str) -> None:
+def test_a_broken_link_or_a_forgotten_page_stops_the_build(tmp_path: Path, page: str, named: str) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.md").write_text(f"# A page\n\n{page}\n")
-    if said == "forgotten.md":
-        (tmp_path / "docs" / said).write_text("# Nobody finds it\n")
+    if named == "forgotten.md":
+        (tmp_path / "docs" / named).write_text("# Nobody finds it\n")
     settings = (ROOT / "mkdocs.yaml").read_text().split("\nnav:")[0] + "\nnav: [index.md]\n"
     (tmp_path / "mkdocs.yaml").write_text(settings.replace("name: material", "name: mkdocs"))
     done = build(tmp_path / "mkdocs.yaml", tmp_path / "site")
     assert done.returncode == 1
-    assert said in done.stderr
+    assert named in done.stderr

@@ -27,8 +27,8 @@ HERE = r"(?:pynomaly|flows|tasks|tests|configs|benchmarks|docs|docker|deployment
 def understood(words: list[str]) -> None:
     """Read a command line as the application would, without running it."""
     above = GROUP.make_context("pynomaly", words)
-    command, found, left = GROUP.resolve_command(above, [*above._protected_args, *above.args])
-    found.make_context(command, left, parent=above)
+    command, subcommand, left = GROUP.resolve_command(above, [*above._protected_args, *above.args])
+    subcommand.make_context(command, left, parent=above)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_a_wrong_command_would_be_noticed(wrong: list[str]) -> None:
 
 @pytest.mark.parametrize("path", READ, ids=name)
 def test_commands_in_sentences_exist(path: Path) -> None:
-    for said in re.findall(r"`pynomaly ([^`]+)`", prose(path.read_text(encoding="utf-8"))):
-        words = re.sub(r"^--env \S+ ", "", " ".join(said.split())).split()
+    for usage in re.findall(r"`pynomaly ([^`]+)`", prose(path.read_text(encoding="utf-8"))):
+        words = re.sub(r"^--env \S+ ", "", " ".join(usage.split())).split()
         if words[0].isupper():
             continue
-        assert words[0] in GROUP.commands, said
+        assert words[0] in GROUP.commands, usage
         options = {option for parameter in GROUP.commands[words[0]].params for option in parameter.opts}
-        assert {word for word in words if word.startswith("--")} <= options | {"--help"}, said
+        assert {word for word in words if word.startswith("--")} <= options | {"--help"}, usage
 
 
 @pytest.mark.parametrize("block", snippets("yaml"), ids=str)
@@ -124,20 +124,20 @@ def test_files_in_sentences_exist(path: Path) -> None:
 @cache
 def messages() -> tuple[str, ...]:
     """Every text of the code; what is filled in is …"""
-    found = []
+    texts = []
     for top in ("pynomaly", "tasks", "flows"):
         for path in (ROOT / top).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    found.append(node.value)
+                    texts.append(node.value)
                 elif isinstance(node, ast.JoinedStr):
-                    found.append(
+                    texts.append(
                         "".join(
                             getattr(part, "value", "…") if isinstance(part, ast.Constant) else "…"
                             for part in node.values
                         )
                     )
-    return tuple(found)
+    return tuple(texts)
 
 
 def quoted() -> list[str]:

@@ -40,14 +40,14 @@ def name(path: Path) -> str:
 
 def snippets(*languages: str) -> list[Snippet]:
     """Blocks in one of `languages`, over all pages."""
-    found = []
+    examples = []
     for path in READ:
         text = path.read_text(encoding="utf-8")
         for match in _FENCE.finditer(text):
             if match[1] in languages:
                 line = text.count("\n", 0, match.start()) + 2
-                found.append(Snippet(name(path), line, match[1], match[2]))
-    return found
+                examples.append(Snippet(name(path), line, match[1], match[2]))
+    return examples
 
 
 def prose(text: str) -> str:

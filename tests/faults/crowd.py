@@ -18,7 +18,7 @@ ROUNDS = 8
 def work(url: str, number: int, together: Any, answers: Any) -> None:
     """Write down what scoring eight windows writes: a lease, a partition, a decision, a beat."""
     together.wait(300)
-    said = ""
+    error_text = ""
     try:
         for at in range(ROUNDS):
             start = FIRST + timedelta(days=at)
@@ -31,14 +31,14 @@ def work(url: str, number: int, together: Any, answers: Any) -> None:
                 )
                 ledger.outbox.record_heartbeat(name, "score")
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-    answers.put((number, said))
+        error_text = f"{type(error).__name__}: {error}"
+    answers.put((number, error_text))
 
 
 def look(url: str, together: Any, done: Any, answers: Any) -> None:
     """Read as a page that is polled does, until the others are done; what fails is the answer."""
     together.wait(300)
-    said, looks = "", 0
+    error_text, looks = "", 0
     try:
         while not done.is_set():
             with Ledger.open(url) as ledger:
@@ -47,8 +47,8 @@ def look(url: str, together: Any, done: Any, answers: Any) -> None:
                 assert ledger.verify_chain().intact
             looks += 1
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-    answers.put((-looks - 1, said))
+        error_text = f"{type(error).__name__}: {error}"
+    answers.put((-looks - 1, error_text))
 
 
 def fill(folder: str, largest: int, answers: Any) -> None:
@@ -63,12 +63,12 @@ def fill(folder: str, largest: int, answers: Any) -> None:
 
     url = f"sqlite:///{folder}/ledger.db"
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-    said = []
+    errors = []
     rows = pd.DataFrame({"score": np.random.default_rng(1).normal(size=100_000)})
     try:
         Store(Path(folder) / "store").write_scores("machines", "all", rows)
     except RecordError as error:
-        said.append(f"store: {error}")
+        errors.append(f"store: {error}")
     written = 0
     try:
         with Ledger.open(url) as ledger:
@@ -79,5 +79,5 @@ def fill(folder: str, largest: int, answers: Any) -> None:
                 )
                 written += 1
     except RecordError as error:
-        said.append(f"ledger: {error}")
-    answers.put((written, said))
+        errors.append(f"ledger: {error}")
+    answers.put((written, errors))

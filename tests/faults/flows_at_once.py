@@ -27,10 +27,10 @@ def _one(name: str, file: str, at: str, together: Any, answers: Any) -> None:
     together.wait(300)
     try:
         done = {"score": score, "retrain": retrain}[name](config=file, as_of=at)
-        said = "" if isinstance(done, dict) else repr(done)
+        error_text = "" if isinstance(done, dict) else repr(done)
     except Exception:
-        said = traceback.format_exc()
-    answers.put((name, file, said))
+        error_text = traceback.format_exc()
+    answers.put((name, file, error_text))
 
 
 def main(name: str, at: str, files: list[str]) -> None:

@@ -99,7 +99,7 @@ def test_flows_at_once_lose_nothing(
             done.set()
             page.join()
 
-        assert {(name, file): said for name, file, said in ended if said} == {}
+        assert {(name, file): error_text for name, file, error_text in ended if error_text} == {}
         assert failed == []
         runs = ask(f"{prefect}/api/flow_runs/filter", {"limit": 200})
         assert {run["state_type"] for run in runs} == {"COMPLETED"}

@@ -65,9 +65,9 @@ def test_mlflow_away_at_the_start_at_registration_and_in_the_middle(
         choice = choose_winner(settings, prepared, fitted)
         draw = figures.draw_comparison
 
-        def stop_and_draw(*given: object) -> bytes:
+        def stop_and_draw(*arguments: object) -> bytes:
             server.close()
-            return draw(*given)  # type: ignore[arg-type]
+            return draw(*arguments)  # type: ignore[arg-type]
 
         with monkeypatch.context() as patch:
             patch.setattr(figures, "draw_comparison", stop_and_draw)

@@ -149,9 +149,9 @@ def test_a_window_whose_bucket_goes_while_it_is_scored_is_due_again(
         learn(settings, plan(settings))
         written = Store.write_scores
 
-        def gone(store: Store, *given: Any) -> Any:
+        def gone(store: Store, *arguments: Any) -> Any:
             server.stop()
-            return written(store, *given)
+            return written(store, *arguments)
 
         with monkeypatch.context() as patch:
             patch.setattr(Store, "write_scores", gone)

@@ -16,13 +16,13 @@ p_values = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 
 
 @given(p_values)
-def test_benjamini_hochberg_is_scipys(found: list[float]) -> None:
-    assert benjamini_hochberg(found) == pytest.approx(list(false_discovery_control(found)))
+def test_benjamini_hochberg_is_scipys(values: list[float]) -> None:
+    assert benjamini_hochberg(values) == pytest.approx(list(false_discovery_control(values)))
 
 
 @given(p_values)
-def test_holm_is_the_step_down_procedure(found: list[float]) -> None:
-    assert holm(found) == pytest.approx(naive.holm(found))
+def test_holm_is_the_step_down_procedure(values: list[float]) -> None:
+    assert holm(values) == pytest.approx(naive.holm(values))
 
 
 def test_what_was_not_tested_costs_nothing() -> None:

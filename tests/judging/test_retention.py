@@ -33,8 +33,8 @@ def names(history: RetentionFacts, retention: Retention = RETENTION) -> set[str]
 
 
 def version(number: int, **facts: object) -> StoredItem:
-    given = {"version": number, "run": f"r{number}", "family": f"p{number}", "sha256": f"h{number}"}
-    return StoredItem("version", f"v{number}", day(number), 10, **given | facts)  # type: ignore[arg-type]
+    facts_given = {"version": number, "run": f"r{number}", "family": f"p{number}", "sha256": f"h{number}"}
+    return StoredItem("version", f"v{number}", day(number), 10, **facts_given | facts)  # type: ignore[arg-type]
 
 
 def test_only_what_nothing_refers_to_goes() -> None:
@@ -62,14 +62,14 @@ def test_only_what_nothing_refers_to_goes() -> None:
             for number in (1, 2)
         ),
     )
-    said = (
+    decisions = (
         PastDecision("promote", "superior", day(1), frozenset({2, 1})),
         PastDecision("register", "hbos", day(2), frozenset({3}), ((day(3), day(5)),)),
         PastDecision("degradation", "normal", day(3), frozenset({3}), ((day(8), day(9)),)),
         PastDecision("promote", "superior", day(4), frozenset({3, 2})),
         PastDecision("pending", "pending", day(5), frozenset({5}), waits=True),
     )
-    history = RetentionFacts(things, said, {"champion": 3, "previous": 2}, frozenset())
+    history = RetentionFacts(things, decisions, {"champion": 3, "previous": 2}, frozenset())
     gone = {"v1", "v4", "r1", "p1", "r4", "p4", "rows 1", "rows 4", "monitor", "free", "shadow of v1", "m-1"}
     gone |= {"page of v1"}
     assert names(history) == gone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,3 +50,33 @@ def test_silence_begins_when_the_limit_is_missed_and_its_grace_is_over() -> None
 def test_runs_missed_are_the_whole_hours_that_passed(minutes: int, limit: int) -> None:
     now = MONDAY + timedelta(minutes=minutes)
     assert count_missed_runs("0 * * * *", "UTC", MONDAY, now, limit) == min(minutes // 60, limit)
+
+
+def test_a_schedule_follows_the_clock_of_its_zone() -> None:
+    """Half past eight in Tokyo is half past eleven at night in Greenwich."""
+    since = datetime(2026, 1, 5, 23, tzinfo=UTC)
+    assert count_missed_runs("30 8 * * *", "Asia/Tokyo", since, since + timedelta(hours=1), 9) == 1
+    assert count_missed_runs("30 8 * * *", "UTC", since, since + timedelta(hours=1), 9) == 0
+
+
+def test_a_run_due_now_is_missed_and_one_due_at_the_beginning_is_not() -> None:
+    assert count_missed_runs("0 * * * *", "UTC", MONDAY, MONDAY + timedelta(hours=1), 9) == 1
+    assert count_missed_runs("0 * * * *", "UTC", MONDAY, MONDAY + timedelta(minutes=59), 9) == 0
+
+
+def test_a_verdict_says_when_work_last_ended_by_its_own_clock() -> None:
+    verdict = judge_silence("score", "0 * * * *", "Asia/Tokyo", MONDAY, MONDAY + timedelta(minutes=70), 3)
+    sentence = "score last ended well at 2026-01-05T09:00+09:00; 1 runs missed since, fewer than 3"
+    assert verdict.to_dict() == {
+        "work": "score",
+        "silent": False,
+        "missed": 1,
+        "since": "2026-01-05T00:00:00+00:00",
+        "reasons": [sentence],
+    }
+    json.dumps(verdict.to_dict())
+    late = judge_silence("score", "0 * * * *", "UTC", MONDAY, MONDAY + timedelta(days=9), 3)
+    assert late.missed == 3  # counted up to the limit
+    assert late.reasons == (
+        "score last ended well at 2026-01-05T00:00+00:00; at least 3 runs of '0 * * * *' (UTC) were missed",
+    )

@@ -58,8 +58,8 @@ def test_another_process_gives_the_same_bits(
         shipped[1],
         str(tmp_path / "rows.parquet"),
     ]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert [float.fromhex(score) for score in said] == bundle.score(NEW)["score"].tolist()
+    scores = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert [float.fromhex(score) for score in scores] == bundle.score(NEW)["score"].tolist()
 
 
 def test_score_has_its_columns_and_index(bundle: Bundle) -> None:

@@ -159,8 +159,8 @@ def test_columns_of_a_category_are_linearly_independent(counts: tuple[int, ...])
 
 
 def test_missing_category_is_a_category_if_seen_and_unseen_if_not() -> None:
-    seen, unseen = fit(MIXED), fit(MIXED[["kind"]].iloc[:3])
-    assert seen.count_unusual_cells(frame(a=[1.0], kind=["x"]).assign(kind=[None])) == {}
+    encoder, unseen = fit(MIXED), fit(MIXED[["kind"]].iloc[:3])
+    assert encoder.count_unusual_cells(frame(a=[1.0], kind=["x"]).assign(kind=[None])) == {}
     assert unseen.count_unusual_cells(pd.DataFrame({"kind": pd.Series([None], dtype=object)})) == {"kind": 1}
 
 

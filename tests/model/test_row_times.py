@@ -13,9 +13,9 @@ TIMELESS = FrameContract(numeric=("a",), categorical=(), time=None, id=None, lab
 def test_text_with_offsets_reads_as_utc() -> None:
     frame = pd.DataFrame({"t": ["2026-01-05T02:00:00+02:00", "2026-01-05T00:00:00.5Z"], "a": [1, 2]})
     expected = pd.to_datetime(["2026-01-05T00:00:00Z", "2026-01-05T00:00:00.5Z"], format="ISO8601")
-    found = read_row_times(frame, CONTRACT)
-    assert found is not None
-    assert (found == expected).all()
+    times = read_row_times(frame, CONTRACT)
+    assert times is not None
+    assert (times == expected).all()
 
 
 @pytest.mark.parametrize("bad", ["2026-01-05T02:00:00", "2026-01-05", "nonsense", ""])

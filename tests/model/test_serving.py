@@ -61,8 +61,8 @@ def load(folder: Path) -> Any:
 @pytest.mark.slow
 def test_mlflow_gives_what_the_bundle_gives(bundle: Bundle, tmp_path: Path) -> None:
     folder, _ = save(bundle, tmp_path)
-    found = load(folder).predict(NEW)
-    pd.testing.assert_frame_equal(found, bundle.score(NEW), check_exact=True)
+    predicted = load(folder).predict(NEW)
+    pd.testing.assert_frame_equal(predicted, bundle.score(NEW), check_exact=True)
 
 
 @pytest.mark.slow
@@ -71,8 +71,8 @@ def test_a_fresh_process_gives_it_too(bundle: Bundle, tmp_path: Path) -> None:
     NEW.to_parquet(tmp_path / "rows.parquet")
     command = [sys.executable, "-c", PREDICT_ELSEWHERE, str(folder), str(tmp_path / "rows.parquet")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = pd.DataFrame(**json.loads(done.stdout.strip().splitlines()[-1]))
-    pd.testing.assert_frame_equal(found, bundle.score(NEW), rtol=1e-14)
+    predicted = pd.DataFrame(**json.loads(done.stdout.strip().splitlines()[-1]))
+    pd.testing.assert_frame_equal(predicted, bundle.score(NEW), rtol=1e-14)
 
 
 def test_nothing_in_the_logged_model_is_a_pickle(bundle: Bundle, tmp_path: Path) -> None:
@@ -98,6 +98,6 @@ def test_calendar_models_take_times(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_importing_the_file_by_its_name_sets_no_model() -> None:
-    said = "import pynomaly.model.serving, mlflow; print(mlflow.models.model.__mlflow_model__)"
-    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    code = "import pynomaly.model.serving, mlflow; print(mlflow.models.model.__mlflow_model__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "None"

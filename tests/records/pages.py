@@ -103,11 +103,11 @@ def read_page(html: str) -> PageReader:
 
 def palettes(style: str) -> dict[str, dict[str, str]]:
     """Colours of the page in the light, in the dark and on paper."""
-    found = [
+    themes = [
         dict(re.findall(r"--([\w-]+):\s*(#[0-9a-f]{6})", block))
         for block in re.findall(r":root \{(.*?)\}", style, re.S)
     ]
-    return dict(zip(("light", "dark", "paper"), found, strict=True))
+    return dict(zip(("light", "dark", "paper"), themes, strict=True))
 
 
 def contrast(first: str, second: str) -> float:

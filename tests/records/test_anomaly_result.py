@@ -120,14 +120,14 @@ def test_documents_fit_the_mapping(case: Alert) -> None:
 
 
 def test_what_they_say() -> None:
-    found = build_anomaly_result(alert(), "machine")
-    assert found["entity"] == [{"name": "machine", "value": "a"}]
-    assert found["feature_data"] == [{"feature_id": "power", "data": 12.5}]
-    assert found["expected_values"] == [{"value_list": [{"feature_id": "power", "data": 4.9}]}]
-    assert [item["data"] for item in found["relevant_attribution"]] == [0.6, 0.3, 0.1]
-    assert found["data_start_time"] == 1_768_824_000_250
-    assert found["confidence"] == pytest.approx(0.999)
-    assert found["is_anomaly"]
+    result = build_anomaly_result(alert(), "machine")
+    assert result["entity"] == [{"name": "machine", "value": "a"}]
+    assert result["feature_data"] == [{"feature_id": "power", "data": 12.5}]
+    assert result["expected_values"] == [{"value_list": [{"feature_id": "power", "data": 4.9}]}]
+    assert [item["data"] for item in result["relevant_attribution"]] == [0.6, 0.3, 0.1]
+    assert result["data_start_time"] == 1_768_824_000_250
+    assert result["confidence"] == pytest.approx(0.999)
+    assert result["is_anomaly"]
     assert not build_anomaly_result(alert(ending="false-alarm"), "machine")["is_anomaly"]
 
 

@@ -19,9 +19,9 @@ def file(tmp_path: Path) -> Path:
     place = tmp_path / "ledger.db"
     with Ledger.open(f"sqlite:///{place}") as ledger:
         for number in range(5):
-            said = {"a": number, "b": [1.5, None]}
+            evidence = {"a": number, "b": [1.5, None]}
             ledger.record_decision(
-                Decision(f"k{number}", "p", "promote", f"v{number}", "first", ("Ja, ä.",), said, MOMENT)
+                Decision(f"k{number}", "p", "promote", f"v{number}", "first", ("Ja, ä.",), evidence, MOMENT)
             )
         ledger.record_decision(Decision("k4", "p", "promote", "again", "first", (), {}, MOMENT))
     return place
@@ -29,8 +29,8 @@ def file(tmp_path: Path) -> Path:
 
 def check(file: Path) -> tuple[bool, int | None]:
     with Ledger.open(f"sqlite:///{file}") as ledger:
-        found = ledger.verify_chain()
-    return found.intact, found.broken_at
+        chain = ledger.verify_chain()
+    return chain.intact, chain.broken_at
 
 
 def tamper(file: Path, statement: str) -> None:

@@ -156,9 +156,9 @@ def test_six_processes_create_one_new_ledger_and_agree(address):
 
 
 def test_a_decision_comes_back_as_it_was_recorded(ledger):
-    said = decision("k", evidence={"n": np.int64(3), "worst": float("inf"), "when": MOMENT, "p": Path("/a")})
-    stored = ledger.record_decision(said)
-    assert (stored.seq, stored.at, stored.actor, stored.reasons) == (1, MOMENT, "pynomaly", said.reasons)
+    sent = decision("k", evidence={"n": np.int64(3), "worst": float("inf"), "when": MOMENT, "p": Path("/a")})
+    stored = ledger.record_decision(sent)
+    assert (stored.seq, stored.at, stored.actor, stored.reasons) == (1, MOMENT, "pynomaly", sent.reasons)
     assert stored.evidence == {"n": 3, "worst": None, "when": "2026-01-05T00:00:00+00:00", "p": "/a"}
     assert ledger.find_decision("k") == stored
     assert ledger.find_decision("other") is None
@@ -285,8 +285,8 @@ def test_recent_observations_are_the_newest_before_a_moment_oldest_first(ledger)
 def test_a_window_seen_again_keeps_the_newer_view(ledger):
     ledger.put_observation("quickstart", WEEK, {"performance": None}, "a.html", version=3)
     ledger.put_observation("quickstart", WEEK, {"performance": 0.5}, "b.html", version=3)
-    seen = ledger.find_observation("quickstart", WEEK, 3)
-    assert (seen.observation, seen.report) == ({"performance": 0.5}, "b.html")
+    observed = ledger.find_observation("quickstart", WEEK, 3)
+    assert (observed.observation, observed.report) == ({"performance": 0.5}, "b.html")
     assert ledger.find_observation("quickstart", WEEK, 4) is None
 
 

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pynomaly.errors import ConfigError, RecordError
+from pynomaly.records.axes import linear_axis, log_axis
+from pynomaly.records.formats import format_number, format_window
 from pynomaly.records.pages import charts, list_templates, render_training_page, render_window_page
-from pynomaly.records.pages.axes import format_number, format_window, linear_axis, log_axis
-from pynomaly.records.pages.drawing import Chart
+from pynomaly.records.pages.drawing import Chart, Labels
 from pynomaly.records.pages.timeline import draw_timeline
 from tests.records.pages import EVIL, contrast, palettes, read_page, training_facts, window_facts
 
@@ -51,7 +52,7 @@ def test_the_same_facts_give_the_same_bytes_and_are_left_alone(page, facts) -> N
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "sentence"),
     [
         (("counts", "judged_rows"), 98_765, "98,765"),
         (("registered", "value"), 0.7313, "0.731"),
@@ -64,14 +65,14 @@ def test_the_same_facts_give_the_same_bytes_and_are_left_alone(page, facts) -> N
         (("seed",), 73_137, "Seed 73137"),
     ],
 )
-def test_a_training_tells_the_numbers_it_is_given(path, value, said) -> None:
+def test_a_training_tells_the_numbers_it_is_given(path, value, sentence) -> None:
     facts = _changed(training_facts(), path, value)
-    assert said in _words(render_training_page(facts))
-    assert said not in _words(render_training_page(training_facts()))
+    assert sentence in _words(render_training_page(facts))
+    assert sentence not in _words(render_training_page(training_facts()))
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "sentence"),
     [
         (("alerts",), 73_137, "73,137 alerts"),
         (("observation", "alert_rate"), 0.07313, "7.31 %"),
@@ -81,10 +82,10 @@ def test_a_training_tells_the_numbers_it_is_given(path, value, said) -> None:
         (("degradation", "considered"), ["a"] * 37, "1 of the last 37"),
     ],
 )
-def test_a_window_tells_the_numbers_it_is_given(path, value, said) -> None:
+def test_a_window_tells_the_numbers_it_is_given(path, value, sentence) -> None:
     facts = _changed(window_facts(), path, value)
-    assert said in _words(render_window_page(facts))
-    assert said not in _words(render_window_page(window_facts()))
+    assert sentence in _words(render_window_page(facts))
+    assert sentence not in _words(render_window_page(window_facts()))
 
 
 def _words(html: str) -> str:
@@ -127,6 +128,35 @@ def test_what_is_missing_is_said_and_leaves_no_hole() -> None:
         render_training_page({name: value for name, value in training_facts().items() if name != "seed"})
 
 
+def test_a_reason_keeps_its_numbers_and_times_on_one_line() -> None:
+    facts = training_facts()
+    facts["choice"]["reasons"] = [
+        "5.63 -> 5.565; p = 1.1e-05, seen 2026-04-04T13:00:00+00:00, not 2026-99-04T13:00:00+00:00 <b>"
+    ]
+    html = render_training_page(facts)
+    assert '<span class="when">1.1e-05</span>' in html
+    assert '<span class="when">2026-04-04 13:00 UTC</span>' in html
+    words = _words(html)
+    assert "5.63 → 5.565; p = 1.1e-05 , seen 2026-04-04 13:00 UTC , not 2026-99-04" in words
+    assert "<b>" not in html
+
+
+def test_a_verdict_about_another_version_says_so() -> None:
+    told = "This version was the champion that machines v3 was compared with"
+    assert told in _words(render_training_page(training_facts(verdict_about="machines v3")))
+    assert "This version was the champion" not in _words(
+        render_training_page(training_facts(verdict_about="machines v2"))
+    )
+
+
+def test_a_mark_says_under_the_pointer_what_it_stands_for() -> None:
+    html = render_window_page(window_facts())
+    assert "<title>2026-01-19 00:00 UTC to 2026-01-20 00:00 UTC: 3 of 96 rows, 3.12\u00a0%</title>" in html
+    bars = charts.draw_bars(_X, [(EVIL, 0.25, "drift")])
+    root = ElementTree.fromstring(str(bars.svg))
+    assert f"{EVIL}: 0.25" in [item.text for item in root.iter("title")]
+
+
 def test_a_wide_table_with_many_candidates_stays_small() -> None:
     names = [f"column {i} {EVIL}" for i in range(5000)]
     one = training_facts()
@@ -147,10 +177,10 @@ def test_a_wide_table_with_many_candidates_stays_small() -> None:
 
 
 def test_text_can_be_read_in_the_light_in_the_dark_and_on_paper() -> None:
-    found = palettes(read_page(render_training_page(training_facts())).style)
-    assert set(found) == {"light", "dark", "paper"}
-    assert set(found["light"]) == set(found["dark"]) == set(found["paper"])
-    for colors in found.values():
+    colors_of = palettes(read_page(render_training_page(training_facts())).style)
+    assert set(colors_of) == {"light", "dark", "paper"}
+    assert set(colors_of["light"]) == set(colors_of["dark"]) == set(colors_of["paper"])
+    for colors in colors_of.values():
         for name in ("ink", "quiet", "link", "good", "warn", "bad"):
             assert min(contrast(colors[name], colors[under]) for under in ("page", "box")) >= 4.5, name
         for name in ("s0", "s1", "s2", "s3", "s4", "s5", "bar0", "bar1", "bar2", "band-line"):
@@ -159,6 +189,7 @@ def test_text_can_be_read_in_the_light_in_the_dark_and_on_paper() -> None:
 
 # Charts
 
+_X = Labels("b", "t", "x")
 finite = st.floats(-1e12, 1e12, allow_nan=False)
 
 
@@ -183,7 +214,9 @@ def test_a_histogram_of_anything_stays_on_its_paper(edges, tallest, log) -> None
     ends = sorted(edges)
     counts = [(i * 37) % (tallest + 1) for i in range(len(ends) - 1)]
     _well_formed(
-        charts.draw_histogram("h", EVIL, ends, [(EVIL, counts)], "x", "y", log=log, guide=(ends[0], "g"))
+        charts.draw_histogram(
+            Labels("h", EVIL, "x", "y"), ends, [(EVIL, counts)], log=log, guide=(ends[0], "g")
+        )
     )
 
 
@@ -194,7 +227,7 @@ def test_intervals_of_anything_stay_on_their_paper(given_items) -> None:
     for item in given_items:
         low, value, high = sorted(item) if item else (None, None, None)
         items.append({"label": EVIL, "value": value, "low": low, "high": high, "strong": False})
-    chart = charts.draw_intervals("i", "t", items, "x", guides=[(0.0, "zero")])
+    chart = charts.draw_intervals(Labels("i", "t", "x"), items, guides=[(0.0, "zero")])
     _well_formed(chart)
     assert len(chart.rows) == len(items)
 
@@ -219,7 +252,11 @@ def test_a_timeline_of_any_length_stays_on_its_paper(alerts, seconds, expected) 
     ]
     far = {"start": "2020-01-01T00:00:00+00:00", "end": "2100-01-01T00:00:00+00:00", "name": "", "entity": ""}
     chart = draw_timeline(
-        "o", "t", spans, "alerted", expected=expected, incidents=[far], marks=[(far["end"], "m")]
+        Labels("o", "t", "time", "alerted"),
+        spans,
+        expected=expected,
+        incidents=[far],
+        marks=[(far["end"], "m")],
     )
     _well_formed(chart)
     assert f"{sum(alerts):,} alerts" in chart.description
@@ -228,10 +265,12 @@ def test_a_timeline_of_any_length_stays_on_its_paper(alerts, seconds, expected) 
 @pytest.mark.parametrize(
     "drawn",
     [
-        lambda: charts.draw_bars("b", "t", [(EVIL, None, ""), ("a", 0.0, "drift")], "x", [(0.3, "g")]),
-        lambda: charts.draw_bars("b", "t", [], "x"),
+        lambda: charts.draw_bars(
+            Labels("b", "t", "x"), [(EVIL, None, ""), ("a", 0.0, "drift")], [(0.3, "g")]
+        ),
+        lambda: charts.draw_bars(Labels("b", "t", "x"), []),
         lambda: charts.draw_calibration("l", "t", training_facts()["uniformity"]),
-        lambda: charts.draw_curves("c", "t", [], "x", "y", flat=0.1, diagonal=True),
+        lambda: charts.draw_curves(Labels("c", "t", "x", "y"), [], flat=0.1, diagonal=True),
     ],
 )
 def test_charts_of_little(drawn: Callable[[], Chart]) -> None:
@@ -243,6 +282,11 @@ def test_axes_hold_what_they_are_given_and_mark_round_places() -> None:
     assert axis.low <= 0.13
     assert axis.high >= 0.77
     assert [text for _, text in axis.ticks] == ["0", "0.2", "0.4", "0.6", "0.8"]
+    assert [text for _, text in linear_axis(-2000, 1000, 0, 9).ticks][:3] == [
+        "\u22122,000",
+        "\u22121,000",
+        "0",
+    ]
     assert axis(axis.low) == 0
     assert axis(axis.high) == 100
     log = log_axis(0.001, 1.0, 0, 90)
@@ -283,7 +327,7 @@ def test_a_template_of_the_user_s_replaces_ours_or_a_part_of_it(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("template", "said"),
+    ("template", "message"),
     [
         ("{% if %}", r"training.html.j2, line 1"),
         ("{{ nothing }}", "'nothing' is undefined"),
@@ -295,7 +339,7 @@ def test_a_template_of_the_user_s_replaces_ours_or_a_part_of_it(tmp_path: Path) 
         ("{{ facts.seed / 0 }}", "reports.templates"),
     ],
 )
-def test_a_template_that_cannot_be_used_is_named(tmp_path: Path, template: str, said: str) -> None:
+def test_a_template_that_cannot_be_used_is_named(tmp_path: Path, template: str, message: str) -> None:
     (tmp_path / "training.html.j2").write_text(template)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         render_training_page(training_facts(), str(tmp_path))

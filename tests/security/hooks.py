@@ -15,11 +15,11 @@ __all__ = ["listening"]
 @contextmanager
 def listening() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Its ``host:port``, and what it was told."""
-    told: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
 
     class Listens(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
 
@@ -30,7 +30,7 @@ def listening() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield f"127.0.0.1:{server.server_port}", told
+        yield f"127.0.0.1:{server.server_port}", messages
     finally:
         server.shutdown()
         thread.join()

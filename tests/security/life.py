@@ -48,8 +48,8 @@ def walk(folder: Path) -> None:
     from flows.machine.servers import run_prefect_server
 
     os.chdir(folder)
-    said = folder / "said"
-    said.mkdir()
+    answers = folder / "said"
+    answers.mkdir()
     home = Path(os.environ["PYNOMALY_HOME"])
     configure_environment(home, quiet=False)
     with run_prefect_server(home) as address:
@@ -65,7 +65,7 @@ def walk(folder: Path) -> None:
                     main()
                 except SystemExit as ended:
                     code = int(ended.code or 0)
-            (said / f"{number:02}-{command[0]}.txt").write_text(f"{code}\n{out.getvalue()}")
+            (answers / f"{number:02}-{command[0]}.txt").write_text(f"{code}\n{out.getvalue()}")
         for worker in (APILogWorker, EventsWorker):  # else they try a server that is gone, for a minute
             worker.drain_all(timeout=30)
 

@@ -29,8 +29,8 @@ def report(known: int, unknown: int = 0, **vulnerable: str) -> str:
     packages: list[dict[str, object]] = [{"name": f"k{i}", "version": "1", "vulns": []} for i in range(known)]
     packages += [{"name": f"u{i}", "skip_reason": "Dependency not found"} for i in range(unknown)]
     packages += [
-        {"name": name, "version": "1", "vulns": [{"id": found, "fix_versions": ["2"]}]}
-        for name, found in vulnerable.items()
+        {"name": name, "version": "1", "vulns": [{"id": vulnerability, "fix_versions": ["2"]}]}
+        for name, vulnerability in vulnerable.items()
     ]
     return json.dumps({"dependencies": packages, "fixes": []})
 
@@ -48,9 +48,9 @@ ANSWERS = {
 
 @pytest.mark.parametrize("case", ANSWERS)
 def test_an_audit_that_was_none_does_not_pass(case: str, audit: ModuleType) -> None:
-    output, complaint, code, said = ANSWERS[case]
+    output, complaint, code, sentence = ANSWERS[case]
     assert audit.verdict(output, complaint)[0] == code
-    assert said in audit.verdict(output, complaint)[1]
+    assert sentence in audit.verdict(output, complaint)[1]
 
 
 def test_every_line_that_bandit_leaves_out_names_its_rule_and_reason() -> None:

@@ -76,7 +76,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     with (
         run_postgres(tmp_path_factory.mktemp("postgres")) as postgres,
         run_s3_server(tmp_path_factory.mktemp("s3")) as s3,
-        listening() as (hook, told),
+        listening() as (hook, messages),
         pytest.MonkeyPatch.context() as patch,
     ):
         for name, value in s3.environment.items():
@@ -107,7 +107,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode()[-3000:]
-        said = {file.name: file.read_text() for file in sorted((folder / "said").iterdir())}
+        answers = {file.name: file.read_text() for file in sorted((folder / "said").iterdir())}
         texts = {str(file.relative_to(folder)): content(file) for file in files_of(folder)}
         texts |= {
             address: readable(address, resolve_place(address).read())
@@ -117,7 +117,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         texts |= {"standard output": done.stdout, "standard error": done.stderr}
         secrets = SECRETS | {"secret key of S3": s3.environment["AWS_SECRET_ACCESS_KEY"]}
         lines = [line for file in notes.iterdir() for line in file.read_text().splitlines()]
-        yield Life(said, texts, told, lines, secrets)
+        yield Life(answers, texts, messages, lines, secrets)
 
 
 def written(folder: Path, source: str, ledger: str, bucket: str) -> None:
@@ -173,7 +173,7 @@ def tables_of(address: str) -> dict[str, bytes]:
 
 def test_the_life_was_lived(life: Life) -> None:
     """Else nothing that follows would mean anything."""
-    codes = {name: said.splitlines()[0] for name, said in life.said.items()}
+    codes = {name: answer.splitlines()[0] for name, answer in life.said.items()}
     assert len(codes) == len(COMMANDS)
     failed = {name for name, code in codes.items() if code != "0"}
     # Two targets out of reach, and what cannot succeed.
@@ -181,8 +181,8 @@ def test_the_life_was_lived(life: Life) -> None:
     assert life.told
     bucket = "s3://pynomaly/life"
     for where in ("home/prefect", "home/mlflow", f"{bucket}/mlflow", "table ", "said/"):
-        found = [name for name, held in life.texts.items() if name.startswith(where) and b"machines" in held]
-        assert found, f"nothing about the pipeline lies under {where}: it is not looked through"
+        places = [name for name, held in life.texts.items() if name.startswith(where) and b"machines" in held]
+        assert places, f"nothing about the pipeline lies under {where}: it is not looked through"
     scores = [name for name in life.texts if name.startswith(f"{bucket}/store/machines/scores")]
     assert scores
     assert all(b",p_value," in life.texts[name] for name in scores)
@@ -192,8 +192,8 @@ def test_the_life_was_lived(life: Life) -> None:
 def test_a_secret_is_found_nowhere(life: Life, secret: str) -> None:
     value = life.secrets[secret]
     spelled = {value.encode(), quote(value, safe="").encode(), base64.b64encode(value.encode()).rstrip(b"=")}
-    found = [name for name, held in life.texts.items() if any(form in held for form in spelled)]
-    assert not found
+    places = [name for name, held in life.texts.items() if any(form in held for form in spelled)]
+    assert not places
 
 
 def test_what_failed_for_a_secret_s_place_says_so_without_it(life: Life) -> None:

@@ -114,10 +114,10 @@ def test_what_numpy_writes_is_read_back() -> None:
         "flags": np.array([True, False]),
     }
     np.savez(out, **values)
-    found = read_arrays(out.getvalue(), "it")
-    assert list(found) == list(values)
+    arrays = read_arrays(out.getvalue(), "it")
+    assert list(arrays) == list(values)
     for name, wanted in values.items():
-        np.testing.assert_array_equal(found[name], wanted)
+        np.testing.assert_array_equal(arrays[name], wanted)
 
 
 DEEP = "[" * 200_000 + "]" * 200_000

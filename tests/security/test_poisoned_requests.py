@@ -36,5 +36,5 @@ def test_a_body_that_is_none_is_refused_in_few_words(case: str) -> None:
 
 
 def test_a_body_that_is_one_is_read() -> None:
-    found = parse_request(b'{"rows": [{"heat": 1.5}], "reasons": 2}', most=10)
-    assert (found.rows, found.reasons) == ([{"heat": 1.5}], 2)
+    request = parse_request(b'{"rows": [{"heat": 1.5}], "reasons": 2}', most=10)
+    assert (request.rows, request.reasons) == ([{"heat": 1.5}], 2)

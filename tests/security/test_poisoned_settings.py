@@ -53,12 +53,12 @@ def test_no_yaml_does_more_than_hold_values(
     case: str, tmp_path: Path, command: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    text, said = POISON[case]
+    text, message = POISON[case]
     (tmp_path / "p.yaml").write_text(text)
     answer = command("status", "p.yaml")
     assert answer.code == 2, answer
     assert len(answer.err.strip().splitlines()) == 1
-    assert said in answer.err
+    assert message in answer.err
     assert len(answer.err) < 2000
     with pytest.raises(SourceError, match=r"not readable YAML"):
         read_incidents(incidents_of(tmp_path / "p.yaml"))

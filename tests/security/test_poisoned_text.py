@@ -45,17 +45,17 @@ HARMLESS = ("-5", "+3.2e5", "a=b", "", "x", "1-1", "'=1", "-inf")
 
 @pytest.mark.parametrize("cell", FORMULAS)
 def test_a_cell_that_begins_like_a_formula_is_text(cell: str) -> None:
-    found = list(csv.reader(io.StringIO(render_csv(pd.DataFrame({cell: [cell], "n": [-1.5]})), newline="")))
+    rows = list(csv.reader(io.StringIO(render_csv(pd.DataFrame({cell: [cell], "n": [-1.5]})), newline="")))
     shown = "'" + cell.replace("\r", "\n")
-    assert found == [[shown, "n"], [shown, "-1.5"]]
+    assert rows == [[shown, "n"], [shown, "-1.5"]]
 
 
 @pytest.mark.parametrize("cell", HARMLESS)
 def test_a_cell_that_is_none_stays_as_it_is(cell: str) -> None:
-    found = list(
+    rows = list(
         csv.reader(io.StringIO(render_csv(pd.DataFrame({"a": [cell, "z"], "b": [1, 2]})), newline=""))
     )
-    assert found[1] == [cell, "1"]
+    assert rows[1] == [cell, "1"]
 
 
 def test_the_table_is_otherwise_what_pandas_writes() -> None:
@@ -81,8 +81,8 @@ def test_scores_joined_from_parts_are_guarded_too(tmp_path: Path) -> None:
             pa_table({"id": [f"=cmd|{number}"], "score": [-1.0]}), tmp_path / f"part-{number}.parquet"
         )
     join_scored_parts(sorted(tmp_path.glob("part-*.parquet")), tmp_path / "out.csv")
-    found = list(csv.reader((tmp_path / "out.csv").read_text().splitlines()))
-    assert found == [["id", "score"], ["'=cmd|0", "-1.0"], ["'=cmd|1", "-1.0"]]
+    rows = list(csv.reader((tmp_path / "out.csv").read_text().splitlines()))
+    assert rows == [["id", "score"], ["'=cmd|0", "-1.0"], ["'=cmd|1", "-1.0"]]
 
 
 def pa_table(columns: dict[str, list[Any]]) -> Any:
@@ -145,12 +145,12 @@ def test_a_picture_in_a_reason_is_not_fetched() -> None:
 
 
 def test_a_notification_that_is_read_as_html_holds_no_markup() -> None:
-    with listening() as (address, told):
+    with listening() as (address, messages):
         send_notice(f"json://{address}/?format=html", "title", f"column {SCRIPT}")
         send_notice(f"json://{address}/", "title", f"column {SCRIPT}")
-    assert "<" not in told[0]["message"].replace("<br", "").replace("<p>", "").replace("</p>", "")
-    assert "&lt;script&gt;" in told[0]["message"]
-    assert told[1]["message"] == f"column {SCRIPT}"
+    assert "<" not in messages[0]["message"].replace("<br", "").replace("<p>", "").replace("</p>", "")
+    assert "&lt;script&gt;" in messages[0]["message"]
+    assert messages[1]["message"] == f"column {SCRIPT}"
 
 
 def test_a_message_moves_no_cursor(
@@ -183,8 +183,8 @@ def test_a_table_shows_brackets_and_spells_control_characters(capsys: pytest.Cap
     installation.show_health_checks(
         {"checks": [{"check": hostile, "state": "wrong", "found": hostile, "mend": hostile}]}
     )
-    said = capsys.readouterr().out
-    assert "\x1b" not in said
-    assert "\u202e" not in said
-    assert "[/red]" in said
-    assert "\\x1b[31m" in said.replace("\n", "")
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "\u202e" not in printed
+    assert "[/red]" in printed
+    assert "\\x1b[31m" in printed.replace("\n", "")

@@ -47,17 +47,17 @@ def read(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     }
 
 
-def of(found: dict[Any, float], name: str, **labels: str) -> float | None:
-    return found.get((name, tuple(sorted({"pipeline": "machines", **labels}.items()))))
+def of(samples: dict[Any, float], name: str, **labels: str) -> float | None:
+    return samples.get((name, tuple(sorted({"pipeline": "machines", **labels}.items()))))
 
 
 def test_a_pipeline_before_its_first_training_has_nothing_but_zeros(pipeline: Make) -> None:
-    found = read(exposition([pipeline()]))
-    assert of(found, "up") == 1.0
-    assert of(found, "champion_version") == 0.0
-    assert of(found, "open_alerts", severity="critical") == 0.0
-    assert of(found, "last_window_rows") is None
-    assert of(found, "silent", work="score") is None  # nothing to score with
+    samples = read(exposition([pipeline()]))
+    assert of(samples, "up") == 1.0
+    assert of(samples, "champion_version") == 0.0
+    assert of(samples, "open_alerts", severity="critical") == 0.0
+    assert of(samples, "last_window_rows") is None
+    assert of(samples, "silent", work="score") is None  # nothing to score with
 
 
 def test_what_is_on_record_is_what_is_told(pipeline: Make) -> None:
@@ -78,26 +78,26 @@ def test_what_is_on_record_is_what_is_told(pipeline: Make) -> None:
         )
         ledger.outbox.add_message(Message("m1", "people", "machines", "verdict", "title", "body", now))
         with ledger.hold_lease("score:machines:w"), ledger.hold_lease("score:others:w"):
-            found = read(exposition([settings]))
+            samples = read(exposition([settings]))
     assert decision.at is not None
-    assert of(found, "champion_version") == 1.0
-    assert of(found, "champion_since_timestamp_seconds") == pytest.approx(decision.at.timestamp())
-    assert of(found, "last_window_end_timestamp_seconds") == (MOMENT + 2 * DAY).timestamp()
-    assert of(found, "last_window_rows") == scored.rows
-    assert of(found, "last_window_alerts") == scored.alerts
-    assert of(found, "last_window_quarantined") == scored.quarantined
-    assert abs((of(found, "last_success_timestamp_seconds", work="score") or 0) - now.timestamp()) < 600
-    assert of(found, "silent", work="score") == 0.0
-    assert {state: of(found, "state", state=state) for state in STATES} == {
+    assert of(samples, "champion_version") == 1.0
+    assert of(samples, "champion_since_timestamp_seconds") == pytest.approx(decision.at.timestamp())
+    assert of(samples, "last_window_end_timestamp_seconds") == (MOMENT + 2 * DAY).timestamp()
+    assert of(samples, "last_window_rows") == scored.rows
+    assert of(samples, "last_window_alerts") == scored.alerts
+    assert of(samples, "last_window_quarantined") == scored.quarantined
+    assert abs((of(samples, "last_success_timestamp_seconds", work="score") or 0) - now.timestamp()) < 600
+    assert of(samples, "silent", work="score") == 0.0
+    assert {state: of(samples, "state", state=state) for state in STATES} == {
         state: float(state == "warning") for state in STATES
     }
-    waiting = sum(value for (name, _), value in found.items() if name == "open_alerts")
+    waiting = sum(value for (name, _), value in samples.items() if name == "open_alerts")
     assert waiting == sum(item.opened - item.withdrawn for item in raised)
-    assert of(found, "pending_promotions") == 1.0
-    assert of(found, "pending_expires_timestamp_seconds") == pytest.approx((now + DAY).timestamp())
-    assert of(found, "messages_waiting") == 1.0
-    assert of(found, "leases", kind="score", held="1") == 1.0
-    assert of(found, "decisions_total", kind="promote", outcome=decision.outcome) == 1.0
+    assert of(samples, "pending_promotions") == 1.0
+    assert of(samples, "pending_expires_timestamp_seconds") == pytest.approx((now + DAY).timestamp())
+    assert of(samples, "messages_waiting") == 1.0
+    assert of(samples, "leases", kind="score", held="1") == 1.0
+    assert of(samples, "decisions_total", kind="promote", outcome=decision.outcome) == 1.0
 
 
 @pytest.mark.slow
@@ -121,7 +121,7 @@ def test_every_number_has_a_name_by_the_conventions_and_says_what_it_is(pipeline
     for family in text_string_to_metric_families(exposition([pipeline()])):
         assert family.documentation
         assert family.type == ("counter" if family.name.endswith("decisions") else "gauge")
-    assert all(said and name == name.lower() for name, (_, said) in GAUGES.items())
+    assert all(meaning and name == name.lower() for name, (_, meaning) in GAUGES.items())
 
 
 def test_one_broken_ledger_hides_no_other_pipeline(pipeline: Make, tmp_path: Path) -> None:
@@ -129,10 +129,10 @@ def test_one_broken_ledger_hides_no_other_pipeline(pipeline: Make, tmp_path: Pat
     (tmp_path / "broken.db").write_bytes(b"no database" * 1000)
     broken = pipeline(records={"ledger": f"sqlite:///{tmp_path}/broken.db"})
     broken = broken.model_copy(update={"name": "broken"})
-    found = read(exposition([broken, whole]))
-    assert found[("up", (("pipeline", "broken"),))] == 0.0
-    assert of(found, "up") == 1.0
-    assert of(found, "champion_version") == 0.0
+    samples = read(exposition([broken, whole]))
+    assert samples[("up", (("pipeline", "broken"),))] == 0.0
+    assert of(samples, "up") == 1.0
+    assert of(samples, "champion_version") == 0.0
 
 
 def test_numbers_are_kept_for_a_while_and_then_read_again(pipeline: Make) -> None:

@@ -42,11 +42,11 @@ def answering(app: Any) -> Iterator[httpx.Client]:
     started = threading.Event()
     startup = server.startup
 
-    async def told(sockets: Any = None) -> None:
+    async def start_and_signal(sockets: Any = None) -> None:
         await startup(sockets)
         started.set()
 
-    server.startup = told  # type: ignore[method-assign]
+    server.startup = start_and_signal  # type: ignore[method-assign]
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
@@ -80,9 +80,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 @pytest.fixture(scope="module")
 def live(settings: Pipeline) -> LiveChampion:
-    found = LiveChampion(settings)
-    assert found.refresh()
-    return found
+    champion = LiveChampion(settings)
+    assert champion.refresh()
+    return champion
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +97,9 @@ def sent(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def wait_for(url: str, server: subprocess.Popen[bytes], seconds: float = 120) -> None:
@@ -127,22 +127,22 @@ def test_answers_are_the_batchs_to_the_bit_alone_and_together(
     frame = ROWS.iloc[:300]
     batch = live.served.bundle.score(frame)
     rows = json.loads(frame.drop(columns="time").to_json(orient="records", double_precision=15))
-    for row, moment, (_, given) in zip(rows, frame["time"], frame.iterrows(), strict=True):
+    for row, moment, (_, cells) in zip(rows, frame["time"], frame.iterrows(), strict=True):
         row["time"] = moment.isoformat()
-        row |= {name: float(given[name]) for name in ("heat", "power", "noise")}
+        row |= {name: float(cells[name]) for name in ("heat", "power", "noise")}
     together = client.post("/score", json={"rows": rows}).json()
     assert together["version"] == 1
     assert together["model"] == "machines"
     alone = [client.post("/score", json={"rows": [row]}).json()["rows"][0] for row in rows[:20]]
     assert alone == together["rows"][:20]
-    found = pd.DataFrame(together["rows"])
-    assert list(found) == list(batch)
+    scored = pd.DataFrame(together["rows"])
+    assert list(scored) == list(batch)
     for name in batch:
-        np.testing.assert_array_equal(found[name].to_numpy(), batch[name].to_numpy(), err_msg=name)
+        np.testing.assert_array_equal(scored[name].to_numpy(), batch[name].to_numpy(), err_msg=name)
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "place", "said"),
+    ("body", "status", "place", "message"),
     [
         (b"{", 400, [], "not JSON"),
         (b"[]", 422, [], "object with rows"),
@@ -169,27 +169,27 @@ def test_answers_are_the_batchs_to_the_bit_alone_and_together(
     ],
 )
 def test_a_refusal_names_row_and_field(
-    client: httpx.Client, body: Any, status: int, place: list[Any], said: str
+    client: httpx.Client, body: Any, status: int, place: list[Any], message: str
 ) -> None:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer = client.post("/score", content=content)
     assert answer.status_code == status, answer.text
     [detail] = answer.json()["detail"]
     assert detail["loc"] == place
-    assert said in detail["msg"]
+    assert message in detail["msg"]
 
 
 def test_an_alert_comes_with_what_carries_it_where_that_is_asked_for(client: httpx.Client) -> None:
     rows = [one(), one(power=60.0), one(power=-60.0)]
     plain = client.post("/score", json={"rows": rows}).json()["rows"]
     assert all("reasons" not in row for row in plain)
-    found = client.post("/score", json={"rows": rows, "reasons": 1}).json()["rows"]
-    assert [row["is_anomaly"] for row in found] == [False, True, True]
-    assert "reasons" not in found[0]
-    assert [row["reasons"][0]["column"] for row in found[1:]] == ["power", "power"]
-    assert found[1]["reasons"][0]["value"] == 60.0
-    assert found[1]["reasons"][0]["fall"] > 0
-    assert [{**row, "reasons": None} for row in found] == [{**row, "reasons": None} for row in plain]
+    scored = client.post("/score", json={"rows": rows, "reasons": 1}).json()["rows"]
+    assert [row["is_anomaly"] for row in scored] == [False, True, True]
+    assert "reasons" not in scored[0]
+    assert [row["reasons"][0]["column"] for row in scored[1:]] == ["power", "power"]
+    assert scored[1]["reasons"][0]["value"] == 60.0
+    assert scored[1]["reasons"][0]["fall"] > 0
+    assert [{**row, "reasons": None} for row in scored] == [{**row, "reasons": None} for row in plain]
 
 
 def test_a_missing_number_is_the_models_business(client: httpx.Client, live: LiveChampion) -> None:
@@ -223,9 +223,9 @@ def test_requests_made_from_the_document_are_answered_as_it_says(client: httpx.C
     from hypothesis import settings as hypothesis_settings
 
     schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
-    found = [item.ok() for item in schema.get_all_operations()]
-    assert len(found) == 4
-    for operation in found:
+    operations = [item.ok() for item in schema.get_all_operations()]
+    assert len(operations) == 4
+    for operation in operations:
 
         @given(case=operation.as_strategy())
         @hypothesis_settings(
@@ -388,8 +388,8 @@ def test_other_machines_need_a_token(
 ) -> None:
     made = pipeline()
     monkeypatch.delenv("PYNOMALY_SERVE_TOKEN", raising=False)
-    found = CliRunner().invoke(command_line, ["serve", str(made.origin), "--host", "0.0.0.0"])
-    assert "PYNOMALY_SERVE_TOKEN" in str(found.exception)
+    result = CliRunner().invoke(command_line, ["serve", str(made.origin), "--host", "0.0.0.0"])
+    assert "PYNOMALY_SERVE_TOKEN" in str(result.exception)
 
 
 @pytest.mark.slow
@@ -419,11 +419,11 @@ def test_mlflows_own_server_gives_the_same_numbers(
             f"http://127.0.0.1:{port}/invocations", json={"dataframe_records": rows}, timeout=60
         )
         assert answer.status_code == 200, answer.text
-        found = pd.DataFrame(answer.json()["predictions"])
+        predictions = pd.DataFrame(answer.json()["predictions"])
         batch = live.served.bundle.score(frame)
         for name in ("score", "p_value"):
-            np.testing.assert_allclose(found[name], batch[name].to_numpy(), rtol=1e-9, err_msg=name)
-        assert found["is_anomaly"].tolist() == batch["is_anomaly"].tolist()
+            np.testing.assert_allclose(predictions[name], batch[name].to_numpy(), rtol=1e-9, err_msg=name)
+        assert predictions["is_anomaly"].tolist() == batch["is_anomaly"].tolist()
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)

@@ -3,8 +3,8 @@
 Each kind in ``pynomaly.config.SOURCE_KINDS`` is a module of its name with a `SOURCE`. Their rows are
 normalised here: times in UTC, rows sorted by time and entity, labels 0, 1 or unknown.
 
-Called by `inspect`, `migration`, `serving` and `steps`. May import `places`, the modules of `data` and the
-wings below `data`.
+Called by `inspect`, `migration`, `serving` and `steps`. May import `places`, `shape`, the modules of `data`
+and the wings below `data`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from pynomaly.config import SOURCE_KINDS, Data
 from pynomaly.data import series
 from pynomaly.data.frame import require_columns
 from pynomaly.data.places import is_address
+from pynomaly.data.shape.moments import list_time_sources, place_moments
 from pynomaly.data.sources.kind import Reader, SourceKind
-from pynomaly.data.sources.normalize import parse_labels, parse_moments, select_window, sort_rows
+from pynomaly.data.sources.normalize import select_window, shape_rows, sort_rows
 from pynomaly.data.sources.text.files import has_ending, is_glob, list_names
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, WindowError, list_allowed
@@ -116,13 +117,8 @@ def _parse_rows(data: Data, window: Window | None, as_of: datetime | None, path:
     else:
         frame = kind.read_rows(data, path or _source_path(data), None, read_window)
     known_label = [data.label] if data.label and (path is None or data.label in frame.columns) else []
-    require_columns(frame, [*filter(None, (data.time, data.id)), *known_label])
-    frame = frame.copy(deep=False)
-    for name in known_label:
-        frame[name] = parse_labels(frame[name])
-    if data.time is not None:
-        frame[data.time] = parse_moments(frame[data.time], data.zone)
-    return frame
+    require_columns(frame, [*list_time_sources(data), *filter(None, (data.id,)), *known_label])
+    return shape_rows(frame, data, has_raw_text=kind.has_raw_text)
 
 
 def _add_history(data: Data, window: Window | None) -> Window | None:
@@ -169,11 +165,12 @@ def read_span(data: Data) -> Window | None:
     kind = _require_kind(data.source)
     if kind.find_span is not None:
         return kind.find_span(data)
-    if kind.read_edges is not None:
-        column = kind.read_edges(data)
+    has_order = not data.time_columns and data.time_format is None  # else the smallest text is not the first
+    if kind.read_edges is not None and has_order:
+        edges = kind.read_edges(data).to_frame()
     else:
-        column = kind.read_rows(data, _source_path(data), [data.time], None)[data.time]
-    times = parse_moments(column, data.zone)
+        edges = kind.read_rows(data, _source_path(data), list_time_sources(data), None)
+    times = place_moments(edges, data)[data.time]
     first, last = times.min(), times.max()
     return Window(first.to_pydatetime(), last.to_pydatetime() + timedelta(microseconds=1))
 

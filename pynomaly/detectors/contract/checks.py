@@ -264,9 +264,9 @@ CHECKS: dict[str, Callable[[DetectorUnderTest], None]] = {
 } | EXPLANATION_CHECKS
 
 
-def _require_equal_scores(given: object, wanted: Array, what: str, exact: bool) -> None:
+def _require_equal_scores(scores: object, wanted: Array, what: str, exact: bool) -> None:
     """Assert that scores agree: bit for bit if `exact` (only our own arithmetic), else to 1e-9 relative."""
-    values = np.asarray(given, dtype=np.float64)
+    values = np.asarray(scores, dtype=np.float64)
     require_that(values.shape == wanted.shape, f"{what}: shape {values.shape}, not {wanted.shape}")
     gap = np.abs(values - wanted)
     good = (

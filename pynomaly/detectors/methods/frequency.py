@@ -88,9 +88,9 @@ class RareValues(Detector):
             rarity = state["rarity"][start + place : end + place + 1]
             if state["listed"][place]:
                 index = np.minimum(np.searchsorted(grid, cells), len(grid) - 1)
-                seen = grid[index] == cells
+                known = grid[index] == cells
             else:
                 index = np.clip(np.searchsorted(grid, cells, side="right") - 1, 0, len(grid) - 2)
-                seen = (cells >= grid[0]) & (cells <= grid[-1])
-            scores[:, place] = rarity[np.where(seen, index, len(grid))]
+                known = (cells >= grid[0]) & (cells <= grid[-1])
+            scores[:, place] = rarity[np.where(known, index, len(grid))]
         return scores

@@ -184,8 +184,8 @@ def assess_severity(p_value: float, rarity: str, by_p_value: str) -> tuple[str, 
 
 
 def grade_p_value(p_value: float) -> float:
-    """Map a p-value to 0..1, linearly in its logarithm: 1 gives 0; 0.0001 and below give 1."""
-    return min(1.0, max(0.0, -math.log10(max(p_value, 1e-300)) / 4.0)) if p_value < 1 else 0.0
+    """Map a p-value to 0..1, linearly in its logarithm: 1 and NaN give 0; 0.0001 and below give 1."""
+    return min(1.0, max(0.0, -math.log10(max(p_value, 1e-300)) / 4.0))
 
 
 def build_alert(name: str, events: Sequence[Mapping[str, Any]]) -> Alert:

@@ -139,8 +139,8 @@ class Ranking:
         columns = []
         for metric in metrics:
             if metric == "average_precision":
-                seen = np.cumsum(total, axis=0)
-                gained = (positive * hits / np.where(seen > 0, seen, 1)).sum(axis=0)
+                ranked = np.cumsum(total, axis=0)
+                gained = (positive * hits / np.where(ranked > 0, ranked, 1)).sum(axis=0)
                 scale = all_positive
             elif metric == "roc_auc":
                 gained = ((total - positive) * (hits - positive / 2)).sum(axis=0)

@@ -57,11 +57,13 @@ class BakeVerdict:
 
 
 def observe_bake(
-    version: int, drift: DriftReport, seen: Observation, alerts: int, latency_ms: float
+    version: int, drift: DriftReport, observation: Observation, alerts: int, latency_ms: float
 ) -> BakeObservation:
     """Summarise a version on a window, from its drift report and its observation."""
     effect = drift.score.effect if drift.score else math.nan
-    return BakeObservation(version, seen.rows, alerts, seen.alert_status, seen.score, effect, latency_ms)
+    return BakeObservation(
+        version, observation.rows, alerts, observation.alert_status, observation.score, effect, latency_ms
+    )
 
 
 def judge_bake(

@@ -38,28 +38,28 @@ def compare_in_season(
     return compare_bins(column.grid.ordered, column.counts, column.grid.counts(current), weights)
 
 
-def values_test(column: ColumnBaseline, found: WindowDistance) -> tuple[float, float]:
+def values_test(column: ColumnBaseline, distance: WindowDistance) -> tuple[float, float]:
     """Return effect size and p-value of a column's values."""
     from scipy.special import fdtrc
 
     noise = column.noise
     if column.grid.ordered:
-        square = found.apart / noise.ratio
+        square = distance.apart / noise.ratio
         tail = kolmogorov_tail(square * _KOLMOGOROV, noise.dof)
         if not math.isfinite(noise.dof):
-            return found.effect, tail
+            return distance.effect, tail
         # Windows whose overall level drifts differ in one direction, with a heavier tail than Kolmogorov's.
-        return found.effect, max(tail, float(fdtrc(noise.shape, noise.dof, square)))
-    effect = math.sqrt(max(0.0, found.effect**2 - found.noise**2 * noise.ratio))
+        return distance.effect, max(tail, float(fdtrc(noise.shape, noise.dof, square)))
+    effect = math.sqrt(max(0.0, distance.effect**2 - distance.noise**2 * noise.ratio))
     # Degrees of freedom of the window's cells; those seen among the reference's windows may be fewer.
-    shape = min(float(found.dof), noise.shape) if math.isfinite(noise.dof) else float(found.dof)
+    shape = min(float(distance.dof), noise.shape) if math.isfinite(noise.dof) else float(distance.dof)
     dof = noise.dof if math.isfinite(noise.dof) else 1e12
-    return effect, float(fdtrc(shape, dof, found.apart / noise.ratio))
+    return effect, float(fdtrc(shape, dof, distance.apart / noise.ratio))
 
 
-def missing_test(column: ColumnBaseline, found: WindowDistance) -> tuple[float, float]:
+def missing_test(column: ColumnBaseline, distance: WindowDistance) -> tuple[float, float]:
     """Return the difference of missing shares, and its p-value."""
-    return found.missing_effect, _chi_square_tail(found.missing, column.missing_noise)
+    return distance.missing_effect, _chi_square_tail(distance.missing, column.missing_noise)
 
 
 def _chi_square_tail(statistic: float, noise: DesignEffect) -> float:

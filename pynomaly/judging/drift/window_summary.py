@@ -55,7 +55,7 @@ class WindowAspect:
 
 
 def summarize_window(
-    seen: Observation, drift: DriftReport, checked: UnlabelledVerdict
+    observation: Observation, drift: DriftReport, checked: UnlabelledVerdict
 ) -> tuple[WindowAspect, ...]:
     """Return every aspect of one window, in a fixed order."""
     columns = [column for column in drift.columns if math.isfinite(column.effect)]
@@ -65,17 +65,21 @@ def summarize_window(
         statuses = {column.status for column in drift.columns}
         data = "drift" if "drift" in statuses else "warning" if "warning" in statuses else "ok"
     rate = None
-    if seen.alert_rate is not None and seen.expected_rate:
-        rate = max(0.0, 1 - seen.expected_rate / seen.alert_rate) if seen.alert_rate else 0.0
+    if observation.alert_rate is not None and observation.expected_rate:
+        rate = (
+            max(0.0, 1 - observation.expected_rate / observation.alert_rate)
+            if observation.alert_rate
+            else 0.0
+        )
     drop = None
-    if seen.performance is not None and seen.baseline:
-        drop = min(1.0, max(0.0, (seen.baseline - seen.performance) / seen.baseline))
+    if observation.performance is not None and observation.baseline:
+        drop = min(1.0, max(0.0, (observation.baseline - observation.performance) / observation.baseline))
     return (
         WindowAspect("data", data, worst.effect if worst else None),
         _summarize_column(drift.joint, "features"),
         _summarize_column(drift.score, "scores"),
-        WindowAspect("alert_rate", _map_status(seen.alert_status), rate),
-        WindowAspect("performance", _map_status(seen.performance_status), drop),
+        WindowAspect("alert_rate", _map_status(observation.alert_status), rate),
+        WindowAspect("performance", _map_status(observation.performance_status), drop),
         WindowAspect("agreement", _map_status(checked.agreement_status), checked.agreement_effect),
         WindowAspect("injected", _map_status(checked.injected_status), checked.injected_effect),
     )

@@ -43,7 +43,7 @@ class FitResult:
 
     Attributes
     ----------
-    given : int
+    total_rows : int
         Number of rows to fit on, before sampling.
     rows, held_out : DataFrame
         Rows used in the fit, and rows whose `scores` calibrate; the same rows if cross-fitted.
@@ -60,7 +60,7 @@ class FitResult:
     features: FeatureEncoder
     detector: Detector
     calibration: Calibration
-    given: int
+    total_rows: int
     rows: pd.DataFrame
     held_out: pd.DataFrame
     scores: Floats
@@ -68,14 +68,6 @@ class FitResult:
     teachers: pd.DataFrame | None = None
     reranking: Reranking | None = None
     known: dict[str, Any] | None = None
-
-    @property
-    def seen(self) -> pd.DataFrame:
-        """Every row presumed normal that was used to fit, to learn or to calibrate, once each."""
-        if self.calibration.method == "cross":
-            return self.rows
-        parts = [self.rows, self.held_out, self.teachers]
-        return pd.concat([part for part in parts if part is not None], ignore_index=True)
 
 
 def fit_model(

@@ -65,9 +65,9 @@ class DesignEffect:
     shape: float = 1.0
 
     @classmethod
-    def of(cls, found: list[float], usual: float) -> DesignEffect:
-        """Estimate from `found`, one statistic a window; `usual` is its variance for independent rows."""
-        finite = np.array([value for value in found if math.isfinite(value)])
+    def of(cls, statistics: list[float], usual: float) -> DesignEffect:
+        """Estimate from one statistic a window; `usual` is its variance for independent rows."""
+        finite = np.array([value for value in statistics if math.isfinite(value)])
         if finite.size < MIN_WINDOWS or not finite.any():
             return cls(shape=2.0 / usual)
         mean = float(finite.mean())

@@ -14,13 +14,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pynomaly.records.pages.axes import (
-    Scale,
-    format_number,
-    linear_axis,
-    log_axis,
-    to_svg,
-)
+from pynomaly.records.axes import Scale, linear_axis, log_axis
+from pynomaly.records.formats import format_interval, format_number, format_percent
 from pynomaly.records.pages.drawing import (
     HEIGHT,
     LEFT,
@@ -29,7 +24,9 @@ from pynomaly.records.pages.drawing import (
     TOP,
     WIDTH,
     Chart,
+    Labels,
     draw_box,
+    draw_dot,
     draw_frame,
     draw_line,
     draw_svg,
@@ -37,6 +34,7 @@ from pynomaly.records.pages.drawing import (
     draw_ticks_below,
     pick_evenly,
     shorten_text,
+    style_guide,
     unit_axes,
 )
 
@@ -52,15 +50,11 @@ _LINE_STYLES = 6
 
 
 def draw_curves(
-    name: str,
-    title: str,
+    labels: Labels,
     series: Sequence[Mapping[str, Any]],
-    xlabel: str,
-    ylabel: str,
     *,
     flat: float | None = None,
     diagonal: bool = False,
-    description: str = "",
 ) -> Chart:
     """Draw curves on the unit square.
 
@@ -72,34 +66,33 @@ def draw_curves(
         Height of a dotted no-skill line; `diagonal` draws one from corner to corner.
     """
     x, y = unit_axes()
-    parts = [draw_frame(x, y, xlabel, ylabel)]
+    parts = [draw_frame(x, y, labels.x, labels.y)]
     if diagonal:
         parts.append(draw_line([(x(0), y(0)), (x(1), y(1))], "guide"))
     if flat is not None:
         parts.append(draw_line([(x.start, y(flat)), (x.end, y(flat))], "guide"))
-    legend, order = [], sorted(enumerate(series), key=lambda item: bool(item[1]["strong"]))
-    for index, item in order:
-        style = f"line s{index % _LINE_STYLES}" + (" strong" if item["strong"] else "")
-        parts.append(draw_line([(x(a), y(b)) for a, b in zip(item["x"], item["y"], strict=True)], style))
-    for index, item in enumerate(series):
-        legend.append((f"s{index % _LINE_STYLES}", str(item["label"])))
+    styles = [f"s{i % _LINE_STYLES}" + (" strong" if item["strong"] else "") for i, item in enumerate(series)]
+    # The strongest comes last and lies on top.
+    for style, item in sorted(zip(styles, series, strict=True), key=lambda pair: bool(pair[1]["strong"])):
+        points = [(x(a), y(b)) for a, b in zip(item["x"], item["y"], strict=True)]
+        parts.append(draw_line(points, f"line {style}"))
+    legend = [(style, str(item["label"])) for style, item in zip(styles, series, strict=True)]
+    if diagonal or flat is not None:
+        legend.append(("guide", "no skill"))
     rows = []
     for item in series:
         indices = pick_evenly(len(item["x"]), 11)
         rows += [
             (str(item["label"]), format_number(item["x"][i]), format_number(item["y"][i])) for i in indices
         ]
-    alt = description or f"{len(series)} curves of {ylabel} over {xlabel}, both from 0 to 1."
-    return Chart(
-        draw_svg(name, title, alt, parts), title, alt, tuple(legend), ("curve", xlabel, ylabel), tuple(rows)
-    )
+    alt = labels.description or f"{len(series)} curves of {labels.y} over {labels.x}, both from 0 to 1."
+    columns = ("curve", labels.x, labels.y)
+    return _build_chart(labels, alt, parts, legend, columns, rows)
 
 
 def draw_intervals(
-    name: str,
-    title: str,
+    labels: Labels,
     items: Sequence[Mapping[str, Any]],
-    xlabel: str,
     *,
     guides: Sequence[tuple[float, str]] = (),
     chosen: str = "chosen",
@@ -125,12 +118,11 @@ def draw_intervals(
     height = TOP + 34.0 * max(1, len(items)) + LOW
     x = linear_axis(min(axis_values, default=0.0), max(axis_values, default=1.0), 16, WIDTH - 16, marks=5)
     bottom = height - LOW
-    parts = [draw_ticks_below(x, TOP, bottom, xlabel, height)]
-    for place, _ in guides:
-        parts.append(draw_line([(x(place), TOP), (x(place), bottom)], "guide mark"))
+    parts = [draw_ticks_below(x, TOP, bottom, labels.x, height)]
     rows = []
     for index, item in enumerate(items):
         middle = TOP + 34.0 * index + 24
+        parts += _draw_guides(x, guides, middle - 7, middle + 7)
         style = "s0 strong" if item["strong"] else "s5"
         item_label = str(item["label"]) + (f" ({chosen})" if item["strong"] else "")
         parts.append(draw_text(16, middle - 10, shorten_text(item_label, 52), "label start"))
@@ -139,32 +131,24 @@ def draw_intervals(
         else:
             low, high = (item[side] if item[side] is not None else item["value"] for side in ("low", "high"))
             parts.append(draw_line([(x(low), middle), (x(high), middle)], f"line {style}"))
-            parts.append(
-                Markup('<circle class="dot {}" cx="{}" cy="{}" r="4"/>').format(
-                    style, to_svg(x(item["value"])), to_svg(middle)
-                )
-            )
+            hover = f"{item_label}: {format_interval(item)}"
+            parts.append(draw_dot(x(item["value"]), middle, style, hover))
         rows.append((item_label, *(format_number(item[part]) for part in ("value", "low", "high"))))
-    alt = f"{xlabel} of {len(items)}, each as a dot with its interval as a line; the table has the figures."
-    legend = tuple(("guide mark", text) for _, text in guides)
-    columns = ("", xlabel, "from", "to")
-    return Chart(draw_svg(name, title, alt, parts, height), title, alt, legend, columns, tuple(rows))
+    alt = f"{labels.x} of {len(items)}, each as a dot with its interval as a line; the table has the figures."
+    legend = [(style_guide(i), text) for i, (_, text) in enumerate(guides)]
+    return _build_chart(labels, alt, parts, legend, ("", labels.x, "from", "to"), rows, height)
 
 
 def draw_histogram(
-    name: str,
-    title: str,
+    labels: Labels,
     edges: Sequence[float],
     groups: Sequence[tuple[str, Sequence[float]]],
-    xlabel: str,
-    ylabel: str,
     *,
     log: bool = False,
     guide: tuple[float, str] | None = None,
     level: tuple[float, str] | None = None,
-    description: str = "",
 ) -> Chart:
-    """Draw counts, or shares, of one or two groups in the same bins.
+    """Draw counts, or shares, of one or two groups in the same bins; the second has an outline.
 
     Parameters
     ----------
@@ -175,54 +159,63 @@ def draw_histogram(
     guide, level : (float, str), optional
         A vertical and a horizontal line, with their meaning.
     """
-    heights = [value for _, counts in groups for value in counts if value > 0]
-    tallest = max([*heights, level[0] if level else 0.0], default=1.0)
     x = linear_axis(edges[0], edges[-1], LEFT, WIDTH - RIGHT)
     x = Scale(edges[0], edges[-1], x.start, x.end, tuple(t for t in x.ticks if edges[0] <= t[0] <= edges[-1]))
-    least = min(heights, default=1.0)
-    low = 0.5 if least >= 1 else 0.5 * least
-    ends = (HEIGHT - LOW, TOP)
-    y = (
-        log_axis(max(low, tallest * 1e-6), 1.3 * tallest, *ends)
-        if log
-        else linear_axis(0, tallest, *ends, marks=4)
-    )
-    parts = [draw_frame(x, y, xlabel, ylabel)]
-    for index, (_, counts) in enumerate(groups):
-        for (left, right), count in zip(pairwise(edges), counts, strict=True):
+    y = _build_height_axis([counts for _, counts in groups], log, level)
+    parts = [draw_frame(x, y, labels.x, labels.y)]
+    bins = list(pairwise(edges))
+    bin_texts = [f"{format_number(left)} to {format_number(right)}" for left, right in bins]
+    styles = ("b0", "b1 light")
+    for index, (label, counts) in enumerate(groups):
+        for (left, right), text, count in zip(bins, bin_texts, counts, strict=True):
             if count > 0:
-                parts.append(draw_box(x(left), y(count), x(right), y.start, f"bar b{index}"))
+                hover = f"{text}: {format_number(count)}, {label}"
+                parts.append(draw_box(x(left), y(count), x(right), y.start, f"bar {styles[index]}", hover))
+    for _, counts in groups[1:]:
+        corners = [
+            (x(place), y(count) if count > 0 else y.start)
+            for edge, count in zip(bins, counts, strict=True)
+            for place in edge
+        ]
+        parts.append(draw_line([(x.start, y.start), *corners, (x.end, y.start)], "outline"))
     if level:
-        parts.append(draw_line([(x.start, y(level[0])), (x.end, y(level[0]))], "guide mark"))
+        parts.append(draw_line([(x.start, y(level[0])), (x.end, y(level[0]))], style_guide(0)))
     if guide:
-        parts.append(draw_line([(x(guide[0]), y.start), (x(guide[0]), y.end)], "guide mark"))
-    legend = [(f"b{index}", label) for index, (label, _) in enumerate(groups)]
-    legend += [("guide mark", item[1]) for item in (guide, level) if item]
-    rows = [
-        (
-            f"{format_number(left)} to {format_number(right)}",
-            *(format_number(counts[i]) for _, counts in groups),
-        )
-        for i, (left, right) in enumerate(pairwise(edges))
-    ]
-    alt = description or f"{ylabel} in {len(edges) - 1} bins of {xlabel}."
-    columns = (xlabel, *(label for label, _ in groups))
-    return Chart(draw_svg(name, title, alt, parts), title, alt, tuple(legend), columns, tuple(rows))
+        parts.append(draw_line([(x(guide[0]), y.start), (x(guide[0]), y.end)], style_guide(0)))
+    legend = [(style, label) for style, (label, _) in zip(styles, groups, strict=False)]
+    legend += [(style_guide(0), item[1]) for item in (guide, level) if item]
+    rows = [(text, *(format_number(counts[i]) for _, counts in groups)) for i, text in enumerate(bin_texts)]
+    alt = labels.description or f"{labels.y} in {len(bins)} bins of {labels.x}."
+    return _build_chart(labels, alt, parts, legend, (labels.x, *(label for label, _ in groups)), rows)
 
 
-def draw_calibration(name: str, title: str, found: Mapping[str, Any]) -> Chart:
+def _build_height_axis(
+    heights: Sequence[Sequence[float]], log: bool, level: tuple[float, str] | None
+) -> Scale:
+    """Return the vertical axis of a histogram, which holds every height above 0."""
+    positive = [value for counts in heights for value in counts if value > 0]
+    tallest = max([*positive, level[0] if level else 0.0], default=1.0)
+    if not log:
+        return linear_axis(0, tallest, HEIGHT - LOW, TOP, marks=4)
+    least = min(positive, default=1.0)
+    low = 0.5 if least >= 1 else 0.5 * least
+    return log_axis(max(low, tallest * 1e-6), 1.3 * tallest, HEIGHT - LOW, TOP)
+
+
+def draw_calibration(name: str, title: str, uniformity: Mapping[str, Any]) -> Chart:
     """Draw a calibration curve: the share of p-values <= t over t, with intervals, on logarithmic axes.
 
     Parameters
     ----------
-    found : mapping
+    uniformity : mapping
         ``Uniformity.to_dict()`` with at least one level.
     """
-    items = sorted(found["levels"], key=lambda item: float(item["level"]))
+    items = sorted(uniformity["levels"], key=lambda item: float(item["level"]))
     smallest = items[0]["level"]
     x = log_axis(smallest, 1.0, LEFT, WIDTH - RIGHT)
     y = log_axis(smallest / 10, 1.0, HEIGHT - LOW, TOP)
-    parts = [draw_frame(x, y, "promised share (p at most)", "share found")]
+    labels = Labels(name, title, "promised share (p at most)", "share found")
+    parts = [draw_frame(x, y, labels.x, labels.y)]
     parts.append(draw_line([(x(smallest), y(smallest)), (x(1), y(1))], "guide"))
     for item in items:
         parts.append(
@@ -231,9 +224,9 @@ def draw_calibration(name: str, title: str, found: Mapping[str, Any]) -> Chart:
     positive = [item for item in items if item["share"] > 0]
     parts.append(draw_line([(x(item["level"]), y(item["share"])) for item in positive], "line s0 strong"))
     for item in positive:
-        dot = Markup('<circle class="dot s0 strong" cx="{}" cy="{}" r="3.5"/>')
-        parts.append(dot.format(to_svg(x(item["level"])), to_svg(y(item["share"]))))
-    rows = tuple(
+        text = f"p at most {format_number(item['level'])}: {format_interval(item | {'value': item['share']})}"
+        parts.append(draw_dot(x(item["level"]), y(item["share"]), "s0 strong", text))
+    rows = [
         (
             format_number(item["level"]),
             format_number(item["share"]),
@@ -241,22 +234,19 @@ def draw_calibration(name: str, title: str, found: Mapping[str, Any]) -> Chart:
             format_number(item["high"]),
         )
         for item in reversed(items)
-    )
+    ]
     alt = (
-        f"Share of {found['rows']:,} rows whose p-value is at most a level, with intervals at "
-        f"{100 * found['confidence']:.3g} %; on the dotted diagonal p-values are exactly what they say, "
-        "above it there are more alerts than promised."
+        f"Share of {uniformity['rows']:,} rows whose p-value is at most a level, with intervals at "
+        f"{format_percent(uniformity['confidence'])}; on the dotted diagonal p-values are exactly what they "
+        "say, above it there are more alerts than promised."
     )
-    legend = (("s0", "found, with interval"), ("guide", "as promised"))
-    columns = ("p at most", "share found", "from", "to")
-    return Chart(draw_svg(name, title, alt, parts), title, alt, legend, columns, rows)
+    legend = [("s0 strong", "found, with interval"), ("guide", "as promised")]
+    return _build_chart(labels, alt, parts, legend, ("p at most", labels.y, "from", "to"), rows)
 
 
 def draw_bars(
-    name: str,
-    title: str,
+    labels: Labels,
     items: Sequence[tuple[str, float | None, str]],
-    xlabel: str,
     guides: Sequence[tuple[float, str]] = (),
     highest: float = 0.0,
 ) -> Chart:
@@ -274,17 +264,40 @@ def draw_bars(
     height = TOP + 30.0 * max(1, len(items)) + LOW
     x = linear_axis(0, tallest or 1.0, 16, WIDTH - 16)
     bottom = height - LOW
-    parts = [draw_ticks_below(x, TOP, bottom, xlabel, height)]
-    for place, _ in guides:
-        parts.append(draw_line([(x(place), TOP), (x(place), bottom)], "guide mark"))
+    parts = [draw_ticks_below(x, TOP, bottom, labels.x, height)]
     styles = {"drift": "b1", "warning": "b2"}
     for index, (label, value, status) in enumerate(items):
         top = TOP + 30.0 * index
         item_text = f"{shorten_text(label, 40)}: {format_number(value)}{', ' + status if status else ''}"
         parts.append(draw_text(16, top + 13, item_text, "label start"))
         if value is not None:
-            parts.append(draw_box(x(0), top + 17, x(value), top + 26, f"bar {styles.get(status, 'b0')}"))
-    alt = f"{xlabel} of {len(items)}, as bars from 0; the table has the figures."
-    legend = tuple(("guide mark", f"{text}: {format_number(place)}") for place, text in guides)
-    rows = tuple((label, format_number(value), status) for label, value, status in items)
-    return Chart(draw_svg(name, title, alt, parts, height), title, alt, legend, ("", xlabel, "status"), rows)
+            style = f"bar {styles.get(status, 'b0')}"
+            parts.append(
+                draw_box(x(0), top + 17, x(value), top + 26, style, f"{label}: {format_number(value)}")
+            )
+        parts += _draw_guides(x, guides, top + 17, top + 29)
+    alt = f"{labels.x} of {len(items)}, as bars from 0; the table has the figures."
+    legend = [(style_guide(i), f"{text}: {format_number(place)}") for i, (place, text) in enumerate(guides)]
+    rows = [(label, format_number(value), status) for label, value, status in items]
+    return _build_chart(labels, alt, parts, legend, ("", labels.x, "status"), rows, height)
+
+
+def _draw_guides(x: Scale, guides: Sequence[tuple[float, str]], top: float, bottom: float) -> list[Markup]:
+    """Return the pieces of vertical guides beside one item, so that they cross no text."""
+    return [
+        draw_line([(x(place), top), (x(place), bottom)], style_guide(index))
+        for index, (place, _) in enumerate(guides)
+    ]
+
+
+def _build_chart(
+    labels: Labels,
+    description: str,
+    parts: Sequence[Markup],
+    legend: Sequence[tuple[str, str]],
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    height: float = HEIGHT,
+) -> Chart:
+    svg = draw_svg(labels.name, labels.title, description, parts, height)
+    return Chart(svg, labels.title, description, tuple(legend), columns, tuple(rows))

@@ -1,7 +1,8 @@
 """Parts of a chart as SVG: the whole drawing, its axes, lines, boxes and text.
 
 Lengths are in units of the drawing, which is 400 wide, so that its text is readable on a telephone. Text is
-escaped here. Called only by :mod:`pynomaly.records.pages.charts`.
+escaped here. What a mark stands for is its ``<title>``, which a browser shows under the pointer. Called by
+:mod:`pynomaly.records.pages.charts` and :mod:`pynomaly.records.pages.timeline`.
 """
 
 from __future__ import annotations
@@ -12,26 +13,40 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from pynomaly.records.pages.axes import Scale, to_svg
+from pynomaly.records.axes import Scale
 
-__all__ = [
-    "HEIGHT",
-    "LEFT",
-    "LOW",
-    "RIGHT",
-    "TOP",
-    "WIDTH",
-    "Chart",
-    "draw_box",
-    "draw_frame",
-    "draw_line",
-    "draw_svg",
-]
-__all__ += ["draw_text", "draw_ticks_below", "parse_time", "pick_evenly", "shorten_text", "unit_axes"]
+__all__ = ["HEIGHT", "LEFT", "LOW", "RIGHT", "TOP", "WIDTH", "Chart", "Labels"]
+__all__ += ["draw_box", "draw_dot", "draw_frame", "draw_line", "draw_svg", "draw_text", "draw_ticks_below"]
+__all__ += ["parse_time", "pick_evenly", "shorten_text", "style_guide", "to_svg", "unit_axes"]
 
 WIDTH, HEIGHT = 400.0, 240.0
-LEFT, RIGHT, TOP, LOW = 52.0, 12.0, 12.0, 44.0
+LEFT, RIGHT, TOP, LOW = 62.0, 16.0, 12.0, 44.0
 """Margins around the plot."""
+
+
+_GUIDE_STYLES = ("guide mark", "guide mark second", "guide mark third")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The texts of a chart.
+
+    Attributes
+    ----------
+    name : str
+        The id of the drawing, unique in its page.
+    title : str
+    x, y : str
+        Names of the axes; a chart of horizontal bars or intervals has no `y`.
+    description : str
+        What a reader who cannot see the drawing is told; "" for a sentence made of the rest.
+    """
+
+    name: str
+    title: str
+    x: str
+    y: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,8 +83,19 @@ def unit_axes() -> tuple[Scale, Scale]:
     )
 
 
+def to_svg(place: float) -> str:
+    """Return a position as SVG text, rounded to a tenth."""
+    text = f"{place:.1f}"
+    return text.removesuffix(".0") if text != "-0.0" else "0"
+
+
 def draw_svg(
-    name: str, title: str, said: str, parts: Sequence[Markup], height: float = HEIGHT, width: float = WIDTH
+    name: str,
+    title: str,
+    description: str,
+    parts: Sequence[Markup],
+    height: float = HEIGHT,
+    width: float = WIDTH,
 ) -> Markup:
     """Return the whole drawing, with title and description for screen readers."""
     head = Markup(
@@ -77,7 +103,7 @@ def draw_svg(
         '<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>'
     )
     return (
-        head.format(name, title, said, to_svg(width), to_svg(height))
+        head.format(name, title, description, to_svg(width), to_svg(height))
         + Markup("").join(parts)
         + Markup("</svg>")
     )
@@ -102,7 +128,7 @@ def draw_frame(
         parts.append(draw_line([(x(value), y.start + band), (x(value), y.start + band + 4)], "axis"))
     parts.append(draw_line([(x.start, y.start), (x.end, y.start)], "axis"))
     parts.append(draw_text((x.start + x.end) / 2, height - 6, xlabel, "name"))
-    rotated_text = Markup('<text class="name" transform="translate(12 {}) rotate(-90)">{}</text>')
+    rotated_text = Markup('<text class="name" transform="translate(11 {}) rotate(-90)">{}</text>')
     parts.append(rotated_text.format(to_svg((y.start + y.end) / 2), ylabel))
     return Markup("").join(parts)
 
@@ -122,10 +148,26 @@ def draw_line(points: Sequence[tuple[float, float]], style: str) -> Markup:
     return Markup('<polyline class="{}" points="{}"/>').format(style, path)
 
 
-def draw_box(left: float, top: float, right: float, bottom: float, style: str) -> Markup:
-    """Return a rectangle; `style` holds its CSS classes."""
+def draw_box(left: float, top: float, right: float, bottom: float, style: str, hover: str = "") -> Markup:
+    """Return a rectangle; `style` holds its CSS classes, `hover` what it stands for."""
     sides = (to_svg(left), to_svg(top), to_svg(max(0.0, right - left)), to_svg(max(0.0, bottom - top)))
-    return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(style, *sides)
+    box = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(style, *sides)
+    return _add_hover(box, hover)
+
+
+def draw_dot(x: float, y: float, style: str, hover: str = "") -> Markup:
+    """Return a dot; `style` holds its CSS classes, `hover` what it stands for."""
+    dot = Markup('<circle class="dot {}" cx="{}" cy="{}" r="4"/>').format(style, to_svg(x), to_svg(y))
+    return _add_hover(dot, hover)
+
+
+def _add_hover(mark: Markup, hover: str) -> Markup:
+    return Markup("<g><title>{}</title>{}</g>").format(hover, mark) if hover else mark
+
+
+def style_guide(index: int) -> str:
+    """Return the CSS classes of a chart's guide, so that each has dashes of its own."""
+    return _GUIDE_STYLES[index % len(_GUIDE_STYLES)]
 
 
 def draw_text(x: float, y: float, text: str, style: str) -> Markup:

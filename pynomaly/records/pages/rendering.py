@@ -7,14 +7,29 @@ never a blank. A user's template may extend the one that it replaces under the n
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from pynomaly.errors import ConfigError, RecordError
-from pynomaly.records.pages.axes import format_number, format_utc, format_window
+from pynomaly.records.formats import (
+    format_interval,
+    format_number,
+    format_percent,
+    format_utc,
+    format_window,
+    format_words,
+)
+from pynomaly.records.palette import declare_colors
 
 __all__ = ["TEMPLATES", "list_templates", "render_template"]
+
+# What a browser would break at a hyphen.
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:\+\d\d:\d\d|Z)")
+_WHOLE = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?: UTC)?)?|\b\d+(?:\.\d+)?e-\d+")
 
 TEMPLATES = Path(__file__).parents[1] / "templates" / "pages"
 
@@ -80,26 +95,26 @@ def _build_environment(folder: str) -> Any:
         keep_trailing_newline=True,
     )
     environment.filters |= {
+        "prose": _mark_prose,
         "number": format_number,
         "utc": format_utc,
-        "interval": _format_interval,
-        "percent": _format_percent,
+        "interval": format_interval,
+        "percent": format_percent,
+        "words": format_words,
+        "spoken": format_window,
     }
-    environment.filters |= {"words": _format_words, "spoken": format_window}
+    environment.globals["palette"] = declare_colors
     return environment
 
 
-def _format_interval(metric: dict[str, Any] | None) -> str:
-    if not metric:
-        return "not computable"
-    value, low, high = (format_number(metric[name]) for name in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+def _mark_prose(text: str) -> Markup:
+    """Return a sentence of the records, escaped, whose times are for people and whose numbers stay whole."""
+    escaped = str(escape(_TIME.sub(_format_time, str(text)))).replace(" -&gt; ", " → ")
+    return Markup(_WHOLE.sub(r'<span class="when">\g<0></span>', escaped))
 
 
-def _format_percent(share: float | None) -> str:
-    return "–" if share is None else f"{format_number(100.0 * share)}\u00a0%"
-
-
-def _format_words(name: str) -> str:
-    """Return a key of the records as words."""
-    return name.replace("_", " ")
+def _format_time(time: re.Match[str]) -> str:
+    try:
+        return format_utc(time[0])
+    except ValueError:  # looks like a time and is none, as in a name
+        return time[0]

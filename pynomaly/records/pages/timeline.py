@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pynomaly.records.pages.axes import format_number, format_utc, linear_axis, time_axis
+from pynomaly.records.axes import linear_axis, time_axis
+from pynomaly.records.formats import format_number, format_percent, format_utc
 from pynomaly.records.pages.drawing import (
     LEFT,
     LOW,
     RIGHT,
     TOP,
     Chart,
+    Labels,
     draw_box,
     draw_frame,
     draw_line,
@@ -26,10 +28,8 @@ __all__ = ["draw_timeline"]
 
 
 def draw_timeline(
-    name: str,
-    title: str,
+    labels: Labels,
     spans: Sequence[Mapping[str, Any]],
-    ylabel: str,
     *,
     expected: float | None = None,
     incidents: Sequence[Mapping[str, Any]] = (),
@@ -59,14 +59,21 @@ def draw_timeline(
     for item in incidents:
         ends = [x(parse_time(item[side]).timestamp()) for side in ("start", "end")]
         right = max(ends[1], ends[0] + 2)
-        parts.append(draw_box(ends[0], TOP, right, y.start, "incident"))
+        hover = (
+            f"{format_utc(item['start'])} to {format_utc(item['end'])}: {item['name'] or 'declared incident'}"
+        )
+        parts.append(draw_box(ends[0], TOP, right, y.start, "incident", hover))
         parts.append(draw_box(ends[0], y.start + 3, right, y.start + band - 2, "incident solid"))
-    parts.append(draw_frame(x, y, "time, UTC", ylabel, width, height, band))
+    parts.append(draw_frame(x, y, labels.x, labels.y, width, height, band))
     for span in spans:
         if span["rate"] is not None:
             left, right = (x(parse_time(span[side]).timestamp()) for side in ("start", "end"))
             gap = 0.5 if right - left > 3 else 0.0
-            parts.append(draw_box(left + gap, y(span["rate"]), right - gap, y.start, "bar b0"))
+            hover = (
+                f"{format_utc(span['start'])} to {format_utc(span['end'])}: {span['alerts']:,} of "
+                f"{span['rows']:,} rows, {format_percent(span['rate'])}"
+            )
+            parts.append(draw_box(left + gap, y(span["rate"]), right - gap, y.start, "bar b0", hover))
     if expected is not None:
         parts.append(draw_line([(x.start, y(expected)), (x.end, y(expected))], "guide mark"))
     for when, _ in marks:
@@ -74,14 +81,14 @@ def draw_timeline(
         parts.append(draw_line([(place, TOP), (place, y.start)], "line s3 strong"))
     alerts = sum(span["alerts"] for span in spans)
     alt = (
-        f"{ylabel} in {len(spans)} spans from {format_utc(spans[0]['start'])} "
+        f"{labels.y} in {len(spans)} spans from {format_utc(spans[0]['start'])} "
         f"to {format_utc(spans[-1]['end'])}: "
-        f"{alerts:,} alerts, at most {format_number(100.0 * max(rates, default=0.0))} % of a span's rows; "
+        f"{alerts:,} alerts, at most {format_percent(max(rates, default=0.0))} of a span's rows; "
         f"{len(incidents)} declared incidents."
     )
-    legend = [("b0", ylabel)]
+    legend = [("b0", labels.y)]
     if expected is not None:
-        legend.append(("guide mark", f"expected in normal operation: {format_number(100.0 * expected)} %"))
+        legend.append(("guide mark", f"expected in normal operation: {format_percent(expected)}"))
     if incidents:
         legend.append(("incident", "declared incident"))
     legend += [("s3", f"{format_utc(when)}: {text}") for when, text in marks]
@@ -90,10 +97,10 @@ def draw_timeline(
             format_utc(span["start"]),
             format_number(span["rows"]),
             format_number(span["alerts"]),
-            "–" if span["rate"] is None else f"{format_number(100.0 * span['rate'])} %",
+            format_percent(span["rate"]),
         )
         for span in spans
     )
-    columns = ("from", "rows", "alerts", ylabel)
-    svg = draw_svg(name, title, alt, parts, height, width)
-    return Chart(svg, title, alt, tuple(legend), columns, rows, wide=True)
+    columns = ("from", "rows", "alerts", labels.y)
+    svg = draw_svg(labels.name, labels.title, alt, parts, height, width)
+    return Chart(svg, labels.title, alt, tuple(legend), columns, rows, wide=True)

@@ -9,18 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pynomaly.records.formats import EVIDENCE_TEXT, format_number, format_words
 from pynomaly.records.pages import charts
-from pynomaly.records.pages.drawing import Chart
+from pynomaly.records.pages.drawing import Chart, Labels
 from pynomaly.records.pages.rendering import render_template
 
 __all__ = ["render_training_page"]
 
-EVIDENCE_TEXT = {
-    "labels": "known labels of held-out rows",
-    "audited": "an audited sample of held-out rows",
-    "injected": "anomalies injected into held-out rows, not real ones",
-    "stability": "stability alone: nothing shows that it finds anomalies",
-}
 _CHART_NAMES = ("comparison", "pr", "roc", "scores", "levels", "p_values", "verdict", "importance")
 _MAX_CURVES = 8
 _MAX_COLUMNS = 20
@@ -63,7 +58,7 @@ def _build_command(facts: Mapping[str, Any]) -> str:
 
 
 def _draw_charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
-    metric = str(facts["metric"]).replace("_", " ")
+    metric = format_words(str(facts["metric"]))
     drawings: dict[str, Chart | None] = dict.fromkeys(_CHART_NAMES)
     drawings |= {"comparison": _draw_comparison(facts, metric)} | _draw_curves(facts)
     scores = facts["scores"]
@@ -72,16 +67,18 @@ def _draw_charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
         groups = [(f"{names[key]} ({sum(scores['counts'][key]):,})", scores["counts"][key]) for key in names]
         lowest = scores["lowest_alert"]
         drawings["scores"] = charts.draw_histogram(
-            "scores",
-            "Scores of held-out rows",
+            Labels(
+                "scores",
+                "Scores of held-out rows",
+                "score (higher is more anomalous)",
+                "rows",
+                "How the chosen candidate's scores of held-out rows lie; rows on a logarithmic axis. "
+                "Scores beyond the axis are in its first and last bin.",
+            ),
             scores["edges"],
             groups,
-            "score (higher is more anomalous)",
-            "rows",
             log=True,
             guide=(lowest, "lowest score that alerts") if lowest is not None else None,
-            description="How the chosen candidate's scores of held-out rows lie; rows on a logarithmic axis. "
-            "Scores beyond the axis are in its first and last bin.",
         )
     drawings |= draw_p_value_charts(facts["uniformity"], "held-out rows that are not anomalies")
     if verdict := facts["verdict"]:
@@ -89,10 +86,8 @@ def _draw_charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
     weights = sorted(facts["importance"].items(), key=lambda item: (-item[1], item[0]))[:_MAX_COLUMNS]
     if weights:
         drawings["importance"] = charts.draw_bars(
-            "importance",
-            "What the ranking rests on",
+            Labels("importance", "What the ranking rests on", "share of the ranking"),
             [(name, share, "") for name, share in weights],
-            "share of the ranking",
         )
     return drawings
 
@@ -103,7 +98,7 @@ def _draw_comparison(facts: Mapping[str, Any], metric: str) -> Chart:
         interval = item["metrics"].get(facts["metric"]) or {"value": None, "low": None, "high": None}
         parts = {part: interval[part] for part in ("value", "low", "high")}
         items.append({"label": item["label"], "strong": item["chosen"], **parts})
-    return charts.draw_intervals("comparison", "Candidates compared", items, metric)
+    return charts.draw_intervals(Labels("comparison", "Candidates compared", metric), items)
 
 
 def _draw_curves(facts: Mapping[str, Any]) -> dict[str, Chart]:
@@ -129,15 +124,14 @@ def _draw_curves(facts: Mapping[str, Any]) -> dict[str, Chart]:
     rows, positives = (chosen["metrics"].get(name) for name in ("rows", "positives"))
     return {
         "pr": charts.draw_curves(
-            "pr",
-            "Precision and recall",
+            Labels("pr", "Precision and recall", "recall", "precision"),
             build_series("pr"),
-            "recall",
-            "precision",
             flat=positives / rows if rows and positives else None,
         ),
         "roc": charts.draw_curves(
-            "roc", "ROC", build_series("roc"), "false-positive rate", "true-positive rate", diagonal=True
+            Labels("roc", "ROC", "false-positive rate", "true-positive rate"),
+            build_series("roc"),
+            diagonal=True,
         ),
     }
 
@@ -150,44 +144,42 @@ def _draw_verdict(verdict: Mapping[str, Any], improvement: float) -> dict[str, C
         {"metric": item["metric"], "strong": False, **_select_interval(item)} for item in verdict["beside"]
     ]
     items = [
-        {"label": item["metric"].replace("_", " "), "value": item["difference"], **item}
+        {"label": format_words(item["metric"]), "value": item["difference"], **item}
         for item in parts
         if item["difference"] is not None and item["metric"] != "saved_cost"  # in money, on another scale
     ]
     guides = (
         (0.0, "0: no difference"),
-        (improvement, f"{improvement:g}: smallest difference worth a promotion"),
+        (improvement, f"{format_number(improvement)}: smallest difference worth a promotion"),
     )
-    title = "Challenger less champion"
-    return {
-        "verdict": charts.draw_intervals(
-            "verdict", title, items, "difference", guides=guides, chosen="decides"
-        )
-    }
+    labels = Labels("verdict", "Challenger less champion", "difference")
+    return {"verdict": charts.draw_intervals(labels, items, guides=guides, chosen="decides")}
 
 
 def _select_interval(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: item[name] for name in ("difference", "low", "high")}
 
 
-def draw_p_value_charts(found: Mapping[str, Any], of: str) -> dict[str, Chart]:
+def draw_p_value_charts(uniformity: Mapping[str, Any], of: str) -> dict[str, Chart]:
     """Draw the calibration curve and the histogram of p-values; an empty result without rows."""
-    if not found["rows"]:
+    if not uniformity["rows"]:
         return {}
-    bins = len(found["counts"])
+    bins = len(uniformity["counts"])
     edges = [i / bins for i in range(bins + 1)]
-    flat = found["rows"] / bins
+    flat = uniformity["rows"] / bins
     return {
-        "levels": charts.draw_calibration("levels", "Calibration: alerts promised and found", found),
+        "levels": charts.draw_calibration("levels", "Calibration: alerts promised and found", uniformity),
         "p_values": charts.draw_histogram(
-            "p-values",
-            "Are p-values uniform?",
+            Labels(
+                "p-values",
+                "Are p-values uniform?",
+                "p-value",
+                "rows",
+                f"P-values of {of} in {bins} equal bins; for rows like those of calibration "
+                "every bin holds about as many.",
+            ),
             edges,
-            [(f"{of} ({found['rows']:,})", found["counts"])],
-            "p-value",
-            "rows",
-            level=(flat, f"uniform: {flat:.3g} a bin"),
-            description=f"P-values of {of} in {bins} equal bins; for rows like those of calibration "
-            "every bin holds about as many.",
+            [(f"{of} ({uniformity['rows']:,})", uniformity["counts"])],
+            level=(flat, f"uniform: {format_number(flat)} a bin"),
         ),
     }

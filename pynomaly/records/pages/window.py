@@ -10,13 +10,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from pynomaly.records.pages import charts
-from pynomaly.records.pages.drawing import Chart
+from pynomaly.records.pages.drawing import Chart, Labels
 from pynomaly.records.pages.rendering import render_template
 from pynomaly.records.pages.timeline import draw_timeline
 from pynomaly.records.pages.training import draw_p_value_charts
 
 __all__ = ["render_window_page"]
 
+_ASPECT_TEXTS = {
+    "data": "each column against the reference, by itself",
+    "features": "whether number columns still move together",
+    "scores": "scores against those of rows held out at training",
+    "alert_rate": "share of alerted rows against the expected one",
+    "performance": "quality on known labels against that at promotion",
+    "agreement": "ranking of rows against that of a fresh refit",
+    "injected": "whether injected anomalies are still found",
+}
 _CHART_NAMES = ("parts", "history", "drift", "scores", "levels", "p_values")
 _MAX_COLUMNS = 20
 _MAX_TESTS = 200
@@ -43,6 +52,7 @@ def render_window_page(facts: Mapping[str, Any], templates: str = "") -> str:
     moved_names = [item["name"] for item in tests if item["status"] in ("warning", "drift")]
     content = dict(facts) | {
         "moved": list(dict.fromkeys(moved_names)),
+        "aspect_texts": _ASPECT_TEXTS,
         "charts": _draw_charts(facts),
         "tests": tests[:_MAX_TESTS],
         "tests_left_out": max(0, len(tests) - _MAX_TESTS),
@@ -57,19 +67,15 @@ def _draw_charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
     if facts["parts"]:
         inside = [item for item in facts["incidents"] if _overlaps_window(item, facts)]
         drawings["parts"] = draw_timeline(
-            "parts",
-            "Alerts in this window",
+            Labels("parts", "Alerts in this window", "time, UTC", "alerted rows"),
             facts["parts"],
-            "alerted rows",
             expected=expected,
             incidents=inside,
         )
     if facts["spans"]:
         drawings["history"] = draw_timeline(
-            "history",
-            "Alerts up to this window",
+            Labels("history", "Alerts up to this window", "time, UTC", "alerted rows"),
             facts["spans"],
-            "alerted rows",
             expected=expected,
             incidents=facts["incidents"],
             marks=[(item["at"], item["said"]) for item in facts["marks"]],
@@ -84,15 +90,17 @@ def _draw_charts(facts: Mapping[str, Any]) -> dict[str, Chart | None]:
             if totals[name]
         ]
         drawings["scores"] = charts.draw_histogram(
-            "scores",
-            "Scores then and now",
+            Labels(
+                "scores",
+                "Scores then and now",
+                "score (higher is more anomalous)",
+                "share of rows",
+                "Shares of the rows held out at training, and of this window's, by score, on a "
+                "logarithmic axis. Scores beyond the axis are in its first and last bin.",
+            ),
             scores["edges"],
             groups,
-            "score (higher is more anomalous)",
-            "share of rows",
             log=True,
-            description="Shares of the rows held out at training, and of this window's, by score, on a "
-            "logarithmic axis. Scores beyond the axis are in its first and last bin.",
         )
     return drawings | draw_p_value_charts(
         facts["uniformity"], "rows of the window that are not known anomalies"
@@ -118,8 +126,8 @@ def _draw_drift(facts: Mapping[str, Any]) -> dict[str, Chart]:
         (limits["strong_effect"], "drift by itself from"),
     )
     items = [(item["name"], item["effect"], item["status"]) for item in ranked]
-    title = "How far columns and scores moved"
-    return {"drift": charts.draw_bars("drift", title, items, "effect size, 0 to 1", guides, 0.35)}
+    labels = Labels("drift", "How far columns and scores moved", "effect size, 0 to 1")
+    return {"drift": charts.draw_bars(labels, items, guides, 0.35)}
 
 
 def _overlaps_window(item: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:

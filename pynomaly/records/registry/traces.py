@@ -56,8 +56,10 @@ class Traces:
         with translate_errors("open its traces"):
             self._client = TracingClient(runs.client.tracking_uri)
 
-    def log_alert(self, alert: str, asked: Mapping[str, Any], said: Mapping[str, Any], at: datetime) -> str:
-        """Log an alert as a trace: `asked` as its inputs and `said` as its outputs.
+    def log_alert(
+        self, alert: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any], at: datetime
+    ) -> str:
+        """Log an alert as a trace: `inputs` and `outputs` are those of its span.
 
         Returns
         -------
@@ -75,8 +77,8 @@ class Traces:
         name, start_ms = f"tr-{digest.hex()}", int(at.timestamp() * 1000)
         content = {
             "mlflow.traceRequestId": name,
-            "mlflow.spanInputs": dict(asked),
-            "mlflow.spanOutputs": dict(said),
+            "mlflow.spanInputs": dict(inputs),
+            "mlflow.spanOutputs": dict(outputs),
             "mlflow.spanType": "UNKNOWN",
         }
         span = Span.from_dict(
@@ -97,8 +99,8 @@ class Traces:
             trace_location=TraceLocation.from_experiment_id(self._experiment),
             request_time=start_ms,
             state=TraceState.OK,
-            request_preview=_format_preview(asked),
-            response_preview=_format_preview(said),
+            request_preview=_format_preview(inputs),
+            response_preview=_format_preview(outputs),
             execution_duration=0,
             tags={"mlflow.traceName": "alert", "pynomaly.pipeline": self._pipeline, _ALERT_TAG: alert},
         )

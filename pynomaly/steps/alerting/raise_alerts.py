@@ -43,9 +43,9 @@ class RaisedAlerts:
     ----------
     opened, grown, quiet, withdrawn : int
         New alerts, older alerts that continue, new alerts without a message, and withdrawn alerts.
-    told : int
+    messages : int
         Messages queued.
-    said : str
+    note : str
         Reason why the alerts name no columns, or "".
     """
 
@@ -55,12 +55,13 @@ class RaisedAlerts:
     grown: int
     quiet: int
     withdrawn: int
-    told: int
-    said: str = ""
+    messages: int
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for logs and artifacts."""
-        return asdict(self)
+        values = asdict(self)
+        return values | {"told": values.pop("messages"), "said": values.pop("note")}
 
 
 def raise_alerts(pipeline: Pipeline, run: WindowRun | None = None) -> tuple[RaisedAlerts, ...]:

@@ -70,7 +70,7 @@ def list_alerts(pipeline: Pipeline, state: str = "open", *, quiet: bool = False)
     return tuple(selected)
 
 
-def match_alert_name(found: Iterable[str], name: str) -> str:
+def match_alert_name(alerts: Iterable[str], name: str) -> str:
     """Return the only alert name that begins with `name`.
 
     Raises
@@ -78,7 +78,7 @@ def match_alert_name(found: Iterable[str], name: str) -> str:
     ConfigError
         If no alert name or several begin with it.
     """
-    names = sorted(found)
+    names = sorted(alerts)
     matches = [item for item in names if name and item.startswith(name)]
     if len(matches) == 1:
         return matches[0]

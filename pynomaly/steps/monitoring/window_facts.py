@@ -49,11 +49,11 @@ def write_window_facts(
     key: str,
     frame: pd.DataFrame,
     scored: pd.DataFrame,
-    found: Mapping[str, Any],
+    verdicts: Mapping[str, Any],
 ) -> str:
     """Store the facts; returns "", or why that failed: a failed page never stops a verdict."""
     try:
-        facts = build_window_facts(pipeline, bundle, ref, key, frame, scored, found)
+        facts = build_window_facts(pipeline, bundle, ref, key, frame, scored, verdicts)
         Store(pipeline.store_root).write_facts(pipeline.name, name_window_page(key, ref.version), facts)
     except Exception as error:
         return f"the window's page: {type(error).__name__}: {error}"
@@ -67,7 +67,7 @@ def build_window_facts(
     key: str,
     frame: pd.DataFrame,
     scored: pd.DataFrame,
-    found: Mapping[str, Any],
+    verdicts: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Returns facts about one judged window; JSON-serializable.
 
@@ -75,7 +75,7 @@ def build_window_facts(
     ----------
     frame, scored : DataFrame of shape (n, d), (n, 6)
         The window's rows and :meth:`Bundle.score` of them.
-    found : mapping
+    verdicts : mapping
         The verdict's parts as plain values: ``drift``, ``exchangeability``, ``observation``,
         ``degradation``, ``aspects``, ``as_of``, ``report``, ``run_id``.
     """
@@ -107,7 +107,7 @@ def build_window_facts(
         "uniformity": measure_uniformity(p_values[presumed_normal]).to_dict(),
         "parts": _count_parts(frame, contract.time, window_bounds, scored),
         "listed": _list_alerts(frame, contract.time, contract.id, scored),
-        **found,
+        **verdicts,
     }
     plain_facts: dict[str, Any] = to_jsonable(facts)
     return plain_facts

@@ -21,10 +21,10 @@ class Finding:
 
     check: str
     state: str
-    found: str
+    fact: str
     mend: str = ""
 
     def to_dict(self) -> dict[str, str]:
         """Return the values that ``--json`` prints."""
         mend = self.mend if self.state != "ok" else ""
-        return {"check": self.check, "state": self.state, "found": self.found, "mend": mend}
+        return {"check": self.check, "state": self.state, "found": self.fact, "mend": mend}

@@ -199,14 +199,14 @@ def _parse_span(window: str) -> tuple[datetime, datetime] | None:
     return parse_window_key(window) if _WINDOW_PATTERN.fullmatch(window) else None
 
 
-def add_mlflow_sizes(registry: Registry, found: PipelineInventory, plan: PruningPlan) -> PruningPlan:
+def add_mlflow_sizes(registry: Registry, inventory: PipelineInventory, plan: PruningPlan) -> PruningPlan:
     """Return the plan with MLflow's byte counts for what is removed; nothing else is asked, as it is slow."""
 
     def measure_bytes(kind: str, name: str, current_size: int) -> int:
         if kind == "run":
-            return count_bytes(registry, found.runs[name].files)
+            return count_bytes(registry, inventory.runs[name].files)
         return (
-            count_bytes(registry, found.models[name].files)
+            count_bytes(registry, inventory.models[name].files)
             if kind in ("version", "leftover")
             else current_size
         )

@@ -41,23 +41,23 @@ class BakingPromotion:
     Attributes
     ----------
     promotion : Decision
-    seen : tuple of str
+    passed_windows : tuple of str
         Windows that passed so far.
     windows : int
         Number of windows that must pass before the promotion is final.
     """
 
     promotion: Decision
-    seen: tuple[str, ...]
+    passed_windows: tuple[str, ...]
     windows: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for ``status``."""
-        left = self.windows - len(self.seen)
+        left = self.windows - len(self.passed_windows)
         return {
             "version": self.promotion.evidence["version"],
             "against": self.promotion.evidence["replaces"],
-            "seen": len(self.seen),
+            "seen": len(self.passed_windows),
             "windows": self.windows,
             "until": f"{left} more window{'s' if left > 1 else ''} with rows enough were seen",
         }

@@ -36,7 +36,7 @@ class PolicyRun:
     seconds: float = 0.0
     windows: list[dict[str, Any]] = field(default_factory=list)
     scored: list[pd.DataFrame] = field(default_factory=list)
-    said: list[dict[str, Any]] = field(default_factory=list)
+    decisions: list[dict[str, Any]] = field(default_factory=list)
 
     def promote(self, student: TrainedModel, at: datetime) -> None:
         """Make `student` champion; observations of the old champion do not apply to it."""
@@ -46,7 +46,7 @@ class PolicyRun:
 
     def note(self, at: datetime, what: str, reasons: Sequence[str]) -> None:
         """Record a decision with its reasons."""
-        self.said.append({"at": at.isoformat(), "decision": what, "reasons": list(reasons)})
+        self.decisions.append({"at": at.isoformat(), "decision": what, "reasons": list(reasons)})
 
 
 def build_report(
@@ -93,11 +93,11 @@ def _summarize_run(life: PolicyRun, windows: Sequence[Window]) -> tuple[dict[str
         "caught_share": episode_alerts.share,
         "trainings": life.trainings,
         "promotions": len(life.promoted),
-        "failed": sum(item["decision"] == "training failed" for item in life.said),
+        "failed": sum(item["decision"] == "training failed" for item in life.decisions),
         "seconds": life.seconds,
         "trained_at": [moment.isoformat() for moment in life.trained],
         "promoted_at": [moment.isoformat() for moment in life.promoted],
-        "decisions": life.said,
+        "decisions": life.decisions,
         "windows": life.windows,
     }
     return figures, spans

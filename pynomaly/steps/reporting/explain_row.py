@@ -53,7 +53,7 @@ class RowExplanation:
         How the reasons were computed; "" if they could not be.
     reasons : tuple of dict
         See :class:`~pynomaly.model.explanation.explain.Reason`.
-    said : tuple of str
+    notes : tuple of str
         The same in sentences, with notes on missing information.
     """
 
@@ -67,12 +67,12 @@ class RowExplanation:
     champion_now: int | None
     method: str
     reasons: tuple[dict[str, Any], ...]
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         content: dict[str, Any] = to_json(asdict(self))
-        return content
+        return content | {"said": content.pop("notes")}
 
 
 def explain_row(
@@ -136,7 +136,7 @@ def explain_row(
         champion_now=current,
         method=explained.method if explained else "",
         reasons=tuple(reason.to_dict() for reason in explained.reasons) if explained else (),
-        said=(*sentences, *notes),
+        notes=(*sentences, *notes),
     )
 
 

@@ -39,14 +39,14 @@ class ExcludedRows:
     ----------
     labelled, declared, alerted : ndarray of bool, shape (n,)
         Labelled anomalies; other rows of declared incidents; other rows that the champion alerts on.
-    said : str
+    note : str
         Text for people about the champion's alerts and the answers, or "".
     """
 
     labelled: Mask
     declared: Mask
     alerted: Mask
-    said: str = ""
+    note: str = ""
 
     @property
     def any(self) -> Mask:
@@ -56,7 +56,7 @@ class ExcludedRows:
     def to_dict(self) -> dict[str, Any]:
         """Return the number of rows by cause, and the text for people."""
         counts = {name: int(getattr(self, name).sum()) for name in ("labelled", "declared", "alerted")}
-        return {**counts, "said": self.said}
+        return {**counts, "said": self.note}
 
 
 @dataclass(frozen=True)

@@ -214,10 +214,10 @@ def prepare_reference(
         incident_rows=int(exclusions.declared.sum()),
         labelled_rows=int(exclusions.labelled.sum()),
         alerted_rows=int(exclusions.alerted.sum()),
-        alerts_said=exclusions.said,
+        alerts_said=exclusions.note,
         held_from=rows.held_from,
-        seen_rows=sample.seen if sample else len(frame),
-        sampled=sample.said if sample else "",
+        seen_rows=sample.total_rows if sample else len(frame),
+        sampled=sample.summary if sample else "",
     )
     if sample:
         (draft / "sample.json").write_text(json.dumps(sample.to_dict(), indent=2))

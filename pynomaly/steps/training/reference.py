@@ -49,7 +49,7 @@ class ReferenceSample:
     ----------
     how : str
         ``reservoir`` or ``time``.
-    seed, seen, kept : int
+    seed, total_rows, sample_rows : int
         Seed, number of rows read, and number of rows kept.
     whole : Sketch
         Of all rows.
@@ -64,27 +64,33 @@ class ReferenceSample:
 
     how: str
     seed: int
-    seen: int
-    kept: int
+    total_rows: int
+    sample_rows: int
     whole: Sketch
     differs: dict[str, float]
     chance: float
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """Summary in one sentence, for reports and records."""
         name, most = max(self.differs.items(), key=lambda item: item[1])
         how = "equally from equal spans of time" if self.how == "time" else "every row equally likely"
         return (
-            f"{self.kept} of {self.seen} rows, {how} (training.sampling: {self.how}, seed {self.seed}); "
+            f"{self.sample_rows} of {self.total_rows} rows, {how} "
+            f"(training.sampling: {self.how}, seed {self.seed}); "
             f"{name!r} differs most from all rows, by {most:.4f} (a fair sample: under {self.chance:.4f})"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with the sketch of all rows."""
-        names = ("how", "seed", "seen", "kept", "differs", "chance")
-        return {name: getattr(self, name) for name in names} | {
-            "said": self.said,
+        return {
+            "how": self.how,
+            "seed": self.seed,
+            "seen": self.total_rows,
+            "kept": self.sample_rows,
+            "differs": self.differs,
+            "chance": self.chance,
+            "said": self.summary,
             "whole": self.whole.to_dict(),
         }
 
@@ -231,7 +237,7 @@ def read_reference_rows(
         return ReferenceRows(window, broken=str(error))
     notes = warn_unmatched(pipeline.data, frame, incidents)
     if reference.sample is not None:
-        notes = (*notes, f"The reference is a sample: {reference.sample.said}.")
+        notes = (*notes, f"The reference is a sample: {reference.sample.summary}.")
     return ReferenceRows(window, reference, left_out, "", notes)
 
 

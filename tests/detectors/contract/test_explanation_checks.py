@@ -60,8 +60,8 @@ def test_quadratic_distances_divide_into_shapley_values_from_the_centre(name: st
     for place, row in enumerate(FRESH):
 
         def distance(known: frozenset[int], row: np.ndarray = row) -> float:
-            seen = np.where([column in known for column in range(4)], row, centre)
-            return float(detector.score(seen[None])[0])
+            masked = np.where([column in known for column in range(4)], row, centre)
+            return float(detector.score(masked[None])[0])
 
         np.testing.assert_allclose(
             parts.amounts[place], naive.shapley_values(distance, 4), rtol=1e-7, atol=1e-7

@@ -34,8 +34,8 @@ def test_rarity_counts_the_rows_in_a_cells_bin() -> None:
             counts = np.histogram(column, edges)[0]
             inside = [low <= cell < high for low, high in pairwise(edges)]
             inside[-1] |= cell == edges[-1]
-            seen = sum(int(count) for count, here in zip(counts, inside, strict=True) if here)
-            wanted -= math.log((seen + 1) / (len(column) + bins))
+            rows_inside = sum(int(count) for count, here in zip(counts, inside, strict=True) if here)
+            wanted -= math.log((rows_inside + 1) / (len(column) + bins))
         assert score == pytest.approx(wanted)
 
 
@@ -91,13 +91,13 @@ def test_density_among_equal_or_few_rows_is_finite(rows: np.ndarray) -> None:
 
 @pytest.mark.slow
 def test_rows_known_to_be_normal_are_fitted_once(tmp_path) -> None:
-    told, usual = make_detector("auto", cleaned=0).fit(FITTED), make_detector("auto").fit(FITTED)
-    assert len(told.state["middle"]) == 5  # four members and the tails
+    cautious, usual = make_detector("auto", cleaned=0).fit(FITTED), make_detector("auto").fit(FITTED)
+    assert len(cautious.state["middle"]) == 5  # four members and the tails
     assert len(usual.state["middle"]) == 13
-    scores = told.score(FRESH)
+    scores = cautious.score(FRESH)
     assert scores[20:].mean() > scores[:20].max()
-    np.testing.assert_array_equal(np.concatenate([told.score(row[None]) for row in FRESH]), scores)
-    told.save(tmp_path)
+    np.testing.assert_array_equal(np.concatenate([cautious.score(row[None]) for row in FRESH]), scores)
+    cautious.save(tmp_path)
     np.testing.assert_array_equal(load_detector(tmp_path).score(FRESH[::-1])[::-1], scores)
 
 
@@ -128,7 +128,7 @@ def test_anomalies_among_its_own_rows_do_not_hide_themselves(tmp_path) -> None:
     fresh = np.concatenate([RNG.normal(size=(200, 4)), 4 + 0.3 * RNG.normal(size=(20, 4))])
     detector, trusting = make_detector("auto").fit(rows), make_detector("auto", cleaned=0).fit(rows)
     scores, hidden = detector.score(fresh), trusting.score(fresh)
-    share, other = ((given[200:, None] > given[:200]).mean() for given in (scores, hidden))
+    share, other = ((values[200:, None] > values[:200]).mean() for values in (scores, hidden))
     assert share > 0.97
     assert share >= other
     detector.save(tmp_path)

@@ -88,7 +88,7 @@ def test_incidents_stay_in_one_fold_and_fewer_than_five_teach_nothing() -> None:
     rows, labels = np.concatenate([usual, odd]), (np.arange(460) >= 400).astype(int)
     scores = rng.normal(size=460)  # a detector that sees nothing
     blocks = np.concatenate([np.full(400, -1), np.arange(60) // 6])
-    by_row, by_incident = (Reranking.fit(rows, scores, labels, blocks=given) for given in (None, blocks))
+    by_row, by_incident = (Reranking.fit(rows, scores, labels, blocks=groups) for groups in (None, blocks))
     assert by_row.used
     assert by_row.after > 0.8
     assert by_incident.after < 0.4

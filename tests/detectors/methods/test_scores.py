@@ -176,8 +176,8 @@ def test_autoencoder_is_its_network_written_slowly() -> None:
     assert [len(bias) for _, bias in layers] == [6, 2, 6, 4]  # the narrowest is half as wide as the row
     for row, score in zip(FRESH[:5], detector.score(FRESH[:5]), strict=True):
         wanted = ((row - state["mean"]) / state["scale"]).tolist()
-        given = naive.apply_network(layers, wanted)
-        error = sum((a - b) ** 2 for a, b in zip(given, wanted, strict=True)) / 4
+        output = naive.apply_network(layers, wanted)
+        error = sum((a - b) ** 2 for a, b in zip(output, wanted, strict=True)) / 4
         assert score == pytest.approx(error, rel=1e-9)
 
 
@@ -376,8 +376,8 @@ def test_vae_scores_with_the_mean_of_its_middle() -> None:
     assert [len(bias) for _, bias in part] == [6, 2, 6, 4]  # log variances are not kept
     for row, score in zip(FRESH[:5], detector.score(FRESH[:5]), strict=True):
         wanted = ((row - state["mean"]) / state["scale"]).tolist()
-        given = naive.apply_network(part[turn:], naive.apply_network(part[:turn], wanted))
-        error = sum((a - b) ** 2 for a, b in zip(given, wanted, strict=True)) / 4
+        output = naive.apply_network(part[turn:], naive.apply_network(part[:turn], wanted))
+        error = sum((a - b) ** 2 for a, b in zip(output, wanted, strict=True)) / 4
         assert score == pytest.approx(error, rel=1e-9)
 
 
@@ -398,9 +398,9 @@ def test_dagmm_scores_under_a_mixture_of_code_and_error() -> None:
     for row, score in zip(FRESH[:5], detector.score(FRESH[:5]), strict=True):
         wanted = (row - state["mean"]) / state["scale"]
         code = naive.apply_network(part[:code_end], wanted.tolist())
-        given = np.array(naive.apply_network(part[code_end:], code))
-        alike = given @ wanted / (np.linalg.norm(given) * np.linalg.norm(wanted) + 1e-6)
-        latent = np.array([*code, np.log1p(((given - wanted) ** 2).mean()), alike])
+        output = np.array(naive.apply_network(part[code_end:], code))
+        alike = output @ wanted / (np.linalg.norm(output) * np.linalg.norm(wanted) + 1e-6)
+        latent = np.array([*code, np.log1p(((output - wanted) ** 2).mean()), alike])
         spread = [np.linalg.inv(root @ root.T) for root in state["roots"]]
         # each offset is the log weight and the constant of its component
         logs = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -83,9 +85,17 @@ def alert(name: str = "one", first: datetime = NOON, **more: Any) -> Alert:
     ],
 )
 def test_category(rows: int, tails: list[float | None], expected: str) -> None:
-    found, why = categorize_alert(rows, [carrier(tail=tail) for tail in tails], 3)
-    assert found == expected
+    category, why = categorize_alert(rows, [carrier(tail=tail) for tail in tails], 3)
+    assert category == expected
     assert why
+
+
+def test_a_category_says_what_it_rests_on() -> None:
+    assert categorize_alert(4, [], 3)[1] == "4 rows belong together, 3 or more"
+    assert categorize_alert(1, [], 3)[1] == "a row of its own; which columns carry it is not known"
+    columns = [carrier("heat", 0.4), carrier("noise", 0.02), carrier("power", None)]
+    assert categorize_alert(1, columns, 3)[1].startswith("noise is unusual by itself: 2.00% of")
+    assert "(heat: 40% of the reference" in categorize_alert(1, columns[::2], 3)[1]
 
 
 @pytest.mark.parametrize(
@@ -106,12 +116,13 @@ def test_severity_is_how_rare_it_is(rarity: str, by_p: str, expected: str) -> No
 
 def test_the_grade_rises_from_nothing_to_one() -> None:
     assert [grade_p_value(p) for p in (1.0, 0.1, 0.01, 1e-4, 0.0)] == [0.0, 0.25, 0.5, 1.0, 1.0]
+    assert grade_p_value(math.nan) == 0.0
 
 
 def told(first: datetime = NOON, causes: tuple[str, ...] = ("heat",), **more: Any) -> str:
-    given = {"past": (), "planned": (), **SETTINGS, **more}
-    past, planned = given.pop("past"), given.pop("planned")
-    return find_quiet_reason("a", causes, first, first + HOUR, past, planned, **given)
+    arguments = {"past": (), "planned": (), **SETTINGS, **more}
+    past, planned = arguments.pop("past"), arguments.pop("planned")
+    return find_quiet_reason("a", causes, first, first + HOUR, past, planned, **arguments)
 
 
 def test_planned_work_is_quiet_for_its_entity_and_its_time_alone() -> None:
@@ -121,6 +132,9 @@ def test_planned_work_is_quiet_for_its_entity_and_its_time_alone() -> None:
     assert told(NOON + HOUR, planned=work) == ""  # its end does not belong to it
     assert told(planned=[(NOON - HOUR, NOON + HOUR, "b", "belt")]) == ""
     assert told(planned=[(NOON - HOUR, NOON + HOUR, "", "belt")]) != ""
+    assert told(planned=[(NOON + HOUR, NOON + DAY, "a", "belt")]) != ""  # begins with the last row
+    assert told(planned=[(NOON + HOUR + timedelta(seconds=1), NOON + DAY, "a", "belt")]) == ""
+    assert told(planned=[(NOON, NOON + HOUR, "a", "")]).startswith("planned work: not named, until")
 
 
 def test_the_like_of_a_false_alarm_is_mute_for_a_while() -> None:
@@ -138,6 +152,20 @@ def test_what_opens_too_often_flaps() -> None:
     assert told(NOON + 3 * HOUR, past=past).startswith("flapping: 3 alike alerts in the 24 hours")
     assert told(NOON + 3 * HOUR, past=past[1:]) == ""
     assert told(NOON + 30 * HOUR, past=past) == ""
+    assert told(NOON + DAY, past=past) != ""  # the first of them began just a day before
+    assert told(NOON + DAY + timedelta(seconds=1), past=past) == ""
+
+
+def test_an_alert_without_columns_is_like_those_without_columns() -> None:
+    false = alert(state="resolved", ending="false-alarm")
+    assert told(NOON + DAY, causes=(), past=[replace(false, causes=())]).startswith("muted")
+    assert told(NOON + DAY, causes=(), past=[false]) == ""
+
+
+@pytest.mark.parametrize(("first", "last"), [(None, None), (None, NOON), (NOON, None)])
+def test_without_time_nobody_is_kept_from_telling(first: datetime | None, last: datetime | None) -> None:
+    work = [(NOON - DAY, NOON + DAY, "", "belt")]
+    assert find_quiet_reason("a", (), first, last, (), work, **SETTINGS) == ""
 
 
 def test_the_most_alike_come_first_and_strangers_never() -> None:
@@ -160,11 +188,11 @@ def test_parts_add_up_and_the_rarest_row_speaks() -> None:
         event("seen", part(2), "w1"),
         event("seen", part(1, NOON + 5 * HOUR, p=0.0001, score=9.0), "w2"),
     ]
-    found = build_alert("x", events)
-    assert (found.rows, found.score, found.windows) == (3, 9.0, ("w1", "w2"))
-    assert (found.first, found.last, found.peak) == (NOON, NOON + 5 * HOUR, NOON + 5 * HOUR)
-    assert found.category == "collective"
-    assert len(found.row_keys) == 3
+    grown = build_alert("x", events)
+    assert (grown.rows, grown.score, grown.windows) == (3, 9.0, ("w1", "w2"))
+    assert (grown.first, grown.last, grown.peak) == (NOON, NOON + 5 * HOUR, NOON + 5 * HOUR)
+    assert grown.category == "collective"
+    assert len(grown.row_keys) == 3
 
 
 def test_a_window_scored_again_replaces_its_part_and_may_withdraw_the_alert() -> None:
@@ -191,3 +219,32 @@ def test_answers_follow_one_another() -> None:
 def test_an_alert_without_rows_is_none() -> None:
     with pytest.raises(RecordError, match="no rows on record"):
         build_alert("x", [event("opened", {"quiet": "", "alike": []}, "w")])
+
+
+def test_an_alert_is_plain_json() -> None:
+    content = json.loads(json.dumps(alert(causes=("heat", "noise")).to_dict()))
+    assert [content[name] for name in ("first", "last", "peak", "opened")] == [NOON.isoformat()] * 4
+    assert content["cause"] == "heat"
+    assert content["carriers"] == [asdict(carrier())]
+    assert content["row_keys"] == [["a", NOON.isoformat()]]
+    timeless = alert(first=NOON, opened=None, causes=()).to_dict()
+    assert (timeless["opened"], timeless["cause"]) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "words"),
+    [
+        (90.123456, None, "heat 90.12 instead of missing (50%)"),
+        (None, "red", "heat missing instead of red (50%)"),
+    ],
+)
+def test_a_column_is_described_with_what_was_expected(actual: Any, expected: Any, words: str) -> None:
+    assert str(Carrier("heat", actual, expected, 0.5, None)) == words
+
+
+def test_what_was_not_said_is_empty() -> None:
+    seen = event("seen", part(causes=[]), "w")
+    made = build_alert("x", [event("opened", {}, "w"), seen, event("acknowledged")])
+    assert (made.quiet, made.alike, made.causes, made.note, made.by) == ("", (), (), "", "ann")
+    assert build_alert("x", [seen, event("resolved", {"as": "confirmed"})]).note == ""
+    assert build_alert("x", [seen]).opened is None

@@ -82,7 +82,7 @@ def test_stability_alone_decides_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason_part"),
     [
         (lambda y, a, b: (y * 0, a, b), "none of the 1000 rows"),
         (lambda y, a, b: (y * 0 + 1, a, b), "all of the 1000 rows"),
@@ -92,12 +92,12 @@ def test_stability_alone_decides_nothing() -> None:
         (lambda y, a, b: (y, a, b * 0), "challenger: all 1000 scores are 0"),
     ],
 )
-def test_what_cannot_be_computed_is_inconclusive_and_says_why(change, said: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_be_computed_is_inconclusive_and_says_why(change, reason_part: str) -> None:  # type: ignore[no-untyped-def]
     truth, weak, good, _ = world()
     changed_truth, *scores = change(truth, weak, good)
     verdict = compare_scores(Evidence(changed_truth), *scores, SETTINGS)
     assert verdict.outcome is VerdictOutcome.INCONCLUSIVE
-    assert any(said in reason for reason in verdict.reasons)
+    assert any(reason_part in reason for reason in verdict.reasons)
     text = json.dumps(verdict.to_dict(), allow_nan=False)
     assert json.loads(text)["low"] is None
 

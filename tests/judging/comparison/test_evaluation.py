@@ -23,9 +23,9 @@ two_classes = st.lists(st.tuples(st.integers(0, 1), st.integers(-4, 4)), min_siz
 @given(two_classes)
 def test_metrics_agree_with_their_oracles(rows: list[tuple[int, int]]) -> None:
     truth, scores = zip(*rows, strict=True)
-    found = evaluation.average_precision(truth, scores)
-    assert found == pytest.approx(reference.average_precision_score(truth, scores))
-    assert found == pytest.approx(naive.average_precision(truth, scores))
+    value = evaluation.average_precision(truth, scores)
+    assert value == pytest.approx(reference.average_precision_score(truth, scores))
+    assert value == pytest.approx(naive.average_precision(truth, scores))
     area = evaluation.roc_auc(truth, scores)
     assert area == pytest.approx(reference.roc_auc_score(truth, scores))
     assert area == pytest.approx(naive.roc_auc(truth, scores))
@@ -54,7 +54,7 @@ def test_curves_agree_with_scikit_learn(rows: list[tuple[int, int]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("truth", "scores", "said"),
+    ("truth", "scores", "message"),
     [
         ([0, 1], [1.0], "shape"),
         ([0, 2], [1.0, 2.0], "label 2 at row 1"),
@@ -66,15 +66,15 @@ def test_curves_agree_with_scikit_learn(rows: list[tuple[int, int]]) -> None:
         ([], [], "no rows"),
     ],
 )
-def test_bad_arguments_are_refused_by_name(truth: list[float], scores: list[float], said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_bad_arguments_are_refused_by_name(truth: list[float], scores: list[float], message: str) -> None:
+    with pytest.raises(DataError, match=message):
         evaluation.average_precision(truth, scores)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         evaluation.roc_curve(truth, scores)
 
 
 @pytest.mark.parametrize(
-    ("truth", "scores", "said"),
+    ("truth", "scores", "reason"),
     [
         ([0, 0], [1.0, 2.0], "none of the 2 rows"),
         ([0, 1], [1.0, np.nan], "not finite"),
@@ -82,15 +82,15 @@ def test_bad_arguments_are_refused_by_name(truth: list[float], scores: list[floa
     ],
 )
 def test_what_cannot_be_computed_has_a_reason_and_no_number(
-    truth: list[int], scores: list[float], said: str
+    truth: list[int], scores: list[float], reason: str
 ) -> None:
-    found = evaluation.compute_metrics(Evidence(truth), scores)
-    assert found.average_precision is None
-    assert found.roc_auc is None
-    assert found.not_computable is not None
-    assert said in found.not_computable["average_precision"]
-    assert set(found.values()) == {"rows", "positives"}
-    json.dumps(found.to_dict(), allow_nan=False)
+    metrics = evaluation.compute_metrics(Evidence(truth), scores)
+    assert metrics.average_precision is None
+    assert metrics.roc_auc is None
+    assert metrics.not_computable is not None
+    assert reason in metrics.not_computable["average_precision"]
+    assert set(metrics.values()) == {"rows", "positives"}
+    json.dumps(metrics.to_dict(), allow_nan=False)
 
 
 def test_intervals_hold_the_value_and_alerts_are_counted() -> None:
@@ -98,26 +98,26 @@ def test_intervals_hold_the_value_and_alerts_are_counted() -> None:
     truth = (rng.random(500) < 0.1).astype(int)
     scores = truth + rng.normal(size=500)
     p = np.where(scores > 1.5, 0.005, 0.5)
-    found = evaluation.compute_metrics(Evidence(truth), scores, p, threshold=0.01)
-    for interval in (found.average_precision, found.roc_auc):
+    metrics = evaluation.compute_metrics(Evidence(truth), scores, p, threshold=0.01)
+    for interval in (metrics.average_precision, metrics.roc_auc):
         assert interval is not None
         assert interval.low < interval.value < interval.high
-    assert found.alert_rate == np.mean(scores > 1.5)
-    assert found.precision == reference.precision_score(truth, scores > 1.5)
-    assert found.recall == reference.recall_score(truth, scores > 1.5)
-    assert found == evaluation.compute_metrics(Evidence(truth), scores, p, threshold=0.01)
+    assert metrics.alert_rate == np.mean(scores > 1.5)
+    assert metrics.precision == reference.precision_score(truth, scores > 1.5)
+    assert metrics.recall == reference.recall_score(truth, scores > 1.5)
+    assert metrics == evaluation.compute_metrics(Evidence(truth), scores, p, threshold=0.01)
 
 
 def test_no_alert_has_no_precision() -> None:
-    found = evaluation.compute_metrics(Evidence(np.array([0, 1])), [0.0, 1.0], [1.0, 1.0])
-    assert (found.alert_rate, found.precision, found.recall) == (0.0, None, 0.0)
-    assert "p-value" in (found.not_computable or {})["precision"]
+    metrics = evaluation.compute_metrics(Evidence(np.array([0, 1])), [0.0, 1.0], [1.0, 1.0])
+    assert (metrics.alert_rate, metrics.precision, metrics.recall) == (0.0, None, 0.0)
+    assert "p-value" in (metrics.not_computable or {})["precision"]
 
 
 def test_p_values_that_are_not_finite_give_no_alert_rate() -> None:
-    found = evaluation.compute_metrics(Evidence(np.array([0, 1])), [0.0, 1.0], [np.nan, 1.0])
-    assert found.alert_rate is None
-    assert "not finite" in (found.not_computable or {})["alert_rate"]
+    metrics = evaluation.compute_metrics(Evidence(np.array([0, 1])), [0.0, 1.0], [np.nan, 1.0])
+    assert metrics.alert_rate is None
+    assert "not finite" in (metrics.not_computable or {})["alert_rate"]
 
 
 def test_interval_covers_the_true_auc() -> None:
@@ -130,3 +130,39 @@ def test_interval_covers_the_true_auc() -> None:
         assert interval is not None
         covered += interval.low <= true <= interval.high
     assert 88 <= covered <= 100
+
+
+def test_a_tracking_server_gets_every_finite_number() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.repeat([1, 0], [30, 270])
+    scores = truth + rng.normal(size=300)
+    metrics = evaluation.compute_metrics(
+        Evidence(truth), scores, np.where(scores > 2, 0.001, 0.5), resamples=50
+    )
+    numbers = metrics.values()
+    for name in evaluation.METRICS:
+        interval = getattr(metrics, name)
+        assert interval.level == 0.95
+        assert [numbers[name], numbers[f"{name}_low"], numbers[f"{name}_high"]] == [
+            interval.value, interval.low, interval.high,
+        ]  # fmt: skip
+    rest = {name: numbers[name] for name in ("rows", "positives", "alert_rate", "precision", "recall")}
+    assert rest == {
+        "rows": 300, "positives": 30, "alert_rate": metrics.alert_rate,
+        "precision": metrics.precision, "recall": metrics.recall,
+    }  # fmt: skip
+    assert len(numbers) == 3 * len(evaluation.METRICS) + len(rest)
+    assert (metrics.threshold, metrics.not_computable) == (0.01, {})
+
+
+def test_alerts_are_counted_up_to_the_threshold_and_what_is_missing_is_named() -> None:
+    none = evaluation.compute_metrics(Evidence(np.array([0, 0])), [0.0, 1.0], ["0.25", "0.5"], threshold=0.25)
+    assert (none.threshold, none.alert_rate, none.precision, none.recall) == (0.25, 0.5, 0.0, None)
+    assert (none.not_computable or {})["recall"] == "no row is an anomaly"
+    gone = evaluation.compute_metrics(Evidence(np.array([0, 1])), [0.0, 1.0], [np.nan, 1.0], threshold=0.25)
+    assert gone.threshold == 0.25
+    assert dict.fromkeys(("alert_rate", "precision", "recall"), "1 of 2 p-values are not finite") == dict(
+        gone.not_computable or {}
+    )
+    with pytest.raises(DataError, match="2 labels and p-values of shape"):
+        evaluation.compute_metrics(Evidence(np.array([0, 1])), [0.0, 1.0], [0.5])

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pynomaly.judging.comparison.past_incidents import (
+    IncidentRegression,
     PastIncident,
     compare_on_incidents,
     find_labelled_episodes,
+    report_not_computable,
 )
 
 PUMP = PastIncident("pump", (0, 1, 2))
@@ -34,13 +36,13 @@ VALVE = PastIncident("valve", (4, 5))
 def test_one_alert_inside_is_a_catch(
     champion: list[int], challenger: list[int], missed: tuple[str, ...], counts: tuple[int, int]
 ) -> None:
-    found = compare_on_incidents(champion, challenger, [PUMP, VALVE])
-    assert found.missed == missed
-    assert (len(found.champion), len(found.challenger)) == counts
-    assert found.incidents == 2
+    comparison = compare_on_incidents(champion, challenger, [PUMP, VALVE])
+    assert comparison.missed == missed
+    assert (len(comparison.champion), len(comparison.challenger)) == counts
+    assert comparison.incidents == 2
     for name in missed:
-        assert name in found.outcome
-        assert name in found.reasons[0]
+        assert name in comparison.outcome
+        assert name in comparison.reasons[0]
 
 
 def test_an_incident_without_rows_is_not_counted() -> None:
@@ -56,9 +58,9 @@ def test_a_champion_that_alerts_on_everything_binds_nobody_and_that_is_said() ->
 
 
 def test_what_the_challenger_learned_from_is_named() -> None:
-    found = compare_on_incidents([1], [1], [PastIncident("pump", (0,), taught=True)])
-    assert found.taught == ("pump",)
-    assert "learned from labelled rows of pump" in found.reasons[-1]
+    comparison = compare_on_incidents([1], [1], [PastIncident("pump", (0,), taught=True)])
+    assert comparison.taught == ("pump",)
+    assert "learned from labelled rows of pump" in comparison.reasons[-1]
 
 
 @pytest.mark.parametrize(
@@ -80,8 +82,8 @@ def test_episodes_are_runs_of_one_entity(
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([0.0, 1.0, np.nan])), max_size=40))
 def test_every_labelled_anomaly_is_in_one_episode(rows: list[tuple[str, float]]) -> None:
-    found = find_labelled_episodes([label for _, label in rows], [name for name, _ in rows])
-    assert sorted(place for run in found for place in run) == [
+    episodes = find_labelled_episodes([label for _, label in rows], [name for name, _ in rows])
+    assert sorted(place for run in episodes for place in run) == [
         place for place, (_, label) in enumerate(rows) if label == 1
     ]
     # By hand: entity by entity, runs of equal "is labelled 1".
@@ -89,7 +91,7 @@ def test_every_labelled_anomaly_is_in_one_episode(rows: list[tuple[str, float]])
     for name in "abc":
         own = [label == 1 for other, label in rows if other == name]
         runs += sum(1 for odd, _ in groupby(own) if odd)
-    assert len(found) == runs
+    assert len(episodes) == runs
 
 
 @given(st.data())
@@ -101,8 +103,44 @@ def test_missed_is_caught_by_one_and_not_by_the_other(data: st.DataObject) -> No
     past = [
         PastIncident(f"i{k}", tuple(rows)) for k, rows in enumerate(data.draw(st.lists(places, max_size=6)))
     ]
-    found = compare_on_incidents(old, new, past)
-    assert set(found.missed) == set(found.champion) - set(found.challenger)
+    comparison = compare_on_incidents(old, new, past)
+    assert set(comparison.missed) == set(comparison.champion) - set(comparison.challenger)
     assert compare_on_incidents(old, old, past).missed == ()
     more = [a or b for a, b in zip(old, new, strict=True)]
     assert compare_on_incidents(old, more, past).missed == ()
+
+
+def test_episodes_come_in_the_order_of_their_last_rows() -> None:
+    entities = ["a", "b", "b", "a", "c"]
+    assert find_labelled_episodes([1, 1, 1, 1, 1], entities) == ((1, 2), (0, 3), (4,))
+
+
+def test_all_missed_incidents_are_named() -> None:
+    both = compare_on_incidents([1, 0, 0, 0, 0, 1], [0] * 6, [PUMP, VALVE])
+    assert both.outcome == "misses pump, valve"
+    assert both.reasons == (
+        "It misses what the champion caught: pump, valve.",
+        "Past incidents: 2; the champion caught 2, the challenger 0.",
+    )
+    crying = compare_on_incidents([1] * 6, [0] * 6, [PUMP, VALVE], elsewhere=0.5)
+    assert crying.missed == ("pump", "valve")  # without a limit every champion binds
+    crying = compare_on_incidents([1] * 6, [0] * 6, [PUMP, VALVE], elsewhere=0.5, most=0.02)
+    assert crying.reasons[-1] == (
+        "The champion alerts on 50.0% of the rows outside incidents, more than 2.0%: "
+        "that it caught pump, valve says nothing."
+    )
+
+
+def test_what_could_not_be_scored_prevents_a_promotion_and_says_why() -> None:
+    report = report_not_computable("no table")
+    assert report == IncidentRegression(
+        incidents=0,
+        champion=(),
+        challenger=(),
+        missed=("not computable",),
+        taught=(),
+        reasons=("What past incidents say of it is not computable: no table",),
+        computable=False,
+    )
+    assert report.outcome == "past incidents not computable"
+    assert report.to_dict()["missed"] == ["not computable"]

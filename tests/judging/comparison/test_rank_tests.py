@@ -21,28 +21,28 @@ tables = st.integers(3, 6).flatmap(
 @given(tables)
 def test_statistic_and_ranks_agree_with_the_definition(rows: list[list[int]]) -> None:
     values = {f"c{at}": [float(row[at]) for row in rows] for at in range(len(rows[0]))}
-    found = friedman_test(values)
+    result = friedman_test(values)
     means, statistic = naive.friedman_statistic(rows)
-    assert found.mean_ranks == pytest.approx(means)
-    assert found.statistic == pytest.approx(statistic, abs=1e-9)
-    assert 0 <= found.p_value <= 1
+    assert result.mean_ranks == pytest.approx(means)
+    assert result.statistic == pytest.approx(statistic, abs=1e-9)
+    assert 0 <= result.p_value <= 1
 
 
 def test_friedman_is_scipys_and_iman_davenport_is_its_f() -> None:
     table = np.random.default_rng(0).normal(size=(9, 4)) + np.array([0, 0, 0.5, 1])
-    found = friedman_test({f"c{at}": table[:, at].tolist() for at in range(4)})
+    result = friedman_test({f"c{at}": table[:, at].tolist() for at in range(4)})
     theirs = stats.friedmanchisquare(*table.T)
-    assert found.statistic == pytest.approx(theirs.statistic)
+    assert result.statistic == pytest.approx(theirs.statistic)
     f = (9 - 1) * theirs.statistic / (9 * 3 - theirs.statistic)
-    assert found.p_value == pytest.approx(stats.f.sf(f, 3, 24))
+    assert result.p_value == pytest.approx(stats.f.sf(f, 3, 24))
 
 
 @pytest.mark.parametrize(("count", "q"), [(3, 2.343), (4, 2.569), (5, 2.728), (6, 2.850), (10, 3.164)])
 def test_critical_difference_has_demsars_quantiles(count: int, q: float) -> None:
     """Demšar (2006), table 5(a)."""
     values = {f"c{at}": list(np.random.default_rng(at).normal(size=14)) for at in range(count)}
-    found = friedman_test(values)
-    assert found.critical_difference == pytest.approx(q * np.sqrt(count * (count + 1) / (6 * 14)), rel=1e-3)
+    result = friedman_test(values)
+    assert result.critical_difference == pytest.approx(q * np.sqrt(count * (count + 1) / (6 * 14)), rel=1e-3)
 
 
 def test_equal_candidates_are_not_told_apart_and_different_ones_are() -> None:

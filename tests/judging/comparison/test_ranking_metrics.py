@@ -43,12 +43,12 @@ def test_a_weight_counts_as_that_many_rows(metric: Metric, rows: list[tuple[int,
     truth, scores, weights = (np.array(column) for column in zip(*rows, strict=True))
     if not truth.any():
         truth[0] = 1
-    found = Ranking(truth, scores.astype(float), OPERATION).compute(metric, weights[:, None].astype(float))[0]
+    value = Ranking(truth, scores.astype(float), OPERATION).compute(metric, weights[:, None].astype(float))[0]
     repeated, repeated_scores = np.repeat(truth, weights), np.repeat(scores, weights)
     if np.unique(repeated).size < 2:
-        assert np.isnan(found)
+        assert np.isnan(value)
     else:
-        assert found == pytest.approx(ORACLES[metric](repeated, repeated_scores), abs=1e-12)
+        assert value == pytest.approx(ORACLES[metric](repeated, repeated_scores), abs=1e-12)
 
 
 def test_columns_of_weights_do_not_touch_each_other() -> None:

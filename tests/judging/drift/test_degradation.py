@@ -25,9 +25,9 @@ def report(status: Any = "ok", score: Any = "ok") -> DriftReport:
 
 
 def seen(window: str = "w", **changes: Any) -> Observation:
-    given: dict[str, Any] = {"rows": 1000, "drift": report(), "alerts": 10, "expected_rate": 0.01}
-    given |= {"performance": 0.8, "baseline": 0.8, "positives": 50} | changes
-    return observe_window(window, settings=SETTINGS, **given)
+    arguments: dict[str, Any] = {"rows": 1000, "drift": report(), "alerts": 10, "expected_rate": 0.01}
+    arguments |= {"performance": 0.8, "baseline": 0.8, "positives": 50} | changes
+    return observe_window(window, settings=SETTINGS, **arguments)
 
 
 GOOD = {}
@@ -62,10 +62,10 @@ def verdict(*windows: dict[str, Any], settings: config.Degradation = SETTINGS): 
     ],
 )
 def test_states(windows: list[dict[str, Any]], state: str, action: str) -> None:
-    found = verdict(*windows)
-    assert (found.state, found.action) == (state, action)
-    assert found.reasons
-    json.dumps(found.to_dict(), allow_nan=False)
+    degradation = verdict(*windows)
+    assert (degradation.state, degradation.action) == (state, action)
+    assert degradation.reasons
+    json.dumps(degradation.to_dict(), allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_no_labels_are_no_verdict_on_performance() -> None:
 def test_too_few_rows_are_insufficient_data_and_earlier_short_windows_are_passed_over() -> None:
     short = {"rows": 99, "alerts": 50, **BAD}
     assert verdict(BAD, short).state == "insufficient_data"
-    found = verdict(BAD, short, BAD)
-    assert found.state == "degraded"
-    assert found.considered == ("w0", "w2")
+    degradation = verdict(BAD, short, BAD)
+    assert degradation.state == "degraded"
+    assert degradation.considered == ("w0", "w2")
     assert judge_degradation([], SETTINGS).state == "insufficient_data"
 
 
@@ -147,9 +147,9 @@ def test_one_violated_window_can_be_enough() -> None:
 
 @given(st.lists(st.booleans(), min_size=1, max_size=8))
 def test_a_good_newest_window_never_asks_for_a_training(history: list[bool]) -> None:
-    found = verdict(*[BAD if bad else GOOD for bad in history], GOOD)
-    assert found.state in ("normal", "recovering")
-    assert found.action in ("none", "watch")
+    degradation = verdict(*[BAD if bad else GOOD for bad in history], GOOD)
+    assert degradation.state in ("normal", "recovering")
+    assert degradation.action in ("none", "watch")
 
 
 def test_an_observation_survives_json() -> None:
@@ -159,9 +159,9 @@ def test_an_observation_survives_json() -> None:
 
 
 def test_a_drop_that_chance_explains_is_said_and_not_counted() -> None:
-    given = {"performance": 0.7, "baseline": 0.9, "positives": 25}
-    certain = seen(**given, performance_high=0.85)
+    measures = {"performance": 0.7, "baseline": 0.9, "positives": 25}
+    certain = seen(**measures, performance_high=0.85)
     assert certain.performance_status == "major"
-    likely = seen(**given, performance_high=0.92)
+    likely = seen(**measures, performance_high=0.92)
     assert likely.performance_status == "none"
     assert "chance explains" in " ".join(likely.reasons)

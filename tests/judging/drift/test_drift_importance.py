@@ -36,18 +36,18 @@ def test_drift_weighs_what_the_ranking_rests_on_it() -> None:
         drift("score", 0.9, "drift", "score"),
         drift("a", math.nan, "insufficient_data"),
     ]
-    found = {one.column: one for one in weight_columns(("a", "b", "c"), {"a": 0.6, "b": 0.3}, {}, tests)}
-    assert list(found) == ["b", "a", "c"]  # 0.12, 0.06, and a column that nothing rests on
-    assert found["b"].weight == pytest.approx(2 / 3)
-    assert found["c"].weight == 0.0
-    assert (found["a"].drifted, found["b"].drifted, found["c"].drifted) == (False, True, True)
-    assert found["b"].effect == 0.4
-    assert found["a"].carries is None
+    weights = {one.column: one for one in weight_columns(("a", "b", "c"), {"a": 0.6, "b": 0.3}, {}, tests)}
+    assert list(weights) == ["b", "a", "c"]  # 0.12, 0.06, and a column that nothing rests on
+    assert weights["b"].weight == pytest.approx(2 / 3)
+    assert weights["c"].weight == 0.0
+    assert (weights["a"].drifted, weights["b"].drifted, weights["c"].drifted) == (False, True, True)
+    assert weights["b"].effect == 0.4
+    assert weights["a"].carries is None
 
 
 def test_without_drift_or_importance_nothing_is_made_up() -> None:
-    found = weight_columns(("a", "b"), {}, {"b": 0.7, "a": 0.2, "time": 0.1})
-    assert [one.column for one in found] == ["b", "a", "time"]
-    assert {one.ranking for one in found} == {None}
+    weights = weight_columns(("a", "b"), {}, {"b": 0.7, "a": 0.2, "time": 0.1})
+    assert [one.column for one in weights] == ["b", "a", "time"]
+    assert {one.ranking for one in weights} == {None}
     assert {one.weight for one in weight_columns(("a",), {}, {}, [drift("a", 0.3)])} == {None}
     assert {one.weight for one in weight_columns(("a",), {"a": 1.0}, {}, [drift("a", 0.0)])} == {None}

@@ -24,24 +24,24 @@ few = st.sampled_from([0.0, 1.0, 2.0, 2.5])
 )
 def test_ranks_are_counted_one_by_one(held_out: list[float], scores: list[float]) -> None:
     uniforms = np.random.default_rng(0).random(len(scores))
-    found = compute_online_p_values(np.array(held_out), np.array(scores), uniforms)
-    np.testing.assert_allclose(found, naive.online_p_values(held_out, scores, uniforms.tolist()), rtol=1e-12)
+    online = compute_online_p_values(np.array(held_out), np.array(scores), uniforms)
+    np.testing.assert_allclose(online, naive.online_p_values(held_out, scores, uniforms.tolist()), rtol=1e-12)
 
 
 def test_ranks_go_on_from_chunk_to_chunk() -> None:
     rng = np.random.default_rng(2)
     held_out, scores = rng.normal(size=50).round(1), rng.normal(size=2100).round(1)
     uniforms = rng.random(2100)
-    found = compute_online_p_values(held_out, scores, uniforms)
+    online = compute_online_p_values(held_out, scores, uniforms)
     twin = naive.online_p_values(held_out.tolist(), scores.tolist(), uniforms.tolist())
-    np.testing.assert_allclose(found, twin, rtol=1e-12)
+    np.testing.assert_allclose(online, twin, rtol=1e-12)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
 def test_the_jumper_is_the_printed_algorithm(p_values: list[float]) -> None:
-    found = np.exp(simple_jumper(np.array(p_values)))
-    np.testing.assert_allclose(found, naive.simple_jumper(p_values, JUMP), rtol=1e-9)
+    capital = np.exp(simple_jumper(np.array(p_values)))
+    np.testing.assert_allclose(capital, naive.simple_jumper(p_values, JUMP), rtol=1e-9)
 
 
 def test_the_stake_stays_on_average() -> None:

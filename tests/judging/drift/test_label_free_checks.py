@@ -38,18 +38,18 @@ def probed(**changes: Any) -> UnlabelledProbe:
     ],
 )
 def test_a_window_is_held_against_training(changes: dict[str, Any], agreement: str, injected: str) -> None:
-    found = judge_probe(probed(**changes), GOOD, SETTINGS)
-    assert (found.agreement_status, found.injected_status) == (agreement, injected)
-    assert bool(found.reasons) == ((agreement, injected) != ("ok", "none"))
+    checked = judge_probe(probed(**changes), GOOD, SETTINGS)
+    assert (checked.agreement_status, checked.injected_status) == (agreement, injected)
+    assert bool(checked.reasons) == ((agreement, injected) != ("ok", "none"))
 
 
 @pytest.mark.parametrize(
     "one", [{"average_precision": [0.3, 0.2, 0.4]}, {"roc_auc": [0.60, 0.50, 0.70]}], ids=["ap", "auc"]
 )
 def test_a_drop_of_one_metric_alone_is_said_and_does_not_count(one: dict[str, Any]) -> None:
-    found = judge_probe(probed(**one), GOOD, SETTINGS)
-    assert found.injected_status == "none"
-    assert "only one of the two" in found.reasons[-1]
+    checked = judge_probe(probed(**one), GOOD, SETTINGS)
+    assert checked.injected_status == "none"
+    assert "only one of the two" in checked.reasons[-1]
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_a_drop_of_one_metric_alone_is_said_and_does_not_count(one: dict[str, An
 def test_what_is_not_computable_is_bad_and_never_normal(
     now: UnlabelledProbe, then: UnlabelledProbe | None
 ) -> None:
-    found = judge_probe(now, then, SETTINGS)
-    assert (found.agreement_status, found.injected_status) == ("not_computable", "not_computable")
-    assert found.reasons
-    assert seen(unlabelled=found).violated
+    checked = judge_probe(now, then, SETTINGS)
+    assert (checked.agreement_status, checked.injected_status) == ("not_computable", "not_computable")
+    assert checked.reasons
+    assert seen(unlabelled=checked).violated
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,10 @@ def test_every_aspect_has_one_of_four_words() -> None:
     score = ColumnDrift("score", "score", "warning", 0.12, 0.0, 0.0, "score moved")
     report = DriftReport("ok", (), score, 0.0, ())
     checked = UnlabelledVerdict("not_computable", "major", None, 0.2)
-    found = {
+    aspects = {
         item.name: item for item in summarize_window(seen(alerts=60, unlabelled=checked), report, checked)
     }
-    assert {name: item.status for name, item in found.items()} == {
+    assert {name: item.status for name, item in aspects.items()} == {
         "data": "ok",
         "features": "insufficient_data",
         "scores": "warning",
@@ -110,5 +110,5 @@ def test_every_aspect_has_one_of_four_words() -> None:
         "agreement": "insufficient_data",
         "injected": "drift",
     }
-    assert found["alert_rate"].effect == pytest.approx(1 - 0.01 / 0.06)
-    json.dumps([item.to_dict() for item in found.values()], allow_nan=False)
+    assert aspects["alert_rate"].effect == pytest.approx(1 - 0.01 / 0.06)
+    json.dumps([item.to_dict() for item in aspects.values()], allow_nan=False)

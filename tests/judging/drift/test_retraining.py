@@ -37,7 +37,7 @@ WAITING = {"rejected_in_a_row": 2, "last_rejection": NOW - timedelta(days=5)}
 
 
 @pytest.mark.parametrize(
-    ("changes", "remedy", "said"),
+    ("changes", "remedy", "reason_part"),
     [
         ({}, "refit", "data_drift: the champion's detector is trained again on 5000 rows"),
         ({"reason": "performance"}, "search", "every candidate"),
@@ -58,10 +58,10 @@ WAITING = {"rejected_in_a_row": 2, "last_rejection": NOW - timedelta(days=5)}
         ({"rejected_in_a_row": 1, "last_rejection": NOW - timedelta(days=3)}, "search", "was rejected"),
     ],
 )
-def test_decisions(changes: dict[str, Any], remedy: str, said: str) -> None:
+def test_decisions(changes: dict[str, Any], remedy: str, reason_part: str) -> None:
     decision = decide_retraining(replace(EVENT, **changes), SETTINGS)
     assert decision.remedy == remedy
-    assert any(said in reason for reason in decision.reasons)
+    assert any(reason_part in reason for reason in decision.reasons)
     assert all(reason.endswith((".", ")")) for reason in decision.reasons)
     assert decision.trains == (remedy in ("refit", "search"))
     json.dumps(decision.to_dict(), allow_nan=False)

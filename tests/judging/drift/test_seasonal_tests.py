@@ -131,8 +131,8 @@ def column(values: pd.Series, noise: DesignEffect) -> ColumnBaseline:
     sketch = NumericSketch.of(values) if values.dtype == float else CategorySketch.of(values)
     grid = BinGrid.of(sketch)
     zeros = np.zeros(len(values), dtype=np.int64)
-    found = ColumnBaseline.of(grid, values, zeros, [], "none")
-    return ColumnBaseline(found.level, found.grid, found.counts, noise, DesignEffect())
+    built = ColumnBaseline.of(grid, values, zeros, [], "none")
+    return ColumnBaseline(built.level, built.grid, built.counts, noise, DesignEffect())
 
 
 def test_independent_numbers_give_scipys_kolmogorov_smirnov() -> None:
@@ -142,8 +142,8 @@ def test_independent_numbers_give_scipys_kolmogorov_smirnov() -> None:
         rng.integers(0, 12, 3000) + (rng.random(3000) < 0.1),
     )
     base, current = column(pd.Series(first), DesignEffect()), NumericSketch.of(second)
-    found = compare_in_season(base, current, ONE_CELL)
-    effect, p_value = values_test(base, found)
+    distance = compare_in_season(base, current, ONE_CELL)
+    effect, p_value = values_test(base, distance)
     expected = ks_2samp(first, second)
     assert effect == pytest.approx(expected.statistic)
     assert p_value == pytest.approx(float(kstwobign.sf(effect * math.sqrt(4000 * 3000 / 7000))), rel=1e-6)
@@ -172,8 +172,8 @@ def test_the_tail_is_kolmogorovs_and_wider_where_the_unit_is_less_known(square: 
 def test_independent_rows_have_statistics_of_one_on_average() -> None:
     rng = np.random.default_rng(8)
     whole = column(pd.Series(rng.normal(size=20_000)), DesignEffect())
-    found = []
+    distances = []
     for _ in range(200):
         window = whole.grid.counts(NumericSketch.of(rng.normal(size=1000)))
-        found.append(compare_bins(True, whole.counts, window, np.array([1000])).apart)
-    assert np.mean(found) == pytest.approx(0.9, abs=0.2)  # a little below 1: it looks at 33 points
+        distances.append(compare_bins(True, whole.counts, window, np.array([1000])).apart)
+    assert np.mean(distances) == pytest.approx(0.9, abs=0.2)  # a little below 1: it looks at 33 points

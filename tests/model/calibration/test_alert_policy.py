@@ -137,18 +137,18 @@ def test_realised_false_discoveries_stay_at_the_level(extrapolate: bool, level: 
     rng, windows = np.random.default_rng(3), 400
     alerts_of = config.Alerts(policy="fdr", fdr=level, extrapolate=extrapolate)
     policy = AlertPolicy.from_config(alerts_of, None)
-    false, found, null = [], [], []
+    false, recalls, null = [], [], []
     for _ in range(windows):
         calibration = Calibration.fit(rng.normal(size=500))
         p = calibration.p_values(np.concatenate([rng.normal(size=190), rng.normal(4.5, 1, size=10)]))
         alerts = policy.flag_window(p, calibration.resolution)
         false.append(alerts[:190].sum() / max(alerts.sum(), 1))
-        found.append(alerts[190:].mean())
+        recalls.append(alerts[190:].mean())
         null.append(policy.flag_window(p[:190], calibration.resolution).any())
     error = 2 * np.sqrt(level * (1 - level) / windows)
     assert np.mean(false) <= level + error
     assert np.mean(null) <= level + error
-    assert np.mean(found) > (0.5 if extrapolate else 0.3)
+    assert np.mean(recalls) > (0.5 if extrapolate else 0.3)
 
 
 # Cost.

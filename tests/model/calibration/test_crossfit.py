@@ -32,8 +32,8 @@ def test_no_row_is_scored_by_a_model_that_saw_it() -> None:
     rows = pd.DataFrame({"row": range(53)})
 
     def fitted(part: pd.DataFrame):
-        seen = set(part["row"])
-        return lambda new: np.array([float(row in seen) for row in new["row"]])
+        known_rows = set(part["row"])
+        return lambda new: np.array([float(row in known_rows) for row in new["row"]])
 
     assert score_out_of_fold(rows, 0, fitted).sum() == 0
     scored = score_out_of_fold(rows, 0, lambda part: lambda new: new["row"].to_numpy(float))

@@ -33,9 +33,9 @@ def odd() -> pd.DataFrame:
 @pytest.mark.parametrize("name", DETECTORS)
 def test_parts_go_back_to_columns_and_sum_to_the_score(name: str) -> None:
     bundle = fit(name)
-    found = bundle.explain(odd())
-    np.testing.assert_allclose([one.score for one in found], bundle.score(odd())["score"], rtol=1e-9)
-    for one in found:
+    explanations = bundle.explain(odd())
+    np.testing.assert_allclose([one.score for one in explanations], bundle.score(odd())["score"], rtol=1e-9)
+    for one in explanations:
         assert list(one.parts) == ["pressure", "flow", "kind"]
         assert one.base + sum(one.parts.values()) == pytest.approx(one.score)
         weights = [max(reason.part, reason.fall) for reason in one.reasons]
@@ -44,10 +44,10 @@ def test_parts_go_back_to_columns_and_sum_to_the_score(name: str) -> None:
         assert all(one.parts[reason.column] == reason.part for reason in one.reasons)
         assert sum(reason.share for reason in one.reasons) == pytest.approx(1.0)
         assert one.additive == (name != "lof")
-    assert found[0].reasons[0].column == "pressure"
-    assert found[0].reasons[0].value == 60.0
-    assert found[1].reasons[0].column == "flow"
-    json.dumps([one.to_dict() for one in found], allow_nan=False)
+    assert explanations[0].reasons[0].column == "pressure"
+    assert explanations[0].reasons[0].value == 60.0
+    assert explanations[1].reasons[0].column == "flow"
+    json.dumps([one.to_dict() for one in explanations], allow_nan=False)
 
 
 @pytest.mark.parametrize("name", ["gmm", "lof", "ecod"])
@@ -71,11 +71,11 @@ def test_an_explanation_belongs_to_its_row(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["occlusion", "shap", "lime"])
 def test_other_methods_may_be_asked_for(method: str) -> None:
     bundle = fit("gmm")
-    found = bundle.explain(odd(), method=method)
-    assert {one.method for one in found} == {method}
-    assert [one.reasons[0].column for one in found] == ["pressure", "flow", "kind"]
-    assert bundle.explain(odd().iloc[[1]], method=method) == (found[1],)
-    for one, score in zip(found, bundle.score(odd())["score"], strict=True):
+    explanations = bundle.explain(odd(), method=method)
+    assert {one.method for one in explanations} == {method}
+    assert [one.reasons[0].column for one in explanations] == ["pressure", "flow", "kind"]
+    assert bundle.explain(odd().iloc[[1]], method=method) == (explanations[1],)
+    for one, score in zip(explanations, bundle.score(odd())["score"], strict=True):
         assert one.score == pytest.approx(score)
         assert one.additive == (method == "shap")
 
@@ -163,11 +163,11 @@ def test_only_alerts_are_explained_and_only_so_many() -> None:
     bundle = fit()
     rows = pd.concat([NEW.iloc[:5], odd(), NEW.iloc[5:9]], ignore_index=True)
     scored = bundle.score(rows).assign(is_anomaly=[False] * 5 + [True] * 3 + [False] * 4)
-    found, left_out = explain_alerts(bundle, rows, scored, top=1, most=2)
+    explanations, left_out = explain_alerts(bundle, rows, scored, top=1, most=2)
     assert left_out == 1
     highest = sorted(range(5, 8), key=lambda place: -scored["score"].iloc[place])[:2]
-    assert sorted(found) == sorted(highest)
-    assert all(len(one.reasons) <= 1 for one in found.values())
+    assert sorted(explanations) == sorted(highest)
+    assert all(len(one.reasons) <= 1 for one in explanations.values())
     quiet = scored.assign(is_anomaly=False)
     assert explain_alerts(bundle, rows, quiet) == ({}, 0)
     assert explain_alerts(bundle, rows, scored, most=0) == ({}, 3)
@@ -191,27 +191,27 @@ def sketched(rows: pd.DataFrame) -> Sketch:
 
 def test_a_number_is_expected_where_the_rest_of_its_row_puts_it() -> None:
     rows = table(4000).drop(columns=["time", "anomaly"])
-    found = predict_expected_cells(rows, sketched(rows))
+    expected = predict_expected_cells(rows, sketched(rows))
     known = rows["flow"].notna().to_numpy()
     slope, height = np.polyfit(rows["flow"][known], rows["pressure"][known], 1)
-    np.testing.assert_allclose(found["pressure"][known], slope * rows["flow"][known] + height, atol=0.35)
+    np.testing.assert_allclose(expected["pressure"][known], slope * rows["flow"][known] + height, atol=0.35)
     hidden = rows.assign(pressure=1e6)  # the cell itself has no say
     pd.testing.assert_series_equal(
-        predict_expected_cells(hidden, sketched(rows))["pressure"], found["pressure"]
+        predict_expected_cells(hidden, sketched(rows))["pressure"], expected["pressure"]
     )
-    assert set(found["kind"]) == {"gear"}
-    assert not found.isna().to_numpy().any()
+    assert set(expected["kind"]) == {"gear"}
+    assert not expected.isna().to_numpy().any()
 
 
 def test_expectations_stay_within_what_was_seen_and_belong_to_their_row() -> None:
     rows = table(500).drop(columns=["time", "anomaly"])
     reference = sketched(rows)
     wild = rows.iloc[:20].assign(flow=1e300)
-    found = predict_expected_cells(wild, reference)
-    assert found["pressure"].between(rows["pressure"].min(), rows["pressure"].max()).all()
+    expected = predict_expected_cells(wild, reference)
+    assert expected["pressure"].between(rows["pressure"].min(), rows["pressure"].max()).all()
     for place in range(0, 20, 5):
         pd.testing.assert_frame_equal(
-            predict_expected_cells(wild.iloc[[place]], reference), found.iloc[[place]]
+            predict_expected_cells(wild.iloc[[place]], reference), expected.iloc[[place]]
         )
 
 

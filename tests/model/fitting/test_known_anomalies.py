@@ -151,10 +151,10 @@ def test_what_cannot_teach_is_left_out_with_the_reason(
 def test_few_held_out_rows_cannot_both_teach_and_calibrate() -> None:
     rng = np.random.default_rng(0)
     held, odd = rng.normal(size=(39, 2)), rng.normal(size=(30, 2)) + 4
-    found = learn_reranking(held, held[:, 0], odd, odd[:, 0])
-    assert found.reranking is None
-    assert "39 held-out rows are too few" in found.facts["why"]
-    assert found.calibrating.all()
+    learned = learn_reranking(held, held[:, 0], odd, odd[:, 0])
+    assert learned.reranking is None
+    assert "39 held-out rows are too few" in learned.facts["why"]
+    assert learned.calibrating.all()
 
 
 def test_out_of_fold_scores_can_be_taught_too() -> None:

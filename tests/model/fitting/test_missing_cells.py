@@ -48,13 +48,13 @@ class Path:
 
 @pytest.fixture(scope="module")
 def paths() -> dict[tuple[str, str], Path]:
-    found = {}
+    scores = {}
     for policy in POLICIES:
         features = FeatureEncoder.fit(REFERENCE, None, config.Features(missing=policy))
         numbers, rows = features.transform(REFERENCE), features.transform(ROWS)
         for name in DETECTORS:
-            found[name, policy] = Path(features, make_detector(name, seed=3).fit(numbers).score(rows))
-    return found
+            scores[name, policy] = Path(features, make_detector(name, seed=3).fit(numbers).score(rows))
+    return scores
 
 
 PAIRS = [(name, policy) for name in DETECTORS for policy in POLICIES]

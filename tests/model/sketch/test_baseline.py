@@ -78,10 +78,10 @@ def test_dependent_rows_widen_the_tests_and_independent_ones_do_not() -> None:
     frame = pd.DataFrame(
         {"free": rng.normal(size=len(moments)), "held": level + rng.normal(size=len(moments))}
     )
-    found = baseline(frame, moments)
-    assert (found.blocks, found.block) == (56, 86_400)
-    assert found.columns["free"].noise.ratio < 1.5
-    assert found.columns["held"].noise.ratio > 3
+    built = baseline(frame, moments)
+    assert (built.blocks, built.block) == (56, 86_400)
+    assert built.columns["free"].noise.ratio < 1.5
+    assert built.columns["held"].noise.ratio > 3
 
 
 def test_counts_by_cell_are_those_of_the_rows_and_survive_json() -> None:
@@ -90,16 +90,16 @@ def test_counts_by_cell_are_those_of_the_rows_and_survive_json() -> None:
     frame = pd.DataFrame({"a": rng.integers(0, 4, len(moments)).astype(float)})
     frame.loc[:99, "a"] = np.nan
     frame["c"] = pd.Series(rng.choice(["x", "y"], len(moments)), dtype=object)
-    found = baseline(frame, moments)
-    again = Baseline.from_dict(json.loads(json.dumps(found.to_dict(), allow_nan=False)))
-    for name, column in found.columns.items():
+    built = baseline(frame, moments)
+    again = Baseline.from_dict(json.loads(json.dumps(built.to_dict(), allow_nan=False)))
+    for name, column in built.columns.items():
         assert column.counts.sum() == len(frame)
         assert column.counts[:, -1].sum() == frame[name].isna().sum()
         np.testing.assert_array_equal(again.columns[name].counts, column.counts)
         assert again.columns[name].noise == column.noise
-    assert found.columns["a"].level == "quarter_of_week"
+    assert built.columns["a"].level == "quarter_of_week"
     monday = hours_of_week(moments) < 6
-    twos = found.columns["a"].counts[0, 2 * found.columns["a"].grid.edges.index(2.0) + 1]
+    twos = built.columns["a"].counts[0, 2 * built.columns["a"].grid.edges.index(2.0) + 1]
     assert twos == int((frame.loc[monday, "a"] == 2).sum())
 
 
@@ -133,11 +133,11 @@ def test_importance_finds_the_columns_that_the_scores_rest_on() -> None:
     def scores(rows: pd.DataFrame) -> np.ndarray:
         return (3 * rows["a"].abs() + rows["b"].abs()).to_numpy()
 
-    found = measure_importance(scores, frame, tuple("abcd"), 0)
-    assert found["a"] > found["b"] > found["c"] == 0.0
-    assert "d" not in found  # one value: shuffling says nothing
-    assert sum(found.values()) == pytest.approx(3 / 4)
-    assert measure_importance(scores, frame, tuple("abcd"), 0) == found
+    importance = measure_importance(scores, frame, tuple("abcd"), 0)
+    assert importance["a"] > importance["b"] > importance["c"] == 0.0
+    assert "d" not in importance  # one value: shuffling says nothing
+    assert sum(importance.values()) == pytest.approx(3 / 4)
+    assert measure_importance(scores, frame, tuple("abcd"), 0) == importance
     assert measure_importance(lambda rows: np.zeros(len(rows)), frame, tuple("abcd"), 0) == {}
     assert measure_importance(scores, frame.iloc[:49], tuple("abcd"), 0) == {}
 
@@ -145,11 +145,11 @@ def test_importance_finds_the_columns_that_the_scores_rest_on() -> None:
 @pytest.mark.parametrize("d", [2, 30, 150])
 def test_importance_scores_a_bounded_number_of_rows(d: int) -> None:
     frame = pd.DataFrame(np.random.default_rng(4).normal(size=(5000, d)), columns=[f"x{i}" for i in range(d)])
-    seen = []
+    row_counts = []
 
     def scores(rows: pd.DataFrame) -> np.ndarray:
-        seen.append(len(rows))
+        row_counts.append(len(rows))
         return rows["x0"].to_numpy()
 
     measure_importance(scores, frame, tuple(frame.columns), 0)
-    assert sum(seen) <= 10_200
+    assert sum(row_counts) <= 10_200

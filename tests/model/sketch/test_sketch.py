@@ -81,9 +81,9 @@ def test_many_values_are_bounded_within_one_part_in_256(draw: str) -> None:
 @given(st.lists(finite, min_size=1, max_size=400), st.floats(0, 1))
 def test_quantile_is_a_value_with_that_share_at_or_below(values: list[float], q: float) -> None:
     sketch = NumericSketch.of(values)
-    found = sketch.quantile(q)
-    assert found in {value + 0.0 for value in values}
-    assert naive.share_up_to(values, found, strict=False) >= q - 1e-12
+    quantile = sketch.quantile(q)
+    assert quantile in {value + 0.0 for value in values}
+    assert naive.share_up_to(values, quantile, strict=False) >= q - 1e-12
 
 
 @pytest.mark.parametrize("values", [[], [np.nan], [np.inf, -np.inf]])

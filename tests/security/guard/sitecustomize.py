@@ -14,18 +14,18 @@ _NAMING = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 _NOTES = os.environ.get("PYNOMALY_GUARD", "")
 
 
-def _place(event: str, given: tuple) -> str:
+def _place(event: str, arguments: tuple) -> str:
     """Host that a call names; empty for files and for this machine itself."""
     if event in _SENDING:
-        made, address = given
+        made, address = arguments
         outside = made.family in (socket.AF_INET, socket.AF_INET6)
         return str(address[0]) if outside and address else ""
-    host = given[0]
+    host = arguments[0]
     return host.decode() if isinstance(host, bytes) else str(host or "")
 
 
-def _guard(event: str, given: tuple) -> None:
-    host = _place(event, given) if event in _SENDING or event in _NAMING else ""
+def _guard(event: str, arguments: tuple) -> None:
+    host = _place(event, arguments) if event in _SENDING or event in _NAMING else ""
     if not host:
         return
     home = host.startswith(_LOOPBACK) or host == socket.gethostname()

@@ -109,10 +109,11 @@ def test_an_alert_is_opened_once_goes_on_and_is_told_once(watched: Callable[...,
     settings = watched()
     score_days(settings, 0, 1)
     (first,) = raise_alerts(settings)
-    assert (first.opened, first.grown, first.told) == (1, 0, 1)
+    assert (first.opened, first.grown, first.messages) == (1, 0, 1)
+    assert (first.to_dict()["told"], first.to_dict()["said"]) == (1, first.note)  # keys in artifacts
     score_days(settings, 1, 2)
     (second,) = raise_alerts(settings)
-    assert (second.opened, second.grown, second.told) == (1, 1, 1)
+    assert (second.opened, second.grown, second.messages) == (1, 1, 1)
     assert raise_alerts(settings) == ()
     a, b = sorted(standing_of(settings).values(), key=lambda item: item.entity)
     assert (a.entity, a.rows, a.cause, a.category) == ("a", 4, "power", "collective")
@@ -144,7 +145,7 @@ def test_a_window_scored_again_gives_the_same_alert_and_no_message(
     frame.to_csv(settings.data.path, index=False)
     score_days(settings, 1, 2)
     (again,) = raise_alerts(settings)
-    assert (again.opened, again.told, again.withdrawn) == (0, 0, 0)
+    assert (again.opened, again.messages, again.withdrawn) == (0, 0, 0)
     after = standing_of(settings)
     assert set(after) == set(before)
     assert sorted(item.rows for item in after.values()) == [1, 5]
@@ -187,11 +188,11 @@ def test_k_of_n_waits_for_enough_rows_also_over_the_edge(watched: Callable[..., 
     settings = watched(needed=3, of=4)
     score_days(settings, 0, 2)
     raise_alerts(settings)
-    (found,) = standing_of(settings).values()
-    assert found.entity == "a"
-    assert found.first == MOMENT + 22 * HOUR  # the oldest of the rows that confirmed it
-    assert found.rows == 2
-    assert found.windows == (Window(MOMENT + DAY, MOMENT + 2 * DAY).key,)
+    (alert,) = standing_of(settings).values()
+    assert alert.entity == "a"
+    assert alert.first == MOMENT + 22 * HOUR  # the oldest of the rows that confirmed it
+    assert alert.rows == 2
+    assert alert.windows == (Window(MOMENT + DAY, MOMENT + 2 * DAY).key,)
 
 
 CALENDAR = """BEGIN:VCALENDAR
@@ -268,7 +269,7 @@ def test_after_a_false_alarm_the_like_of_it_stays_quiet(watched: Callable[..., P
     resolve_alert(settings, name, "false-alarm", "ann", "door open")
     score_days(settings, 2, 3)
     (third,) = raise_alerts(settings)
-    assert (third.opened, third.quiet, third.told) == (1, 1, 0)
+    assert (third.opened, third.quiet, third.messages) == (1, 1, 0)
     (later,) = [item for item in list_alerts(settings, quiet=True) if item.quiet]
     assert later.quiet == f"muted: {name}, the like of it, was a false alarm"
     assert later.alike[0]["ending"] == "false-alarm"
@@ -297,7 +298,7 @@ def test_a_preview_counts_what_a_policy_would_do_and_writes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("policy", "said"),
+    ("policy", "message"),
     [
         ("budgt:20/day", "did you mean 'budget'"),
         ("budget:x/day", "expected figures like budget:20/day"),
@@ -305,8 +306,8 @@ def test_a_preview_counts_what_a_policy_would_do_and_writes_nothing(
         ("quantile:0.9", "alerts.quantile 0.9 is not allowed"),
     ],
 )
-def test_a_policy_that_is_none_is_refused(policy: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_a_policy_that_is_none_is_refused(policy: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         parse_policy(policy, Alerts())
 
 

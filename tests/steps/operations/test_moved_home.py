@@ -84,7 +84,7 @@ def test_a_moved_folder_goes_on(owner: Pipeline, tmp_path: Path) -> None:
     (tmp_path / "first place").rename(tmp_path / "second")
     moved = load_pipeline(tmp_path / "second" / "machines.yaml")
     [finding] = [item for item in check_records(moved) if item.check == "moved home"]
-    assert (finding.state, finding.found) == ("warning", f"it was in {owner.home} before")
+    assert (finding.state, finding.fact) == ("warning", f"it was in {owner.home} before")
     go_on(moved)
     assert not (tmp_path / "first place").exists()
     assert not [item for item in check_records(moved) if item.check == "moved home"]

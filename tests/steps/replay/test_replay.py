@@ -8,22 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, PynomalyError, WindowError
-from pynomaly.judging.alerts.episodes import find_episodes
 from pynomaly.records.figures import draw_policies
 from pynomaly.steps.replay.history import ReplayHistory
 from pynomaly.steps.replay.replay import replay
 from pynomaly.steps.replay.replay_training import rule_on_challenger, train_on_reference
-from tests.naive import list_episodes
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +31,7 @@ def walked(settings: Pipeline, policies: tuple[str, ...] = ("never", "weekly", "
 
 
 def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
-    policies = {name: {**found, "seconds": 0} for name, found in result["policies"].items()}
+    policies = {name: {**figures, "seconds": 0} for name, figures in result["policies"].items()}
     return {**result, "policies": policies}
 
 
@@ -57,9 +52,9 @@ def test_a_shift_is_told_apart_by_policy_and_nothing_is_written(pipeline: Make, 
     assert 1 < drift["trainings"] <= 4
     assert 1 < ours["promotions"] <= ours["trainings"]
     assert ours["alerts_per_day"] < never["alerts_per_day"]
-    shared = [found["windows"][0] for found in result["policies"].values()]
+    shared = [figures["windows"][0] for figures in result["policies"].values()]
     assert all(window == shared[0] for window in shared)
-    assert len({found["episodes"] for found in result["policies"].values()}) == 1
+    assert len({figures["episodes"] for figures in result["policies"].values()}) == 1
     picture = draw_policies(result)
     assert picture.startswith(b"\x89PNG")
     assert picture == draw_policies(result)
@@ -75,10 +70,10 @@ def test_a_tie_promotes_nobody(pipeline: Make) -> None:
 
 @pytest.mark.slow
 def test_a_period_of_ones_own_is_a_policy(pipeline: Make) -> None:
-    found = walked(pipeline(days=42), ("every:14d", "weekly"))["policies"]
-    assert [at[:10] for at in found["every:14d"]["trained_at"]] == ["2026-01-19", "2026-02-02"]
-    assert found["weekly"]["trainings"] == 4
-    assert found["every:14d"]["decisions"][0]["reasons"] == ["14d since the last training"]
+    policies = walked(pipeline(days=42), ("every:14d", "weekly"))["policies"]
+    assert [at[:10] for at in policies["every:14d"]["trained_at"]] == ["2026-01-19", "2026-02-02"]
+    assert policies["weekly"]["trainings"] == 4
+    assert policies["every:14d"]["decisions"][0]["reasons"] == ["14d since the last training"]
 
 
 def test_nothing_is_promoted_where_only_a_person_may(pipeline: Make) -> None:
@@ -86,7 +81,7 @@ def test_nothing_is_promoted_where_only_a_person_may(pipeline: Make) -> None:
     ours = walked(settings, ("ours",))["policies"]["ours"]
     assert ours["trainings"] > 1
     assert ours["promotions"] == 1
-    assert any("promotion.mode is never" in why for told in ours["decisions"] for why in told["reasons"])
+    assert any("promotion.mode is never" in why for item in ours["decisions"] for why in item["reasons"])
 
 
 def test_late_labels_are_seen_by_nothing_that_decides(pipeline: Make) -> None:
@@ -102,15 +97,15 @@ def test_late_labels_are_seen_by_nothing_that_decides(pipeline: Make) -> None:
 
 def test_without_labels_quality_is_said_not_to_be_computable(pipeline: Make) -> None:
     settings = pipeline(days=42, data={"label": None, "ignore": ["anomaly"]})
-    found = walked(settings, ("never",))["policies"]["never"]
-    assert found["average_precision"] is None
-    assert found["caught_share"] is None
-    assert all(window["not_computable"] for window in found["windows"])
-    assert found["alerts_per_day"] > 0
+    figures = walked(settings, ("never",))["policies"]["never"]
+    assert figures["average_precision"] is None
+    assert figures["caught_share"] is None
+    assert all(window["not_computable"] for window in figures["windows"])
+    assert figures["alerts_per_day"] > 0
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "policies", "error", "said"),
+    ("start", "end", "policies", "error", "message"),
     [
         (START, END, ("sometimes",), ConfigError, "sometimes"),
         (START, END, ("every:",), ConfigError, "not a duration"),
@@ -123,9 +118,9 @@ def test_without_labels_quality_is_said_not_to_be_computable(pipeline: Make) -> 
     ],
 )
 def test_bad_questions_are_refused(
-    pipeline: Make, start: datetime, end: datetime, policies: tuple[str, ...], error: type, said: str
+    pipeline: Make, start: datetime, end: datetime, policies: tuple[str, ...], error: type, message: str
 ) -> None:
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         replay(pipeline(), start, end, policies)
 
 
@@ -133,19 +128,6 @@ def test_a_table_without_time_has_no_past(pipeline: Make) -> None:
     settings = pipeline(data={"time": None, "ignore": ["time"]})
     with pytest.raises(ConfigError, match=r"data\.time"):
         replay(settings, START, END)
-
-
-@given(
-    st.lists(
-        st.tuples(st.sampled_from("abc"), st.sampled_from([0.0, 1.0, np.nan]), st.booleans()), max_size=30
-    )
-)
-def test_episodes_agree_with_counting_one_by_one(rows: list[tuple[str, float, bool]]) -> None:
-    entity, truth, alerts = ([row[i] for row in rows] for i in range(3))
-    found = find_episodes(entity, truth, alerts)
-    counted = zip(found.first.tolist(), found.last.tolist(), found.caught.tolist(), strict=True)
-    assert sorted(counted) == list_episodes(entity, truth, alerts)
-    assert (found.share is None) == (len(found.caught) == 0)
 
 
 def asked(*arguments: str) -> Result:

@@ -63,7 +63,7 @@ def test_a_run_of_windows_with_alerts_reads_each_once(
     with WindowRun(settings) as run:
         assert all(score_window(settings, day, run).alerts for day in DAYS)
         raised = raise_alerts(settings, run)
-    assert [item.said for item in raised] == ["", "", ""]
+    assert [item.note for item in raised] == ["", "", ""]
     assert counted == {
         "_parse_rows": 1,  # the file of text, for all windows
         "_select_rows": 3,
@@ -115,7 +115,7 @@ def test_rows_that_changed_in_between_are_not_explained_by_the_old_ones(
     table["heat"] += 1.0
     table.to_csv(settings.data.path, index=False)
     (raised,) = raise_alerts(settings)
-    assert "its rows changed since they were scored" in raised.said
+    assert "its rows changed since they were scored" in raised.note
 
 
 def test_a_window_is_hashed_and_validated_once_for_a_contract(

@@ -76,12 +76,13 @@ def prepared_with(settings: Pipeline) -> PreparedReference:
 @pytest.mark.parametrize("sampling", ["reservoir", "time"])
 def test_what_was_sampled_is_kept_with_the_training(tmp_path: Path, sampling: str, kind: str) -> None:
     settings = settings_for(tmp_path, kind, read_rows=1000, sampling=sampling)
-    found = prepared_with(settings)
-    assert (found.seen_rows, found.rows) == (ROWS, pytest.approx(1000, abs=64))
-    assert found.row_weight == pytest.approx(ROWS / found.rows)
-    assert f"of {ROWS} rows" in found.sampled
-    assert f"training.sampling: {sampling}" in found.sampled
-    kept = json.loads((found.path / "sample.json").read_text())
+    prepared = prepared_with(settings)
+    assert (prepared.seen_rows, prepared.rows) == (ROWS, pytest.approx(1000, abs=64))
+    assert prepared.row_weight == pytest.approx(ROWS / prepared.rows)
+    assert f"of {ROWS} rows" in prepared.sampled
+    assert f"training.sampling: {sampling}" in prepared.sampled
+    kept = json.loads((prepared.path / "sample.json").read_text())
+    assert (kept["seen"], kept["kept"], kept["said"]) == (ROWS, prepared.rows, prepared.sampled)
     whole = Sketch.from_dict(kept["whole"])
     assert whole.rows == ROWS
     everything = pd.read_parquet(tmp_path / "machines.parquet").head(ROWS)
@@ -107,9 +108,9 @@ def test_an_alert_budget_counts_the_rows_of_the_stream(tmp_path: Path) -> None:
     models = {}
     for rows in (1000, ROWS):
         settings = settings_for(tmp_path, read_rows=rows)
-        found = prepared_with(settings)
-        ((label, candidate),) = found.labelled()
-        fitted = fit_candidate(settings, found, candidate, label)
+        prepared = prepared_with(settings)
+        ((label, candidate),) = prepared.labelled()
+        fitted = fit_candidate(settings, prepared, candidate, label)
         models[rows] = Bundle.load(Path(fitted.folder), fitted.sha256)
     sampled, whole = models[1000].policy, models[ROWS].policy
     assert sampled.rows_per_day == pytest.approx(whole.rows_per_day, rel=0.05)
@@ -122,17 +123,17 @@ def test_ledger_and_registry_say_what_was_sampled(tmp_path: Path) -> None:
     registered, _ = start_with_champion(settings)
     with Ledger.open(settings.ledger_url) as ledger:
         made = {item.kind: item for item in ledger.list_decisions(settings.name)}
-    said = made["register"].evidence["sampled"]
-    assert said.startswith("1000 of 1344 rows")
-    assert any(said in reason for reason in made["retrain"].reasons)
+    sampling_note = made["register"].evidence["sampled"]
+    assert sampling_note.startswith("1000 of 1344 rows")
+    assert any(sampling_note in reason for reason in made["retrain"].reasons)
     client = MlflowClient(settings.tracking_uri)
     run = client.get_run(registered.parent_run_id)
-    assert run.data.tags["pynomaly.sampled"] == said
+    assert run.data.tags["pynomaly.sampled"] == sampling_note
     assert run.data.metrics["seen_rows"] == ROWS
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"sample.json", "model_card.md"} <= files
     card = Path(client.download_artifacts(run.info.run_id, "model_card.md")).read_text()
-    assert said in card
+    assert sampling_note in card
 
 
 def test_windows_denser_than_the_sample_are_compared_as_such(tmp_path: Path) -> None:
@@ -176,4 +177,4 @@ def test_a_sample_that_is_not_like_the_whole_is_seen(tmp_path: Path) -> None:
     assert other is not None
     assert fair.differs["heat"] < fair.chance
     assert other.differs["heat"] > 3 * other.chance
-    assert "'heat' differs most" in other.said
+    assert "'heat' differs most" in other.summary

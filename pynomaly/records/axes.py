@@ -1,28 +1,23 @@
-"""Scales from numbers to positions in a drawing, ticks, and formats of numbers and times.
+"""Scales from numbers to positions in a drawing, and their ticks: of the pages and of the pictures.
 
-Pure, with positions rounded to a tenth of a unit, so that the same facts give the same drawing. Called by the
-modules beside it.
+Pure, so that the same facts give the same ticks. Called by :mod:`pynomaly.records.pages` and
+:mod:`pynomaly.records.figures`.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pynomaly.records.formats import format_tick
+
 __all__ = [
     "Scale",
-    "format_number",
-    "format_utc",
-    "format_window",
     "linear_axis",
     "log_axis",
     "time_axis",
-    "to_svg",
 ]
-
-_WINDOW_EDGE = re.compile(r"\d{8}T\d{6}Z")
 
 
 @dataclass(frozen=True)
@@ -57,21 +52,6 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
 
-def to_svg(place: float) -> str:
-    """Return a position as SVG text, rounded to a tenth."""
-    text = f"{place:.1f}"
-    return text.removesuffix(".0") if text != "-0.0" else "0"
-
-
-def format_number(value: object) -> str:
-    """Format with three significant figures, an int in full, or a dash where nothing was computed."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return "–"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
-
-
 def linear_axis(
     low: float, high: float, start: float, end: float, marks: int = 5, percent: bool = False
 ) -> Scale:
@@ -82,7 +62,9 @@ def linear_axis(
     step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (factor * step) <= marks)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     places = [index * step for index in range(first, last + 1)]
-    ticks = tuple((place, f"{100 * place:.3g} %" if percent else f"{place:.4g}") for place in places)
+    ticks = tuple(
+        (place, f"{format_tick(100 * place)}\u00a0%" if percent else format_tick(place)) for place in places
+    )
     return Scale(places[0], places[-1], start, end, ticks)
 
 
@@ -91,7 +73,7 @@ def log_axis(low: float, high: float, start: float, end: float) -> Scale:
     high = max(high, 10 * low)
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     step = max(1, math.ceil((last - first) / 6))
-    ticks = tuple((10.0**power, f"{10.0**power:g}") for power in range(first, last + 1, step))
+    ticks = tuple((10.0**power, format_tick(10.0**power)) for power in range(first, last + 1, step))
     return Scale(low, high, start, end, ticks, log=True)
 
 
@@ -111,19 +93,3 @@ def time_axis(first: datetime, last: datetime, start: float, end: float, marks: 
         ticks.append((place, f"{datetime.fromtimestamp(place, UTC):{form}}"))
         index += 1
     return Scale(low, high, start, end, tuple(ticks))
-
-
-def format_utc(text: str | None) -> str:
-    """Format an ISO time for people: ``2026-01-19 00:00 UTC``."""
-    if not text:
-        return "–"
-    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def format_window(window: str) -> str:
-    """Format the key of a window for people; any other text is returned as it is."""
-    edges = [_WINDOW_EDGE.fullmatch(part) for part in window.split("--")]
-    if len(edges) != 2 or not all(edges):
-        return "the whole table" if window == "all" else window
-    start, end = (format_utc(datetime.fromisoformat(part).isoformat()) for part in window.split("--"))
-    return f"{start.removesuffix(' UTC')} to {end}"
