@@ -78,10 +78,12 @@ def test_an_hour_that_a_clock_change_skips_is_unreadable_and_one_that_it_repeats
     assert frame["t"].isna().tolist() == [False, False, True]
 
 
-@pytest.mark.parametrize(("cells", "said"), [("5\n6", "ISO 8601"), ("soon\nlater", "no cell of time column")])
-def test_unreadable_time_columns_are_refused(tmp_path, cells, said):
+@pytest.mark.parametrize(
+    ("cells", "message"), [("5\n6", "ISO 8601"), ("soon\nlater", "no cell of time column")]
+)
+def test_unreadable_time_columns_are_refused(tmp_path, cells, message):
     rows = "".join(f"{cell},1\n" for cell in cells.split("\n"))
-    with pytest.raises(WindowError, match=said):
+    with pytest.raises(WindowError, match=message):
         read_source(csv_data(tmp_path, "t,v\n" + rows, time="t", timezone="UTC"))
 
 
@@ -137,7 +139,7 @@ def test_a_file_to_score_may_lack_labels_but_not_times(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "settings", "error", "said"),
+    ("text", "settings", "error", "message"),
     [
         ("", {}, SourceError, "is empty"),
         ("a,b\n", {}, SourceError, "no rows"),
@@ -150,8 +152,8 @@ def test_a_file_to_score_may_lack_labels_but_not_times(tmp_path):
         ("a,b\n1,2\n", {"id": "c"}, ColumnError, "missing column 'c'"),
     ],
 )
-def test_unusable_files_are_refused(tmp_path, text, settings, error, said):
-    with pytest.raises(error, match=said):
+def test_unusable_files_are_refused(tmp_path, text, settings, error, message):
+    with pytest.raises(error, match=message):
         read_source(csv_data(tmp_path, text, **settings))
 
 
@@ -275,5 +277,5 @@ def test_a_carriage_return_alone_ends_a_line(tmp_path):
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_line_breaks_are_told_across_the_pieces_a_text_is_read_in(tmp_path, content):
     (tmp_path / "t.csv").write_bytes(content)
-    with bounded.open_text(tmp_path / "t.csv", Limits(line_kib=1)) as found:  # so many KiB a piece
-        assert found.read() == re.sub(rb"\r(?!\n)", b"\n", content)
+    with bounded.open_text(tmp_path / "t.csv", Limits(line_kib=1)) as stream:  # so many KiB a piece
+        assert stream.read() == re.sub(rb"\r(?!\n)", b"\n", content)

@@ -35,7 +35,7 @@ def test_start_belongs_and_end_does_not():
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "said"),
+    ("start", "end", "message"),
     [
         ("2026-01-05", "2026-01-06T00:00Z", "write an offset"),
         ("2026-01-05T00:00:00", "2026-01-06T00:00Z", "write an offset"),
@@ -45,8 +45,8 @@ def test_start_belongs_and_end_does_not():
         ("2026-01-05T02:00+02:00", "2026-01-05T00:00Z", "empty"),
     ],
 )
-def test_refused(start, end, said):
-    with pytest.raises(WindowError, match=said):
+def test_refused(start, end, message):
+    with pytest.raises(WindowError, match=message):
         Window.parse(start, end)
 
 

@@ -115,7 +115,7 @@ def _parse_rows(data: Data, window: Window | None, as_of: datetime | None, path:
         frame = kind.read_rows(data, path or _source_path(data), None, read_window)
     known_label = [data.label] if data.label and (path is None or data.label in frame.columns) else []
     require_columns(frame, [*list_time_sources(data), *filter(None, (data.id,)), *known_label])
-    return shape_rows(frame, data)
+    return shape_rows(frame, data, has_raw_text=kind.has_raw_text)
 
 
 def _add_history(data: Data, window: Window | None) -> Window | None:

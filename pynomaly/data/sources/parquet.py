@@ -161,4 +161,6 @@ def count_rows(data: Data, window: Window | None) -> int:
         return int(dataset.count_rows(filter=build_window_filter(dataset, data, window)))
 
 
-SOURCE = SourceKind(read_rows, endings=(".parquet", ".pq"), count_rows=count_rows, has_row_groups=True)
+SOURCE = SourceKind(
+    read_rows, endings=(".parquet", ".pq"), count_rows=count_rows, has_row_groups=True, has_raw_text=True
+)
