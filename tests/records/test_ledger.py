@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, event, text
-from sqlalchemy.pool import Pool
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import Pool
 
 from pynomaly.errors import ConfigError, LeaseHeldError, RecordError
 from pynomaly.records.ledger import Decision, Ledger, Partition
