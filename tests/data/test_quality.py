@@ -200,7 +200,7 @@ def test_a_training_without_expectations_needs_no_great_expectations(frame, cont
 
 
 @pytest.mark.parametrize(
-    ("kind", "arguments", "said"),
+    ("kind", "arguments", "message"),
     [
         ("ExpectColumnValueToBeBetween", {"column": "a"}, "did you mean 'ExpectColumnValue"),
         ("ExpectColumnValuesToBeBetween", {"column": "a", "min_valu": 1}, "did you mean 'min_value'"),
@@ -209,8 +209,8 @@ def test_a_training_without_expectations_needs_no_great_expectations(frame, cont
         ("ExpectColumnValuesToBeBetween", {"column": "a", "meta": {}}, "no argument 'meta'"),
     ],
 )
-def test_unusable_expectations_are_refused(frame, kind, arguments, said):
-    with pytest.raises(ConfigError, match=said):
+def test_unusable_expectations_are_refused(frame, kind, arguments, message):
+    with pytest.raises(ConfigError, match=message):
         evaluate_expectations(frame, [Expectation(type=kind, arguments=arguments)])
 
 

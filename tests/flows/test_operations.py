@@ -23,11 +23,11 @@ FIRST = "2026-01-19T00:00:00+00:00"
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """What a web hook on this machine was told."""
-    got: list[dict[str, Any]] = []
+    bodies: list[dict[str, Any]] = []
 
     class Answers(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
 
@@ -38,7 +38,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         monkeypatch.setenv("OPS_URL", f"json://127.0.0.1:{server.server_port}")
-        yield got
+        yield bodies
         server.shutdown()
         thread.join()
 
@@ -141,8 +141,8 @@ def artifacts(*keys: str) -> dict[str, Any]:
 
     with get_client(sync_client=True) as client:
         asked = ArtifactFilter(key=ArtifactFilterKey(any_=list(keys)))
-        found = client.read_artifacts(artifact_filter=asked)
-    return {str(item.key): item.data for item in sorted(found, key=lambda item: str(item.created))}
+        on_server = client.read_artifacts(artifact_filter=asked)
+    return {str(item.key): item.data for item in sorted(on_server, key=lambda item: str(item.created))}
 
 
 def a_run_whose_process_died(config: Path) -> str:

@@ -37,9 +37,9 @@ def shown(monkeypatch: pytest.MonkeyPatch, patience: float, *steps: str, termina
 
 
 def test_a_terminal_shows_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = shown(monkeypatch, 0.0, "prepare", "fit\x1b[2J candidate")
-    assert "pumps: train" in said
-    assert "step 2: fit\\x1b[2J candidate" in said
+    printed = shown(monkeypatch, 0.0, "prepare", "fit\x1b[2J candidate")
+    assert "pumps: train" in printed
+    assert "step 2: fit\\x1b[2J candidate" in printed
 
 
 def test_what_is_quick_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_a_training_shows_its_steps_and_prints_what_it_prints(tmp_path: Path) ->
         stdin=subprocess.DEVNULL,
     )
     os.close(theirs)
-    seen = []
+    blocks = []
 
     def read() -> None:
         while True:
@@ -75,13 +75,13 @@ def test_a_training_shows_its_steps_and_prints_what_it_prints(tmp_path: Path) ->
                 block = os.read(ours, 4096)
             except OSError:  # the other end is closed
                 return
-            seen.append(block)
+            blocks.append(block)
 
     reader = threading.Thread(target=read)
     reader.start()
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     reader.join()
     os.close(ours)
     assert process.returncode == 0
-    assert json.loads(said)["registered"]["version"] == 1
-    assert "machines: train, step" in b"".join(seen).decode()
+    assert json.loads(output)["registered"]["version"] == 1
+    assert "machines: train, step" in b"".join(blocks).decode()
