@@ -6,7 +6,6 @@ The order of the decisions: text, cells, time, truth, entity, then what is left.
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,15 +29,19 @@ from pynomaly.data.intake.text.typed import read_sample
 from pynomaly.data.intake.times.joins import find_time
 from pynomaly.data.intake.times.moments import Moments
 from pynomaly.data.intake.windows import WindowPlan, measure_step, plan_windows
-from pynomaly.data.sources import infer_source_kind
-from pynomaly.data.sources.csv import require_path
+from pynomaly.data.sources import SOURCES, infer_source_kind
+from pynomaly.data.sources.text.files import is_glob, require_path
+from pynomaly.data.sources.text.files import list_files as list_source_files
 from pynomaly.errors import ColumnError, SourceError, WindowError, list_allowed
 
 all__ = ["list_files", "read_table"]
 
 _FEW_CATEGORIES = 50
-_ROW_NUMBER_NAMES = {"no", "nr", "index", "instant", "row", "rownum", "rowid", "id", "udi", "uid", "#", "seq", "sequence",
-                     "recno", "record", "sn", "sno", "idx", "step", "unnamed", "key", "entry", "obs", "observation"}  # fmt: skip
+_ROW_NUMBER_NAMES = {
+    "no", "nr", "index", "instant", "row", "rownum", "rowid", "id", "udi", "uid", "#", "seq",
+    "sequence", "recno", "record", "sn", "sno", "idx", "step", "unnamed", "key", "entry", "obs",
+    "observation",
+}  # fmt: skip
 _WIDE_DATES = 10
 _MARKS_SHOWN = 3
 
@@ -49,32 +52,14 @@ def list_files(path: str | Path, kind: str | None = None) -> tuple[str, list[Pat
     Raises
     ------
     SourceError
-        If nothing lies there, or a folder holds files of several kinds.
+        If nothing lies there.
     """
     text = str(path)
-    if any(mark in text for mark in "*?[") and not Path(text).exists():
-        files = sorted(Path(item) for item in glob.glob(text, recursive=True) if Path(item).is_file())
-        if not files:
-            raise SourceError(f"no file matches {text!r}")
-        return kind or infer_source_kind(files[0].name, "csv"), files
-    place = require_path(text, folder=True)
-    if place.is_file():
-        return kind or infer_source_kind(place.name, "csv"), [place]
-    files = sorted(
-        item
-        for item in place.rglob("*")
-        if item.is_file() and not any(part.startswith((".", "_")) for part in item.relative_to(place).parts)
-    )
-    if not files:
-        raise SourceError(f"the folder {place} holds no file")
-    kinds = {infer_source_kind(file.name, "csv") for file in files if file.suffix}
-    known = {found for found in kinds if found != "csv"} if len(kinds) > 1 else kinds
-    if kind is None and len(kinds) > 1 and len(known) > 1:
-        raise SourceError(
-            f"the folder {place} holds files of several kinds ({', '.join(sorted(kinds))}); name one file or a pattern like '{place}/*.csv'"
-        )
-    chosen = kind or (files and infer_source_kind(files[0].name, "csv")) or "csv"
-    return chosen, [file for file in files if infer_source_kind(file.name, "csv") == chosen]
+    if not is_glob(text):
+        require_path(text, folder=True)
+    chosen = kind or infer_source_kind(text, "csv")
+    endings = SOURCES[chosen].endings if chosen in SOURCES else ()
+    return chosen, [Path(item).expanduser() for item in list_source_files(text, endings)]
 
 
 def read_table(path: str | Path, hints: Mapping[str, Any] | None = None) -> Reading:

@@ -23,7 +23,7 @@ from typing import IO, Any
 from pynomaly.config import Limits
 from pynomaly.errors import ColumnError, SourceError
 
-__all__ = ["check_names", "check_size", "open_text"]
+__all__ = ["check_names", "check_size", "open_bytes", "open_text"]
 
 _LONGEST_NAME = 500
 _BUFFER = 1 << 18
@@ -115,6 +115,22 @@ def open_text(file: Path, limits: Limits, encoding: str = "utf-8") -> Iterator[i
 
 
 @contextmanager
+def open_bytes(file: Path) -> Iterator[Any]:
+    """Yield the bytes of a file, unpacked according to its name and else as they are; they are not measured.
+
+    Raises
+    ------
+    SourceError
+        If the archive is broken, or a ``.zip`` does not hold one file.
+    """
+    try:
+        with file.open("rb") as packed, _open_unpacked(file, packed) as source:
+            yield source
+    except _UNPACK_ERRORS as error:
+        raise SourceError(f"{file} cannot be unpacked: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
 def _open_unpacked(file: Path, packed: IO[bytes]) -> Iterator[Any]:
     ending = file.suffix.lower()
     if ending == ".zip":
@@ -162,6 +178,8 @@ class _RecodedReader:
             try:
                 self._ready = self._decoder.decode(piece, self._has_ended).encode()
             except UnicodeError as error:
+                if self._has_ended and self._encoding.lower().startswith("utf"):
+                    return b""  # a file that was cut within its last character
                 raise SourceError(
                     f"{self._file} cannot be read as {self._encoding}, after line {self._line}: {error}; "
                     "data.encoding sets that"

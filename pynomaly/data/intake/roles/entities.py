@@ -14,44 +14,44 @@ from pynomaly.data.intake.cells.spelling import split_name
 __all__ = ["find_entity", "find_long_table", "is_identifier_name"]
 
 _ENTITY_WORDS = {
-    "machine", "device", "sensor", "station", "location", "host", "hostname", "entity", "unit", "asset", "meter", "account",
-    "customer", "user", "symbol", "ticker", "store", "shop", "plant", "node", "server", "site", "city", "country", "region",
-    "state", "name", "code", "key", "id", "equipment", "engine", "turbine", "pump", "line", "feeder", "instance", "service",
-    "series", "item", "product", "sku", "tag", "channel", "vehicle", "robot", "cell", "building", "household", "client",
-    "vm", "container", "mote", "well", "truck", "bus", "room", "zone", "house", "card", "merchant", "ip", "metric",
-    "variable", "parameter", "kpi", "stock", "inverter", "moteid", "machineid", "deviceid", "sensorid", "iso",
+    "machine", "device", "sensor", "station", "location", "host", "hostname", "entity", "unit", "asset",
+    "meter", "account", "customer", "user", "symbol", "ticker", "store", "shop", "plant", "node",
+    "server", "site", "city", "country", "region", "state", "name", "code", "key", "id", "equipment",
+    "engine", "turbine", "pump", "line", "feeder", "instance", "service", "series", "item", "product",
+    "sku", "tag", "channel", "vehicle", "robot", "cell", "building", "household", "client", "vm",
+    "container", "mote", "well", "truck", "bus", "room", "zone", "house", "card", "merchant", "ip",
+    "metric", "variable", "parameter", "kpi", "stock", "inverter", "moteid", "machineid", "deviceid",
+    "sensorid", "iso",
 }  # fmt: skip
 
-_QUANTITY_WORDS = {"variable", "parameter", "metric", "sensor", "tag", "measure", "measurement", "signal", "quantity", "item",
-                   "channel", "indicator", "attribute", "point", "kpi", "series", "name", "key", "pollutant", "property"}  # fmt: skip
+_QUANTITY_WORDS = {
+    "variable", "parameter", "metric", "sensor", "tag", "measure", "measurement", "signal", "quantity",
+    "item", "channel", "indicator", "attribute", "point", "kpi", "series", "name", "key", "pollutant",
+    "property",
+}  # fmt: skip
 
 _VALUE_WORDS = {
-    "value",
-    "reading",
-    "val",
-    "measurement",
-    "amount",
-    "v",
-    "wert",
-    "valor",
-    "valeur",
-    "result",
-    "obs",
-}
+    "value", "reading", "val", "measurement", "amount", "v", "wert", "valor", "valeur", "result", "obs",
+}  # fmt: skip
 
-_ID_WORDS = {"id", "ids", "key", "code", "no", "nr", "number", "num", "uuid", "guid", "serial", "postcode", "zip", "phone",
-             "imei", "mac", "ip", "url", "email", "hash", "index", "uid", "udi"}  # fmt: skip
+_ID_WORDS = {
+    "id", "ids", "key", "code", "no", "nr", "number", "num", "uuid", "guid", "serial", "postcode",
+    "zip", "phone", "imei", "mac", "ip", "url", "email", "hash", "index", "uid", "udi",
+}  # fmt: skip
 
 _THINGS = {
-    "machine", "device", "sensor", "station", "host", "hostname", "asset", "meter", "account", "customer", "user", "store",
-    "node", "server", "equipment", "engine", "turbine", "pump", "feeder", "vehicle", "location", "site", "entity", "unit",
-    "series", "symbol", "ticker", "inverter", "robot", "household", "building", "well", "truck", "plant", "instance",
+    "machine", "device", "sensor", "station", "host", "hostname", "asset", "meter", "account",
+    "customer", "user", "store", "node", "server", "equipment", "engine", "turbine", "pump", "feeder",
+    "vehicle", "location", "site", "entity", "unit", "series", "symbol", "ticker", "inverter", "robot",
+    "household", "building", "well", "truck", "plant", "instance",
 }  # fmt: skip
 
 _LEAST_RANK = 0.75
 
-_EVENTS = {"error", "event", "type", "category", "class", "status", "thread", "request", "session", "transaction", "order",
-           "trip", "message", "log", "alarm", "color", "payment", "level"}  # fmt: skip
+_EVENTS = {
+    "error", "event", "type", "category", "class", "status", "thread", "request", "session",
+    "transaction", "order", "trip", "message", "log", "alarm", "color", "payment", "level",
+}  # fmt: skip
 
 
 def is_identifier_name(name: str) -> bool:

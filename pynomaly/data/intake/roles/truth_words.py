@@ -18,82 +18,54 @@ __all__ = [
 ]
 
 _STRONG = {
-    "label", "labels", "anomaly", "anomalies", "anomalous", "isanomaly", "outlier", "outliers", "isoutlier", "attack",
-    "attacks", "isattack", "fraud", "isfraud", "fraudulent", "fault", "faults", "faulty", "failure", "failures",
-    "failed", "truth", "groundtruth", "intrusion", "malicious", "malware", "defect", "defective", "defects", "breakdown",
-    "changepoint", "anomalylabel", "incident", "incidents", "abnormal", "isflaggedfraud", "chargeback", "scam",
-    "passfail", "novelty", "hacked", "botnet", "rul", "ttf", "attacktype", "attackcat", "binaryclassification",
+    "label", "labels", "anomaly", "anomalies", "anomalous", "isanomaly", "outlier", "outliers",
+    "isoutlier", "attack", "attacks", "isattack", "fraud", "isfraud", "fraudulent", "fault", "faults",
+    "faulty", "failure", "failures", "failed", "truth", "groundtruth", "intrusion", "malicious",
+    "malware", "defect", "defective", "defects", "breakdown", "changepoint", "anomalylabel", "incident",
+    "incidents", "abnormal", "isflaggedfraud", "chargeback", "scam", "passfail", "novelty", "hacked",
+    "botnet", "rul", "ttf", "attacktype", "attackcat", "binaryclassification",
 }  # fmt: skip
 """Words of a name that tell a truth, whatever its values."""
 
-_MEDIUM = {"class", "target", "classification", "category_label", "outcome", "y", "gt", "groundtruth", "normal",
-           "isnormal", "default", "churn", "diagnosis", "classlabel", "maintenance", "malfunction", "broken", "damage",
-           "error", "errors", "alarm", "alert", "warning", "event", "detected"}  # fmt: skip
+_MEDIUM = {
+    "class", "target", "classification", "category_label", "outcome", "y", "gt", "groundtruth",
+    "normal", "isnormal", "default", "churn", "diagnosis", "classlabel", "maintenance", "malfunction",
+    "broken", "damage", "error", "errors", "alarm", "alert", "warning", "event", "detected",
+}  # fmt: skip
 """Words that tell a truth if the column has two values, or words of one."""
 
 _WEAK = {
-    "status",
-    "state",
-    "type",
-    "result",
-    "reason",
-    "condition",
-    "flag",
-    "quality",
-    "verdict",
-    "mode",
-    "cat",
-    "id",
-}
+    "status", "state", "type", "result", "reason", "condition", "flag", "quality", "verdict", "mode",
+    "cat", "id",
+}  # fmt: skip
 """Words that tell a truth only together with words of one among the values."""
 
 NORMAL_WORDS = {
-    "normal", "benign", "ok", "okay", "good", "healthy", "pass", "passed", "no failure", "nofailure", "no fault", "none",
-    "no anomaly", "legit", "legitimate", "clean", "regular", "inlier", "fine", "no attack", "normal.", "background",
-    "success", "non-fraud", "not fraud", "genuine", "no defect", "no", "false", "n", "negative", "no error", "nominal",
-    "normal operation", "healthy state", "good condition", "safe", "io",
+    "normal", "benign", "ok", "okay", "good", "healthy", "pass", "passed", "no failure", "nofailure",
+    "no fault", "none", "no anomaly", "legit", "legitimate", "clean", "regular", "inlier", "fine",
+    "no attack", "normal.", "background", "success", "non-fraud", "not fraud", "genuine", "no defect",
+    "no", "false", "n", "negative", "no error", "nominal", "normal operation", "healthy state",
+    "good condition", "safe", "io",
 }  # fmt: skip
 
 ANOMALY_WORDS = {
-    "anomaly", "anomalous", "attack", "malicious", "fail", "failed", "failure", "fault", "faulty", "broken", "bad", "nok",
-    "nio", "abnormal", "outlier", "fraud", "fraudulent", "intrusion", "defect", "defective", "recovering", "error", "not ok",
-    "ng", "breakdown", "critical", "anomaly.", "malware", "a ttack", "damaged", "yes", "true", "y", "positive", "spam",
-    "phishing", "alert", "alarm", "unhealthy", "down",
+    "anomaly", "anomalous", "attack", "malicious", "fail", "failed", "failure", "fault", "faulty",
+    "broken", "bad", "nok", "nio", "abnormal", "outlier", "fraud", "fraudulent", "intrusion", "defect",
+    "defective", "recovering", "error", "not ok", "ng", "breakdown", "critical", "anomaly.", "malware",
+    "a ttack", "damaged", "yes", "true", "y", "positive", "spam", "phishing", "alert", "alarm",
+    "unhealthy", "down",
 }  # fmt: skip
 
 BARE = {
-    "yes",
-    "no",
-    "true",
-    "false",
-    "y",
-    "n",
-    "none",
-    "ok",
-    "good",
-    "bad",
-    "success",
-    "io",
-    "down",
-    "positive",
-    "negative",
-}
+    "yes", "no", "true", "false", "y", "n", "none", "ok", "good", "bad", "success", "io", "down",
+    "positive", "negative",
+}  # fmt: skip
 """Words that alone do not show that a column is a truth."""
 
 _NOT_TRUTHS = {
-    "score",
-    "rate",
-    "count",
-    "count_",
-    "number",
-    "code",
-    "codes",
-    "total",
-    "temperature",
-    "duration",
-    "time",
-    "hours",
-}
+    "score", "rate", "count", "count_", "number", "code", "codes", "total", "temperature", "duration",
+    "time", "hours",
+}  # fmt: skip
 
 
 def name_strength(name: str) -> tuple[int, bool]:

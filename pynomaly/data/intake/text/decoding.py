@@ -70,7 +70,7 @@ def detect_encoding(file: Path, limits: Limits) -> Decision:
     SourceError
         If the file cannot be opened or unpacked, or holds bytes that no text has.
     """
-    with bounded.open_unpacked(file, limits) as content:
+    with bounded.open_bytes(file) as content:
         head = content.read(_BLOCK)
         for mark, name in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"),
                            (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):  # fmt: skip

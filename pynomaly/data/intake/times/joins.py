@@ -29,21 +29,14 @@ from pynomaly.data.intake.times.moments import (
 __all__ = ["find_time"]
 
 _START = {
-    "start",
-    "begin",
-    "pickup",
-    "from",
-    "created",
-    "opened",
-    "arrival",
-    "order",
-    "trans",
-    "transaction",
+    "start", "begin", "pickup", "from", "created", "opened", "arrival", "order", "trans", "transaction",
     "event",
-}
+}  # fmt: skip
 
-_END = {"end", "stop", "dropoff", "to", "until", "closed", "updated", "modified", "finish", "finished", "departure",
-        "birth", "dob", "expiry", "due", "delivered", "last"}  # fmt: skip
+_END = {
+    "end", "stop", "dropoff", "to", "until", "closed", "updated", "modified", "finish", "finished",
+    "departure", "birth", "dob", "expiry", "due", "delivered", "last",
+}  # fmt: skip
 
 _PARTS = {
     "year": ("year", "yr", "jahr", "annee", "année", "ano", "año", "yyyy", "anno"),

@@ -38,9 +38,10 @@ _TRIED = 1500
 NEEDED = 0.9
 
 GENERIC = {
-    "time", "timestamp", "date", "datetime", "ts", "ds", "datum", "zeit", "zeitstempel", "fecha", "data", "hora",
-    "heure", "moment", "epoch", "unixtime", "dt", "utc", "day", "uhrzeit", "zeitpunkt", "tstamp", "clock", "dates",
-    "times", "timestamps", "month", "week", "at", "when", "dteday", "local", "gmt", "recorded", "measured",
+    "time", "timestamp", "date", "datetime", "ts", "ds", "datum", "zeit", "zeitstempel", "fecha",
+    "data", "hora", "heure", "moment", "epoch", "unixtime", "dt", "utc", "day", "uhrzeit", "zeitpunkt",
+    "tstamp", "clock", "dates", "times", "timestamps", "month", "week", "at", "when", "dteday", "local",
+    "gmt", "recorded", "measured",
 }  # fmt: skip
 
 EPOCHS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
