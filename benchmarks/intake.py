@@ -117,7 +117,8 @@ def main() -> None:
             print(f"{name}: {item}")
     seconds = time.process_time() - started
     print(
-        f"{right_files} of {total} files are right in every role, {crashed} crashed; {seconds / max(1, total):.2f} s a file"
+        f"{right_files} of {total} files are right in every role, {crashed} crashed; "
+        f"{seconds / max(1, total):.2f} s a file"
     )
 
 

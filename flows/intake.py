@@ -86,7 +86,7 @@ def _refuse_featureless(reading: Reading) -> None:
 
 
 def explain_column(data: str | Path, column: str, hints: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return what is known of one column of a table: role, reason, its commonest cells, what it could be else.
+    """Return what is known of one column of a table: role, reason, cells, and what would change it.
 
     Raises
     ------

@@ -78,11 +78,22 @@ def init(
         print_result(write_example(force=force), as_json, show_example)
         return
     given: dict[str, Any] = {
-        "time": time[0] if time and len(time) == 1 else time, "label": label, "id": id, "time_format": time_format,
-        "epoch": epoch, "timezone": timezone, "source": source, "sheet": sheet, "encoding": encoding,
-        "separator": {"tab": "\t", "\\t": "\t"}.get(separator, separator) if separator else None, "decimal": decimal,
-        "thousands": thousands, "skip_rows": skip_rows, "header": header, "missing_values": missing or None,
-    }  # fmt: skip
+        "time": time[0] if time and len(time) == 1 else time,
+        "label": label,
+        "id": id,
+        "time_format": time_format,
+        "epoch": epoch,
+        "timezone": timezone,
+        "source": source,
+        "sheet": sheet,
+        "encoding": encoding,
+        "separator": "\t" if separator in ("tab", "\\t") else separator,
+        "decimal": decimal,
+        "thousands": thousands,
+        "skip_rows": skip_rows,
+        "header": header,
+        "missing_values": missing or None,
+    }
     hints = {key: value for key, value in given.items() if value is not None}
     if explain:
         print_result(explain_column(data, explain, hints), as_json, show_column)

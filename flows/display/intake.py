@@ -13,7 +13,7 @@ _SHOWN = 3
 
 
 def show_draft(result: dict[str, Any]) -> None:
-    """Print how the table was read: the text, each column with its role, what was left out, and what to change."""
+    """Print how the table was read: each column with its role, what was left out, and what to change."""
     console = make_console()
     about = "" if result["rows_looked_at"] >= result["rows"] else "about "
     parts = [f"{about}{result['rows']:,} rows", f"{len(result['columns'])} columns", result["kind"]]
@@ -59,7 +59,8 @@ def _show_decisions(console: Any, result: dict[str, Any]) -> None:
             doubt = "" if decision["sure"] == "sure" else f"; {decision['sure']}"
             others = f", or {', '.join(decision['otherwise'])}" if decision["otherwise"] else ""
             console.print(
-                f"data.{decision['setting']}: {_spell_mark(decision['value'])}{others}: {decision['why']}{doubt}"
+                f"data.{decision['setting']}: {_spell_mark(decision['value'])}{others}: "
+                f"{decision['why']}{doubt}"
             )
     unreadable = [column for column in result["columns"] if column["unreadable"]]
     for column in unreadable:

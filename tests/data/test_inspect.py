@@ -5,11 +5,11 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from pynomaly.data.inspect import draft_pipeline
 
 from pynomaly.config import load_pipeline
 from pynomaly.data import fleet
 from pynomaly.data.frame import FrameContract
-from pynomaly.data.inspect import draft_pipeline
 from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pynomaly.data.inspect import draft_pipeline
 
 from pynomaly.config import load_pipeline
-from pynomaly.data.inspect import draft_pipeline
 from pynomaly.data.sources import read_source
 from tests.docs.written import snippets
 

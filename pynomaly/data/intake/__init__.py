@@ -1,4 +1,4 @@
-"""Reads a table as people have it and says why: encoding, marks, times, truth, entity, and each column's role.
+"""Reads a table as people have it and says why: encoding, marks, times, truth, entity, roles of columns.
 
 A reading is made once by :func:`read_table`; it drives the drafted YAML and what the screen shows. A later
 file is read the same way, by the settings that the reading decides.
@@ -9,7 +9,8 @@ from __future__ import annotations
 from pynomaly.data.intake.describe import describe_reading
 from pynomaly.data.intake.draft import CANDIDATES, list_settings, make_slug, render_draft
 from pynomaly.data.intake.findings import ROLES, ColumnReading, Decision, Reading, TimeReading
-from pynomaly.data.intake.reading import list_files, read_table
+from pynomaly.data.intake.reading import read_table
+from pynomaly.data.intake.sample import list_files
 from pynomaly.data.intake.trial import try_reading
 
 __all__ = [

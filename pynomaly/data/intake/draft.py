@@ -20,11 +20,24 @@ CANDIDATES = ("auto", "iforest", "gmm", "knn")
 """Detectors that a drafted pipeline trains; the first is the baseline."""
 
 _FIRST = (
-    "sheet", "encoding", "separator", "quote", "decimal", "thousands", "skip_rows", "comment", "header", "names",
-    "strip_names", "unit_rows", "missing_values", "missing_in", "numbers", "magnitudes", "time", "time_format", "epoch",
-    "timezone", "id", "label", "label_values", "label_delay", "counters", "long", "columns", "categorical", "ignore",
+    "sheet", "encoding", "separator", "quote", "decimal", "thousands", "skip_rows", "comment",
+    "header", "names", "strip_names", "unit_rows", "missing_values", "missing_in", "numbers",
+    "magnitudes", "time", "time_format", "epoch", "timezone", "id", "label", "label_values",
+    "label_delay", "counters", "long", "columns", "categorical", "ignore",
 )  # fmt: skip
 """Order of the keys under ``data``."""
+
+
+_LISTS = {
+    "names": "names of the columns in order",
+    "numbers": "numbers with a unit, a currency or a percent sign",
+    "magnitudes": "numbers that end in K, M, B or T",
+    "counters": "only rise: read as their increase since the row before",
+    "columns": "as asked",
+    "categorical": "features with few different values",
+    "ignore": "left out, with the reason",
+}
+"""Keys that hold a list of columns, one a line, with their comment."""
 
 
 def render_draft(reading: Reading, name: str | None = None, folder: str | Path | None = None) -> str:
@@ -128,12 +141,8 @@ def _render_data(reading: Reading) -> list[str]:
                 lines.append("  # label:  # no column tells the truth in 0 and 1")
             continue
         value = reading.data[key]
-        if key in ("categorical", "ignore", "counters", "numbers", "magnitudes", "columns", "names"):
-            comments = {"categorical": "features with few different values", "ignore": "left out, with the reason",
-                        "counters": "only rise: read as their increase since the row before",
-                        "numbers": "numbers with a unit, a currency or a percent sign",
-                        "magnitudes": "numbers that end in K, M, B or T", "names": "names of the columns in order"}  # fmt: skip
-            lines.append(f"  {key}:  # {comments.get(key, 'as asked')}")
+        if key in _LISTS:
+            lines.append(f"  {key}:  # {_LISTS.get(key, 'as asked')}")
             for name in value:
                 note = roles[name].why if key in ("ignore", "categorical") and name in roles else ""
                 lines.append(_format_item(name, note))

@@ -1,7 +1,7 @@
 """What the reading of a table decided: small frozen records with their reasons.
 
-A reading is made once by :func:`pynomaly.data.intake.read_table` and drives the drafted YAML, the table on the
-screen and ``init --json``.
+A reading is made once by :func:`pynomaly.data.intake.read_table` and drives the drafted YAML, the table on
+the screen and ``init --json``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads a table once and decides what it is: encoding, marks, times, truth, entity, and the role of each column.
+"""Reads a table once and decides what it is: encoding, marks, times, truth, entity, role of each column.
 
 The order of the decisions: text, cells, time, truth, entity, then what is left. Each says why. Called by
 ``pynomaly init`` through :func:`pynomaly.data.intake.read_table`.
@@ -17,49 +17,23 @@ import pandas as pd
 from pynomaly.config import Limits
 from pynomaly.data.intake.cells.numbers import profile_columns
 from pynomaly.data.intake.cells.profile import Profile
-from pynomaly.data.intake.cells.spelling import looks_like_moment, split_name
+from pynomaly.data.intake.cells.spelling import looks_like_moment
 from pynomaly.data.intake.findings import ColumnReading, Decision, Reading, TimeReading, Unreadable
-from pynomaly.data.intake.roles.columns import describe_number, is_counter, rises_only
-from pynomaly.data.intake.roles.entities import find_entity, find_long_table, is_identifier_name
+from pynomaly.data.intake.plan import plan_blocks
+from pynomaly.data.intake.roles.columns import decide_role, is_counter
+from pynomaly.data.intake.roles.entities import find_entity, find_long_table
 from pynomaly.data.intake.roles.truth import find_truths
 from pynomaly.data.intake.roles.truth_kinds import Truth
-from pynomaly.data.intake.sample import Sample
-from pynomaly.data.intake.seasons import find_seasons
+from pynomaly.data.intake.sample import Sample, list_files
 from pynomaly.data.intake.text.typed import read_sample
 from pynomaly.data.intake.times.joins import find_time
 from pynomaly.data.intake.times.moments import Moments
-from pynomaly.data.intake.windows import WindowPlan, measure_step, plan_windows
-from pynomaly.data.sources import SOURCES, infer_source_kind
-from pynomaly.data.sources.text.files import is_glob, require_path
-from pynomaly.data.sources.text.files import list_files as list_source_files
 from pynomaly.errors import ColumnError, SourceError, WindowError, list_allowed
 
 all__ = ["list_files", "read_table"]
 
-_FEW_CATEGORIES = 50
-_ROW_NUMBER_NAMES = {
-    "no", "nr", "index", "instant", "row", "rownum", "rowid", "id", "udi", "uid", "#", "seq",
-    "sequence", "recno", "record", "sn", "sno", "idx", "step", "unnamed", "key", "entry", "obs",
-    "observation",
-}  # fmt: skip
 _WIDE_DATES = 10
 _MARKS_SHOWN = 3
-
-
-def list_files(path: str | Path, kind: str | None = None) -> tuple[str, list[Path]]:
-    """Return the kind of source and the files of a path: one file, a folder, or a pattern with `*`.
-
-    Raises
-    ------
-    SourceError
-        If nothing lies there.
-    """
-    text = str(path)
-    if not is_glob(text):
-        require_path(text, folder=True)
-    chosen = kind or infer_source_kind(text, "csv")
-    endings = SOURCES[chosen].endings if chosen in SOURCES else ()
-    return chosen, [Path(item).expanduser() for item in list_source_files(text, endings)]
 
 
 def read_table(path: str | Path, hints: Mapping[str, Any] | None = None) -> Reading:
@@ -100,7 +74,8 @@ def read_table(path: str | Path, hints: Mapping[str, Any] | None = None) -> Read
     if requested and moments is None:
         cell = profiles[requested[0]].example
         raise WindowError(
-            f"no time can be read from {', '.join(map(repr, requested))} (a cell: {cell!r}); set --time-format, e.g. '%d.%m.%Y %H:%M'"
+            f"no time can be read from {', '.join(map(repr, requested))} (a cell: {cell!r}); "
+            "set --time-format, e.g. '%d.%m.%Y %H:%M'"
         )
     return _Assembly(str(path), kind, sample, profiles, moments, single, known).assemble(decisions, settings)
 
@@ -146,7 +121,8 @@ class _Assembly:
         self._read_entity(data)
         for name in self.profiles:
             if name not in self.columns:
-                self.columns[name] = self._read_column(self.profiles[name])
+                role = decide_role(self.profiles[name], self.sample.lines, self.moments is not None)
+                self._add(name, *role)
         self._read_counters(data)
         self._check_duplicates()
         categorical = [c.name for c in self.columns.values() if c.is_feature and self._is_category(c)]
@@ -161,7 +137,8 @@ class _Assembly:
             data["ignore"] = ignored
         data = {**data, **{key: value for key, value in self.known.items() if key != "source"}}
         self._drop_unused(data)
-        blocks, problems = self._plan_blocks(data)
+        blocks, notes, problems = self._plan_blocks()
+        self.notes += notes
         return Reading(
             file=self.path,
             kind=self.kind,
@@ -221,7 +198,8 @@ class _Assembly:
         first = self.profiles[columns[0]].cells
         shown = [f"line {self.sample.lines[place]}: {first.iloc[place]!r}" for place in wrong[:_MARKS_SHOWN]]
         self.notes.append(
-            f"{len(wrong):,} of {len(first):,} rows have no readable time and go to quarantine ({'; '.join(shown)})"
+            f"{len(wrong):,} of {len(first):,} rows have no readable time and go to quarantine "
+            f"({'; '.join(shown)})"
         )
 
     def _read_truths(self, data: dict[str, Any]) -> None:
@@ -240,8 +218,8 @@ class _Assembly:
                 share = f"; {truth.positives:.1%} of the known are 1" if truth.positives is not None else ""
                 self._add(name, "label", truth.why + share, truth.sure, "--label")
                 data["label"] = name
-                if truth.values:
-                    data["label_values"] = dict(truth.values)
+                if truth.meanings:
+                    data["label_values"] = dict(truth.meanings)
             else:
                 self._add(
                     name,
@@ -270,8 +248,9 @@ class _Assembly:
         if (long := find_long_table(self.profiles, name, set(self.columns) - {name})) is not None:
             quantity, value = long
             self.notes.append(
-                f"a long table: {quantity!r} names what {value!r} is of; to have a row for each moment and a column for "
-                f"each of its {self.profiles[quantity].distinct} names set data.long: {{name: {quantity}, value: {value}}}"
+                f"a long table: {quantity!r} names what {value!r} is of; to have a row for each moment and a "
+                f"column for each of its {self.profiles[quantity].distinct} names set "
+                f"data.long: {{name: {quantity}, value: {value}}}"
             )
 
     def _note_repeated_times(self) -> None:
@@ -279,102 +258,9 @@ class _Assembly:
         share = float(self.moments.times.duplicated(keep=False).mean())
         if share > 0.02:
             self.notes.append(
-                f"{share:.0%} of the rows share their time with another row, and no column tells them apart; --id names one"
+                f"{share:.0%} of the rows share their time with another row, and no column tells them apart; "
+                "--id names one"
             )
-
-    def _read_column(self, profile: Profile) -> ColumnReading:
-        self._add(profile.name, *self._decide_role(profile))
-        return self.columns[profile.name]
-
-    def _decide_role(self, profile: Profile) -> tuple[str, str, str, str]:
-        """Return role, reason, sureness and what would change it, of a column that is left."""
-        rows, words, name = len(profile.cells), split_name(profile.name), profile.name
-        if not profile.filled or profile.distinct == len(profile.missing):
-            return "empty", "has no value", "sure", ""
-        if profile.is_number:
-            return self._decide_number(profile, rows, words)
-        distinct = profile.distinct
-        if distinct == 1:
-            share = profile.filled / rows
-            if share == 1:
-                return (
-                    "constant",
-                    f"always {profile.example[:40]!r} so far: a change alerts",
-                    "sure",
-                    "data.ignore",
-                )
-            return "category", f"{profile.example[:40]!r} or nothing", "sure", "data.ignore"
-        if distinct >= 0.95 * profile.filled and distinct > 20:
-            return "identifier", "another value in every row: a name, no feature", "sure", "data.categorical"
-        if distinct > max(_FEW_CATEGORIES, profile.filled / 10):
-            return (
-                "text",
-                f"text with {distinct:,} values, too many for a category",
-                "sure",
-                "data.categorical",
-            )
-        if distinct > _FEW_CATEGORIES and is_identifier_name(name):
-            return "identifier", f"names {distinct:,} things", "likely", "--id"
-        return "category", f"text with {distinct} values", "sure", "data.ignore"
-
-    def _decide_number(
-        self, profile: Profile, rows: int, words: tuple[str, ...]
-    ) -> tuple[str, str, str, str]:
-        values = profile.present
-        name = profile.name
-        if not len(values):
-            return "empty", "has no number, only marks of missing values", "sure", ""
-        reason = describe_number(profile)
-        if values.min() == values.max():
-            if is_identifier_name(name) and profile.is_whole and values[0] >= 100:
-                return (
-                    "identifier",
-                    f"the name of a thing, always {profile.example}",
-                    "likely",
-                    "data.columns",
-                )
-            return (
-                "constant",
-                f"always {profile.example[:40]!r} so far: a change alerts",
-                "sure",
-                "data.ignore",
-            )
-        if profile.is_whole and self._counts_rows(profile):
-            return "identifier", "counts the rows", "sure", "data.columns"
-        year = {"year", "yr", "jahr"} & set(words)
-        if year and profile.is_whole and values.min() >= 1800 and values.max() <= 2200:
-            return (
-                "identifier",
-                "a year: rows of later years would all be new to the model",
-                "likely",
-                "data.columns",
-            )
-        if profile.is_whole and is_identifier_name(name):
-            if profile.distinct <= _FEW_CATEGORIES:
-                return "category", f"numbers that name {profile.distinct} things", "likely", "data.ignore"
-            return "identifier", f"numbers that name {profile.distinct:,} things", "likely", "data.columns"
-        if self.moments is None and rises_only(profile):
-            return (
-                "identifier",
-                "only rises from row to row: every later row would be new to the model",
-                "likely",
-                "data.columns",
-            )
-        return "number", reason, "likely" if profile.unreadable else "sure", "data.categorical"
-
-    def _counts_rows(self, profile: Profile) -> bool:
-        """Return whether a column numbers the rows: steps of one between neighbouring lines, or all different and named so."""
-        values = profile.values
-        lines = self.sample.lines
-        steps, near = np.diff(values), np.diff(lines) >= 1
-        unbroken = np.diff(lines) == 1
-        pairs = steps[unbroken & near]
-        if len(pairs) > 5 and np.mean(pairs == 1) > 0.99:
-            return True
-        if len(pairs) > 5 and np.mean(pairs == -1) > 0.99:
-            return True
-        named = set(split_name(profile.name)) & _ROW_NUMBER_NAMES
-        return bool(named) and profile.distinct == profile.filled and profile.distinct > 20
 
     def _read_counters(self, data: dict[str, Any]) -> None:
         """Find numbers that only rise in time, for each entity; they are read as their increase."""
@@ -413,7 +299,7 @@ class _Assembly:
         return np.asarray(pd.factorize(self.profiles[self.entity].cells)[0])
 
     def _check_duplicates(self) -> None:
-        """Name features that have the same values as an earlier one; they stay, so that a difference shows."""
+        """Name features that have the values of an earlier one; they stay, so that a difference shows."""
         first: dict[bytes, str] = {}
         for name, column in list(self.columns.items()):
             if column.role not in ("number", "category"):
@@ -459,72 +345,10 @@ class _Assembly:
             self.moments.columns, self.moments.format, zone, times.min().isoformat(), times.max().isoformat()
         )
 
-    def _plan_blocks(self, data: dict[str, Any]) -> tuple[dict[str, dict[str, tuple[Any, str]]], list[str]]:
-        """Return the settings of the other blocks, and why the draft could not train."""
-        blocks: dict[str, dict[str, tuple[Any, str]]] = {}
-        problems: list[str] = []
-        rows = self.sample.rows
-        if not any(column.is_feature for column in self.columns.values()):
-            names = ", ".join(f"{c.name!r} ({c.why})" for c in list(self.left_out())[:4])
-            problems.append(f"no column is left that a model could read: {names}; data.columns names some")
-        plan: WindowPlan | None = None
-        if self.moments is not None:
-            times = self.moments.times.dropna()
-            plan = plan_windows(self._moments_of_runs(), times.min(), times.max(), rows)
-            rows = plan.reference_rows
-            self._plan_seasons(blocks, plan)
-        if rows < 100:
-            low = max(10, rows // 2)
-            blocks["quality"] = {
-                "min_train_rows": (low, f"the reference has about {rows} rows, default is 100")
-            }
-            if rows < 30:
-                problems.append(
-                    f"the table has {rows} rows; a model of so few tells little (quality.min_train_rows)"
-                )
-        if plan is not None:
-            self._write_windows(blocks, plan)
-        if self.sample.rows < 1000 or rows < 1000:
-            blocks["retraining"] = {
-                "min_rows": (
-                    max(10, min(rows, self.sample.rows) // 2),
-                    f"the reference has about {rows} rows, default is 1000",
-                )
-            }
-        return blocks, problems
-
-    def left_out(self) -> list[ColumnReading]:
-        """Return the columns that no model reads."""
-        return [column for column in self.columns.values() if not column.is_feature]
-
-    def _moments_of_runs(self) -> pd.Series[Any]:
-        """Return the times of one entity: the one with the most rows, so that the step is that of a series."""
-        assert self.moments is not None
-        codes = self._entity_codes()
-        top = np.bincount(codes[codes >= 0]).argmax() if len(codes) else 0
-        return self.moments.times[codes == top] if self.entity is not None else self.moments.times
-
-    def _write_windows(self, blocks: dict[str, dict[str, tuple[Any, str]]], plan: WindowPlan) -> None:
-        from pynomaly.config.units import spell_duration
-
-        blocks["windows"] = {
-            "score": (spell_duration(plan.score), "one partition of scores"),
-            "monitor": (
-                spell_duration(plan.monitor),
-                "what one verdict looks back on; a whole number of windows.score",
-            ),
-            "reference": (spell_duration(plan.reference), plan.why),
+    def _plan_blocks(self) -> tuple[dict[str, Any], list[str], list[str]]:
+        numbers = {
+            column.name: self.profiles[column.name].numbers
+            for column in self.columns.values()
+            if column.role in ("number", "counter")
         }
-        blocks["training"] = {"start": (plan.start.isoformat(), "first training starts here: the first row")}
-        self.step = measure_step(self._moments_of_runs())
-
-    def _plan_seasons(self, blocks: dict[str, dict[str, tuple[Any, str]]], plan: WindowPlan) -> None:
-        assert self.moments is not None
-        numbers = [c.name for c in self.columns.values() if c.role in ("number", "counter")]
-        seasons = find_seasons(
-            self.moments.times, {name: self.profiles[name].values for name in numbers}, plan.step, plan.span
-        )
-        if seasons:
-            why = f"the values follow the {' and the '.join(seasons)}, so a model must know when a row is"
-            blocks["features"] = {"calendar": (True, why)}
-            self.notes.append(f"{why} (features.calendar)")
+        return plan_blocks(self.moments, self._entity_codes(), numbers, self.sample.rows)

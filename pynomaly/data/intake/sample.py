@@ -7,14 +7,18 @@ their readers. Of a long file the head, pieces at even distances and the end are
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pynomaly.data.intake.findings import Decision
+from pynomaly.data.sources import SOURCES, infer_source_kind
+from pynomaly.data.sources.text.files import is_glob, require_path
+from pynomaly.data.sources.text.files import list_files as list_source_files
 
-__all__ = ["EDGE", "FILES", "MOST_ROWS", "Sample"]
+__all__ = ["EDGE", "FILES", "MOST_ROWS", "Sample", "list_files"]
 
 MOST_ROWS = 24_000
 
@@ -59,3 +63,19 @@ class Sample:
     def names(self) -> list[str]:
         """Names of the columns in the order of the file."""
         return [str(name) for name in self.cells.columns]
+
+
+def list_files(path: str | Path, kind: str | None = None) -> tuple[str, list[Path]]:
+    """Return the kind of source and the files of a path: one file, a folder, or a pattern with `*`.
+
+    Raises
+    ------
+    SourceError
+        If nothing lies there.
+    """
+    text = str(path)
+    if not is_glob(text):
+        require_path(text, folder=True)
+    chosen = kind or infer_source_kind(text, "csv")
+    endings = SOURCES[chosen].endings if chosen in SOURCES else ()
+    return chosen, [Path(item).expanduser() for item in list_source_files(text, endings)]

@@ -28,12 +28,13 @@ def find_seasons(
         Distance of the rows, and length of the table. A season must be seen four times.
     """
     seasons: list[str] = []
-    if step <= timedelta(hours=6) and span >= timedelta(days=4):
-        if any(_explains(times.dt.hour.to_numpy(), values) for values in columns.values()):
-            seasons.append("hour of the day")
-    if step <= timedelta(days=1) and span >= timedelta(days=28):
-        if any(_explains(times.dt.dayofweek.to_numpy(), values) for values in columns.values()):
-            seasons.append("day of the week")
+    hours, weekdays = times.dt.hour.to_numpy(), times.dt.dayofweek.to_numpy()
+    sees_days = step <= timedelta(hours=6) and span >= timedelta(days=4)
+    if sees_days and any(_explains(hours, values) for values in columns.values()):
+        seasons.append("hour of the day")
+    sees_weeks = step <= timedelta(days=1) and span >= timedelta(days=28)
+    if sees_weeks and any(_explains(weekdays, values) for values in columns.values()):
+        seasons.append("day of the week")
     return seasons
 
 

@@ -1,7 +1,7 @@
-"""Whether a draft trains on the file it was written from: reads it as production does and checks the reference.
+"""Whether a draft trains on the file it was written from: it is read as production reads it, and checked.
 
-What can be mended is: a column without a value in the reference is left out, a limit is raised to what the file
-needs. What cannot is said with the setting to change. Called by ``flows`` before a draft is written.
+What can be mended is mended: a column without a value in the reference is left out, a limit is raised to what
+the file needs. What cannot is said with the setting to change. Called by ``flows`` before a draft is written.
 """
 
 from __future__ import annotations

@@ -38,9 +38,7 @@ def decide_marks(
     if votes["points"] > votes["point"] and not votes["commas"]:
         comma += votes["points"]
     # Whole numbers vote for the point, though they have none: they decide nothing.
-    with_point = sum(
-        count for p in profiles for cell, count in p.counts.items() if "." in cell and classify_cell(cell) == "point"
-    ) if comma else 0  # fmt: skip
+    with_point = _count_points(profiles) if comma else 0
     decimal = "," if comma and comma > with_point + votes["commas"] else "."
     if not with_point and votes["comma3"] and not votes["commas"] and _is_decimal_comma(profiles, hints):
         decimal, comma = ",", max(comma, votes["comma3"])
@@ -55,11 +53,8 @@ def decide_marks(
     thousands = hints.get("thousands", thousands)
     if decimal != ".":
         settings["decimal"] = decimal
-        sure = (
-            "as asked"
-            if "decimal" in hints
-            else f"{comma:,} cells are numbers like {(_find_example(profiles, 'comma') or _find_example(profiles, 'comma3'))!r}"
-        )
+        example = _find_example(profiles, "comma") or _find_example(profiles, "comma3")
+        sure = "as asked" if "decimal" in hints else f"{comma:,} cells are numbers like {example!r}"
         decisions.append(Decision("decimal", decimal, sure))
     if thousands:
         settings["thousands"] = thousands
@@ -71,8 +66,18 @@ def decide_marks(
     return decimal, thousands, decisions, settings
 
 
+def _count_points(profiles: list[Profile]) -> int:
+    """Count the cells with a point that is a decimal mark for sure."""
+    return sum(
+        count
+        for profile in profiles
+        for cell, count in profile.counts.items()
+        if "." in cell and classify_cell(cell) == "point"
+    )
+
+
 def _is_decimal_comma(profiles: list[Profile], hints: Mapping[str, Any]) -> bool:
-    """Return whether commas before exactly three digits are decimal marks: no number of their column lacks one."""
+    """Return whether commas before three digits are decimal marks: no number of a column lacks one."""
     if hints.get("separator", ",") == ",":
         return False
     for profile in profiles:
@@ -88,6 +93,7 @@ def _is_decimal_comma(profiles: list[Profile], hints: Mapping[str, Any]) -> bool
 
 
 def strip_marks(cell: str) -> str:
+    """Return the number within a cell, without its unit or currency; the cell itself if it has none."""
     match = re.search(r"[\d.,][\d., ']*", cell)
     return match.group(0).strip() if match else cell
 

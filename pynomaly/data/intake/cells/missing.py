@@ -49,10 +49,10 @@ def find_missing(
             profile.sentinels = (*sentinels, *weak)
             for text in profile.sentinels:
                 by_column.setdefault(text, []).append(profile.name)
-                profile.values = np.where(profile.values == float(text), np.nan, profile.values)
+                profile.numbers = np.where(profile.numbers == float(text), np.nan, profile.numbers)
     missing_in: dict[str, list[str]] = {}
     for text, names in by_column.items():
-        others = [p for p in numeric if p.name not in names and (p.values == float(text)).any()]
+        others = [p for p in numeric if p.name not in names and (p.numbers == float(text)).any()]
         amount = sum(
             p.counts[cell] for p in numeric if p.name in names for cell in p.counts if _same(cell, text)
         )

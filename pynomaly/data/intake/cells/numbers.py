@@ -56,8 +56,12 @@ def profile_columns(
 
 
 def _count_column(name: str, cells: pd.Series[Any]) -> Profile:
-    counts = Counter(
-        {cell: count for cell, count in cells.value_counts(sort=False).items() if cell not in PANDAS_MISSING}
+    counts: Counter[str] = Counter(
+        {
+            str(cell): count
+            for cell, count in cells.value_counts(sort=False).items()
+            if cell not in PANDAS_MISSING
+        }
     )
     return Profile(name, cells, counts, {}, np.full(len(cells), np.nan))
 
@@ -94,7 +98,7 @@ def _read_numbers(
         return
     profile.is_number = True
     profile.style = "magnitude" if magnitude and magnitude >= marked else "marked" if marked else "plain"
-    profile.values = profile.cells.map(values).to_numpy(dtype=np.float64)
+    profile.numbers = np.asarray(profile.cells.map(values), dtype=np.float64)
     repeated = [
         cell for cell, count in tokens.most_common(_MOST_TOKENS)
         if is_missing_mark(cell) or (count > 1 and count >= 0.002 * total) or cell in given

@@ -31,7 +31,7 @@ class Profile:
         How often each different cell occurs, without the empty ones.
     kinds : dict
         How many cells look like what (:func:`pynomaly.data.intake.spelling.classify_cell`).
-    values : ndarray of shape (n,)
+    numbers : ndarray of shape (n,)
         The numbers; NaN where the cell is none.
     is_number : bool
         Whether most of its cells are numbers.
@@ -49,7 +49,7 @@ class Profile:
     cells: pd.Series[Any]
     counts: Counter[str]
     kinds: dict[str, int]
-    values: np.ndarray[Any, np.dtype[np.float64]]
+    numbers: np.ndarray[Any, np.dtype[np.float64]]
     is_number: bool = False
     style: str = "plain"
     missing: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class Profile:
     @property
     def present(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The numbers, without missing values and sentinels."""
-        values: np.ndarray[Any, np.dtype[np.float64]] = self.values[np.isfinite(self.values)]
+        values: np.ndarray[Any, np.dtype[np.float64]] = self.numbers[np.isfinite(self.numbers)]
         return values
 
     @property
@@ -80,5 +80,6 @@ class Profile:
 
     @property
     def example(self) -> str:
-        """The most common cell that is not empty."""
-        return next((cell for cell, _ in self.counts.most_common(1)), "")
+        """The most common cell that is neither empty nor a mark of a missing value."""
+        marks = {*self.missing, *self.sentinels}
+        return next((cell for cell, _ in self.counts.most_common() if cell not in marks), "")

@@ -25,14 +25,15 @@ PANDAS_MISSING = frozenset(
 )  # fmt: skip
 """Cells that every reader takes as missing, without a setting."""
 
-MISSING_MARKS = frozenset(
-    ["-", "--", "---", "----", "?", "??", ".", "..", "*", "**", "***", "x", "na", "n.a.", "n.a", "nil", "none", "null",
-     "missing", "unknown", "undefined", "no data", "nodata", "bad", "bad input", "bad data", "i/o timeout",
-     "shutdown", "not connect", "under range", "over range", "out of range", "error", "err", "fail", "invalid",
-     "off line", "offline", "comm fail", "configure", "pt created", "#div/0!", "#value!", "#ref!", "#name?",
-     "#num!", "#null!", "#####", "inf", "-inf", "+inf", "infinity", "nan()", "-nan(ind)", "not available",
-     "not a number", "m", "tr", "k.a.", "s/d", "nd", "n/d", "n.d.", "–", "—", "<na>", "nat", "\\n"]
-)  # fmt: skip
+MISSING_MARKS = frozenset((
+    "-", "--", "---", "----", "?", "??", ".", "..", "*", "**", "***", "x", "na", "n.a.", "n.a", "nil",
+    "none", "null", "missing", "unknown", "undefined", "no data", "nodata", "bad", "bad input",
+    "bad data", "i/o timeout", "shutdown", "not connect", "under range", "over range", "out of range",
+    "error", "err", "fail", "invalid", "off line", "offline", "comm fail", "configure", "pt created",
+    "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!", "#####", "inf", "-inf", "+inf",
+    "infinity", "nan()", "-nan(ind)", "not available", "not a number", "m", "tr", "k.a.", "s/d", "nd",
+    "n/d", "n.d.", "–", "—", "<na>", "nat", "\\n",
+))  # fmt: skip
 """Words that mean a missing value among numbers, in lower case."""
 
 _POINT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")

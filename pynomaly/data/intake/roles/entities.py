@@ -1,4 +1,4 @@
-"""The column that names whose a row is, and tables that hold one row for each quantity. Called by ``reading``."""
+"""The column that names whose a row is, and tables with one row for each quantity. Called by ``reading``."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _names_a_thing(words: set[str]) -> bool:
 def find_long_table(
     profiles: Mapping[str, Profile], entity: str | None, taken: set[str]
 ) -> tuple[str, str] | None:
-    """Return the columns of quantity and value of a table with one row for each quantity, None if it is none."""
+    """Return the columns of quantity and value of a long table; None if it is none."""
     numbers = [name for name, profile in profiles.items() if profile.is_number and name not in taken]
     if len(numbers) != 1:
         return None

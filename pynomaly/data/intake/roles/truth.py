@@ -7,6 +7,7 @@ told by its name, by its words, or because it says the same as the label. Called
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pynomaly.data.intake.cells.profile import Profile
 from pynomaly.data.intake.cells.spelling import split_name
@@ -27,6 +28,15 @@ from pynomaly.data.intake.roles.truth_words import (
 __all__ = ["find_truths"]
 
 _MOST_CLASSES = 60
+
+
+@dataclass(frozen=True)
+class _TruthWords:
+    """Cells of a column that mean normal or anomalous, and those of them that alone show a truth."""
+
+    normal: set[str]
+    anomalous: set[str]
+    telling: set[str]
 
 
 def find_truths(
@@ -113,7 +123,9 @@ def _judge_column(profile: Profile, requested: bool, is_last: bool = False) -> T
     anomalous = {cell for cell, text in lower.items() if is_anomaly_word(text)}
     telling = {lower[cell] for cell in normal | anomalous} - BARE
     if len(counts) <= _MOST_CLASSES and not profile.is_number:
-        return _judge_words(profile, counts, normal, anomalous, telling, strength, requested, is_last)
+        return _judge_words(
+            profile, counts, _TruthWords(normal, anomalous, telling), strength, requested, is_last
+        )
     if (
         strength >= 2
         and profile.is_number
@@ -177,9 +189,14 @@ def _judge_binary(
 
 
 def _judge_words(
-    profile: Profile, counts: Mapping[str, int], normal: set[str], anomalous: set[str], telling: set[str], strength: int,
-    requested: bool, is_last: bool = False,
-) -> Truth | None:  # fmt: skip
+    profile: Profile,
+    counts: Mapping[str, int],
+    words: _TruthWords,
+    strength: int,
+    requested: bool,
+    is_last: bool,
+) -> Truth | None:
+    normal, anomalous, telling = words.normal, words.anomalous, words.telling
     pair = len(counts) == 2 and len(normal) == 1 and len(anomalous) == 1
     is_truth = (
         requested

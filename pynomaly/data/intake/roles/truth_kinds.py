@@ -24,7 +24,7 @@ class Truth:
     ----------
     name : str
     why : str
-    values : dict
+    meanings : dict
         What its words mean: 1, 0 or None; empty if they are 0 and 1 already.
     rank : float
         How well it serves as the label; 0 if it cannot.
@@ -35,7 +35,7 @@ class Truth:
 
     name: str
     why: str
-    values: Mapping[str, int | None] = field(default_factory=dict)
+    meanings: Mapping[str, int | None] = field(default_factory=dict)
     rank: float = 0.0
     sure: str = "sure"
     positives: float | None = None
@@ -59,7 +59,7 @@ def read_binary(lower: Mapping[str, str]) -> dict[str, float] | None:
 def find_kinds_of(
     label: Truth, profiles: Mapping[str, Profile], taken: set[str], truths: dict[str, Truth]
 ) -> None:
-    """Add the flags that are 1 in anomalous rows alone (kinds of failure), and the flags that stand among them."""
+    """Add the flags that are 1 in anomalous rows alone, kinds of failure, and the flags among them."""
     classes = _read_classes(profiles[label.name], label)
     known = np.isfinite(classes)
     rate = float((classes[known] == 1).mean()) if known.any() else 1.0
@@ -103,8 +103,8 @@ def _read_flag(profile: Profile) -> np.ndarray[Any, Any] | None:
 
 def _read_classes(label: Profile, truth: Truth) -> np.ndarray[Any, Any]:
     table = {"0": 0, "0.0": 0, "1": 1, "1.0": 1, "true": 1, "false": 0}
-    if truth.values:
-        return label.cells.map(dict(truth.values)).to_numpy(dtype=float)
+    if truth.meanings:
+        return label.cells.map(dict(truth.meanings)).to_numpy(dtype=float)
     return label.cells.str.lower().map(table).to_numpy(dtype=float)
 
 

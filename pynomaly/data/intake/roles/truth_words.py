@@ -62,6 +62,14 @@ BARE = {
 }  # fmt: skip
 """Words that alone do not show that a column is a truth."""
 
+_CLASS_NAMES = {"class", "target", "classification", "outcome", "diagnosis", "y", "gt", "label"} | {
+    "id",
+    "name",
+    "type",
+    "attack",
+    "fault",
+}
+_TELLING = {"anomaly", "attack", "broken", "faulty", "fraud", "malicious", "recovering"}
 _NOT_TRUTHS = {
     "score", "rate", "count", "count_", "number", "code", "codes", "total", "temperature", "duration",
     "time", "hours",
@@ -96,6 +104,7 @@ def rank_name(name: str) -> float:
 
 
 def is_normal_word(text: str) -> bool:
+    """Return whether a word means a normal row."""
     return (
         text in NORMAL_WORDS
         or text.startswith(("normal", "no ", "benign"))
@@ -104,6 +113,7 @@ def is_normal_word(text: str) -> bool:
 
 
 def is_anomaly_word(text: str) -> bool:
+    """Return whether a word means an anomalous row."""
     parts = set(text.replace("_", " ").replace("-", " ").split())
     return (
         text in ANOMALY_WORDS or bool(parts & (ANOMALY_WORDS - BARE)) or "failure" in text or "attack" in text
@@ -112,15 +122,16 @@ def is_anomaly_word(text: str) -> bool:
 
 def is_class_name(words: set[str]) -> bool:
     """Return whether a name is that of a class alone, or of a truth."""
-    return bool(words & _STRONG) or (words <= {"class", "target", "classification", "outcome", "diagnosis", "y", "gt", "label",
-                                              "id", "name", "type", "attack", "fault"} and bool(words - {"id", "name", "type"}))  # fmt: skip
+    return bool(words & _STRONG) or (words <= _CLASS_NAMES and bool(words - {"id", "name", "type"}))
 
 
 def is_telling(words: set[str]) -> bool:
-    return any(word.startswith(("normal", "benign", "no failure", "nofailure", "no fault")) or word in
-               ("anomaly", "attack", "broken", "faulty", "fraud", "malicious", "recovering") for word in words)  # fmt: skip
+    """Return whether one of the words shows a truth under any name."""
+    starts = ("normal", "benign", "no failure", "nofailure", "no fault")
+    return any(word.startswith(starts) or word in _TELLING for word in words)
 
 
 def list_words(words: set[str]) -> str:
+    """Return the first words, for a message."""
     listed = sorted(words)
     return ", ".join(map(repr, listed[:3])) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")

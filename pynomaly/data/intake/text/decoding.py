@@ -132,8 +132,8 @@ def read_lines(file: Path, limits: Limits, encoding: str) -> Lines:
         If the file is empty, too long (``data.limits``), or does not read under `encoding`.
     """
     head, pieces, tail, count = b"", [], b"", 0
-    stride, number, size, ends_with_break = 1, 0, 0, True
-    for block in _read_blocks(file, limits, encoding):
+    stride, size, ends_with_break = 1, 0, True
+    for number, block in enumerate(_read_blocks(file, limits, encoding)):
         size += len(block)
         if len(head) < _HEAD:
             head += block
@@ -143,7 +143,6 @@ def read_lines(file: Path, limits: Limits, encoding: str) -> Lines:
                 pieces, stride = pieces[::2], stride * 2
         tail = (tail + block)[-_TAIL:]
         count += block.count(b"\n")
-        number += 1
         ends_with_break = block.endswith(b"\n")
     if not count and ends_with_break:
         raise SourceError(f"{file} is empty; expected a header and rows")

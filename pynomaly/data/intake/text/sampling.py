@@ -1,4 +1,4 @@
-"""The lines of a text to the cells that are looked at, with the decisions on how they split. Called by ``sample``."""
+"""The lines of a text to the cells that are looked at, and how they split. Called by ``typed``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Limits
-from pynomaly.data.intake.findings import Decision
+from pynomaly.data.intake.findings import Decision, Sureness
 from pynomaly.data.intake.sample import EDGE, FILES, MOST_ROWS, Sample
 from pynomaly.data.intake.text.decoding import Lines, detect_encoding, read_lines
 from pynomaly.data.intake.text.dialect import Dialect, Grid, Row, detect_dialect, find_header, split_rows
@@ -21,6 +21,7 @@ __all__ = ["build_sample", "choose_header", "sample_text"]
 
 
 def sample_text(files: Sequence[Path], limits: Limits, hints: dict[str, Any]) -> Sample:
+    """Return the cells of text files that are looked at."""
     chosen = _choose_files(files)
     first = chosen[0]
     encoding = (
@@ -72,6 +73,7 @@ def _split_lines_of(text: Lines, dialect: Dialect, skipped: int) -> list[Row]:
 
 
 def choose_header(rows: list[Row], hints: dict[str, Any]) -> Grid:
+    """Return where the header lies: as the hints say, or as the rows tell."""
     if hints.get("header") is False:
         return Grid(None, int(hints.get("unit_rows", 0)), "as asked")
     if hints.get("header") or "unit_rows" in hints:
@@ -181,7 +183,7 @@ def _note_dialect(
     if encoding.value != "utf-8":
         sample.settings["encoding"] = encoding.value
     width = len(sample.names)
-    sure = "sure" if dialect.clean > 0.95 else "likely"
+    sure: Sureness = "sure" if dialect.clean > 0.95 else "likely"
     sample.settings["separator"] = dialect.separator
     sample.decisions.append(
         Decision(
@@ -195,8 +197,11 @@ def _note_dialect(
         sample.settings["quote"] = dialect.quote
         sample.decisions.append(Decision("quote", dialect.quote, "cells stand in these marks"))
     table_start = rows[grid.header if grid.header is not None else grid.first][0]
-    inside = [n for n, line in zip(text.numbers, text.texts, strict=True)
-              if dialect.comment and n > table_start and line.lstrip().startswith(dialect.comment)]  # fmt: skip
+    inside = [
+        n
+        for n, line in zip(text.numbers, text.texts, strict=True)
+        if dialect.comment and n > table_start and line.lstrip().startswith(dialect.comment)
+    ]
     if inside or ("comment" in hints and dialect.comment):
         sample.settings["comment"] = dialect.comment
         sample.decisions.append(
@@ -206,7 +211,7 @@ def _note_dialect(
                 f"line {inside[0] if inside else '-'} starts with it and is no row",
             )
         )
-    before = [line for line in text.texts[: table_start - 1]]
+    before = list(text.texts[: table_start - 1])
     if dialect.comment and "comment" in sample.settings:
         before = [line for line in before if not line.lstrip().startswith(dialect.comment)]
     sep_line = bool(before) and before[0].lower().startswith("sep=") and len(before[0].strip()) == 5

@@ -1,4 +1,4 @@
-"""A sheet of a workbook to the cells that are looked at; its header is found as in a text. Called by ``sample``."""
+"""A sheet of a workbook to the cells that are looked at; its header is found as in a text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sample_workbook(files: Sequence[Path], limits: Limits, hints: dict[str, Any]
     try:
         with file.open("rb") as content:
             book = CalamineWorkbook.from_filelike(content)
-            sheets = [name for name in book.sheet_names]
+            sheets = list(book.sheet_names)
             sheet = hints.get("sheet") or _choose_sheet(book, sheets)
             if sheet not in sheets:
                 raise SourceError(f"{file}: no sheet {sheet!r}; it has {sheets}")

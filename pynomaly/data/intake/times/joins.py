@@ -78,7 +78,9 @@ def find_time(
             return single.get(requested[0]), single
         return _join_requested(profiles, tuple(requested), single), single
     candidates = [
-        moments for moments in single.values() if moments.share > NEEDED and moments.times.nunique() > 1
+        moments
+        for moments in single.values()
+        if moments.share > NEEDED and moments.times.min() < moments.times.max()
     ]
     joined = _find_joined(profiles, single)
     if joined is not None:
@@ -230,10 +232,10 @@ def _join_calendar(profiles: Mapping[str, Profile]) -> Moments | None:
         for part, code in (("hour", "%H"), ("minute", "%M"), ("second", "%S")):
             name = _find_part(profiles, part, columns)
             if name is None:
-                name = next((n for n, p in profiles.items() if n not in columns and part == "hour"
-                             and (clock := _read_clock(p, {})) and _set_clock(formats, clock)), None)  # fmt: skip
-                if name is not None:
-                    columns.append(name)
+                clock_column = _find_clock(profiles, columns) if part == "hour" else None
+                if clock_column is not None:
+                    columns.append(clock_column[0])
+                    formats.append(clock_column[1])
                 break
             columns.append(name)
             formats.append(code)
@@ -242,13 +244,17 @@ def _join_calendar(profiles: Mapping[str, Profile]) -> Moments | None:
     times = read_moments(cells, settings)
     if times is None or times.notna().mean() < 0.8 or times.nunique() < 2:
         return None
-    return Moments(tuple(columns), {"time": columns, **settings, "timezone": "UTC"}, settings["time_format"], times,
+    full = {"time": columns, **settings, "timezone": "UTC"}
+    return Moments(tuple(columns), full, settings["time_format"], times,
                    f"{', '.join(map(repr, columns))} are the parts of a date")  # fmt: skip
 
 
-def _set_clock(formats: list[str], clock: str) -> bool:
-    formats.append(clock)
-    return True
+def _find_clock(profiles: Mapping[str, Profile], taken: Sequence[str]) -> tuple[str, str] | None:
+    """Return a column of times of day and its format, None if there is none."""
+    for name, profile in profiles.items():
+        if name not in taken and (clock := _read_clock(profile, {})):
+            return name, clock
+    return None
 
 
 def _join_cells(profiles: Mapping[str, Profile], columns: tuple[str, ...]) -> pd.Series[Any]:

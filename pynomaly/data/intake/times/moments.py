@@ -97,7 +97,7 @@ class Moments:
 
 
 def read_moments(cells: pd.Series[Any], settings: Mapping[str, Any]) -> pd.Series[Any] | None:
-    """Return the times of a column under settings of ``data``, through the readers' own parser; None if none reads."""
+    """Return the times of a column under settings of ``data`` by the readers' parser; None if none reads."""
     content = {"source": "csv", "path": "-", "timezone": "UTC", **settings, "time": str(cells.name)}
     try:
         return parse_moments(cells, Data.model_validate(content))
@@ -150,7 +150,7 @@ def _find_numeric(profile: Profile, cells: pd.Series[Any]) -> Moments | None:
     named = bool(words & GENERIC) or any(
         word in compact for word in ("time", "date", "epoch", "stamp", "unix")
     )
-    steps = np.diff(profile.values[np.isfinite(profile.values)])
+    steps = np.diff(profile.numbers[np.isfinite(profile.numbers)])
     ordered = bool(len(steps)) and max((steps >= 0).mean(), (steps <= 0).mean()) > 0.98
     for format_, digits in (("%Y%m%d%H%M%S", 14), ("%Y%m%d%H%M", 12), ("%Y%m%d%H", 10), ("%Y%m%d", 8)):
         if (
@@ -205,6 +205,7 @@ def _has_digits(values: np.ndarray[Any, np.dtype[np.float64]], digits: int) -> b
 
 
 def spell_whole(cells: pd.Series[Any]) -> pd.Series[Any]:
+    """Return whole numbers without the fraction that a typed file gave them."""
     return cells.map(lambda cell: cell[:-2] if cell.endswith(".0") else cell)
 
 
@@ -214,6 +215,7 @@ def _is_plausible(times: pd.Series[Any]) -> bool:
 
 
 def find_textual(profile: Profile, cells: pd.Series[Any]) -> Moments | None:
+    """Return the reading of a column of text as times, None if it is no time."""
     filled = [cell for cell in profile.counts if not looks_like_number(cell)]
     if not filled:
         return None
@@ -235,9 +237,13 @@ def find_textual(profile: Profile, cells: pd.Series[Any]) -> Moments | None:
     readable = [(settings, share) for settings, share in readable if share > best - 0.02]
     fits = [
         moments for settings, _ in readable
-        if (moments := _build_moments(profile.name, cells, settings, settings.get("time_format", "iso"), "")) is not None
+        if (moments := _build_moments(profile.name, cells, settings, _show_format(settings), "")) is not None
     ]  # fmt: skip
     return _choose_fit(fits)
+
+
+def _show_format(settings: Mapping[str, Any]) -> str:
+    return str(settings.get("time_format", "iso"))
 
 
 def _choose_fit(fits: list[Moments]) -> Moments | None:
@@ -271,7 +277,7 @@ def _explain_choice(moments: Moments, why: str, sure: str, otherwise: tuple[str,
 
 
 def _measure_disorder(moments: Moments) -> float:
-    """Return the sum of all steps of time, in seconds, and more for times in the future: small if in order."""
+    """Return the sum of all steps of time in seconds, more if times lie in the future: small if in order."""
     times = moments.times.dropna()
     steps = times.diff().dropna().dt.total_seconds().abs()
     future = (times > pd.Timestamp.now(tz="UTC") + pd.Timedelta(days=366)).mean()

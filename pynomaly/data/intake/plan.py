@@ -1,0 +1,89 @@
+"""The settings beside ``data`` that a draft needs: windows, seasons, and limits that fit the rows. Pure.
+
+Called by ``reading``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pynomaly.config.units import spell_duration
+from pynomaly.data.intake.seasons import find_seasons
+from pynomaly.data.intake.times.moments import Moments
+from pynomaly.data.intake.windows import WindowPlan, plan_windows
+
+__all__ = ["plan_blocks"]
+
+_TRAIN_ROWS = 100
+_RETRAIN_ROWS = 1000
+_FEW_ROWS = 30
+
+Blocks = dict[str, dict[str, tuple[Any, str]]]
+
+
+def plan_blocks(
+    moments: Moments | None,
+    codes: np.ndarray[Any, Any],
+    numbers: Mapping[str, np.ndarray[Any, Any]],
+    table_rows: int,
+) -> tuple[Blocks, list[str], list[str]]:
+    """Return the settings of the blocks with their comments, notes, and why a draft could not train.
+
+    Parameters
+    ----------
+    moments : Moments or None
+        The time of the rows that were looked at.
+    codes : ndarray of shape (n,), int
+        Number of the entity of each of these rows.
+    numbers : mapping of name to ndarray of shape (n,)
+        Numeric features.
+    table_rows : int
+        Rows of the whole table.
+    """
+    blocks: Blocks = {}
+    notes: list[str] = []
+    problems: list[str] = []
+    rows, plan = table_rows, None
+    if moments is not None:
+        times = moments.times.dropna()
+        plan = plan_windows(_select_series(moments.times, codes), times.min(), times.max(), table_rows)
+        rows = plan.reference_rows
+        if seasons := find_seasons(moments.times, numbers, plan.step, plan.span):
+            why = f"the values follow the {' and the '.join(seasons)}, so a model must know when a row is"
+            blocks["features"] = {"calendar": (True, why)}
+            notes.append(f"{why} (features.calendar)")
+    if rows < _TRAIN_ROWS:
+        low = max(10, rows // 2)
+        blocks["quality"] = {"min_train_rows": (low, f"the reference has about {rows} rows, default is 100")}
+        if rows < 10:
+            problems.append(f"the reference has {rows} rows; at least 10 are needed (quality.min_train_rows)")
+        elif rows < _FEW_ROWS:
+            notes.append(f"the reference has {rows} rows; a model of so few tells little")
+    if plan is not None:
+        blocks |= _write_windows(plan)
+    if rows < _RETRAIN_ROWS:
+        comment = f"the reference has about {rows} rows, default is 1000"
+        blocks["retraining"] = {"min_rows": (max(10, rows // 2), comment)}
+    return blocks, notes, problems
+
+
+def _select_series(times: pd.Series[Any], codes: np.ndarray[Any, Any]) -> pd.Series[Any]:
+    """Return the times of the entity with the most rows, so that the step is that of a series."""
+    known = codes[codes >= 0]
+    return times[codes == np.bincount(known).argmax()] if len(known) else times
+
+
+def _write_windows(plan: WindowPlan) -> Blocks:
+    monitor = "what one verdict looks back on; a whole number of windows.score"
+    return {
+        "windows": {
+            "score": (spell_duration(plan.score), "one partition of scores"),
+            "monitor": (spell_duration(plan.monitor), monitor),
+            "reference": (spell_duration(plan.reference), plan.why),
+        },
+        "training": {"start": (plan.start.isoformat(), "first training starts here: the first row")},
+    }
