@@ -96,7 +96,7 @@ def test_a_probe_survives_json() -> None:
 
 def test_every_aspect_has_one_of_four_words() -> None:
     score = ColumnDrift("score", "score", "warning", 0.12, 0.0, 0.0, "score moved")
-    report = DriftReport("ok", (), score, 0.0, ())
+    report = DriftReport("ok", (), score, 0.0, (), columns_status="ok")
     checked = UnlabelledVerdict("not_computable", "major", None, 0.2)
     aspects = {
         item.name: item for item in summarize_window(seen(alerts=60, unlabelled=checked), report, checked)
