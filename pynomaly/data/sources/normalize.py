@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Data
+from pynomaly.data.shape.cells import read_cells
 from pynomaly.data.shape.labels import parse_labels
 from pynomaly.data.shape.moments import parse_moments, place_moments
 from pynomaly.data.window import Window
@@ -18,7 +19,7 @@ from pynomaly.errors import WindowError
 __all__ = ["parse_labels", "parse_moments", "select_window", "shape_rows", "sort_rows"]
 
 
-def shape_rows(raw: pd.DataFrame, data: Data) -> pd.DataFrame:
+def shape_rows(raw: pd.DataFrame, data: Data, *, has_raw_text: bool = False) -> pd.DataFrame:
     """Return rows as they were read in the shape that everything else expects, in the same order.
 
     Parameters
@@ -26,6 +27,8 @@ def shape_rows(raw: pd.DataFrame, data: Data) -> pd.DataFrame:
     raw : DataFrame of shape (n, d)
         Not changed. It may lack the label.
     data : Data
+    has_raw_text : bool
+        As in :class:`pynomaly.data.sources.kind.SourceKind`.
 
     Returns
     -------
@@ -42,7 +45,7 @@ def shape_rows(raw: pd.DataFrame, data: Data) -> pd.DataFrame:
     frame = raw.copy(deep=False)
     if data.label and data.label in frame:
         frame[data.label] = parse_labels(frame[data.label], data)
-    return place_moments(frame, data)
+    return read_cells(place_moments(frame, data), data, has_raw_text=has_raw_text)
 
 
 def select_window(frame: pd.DataFrame, time: str, window: Window) -> pd.DataFrame:

@@ -14,8 +14,8 @@ import pandas as pd
 from pynomaly.config import Data, Limits
 from pynomaly.data.places import Place, is_address, resolve_place
 from pynomaly.data.sources import bounded
-from pynomaly.data.sources.csv import require_path
 from pynomaly.data.sources.kind import SourceKind
+from pynomaly.data.sources.text.files import require_path
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError, list_allowed
 
@@ -161,4 +161,6 @@ def count_rows(data: Data, window: Window | None) -> int:
         return int(dataset.count_rows(filter=build_window_filter(dataset, data, window)))
 
 
-SOURCE = SourceKind(read_rows, endings=(".parquet", ".pq"), count_rows=count_rows, has_row_groups=True)
+SOURCE = SourceKind(
+    read_rows, endings=(".parquet", ".pq"), count_rows=count_rows, has_row_groups=True, has_raw_text=True
+)

@@ -90,5 +90,5 @@ def read_batches(data: Data, part: RowGroup, rows: int) -> Iterator[tuple[int, p
         if not batch.num_rows:
             continue
         frame = batch.to_pandas(ignore_metadata=True, split_blocks=True)  # does not copy numbers
-        yield first, shape_rows(frame, data)
+        yield first, shape_rows(frame, data, has_raw_text=True)
         first += batch.num_rows

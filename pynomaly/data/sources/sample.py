@@ -154,7 +154,7 @@ class SamplingPass:
             require_columns(table.slice(0, 0).to_pandas(ignore_metadata=True), self._named)
             rows = self._sample_table(table) if table.num_rows else table
             if rows.num_rows:
-                yield shape_rows(rows.to_pandas(ignore_metadata=True), self.data)
+                yield self._shape_table(rows)
 
     def frame(self, as_of: datetime | None = None) -> pd.DataFrame:
         """Return the sample, in the shape that :func:`pynomaly.data.sources.read_source` gives those rows.
@@ -171,8 +171,8 @@ class SamplingPass:
                 raise SourceError(f"{self.data.path} has no rows")
             raise WindowError(f"{self.data.path}: no row lies in the window {self.window}")
         order = np.argsort(np.concatenate([places for _, places in pools]))
-        whole = _concat_tables(tables).take(order).to_pandas(ignore_metadata=True)
-        frame = shape_rows(whole, self.data)
+        whole = _concat_tables(tables).take(order)
+        frame = self._shape_table(whole)
         if self.data.time is None:
             return frame
         if as_of is not None and self.data.label:
@@ -228,6 +228,10 @@ class SamplingPass:
         times = parse_moments(edges, self.data)
         first, last = pd.Timestamp(self.window.start), pd.Timestamp(self.window.end)
         return max(first, times.min()), min(last, times.max())
+
+    def _shape_table(self, table: Any) -> pd.DataFrame:
+        has_raw_text = find_source_kind(self.data).has_raw_text
+        return shape_rows(table.to_pandas(ignore_metadata=True), self.data, has_raw_text=has_raw_text)
 
     def _fill_times(self, times: pd.Series[Any]) -> pd.Series[Any]:
         """Return the time that places each row; a row with an unreadable time gets that of the row before."""
