@@ -156,7 +156,7 @@ class Data(Settings):
     ignore: tuple[str, ...] = Field((), description="columns to leave out")
     counters: tuple[str, ...] = Field(
         (),
-        description="columns that only rise, read as the increase since the entity's row before; the first has none",
+        description="columns that only rise: each is read as its increase since the entity's row before",
     )
     long: Long | None = Field(None, description="the table has a row for each quantity: read it as wide")
     series: Series = Field(default_factory=Series, description="time-series features")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pynomaly.errors import ConfigError, RecordError
@@ -141,6 +141,14 @@ def test_a_reason_keeps_its_numbers_and_times_on_one_line() -> None:
     assert "<b>" not in html
 
 
+def test_a_verdict_about_another_version_says_so() -> None:
+    told = "This version was the champion that machines v3 was compared with"
+    assert told in _words(render_training_page(training_facts(verdict_about="machines v3")))
+    assert "This version was the champion" not in _words(
+        render_training_page(training_facts(verdict_about="machines v2"))
+    )
+
+
 def test_a_mark_says_under_the_pointer_what_it_stands_for() -> None:
     html = render_window_page(window_facts())
     assert "<title>2026-01-19 00:00 UTC to 2026-01-20 00:00 UTC: 3 of 96 rows, 3.12\u00a0%</title>" in html
@@ -202,6 +210,7 @@ def _well_formed(chart: Chart) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(finite, min_size=2, max_size=12, unique=True), st.integers(0, 10**9), st.booleans())
+@example([0.0, 5e-324], 1, False)  # the smallest number there is: a step of a fifth of it is zero
 def test_a_histogram_of_anything_stays_on_its_paper(edges, tallest, log) -> None:
     ends = sorted(edges)
     counts = [(i * 37) % (tallest + 1) for i in range(len(ends) - 1)]

@@ -102,6 +102,12 @@ def test_a_life_in_pages(pipeline: Make, tmp_path: Path) -> None:
     )
     rollback(settings, MOMENT + 3 * DAY, "a test")
     assert write_training_page(settings, 1).summary.endswith("champion since 2026-01-22 00:00 UTC")
+    assert write_training_page(settings, 2).summary.endswith(
+        "champion from 2026-01-21 00:00 UTC to 2026-01-22 00:00 UTC"
+    )
+    rollback(settings, MOMENT + 3 * DAY, "taken back")
+    spans = "champion from 2026-01-19 00:00 UTC to 2026-01-21 00:00 UTC"
+    assert write_training_page(settings, 1).summary.endswith(spans)
 
     # One message a moment, with a line a page and where it is.
     pages, sent = write_newest_pages(settings), []
