@@ -241,7 +241,7 @@ def test_a_column_that_is_text_in_one_part_alone_is_text_as_it_was_written(tmp_p
 @pytest.mark.parametrize("before", range(20, 25))
 def test_a_line_that_is_too_wide_is_said_wherever_it_lies_in_a_part(tmp_path: Path, before: int) -> None:
     (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n" * before + "1,2,3\n")
-    with pytest.raises(SourceError, match=f"row {before + 1} has more cells than the header"):
+    with pytest.raises(SourceError, match=rf"line {before + 2} has more cells \(3\) than the header"):
         sampled(Data(source="csv", path=str(tmp_path / "t.csv")), batch=5)
 
 

@@ -37,21 +37,21 @@ def test_a_kind_of_source_is_one_reader_and_what_it_needs(monkeypatch, tmp_path)
         frame = pd.DataFrame({"t": moments, "v": [float(value) for value in values]})
         return frame[columns] if columns else frame
 
-    (tmp_path / "rows.log").write_text("2026-01-06T00:00:00Z 2\n2026-01-05T00:00:00Z 1\n")
+    (tmp_path / "rows.lines").write_text("2026-01-06T00:00:00Z 2\n2026-01-05T00:00:00Z 1\n")
     with pytest.raises(ValidationError, match=", ".join(map(repr, sorted(SOURCE_KINDS)))):
         Data(source="lines", path="x")
     monkeypatch.setitem(SOURCE_KINDS, "lines", ("path",))
-    monkeypatch.setitem(SOURCES, "lines", SourceKind(read_lines, endings=(".log",)))
+    monkeypatch.setitem(SOURCES, "lines", SourceKind(read_lines, endings=(".lines",)))
     with pytest.raises(ValidationError, match=r"source 'lines' needs data\.path"):
         Data(source="lines")
-    data = Data(source="lines", path=str(tmp_path / "rows.log"), time="t")
+    data = Data(source="lines", path=str(tmp_path / "rows.lines"), time="t")
     assert read_source(data)["v"].tolist() == [1.0, 2.0]
     span = read_span(data)
     assert (span.start, span.end.date()) == (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6).date())
     assert read_source(data, Window(span.start, datetime(2026, 1, 6, tzinfo=UTC)))["v"].tolist() == [1.0]
     assert bound_row_count(data, None) is None  # never sampled while it is read
     other = Data(source="csv", path="rows.csv", time="t")
-    assert read_source(other, path=str(tmp_path / "rows.log"))["v"].tolist() == [1.0, 2.0]
+    assert read_source(other, path=str(tmp_path / "rows.lines"))["v"].tolist() == [1.0, 2.0]
     assert "lines" in Data.model_json_schema()["properties"]["source"]["enum"]
 
 
@@ -161,8 +161,9 @@ def test_a_missing_file_names_what_is_near(tmp_path):
     data = csv_data(tmp_path, "a\n1\n")
     with pytest.raises(SourceError, match=r"did you mean 'rows\.csv'"):
         read_source(data, path=str(tmp_path / "row.csv"))
-    with pytest.raises(SourceError, match="is a folder"):
-        read_source(data, path=str(tmp_path))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match=r"no file under .*empty ends in \.csv"):
+        read_source(data, path=str(tmp_path / "empty"))
     with pytest.raises(WindowError, match=r"no data\.time"):
         read_source(data, DAY)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pynomaly.errors import ConfigError, RecordError
@@ -210,6 +210,7 @@ def _well_formed(chart: Chart) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(finite, min_size=2, max_size=12, unique=True), st.integers(0, 10**9), st.booleans())
+@example([0.0, 5e-324], 1, False)  # the smallest number there is: a step of a fifth of it is zero
 def test_a_histogram_of_anything_stays_on_its_paper(edges, tallest, log) -> None:
     ends = sorted(edges)
     counts = [(i * 37) % (tallest + 1) for i in range(len(ends) - 1)]

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from importlib import import_module
+from pathlib import Path
 
 import pandas as pd
 
 from pynomaly.config import SOURCE_KINDS, Data
 from pynomaly.data import series
 from pynomaly.data.frame import require_columns
+from pynomaly.data.places import is_address
 from pynomaly.data.shape.moments import list_time_sources, place_moments
 from pynomaly.data.sources.kind import Reader, SourceKind
 from pynomaly.data.sources.normalize import select_window, shape_rows, sort_rows
+from pynomaly.data.sources.text.files import has_ending, is_glob, list_names
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, WindowError, list_allowed
 
@@ -179,8 +182,20 @@ def _require_kind(source: str) -> SourceKind:
 
 
 def infer_source_kind(path: str, otherwise: str) -> str:
-    """Return the kind of source from the ending of `path`, or `otherwise` if the ending is unknown."""
-    return next((name for name, kind in SOURCES.items() if path.lower().endswith(kind.endings)), otherwise)
+    """Return the kind of source from the ending of `path`, or `otherwise` if the ending is unknown.
+
+    The ending of a packed file (``.gz``) does not count. A folder or a glob has the kind of most of its files
+    whose ending is known; of equally many the first in ``SOURCES``.
+    """
+    if is_glob(path) or (not is_address(path) and Path(path).expanduser().is_dir()):
+        kinds = [_infer_file_kind(name) for name in list_names(path)]
+        known = [name for name in SOURCES if name in kinds]
+        return max(known, key=kinds.count) if known else otherwise
+    return _infer_file_kind(path) or otherwise
+
+
+def _infer_file_kind(path: str) -> str | None:
+    return next((name for name, kind in SOURCES.items() if has_ending(path, kind.endings)), None)
 
 
 def find_source_kind(data: Data) -> SourceKind:

@@ -14,8 +14,8 @@ import pandas as pd
 from pynomaly.config import Data, Limits
 from pynomaly.data.places import Place, is_address, resolve_place
 from pynomaly.data.sources import bounded
-from pynomaly.data.sources.csv import require_path
 from pynomaly.data.sources.kind import SourceKind
+from pynomaly.data.sources.text.files import require_path
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError, list_allowed
 
