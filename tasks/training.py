@@ -10,7 +10,7 @@ from pynomaly.config import Candidate, Pipeline
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.compare import Verdict
 from pynomaly.records.diff_page import format_example_rows, render_diff
-from pynomaly.records.ledger import Decision
+from pynomaly.records.ledger import Decision, RegistrationResult
 from pynomaly.records.markdown import escape_markdown, format_bullets
 from pynomaly.records.registry import Registry
 from pynomaly.steps.promotion.promote import promote as promote_step
@@ -24,7 +24,6 @@ from pynomaly.steps.training.planning import TrainingPlan
 from pynomaly.steps.training.planning import plan_training as plan_training_step
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.prepare import prepare_reference as prepare_step
-from pynomaly.steps.training.register import RegistrationResult
 from pynomaly.steps.training.register import register_training as register_step
 from pynomaly.steps.training.tuning_run import TuningRecord
 from pynomaly.steps.training.tuning_run import tune_reference as search_reference_step

@@ -20,6 +20,7 @@ from pynomaly.records.ledger.rows import (
     TrainingRecord,
     parse_window_key,
 )
+from pynomaly.records.ledger.training_detail import RegistrationResult, TrainedBaseline, TrainingFacts
 
 __all__ = [
     "DECISION_KINDS",
@@ -36,6 +37,9 @@ __all__ = [
     "ObservationRecord",
     "Outbox",
     "Partition",
+    "RegistrationResult",
+    "TrainedBaseline",
+    "TrainingFacts",
     "TrainingRecord",
     "Verification",
     "parse_window_key",

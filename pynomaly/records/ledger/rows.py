@@ -15,6 +15,7 @@ from pathlib import PurePath
 from typing import Any, Protocol
 
 from pynomaly.errors import RecordError, list_allowed
+from pynomaly.records.ledger.training_detail import RegistrationResult, TrainedBaseline, TrainingFacts
 
 __all__ = [
     "DECISION_KINDS",
@@ -205,9 +206,10 @@ class TrainingRecord:
     version : int or None
         Registered version; None if none was registered.
     outcome : str
-        For example ``"promoted"``, ``"rejected"``, ``"failed"``.
+        ``"registered"`` until it is decided about, then the kind of the decision (``"promote"``,
+        ``"refuse"``, ``"pending"`` ...), or ``"abandoned"``.
     detail : mapping
-        Further facts, JSON-able.
+        Further facts as they are stored; read them through :attr:`facts`.
     """
 
     key: str
@@ -218,6 +220,21 @@ class TrainingRecord:
     outcome: str
     detail: Mapping[str, Any] = field(default_factory=dict)
     at: datetime | None = None
+
+    @property
+    def facts(self) -> TrainingFacts:
+        """The stored facts, typed; RecordError if what was registered is incomplete."""
+        return TrainingFacts.from_dict(self.detail)
+
+    @property
+    def registered(self) -> RegistrationResult | None:
+        """What the training registered, or None."""
+        return self.facts.registered
+
+    @property
+    def baseline(self) -> TrainedBaseline:
+        """What later windows are compared with; empty if nothing was registered."""
+        return self.registered.baseline if self.registered else TrainedBaseline()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""

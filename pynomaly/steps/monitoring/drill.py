@@ -89,10 +89,8 @@ def drill(
     started_at, clock = datetime.now(UTC), time.perf_counter()
     alarm = _test_anomalies(pipeline, bundle, normal_rows)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        training = next(
-            (item for item in ledger.list_trainings(pipeline.name) if item.version == ref.version), None
-        )
-    expected = training.detail["registered"].get("expected_alert_rate") if training else None
+        training = ledger.find_version_training(pipeline.name, ref.version)
+    expected = training.baseline.expected_alert_rate if training else None
     drift, state = _judge_shift(pipeline, bundle, normal_rows, key, expected)
     sent = _send_message(pipeline, key, started_at, alarm, state, through)
     delay = time.perf_counter() - clock

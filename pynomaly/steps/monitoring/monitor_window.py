@@ -38,7 +38,7 @@ from pynomaly.judging.drift.window_summary import WindowAspect, summarize_window
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.evidently_pages import publish_report
 from pynomaly.records.evidently_report import render_drift_page
-from pynomaly.records.ledger import Decision, Ledger, parse_window_key
+from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline, parse_window_key
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
@@ -135,10 +135,8 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
     drift = compute_window_drift(bundle.sketch, bundle.contract, frame, pipeline.drift, scored["score"])
     exchange_test = _test_exchangeability(pipeline, bundle, frame, scored)
     with ledger.hold_lease(f"monitor:{pipeline.name}:{key}"):
-        training = next(
-            (item for item in ledger.list_trainings(pipeline.name) if item.version == ref.version), None
-        )
-        facts = training.detail["registered"] if training else {}
+        training = ledger.find_version_training(pipeline.name, ref.version)
+        baseline = training.baseline if training else TrainedBaseline()
         earlier = [
             Observation.from_dict(item)
             for item in ledger.list_recent_observations(
@@ -146,8 +144,8 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
             )
             if item["window"] != key
         ]
-        unlabelled = check_without_labels(pipeline, bundle, window, frame, earlier, facts)
-        observation = build_observation(pipeline, bundle, key, frame, scored, drift, facts, unlabelled)
+        unlabelled = check_without_labels(pipeline, bundle, window, frame, earlier, baseline)
+        observation = build_observation(pipeline, bundle, key, frame, scored, drift, baseline, unlabelled)
         aspect_list = summarize_window(observation, drift, unlabelled)
         verdict = judge_degradation([*earlier, observation], pipeline.degradation)
         drift_text = "; ".join(drift.reasons) or "nothing moved"
@@ -215,15 +213,15 @@ def build_observation(
     frame: pd.DataFrame,
     scored: pd.DataFrame,
     drift: DriftReport,
-    facts: dict[str, Any],
+    baseline: TrainedBaseline,
     checked: UnlabelledVerdict,
 ) -> Observation:
     """Summarize the window; performance is judged only against a baseline that also used labels."""
     label = bundle.contract.label
     has_label = frame[label].notna().to_numpy() if label and label in frame else None
     positives, performance = 0, None
-    baseline = facts.get("value") if facts.get("rung") == "labels" else None
-    if has_label is not None and baseline is not None:
+    labelled_baseline = baseline.value if baseline.rung == "labels" else None
+    if has_label is not None and labelled_baseline is not None:
         truth = frame[label].to_numpy()[has_label]
         positives = int((truth == 1).sum())
         if positives >= pipeline.degradation.min_positives:
@@ -245,11 +243,11 @@ def build_observation(
         len(frame),
         drift,
         int(scored["is_anomaly"].sum()),
-        facts.get("expected_alert_rate"),
+        baseline.expected_alert_rate,
         pipeline.degradation,
         performance=performance.value if performance else None,
         performance_high=performance.high if performance else None,
-        baseline=baseline,
+        baseline=labelled_baseline,
         positives=positives,
         unlabelled=checked,
     )
@@ -261,7 +259,7 @@ def check_without_labels(
     window: Window | None,
     frame: pd.DataFrame,
     earlier: Sequence[Observation],
-    facts: dict[str, Any],
+    baseline: TrainedBaseline,
 ) -> UnlabelledVerdict:
     """Run the checks without labels if ``degradation.check_every`` has passed since the last ones."""
     checked_windows = [item for item in earlier if item.injected_status != "not_due"]
@@ -270,7 +268,7 @@ def check_without_labels(
         since = window.end - last[1]
         if timedelta(0) <= since < pipeline.degradation.check_every:
             return UnlabelledVerdict()
-    baseline_probe = UnlabelledProbe.from_dict(facts["probe"]) if facts.get("probe") else None
+    baseline_probe = UnlabelledProbe.from_dict(baseline.probe) if baseline.probe else None
     return judge_probe(probe_model(pipeline, bundle, frame), baseline_probe, pipeline.degradation)
 
 

@@ -15,7 +15,7 @@ from pynomaly.config import Pipeline
 from pynomaly.data.places import resolve_place
 from pynomaly.errors import PynomalyError, RecordError
 from pynomaly.judging.silence import SilenceVerdict, judge_silence
-from pynomaly.records.ledger import Decision, Ledger, TrainingRecord
+from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.ledger.ledger import LEASE_TTL
 from pynomaly.records.registry import Registry
 from pynomaly.steps.alerting.assessments import read_assessments, show_alerts
@@ -234,7 +234,7 @@ def _close_trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...]
             ruling = rulings.get(item.version)
             if ruling is None:
                 ledger.record_decision(_build_abandonment(pipeline, item.version, item.key, item.as_of))
-            _end_training(ledger, item, ruling.kind if ruling else "abandoned")
+            ledger.end_training(item, ruling.kind if ruling else "abandoned")
             (finished if ruling else abandoned).append(f"v{item.version} ({item.key})")
         keys = {item.key for item in trainings}
         for ref in Registry.open_for(pipeline).list_versions(pipeline.name):
@@ -246,12 +246,6 @@ def _close_trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...]
                 ledger.record_decision(line)
                 abandoned.append(f"v{ref.version} ({key})")
     return tuple(finished), tuple(abandoned)
-
-
-def _end_training(ledger: Ledger, item: TrainingRecord, outcome: str) -> None:
-    ledger.put_training(
-        item.key, item.pipeline, item.as_of, item.data_hash, item.version, outcome, item.detail
-    )
 
 
 def _build_abandonment(pipeline: Pipeline, version: int | None, key: str, as_of: datetime) -> Decision:

@@ -20,12 +20,12 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import ModelError, RecordError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
-from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger import Decision, Ledger, RegistrationResult, TrainingFacts
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.promotion.promote import promote
-from pynomaly.steps.training.register import RegistrationResult, estimate_alert_rate
+from pynomaly.steps.training.register import estimate_alert_rate
 
 __all__ = ["PolicyChange", "apply_policy", "describe_policy"]
 
@@ -96,8 +96,8 @@ def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = 
             )
             return PolicyChange(ref.version, False, ledger.record_decision(policy_decision), None)
         training = ledger.find_training(key)
-        if training is not None and training.version is not None:
-            registered = RegistrationResult(**training.detail["registered"] | {"new": False})
+        if training is not None and training.registered is not None:
+            registered = training.registered
         else:
             registered = _register_policy(pipeline, registry, ledger, ref, champion, new_policy, key, as_of)
         rates = registered.notes[0]
@@ -167,10 +167,8 @@ def _register_policy(
         raise ModelError(
             f"{pipeline.name}: with another policy v{ref.version} scores its golden rows otherwise"
         )
-    earlier = next(
-        (item for item in ledger.list_trainings(pipeline.name) if item.version == ref.version), None
-    )
-    earlier_result = earlier.detail["registered"] if earlier else {}
+    earlier = ledger.find_version_training(pipeline.name, ref.version)
+    earlier_result = earlier.registered if earlier else None
     tags = {name: ref.tags[f"pynomaly.{name}"] for name in ("rung", "window", "detector")}
     with registry.start_parent_run(
         pipeline.name, f"policy for v{ref.version}", tags={"pynomaly.kind": "policy", "pynomaly.key": key}
@@ -199,8 +197,8 @@ def _register_policy(
         parent_run_id=run,
         sha256=sha256,
         detector=champion.detector.name,
-        metric=earlier_result.get("metric", pipeline.comparison.metric),
-        value=earlier_result.get("value"),
+        metric=earlier_result.metric if earlier_result else pipeline.comparison.metric,
+        value=earlier_result.value if earlier_result else None,
         rung=tags["rung"],
         expected_alert_rate=after,
         recalibrated=False,
@@ -208,7 +206,7 @@ def _register_policy(
         new=True,
         policy=change,
         base=ref.version,
-        probe=earlier_result.get("probe"),
+        probe=earlier_result.probe if earlier_result else None,
     )
     ledger.put_training(
         key=key,
@@ -217,7 +215,7 @@ def _register_policy(
         data_hash=earlier.data_hash if earlier else "",
         version=new_ref.version,
         outcome="registered",
-        detail={"registered": registered.to_dict(), "window": tags["window"], "policy": change},
+        detail=TrainingFacts(registered, window=tags["window"], policy=change),
     )
     return registered
 

@@ -258,8 +258,6 @@ def _close_training(ledger: Ledger, registry: Registry, pending: Decision, decis
     version = pending.evidence["version"]
     for item in ledger.list_trainings(pending.pipeline):
         if item.version == version:
-            ledger.put_training(
-                item.key, item.pipeline, item.as_of, item.data_hash, version, decision.kind, item.detail
-            )
+            ledger.end_training(item, decision.kind)
     if registry.list_aliases(pending.pipeline).get("shadow") == version:
         registry.drop_alias(pending.pipeline, "shadow")

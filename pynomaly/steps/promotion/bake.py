@@ -185,7 +185,7 @@ def _roll_back_on_breach(
 def _read_expected_rates(ledger: Ledger, pipeline: str) -> dict[int, float | None]:
     """Return the alert rate that each version expected when it was trained."""
     return {
-        item.version: item.detail.get("registered", {}).get("expected_alert_rate")
+        item.version: item.baseline.expected_alert_rate
         for item in ledger.list_trainings(pipeline)
         if item.version is not None
     }

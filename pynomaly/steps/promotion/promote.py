@@ -17,12 +17,11 @@ from pynomaly.judging.comparison.past_incidents import IncidentRegression, repor
 from pynomaly.judging.comparison.promotion_rules import PromotionRuling, rule_on_promotion
 from pynomaly.model.fitting.golden import GOLDEN_TOLERANCE
 from pynomaly.model.isolated_check import BATCH_ROWS, run_isolated_check
-from pynomaly.records.ledger import Decision, Lease, Ledger, TrainingRecord
+from pynomaly.records.ledger import Decision, Lease, Ledger, RegistrationResult, TrainingRecord
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.champion import find_champion, find_last_change, hold_champion_lease, move_aliases
 from pynomaly.steps.promotion.decision_diff import build_diff_evidence
 from pynomaly.steps.promotion.past_incidents import replay_incidents
-from pynomaly.steps.training.register import RegistrationResult
 
 __all__ = ["GateResult", "check_gate", "find_rolled_back", "promote", "rollback"]
 
@@ -175,15 +174,7 @@ def _close_training(ledger: Ledger, key: str, decision: Decision) -> Decision:
     """Record that the training ended in this decision, so that the same request is not repeated."""
     training = ledger.find_training(key)
     if training is not None:
-        ledger.put_training(
-            training.key,
-            training.pipeline,
-            training.as_of,
-            training.data_hash,
-            training.version,
-            decision.kind,
-            training.detail,
-        )
+        ledger.end_training(training, decision.kind)
     return decision
 
 
@@ -233,8 +224,10 @@ def find_rolled_back(ledger: Ledger, pipeline: str, version: int) -> int | None:
 
 
 def _identify_training(training: TrainingRecord) -> tuple[str, str, str]:
-    registered = training.detail.get("registered", {})
-    return training.data_hash, registered.get("detector", ""), registered.get("policy", "")
+    registered = training.registered
+    if registered is None:
+        return training.data_hash, "", ""
+    return training.data_hash, registered.detector, registered.policy
 
 
 def _read_standing_decision(

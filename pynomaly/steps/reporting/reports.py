@@ -14,7 +14,7 @@ from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import NoChampionError, PynomalyError, RecordError
-from pynomaly.records.ledger import Decision, Ledger, parse_window_key
+from pynomaly.records.ledger import Decision, Ledger, RegistrationResult, TrainingRecord, parse_window_key
 from pynomaly.records.pages import render_training_page, render_window_page
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
@@ -105,23 +105,21 @@ def write_training_page(pipeline: Pipeline, version: int) -> WrittenPage:
             raise RecordError(
                 f"{pipeline.name}: no training is on record for v{version}; there is: {available}"
             )
-        registered = dict(trainings[version].detail["registered"])
+        registered = _require_registration(trainings[version])
         decisions = _read_version_decisions(ledger, pipeline.name, version)
         standing = _describe_standing(ledger, pipeline.name, version)
     base, notes = version, []
-    while (
-        registered["policy"] and (facts := store.read_facts(pipeline.name, name_training_page(base))) is None
-    ):
-        base = int(trainings[base].detail["registered"]["base"])  # another policy over the same model
-        if base not in trainings or not trainings[base].detail["registered"]["policy"]:
+    while registered.policy and store.read_facts(pipeline.name, name_training_page(base)) is None:
+        base = _require_registration(trainings[base]).base  # another policy over the same model
+        if base not in trainings or not _require_registration(trainings[base]).policy:
             break
     if base != version:
-        notes.append(f"The model of v{base} with another alert policy: {registered['policy']}.")
+        notes.append(f"The model of v{base} with another alert policy: {registered.policy}.")
     facts = _check_facts(store.read_facts(pipeline.name, name_training_page(base)), pipeline, f"v{version}")
     if base != version:
         own_values = {
-            "sha256": registered["sha256"],
-            "expected_alert_rate": registered["expected_alert_rate"],
+            "sha256": registered.sha256,
+            "expected_alert_rate": registered.expected_alert_rate,
         }
         facts["registered"] = facts["registered"] | own_values | {"version": version}
         facts["policy"] = _find_policy(decisions) or facts["policy"]
@@ -134,10 +132,16 @@ def write_training_page(pipeline: Pipeline, version: int) -> WrittenPage:
     }
     html = render_training_page(content, pipeline.reports.templates)
     summary = f"{pipeline.name} v{version}, {facts['registered']['detector']}: {standing}"
-    run = str(registered["parent_run_id"] or registered["run_id"])
+    run = registered.parent_run_id or registered.run_id
     return _write_page(
         pipeline, store, "training", f"v{version}", version, name_training_page(version), html, run, summary
     )
+
+
+def _require_registration(training: TrainingRecord) -> RegistrationResult:
+    if training.registered is None:
+        raise RecordError(f"{training.pipeline}: the training of v{training.version} has no registration")
+    return training.registered
 
 
 def write_window_page(pipeline: Pipeline, window: str, version: int) -> WrittenPage:

@@ -14,7 +14,7 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.compare import Verdict
-from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger import Decision, Ledger, TrainingFacts
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import find_champion
 from pynomaly.steps.training.fit_candidates import FittedCandidate
@@ -72,7 +72,7 @@ def refuse_unusable(
     reasons = explain_unusable(fitted)
     if not reasons:
         return None
-    detail = {"asked": prepared.asked, "window": prepared.window, "reasons": list(reasons)}
+    facts = TrainingFacts(window=prepared.window, asked=prepared.asked, reasons=tuple(reasons))
     with Ledger.open(pipeline.ledger_url) as ledger:
         decision = ledger.record_decision(
             Decision(
@@ -87,6 +87,6 @@ def refuse_unusable(
             )
         )
         ledger.put_training(
-            prepared.key, pipeline.name, as_of, prepared.data_hash, None, decision.kind, detail
+            prepared.key, pipeline.name, as_of, prepared.data_hash, None, decision.kind, facts
         )
     return decision

@@ -252,7 +252,7 @@ def _build_situation(
 ) -> RetrainSituation:
     """Returns the facts for the decision, read from the ledger."""
     # A change of the alert policy is no training: no cooldown starts, and it is no challenger.
-    trainings = [item for item in ledger.list_trainings(pipeline.name) if not item.detail.get("policy")]
+    trainings = [item for item in ledger.list_trainings(pipeline.name) if not item.facts.policy]
     promoted = next(
         (item for item in ledger.list_decisions(pipeline.name, "promote") if item.outcome != "policy"), None
     )
@@ -265,7 +265,7 @@ def _build_situation(
     ]
     # A training interrupted before its verdict is finished, not repeated; it starts no cooldown.
     ended = [item for item in trainings if item.outcome not in ("registered", "abandoned")]
-    repeated = any(item.detail.get("asked") == key for item in ended)
+    repeated = any(item.facts.asked == key for item in ended)
     return RetrainSituation(
         reason=reason,
         trigger=trigger,
