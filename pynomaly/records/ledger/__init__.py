@@ -12,8 +12,8 @@ from pynomaly.records.ledger.chain import Verification
 from pynomaly.records.ledger.leases import Lease
 from pynomaly.records.ledger.ledger import Ledger
 from pynomaly.records.ledger.outbox import Heartbeat, LeaseHolder, Message, Outbox
+from pynomaly.records.ledger.outcomes import DECISION_KINDS, DECISION_OUTCOMES
 from pynomaly.records.ledger.rows import (
-    DECISION_KINDS,
     Decision,
     ObservationRecord,
     Partition,
@@ -24,6 +24,7 @@ from pynomaly.records.ledger.training_detail import RegistrationResult, TrainedB
 
 __all__ = [
     "DECISION_KINDS",
+    "DECISION_OUTCOMES",
     "AlertEvent",
     "Answers",
     "Audit",

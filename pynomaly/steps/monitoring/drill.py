@@ -24,6 +24,7 @@ from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import judge_degradation, observe_window
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger.decision_evidence import DrillEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.notify import Delivery, Sender, deliver_messages, queue_messages
 
@@ -127,7 +128,7 @@ def drill(
                 subject=f"{pipeline.name} v{ref.version}",
                 outcome="passed" if result.passed else "failed",
                 reasons=result.reasons,
-                evidence=result.to_dict(),
+                evidence=DrillEvidence(**result.to_dict()),
                 as_of=as_of,
             )
         )

@@ -39,7 +39,8 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.records.evidently_pages import publish_report
 from pynomaly.records.evidently_report import render_drift_page
 from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline, parse_window_key
-from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.records.ledger.decision_evidence import DegradationEvidence, QualityEvidence
+from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.explanations import log_weighted_drift
@@ -151,7 +152,7 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         drift_text = "; ".join(drift.reasons) or "nothing moved"
         summary = f"Pynomaly's verdict on {key}: data {drift.status}; {drift_text}. It was {drift.basis}."
         report, report_error = _write_report(pipeline, bundle, ref, key, frame, summary)
-        run = _log_run(pipeline, registry, ref, bundle, frame, key, drift, observation, verdict, report)
+        run = _log_run(records, ref, frame, drift, observation, verdict.state, report)
         # Written before the verdict is recorded: a recorded verdict means the window is not judged again.
         evidence: dict[str, Any] = {
             "drift": drift.to_dict(),
@@ -173,10 +174,16 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
                 subject=key,
                 outcome=verdict.state,
                 reasons=verdict.reasons,
-                evidence={"version": ref.version, "action": verdict.action, "drifted": list(drift.drifted)}
-                | {"observation": observation.to_dict(), "run_id": run}
-                | {"exchangeability": exchange_test.to_dict(), "basis": drift.basis}
-                | {"aspects": [aspect.to_dict() for aspect in aspect_list]},
+                evidence=DegradationEvidence(
+                    version=ref.version,
+                    action=verdict.action,
+                    drifted=list(drift.drifted),
+                    observation=observation.to_dict(),
+                    run_id=run,
+                    exchangeability=exchange_test.to_dict(),
+                    basis=drift.basis,
+                    aspects=[aspect.to_dict() for aspect in aspect_list],
+                ),
                 as_of=as_of,
             )
         )
@@ -199,7 +206,7 @@ def _require_valid_rows(
                 subject=rows.key,
                 outcome="block",
                 reasons=report.reasons,
-                evidence={"version": ref.version, "rows": report.rows},
+                evidence=QualityEvidence(version=ref.version, rows=report.rows),
                 as_of=as_of,
             )
         )
@@ -312,15 +319,12 @@ def _write_report(
 
 
 def _log_run(
-    pipeline: Pipeline,
-    registry: Registry,
+    records: WindowRun,
     ref: ModelRef,
-    bundle: Bundle,
     frame: pd.DataFrame,
-    key: str,
     drift: DriftReport,
     observation: Observation,
-    verdict: DegradationVerdict,
+    state: str,
     report: str,
 ) -> str:
     """Log one MLflow run for the judged window, with Evidently's page; return the run's identifier."""
@@ -333,12 +337,13 @@ def _log_run(
         "score_effect": drift.score.effect if drift.score else None,
         "violated": float(observation.violated),
     }
-    tags = {"pynomaly.kind": "monitor", "pynomaly.window": key, "pynomaly.state": verdict.state}
+    tags = {"pynomaly.kind": "monitor", "pynomaly.window": observation.window, "pynomaly.state": state}
     tags["pynomaly.model_version"] = str(ref.version)
-    with registry.start_parent_run(pipeline.name, f"monitor {key}", tags=tags) as run:
+    registry = records.registry
+    with registry.start_parent_run(records.pipeline.name, f"monitor {observation.window}", tags=tags) as run:
         registry.log_to_run(run, metrics={name: value for name, value in values.items() if value is not None})
         if report:
             with resolve_place(report).open_local() as page:
                 registry.log_to_run(run, artifacts={"drift.html": page})
-        log_weighted_drift(registry, run, bundle, frame, drift)
+        log_weighted_drift(registry, run, records.load_bundle(ref), frame, drift)
     return run

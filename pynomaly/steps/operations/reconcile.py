@@ -16,6 +16,7 @@ from pynomaly.data.places import resolve_place
 from pynomaly.errors import PynomalyError, RecordError
 from pynomaly.judging.silence import SilenceVerdict, judge_silence
 from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger.decision_evidence import AbandonedTrainingEvidence, SilenceEvidence
 from pynomaly.records.ledger.ledger import LEASE_TTL
 from pynomaly.records.registry import Registry
 from pynomaly.steps.alerting.assessments import read_assessments, show_alerts
@@ -222,7 +223,7 @@ def _close_trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...]
     with Ledger.open(pipeline.ledger_url) as ledger:
         trainings = ledger.list_trainings(pipeline.name)
         rulings = {
-            item.evidence.get("version"): item  # newest first: the first ruling about a version stays
+            item.version: item  # newest first: the first ruling about a version stays
             for item in ledger.list_decisions(pipeline.name)
             if item.kind in ("promote", "pending", "refuse")
         }
@@ -259,7 +260,7 @@ def _build_abandonment(pipeline: Pipeline, version: int | None, key: str, as_of:
             f"v{version} was registered and its process ended before a verdict: it serves nobody; "
             "the same training, asked for again, goes on from there",
         ),
-        evidence={"version": version, "key": key},
+        evidence=AbandonedTrainingEvidence(version, key),
         as_of=as_of,
     )
 
@@ -301,6 +302,6 @@ def _build_silence(pipeline: Pipeline, gap: SilenceVerdict, outcome: str, now: d
         subject=gap.work,
         outcome=outcome,
         reasons=gap.reasons,
-        evidence=gap.to_dict(),
+        evidence=SilenceEvidence(**gap.to_dict()),
         as_of=now,
     )

@@ -21,6 +21,7 @@ from pynomaly.errors import ModelError, RecordError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.records.ledger import Decision, Ledger, RegistrationResult, TrainingFacts
+from pynomaly.records.ledger.decision_evidence import PolicyEvidence, UnchangedPolicyEvidence
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
@@ -90,9 +91,14 @@ def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = 
         if new_policy == champion.policy:
             same = f"v{ref.version} has this policy already: {describe_policy(new_policy)}"
             same += "; nothing is registered"
-            facts = {"version": ref.version, "policy": new_policy.to_dict()}
             policy_decision = _build_decision(
-                pipeline, key, ref.version, "unchanged", (same,), facts, as_of, actor
+                pipeline,
+                key,
+                "unchanged",
+                (same,),
+                UnchangedPolicyEvidence(ref.version, new_policy.to_dict()),
+                as_of,
+                actor,
             )
             return PolicyChange(ref.version, False, ledger.record_decision(policy_decision), None)
         training = ledger.find_training(key)
@@ -102,10 +108,15 @@ def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = 
             registered = _register_policy(pipeline, registry, ledger, ref, champion, new_policy, key, as_of)
         rates = registered.notes[0]
         reasons = (f"v{registered.base} to v{registered.version}: {registered.policy}; {reason}", rates)
-        facts = {"version": registered.version, "from": ref.version, "policy": new_policy.to_dict()}
-        facts |= {"before": champion.policy.to_dict(), "expected": registered.expected_alert_rate}
+        evidence = PolicyEvidence(
+            version=registered.version,
+            from_version=ref.version,
+            policy=new_policy.to_dict(),
+            before=champion.policy.to_dict(),
+            expected=registered.expected_alert_rate,
+        )
         policy_decision = ledger.record_decision(
-            _build_decision(pipeline, key, registered.version, "registered", reasons, facts, as_of, actor)
+            _build_decision(pipeline, key, "registered", reasons, evidence, as_of, actor)
         )
     decision = promote(pipeline, registered, None, as_of, actor)
     return PolicyChange(registered.version, registered.new, policy_decision, decision)
@@ -120,10 +131,9 @@ def _hash_policy_change(ref: ModelRef, new_policy: AlertPolicy) -> str:
 def _build_decision(
     pipeline: Pipeline,
     key: str,
-    version: int,
     outcome: str,
     reasons: tuple[str, ...],
-    evidence: dict[str, Any],
+    evidence: PolicyEvidence | UnchangedPolicyEvidence,
     as_of: datetime,
     actor: str,
 ) -> Decision:
@@ -131,7 +141,7 @@ def _build_decision(
         key=f"policy:{pipeline.name}:{key}:{outcome}",
         pipeline=pipeline.name,
         kind="policy",
-        subject=f"{pipeline.name} v{version}",
+        subject=f"{pipeline.name} v{evidence.version}",
         outcome=outcome,
         reasons=reasons,
         evidence=evidence,

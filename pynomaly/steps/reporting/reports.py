@@ -15,6 +15,7 @@ from typing import Any
 from pynomaly.config import Pipeline
 from pynomaly.errors import NoChampionError, PynomalyError, RecordError
 from pynomaly.records.ledger import Decision, Ledger, RegistrationResult, TrainingRecord, parse_window_key
+from pynomaly.records.ledger.decision_evidence import DegradationEvidence, UnchangedPolicyEvidence
 from pynomaly.records.pages import render_training_page, render_window_page
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
@@ -178,7 +179,7 @@ def write_newest_pages(pipeline: Pipeline) -> tuple[WrittenPage, ...]:
     with Ledger.open(pipeline.ledger_url) as ledger:
         verdict = ledger.find_last_decision(pipeline.name, "degradation")
     if verdict is not None:
-        pages.append(write_window_page(pipeline, verdict.subject, int(verdict.evidence["version"])))
+        pages.append(write_window_page(pipeline, verdict.subject, DegradationEvidence.of(verdict).version))
     return tuple(pages)
 
 
@@ -196,7 +197,7 @@ def find_judged_window(pipeline: Pipeline, start: datetime) -> tuple[str, int]:
     for item in verdicts:
         edges = parse_window_key(item.subject)
         if edges is not None:
-            starts.setdefault(edges[0], (item.subject, int(item.evidence["version"])))
+            starts.setdefault(edges[0], (item.subject, DegradationEvidence.of(item).version))
     if start in starts:
         return starts[start]
     nearest = sorted(starts, key=lambda moment: abs(moment - start))[:3]
@@ -224,11 +225,7 @@ def _read_version_decisions(ledger: Ledger, pipeline: str, version: int) -> list
     """Returns every decision about a version, oldest first."""
     decisions = [item for kind in _VERSION_KINDS for item in ledger.list_decisions(pipeline, kind)]
     name = f"{pipeline} v{version}"
-    about = [
-        item
-        for item in decisions
-        if item.subject == name or version in (item.evidence.get("version"), item.evidence.get("replaces"))
-    ]
+    about = [item for item in decisions if item.subject == name or version in (item.version, item.replaces)]
     return sorted(about, key=lambda item: item.seq or 0)
 
 
@@ -236,7 +233,7 @@ def _describe_standing(ledger: Ledger, pipeline: str, version: int) -> str:
     """Returns the current status of the version as text."""
     decisions = [*ledger.list_decisions(pipeline, "promote"), *ledger.list_decisions(pipeline, "rollback")]
     changes = sorted(decisions, key=lambda item: item.seq or 0)
-    promotion = next((item for item in reversed(changes) if item.evidence.get("version") == version), None)
+    promotion = next((item for item in reversed(changes) if item.version == version), None)
     if promotion is None:
         last = next(iter(item for item in reversed(_read_version_decisions(ledger, pipeline, version))), None)
         return {"pending": "waits for an answer", "refuse": "refused"}.get(
@@ -250,7 +247,8 @@ def _describe_standing(ledger: Ledger, pipeline: str, version: int) -> str:
 
 
 def _find_policy(about: list[Decision]) -> dict[str, Any] | None:
-    return next((dict(item.evidence["policy"]) for item in about if item.kind == "policy"), None)
+    policies = (UnchangedPolicyEvidence.of(item).policy for item in about if item.kind == "policy")
+    return next(map(dict, policies), None)
 
 
 def _write_page(

@@ -15,6 +15,7 @@ from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.compare import Verdict
 from pynomaly.records.ledger import Decision, Ledger, TrainingFacts
+from pynomaly.records.ledger.decision_evidence import UnusableEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import find_champion
 from pynomaly.steps.training.fit_candidates import FittedCandidate
@@ -82,7 +83,7 @@ def refuse_unusable(
                 subject=f"challenger of {prepared.window}",
                 outcome="unusable",
                 reasons=("no candidate gives scores that can be compared", *reasons),
-                evidence={"key": prepared.key, "data_hash": prepared.data_hash, "rung": prepared.rung},
+                evidence=UnusableEvidence(prepared.key, prepared.data_hash, prepared.rung),
                 as_of=as_of,
             )
         )

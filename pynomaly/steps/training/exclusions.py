@@ -92,8 +92,8 @@ def find_reference_champion(pipeline: Pipeline, asked: str) -> ModelRef | None:
         change = find_last_change(ledger, pipeline.name)
     if change is None or training is None or training.facts.asked != asked:
         return champion
-    previous = change.evidence.get("replaces") if change.evidence.get("version") == champion.version else None
-    return registry.find_version(pipeline.name, int(previous)) if previous is not None else None
+    previous = change.replaces if change.version == champion.version else None
+    return registry.find_version(pipeline.name, previous) if previous is not None else None
 
 
 def hold_out_rows(pipeline: Pipeline, frame: pd.DataFrame, rng: np.random.Generator) -> Mask:

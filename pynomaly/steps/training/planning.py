@@ -23,6 +23,7 @@ from pynomaly.errors import ConfigError
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
+from pynomaly.records.ledger.decision_evidence import RetrainEvidence
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
@@ -202,15 +203,15 @@ def plan_training(
                 subject=window.key if window else "all",
                 outcome=str(decision.remedy),
                 reasons=decision.reasons,
-                evidence={
-                    "trigger": trigger,
-                    "reason": reason,
-                    "rows": rows,
-                    "incident_rows": left_out,
-                    "excluded": exclusions,
-                    "data_hash": data_hash,
-                    "key": key,
-                },
+                evidence=RetrainEvidence(
+                    trigger=trigger,
+                    reason=reason,
+                    rows=rows,
+                    incident_rows=left_out,
+                    excluded=exclusions,
+                    data_hash=data_hash,
+                    key=key,
+                ),
                 as_of=as_of,
                 actor=trigger,
             )

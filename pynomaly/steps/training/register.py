@@ -25,6 +25,7 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.model.fitting.known_anomalies import describe_known
 from pynomaly.records import figures
 from pynomaly.records.ledger import Decision, Ledger, RegistrationResult, TrainingFacts
+from pynomaly.records.ledger.decision_evidence import RegisterEvidence
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.report import render_model_card
 from pynomaly.records.store import Store
@@ -81,12 +82,14 @@ def register_training(
                 subject=f"{pipeline.name} v{registered.version}",
                 outcome=chosen.label,
                 reasons=choice.reasons,
-                evidence={
-                    "verdicts": [verdict.to_dict() for verdict in choice.verdicts],
-                    "rung": prepared.rung,
-                }
-                | {"data_hash": prepared.data_hash, "window": prepared.window, "run_id": registered.run_id}
-                | ({"sampled": prepared.sampled} if prepared.sampled else {}),
+                evidence=RegisterEvidence(
+                    verdicts=[verdict.to_dict() for verdict in choice.verdicts],
+                    rung=prepared.rung,
+                    data_hash=prepared.data_hash,
+                    window=prepared.window,
+                    run_id=registered.run_id,
+                    sampled=prepared.sampled or None,
+                ),
                 as_of=pd.Timestamp(prepared.as_of).to_pydatetime(),
             )
         )
