@@ -5,8 +5,8 @@ both versions of a pending promotion and of the last change of champion, version
 decided yet, and the newest versions; also the rows of windows in which an alert or an audit waits for an
 answer. What these versions refer to stays with them: their runs with parent and siblings, the rows kept for
 them, and what belongs to the windows that their decisions name. A decision with nothing to report (see
-``OUTCOMES_WITHOUT_FINDING``) keeps no window: the champion is judged on every window. The ledger's decisions are
-never removed.
+``OUTCOMES_WITHOUT_FINDING``) keeps no window: the champion is judged on every window. The ledger's
+decisions are never removed.
 
 Pure; :mod:`pynomaly.steps.operations.prune` gathers the facts and executes the plan.
 """

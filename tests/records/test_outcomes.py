@@ -157,8 +157,10 @@ def test_the_lists_are_those_of_the_rules() -> None:
     assert set(DECISION_OUTCOMES["bake"]) == {*get_args(get_type_hints(BakeVerdict)["outcome"]), "stuck"}
     states = set(get_args(get_type_hints(PendingState)["state"])) - {"open"}
     assert states == {*DECISION_OUTCOMES["expired"], "stale"}
+    assert verdicts <= set(DECISION_OUTCOMES["refuse"])
     for kind in get_args(get_type_hints(PromotionRuling)["kind"]):
-        assert verdicts <= set(DECISION_OUTCOMES[kind])
+        # A worse version is never promoted, and nobody is asked about one.
+        assert verdicts & set(DECISION_OUTCOMES[kind]) >= verdicts - {"inferior"}
     for kind, outcomes in OUTCOMES_WITHOUT_FINDING.items():
         assert outcomes <= set(DECISION_OUTCOMES[kind])
 
@@ -168,7 +170,7 @@ def test_another_kind_or_an_unknown_outcome_is_refused() -> None:
     assert Decision("k", "p", "score", "w", "again", ("why",), evidence, MOMENT).evidence == dict(evidence)
     with pytest.raises(RecordError, match="'search' with RescoreEvidence, which belongs to score"):
         Decision("k", "p", "search", "w", "again", ("why",), evidence, MOMENT)
-    with pytest.raises(RecordError, match="unknown outcome 'agian' of a decision 'score'.*again"):
+    with pytest.raises(RecordError, match=r"unknown outcome 'agian' of a decision 'score'.*again"):
         Decision("k", "p", "score", "w", "agian", ("why",), evidence, MOMENT)
 
 

@@ -14,7 +14,8 @@ __all__ = ["ANY_OUTCOME", "DECISION_KINDS", "DECISION_OUTCOMES", "matches_outcom
 ANY_OUTCOME = "*"
 """Stands for the rest of an outcome that names something: a candidate, or the missed incidents."""
 
-_VERDICTS = ("superior", "non_inferior", "inferior", "inconclusive")
+_NO_WORSE = ("superior", "non_inferior", "inconclusive")
+"""Verdicts that may promote: the last two only where the scores are the champion's own."""
 
 DECISION_OUTCOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -22,13 +23,14 @@ DECISION_OUTCOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "degradation": ("normal", "warning", "degraded", "critical", "recovering", "insufficient_data"),
         "drill": ("passed", "failed"),
         "expired": ("expired",),
-        "pending": (*_VERDICTS, "policy"),
+        "pending": (*_NO_WORSE, "policy"),
         "policy": ("registered", "unchanged"),
-        "promote": (*_VERDICTS, "first", "policy", "approved", "by hand", "approved by hand", "standing"),
+        "promote": (*_NO_WORSE, "first", "policy", "approved", "by hand", "approved by hand", "standing"),
         "prune": ("removed",),
         "quality": ("pass", "warn", "block"),
         "refuse": (
-            *_VERDICTS,
+            *_NO_WORSE,
+            "inferior",
             *("first", "policy", "gate", "stale", "unusable", "past incidents not computable"),
             f"misses {ANY_OUTCOME}",
         ),
