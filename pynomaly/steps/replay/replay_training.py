@@ -207,7 +207,6 @@ def decide_training(
         rows_available=len(frame) - left_out,
         rejected_in_a_row=rejected,
         last_rejection=last_rejection,
-        data_status="pass",
         schema_ok=True,
         champion=pipeline.name,
         left_out=left_out,

@@ -278,7 +278,6 @@ def _build_situation(
         rows_available=reference.rows,
         rejected_in_a_row=len(refusals),
         last_rejection=refusals[0].as_of if refusals else None,
-        data_status="pass",
         schema_ok=not reference.broken,
         champion=promoted.subject if promoted else None,
         left_out=reference.left_out,
