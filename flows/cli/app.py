@@ -138,21 +138,24 @@ def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> d
     from flows.machine.environment import configure_environment
     from flows.machine.temporary_server import pause_garbage_collection, run_temporary_server
 
-    with show_progress(f"{pipeline.name}: {name}") as report_step:
-        configure_environment(pipeline.home)
-        with run_temporary_server(pipeline.home) as server:
-            with pause_garbage_collection():
-                flow: Callable[..., dict[str, Any]] = getattr(
-                    importlib.import_module(f"flows.{module}"), name
-                )
-                from tasks.step import STEP_LISTENERS
+    configure_environment(pipeline.home)
+    # The server first: progress on a terminal has a thread, and a process of several threads is not forked.
+    with (
+        run_temporary_server(pipeline.home) as server,
+        show_progress(f"{pipeline.name}: {name}") as report_step,
+    ):
+        with pause_garbage_collection():
+            flow: Callable[..., dict[str, Any]] = getattr(importlib.import_module(f"flows.{module}"), name)
+            from tasks.step import STEP_LISTENERS
 
-            run = partial(flow, config=str(pipeline.origin), **parameters)
-            STEP_LISTENERS.append(report_step)
-            try:
-                return server.run(run) if server else run()
-            finally:
-                STEP_LISTENERS.remove(report_step)
+            if server:
+                import mlflow  # noqa: F401  # while the server starts; almost every flow asks it who is champion
+        run = partial(flow, config=str(pipeline.origin), **parameters)
+        STEP_LISTENERS.append(report_step)
+        try:
+            return server.run(run) if server else run()
+        finally:
+            STEP_LISTENERS.remove(report_step)
 
 
 def print_result(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:

@@ -1,12 +1,16 @@
 """A Prefect server for one command: started first, so that it gets ready while the command imports and reads.
 
 Where no server is configured, Prefect starts one itself when a flow begins, and waits for it: ten seconds in
-which nothing else happens. This one is started before Prefect is imported. The listening socket is made
+which nothing else happens. This one is started before the flow is imported. The listening socket is made
 here, so the address is known at once, and a request that comes too early waits in its queue. The runs are
 recorded in the database of the home folder, where the server of ``pynomaly up`` finds them.
 
-The server (``python -m flows.machine.temporary_server SOCKET``) ends when its standard input closes, thus
-also when the command is killed. It writes what it still holds to the database first.
+Server and command need the same half of Prefect. On Linux the server is a fork of the command that has just
+imported that half, so it is read once. A fork copies one thread: elsewhere, and in a process of several
+threads, the server is a program of its own (``python -m flows.machine.temporary_server SOCKET``).
+
+Either ends when a pipe from the command closes, thus also when the command is killed. It writes what it
+still holds to the database first.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,6 +56,9 @@ _USED_ROUTERS = (
 )
 """Prefixes of the routers that answer a run's requests."""
 
+_REFRESH = "refresh_global_settings_context"
+"""Name of Prefect's function that reads the environment again; without it the server is not forked."""
+
 _SETTINGS = {
     "PREFECT_UI_ENABLED": "false",
     "PREFECT__SERVER_EPHEMERAL": "1",  # as Prefect's own server for one process: no scheduler, no late runs
@@ -72,17 +80,12 @@ class TemporaryServer:
     served = False
 
     def __init__(self) -> None:
+        with pause_garbage_collection():
+            import prefect.context  # noqa: F401  # a fork of this process then has it as well
         with socket.create_server((_HOST, 0)) as listener:
             self.api_url = f"http://{_HOST}:{listener.getsockname()[1]}/api"
-            number = listener.fileno()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "flows.machine.temporary_server", str(number)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                pass_fds=(number,),
-                start_new_session=True,  # Ctrl-C is for the command, which then ends its server
-                env={**os.environ, **_SETTINGS},
-            )
+            start = _ForkedServer if _is_fork_safe() else _SpawnedServer
+            self._process: _ForkedServer | _SpawnedServer = start(listener.fileno())
 
     def wait_until_ready(self) -> None:
         """Wait until the server answers.
@@ -132,13 +135,93 @@ class TemporaryServer:
 
     def stop(self) -> None:
         """End the server after it has written what it holds; it is killed after `GRACE_S` seconds."""
+        self._process.close_input()
+        if self._process.wait(GRACE_S) is None:
+            self._process.kill()
+
+
+class _SpawnedServer:
+    """A server that is a program of its own; `number` is the descriptor of its listening socket."""
+
+    def __init__(self, number: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "flows.machine.temporary_server", str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(number,),
+            start_new_session=True,  # Ctrl-C is for the command, which then ends its server
+            env={**os.environ, **_SETTINGS},
+        )
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+    def close_input(self) -> None:
         if self._process.stdin is not None:
             self._process.stdin.close()
-        try:
-            self._process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+
+    def wait(self, seconds: float) -> int | None:
+        """Return the exit status, or None if it still runs after `seconds`."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(seconds)
+        return None
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class _ForkedServer:
+    """A server that is a fork of this process, which has one thread and has imported Prefect."""
+
+    def __init__(self, number: int) -> None:
+        reading, self._writing = os.pipe()
+        self._process = get_context("fork").Process(
+            target=_serve_in_fork, args=(number, reading, self._writing), daemon=True
+        )
+        self._process.start()
+        os.close(reading)
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def close_input(self) -> None:
+        if self._writing >= 0:
+            os.close(self._writing)
+            self._writing = -1
+
+    def wait(self, seconds: float) -> int | None:
+        """Return the exit status, or None if it still runs after `seconds`."""
+        self._process.join(seconds)
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def _is_fork_safe() -> bool:
+    """Returns whether this process has imported Prefect and a fork of it, one thread, is whole."""
+    context = sys.modules.get("prefect.context")
+    return sys.platform == "linux" and threading.active_count() == 1 and hasattr(context, _REFRESH)
+
+
+def _serve_in_fork(number: int, reading: int, writing: int) -> None:
+    """Be the server: leave the command's terminal and settings, and serve until the pipe closes."""
+    os.setsid()  # Ctrl-C is for the command, which then ends its server
+    os.close(writing)
+    os.dup2(reading, 0)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.environ.update(_SETTINGS)
+    _refresh_settings()
+    serve_until_input_closes(number)
+
+
+def _refresh_settings() -> None:
+    """Let Prefect, if it is imported, read the environment again."""
+    if refresh := getattr(sys.modules.get("prefect.context"), _REFRESH, None):
+        refresh()
 
 
 @contextmanager
@@ -168,10 +251,12 @@ def run_temporary_server(home: Path) -> Iterator[TemporaryServer | None]:
     server = TemporaryServer()
     TemporaryServer.served = True
     os.environ["PREFECT_API_URL"] = server.api_url
+    _refresh_settings()
     try:
         yield server
     finally:
         del os.environ["PREFECT_API_URL"]
+        _refresh_settings()
         server.stop()
 
 

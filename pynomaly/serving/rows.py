@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
@@ -20,7 +19,8 @@ import pandas as pd
 
 from pynomaly.config import Data
 from pynomaly.data.series import add_past_features
-from pynomaly.data.sources.normalize import parse_moments, sort_rows
+from pynomaly.data.shape.moments import parse_moments
+from pynomaly.data.sources.normalize import sort_rows
 from pynomaly.errors import PynomalyError, RequestError, list_allowed
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.explanation.explain import explain_alerts
@@ -176,7 +176,7 @@ def _build_table(rows: Sequence[dict[str, Any]], shape: RowSchema, data: Data, p
     if shape.entity is not None and shape.entity not in columns:
         columns[shape.entity] = pd.Series(_read_cells(rows, shape.entity, part), dtype=object)
     if shape.time is not None:
-        columns[shape.time] = _read_times(rows, shape.time, data.timezone, part)
+        columns[shape.time] = _read_times(rows, shape.time, data, part)
     frame = pd.DataFrame(columns)
     if part == "rows" and (empty := frame[[*shape.numeric, *shape.categorical]].isna().all(axis=1)).any():
         raise RequestError("every column of it is missing", (part, int(np.flatnonzero(empty)[0])))
@@ -209,17 +209,16 @@ def _read_numbers(rows: Sequence[dict[str, Any]], name: str, gaps: bool, part: s
     return values
 
 
-def _read_times(rows: Sequence[dict[str, Any]], name: str, timezone: str | None, part: str) -> pd.Series:
+def _read_times(rows: Sequence[dict[str, Any]], name: str, data: Data, part: str) -> pd.Series:
     cells = _read_cells(rows, name, part)
     for place, cell in enumerate(cells):
         if not isinstance(cell, str):
             message = f"it is {_shorten_value(cell)}; a time like 2026-01-05T00:00:00+00:00 is needed"
             raise RequestError(message, (part, place, name))
-    zone = ZoneInfo(timezone) if timezone else None
     try:
-        times = parse_moments(pd.Series(cells, dtype=object, name=name), zone)
+        times = parse_moments(pd.Series(cells, dtype=object, name=name), data)
     except PynomalyError as error:
-        raise RequestError(str(error), (part, _find_unreadable_time(cells, name, zone), name)) from None
+        raise RequestError(str(error), (part, _find_unreadable_time(cells, name, data), name)) from None
     if times.isna().any():
         place = int(np.flatnonzero(times.isna())[0])
         message = f"it is {_shorten_value(cells[place])}; a time like 2026-01-05T00:00:00+00:00 is needed"
@@ -227,10 +226,10 @@ def _read_times(rows: Sequence[dict[str, Any]], name: str, timezone: str | None,
     return times
 
 
-def _find_unreadable_time(cells: list[Any], name: str, zone: ZoneInfo | None) -> int:
+def _find_unreadable_time(cells: list[Any], name: str, data: Data) -> int:
     for place, cell in enumerate(cells):
         try:
-            time = parse_moments(pd.Series([cell], dtype=object, name=name), zone)
+            time = parse_moments(pd.Series([cell], dtype=object, name=name), data)
         except PynomalyError:
             return place
         if time.isna().any():

@@ -3,22 +3,26 @@
 Each kind in ``pynomaly.config.SOURCE_KINDS`` is a module of its name with a `SOURCE`. Their rows are
 normalised here: times in UTC, rows sorted by time and entity, labels 0, 1 or unknown.
 
-Called by `inspect`, `migration`, `serving` and `steps`. May import `places`, the modules of `data` and the
-wings below `data`.
+Called by `inspect`, `migration`, `serving` and `steps`. May import `places`, `shape`, the modules of `data`
+and the wings below `data`.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from importlib import import_module
+from pathlib import Path
 
 import pandas as pd
 
 from pynomaly.config import SOURCE_KINDS, Data
 from pynomaly.data import series
 from pynomaly.data.frame import require_columns
+from pynomaly.data.places import is_address
+from pynomaly.data.shape.moments import list_time_sources, place_moments
 from pynomaly.data.sources.kind import Reader, SourceKind
-from pynomaly.data.sources.normalize import parse_labels, parse_moments, select_window, sort_rows
+from pynomaly.data.sources.normalize import select_window, shape_rows, sort_rows
+from pynomaly.data.sources.text.files import has_ending, is_glob, list_names
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, WindowError, list_allowed
 
@@ -113,13 +117,8 @@ def _parse_rows(data: Data, window: Window | None, as_of: datetime | None, path:
     else:
         frame = kind.read_rows(data, path or _source_path(data), None, read_window)
     known_label = [data.label] if data.label and (path is None or data.label in frame.columns) else []
-    require_columns(frame, [*filter(None, (data.time, data.id)), *known_label])
-    frame = frame.copy(deep=False)
-    for name in known_label:
-        frame[name] = parse_labels(frame[name])
-    if data.time is not None:
-        frame[data.time] = parse_moments(frame[data.time], data.zone)
-    return frame
+    require_columns(frame, [*list_time_sources(data), *filter(None, (data.id,)), *known_label])
+    return shape_rows(frame, data, has_raw_text=kind.has_raw_text)
 
 
 def _add_history(data: Data, window: Window | None) -> Window | None:
@@ -166,11 +165,12 @@ def read_span(data: Data) -> Window | None:
     kind = _require_kind(data.source)
     if kind.find_span is not None:
         return kind.find_span(data)
-    if kind.read_edges is not None:
-        column = kind.read_edges(data)
+    has_order = not data.time_columns and data.time_format is None  # else the smallest text is not the first
+    if kind.read_edges is not None and has_order:
+        edges = kind.read_edges(data).to_frame()
     else:
-        column = kind.read_rows(data, _source_path(data), [data.time], None)[data.time]
-    times = parse_moments(column, data.zone)
+        edges = kind.read_rows(data, _source_path(data), list_time_sources(data), None)
+    times = place_moments(edges, data)[data.time]
     first, last = times.min(), times.max()
     return Window(first.to_pydatetime(), last.to_pydatetime() + timedelta(microseconds=1))
 
@@ -182,8 +182,20 @@ def _require_kind(source: str) -> SourceKind:
 
 
 def infer_source_kind(path: str, otherwise: str) -> str:
-    """Return the kind of source from the ending of `path`, or `otherwise` if the ending is unknown."""
-    return next((name for name, kind in SOURCES.items() if path.lower().endswith(kind.endings)), otherwise)
+    """Return the kind of source from the ending of `path`, or `otherwise` if the ending is unknown.
+
+    The ending of a packed file (``.gz``) does not count. A folder or a glob has the kind of most of its files
+    whose ending is known; of equally many the first in ``SOURCES``.
+    """
+    if is_glob(path) or (not is_address(path) and Path(path).expanduser().is_dir()):
+        kinds = [_infer_file_kind(name) for name in list_names(path)]
+        known = [name for name in SOURCES if name in kinds]
+        return max(known, key=kinds.count) if known else otherwise
+    return _infer_file_kind(path) or otherwise
+
+
+def _infer_file_kind(path: str) -> str | None:
+    return next((name for name, kind in SOURCES.items() if has_ending(path, kind.endings)), None)
 
 
 def find_source_kind(data: Data) -> SourceKind:

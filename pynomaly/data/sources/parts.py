@@ -15,7 +15,7 @@ import pandas as pd
 
 from pynomaly.config import Data, Limits
 from pynomaly.data.sources import SOURCES, infer_source_kind, parquet
-from pynomaly.data.sources.normalize import parse_labels, parse_moments
+from pynomaly.data.sources.normalize import shape_rows
 
 __all__ = ["RowGroup", "has_more_rows", "list_row_groups", "read_batches"]
 
@@ -90,9 +90,5 @@ def read_batches(data: Data, part: RowGroup, rows: int) -> Iterator[tuple[int, p
         if not batch.num_rows:
             continue
         frame = batch.to_pandas(ignore_metadata=True, split_blocks=True)  # does not copy numbers
-        if data.label and data.label in frame:
-            frame[data.label] = parse_labels(frame[data.label])
-        if data.time:
-            frame[data.time] = parse_moments(frame[data.time], data.zone)
-        yield first, frame
+        yield first, shape_rows(frame, data, has_raw_text=True)
         first += batch.num_rows

@@ -73,10 +73,16 @@ def test_other_tools_settings_do_not_matter(tmp_path: Path) -> None:
         assert server is not None
 
 
-def test_the_server_ends_with_a_killed_command(tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["_ForkedServer", "_SpawnedServer"])
+def test_the_server_ends_with_a_killed_command(start: str, tmp_path: Path) -> None:
+    if start == "_ForkedServer" and sys.platform != "linux":
+        pytest.skip("the server is forked on Linux alone")
     code = (
-        "from flows.machine.temporary_server import TemporaryServer; import time\n"
-        "server = TemporaryServer(); print(server.api_url, flush=True); time.sleep(600)"
+        "from flows.machine.temporary_server import TemporaryServer; import threading, time\n"
+        f"threading.active_count = lambda: {1 if start == '_ForkedServer' else 2}\n"
+        "server = TemporaryServer(); server.wait_until_ready()\n"
+        f"assert type(server._process).__name__ == {start!r}\n"
+        "print(server.api_url, flush=True); time.sleep(600)"
     )
     environment = {**os.environ, "PREFECT_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     command = subprocess.Popen(
