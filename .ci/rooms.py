@@ -127,7 +127,8 @@ WINGS: Mapping[str, Wing] = {
         {
             GROUND: (),
             "places": (),
-            "sources": (GROUND, "places"),
+            "shape": (GROUND,),
+            "sources": (GROUND, "places", "shape"),
             "inspect": ("sources",),
             "migration": ("sources",),
         },

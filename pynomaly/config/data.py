@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.settings import NameIn, Settings, Share
+from pynomaly.config.time_format import split_time_format
 from pynomaly.config.units import Duration
 
 __all__ = ["SOURCE_KINDS", "Data", "Expectation", "Limits", "Long", "Quality", "Series", "Windows"]
@@ -154,7 +155,8 @@ class Data(Settings):
     categorical: tuple[str, ...] = Field((), description="feature columns to read as categories")
     ignore: tuple[str, ...] = Field((), description="columns to leave out")
     counters: tuple[str, ...] = Field(
-        (), description="columns that only rise: each is read as its increase since the row before"
+        (),
+        description="columns that only rise: each is read as its increase since the entity's row before",
     )
     long: Long | None = Field(None, description="the table has a row for each quantity: read it as wide")
     series: Series = Field(default_factory=Series, description="time-series features")
@@ -189,6 +191,27 @@ class Data(Settings):
             raise ValueError(f"{value!r} is no separator; write one character, or 'blanks'")
         return value
 
+    @field_validator("label_values", mode="before")
+    @classmethod
+    def _words_as_text(cls, value: Any) -> Any:
+        """Turn the numbers and booleans that YAML makes of words into text again; `yes` is one of them."""
+        if not isinstance(value, dict):
+            return value
+        words: dict[str, Any] = {}
+        for word, meaning in value.items():
+            words["" if word is None else str(word)] = meaning
+        for word, spellings in ((True, ("yes", "on")), (False, ("no", "off"))):
+            if any(key is word for key in value):
+                words = {**dict.fromkeys(spellings, value[word]), **words}
+        return words
+
+    @field_validator("time_format")
+    @classmethod
+    def _readable_format(cls, value: str | None) -> str | None:
+        if value is not None:
+            split_time_format(value)
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str | None) -> str | None:
@@ -220,6 +243,10 @@ class Data(Settings):
             )
         if (self.time_format or self.epoch or self.time_columns) and not self.time:
             raise ValueError("data.time_format and data.epoch need data.time")
+        if self.epoch and len(self.time_columns) > 1:
+            raise ValueError(
+                f"data.epoch needs one time column, and data.time joins {list(self.time_columns)}"
+            )
         if self.label_values and not self.label:
             raise ValueError("data.label_values needs data.label")
         if self.incidents and not self.time:
@@ -229,6 +256,11 @@ class Data(Settings):
         if self.query and self.time and not all(mark in self.query for mark in (":start", ":end")):
             raise ValueError("data.query must take the window as :start and :end, as data.time is set")
         return self
+
+    @property
+    def lookback(self) -> timedelta:
+        """How long before a window rows are read, because features of its rows depend on them."""
+        return self.series.history * (bool(self.series.columns) + bool(self.counters))
 
     @property
     def zone(self) -> ZoneInfo | None:

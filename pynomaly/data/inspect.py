@@ -21,9 +21,9 @@ from pynomaly.config.data import SCORE_COLUMNS
 from pynomaly.config.plain_yaml import quote_if_needed, quote_yaml
 from pynomaly.config.units import spell_duration
 from pynomaly.data.frame import FrameContract
+from pynomaly.data.shape.moments import parse_iso_moments
 from pynomaly.data.sources import SOURCES, bounded, infer_source_kind
 from pynomaly.data.sources.csv import SEPARATORS, read_header, require_path
-from pynomaly.data.sources.normalize import parse_moments
 from pynomaly.errors import ColumnError, DataError, SourceError, WindowError, list_allowed
 
 __all__ = ["CANDIDATES", "draft_pipeline", "make_slug"]
@@ -147,7 +147,7 @@ def _find_time(survey: _FileSurvey, requested: str | None) -> None:
         for zone in (None, "UTC"):
             data = survey.data.model_copy(update={"time": column, "timezone": zone})
             try:
-                times = parse_moments(survey.frame[column], data.zone)
+                times = parse_iso_moments(survey.frame[column], data.zone)
             except WindowError:
                 continue
             if requested or (times.notna().mean() > 0.9 and times.min() < times.max()):
@@ -162,7 +162,7 @@ def _find_time(survey: _FileSurvey, requested: str | None) -> None:
                 return
     if requested:
         # Raises the error that says why the column cannot be read.
-        parse_moments(survey.frame[requested], survey.data.zone)
+        parse_iso_moments(survey.frame[requested], survey.data.zone)
 
 
 def _find_label(survey: _FileSurvey, requested: str | None) -> None:
@@ -344,6 +344,6 @@ def _counts_up(values: pd.Series[Any]) -> bool:
 
 def _reads_as_time(values: pd.Series[Any]) -> bool:
     try:
-        return bool(parse_moments(values, ZoneInfo("UTC")).notna().mean() > 0.9)
+        return bool(parse_iso_moments(values, ZoneInfo("UTC")).notna().mean() > 0.9)
     except DataError:
         return False

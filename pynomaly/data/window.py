@@ -127,7 +127,7 @@ def _to_utc(moment: datetime, side: str) -> datetime:
             f"{side} {moment.isoformat()!r} is naive; write an offset, e.g. 2026-01-05T00:00:00+00:00"
         )
     moment = moment.astimezone(UTC)
-    # A plain datetime: differences of a subclass (pendulum's, which Prefect hands out) cannot be divided.
+    # A plain datetime: before Python 3.13 Prefect hands out pendulum's, whose differences cannot be divided.
     return datetime.combine(moment.date(), moment.time(), UTC)
 
 

@@ -56,7 +56,7 @@ def linear_axis(
     low: float, high: float, start: float, end: float, marks: int = 5, percent: bool = False
 ) -> Scale:
     """Return a linear axis that contains `low` and `high`, extended to round ticks."""
-    if not high > low:
+    if not high - low > 1e-300:  # equal, or so close that a step between them would be zero
         low, high = low - 0.5, high + 0.5
     step = 10 ** math.floor(math.log10((high - low) / marks))
     step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (factor * step) <= marks)

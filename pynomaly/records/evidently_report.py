@@ -18,6 +18,7 @@ import pandas as pd
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import RecordError
+from pynomaly.records.palette import LIGHT
 
 __all__ = ["MAX_DRIFT_PAGE_BYTES", "render_drift_page"]
 
@@ -30,7 +31,7 @@ _MAX_CATEGORIES = 20
 _DISTANCE_METHODS: dict[str, Any] = {"num_method": "wasserstein", "cat_method": "jensenshannon"}
 _STYLE = (
     "font:15px/1.5 sans-serif;max-width:60em;margin:1em auto;padding:1em 1.5em;"
-    "border-left:4px solid #4a6fa5;background:#f4f6fa;color:#222"
+    f"border-left:4px solid {LIGHT['s0']};background:{LIGHT['box']};color:{LIGHT['ink']}"
 )
 
 
@@ -54,7 +55,7 @@ def render_drift_page(
     seed : int
         Seed of the sample.
     verdict : str
-        A sentence to put on top: Pynomaly's own verdict.
+        Text to put on top, a paragraph a line: Pynomaly's own verdict.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def render_drift_page(
     samples = [_sample_rows(frame, settings.report_rows, seed) for frame in (reference, current)]
     then, now = (_prepare_columns(contract.conform(side), contract) for side in samples)
     notes = [
-        verdict,
+        *verdict.replace(" -> ", " → ").splitlines(),
         f"Drawn from a sample of {len(then):,} of {len(reference):,} reference rows and "
         f"{len(now):,} of {len(current):,} current rows (seed {seed}).",
         "The words “drift detected” below are Evidently's, about this sample; "

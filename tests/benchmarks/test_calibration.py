@@ -48,7 +48,7 @@ def test_tables_without_enough_normal_rows_are_left_out_and_named(
     rows = np.random.default_rng(0).normal(size=(260, 2))
     np.savez(tmp_path / "few.npz", X=rows[:150], y=np.arange(150) < 5)
     np.savez(tmp_path / "good.npz", X=rows, y=np.arange(260) < 20)
-    found = list(load_tables(tmp_path, seed=0))
-    assert [item.name for item in found] == ["good"]
-    assert (len(found[0].fit), len(found[0].normal), len(found[0].anomalies)) == (120, 120, 20)
+    tables = list(load_tables(tmp_path, seed=0))
+    assert [item.name for item in tables] == ["good"]
+    assert (len(tables[0].fit), len(tables[0].normal), len(tables[0].anomalies)) == (120, 120, 20)
     assert "left out: few, 145 normal rows" in capsys.readouterr().err

@@ -69,8 +69,8 @@ def test_fits_on_a_table_are_judged_and_checked_on_other_rows(
     [(name, X, y)] = list(gate.load_tables(tmp_path, gate.JUDGED_POSITIVES))
     assert name == "fits"
     assert "left out: few, 10 anomalies" in capsys.readouterr().err
-    found = gate.measure_table_pairs(X, y, "hbos", SETTINGS, fits=3, seed=0)
-    assert [counts.draws for counts in found] == [3, 3, 3]
+    counts_of_fits = gate.measure_table_pairs(X, y, "hbos", SETTINGS, fits=3, seed=0)
+    assert [counts.draws for counts in counts_of_fits] == [3, 3, 3]
     for gate_name in gate.GATES:
-        assert found[1].promoted[gate_name] <= found[0].promoted[gate_name]
-    assert "| hbos | 3 |" in gate.render_tables_table({"hbos": found})
+        assert counts_of_fits[1].promoted[gate_name] <= counts_of_fits[0].promoted[gate_name]
+    assert "| hbos | 3 |" in gate.render_tables_table({"hbos": counts_of_fits})

@@ -64,7 +64,7 @@ def test_home_is_found_like_a_repository(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"trainings": {}}, "did you mean 'training'?"),
         ({"data": {"source": "csv", "path": "a", "seperator": ";"}}, "did you mean 'separator'?"),
@@ -89,10 +89,10 @@ def test_home_is_found_like_a_repository(tmp_path: Path, monkeypatch: pytest.Mon
         ({"training": None}, "training"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_pipeline(write(tmp_path, MINIMAL | change))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
 

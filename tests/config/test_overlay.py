@@ -72,7 +72,7 @@ def test_an_environment_that_is_not_there_is_refused(write: Any, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("over", "said"),
+    ("over", "message"),
     [
         ({"trainings": {"holdout": 0.2}}, "did you mean 'training'?"),
         ({"training": {"holdot": 0.2}}, "did you mean 'holdout'?"),
@@ -84,11 +84,11 @@ def test_an_environment_that_is_not_there_is_refused(write: Any, name: str) -> N
         ("a: [", "not readable YAML"),
     ],
 )
-def test_what_is_wrong_in_an_overlay_names_the_overlay(write: Any, over: object, said: str) -> None:
+def test_what_is_wrong_in_an_overlay_names_the_overlay(write: Any, over: object, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_pipeline(write(over), "production")
-    assert said in str(caught.value)
-    if "home" not in said and "environment" not in said:
+    assert message in str(caught.value)
+    if "home" not in message and "environment" not in message:
         assert str(Path("production") / "tiny.yaml") in str(caught.value)
 
 
@@ -102,15 +102,15 @@ def test_what_is_wrong_in_the_base_names_the_base(write: Any) -> None:
 def test_each_value_says_where_it_came_from(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYNOMALY_LEDGER", "postgresql+psycopg://me:s3cret@db/ledger")
     file = write({"training": {"holdout": 0.2}, "records": {"store": "s3://scores"}})
-    found = list_settings(file, "production")
-    rows = {item["key"]: (item["value"], item["from"]) for item in found["settings"]}
+    listing = list_settings(file, "production")
+    rows = {item["key"]: (item["value"], item["from"]) for item in listing["settings"]}
     over = str(file.parent / "production" / "tiny.yaml")
     assert rows["training.holdout"] == (0.2, over)
     assert rows["records.store"] == ("s3://scores", over)
     assert rows["data.ignore"] == (["a", "b"], str(file))
     assert rows["alerts.policy"][1] == "default"
     assert rows["records.ledger"] == ("postgresql+psycopg://me:***@db/ledger", "$PYNOMALY_LEDGER")
-    assert "s3cret" not in str(found)
+    assert "s3cret" not in str(listing)
     assert load_pipeline(file).ledger_url == "postgresql+psycopg://me:s3cret@db/ledger"
 
 

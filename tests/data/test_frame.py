@@ -47,7 +47,7 @@ def test_text_of_mostly_numbers_is_numeric():
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"time": "tt"}, "did you mean 't'"),
         ({"time": "t", "ignore": ("levle",)}, "did you mean 'level'"),
@@ -57,8 +57,8 @@ def test_text_of_mostly_numbers_is_numeric():
         ({"time": "t", "ignore": ("count", "level", "kind", "on", "label")}, "no feature column"),
     ],
 )
-def test_wrong_declarations_are_named(frame, settings, said):
-    with pytest.raises(ColumnError, match=said):
+def test_wrong_declarations_are_named(frame, settings, message):
+    with pytest.raises(ColumnError, match=message):
         FrameContract.infer(frame, declared(**settings))
 
 
@@ -66,9 +66,9 @@ def test_conform_by_name_in_order_without_mutation(frame):
     contract = FrameContract.infer(frame, declared(time="t", label="label"))
     before = frame.copy(deep=True)
     shuffled = frame[frame.columns[::-1]].assign(extra=1).set_index(pd.Index([9, 8, 7, 6]))
-    got, want = contract.conform(shuffled), contract.conform(frame)
-    assert list(got.index) == [9, 8, 7, 6]
-    pd.testing.assert_frame_equal(got.reset_index(drop=True), want)
+    conformed, want = contract.conform(shuffled), contract.conform(frame)
+    assert list(conformed.index) == [9, 8, 7, 6]
+    pd.testing.assert_frame_equal(conformed.reset_index(drop=True), want)
     pd.testing.assert_frame_equal(frame, before)
     assert want.dtypes.astype(str).to_dict() == {
         "count": "float64",

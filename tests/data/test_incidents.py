@@ -46,8 +46,8 @@ FOUND = (
 
 def settings(folder: Path, text: str, name: str = "incidents.yaml", **more: str | None) -> Data:
     (folder / name).write_text(text)
-    given = {"source": "csv", "path": "x.csv", "time": "time", "id": "machine"}
-    return Data.model_validate(given | {"incidents": str(folder / name)} | more)
+    settings_given = {"source": "csv", "path": "x.csv", "time": "time", "id": "machine"}
+    return Data.model_validate(settings_given | {"incidents": str(folder / name)} | more)
 
 
 @pytest.mark.parametrize(("name", "text"), [("incidents.yaml", YAML), ("plant.ics", ICS)])
@@ -58,12 +58,12 @@ def test_both_formats_say_the_same(tmp_path: Path, name: str, text: str) -> None
 def test_a_row_is_covered_in_the_span_of_its_entity_and_not_at_its_end(tmp_path: Path) -> None:
     times = ["2026-01-05T00:00Z", "2026-01-05T01:59Z", "2026-01-05T02:00Z", "2026-01-06T00:00Z"]
     frame = pd.DataFrame({"time": pd.to_datetime(times * 2), "machine": ["a"] * 4 + ["b"] * 4})
-    found = mark_incident_rows(settings(tmp_path, YAML), frame, FOUND)
-    assert found.tolist() == [True, True, False, True, False, False, False, True]
+    marked = mark_incident_rows(settings(tmp_path, YAML), frame, FOUND)
+    assert marked.tolist() == [True, True, False, True, False, False, False, True]
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "more", "said"),
+    ("text", "name", "more", "message"),
     [
         ("start: 1", "i.yaml", {}, "expected a list"),
         ("- [1", "i.yaml", {}, "not readable YAML"),
@@ -78,9 +78,9 @@ def test_a_row_is_covered_in_the_span_of_its_entity_and_not_at_its_end(tmp_path:
     ],
 )
 def test_bad_entries_are_one_message(
-    tmp_path: Path, text: str, name: str, more: dict[str, str | None], said: str
+    tmp_path: Path, text: str, name: str, more: dict[str, str | None], message: str
 ) -> None:
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=message):
         read_incidents(settings(tmp_path, text, name, **more))
 
 

@@ -37,7 +37,7 @@ def test_a_series_becomes_a_table_of_times_and_values(folder: Path) -> None:
     file = exports.write_json(
         folder / "export" / "meter.json", exports.make_detect_request(sensitivity=95, maxAnomalyRatio=0.25)
     )
-    found, pipeline = written(
+    result, pipeline = written(
         file, exports.write_json(folder / "export" / "answer.json", exports.make_detect_result())
     )
     rows = read_source(pipeline.data)
@@ -45,19 +45,19 @@ def test_a_series_becomes_a_table_of_times_and_values(folder: Path) -> None:
     assert str(rows["timestamp"].iloc[0]) == "2026-01-01 00:00:00+00:00"
     assert pipeline.data.series.columns == ("value",)
     assert pipeline.data.series.history.total_seconds() == 12 * 3600
-    assert {"sensitivity: 95", "maxAnomalyRatio: 0.25"} <= set(found["left_out"])
+    assert {"sensitivity: 95", "maxAnomalyRatio: 0.25"} <= set(result["left_out"])
 
 
 def test_verdicts_of_the_product_are_kept_beside_and_are_no_labels(folder: Path) -> None:
     file = exports.write_json(folder / "export" / "meter.json", exports.make_detect_request())
-    found, pipeline = written(
+    result, pipeline = written(
         file, exports.write_json(folder / "export" / "answer.json", exports.make_detect_result())
     )
     before = pd.read_csv(folder / "data" / "meter-before.csv")
     assert before["is_anomaly"].sum() == 1
     assert before["is_anomaly"].iloc[30] == 1
     assert pipeline.data.label is None
-    assert any("no labels" in why for why in found["left_out"].values())
+    assert any("no labels" in why for why in result["left_out"].values())
 
 
 def test_a_point_without_a_value_stays_missing(folder: Path) -> None:
@@ -93,16 +93,16 @@ def test_variables_are_joined_as_the_model_aligned_them(folder: Path, mode: str,
 def test_a_table_of_every_variable_stays_where_it_is(folder: Path) -> None:
     columns = {"timestamp": exports.list_hours(48), "a": exports.make_wave(48), "b": exports.make_wave(48, 3)}
     file = exports.write_csv(folder / "all.csv", columns)
-    found, pipeline = written(
+    result, pipeline = written(
         exports.write_json(folder / "model.json", exports.make_multivariate_model()), file
     )
     assert pipeline.data.path == str(file)
-    assert found["files"] == []
+    assert result["files"] == []
     assert pipeline.data.columns == ("a", "b")
 
 
 def test_components_are_joined_and_labels_become_incidents(folder: Path) -> None:
-    found, pipeline = written(exports.write_equipment_export(folder / "export"))
+    result, pipeline = written(exports.write_equipment_export(folder / "export"))
     rows = read_source(pipeline.data)
     assert pipeline.name == "plant-7"
     assert list(pipeline.data.columns) == ["pump.flow", "pump.heat", "motor.speed", "motor.mode"]
@@ -114,7 +114,7 @@ def test_components_are_joined_and_labels_become_incidents(folder: Path) -> None
     assert pipeline.data.label is None
     before = pd.read_csv(folder / "data" / "plant-7-before.csv")
     assert before.loc[3, "reason"] == "ANOMALY_DETECTED"
-    assert found["incidents"] == 1
+    assert result["incidents"] == 1
 
 
 @pytest.mark.parametrize("place", ["Components", "Schema", "InlineDataSchema"])
@@ -125,9 +125,9 @@ def test_a_schema_is_found_wherever_the_service_puts_it(folder: Path, place: str
         "Schema": {"DatasetName": "d", "Schema": inner},
         "InlineDataSchema": {"DatasetName": "d", "DatasetSchema": {"InlineDataSchema": inner}},
     }[place]
-    found = convert_export([exports.write_json(folder / "dataset.json", content)])
-    assert found.settings["data"]["columns"] == ["flow"]
-    assert found.settings["data"]["time"] == "t"
+    result = convert_export([exports.write_json(folder / "dataset.json", content)])
+    assert result.settings["data"]["columns"] == ["flow"]
+    assert result.settings["data"]["time"] == "t"
 
 
 def test_labels_of_the_service_and_of_its_model_are_one_each(folder: Path) -> None:
@@ -157,17 +157,17 @@ def test_labels_of_the_service_and_of_its_model_are_one_each(folder: Path) -> No
     exports.write_json(
         folder / "e" / "scheduler.json", {"InferenceSchedulerName": "s", "DataUploadFrequency": "PT1H"}
     )
-    found, pipeline = written(exports.write_equipment_export(folder / "e"))
+    result, pipeline = written(exports.write_equipment_export(folder / "e"))
     (incident,) = read_incidents(pipeline.data)
     assert str(incident) == "bearing [2026-01-01T20:00:00+00:00, 2026-01-01T23:00:00+00:00)"
     assert pipeline.windows.score.total_seconds() == 3600
     assert pipeline.windows.reference.total_seconds() == 37 * 3600
-    left = " ".join(found["left_out"])
+    left = " ".join(result["left_out"])
     assert all(word in left for word in ("OffCondition", "TargetSamplingRate", "NEUTRAL", "predicted_ranges"))
 
 
 def test_a_metric_set_in_a_database_becomes_a_query_with_a_window(folder: Path) -> None:
-    found, pipeline = written(exports.write_json(folder / "set.json", exports.make_metric_set()))
+    result, pipeline = written(exports.write_json(folder / "set.json", exports.make_metric_set()))
     assert pipeline.name == "shop-orders"
     assert pipeline.data.connection == "SHOP_ORDERS_DB"
     assert pipeline.data.query == (
@@ -176,7 +176,7 @@ def test_a_metric_set_in_a_database_becomes_a_query_with_a_window(folder: Path) 
     assert pipeline.data.id == "region"
     assert pipeline.data.timezone == "Europe/Berlin"
     assert pipeline.windows.score.total_seconds() == 3600
-    left = " ".join(found["left_out"])
+    left = " ".join(result["left_out"])
     assert all(word in left for word in ("SUM of orders", "Offset", "host, role, secret"))
 
 
@@ -184,12 +184,12 @@ def test_several_dimensions_are_categories_and_say_so(folder: Path) -> None:
     content = exports.make_metric_set(
         DimensionList=["region", "shop"], MetricSource={"CloudWatchConfig": {"RoleArn": "r"}}
     )
-    found, pipeline = written(exports.write_json(folder / "set.json", content))
+    result, pipeline = written(exports.write_json(folder / "set.json", content))
     assert pipeline.data.id is None
     assert pipeline.data.categorical == ("region", "shop")
     assert pipeline.data.path == str(folder / "data" / "shop-orders.csv")
-    assert not found["data"]
-    assert any("series of their own" in what for what in found["left_out"])
+    assert not result["data"]
+    assert any("series of their own" in what for what in result["left_out"])
 
 
 def test_constraints_become_expectations_that_warn(folder: Path) -> None:
@@ -202,7 +202,7 @@ def test_constraints_become_expectations_that_warn(folder: Path) -> None:
             folder / "fraud" / "constraint_violations.json", {"violations": [{"feature_name": "amount"}]}
         ),
     ]
-    found, pipeline = written(*files, table)
+    result, pipeline = written(*files, table)
     assert pipeline.name == "fraud"
     rules = [(rule.type, rule.arguments.get("column")) for rule in pipeline.quality.expectations]
     assert rules == [
@@ -213,7 +213,7 @@ def test_constraints_become_expectations_that_warn(folder: Path) -> None:
     ]
     assert {rule.severity for rule in pipeline.quality.expectations} == {"warning"}
     assert pipeline.data.categorical == ("country",)
-    left = " ".join(found["left_out"])
+    left = " ".join(result["left_out"])
     assert all(
         word in left for word in ("distribution_constraints", "datatype_check", "1 violation", "statistics")
     )
@@ -229,16 +229,16 @@ def test_the_configuration_says_where_each_setting_comes_from(folder: Path) -> N
 def test_names_of_an_export_reach_no_other_folder(folder: Path) -> None:
     content = {"DatasetName": "../../etc/passwd\n# x", "Schema": json.dumps(exports.make_equipment_schema())}
     exports.write_sensor_tables(folder / "export")
-    found, pipeline = written(
+    result, pipeline = written(
         exports.write_json(folder / "export" / "dataset.json", content), folder / "export"
     )
     assert pipeline.name == "etc-passwd-x"
-    assert found["config"] == "configs/etc-passwd-x.yaml"
+    assert result["config"] == "configs/etc-passwd-x.yaml"
 
 
 def test_every_field_that_is_not_read_is_named(folder: Path) -> None:
-    found, _ = written(exports.write_json(folder / "meter.json", exports.make_detect_request(novelty=1)))
-    assert found["left_out"]["meter.json: novelty"] == "nothing here corresponds to it"
+    result, _ = written(exports.write_json(folder / "meter.json", exports.make_detect_request(novelty=1)))
+    assert result["left_out"]["meter.json: novelty"] == "nothing here corresponds to it"
 
 
 def test_what_is_there_is_not_written_over(folder: Path) -> None:
@@ -364,11 +364,11 @@ def _text(path: Path, content: str | bytes) -> Path:
 
 @pytest.mark.parametrize("case", BAD)
 def test_what_cannot_be_read_is_one_message_and_nothing_is_written(case: str, folder: Path) -> None:
-    build, said = BAD[case]
+    build, message = BAD[case]
     place = folder / "export"
     place.mkdir()
     paths = build(place)
-    with pytest.raises(PynomalyError, match=said) as caught:
+    with pytest.raises(PynomalyError, match=message) as caught:
         write_converted_config(paths, name="", force=False)
     assert "\n" not in str(caught.value)
     assert not (folder / "configs").exists()
@@ -436,7 +436,7 @@ def places(content: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]
         if isinstance(content, list)
         else ()
     )
-    return [path] * bool(path) + [found for key, inner in items for found in places(inner, (*path, key))]
+    return [path] * bool(path) + [place for key, inner in items for place in places(inner, (*path, key))]
 
 
 def replaced(content: Any, path: tuple[Any, ...], value: object) -> Any:
@@ -457,9 +457,9 @@ def test_a_document_with_any_value_anywhere_is_converted_or_refused(
     sample = data.draw(st.sampled_from(SAMPLES))
     content = replaced(sample, data.draw(st.sampled_from(places(sample))), data.draw(ANYTHING))
     file = exports.write_json(folder / "x.json", content)
-    said = ""
+    message = ""
     try:
         write_converted_config([file], name="", force=True)
     except PynomalyError as error:
-        said = str(error)
-    assert "\n" not in said
+        message = str(error)
+    assert "\n" not in message

@@ -136,9 +136,9 @@ def test_partitions_in_a_bucket_are_one_table(root, table):
     for day, part in table.groupby(pd.to_datetime(table["time"], utc=True).dt.strftime("%Y-%m-%d")):
         (root / f"day={day}" / "part.parquet").write(part.to_parquet(index=False))
     (root / "_SUCCESS").write(b"")
-    found = read_source(data("parquet", str(root)))
-    assert len(found) == len(table)
-    assert found["day"].nunique() == 6
+    rows_read = read_source(data("parquet", str(root)))
+    assert len(rows_read) == len(table)
+    assert rows_read["day"].nunique() == 6
 
 
 def test_a_window_reads_only_its_rows_and_gets_the_same(root, table):

@@ -189,8 +189,8 @@ def test_default_checks_are_what_great_expectations_returns(frame, contract, col
     assert [(item.expectation, item.passed, item.observed) for item in fast] == [
         (item.expectation, item.passed, item.observed) for item in vendor
     ]
-    for ours, theirs in zip(fast, vendor, strict=True):
-        np.testing.assert_equal(ours.rows, theirs.rows)
+    for ours, expected in zip(fast, vendor, strict=True):
+        np.testing.assert_equal(ours.rows, expected.rows)
     assert all(item.passed for item in fast) == (missing <= 20)
 
 
@@ -200,7 +200,7 @@ def test_a_training_without_expectations_needs_no_great_expectations(frame, cont
 
 
 @pytest.mark.parametrize(
-    ("kind", "arguments", "said"),
+    ("kind", "arguments", "message"),
     [
         ("ExpectColumnValueToBeBetween", {"column": "a"}, "did you mean 'ExpectColumnValue"),
         ("ExpectColumnValuesToBeBetween", {"column": "a", "min_valu": 1}, "did you mean 'min_value'"),
@@ -209,8 +209,8 @@ def test_a_training_without_expectations_needs_no_great_expectations(frame, cont
         ("ExpectColumnValuesToBeBetween", {"column": "a", "meta": {}}, "no argument 'meta'"),
     ],
 )
-def test_unusable_expectations_are_refused(frame, kind, arguments, said):
-    with pytest.raises(ConfigError, match=said):
+def test_unusable_expectations_are_refused(frame, kind, arguments, message):
+    with pytest.raises(ConfigError, match=message):
         evaluate_expectations(frame, [Expectation(type=kind, arguments=arguments)])
 
 

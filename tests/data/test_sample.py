@@ -139,8 +139,8 @@ def test_spans_of_time_share_the_sample_where_rows_crowd(tmp_path: Path) -> None
     frame["time"] = START + pd.to_timedelta(passed * 5 * 86400, unit="s")
     data = written(tmp_path, frame.sort_values("time"))
     window = Window(datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 10, tzinfo=UTC))  # most of it empty
-    found = sampled(data, window, size=4 * SPANS, how="time")
-    span = ((found["time"] - START) / pd.Timedelta(days=5) * SPANS).astype(int)
+    sample = sampled(data, window, size=4 * SPANS, how="time")
+    span = ((sample["time"] - START) / pd.Timedelta(days=5) * SPANS).astype(int)
     assert set(Counter(span.clip(upper=SPANS - 1)).values()) == {4}
     crowded = sampled(data, window, size=4 * SPANS)
     assert (crowded["time"] < START + pd.Timedelta(days=1)).mean() > 0.5
@@ -203,11 +203,11 @@ def test_any_text_reads_in_parts_as_it_reads_whole(
     file = tmp_path / "t.csv"
     pd.DataFrame(cells, columns=["a\nb", 'c"d', "e"]).to_csv(file, index=False, encoding="utf-8-sig")
     data = Data(source="csv", path=str(file), ignore=("a\nb",), categorical=('c"d',))
-    found, whole = sampled(data, batch=batch), read_source(data)
-    assert list(found.columns) == list(whole.columns)
+    sample, whole = sampled(data, batch=batch), read_source(data)
+    assert list(sample.columns) == list(whole.columns)
     for name in whole:
-        assert found[name].isna().tolist() == whole[name].isna().tolist()
-        spelled = [[_cell(cell) for cell in frame[name].dropna()] for frame in (found, whole)]
+        assert sample[name].isna().tolist() == whole[name].isna().tolist()
+        spelled = [[_cell(cell) for cell in frame[name].dropna()] for frame in (sample, whole)]
         assert spelled[0] == spelled[1]
 
 
@@ -232,16 +232,16 @@ def test_a_column_that_is_text_in_one_part_alone_is_text_as_it_was_written(tmp_p
     lines += ["x,y,z,w", *(f"{i},{i}.5,,{i}" for i in range(20, 40))]
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     data = Data(source="csv", path=str(tmp_path / "t.csv"))
-    found, whole = sampled(data, batch=10), read_source(data)
+    sample, whole = sampled(data, batch=10), read_source(data)
     for name in whole:
-        assert [str(cell) for cell in found[name].dropna()] == [str(cell) for cell in whole[name].dropna()]
-        assert found[name].isna().tolist() == whole[name].isna().tolist()
+        assert [str(cell) for cell in sample[name].dropna()] == [str(cell) for cell in whole[name].dropna()]
+        assert sample[name].isna().tolist() == whole[name].isna().tolist()
 
 
 @pytest.mark.parametrize("before", range(20, 25))
 def test_a_line_that_is_too_wide_is_said_wherever_it_lies_in_a_part(tmp_path: Path, before: int) -> None:
     (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n" * before + "1,2,3\n")
-    with pytest.raises(SourceError, match=f"row {before + 1} has more cells than the header"):
+    with pytest.raises(SourceError, match=rf"line {before + 2} has more cells \(3\) than the header"):
         sampled(Data(source="csv", path=str(tmp_path / "t.csv")), batch=5)
 
 

@@ -44,9 +44,9 @@ def same(some: pd.DataFrame, all_: pd.DataFrame) -> None:
 
 def test_features_are_what_they_say() -> None:
     frame = pd.DataFrame({"t": pd.date_range(START, periods=5, freq="h"), "v": [1.0, 2.0, 6.0, 3.0, 7.0]})
-    found = add_past_features(frame, "t", None, Series(columns=("v",), rows=3, history=timedelta(days=1)))
-    assert found[ADDED].iloc[-1].tolist() == pytest.approx([4.0, 7 - 11 / 3, np.std([2, 6, 3])])
-    assert found[ADDED].isna().all(axis=1).tolist() == [True, True, False, False, False]
+    features = add_past_features(frame, "t", None, Series(columns=("v",), rows=3, history=timedelta(days=1)))
+    assert features[ADDED].iloc[-1].tolist() == pytest.approx([4.0, 7 - 11 / 3, np.std([2, 6, 3])])
+    assert features[ADDED].isna().all(axis=1).tolist() == [True, True, False, False, False]
 
 
 def test_later_rows_change_nothing() -> None:
@@ -70,8 +70,8 @@ def test_more_of_the_past_changes_nothing() -> None:
 
 
 def test_warm_up_rows_say_so() -> None:
-    found = past(table())
-    assert found.groupby("who")["v:level"].apply(lambda cells: int(cells.isna().sum())).tolist() == [2, 2]
+    features = past(table())
+    assert features.groupby("who")["v:level"].apply(lambda cells: int(cells.isna().sum())).tolist() == [2, 2]
     gap = table()[
         lambda rows: (rows["t"] < START + timedelta(hours=9)) | (rows["t"] > START + timedelta(hours=30))
     ]
@@ -84,13 +84,13 @@ def test_bad_cells_and_times_are_nobodys_past() -> None:
     frame["v"] = frame["v"].astype(object)
     frame.loc[[10, 11, 12], "v"] = ["broken", np.inf, None]
     frame.loc[20, "t"] = pd.NaT
-    found = past(frame)
-    assert found.loc[[10, 11, 12], "v:level"].isna().all()
-    assert found.loc[20, ADDED].isna().all()
-    known = found.loc[[13, 14, 15, 21], "v:level"].notna()
+    features = past(frame)
+    assert features.loc[[10, 11, 12], "v:level"].isna().all()
+    assert features.loc[20, ADDED].isna().all()
+    known = features.loc[[13, 14, 15, 21], "v:level"].notna()
     assert known.tolist() == [False, False, True, True]
     values = pd.to_numeric(frame["v"], errors="coerce")
-    assert found.loc[21, "v:level"] == pytest.approx(values[21] - values[16:20].mean())
+    assert features.loc[21, "v:level"] == pytest.approx(values[21] - values[16:20].mean())
 
 
 @pytest.mark.parametrize("start", [12, 24, 40])

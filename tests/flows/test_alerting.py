@@ -50,8 +50,8 @@ def test_from_alert_to_answer_to_audit(command: Any, pipeline_file: Any, tmp_pat
 
     for ending in ("csv", "json", "parquet", "xlsx"):
         output = tmp_path / f"alerts.{ending}"
-        told = command("alerts", file, "--state", "all", "--output", output, "--json").json
-        assert told == {"output": str(output), "format": ending, "alerts": listed["total"]}
+        answer = command("alerts", file, "--state", "all", "--output", output, "--json").json
+        assert answer == {"output": str(output), "format": ending, "alerts": listed["total"]}
         assert output.stat().st_size > 100
     documents = [json.loads(line) for line in (tmp_path / "alerts.json").read_text().splitlines()]
     assert {item["pynomaly"]["alert"] for item in documents} == {item["alert"] for item in listed["alerts"]}

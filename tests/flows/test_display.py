@@ -44,15 +44,15 @@ def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "80")
 
     def shown() -> list[str]:
-        found = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-        assert max(map(len, found)) <= 80
-        return found
+        printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+        assert max(map(len, printed)) <= 80
+        return printed
 
     return shown
 
 
 @pytest.mark.parametrize(
-    ("window", "said"),
+    ("window", "start"),
     [
         ("20260119T000000Z--20260120T000000Z", "2026-01-19 to 2026-01-20"),
         ("20260119T040000Z--20260119T050000Z", "2026-01-19 04:00 to 05:00"),
@@ -60,12 +60,12 @@ def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
         ("all", "all"),
     ],
 )
-def test_a_window_is_one_line_of_a_table(lines, window: str, said: str) -> None:
+def test_a_window_is_one_line_of_a_table(lines, window: str, start: str) -> None:
     show_scored_windows({"windows": [scored(window)], "empty": [], "left_out": ""})
-    assert [line for line in lines() if line.startswith(said)]
+    assert [line for line in lines() if line.startswith(start)]
     judged = {"window": window, "version": 123, "state": "critical", "new": True}
     show_backfill({"windows": [], "judged": [judged], "empty": [], "left_out": ""})
-    assert [line for line in lines() if line.startswith(said)]
+    assert [line for line in lines() if line.startswith(start)]
 
 
 def test_a_candidate_is_one_line_of_a_table(lines) -> None:
@@ -82,9 +82,9 @@ def test_a_candidate_is_one_line_of_a_table(lines) -> None:
     registered = {"pipeline": "m", "version": 1, "detector": "iforest", "notes": []}
     choice = {"table": [*table, unusable], "reasons": []}
     show_training_result({"trained": True, "registered": registered, "choice": choice, "decision": decision})
-    found = lines()
-    assert [line for line in found if line.startswith("autoencoder") and "0.848 to 1.000" in line]
-    assert [line for line in found if line.startswith("hbos") and " - " in line]
+    printed = lines()
+    assert [line for line in printed if line.startswith("autoencoder") and "0.848 to 1.000" in line]
+    assert [line for line in printed if line.startswith("hbos") and " - " in line]
 
 
 PIPELINE = "turbines-of-the-northern-hall-with-every-sensor-that-was-fitted"

@@ -23,16 +23,16 @@ ROOT = Path(tasks.__file__).parents[1]
 
 def announced() -> set[str]:
     """What the tasks announce, up to the part that only a run knows."""
-    found = set()
+    names = set()
     for file in (ROOT / "tasks").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "announce_event":
                 name = node.args[1]
                 if isinstance(name, ast.Constant):
-                    found.add(str(name.value))
+                    names.add(str(name.value))
                 elif isinstance(name, ast.JoinedStr) and isinstance(name.values[0], ast.Constant):
-                    found.add(str(name.values[0].value))
-    return found
+                    names.add(str(name.values[0].value))
+    return names
 
 
 def test_the_table_for_operators_names_every_event() -> None:
@@ -42,16 +42,16 @@ def test_the_table_for_operators_names_every_event() -> None:
         first, *others = re.findall(r"`([^`]+)`", cells)
         family = first.rpartition(".")[0]
         names |= {name.removeprefix("pynomaly.") for name in (first, *(family + other for other in others))}
-    missing = {name for name in announced() if not any(told.startswith(name) for told in names)}
+    missing = {name for name in announced() if not any(event.startswith(name) for event in names)}
     assert len(announced()) > 10
     assert not missing
 
 
 @pytest.fixture
 def emitted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    monkeypatch.setattr(events, "emit_event", lambda **given: found.append(given))
-    return found
+    events_emitted: list[dict[str, Any]] = []
+    monkeypatch.setattr(events, "emit_event", lambda **facts: events_emitted.append(facts))
+    return events_emitted
 
 
 @pytest.mark.parametrize("work", ["score", "monitor", "train"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -23,11 +24,11 @@ FIRST = "2026-01-19T00:00:00+00:00"
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """What a web hook on this machine was told."""
-    got: list[dict[str, Any]] = []
+    bodies: list[dict[str, Any]] = []
 
     class Answers(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
 
@@ -38,7 +39,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         monkeypatch.setenv("OPS_URL", f"json://127.0.0.1:{server.server_port}")
-        yield got
+        yield bodies
         server.shutdown()
         thread.join()
 
@@ -72,6 +73,11 @@ def test_a_pipeline_is_operated(
 
     assert command("train", config, "--as-of", FIRST, "--json").json["decision"]["kind"] == "promote"
     assert [item["title"] for item in hook] == ["[pynomaly] machines: promote first (machines v1)"]
+
+    shown = artifacts("machines-candidates", "machines-training-decision")
+    numbers = [row["value"] for row in json.loads(str(shown["machines-candidates"]))]
+    assert all(re.fullmatch(r"–|\d(\.\d{1,4})?", number) for number in numbers), numbers
+    assert "** at 2026-01-19 00:00 UTC" in str(shown["machines-training-decision"])
 
     week = ("2026-01-19..2026-01-26", "--monitor", "--json")
     first, second = command("backfill", config, *week).json, command("backfill", config, *week).json
@@ -141,8 +147,8 @@ def artifacts(*keys: str) -> dict[str, Any]:
 
     with get_client(sync_client=True) as client:
         asked = ArtifactFilter(key=ArtifactFilterKey(any_=list(keys)))
-        found = client.read_artifacts(artifact_filter=asked)
-    return {str(item.key): item.data for item in sorted(found, key=lambda item: str(item.created))}
+        on_server = client.read_artifacts(artifact_filter=asked)
+    return {str(item.key): item.data for item in sorted(on_server, key=lambda item: str(item.created))}
 
 
 def a_run_whose_process_died(config: Path) -> str:

@@ -30,8 +30,8 @@ def runs(cron: str, zone: str, start: datetime, end: datetime) -> list[datetime]
     """Moments at which the deployed schedule would start a run in ``(start, end]``."""
     deployed = Cron(cron, timezone=zone)
     schedule = CronSchedule(cron=deployed.cron, timezone=deployed.timezone)
-    found = asyncio.run(schedule.get_dates(n=200, start=start, end=end))
-    return [datetime.fromtimestamp(moment.timestamp(), UTC) for moment in found if start < moment <= end]
+    moments = asyncio.run(schedule.get_dates(n=200, start=start, end=end))
+    return [datetime.fromtimestamp(moment.timestamp(), UTC) for moment in moments if start < moment <= end]
 
 
 @pytest.mark.parametrize(("zone", "day", "hours"), DAYS)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import Pool
 
 from pynomaly.errors import ConfigError, LeaseHeldError, RecordError
 from pynomaly.records.ledger import Decision, Ledger, Partition
@@ -112,6 +113,23 @@ def test_a_ledger_of_a_newer_pynomaly_is_refused(address):
     by_hand(address, "UPDATE ledger_version SET version_num = '9999'")
     with pytest.raises(RecordError, match="schema 9999"):
         Ledger.open(address)
+
+
+def test_a_ledger_that_is_refused_leaves_no_connection_open(tmp_path):
+    address = url(tmp_path)
+    Ledger.open(address).close()
+    by_hand(address, "UPDATE ledger_version SET version_num = '9999'")
+    opened, closed = [], []
+    counters = (("connect", lambda *_: opened.append(1)), ("close", lambda *_: closed.append(1)))
+    for name, counter in counters:
+        event.listen(Pool, name, counter)
+    try:
+        with pytest.raises(RecordError, match="schema 9999"):
+            Ledger.open(address)
+    finally:
+        for name, counter in counters:
+            event.remove(Pool, name, counter)
+    assert opened == closed == [1]
 
 
 def by_hand(address: str, statement: str) -> None:

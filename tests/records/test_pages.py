@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pynomaly.errors import ConfigError, RecordError
 from pynomaly.records.axes import linear_axis, log_axis
 from pynomaly.records.formats import format_number, format_window
 from pynomaly.records.pages import charts, list_templates, render_training_page, render_window_page
-from pynomaly.records.pages.drawing import Chart, Labels
+from pynomaly.records.pages.drawing import Chart, Labels, shorten_text
 from pynomaly.records.pages.timeline import draw_timeline
 from tests.records.pages import EVIL, contrast, palettes, read_page, training_facts, window_facts
 
@@ -141,6 +141,14 @@ def test_a_reason_keeps_its_numbers_and_times_on_one_line() -> None:
     assert "<b>" not in html
 
 
+def test_a_verdict_about_another_version_says_so() -> None:
+    told = "This version was the champion that machines v3 was compared with"
+    assert told in _words(render_training_page(training_facts(verdict_about="machines v3")))
+    assert "This version was the champion" not in _words(
+        render_training_page(training_facts(verdict_about="machines v2"))
+    )
+
+
 def test_a_mark_says_under_the_pointer_what_it_stands_for() -> None:
     html = render_window_page(window_facts())
     assert "<title>2026-01-19 00:00 UTC to 2026-01-20 00:00 UTC: 3 of 96 rows, 3.12\u00a0%</title>" in html
@@ -202,6 +210,7 @@ def _well_formed(chart: Chart) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(finite, min_size=2, max_size=12, unique=True), st.integers(0, 10**9), st.booleans())
+@example([0.0, 5e-324], 1, False)  # the smallest number there is: a step of a fifth of it is zero
 def test_a_histogram_of_anything_stays_on_its_paper(edges, tallest, log) -> None:
     ends = sorted(edges)
     counts = [(i * 37) % (tallest + 1) for i in range(len(ends) - 1)]
@@ -267,6 +276,14 @@ def test_a_timeline_of_any_length_stays_on_its_paper(alerts, seconds, expected) 
 )
 def test_charts_of_little(drawn: Callable[[], Chart]) -> None:
     _well_formed(drawn())
+
+
+def test_long_names_that_differ_at_their_end_are_told_apart() -> None:
+    names = [f"bearing_temperature_of_the_front_left_sensor_{i}" for i in range(2)]
+    first, second = (shorten_text(name, 40) for name in names)
+    assert first != second
+    assert (len(first), first[:7], first[-8:]) == (40, "bearing", "sensor_0")
+    assert shorten_text("short", 40) == "short"
 
 
 def test_axes_hold_what_they_are_given_and_mark_round_places() -> None:

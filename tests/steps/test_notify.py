@@ -34,7 +34,7 @@ class Sink:
 
     address: str = ""
     status: int = 200
-    got: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if sink.status == 200:
-                sink.got.append(json.loads(body))
+                sink.messages.append(json.loads(body))
             self.send_response(sink.status)
             self.end_headers()
 
@@ -78,7 +78,7 @@ def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
                     text = b""
                     while (part := self.rfile.readline()) != b".\r\n":
                         text += part
-                    sink.got.append({"text": text.decode()})
+                    sink.messages.append({"text": text.decode()})
                 self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 fine\r\n")
                 if word == b"QUIT":
                     return
@@ -109,104 +109,104 @@ def record(pipeline: Pipeline, kind: str, outcome: str, subject: str = "v1", at:
 
 
 def test_one_verdict_is_one_message_however_often_a_run_repeats(pipeline, hook: Sink) -> None:
-    told = settings(pipeline)
-    record(told, "degradation", "critical", "w1", "first look")
-    assert [item.delivered for item in send_notifications(told)] == [True]
-    record(told, "degradation", "critical", "w1", "second look")
-    assert send_notifications(told) == ()
-    assert send_notifications(told) == ()
-    record(told, "degradation", "critical", "w2")
-    send_notifications(told)
-    assert [item["title"] for item in hook.got] == [
+    owner = settings(pipeline)
+    record(owner, "degradation", "critical", "w1", "first look")
+    assert [item.delivered for item in send_notifications(owner)] == [True]
+    record(owner, "degradation", "critical", "w1", "second look")
+    assert send_notifications(owner) == ()
+    assert send_notifications(owner) == ()
+    record(owner, "degradation", "critical", "w2")
+    send_notifications(owner)
+    assert [item["title"] for item in hook.messages] == [
         "[pynomaly] machines: degradation critical (w1)",
         "[pynomaly] machines: degradation critical (w2)",
     ]
-    assert "- why" in hook.got[0]["message"]
+    assert "- why" in hook.messages[0]["message"]
 
 
 def test_a_target_hears_only_what_it_asked_for(pipeline, hook: Sink) -> None:
-    told = settings(pipeline, on=["promote"])
-    record(told, "degradation", "critical")
-    record(told, "degradation", "normal")
-    record(told, "promote", "first")
-    assert [item.event for item in send_notifications(told)] == ["promote"]
-    assert len(hook.got) == 1
+    owner = settings(pipeline, on=["promote"])
+    record(owner, "degradation", "critical")
+    record(owner, "degradation", "normal")
+    record(owner, "promote", "first")
+    assert [item.event for item in send_notifications(owner)] == ["promote"]
+    assert len(hook.messages) == 1
 
 
 def test_what_fails_waits_with_its_reason_and_is_delivered_once_later(pipeline, hook: Sink) -> None:
-    told = settings(pipeline)
+    owner = settings(pipeline)
     hook.status = 503
-    record(told, "promote", "first")
-    (failed,) = send_notifications(told)
+    record(owner, "promote", "first")
+    (failed,) = send_notifications(owner)
     assert not failed.delivered
-    (waiting,) = list_undelivered(told)
+    (waiting,) = list_undelivered(owner)
     assert waiting["attempts"] == 1
     assert "not accepted" in waiting["error"]
     assert "topsecret" not in waiting["error"]
     hook.status = 200
-    assert [item.delivered for item in deliver_messages(told)] == [True]
-    assert deliver_messages(told) == ()
-    assert list_undelivered(told) == ()
-    assert len(hook.got) == 1
+    assert [item.delivered for item in deliver_messages(owner)] == [True]
+    assert deliver_messages(owner) == ()
+    assert list_undelivered(owner) == ()
+    assert len(hook.messages) == 1
 
 
 def test_a_missing_address_is_said_and_nothing_is_lost(pipeline, hook: Sink, monkeypatch) -> None:
-    told = settings(pipeline)
+    owner = settings(pipeline)
     monkeypatch.delenv("OPS_URL")
-    record(told, "promote", "first")
-    (failed,) = send_notifications(told)
+    record(owner, "promote", "first")
+    (failed,) = send_notifications(owner)
     assert failed.reason == "the environment variable OPS_URL is not set"
     monkeypatch.setenv("OPS_URL", hook.address)
-    assert [item.delivered for item in deliver_messages(told)] == [True]
+    assert [item.delivered for item in deliver_messages(owner)] == [True]
 
 
 def test_two_messages_of_one_kind_keep_their_distance(pipeline, hook: Sink) -> None:
-    told = settings(pipeline, min_interval="1h")
-    record(told, "promote", "first", "v1")
-    record(told, "promote", "first", "v2")
-    assert [item.delivered for item in send_notifications(told)] == [True, False]
-    assert "notify.min_interval" in list_undelivered(told)[0]["error"]
-    assert len(hook.got) == 1
+    owner = settings(pipeline, min_interval="1h")
+    record(owner, "promote", "first", "v1")
+    record(owner, "promote", "first", "v2")
+    assert [item.delivered for item in send_notifications(owner)] == [True, False]
+    assert "notify.min_interval" in list_undelivered(owner)[0]["error"]
+    assert len(hook.messages) == 1
 
 
 def test_a_verdict_behind_many_others_is_told_of_too(pipeline) -> None:
-    told = settings(pipeline)
-    record(told, "promote", "first")
+    owner = settings(pipeline)
+    record(owner, "promote", "first")
     for number in range(130):
-        record(told, "degradation", "normal", f"w{number}")
-    got: list[str] = []
-    send_notifications(told, lambda target, title, body: got.append(title))
-    assert len(got) == 1
-    record(told, "promote", "superior", "v2")
+        record(owner, "degradation", "normal", f"w{number}")
+    titles: list[str] = []
+    send_notifications(owner, lambda target, title, body: titles.append(title))
+    assert len(titles) == 1
+    record(owner, "promote", "superior", "v2")
     for number in range(130):
-        record(told, "degradation", "normal", f"x{number}")
-    send_notifications(told, lambda target, title, body: got.append(title))
-    assert len(got) == 2
+        record(owner, "degradation", "normal", f"x{number}")
+    send_notifications(owner, lambda target, title, body: titles.append(title))
+    assert len(titles) == 2
 
 
 def test_mail_arrives_and_says_what_happened(pipeline, mail: Sink) -> None:
-    told = pipeline(days=1, notify={"targets": [{"name": "mail", "url_env": "MAIL_URL"}], "attempts": 1})
-    record(told, "rollback", "done", "machines v1")
-    (done,) = send_notifications(told)
+    owner = pipeline(days=1, notify={"targets": [{"name": "mail", "url_env": "MAIL_URL"}], "attempts": 1})
+    record(owner, "rollback", "done", "machines v1")
+    (done,) = send_notifications(owner)
     assert done.delivered, done.reason
-    assert "rollback" in mail.got[0]["text"]
+    assert "rollback" in mail.messages[0]["text"]
 
 
 def test_the_test_message_says_per_target_what_happened(pipeline, hook: Sink) -> None:
     targets = [{"name": "ops", "url_env": "OPS_URL"}, {"name": "nobody", "url_env": "NOT_SET"}]
-    told = pipeline(days=1, notify={"targets": targets, "attempts": 1})
-    good, bad = send_test_messages(told)
+    owner = pipeline(days=1, notify={"targets": targets, "attempts": 1})
+    good, bad = send_test_messages(owner)
     assert (good.target, good.delivered, bad.target, bad.delivered) == ("ops", True, "nobody", False)
     with pytest.raises(ConfigError, match="no target"):
         send_test_messages(pipeline(days=1))
 
 
 def test_a_new_target_is_not_told_old_history(pipeline, hook: Sink) -> None:
-    told = settings(pipeline)
-    old = Decision("old", told.name, "promote", "v1", "first", ("why",), {}, NOW, at=NOW)
-    with Ledger.open(told.ledger_url) as ledger:
+    owner = settings(pipeline)
+    old = Decision("old", owner.name, "promote", "v1", "first", ("why",), {}, NOW, at=NOW)
+    with Ledger.open(owner.ledger_url) as ledger:
         ledger.record_decision(old)
-    assert send_notifications(told) == ()
+    assert send_notifications(owner) == ()
 
 
 @pytest.mark.parametrize(
@@ -243,10 +243,10 @@ def test_targets_that_are_refused(pipeline, target: dict[str, Any]) -> None:
 
 
 def test_no_secret_is_kept(pipeline, hook: Sink) -> None:
-    told = settings(pipeline)
+    owner = settings(pipeline)
     hook.status = 500
-    record(told, "promote", "first")
-    send_notifications(told)
-    kept = b"".join(path.read_bytes() for path in told.home.rglob("*") if path.is_file())
+    record(owner, "promote", "first")
+    send_notifications(owner)
+    kept = b"".join(path.read_bytes() for path in owner.home.rglob("*") if path.is_file())
     assert b"topsecret" not in kept
     assert os.environ["OPS_URL"].encode() not in kept

@@ -56,14 +56,14 @@ def elsewhere(settings: Pipeline, cluster: LocalCluster) -> Pipeline:
 def test_results_come_in_the_order_of_the_parts_from_other_processes(
     on_cluster: Pipeline, tmp_path: Path
 ) -> None:
-    found = list(run_parts(on_cluster, mark, [(str(tmp_path), n, -1) for n in range(12)]))
-    assert [number for number, _ in found] == list(range(12))
-    assert os.getpid() not in {process for _, process in found}
+    results = list(run_parts(on_cluster, mark, [(str(tmp_path), n, -1) for n in range(12)]))
+    assert [number for number, _ in results] == list(range(12))
+    assert os.getpid() not in {process for _, process in results}
 
 
 def test_a_killed_worker_costs_what_it_had_not_handed_back(on_cluster: Pipeline, tmp_path: Path) -> None:
-    found = list(run_parts(on_cluster, mark, [(str(tmp_path), n, 4) for n in range(12)]))
-    assert [number for number, _ in found] == list(range(12))
+    results = list(run_parts(on_cluster, mark, [(str(tmp_path), n, 4) for n in range(12)]))
+    assert [number for number, _ in results] == list(range(12))
     calls = {n: (tmp_path / str(n)).stat().st_size for n in range(12)}
     assert calls[4] >= 2
     assert sum(calls.values()) <= 12 + 3  # the part, and at most what waited beside it
@@ -94,15 +94,15 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("runner", "said"),
+    ("runner", "message"),
     [
         ("ray", "'local' or 'dask'"),
         ({"kind": "local", "address": "tcp://a:1"}, "only for kind: dask"),
         ({"kind": "dask", "address": "somewhere"}, "address"),
     ],
 )
-def test_other_runners_are_refused_by_name(runner: Any, said: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_other_runners_are_refused_by_name(runner: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
         parse_pipeline({**make_small_settings(), "runner": runner}, tmp_path / "m.yaml")
 
 

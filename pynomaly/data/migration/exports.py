@@ -17,9 +17,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pynomaly.config import Data, Limits
+from pynomaly.data.shape.moments import parse_iso_moments
 from pynomaly.data.sources import SOURCES, bounded
 from pynomaly.data.sources.csv import SEPARATORS, require_path
-from pynomaly.data.sources.normalize import parse_moments
 from pynomaly.errors import ColumnError, SourceError, WindowError
 
 __all__ = [
@@ -147,7 +147,7 @@ def parse_moment_column(values: pd.Series[Any], where: str) -> pd.Series[Any]:
         If one of the values is not a time.
     """
     try:
-        times = parse_moments(values, ZoneInfo("UTC"))
+        times = parse_iso_moments(values, ZoneInfo("UTC"))
     except WindowError as error:
         raise SourceError(f"{where}: {error}") from error
     if times.isna().any():

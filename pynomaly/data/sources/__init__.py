@@ -3,22 +3,27 @@
 Each kind in ``pynomaly.config.SOURCE_KINDS`` is a module of its name with a `SOURCE`. Their rows are
 normalised here: times in UTC, rows sorted by time and entity, labels 0, 1 or unknown.
 
-Called by `inspect`, `migration`, `serving` and `steps`. May import `places`, the modules of `data` and the
-wings below `data`.
+Called by `inspect`, `migration`, `serving` and `steps`. May import `places`, `shape`, the modules of `data`
+and the wings below `data`.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from importlib import import_module
+from pathlib import Path
 
 import pandas as pd
 
 from pynomaly.config import SOURCE_KINDS, Data
 from pynomaly.data import series
 from pynomaly.data.frame import require_columns
+from pynomaly.data.places import is_address
+from pynomaly.data.shape.counters import difference_counters
+from pynomaly.data.shape.moments import list_time_sources, place_moments
 from pynomaly.data.sources.kind import Reader, SourceKind
-from pynomaly.data.sources.normalize import parse_labels, parse_moments, select_window, sort_rows
+from pynomaly.data.sources.normalize import select_window, shape_rows, sort_rows
+from pynomaly.data.sources.text.files import has_ending, is_glob, list_names
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, WindowError, list_allowed
 
@@ -44,7 +49,7 @@ SOURCES: dict[str, SourceKind] = {
 def read_source(
     data: Data, window: Window | None = None, as_of: datetime | None = None, path: str | None = None
 ) -> pd.DataFrame:
-    """Read the rows of a window, with the time-series features of ``data.series``.
+    """Read the rows of a window, with the features of ``data.series`` and the increases of ``data.counters``.
 
     Parameters
     ----------
@@ -113,20 +118,23 @@ def _parse_rows(data: Data, window: Window | None, as_of: datetime | None, path:
     else:
         frame = kind.read_rows(data, path or _source_path(data), None, read_window)
     known_label = [data.label] if data.label and (path is None or data.label in frame.columns) else []
-    require_columns(frame, [*filter(None, (data.time, data.id)), *known_label])
-    frame = frame.copy(deep=False)
-    for name in known_label:
-        frame[name] = parse_labels(frame[name])
-    if data.time is not None:
-        frame[data.time] = parse_moments(frame[data.time], data.zone)
-    return frame
+    require_columns(frame, [*list_time_sources(data), *filter(None, (data.id,)), *known_label])
+    return shape_rows(frame, data, has_raw_text=kind.has_raw_text)
 
 
 def _add_history(data: Data, window: Window | None) -> Window | None:
-    """Return the window with the rows before it that time-series features look back on."""
-    if window is None or not data.series.columns:
+    """Return the window with the rows before it that time-series features and counters look back on."""
+    if window is None or not data.lookback:
         return window
-    return Window(window.start - data.series.history, window.end)
+    return Window(window.start - data.lookback, window.end)
+
+
+def _add_past(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
+    """Return rows sorted by time with their counters' increases and their time-series features."""
+    frame = difference_counters(frame, data)
+    if data.time is None or not data.series.columns:
+        return frame
+    return series.add_past_features(frame, data.time, data.id, data.series)
 
 
 def _select_rows(
@@ -141,16 +149,14 @@ def _select_rows(
             with_history = sort_rows(
                 select_window(frame, data.time, read_window).reset_index(names=_PLACE), data.time, data.id
             )
-            with_history = series.add_past_features(with_history, data.time, data.id, data.series)
+            with_history = _add_past(with_history, data)
             frame = with_history.sort_values(_PLACE, ignore_index=True).drop(columns=_PLACE)
         frame = select_window(frame, data.time, window)
     if as_of is not None and data.label in frame.columns:
         label_known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
         frame = frame.assign(**{str(data.label): frame[data.label].where(label_known)})
     frame = sort_rows(frame, data.time, data.id)
-    if window is None and data.series.columns:
-        frame = series.add_past_features(frame, data.time, data.id, data.series)
-    return frame
+    return _add_past(frame, data) if window is None else frame
 
 
 def read_span(data: Data) -> Window | None:
@@ -166,11 +172,12 @@ def read_span(data: Data) -> Window | None:
     kind = _require_kind(data.source)
     if kind.find_span is not None:
         return kind.find_span(data)
-    if kind.read_edges is not None:
-        column = kind.read_edges(data)
+    has_order = not data.time_columns and data.time_format is None  # else the smallest text is not the first
+    if kind.read_edges is not None and has_order:
+        edges = kind.read_edges(data).to_frame()
     else:
-        column = kind.read_rows(data, _source_path(data), [data.time], None)[data.time]
-    times = parse_moments(column, data.zone)
+        edges = kind.read_rows(data, _source_path(data), list_time_sources(data), None)
+    times = place_moments(edges, data)[data.time]
     first, last = times.min(), times.max()
     return Window(first.to_pydatetime(), last.to_pydatetime() + timedelta(microseconds=1))
 
@@ -182,8 +189,20 @@ def _require_kind(source: str) -> SourceKind:
 
 
 def infer_source_kind(path: str, otherwise: str) -> str:
-    """Return the kind of source from the ending of `path`, or `otherwise` if the ending is unknown."""
-    return next((name for name, kind in SOURCES.items() if path.lower().endswith(kind.endings)), otherwise)
+    """Return the kind of source from the ending of `path`, or `otherwise` if the ending is unknown.
+
+    The ending of a packed file (``.gz``) does not count. A folder or a glob has the kind of most of its files
+    whose ending is known; of equally many the first in ``SOURCES``.
+    """
+    if is_glob(path) or (not is_address(path) and Path(path).expanduser().is_dir()):
+        kinds = [_infer_file_kind(name) for name in list_names(path)]
+        known = [name for name in SOURCES if name in kinds]
+        return max(known, key=kinds.count) if known else otherwise
+    return _infer_file_kind(path) or otherwise
+
+
+def _infer_file_kind(path: str) -> str | None:
+    return next((name for name, kind in SOURCES.items() if has_ending(path, kind.endings)), None)
 
 
 def find_source_kind(data: Data) -> SourceKind:

@@ -7,6 +7,7 @@ memory; tables are measured by the size they declare. Called by the reader of ea
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -29,6 +30,9 @@ _BUFFER = 1 << 18
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 _FREE_BYTES = 1 << 20  # unpacked bytes below which the ratio is not checked
 _UNPACK_ERRORS = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+_UTF_8 = ("utf-8", "utf-8-sig")
+_NULS = re.compile(rb"(?<=\n)\0+|(?<=[,;\t|])\0+(?=[\r\n,;\t|]|\Z)")
+"""Matches NUL bytes at the start of a line, and those that fill a whole cell."""
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -80,19 +84,31 @@ def check_size(rows: int, columns: int, where: object, limits: Limits) -> None:
 
 
 @contextmanager
-def open_text(file: Path, limits: Limits) -> Iterator[IO[bytes]]:
-    """Yield the bytes of a text file, unpacked according to its name and measured while they are read.
+def open_text(file: Path, limits: Limits, encoding: str = "utf-8") -> Iterator[io.BufferedReader]:
+    """Yield the bytes of a text in UTF-8, unpacked according to its name and measured while they are read.
 
-    A carriage return alone is returned as a line break.
+    A carriage return alone is returned as a line break. NUL bytes that fill a cell or begin a line, as a
+    logger that lost power leaves them, are left out.
+
+    Parameters
+    ----------
+    file : Path
+        Plain, or packed: ``.gz``, ``.bz2``, ``.xz``, ``.zst``, ``.zip``.
+    limits : Limits
+    encoding : str
+        Encoding of the text; any but UTF-8 is read as UTF-8 piece by piece.
 
     Raises
     ------
     SourceError
-        While reading: at a NUL byte, when a line, the whole text or the unpacking ratio exceeds its limit, or
-        if the archive is broken. A ``.zip`` must hold one file, stored or deflated, without a password.
+        While reading: at another NUL byte, at bytes that are not in `encoding` (UTF-8 is left to the caller),
+        when a line, the whole text or the unpacking ratio exceeds its limit, or if the archive is broken. A
+        ``.zip`` must hold one file, stored or deflated, without a password.
     """
     try:
         with file.open("rb") as packed, _open_unpacked(file, packed) as source:
+            if codecs.lookup(encoding).name not in _UTF_8:
+                source = _RecodedReader(source, file, encoding)
             yield io.BufferedReader(_MeasuredReader(source, packed, file, limits), _BUFFER)
     except _UNPACK_ERRORS as error:
         raise SourceError(f"{file} cannot be unpacked: {' '.join(str(error).split())}") from error
@@ -104,6 +120,12 @@ def _open_unpacked(file: Path, packed: IO[bytes]) -> Iterator[Any]:
     if ending == ".zip":
         with zipfile.ZipFile(packed) as archive, archive.open(_find_member(file, archive)) as member:
             yield member
+        return
+    if ending == ".zst":
+        import pyarrow as pa
+
+        with pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd") as stream:
+            yield stream
         return
     opener: Any = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}.get(ending)
     if opener is None:
@@ -124,15 +146,43 @@ def _find_member(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     return members[0]
 
 
+class _RecodedReader:
+    """A text in another encoding, read as UTF-8."""
+
+    def __init__(self, source: IO[bytes], file: Path, encoding: str) -> None:
+        self._source, self._file, self._encoding = source, file, encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._ready, self._line, self._has_ended = b"", 1, False
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes; none at the end."""
+        while not self._ready and not self._has_ended:
+            piece = self._source.read(size)
+            self._has_ended = not piece
+            try:
+                self._ready = self._decoder.decode(piece, self._has_ended).encode()
+            except UnicodeError as error:
+                raise SourceError(
+                    f"{self._file} cannot be read as {self._encoding}, after line {self._line}: {error}; "
+                    "data.encoding sets that"
+                ) from error
+            self._line += self._ready.count(b"\n")
+        taken, self._ready = self._ready[:size], self._ready[size:]
+        return taken
+
+
 class _MeasuredReader(io.RawIOBase):
     """A reader that measures its bytes and raises at a limit."""
 
-    def __init__(self, source: IO[bytes], packed: IO[bytes], file: Path, limits: Limits) -> None:
+    def __init__(self, source: Any, packed: IO[bytes], file: Path, limits: Limits) -> None:
         self._source, self._packed, self._file, self._limits = source, packed, file, limits
         self._longest = limits.line_kib << 10
         self._total = 0
+        self._lines = 0  # line breaks so far
         self._line = 0  # bytes since the last line break
         self._ahead = b""  # the byte after a carriage return at the end of a piece
+        self._before = b"\n"  # the last byte that was returned
+        self._ends_in_nul = False  # whether NUL bytes, not yet known to fill a cell, followed it
 
     def readable(self) -> bool:
         """Return True: the stream can be read."""
@@ -140,25 +190,49 @@ class _MeasuredReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read at most as many bytes as one line may have, so that each too long line is found."""
-        piece = self._ahead + self._source.read(min(len(buffer), self._longest) - len(self._ahead))
-        self._ahead = self._source.read(1) if piece.endswith(b"\r") else b""
-        if piece.count(b"\r") > piece.count(
-            b"\r\n"
-        ):  # some lone carriage returns make pandas' parser use unlimited memory
-            piece = _LONE_RETURN.sub(b"\n", piece + self._ahead)[: len(piece)]
+        piece = self._read_piece(len(buffer))
+        while piece and (b"\0" in piece or self._ends_in_nul):
+            if piece := self._drop_nuls(piece):
+                break
+            piece = self._read_piece(len(buffer))
+        if not piece:
+            return 0
         buffer[: len(piece)] = piece
-        if b"\0" in piece:  # pandas would end the cell there silently
-            raise SourceError(f"{self._file} holds a NUL byte: it is no text in UTF-8")
-        self._total += len(piece)
+        self._before = piece[-1:]
         first, last = (_find_break(piece, end) for end in (bytes.find, bytes.rfind))
         if self._line + (len(piece) if first < 0 else first) > self._longest:
             self._stop("has a line of more than", f"{self._limits.line_kib:,} KiB", "line_kib")
         self._line = self._line + len(piece) if last < 0 else len(piece) - last - 1
+        self._lines += piece.count(b"\n")
+        return len(piece)
+
+    def _read_piece(self, size: int) -> bytes:
+        piece: bytes = self._ahead + self._source.read(min(size, self._longest) - len(self._ahead))
+        self._ahead = b""
+        if b"\r" in piece:
+            self._ahead = self._source.read(1) if piece.endswith(b"\r") else b""
+            # Some lone carriage returns make pandas' parser use unlimited memory.
+            if piece.count(b"\r") > piece.count(b"\r\n"):
+                piece = _LONE_RETURN.sub(b"\n", piece + self._ahead)[: len(piece)]
+        self._total += len(piece)
         if self._total > self._limits.text_mib << 20:
             self._stop("holds more than", f"{self._limits.text_mib:,} MiB of text", "text_mib")
         if self._total > _FREE_BYTES and self._total > self._limits.ratio * self._packed.tell():
             self._stop("unpacks to more than", f"{self._limits.ratio:,} times its size", "ratio")
-        return len(piece)
+        return piece
+
+    def _drop_nuls(self, piece: bytes) -> bytes:
+        """Leave out the NUL bytes that fill a cell or begin a line; pandas would end a cell at others."""
+        content = self._before + b"\0" * self._ends_in_nul + piece
+        self._ends_in_nul = content.endswith(b"\0")
+        content = _NULS.sub(b"", content)[1:]
+        if (position := content.find(b"\0")) >= 0:
+            line = self._lines + content.count(b"\n", 0, position) + 1
+            hint = ", or it is UTF-16: set data.encoding to 'utf-16'" if line == 1 else ""
+            raise SourceError(
+                f"{self._file} holds a NUL byte in line {line:,}: the file is damaged there{hint}"
+            )
+        return content
 
     def _stop(self, what: str, limit: str, key: str) -> None:
         raise SourceError(f"{self._file} {what} {limit}; data.limits.{key} sets that")

@@ -1,13 +1,14 @@
-"""Delimited text, plain or compressed (``.gz``, ``.bz2``, ``.xz``, ``.zip``), UTF-8, with a header row.
+"""Delimited text, plain or packed (``.gz``, ``.bz2``, ``.xz``, ``.zst``, ``.zip``), in any encoding.
 
-The header is read here first, because pandas silently renames duplicated columns and turns a surplus column
-into an index. Numbers keep their exact value. A file that is too long or unpacks to too much is an error
-while it is read (``data.limits``). Called through ``SOURCES``.
+A path is a file, a folder or a glob; its files have the same columns. What precedes the rows is read here
+first (a preamble, the header, lines of units), because pandas silently renames duplicated columns and turns a
+surplus column into an index. Numbers keep their exact value. Empty cells beyond the header's, as trailing
+separators leave them, are left out. A file that is too long or unpacks to too much is an error while it is
+read (``data.limits``). Called through ``SOURCES``.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -18,29 +19,55 @@ import pandas as pd
 from pandas.io.parsers import TextFileReader
 
 from pynomaly.config import Data, Limits
-from pynomaly.data.places import is_address, resolve_place
 from pynomaly.data.sources import bounded
 from pynomaly.data.sources.kind import SourceKind
+from pynomaly.data.sources.text.cells import list_text_columns, read_numbers
+from pynomaly.data.sources.text.files import (
+    arrange_columns,
+    join_tables,
+    list_files,
+    open_local,
+    require_path,
+)
+from pynomaly.data.sources.text.layout import (
+    SEPARATORS,
+    count_surplus,
+    format_separator,
+    open_lines,
+    read_names,
+    skip_header,
+    translate_errors,
+)
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError
 
-__all__ = ["SEPARATORS", "SOURCE", "count_lines", "read_chunks", "read_header", "read_rows", "require_path"]
+__all__ = [
+    "SEPARATORS",
+    "SOURCE",
+    "count_lines",
+    "open_decoded",
+    "read_chunks",
+    "read_header",
+    "read_names",
+    "read_rows",
+    "require_path",
+]
 
-SEPARATORS = (",", ";", "\t", "|")
+ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".log", ".jtl", ".data")
 
 _BLOCK = 1 << 20
-_SURPLUS = "\0more than the header has"
-_COMMA_NUMBER = r"^\s*([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)\s*$"
+_SURPLUS = "\0beyond the header"
 
 
 def read_rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
-    """Read the whole file, or some of its columns; text has no index, so a window does not limit the read.
+    """Read whole files, or some of their columns; text has no index, so a window does not limit the read.
 
     Parameters
     ----------
     data : Data
-        Separator, decimal mark, and the columns that stay text: time, id and the categorical ones.
+        How the text is written, and the columns that stay text.
     path : str
+        A file, a folder, a glob, or the address of a file.
     columns : list of str or None
         None reads all columns.
 
@@ -52,17 +79,15 @@ def read_rows(data: Data, path: str, columns: list[str] | None, window: Window |
     Raises
     ------
     SourceError
-        If the file is missing, empty, not UTF-8, ragged, has another separator, or exceeds a limit.
+        If a file is missing, empty, in another encoding, ragged, has another separator, or exceeds a limit.
     ColumnError
-        If a name is duplicated or not printable, or one of `columns` does not exist.
+        If a name is duplicated or not printable, one of `columns` does not exist, or files differ in columns.
     """
-    with _open_local(path) as file:
-        names = _read_names(file, data, columns)
-        with bounded.open_text(file, data.limits) as content, _translate_errors(file):
-            frame = _open_reader(data, content, None, columns).read()
+    paths = list_files(path, ENDINGS)
+    frame = join_tables(paths, lambda file: _read_file(data, file, columns), data.limits)
     if frame.empty:
-        raise SourceError(f"{path} has a header ({len(names)} columns) but no rows")
-    return _replace_commas(frame, data) if data.decimal == "," else frame
+        raise SourceError(f"{path} has a header ({frame.shape[1]} columns) but no rows")
+    return frame
 
 
 def read_chunks(data: Data, path: str, size: int) -> Iterator[pd.DataFrame]:
@@ -73,103 +98,155 @@ def read_chunks(data: Data, path: str, size: int) -> Iterator[pd.DataFrame]:
     SourceError, ColumnError
         As :func:`read_rows`, for the parts read so far.
     """
-    rows_before = 0
-    with _open_local(path) as file:
-        names = _read_names(file, data, None)
-        with bounded.open_text(file, data.limits) as content:
-            with _translate_errors(file):
-                # pandas accepts a first line of a part that is too wide, so surplus cells get a column.
-                parts = _open_reader(data, content, [*names, _SURPLUS], None, size)
-            while True:
-                with _translate_errors(file):
-                    part = next(parts, None)
-                if part is None:
-                    return
-                has_surplus = part.pop(_SURPLUS).notna().to_numpy()
-                if has_surplus.any():
-                    row = rows_before + int(has_surplus.argmax()) + 1
-                    raise SourceError(
-                        f"{file} cannot be read: row {row} has more cells than the header ({len(names)})"
-                    )
-                rows_before += len(part)
-                yield _replace_commas(part, data) if data.decimal == "," else part
+    paths, names = list_files(path, ENDINGS), None
+    for file_path in paths:
+        with open_local(file_path) as file:
+            for part in _read_parts(data, file, size):
+                names = names or list(part.columns)
+                yield arrange_columns(part, names, file_path, paths[0])
 
 
 def count_lines(data: Data, path: str) -> int:
     """Count the lines below the header: an upper bound of the rows, because a cell may hold line breaks."""
-    count, ends_with_break = 0, True
-    with _open_local(path) as file, bounded.open_text(file, data.limits) as content:
-        while block := content.read(_BLOCK):
-            count, ends_with_break = count + block.count(b"\n"), block.endswith(b"\n")
-    return count - 1 + (not ends_with_break)
+    total = 0
+    for file_path in list_files(path, ENDINGS):
+        with open_local(file_path) as file, translate_errors(file, data), open_lines(file, data) as content:
+            skip_header(content, data)
+            count, ends_with_break = 0, True
+            while block := content.read(_BLOCK):
+                count, ends_with_break = count + block.count(b"\n"), block.endswith(b"\n")
+            total += count + (not ends_with_break)
+    return total
 
 
 @contextmanager
-def _open_local(path: str) -> Iterator[Path]:
-    """Yield the file itself, or a local copy of the file at an address; messages name the address."""
-    if not is_address(path):
-        yield require_path(path)
-        return
-    try:
-        with resolve_place(path).open_local() as copy:
+def open_decoded(path: str, limits: Limits, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
+    """Yield the bytes of the text at a path or address: in UTF-8, unpacked, measured while they are read.
+
+    Raises
+    ------
+    SourceError
+        As :func:`pynomaly.data.sources.bounded.open_text`, or if there is no such file.
+    """
+    with open_local(path) as file, bounded.open_text(file, limits, encoding) as content:
+        yield content
+
+
+def _read_file(data: Data, path: str, columns: list[str] | None) -> pd.DataFrame:
+    """Return the rows of one file; none if it has only a header."""
+    with open_local(path) as file, translate_errors(file, data):
+        names = _require_names(file, data, columns)
+        if data.header and not data.names and not data.strip_names and not data.unit_rows:
             try:
-                yield copy
-            except (SourceError, ColumnError) as error:
-                raise type(error)(str(error).replace(str(copy), path)) from error
-    except FileNotFoundError as error:
-        raise SourceError(f"nothing lies at {path}: {error.strerror}") from error
-    except OSError as error:
-        if isinstance(error, SourceError):
-            raise
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+                with open_lines(file, data) as content:
+                    reader = _open_reader(data, content, names, columns, has_header=True)
+                    return _finish_rows(reader.read(), data)
+            except (pd.errors.ParserError, pd.errors.ParserWarning):
+                extra = count_surplus(file, data, len(names))
+                if not extra:
+                    raise
+        else:
+            extra = 1
+        try:
+            return _read_named(data, file, names, columns, extra)
+        except pd.errors.ParserError:
+            return _read_named(data, file, names, columns, count_surplus(file, data, len(names)))
 
 
-@contextmanager
-def _translate_errors(file: Path) -> Iterator[None]:
-    """Turn pandas' errors and warnings about a text into one SourceError."""
-    try:
-        with warnings.catch_warnings():
-            # Rows wider than the header would lose their last cells with only a warning.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            yield
-    except SourceError:
-        raise
-    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError, OSError) as error:
-        raise SourceError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
+def _read_named(
+    data: Data, file: Path, names: list[str], columns: list[str] | None, extra: int
+) -> pd.DataFrame:
+    """Return the rows below the header; `extra` empty cells may follow the named ones."""
+    surplus = [f"{_SURPLUS} {number}" for number in range(extra)]
+    with open_lines(file, data) as content:
+        skip_header(content, data)
+        try:
+            reader = _open_reader(data, content, [*names, *surplus], columns and [*columns, *surplus])
+            frame = reader.read()
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame({name: [] for name in columns or names})
+    return _finish_rows(_drop_surplus(frame, file, data, len(names)), data)
 
 
-def _read_names(file: Path, data: Data, columns: list[str] | None) -> list[str]:
-    names = read_header(file, data.separator, data.limits)
+def _read_parts(data: Data, file: Path, size: int, extra: int = 1, skip: int = 0) -> Iterator[pd.DataFrame]:
+    """Yield the rows of one file but the first `skip`, a multiple of `size`."""
+    with translate_errors(file, data):
+        names = _require_names(file, data, None)
+    surplus = [f"{_SURPLUS} {number}" for number in range(extra)]
+    rows = 0
+    with open_lines(file, data) as content:
+        with translate_errors(file, data):
+            skip_header(content, data)
+            try:
+                # pandas accepts a first line of a part that is too wide, so surplus cells get columns.
+                parts = _open_reader(data, content, [*names, *surplus], None, size)
+            except pd.errors.EmptyDataError:
+                return
+        while True:
+            with translate_errors(file, data):
+                try:
+                    part = next(parts, None)
+                except pd.errors.ParserError:
+                    width = count_surplus(file, data, len(names))
+                    if width <= extra:
+                        raise
+                    break
+                if part is None:
+                    return
+                rows += len(part)
+                part = _finish_rows(_drop_surplus(part, file, data, len(names)), data)
+            if rows > skip:
+                yield part
+    yield from _read_parts(data, file, size, width, max(rows, skip))
+
+
+def _require_names(file: Path, data: Data, columns: list[str] | None) -> list[str]:
+    names = read_names(file, data)
     if columns and (unknown := [name for name in columns if name not in names]):
         near = get_close_matches(unknown[0], names, n=1)
-        raise ColumnError(f"{file}: no column {unknown[0]!r}; {_format_hint(near)}it has {names}")
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ColumnError(f"{file}: no column {unknown[0]!r}; {hint}it has {names}")
     return names
 
 
-def _list_text_columns(data: Data) -> tuple[str, ...]:
-    """Return the columns that stay text."""
-    return tuple(filter(None, (data.time, data.id, *data.categorical)))
+def _drop_surplus(frame: pd.DataFrame, file: Path, data: Data, width: int) -> pd.DataFrame:
+    surplus = [name for name in frame.columns if name.startswith(_SURPLUS)]
+    if frame[surplus].notna().to_numpy().any():
+        count_surplus(file, data, width)
+    return frame.drop(columns=surplus)
+
+
+def _finish_rows(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
+    if data.decimal == "," or data.thousands or data.strip_names or data.missing_values:
+        return read_numbers(frame, data)
+    return frame
 
 
 def _open_reader(
     data: Data,
     content: IO[bytes],
-    names: list[str] | None,
+    names: list[str],
     columns: list[str] | None,
     size: int | None = None,
+    *,
+    has_header: bool = False,
 ) -> TextFileReader:
-    """Return pandas' reader; `names` replace the header's names, and lines may be as wide as these."""
+    """Return pandas' reader of the rows; `names` are those of the columns, also where the text has them."""
+    texts = [*list_text_columns(data), *(name for name in names if name.startswith(_SURPLUS))]
+    missing = {name: list(data.missing_values) for name in names if name not in texts}
     return pd.read_csv(
         content,
-        names=names,
-        header=None if names else 0,
-        skiprows=1 if names else None,
-        sep=data.separator,
+        names=None if has_header else names,
+        header=0 if has_header else None,
+        sep=format_separator(data),
+        quotechar=data.quote,
         decimal=data.decimal,
         encoding="utf-8-sig",
-        dtype=dict.fromkeys(_list_text_columns(data), "str"),
+        dtype=dict.fromkeys(texts, "str"),
+        na_values=missing if data.missing_values else None,
         usecols=columns,
         index_col=False,
+        skipinitialspace=data.strip_names,
         low_memory=False,
         float_precision="round_trip" if data.decimal == "." else None,
         iterator=True,
@@ -178,75 +255,13 @@ def _open_reader(
 
 
 def read_header(file: Path, separator: str, limits: Limits) -> list[str]:
-    """Return the column names as written in the file.
-
-    Raises
-    ------
-    SourceError
-        If the file is empty, not UTF-8, its header has another separator, or it exceeds a limit.
-    ColumnError
-        If a name occurs more than once, or is not printable.
-    """
-    try:
-        with bounded.open_text(file, limits) as content:
-            first = pd.read_csv(content, sep=separator, header=None, nrows=1, dtype=str, encoding="utf-8-sig")
-    except pd.errors.EmptyDataError:
-        raise SourceError(f"{file} is empty; expected a header and rows") from None
-    except SourceError:
-        raise
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
-        raise SourceError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
-    names = ["" if pd.isna(name) else str(name) for name in first.iloc[0]]
-    if len(names) == 1 and (
-        other_marks := [mark for mark in SEPARATORS if mark != separator and mark in names[0]]
-    ):
-        raise SourceError(
-            f"{file}: no {separator!r} in the header {names[0]!r}; set data.separator to {other_marks[0]!r}"
-        )
-    bounded.check_names(names, file, limits)
-    if duplicates := sorted({name for name in names if name and names.count(name) > 1}):
-        raise ColumnError(
-            f"{file}: column {', '.join(map(repr, duplicates))} occurs more than once in the header"
-        )
-    return [name or f"Unnamed: {position}" for position, name in enumerate(names)]
-
-
-def require_path(path: str, *, folder: bool = False) -> Path:
-    """Return the file (or folder, if `folder` is True) at `path`.
-
-    Raises
-    ------
-    SourceError
-        If nothing exists there (the message suggests similar names), or it is a folder and must be a file.
-    """
-    place = Path(path).expanduser()
-    if place.is_file() or (folder and place.is_dir()):
-        return place
-    if place.is_dir():
-        raise SourceError(f"{place} is a folder; a file belongs here")
-    siblings = sorted(item.name for item in place.parent.iterdir()) if place.parent.is_dir() else []
-    near = get_close_matches(place.name, siblings, n=3)
-    raise SourceError(
-        f"no file {str(place)!r}; {_format_hint(near)}"
-        f"the folder {place.parent} holds {siblings[:10] or 'nothing'}"
-    )
-
-
-def _format_hint(near: list[str]) -> str:
-    return f"did you mean {near[0]!r}? " if near else ""
-
-
-def _replace_commas(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
-    """Write a decimal point in the readable numbers of text columns, as later readers expect."""
-    for name in frame.columns:
-        if name not in _list_text_columns(data) and pd.api.types.is_string_dtype(frame[name].dtype):
-            frame[name] = frame[name].str.replace(_COMMA_NUMBER, r"\1.\2", regex=True)
-    return frame
+    """Return the column names as written in the first line of a file in UTF-8; see :func:`read_names`."""
+    return read_names(file, Data(source="csv", path=str(file), separator=separator, limits=limits))
 
 
 SOURCE = SourceKind(
     read_rows,
-    endings=(".csv",),
+    endings=ENDINGS,
     count_rows=lambda data, window: count_lines(data, str(data.path)),
     read_chunks=lambda data, window, rows: read_chunks(data, str(data.path), rows),
     reads_whole=True,

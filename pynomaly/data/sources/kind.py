@@ -44,6 +44,9 @@ class SourceKind:
         Whether it is a Parquet table, which is sampled and scored by row groups.
     reads_whole : bool
         Whether every row must be read to find those of a window.
+    has_raw_text : bool
+        Whether its text cells still have the marks of ``data.decimal`` and ``data.thousands``, because it has
+        types of its own.
     """
 
     read_rows: Reader
@@ -55,3 +58,4 @@ class SourceKind:
     read_chunks: Callable[[Data, Window | None, int], Iterator[pd.DataFrame]] | None = None
     has_row_groups: bool = False
     reads_whole: bool = False
+    has_raw_text: bool = False

@@ -14,8 +14,8 @@ import pandas as pd
 from pynomaly.config import Data, Limits
 from pynomaly.data.places import Place, is_address, resolve_place
 from pynomaly.data.sources import bounded
-from pynomaly.data.sources.csv import require_path
 from pynomaly.data.sources.kind import SourceKind
+from pynomaly.data.sources.text.files import require_path
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError, list_allowed
 
@@ -53,7 +53,7 @@ def read_rows(data: Data, path: str, columns: list[str] | None, window: Window |
         for name in columns or []:
             if name not in names:
                 raise ColumnError(f"{path}: no column {name!r}; {list_allowed(name, names)}")
-        window_filter = build_window_filter(dataset, data.time, window)
+        window_filter = build_window_filter(dataset, data, window)
         # A file of a few kilobytes can declare a billion rows.
         bounded.check_size(dataset.count_rows(filter=window_filter), len(columns or names), path, data.limits)
         table = dataset.to_table(columns=columns, filter=window_filter)
@@ -92,12 +92,17 @@ def open_dataset(path: str, limits: Limits) -> Iterator[Any]:
         raise SourceError(f"{source} cannot be read as Parquet: {' '.join(str(error).split())}") from error
 
 
-def build_window_filter(dataset: Any, time: str | None, window: Window | None) -> Any:
-    """Return Arrow's filter for the rows of `window`; None if every row must be read."""
+def build_window_filter(dataset: Any, data: Data, window: Window | None) -> Any:
+    """Return Arrow's filter for the rows of `window`; None if every row must be read.
+
+    That is so unless the time is one column of times with an offset: joined columns, text and numbers of an
+    epoch are compared after they are read.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if window is None or time is None or time not in dataset.schema.names:
+    time = data.time
+    if window is None or time is None or data.time_columns or time not in dataset.schema.names:
         return None
     kind = dataset.schema.field(time).type
     if not pa.types.is_timestamp(kind) or kind.tz is None:
@@ -153,7 +158,9 @@ def _drop_index(dataset: Any) -> Any:
 def count_rows(data: Data, window: Window | None) -> int:
     """Return the number of rows of a window, from the footers as far as they tell."""
     with open_dataset(str(data.path), data.limits) as dataset:
-        return int(dataset.count_rows(filter=build_window_filter(dataset, data.time, window)))
+        return int(dataset.count_rows(filter=build_window_filter(dataset, data, window)))
 
 
-SOURCE = SourceKind(read_rows, endings=(".parquet", ".pq"), count_rows=count_rows, has_row_groups=True)
+SOURCE = SourceKind(
+    read_rows, endings=(".parquet", ".pq"), count_rows=count_rows, has_row_groups=True, has_raw_text=True
+)

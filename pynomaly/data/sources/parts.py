@@ -15,7 +15,7 @@ import pandas as pd
 
 from pynomaly.config import Data, Limits
 from pynomaly.data.sources import SOURCES, infer_source_kind, parquet
-from pynomaly.data.sources.normalize import parse_labels, parse_moments
+from pynomaly.data.sources.normalize import shape_rows
 
 __all__ = ["RowGroup", "has_more_rows", "list_row_groups", "read_batches"]
 
@@ -65,9 +65,9 @@ def list_row_groups(path: str, limits: Limits) -> tuple[RowGroup, ...]:
 def has_more_rows(data: Data, path: str, rows: int) -> bool:
     """Return whether `path` is a Parquet table of more than `rows` rows; False for other kinds of source.
 
-    Also False if time-series features are configured: a part does not hold the rows before it.
+    Also False if rows depend on rows before them (time-series features, counters): a part does not hold them.
     """
-    if data.series.columns:
+    if data.lookback:
         return False
     if not SOURCES[infer_source_kind(path, data.source)].has_row_groups:
         return False
@@ -90,9 +90,5 @@ def read_batches(data: Data, part: RowGroup, rows: int) -> Iterator[tuple[int, p
         if not batch.num_rows:
             continue
         frame = batch.to_pandas(ignore_metadata=True, split_blocks=True)  # does not copy numbers
-        if data.label and data.label in frame:
-            frame[data.label] = parse_labels(frame[data.label])
-        if data.time:
-            frame[data.time] = parse_moments(frame[data.time], data.zone)
-        yield first, frame
+        yield first, shape_rows(frame, data, has_raw_text=True)
         first += batch.num_rows

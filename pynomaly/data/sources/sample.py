@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from pynomaly.config import Data
 from pynomaly.data.frame import require_columns
+from pynomaly.data.shape.moments import list_time_sources, parse_moments, place_moments
 from pynomaly.data.sources import find_source_kind, parquet
-from pynomaly.data.sources.normalize import parse_labels, parse_moments, sort_rows
+from pynomaly.data.sources.normalize import shape_rows, sort_rows
 from pynomaly.data.sources.parts import RowGroup, list_row_groups
 from pynomaly.data.window import Window
 from pynomaly.errors import SourceError, WindowError
@@ -109,7 +110,9 @@ class SamplingPass:
         self._pools = [Reservoir(share) if share else None for share in shares]
         self._random = np.random.default_rng(seed)
         self._last: pd.Timestamp | None = None
-        self._named = list(filter(None, (data.time, data.id, data.label)))
+        self._named = [*list_time_sources(data), *filter(None, (data.id, data.label))]
+        # The smallest and the largest text of a format need not be the first and the last time.
+        self._has_order = not data.time_columns and data.time_format is None
         self._edges: tuple[pd.Timestamp, pd.Timestamp] | None = None
 
     def read_batches(self) -> Iterator[pd.DataFrame]:
@@ -126,7 +129,7 @@ class SamplingPass:
             return
         if kind.read_chunks is None:
             raise SourceError(f"a source of kind {self.data.source!r} cannot be sampled while it is read")
-        if self.stratified and kind.read_edges is not None:
+        if self.stratified and self._has_order and kind.read_edges is not None:
             self._edges = self._clip_to_window(kind.read_edges(self.data))
         chunks = kind.read_chunks(self.data, self.window, self.batch_rows)
         yield from self._shape_batches(map(_to_arrow, chunks))
@@ -137,7 +140,7 @@ class SamplingPass:
 
         path = str(self.data.path)
         with parquet.open_dataset(path, self.data.limits) as dataset:
-            only = parquet.build_window_filter(dataset, self.data.time, self.window)
+            only = parquet.build_window_filter(dataset, self.data, self.window)
         parts = list_row_groups(path, self.data.limits)
         self._edges = self._find_covered_span(parts)
         for part in parts:
@@ -151,7 +154,7 @@ class SamplingPass:
             require_columns(table.slice(0, 0).to_pandas(ignore_metadata=True), self._named)
             rows = self._sample_table(table) if table.num_rows else table
             if rows.num_rows:
-                yield _shape_rows(rows.to_pandas(ignore_metadata=True), self.data)
+                yield self._shape_table(rows)
 
     def frame(self, as_of: datetime | None = None) -> pd.DataFrame:
         """Return the sample, in the shape that :func:`pynomaly.data.sources.read_source` gives those rows.
@@ -168,8 +171,8 @@ class SamplingPass:
                 raise SourceError(f"{self.data.path} has no rows")
             raise WindowError(f"{self.data.path}: no row lies in the window {self.window}")
         order = np.argsort(np.concatenate([places for _, places in pools]))
-        whole = _concat_tables(tables).take(order).to_pandas(ignore_metadata=True)
-        frame = _shape_rows(whole, self.data)
+        whole = _concat_tables(tables).take(order)
+        frame = self._shape_table(whole)
         if self.data.time is None:
             return frame
         if as_of is not None and self.data.label:
@@ -182,8 +185,10 @@ class SamplingPass:
         import pyarrow as pa
 
         span = np.zeros(table.num_rows, dtype=np.int64)
+        if self.data.time is not None:
+            table, row_times = self._read_times(table)
         if self.window is not None:
-            times = self._place_rows(table)
+            times = self._fill_times(row_times)
             start, end = pd.Timestamp(self.window.start), pd.Timestamp(self.window.end)
             inside = ((times >= start) & (times < end)).to_numpy()
             table = table.filter(pa.array(inside))
@@ -209,7 +214,7 @@ class SamplingPass:
 
     def _find_covered_span(self, parts: tuple[RowGroup, ...]) -> tuple[pd.Timestamp, pd.Timestamp] | None:
         """Return the part of the window with rows of the source, if its footers tell; else None."""
-        if self.window is None or not self.stratified:
+        if self.window is None or not self.stratified or not self._has_order:
             return None
         groups = [group.statistics or {} for part in parts for group in part.fragment.row_groups]
         time_ranges = [group.get(self.data.time) for group in groups]
@@ -220,39 +225,47 @@ class SamplingPass:
 
     def _clip_to_window(self, edges: pd.Series[Any]) -> tuple[pd.Timestamp, pd.Timestamp]:
         assert self.window is not None, "spans of time are those of a window"
-        times = parse_moments(edges, self.data.zone)
+        times = parse_moments(edges, self.data)
         first, last = pd.Timestamp(self.window.start), pd.Timestamp(self.window.end)
         return max(first, times.min()), min(last, times.max())
 
-    def _place_rows(self, table: Any) -> pd.Series[Any]:
-        """Return the time of each row; a row with an unreadable time gets the time of the row before it."""
-        column = table.column(self.data.time).to_pandas()
-        column.name = self.data.time
-        times = parse_moments(column, self.data.zone).ffill()
+    def _shape_table(self, table: Any) -> pd.DataFrame:
+        has_raw_text = find_source_kind(self.data).has_raw_text
+        return shape_rows(table.to_pandas(ignore_metadata=True), self.data, has_raw_text=has_raw_text)
+
+    def _fill_times(self, times: pd.Series[Any]) -> pd.Series[Any]:
+        """Return the time that places each row; a row with an unreadable time gets that of the row before."""
         assert self.window is not None, "asked for a window alone"
         # Rows before the first readable time count into the window, so that validation quarantines them.
         first = self._last if self._last is not None else pd.Timestamp(self.window.start)
-        times = times.fillna(first)
-        self._last = times.iloc[-1]
-        return times
+        filled_times = times.ffill().fillna(first)
+        self._last = filled_times.iloc[-1]
+        return filled_times
+
+    def _read_times(self, table: Any) -> tuple[Any, pd.Series[Any]]:
+        """Return the table with its times read, and the times.
+
+        That is done while the rows still stand in the order of the source, which decides the hour that a
+        clock change repeats.
+        """
+        import pyarrow as pa
+
+        sources = list_time_sources(self.data)
+        needed = [name for name in dict.fromkeys([*sources, self.data.id]) if name in table.column_names]
+        times = place_moments(table.select(needed).to_pandas(ignore_metadata=True), self.data)[self.data.time]
+        place = min(table.column_names.index(name) for name in sources)
+        rest = table.drop_columns([name for name in {*sources, self.data.time} if name in table.column_names])
+        return rest.add_column(min(place, rest.num_columns), str(self.data.time), pa.array(times)), times
 
 
 def bound_row_count(data: Data, window: Window | None) -> int | None:
     """Return an upper bound of the rows in `window`: from footers, line counts, or a count by the database.
 
-    None for a kind of source that cannot tell, and if time-series features are configured, because a sample
-    does not hold the rows before each row.
+    None for a kind of source that cannot tell, and if rows depend on rows before them (time-series features,
+    counters), because a sample does not hold these.
     """
     kind = find_source_kind(data)
-    return None if data.series.columns or kind.count_rows is None else kind.count_rows(data, window)
-
-
-def _shape_rows(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
-    if data.label and data.label in frame:
-        frame[data.label] = parse_labels(frame[data.label])
-    if data.time:
-        frame[data.time] = parse_moments(frame[data.time], data.zone)
-    return frame
+    return None if data.lookback or kind.count_rows is None else kind.count_rows(data, window)
 
 
 def _to_arrow(frame: pd.DataFrame) -> Any:

@@ -213,4 +213,5 @@ SOURCE = SourceKind(
     read_edges=read_edges,
     count_rows=count_rows,
     read_chunks=lambda data, window, rows: read_chunks(data, window),
+    has_raw_text=True,
 )

@@ -171,10 +171,14 @@ def _open_engine(url: str) -> Engine:
         # log back into the file. A server allows few connections, and a flow holds a ledger open throughout.
         pool = QueuePool if dialect == "sqlite" else NullPool
         engine = create_engine(target, poolclass=pool, connect_args=arguments)
-        if dialect == "sqlite":
-            Path(str(target.database)).parent.mkdir(parents=True, exist_ok=True)
-            _configure_transactions(engine)
-        _ensure_schema(engine)
+        try:
+            if dialect == "sqlite":
+                Path(str(target.database)).parent.mkdir(parents=True, exist_ok=True)
+                _configure_transactions(engine)
+            _ensure_schema(engine)
+        except BaseException:
+            engine.dispose()  # nobody else knows of the connection that lies in its pool
+            raise
     except (SQLAlchemyError, ModuleNotFoundError, OSError) as error:
         place = target.render_as_string(hide_password=True)
         raise RecordError(f"cannot open the ledger at {place}: {error}") from error

@@ -38,6 +38,7 @@ from pynomaly.judging.drift.window_summary import WindowAspect, summarize_window
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.evidently_pages import publish_report
 from pynomaly.records.evidently_report import render_drift_page
+from pynomaly.records.formats import format_window
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store
@@ -150,8 +151,8 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         observation = build_observation(pipeline, bundle, key, frame, scored, drift, facts, unlabelled)
         aspect_list = summarize_window(observation, drift, unlabelled)
         verdict = judge_degradation([*earlier, observation], pipeline.degradation)
-        drift_text = "; ".join(drift.reasons) or "nothing moved"
-        summary = f"Pynomaly's verdict on {key}: data {drift.status}; {drift_text}. It was {drift.basis}."
+        head = f"Pynomaly's verdict on {format_window(key)}: data {drift.status}. It was {drift.basis}."
+        summary = "\n".join([head, *(drift.reasons or ["nothing moved"])])
         report, report_error = _write_report(pipeline, bundle, ref, key, frame, summary)
         run = _log_run(pipeline, registry, ref, bundle, frame, key, drift, observation, verdict, report)
         # Written before the verdict is recorded: a recorded verdict means the window is not judged again.

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import NoChampionError, PynomalyError, RecordError
+from pynomaly.records.formats import format_utc, format_window
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
 from pynomaly.records.pages import render_training_page, render_window_page
 from pynomaly.records.registry import Registry
@@ -125,11 +127,12 @@ def write_training_page(pipeline: Pipeline, version: int) -> WrittenPage:
         }
         facts["registered"] = facts["registered"] | own_values | {"version": version}
         facts["policy"] = _find_policy(decisions) or facts["policy"]
-    verdict = next((item.evidence["verdict"] for item in decisions if item.evidence.get("verdict")), None)
+    judged = next((item for item in decisions if item.evidence.get("verdict")), None)
     content = facts | {
         "decisions": [describe_decision(item) for item in decisions],
         "standing": standing,
-        "verdict": verdict,
+        "verdict": judged.evidence["verdict"] if judged else None,
+        "verdict_about": judged.subject if judged else "",
         "notes": notes,
     }
     html = render_training_page(content, pipeline.reports.templates)
@@ -156,7 +159,8 @@ def write_window_page(pipeline: Pipeline, window: str, version: int) -> WrittenP
         story = build_story(pipeline, ledger, window, facts)
     html = render_window_page(facts | story, pipeline.reports.templates)
     state = facts["degradation"]["state"]
-    summary = f"{pipeline.name}, {window}: {state}, {facts['alerts']:,} alerts in {facts['rows']:,} rows"
+    counts = f"{facts['alerts']:,} alerts in {facts['rows']:,} rows"
+    summary = f"{pipeline.name}, {format_window(window)}: {state}, {counts}"
     run = str(facts["run_id"])
     return _write_page(pipeline, store, "window", window, version, name, html, run, summary)
 
@@ -229,7 +233,7 @@ def _read_version_decisions(ledger: Ledger, pipeline: str, version: int) -> list
 
 
 def _describe_standing(ledger: Ledger, pipeline: str, version: int) -> str:
-    """Returns the current status of the version as text."""
+    """Return the standing of the version as text: champion since when, or in which spans of time."""
     decisions = [*ledger.list_decisions(pipeline, "promote"), *ledger.list_decisions(pipeline, "rollback")]
     changes = sorted(decisions, key=lambda item: item.seq or 0)
     promotion = next((item for item in reversed(changes) if item.evidence.get("version") == version), None)
@@ -238,11 +242,21 @@ def _describe_standing(ledger: Ledger, pipeline: str, version: int) -> str:
         return {"pending": "waits for an answer", "refuse": "refused"}.get(
             last.kind if last else "", "not promoted"
         )
-    since = f"{promotion.as_of:%Y-%m-%d %H:%M} UTC"
+    since = format_utc(promotion.as_of.isoformat())
     if changes[-1] is promotion:
         return f"champion since {since}"
-    successor = next(item for item in changes if (item.seq or 0) > (promotion.seq or 0))
-    return f"champion from {since} to {successor.as_of:%Y-%m-%d %H:%M} UTC"
+    spans = [
+        (item.as_of, successor.as_of)
+        for item, successor in pairwise(changes)
+        if item.evidence.get("version") == version
+    ]
+    # A rollback that is taken back in the same moment made a champion for no time.
+    texts = [
+        f"from {format_utc(start.isoformat())} to {format_utc(end.isoformat())}"
+        for start, end in spans
+        if start < end
+    ]
+    return "champion " + (" and ".join(texts) or f"for a moment on {since}")
 
 
 def _find_policy(about: list[Decision]) -> dict[str, Any] | None:

@@ -80,11 +80,11 @@ BAD_TABLES = {
 def test_a_table_that_cannot_be_trained_on(
     case: str, command: Callable[..., Answer], pipeline_file: Callable[..., Path], home: Path
 ) -> None:
-    change, blocks, said = BAD_TABLES[case]
+    change, blocks, sentences = BAD_TABLES[case]
     answer = command(
         "train", pipeline_file(changed(change), **blocks), "--as-of", "2026-01-19T00:00:00+00:00"
     )
-    refused(answer, said)
+    refused(answer, sentences)
     nothing_half_done(home)
 
 
@@ -101,13 +101,13 @@ BAD_FILES = {
 def test_a_file_that_cannot_be_read(
     case: str, command: Callable[..., Answer], pipeline_file: Callable[..., Path], home: Path, tmp_path: Path
 ) -> None:
-    content, said = BAD_FILES[case]
+    content, sentences = BAD_FILES[case]
     config = pipeline_file()
     if content is None:
         (tmp_path / "machines.csv").unlink()
     else:
         (tmp_path / "machines.csv").write_text(content)
-    refused(command("train", config, "--as-of", "2026-01-19T00:00:00+00:00"), said)
+    refused(command("train", config, "--as-of", "2026-01-19T00:00:00+00:00"), sentences)
     nothing_half_done(home)
 
 
@@ -134,9 +134,9 @@ BAD_COMMANDS = {
 def test_a_command_that_cannot_be_run(
     case: str, command: Callable[..., Answer], pipeline_file: Callable[..., Path], home: Path
 ) -> None:
-    arguments, said = BAD_COMMANDS[case]
+    arguments, sentences = BAD_COMMANDS[case]
     config = pipeline_file()
-    refused(command(*[config if item == "CONFIG" else item for item in arguments]), said)
+    refused(command(*[config if item == "CONFIG" else item for item in arguments]), sentences)
     nothing_half_done(home)
 
 
@@ -157,11 +157,11 @@ def test_one_class_of_labels_is_judged_by_injected_anomalies_where_asked(
     assert trained["registered"]["rung"] == "injected"
 
 
-def refused(answer: Answer, said: list[str]) -> None:
+def refused(answer: Answer, sentences: list[str]) -> None:
     assert answer.code == 2, answer
     assert "Traceback" not in answer.err
     assert len(answer.err.strip().splitlines()) == 1, answer.err
-    for part in said:
+    for part in sentences:
         assert part in answer.err, (part, answer.err)
 
 

@@ -22,10 +22,10 @@ def test_config_shows_what_counts(command: Any, pipeline_file: Callable[..., Pat
     over.write_text("alerts: {quantile: 0.02}\n")
     plain = command("config", file, "--json").json
     for asked in (("config", file, "--env", "production"), ("--env", "production", "config", file)):
-        found = command(*asked, "--json").json
-        row = next(item for item in found["settings"] if item["key"] == "alerts.quantile")
+        answer = command(*asked, "--json").json
+        row = next(item for item in answer["settings"] if item["key"] == "alerts.quantile")
         assert (row["value"], row["from"]) == (0.02, str(over))
-        assert found["sha256"] != plain["sha256"]
+        assert answer["sha256"] != plain["sha256"]
     readable = command("config", file, "--env", "production")
     assert readable.code == 0
     assert "alerts.quantile" in readable.out

@@ -154,10 +154,10 @@ def test_every_example_runs(command: Callable[..., Answer], folder: Path) -> Non
                 and "--csv" not in words
                 and "--labels" not in words
             ):
-                told = command(*(word for word in words if word != "--json"))
-                assert told.code == 0, (example, told.err)
-                assert told.out.strip()
-                lines = told.out.splitlines()
+                plain_answer = command(*(word for word in words if word != "--json"))
+                assert plain_answer.code == 0, (example, plain_answer.err)
+                assert plain_answer.out.strip()
+                lines = plain_answer.out.splitlines()
                 wide = [
                     line for line in lines if len(line.rstrip()) > 80 and len(line.split()) > 1
                 ]  # no path
@@ -224,7 +224,7 @@ def test_the_shell_completes_commands_pipelines_and_detectors(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["trian"], "Did you mean 'train'"),
         (["train", "configs/x.yaml", "--jsn"], "--json"),
@@ -236,11 +236,11 @@ def test_the_shell_completes_commands_pipelines_and_detectors(
     ],
 )
 def test_what_is_mistyped_ends_in_one_line_that_helps(
-    command: Callable[..., Answer], words: list[str], said: str
+    command: Callable[..., Answer], words: list[str], sentence: str
 ) -> None:
     answer = command(*words)
     assert (answer.code, answer.out) == (2, "")
     [line] = answer.err.splitlines()
     assert line.startswith("pynomaly: ")
-    assert said in line
+    assert sentence in line
     assert "--help` shows what there is" in line

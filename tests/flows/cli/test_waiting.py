@@ -37,9 +37,9 @@ def shown(monkeypatch: pytest.MonkeyPatch, patience: float, *steps: str, termina
 
 
 def test_a_terminal_shows_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = shown(monkeypatch, 0.0, "prepare", "fit\x1b[2J candidate")
-    assert "pumps: train" in said
-    assert "step 2: fit\\x1b[2J candidate" in said
+    printed = shown(monkeypatch, 0.0, "prepare", "fit\x1b[2J candidate")
+    assert "pumps: train" in printed
+    assert "step 2: fit\\x1b[2J candidate" in printed
 
 
 def test_what_is_quick_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_elsewhere_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_training_shows_its_steps_and_prints_what_it_prints(tmp_path: Path) -> None:
     make_machines(28).to_csv(tmp_path / "machines.csv", index=False)
     (tmp_path / "machines.yaml").write_text(yaml.safe_dump(make_small_settings()))
-    ours, theirs = pty.openpty()
+    ours, terminal = pty.openpty()
     command = [sys.executable, "-m", "flows.cli", "train", "machines.yaml", "--json"]
     environment = os.environ | {"PYNOMALY_HOME": str(tmp_path / "home"), "TERM": "xterm", "COLUMNS": "100"}
     process = subprocess.Popen(
@@ -63,11 +63,11 @@ def test_a_training_shows_its_steps_and_prints_what_it_prints(tmp_path: Path) ->
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
-        stderr=theirs,
+        stderr=terminal,
         stdin=subprocess.DEVNULL,
     )
-    os.close(theirs)
-    seen = []
+    os.close(terminal)
+    blocks = []
 
     def read() -> None:
         while True:
@@ -75,13 +75,13 @@ def test_a_training_shows_its_steps_and_prints_what_it_prints(tmp_path: Path) ->
                 block = os.read(ours, 4096)
             except OSError:  # the other end is closed
                 return
-            seen.append(block)
+            blocks.append(block)
 
     reader = threading.Thread(target=read)
     reader.start()
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     reader.join()
     os.close(ours)
     assert process.returncode == 0
-    assert json.loads(said)["registered"]["version"] == 1
-    assert "machines: train, step" in b"".join(seen).decode()
+    assert json.loads(output)["registered"]["version"] == 1
+    assert "machines: train, step" in b"".join(blocks).decode()

@@ -79,16 +79,16 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
         start_new_session=True,
     )
     try:
-        found: dict[str, str] = {}
+        addresses: dict[str, str] = {}
         assert process.stdout is not None
         for line in process.stdout:
             name, _, rest = line.partition(" ")
-            found[name] = rest.split()[0] if rest.split() else ""
+            addresses[name] = rest.split()[0] if rest.split() else ""
             if "Ctrl-C" in line:
                 break
-        assert "Prefect" in found, found
-        assert "MLflow" in found, found
-        yield Servers(process, found["Prefect"], found["MLflow"], config)
+        assert "Prefect" in addresses, addresses
+        assert "MLflow" in addresses, addresses
+        yield Servers(process, addresses["Prefect"], addresses["MLflow"], config)
     finally:
         if process.poll() is None:
             os.kill(process.pid, signal.SIGINT)
@@ -145,10 +145,10 @@ def test_up(servers: Servers) -> None:
 def all_deployments(servers: Servers) -> dict[str, Any]:
     deployed = servers.ask("deployments/filter")  # first: more flows may be registered between two questions
     flows = {flow["id"]: flow["name"] for flow in servers.ask("flows/filter")}
-    found = {flows[item["flow_id"]]: item for item in deployed}
-    assert set(found) == {*FLOWS}
-    assert all(item["status"] == "READY" for item in found.values())
-    return found
+    deployments = {flows[item["flow_id"]]: item for item in deployed}
+    assert set(deployments) == {*FLOWS}
+    assert all(item["status"] == "READY" for item in deployments.values())
+    return deployments
 
 
 def run_forms_are_flat(deployments: dict[str, Any]) -> None:

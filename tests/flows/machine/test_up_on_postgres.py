@@ -65,9 +65,9 @@ def servers(tmp_path: Path, databases: dict[str, str]) -> Iterator[Servers]:
             lines.append(line)
             if "Ctrl-C" in line:
                 break
-        found = {words[0]: words[1] for words in map(str.split, lines) if len(words) > 1}
-        assert "MLflow" in found, lines
-        yield Servers(process, found["Prefect"], found["MLflow"], config)
+        addresses = {words[0]: words[1] for words in map(str.split, lines) if len(words) > 1}
+        assert "MLflow" in addresses, lines
+        yield Servers(process, addresses["Prefect"], addresses["MLflow"], config)
     finally:
         if process.poll() is None:
             os.kill(process.pid, signal.SIGINT)
@@ -77,9 +77,9 @@ def servers(tmp_path: Path, databases: dict[str, str]) -> Iterator[Servers]:
 def rows(address: str, query: str) -> list[tuple[Any, ...]]:
     engine = create_engine(make_url(address).set(drivername="postgresql+psycopg"))
     with engine.connect() as connection:
-        found = [tuple(row) for row in connection.execute(text(query))]
+        table_rows = [tuple(row) for row in connection.execute(text(query))]
     engine.dispose()
-    return found
+    return table_rows
 
 
 def test_everything_is_in_three_databases(servers: Servers, databases: dict[str, str], home: Path) -> None:

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 
 from pynomaly import config
+from pynomaly.judging.comparison.by_anomaly_kind import (
+    KindComparison,
+    compare_by_part,
+    explain_one_sided_gain,
+)
 from pynomaly.judging.comparison.choice import choose_candidate
 from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores
+from pynomaly.judging.comparison.evaluation import roc_auc
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.injection import ANOMALY_KINDS, InjectedAnomalies
 
@@ -121,3 +127,47 @@ def test_any_metric_decides_and_the_others_stand_beside_it(metric: str) -> None:
         assert (beside.difference, beside.low, beside.high) == pytest.approx(
             (alone.difference, alone.low, alone.high)
         )
+
+
+def part(name: str, difference: float, low: float, high: float) -> KindComparison:
+    return KindComparison(name, 40, 0.7, 0.7 + difference, difference, low, high)
+
+
+def test_a_kind_is_described_with_its_interval_where_it_has_one() -> None:
+    assert part("local", -0.1, -0.2, 0.0).describe() == "local -0.100 [-0.200, +0.000]"
+    assert part("local", 0.1, np.nan, np.nan).describe() == "local +0.100"
+
+
+def test_a_kind_is_lost_when_its_interval_is_below_nothing_and_behind_past_the_margin() -> None:
+    truth, champion, challenger, injected = world({"cluster": 4.0})
+    evidence = Evidence(truth, rung=Rung.INJECTED, injected=injected)
+    best = part("cluster", 0.3, 0.2, 0.4)
+
+    def object_to(*parts: KindComparison, known: Evidence = evidence) -> str:
+        return explain_one_sided_gain(known, champion, challenger, (best, *parts), SETTINGS)
+
+    assert object_to(part("local", -0.1, -0.2, 0.0)) != ""  # not lost, but behind, and cluster alone is ahead
+    lost = (part("local", -0.1, -0.2, -1e-9), part("global", -0.2, -0.3, -0.1))
+    assert object_to(*lost) == (
+        "ahead over all kinds together, but lost on "
+        "local -0.100 [-0.200, -0.000], global -0.200 [-0.300, -0.100]"
+    )
+    assert object_to(part("local", -SETTINGS.margin, -0.2, 0.1)) == ""
+    assert object_to(part("local", -SETTINGS.margin - 1e-6, -0.2, 0.1)) != ""
+    assert object_to(part("local", -0.1, -0.2, 0.1), known=Evidence(truth)) == ""
+
+
+def test_each_kind_has_the_metric_of_its_own_anomalies_and_an_interval_from_five_on() -> None:
+    truth, champion, challenger, injected = world(dict.fromkeys(ANOMALY_KINDS, 1.0))
+    kinds = injected.kinds.copy()
+    kinds[np.flatnonzero(kinds == "local")[5:]] = "global"
+    kinds[np.flatnonzero(kinds == "cluster")[4:]] = "global"
+    evidence = Evidence(truth, rung=Rung.INJECTED, injected=InjectedAnomalies(kinds, injected.sizes))
+    parts = compare_by_part(evidence, champion, challenger, kinds, SETTINGS, level=0.95, seed=1)
+    for one in parts:
+        rows = (truth == 0) | (kinds == one.name)
+        values = [roc_auc(truth[rows], scores[rows]) for scores in (champion, challenger)]
+        assert (one.champion_value, one.challenger_value) == pytest.approx(values)
+        assert one.difference == pytest.approx(values[1] - values[0])
+        assert one.positives == (kinds == one.name).sum()
+        assert np.isfinite(one.low) == (one.name != "cluster")

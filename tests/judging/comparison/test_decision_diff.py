@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,3 +88,61 @@ def test_rows_must_be_the_same() -> None:
         compared(one, none)
     with pytest.raises(DataError, match="0 rows"):
         compared(none, none)
+
+
+def test_a_diff_says_of_whom_and_of_what_it_is() -> None:
+    diff = compared(scored([1.0, 2.0], [True, False]), scored([1.0, 2.0], [False, True]))
+    assert (diff.champion, diff.challenger, diff.window, diff.rows, diff.days) == ("v1", "v2", "all", 2, 2.0)
+    assert diff.reasons == (
+        "2 rows: 1 alerts gained, 1 lost, 0 the same",
+        "alerts a day: 0.5 -> 0.5 (+0)",
+        "the order of scores agrees to 1.000 (Spearman)",
+    )
+    content = json.loads(json.dumps(diff.to_dict()))
+    assert [row["side"] for row in content["examples"]] == ["gained", "lost"]
+    assert (content["examples"][1]["champion_p"], content["rank_agreement"]) == (2 / 3, 1.0)
+
+
+def test_p_values_of_nothing_differ_as_much_as_small_ones_and_ties_keep_their_order() -> None:
+    rows = 30
+    old = scored([0.0] * rows, [False] * rows).assign(p_value=0.5)
+    new = scored([0.0] * rows, [True] * rows).assign(p_value=1e-9)
+    new.loc[20, "p_value"] = 0.0
+    new.loc[10, "p_value"] = 1e-200
+    diff = compared(old, new)
+    assert [example.row for example in diff.examples] == [20, 10, 0, 1, 2, 3, 4, 5, 6, 7]
+    back = compared(new, old)
+    assert [(example.side, example.row) for example in back.examples[:3]] == [
+        ("lost", 20),
+        ("lost", 10),
+        ("lost", 0),
+    ]
+
+
+def test_a_side_with_few_examples_leaves_its_places_to_the_other() -> None:
+    alerts = [place < 3 for place in range(40)]
+    old, new = scored([0.0] * 40, alerts), scored([0.0] * 40, [not flag for flag in alerts])
+    sides = [example.side for example in compared(old, new).examples]
+    assert (sides.count("gained"), sides.count("lost")) == (7, 3)
+    sides = [example.side for example in compared(new, old).examples]
+    assert (sides.count("gained"), sides.count("lost")) == (3, 7)
+
+
+def test_times_and_notes_are_written_as_text() -> None:
+    times = pd.DataFrame({"time": pd.to_datetime(["2026-01-19T12:00Z"])})
+    diff = diff_decisions(
+        scored([1.0], [True]),
+        scored([1.0], [False]),
+        names=("v1", "v2"),
+        window="all",
+        days=None,
+        where=times,
+        explain=lambda place, side: (),
+        notes=("3 rows were left out",),
+    )
+    assert diff.examples[0].where == {"time": "2026-01-19T12:00:00+00:00"}
+    assert diff.reasons[1:] == (
+        "alerts in all rows: 1 -> 0 (-1)",
+        "the order of scores cannot be compared: one model gives all rows the same",
+        "3 rows were left out",
+    )

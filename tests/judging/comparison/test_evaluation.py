@@ -130,3 +130,39 @@ def test_interval_covers_the_true_auc() -> None:
         assert interval is not None
         covered += interval.low <= true <= interval.high
     assert 88 <= covered <= 100
+
+
+def test_a_tracking_server_gets_every_finite_number() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.repeat([1, 0], [30, 270])
+    scores = truth + rng.normal(size=300)
+    metrics = evaluation.compute_metrics(
+        Evidence(truth), scores, np.where(scores > 2, 0.001, 0.5), resamples=50
+    )
+    numbers = metrics.values()
+    for name in evaluation.METRICS:
+        interval = getattr(metrics, name)
+        assert interval.level == 0.95
+        assert [numbers[name], numbers[f"{name}_low"], numbers[f"{name}_high"]] == [
+            interval.value, interval.low, interval.high,
+        ]  # fmt: skip
+    rest = {name: numbers[name] for name in ("rows", "positives", "alert_rate", "precision", "recall")}
+    assert rest == {
+        "rows": 300, "positives": 30, "alert_rate": metrics.alert_rate,
+        "precision": metrics.precision, "recall": metrics.recall,
+    }  # fmt: skip
+    assert len(numbers) == 3 * len(evaluation.METRICS) + len(rest)
+    assert (metrics.threshold, metrics.not_computable) == (0.01, {})
+
+
+def test_alerts_are_counted_up_to_the_threshold_and_what_is_missing_is_named() -> None:
+    none = evaluation.compute_metrics(Evidence(np.array([0, 0])), [0.0, 1.0], ["0.25", "0.5"], threshold=0.25)
+    assert (none.threshold, none.alert_rate, none.precision, none.recall) == (0.25, 0.5, 0.0, None)
+    assert (none.not_computable or {})["recall"] == "no row is an anomaly"
+    gone = evaluation.compute_metrics(Evidence(np.array([0, 1])), [0.0, 1.0], [np.nan, 1.0], threshold=0.25)
+    assert gone.threshold == 0.25
+    assert dict.fromkeys(("alert_rate", "precision", "recall"), "1 of 2 p-values are not finite") == dict(
+        gone.not_computable or {}
+    )
+    with pytest.raises(DataError, match="2 labels and p-values of shape"):
+        evaluation.compute_metrics(Evidence(np.array([0, 1])), [0.0, 1.0], [0.5])

@@ -77,3 +77,27 @@ def test_no_difference_at_all_has_p_one() -> None:
     drawn = np.zeros(500)
     assert bootstrap_interval(0.0, drawn, 30, 0.95) == (0, 0)
     assert bootstrap_p_value(0.0, drawn, 30) == 1
+
+
+def test_two_units_are_enough_for_student() -> None:
+    drawn = np.random.default_rng(0).normal(5, 1, 1000)
+    low, high = bootstrap_interval(5.0, drawn, 2, 0.95)
+    reach = stats.t.ppf(0.975, 1) * drawn.std(ddof=1) * math.sqrt(2)
+    assert (low, high) == pytest.approx((5 - reach, 5 + reach))
+    assert 0 < bootstrap_p_value(5.0, drawn, 2) < 1
+
+
+@pytest.mark.parametrize("extreme", [0, MIN_TAIL_RESAMPLES - 1, MIN_TAIL_RESAMPLES, 60, 250])
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_p_value_is_read_off_the_resamples_where_they_reach_and_off_student_else(
+    extreme: int, side: int
+) -> None:
+    units, size = 20, 500
+    drawn = side * np.concatenate([np.full(extreme, -0.1), np.full(size - extreme, 1.0)])
+    estimate = float(drawn.mean())
+    z = stats.norm.ppf((max(extreme, MIN_TAIL_RESAMPLES - 1) + 1) / (size + 1))
+    p = 2 * stats.t.cdf(min(z, 0.0) * math.sqrt((units - 1) / units), units - 1)
+    if extreme < MIN_TAIL_RESAMPLES:
+        error = drawn.std(ddof=1) * math.sqrt(units / (units - 1))
+        p = min(p, 2 * stats.t.sf(abs(estimate) / error, units - 1)) if error else p
+    assert bootstrap_p_value(estimate, drawn, units) == pytest.approx(min(p, 1.0), rel=1e-9)

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pynomaly.judging.comparison.past_incidents import (
+    IncidentRegression,
     PastIncident,
     compare_on_incidents,
     find_labelled_episodes,
+    report_not_computable,
 )
 
 PUMP = PastIncident("pump", (0, 1, 2))
@@ -106,3 +108,39 @@ def test_missed_is_caught_by_one_and_not_by_the_other(data: st.DataObject) -> No
     assert compare_on_incidents(old, old, past).missed == ()
     more = [a or b for a, b in zip(old, new, strict=True)]
     assert compare_on_incidents(old, more, past).missed == ()
+
+
+def test_episodes_come_in_the_order_of_their_last_rows() -> None:
+    entities = ["a", "b", "b", "a", "c"]
+    assert find_labelled_episodes([1, 1, 1, 1, 1], entities) == ((1, 2), (0, 3), (4,))
+
+
+def test_all_missed_incidents_are_named() -> None:
+    both = compare_on_incidents([1, 0, 0, 0, 0, 1], [0] * 6, [PUMP, VALVE])
+    assert both.outcome == "misses pump, valve"
+    assert both.reasons == (
+        "It misses what the champion caught: pump, valve.",
+        "Past incidents: 2; the champion caught 2, the challenger 0.",
+    )
+    crying = compare_on_incidents([1] * 6, [0] * 6, [PUMP, VALVE], elsewhere=0.5)
+    assert crying.missed == ("pump", "valve")  # without a limit every champion binds
+    crying = compare_on_incidents([1] * 6, [0] * 6, [PUMP, VALVE], elsewhere=0.5, most=0.02)
+    assert crying.reasons[-1] == (
+        "The champion alerts on 50.0% of the rows outside incidents, more than 2.0%: "
+        "that it caught pump, valve says nothing."
+    )
+
+
+def test_what_could_not_be_scored_prevents_a_promotion_and_says_why() -> None:
+    report = report_not_computable("no table")
+    assert report == IncidentRegression(
+        incidents=0,
+        champion=(),
+        challenger=(),
+        missed=("not computable",),
+        taught=(),
+        reasons=("What past incidents say of it is not computable: no table",),
+        computable=False,
+    )
+    assert report.outcome == "past incidents not computable"
+    assert report.to_dict()["missed"] == ["not computable"]

@@ -120,3 +120,67 @@ def test_a_change_of_policy_says_what_it_misses_and_stays_a_persons_choice() -> 
     ruling = rule_on_promotion(None, "automatic", gate_passed=True, champion="machines v1", **facts)
     assert ruling.kind == "promote"
     assert "It misses what the champion caught: pump." in ruling.reasons
+
+
+CHAMPION: dict[str, Any] = {"gate_passed": True, "champion": "machines v1"}
+
+
+@pytest.mark.parametrize("mode", ["automatic", "approval", "never"])
+def test_the_outcome_is_that_of_the_verdict_in_every_mode(mode: Any) -> None:
+    assert rule_on_promotion(SUPERIOR, mode, **CHAMPION).outcome == "superior"
+    assert rule_on_promotion(SUPERIOR, mode, **CHAMPION, taken_back=2).outcome == "superior"
+    assert rule_on_promotion(TIE, mode, **CHAMPION).outcome == "non_inferior"
+    assert rule_on_promotion(SUPERIOR, mode, gate_passed=False, champion="machines v1").outcome == "superior"
+    policy = {"policy": "a -> b", "base": "machines v1"}
+    assert rule_on_promotion(None, mode, **CHAMPION, **policy).outcome == "policy"
+    assert rule_on_promotion(None, mode, gate_passed=True, champion=None).outcome == "first"
+    caught = rule_on_promotion(SUPERIOR, mode, **CHAMPION, incidents=CAUGHT)
+    assert (caught.outcome, caught.reasons[-1]) == ("superior", CAUGHT.reasons[-1])
+
+
+def test_a_person_who_is_asked_gets_the_verdict_beside_the_incident() -> None:
+    asked = rule_on_promotion(SUPERIOR, "approval", **CHAMPION, incidents=MISSED)
+    assert (asked.kind, asked.outcome) == ("pending", "superior")
+    assert asked.reasons == (
+        *MISSED.reasons,
+        "promotion.mode is approval: a person answers",
+        *SUPERIOR.reasons,
+    )
+    alone = rule_on_promotion(SUPERIOR, "automatic", **CHAMPION, incidents=MISSED)
+    assert alone.reasons == (*MISSED.reasons, "Only a person promotes it.", *SUPERIOR.reasons)
+
+
+def test_what_was_taken_back_stays_back_though_it_catches_the_incidents() -> None:
+    ruling = rule_on_promotion(SUPERIOR, "automatic", **CHAMPION, incidents=CAUGHT, taken_back=2)
+    assert ruling.kind == "refuse"
+    assert ruling.reasons[0].endswith("learned from its rows: only a person promotes it")
+
+
+def test_a_comparison_with_another_champion_is_shown_with_its_figures() -> None:
+    ruling = rule_on_promotion(SUPERIOR, "automatic", gate_passed=True, champion="machines v2")
+    assert ruling.reasons[1:] == SUPERIOR.reasons
+
+
+def test_a_recalibration_is_the_same_model_only_while_no_score_differs() -> None:
+    moved = replace(TIE, difference=1e-9)
+    assert rule_on_promotion(moved, "automatic", **CHAMPION, recalibrated=True).kind == "refuse"
+    assert rule_on_promotion(TIE, "automatic", **CHAMPION, recalibrated=True).reasons == (
+        "scores are the champion's own; p-values come from newer rows",
+    )
+
+
+@pytest.mark.parametrize(
+    ("champion", "at", "sentence"),
+    [
+        (1, AT - timedelta(minutes=1), "v3 waits until 2026-03-02T00:00+00:00"),
+        (1, AT, "nobody answered for v3 until 2026-03-02T00:00+00:00, which means no"),
+        (2, AT - timedelta(minutes=1), "v3 was compared with v1, and v2 is champion now: compare again"),
+        (
+            None,
+            AT - timedelta(minutes=1),
+            "v3 was compared with v1, and nobody is champion now: compare again",
+        ),
+    ],
+)
+def test_a_promotion_that_waits_says_for_what(champion: int | None, at: datetime, sentence: str) -> None:
+    assert check_pending(3, 1, champion, AT, at).reasons == (sentence,)

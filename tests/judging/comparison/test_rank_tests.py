@@ -31,9 +31,9 @@ def test_statistic_and_ranks_agree_with_the_definition(rows: list[list[int]]) ->
 def test_friedman_is_scipys_and_iman_davenport_is_its_f() -> None:
     table = np.random.default_rng(0).normal(size=(9, 4)) + np.array([0, 0, 0.5, 1])
     result = friedman_test({f"c{at}": table[:, at].tolist() for at in range(4)})
-    theirs = stats.friedmanchisquare(*table.T)
-    assert result.statistic == pytest.approx(theirs.statistic)
-    f = (9 - 1) * theirs.statistic / (9 * 3 - theirs.statistic)
+    peer = stats.friedmanchisquare(*table.T)
+    assert result.statistic == pytest.approx(peer.statistic)
+    f = (9 - 1) * peer.statistic / (9 * 3 - peer.statistic)
     assert result.p_value == pytest.approx(stats.f.sf(f, 3, 24))
 
 

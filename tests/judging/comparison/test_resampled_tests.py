@@ -55,3 +55,8 @@ def test_overlapping_folds_of_noise_are_seldom_a_difference() -> None:
 def test_what_is_no_test_is_refused(differences: list[float], share: float) -> None:
     with pytest.raises(DataError, match="not allowed"):
         corrected_t_test(differences, share)
+
+
+def test_a_test_is_plain_and_says_on_what_it_rests() -> None:
+    content = corrected_t_test([0, 1, 2], 0.5, level=0.9).to_dict()
+    assert (content["folds"], content["share"], content["level"], content["difference"]) == (3, 0.5, 0.9, 1.0)

@@ -24,7 +24,7 @@ def report(status: Any = "ok", score: Any = "ok") -> DriftReport:
     )
 
 
-def seen(window: str = "w", **changes: Any) -> Observation:
+def observe(window: str = "w", **changes: Any) -> Observation:
     arguments: dict[str, Any] = {"rows": 1000, "drift": report(), "alerts": 10, "expected_rate": 0.01}
     arguments |= {"performance": 0.8, "baseline": 0.8, "positives": 50} | changes
     return observe_window(window, settings=SETTINGS, **arguments)
@@ -35,7 +35,7 @@ BAD = {"drift": report("drift")}
 
 
 def verdict(*windows: dict[str, Any], settings: config.Degradation = SETTINGS):  # type: ignore[no-untyped-def]
-    return judge_degradation([seen(f"w{i}", **changes) for i, changes in enumerate(windows)], settings)
+    return judge_degradation([observe(f"w{i}", **changes) for i, changes in enumerate(windows)], settings)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_states(windows: list[dict[str, Any]], state: str, action: str) -> None:
     ],
 )
 def test_what_is_not_computable_is_violated_and_says_so(changes: dict[str, Any]) -> None:
-    observation = seen(**changes)
+    observation = observe(**changes)
     assert observation.violated
     assert any("not computable, which counts as violated" in reason for reason in observation.reasons)
     assert verdict(changes, changes).state == "degraded"
@@ -90,7 +90,7 @@ def test_what_is_not_computable_is_violated_and_says_so(changes: dict[str, Any])
 
 
 def test_no_labels_are_no_verdict_on_performance() -> None:
-    observation = seen(performance=None, baseline=None, positives=0)
+    observation = observe(performance=None, baseline=None, positives=0)
     assert observation.performance_status == "insufficient_data"
     assert not observation.violated
 
@@ -117,7 +117,7 @@ def test_too_few_rows_are_insufficient_data_and_earlier_short_windows_are_passed
     ],
 )
 def test_alert_rate_needs_size_and_certainty(rows: int, alerts: int, status: str) -> None:
-    observation = seen(rows=rows, alerts=alerts)
+    observation = observe(rows=rows, alerts=alerts)
     assert observation.alert_status == status
     assert observation.alert_rate == pytest.approx(alerts / rows)
     if (rows, alerts) == (1000, 0):
@@ -129,7 +129,7 @@ def test_alert_rate_needs_size_and_certainty(rows: int, alerts: int, status: str
     [(0.9, "none"), (0.77, "none"), (0.76, "minor"), (0.72, "moderate"), (0.68, "major"), (0.6, "critical")],
 )
 def test_the_ladder_includes_its_limits(now: float, step: str) -> None:
-    assert seen(performance=now).performance_status == step
+    assert observe(performance=now).performance_status == step
 
 
 @given(st.integers(1, 60), st.floats(0.001, 0.999), st.data())
@@ -153,15 +153,15 @@ def test_a_good_newest_window_never_asks_for_a_training(history: list[bool]) -> 
 
 
 def test_an_observation_survives_json() -> None:
-    observation = seen(**BAD)
+    observation = observe(**BAD)
     content = json.loads(json.dumps(observation.to_dict())) | {"report": "file:///r.html"}
     assert Observation.from_dict(content) == observation
 
 
 def test_a_drop_that_chance_explains_is_said_and_not_counted() -> None:
     measures = {"performance": 0.7, "baseline": 0.9, "positives": 25}
-    certain = seen(**measures, performance_high=0.85)
+    certain = observe(**measures, performance_high=0.85)
     assert certain.performance_status == "major"
-    likely = seen(**measures, performance_high=0.92)
+    likely = observe(**measures, performance_high=0.92)
     assert likely.performance_status == "none"
     assert "chance explains" in " ".join(likely.reasons)

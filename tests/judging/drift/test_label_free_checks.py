@@ -11,7 +11,7 @@ from pynomaly import config
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe, UnlabelledVerdict, judge_probe
 from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport
 from pynomaly.judging.drift.window_summary import summarize_window
-from tests.judging.drift.test_degradation import seen
+from tests.judging.drift.test_degradation import observe
 
 SETTINGS = config.Degradation()
 GOOD = UnlabelledProbe(1000, 0.9, (0.9, 0.88, 0.92), (0.7, 0.62, 0.78))
@@ -66,7 +66,7 @@ def test_what_is_not_computable_is_bad_and_never_normal(
     checked = judge_probe(now, then, SETTINGS)
     assert (checked.agreement_status, checked.injected_status) == ("not_computable", "not_computable")
     assert checked.reasons
-    assert seen(unlabelled=checked).violated
+    assert observe(unlabelled=checked).violated
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_what_is_not_computable_is_bad_and_never_normal(
     ],
 )
 def test_checks_count_in_the_level_of_a_window(status: dict[str, str], level: str) -> None:
-    assert seen(unlabelled=UnlabelledVerdict(**status), positives=0).level == level
+    assert observe(unlabelled=UnlabelledVerdict(**status), positives=0).level == level
 
 
 def test_labels_outrank_injected_anomalies() -> None:
     bad = UnlabelledVerdict(injected_status="critical")
     judged = {"performance": 0.9, "performance_high": 0.95, "baseline": 0.9, "positives": 50}
-    assert seen(unlabelled=bad, **judged).level == "none"
-    assert seen(unlabelled=bad, positives=0).level == "critical"
+    assert observe(unlabelled=bad, **judged).level == "none"
+    assert observe(unlabelled=bad, positives=0).level == "critical"
 
 
 def test_a_probe_survives_json() -> None:
@@ -96,10 +96,10 @@ def test_a_probe_survives_json() -> None:
 
 def test_every_aspect_has_one_of_four_words() -> None:
     score = ColumnDrift("score", "score", "warning", 0.12, 0.0, 0.0, "score moved")
-    report = DriftReport("ok", (), score, 0.0, ())
+    report = DriftReport("ok", (), score, 0.0, (), columns_status="ok")
     checked = UnlabelledVerdict("not_computable", "major", None, 0.2)
     aspects = {
-        item.name: item for item in summarize_window(seen(alerts=60, unlabelled=checked), report, checked)
+        item.name: item for item in summarize_window(observe(alerts=60, unlabelled=checked), report, checked)
     }
     assert {name: item.status for name, item in aspects.items()} == {
         "data": "ok",

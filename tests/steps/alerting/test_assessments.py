@@ -62,15 +62,15 @@ class Page:
         self.ensure_experiment = registry.ensure_experiment(settings.name)
 
     def traces(self) -> dict[str, str]:
-        found = self.client.search_traces(locations=[self.ensure_experiment], include_spans=False)
-        return {trace.info.tags["pynomaly.alert"]: trace.info.trace_id for trace in found}
+        traces = self.client.search_traces(locations=[self.ensure_experiment], include_spans=False)
+        return {trace.info.tags["pynomaly.alert"]: trace.info.trace_id for trace in traces}
 
     def assess(
         self, alert: str, value: object, by: str = "ann", name: str = "anomaly", note: str = ""
     ) -> str:
         source = AssessmentSource("HUMAN", by)
-        said = Feedback(name=name, value=value, source=source, rationale=note or None)
-        return str(self.client.log_assessment(self.traces()[alert], said).assessment_id)
+        assessment = Feedback(name=name, value=value, source=source, rationale=note or None)
+        return str(self.client.log_assessment(self.traces()[alert], assessment).assessment_id)
 
 
 @pytest.mark.slow
@@ -92,8 +92,8 @@ def test_a_trace_says_what_an_alert_says(alerted: Pipeline) -> None:
     assert span.inputs["entity"] == alert.entity
     assert span.inputs["rows"] == alert.rows
     assert span.outputs["severity"] == alert.severity
-    for said, item in zip(span.outputs["columns"], alert.carriers, strict=True):
-        assert said.startswith(f"{item.feature} {item.actual:.4g} instead of ")
+    for sentence, item in zip(span.outputs["columns"], alert.carriers, strict=True):
+        assert sentence.startswith(f"{item.feature} {item.actual:.4g} instead of ")
     assert span.outputs["columns"][0] in trace.info.response_preview
     assert alert.entity in trace.info.request_preview
     assert trace.info.request_time == int(alert.opened.timestamp() * 1000)
@@ -126,8 +126,8 @@ def test_an_assessment_resolves_its_alert_and_labels_its_rows(
     first, again = read_assessments(alerted), read_assessments(alerted)
     assert (first.rows, first.new, first.unread) == (1, 1, ())
     assert again.new == 0
-    found = next(item for item in list_alerts(alerted, "resolved") if item.alert == alert.alert)
-    assert (found.ending, found.by, found.note) == (ending, "ann", "bearing 3")
+    resolved = next(item for item in list_alerts(alerted, "resolved") if item.alert == alert.alert)
+    assert (resolved.ending, resolved.by, resolved.note) == (ending, "ann", "bearing 3")
     with Ledger.open(alerted.ledger_url) as ledger:
         labels = ledger.answers.list_labels(alerted.name)
     assert {(label.source, label.author, label.truth) for label in labels} == {
@@ -169,11 +169,11 @@ def test_what_is_taken_back_or_no_answer_does_nothing(alerted: Pipeline) -> None
     page.assess(third, True, name="helpful")
     expected = Expectation(name="anomaly", value=True, source=AssessmentSource("HUMAN", "bo"))
     page.client.log_assessment(page.traces()[third], expected)
-    found = read_assessments(alerted)
-    assert (found.rows, found.new) == (2, 1)
+    answers = read_assessments(alerted)
+    assert (answers.rows, answers.new) == (2, 1)
     assert ending(alerted, third) == "confirmed"
-    assert len(found.unread) == 1
-    assert "perhaps" in found.unread[0]
+    assert len(answers.unread) == 1
+    assert "perhaps" in answers.unread[0]
 
 
 def test_an_assessment_that_was_changed_is_read_as_it_is_now(alerted: Pipeline) -> None:
@@ -201,7 +201,7 @@ def test_mlflow_away_is_an_error_of_ours(alerted: Pipeline, monkeypatch: pytest.
     monkeypatch.setattr(TracingClient, "search_traces", gone)
     with pytest.raises(RecordError, match="could not search its traces: connection refused"):
         show_alerts(alerted)
-    assert any("assessments" in said for said in reconcile(alerted).failed)
+    assert any("assessments" in failure for failure in reconcile(alerted).failed)
 
 
 def test_more_traces_than_a_page_holds_are_all_found(

@@ -117,9 +117,9 @@ def test_one_author_counts_up_to_the_cap_and_the_newest_answer_stands(
     frame = rows_of(settings)
     answer(settings, frame[:30], 1, "ann")
     answer(settings, frame[5:10], 0, "bob")
-    found = read_feedback(settings, frame)
-    assert (len(found.rows), found.authors, found.capped) == (15, 2, 15)
-    truth = found.read_truth(settings, frame)
+    feedback = read_feedback(settings, frame)
+    assert (len(feedback.rows), feedback.authors, feedback.capped) == (15, 2, 15)
+    truth = feedback.read_truth(settings, frame)
     assert (truth[5:10] == 0).all()
     assert (truth[20:30] == 1).all()
     assert pd.isna(truth[:5]).all()
@@ -154,14 +154,14 @@ def test_labels_of_a_table_and_of_a_query_are_added_once(
     engine.dispose()
     monkeypatch.setenv("PLANT_DB", f"sqlite:///{tmp_path / 'plant.db'}")
     assert add_labels_from_query(settings, "select * from verdicts", "PLANT_DB", "eve").new == 6
-    found = count_labels(settings)
-    assert (found["labels"], found["rows"], found["disputed"]) == (11, 6, 3)
-    given = {(item["source"], item["author"]): item["labels"] for item in found["given"]}
-    assert given == {("csv", "ann"): 4, ("csv", "bob"): 1, ("sql", "eve"): 5, ("sql", "bob"): 1}
+    counts = count_labels(settings)
+    assert (counts["labels"], counts["rows"], counts["disputed"]) == (11, 6, 3)
+    labels_of = {(item["source"], item["author"]): item["labels"] for item in counts["given"]}
+    assert labels_of == {("csv", "ann"): 4, ("csv", "bob"): 1, ("sql", "eve"): 5, ("sql", "bob"): 1}
 
 
 @pytest.mark.parametrize(
-    ("content", "error", "said"),
+    ("content", "error", "message"),
     [
         ("time,machine,label\n2026-01-05T00:00:00Z,a,maybe\n", SourceError, "row 1: label 'maybe'"),
         ("time,machine,label\n2026-01-05T00:00:00,a,1\n", SourceError, "has no offset"),
@@ -172,12 +172,12 @@ def test_labels_of_a_table_and_of_a_query_are_added_once(
     ],
 )
 def test_bad_labels_are_one_message_and_add_nothing(
-    unlabelled: Callable[..., Pipeline], tmp_path: Path, content: str, error: type[Exception], said: str
+    unlabelled: Callable[..., Pipeline], tmp_path: Path, content: str, error: type[Exception], message: str
 ) -> None:
     settings = unlabelled()
     good = "2026-01-05T00:00:00Z,b,1\n" if "machine" in content else ""
     (tmp_path / "labels.csv").write_text(content + good)
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         add_labels_from_csv(settings, tmp_path / "labels.csv", "ann")
     assert count_labels(settings)["labels"] == 0
 

@@ -188,11 +188,11 @@ def test_k_of_n_waits_for_enough_rows_also_over_the_edge(watched: Callable[..., 
     settings = watched(needed=3, of=4)
     score_days(settings, 0, 2)
     raise_alerts(settings)
-    (found,) = standing_of(settings).values()
-    assert found.entity == "a"
-    assert found.first == MOMENT + 22 * HOUR  # the oldest of the rows that confirmed it
-    assert found.rows == 2
-    assert found.windows == (Window(MOMENT + DAY, MOMENT + 2 * DAY).key,)
+    (alert,) = standing_of(settings).values()
+    assert alert.entity == "a"
+    assert alert.first == MOMENT + 22 * HOUR  # the oldest of the rows that confirmed it
+    assert alert.rows == 2
+    assert alert.windows == (Window(MOMENT + DAY, MOMENT + 2 * DAY).key,)
 
 
 CALENDAR = """BEGIN:VCALENDAR
@@ -298,7 +298,7 @@ def test_a_preview_counts_what_a_policy_would_do_and_writes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("policy", "said"),
+    ("policy", "message"),
     [
         ("budgt:20/day", "did you mean 'budget'"),
         ("budget:x/day", "expected figures like budget:20/day"),
@@ -306,8 +306,8 @@ def test_a_preview_counts_what_a_policy_would_do_and_writes_nothing(
         ("quantile:0.9", "alerts.quantile 0.9 is not allowed"),
     ],
 )
-def test_a_policy_that_is_none_is_refused(policy: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_a_policy_that_is_none_is_refused(policy: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         parse_policy(policy, Alerts())
 
 

@@ -29,9 +29,9 @@ def test_a_drill_arrives_and_leaves_production_alone(pipeline) -> None:
     files = {path: path.read_bytes() for path in (owner.home / "store").rglob("*") if path.is_file()}
     with Ledger.open(owner.ledger_url) as ledger:
         before = (ledger.list_partitions(owner.name), ledger.list_recent_observations(owner.name, AT, 99))
-    got: list[tuple[str, str]] = []
+    messages: list[tuple[str, str]] = []
 
-    result = drill(owner, WEEK, AT, lambda target, title, body: got.append((title, body)))
+    result = drill(owner, WEEK, AT, lambda target, title, body: messages.append((title, body)))
 
     assert result.passed, result.reasons
     assert result.channel == ("ops",)
@@ -39,9 +39,9 @@ def test_a_drill_arrives_and_leaves_production_alone(pipeline) -> None:
     assert set(result.recall) == {"all", "global", "local", "dependency", "cluster"}
     assert result.recall["all"] > result.false_alerts
     assert (result.drift, result.state) in {("drift", "degraded"), ("drift", "critical")}
-    assert len(got) == 1
-    assert "DRILL" in got[0][0]
-    assert "nothing needs to be done" in got[0][1]
+    assert len(messages) == 1
+    assert "DRILL" in messages[0][0]
+    assert "nothing needs to be done" in messages[0][1]
     with Ledger.open(owner.ledger_url) as ledger:
         after = (ledger.list_partitions(owner.name), ledger.list_recent_observations(owner.name, AT, 99))
         assert after == before

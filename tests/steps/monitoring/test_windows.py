@@ -55,8 +55,8 @@ def test_after_a_long_stop_one_run_catches_up_and_says_what_waits(pipeline: Make
     ],
 )
 def test_what_a_run_stands_for(pipeline: Make, as_of: str, expected: datetime) -> None:
-    found = resolve_moment(pipeline(), as_of, MOMENT + 300 * DAY)
-    assert expected <= found <= expected + timedelta(seconds=1)
+    moment = resolve_moment(pipeline(), as_of, MOMENT + 300 * DAY)
+    assert expected <= moment <= expected + timedelta(seconds=1)
 
 
 def test_a_scored_window_says_how_many_rows_were_mended(pipeline: Make, tmp_path: Path) -> None:
@@ -128,10 +128,10 @@ def test_a_page_that_fails_does_not_stop_the_verdict(pipeline: Make) -> None:
     start_with_champion(settings)
     for page in (Path(settings.store_root) / "machines" / "references").iterdir():
         page.unlink()
-    seen = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
-    assert seen.degradation.state == "normal"
-    assert seen.report == ""
-    assert "reference" in seen.report_error
+    verdict = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
+    assert verdict.degradation.state == "normal"
+    assert verdict.report == ""
+    assert "reference" in verdict.report_error
 
 
 @pytest.mark.slow
@@ -164,10 +164,10 @@ def test_a_verdict_says_whether_the_guarantee_stands(
 ) -> None:
     settings = pipeline(shift_day=shift_day)
     start_with_champion(settings)
-    seen = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
-    assert seen.exchangeability.state == state, seen.exchangeability
+    judged = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
+    assert judged.exchangeability.state == state, judged.exchangeability
     anomalies = int(read_source(settings.data, Window(MOMENT, MOMENT + 7 * DAY))["anomaly"].sum())
-    assert seen.to_dict()["exchangeability"]["rows"] == seen.observation.rows - anomalies
+    assert judged.to_dict()["exchangeability"]["rows"] == judged.observation.rows - anomalies
     with Ledger.open(settings.ledger_url) as ledger:
         verdict = ledger.find_last_decision("machines", "degradation")
     assert verdict is not None
@@ -183,11 +183,11 @@ def test_checks_without_labels_run_at_their_cadence_and_are_on_record(pipeline: 
     registered, _ = start_with_champion(settings)
     assert registered.probe is not None
     assert registered.probe["agreement"] > 0.5
-    seen = []
+    observations = []
     for day in range(4):
         end = MOMENT + (day + 1) * DAY
-        seen.append(monitor_window(settings, Window(end - DAY, end), end).observation)
-    due = [item.injected_status != "not_due" for item in seen]
+        observations.append(monitor_window(settings, Window(end - DAY, end), end).observation)
+    due = [item.injected_status != "not_due" for item in observations]
     assert due == [True, False, False, True]
     with Ledger.open(settings.ledger_url) as ledger:
         verdict = ledger.find_last_decision("machines", "degradation")
@@ -215,12 +215,12 @@ def test_a_champion_without_a_measurement_at_training_is_never_normal(pipeline: 
             outcome=training.outcome,
             detail={**training.detail, "registered": old},
         )
-    seen = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
-    assert seen.observation.injected_status == "not_computable"
-    assert seen.degradation.state == "warning"
-    aspects = {item.name: item.status for item in seen.aspects}
+    verdict = monitor_window(settings, Window(MOMENT, MOMENT + 7 * DAY), MOMENT + 7 * DAY)
+    assert verdict.observation.injected_status == "not_computable"
+    assert verdict.degradation.state == "warning"
+    aspects = {item.name: item.status for item in verdict.aspects}
     assert aspects["injected"] == aspects["agreement"] == "insufficient_data"
-    assert "no measurement at training" in " ".join(seen.observation.reasons)
+    assert "no measurement at training" in " ".join(verdict.observation.reasons)
 
 
 @pytest.mark.slow

@@ -34,9 +34,9 @@ EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 def test_a_day_of_the_wall_clock_has_its_own_number_of_hours(zone, day, hours) -> None:
     start = datetime(*day, tzinfo=ZoneInfo(zone))
     end = start + DAY  # wall-clock arithmetic: midnight to midnight
-    found = list_windows_ended_in(start.astimezone(UTC), end.astimezone(UTC), HOUR)
-    assert len(found) == len(set(found)) == hours
-    assert (found[0].start, found[-1].end) == (start, end)
+    windows = list_windows_ended_in(start.astimezone(UTC), end.astimezone(UTC), HOUR)
+    assert len(windows) == len(set(windows)) == hours
+    assert (windows[0].start, windows[-1].end) == (start, end)
 
 
 @given(
@@ -72,8 +72,8 @@ def test_a_table_without_time_has_no_past(pipeline) -> None:
 
 
 def test_dates_mean_midnight_utc_and_offsets_are_kept(pipeline) -> None:
-    found = parse_past_range(pipeline(days=1), "2026-01-05..2026-01-06T00:00+01:00")
-    assert found == (EPOCH, EPOCH + timedelta(hours=23))
+    span = parse_past_range(pipeline(days=1), "2026-01-05..2026-01-06T00:00+01:00")
+    assert span == (EPOCH, EPOCH + timedelta(hours=23))
 
 
 def test_a_window_is_scored_and_judged_once(pipeline) -> None:

@@ -38,16 +38,16 @@ def pipeline(tmp_path: Path) -> Pipeline:
     return parse_pipeline(make_small_settings(), tmp_path / "machines.yaml")
 
 
-def named(found: list[Finding], check: str) -> Finding:
-    (one,) = [item for item in found if item.check == check]
+def named(findings: list[Finding], check: str) -> Finding:
+    (one,) = [item for item in findings if item.check == check]
     return one
 
 
-def wrong(found: Finding, *said: str, state: str = "wrong") -> None:
-    assert found.state == state, found
-    assert found.mend, found
-    for words in said:
-        assert words in f"{found.fact} | {found.mend}", found
+def wrong(finding: Finding, *sentences: str, state: str = "wrong") -> None:
+    assert finding.state == state, finding
+    assert finding.mend, finding
+    for words in sentences:
+        assert words in f"{finding.fact} | {finding.mend}", finding
 
 
 @contextmanager
@@ -82,18 +82,24 @@ def server(**answers: tuple[int, str]) -> Iterator[str]:
 
 
 def test_a_sound_installation_has_nothing_wrong(pipeline: Pipeline) -> None:
-    found = health.check_installation(pipeline, pipeline.home)
-    assert not [item for item in found if item.state == "wrong"], found
-    checks = {item.check for item in found}
+    findings = health.check_installation(pipeline, pipeline.home)
+    assert not [item for item in findings if item.state == "wrong"], findings
+    checks = {item.check for item in findings}
     assert {"python", "home", "disk", "source", "ledger's database", "MLflow's database"} <= checks
     assert {"Prefect's database", "prefect", "mlflow", "registry", "messages"} <= checks
-    assert all(set(item.to_dict()) == {"check", "state", "found", "mend"} for item in found)
+    assert all(set(item.to_dict()) == {"check", "state", "found", "mend"} for item in findings)
 
 
 def test_looking_makes_no_database(pipeline: Pipeline) -> None:
     connectivity.check_prefect_database(f"sqlite:///{pipeline.home}/prefect/prefect.db")
     assert [item.state for item in connectivity.check_records(pipeline)] == ["ok", "ok"]
     assert not list(pipeline.home.rglob("*.db"))
+
+
+def test_a_python_outside_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "metadata", lambda name: {"Requires-Python": "<3"})
+    finding = health._check_python()
+    assert (finding.state, finding.mend) == ("wrong", "use a Python <3")
 
 
 def test_a_dependency_outside_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,8 +114,8 @@ def test_packages_beside_their_pins(tmp_path: Path) -> None:
     pins.write_text(f"# a comment\nnumpy=={version('numpy')}\nnobody-has-this==1\n")
     assert health._check_pins(pins) == [Finding("pins", "ok", "1 packages as in constraints.txt")]
     pins.write_text("numpy==1.0\n")
-    (found,) = health._check_pins(pins)
-    wrong(found, f"numpy {version('numpy')}, tested with 1.0", "pip install -c", state="warning")
+    (finding,) = health._check_pins(pins)
+    wrong(finding, f"numpy {version('numpy')}, tested with 1.0", "pip install -c", state="warning")
     assert health._check_pins(tmp_path / "nowhere.txt") == []
 
 
@@ -125,8 +131,8 @@ def test_a_home_that_everybody_may_change(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").touch(mode=0o640)
     assert health._check_permissions(tmp_path)[0].state == "ok"
     (tmp_path / "ledger.db").chmod(0o666)
-    (found,) = health._check_permissions(tmp_path)
-    wrong(found, "ledger.db", "chmod -R o-w", state="warning")
+    (finding,) = health._check_permissions(tmp_path)
+    wrong(finding, "ledger.db", "chmod -R o-w", state="warning")
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +164,7 @@ def test_newest_revisions_are_those_the_packages_make(pipeline: Pipeline) -> Non
 
 
 @pytest.mark.parametrize(
-    ("revision", "state", "said"),
+    ("revision", "state", "sentence"),
     [
         (HEAD, "ok", ""),
         ("0001", "warning", "the next command that opens it"),
@@ -167,7 +173,7 @@ def test_newest_revisions_are_those_the_packages_make(pipeline: Pipeline) -> Non
 )
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def test_the_ledgers_revision(
-    kind: str, revision: str, state: str, said: str, tmp_path: Path, request: Any, pipeline: Pipeline
+    kind: str, revision: str, state: str, sentence: str, tmp_path: Path, request: Any, pipeline: Pipeline
 ) -> None:
     url = f"sqlite:///{tmp_path}/ledger.db"
     if kind == "postgresql":
@@ -178,14 +184,14 @@ def test_the_ledgers_revision(
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{revision}'"))
     engine.dispose()
     records = pipeline.records.model_copy(update={"ledger": url})
-    found = list(connectivity.check_records(pipeline.model_copy(update={"records": records})))
-    ledger = named(found, "ledger's database")
+    findings = list(connectivity.check_records(pipeline.model_copy(update={"records": records})))
+    ledger = named(findings, "ledger's database")
     assert ledger.state == state
-    if said:
-        wrong(ledger, revision, said, state=state)
+    if sentence:
+        wrong(ledger, revision, sentence, state=state)
     assert inspect_database(url, VERSION_TABLE).revision == revision  # looked at, not migrated
     if kind == "postgresql":
-        assert named(found, "clock of ledger's database").state == "ok"
+        assert named(findings, "clock of ledger's database").state == "ok"
 
 
 @pytest.mark.parametrize(
@@ -197,27 +203,27 @@ def test_a_database_of_another_version(check: str, command: str, tmp_path: Path,
     with closing(sqlite3.connect(file)) as made, made:
         made.execute("CREATE TABLE alembic_version (version_num TEXT)")
         made.execute("INSERT INTO alembic_version VALUES ('abc123')")
-    found = health.check_installation(pipeline, pipeline.home)
-    wrong(named(found, f"{check}'s database"), "abc123", command)
-    assert check == "Prefect" or "registry" not in {item.check for item in found}
+    findings = health.check_installation(pipeline, pipeline.home)
+    wrong(named(findings, f"{check}'s database"), "abc123", command)
+    assert check == "Prefect" or "registry" not in {item.check for item in findings}
 
 
 def test_a_database_that_cannot_be_reached(pipeline: Pipeline) -> None:
     url = f"postgresql+psycopg://me:s3cret@127.0.0.1:{find_free_port()}/ledger"
-    (found,) = connectivity.check_database("ledger's database", url, VERSION_TABLE, HEAD, "")
-    wrong(found, "refused", "start PostgreSQL")
-    assert "s3cret" not in str(found)
-    (found,) = connectivity.check_database("ledger's database", "oracle://db/x", VERSION_TABLE, HEAD, "")
-    wrong(found, "no address of a PostgreSQL")
+    (finding,) = connectivity.check_database("ledger's database", url, VERSION_TABLE, HEAD, "")
+    wrong(finding, "refused", "start PostgreSQL")
+    assert "s3cret" not in str(finding)
+    (finding,) = connectivity.check_database("ledger's database", "oracle://db/x", VERSION_TABLE, HEAD, "")
+    wrong(finding, "no address of a PostgreSQL")
 
 
 def test_a_user_that_the_database_does_not_know(postgres: Any) -> None:
     url = make_url(create_database(postgres)).set(username="stranger", password="s3cret")
-    (found,) = connectivity.check_database(
+    (finding,) = connectivity.check_database(
         "Prefect's database", url.render_as_string(hide_password=False), "alembic_version", "", ""
     )
-    wrong(found, "stranger", "user or password")
-    assert "s3cret" not in str(found)
+    wrong(finding, "stranger", "user or password")
+    assert "s3cret" not in str(finding)
 
 
 # Clocks
@@ -229,10 +235,10 @@ def test_a_user_that_the_database_does_not_know(postgres: Any) -> None:
 )
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_clocks_that_disagree(seconds: int, state: str, sign: int) -> None:
-    (found,) = connectivity.check_clock("it", NOW + sign * timedelta(seconds=seconds), NOW)
-    assert found.state == state
+    (finding,) = connectivity.check_clock("it", NOW + sign * timedelta(seconds=seconds), NOW)
+    assert finding.state == state
     if state != "ok":
-        wrong(found, f"{seconds} s apart", "NTP", state=state)
+        wrong(finding, f"{seconds} s apart", "NTP", state=state)
 
 
 def test_a_server_whose_clock_is_off() -> None:
@@ -252,8 +258,8 @@ def test_prefects_api() -> None:
         assert {item.state for item in connectivity.check_prefect_server(f"{address}/api", "me:secret")} == {
             "ok"
         }
-        (found,) = connectivity.check_prefect_server(f"{address}/api")
-        wrong(found, "401", "PREFECT_API_AUTH_STRING")
+        (finding,) = connectivity.check_prefect_server(f"{address}/api")
+        wrong(finding, "401", "PREFECT_API_AUTH_STRING")
     with server(version=(200, '"2.1.0"')) as address:
         wrong(
             connectivity.check_prefect_server(f"{address}/api")[0],
@@ -288,9 +294,9 @@ def test_evidentlys_pages_are_missed_and_no_more(pipeline: Pipeline) -> None:
 
 def test_buckets(bucket: str, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> None:
     records = pipeline.records.model_copy(update={"store": bucket, "artifacts": f"{bucket}/mlflow"})
-    found = list(connectivity.check_records(pipeline.model_copy(update={"records": records})))
-    assert {item.state for item in found} == {"ok"}
-    assert [item.check for item in found][-2:] == ["store in s3", "artifacts in s3"]
+    findings = list(connectivity.check_records(pipeline.model_copy(update={"records": records})))
+    assert {item.state for item in findings} == {"ok"}
+    assert [item.check for item in findings][-2:] == ["store in s3", "artifacts in s3"]
     wrong(connectivity.check_bucket("store", "s3://there-is-no-such-bucket/x"), "AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "stranger")
     wrong(connectivity.check_bucket("store", bucket), "AWS_SECRET_ACCESS_KEY")
@@ -299,8 +305,8 @@ def test_buckets(bucket: str, monkeypatch: pytest.MonkeyPatch, pipeline: Pipelin
 def test_what_cannot_be_reached_is_said_once(pipeline: Pipeline) -> None:
     url = f"postgresql://me@127.0.0.1:{find_free_port()}/ledger"
     records = pipeline.records.model_copy(update={"ledger": url})
-    found = health.check_installation(pipeline.model_copy(update={"records": records}), pipeline.home)
-    assert [item.check for item in found if item.state == "wrong"] == ["ledger's database"]
+    findings = health.check_installation(pipeline.model_copy(update={"records": records}), pipeline.home)
+    assert [item.check for item in findings if item.state == "wrong"] == ["ledger's database"]
 
 
 def test_messages_that_wait_are_told(pipeline: Pipeline) -> None:

@@ -124,10 +124,10 @@ def test_old_and_free_goes_once_and_what_matters_stays(grown: Pipeline) -> None:
     before = left(grown)
 
     assert prune(grown, apply=True).removals == ()  # nothing is old yet
-    said = prune(grown, apply=False, now=LATER)
+    planned = prune(grown, apply=False, now=LATER)
     assert left(grown) == before
-    assert (said.applied, said.decision) == (False, "")
-    assert {kind: item["count"] for kind, item in said.counts.items()} == {
+    assert (planned.applied, planned.decision) == (False, "")
+    assert {kind: item["count"] for kind, item in planned.counts.items()} == {
         "version": 1,
         "run": 2,
         "scores": 2,
@@ -135,19 +135,19 @@ def test_old_and_free_goes_once_and_what_matters_stays(grown: Pipeline) -> None:
         "quarantine": 1,
         "rows": 1,
     }
-    assert said.counts["run"]["bytes"] == 1000
-    assert said.counts["version"]["bytes"] > 10_000
-    assert {item["name"]: item["reason"] for item in said.kept}["v1"] == "it is champion"
+    assert planned.counts["run"]["bytes"] == 1000
+    assert planned.counts["version"]["bytes"] > 10_000
+    assert {item["name"]: item["reason"] for item in planned.kept}["v1"] == "it is champion"
 
     done = prune(grown, apply=True, now=LATER)
-    assert (done.removals, done.skipped) == (said.removals, ())
+    assert (done.removals, done.skipped) == (planned.removals, ())
     after = left(grown)
     assert after.versions == {1, previous, newest}
     assert after.windows == {days(2).key}
     assert after.runs == before.runs - 2
     lists = after.files - before.files
     assert before.files - after.files == {
-        item["name"] for item in said.removals if item["kind"] not in ("version", "run")
+        item["name"] for item in planned.removals if item["kind"] not in ("version", "run")
     }
     with Ledger.open(grown.ledger_url) as ledger:
         line = ledger.find_last_decision(grown.name, "prune")
@@ -247,8 +247,10 @@ def test_a_promotion_that_waits_keeps_its_version(pipeline: Callable[..., Pipeli
     another(owner, "newest")
     evidence = {"version": waiting, "replaces": 1, "expires": LATER, "verdict": {}}
     with Ledger.open(owner.ledger_url) as ledger:
-        said = Decision("w", owner.name, "pending", f"machines v{waiting}", "pending", (), evidence, MOMENT)
-        ledger.record_decision(said)
+        pending = Decision(
+            "w", owner.name, "pending", f"machines v{waiting}", "pending", (), evidence, MOMENT
+        )
+        ledger.record_decision(pending)
     gone = {item["name"] for item in prune(owner, apply=False, now=LATER).removals}
     assert (f"v{free}" in gone, f"v{waiting}" in gone) == (True, False)
 
@@ -331,7 +333,7 @@ def test_a_pipeline_without_anything_has_nothing_to_prune(pipeline: Callable[...
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "message"),
     [
         ("scores", "write it like scores=30d"),
         ("score=30d", "scores"),
@@ -342,8 +344,8 @@ def test_a_pipeline_without_anything_has_nothing_to_prune(pipeline: Callable[...
     ],
 )
 def test_a_retention_that_is_none_is_refused(
-    pipeline: Callable[..., Pipeline], asked: str, said: str
+    pipeline: Callable[..., Pipeline], asked: str, message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         override_retention(pipeline(days=1), (asked,))
     assert override_retention(pipeline(days=1), ("scores=30d",)).retention.scores == timedelta(days=30)

@@ -79,11 +79,11 @@ def test_monitoring_expects_what_the_policy_gives(
     settings, _, _ = trained
     window, end = Window(MOMENT, MOMENT + timedelta(days=7)), MOMENT + timedelta(days=7)
     apply_policy(with_alerts(settings, quantile=0.3), MOMENT, "wide")
-    seen = monitor_window(settings, window, end)
-    assert seen.version == 2
-    assert seen.observation.alert_rate == pytest.approx(seen.observation.expected_rate, rel=0.25)
-    assert seen.degradation.state == "normal"
-    assert seen.report, seen.report_error
+    verdict = monitor_window(settings, window, end)
+    assert verdict.version == 2
+    assert verdict.observation.alert_rate == pytest.approx(verdict.observation.expected_rate, rel=0.25)
+    assert verdict.degradation.state == "normal"
+    assert verdict.report, verdict.report_error
 
 
 @pytest.mark.slow

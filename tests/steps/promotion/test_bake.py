@@ -68,8 +68,8 @@ def test_three_good_windows_and_the_promotion_stands(promoted: tuple[Pipeline, R
     waits = describe_status(settings)["baking"]
     assert (waits["version"], waits["against"], waits["seen"], waits["windows"]) == (2, 1, 0, 3)
     assert waits["until"].startswith("3 more windows")
-    found = [score_window(settings, day(number)) for number in range(4)]
-    assert [item.bake for item in found] == ["ok", "ok", "ok", ""]
+    results = [score_window(settings, day(number)) for number in range(4)]
+    assert [item.bake for item in results] == ["ok", "ok", "ok", ""]
     assert score_window(settings, day(0)).bake == ""
     assert describe_status(settings)["baking"] is None
     assert len(lines(settings, "bake")) == 3
@@ -126,8 +126,8 @@ def test_a_champion_of_the_new_regime_is_not_blamed_for_it(
     registered, _ = start_with_challenger(settings, LATER)
     promote(settings, registered, SUPERIOR, LATER)
     assert score_window(settings, day(0)).bake == "ok"
-    seen = lines(settings, "bake")[0]
-    assert seen.evidence["old"]["score_status"] == "drift"
+    bake = lines(settings, "bake")[0]
+    assert bake.evidence["old"]["score_status"] == "drift"
     assert champion(settings) == 2
 
 

@@ -92,11 +92,11 @@ def test_labelled_episodes_of_the_held_out_rows_are_incidents(pipeline: Make) ->
     registry = Registry.open(settings.tracking_uri, settings.home)
     champion = registry.resolve_alias("machines", "champion")
     challenger = registry.find_version("machines", registered.version)
-    found = replay_incidents(settings, registry, champion, challenger, LATER)
-    assert found is not None
-    assert found.incidents == 7
-    assert all(name.startswith("labelled anomaly of ") for name in found.champion)
-    assert set(found.missed) == set(found.champion) - set(found.challenger)
+    comparison = replay_incidents(settings, registry, champion, challenger, LATER)
+    assert comparison is not None
+    assert comparison.incidents == 7
+    assert all(name.startswith("labelled anomaly of ") for name in comparison.champion)
+    assert set(comparison.missed) == set(comparison.champion) - set(comparison.challenger)
     same = replay_incidents(settings, registry, champion, champion, LATER)
     assert same is not None
     assert same.missed == ()

@@ -31,7 +31,7 @@ def walked(settings: Pipeline, policies: tuple[str, ...] = ("never", "weekly", "
 
 
 def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
-    policies = {name: {**found, "seconds": 0} for name, found in result["policies"].items()}
+    policies = {name: {**figures, "seconds": 0} for name, figures in result["policies"].items()}
     return {**result, "policies": policies}
 
 
@@ -52,9 +52,9 @@ def test_a_shift_is_told_apart_by_policy_and_nothing_is_written(pipeline: Make, 
     assert 1 < drift["trainings"] <= 4
     assert 1 < ours["promotions"] <= ours["trainings"]
     assert ours["alerts_per_day"] < never["alerts_per_day"]
-    shared = [found["windows"][0] for found in result["policies"].values()]
+    shared = [figures["windows"][0] for figures in result["policies"].values()]
     assert all(window == shared[0] for window in shared)
-    assert len({found["episodes"] for found in result["policies"].values()}) == 1
+    assert len({figures["episodes"] for figures in result["policies"].values()}) == 1
     picture = draw_policies(result)
     assert picture.startswith(b"\x89PNG")
     assert picture == draw_policies(result)
@@ -70,10 +70,10 @@ def test_a_tie_promotes_nobody(pipeline: Make) -> None:
 
 @pytest.mark.slow
 def test_a_period_of_ones_own_is_a_policy(pipeline: Make) -> None:
-    found = walked(pipeline(days=42), ("every:14d", "weekly"))["policies"]
-    assert [at[:10] for at in found["every:14d"]["trained_at"]] == ["2026-01-19", "2026-02-02"]
-    assert found["weekly"]["trainings"] == 4
-    assert found["every:14d"]["decisions"][0]["reasons"] == ["14d since the last training"]
+    policies = walked(pipeline(days=42), ("every:14d", "weekly"))["policies"]
+    assert [at[:10] for at in policies["every:14d"]["trained_at"]] == ["2026-01-19", "2026-02-02"]
+    assert policies["weekly"]["trainings"] == 4
+    assert policies["every:14d"]["decisions"][0]["reasons"] == ["14d since the last training"]
 
 
 def test_nothing_is_promoted_where_only_a_person_may(pipeline: Make) -> None:
@@ -81,7 +81,7 @@ def test_nothing_is_promoted_where_only_a_person_may(pipeline: Make) -> None:
     ours = walked(settings, ("ours",))["policies"]["ours"]
     assert ours["trainings"] > 1
     assert ours["promotions"] == 1
-    assert any("promotion.mode is never" in why for told in ours["decisions"] for why in told["reasons"])
+    assert any("promotion.mode is never" in why for item in ours["decisions"] for why in item["reasons"])
 
 
 def test_late_labels_are_seen_by_nothing_that_decides(pipeline: Make) -> None:
@@ -97,15 +97,15 @@ def test_late_labels_are_seen_by_nothing_that_decides(pipeline: Make) -> None:
 
 def test_without_labels_quality_is_said_not_to_be_computable(pipeline: Make) -> None:
     settings = pipeline(days=42, data={"label": None, "ignore": ["anomaly"]})
-    found = walked(settings, ("never",))["policies"]["never"]
-    assert found["average_precision"] is None
-    assert found["caught_share"] is None
-    assert all(window["not_computable"] for window in found["windows"])
-    assert found["alerts_per_day"] > 0
+    figures = walked(settings, ("never",))["policies"]["never"]
+    assert figures["average_precision"] is None
+    assert figures["caught_share"] is None
+    assert all(window["not_computable"] for window in figures["windows"])
+    assert figures["alerts_per_day"] > 0
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "policies", "error", "said"),
+    ("start", "end", "policies", "error", "message"),
     [
         (START, END, ("sometimes",), ConfigError, "sometimes"),
         (START, END, ("every:",), ConfigError, "not a duration"),
@@ -118,9 +118,9 @@ def test_without_labels_quality_is_said_not_to_be_computable(pipeline: Make) -> 
     ],
 )
 def test_bad_questions_are_refused(
-    pipeline: Make, start: datetime, end: datetime, policies: tuple[str, ...], error: type, said: str
+    pipeline: Make, start: datetime, end: datetime, policies: tuple[str, ...], error: type, message: str
 ) -> None:
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         replay(pipeline(), start, end, policies)
 
 

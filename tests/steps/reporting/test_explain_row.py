@@ -47,20 +47,20 @@ def scored(pipeline: Make, tmp_path: Path) -> Pipeline:
 @pytest.mark.slow
 def test_the_row_of_an_entity_at_a_moment(pipeline: Make, tmp_path: Path) -> None:
     settings = scored(pipeline, tmp_path)
-    found = explain_row(settings, "b", "2026-01-19T07:30:00+00:00")
-    assert found.row["time"] == "2026-01-19T07:00:00+00:00"
-    assert found.row["is_anomaly"]
-    assert (found.version, found.detector, found.champion_now) == (1, "knn", 1)
-    assert found.reasons[0]["column"] == "noise"
-    assert found.reasons[0]["value"] == 80.0
-    assert found.threshold_score is not None
-    assert found.threshold_score <= found.row["score"]
+    explanation = explain_row(settings, "b", "2026-01-19T07:30:00+00:00")
+    assert explanation.row["time"] == "2026-01-19T07:00:00+00:00"
+    assert explanation.row["is_anomaly"]
+    assert (explanation.version, explanation.detector, explanation.champion_now) == (1, "knn", 1)
+    assert explanation.reasons[0]["column"] == "noise"
+    assert explanation.reasons[0]["value"] == 80.0
+    assert explanation.threshold_score is not None
+    assert explanation.threshold_score <= explanation.row["score"]
     quiet = explain_row(settings, "b", "2026-01-19T06:30:00+00:00")
     assert quiet.row["time"] == "2026-01-19T06:00:00+00:00"
     assert explain_row(settings, "b").row["time"] == "2026-01-19T23:00:00+00:00"
 
-    number = str(found.row["number"])
-    assert explain_row(settings, number, "2026-01-19T09:00:00+00:00").row == found.row
+    number = str(explanation.row["number"])
+    assert explain_row(settings, number, "2026-01-19T09:00:00+00:00").row == explanation.row
 
 
 def test_the_threshold_is_the_score_from_which_the_policy_alerts(pipeline: Make, tmp_path: Path) -> None:
@@ -77,12 +77,12 @@ def test_the_version_that_scored_is_asked_and_not_todays_champion(pipeline: Make
     settings = scored(pipeline, tmp_path)
     later = MOMENT + 7 * DAY
     learn(settings, plan(settings, later, "manual"), later)
-    found = explain_row(settings, "b", "2026-01-19T07:30:00+00:00")
-    assert found.version == 1
+    explanation = explain_row(settings, "b", "2026-01-19T07:30:00+00:00")
+    assert explanation.version == 1
     with Ledger.open(settings.ledger_url) as ledger:
         champion = ledger.find_last_decision("machines", "promote")
     assert champion is not None
-    assert found.champion_now == champion.evidence["version"]
+    assert explanation.champion_now == champion.evidence["version"]
 
 
 def test_rows_that_changed_since_leave_the_verdict_and_take_the_reasons(
@@ -90,13 +90,13 @@ def test_rows_that_changed_since_leave_the_verdict_and_take_the_reasons(
 ) -> None:
     settings = scored(pipeline, tmp_path)
     spiked(tmp_path, "2026-01-19 08:00", "c")
-    found = explain_row(settings, "b", "2026-01-19T07:30:00+00:00")
-    assert found.row["is_anomaly"]
-    assert found.reasons == ()
-    assert any("changed after they were scored" in line for line in found.notes)
+    explanation = explain_row(settings, "b", "2026-01-19T07:30:00+00:00")
+    assert explanation.row["is_anomaly"]
+    assert explanation.reasons == ()
+    assert any("changed after they were scored" in line for line in explanation.notes)
     (tmp_path / "machines.csv").unlink()
-    found = explain_row(settings, "b", "2026-01-19T07:30:00+00:00")
-    assert any("cannot be read any more" in line for line in found.notes)
+    explanation = explain_row(settings, "b", "2026-01-19T07:30:00+00:00")
+    assert any("cannot be read any more" in line for line in explanation.notes)
 
 
 def test_what_was_never_scored_is_refused(pipeline: Make, tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_a_table_without_time_names_rows_by_number(pipeline: Make) -> None:
     settings = pipeline(data={"time": None, "id": None}, alerts={"policy": "quantile", "quantile": 0.01})
     start_with_champion(settings)
     score_window(settings, None)
-    found = explain_row(settings, "7")
-    assert (found.row["number"], found.row["time"], found.window) == (7, "", "all")
+    explanation = explain_row(settings, "7")
+    assert (explanation.row["number"], explanation.row["time"], explanation.window) == (7, "", "all")
     with pytest.raises(DataError, match="no row 'x'"):
         explain_row(settings, "x")
 

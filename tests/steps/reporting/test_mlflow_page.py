@@ -23,14 +23,14 @@ def test_every_snippet_finds_what_it_asks_for(pipeline) -> None:
     registered, _ = start_with_champion(owner)
     week = Window(MOMENT, MOMENT + timedelta(days=7))
     monitor_window(owner, week, week.end)
-    found: dict[str, Any] = {"tracking_uri": owner.tracking_uri}
+    names: dict[str, Any] = {"tracking_uri": owner.tracking_uri}
     for snippet in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S):
-        exec(snippet, found)
-    assert int(found["champion"].version) == registered.version
-    assert [run.info.run_id for run in found["trainings"]] == [registered.parent_run_id]
-    assert {run.data.tags["pynomaly.detector"] for run in found["candidates"]} == {"iforest", "hbos"}
-    assert len(found["tags"]["pynomaly.data_sha256"]) == 64
+        exec(snippet, names)
+    assert int(names["champion"].version) == registered.version
+    assert [run.info.run_id for run in names["trainings"]] == [registered.parent_run_id]
+    assert {run.data.tags["pynomaly.detector"] for run in names["candidates"]} == {"iforest", "hbos"}
+    assert len(names["tags"]["pynomaly.data_sha256"]) == 64
     with Ledger.open(owner.ledger_url) as ledger:
         verdict = ledger.find_last_decision(owner.name, "degradation")
-    assert [run.data.tags["pynomaly.state"] for run in found["windows"]] == [verdict.outcome]
-    assert found["orphans"] == []
+    assert [run.data.tags["pynomaly.state"] for run in names["windows"]] == [verdict.outcome]
+    assert names["orphans"] == []

@@ -62,14 +62,14 @@ def test_a_life_in_pages(pipeline: Make, tmp_path: Path) -> None:
     registered, _ = start_with_champion(settings)
     for day in range(2):
         score_window(settings, Window(MOMENT + day * DAY, MOMENT + (day + 1) * DAY))
-    seen = judged(settings)
-    assert seen.report_error == ""
+    verdict = judged(settings)
+    assert verdict.report_error == ""
 
     # The same records give the same bytes; MLflow holds them too.
     card, window = write_newest_pages(settings)
-    assert (card.kind, card.subject, window.subject) == ("training", "v1", seen.window)
+    assert (card.kind, card.subject, window.subject) == ("training", "v1", verdict.window)
     client = MlflowClient(settings.tracking_uri)
-    for page, run in ((card, registered.parent_run_id), (window, seen.run_id)):
+    for page, run in ((card, registered.parent_run_id), (window, verdict.run_id)):
         first = Path(page.path).read_bytes()
         assert len(first) == page.size < 3_000_000
         assert Path(client.download_artifacts(run, "report.html", str(tmp_path))).read_bytes() == first
@@ -77,18 +77,18 @@ def test_a_life_in_pages(pipeline: Make, tmp_path: Path) -> None:
     assert Path(write_training_page(settings, 1).path).read_bytes() == Path(card.path).read_bytes()
     assert Path(write_window_page(settings, *find_judged_window(settings, MOMENT)).path).read_bytes() == first
 
-    told = words(card)
-    assert f"{registered.value:.3g} (" in told
-    assert registered.sha256 in told
-    assert "champion since 2026-01-19 00:00 UTC" in told
-    assert "there was no champion: the winner of the comparison is the first" in told
-    told = words(window)
-    rate = seen.observation.alert_rate
+    text = words(card)
+    assert f"{registered.value:.3g} (" in text
+    assert registered.sha256 in text
+    assert "champion since 2026-01-19 00:00 UTC" in text
+    assert "there was no champion: the winner of the comparison is the first" in text
+    text = words(window)
+    rate = verdict.observation.alert_rate
     assert rate is not None
-    assert f"96 rows, {round(96 * rate)} alerts ({100 * rate:.3g} %" in told
-    assert "pump <out>" in told
-    assert "2026-01-19 00:00 UTC: promote machines v1" in told
-    assert all(reason in told for reason in seen.degradation.reasons)
+    assert f"96 rows, {round(96 * rate)} alerts ({100 * rate:.3g} %" in text
+    assert "pump <out>" in text
+    assert "2026-01-19 00:00 UTC: promote machines v1" in text
+    assert all(reason in text for reason in verdict.degradation.reasons)
 
     # What is decided later is told when the page is written again.
     settings = change(settings, alerts={"policy": "quantile", "quantile": 0.05})
@@ -102,6 +102,12 @@ def test_a_life_in_pages(pipeline: Make, tmp_path: Path) -> None:
     )
     rollback(settings, MOMENT + 3 * DAY, "a test")
     assert write_training_page(settings, 1).summary.endswith("champion since 2026-01-22 00:00 UTC")
+    assert write_training_page(settings, 2).summary.endswith(
+        "champion from 2026-01-21 00:00 UTC to 2026-01-22 00:00 UTC"
+    )
+    rollback(settings, MOMENT + 3 * DAY, "taken back")
+    spans = "champion from 2026-01-19 00:00 UTC to 2026-01-21 00:00 UTC"
+    assert write_training_page(settings, 1).summary.endswith(spans)
 
     # One message a moment, with a line a page and where it is.
     pages, sent = write_newest_pages(settings), []
@@ -132,10 +138,10 @@ def test_what_cannot_be_written_is_said(
 
     with monkeypatch.context() as patched:
         patched.setattr(window_facts, "build_window_facts", broken)
-        seen = judged(settings)
-    assert "the window's page: ValueError: a hole in the table" in seen.report_error
+        verdict = judged(settings)
+    assert "the window's page: ValueError: a hole in the table" in verdict.report_error
     with pytest.raises(RecordError, match="nothing was kept to write the page of window"):
-        write_window_page(settings, seen.window, 1)
+        write_window_page(settings, verdict.window, 1)
     with pytest.raises(RecordError, match="the nearest start at: 2026-01-19T00:00:00"):
         find_judged_window(settings, datetime(2026, 3, 1, tzinfo=UTC))
 
@@ -144,7 +150,7 @@ def test_what_cannot_be_written_is_said(
             raise RecordError("nobody answers")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Registry, "open_for", classmethod(lambda cls, given: Down(None, "", tmp_path)))
+        patched.setattr(Registry, "open_for", classmethod(lambda cls, _: Down(None, "", tmp_path)))
         page = write_training_page(settings, 1)
     assert (page.run_id, page.error) == ("", "nobody answers")
     assert Path(page.path).is_file()
@@ -174,12 +180,12 @@ def test_what_cannot_be_written_is_said(
 def test_a_table_without_time_has_pages_too(pipeline: Make) -> None:
     settings = pipeline(data={"time": None, "id": None, "ignore": ["time", "machine"]})
     start_with_champion(settings)
-    seen = monitor_window(settings, None, MOMENT)
-    assert seen.report_error == ""
+    verdict = monitor_window(settings, None, MOMENT)
+    assert verdict.report_error == ""
     card, window = write_newest_pages(settings)
     assert "the whole table" in words(card)
-    told = words(window)
-    assert "the whole table" in told
-    assert "Alerts up to this window" not in told
+    text = words(window)
+    assert "the whole table" in text
+    assert "Alerts up to this window" not in text
     with Ledger.open(settings.ledger_url) as ledger:
-        assert ledger.find_last_decision("machines", "degradation").outcome in told  # type: ignore[union-attr]
+        assert ledger.find_last_decision("machines", "degradation").outcome in text  # type: ignore[union-attr]

@@ -70,8 +70,8 @@ def scored(tmp_path):
 
 @pytest.mark.parametrize("policy", ["quantile", "fdr"])
 def test_parts_give_what_memory_gives(scored, table, policy):
-    total, found, expected = scored(table, alerts={"policy": policy, "fdr": 0.2})
-    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+    total, streamed, expected = scored(table, alerts={"policy": policy, "fdr": 0.2})
+    pd.testing.assert_frame_equal(streamed, expected, check_dtype=False)
     assert (total.rows, total.quarantined) == (ROWS, 0)
     assert 0 < total.alerts == expected["is_anomaly"].sum() < ROWS
 
@@ -100,12 +100,12 @@ def test_processes_are_started_for_many_rows_alone(scored, table, monkeypatch, m
 def test_rows_that_cannot_be_scored_are_kept_with_their_place(scored, table, tmp_path):
     bad = [5, 1234, ROWS - 1]
     table.loc[bad, "heat"] = np.inf
-    total, found, _ = scored(table)
+    total, streamed, _ = scored(table)
     assert (total.rows, total.quarantined) == (ROWS, 3)
     kept = pd.concat(pd.read_parquet(file) for file in sorted(tmp_path.glob("draft-*/quarantine-*")))
     assert kept["row"].tolist() == bad
     assert set(kept["rule"]) == {"not_finite"}
-    assert found["row"].tolist() == [row for row in range(ROWS) if row not in bad]
+    assert streamed["row"].tolist() == [row for row in range(ROWS) if row not in bad]
 
 
 @pytest.mark.slow
@@ -136,9 +136,9 @@ def test_a_file_larger_than_a_batch_is_scored_in_parts_or_leaves_nothing(pipelin
     table.to_parquet(source, index=False, row_group_size=2000)
     (tmp_path / ".out.csv.draft").mkdir()  # as a killed run leaves it
     (tmp_path / ".out.csv.draft" / "part-000099.parquet").write_bytes(b"half")
-    said = score_file(settings, source, tmp_path / "out.csv")
-    found = pd.read_csv(tmp_path / "out.csv")
-    assert (len(found), said.rows, said.alerts) == (ROWS, ROWS, found["is_anomaly"].sum())
+    result = score_file(settings, source, tmp_path / "out.csv")
+    streamed = pd.read_csv(tmp_path / "out.csv")
+    assert (len(streamed), result.rows, result.alerts) == (ROWS, ROWS, streamed["is_anomaly"].sum())
     table.assign(heat=np.inf).to_parquet(source, index=False)
     with pytest.raises(QualityError, match="4800 of 4800"):
         score_file(settings, source, tmp_path / "second.csv")

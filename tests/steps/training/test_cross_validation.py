@@ -41,12 +41,12 @@ def test_refits_are_tested_against_the_baseline(pipeline: Make, monkeypatch: pyt
     )
     prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
     fitted = [fit_candidate(settings, prepared, candidate, label) for label, candidate in prepared.labelled()]
-    found = cross_validation.cross_validate(settings, prepared.load_rows(), fitted, "hbos")
-    assert found is not None
-    assert set(found) == {"gmm"}
-    assert found["gmm"].folds == 6
-    assert found["gmm"].share == 0.5
-    assert found["gmm"].difference > 0.1  # these anomalies are in the dependency of two columns
+    results = cross_validation.cross_validate(settings, prepared.load_rows(), fitted, "hbos")
+    assert results is not None
+    assert set(results) == {"gmm"}
+    assert results["gmm"].folds == 6
+    assert results["gmm"].share == 0.5
+    assert results["gmm"].difference > 0.1  # these anomalies are in the dependency of two columns
     assert fits.count(("pca", fits[0][1])) == 1
     assert {rows < prepared.fit_rows + prepared.judged_rows for _, rows in fits} == {True}
     choice = choose_winner(settings, prepared, fitted)

@@ -219,7 +219,7 @@ def test_a_form_that_makes_no_sense(detector: str, params: str) -> None:
 
 
 def observation(day: int, **changes: object) -> Observation:
-    given = {
+    observed = {
         "window": f"202601{day:02d}T000000Z--202601{day + 1:02d}T000000Z",
         "rows": 1000,
         "data": "ok",
@@ -233,7 +233,7 @@ def observation(day: int, **changes: object) -> Observation:
         "reasons": (),
         "positives": 0,
     }
-    return Observation(**{**given, **changes})  # type: ignore[arg-type]
+    return Observation(**{**observed, **changes})  # type: ignore[arg-type]
 
 
 def test_a_change_starts_with_the_unbroken_run_of_bad_windows() -> None:

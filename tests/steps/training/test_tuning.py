@@ -43,54 +43,54 @@ def fitted_rows() -> np.ndarray:
 
 @pytest.mark.parametrize("rung", [Rung.LABELS, Rung.INJECTED])
 def test_a_better_detector_is_found_and_confirmed_on_other_rows(rung: Rung) -> None:
-    found = tune_detectors(
+    tuned = tune_detectors(
         fitted_rows(), held_out(rung), Candidate(detector="hbos"), SETTINGS,
         seconds=60, trials=4, detectors=("hbos", "gmm", "ecod"),
     )  # fmt: skip
-    assert found.better
-    assert found.winner.detector == "gmm"
-    assert found.verdict is not None
-    assert found.verdict.rows == 400
-    assert found.trials[0].detector == "hbos"
-    assert len(found.trials) <= 4
-    json.dumps(found.to_dict(), allow_nan=False)
+    assert tuned.better
+    assert tuned.winner.detector == "gmm"
+    assert tuned.verdict is not None
+    assert tuned.verdict.rows == 400
+    assert tuned.trials[0].detector == "hbos"
+    assert len(tuned.trials) <= 4
+    json.dumps(tuned.to_dict(), allow_nan=False)
 
 
 def test_the_default_is_kept_where_nothing_is_better() -> None:
-    found = tune_detectors(
+    tuned = tune_detectors(
         fitted_rows(), held_out(), Candidate(detector="gmm"), SETTINGS,
         seconds=60, trials=3, detectors=("hbos", "ecod"),
     )  # fmt: skip
-    assert not found.better
-    assert found.winner.detector == "gmm"
-    assert "no better than the default" in found.reasons[0]
+    assert not tuned.better
+    assert tuned.winner.detector == "gmm"
+    assert "no better than the default" in tuned.reasons[0]
 
 
 def test_the_best_of_the_tuning_rows_is_not_believed_on_chance_alone() -> None:
     rng = np.random.default_rng(3)
     truth = (rng.random(600) < 0.1).astype(np.int64)
     chance = TrialRows(rng.normal(size=(600, 3)), Evidence(truth, np.arange(600)))
-    found = tune_detectors(
+    tuned = tune_detectors(
         rng.normal(size=(200, 3)), chance, Candidate(detector="hbos"), SETTINGS,
         seconds=60, trials=6, detectors=("hbos", "ecod", "gmm", "knn"),
     )  # fmt: skip
-    assert not found.better
+    assert not tuned.better
 
 
 def test_scores_that_depend_on_the_rows_fitted_on_are_vetoed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MIN_STABILITY", 1.1)
     arguments = (fitted_rows(), held_out(Rung.INJECTED), Candidate(detector="hbos"), SETTINGS)
-    found = tune_detectors(*arguments, seconds=60, trials=2, detectors=("gmm",))
-    assert "vetoed" in found.trials[1].reason
-    assert not found.better
+    tuned = tune_detectors(*arguments, seconds=60, trials=2, detectors=("gmm",))
+    assert "vetoed" in tuned.trials[1].reason
+    assert not tuned.better
 
 
 def test_a_budget_that_is_spent_leaves_the_default() -> None:
-    found = tune_detectors(
+    tuned = tune_detectors(
         fitted_rows(), held_out(), Candidate(detector="hbos"), SETTINGS, seconds=0, detectors=("gmm",)
     )
-    assert len(found.trials) == 1
-    assert found.winner.detector == "hbos"
+    assert len(tuned.trials) == 1
+    assert tuned.winner.detector == "hbos"
 
 
 def test_the_same_seed_tries_the_same() -> None:

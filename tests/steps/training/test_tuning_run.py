@@ -89,12 +89,12 @@ def test_the_champions_own_detector_is_what_must_be_beaten_and_the_gate_is_the_s
 def test_rows_that_judge_or_calibrate_are_not_seen(pipeline: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = pipeline(search=SMALL)
     prepared = reference(settings)
-    given: list[np.ndarray] = []
+    arrays: list[np.ndarray] = []
 
     def looked_at(
         X: np.ndarray, held_out: TrialRows, default: Candidate, *_: object, **__: object
     ) -> TuningResult:
-        given.extend([X, held_out.X])
+        arrays.extend([X, held_out.X])
         assert held_out.evidence.rung is Rung.LABELS
         assert held_out.evidence.positives == prepared.known_rows
         return TuningResult(default, False, None, (), ("looked",))
@@ -102,7 +102,7 @@ def test_rows_that_judge_or_calibrate_are_not_seen(pipeline: Make, monkeypatch: 
     monkeypatch.setattr(tuning_run, "tune_detectors", looked_at)
     tune_reference(settings, prepared, MOMENT, BUDGET)
     counts = [len(pd.read_parquet(prepared.path / f"{name}.parquet")) for name in ("fit", "known")]
-    assert sum(len(rows) for rows in given) == sum(counts)
+    assert sum(len(rows) for rows in arrays) == sum(counts)
 
 
 def test_without_labels_anomalies_are_injected_in_number(pipeline: Make) -> None:

@@ -53,10 +53,10 @@ def test_a_score_that_is_not_finite_is_a_failure_of_the_candidate_not_of_the_run
     as_it_was = Detector.score
 
     def beyond(self: Detector, X: object, **options: object) -> object:
-        found = as_it_was(self, X, **options)  # type: ignore[arg-type]
-        if len(found) == prepared.judged_rows:
+        scores = as_it_was(self, X, **options)  # type: ignore[arg-type]
+        if len(scores) == prepared.judged_rows:
             raise DetectorError("hbos gives row 0 the score inf; only finite scores are given")
-        return found
+        return scores
 
     monkeypatch.setattr(Detector, "score", beyond)
     failed = fit_candidate(settings, prepared, Candidate(detector="hbos"), "hbos")
