@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
@@ -10,6 +11,7 @@ from pynomaly.config import Candidate, Pipeline
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.compare import Verdict
 from pynomaly.records.diff_page import format_example_rows, render_diff
+from pynomaly.records.formats import format_number, format_utc, format_words
 from pynomaly.records.ledger import Decision
 from pynomaly.records.markdown import escape_markdown, format_bullets
 from pynomaly.records.registry import Registry
@@ -60,7 +62,7 @@ def plan_training(
     announce_event(pipeline, f"retrain.{decided_plan.decision.remedy}", decided_plan.to_dict())
     create_markdown_artifact(
         key=f"{pipeline.name.replace('_', '-')}-training-decision",
-        markdown=f"**{decided_plan.decision.remedy}** at {as_of.isoformat()}\n\n"
+        markdown=f"**{decided_plan.decision.remedy}** at {format_utc(as_of.isoformat())}\n\n"
         + format_bullets(decided_plan.decision.reasons),
         description="Whether a training runs, and why",
     )
@@ -84,9 +86,9 @@ def search_detectors(
     outcome = f"better: {result.winner.detector}" if result.better else "no better than the default"
     create_table_artifact(
         key=f"{pipeline.name.replace('_', '-')}-search",
-        table=[{name: str(value) for name, value in trial.items()} for trial in result.trials],
-        description=f"Trials on {result.rung}, the default first; {outcome}. "
-        + "; ".join(map(escape_markdown, result.reasons)),
+        table=list(map(_format_row, result.trials)),
+        description=f"Trials on {result.rung}, the default first: "
+        + "; ".join(map(escape_markdown, result.reasons or (outcome,))),
     )
     announce_event(pipeline, f"search.{'better' if result.better else 'none'}", {"key": result.key})
     return result
@@ -130,9 +132,9 @@ def compare_candidates(
     choice = choose_winner_step(pipeline, prepared, fitted)
     create_table_artifact(
         key=f"{pipeline.name.replace('_', '-')}-candidates",
-        table=[dict(row) for row in choice.table],
-        description=f"Candidates on the same {prepared.judged_rows} held-out rows ({prepared.rung}); "
-        f"winner: {choice.winner}",
+        table=list(map(_format_row, choice.table)),
+        description=f"Candidates on the same {prepared.judged_rows:,} held-out rows ({prepared.rung}), "
+        f"{format_words(pipeline.comparison.metric)}; winner: {choice.winner}",
     )
     return choice
 
@@ -162,7 +164,7 @@ def judge_challenger(
         create_table_artifact(
             key=f"{pipeline.name.replace('_', '-')}-verdict",
             table=[
-                {"figure": name.replace("_", " "), "value": _format_figure(value)}
+                {"figure": format_words(name), "value": _format_figure(value)}
                 for name, value in verdict.to_dict().items()
             ],
             description=f"{verdict.challenger} against {verdict.champion}: {verdict.outcome}",
@@ -172,9 +174,14 @@ def judge_challenger(
 
 def _format_figure(value: object) -> str:
     """Returns a figure as text on one line; Prefect leaves out a cell of several lines."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={format_number(item)}" for name, item in value.items()) or "–"
+    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else format_number(value)
+
+
+def _format_row(row: Mapping[str, object]) -> dict[str, str]:
+    """Returns a row of a table as text: names in words, and numbers as the pages write them."""
+    return {format_words(name): _format_figure(value) for name, value in row.items()}
 
 
 @pipeline_task("promote or refuse")
@@ -192,7 +199,9 @@ def promote(
 def _publish_decision_diff(pipeline: Pipeline, decision: Decision) -> None:
     """Publish what a person needs to approve a promotion: the decision diff, and its rows as a table."""
     key, diff = pipeline.name.replace("_", "-"), decision.evidence["diff"]
-    waiting_line = f"**{decision.subject}** waits for an answer until {decision.evidence['expires']}"
+    waiting_line = (
+        f"**{decision.subject}** waits for an answer until {format_utc(str(decision.evidence['expires']))}"
+    )
     unknown_line = (
         f"What would change is not known: {escape_markdown(decision.evidence.get('diff_error', ''))}"
     )

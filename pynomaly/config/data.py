@@ -158,7 +158,8 @@ class Data(Settings):
     categorical: tuple[str, ...] = Field((), description="feature columns to read as categories")
     ignore: tuple[str, ...] = Field((), description="columns to leave out")
     counters: tuple[str, ...] = Field(
-        (), description="columns that only rise: each is read as its increase since the row before"
+        (),
+        description="columns that only rise: each is read as its increase since the entity's row before",
     )
     long: Long | None = Field(None, description="the table has a row for each quantity: read it as wide")
     series: Series = Field(default_factory=Series, description="time-series features")
@@ -259,6 +260,11 @@ class Data(Settings):
         if self.query and self.time and not all(mark in self.query for mark in (":start", ":end")):
             raise ValueError("data.query must take the window as :start and :end, as data.time is set")
         return self
+
+    @property
+    def lookback(self) -> timedelta:
+        """How long before a window rows are read, because features of its rows depend on them."""
+        return self.series.history * (bool(self.series.columns) + bool(self.counters))
 
     @property
     def zone(self) -> ZoneInfo | None:

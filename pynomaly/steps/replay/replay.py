@@ -69,7 +69,7 @@ def replay(
     Returns
     -------
     dict
-        ``windows``, ``policies`` (each with its figures, windows and decisions) and ``find_episodes``.
+        ``windows``, ``policies`` (each with its figures, windows and decisions) and ``episodes``.
 
     Raises
     ------

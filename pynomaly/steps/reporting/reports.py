@@ -15,7 +15,7 @@ from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import NoChampionError, PynomalyError, RecordError
-from pynomaly.records.formats import format_utc
+from pynomaly.records.formats import format_utc, format_window
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
 from pynomaly.records.pages import render_training_page, render_window_page
 from pynomaly.records.registry import Registry
@@ -159,7 +159,8 @@ def write_window_page(pipeline: Pipeline, window: str, version: int) -> WrittenP
         story = build_story(pipeline, ledger, window, facts)
     html = render_window_page(facts | story, pipeline.reports.templates)
     state = facts["degradation"]["state"]
-    summary = f"{pipeline.name}, {window}: {state}, {facts['alerts']:,} alerts in {facts['rows']:,} rows"
+    counts = f"{facts['alerts']:,} alerts in {facts['rows']:,} rows"
+    summary = f"{pipeline.name}, {format_window(window)}: {state}, {counts}"
     run = str(facts["run_id"])
     return _write_page(pipeline, store, "window", window, version, name, html, run, summary)
 

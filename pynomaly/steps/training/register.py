@@ -33,7 +33,7 @@ from pynomaly.steps.keys import read_git_commit
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.label_free_checks import probe_model
 from pynomaly.steps.training.prepare import PreparedReference
-from pynomaly.steps.training.training_facts import build_training_facts, name_training_page
+from pynomaly.steps.training.training_facts import COUNT_NAMES, build_training_facts, name_training_page
 from pynomaly.steps.training.training_rows import JudgedRows
 
 __all__ = ["RegistrationResult", "estimate_alert_rate", "register_training"]
@@ -161,21 +161,7 @@ def _log_and_register(
         "pynomaly.version": pynomaly.__version__,
         "pynomaly.git_commit": read_git_commit(pipeline.origin.parent),
     }
-    counts = {
-        name: float(getattr(prepared, name))
-        for name in (
-            "seen_rows",
-            "rows",
-            "fit_rows",
-            "calibration_rows",
-            "judged_rows",
-            "quarantined",
-            "known_anomalies",
-            "incident_rows",
-            "labelled_rows",
-            "alerted_rows",
-        )
-    }
+    counts = {name: float(getattr(prepared, name)) for name in ("seen_rows", *COUNT_NAMES)}
     winner: RegistrationResult | None = None
     with registry.start_parent_run(pipeline.name, f"train {prepared.window}", tags=tags) as parent:
         versions = Bundle.load(Path(chosen.folder), chosen.sha256).facts["versions"]
