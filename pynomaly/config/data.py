@@ -30,6 +30,9 @@ SCORE_COLUMNS = (
 SOURCE_KINDS: dict[str, tuple[str, ...]] = {
     "csv": ("path",),
     "parquet": ("path",),
+    "excel": ("path",),
+    "jsonl": ("path",),
+    "feather": ("path",),
     "sql": ("connection", "query"),
     "bundled": ("dataset",),
 }
@@ -90,7 +93,7 @@ class Data(Settings):
     """Where rows come from and what their columns mean."""
 
     source: Annotated[str, NameIn(SOURCE_KINDS)] = Field(description="kind of source")
-    path: str | None = Field(None, description="file or folder, relative to this YAML; or s3://")
+    path: str | None = Field(None, description="file, folder or glob, relative to this YAML; or s3://")
     connection: str | None = Field(
         None, description="environment variable that holds the database URL (source: sql)"
     )
@@ -177,8 +180,9 @@ class Data(Settings):
     @classmethod
     def _known_encoding(cls, value: str) -> str:
         try:
-            codecs.lookup(value)
-        except LookupError:
+            "".encode(value)
+            codecs.getincrementaldecoder(value)
+        except (LookupError, UnicodeError):
             raise ValueError(
                 f"{value!r} is no encoding; write one like 'utf-8', 'cp1252' or 'utf-16'"
             ) from None
