@@ -90,3 +90,14 @@ def test_parts_share_no_block_and_too_few_make_none() -> None:
     few = np.isin(blocks, np.arange(MIN_BLOCKS - 1)).astype(int)
     assert build_block_table(Evidence(few, blocks), scores, "roc_auc", seed=0) == {}
     assert build_block_table(Evidence(truth, blocks), {"a": scores["a"]}, "roc_auc", seed=0) == {}
+
+
+def test_groups_are_of_two_or_more_and_plain() -> None:
+    apart = friedman_test({name: [float(at)] * 30 for at, name in enumerate("abc")})
+    assert apart.groups() == ()
+    content = apart.to_dict()
+    assert (content["names"], content["mean_ranks"], content["blocks"]) == (
+        ["a", "b", "c"],
+        [3.0, 2.0, 1.0],
+        30,
+    )

@@ -13,7 +13,7 @@ from pynomaly.judging.drift.label_free_checks import UnlabelledVerdict
 from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport, compare_sketches
 from pynomaly.judging.drift.window_summary import WindowAspect, summarize_window
 from pynomaly.model.sketch.sketch import Sketch
-from tests.judging.drift.test_degradation import report, seen
+from tests.judging.drift.test_degradation import observe, report
 from tests.judging.drift.test_seasonal_tests import reference, week
 
 NOTHING = UnlabelledVerdict()
@@ -21,7 +21,7 @@ NOTHING = UnlabelledVerdict()
 
 def summarize(drift: DriftReport | None = None, **changes: Any) -> dict[str, WindowAspect]:
     drift = drift or report()
-    return {one.name: one for one in summarize_window(seen(drift=drift, **changes), drift, NOTHING)}
+    return {one.name: one for one in summarize_window(observe(drift=drift, **changes), drift, NOTHING)}
 
 
 def column(effect: float, status: Any = "ok", kind: Any = "numeric") -> ColumnDrift:
@@ -115,7 +115,7 @@ def test_checks_without_labels_keep_their_effects(
     agreement: str, injected: str, statuses: tuple[str, str]
 ) -> None:
     checked = UnlabelledVerdict(agreement, injected, 0.3, 0.2)
-    *_, first, second = summarize_window(seen(), report(), checked)
+    *_, first, second = summarize_window(observe(), report(), checked)
     assert (first, second) == (
         WindowAspect("agreement", statuses[0], 0.3),  # type: ignore[arg-type]
         WindowAspect("injected", statuses[1], 0.2),  # type: ignore[arg-type]
