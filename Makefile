@@ -1,4 +1,4 @@
-# Everything a person or a CI runs, by one name. Needs Python 3.11+, pip, git and make.
+# Everything a person or a CI runs, by one name. Needs Python 3.11 to 3.13, pip, git and make.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin

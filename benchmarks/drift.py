@@ -101,7 +101,7 @@ def find_evidently_columns(reference: pd.DataFrame, current: pd.DataFrame) -> se
 
 
 def measure_alarms(
-    streams: list[str], years: float, seeds: int, theirs: int, first: int = 0
+    streams: list[str], years: float, seeds: int, peer_windows: int, first: int = 0
 ) -> Iterator[str]:
     yield "| stream | tool | days checked | a year: any column | a year: verdict |"
     yield "|---|---|---|---|---|"
@@ -112,7 +112,9 @@ def measure_alarms(
             reference = stream.days(0, REFERENCE_DAYS)
             ours, evidently = OurDrift(reference), EvidentlyDrift(reference)
             days = round(365 * years)
-            sampled = set(np.linspace(0, days - 1, theirs, dtype=int).tolist()) if seed == first else set()
+            sampled = (
+                set(np.linspace(0, days - 1, peer_windows, dtype=int).tolist()) if seed == first else set()
+            )
             for number in range(days):
                 day = stream.day(REFERENCE_DAYS + number)
                 judges: list[tuple[str, Any]] = [("ours", ours)]
@@ -127,7 +129,7 @@ def measure_alarms(
                 yield f"| {kind} | {name} | {checked} | {rates[0]} | {rates[1]} |"
 
 
-def measure_power(streams: list[str], days: int, theirs: int) -> Iterator[str]:
+def measure_power(streams: list[str], days: int, peer_windows: int) -> Iterator[str]:
     yield "| stream | change of one column | ours: days named | ours: first day | Evidently: days named |"
     yield "|---|---|---|---|---|"
     for kind in streams:
@@ -140,7 +142,7 @@ def measure_power(streams: list[str], days: int, theirs: int) -> Iterator[str]:
             for number in range(days):
                 day = change_column(stream.day(REFERENCE_DAYS + number), what)
                 hits.append(column in ours.judge(day)[2])
-                if number < theirs and not failure:
+                if number < peer_windows and not failure:
                     try:
                         evidently_hits.append(column in evidently.judge(day)[2])
                     except Exception as error:

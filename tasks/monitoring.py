@@ -8,6 +8,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
+from pynomaly.records.formats import format_window
 from pynomaly.records.markdown import format_bullets
 from pynomaly.steps.monitoring.monitor_window import MonitoredWindow
 from pynomaly.steps.monitoring.monitor_window import monitor_window as monitor_window_step
@@ -28,7 +29,7 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     key = pipeline.name.replace("_", "-")
     create_markdown_artifact(
         key=f"{key}-degradation",
-        markdown=f"**{verdict.state}** in window {result.window} under v{result.version}; "
+        markdown=f"**{verdict.state}** in {format_window(result.window)} under v{result.version}; "
         f"action: {verdict.action}\n\n"
         + format_bullets((*verdict.reasons, *result.observation.reasons, *withdrawal_reasons)),
         description="Verdict on data, scores, alert rate and performance",
@@ -37,7 +38,7 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
         create_link_artifact(
             key=f"{key}-drift-report",
             link=build_run_url(pipeline, result.run_id, "drift.html"),
-            link_text=f"Drift report of {result.window}",
+            link_text=f"Drift report of {format_window(result.window)}",
             description="Evidently's page, kept with the MLflow run",
         )
     announce_event(

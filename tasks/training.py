@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
@@ -10,7 +11,9 @@ from pynomaly.config import Candidate, Pipeline
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.compare import Verdict
 from pynomaly.records.diff_page import format_example_rows, render_diff
-from pynomaly.records.ledger import Decision
+from pynomaly.records.formats import format_number, format_utc, format_words
+from pynomaly.records.ledger import Decision, RegistrationResult
+from pynomaly.records.ledger.decision_evidence import PendingEvidence
 from pynomaly.records.markdown import escape_markdown, format_bullets
 from pynomaly.records.registry import Registry
 from pynomaly.steps.promotion.promote import promote as promote_step
@@ -24,7 +27,6 @@ from pynomaly.steps.training.planning import TrainingPlan
 from pynomaly.steps.training.planning import plan_training as plan_training_step
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.prepare import prepare_reference as prepare_step
-from pynomaly.steps.training.register import RegistrationResult
 from pynomaly.steps.training.register import register_training as register_step
 from pynomaly.steps.training.tuning_run import TuningRecord
 from pynomaly.steps.training.tuning_run import tune_reference as search_reference_step
@@ -60,7 +62,7 @@ def plan_training(
     announce_event(pipeline, f"retrain.{decided_plan.decision.remedy}", decided_plan.to_dict())
     create_markdown_artifact(
         key=f"{pipeline.name.replace('_', '-')}-training-decision",
-        markdown=f"**{decided_plan.decision.remedy}** at {as_of.isoformat()}\n\n"
+        markdown=f"**{decided_plan.decision.remedy}** at {format_utc(as_of.isoformat())}\n\n"
         + format_bullets(decided_plan.decision.reasons),
         description="Whether a training runs, and why",
     )
@@ -84,9 +86,9 @@ def search_detectors(
     outcome = f"better: {result.winner.detector}" if result.better else "no better than the default"
     create_table_artifact(
         key=f"{pipeline.name.replace('_', '-')}-search",
-        table=[{name: str(value) for name, value in trial.items()} for trial in result.trials],
-        description=f"Trials on {result.rung}, the default first; {outcome}. "
-        + "; ".join(map(escape_markdown, result.reasons)),
+        table=list(map(_format_row, result.trials)),
+        description=f"Trials on {result.rung}, the default first: "
+        + "; ".join(map(escape_markdown, result.reasons or (outcome,))),
     )
     announce_event(pipeline, f"search.{'better' if result.better else 'none'}", {"key": result.key})
     return result
@@ -130,9 +132,9 @@ def compare_candidates(
     choice = choose_winner_step(pipeline, prepared, fitted)
     create_table_artifact(
         key=f"{pipeline.name.replace('_', '-')}-candidates",
-        table=[dict(row) for row in choice.table],
-        description=f"Candidates on the same {prepared.judged_rows} held-out rows ({prepared.rung}); "
-        f"winner: {choice.winner}",
+        table=list(map(_format_row, choice.table)),
+        description=f"Candidates on the same {prepared.judged_rows:,} held-out rows ({prepared.rung}), "
+        f"{format_words(pipeline.comparison.metric)}; winner: {choice.winner}",
     )
     return choice
 
@@ -162,7 +164,7 @@ def judge_challenger(
         create_table_artifact(
             key=f"{pipeline.name.replace('_', '-')}-verdict",
             table=[
-                {"figure": name.replace("_", " "), "value": _format_figure(value)}
+                {"figure": format_words(name), "value": _format_figure(value)}
                 for name, value in verdict.to_dict().items()
             ],
             description=f"{verdict.challenger} against {verdict.champion}: {verdict.outcome}",
@@ -172,9 +174,14 @@ def judge_challenger(
 
 def _format_figure(value: object) -> str:
     """Returns a figure as text on one line; Prefect leaves out a cell of several lines."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={format_number(item)}" for name, item in value.items()) or "–"
+    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else format_number(value)
+
+
+def _format_row(row: Mapping[str, object]) -> dict[str, str]:
+    """Returns a row of a table as text: names in words, and numbers as the pages write them."""
+    return {format_words(name): _format_figure(value) for name, value in row.items()}
 
 
 @pipeline_task("promote or refuse")
@@ -191,11 +198,10 @@ def promote(
 
 def _publish_decision_diff(pipeline: Pipeline, decision: Decision) -> None:
     """Publish what a person needs to approve a promotion: the decision diff, and its rows as a table."""
-    key, diff = pipeline.name.replace("_", "-"), decision.evidence["diff"]
-    waiting_line = f"**{decision.subject}** waits for an answer until {decision.evidence['expires']}"
-    unknown_line = (
-        f"What would change is not known: {escape_markdown(decision.evidence.get('diff_error', ''))}"
-    )
+    evidence = PendingEvidence.of(decision)
+    key, diff = pipeline.name.replace("_", "-"), evidence.diff
+    waiting_line = f"**{decision.subject}** waits for an answer until {format_utc(str(evidence.expires))}"
+    unknown_line = f"What would change is not known: {escape_markdown(evidence.diff_error)}"
     diff_text = render_diff(diff) if diff else unknown_line
     create_markdown_artifact(
         key=f"{key}-pending",

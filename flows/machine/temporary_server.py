@@ -28,12 +28,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
+from flows.machine.environment import make_prefect_database
 from pynomaly.errors import RecordError
 
 __all__ = ["TemporaryServer", "pause_garbage_collection", "run_temporary_server"]
 
 READY_S = 180.0
-"""Longest wait for the server, in seconds: a new database takes half a minute of migrations."""
+"""Longest wait for the server, in seconds: a new database may take half a minute of migrations."""
 
 GRACE_S = 15.0
 """Seconds that the server has to write what it holds before it is killed."""
@@ -248,6 +249,7 @@ def run_temporary_server(home: Path) -> Iterator[TemporaryServer | None]:
     if "PREFECT_API_URL" in os.environ or imported_elsewhere or _has_own_settings(home):
         yield None
         return
+    make_prefect_database(home)
     server = TemporaryServer()
     TemporaryServer.served = True
     os.environ["PREFECT_API_URL"] = server.api_url

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pynomaly.config import ALERT_POLICIES, Pipeline
+from pynomaly.config import ALERT_POLICIES, Data, Pipeline
 from pynomaly.model.calibration.calibration import RARITIES, SEVERITIES
 from pynomaly.serving.champion import ServedModel
 from pynomaly.serving.rows import MAX_EXPLAINED_ALERTS, RowSchema
+from pynomaly.serving.times import describe_time_fields, spell_time
 
 __all__ = ["build_openapi"]
 
@@ -86,12 +87,13 @@ def _request_schema(
         },
     }
     if shape is not None and shape.past:
+        past_rows = (pipeline.data.series.rows if shape.series else 0) + bool(shape.counters)
         properties["history"] = {
             "type": "array",
             "items": {"$ref": "#/components/schemas/Row"},
             "maxItems": pipeline.serving.max_rows,
             "description": f"rows before them, of the same entities: this model looks back on the last "
-            f"{pipeline.data.series.rows} rows of an entity; they are not scored",
+            f"{past_rows} rows of an entity; they are not scored",
         }
     schema: dict[str, Any] = {
         "type": "object",
@@ -100,11 +102,11 @@ def _request_schema(
         "additionalProperties": False,
     }
     if served is not None and shape is not None:
-        schema["example"] = {"rows": _example_rows(served, shape)}
+        schema["example"] = {"rows": _example_rows(served, shape, pipeline.data)}
     return schema
 
 
-def _example_rows(served: ServedModel, shape: RowSchema) -> list[dict[str, Any]]:
+def _example_rows(served: ServedModel, shape: RowSchema, data: Data) -> list[dict[str, Any]]:
     """Return the least and the most anomalous golden row in the form of a request."""
     golden = served.bundle.golden
     examples = []
@@ -118,12 +120,12 @@ def _example_rows(served: ServedModel, shape: RowSchema) -> list[dict[str, Any]]
         if shape.entity is not None and shape.entity not in cells:
             cells[shape.entity] = "an entity"
         if shape.time is not None:
-            cells[shape.time] = str(row.get(shape.time, "2026-01-05T00:00:00+00:00"))
+            cells |= spell_time(row.get(shape.time), shape.time_columns, data)
         examples.append(cells)
     return examples
 
 
-def _row_schema(shape: RowSchema | None) -> dict[str, Any]:
+def _row_schema(shape: RowSchema | None, data: Data) -> dict[str, Any]:
     if shape is None:
         return {"type": "object"}
     kinds: dict[str, dict[str, Any]] = {name: {"type": "number"} for name in shape.numeric}
@@ -135,7 +137,7 @@ def _row_schema(shape: RowSchema | None) -> dict[str, Any]:
     if shape.entity is not None:
         cells.setdefault(shape.entity, {"type": "string"})
     if shape.time is not None:
-        cells[shape.time] = {"type": "string", "format": "date-time"}
+        cells |= describe_time_fields(shape.time_columns, data)
     return {"type": "object", "required": list(cells), "properties": cells, "anyOf": alternatives}
 
 
@@ -164,7 +166,7 @@ def _component_schemas(pipeline: Pipeline, shape: RowSchema | None) -> dict[str,
     problem = _object_schema(loc=place, msg={"type": "string"})
     names = {"type": "array", "items": {"type": "string"}}
     return {
-        "Row": _row_schema(shape),
+        "Row": _row_schema(shape, pipeline.data),
         "Scored": scored_row,
         "Scores": _object_schema(
             model={"type": "string"},

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,13 @@ import pandas as pd
 
 from pynomaly.config import Data
 from pynomaly.data.series import add_past_features
-from pynomaly.data.shape.moments import parse_moments
+from pynomaly.data.shape.cells import blank_marks, list_marks
+from pynomaly.data.shape.counters import difference_counters
 from pynomaly.data.sources.normalize import sort_rows
-from pynomaly.errors import PynomalyError, RequestError, list_allowed
+from pynomaly.errors import RequestError, list_allowed
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.explanation.explain import explain_alerts
+from pynomaly.serving.times import read_cells, read_request_times, shorten_value
 
 __all__ = [
     "MAX_EXPLAINED_ALERTS",
@@ -52,8 +53,14 @@ class RowSchema:
         Columns of the table; series features are computed from them here.
     time, entity : str or None
         Further columns that are needed; None if the model does not need them.
+    time_columns : tuple of str
+        Fields of a request that hold the time, joined if they are several.
     past : bool
         Whether the model reads the rows before a row.
+    series : bool
+        Whether it reads time-series features of them.
+    counters : tuple of str
+        Columns that are read as their increase since the row before.
     gaps : bool
         Whether a number may be missing (null).
     """
@@ -64,21 +71,30 @@ class RowSchema:
     entity: str | None
     past: bool
     gaps: bool
+    series: bool = False
+    counters: tuple[str, ...] = ()
+    time_columns: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, bundle: Bundle, data: Data) -> RowSchema:
         """Return the columns that `bundle` reads from a table described by `data`."""
         past_features = [name for name in data.series.names if name in bundle.contract.numeric]
-        past = bool(past_features)
         plain = tuple(name for name in bundle.contract.numeric if name not in past_features)
-        past_sources = tuple(name for name in data.series.columns if past and name not in plain)
+        numeric = plain + tuple(name for name in data.series.columns if past_features and name not in plain)
+        counters = tuple(name for name in data.counters if name in numeric)
+        past = bool(past_features or counters)
+        time = bundle.contract.time if past or bundle.features.calendar else None
+        joined = data.time_columns if time == data.time else ()
         return cls(
-            plain + past_sources,
+            numeric,
             bundle.contract.categorical,
-            bundle.contract.time if past or bundle.features.calendar else None,
+            time,
             data.id if past else None,
             past,
             bundle.features.missing != "reject",
+            series=bool(past_features),
+            counters=counters,
+            time_columns=() if time is None else joined or (time,),
         )
 
 
@@ -113,7 +129,7 @@ def parse_request(body: bytes, most: int) -> ScoreRequest:
     reasons = content.get("reasons", 0)
     if type(reasons) is not int or not 0 <= reasons <= 20:
         raise RequestError(
-            f"it is {_shorten_value(reasons)}; a whole number from 0 to 20 is needed", ("reasons",)
+            f"it is {shorten_value(reasons)}; a whole number from 0 to 20 is needed", ("reasons",)
         )
     return ScoreRequest(rows, history, reasons)
 
@@ -124,19 +140,19 @@ def _parse_json(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise RequestError(f"the body is not JSON: {error}", status=400) from None
     if not isinstance(content, dict):
-        raise RequestError(f"the body is {_shorten_value(content)}; an object with rows is needed")
+        raise RequestError(f"the body is {shorten_value(content)}; an object with rows is needed")
     return content
 
 
 def _check_objects(value: Any, name: str, most: int) -> list[dict[str, Any]]:
     if not isinstance(value, list):
-        raise RequestError(f"it is {_shorten_value(value)}; a list of objects is needed", (name,))
+        raise RequestError(f"it is {shorten_value(value)}; a list of objects is needed", (name,))
     if len(value) > most:
         message = f"{len(value)} rows in one request; at most {most} are allowed (serving.max_rows)"
         raise RequestError(message, (name,))
     for place, row in enumerate(value):
         if not isinstance(row, dict):
-            raise RequestError(f"it is {_shorten_value(row)}; an object is needed", (name, place))
+            raise RequestError(f"it is {shorten_value(row)}; an object is needed", (name, place))
     return value
 
 
@@ -148,56 +164,58 @@ def build_frame(request: ScoreRequest, shape: RowSchema, data: Data) -> pd.DataF
     RequestError
         If a column is missing, a cell has the wrong type, or a time has no offset; it names row and field.
     """
+    parts = {"history": request.history if shape.past else [], "rows": request.rows}
     frame = _build_table(request.rows, shape, data, "rows")
+    if parts["history"]:
+        frame = pd.concat([_build_table(request.history, shape, data, "history"), frame], ignore_index=True)
+    if shape.time is not None:
+        entity = frame[shape.entity] if shape.entity is not None else None
+        frame[shape.time] = read_request_times(parts, shape.time, shape.time_columns, entity, data)
     if not shape.past:
         return frame
     assert shape.time is not None, "a model that reads the past has times"
-    if request.history:
-        frame = pd.concat([_build_table(request.history, shape, data, "history"), frame], ignore_index=True)
     place = "pynomaly.place"
     frame[place] = np.arange(len(frame))
-    with_past = add_past_features(
-        sort_rows(frame, shape.time, shape.entity), shape.time, shape.entity, data.series
-    )
-    ordered = with_past.sort_values(place, kind="stable").iloc[len(request.history) :]
+    frame = difference_counters(sort_rows(frame, shape.time, shape.entity), data, shape.counters)
+    if shape.series:
+        frame = add_past_features(frame, shape.time, shape.entity, data.series)
+    ordered = frame.sort_values(place, kind="stable").iloc[len(request.history) :]
     return ordered.drop(columns=place).reset_index(drop=True)
 
 
 def _build_table(rows: Sequence[dict[str, Any]], shape: RowSchema, data: Data, part: str) -> pd.DataFrame:
+    """Return the rows of one part of a request, without their times."""
     columns: dict[str, Any] = {}
     for name in shape.numeric:
-        columns[name] = _read_numbers(rows, name, shape.gaps or part == "history", part)
+        cells = _blank_cells(read_cells(rows, name, part), name, data)
+        columns[name] = _check_numbers(cells, name, shape.gaps or part == "history", part)
     for name in shape.categorical:
-        cells = _read_cells(rows, name, part)
+        cells = _blank_cells(read_cells(rows, name, part), name, data)
         if not set(map(type, cells)) <= _TEXT_TYPES:
             row = next(place for place, cell in enumerate(cells) if type(cell) not in _TEXT_TYPES)
-            raise RequestError(f"it is {_shorten_value(cells[row])}; text is needed", (part, row, name))
+            raise RequestError(f"it is {shorten_value(cells[row])}; text is needed", (part, row, name))
         columns[name] = pd.Series(cells, dtype=object)
     if shape.entity is not None and shape.entity not in columns:
-        columns[shape.entity] = pd.Series(_read_cells(rows, shape.entity, part), dtype=object)
-    if shape.time is not None:
-        columns[shape.time] = _read_times(rows, shape.time, data, part)
+        columns[shape.entity] = pd.Series(read_cells(rows, shape.entity, part), dtype=object)
     frame = pd.DataFrame(columns)
     if part == "rows" and (empty := frame[[*shape.numeric, *shape.categorical]].isna().all(axis=1)).any():
         raise RequestError("every column of it is missing", (part, int(np.flatnonzero(empty)[0])))
     return frame
 
 
-def _read_cells(rows: Sequence[dict[str, Any]], name: str, part: str) -> list[Any]:
-    try:
-        return [row[name] for row in rows]
-    except KeyError:
-        place = next(place for place, row in enumerate(rows) if name not in row)
-        near = get_close_matches(name, list(rows[place]), n=1)
-        hint = f"; the row has {near[0]!r}" if near else ""
-        raise RequestError(f"it is missing{hint}", (part, place, name)) from None
+def _blank_cells(cells: list[Any], name: str, data: Data) -> list[Any]:
+    """Return cells with None for those that the settings call missing."""
+    marks = list_marks(data, name)
+    if not marks or not set(map(type, cells)) <= _TEXT_TYPES:
+        return cells
+    is_present = blank_marks(pd.Series(cells, dtype=object), marks, data).notna()
+    return [cell if present else None for cell, present in zip(cells, is_present, strict=True)]
 
 
-def _read_numbers(rows: Sequence[dict[str, Any]], name: str, gaps: bool, part: str) -> np.ndarray:
-    cells = _read_cells(rows, name, part)
+def _check_numbers(cells: list[Any], name: str, gaps: bool, part: str) -> np.ndarray:
     if not set(map(type, cells)) <= _NUMBER_TYPES:
         row = next(place for place, cell in enumerate(cells) if type(cell) not in _NUMBER_TYPES)
-        raise RequestError(f"it is {_shorten_value(cells[row])}; a number is needed", (part, row, name))
+        raise RequestError(f"it is {shorten_value(cells[row])}; a number is needed", (part, row, name))
     values = np.array(cells, dtype=np.float64)
     if np.isfinite(values).all():
         return values
@@ -207,34 +225,6 @@ def _read_numbers(rows: Sequence[dict[str, Any]], name: str, gaps: bool, part: s
         if not gaps:
             raise RequestError("it is null; this model takes no missing numbers", (part, int(place), name))
     return values
-
-
-def _read_times(rows: Sequence[dict[str, Any]], name: str, data: Data, part: str) -> pd.Series:
-    cells = _read_cells(rows, name, part)
-    for place, cell in enumerate(cells):
-        if not isinstance(cell, str):
-            message = f"it is {_shorten_value(cell)}; a time like 2026-01-05T00:00:00+00:00 is needed"
-            raise RequestError(message, (part, place, name))
-    try:
-        times = parse_moments(pd.Series(cells, dtype=object, name=name), data)
-    except PynomalyError as error:
-        raise RequestError(str(error), (part, _find_unreadable_time(cells, name, data), name)) from None
-    if times.isna().any():
-        place = int(np.flatnonzero(times.isna())[0])
-        message = f"it is {_shorten_value(cells[place])}; a time like 2026-01-05T00:00:00+00:00 is needed"
-        raise RequestError(message, (part, place, name))
-    return times
-
-
-def _find_unreadable_time(cells: list[Any], name: str, data: Data) -> int:
-    for place, cell in enumerate(cells):
-        try:
-            time = parse_moments(pd.Series([cell], dtype=object, name=name), data)
-        except PynomalyError:
-            return place
-        if time.isna().any():
-            return place
-    return 0
 
 
 def format_rows(
@@ -260,9 +250,3 @@ def collect_reasons(
         place: [reason.to_dict() for reason in explanation.reasons]
         for place, explanation in explanations.items()
     }
-
-
-def _shorten_value(value: Any) -> str:
-    """Return a value of a request as JSON text of at most 60 characters, for an error message."""
-    text = orjson.dumps(value).decode()
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -189,8 +189,8 @@ def test_default_checks_are_what_great_expectations_returns(frame, contract, col
     assert [(item.expectation, item.passed, item.observed) for item in fast] == [
         (item.expectation, item.passed, item.observed) for item in vendor
     ]
-    for ours, theirs in zip(fast, vendor, strict=True):
-        np.testing.assert_equal(ours.rows, theirs.rows)
+    for ours, expected in zip(fast, vendor, strict=True):
+        np.testing.assert_equal(ours.rows, expected.rows)
     assert all(item.passed for item in fast) == (missing <= 20)
 
 

@@ -36,9 +36,9 @@ def fitted(name: str) -> object:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["ROD", "SOS", "DIF"])
 def test_what_scores_by_the_batch_is_not_offered(name: str) -> None:
-    theirs = fitted(name)
-    together = theirs.decision_function(ROWS)
-    alone = theirs.decision_function(ROWS[:1])
+    peer = fitted(name)
+    together = peer.decision_function(ROWS)
+    alone = peer.decision_function(ROWS[:1])
     assert not np.isclose(alone[0], together[0], rtol=1e-3)
 
 
@@ -59,9 +59,9 @@ def test_what_scores_only_what_it_was_fitted_on_is_not_offered(name: str) -> Non
     kind = name.split("_")[1]
     assert any(kind in name for name in NOT_OFFERED)
     module = "ts_matrix_profile" if name.startswith("ts_") else name.lower()
-    theirs = getattr(importlib.import_module(f"pyod.models.{module}"), kind)()
+    peer = getattr(importlib.import_module(f"pyod.models.{module}"), kind)()
     with pytest.raises(NotImplementedError, match="transductive"):
-        theirs.decision_function(None)
+        peer.decision_function(None)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -70,9 +70,9 @@ def test_a_series_scored_by_what_comes_later_is_not_offered() -> None:
 
     assert any("SpectralResidual" in name for name in NOT_OFFERED)
     series = np.random.default_rng(0).normal(size=(600, 1))
-    theirs = SpectralResidual().fit(series[:400])
+    peer = SpectralResidual().fit(series[:400])
     assert (
-        theirs.decision_function(series[400:])[:100] != theirs.decision_function(series[400:500])
+        peer.decision_function(series[400:])[:100] != peer.decision_function(series[400:500])
     ).mean() > 0.5
 
 

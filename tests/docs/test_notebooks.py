@@ -19,7 +19,7 @@ LATENCY = re.compile(r"one row takes .*|scoring \d+ rows takes .*")
 """What no two machines measure alike."""
 
 
-def said(book: nbformat.NotebookNode) -> list[str]:
+def read_outputs(book: nbformat.NotebookNode) -> list[str]:
     """Everything the cells print or show as text."""
     lines = []
     for cell in book.cells:
@@ -42,8 +42,8 @@ def test_a_notebook_runs_and_says_what_its_reader_was_shown(
     ran = nbformat.read(file, as_version=4)
     NotebookClient(ran, timeout=240, kernel_name="python3", record_timing=False).execute()
     kinds = {output.get("name", "") for cell in ran.cells for output in cell.get("outputs", ())}
-    assert "stderr" not in kinds, said(ran)
-    assert said(ran) == said(shown)
+    assert "stderr" not in kinds, read_outputs(ran)
+    assert read_outputs(ran) == read_outputs(shown)
 
 
 def test_there_are_two_and_they_are_small_and_hold_no_path_of_a_machine() -> None:

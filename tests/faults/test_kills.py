@@ -58,7 +58,7 @@ def spread(boundaries: int) -> list[int]:
     return [round((place + 1) * (boundaries + 1) / (wanted + 1)) for place in range(wanted)]
 
 
-def seen(config: Path) -> dict[str, Any]:
+def read_state(config: Path) -> dict[str, Any]:
     settle(str(config))
     return state_of(str(config))
 
@@ -82,7 +82,7 @@ def test_an_act_killed_at_any_write_and_run_again_leaves_what_one_run_leaves(act
     code, boundaries = run(config, act)
     lasted = time.monotonic() - begun
     assert code == 0
-    whole = seen(config)
+    whole = read_state(config)
     assert whole["intact"]
     assert not whole["running"]
     points = spread(boundaries)
@@ -101,7 +101,7 @@ def test_an_act_killed_at_any_write_and_run_again_leaves_what_one_run_leaves(act
         assert code == -signal.SIGKILL or (instant is not None and code == 0), f"{name} was not met"
         killed += code == -signal.SIGKILL
         code, _ = run(config, act, later=A_LEASE_LATER)
-        after = seen(config)
+        after = read_state(config)
         if after["decisions"][-1][0::2] == ("retrain", "none"):
             after["decisions"].pop()  # all was done but the last release: asked again, it is not done again
         differs = {name: (after[name], whole[name]) for name in whole if after[name] != whole[name]}

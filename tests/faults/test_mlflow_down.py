@@ -35,7 +35,7 @@ __all__ = ["pipeline"]
 LONG = os.environ.get("PYNOMALY_KILLS") == "all"
 
 
-def kept(settings: Pipeline) -> tuple[int, int]:
+def count_records(settings: Pipeline) -> tuple[int, int]:
     """Trainings and promotions on record."""
     with Ledger.open(settings.ledger_url) as ledger:
         return len(ledger.list_trainings(settings.name)), len(ledger.list_decisions(settings.name, "promote"))
@@ -73,10 +73,10 @@ def test_mlflow_away_at_the_start_at_registration_and_in_the_middle(
             patch.setattr(figures, "draw_comparison", stop_and_draw)
             with pytest.raises(RecordError, match="MLflow could not"):
                 register_training(settings, prepared, fitted, choice)
-        assert kept(settings) == (0, 0)
+        assert count_records(settings) == (0, 0)
         with pytest.raises(RecordError, match="MLflow could not"):
             register_training(settings, prepared, fitted, choice)
-        assert kept(settings) == (0, 0)
+        assert count_records(settings) == (0, 0)
 
     with run_mlflow_server(tmp_path / "server", port):
         registry = Registry.open_for(settings)
@@ -84,7 +84,7 @@ def test_mlflow_away_at_the_start_at_registration_and_in_the_middle(
         registered = register_training(settings, prepared, fitted, choice)
         verdict = compare_with_champion(settings, prepared, fitted[0], choice.among)
         assert promote(settings, registered, verdict, MOMENT).kind == "promote"
-        assert (registered.version, registered.new, kept(settings)) == (1, True, (1, 1))
+        assert (registered.version, registered.new, count_records(settings)) == (1, True, (1, 1))
         result = reconcile(settings, datetime.now(UTC) + timedelta(hours=1))
         client = registry._client
         ended = [run.info.status for run in client.search_runs([registry.ensure_experiment(settings.name)])]

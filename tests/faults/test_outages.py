@@ -42,7 +42,7 @@ __all__ = ["pipeline"]
 LONG = os.environ.get("PYNOMALY_KILLS") == "all"
 
 
-def said(key: str) -> Decision:
+def make_decision(key: str) -> Decision:
     return Decision(key, "machines", "retrain", "all", "none", ("why",), {}, FIRST)
 
 
@@ -82,7 +82,7 @@ def test_a_full_disk_ends_in_one_error_and_leaves_what_was_whole(tmp_path: Path)
     before = pd.DataFrame({"score": np.arange(3.0)})
     path, sha256 = Store(tmp_path / "store").write_scores("machines", "all", before)
     with Ledger.open(url) as ledger:
-        ledger.record_decision(said("before"))
+        ledger.record_decision(make_decision("before"))
     forked = make_fork_context("tests.faults.crowd")
     answers = forked.Queue()
     filling = make_process(forked, fill, str(tmp_path), 400_000, answers)
@@ -93,7 +93,7 @@ def test_a_full_disk_ends_in_one_error_and_leaves_what_was_whole(tmp_path: Path)
     assert Store(tmp_path / "store").has_file(path, sha256)
     assert not list(tmp_path.rglob("*.draft"))
     with Ledger.open(url) as ledger:  # there is room again
-        assert ledger.record_decision(said("after")).seq == written + 2
+        assert ledger.record_decision(make_decision("after")).seq == written + 2
         assert ledger.verify_chain().intact
         assert len(ledger.list_decisions()) == written + 2
 
@@ -103,15 +103,15 @@ def test_a_database_that_goes_and_comes_back(tmp_path: Path) -> None:
     with run_restartable_postgres(tmp_path / "pg") as (address, server):
         url = create_database(address)
         with Ledger.open(url) as ledger, ledger.hold_lease("train:machines", renew=False) as lease:
-            ledger.record_decision(said("before"))
+            ledger.record_decision(make_decision("before"))
             postmaster = psutil.Process(server.get_pid())
             postmaster.send_signal(signal.SIGQUIT)  # no farewell: as a crash
             postmaster.wait(60)
             with pytest.raises(RecordError, match="could not write"):
-                ledger.record_decision(said("lost"), lease)
+                ledger.record_decision(make_decision("lost"), lease)
             server.ensure_postgres_running()
             assert (
-                ledger.record_decision(said("after"), lease).seq is not None
+                ledger.record_decision(make_decision("after"), lease).seq is not None
             )  # the lease outlived the server
             assert ledger.find_decision("lost") is None
             assert [item.key for item in ledger.list_decisions()] == ["after", "before"]
@@ -182,8 +182,8 @@ def test_who_slept_through_a_jump_of_the_clock_writes_nothing(tmp_path: Path, ho
     ):
         with other.hold_lease("champion:machines", renew=False) as taken:
             with pytest.raises(LeaseHeldError, match="taken over"):
-                ledger.record_decision(said("stale"), slept)
-            other.record_decision(said("fresh"), taken)
+                ledger.record_decision(make_decision("stale"), slept)
+            other.record_decision(make_decision("fresh"), taken)
         assert [item.key for item in other.list_decisions()] == ["fresh"]
 
 

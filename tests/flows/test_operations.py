@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -72,6 +73,11 @@ def test_a_pipeline_is_operated(
 
     assert command("train", config, "--as-of", FIRST, "--json").json["decision"]["kind"] == "promote"
     assert [item["title"] for item in hook] == ["[pynomaly] machines: promote first (machines v1)"]
+
+    shown = artifacts("machines-candidates", "machines-training-decision")
+    numbers = [row["value"] for row in json.loads(str(shown["machines-candidates"]))]
+    assert all(re.fullmatch(r"–|\d(\.\d{1,4})?", number) for number in numbers), numbers
+    assert "** at 2026-01-19 00:00 UTC" in str(shown["machines-training-decision"])
 
     week = ("2026-01-19..2026-01-26", "--monitor", "--json")
     first, second = command("backfill", config, *week).json, command("backfill", config, *week).json

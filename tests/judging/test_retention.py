@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -163,3 +164,110 @@ def test_whatever_the_history_what_matters_survives(history: RetentionFacts, new
     # What is left is left by a second run, too, and nothing more goes.
     left = tuple(thing for thing in history.things if (thing.kind, thing.name) not in removed)
     assert not plan_pruning(replace(history, things=left), retention, NOW).removals
+
+
+W = (day(3), day(4))
+LATER = StoredItem("scores", "newest", OLD, span=(day(50), day(51)))
+OWN_LATER = StoredItem("report", "newest report", OLD, version=1, span=(day(50), day(51)))
+ALL = {"champion": 1}
+FOUND = (PastDecision("degradation", "degraded", day(5), frozenset({1}), (W,)),)
+
+
+@pytest.mark.parametrize(
+    ("thing", "facts", "reason"),
+    [
+        (StoredItem("trace", "it", OLD, busy=True), {}, "its alert waits for an answer"),
+        (StoredItem("leftover", "it", OLD, busy=True), {}, "somebody may be working on it"),
+        (
+            StoredItem("run", "it", OLD, run="x", family="p1"),
+            {},
+            "a version that stays, or a decision about one, refers to its training or itself",
+        ),
+        (StoredItem("rows", "it", OLD, sha256="h1"), {}, "it belongs to v1, which stays"),
+        (
+            StoredItem("quarantine", "it", OLD, version=1),
+            {},
+            "v1, which stays, was trained without these rows",
+        ),
+        (StoredItem("shadow", "it", OLD, version=1, span=W), {}, "v1 stays: it is champion"),
+        (StoredItem("report", "it", OLD, version=1), {}, "it is about v1, which stays"),
+        (StoredItem("scores", "it", OLD, span=(day(60), day(61))), {}, "it is the newest of its kind"),
+        *(
+            (
+                StoredItem(kind, "it", OLD, version=8, span=W),  # type: ignore[arg-type]
+                {"decisions": FOUND},
+                "a decision about a version that stays names its window",
+            )
+            for kind in ("scores", "shadow", "quarantine")
+        ),
+        *(
+            (
+                StoredItem(kind, "it", OLD, version=8, span=W),  # type: ignore[arg-type]
+                {"asked": (W,)},
+                "an alert or an audit in its window waits for an answer",
+            )
+            for kind in ("scores", "quarantine")
+        ),
+        (StoredItem("shadow", "it", OLD, version=8, span=W), {"asked": (W,)}, None),
+        (StoredItem("scores", "it", OLD, span=(day(4), day(5))), {"asked": (W,), "decisions": FOUND}, None),
+        (StoredItem("scores", "it", OLD, span=(day(2), day(3))), {"asked": (W,), "decisions": FOUND}, None),
+        (StoredItem("run", "it", OLD, run="x", family="other"), {}, None),
+        (StoredItem("rows", "it", OLD, sha256="h8"), {}, None),
+        (StoredItem("trace", "it", OLD), {}, None),
+    ],
+)
+def test_what_stays_says_why(thing: StoredItem, facts: dict[str, Any], reason: str | None) -> None:
+    items = (version(1), StoredItem("run", "r1", OLD, run="r1", family="p1"), thing, LATER, OWN_LATER)
+    plan = plan_pruning(RetentionFacts(items, aliases=ALL, **facts), Retention(newest=1), NOW)
+    kept = {item.name: item.reason for item in plan.kept}
+    gone = {item.name: item.reason for item in plan.removals}
+    assert kept.get("it") == reason
+    assert ("it" in gone) == (reason is None)
+    if reason is None:
+        assert gone["it"].endswith(", and nothing refers to it")
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"aliases": {"previous": 1}}, "it is previous"),
+        ({"unfinished": frozenset({1})}, "its training has not decided about it"),
+        (
+            {"decisions": (PastDecision("rollback", "ok", OLD, frozenset({1})),)},
+            "the last change of champion names it",
+        ),
+        (
+            {"decisions": (PastDecision("pending", "pending", OLD, frozenset({1}), waits=True),)},
+            "a promotion that waits for an answer names it",
+        ),
+        ({}, None),
+    ],
+)
+def test_a_version_that_stays_says_why(facts: dict[str, Any], reason: str | None) -> None:
+    plan = plan_pruning(RetentionFacts((version(1), version(2)), **facts), Retention(newest=1), NOW)
+    kept = {item.name: item.reason for item in plan.kept}
+    assert kept == {"v2": "it is one of the 1 newest versions"} | ({"v1": reason} if reason else {})
+
+
+def test_what_belongs_to_a_version_stays_as_long_as_the_version_is_young() -> None:
+    retention = Retention(newest=1, versions="30d")
+    rows = StoredItem("rows", "rows of v1", OLD, sha256="h1")
+    for age, stays in ((timedelta(days=30), True), (timedelta(days=30, seconds=1), False)):
+        young = replace(version(1), at=NOW - age)
+        plan = plan_pruning(RetentionFacts((young, version(2), rows)), retention, NOW)
+        assert ("rows of v1" in {item.name for item in plan.kept}) == stays
+
+
+def test_a_plan_is_plain_and_counts_bytes() -> None:
+    things = (version(1), version(2), StoredItem("trace", "t", OLD, 7))
+    plan = plan_pruning(RetentionFacts(things), RETENTION, NOW)
+    assert plan.to_dict() == {
+        "counts": {"version": {"count": 1, "bytes": 10}, "trace": {"count": 1, "bytes": 7}},
+        "bytes": 17,
+        "removals": [
+            {"kind": item.kind, "name": item.name, "size": item.size, "reason": item.reason}
+            for item in plan.removals
+        ],
+        "kept": [{"kind": "version", "name": "v2", "reason": "it is one of the 1 newest versions"}],
+    }
+    assert len(plan.digest) == 16

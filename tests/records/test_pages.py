@@ -17,7 +17,7 @@ from pynomaly.errors import ConfigError, RecordError
 from pynomaly.records.axes import linear_axis, log_axis
 from pynomaly.records.formats import format_number, format_window
 from pynomaly.records.pages import charts, list_templates, render_training_page, render_window_page
-from pynomaly.records.pages.drawing import Chart, Labels
+from pynomaly.records.pages.drawing import Chart, Labels, shorten_text
 from pynomaly.records.pages.timeline import draw_timeline
 from tests.records.pages import EVIL, contrast, palettes, read_page, training_facts, window_facts
 
@@ -276,6 +276,14 @@ def test_a_timeline_of_any_length_stays_on_its_paper(alerts, seconds, expected) 
 )
 def test_charts_of_little(drawn: Callable[[], Chart]) -> None:
     _well_formed(drawn())
+
+
+def test_long_names_that_differ_at_their_end_are_told_apart() -> None:
+    names = [f"bearing_temperature_of_the_front_left_sensor_{i}" for i in range(2)]
+    first, second = (shorten_text(name, 40) for name in names)
+    assert first != second
+    assert (len(first), first[:7], first[-8:]) == (40, "bearing", "sensor_0")
+    assert shorten_text("short", 40) == "short"
 
 
 def test_axes_hold_what_they_are_given_and_mark_round_places() -> None:

@@ -52,20 +52,20 @@ class Life:
 
     Attributes
     ----------
-    said : dict of str to str
+    output_of : dict of str to str
         ``NN-COMMAND.txt`` to exit code and output.
     texts : dict of str to bytes
         Everything that lasts, by where it lies: files, tables of the database, objects of the bucket.
-    told : list of dict
+    messages : list of dict
         What the web hook got.
     notes : list of str
         Where the processes turned.
     secrets : dict of str to str
     """
 
-    said: dict[str, str]
+    output_of: dict[str, str]
     texts: dict[str, bytes]
-    told: list[dict[str, Any]]
+    messages: list[dict[str, Any]]
     notes: list[str]
     secrets: dict[str, str]
 
@@ -173,12 +173,12 @@ def tables_of(address: str) -> dict[str, bytes]:
 
 def test_the_life_was_lived(life: Life) -> None:
     """Else nothing that follows would mean anything."""
-    codes = {name: answer.splitlines()[0] for name, answer in life.said.items()}
+    codes = {name: answer.splitlines()[0] for name, answer in life.output_of.items()}
     assert len(codes) == len(COMMANDS)
     failed = {name for name, code in codes.items() if code != "0"}
     # Two targets out of reach, and what cannot succeed.
     assert failed == {f"{name}.txt" for name in ("10-notify", "13-doctor", "14-train", "15-status")}
-    assert life.told
+    assert life.messages
     bucket = "s3://pynomaly/life"
     for where in ("home/prefect", "home/mlflow", f"{bucket}/mlflow", "table ", "said/"):
         places = [name for name, held in life.texts.items() if name.startswith(where) and b"machines" in held]
@@ -197,8 +197,8 @@ def test_a_secret_is_found_nowhere(life: Life, secret: str) -> None:
 
 
 def test_what_failed_for_a_secret_s_place_says_so_without_it(life: Life) -> None:
-    assert "LOST_DB" in life.said["14-train.txt"]
-    assert "lost_chat" in life.said["10-notify.txt"]
+    assert "LOST_DB" in life.output_of["14-train.txt"]
+    assert "lost_chat" in life.output_of["10-notify.txt"]
 
 
 def test_the_guard_notes_and_stops_what_leaves_the_machine(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_no_page_holds_a_tag_that_came_from_a_name(lived: Lived) -> None:
     assert pages
     for page in pages:
         tags = Tags(page.read_text())
-        assert not [attributes for tag, attributes in tags.found if tag == "img"], page
+        assert not [attributes for tag, attributes in tags.elements if tag == "img"], page
         assert "<script>pwned" not in page.read_text()
 
 

@@ -96,12 +96,12 @@ class Tags(HTMLParser):
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.scripts = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
         if self.cdata_elem == "script":
@@ -120,7 +120,7 @@ def test_evidently_s_page_runs_no_script_but_its_own() -> None:
     contract = FrameContract.infer(rows, Data(source="csv", path="t.csv"))
     page = render_drift_page(rows, rows, contract, Drift(), seed=1, verdict=SCRIPT)[0].decode()
     tags = Tags(page)
-    assert not [attributes for tag, attributes in tags.found if tag == "img"]
+    assert not [attributes for tag, attributes in tags.elements if tag == "img"]
     assert "<script>pwned" not in page
     assert "‹script›pwned()" in page or r"\u2039script\u203apwned()" in page  # the columns are shown
     plain_names = rows.set_axis(["number", "kind", "more"], axis=1)
@@ -128,7 +128,7 @@ def test_evidently_s_page_runs_no_script_but_its_own() -> None:
     honest = Tags(
         render_drift_page(plain_names, plain_names, plain_contract, Drift(), seed=1, verdict="v")[0].decode()
     )
-    assert [tag for tag, _ in tags.found] == [tag for tag, _ in honest.found]
+    assert [tag for tag, _ in tags.elements] == [tag for tag, _ in honest.elements]
 
 
 @given(st.text(max_size=60))

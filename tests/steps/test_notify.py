@@ -34,7 +34,7 @@ class Sink:
 
     address: str = ""
     status: int = 200
-    got: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if sink.status == 200:
-                sink.got.append(json.loads(body))
+                sink.messages.append(json.loads(body))
             self.send_response(sink.status)
             self.end_headers()
 
@@ -78,7 +78,7 @@ def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
                     text = b""
                     while (part := self.rfile.readline()) != b".\r\n":
                         text += part
-                    sink.got.append({"text": text.decode()})
+                    sink.messages.append({"text": text.decode()})
                 self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 fine\r\n")
                 if word == b"QUIT":
                     return
@@ -117,11 +117,11 @@ def test_one_verdict_is_one_message_however_often_a_run_repeats(pipeline, hook: 
     assert send_notifications(owner) == ()
     record(owner, "degradation", "critical", "w2")
     send_notifications(owner)
-    assert [item["title"] for item in hook.got] == [
+    assert [item["title"] for item in hook.messages] == [
         "[pynomaly] machines: degradation critical (w1)",
         "[pynomaly] machines: degradation critical (w2)",
     ]
-    assert "- why" in hook.got[0]["message"]
+    assert "- why" in hook.messages[0]["message"]
 
 
 def test_a_target_hears_only_what_it_asked_for(pipeline, hook: Sink) -> None:
@@ -130,7 +130,7 @@ def test_a_target_hears_only_what_it_asked_for(pipeline, hook: Sink) -> None:
     record(owner, "degradation", "normal")
     record(owner, "promote", "first")
     assert [item.event for item in send_notifications(owner)] == ["promote"]
-    assert len(hook.got) == 1
+    assert len(hook.messages) == 1
 
 
 def test_what_fails_waits_with_its_reason_and_is_delivered_once_later(pipeline, hook: Sink) -> None:
@@ -147,7 +147,7 @@ def test_what_fails_waits_with_its_reason_and_is_delivered_once_later(pipeline, 
     assert [item.delivered for item in deliver_messages(owner)] == [True]
     assert deliver_messages(owner) == ()
     assert list_undelivered(owner) == ()
-    assert len(hook.got) == 1
+    assert len(hook.messages) == 1
 
 
 def test_a_missing_address_is_said_and_nothing_is_lost(pipeline, hook: Sink, monkeypatch) -> None:
@@ -166,7 +166,7 @@ def test_two_messages_of_one_kind_keep_their_distance(pipeline, hook: Sink) -> N
     record(owner, "promote", "first", "v2")
     assert [item.delivered for item in send_notifications(owner)] == [True, False]
     assert "notify.min_interval" in list_undelivered(owner)[0]["error"]
-    assert len(hook.got) == 1
+    assert len(hook.messages) == 1
 
 
 def test_a_verdict_behind_many_others_is_told_of_too(pipeline) -> None:
@@ -189,7 +189,7 @@ def test_mail_arrives_and_says_what_happened(pipeline, mail: Sink) -> None:
     record(owner, "rollback", "done", "machines v1")
     (done,) = send_notifications(owner)
     assert done.delivered, done.reason
-    assert "rollback" in mail.got[0]["text"]
+    assert "rollback" in mail.messages[0]["text"]
 
 
 def test_the_test_message_says_per_target_what_happened(pipeline, hook: Sink) -> None:

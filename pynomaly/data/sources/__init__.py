@@ -19,6 +19,7 @@ from pynomaly.config import SOURCE_KINDS, Data
 from pynomaly.data import series
 from pynomaly.data.frame import require_columns
 from pynomaly.data.places import is_address
+from pynomaly.data.shape.counters import difference_counters
 from pynomaly.data.shape.moments import list_time_sources, place_moments
 from pynomaly.data.sources.kind import Reader, SourceKind
 from pynomaly.data.sources.normalize import select_window, shape_rows, sort_rows
@@ -27,6 +28,12 @@ from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, WindowError, list_allowed
 
 _PLACE = "place in the source"
+
+_PLAIN_FILE = {
+    name: Data.model_fields[name].get_default(call_default_factory=True)
+    for name in ("sheet", "encoding", "skip_rows", "comment", "header", "names", "unit_rows")
+}
+"""Settings that describe the file of a pipeline, and no file of another kind."""
 
 __all__ = [
     "SOURCES",
@@ -48,7 +55,7 @@ SOURCES: dict[str, SourceKind] = {
 def read_source(
     data: Data, window: Window | None = None, as_of: datetime | None = None, path: str | None = None
 ) -> pd.DataFrame:
-    """Read the rows of a window, with the time-series features of ``data.series``.
+    """Read the rows of a window, with the features of ``data.series`` and the increases of ``data.counters``.
 
     Parameters
     ----------
@@ -60,7 +67,10 @@ def read_source(
     as_of : datetime, optional
         Aware. Labels that became known later (``time + label_delay``) are NaN.
     path : str, optional
-        Read this file or folder instead of ``data.path``; its name gives its kind. It may lack the label.
+        Read this file, folder or glob instead of ``data.path``; its name gives its kind. It may lack the
+        label. Where its kind is not that of ``data.path``, the settings that describe the pipeline's own file
+        (``sheet``, ``encoding``, ``skip_rows``, ``comment``, ``header``, ``names``, ``unit_rows``) do not
+        hold for it: new rows in a workbook have no preamble because the CSV file had one.
 
     Returns
     -------
@@ -111,7 +121,10 @@ def _parse_rows(data: Data, window: Window | None, as_of: datetime | None, path:
     if window is not None and data.time is None:
         raise WindowError(f"the table has no data.time, so the window {window} cannot be read from it")
     read_window = _add_history(data, window)
-    kind = _require_kind(data.source if path is None else infer_source_kind(path, data.source))
+    name = data.source if path is None else infer_source_kind(path, data.source)
+    kind = _require_kind(name)
+    if name != data.source and "path" in SOURCE_KINDS[data.source]:
+        data = data.model_copy(update=_PLAIN_FILE)
     if kind.read_dataset is not None and path is None:
         frame = kind.read_dataset(data, read_window, as_of)
     else:
@@ -122,10 +135,18 @@ def _parse_rows(data: Data, window: Window | None, as_of: datetime | None, path:
 
 
 def _add_history(data: Data, window: Window | None) -> Window | None:
-    """Return the window with the rows before it that time-series features look back on."""
-    if window is None or not data.series.columns:
+    """Return the window with the rows before it that time-series features and counters look back on."""
+    if window is None or not data.lookback:
         return window
-    return Window(window.start - data.series.history, window.end)
+    return Window(window.start - data.lookback, window.end)
+
+
+def _add_past(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
+    """Return rows sorted by time with their counters' increases and their time-series features."""
+    frame = difference_counters(frame, data)
+    if data.time is None or not data.series.columns:
+        return frame
+    return series.add_past_features(frame, data.time, data.id, data.series)
 
 
 def _select_rows(
@@ -140,16 +161,14 @@ def _select_rows(
             with_history = sort_rows(
                 select_window(frame, data.time, read_window).reset_index(names=_PLACE), data.time, data.id
             )
-            with_history = series.add_past_features(with_history, data.time, data.id, data.series)
+            with_history = _add_past(with_history, data)
             frame = with_history.sort_values(_PLACE, ignore_index=True).drop(columns=_PLACE)
         frame = select_window(frame, data.time, window)
     if as_of is not None and data.label in frame.columns:
         label_known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
         frame = frame.assign(**{str(data.label): frame[data.label].where(label_known)})
     frame = sort_rows(frame, data.time, data.id)
-    if window is None and data.series.columns:
-        frame = series.add_past_features(frame, data.time, data.id, data.series)
-    return frame
+    return _add_past(frame, data) if window is None else frame
 
 
 def read_span(data: Data) -> Window | None:

@@ -11,21 +11,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pynomaly.detectors.attributions import ExplanationMethod
 from pynomaly.detectors.base import State
 from pynomaly.detectors.methods.networks import (
-    NetworkDetector,
+    ReconstructionDetector,
     apply_chain,
     apply_chain_exactly,
     chain_to_state,
     init_chain,
 )
-from pynomaly.detectors.numerics.exact import Array, mean_and_scale, row_sum
+from pynomaly.detectors.numerics.exact import Array, mean_and_scale
 
 __all__ = ["Autoencoder"]
 
 
-class Autoencoder(NetworkDetector):
+class Autoencoder(ReconstructionDetector):
     """Autoencoder; the score is the mean squared reconstruction error of a row, in standard deviations.
 
     `hidden` are the widths of the encoder down to the narrowest layer, which is at most half as wide as the
@@ -39,8 +38,6 @@ class Autoencoder(NetworkDetector):
 
     name: ClassVar[str] = "autoencoder"
 
-    explains: ClassVar[ExplanationMethod] = "terms"
-
     def _fit(self, X: Array) -> State:
         mean, scale = mean_and_scale(X)
         rng = np.random.default_rng(self.seed)
@@ -48,15 +45,6 @@ class Autoencoder(NetworkDetector):
         first = init_chain(rng, [X.shape[1], *down, *reversed(down[:-1]), X.shape[1]])
         arrays = self._train_arrays(rng, first, (X - mean) / scale, _reconstruction_loss)
         return {"mean": mean, "scale": scale, "layers": np.array(len(arrays) // 2), **chain_to_state(arrays)}
-
-    def _score(self, X: Array) -> Array:
-        error = self._reconstruction_error(X)
-        mean: Array = row_sum(error * error) / X.shape[1]
-        return mean
-
-    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
-        error = self._reconstruction_error(x)
-        return error * error / x.shape[1], np.zeros(1)
 
     def _reconstruction_error(self, X: Array) -> Array:
         """Return reconstruction less input, in standard deviations; shape (n, d)."""

@@ -7,6 +7,7 @@ in the fixed order of `exact` for scoring. Called by the modules of the neural d
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -14,8 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pynomaly.detectors import torch_door
+from pynomaly.detectors.attributions import ExplanationMethod
 from pynomaly.detectors.base import Detector, State
-from pynomaly.detectors.numerics.exact import Array, apply_affine
+from pynomaly.detectors.numerics.exact import Array, apply_affine, row_sum
 from pynomaly.detectors.parameters import (
     ChoiceParameter,
     IntegerParameter,
@@ -27,6 +29,7 @@ from pynomaly.detectors.parameters import (
 __all__ = [
     "TRAINING_PARAMETERS",
     "NetworkDetector",
+    "ReconstructionDetector",
     "apply_chain",
     "apply_chain_exactly",
     "chain_to_state",
@@ -80,6 +83,25 @@ class NetworkDetector(Detector):
         """Return encoder widths down to the narrowest layer, which is at most half as wide as the row."""
         hidden: list[int] = self.params["hidden"]
         return [*hidden[:-1], min(hidden[-1], max(1, width // 2))]
+
+
+class ReconstructionDetector(NetworkDetector):
+    """Base of the networks that reconstruct a row; the score is the mean squared error of its columns."""
+
+    explains: ClassVar[ExplanationMethod] = "terms"
+
+    @abstractmethod
+    def _reconstruction_error(self, X: Array) -> Array:
+        """Return reconstruction less input, in standard deviations; shape (n, d)."""
+
+    def _score(self, X: Array) -> Array:
+        error = self._reconstruction_error(X)
+        mean: Array = row_sum(error * error) / X.shape[1]
+        return mean
+
+    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
+        error = self._reconstruction_error(x)
+        return error * error / x.shape[1], np.zeros(1)
 
 
 def init_chain(rng: np.random.Generator, widths: Sequence[int]) -> list[Array]:

@@ -13,23 +13,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pynomaly.detectors.attributions import ExplanationMethod
 from pynomaly.detectors.base import State
 from pynomaly.detectors.methods.networks import (
     TRAINING_PARAMETERS,
-    NetworkDetector,
+    ReconstructionDetector,
     apply_chain,
     apply_chain_exactly,
     chain_to_state,
     init_chain,
 )
-from pynomaly.detectors.numerics.exact import Array, mean_and_scale, row_sum
+from pynomaly.detectors.numerics.exact import Array, mean_and_scale
 from pynomaly.detectors.parameters import NumberParameter, Parameter
 
 __all__ = ["VAE"]
 
 
-class VAE(NetworkDetector):
+class VAE(ReconstructionDetector):
     """Variational autoencoder; the score is the mean squared error of a row reconstructed from its mean code.
 
     `beta` weighs the divergence of the code from standard normal noise against the error.
@@ -45,8 +44,6 @@ class VAE(NetworkDetector):
         **TRAINING_PARAMETERS,
         "beta": NumberParameter(0.1, 0, 100),
     }
-
-    explains: ClassVar[ExplanationMethod] = "terms"
 
     def _fit(self, X: Array) -> State:
         mean, scale = mean_and_scale(X)
@@ -67,15 +64,6 @@ class VAE(NetworkDetector):
         arrays[turn - 2], arrays[turn - 1] = arrays[turn - 2][:, :middle], arrays[turn - 1][:middle]
         layers = np.array([turn // 2, len(arrays) // 2])
         return {"mean": mean, "scale": scale, "layers": layers, **chain_to_state(arrays)}
-
-    def _score(self, X: Array) -> Array:
-        error = self._reconstruction_error(X)
-        mean: Array = row_sum(error * error) / X.shape[1]
-        return mean
-
-    def _terms(self, x: Array, usual: Array) -> tuple[Array, Array]:
-        error = self._reconstruction_error(x)
-        return error * error / x.shape[1], np.zeros(1)
 
     def _reconstruction_error(self, X: Array) -> Array:
         """Return reconstruction less input, in standard deviations; shape (n, d)."""

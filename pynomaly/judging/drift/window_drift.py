@@ -27,6 +27,7 @@ from pynomaly.model.sketch.sketch import CategorySketch, NumericSketch, Sketch
 __all__ = ["ColumnDrift", "DriftReport", "Status", "compare_sketches"]
 
 Status = Literal["ok", "warning", "drift", "insufficient_data"]
+_BY_SEVERITY: tuple[Status, ...] = ("insufficient_data", "ok", "warning", "drift")
 Kind = Literal["numeric", "category", "missing", "score", "joint"]
 
 
@@ -75,9 +76,9 @@ class DriftReport:
 
     Attributes
     ----------
-    status : {"ok", "warning", "drift", "insufficient_data"}
-        Status of the columns. The score is judged separately: it can drift when no column does, and the
-        reverse.
+    status, columns_status : {"ok", "warning", "drift", "insufficient_data"}
+        Status of the columns, with the joint test and without it. The score is judged separately: it can
+        drift when no column does, and the reverse.
     columns : tuple of ColumnDrift
     score : ColumnDrift or None
         None when one of the sketches has no scores.
@@ -100,6 +101,7 @@ class DriftReport:
     joint: ColumnDrift | None = None
     season: str = "none"
     blocks: int = 0
+    columns_status: Status = "insufficient_data"
 
     @property
     def drifted(self) -> tuple[str, ...]:
@@ -315,8 +317,8 @@ def _build_report(
     everything = (*columns, joint) if joint else columns
     reasons = [column.message for column in everything if column.drifted]
     reasons += [column.message for column in everything if column.status == "insufficient_data"]
-    status: Status = "warning" if any(column.drifted for column in everything) else "ok"
-    if any(column.status == "drift" for column in everything):
+    status: Status = "warning" if any(column.drifted for column in columns) else "ok"
+    if any(column.status == "drift" for column in columns):
         status = "drift"
     elif drifted and share >= settings.share:
         status = "drift"
@@ -327,7 +329,8 @@ def _build_report(
     elif status == "ok" and not any(column.status == "ok" and column.kind != "missing" for column in columns):
         status = "insufficient_data"
         reasons.insert(0, "no column has enough values on both sides")
-    return DriftReport(status, columns, score, share, tuple(reasons), joint)
+    overall = max(status, joint.status, key=_BY_SEVERITY.index) if joint and joint.drifted else status
+    return DriftReport(overall, columns, score, share, tuple(reasons), joint, columns_status=status)
 
 
 def _describe_largest_change(first: CategorySketch, second: CategorySketch) -> str:

@@ -60,10 +60,6 @@ def summarize_window(
     """Return every aspect of one window, in a fixed order."""
     columns = [column for column in drift.columns if math.isfinite(column.effect)]
     worst = max(columns, key=lambda column: column.effect, default=None)
-    data: Status = drift.status
-    if drift.joint is not None and drift.joint.drifted:  # drift.status also includes the joint test
-        statuses = {column.status for column in drift.columns}
-        data = "drift" if "drift" in statuses else "warning" if "warning" in statuses else "ok"
     rate = None
     if observation.alert_rate is not None and observation.expected_rate:
         rate = (
@@ -75,7 +71,7 @@ def summarize_window(
     if observation.performance is not None and observation.baseline:
         drop = min(1.0, max(0.0, (observation.baseline - observation.performance) / observation.baseline))
     return (
-        WindowAspect("data", data, worst.effect if worst else None),
+        WindowAspect("data", drift.columns_status, worst.effect if worst else None),
         _summarize_column(drift.joint, "features"),
         _summarize_column(drift.score, "scores"),
         WindowAspect("alert_rate", _map_status(observation.alert_status), rate),

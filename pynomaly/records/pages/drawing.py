@@ -176,8 +176,11 @@ def draw_text(x: float, y: float, text: str, style: str) -> Markup:
 
 
 def shorten_text(text: str, most: int) -> str:
-    """Return text cut to at most `most` characters."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    """Return text of at most `most` characters, its middle left out, for names often differ at their end."""
+    if len(text) <= most:
+        return text
+    tail = (most - 1) // 3
+    return text[: most - 1 - tail] + "…" + text[-tail:]
 
 
 def pick_evenly(n: int, most: int) -> list[int]:

@@ -86,11 +86,11 @@ def _read_date(headers: object) -> datetime | None:
     return None
 
 
-def check_clock(check: str, theirs: datetime | None, ours: datetime | None = None) -> list[Finding]:
+def check_clock(check: str, server_time: datetime | None, ours: datetime | None = None) -> list[Finding]:
     """Returns how far a server's clock is from ours: leases and due windows depend on both."""
-    if theirs is None:
+    if server_time is None:
         return []
-    skew_s = abs((theirs - (ours or datetime.now(UTC))).total_seconds())
+    skew_s = abs((server_time - (ours or datetime.now(UTC))).total_seconds())
     state = "ok" if skew_s < _SKEW_NOTED_S else "warning" if skew_s < _SKEW_WRONG_S else "wrong"
     mend = "set both clocks by NTP (chrony, systemd-timesyncd): a lease ends by the clock"
     return [Finding(f"clock of {check}", state, f"{skew_s:.0f} s apart", mend)]

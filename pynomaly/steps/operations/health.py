@@ -13,10 +13,11 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import PynomalyError
@@ -61,9 +62,9 @@ def check_installation(
 
 def _check_python() -> Finding:
     python_version = ".".join(str(part) for part in sys.version_info[:3])
-    return Finding(
-        "python", "ok" if sys.version_info >= (3, 11) else "wrong", python_version, "use Python 3.11 or newer"
-    )
+    allowed = metadata(_DISTRIBUTION)["Requires-Python"]
+    state = "ok" if SpecifierSet(allowed).contains(python_version) else "wrong"
+    return Finding("python", state, python_version, f"use a Python {allowed}")
 
 
 def _check_packages() -> list[Finding]:

@@ -23,11 +23,11 @@ from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.training_rows import JudgedRows
 
-__all__ = ["FACTS_FORMAT", "build_training_facts", "name_training_page"]
+__all__ = ["COUNT_NAMES", "FACTS_FORMAT", "build_training_facts", "name_training_page"]
 
 FACTS_FORMAT = 1
 """Format number of stored facts; no page is written from facts of another format."""
-_COUNT_NAMES = (
+COUNT_NAMES = (
     "rows",
     "fit_rows",
     "calibration_rows",
@@ -38,6 +38,7 @@ _COUNT_NAMES = (
     "labelled_rows",
     "alerted_rows",
 )
+"""Fields of a prepared reference that count rows, as pages and MLflow show them."""
 
 
 def name_training_page(version: int) -> str:
@@ -59,7 +60,7 @@ def build_training_facts(
 
     Parameters
     ----------
-    chosen : Fitted
+    chosen : FittedCandidate
         The winner, one of `fitted`.
     registered : mapping
         ``RegistrationResult.to_dict()``.
@@ -84,7 +85,7 @@ def build_training_facts(
         "as_of": prepared.as_of,
         "data_hash": prepared.data_hash,
         "quality": prepared.quality,
-        "counts": {name: getattr(prepared, name) for name in _COUNT_NAMES},
+        "counts": {name: getattr(prepared, name) for name in COUNT_NAMES},
         "alerts_said": prepared.alerts_said,
         "sampled": prepared.sampled,
         "columns": bundle.contract.to_dict(),

@@ -33,9 +33,9 @@ def test_a_forests_parts_are_the_shapley_values_of_its_depth(params: dict, repea
     rows = np.round(FITTED) if repeated else FITTED  # leaves of many equal rows
     ours = make_detector("iforest", seed=3, n_estimators=7, **params).fit(rows)
     settings = {"max_samples": 200, **params}
-    theirs = IForest(n_estimators=7, random_state=3, **settings).fit(rows).detector_
-    trees = list(zip(theirs.estimators_, theirs.estimators_features_, strict=True))
-    whole = average_path(theirs.max_samples_) * len(trees)
+    peer = IForest(n_estimators=7, random_state=3, **settings).fit(rows).detector_
+    trees = list(zip(peer.estimators_, peer.estimators_features_, strict=True))
+    whole = average_path(peer.max_samples_) * len(trees)
     parts = ours.explain(FRESH, USUAL)
     for place, row in enumerate(FRESH.astype(np.float32).tolist()):
 

@@ -26,11 +26,11 @@ def standard(X: np.ndarray) -> np.ndarray:
 def test_iforest_walks_the_trees_as_scikit_learn_does(max_features: float) -> None:
     from pyod.models.iforest import IForest
 
-    theirs = IForest(n_estimators=50, max_samples=256, max_features=max_features, random_state=5).fit(FITTED)
+    peer = IForest(n_estimators=50, max_samples=256, max_features=max_features, random_state=5).fit(FITTED)
     ours = make_detector("iforest", seed=5, n_estimators=50, max_features=max_features).fit(FITTED)
-    np.testing.assert_allclose(ours.score(FRESH), -theirs.detector_.score_samples(FRESH), **CLOSE)
+    np.testing.assert_allclose(ours.score(FRESH), -peer.detector_.score_samples(FRESH), **CLOSE)
     # PyOD's own score is this one, moved by its contamination
-    moved = theirs.decision_function(FRESH) - ours.score(FRESH)
+    moved = peer.decision_function(FRESH) - ours.score(FRESH)
     np.testing.assert_allclose(moved, moved[0], **CLOSE)
 
 
@@ -38,9 +38,9 @@ def test_iforest_sees_cells_as_float32_as_its_trees_do() -> None:
     from sklearn.ensemble import IsolationForest
 
     close = 1 + np.round(RNG.normal(size=(300, 2)), 1) * 1e-7  # ties once rounded
-    theirs = IsolationForest(random_state=1, max_samples=256).fit(close)
+    peer = IsolationForest(random_state=1, max_samples=256).fit(close)
     ours = make_detector("iforest", seed=1).fit(close)
-    np.testing.assert_allclose(ours.score(close[:50]), -theirs.score_samples(close[:50]), **CLOSE)
+    np.testing.assert_allclose(ours.score(close[:50]), -peer.score_samples(close[:50]), **CLOSE)
 
 
 @pytest.mark.slow
@@ -48,11 +48,11 @@ def test_iforest_sees_cells_as_float32_as_its_trees_do() -> None:
 def test_hbos_is_pyods(n_bins: int) -> None:
     from pyod.models.hbos import HBOS
 
-    theirs = HBOS(n_bins=n_bins).fit(FITTED)
+    peer = HBOS(n_bins=n_bins).fit(FITTED)
     ours = make_detector("hbos", n_bins=n_bins).fit(FITTED)
     outside = np.stack([FITTED.min(axis=0) - 0.3, FITTED.max(axis=0) + 0.3, FITTED.max(axis=0) + 99])
     for rows in (FRESH, outside):
-        np.testing.assert_allclose(ours.score(rows), theirs.decision_function(rows), **CLOSE)
+        np.testing.assert_allclose(ours.score(rows), peer.decision_function(rows), **CLOSE)
 
 
 def test_hbos_finds_a_value_on_an_edge_where_it_was_counted() -> None:
@@ -69,8 +69,8 @@ def test_knn_is_pyods_and_its_definition(method: str) -> None:
     from pyod.models.knn import KNN
 
     scores = make_detector("knn", n_neighbors=7, method=method).fit(FITTED).score(FRESH)
-    theirs = KNN(n_neighbors=7, method=method).fit(FITTED)
-    np.testing.assert_allclose(scores, theirs.decision_function(FRESH), **CLOSE)
+    peer = KNN(n_neighbors=7, method=method).fit(FITTED)
+    np.testing.assert_allclose(scores, peer.decision_function(FRESH), **CLOSE)
     combine = {"largest": max, "mean": np.mean, "median": np.median}[method]
     for row, score in zip(FRESH[:5], scores[:5], strict=True):
         near = naive.find_nearest_rows(FITTED.tolist(), row.tolist(), 7)
@@ -81,8 +81,8 @@ def test_lof_is_scikit_learns_and_its_definition() -> None:
     from sklearn.neighbors import LocalOutlierFactor
 
     scores = make_detector("lof", n_neighbors=9).fit(FITTED).score(FRESH)
-    theirs = LocalOutlierFactor(n_neighbors=9, novelty=True).fit(FITTED)
-    np.testing.assert_allclose(scores, -theirs.score_samples(FRESH), **CLOSE)
+    peer = LocalOutlierFactor(n_neighbors=9, novelty=True).fit(FITTED)
+    np.testing.assert_allclose(scores, -peer.score_samples(FRESH), **CLOSE)
     few = FITTED[:40]
     scores = make_detector("lof", n_neighbors=5).fit(few).score(FRESH[:4])
     for row, score in zip(FRESH[:4], scores, strict=True):
@@ -104,15 +104,15 @@ def test_tails_are_their_definition(name: str) -> None:
 def test_tails_give_what_pyod_gives_to_a_row_that_comes_alone(name: str) -> None:
     import importlib
 
-    theirs = getattr(importlib.import_module(f"pyod.models.{name}"), name.upper())().fit(FITTED)
+    peer = getattr(importlib.import_module(f"pyod.models.{name}"), name.upper())().fit(FITTED)
     ours = make_detector(name).fit(FITTED)
     frozen = np.sign(skew(FITTED))
     same = [row for row in FRESH if (np.sign(skew(np.vstack([FITTED, row]))) == frozen).all()]
     assert len(same) > 30  # elsewhere the row itself turns PyOD's skewness round; ours is frozen
-    alone = [theirs.decision_function(row[None])[0] for row in same]
+    alone = [peer.decision_function(row[None])[0] for row in same]
     np.testing.assert_allclose(ours.score(np.array(same)), alone, **CLOSE)
     # and this is why PyOD's is not used
-    together = theirs.decision_function(np.array(same))
+    together = peer.decision_function(np.array(same))
     assert not np.allclose(together, alone, rtol=1e-6)
 
 
@@ -123,9 +123,9 @@ def test_gmm_is_pyods_and_a_sum_of_normal_densities(covariance_type: str) -> Non
     ours = (
         make_detector("gmm", seed=3, n_components=2, covariance_type=covariance_type).fit(FITTED).score(FRESH)
     )
-    theirs = GMM(n_components=2, covariance_type=covariance_type, random_state=3).fit(standard(FITTED))
-    np.testing.assert_allclose(ours, theirs.decision_function(standard(FRESH)), **CLOSE)
-    mixture = theirs.detector_
+    peer = GMM(n_components=2, covariance_type=covariance_type, random_state=3).fit(standard(FITTED))
+    np.testing.assert_allclose(ours, peer.decision_function(standard(FRESH)), **CLOSE)
+    mixture = peer.detector_
     spread = [np.diag(c) if c.ndim == 1 else c for c in mixture.covariances_]
     logs = [
         np.log(weight) + multivariate_normal(middle, covariance).logpdf(standard(FRESH))
@@ -138,33 +138,33 @@ def test_pca_is_scikit_learns_likelihood_without_its_constant() -> None:
     from sklearn.decomposition import PCA
 
     ours = make_detector("pca", variance=0.8).fit(FITTED)
-    theirs = PCA(n_components=0.8, svd_solver="full").fit(standard(FITTED))
-    assert theirs.n_components_ < 4
-    apart = ours.score(FRESH) + 2 * theirs.score_samples(standard(FRESH))
+    peer = PCA(n_components=0.8, svd_solver="full").fit(standard(FITTED))
+    assert peer.n_components_ < 4
+    apart = ours.score(FRESH) + 2 * peer.score_samples(standard(FRESH))
     np.testing.assert_allclose(apart, apart[0], rtol=1e-9)
 
 
 def test_mcd_is_pyods() -> None:
     from pyod.models.mcd import MCD
 
-    theirs = MCD(support_fraction=0.75, random_state=2).fit(standard(FITTED))
+    peer = MCD(support_fraction=0.75, random_state=2).fit(standard(FITTED))
     ours = make_detector("mcd", seed=2).fit(FITTED).score(FRESH)
-    np.testing.assert_allclose(ours, theirs.decision_function(standard(FRESH)), **CLOSE)
+    np.testing.assert_allclose(ours, peer.decision_function(standard(FRESH)), **CLOSE)
 
 
 def test_mahalanobis_is_scikit_learns_mahalanobis_distance() -> None:
     from sklearn.covariance import LedoitWolf
 
-    theirs = LedoitWolf().fit(standard(FITTED)).mahalanobis(standard(FRESH))
-    np.testing.assert_allclose(make_detector("mahalanobis").fit(FITTED).score(FRESH), theirs, **CLOSE)
+    peer = LedoitWolf().fit(standard(FITTED)).mahalanobis(standard(FRESH))
+    np.testing.assert_allclose(make_detector("mahalanobis").fit(FITTED).score(FRESH), peer, **CLOSE)
 
 
 def test_ocsvm_is_scikit_learns() -> None:
     from sklearn.svm import OneClassSVM
 
-    theirs = OneClassSVM(nu=0.2, gamma=2 / (4 * FITTED.var())).fit(FITTED)
+    peer = OneClassSVM(nu=0.2, gamma=2 / (4 * FITTED.var())).fit(FITTED)
     ours = make_detector("ocsvm", nu=0.2, gamma=2.0).fit(FITTED).score(FRESH)
-    np.testing.assert_allclose(ours, -theirs.decision_function(FRESH), **CLOSE)
+    np.testing.assert_allclose(ours, -peer.decision_function(FRESH), **CLOSE)
 
 
 def test_autoencoder_is_its_network_written_slowly() -> None:
@@ -265,10 +265,10 @@ def test_kde_is_scikit_learns() -> None:
     from sklearn.neighbors import KernelDensity
 
     width = 0.7 * 300 ** (-1 / 8)
-    theirs = KernelDensity(bandwidth=width).fit(standard(FITTED))
+    peer = KernelDensity(bandwidth=width).fit(standard(FITTED))
     ours = make_detector("kde", bandwidth=0.7).fit(FITTED).score(FRESH)
     # far out its tree rounds in the fourth digit; a sum of normal densities does not
-    np.testing.assert_allclose(ours, -theirs.score_samples(standard(FRESH)), rtol=1e-3)
+    np.testing.assert_allclose(ours, -peer.score_samples(standard(FRESH)), rtol=1e-3)
     logs = [
         multivariate_normal(row, width**2 * np.eye(4)).logpdf(standard(FRESH)) for row in standard(FITTED)
     ]
@@ -278,18 +278,18 @@ def test_kde_is_scikit_learns() -> None:
 def test_kpca_is_pyods() -> None:
     from pyod.models.kpca import KPCA
 
-    theirs = KPCA(n_components=12, gamma=0.5 / 4).fit(standard(FITTED))
+    peer = KPCA(n_components=12, gamma=0.5 / 4).fit(standard(FITTED))
     ours = make_detector("kpca", n_components=12, gamma=0.5).fit(FITTED).score(FRESH)
-    np.testing.assert_allclose(ours, theirs.decision_function(standard(FRESH)), atol=1e-7)
+    np.testing.assert_allclose(ours, peer.decision_function(standard(FRESH)), atol=1e-7)
 
 
 def test_abod_orders_rows_as_pyod_does() -> None:
     from pyod.models.abod import ABOD
 
     rows = FRESH[:20]
-    theirs = ABOD(n_neighbors=7).fit(FITTED).decision_function(rows)
+    peer = ABOD(n_neighbors=7).fit(FITTED).decision_function(rows)
     ours = make_detector("abod", n_neighbors=7).fit(FITTED).score(rows)
-    np.testing.assert_allclose(ours, -np.log(-theirs), rtol=1e-6)
+    np.testing.assert_allclose(ours, -np.log(-peer), rtol=1e-6)
 
 
 @pytest.mark.slow
@@ -297,11 +297,11 @@ def test_cblof_is_pyods() -> None:
     from pyod.models.cblof import CBLOF
 
     groups = np.concatenate([FITTED * 0.2, FITTED[:40] * 0.2 + 9, FITTED[:3] * 0.2 - 30])
-    theirs = CBLOF(n_clusters=4, random_state=3).fit(groups - groups.mean(axis=0))
+    peer = CBLOF(n_clusters=4, random_state=3).fit(groups - groups.mean(axis=0))
     ours = make_detector("cblof", seed=3, n_clusters=4).fit(groups)
     assert len(ours.state["centres"]) < 4  # some cluster is small
     np.testing.assert_allclose(
-        ours.score(FRESH), theirs.decision_function(FRESH - groups.mean(axis=0)), **CLOSE
+        ours.score(FRESH), peer.decision_function(FRESH - groups.mean(axis=0)), **CLOSE
     )
 
 
@@ -317,10 +317,10 @@ def test_inne_is_pyods_on_the_same_spheres() -> None:
 
     from pynomaly.detectors.methods.subsample_methods import build_spheres
 
-    theirs = INNE(n_estimators=30, max_samples=6, random_state=2).fit(FITTED)
+    peer = INNE(n_estimators=30, max_samples=6, random_state=2).fit(FITTED)
     ours = make_detector("inne", n_estimators=30, max_samples=6).fit(FITTED)
-    ours._state = build_spheres(theirs._centroids)
-    np.testing.assert_allclose(ours.score(FITTED), theirs.decision_function(FITTED), **CLOSE)
+    ours._state = build_spheres(peer._centroids)
+    np.testing.assert_allclose(ours.score(FITTED), peer.decision_function(FITTED), **CLOSE)
 
 
 def test_sgdocsvm_is_scikit_learns() -> None:
@@ -328,9 +328,9 @@ def test_sgdocsvm_is_scikit_learns() -> None:
     from sklearn.linear_model import SGDOneClassSVM
 
     mapped = Nystroem(gamma=1 / (4 * FITTED.var()), n_components=30, random_state=4).fit(FITTED)
-    theirs = SGDOneClassSVM(nu=0.3, random_state=4).fit(mapped.transform(FITTED))
+    peer = SGDOneClassSVM(nu=0.3, random_state=4).fit(mapped.transform(FITTED))
     ours = make_detector("sgdocsvm", seed=4, nu=0.3, landmarks=30).fit(FITTED).score(FRESH)
-    np.testing.assert_allclose(ours, -theirs.decision_function(mapped.transform(FRESH)), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(ours, -peer.decision_function(mapped.transform(FRESH)), rtol=1e-5, atol=1e-5)
 
 
 def test_loda_counts_the_rows_that_share_a_bin() -> None:

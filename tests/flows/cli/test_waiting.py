@@ -55,7 +55,7 @@ def test_elsewhere_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_training_shows_its_steps_and_prints_what_it_prints(tmp_path: Path) -> None:
     make_machines(28).to_csv(tmp_path / "machines.csv", index=False)
     (tmp_path / "machines.yaml").write_text(yaml.safe_dump(make_small_settings()))
-    ours, theirs = pty.openpty()
+    ours, terminal = pty.openpty()
     command = [sys.executable, "-m", "flows.cli", "train", "machines.yaml", "--json"]
     environment = os.environ | {"PYNOMALY_HOME": str(tmp_path / "home"), "TERM": "xterm", "COLUMNS": "100"}
     process = subprocess.Popen(
@@ -63,10 +63,10 @@ def test_a_training_shows_its_steps_and_prints_what_it_prints(tmp_path: Path) ->
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
-        stderr=theirs,
+        stderr=terminal,
         stdin=subprocess.DEVNULL,
     )
-    os.close(theirs)
+    os.close(terminal)
     blocks = []
 
     def read() -> None:

@@ -119,7 +119,7 @@ def test_the_grade_rises_from_nothing_to_one() -> None:
     assert grade_p_value(math.nan) == 0.0
 
 
-def told(first: datetime = NOON, causes: tuple[str, ...] = ("heat",), **more: Any) -> str:
+def find_quiet(first: datetime = NOON, causes: tuple[str, ...] = ("heat",), **more: Any) -> str:
     arguments = {"past": (), "planned": (), **SETTINGS, **more}
     past, planned = arguments.pop("past"), arguments.pop("planned")
     return find_quiet_reason("a", causes, first, first + HOUR, past, planned, **arguments)
@@ -127,39 +127,39 @@ def told(first: datetime = NOON, causes: tuple[str, ...] = ("heat",), **more: An
 
 def test_planned_work_is_quiet_for_its_entity_and_its_time_alone() -> None:
     work = [(NOON - HOUR, NOON + HOUR, "a", "belt")]
-    assert told(planned=work) == "planned work: belt, until 2026-01-19 13:00 UTC"
-    assert told(NOON + 2 * HOUR, planned=work) == ""
-    assert told(NOON + HOUR, planned=work) == ""  # its end does not belong to it
-    assert told(planned=[(NOON - HOUR, NOON + HOUR, "b", "belt")]) == ""
-    assert told(planned=[(NOON - HOUR, NOON + HOUR, "", "belt")]) != ""
-    assert told(planned=[(NOON + HOUR, NOON + DAY, "a", "belt")]) != ""  # begins with the last row
-    assert told(planned=[(NOON + HOUR + timedelta(seconds=1), NOON + DAY, "a", "belt")]) == ""
-    assert told(planned=[(NOON, NOON + HOUR, "a", "")]).startswith("planned work: not named, until")
+    assert find_quiet(planned=work) == "planned work: belt, until 2026-01-19 13:00 UTC"
+    assert find_quiet(NOON + 2 * HOUR, planned=work) == ""
+    assert find_quiet(NOON + HOUR, planned=work) == ""  # its end does not belong to it
+    assert find_quiet(planned=[(NOON - HOUR, NOON + HOUR, "b", "belt")]) == ""
+    assert find_quiet(planned=[(NOON - HOUR, NOON + HOUR, "", "belt")]) != ""
+    assert find_quiet(planned=[(NOON + HOUR, NOON + DAY, "a", "belt")]) != ""  # begins with the last row
+    assert find_quiet(planned=[(NOON + HOUR + timedelta(seconds=1), NOON + DAY, "a", "belt")]) == ""
+    assert find_quiet(planned=[(NOON, NOON + HOUR, "a", "")]).startswith("planned work: not named, until")
 
 
 def test_the_like_of_a_false_alarm_is_mute_for_a_while() -> None:
     false = alert(state="resolved", ending="false-alarm")
-    assert told(NOON + DAY, past=[false]) == "muted: one, the like of it, was a false alarm"
-    assert told(NOON + 8 * DAY, past=[false]) == ""
-    assert told(NOON + DAY, causes=("noise",), past=[false]) == ""
-    assert told(NOON + DAY, past=[replace(false, entity="b")]) == ""
-    assert told(NOON + DAY, past=[replace(false, ending="confirmed")]) == ""
-    assert told(NOON + DAY, past=[replace(false, state="withdrawn")]) == ""
+    assert find_quiet(NOON + DAY, past=[false]) == "muted: one, the like of it, was a false alarm"
+    assert find_quiet(NOON + 8 * DAY, past=[false]) == ""
+    assert find_quiet(NOON + DAY, causes=("noise",), past=[false]) == ""
+    assert find_quiet(NOON + DAY, past=[replace(false, entity="b")]) == ""
+    assert find_quiet(NOON + DAY, past=[replace(false, ending="confirmed")]) == ""
+    assert find_quiet(NOON + DAY, past=[replace(false, state="withdrawn")]) == ""
 
 
 def test_what_opens_too_often_flaps() -> None:
     past = [alert(str(number), NOON + number * HOUR) for number in range(3)]
-    assert told(NOON + 3 * HOUR, past=past).startswith("flapping: 3 alike alerts in the 24 hours")
-    assert told(NOON + 3 * HOUR, past=past[1:]) == ""
-    assert told(NOON + 30 * HOUR, past=past) == ""
-    assert told(NOON + DAY, past=past) != ""  # the first of them began just a day before
-    assert told(NOON + DAY + timedelta(seconds=1), past=past) == ""
+    assert find_quiet(NOON + 3 * HOUR, past=past).startswith("flapping: 3 alike alerts in the 24 hours")
+    assert find_quiet(NOON + 3 * HOUR, past=past[1:]) == ""
+    assert find_quiet(NOON + 30 * HOUR, past=past) == ""
+    assert find_quiet(NOON + DAY, past=past) != ""  # the first of them began just a day before
+    assert find_quiet(NOON + DAY + timedelta(seconds=1), past=past) == ""
 
 
 def test_an_alert_without_columns_is_like_those_without_columns() -> None:
     false = alert(state="resolved", ending="false-alarm")
-    assert told(NOON + DAY, causes=(), past=[replace(false, causes=())]).startswith("muted")
-    assert told(NOON + DAY, causes=(), past=[false]) == ""
+    assert find_quiet(NOON + DAY, causes=(), past=[replace(false, causes=())]).startswith("muted")
+    assert find_quiet(NOON + DAY, causes=(), past=[false]) == ""
 
 
 @pytest.mark.parametrize(("first", "last"), [(None, None), (None, NOON), (NOON, None)])

@@ -14,11 +14,11 @@ Rows = list[tuple[str, float, bool]]
 
 def compare_with_counting(rows: Rows) -> None:
     entity, truth, alerts = ([row[i] for row in rows] for i in range(3))
-    found = find_episodes(entity, truth, alerts)
-    counted = zip(found.first.tolist(), found.last.tolist(), found.caught.tolist(), strict=True)
+    episodes = find_episodes(entity, truth, alerts)
+    counted = zip(episodes.first.tolist(), episodes.last.tolist(), episodes.caught.tolist(), strict=True)
     assert sorted(counted) == list_episodes(entity, truth, alerts)
     shares = [caught for _, _, caught in list_episodes(entity, truth, alerts)]
-    assert found.share == (sum(shares) / len(shares) if shares else None)
+    assert episodes.share == (sum(shares) / len(shares) if shares else None)
 
 
 @given(
@@ -40,10 +40,10 @@ def test_rows_keep_their_order_in_a_long_table() -> None:
 
 
 def test_rows_of_different_entities_are_different_episodes_in_the_order_of_entities() -> None:
-    found = find_episodes(["b", "a", "b", "a"], [1, 1, 1, 0], [0, 0, 1, 1])
-    assert (found.first.tolist(), found.last.tolist(), found.caught.tolist()) == (
+    episodes = find_episodes(["b", "a", "b", "a"], [1, 1, 1, 0], [0, 0, 1, 1])
+    assert (episodes.first.tolist(), episodes.last.tolist(), episodes.caught.tolist()) == (
         [0, 1],
         [2, 1],
         [True, False],
     )
-    assert found.share == 0.5
+    assert episodes.share == 0.5

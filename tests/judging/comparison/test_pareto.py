@@ -33,7 +33,7 @@ def test_what_was_not_computed_or_not_measured_is_on_no_front() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mine", "savings"),
+    ("cost", "savings"),
     [
         (CandidateCost(5, 1, 1), "fit s 5 instead of 10"),
         (CandidateCost(10, 0.4, 0.5), "score s 0.4 instead of 1, MB 0.5 instead of 1"),
@@ -43,10 +43,10 @@ def test_what_was_not_computed_or_not_measured_is_on_no_front() -> None:
         (CandidateCost(0, 0, 0), "fit s 0 instead of 10, score s 0 instead of 1, MB 0 instead of 1"),
     ],
 )
-def test_cheaper_says_in_what(mine: CandidateCost, savings: str) -> None:
-    assert describe_savings(CandidateCost(10, 1, 1), mine) == savings
+def test_cheaper_says_in_what(cost: CandidateCost, savings: str) -> None:
+    assert describe_savings(CandidateCost(10, 1, 1), cost) == savings
     assert describe_savings(CandidateCost(0, 0, 0), CandidateCost(0, 0, 0)) == ""
-    assert len(astuple(mine)) == 3
+    assert len(astuple(cost)) == 3
 
 
 def test_the_choice_names_what_is_as_good_for_less_and_keeps_its_winner() -> None:

@@ -31,9 +31,9 @@ def test_statistic_and_ranks_agree_with_the_definition(rows: list[list[int]]) ->
 def test_friedman_is_scipys_and_iman_davenport_is_its_f() -> None:
     table = np.random.default_rng(0).normal(size=(9, 4)) + np.array([0, 0, 0.5, 1])
     result = friedman_test({f"c{at}": table[:, at].tolist() for at in range(4)})
-    theirs = stats.friedmanchisquare(*table.T)
-    assert result.statistic == pytest.approx(theirs.statistic)
-    f = (9 - 1) * theirs.statistic / (9 * 3 - theirs.statistic)
+    peer = stats.friedmanchisquare(*table.T)
+    assert result.statistic == pytest.approx(peer.statistic)
+    f = (9 - 1) * peer.statistic / (9 * 3 - peer.statistic)
     assert result.p_value == pytest.approx(stats.f.sf(f, 3, 24))
 
 
@@ -90,3 +90,14 @@ def test_parts_share_no_block_and_too_few_make_none() -> None:
     few = np.isin(blocks, np.arange(MIN_BLOCKS - 1)).astype(int)
     assert build_block_table(Evidence(few, blocks), scores, "roc_auc", seed=0) == {}
     assert build_block_table(Evidence(truth, blocks), {"a": scores["a"]}, "roc_auc", seed=0) == {}
+
+
+def test_groups_are_of_two_or_more_and_plain() -> None:
+    apart = friedman_test({name: [float(at)] * 30 for at, name in enumerate("abc")})
+    assert apart.groups() == ()
+    content = apart.to_dict()
+    assert (content["names"], content["mean_ranks"], content["blocks"]) == (
+        ["a", "b", "c"],
+        [3.0, 2.0, 1.0],
+        30,
+    )

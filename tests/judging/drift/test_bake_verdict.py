@@ -12,7 +12,7 @@ from scipy.stats import binom
 from pynomaly import config
 from pynomaly.judging.drift.bake_verdict import BakeObservation, judge_bake, observe_bake
 from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport
-from tests.judging.drift.test_degradation import seen
+from tests.judging.drift.test_degradation import observe
 
 OLD = BakeObservation(
     version=1, rows=1000, alerts=10, alert_status="ok", score_status="ok", score_effect=0.02, latency_ms=2.0
@@ -98,7 +98,7 @@ def test_alerts_are_more_than_the_old_rate_gives_by_chance(confidence: float) ->
 
 
 def test_a_version_is_observed_by_its_report_and_its_window() -> None:
-    window = seen(alerts=60)
+    window = observe(alerts=60)
     score = ColumnDrift("score", "score", "warning", 0.12, 0.0, 0.0, "score moved")
     with_score = observe_bake(7, DriftReport("ok", (), score, 0.0, ()), window, 60, 3.5)
     assert with_score == BakeObservation(7, window.rows, 60, "violated", window.score, 0.12, 3.5)

@@ -24,7 +24,7 @@ def report(status: Any = "ok", score: Any = "ok") -> DriftReport:
     )
 
 
-def seen(window: str = "w", **changes: Any) -> Observation:
+def observe(window: str = "w", **changes: Any) -> Observation:
     arguments: dict[str, Any] = {"rows": 1000, "drift": report(), "alerts": 10, "expected_rate": 0.01}
     arguments |= {"performance": 0.8, "baseline": 0.8, "positives": 50} | changes
     return observe_window(window, settings=SETTINGS, **arguments)
@@ -35,7 +35,7 @@ BAD = {"drift": report("drift")}
 
 
 def verdict(*windows: dict[str, Any], settings: config.Degradation = SETTINGS):  # type: ignore[no-untyped-def]
-    return judge_degradation([seen(f"w{i}", **changes) for i, changes in enumerate(windows)], settings)
+    return judge_degradation([observe(f"w{i}", **changes) for i, changes in enumerate(windows)], settings)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_states(windows: list[dict[str, Any]], state: str, action: str) -> None:
     ],
 )
 def test_what_is_not_computable_is_violated_and_says_so(changes: dict[str, Any]) -> None:
-    observation = seen(**changes)
+    observation = observe(**changes)
     assert observation.violated
     assert any("not computable, which counts as violated" in reason for reason in observation.reasons)
     assert verdict(changes, changes).state == "degraded"
@@ -90,7 +90,7 @@ def test_what_is_not_computable_is_violated_and_says_so(changes: dict[str, Any])
 
 
 def test_no_labels_are_no_verdict_on_performance() -> None:
-    observation = seen(performance=None, baseline=None, positives=0)
+    observation = observe(performance=None, baseline=None, positives=0)
     assert observation.performance_status == "insufficient_data"
     assert not observation.violated
 
@@ -117,7 +117,7 @@ def test_too_few_rows_are_insufficient_data_and_earlier_short_windows_are_passed
     ],
 )
 def test_alert_rate_needs_size_and_certainty(rows: int, alerts: int, status: str) -> None:
-    observation = seen(rows=rows, alerts=alerts)
+    observation = observe(rows=rows, alerts=alerts)
     assert observation.alert_status == status
     assert observation.alert_rate == pytest.approx(alerts / rows)
     if (rows, alerts) == (1000, 0):
@@ -129,7 +129,7 @@ def test_alert_rate_needs_size_and_certainty(rows: int, alerts: int, status: str
     [(0.9, "none"), (0.77, "none"), (0.76, "minor"), (0.72, "moderate"), (0.68, "major"), (0.6, "critical")],
 )
 def test_the_ladder_includes_its_limits(now: float, step: str) -> None:
-    assert seen(performance=now).performance_status == step
+    assert observe(performance=now).performance_status == step
 
 
 @given(st.integers(1, 60), st.floats(0.001, 0.999), st.data())
@@ -153,15 +153,109 @@ def test_a_good_newest_window_never_asks_for_a_training(history: list[bool]) -> 
 
 
 def test_an_observation_survives_json() -> None:
-    observation = seen(**BAD)
+    observation = observe(**BAD)
     content = json.loads(json.dumps(observation.to_dict())) | {"report": "file:///r.html"}
     assert Observation.from_dict(content) == observation
 
 
 def test_a_drop_that_chance_explains_is_said_and_not_counted() -> None:
     measures = {"performance": 0.7, "baseline": 0.9, "positives": 25}
-    certain = seen(**measures, performance_high=0.85)
+    certain = observe(**measures, performance_high=0.85)
     assert certain.performance_status == "major"
-    likely = seen(**measures, performance_high=0.92)
+    likely = observe(**measures, performance_high=0.92)
     assert likely.performance_status == "none"
     assert "chance explains" in " ".join(likely.reasons)
+
+
+def test_an_observation_has_what_it_was_made_from() -> None:
+    score = ColumnDrift("score", "score", "warning", 0.1, 0.0, 0.0, "moved a little")
+    drift = DriftReport("warning", (), score, 0.0, ("a moved", "b moved"))
+    observation = observe("w7", drift=drift, alerts=60, performance=0.7, baseline=0.8, positives=33)
+    assert observation.to_dict() == {
+        "window": "w7",
+        "rows": 1000,
+        "data": "warning",
+        "score": "warning",
+        "alert_rate": 0.06,
+        "expected_rate": 0.01,
+        "alert_status": "violated",
+        "performance": 0.7,
+        "baseline": 0.8,
+        "performance_status": "moderate",
+        "reasons": [
+            "data warning: a moved",
+            "data warning: b moved",
+            "score warning: moved a little",
+            "60 alerts in 1000 rows (6.00%) where 1.00% are expected: 6.0 times as many, "
+            f"p = {binom.sf(59, 1000, 0.01):.2g}",
+            "performance 0.800 -> 0.700 on 33 anomalies: a moderate drop of 12.5%",
+        ],
+        "positives": 33,
+        "agreement_status": "not_due",
+        "injected_status": "not_due",
+    }
+
+
+def test_what_is_missing_is_said_in_words() -> None:
+    nothing = observe(drift=None, alerts=None, performance=None, baseline=None)
+    assert nothing.reasons == (
+        "drift is not computable, which counts as violated",
+        "the alert rate is not computable, which counts as violated: no usable alerts",
+        "performance is not computable, which counts as violated: None now, None at promotion",
+    )
+    assert nothing.alert_rate is None
+    no_score = observe(drift=DriftReport("ok", (), None, 0.0, ()), expected_rate=2.0)
+    assert no_score.reasons == (
+        "score drift is not computable, which counts as violated",
+        "the alert rate is not computable, which counts as violated: no usable expected rate (2.0)",
+    )
+    assert (no_score.score, no_score.alert_rate) == ("not_computable", 0.01)
+    few = observe(rows=20, alerts=5)
+    assert (few.alert_rate, few.alert_status) == (0.25, "insufficient_data")
+    assert few.reasons == ("20 rows are fewer than the 100 that an alert rate needs",)
+    assert observe(rows=0, alerts=0).alert_rate is None
+    assert observe(rows=20, alerts=None).alert_rate is None
+
+
+def test_a_verdict_names_its_windows_and_its_reasons_in_every_state() -> None:
+    rule = "(2 of 5 make a verdict)"
+    none = judge_degradation([], SETTINGS)
+    assert (none.violated, none.considered, none.reasons) == ((), (), ("no window has been monitored yet",))
+    short = verdict(BAD, {"rows": 99, "alerts": 1})
+    assert (short.violated, short.considered, short.action) == (("w0",), ("w0",), "none")
+    assert short.reasons == ("window w1 has 99 rows; 100 are needed",)
+    warned = verdict(GOOD, BAD)
+    assert (warned.violated, warned.considered) == (("w1",), ("w0", "w1"))
+    assert warned.reasons == (
+        f"the newest window is bad (major), but only 1 of the last 2 windows are bad {rule}",
+    )
+    recovering = verdict(BAD, BAD, GOOD)
+    assert recovering.reasons == (f"the newest window is good; 2 of the last 3 windows are bad {rule}",)
+    assert (recovering.violated, recovering.considered) == (("w0", "w1"), ("w0", "w1", "w2"))
+    normal = verdict(GOOD, {"alerts": 0})
+    assert normal.reasons[0] == f"0 of the last 2 windows are bad {rule}"
+    assert "unusually silent" in normal.reasons[1]
+    degraded = verdict(BAD, GOOD, BAD)
+    assert degraded.reasons == (
+        f"2 of the last 3 windows are bad {rule}, the newest among them; level major",
+    )
+    assert (degraded.violated, degraded.considered) == (("w0", "w2"), ("w0", "w1", "w2"))
+
+
+@pytest.mark.parametrize(("performance", "action"), [(0.75, "alert"), (0.71, "watch"), (0.5, "watch")])
+def test_one_bad_window_asks_for_no_more_than_a_look(performance: float, action: str) -> None:
+    first = verdict({"performance": performance})
+    assert (first.state, first.action) == ("warning", action)
+    assert verdict({"rows": 100, "alerts": 1, "performance": performance}).considered == ("w0",)
+
+
+def test_too_many_alerts_and_silence_are_told_from_chance_at_the_stated_confidence() -> None:
+    for confidence in (0.95, 0.999):
+        settings = config.Degradation(confidence=confidence, alert_rate_factor=1.01)
+        for alerts in range(10, 30):
+            one = observe_window("w", 1000, report(), alerts, 0.01, settings)
+            chance = binom.sf(alerts - 1, 1000, 0.01)
+            assert (one.alert_status == "violated") == (alerts > 10 and chance < 1 - confidence)
+        for rows in range(200, 800, 20):
+            quiet = observe_window("w", rows, report(), 0, 0.01, settings)
+            assert any("silent" in line for line in quiet.reasons) == (0.99**rows < 1 - confidence)

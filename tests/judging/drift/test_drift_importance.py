@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pynomaly.judging.drift.drift_importance import average_contributions, weight_columns
+from pynomaly.judging.drift.drift_importance import ColumnWeight, average_contributions, weight_columns
 from pynomaly.judging.drift.window_drift import ColumnDrift
 from pynomaly.model.explanation.explain import Explanation, Reason
 
@@ -51,3 +51,26 @@ def test_without_drift_or_importance_nothing_is_made_up() -> None:
     assert {one.ranking for one in weights} == {None}
     assert {one.weight for one in weight_columns(("a",), {}, {}, [drift("a", 0.3)])} == {None}
     assert {one.weight for one in weight_columns(("a",), {"a": 1.0}, {}, [drift("a", 0.0)])} == {None}
+
+
+def test_what_was_not_measured_is_nothing_and_what_was_constant_is_zero() -> None:
+    both = weight_columns(("a", "b"), {"a": 0.4}, {"a": 0.1}, [drift("a", 0.3), drift("b", 0.2)])
+    assert [one.to_dict() for one in both] == [
+        {"column": "a", "ranking": 0.4, "carries": 0.1, "effect": 0.3, "drifted": False, "weight": 1.0},
+        {"column": "b", "ranking": 0.0, "carries": 0.0, "effect": 0.2, "drifted": False, "weight": 0.0},
+    ]
+    (bare,) = weight_columns(("a",), {}, {})
+    assert bare == ColumnWeight("a", None, None, None, False, None)
+
+
+def test_ties_of_weight_go_by_contribution_and_then_by_importance() -> None:
+    importance = {"a": 0.1, "b": 0.2, "c": 0.5}
+    assert [one.column for one in weight_columns(("a", "b", "c"), importance, {})] == ["c", "b", "a"]
+    assert [one.column for one in weight_columns(("a", "b"), importance, {"a": 0.9})] == ["a", "b"]
+    unknown = [one.column for one in weight_columns(("a", "b"), {"b": 0.5}, {"a": 0.0, "b": 0.0})]
+    assert unknown == ["b", "a"]
+
+
+def test_a_test_of_another_column_or_without_an_effect_does_not_count() -> None:
+    tests = [drift("other", 0.9, "drift"), drift("a", math.nan, "insufficient_data")]
+    assert {one.effect for one in weight_columns(("a",), {"a": 1.0}, {}, tests)} == {None}

@@ -113,3 +113,21 @@ def test_a_verdict_is_plain_however_certain() -> None:
         judge_exchangeability(rng.normal(size=50), rng.normal(size=50), alpha=0.01).to_dict()["withdrawn_at"]
         is None
     )
+
+
+def test_the_stake_is_told_with_the_rows_it_took() -> None:
+    rng = np.random.default_rng(0)
+    held_out, stream = rng.normal(size=1000), rng.normal(1.0, 1, size=300)
+    verdict = judge_exchangeability(held_out, stream, alpha=0.01)
+    stakes = np.exp(
+        simple_jumper(compute_online_p_values(held_out, stream, np.random.default_rng(0).random(300)))
+    )
+    row = int(np.flatnonzero(stakes >= 100)[0]) + 1
+    assert (verdict.rows, verdict.withdrawn_at, verdict.alpha) == (300, row, 0.01)
+    assert verdict.largest == pytest.approx(stakes.max())
+    assert verdict.p_value == pytest.approx(1 / stakes.max())
+    assert f"by 100 within {row} of 300 rows" in verdict.reasons[0]
+    kept = judge_exchangeability(held_out, held_out[:300], alpha=0.01)
+    assert kept.reasons == (
+        f"no sign against exchangeability in 300 rows: the stake reached {kept.largest:.3g}",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from pynomaly import config
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe, UnlabelledVerdict, judge_probe
 from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport
 from pynomaly.judging.drift.window_summary import summarize_window
-from tests.judging.drift.test_degradation import seen
+from tests.judging.drift.test_degradation import observe
 
 SETTINGS = config.Degradation()
 GOOD = UnlabelledProbe(1000, 0.9, (0.9, 0.88, 0.92), (0.7, 0.62, 0.78))
@@ -66,7 +67,7 @@ def test_what_is_not_computable_is_bad_and_never_normal(
     checked = judge_probe(now, then, SETTINGS)
     assert (checked.agreement_status, checked.injected_status) == ("not_computable", "not_computable")
     assert checked.reasons
-    assert seen(unlabelled=checked).violated
+    assert observe(unlabelled=checked).violated
 
 
 @pytest.mark.parametrize(
@@ -80,14 +81,14 @@ def test_what_is_not_computable_is_bad_and_never_normal(
     ],
 )
 def test_checks_count_in_the_level_of_a_window(status: dict[str, str], level: str) -> None:
-    assert seen(unlabelled=UnlabelledVerdict(**status), positives=0).level == level
+    assert observe(unlabelled=UnlabelledVerdict(**status), positives=0).level == level
 
 
 def test_labels_outrank_injected_anomalies() -> None:
     bad = UnlabelledVerdict(injected_status="critical")
     judged = {"performance": 0.9, "performance_high": 0.95, "baseline": 0.9, "positives": 50}
-    assert seen(unlabelled=bad, **judged).level == "none"
-    assert seen(unlabelled=bad, positives=0).level == "critical"
+    assert observe(unlabelled=bad, **judged).level == "none"
+    assert observe(unlabelled=bad, positives=0).level == "critical"
 
 
 def test_a_probe_survives_json() -> None:
@@ -96,10 +97,10 @@ def test_a_probe_survives_json() -> None:
 
 def test_every_aspect_has_one_of_four_words() -> None:
     score = ColumnDrift("score", "score", "warning", 0.12, 0.0, 0.0, "score moved")
-    report = DriftReport("ok", (), score, 0.0, ())
+    report = DriftReport("ok", (), score, 0.0, (), columns_status="ok")
     checked = UnlabelledVerdict("not_computable", "major", None, 0.2)
     aspects = {
-        item.name: item for item in summarize_window(seen(alerts=60, unlabelled=checked), report, checked)
+        item.name: item for item in summarize_window(observe(alerts=60, unlabelled=checked), report, checked)
     }
     assert {name: item.status for name, item in aspects.items()} == {
         "data": "ok",
@@ -112,3 +113,92 @@ def test_every_aspect_has_one_of_four_words() -> None:
     }
     assert aspects["alert_rate"].effect == pytest.approx(1 - 0.01 / 0.06)
     json.dumps([item.to_dict() for item in aspects.values()], allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("agreement", "status"),
+    [(0.5, "drift"), (0.501, "warning"), (0.75, "warning"), (0.751, "ok"), (1.0, "ok")],
+)
+def test_the_limits_of_agreement_belong_to_what_they_limit(agreement: float, status: str) -> None:
+    """Of 0.875: a loss of 0.375 is bad, of a third of it a warning; all exact in binary."""
+    now, then = (UnlabelledProbe(10**6, side, None, None) for side in (agreement, 0.875))
+    checked = judge_probe(now, then, config.Degradation(disagreement=0.375))
+    assert checked.agreement_status == status
+    assert checked.agreement_effect == max(0.0, 0.875 - agreement)
+
+
+@pytest.mark.parametrize(("rows", "status"), [(1000, "drift"), (0, "ok"), (1, "ok")])
+def test_a_loss_counts_only_beyond_twice_its_standard_error(rows: int, status: str) -> None:
+    for now in (0.2, 0.3, 0.4, 0.5):
+        probe, then = UnlabelledProbe(rows, now, None, None), UnlabelledProbe(rows, 0.9, None, None)
+        half = max(1, rows // 2)
+        error = math.sqrt(sum((1 - side**2) ** 2 / half for side in (now, 0.9)))
+        assert (0.9 - now > 2 * error) == (status == "drift")
+        assert judge_probe(probe, then, SETTINGS).agreement_status == status
+
+
+def test_the_standard_error_is_that_of_the_rows_that_were_ranked() -> None:
+    then = UnlabelledProbe(10**9, 0.875, None, None)
+    for rows in range(2, 60):
+        verdict = judge_probe(
+            UnlabelledProbe(rows, 0.5, None, None), then, config.Degradation(disagreement=0.25)
+        )
+        beyond = 2 * math.hypot(0.75 / math.sqrt(rows // 2), (1 - 0.875**2) / math.sqrt(5 * 10**8)) < 0.375
+        assert (verdict.agreement_status == "drift") == beyond
+
+
+def test_each_verdict_has_its_figures() -> None:
+    worse = probed(agreement=0.5, roc_auc=[0.60, 0.50, 0.70], average_precision=[0.35, 0.3, 0.4])
+    checked = judge_probe(worse, GOOD, SETTINGS)
+    assert checked.agreement_effect == pytest.approx(0.4)
+    assert checked.injected_effect == pytest.approx(1 / 3)  # the smaller of both drops
+    assert checked.reasons == (
+        "rank agreement with a fresh refit 0.90 -> 0.50: the champion ranks rows as a new model would not",
+        "roc_auc on injected anomalies 0.900 -> 0.600: a critical drop",
+        "average_precision on injected anomalies 0.700 -> 0.350: a critical drop",
+    )
+    better = judge_probe(probed(roc_auc=[0.95, 0.9, 0.99], average_precision=[0.8, 0.7, 0.9]), GOOD, SETTINGS)
+    assert (better.injected_effect, better.reasons) == (0.0, ())
+    one = judge_probe(probed(roc_auc=[0.60, 0.50, 0.70]), GOOD, SETTINGS)
+    assert one.reasons[-1] == "only one of the two metrics dropped, which counts as chance"
+    assert judge_probe(probed(agreement=0.78), GOOD, SETTINGS).reasons == (
+        "rank agreement with a fresh refit 0.90 -> 0.78",
+    )
+
+
+def test_what_was_missing_is_said_with_its_side() -> None:
+    now = UnlabelledProbe(10, None, None, (0.5, 0.4, 0.6), ("too few rows",))
+    then = UnlabelledProbe(10, 0.9, (0.9, 0.8, 1.0), (0.5, 0.4, 0.6), ("a note",))
+    checked = judge_probe(now, then, SETTINGS)
+    assert checked.reasons == (
+        "agreement with a refit is not computable",
+        "too few rows",
+        "at training: a note",
+        "roc_auc on injected anomalies is not computable",
+        "too few rows",
+        "at training: a note",
+    )
+    assert (checked.agreement_effect, checked.injected_effect) == (None, None)
+    assert judge_probe(GOOD, None, SETTINGS).reasons == (
+        "no measurement at training to compare with: a training makes one",
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "injected"),
+    [
+        # Limits of 1/16 and 1/8 (exact in binary), of a value of 0.5.
+        ((0.46875, 0.4, 0.4375), "minor"),
+        ((0.469, 0.4, 0.4375), "none"),
+        ((0.4375, 0.4, 0.4375), "moderate"),
+        ((0.438, 0.4, 0.4375), "minor"),
+        ((0.4375, 0.4, 0.45), "none"),  # its upper end touches the lower end at training
+    ],
+)
+def test_the_ladder_of_injected_anomalies_includes_its_limits(now: tuple[float, ...], injected: str) -> None:
+    settings = config.Degradation(minor=0.0625, moderate=0.125, major=0.25, critical=0.5)
+    before = (0.5, 0.45, 0.55)
+    probe, then = (UnlabelledProbe(1000, 0.9, each, each) for each in (now, before))  # type: ignore[arg-type]
+    assert judge_probe(probe, then, settings).injected_status == injected
+    never = UnlabelledProbe(1000, 0.9, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    assert judge_probe(probe, never, settings).injected_status == "not_computable"

@@ -27,7 +27,6 @@ EVENT = RetrainSituation(
     rows_available=5000,
     rejected_in_a_row=0,
     last_rejection=None,
-    data_status="pass",
     schema_ok=True,
     champion="quickstart v1",
 )
@@ -45,8 +44,6 @@ WAITING = {"rejected_in_a_row": 2, "last_rejection": NOW - timedelta(days=5)}
         ({"reason": "schedule", "trigger": "schedule"}, "search", "5000 rows"),
         ({"trigger": "manual", "reason": "manual"}, "search", "A person asked"),
         ({"schema_ok": False}, "block", "columns are not"),
-        ({"data_status": "block"}, "block", "validation"),
-        ({"data_status": ""}, "block", "validation"),
         ({"champion": None}, "search", "no champion"),
         ({"champion": None, "schema_ok": False}, "block", "columns are not"),
         ({"data_hash": "old"}, "none", "the result would be the same"),
@@ -141,3 +138,29 @@ def test_every_decision_has_reasons_and_no_event_trains_while_it_must_wait(
     if decision.retry_after is not None:
         later = replace(situation, as_of=decision.retry_after)
         assert decide_retraining(later, SETTINGS).trains
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"data_status": "warn"}, "refit"),
+        ({"rows_available": 1000}, "refit"),
+        ({"rows_available": 999}, "none"),
+    ],
+)
+def test_what_just_suffices_trains(changes: dict[str, Any], remedy: str) -> None:
+    assert decide_retraining(replace(EVENT, **changes), SETTINGS).remedy == remedy
+
+
+def test_rows_of_incidents_are_named_unless_nothing_is_trained_for_bad_data() -> None:
+    note = "Rows of declared incidents, left out of the reference: 7."
+    assert decide_retraining(replace(EVENT, left_out=7), SETTINGS).reasons[-1] == note
+    assert note in decide_retraining(replace(EVENT, left_out=7, **COOLING), SETTINGS).reasons
+    blocked = decide_retraining(replace(EVENT, left_out=7, data_status="block"), SETTINGS)
+    assert blocked.reasons == (
+        "The new reference did not pass validation (outcome 'block'; needed: 'pass' or 'warn').",
+    )
+    assert decide_retraining(replace(EVENT, champion=None), SETTINGS).reasons == (
+        "There is no champion yet: every candidate is trained.",
+    )
+    assert EVENT.to_dict()["as_of"] == NOW.isoformat()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chi2_contingency, ks_2samp, kstwobign
+from scipy.stats import chi2_contingency, ks_2samp, kstwobign, t
 
 from pynomaly import config
-from pynomaly.judging.drift.seasonal_tests import compare_in_season, kolmogorov_tail, values_test
+from pynomaly.judging.drift.seasonal_tests import compare_in_season, joint_test, kolmogorov_tail, values_test
 from pynomaly.judging.drift.window_drift import DriftReport, compare_sketches
 from pynomaly.model.sketch.baseline import Baseline, ColumnBaseline, DesignEffect
 from pynomaly.model.sketch.grid import BinGrid, compare_bins
@@ -177,3 +178,30 @@ def test_independent_rows_have_statistics_of_one_on_average() -> None:
         window = whole.grid.counts(NumericSketch.of(rng.normal(size=1000)))
         distances.append(compare_bins(True, whole.counts, window, np.array([1000])).apart)
     assert np.mean(distances) == pytest.approx(0.9, abs=0.2)  # a little below 1: it looks at 33 points
+
+
+def test_the_joint_test_is_students_against_the_windows_of_the_reference(known: Sketch) -> None:
+    assert known.baseline is not None
+    assert known.moments is not None
+    principal = known.baseline.joint
+    assert principal is not None
+    for rows, frame in ((60, week(5, 1, 43)[:60]), (240, week(3, 1, 41, broken=1.0))):
+        moments = Sketch.of(frame.drop(columns="time"), times=frame["time"], like=known).moments
+        assert moments is not None
+        assert moments.n == rows
+        effect, p_value, ratio = joint_test(known.moments, principal, moments)
+        shift = math.log(ratio)
+        error = principal.deviation * math.sqrt(max(principal.rows / rows, 0.25) + 1 / principal.blocks)
+        assert p_value == pytest.approx(2 * t.sf(abs(shift) / error, principal.blocks - 1))
+        assert effect == pytest.approx(1 - math.exp(-abs(shift)))
+
+
+def test_the_distance_of_categories_is_what_exceeds_their_noise() -> None:
+    noise = DesignEffect(ratio=2.0)
+    base = column(pd.Series(list("aabbcc"), dtype=object), noise)
+    distance = replace(
+        compare_in_season(base, CategorySketch.of(pd.Series(list("ab"))), ONE_CELL), effect=0.5
+    )
+    for spread in (0.1, 0.3, 0.9):
+        effect, _ = values_test(base, replace(distance, noise=spread))
+        assert effect == pytest.approx(math.sqrt(max(0.0, 0.5**2 - 2 * spread**2)))

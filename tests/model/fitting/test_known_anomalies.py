@@ -40,7 +40,7 @@ def fit(known: KnownAnomalies | None, detector: str = "iforest", rows: int = 600
     return Bundle.fit(frame.iloc[:cut], frame.iloc[cut:], settings, candidate, contract, {"key": "k"}, known)
 
 
-def given(rows: int, incidents: int | None = None) -> KnownAnomalies:
+def make_anomalies(rows: int, incidents: int | None = None) -> KnownAnomalies:
     return KnownAnomalies(anomalies(rows), np.arange(rows) % (incidents or rows))
 
 
@@ -55,7 +55,7 @@ def plain() -> Bundle:
 
 @pytest.fixture(scope="module")
 def taught() -> Bundle:
-    return fit(given(60), "hbos")
+    return fit(make_anomalies(60), "hbos")
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_row_scores_the_same_alone_in_any_batch_and_after_loading(
 
 
 def test_the_same_rows_and_seed_give_the_same_files(shipped_taught: tuple[Path, str], tmp_path: Path) -> None:
-    assert fit(given(60), "hbos").save(tmp_path / "b") == shipped_taught[1]
+    assert fit(make_anomalies(60), "hbos").save(tmp_path / "b") == shipped_taught[1]
 
 
 def test_new_p_values_and_another_policy_keep_what_was_taught(taught: Bundle) -> None:
@@ -120,9 +120,9 @@ def test_new_p_values_and_another_policy_keep_what_was_taught(taught: Bundle) ->
 @pytest.mark.parametrize(
     ("known", "blocks", "why"),
     [
-        (given(19), {}, "19 known anomalies are fewer than the 20"),
-        (given(60, incidents=4), {}, "60 known anomalies lie in 4 blocks"),
-        (given(60), {"training": {"known_anomalies": "leave_out"}}, "known_anomalies is leave_out"),
+        (make_anomalies(19), {}, "19 known anomalies are fewer than the 20"),
+        (make_anomalies(60, incidents=4), {}, "60 known anomalies lie in 4 blocks"),
+        (make_anomalies(60), {"training": {"known_anomalies": "leave_out"}}, "known_anomalies is leave_out"),
         (
             KnownAnomalies(anomalies(60).assign(flow=np.nan), np.arange(60)),
             REJECT,
@@ -158,7 +158,7 @@ def test_few_held_out_rows_cannot_both_teach_and_calibrate() -> None:
 
 
 def test_out_of_fold_scores_can_be_taught_too() -> None:
-    bundle = fit(given(60), "pca", rows=300, training={"calibrate": "cross"})
+    bundle = fit(make_anomalies(60), "pca", rows=300, training={"calibrate": "cross"})
     assert bundle.calibration.method == "cross"
     assert bundle.reranking is not None
     assert len(bundle.calibration.scores) == 150

@@ -96,6 +96,12 @@ def test_looking_makes_no_database(pipeline: Pipeline) -> None:
     assert not list(pipeline.home.rglob("*.db"))
 
 
+def test_a_python_outside_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "metadata", lambda name: {"Requires-Python": "<3"})
+    finding = health._check_python()
+    assert (finding.state, finding.mend) == ("wrong", "use a Python <3")
+
+
 def test_a_dependency_outside_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "requires", lambda name: ["numpy<1", "nobody-has-this>=2"])
     first, second = health._check_packages()
