@@ -129,7 +129,7 @@ WINGS: Mapping[str, Wing] = {
             "places": (),
             "shape": (GROUND,),
             "sources": (GROUND, "places", "shape"),
-            "inspect": ("sources",),
+            "intake": ("sources",),
             "migration": ("sources",),
         },
     ),

@@ -103,14 +103,14 @@ def explain_column(data: str | Path, column: str, hints: Mapping[str, Any] | Non
     item = next(item for item in described["columns"] if item["name"] == column)
     about = [
         d
-        for d in described["decisions"]
+        for d in described["choices"]
         if d["setting"] in ("missing_values", "missing_in", "decimal", "thousands")
     ]
     return {
         "file": described["file"],
         "column": item,
         "meaning": ROLES[item["role"]],
-        "decisions": about if item["role"] in ("number", "counter", "constant") else [],
+        "choices": about if item["role"] in ("number", "counter", "constant") else [],
         "settings": {key: value for key, value in reading.data.items() if column in _list_names(value)},
     }
 
@@ -123,7 +123,7 @@ def _list_names(value: object) -> list[str]:
 
 
 def list_questions(data: str | Path, hints: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return each doubtful decision on a table as a question: setting, value, why, choices."""
+    """Return each doubtful choice on a table as a question: setting, value, why, choices."""
     reading = read_table(data, hints)
     questions: list[dict[str, Any]] = []
     names = [column.name for column in reading.columns]
@@ -154,7 +154,7 @@ def list_questions(data: str | Path, hints: Mapping[str, Any]) -> list[dict[str,
         questions.append(
             _ask("id", reading.id, f"whose a row is: {entities[0].why}; {entities[0].otherwise}", names)
         )
-    doubtful = [d for d in reading.decisions if d.sure == "doubtful" and isinstance(d.value, str)]
+    doubtful = [d for d in reading.choices if d.sure == "doubtful" and isinstance(d.value, str)]
     questions += [_ask(d.setting, d.value, d.why, [d.value, *d.otherwise]) for d in doubtful]
     return [question for question in questions if question["setting"] not in hints]
 

@@ -16,7 +16,7 @@ __all__ = ["convert", "init"]
 
 @command(
     "pynomaly init data/machines.csv --time time --id machine --label anomaly",
-    "pynomaly init data/machines.csv --explain vibration",
+    "pynomaly init data/machines.csv --explain heat",
     "pynomaly init --example",
 )
 def init(

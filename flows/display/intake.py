@@ -54,13 +54,12 @@ def _show_decisions(console: Any, result: dict[str, Any]) -> None:
             f"{word} = {'unknown' if value is None else value}" for word, value in list(values.items())[:8]
         )
         console.print(f"label {result['label']}: {words} (data.label_values)")
-    for decision in result["decisions"]:
-        if decision["setting"] not in ("encoding", "separator") or decision["sure"] != "sure":
-            doubt = "" if decision["sure"] == "sure" else f"; {decision['sure']}"
-            others = f", or {', '.join(decision['otherwise'])}" if decision["otherwise"] else ""
+    for choice in result["choices"]:
+        if choice["setting"] not in ("encoding", "separator") or choice["sure"] != "sure":
+            doubt = "" if choice["sure"] == "sure" else f"; {choice['sure']}"
+            others = f", or {', '.join(choice['otherwise'])}" if choice["otherwise"] else ""
             console.print(
-                f"data.{decision['setting']}: {_spell_mark(decision['value'])}{others}: "
-                f"{decision['why']}{doubt}"
+                f"data.{choice['setting']}: {_spell_mark(choice['value'])}{others}: {choice['why']}{doubt}"
             )
     unreadable = [column for column in result["columns"] if column["unreadable"]]
     for column in unreadable:
@@ -109,8 +108,8 @@ def show_column(result: dict[str, Any]) -> None:
     console.print(f"example: {column['example']!r}")
     for cell in column["cells"]:
         console.print(f"not readable: line {cell['line']}: {cell['cell']!r}")
-    for decision in result["decisions"]:
-        console.print(f"data.{decision['setting']}: {_spell_mark(decision['value'])}: {decision['why']}")
+    for choice in result["choices"]:
+        console.print(f"data.{choice['setting']}: {_spell_mark(choice['value'])}: {choice['why']}")
     for key in result["settings"]:
         console.print(f"stands in data.{key}")
     if column["otherwise"]:

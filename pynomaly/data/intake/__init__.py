@@ -2,13 +2,15 @@
 
 A reading is made once by :func:`read_table`; it drives the drafted YAML and what the screen shows. A later
 file is read the same way, by the settings that the reading decides.
+
+Called by `flows`. May import `places`, `shape`, `sources`, the modules of `data` and the wings below `data`.
 """
 
 from __future__ import annotations
 
 from pynomaly.data.intake.describe import describe_reading
 from pynomaly.data.intake.draft import CANDIDATES, list_settings, make_slug, render_draft
-from pynomaly.data.intake.findings import ROLES, ColumnReading, Decision, Reading, TimeReading
+from pynomaly.data.intake.findings import ROLES, Choice, ColumnReading, Reading, TimeReading
 from pynomaly.data.intake.reading import read_table
 from pynomaly.data.intake.sample import list_files
 from pynomaly.data.intake.trial import try_reading
@@ -16,8 +18,8 @@ from pynomaly.data.intake.trial import try_reading
 __all__ = [
     "CANDIDATES",
     "ROLES",
+    "Choice",
     "ColumnReading",
-    "Decision",
     "Reading",
     "TimeReading",
     "describe_reading",

@@ -11,7 +11,7 @@ __all__ = ["describe_reading"]
 
 
 def describe_reading(reading: Reading) -> dict[str, Any]:
-    """Return a reading as a dict that JSON can hold: each decision with its reason."""
+    """Return a reading as a dict that JSON can hold: each choice with its reason."""
     data = reading.data
     return {
         "file": reading.file,
@@ -31,7 +31,7 @@ def describe_reading(reading: Reading) -> dict[str, Any]:
         "left_out": [
             {"name": column.name, "role": column.role, "why": column.why} for column in reading.left_out
         ],
-        "decisions": [asdict(decision) for decision in reading.decisions],
+        "choices": [asdict(choice) for choice in reading.choices],
         "notes": list(reading.notes),
         "problems": list(reading.problems),
     }

@@ -159,13 +159,13 @@ def _render_data(reading: Reading) -> list[str]:
 def _collect_reasons(reading: Reading) -> dict[str, str]:
     """Return the comment of each key under ``data``."""
     reasons: dict[str, str] = {}
-    for decision in reading.decisions:
-        doubt = "" if decision.sure == "sure" else f" ({decision.sure})"
-        text = f"{decision.why}{doubt}"
-        if decision.setting in ("missing_values", "missing_in"):
-            text = f"{decision.value!r}: {decision.why}"
-            text = f"{reasons[decision.setting]}; {text}" if decision.setting in reasons else text
-        reasons[decision.setting] = text
+    for choice in reading.choices:
+        doubt = "" if choice.sure == "sure" else f" ({choice.sure})"
+        text = f"{choice.why}{doubt}"
+        if choice.setting in ("missing_values", "missing_in"):
+            text = f"{choice.value!r}: {choice.why}"
+            text = f"{reasons[choice.setting]}; {text}" if choice.setting in reasons else text
+        reasons[choice.setting] = text
     roles = {column.name: column for column in reading.columns}
     if reading.time is not None:
         column = roles[reading.time.columns[0]]

@@ -1,4 +1,4 @@
-"""What the reading of a table decided: small frozen records with their reasons.
+"""What the reading of a table chose: small frozen records with their reasons.
 
 A reading is made once by :func:`pynomaly.data.intake.read_table` and drives the drafted YAML, the table on
 the screen and ``init --json``.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["ROLES", "ColumnReading", "Decision", "Reading", "Sureness", "TimeReading", "Unreadable"]
+__all__ = ["ROLES", "Choice", "ColumnReading", "Reading", "Sureness", "TimeReading", "Unreadable"]
 
 Sureness = Literal["sure", "likely", "doubtful"]
 
@@ -35,8 +35,8 @@ FEATURE_ROLES = ("number", "category", "counter", "constant", "duplicate")
 
 
 @dataclass(frozen=True)
-class Decision:
-    """One decision about the file as a whole.
+class Choice:
+    """One choice about the file as a whole.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class Reading:
         Rows that were looked at.
     header_line : int or None
         Line of the header, counted from 1; None without one.
-    decisions : tuple of Decision
+    choices : tuple of Choice
         Encoding, separator, marks and the like: what differs from the default, and what is doubtful.
     time : TimeReading or None
     label, id : str or None
@@ -159,7 +159,7 @@ class Reading:
     rows: int
     sampled: int
     header_line: int | None
-    decisions: tuple[Decision, ...]
+    choices: tuple[Choice, ...]
     time: TimeReading | None
     label: str | None
     id: str | None

@@ -67,7 +67,7 @@ def plan_blocks(
         blocks |= _write_windows(plan)
     if rows < _RETRAIN_ROWS:
         comment = f"the reference has about {rows} rows, default is 1000"
-        blocks["retraining"] = {"min_rows": (max(10, rows // 2), comment)}
+        blocks["retraining"] = {"min_rows": (max(100, rows // 2), comment)}
     return blocks, notes, problems
 
 

@@ -1,13 +1,12 @@
 """Reads a table once and decides what it is: encoding, marks, times, truth, entity, role of each column.
 
-The order of the decisions: text, cells, time, truth, entity, then what is left. Each says why. Called by
+The order of the choices: text, cells, time, truth, entity, then what is left. Each says why. Called by
 ``pynomaly init`` through :func:`pynomaly.data.intake.read_table`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ import pandas as pd
 from pynomaly.config import Limits
 from pynomaly.data.intake.cells.numbers import profile_columns
 from pynomaly.data.intake.cells.profile import Profile
-from pynomaly.data.intake.cells.spelling import looks_like_moment
-from pynomaly.data.intake.findings import ColumnReading, Decision, Reading, TimeReading, Unreadable
+from pynomaly.data.intake.cells.spelling import looks_like_moment, looks_like_number
+from pynomaly.data.intake.findings import Choice, ColumnReading, Reading, TimeReading, Unreadable
 from pynomaly.data.intake.plan import plan_blocks
-from pynomaly.data.intake.roles.columns import decide_role, is_counter
+from pynomaly.data.intake.roles.columns import decide_role, is_counter, mark_duplicates
 from pynomaly.data.intake.roles.entities import find_entity, find_long_table
 from pynomaly.data.intake.roles.truth import find_truths
 from pynomaly.data.intake.roles.truth_kinds import Truth
@@ -67,7 +66,7 @@ def read_table(path: str | Path, hints: Mapping[str, Any] | None = None) -> Read
     for column in [*requested, *filter(None, (known.get("label"), known.get("id")))]:
         if column not in sample.names:
             raise ColumnError(f"{path}: no column {column!r}; {list_allowed(column, sample.names)}")
-    profiles, decisions, settings = profile_columns(
+    profiles, choices, settings = profile_columns(
         sample.cells, sample.typed, {"separator": sample.settings.get("separator", ","), **known}
     )
     moments, single = find_time(profiles, sample.typed, requested or None)
@@ -77,7 +76,7 @@ def read_table(path: str | Path, hints: Mapping[str, Any] | None = None) -> Read
             f"no time can be read from {', '.join(map(repr, requested))} (a cell: {cell!r}); "
             "set --time-format, e.g. '%d.%m.%Y %H:%M'"
         )
-    return _Assembly(str(path), kind, sample, profiles, moments, single, known).assemble(decisions, settings)
+    return _Assembly(str(path), kind, sample, profiles, moments, single, known).assemble(choices, settings)
 
 
 def _list_requested(known: Mapping[str, Any]) -> list[str]:
@@ -89,7 +88,7 @@ def _list_requested(known: Mapping[str, Any]) -> list[str]:
 
 def _refuse_wide(sample: Sample, path: object) -> None:
     """Refuse a table whose columns are dates."""
-    dates = [name for name in sample.names if looks_like_moment(name)]
+    dates = [name for name in sample.names if looks_like_moment(name) and not looks_like_number(name)]
     if len(dates) >= _WIDE_DATES and len(dates) > len(sample.names) / 2:
         raise SourceError(
             f"{path} is a wide table: {len(dates)} of its {len(sample.names)} columns are dates "
@@ -98,7 +97,7 @@ def _refuse_wide(sample: Sample, path: object) -> None:
 
 
 class _Assembly:
-    """Puts the decisions together: what is known of the columns, and what is decided from it."""
+    """Puts the choices together: what is known of the columns, and what is decided from it."""
 
     def __init__(
         self, path: str, kind: str, sample: Sample, profiles: Mapping[str, Profile], moments: Moments | None,
@@ -112,9 +111,9 @@ class _Assembly:
         self.entity: str | None = None
         self.counters: list[str] = []
 
-    def assemble(self, decisions: list[Decision], settings: dict[str, Any]) -> Reading:
+    def assemble(self, choices: list[Choice], settings: dict[str, Any]) -> Reading:
         """Return the reading."""
-        decided = [*self.sample.decisions, *decisions]
+        decided = [*self.sample.choices, *choices]
         data = {**self.sample.settings, **settings}
         self._read_time(data)
         self._read_truths(data)
@@ -124,7 +123,7 @@ class _Assembly:
                 role = decide_role(self.profiles[name], self.sample.lines, self.moments is not None)
                 self._add(name, *role)
         self._read_counters(data)
-        self._check_duplicates()
+        self.columns = mark_duplicates(self.columns, self.profiles)
         categorical = [c.name for c in self.columns.values() if c.is_feature and self._is_category(c)]
         if categorical:
             data["categorical"] = categorical
@@ -145,7 +144,7 @@ class _Assembly:
             rows=self.sample.rows,
             sampled=len(self.sample.cells),
             header_line=self.sample.header_line,
-            decisions=tuple(decided),
+            choices=tuple(decided),
             time=self._describe_time(),
             label=self.label.name if self.label else None,
             id=self.entity,
@@ -297,23 +296,6 @@ class _Assembly:
         if self.entity is None:
             return np.zeros(len(self.sample.cells), dtype=np.int64)
         return np.asarray(pd.factorize(self.profiles[self.entity].cells)[0])
-
-    def _check_duplicates(self) -> None:
-        """Name features that have the values of an earlier one; they stay, so that a difference shows."""
-        first: dict[bytes, str] = {}
-        for name, column in list(self.columns.items()):
-            if column.role not in ("number", "category"):
-                continue
-            key = "\x1f".join(self.profiles[name].cells).encode()
-            if key in first:
-                self.columns[name] = replace(
-                    column,
-                    role="duplicate",
-                    why=f"the same as {first[key]!r} in every row so far",
-                    otherwise="data.ignore",
-                )
-            else:
-                first[key] = name
 
     def _is_category(self, column: ColumnReading) -> bool:
         profile = self.profiles[column.name]

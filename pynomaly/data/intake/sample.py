@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pynomaly.data.intake.findings import Decision
+from pynomaly.data.intake.findings import Choice
 from pynomaly.data.sources import SOURCES, infer_source_kind
 from pynomaly.data.sources.text.files import is_glob, require_path
 from pynomaly.data.sources.text.files import list_files as list_source_files
@@ -46,7 +46,7 @@ class Sample:
     header_line : int or None
     settings : dict
         Settings under ``data`` that are found already: encoding, separator and the like.
-    decisions, notes : list
+    choices, notes : list
     """
 
     cells: pd.DataFrame
@@ -56,7 +56,7 @@ class Sample:
     typed: dict[str, str] = field(default_factory=dict)
     header_line: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    decisions: list[Decision] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property

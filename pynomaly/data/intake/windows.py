@@ -22,6 +22,9 @@ _LENGTHS = tuple(
 _SCORE_STEPS = 10
 _WEEKS_SEEN = 53
 _DAY = timedelta(days=1)
+_LONG = timedelta(weeks=8)
+_REFERENCE_SHARE = 0.75
+_ENOUGH_ROWS = 400
 _ROWS_OF_DAILY = 1100
 
 
@@ -68,8 +71,9 @@ def plan_windows(times: pd.Series[Any], first: pd.Timestamp, last: pd.Timestamp,
     """Return windows for rows from `first` to `last`.
 
     Scores come every ten steps at least, and about thirty times over a short file; a verdict looks back on
-    three or seven of them. The reference is the whole file up to a year and a week, so that a yearly season
-    lies in it; of daily or rarer rows it is up to 1,100 steps.
+    three or seven of them. The reference is the whole file if that is short: under eight weeks or under 530
+    rows. Of a longer file it is three quarters, so that the rest can be scored, and at most a year and a week
+    (a yearly season lies in it), or 1,100 steps of daily or rarer rows.
 
     Parameters
     ----------
@@ -89,14 +93,16 @@ def plan_windows(times: pd.Series[Any], first: pd.Timestamp, last: pd.Timestamp,
     score = next((item for item in reversed(_LENGTHS) if item <= score and item <= span), _LENGTHS[0])
     monitor = score * (7 if score == _DAY else 4 if score > _DAY else 3)
     longest = timedelta(weeks=_WEEKS_SEEN) if step < _DAY else step * _ROWS_OF_DAILY
+    if span > _LONG and rows * _REFERENCE_SHARE >= _ENOUGH_ROWS:
+        longest = min(longest, max(_LONG, span * _REFERENCE_SHARE))
     grain = 3600 if span > _DAY else 60 if span > timedelta(minutes=2) else 1
     whole = timedelta(seconds=-(-span.total_seconds() // grain) * grain)
     reference = min(whole, longest)
     if reference < whole:
         reference = timedelta(days=max(1, reference // _DAY))
-        why = "what a model is trained on: a whole year, so that its seasons are known"
-        if step >= _DAY:
-            why = f"what a model is trained on: {reference / step:.0f} steps"
+        why = "what a model is trained on: most of the file; the rest is there to be scored"
+        if step < _DAY and reference >= timedelta(weeks=52):
+            why = "what a model is trained on: a whole year, so that its seasons are known"
     else:
         why = "what a model is trained on: the whole file"
     expected = int(np.ceil(rows * min(1.0, reference / span)))

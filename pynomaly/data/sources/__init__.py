@@ -3,7 +3,7 @@
 Each kind in ``pynomaly.config.SOURCE_KINDS`` is a module of its name with a `SOURCE`. Their rows are
 normalised here: times in UTC, rows sorted by time and entity, labels 0, 1 or unknown.
 
-Called by `inspect`, `migration`, `serving` and `steps`. May import `places`, `shape`, the modules of `data`
+Called by `intake`, `migration`, `serving` and `steps`. May import `places`, `shape`, the modules of `data`
 and the wings below `data`.
 """
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from pynomaly.data.intake.cells.profile import NUMBER_KINDS, Profile
 from pynomaly.data.intake.cells.spelling import classify_cell
-from pynomaly.data.intake.findings import Decision
+from pynomaly.data.intake.findings import Choice
 
 __all__ = ["decide_marks", "strip_marks"]
 
 
 def decide_marks(
     profiles: list[Profile], hints: Mapping[str, Any]
-) -> tuple[str, str | None, list[Decision], dict[str, Any]]:
+) -> tuple[str, str | None, list[Choice], dict[str, Any]]:
     """Return the decimal mark and the mark between thousands, by the votes of all cells."""
     votes: Counter[str] = Counter()
     for profile in profiles:
@@ -33,7 +33,7 @@ def decide_marks(
                     own[classify_cell(inner)] += count
         votes.update(own)
     comma = votes["comma"]
-    decisions: list[Decision] = []
+    choices: list[Choice] = []
     settings: dict[str, Any] = {}
     if votes["points"] > votes["point"] and not votes["commas"]:
         comma += votes["points"]
@@ -55,15 +55,15 @@ def decide_marks(
         settings["decimal"] = decimal
         example = _find_example(profiles, "comma") or _find_example(profiles, "comma3")
         sure = "as asked" if "decimal" in hints else f"{comma:,} cells are numbers like {example!r}"
-        decisions.append(Decision("decimal", decimal, sure))
+        choices.append(Choice("decimal", decimal, sure))
     if thousands:
         settings["thousands"] = thousands
         kind = {".": "points", ",": "commas"}.get(thousands, "spaced")
         example = _find_example(profiles, kind) or _find_example(
             profiles, "comma3" if thousands == "," else "point3"
         )
-        decisions.append(Decision("thousands", thousands, f"numbers like {example!r}", "likely"))
-    return decimal, thousands, decisions, settings
+        choices.append(Choice("thousands", thousands, f"numbers like {example!r}", "likely"))
+    return decimal, thousands, choices, settings
 
 
 def _count_points(profiles: list[Profile]) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from pynomaly.data.intake.cells.profile import Profile
 from pynomaly.data.intake.cells.spelling import is_missing_mark
-from pynomaly.data.intake.findings import Decision
+from pynomaly.data.intake.findings import Choice
 
 __all__ = ["find_missing"]
 
@@ -29,7 +29,7 @@ def find_missing(
     profiles: Mapping[str, Profile],
     given: tuple[str, ...],
     hints: Mapping[str, Any],
-    decisions: list[Decision],
+    choices: list[Choice],
     settings: dict[str, Any],
 ) -> None:
     """Collect words and numbers that mean missing, for all columns or for one."""
@@ -63,11 +63,11 @@ def find_missing(
             for name in names:
                 missing_in.setdefault(name, []).append(text)
             where = ", ".join(map(repr, names[:3]))
-        decisions.append(Decision("missing_values" if text in everywhere else "missing_in", text,
+        choices.append(Choice("missing_values" if text in everywhere else "missing_in", text,
             f"{amount:,} cells of {where} stand far from all others", "likely"))  # fmt: skip
     for word in words:
-        decisions.append(
-            Decision(
+        choices.append(
+            Choice(
                 "missing_values",
                 word,
                 f"{counts[word]:,} cells among numbers",

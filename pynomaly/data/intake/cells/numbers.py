@@ -18,7 +18,7 @@ from pynomaly.data.intake.cells.marks import decide_marks, strip_marks
 from pynomaly.data.intake.cells.missing import find_missing
 from pynomaly.data.intake.cells.profile import Profile
 from pynomaly.data.intake.cells.spelling import PANDAS_MISSING, classify_cell, is_missing_mark
-from pynomaly.data.intake.findings import Decision
+from pynomaly.data.intake.findings import Choice
 
 __all__ = ["profile_columns"]
 
@@ -27,8 +27,8 @@ _MOST_TOKENS = 30
 
 def profile_columns(
     cells: pd.DataFrame, typed: Mapping[str, str], hints: Mapping[str, Any]
-) -> tuple[dict[str, Profile], list[Decision], dict[str, Any]]:
-    """Return the profile of each column, the decisions on marks, and the settings they need.
+) -> tuple[dict[str, Profile], list[Choice], dict[str, Any]]:
+    """Return the profile of each column, the choices on marks, and the settings they need.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ def profile_columns(
     """
     profiles = {str(name): _count_column(str(name), cells[name]) for name in cells.columns}
     text = [profile for name, profile in profiles.items() if name not in typed]
-    decimal, thousands, decisions, settings = decide_marks(text, hints)
+    decimal, thousands, choices, settings = decide_marks(text, hints)
     given = tuple(hints.get("missing_values", ()))
     for profile in profiles.values():
         _read_numbers(profile, decimal, thousands, typed.get(profile.name), given)
-    find_missing(profiles, given, hints, decisions, settings)
+    find_missing(profiles, given, hints, choices, settings)
     styles = {"marked": "numbers", "magnitude": "magnitudes"}
     for style, key in styles.items():
         names = [
@@ -52,7 +52,7 @@ def profile_columns(
         ]
         if names:
             settings[key] = names
-    return profiles, decisions, settings
+    return profiles, choices, settings
 
 
 def _count_column(name: str, cells: pd.Series[Any]) -> Profile:

@@ -5,16 +5,18 @@ Called by ``reading``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pynomaly.data.intake.cells.profile import Profile
 from pynomaly.data.intake.cells.spelling import split_name
-from pynomaly.data.intake.findings import Sureness
+from pynomaly.data.intake.findings import ColumnReading, Sureness
 from pynomaly.data.intake.roles.entities import is_identifier_name
 
-__all__ = ["Role", "decide_role", "is_counter"]
+__all__ = ["Role", "decide_role", "is_counter", "mark_duplicates"]
 
 _FEW_CATEGORIES = 50
 _ROW_NUMBERS = {
@@ -133,3 +135,23 @@ def is_counter(profile: Profile, order: np.ndarray[Any, Any], codes: np.ndarray[
     resets = -steps[steps < 0]
     whole = np.ptp(values[np.isfinite(values)])
     return bool((resets > 0.5 * whole).mean() > 0.5) and rises > 0.2
+
+
+def mark_duplicates(
+    columns: Mapping[str, ColumnReading], profiles: Mapping[str, Profile]
+) -> dict[str, ColumnReading]:
+    """Return the columns, with features named that have the values of an earlier one.
+
+    They stay features, so that a difference shows when it comes.
+    """
+    first: dict[int, str] = {}
+    marked = dict(columns)
+    for name, column in columns.items():
+        if column.role not in ("number", "category"):
+            continue
+        key = hash(tuple(profiles[name].cells))
+        twin = first.setdefault(key, name)
+        if twin != name and (profiles[twin].cells == profiles[name].cells).all():
+            why = f"the same as {twin!r} in every row so far"
+            marked[name] = replace(column, role="duplicate", why=why, otherwise="data.ignore")
+    return marked

@@ -1,1 +1,4 @@
-"""Files to cells: encoding, dialect, header, and the rows that are looked at."""
+"""Files to cells: encoding, dialect, header, and the rows that are looked at.
+
+Called by `intake`. May import what `data.intake` may import.
+"""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pynomaly.config import Limits
-from pynomaly.data.intake.findings import Decision
+from pynomaly.data.intake.findings import Choice
 from pynomaly.data.sources import bounded
 from pynomaly.errors import SourceError
 
@@ -58,8 +58,8 @@ class Lines:
         return self.head >= self.count
 
 
-def detect_encoding(file: Path, limits: Limits) -> Decision:
-    """Return the encoding of a text file as a decision on ``data.encoding``.
+def detect_encoding(file: Path, limits: Limits) -> Choice:
+    """Return the encoding of a text file as a choice on ``data.encoding``.
 
     A byte order mark decides; else NUL bytes at every second place mean UTF-16; else the whole file is tried
     as UTF-8. A file that is neither is cp1252 if few of its letters are not ASCII, and else what
@@ -75,12 +75,12 @@ def detect_encoding(file: Path, limits: Limits) -> Decision:
         for mark, name in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"),
                            (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):  # fmt: skip
             if head.startswith(mark):
-                return Decision("encoding", name, "the file starts with a byte order mark")
+                return Choice("encoding", name, "the file starts with a byte order mark")
         if (wide := _detect_wide(head)) is not None:
-            return Decision("encoding", wide, "every second byte is NUL", "likely")
+            return Choice("encoding", wide, "every second byte is NUL", "likely")
         wrong = _find_undecodable(head, content)
     if wrong is None:
-        return Decision("encoding", "utf-8", "every byte reads as UTF-8")
+        return Choice("encoding", "utf-8", "every byte reads as UTF-8")
     return _guess_single_byte(wrong)
 
 
@@ -106,21 +106,19 @@ def _find_undecodable(head: bytes, rest: object) -> bytes | None:
     return None
 
 
-def _guess_single_byte(block: bytes) -> Decision:
+def _guess_single_byte(block: bytes) -> Choice:
     letters = sum(chr(byte).isalpha() for byte in block if byte < 0x80)
     high = sum(byte >= 0x80 for byte in block)
     first = next(byte for byte in block if byte >= 0x80)
     why = f"byte 0x{first:02x} is no UTF-8"
     if high <= _FEW_LETTERS * max(letters, 1) + 10:
         name = "latin-1" if any(byte in _UNDEFINED_IN_CP1252 for byte in block) else "cp1252"
-        return Decision("encoding", name, f"{why}; few letters are not ASCII", "likely", ("cp1250", "cp437"))
+        return Choice("encoding", name, f"{why}; few letters are not ASCII", "likely", ("cp1250", "cp437"))
     from charset_normalizer import from_bytes
 
     best = from_bytes(block[: 256 << 10]).best()
     name = best.encoding if best is not None else "cp1252"
-    return Decision(
-        "encoding", name, f"{why}; this encoding gives the likeliest text", "doubtful", ("cp1252",)
-    )
+    return Choice("encoding", name, f"{why}; this encoding gives the likeliest text", "doubtful", ("cp1252",))
 
 
 def read_lines(file: Path, limits: Limits, encoding: str) -> Lines:

@@ -1,6 +1,6 @@
 """Text to a grid of cells: separator, quotation mark, lines before the header, header or none, unit rows.
 
-Pure: takes the lines that were read and returns decisions. Called by ``sampling``.
+Pure: takes the lines that were read and returns choices. Called by ``sampling``.
 
 Notes
 -----
@@ -233,7 +233,7 @@ def _kind(cell: str) -> str:
             if looks_like_moment(cell) or re.fullmatch(r"\d{1,2}[:.]\d{2}\S*( - \S+)?", cell)
             else "text"
         )
-    return "moment" if looks_like_moment(cell) else "number"
+    return "moment" if kind == "marked" and looks_like_moment(cell) else "number"
 
 
 def _is_row(cells: Sequence[str], typed: dict[int, str], width: int) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Limits
-from pynomaly.data.intake.findings import Decision, Sureness
+from pynomaly.data.intake.findings import Choice, Sureness
 from pynomaly.data.intake.sample import EDGE, FILES, MOST_ROWS, Sample
 from pynomaly.data.intake.text.decoding import Lines, detect_encoding, read_lines
 from pynomaly.data.intake.text.dialect import Dialect, Grid, Row, detect_dialect, find_header, split_rows
@@ -25,7 +25,7 @@ def sample_text(files: Sequence[Path], limits: Limits, hints: dict[str, Any]) ->
     chosen = _choose_files(files)
     first = chosen[0]
     encoding = (
-        Decision("encoding", hints["encoding"], "as asked")
+        Choice("encoding", hints["encoding"], "as asked")
         if "encoding" in hints
         else detect_encoding(first, limits)
     )
@@ -171,22 +171,22 @@ def _estimate_rows(sample: Sample, texts: list[Lines], rows: list[list[Row]], gr
 
 def _note_dialect(
     sample: Sample,
-    encoding: Decision,
+    encoding: Choice,
     dialect: Dialect,
     text: Lines,
     rows: list[Row],
     grid: Grid,
     hints: dict[str, Any],
 ) -> None:
-    """Write down the decisions on the text, and the settings that differ from the defaults."""
-    sample.decisions.append(encoding)
+    """Write down the choices on the text, and the settings that differ from the defaults."""
+    sample.choices.append(encoding)
     if encoding.value != "utf-8":
         sample.settings["encoding"] = encoding.value
     width = len(sample.names)
     sure: Sureness = "sure" if dialect.clean > 0.95 else "likely"
     sample.settings["separator"] = dialect.separator
-    sample.decisions.append(
-        Decision(
+    sample.choices.append(
+        Choice(
             "separator",
             dialect.separator,
             f"{width} columns in {dialect.clean:.0%} of the lines looked at",
@@ -195,7 +195,7 @@ def _note_dialect(
     )
     if dialect.quote != '"':
         sample.settings["quote"] = dialect.quote
-        sample.decisions.append(Decision("quote", dialect.quote, "cells stand in these marks"))
+        sample.choices.append(Choice("quote", dialect.quote, "cells stand in these marks"))
     table_start = rows[grid.header if grid.header is not None else grid.first][0]
     inside = [
         n
@@ -204,8 +204,8 @@ def _note_dialect(
     ]
     if inside or ("comment" in hints and dialect.comment):
         sample.settings["comment"] = dialect.comment
-        sample.decisions.append(
-            Decision(
+        sample.choices.append(
+            Choice(
                 "comment",
                 dialect.comment,
                 f"line {inside[0] if inside else '-'} starts with it and is no row",
@@ -220,32 +220,32 @@ def _note_dialect(
         shown = next(line for line in before[sep_line:] if line.strip())
         sample.settings["skip_rows"] = skip
         what = "the header" if grid.header is not None else "the rows"
-        sample.decisions.append(
-            Decision(
+        sample.choices.append(
+            Choice(
                 "skip_rows", skip, f"{skip} lines stand before {what}; the first: {shown[:60]!r}", "likely"
             )
         )
     if grid.header is None:
         sample.settings["header"] = False
-        sample.decisions.append(
-            Decision("header", False, f"{grid.why}; columns are called column_1 to column_{width}", "likely")
+        sample.choices.append(
+            Choice("header", False, f"{grid.why}; columns are called column_1 to column_{width}", "likely")
         )
         return
     units = grid.first - grid.header - 1
     if units:
         sample.settings["unit_rows"] = units
         shown = ", ".join(cell for cell in rows[grid.header + 1][1] if cell)[:60]
-        sample.decisions.append(
-            Decision("unit_rows", units, f"{units} line below the header holds units: {shown}", "likely")
+        sample.choices.append(
+            Choice("unit_rows", units, f"{units} line below the header holds units: {shown}", "likely")
         )
     line = text.texts[text.numbers.index(table_start)]
     padded = any(cell != cell.strip() for cell in _split_raw(line, dialect))
     if padded:
         sample.settings["strip_names"] = True
-        sample.decisions.append(Decision("strip_names", True, "blanks stand around the names of columns"))
+        sample.choices.append(Choice("strip_names", True, "blanks stand around the names of columns"))
     if "names" in sample.settings:
-        sample.decisions.append(
-            Decision("names", "numbered", "a name occurs more than once in the header", "likely")
+        sample.choices.append(
+            Choice("names", "numbered", "a name occurs more than once in the header", "likely")
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pynomaly.config import Limits
-from pynomaly.data.intake.findings import Decision
+from pynomaly.data.intake.findings import Choice
 from pynomaly.data.intake.sample import Sample
 from pynomaly.data.intake.text.sampling import build_sample, choose_header
 from pynomaly.data.sources import bounded
@@ -45,21 +45,21 @@ def sample_workbook(files: Sequence[Path], limits: Limits, hints: dict[str, Any]
     if len(sheets) > 1:
         sample.settings["sheet"] = sheet
         others = ", ".join(repr(name) for name in sheets if name != sheet)
-        sample.decisions.append(
-            Decision("sheet", sheet, f"the sheet with the most rows; others: {others}", "likely")
+        sample.choices.append(
+            Choice("sheet", sheet, f"the sheet with the most rows; others: {others}", "likely")
         )
     start = kept[header.header if header.header is not None else header.first][0]
     if start > 1:
         sample.settings["skip_rows"] = start - 1
-        sample.decisions.append(
-            Decision("skip_rows", start - 1, f"{start - 1} lines stand before the header", "likely")
+        sample.choices.append(
+            Choice("skip_rows", start - 1, f"{start - 1} lines stand before the header", "likely")
         )
     if header.header is None:
         sample.settings["header"] = False
-        sample.decisions.append(Decision("header", False, header.why, "likely"))
+        sample.choices.append(Choice("header", False, header.why, "likely"))
     elif units := header.first - header.header - 1:
         sample.settings["unit_rows"] = units
-        sample.decisions.append(Decision("unit_rows", units, "lines below the header hold units", "likely"))
+        sample.choices.append(Choice("unit_rows", units, "lines below the header hold units", "likely"))
     return sample
 
 

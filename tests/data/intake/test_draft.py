@@ -5,14 +5,18 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from pynomaly.data.inspect import draft_pipeline
 
 from pynomaly.config import load_pipeline
 from pynomaly.data import fleet
 from pynomaly.data.frame import FrameContract
+from pynomaly.data.intake import read_table, render_draft, try_reading
 from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError
+
+
+def draft_pipeline(file, name=None, folder=None, **hints):
+    return render_draft(try_reading(read_table(file, hints)), name, folder)
 
 
 def loaded(tmp_path, file, **known):
@@ -44,10 +48,10 @@ def test_a_record_of_hours_gets_windows_of_minutes(tmp_path, water):
     assert pipeline.name == "water-loop"
     data = pipeline.data
     assert (data.separator, data.time, data.timezone, data.label) == (";", "datetime", "UTC", "anomaly")
-    assert data.ignore == ("changepoint", "site")
+    assert (data.ignore, data.categorical) == (("changepoint",), ("site",))
     assert pipeline.windows.score == timedelta(minutes=10)
     assert pipeline.windows.monitor == timedelta(minutes=30)
-    assert pipeline.windows.reference == timedelta(minutes=160)
+    assert pipeline.windows.reference == timedelta(hours=2, minutes=40)
     assert pipeline.training.start == pd.Timestamp("2020-02-08T13:30:47Z")
     assert 'path: "Water loop.csv"' in text
     settings = [line for line in text.splitlines() if line.startswith("  ") and ":" in line]
@@ -94,7 +98,7 @@ def test_what_is_said_wins_and_what_is_wrong_is_named(tmp_path, water):
     assert (pipeline.name, pipeline.data.label, pipeline.data.ignore) == (
         "loop",
         "changepoint",
-        ("anomaly", "site"),
+        ("anomaly",),
     )
     for key in ("time", "label", "id"):
         with pytest.raises(ColumnError, match="did you mean 'anomaly'"):
