@@ -80,7 +80,14 @@ WINGS: Mapping[str, Wing] = {
     "records": Wing(
         "what is kept: ledger, registry, store, pages",
         ("judging",),
-        {GROUND: (), "ledger": (GROUND,), "registry": (GROUND,), "pages": (GROUND,), "store": ("ledger",)},
+        {
+            GROUND: (),
+            "databases": (GROUND,),
+            "ledger": (GROUND,),
+            "registry": ("databases",),
+            "pages": (GROUND,),
+            "store": ("ledger",),
+        },
     ),
     "judging": Wing(
         "pure decisions",

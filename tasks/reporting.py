@@ -44,8 +44,8 @@ def publish_window_page(pipeline: Pipeline, window: str, version: int) -> Writte
 
 def publish_decision_pages(pipeline: Pipeline, decision: Decision) -> str:
     """Write the pages of the versions that a decision is about; returns the path of the first, or ""."""
-    versions = (decision.evidence.get("version"), decision.evidence.get("replaces"))
-    pages = [publish_training_page(pipeline, int(version)) for version in versions if version is not None]
+    versions = (decision.version, decision.replaces)
+    pages = [publish_training_page(pipeline, version) for version in versions if version is not None]
     return pages[0].path if pages and pages[0] else ""
 
 

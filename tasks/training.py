@@ -12,7 +12,8 @@ from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.compare import Verdict
 from pynomaly.records.diff_page import format_example_rows, render_diff
 from pynomaly.records.formats import format_number, format_utc, format_words
-from pynomaly.records.ledger import Decision
+from pynomaly.records.ledger import Decision, RegistrationResult
+from pynomaly.records.ledger.decision_evidence import PendingEvidence
 from pynomaly.records.markdown import escape_markdown, format_bullets
 from pynomaly.records.registry import Registry
 from pynomaly.steps.promotion.promote import promote as promote_step
@@ -26,7 +27,6 @@ from pynomaly.steps.training.planning import TrainingPlan
 from pynomaly.steps.training.planning import plan_training as plan_training_step
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.prepare import prepare_reference as prepare_step
-from pynomaly.steps.training.register import RegistrationResult
 from pynomaly.steps.training.register import register_training as register_step
 from pynomaly.steps.training.tuning_run import TuningRecord
 from pynomaly.steps.training.tuning_run import tune_reference as search_reference_step
@@ -198,13 +198,10 @@ def promote(
 
 def _publish_decision_diff(pipeline: Pipeline, decision: Decision) -> None:
     """Publish what a person needs to approve a promotion: the decision diff, and its rows as a table."""
-    key, diff = pipeline.name.replace("_", "-"), decision.evidence["diff"]
-    waiting_line = (
-        f"**{decision.subject}** waits for an answer until {format_utc(str(decision.evidence['expires']))}"
-    )
-    unknown_line = (
-        f"What would change is not known: {escape_markdown(decision.evidence.get('diff_error', ''))}"
-    )
+    evidence = PendingEvidence.of(decision)
+    key, diff = pipeline.name.replace("_", "-"), evidence.diff
+    waiting_line = f"**{decision.subject}** waits for an answer until {format_utc(str(evidence.expires))}"
+    unknown_line = f"What would change is not known: {escape_markdown(evidence.diff_error)}"
     diff_text = render_diff(diff) if diff else unknown_line
     create_markdown_artifact(
         key=f"{key}-pending",

@@ -146,10 +146,11 @@ def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> d
     ):
         with pause_garbage_collection():
             flow: Callable[..., dict[str, Any]] = getattr(importlib.import_module(f"flows.{module}"), name)
+            from pynomaly.records.registry.connection import import_mlflow
             from tasks.step import STEP_LISTENERS
 
             if server:
-                import mlflow  # noqa: F401  # while the server starts; almost every flow asks it who is champion
+                import_mlflow()  # while the server starts: almost every flow asks it who is champion
         run = partial(flow, config=str(pipeline.origin), **parameters)
         STEP_LISTENERS.append(report_step)
         try:

@@ -11,9 +11,10 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pynomaly.records.databases import make_new_database
 from pynomaly.records.telemetry import disable_telemetry
 
-__all__ = ["RunningServers", "configure_environment", "find_running_servers"]
+__all__ = ["RunningServers", "configure_environment", "find_running_servers", "make_prefect_database"]
 
 
 @dataclass(frozen=True)
@@ -81,3 +82,15 @@ def configure_environment(home: Path, *, api_url: str = "", quiet: bool = True) 
     if quiet:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+
+
+def make_prefect_database(home: Path) -> None:
+    """Make Prefect's database of a new home, before a server does so by its migrations.
+
+    Nothing is made where settings of Prefect name a database.
+    """
+    if any(name.startswith("PREFECT_") and "DATABASE" in name for name in os.environ):
+        return
+    folder = Path(os.environ.get("PREFECT_HOME", home / "prefect"))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_new_database("prefect", folder / "prefect.db")

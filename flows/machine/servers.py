@@ -28,7 +28,12 @@ from flows.machine.addresses import (
     find_shared_tracking_uri,
     read_prefect_database_url,
 )
-from flows.machine.environment import RunningServers, configure_environment, find_running_servers
+from flows.machine.environment import (
+    RunningServers,
+    configure_environment,
+    find_running_servers,
+    make_prefect_database,
+)
 from pynomaly.config import load_pipeline
 from pynomaly.errors import ConfigError, RecordError
 
@@ -134,6 +139,8 @@ def run_prefect_server(home: Path, port: int = 0, within_s: float = 180.0) -> It
     }
     if database := read_prefect_database_url():
         settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
+    else:
+        make_prefect_database(home)
     with _run_child(command, log, settings) as child:
         _wait_for_server(f"{address}/api/health", child, log, within_s)
         yield address

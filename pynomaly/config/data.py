@@ -30,6 +30,9 @@ SCORE_COLUMNS = (
 SOURCE_KINDS: dict[str, tuple[str, ...]] = {
     "csv": ("path",),
     "parquet": ("path",),
+    "excel": ("path",),
+    "jsonl": ("path",),
+    "feather": ("path",),
     "sql": ("connection", "query"),
     "bundled": ("dataset",),
 }
@@ -90,7 +93,7 @@ class Data(Settings):
     """Where rows come from and what their columns mean."""
 
     source: Annotated[str, NameIn(SOURCE_KINDS)] = Field(description="kind of source")
-    path: str | None = Field(None, description="file or folder, relative to this YAML; or s3://")
+    path: str | None = Field(None, description="file, folder or glob, relative to this YAML; or s3://")
     connection: str | None = Field(
         None, description="environment variable that holds the database URL (source: sql)"
     )
@@ -177,8 +180,9 @@ class Data(Settings):
     @classmethod
     def _known_encoding(cls, value: str) -> str:
         try:
-            codecs.lookup(value)
-        except LookupError:
+            "".encode(value)
+            codecs.getincrementaldecoder(value)
+        except (LookupError, UnicodeError):
             raise ValueError(
                 f"{value!r} is no encoding; write one like 'utf-8', 'cp1252' or 'utf-16'"
             ) from None
@@ -247,6 +251,13 @@ class Data(Settings):
             raise ValueError(
                 f"data.epoch needs one time column, and data.time joins {list(self.time_columns)}"
             )
+        if self.source == "sql" and (self.time_format or self.time_columns or self.epoch == "excel"):
+            raise ValueError(
+                "source 'sql' compares times with :start and :end, so data.time is one column of times or of "
+                "epoch numbers (s, ms, us, ns); convert or join others in data.query"
+            )
+        if self.long and not self.time:
+            raise ValueError("data.long needs data.time: it joins the rows of one time")
         if self.label_values and not self.label:
             raise ValueError("data.label_values needs data.label")
         if self.incidents and not self.time:
@@ -261,6 +272,11 @@ class Data(Settings):
     def lookback(self) -> timedelta:
         """How long before a window rows are read, because features of its rows depend on them."""
         return self.series.history * (bool(self.series.columns) + bool(self.counters))
+
+    @property
+    def needs_other_rows(self) -> bool:
+        """Whether what is read of a row depends on other rows, so that a table cannot be read in parts."""
+        return bool(self.lookback) or self.long is not None
 
     @property
     def zone(self) -> ZoneInfo | None:

@@ -5,8 +5,8 @@ both versions of a pending promotion and of the last change of champion, version
 decided yet, and the newest versions; also the rows of windows in which an alert or an audit waits for an
 answer. What these versions refer to stays with them: their runs with parent and siblings, the rows kept for
 them, and what belongs to the windows that their decisions name. A decision with nothing to report (see
-``_WITHOUT_FINDING``) keeps no window: the champion is judged on every window. The ledger's decisions are
-never removed.
+``OUTCOMES_WITHOUT_FINDING``) keeps no window: the champion is judged on every window. The ledger's
+decisions are never removed.
 
 Pure; :mod:`pynomaly.steps.operations.prune` gathers the facts and executes the plan.
 """
@@ -24,6 +24,7 @@ from pynomaly.config import Retention
 from pynomaly.config.units import spell_duration
 
 __all__ = [
+    "OUTCOMES_WITHOUT_FINDING",
     "RETENTION_BY_KIND",
     "PastDecision",
     "PlannedRemoval",
@@ -53,7 +54,7 @@ RETENTION_BY_KIND: Mapping[StoredKind, str] = {
 
 Span = tuple[datetime, datetime]
 
-_WITHOUT_FINDING = {
+OUTCOMES_WITHOUT_FINDING = {
     "degradation": {"normal", "insufficient_data", "recovering"},
     "retrain": {"none"},
     "bake": {"ok", "insufficient_data"},
@@ -250,7 +251,9 @@ def _make_reason_finder(
     """Return a function that gives the reason why an item stays, or "" if nothing refers to it."""
     models = [item for item in history.things if item.kind == "version" and item.version in staying]
     decisions = [item for item in history.decisions if item.versions & set(staying)]
-    findings = [item for item in decisions if item.outcome not in _WITHOUT_FINDING.get(item.kind, set())]
+    findings = [
+        item for item in decisions if item.outcome not in OUTCOMES_WITHOUT_FINDING.get(item.kind, set())
+    ]
     runs = {run for item in findings for run in item.runs} | {item.run for item in models if item.run}
     families = {item.family for item in history.things if item.kind == "run" and item.run in runs}
     families |= {item.family for item in history.things if item.kind == "run" and item.busy}

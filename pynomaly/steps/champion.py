@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from pynomaly.config import Pipeline
-from pynomaly.errors import LeaseHeldError, NoChampionError
+from pynomaly.errors import LeaseHeldError, NoChampionError, RecordError
 from pynomaly.records.ledger import Decision, Lease, Ledger
+from pynomaly.records.ledger.decision_evidence import AliasEvidence, PendingAliasEvidence, PendingEvidence
 from pynomaly.records.registry import ModelRef, Registry
 
 __all__ = [
@@ -58,11 +58,11 @@ def find_champion_at(
     """
     changes = [*ledger.list_decisions(pipeline, "promote"), *ledger.list_decisions(pipeline, "rollback")]
     for item in sorted(changes, key=lambda item: item.seq or 0, reverse=True):
-        version = item.evidence.get("version")
-        if version is None or (below is not None and int(version) >= below):
+        version = item.version
+        if version is None or (below is not None and version >= below):
             continue
         if moment is None or item.at is None or item.at <= moment:
-            return int(version)
+            return version
     return None
 
 
@@ -115,11 +115,17 @@ def move_aliases(ledger: Ledger, registry: Registry, decision: Decision, lease: 
 
 
 def _set_aliases(registry: Registry, decision: Decision) -> None:
-    version, replaces = decision.evidence["version"], decision.evidence.get("replaces")
+    version, replaces = _require_version(decision), decision.replaces
     if replaces is not None:
         registry.set_alias(decision.pipeline, "previous", replaces)
     registry.set_alias(decision.pipeline, "champion", version)
     registry.tag_version(decision.pipeline, version, _SETTLED_TAG, decision.key)
+
+
+def _require_version(decision: Decision) -> int:
+    if decision.version is None:
+        raise RecordError(f"the decision {decision.kind!r} about {decision.subject!r} names no version")
+    return decision.version
 
 
 def find_closing_decision(ledger: Ledger, pending: Decision) -> Decision | None:
@@ -129,7 +135,7 @@ def find_closing_decision(ledger: Ledger, pending: Decision) -> Decision | None:
             item
             for kind in ("promote", "reject", "expired", "refuse")
             for item in ledger.list_decisions(pending.pipeline, kind)
-            if item.evidence.get("pending") == pending.key
+            if item.answered_key == pending.key
         ),
         None,
     )
@@ -170,35 +176,35 @@ def honour_alias(
     return None
 
 
-def _read_decided_version(pipeline: Pipeline, ledger: Ledger) -> Any:
+def _read_decided_version(pipeline: Pipeline, ledger: Ledger) -> int | None:
     change = find_last_change(ledger, pipeline.name)
-    return change.evidence.get("version") if change else None
+    return change.version if change else None
 
 
 def _is_alias_settled(pipeline: Pipeline, registry: Registry, ledger: Ledger) -> bool:
     champion = find_champion(pipeline, registry)
-    return bool((champion.version if champion else None) == _read_decided_version(pipeline, ledger))
+    return (champion.version if champion else None) == _read_decided_version(pipeline, ledger)
 
 
 def _settle_alias(pipeline: Pipeline, registry: Registry, ledger: Ledger, lease: Lease) -> None:
     champion, change = find_champion(pipeline, registry), find_last_change(ledger, pipeline.name)
     if change is not None:
-        decided = registry.find_version(pipeline.name, change.evidence["version"])
+        decided = registry.find_version(pipeline.name, _require_version(change))
         if champion is None or decided.tags.get(_SETTLED_TAG) != change.key:
             move_aliases(ledger, registry, change, lease)
             return
     if champion is None:
         return
-    replaces = change.evidence["version"] if change else None
+    replaces = _require_version(change) if change else None
     version = champion.version
     pending_promotions = [
-        item for item in list_pending_promotions(ledger, pipeline.name) if item.evidence["version"] == version
+        item for item in list_pending_promotions(ledger, pipeline.name) if item.version == version
     ]
-    answers = (
-        {"pending": pending_promotions[0].key, "verdict": pending_promotions[0].evidence["verdict"]}
-        if pending_promotions
-        else {}
-    )
+    evidence: AliasEvidence | PendingAliasEvidence = AliasEvidence(version, replaces)
+    if pending_promotions:
+        answered_promotion = pending_promotions[0]
+        verdict = PendingEvidence.of(answered_promotion).verdict
+        evidence = PendingAliasEvidence(version, replaces, answered_promotion.key, verdict)
     reason_suffix = ", which answers the promotion that waited for it" if pending_promotions else ""
     decision = ledger.record_decision(
         Decision(
@@ -208,7 +214,7 @@ def _settle_alias(pipeline: Pipeline, registry: Registry, ledger: Ledger, lease:
             subject=f"{pipeline.name} v{version}",
             outcome="approved by hand" if pending_promotions else "by hand",
             reasons=(f"the alias champion was set to v{version} in MLflow, and is honoured{reason_suffix}",),
-            evidence={"version": version, "replaces": replaces} | answers,
+            evidence=evidence,
             as_of=datetime.now(UTC),
             actor="MLflow",
         ),

@@ -240,7 +240,7 @@ def send_to_address(target: Target, title: str, body: str) -> None:
 def _build_message_key(decision: Decision) -> str:
     """Returns a key by content: the same verdict, computed again later, has the same key."""
     if decision.kind in ("degradation", "quality"):
-        return f"{decision.subject}:v{decision.evidence.get('version')}"
+        return f"{decision.subject}:v{decision.version}"
     return decision.key
 
 

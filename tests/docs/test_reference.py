@@ -61,7 +61,11 @@ def test_every_key_has_a_type_and_says_what_it_is_for(key: str) -> None:
 @pytest.mark.parametrize(
     ("block", "key", "cells"),
     [
-        ("data", "source", ["word", "**required**", "`csv`, `parquet`, `sql`, `bundled`", ""]),
+        (
+            "data",
+            "source",
+            ["word", "**required**", "`csv`, `parquet`, `excel`, `jsonl`, `feather`, `sql`, `bundled`", ""],
+        ),
         ("data", "label_delay", ["time span", "`0s`", "", "s, m, h, d, w"]),
         ("data", "quote", ["text", '`"`', "one character", ""]),
         ("training", "holdout", ["number", "`0.3`", "above 0, below 0.9", "share"]),

@@ -15,13 +15,13 @@ import yaml
 from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.detectors import Detector
 from pynomaly.judging.comparison.compare import Verdict
-from pynomaly.records.ledger import Decision
+from pynomaly.records.ledger import Decision, RegistrationResult
 from pynomaly.steps.promotion.promote import promote
 from pynomaly.steps.training.compare_models import choose_winner, compare_with_champion
 from pynomaly.steps.training.fit_candidates import fit_candidate
 from pynomaly.steps.training.planning import TrainingPlan, plan_training
 from pynomaly.steps.training.prepare import prepare_reference
-from pynomaly.steps.training.register import RegistrationResult, register_training
+from pynomaly.steps.training.register import register_training
 from tests.homes import start_from
 from tests.machines import make_machines, make_small_settings
 

@@ -29,6 +29,12 @@ from pynomaly.errors import ConfigError, WindowError, list_allowed
 
 _PLACE = "place in the source"
 
+_PLAIN_FILE = {
+    name: Data.model_fields[name].get_default(call_default_factory=True)
+    for name in ("sheet", "encoding", "skip_rows", "comment", "header", "names", "unit_rows")
+}
+"""Settings that describe the file of a pipeline, and no file of another kind."""
+
 __all__ = [
     "SOURCES",
     "Reader",
@@ -61,7 +67,10 @@ def read_source(
     as_of : datetime, optional
         Aware. Labels that became known later (``time + label_delay``) are NaN.
     path : str, optional
-        Read this file or folder instead of ``data.path``; its name gives its kind. It may lack the label.
+        Read this file, folder or glob instead of ``data.path``; its name gives its kind. It may lack the
+        label. Where its kind is not that of ``data.path``, the settings that describe the pipeline's own file
+        (``sheet``, ``encoding``, ``skip_rows``, ``comment``, ``header``, ``names``, ``unit_rows``) do not
+        hold for it: new rows in a workbook have no preamble because the CSV file had one.
 
     Returns
     -------
@@ -112,7 +121,10 @@ def _parse_rows(data: Data, window: Window | None, as_of: datetime | None, path:
     if window is not None and data.time is None:
         raise WindowError(f"the table has no data.time, so the window {window} cannot be read from it")
     read_window = _add_history(data, window)
-    kind = _require_kind(data.source if path is None else infer_source_kind(path, data.source))
+    name = data.source if path is None else infer_source_kind(path, data.source)
+    kind = _require_kind(name)
+    if name != data.source and "path" in SOURCE_KINDS[data.source]:
+        data = data.model_copy(update=_PLAIN_FILE)
     if kind.read_dataset is not None and path is None:
         frame = kind.read_dataset(data, read_window, as_of)
     else:

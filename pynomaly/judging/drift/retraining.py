@@ -30,7 +30,7 @@ class RetrainSituation:
     Attributes
     ----------
     reason : str
-        ``data_drift``, ``score_drift``, ``performance``, ``alert_rate``, ``new_labels``, or any other word.
+        ``data_drift``, ``score_drift``, ``performance``, ``alert_rate``, ``schedule``, or a person's words.
     trigger : {"event", "manual", "schedule"}
     as_of : datetime
         Time of the decision.
@@ -42,8 +42,6 @@ class RetrainSituation:
     rejected_in_a_row : int
         Challengers refused since the last promotion.
     last_rejection : datetime or None
-    data_status : {"pass", "warn", "block"}
-        Outcome of validating the new reference; any other word counts as ``block``.
     schema_ok : bool
         Whether the columns are still those that the pipeline expects.
     champion : str or None
@@ -60,7 +58,6 @@ class RetrainSituation:
     rows_available: int
     rejected_in_a_row: int
     last_rejection: datetime | None
-    data_status: str
     schema_ok: bool
     champion: str | None
     left_out: int = 0
@@ -106,9 +103,10 @@ class RetrainDecision:
 def decide_retraining(situation: RetrainSituation, settings: config.Retraining) -> RetrainDecision:
     """Decide whether and how to retrain.
 
-    A broken schema or blocked data give ``block``. Without a champion every candidate is fitted. Otherwise
-    each of these refuses a training: unchanged data, the cool-down, too few rows, too many attempts, the
-    back-off. A person's request overrides cool-down, attempts and back-off, with a note in the reasons.
+    A broken schema gives ``block``; rows that validation blocks end the training later. Without a champion
+    every candidate is fitted. Otherwise each of these refuses a training: unchanged data, the cool-down, too
+    few rows, too many attempts, the back-off. A person's request overrides cool-down, attempts and back-off,
+    with a note in the reasons.
 
     Parameters
     ----------
@@ -128,10 +126,6 @@ def _decide_remedy(situation: RetrainSituation, settings: config.Retraining) -> 
         return RetrainDecision(
             "block", ("The columns are not what the pipeline expects; training would learn them wrong.",)
         )
-    if situation.data_status not in ("pass", "warn"):
-        outcome = f"outcome {situation.data_status!r}; needed: 'pass' or 'warn'"
-        reason = f"The new reference did not pass validation ({outcome})."
-        return RetrainDecision("block", (reason,))
     if situation.champion is None:
         return RetrainDecision("search", ("There is no champion yet: every candidate is trained.",))
     lasting_refusals = _find_lasting_refusals(situation, settings)

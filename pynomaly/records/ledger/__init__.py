@@ -12,17 +12,19 @@ from pynomaly.records.ledger.chain import Verification
 from pynomaly.records.ledger.leases import Lease
 from pynomaly.records.ledger.ledger import Ledger
 from pynomaly.records.ledger.outbox import Heartbeat, LeaseHolder, Message, Outbox
+from pynomaly.records.ledger.outcomes import DECISION_KINDS, DECISION_OUTCOMES
 from pynomaly.records.ledger.rows import (
-    DECISION_KINDS,
     Decision,
     ObservationRecord,
     Partition,
     TrainingRecord,
     parse_window_key,
 )
+from pynomaly.records.ledger.training_detail import RegistrationResult, TrainedBaseline, TrainingFacts
 
 __all__ = [
     "DECISION_KINDS",
+    "DECISION_OUTCOMES",
     "AlertEvent",
     "Answers",
     "Audit",
@@ -36,6 +38,9 @@ __all__ = [
     "ObservationRecord",
     "Outbox",
     "Partition",
+    "RegistrationResult",
+    "TrainedBaseline",
+    "TrainingFacts",
     "TrainingRecord",
     "Verification",
     "parse_window_key",

@@ -36,6 +36,7 @@ from pynomaly.records.ledger.rows import (
     window_key,
 )
 from pynomaly.records.ledger.tables import decisions, leases, observations, partitions, trainings
+from pynomaly.records.ledger.training_detail import TrainingFacts
 
 __all__ = ["LEASE_TTL", "Ledger"]
 
@@ -271,14 +272,21 @@ class Ledger:
         data_hash: str,
         version: int | None,
         outcome: str,
-        detail: Mapping[str, Any] | None = None,
+        detail: TrainingFacts | Mapping[str, Any] | None = None,
     ) -> TrainingRecord:
         """Write how a training ended; if the training runs again, the new outcome replaces the old one."""
+        content = to_json(detail.to_dict() if isinstance(detail, TrainingFacts) else detail or {})
         training = TrainingRecord(
-            key, pipeline, as_of, data_hash, version, outcome, to_json(detail or {}), self._database.clock()
+            key, pipeline, as_of, data_hash, version, outcome, content, self._database.clock()
         )
         self._database.upsert_row(trainings, asdict(training), ("key",))
         return training
+
+    def end_training(self, training: TrainingRecord, outcome: str) -> TrainingRecord:
+        """Write that a training ended in `outcome`; everything else about it stays."""
+        ended_training = replace(training, outcome=outcome, at=self._database.clock())
+        self._database.upsert_row(trainings, asdict(ended_training), ("key",))
+        return ended_training
 
     def list_trainings(self, pipeline: str, limit: int | None = None) -> tuple[TrainingRecord, ...]:
         """Return the trainings of a pipeline, newest first by ``as_of``."""
@@ -288,6 +296,10 @@ class Ledger:
             as_training(row)
             for row in self._database.read_rows(query.limit(limit) if limit is not None else query)
         )
+
+    def find_version_training(self, pipeline: str, version: int) -> TrainingRecord | None:
+        """Return the newest training that registered this version, or None."""
+        return next((item for item in self.list_trainings(pipeline) if item.version == version), None)
 
     def find_training(self, key: str) -> TrainingRecord | None:
         """Return the training with this content key, or None."""

@@ -15,9 +15,11 @@ from pathlib import PurePath
 from typing import Any, Protocol
 
 from pynomaly.errors import RecordError, list_allowed
+from pynomaly.records.ledger.evidence_base import DecisionEvidence
+from pynomaly.records.ledger.outcomes import DECISION_KINDS, DECISION_OUTCOMES, matches_outcome
+from pynomaly.records.ledger.training_detail import RegistrationResult, TrainedBaseline, TrainingFacts
 
 __all__ = [
-    "DECISION_KINDS",
     "Decision",
     "HasKey",
     "ObservationRecord",
@@ -27,28 +29,6 @@ __all__ = [
     "to_json",
     "window_key",
 ]
-
-DECISION_KINDS = (
-    "bake",
-    "degradation",
-    "drill",
-    "expired",
-    "pending",
-    "policy",
-    "promote",
-    "prune",
-    "quality",
-    "refuse",
-    "register",
-    "reject",
-    "retrain",
-    "rollback",
-    "score",
-    "search",
-    "silence",
-    "train",
-)
-
 
 _FORMER_KINDS = ("compare",)
 """Kinds that older versions of Pynomaly wrote: read, and no longer written."""
@@ -77,7 +57,8 @@ class Decision:
     reasons : tuple of str
         Full sentences.
     evidence : mapping
-        The numbers behind the reasons; non-finite ones are stored as None.
+        The numbers behind the reasons, stored as plain values and non-finite ones as None. Made from a
+        class of :mod:`~pynomaly.records.ledger.decision_evidence`, which also reads it back.
     as_of : datetime
         The time that the decision refers to (the end of a window, the time of a schedule); aware.
     at : datetime or None
@@ -110,8 +91,36 @@ class Decision:
             raise RecordError(
                 f"unknown kind of decision {self.kind!r}; {list_allowed(self.kind, DECISION_KINDS)}"
             )
+        if isinstance(self.evidence, DecisionEvidence):
+            self._check_typed(self.evidence)
         object.__setattr__(self, "reasons", tuple(self.reasons))
         object.__setattr__(self, "evidence", to_json(dict(self.evidence)))
+
+    def _check_typed(self, evidence: DecisionEvidence) -> None:
+        """Raise RecordError if the evidence is that of another kind, or the outcome is not a known one."""
+        if self.kind not in evidence.kinds:
+            raise RecordError(
+                f"a decision of kind {self.kind!r} with {type(evidence).__name__}, which belongs to "
+                f"{' or '.join(evidence.kinds)}"
+            )
+        if not matches_outcome(self.kind, self.outcome):
+            allowed = list_allowed(self.outcome, DECISION_OUTCOMES[self.kind])
+            raise RecordError(f"unknown outcome {self.outcome!r} of a decision {self.kind!r}; {allowed}")
+
+    @property
+    def version(self) -> int | None:
+        """The version that the decision is about; None if it is about none."""
+        return self.evidence.get("version")
+
+    @property
+    def replaces(self) -> int | None:
+        """The champion that the version takes the place of, or was compared with; None without one."""
+        return self.evidence.get("replaces")
+
+    @property
+    def answered_key(self) -> str | None:
+        """Key of the pending promotion that the decision ends, or None."""
+        return self.evidence.get("pending")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -205,9 +214,10 @@ class TrainingRecord:
     version : int or None
         Registered version; None if none was registered.
     outcome : str
-        For example ``"promoted"``, ``"rejected"``, ``"failed"``.
+        ``"registered"`` until it is decided about, then the kind of the decision (``"promote"``,
+        ``"refuse"``, ``"pending"`` ...), or ``"abandoned"``.
     detail : mapping
-        Further facts, JSON-able.
+        Further facts as they are stored; read them through :attr:`facts`.
     """
 
     key: str
@@ -218,6 +228,21 @@ class TrainingRecord:
     outcome: str
     detail: Mapping[str, Any] = field(default_factory=dict)
     at: datetime | None = None
+
+    @property
+    def facts(self) -> TrainingFacts:
+        """The stored facts, typed; RecordError if what was registered is incomplete."""
+        return TrainingFacts.from_dict(self.detail)
+
+    @property
+    def registered(self) -> RegistrationResult | None:
+        """What the training registered, or None."""
+        return self.facts.registered
+
+    @property
+    def baseline(self) -> TrainedBaseline:
+        """What later windows are compared with; empty if nothing was registered."""
+        return self.registered.baseline if self.registered else TrainedBaseline()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""

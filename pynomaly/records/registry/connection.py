@@ -11,17 +11,31 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pynomaly.errors import ConfigError, RecordError, mask_addresses
+from pynomaly.records.databases import make_new_database
 from pynomaly.records.locks import hold_file_lock
 
-__all__ = ["find_sqlite_file", "get_error_code", "is_initialised", "open_client", "translate_errors"]
+__all__ = [
+    "find_sqlite_file",
+    "get_error_code",
+    "import_mlflow",
+    "is_initialised",
+    "open_client",
+    "translate_errors",
+]
 
 BUSY_SECONDS = 30
+
+
+def import_mlflow() -> None:
+    """Import MLflow ahead of the first store, while the caller waits for something else."""
+    import_module("mlflow.tracking")
 
 
 def open_client(tracking_uri: str) -> Any:
@@ -86,6 +100,7 @@ def _initialise_store(tracking_uri: str, file: Path) -> None:
             # nor start again. So a new store is made in another file, which is renamed when it is complete.
             draft = file.with_name(f".{file.name}.draft")
             draft.unlink(missing_ok=True)
+            make_new_database("mlflow", draft)  # whatever it lacks is migrated
             _migrate_store(tracking_uri.replace(str(file), str(draft), 1))
             draft.replace(file)
         else:

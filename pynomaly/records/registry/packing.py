@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ _OUTPUT = {
     "extrapolated": "boolean",
     "rarity": "string",
 }
+_CHECK = "warn_dependency_requirement_mismatches"
+_CHECK_LOCK = threading.Lock()
 _LIBRARIES = ("mlflow", "numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch", "safetensors", "pyarrow")
 
 
@@ -86,10 +89,11 @@ def pack_model(
     """
     import mlflow
 
+    check = _skip_requirement_check() if set(pip_requirements) <= set(list_requirements()) else nullcontext()
     signature = build_signature(example)
     with tempfile.TemporaryDirectory() as scratch:
         bundle, model_folder = Path(scratch) / ARTIFACT, Path(scratch) / "model"
-        with translate_errors(f"pack the bundle {folder}"), warnings.catch_warnings():
+        with translate_errors(f"pack the bundle {folder}"), warnings.catch_warnings(), check:
             shutil.copytree(folder, bundle)  # MLflow names the artifact after its folder
             # MLflow warns of its own type hints at import, and recommends an input example, which it would
             # run through the model; the golden rows check more.
@@ -110,3 +114,24 @@ def pack_model(
                 f"MLflow kept the signature {loaded} instead of {signature}; the model is not registered"
             )
         yield model_folder
+
+
+@contextmanager
+def _skip_requirement_check() -> Iterator[None]:
+    """Let MLflow pin requirements in the body without comparing them with what is installed.
+
+    The comparison lists the files of every installed package, which takes a second; requirements that were
+    read from the installed packages cannot differ from them.
+    """
+    from mlflow.utils import environment
+
+    with _CHECK_LOCK:
+        check = getattr(environment, _CHECK, None)
+        if check is None:  # another version of MLflow, which may check elsewhere
+            yield
+            return
+        setattr(environment, _CHECK, lambda requirements: None)
+        try:
+            yield
+        finally:
+            setattr(environment, _CHECK, check)

@@ -24,6 +24,7 @@ from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import judge_degradation, observe_window
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger.decision_evidence import DrillEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.notify import Delivery, Sender, deliver_messages, queue_messages
 
@@ -89,10 +90,8 @@ def drill(
     started_at, clock = datetime.now(UTC), time.perf_counter()
     alarm = _test_anomalies(pipeline, bundle, normal_rows)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        training = next(
-            (item for item in ledger.list_trainings(pipeline.name) if item.version == ref.version), None
-        )
-    expected = training.detail["registered"].get("expected_alert_rate") if training else None
+        training = ledger.find_version_training(pipeline.name, ref.version)
+    expected = training.baseline.expected_alert_rate if training else None
     drift, state = _judge_shift(pipeline, bundle, normal_rows, key, expected)
     sent = _send_message(pipeline, key, started_at, alarm, state, through)
     delay = time.perf_counter() - clock
@@ -129,7 +128,7 @@ def drill(
                 subject=f"{pipeline.name} v{ref.version}",
                 outcome="passed" if result.passed else "failed",
                 reasons=result.reasons,
-                evidence=result.to_dict(),
+                evidence=DrillEvidence(**result.to_dict()),
                 as_of=as_of,
             )
         )

@@ -39,8 +39,9 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.records.evidently_pages import publish_report
 from pynomaly.records.evidently_report import render_drift_page
 from pynomaly.records.formats import format_window
-from pynomaly.records.ledger import Decision, Ledger, parse_window_key
-from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline, parse_window_key
+from pynomaly.records.ledger.decision_evidence import DegradationEvidence, QualityEvidence
+from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.explanations import log_weighted_drift
@@ -136,10 +137,8 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
     drift = compute_window_drift(bundle.sketch, bundle.contract, frame, pipeline.drift, scored["score"])
     exchange_test = _test_exchangeability(pipeline, bundle, frame, scored)
     with ledger.hold_lease(f"monitor:{pipeline.name}:{key}"):
-        training = next(
-            (item for item in ledger.list_trainings(pipeline.name) if item.version == ref.version), None
-        )
-        facts = training.detail["registered"] if training else {}
+        training = ledger.find_version_training(pipeline.name, ref.version)
+        baseline = training.baseline if training else TrainedBaseline()
         earlier = [
             Observation.from_dict(item)
             for item in ledger.list_recent_observations(
@@ -147,14 +146,14 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
             )
             if item["window"] != key
         ]
-        unlabelled = check_without_labels(pipeline, bundle, window, frame, earlier, facts)
-        observation = build_observation(pipeline, bundle, key, frame, scored, drift, facts, unlabelled)
+        unlabelled = check_without_labels(pipeline, bundle, window, frame, earlier, baseline)
+        observation = build_observation(pipeline, bundle, key, frame, scored, drift, baseline, unlabelled)
         aspect_list = summarize_window(observation, drift, unlabelled)
         verdict = judge_degradation([*earlier, observation], pipeline.degradation)
         head = f"Pynomaly's verdict on {format_window(key)}: data {drift.status}. It was {drift.basis}."
         summary = "\n".join([head, *(drift.reasons or ["nothing moved"])])
         report, report_error = _write_report(pipeline, bundle, ref, key, frame, summary)
-        run = _log_run(pipeline, registry, ref, bundle, frame, key, drift, observation, verdict, report)
+        run = _log_run(records, ref, frame, drift, observation, verdict.state, report)
         # Written before the verdict is recorded: a recorded verdict means the window is not judged again.
         evidence: dict[str, Any] = {
             "drift": drift.to_dict(),
@@ -176,10 +175,16 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
                 subject=key,
                 outcome=verdict.state,
                 reasons=verdict.reasons,
-                evidence={"version": ref.version, "action": verdict.action, "drifted": list(drift.drifted)}
-                | {"observation": observation.to_dict(), "run_id": run}
-                | {"exchangeability": exchange_test.to_dict(), "basis": drift.basis}
-                | {"aspects": [aspect.to_dict() for aspect in aspect_list]},
+                evidence=DegradationEvidence(
+                    version=ref.version,
+                    action=verdict.action,
+                    drifted=list(drift.drifted),
+                    observation=observation.to_dict(),
+                    run_id=run,
+                    exchangeability=exchange_test.to_dict(),
+                    basis=drift.basis,
+                    aspects=[aspect.to_dict() for aspect in aspect_list],
+                ),
                 as_of=as_of,
             )
         )
@@ -202,7 +207,7 @@ def _require_valid_rows(
                 subject=rows.key,
                 outcome="block",
                 reasons=report.reasons,
-                evidence={"version": ref.version, "rows": report.rows},
+                evidence=QualityEvidence(version=ref.version, rows=report.rows),
                 as_of=as_of,
             )
         )
@@ -216,15 +221,15 @@ def build_observation(
     frame: pd.DataFrame,
     scored: pd.DataFrame,
     drift: DriftReport,
-    facts: dict[str, Any],
+    baseline: TrainedBaseline,
     checked: UnlabelledVerdict,
 ) -> Observation:
     """Summarize the window; performance is judged only against a baseline that also used labels."""
     label = bundle.contract.label
     has_label = frame[label].notna().to_numpy() if label and label in frame else None
     positives, performance = 0, None
-    baseline = facts.get("value") if facts.get("rung") == "labels" else None
-    if has_label is not None and baseline is not None:
+    labelled_baseline = baseline.value if baseline.rung == "labels" else None
+    if has_label is not None and labelled_baseline is not None:
         truth = frame[label].to_numpy()[has_label]
         positives = int((truth == 1).sum())
         if positives >= pipeline.degradation.min_positives:
@@ -246,11 +251,11 @@ def build_observation(
         len(frame),
         drift,
         int(scored["is_anomaly"].sum()),
-        facts.get("expected_alert_rate"),
+        baseline.expected_alert_rate,
         pipeline.degradation,
         performance=performance.value if performance else None,
         performance_high=performance.high if performance else None,
-        baseline=baseline,
+        baseline=labelled_baseline,
         positives=positives,
         unlabelled=checked,
     )
@@ -262,7 +267,7 @@ def check_without_labels(
     window: Window | None,
     frame: pd.DataFrame,
     earlier: Sequence[Observation],
-    facts: dict[str, Any],
+    baseline: TrainedBaseline,
 ) -> UnlabelledVerdict:
     """Run the checks without labels if ``degradation.check_every`` has passed since the last ones."""
     checked_windows = [item for item in earlier if item.injected_status != "not_due"]
@@ -271,14 +276,14 @@ def check_without_labels(
         since = window.end - last[1]
         if timedelta(0) <= since < pipeline.degradation.check_every:
             return UnlabelledVerdict()
-    baseline_probe = UnlabelledProbe.from_dict(facts["probe"]) if facts.get("probe") else None
+    baseline_probe = UnlabelledProbe.from_dict(baseline.probe) if baseline.probe else None
     return judge_probe(probe_model(pipeline, bundle, frame), baseline_probe, pipeline.degradation)
 
 
 def _test_exchangeability(
     pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
 ) -> Exchangeability:
-    """Bet on whether the window's scores are exchangeable with the held-out scores, at drift's level.
+    """Test whether the window's scores are exchangeable with the held-out scores, at drift's level.
 
     The scores are shuffled by seed, which does not change exchangeable rows: so the test reacts to a changed
     distribution, and not to similar neighbouring rows, which every machine has. Known anomalies are left out,
@@ -315,15 +320,12 @@ def _write_report(
 
 
 def _log_run(
-    pipeline: Pipeline,
-    registry: Registry,
+    records: WindowRun,
     ref: ModelRef,
-    bundle: Bundle,
     frame: pd.DataFrame,
-    key: str,
     drift: DriftReport,
     observation: Observation,
-    verdict: DegradationVerdict,
+    state: str,
     report: str,
 ) -> str:
     """Log one MLflow run for the judged window, with Evidently's page; return the run's identifier."""
@@ -336,12 +338,13 @@ def _log_run(
         "score_effect": drift.score.effect if drift.score else None,
         "violated": float(observation.violated),
     }
-    tags = {"pynomaly.kind": "monitor", "pynomaly.window": key, "pynomaly.state": verdict.state}
+    tags = {"pynomaly.kind": "monitor", "pynomaly.window": observation.window, "pynomaly.state": state}
     tags["pynomaly.model_version"] = str(ref.version)
-    with registry.start_parent_run(pipeline.name, f"monitor {key}", tags=tags) as run:
+    registry = records.registry
+    with registry.start_parent_run(records.pipeline.name, f"monitor {observation.window}", tags=tags) as run:
         registry.log_to_run(run, metrics={name: value for name, value in values.items() if value is not None})
         if report:
             with resolve_place(report).open_local() as page:
                 registry.log_to_run(run, artifacts={"drift.html": page})
-        log_weighted_drift(registry, run, bundle, frame, drift)
+        log_weighted_drift(registry, run, records.load_bundle(ref), frame, drift)
     return run

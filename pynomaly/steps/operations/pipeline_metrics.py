@@ -16,6 +16,7 @@ from pynomaly.judging.alerts.alert import ALERT_SEVERITIES
 from pynomaly.judging.drift.degradation import STATES
 from pynomaly.judging.silence import judge_silence
 from pynomaly.records.ledger import Ledger
+from pynomaly.records.ledger.decision_evidence import PendingEvidence
 from pynomaly.steps.alerting.raise_alerts import read_alerts
 from pynomaly.steps.champion import find_last_change, list_pending_promotions
 from pynomaly.steps.operations.reconcile import WATCHED_WORK
@@ -88,7 +89,7 @@ def measure_pipeline(pipeline: Pipeline, now: datetime) -> tuple[PipelineMetric,
 
 def _measure_champion(ledger: Ledger, name: str) -> Iterator[PipelineMetric]:
     change = find_last_change(ledger, name)
-    yield PipelineMetric("champion_version", (), float(change.evidence["version"]) if change else 0.0)
+    yield PipelineMetric("champion_version", (), float(change.version or 0) if change else 0.0)
     if change and change.at:
         yield PipelineMetric("champion_since_timestamp_seconds", (), change.at.timestamp())
     for (kind, outcome), count in sorted(ledger.count_decisions(name).items()):
@@ -130,7 +131,7 @@ def _measure_waiting(ledger: Ledger, name: str, now: datetime) -> Iterator[Pipel
     pending = list_pending_promotions(ledger, name)
     yield PipelineMetric("pending_promotions", (), float(len(pending)))
     if pending:
-        first_expiry = min(datetime.fromisoformat(item.evidence["expires"]) for item in pending)
+        first_expiry = min(PendingEvidence.of(item).expires_at for item in pending)
         yield PipelineMetric("pending_expires_timestamp_seconds", (), first_expiry.timestamp())
     yield PipelineMetric("messages_waiting", (), float(len(ledger.outbox.list_undelivered(name))))
     leases = Counter(

@@ -24,6 +24,7 @@ from pynomaly.errors import ConfigError, LeaseHeldError, RecordError, list_allow
 from pynomaly.judging.retention import PruningPlan
 from pynomaly.judging.retention import plan_pruning as decide
 from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger.decision_evidence import PruneEvidence
 from pynomaly.records.registry import Registry, Traces
 from pynomaly.records.registry.removal import remove_model, remove_run
 from pynomaly.records.store import Store
@@ -162,13 +163,13 @@ def _record_plan(
                 f"past their retention, and nothing refers to them: {summary}",
                 f"{len(plan.kept)} that are as old stay, for something refers to them",
             ),
-            evidence={
-                "counts": plan.counts,
-                "bytes": plan.size,
-                "list": store.relative_path(path),
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "retention": pipeline.retention.model_dump(mode="json"),
-            },
+            evidence=PruneEvidence(
+                counts=plan.counts,
+                bytes=plan.size,
+                list_file=store.relative_path(path),
+                sha256=hashlib.sha256(content).hexdigest(),
+                retention=pipeline.retention.model_dump(mode="json"),
+            ),
             as_of=now,
         )
     )
@@ -176,11 +177,12 @@ def _record_plan(
 
 def _read_removal_list(store: Store, decision: Decision) -> set[tuple[str, str]]:
     """Returns kind and name of the removals in a ledger line; empty if the hash of its list differs."""
+    evidence = PruneEvidence.of(decision)
     try:
-        content = store.locate_file(str(decision.evidence["list"])).read()
+        content = store.locate_file(evidence.list_file).read()
     except OSError:
         return set()
-    if hashlib.sha256(content).hexdigest() != decision.evidence["sha256"]:
+    if hashlib.sha256(content).hexdigest() != evidence.sha256:
         return set()
     return {(item["kind"], item["name"]) for item in json.loads(content)["removals"]}
 

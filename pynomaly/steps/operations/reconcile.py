@@ -15,7 +15,8 @@ from pynomaly.config import Pipeline
 from pynomaly.data.places import resolve_place
 from pynomaly.errors import PynomalyError, RecordError
 from pynomaly.judging.silence import SilenceVerdict, judge_silence
-from pynomaly.records.ledger import Decision, Ledger, TrainingRecord
+from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger.decision_evidence import AbandonedTrainingEvidence, SilenceEvidence
 from pynomaly.records.ledger.ledger import LEASE_TTL
 from pynomaly.records.registry import Registry
 from pynomaly.steps.alerting.assessments import read_assessments, show_alerts
@@ -222,7 +223,7 @@ def _close_trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...]
     with Ledger.open(pipeline.ledger_url) as ledger:
         trainings = ledger.list_trainings(pipeline.name)
         rulings = {
-            item.evidence.get("version"): item  # newest first: the first ruling about a version stays
+            item.version: item  # newest first: the first ruling about a version stays
             for item in ledger.list_decisions(pipeline.name)
             if item.kind in ("promote", "pending", "refuse")
         }
@@ -234,7 +235,7 @@ def _close_trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...]
             ruling = rulings.get(item.version)
             if ruling is None:
                 ledger.record_decision(_build_abandonment(pipeline, item.version, item.key, item.as_of))
-            _end_training(ledger, item, ruling.kind if ruling else "abandoned")
+            ledger.end_training(item, ruling.kind if ruling else "abandoned")
             (finished if ruling else abandoned).append(f"v{item.version} ({item.key})")
         keys = {item.key for item in trainings}
         for ref in Registry.open_for(pipeline).list_versions(pipeline.name):
@@ -248,12 +249,6 @@ def _close_trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...]
     return tuple(finished), tuple(abandoned)
 
 
-def _end_training(ledger: Ledger, item: TrainingRecord, outcome: str) -> None:
-    ledger.put_training(
-        item.key, item.pipeline, item.as_of, item.data_hash, item.version, outcome, item.detail
-    )
-
-
 def _build_abandonment(pipeline: Pipeline, version: int | None, key: str, as_of: datetime) -> Decision:
     return Decision(
         key=f"abandoned:{pipeline.name}:{key}",
@@ -265,7 +260,7 @@ def _build_abandonment(pipeline: Pipeline, version: int | None, key: str, as_of:
             f"v{version} was registered and its process ended before a verdict: it serves nobody; "
             "the same training, asked for again, goes on from there",
         ),
-        evidence={"version": version, "key": key},
+        evidence=AbandonedTrainingEvidence(version, key),
         as_of=as_of,
     )
 
@@ -307,6 +302,6 @@ def _build_silence(pipeline: Pipeline, gap: SilenceVerdict, outcome: str, now: d
         subject=gap.work,
         outcome=outcome,
         reasons=gap.reasons,
-        evidence=gap.to_dict(),
+        evidence=SilenceEvidence(**gap.to_dict()),
         as_of=now,
     )

@@ -24,7 +24,7 @@ from pynomaly.judging.reproduction import Reproduction, compare_refit, report_im
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies
 from pynomaly.model.provenance import read_versions
-from pynomaly.records.ledger import Ledger, TrainingRecord
+from pynomaly.records.ledger import Ledger, RegistrationResult, TrainingRecord
 from pynomaly.records.ledger.rows import parse_window_key
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.alerting.feedback import read_feedback
@@ -67,8 +67,8 @@ def reproduce(pipeline: Pipeline, version: int) -> Reproduction:
     facts = bundle.facts
     with Ledger.open(pipeline.ledger_url) as ledger:
         training = ledger.find_training(str(facts["key"]))
-    registered = training.detail.get("registered", {}) if training is not None else {}
-    if registered.get("recalibrated"):
+    registered = training.registered if training is not None else None
+    if registered is not None and registered.recalibrated:
         return report_impossible(
             version,
             f"v{version} is an older version with p-values from newer rows: nothing was fitted; "
@@ -107,10 +107,10 @@ def reproduce(pipeline: Pipeline, version: int) -> Reproduction:
 
 
 def _restore_settings(
-    pipeline: Pipeline, registry: Registry, registered: Mapping[str, Any]
+    pipeline: Pipeline, registry: Registry, registered: RegistrationResult | None
 ) -> tuple[Pipeline, tuple[str, ...]]:
     """Returns the pipeline with the recorded settings of the training, and notes on what changed since."""
-    run = str(registered.get("parent_run_id", ""))
+    run = registered.parent_run_id if registered else ""
     text = registry.read_run_file(run, pipeline.origin.name) if run else None
     if text is None:
         return pipeline, ("its settings are not on record; those of today were used",)

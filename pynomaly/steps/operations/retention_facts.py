@@ -78,11 +78,10 @@ def _find_unanswered_windows(pipeline: Pipeline, ledger: Ledger) -> tuple[tuple[
 
 
 def _summarize_decision(decision: Decision, waits: bool) -> PastDecision:
-    evidence = decision.evidence
-    versions = {evidence.get(name) for name in ("version", "replaces")}
+    versions = {decision.version, decision.replaces}
     subject = re.search(r" v(\d+)$", decision.subject)
     versions |= {int(subject.group(1))} if subject else set()
-    texts = [decision.subject, *_iter_texts(evidence)]
+    texts = [decision.subject, *_iter_texts(decision.evidence)]
     windows = {window for text in texts for window in _WINDOW_PATTERN.findall(text)}
     return PastDecision(
         decision.kind,

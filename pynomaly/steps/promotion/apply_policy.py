@@ -20,12 +20,13 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import ModelError, RecordError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
-from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger import Decision, Ledger, RegistrationResult, TrainingFacts
+from pynomaly.records.ledger.decision_evidence import PolicyEvidence, UnchangedPolicyEvidence
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.promotion.promote import promote
-from pynomaly.steps.training.register import RegistrationResult, estimate_alert_rate
+from pynomaly.steps.training.register import estimate_alert_rate
 
 __all__ = ["PolicyChange", "apply_policy", "describe_policy"]
 
@@ -90,22 +91,32 @@ def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = 
         if new_policy == champion.policy:
             same = f"v{ref.version} has this policy already: {describe_policy(new_policy)}"
             same += "; nothing is registered"
-            facts = {"version": ref.version, "policy": new_policy.to_dict()}
             policy_decision = _build_decision(
-                pipeline, key, ref.version, "unchanged", (same,), facts, as_of, actor
+                pipeline,
+                key,
+                "unchanged",
+                (same,),
+                UnchangedPolicyEvidence(ref.version, new_policy.to_dict()),
+                as_of,
+                actor,
             )
             return PolicyChange(ref.version, False, ledger.record_decision(policy_decision), None)
         training = ledger.find_training(key)
-        if training is not None and training.version is not None:
-            registered = RegistrationResult(**training.detail["registered"] | {"new": False})
+        if training is not None and training.registered is not None:
+            registered = training.registered
         else:
             registered = _register_policy(pipeline, registry, ledger, ref, champion, new_policy, key, as_of)
         rates = registered.notes[0]
         reasons = (f"v{registered.base} to v{registered.version}: {registered.policy}; {reason}", rates)
-        facts = {"version": registered.version, "from": ref.version, "policy": new_policy.to_dict()}
-        facts |= {"before": champion.policy.to_dict(), "expected": registered.expected_alert_rate}
+        evidence = PolicyEvidence(
+            version=registered.version,
+            from_version=ref.version,
+            policy=new_policy.to_dict(),
+            before=champion.policy.to_dict(),
+            expected=registered.expected_alert_rate,
+        )
         policy_decision = ledger.record_decision(
-            _build_decision(pipeline, key, registered.version, "registered", reasons, facts, as_of, actor)
+            _build_decision(pipeline, key, "registered", reasons, evidence, as_of, actor)
         )
     decision = promote(pipeline, registered, None, as_of, actor)
     return PolicyChange(registered.version, registered.new, policy_decision, decision)
@@ -120,10 +131,9 @@ def _hash_policy_change(ref: ModelRef, new_policy: AlertPolicy) -> str:
 def _build_decision(
     pipeline: Pipeline,
     key: str,
-    version: int,
     outcome: str,
     reasons: tuple[str, ...],
-    evidence: dict[str, Any],
+    evidence: PolicyEvidence | UnchangedPolicyEvidence,
     as_of: datetime,
     actor: str,
 ) -> Decision:
@@ -131,7 +141,7 @@ def _build_decision(
         key=f"policy:{pipeline.name}:{key}:{outcome}",
         pipeline=pipeline.name,
         kind="policy",
-        subject=f"{pipeline.name} v{version}",
+        subject=f"{pipeline.name} v{evidence.version}",
         outcome=outcome,
         reasons=reasons,
         evidence=evidence,
@@ -167,10 +177,8 @@ def _register_policy(
         raise ModelError(
             f"{pipeline.name}: with another policy v{ref.version} scores its golden rows otherwise"
         )
-    earlier = next(
-        (item for item in ledger.list_trainings(pipeline.name) if item.version == ref.version), None
-    )
-    earlier_result = earlier.detail["registered"] if earlier else {}
+    earlier = ledger.find_version_training(pipeline.name, ref.version)
+    earlier_result = earlier.registered if earlier else None
     tags = {name: ref.tags[f"pynomaly.{name}"] for name in ("rung", "window", "detector")}
     with registry.start_parent_run(
         pipeline.name, f"policy for v{ref.version}", tags={"pynomaly.kind": "policy", "pynomaly.key": key}
@@ -199,8 +207,8 @@ def _register_policy(
         parent_run_id=run,
         sha256=sha256,
         detector=champion.detector.name,
-        metric=earlier_result.get("metric", pipeline.comparison.metric),
-        value=earlier_result.get("value"),
+        metric=earlier_result.metric if earlier_result else pipeline.comparison.metric,
+        value=earlier_result.value if earlier_result else None,
         rung=tags["rung"],
         expected_alert_rate=after,
         recalibrated=False,
@@ -208,7 +216,7 @@ def _register_policy(
         new=True,
         policy=change,
         base=ref.version,
-        probe=earlier_result.get("probe"),
+        probe=earlier_result.probe if earlier_result else None,
     )
     ledger.put_training(
         key=key,
@@ -217,7 +225,7 @@ def _register_policy(
         data_hash=earlier.data_hash if earlier else "",
         version=new_ref.version,
         outcome="registered",
-        detail={"registered": registered.to_dict(), "window": tags["window"], "policy": change},
+        detail=TrainingFacts(registered, window=tags["window"], policy=change),
     )
     return registered
 

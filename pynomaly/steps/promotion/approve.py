@@ -14,6 +14,7 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import NothingPendingError, list_allowed
 from pynomaly.judging.comparison.promotion_rules import PendingState, check_pending
 from pynomaly.records.ledger import Decision, Lease, Ledger
+from pynomaly.records.ledger.decision_evidence import AnswerEvidence, ApprovalEvidence, PendingEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import (
     find_champion,
@@ -63,7 +64,7 @@ def approve_promotion(
         if earlier_answer is not None:
             return earlier_answer
         gate = check_gate(
-            pipeline, registry, registry.find_version(pipeline.name, pending.evidence["version"])
+            pipeline, registry, registry.find_version(pipeline.name, PendingEvidence.of(pending).version)
         )
         with hold_champion_lease(pipeline, registry, ledger) as lease:
             earlier_answer = _find_same_answer(ledger, pending, "promote")
@@ -138,16 +139,16 @@ def _find_pending(ledger: Ledger, pipeline: str, version: int | None) -> Decisio
     """Return the pending promotion of `version`, or the only open one, or else the newest answered one."""
     decisions = ledger.list_decisions(pipeline, "pending")
     if version is not None:
-        match = next((item for item in decisions if item.evidence["version"] == version), None)
+        match = next((item for item in decisions if item.version == version), None)
         if match is None:
-            known_versions = [item.evidence["version"] for item in decisions]
+            known_versions = [PendingEvidence.of(item).version for item in decisions]
             raise NothingPendingError(
                 f"{pipeline}: v{version} never waited for an answer; {list_allowed(version, known_versions)}"
             )
         return match
     open_promotions = list_pending_promotions(ledger, pipeline)
     if len(open_promotions) > 1:
-        versions = ", ".join(f"v{item.evidence['version']}" for item in open_promotions)
+        versions = ", ".join(f"v{item.version}" for item in open_promotions)
         raise NothingPendingError(f"{pipeline}: {versions} wait for an answer; say which with --version")
     if not (open_promotions or decisions):
         raise NothingPendingError(f"{pipeline}: no promotion waits for an answer")
@@ -168,12 +169,9 @@ def _find_same_answer(ledger: Ledger, pending: Decision, kind: str) -> Decision 
 
 def _check_standing(pipeline: Pipeline, registry: Registry, pending: Decision, at: datetime) -> PendingState:
     champion = find_champion(pipeline, registry)
+    evidence = PendingEvidence.of(pending)
     return check_pending(
-        pending.evidence["version"],
-        pending.evidence["replaces"],
-        champion.version if champion else None,
-        datetime.fromisoformat(pending.evidence["expires"]),
-        at,
+        evidence.version, evidence.replaces, champion.version if champion else None, evidence.expires_at, at
     )
 
 
@@ -182,6 +180,7 @@ def _build_approval(
 ) -> Decision:
     change = find_last_change(ledger, pending.pipeline)
     place = (change.seq or 0) if change else 0
+    evidence = PendingEvidence.of(pending)
     return Decision(
         key=f"approve:{pending.seq}:{place}",
         pipeline=pending.pipeline,
@@ -189,13 +188,13 @@ def _build_approval(
         subject=pending.subject,
         outcome="approved",
         reasons=(f"{actor} approved: {reason}", *pending.reasons[1:]),
-        evidence={
-            "version": pending.evidence["version"],
-            "replaces": pending.evidence["replaces"],
-            "verdict": pending.evidence["verdict"],
-            "gate": gate.evidence,
-            "pending": pending.key,
-        },
+        evidence=ApprovalEvidence(
+            version=evidence.version,
+            replaces=evidence.replaces,
+            verdict=evidence.verdict,
+            gate=gate.evidence,
+            pending=pending.key,
+        ),
         as_of=at,
         actor=actor,
     )
@@ -243,7 +242,7 @@ def _record_answer(
             subject=pending.subject,
             outcome=outcome,
             reasons=reasons,
-            evidence={"version": pending.evidence["version"], "pending": pending.key},
+            evidence=AnswerEvidence(PendingEvidence.of(pending).version, pending.key),
             as_of=at,
             actor=actor,
         ),
@@ -255,11 +254,9 @@ def _record_answer(
 
 def _close_training(ledger: Ledger, registry: Registry, pending: Decision, decision: Decision) -> None:
     """Close the training that asked for the promotion, and remove the version's ``shadow`` alias."""
-    version = pending.evidence["version"]
+    version = PendingEvidence.of(pending).version
     for item in ledger.list_trainings(pending.pipeline):
         if item.version == version:
-            ledger.put_training(
-                item.key, item.pipeline, item.as_of, item.data_hash, version, decision.kind, item.detail
-            )
+            ledger.end_training(item, decision.kind)
     if registry.list_aliases(pending.pipeline).get("shadow") == version:
         registry.drop_alias(pending.pipeline, "shadow")

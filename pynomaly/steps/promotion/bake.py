@@ -24,6 +24,7 @@ from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import observe_window
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
+from pynomaly.records.ledger.decision_evidence import BakeEvidence
 from pynomaly.records.registry import ModelRef
 from pynomaly.steps.champion import find_last_change
 from pynomaly.steps.promotion.promote import rollback
@@ -41,6 +42,8 @@ class BakingPromotion:
     Attributes
     ----------
     promotion : Decision
+    replaces : int
+        The champion before it.
     passed_windows : tuple of str
         Windows that passed so far.
     windows : int
@@ -48,6 +51,7 @@ class BakingPromotion:
     """
 
     promotion: Decision
+    replaces: int
     passed_windows: tuple[str, ...]
     windows: int
 
@@ -55,8 +59,8 @@ class BakingPromotion:
         """Return plain values, for ``status``."""
         left = self.windows - len(self.passed_windows)
         return {
-            "version": self.promotion.evidence["version"],
-            "against": self.promotion.evidence["replaces"],
+            "version": self.promotion.version,
+            "against": self.replaces,
             "seen": len(self.passed_windows),
             "windows": self.windows,
             "until": f"{left} more window{'s' if left > 1 else ''} with rows enough were seen",
@@ -70,21 +74,22 @@ def find_baking_promotion(pipeline: Pipeline, ledger: Ledger) -> BakingPromotion
     champion.
     """
     change = find_last_change(ledger, pipeline.name)
-    if change is None or change.kind != "promote" or change.evidence.get("replaces") is None:
+    if change is None or change.kind != "promote" or change.replaces is None:
         return None
-    version = change.evidence["version"]
+    version = change.version
     if any(
-        item.actor == "bake" and item.evidence.get("replaces") == version
+        item.actor == "bake" and item.replaces == version
         for item in ledger.list_decisions(pipeline.name, "rollback")
     ):
         return None
     passed_windows = tuple(
         item.subject
         for item in ledger.list_decisions(pipeline.name, "bake", outcome="ok")
-        if item.evidence.get("promotion") == change.seq
+        if BakeEvidence.of(item).promotion == change.seq
     )
     windows = pipeline.promotion.bake
-    return BakingPromotion(change, passed_windows, windows) if len(passed_windows) < windows else None
+    baking = BakingPromotion(change, change.replaces, passed_windows, windows)
+    return baking if len(passed_windows) < windows else None
 
 
 def judge_baking_window(
@@ -121,7 +126,7 @@ def judge_baking_window(
     with use_window_run(pipeline, run) as records:
         ledger = records.ledger
         baking = find_baking_promotion(pipeline, ledger)
-        if baking is None or baking.promotion.evidence["version"] != champion.version:
+        if baking is None or baking.promotion.version != champion.version:
             return ""
         edges = parse_window_key(key)
         if edges is not None and edges[1] <= baking.promotion.as_of:
@@ -130,7 +135,7 @@ def judge_baking_window(
         decision_key += f":{hash_frame(frame)[:16]}" if edges is None else ""
         if ledger.find_decision(decision_key) is not None:
             return ""
-        previous = records.registry.find_version(pipeline.name, baking.promotion.evidence["replaces"])
+        previous = records.registry.find_version(pipeline.name, baking.replaces)
         previous_bundle = records.load_bundle(previous)
         rates = _read_expected_rates(ledger, pipeline.name)
         new = _observe_version(pipeline, champion.version, bundle, key, frame, scored, rates)
@@ -156,12 +161,9 @@ def judge_baking_window(
                 subject=key,
                 outcome=outcome,
                 reasons=reasons,
-                evidence={
-                    "version": champion.version,
-                    "promotion": baking.promotion.seq,
-                    "new": new.to_dict(),
-                    "old": old.to_dict(),
-                },
+                evidence=BakeEvidence(
+                    champion.version, baking.promotion.seq, new=new.to_dict(), old=old.to_dict()
+                ),
                 as_of=moment,
             )
         )
@@ -185,7 +187,7 @@ def _roll_back_on_breach(
 def _read_expected_rates(ledger: Ledger, pipeline: str) -> dict[int, float | None]:
     """Return the alert rate that each version expected when it was trained."""
     return {
-        item.version: item.detail.get("registered", {}).get("expected_alert_rate")
+        item.version: item.baseline.expected_alert_rate
         for item in ledger.list_trainings(pipeline)
         if item.version is not None
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from pynomaly.model.explanation.explain import Reason
 from pynomaly.records.diff_page import render_diff
 from pynomaly.records.registry import ModelRef, Registry
 
-__all__ = ["MAX_DIFF_ROWS", "build_diff_evidence", "diff_models"]
+__all__ = ["MAX_DIFF_ROWS", "compute_diff", "diff_models"]
 
 MAX_DIFF_ROWS = 100_000
 """Most rows that are scored by both; if there are more, only the newest are used, and a note says so."""
@@ -81,21 +82,29 @@ def _span_days(rows: pd.DataFrame, time: str | None) -> float | None:
     return max(1.0, float(span / pd.Timedelta(days=1)))
 
 
-def build_diff_evidence(
+@dataclass(frozen=True)
+class ShownDiff:
+    """Difference between champion and challenger as plain values, or None; and what failed, or ""."""
+
+    diff: dict[str, Any] | None
+    problem: str = ""
+
+
+def compute_diff(
     pipeline: Pipeline, registry: Registry, champion: ModelRef | None, challenger: ModelRef, as_of: datetime
-) -> dict[str, Any]:
+) -> ShownDiff:
     """Return the difference as evidence, and log it in MLflow; failures are reported, not raised."""
     if champion is None:
-        return {"diff": None, "diff_error": "there is no champion to differ from"}
+        return ShownDiff(None, "there is no champion to differ from")
     try:
         model_diff = diff_models(pipeline, registry, champion, challenger, as_of)
     except PynomalyError as error:
-        return {"diff": None, "diff_error": f"{type(error).__name__}: {error}"}
+        return ShownDiff(None, f"{type(error).__name__}: {error}")
     try:
         _log_diff(registry, challenger, model_diff)
     except RecordError as error:
-        return {"diff": model_diff.to_dict(), "diff_error": str(error)}
-    return {"diff": model_diff.to_dict(), "diff_error": ""}
+        return ShownDiff(model_diff.to_dict(), str(error))
+    return ShownDiff(model_diff.to_dict())
 
 
 def _log_diff(registry: Registry, challenger: ModelRef, model_diff: DecisionDiff) -> None:

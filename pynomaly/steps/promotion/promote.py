@@ -17,12 +17,17 @@ from pynomaly.judging.comparison.past_incidents import IncidentRegression, repor
 from pynomaly.judging.comparison.promotion_rules import PromotionRuling, rule_on_promotion
 from pynomaly.model.fitting.golden import GOLDEN_TOLERANCE
 from pynomaly.model.isolated_check import BATCH_ROWS, run_isolated_check
-from pynomaly.records.ledger import Decision, Lease, Ledger, TrainingRecord
+from pynomaly.records.ledger import Decision, Lease, Ledger, RegistrationResult, TrainingRecord
+from pynomaly.records.ledger.decision_evidence import (
+    PendingEvidence,
+    PromotionEvidence,
+    RollbackEvidence,
+    StandingEvidence,
+)
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.champion import find_champion, find_last_change, hold_champion_lease, move_aliases
-from pynomaly.steps.promotion.decision_diff import build_diff_evidence
+from pynomaly.steps.promotion.decision_diff import ShownDiff, compute_diff
 from pynomaly.steps.promotion.past_incidents import replay_incidents
-from pynomaly.steps.training.register import RegistrationResult
 
 __all__ = ["GateResult", "check_gate", "find_rolled_back", "promote", "rollback"]
 
@@ -95,9 +100,9 @@ def promote(
         )
         first_ruling = _rule_on_version(pipeline, ledger, registered, before, verdict, gate, incidents)
         comparison = (
-            build_diff_evidence(pipeline, registry, before, ref, as_of)
+            compute_diff(pipeline, registry, before, ref, as_of)
             if first_ruling.kind == "pending"
-            else {}
+            else ShownDiff(None, "the champion changed while the version was checked")
         )
         with hold_champion_lease(pipeline, registry, ledger) as lease:
             champion = find_champion(pipeline, registry)
@@ -105,11 +110,15 @@ def promote(
                 decision = _read_standing_decision(ledger, pipeline, ref, as_of, actor)
             else:
                 ruling = _rule_on_version(pipeline, ledger, registered, champion, verdict, gate, incidents)
-                facts = {"gate": gate.evidence, "verdict": verdict.to_dict() if verdict else None}
-                facts |= {"incidents": incidents.to_dict() if incidents else None}
-                facts |= comparison if ruling.kind == "pending" else {}
-                decision = _record_ruling(
-                    pipeline, ledger, lease, ref, champion, ruling, gate, facts, as_of=as_of, actor=actor
+                evidence = PromotionEvidence(
+                    gate=gate.evidence,
+                    verdict=verdict.to_dict() if verdict else None,
+                    incidents=incidents.to_dict() if incidents else None,
+                    version=ref.version,
+                    replaces=champion.version if champion else None,
+                )
+                decision = ledger.record_decision(
+                    _build_ruling(pipeline, ledger, ruling, gate, evidence, comparison, as_of, actor), lease
                 )
                 _point_aliases(pipeline, ledger, registry, decision, lease)
             return _close_training(ledger, registered.key, decision)
@@ -125,46 +134,43 @@ def _check_incidents(
         return report_not_computable(str(error))
 
 
-def _record_ruling(
+def _build_ruling(
     pipeline: Pipeline,
     ledger: Ledger,
-    lease: Lease,
-    ref: ModelRef,
-    champion: ModelRef | None,
     ruling: PromotionRuling,
     gate: GateResult,
-    facts: dict[str, Any],
-    *,
+    evidence: PromotionEvidence,
+    comparison: ShownDiff,
     as_of: datetime,
     actor: str,
 ) -> Decision:
-    """Write the ruling to the ledger; the same ruling about the same change is one line."""
-    replaces = champion.version if champion else None
-    expiry = {"expires": datetime.now(UTC) + pipeline.promotion.expires} if ruling.kind == "pending" else {}
-    return ledger.record_decision(
-        Decision(
-            key=f"{ruling.kind}:{pipeline.name}:v{ref.version}:after:{replaces or 0}:"
-            f"{_read_last_change_seq(ledger, pipeline.name)}",
-            pipeline=pipeline.name,
-            kind=ruling.kind,
-            subject=f"{pipeline.name} v{ref.version}",
-            outcome=ruling.outcome,
-            reasons=(*ruling.reasons, *gate.reasons),
-            evidence=facts | expiry | {"version": ref.version, "replaces": replaces},
-            as_of=as_of,
-            actor=actor,
-        ),
-        lease,
+    """Return the decision for a ruling; the same ruling about the same change has the same key."""
+    change = f"v{evidence.version}:after:{evidence.replaces or 0}"
+    expires = datetime.now(UTC) + pipeline.promotion.expires
+    return Decision(
+        key=f"{ruling.kind}:{pipeline.name}:{change}:{_read_last_change_seq(ledger, pipeline.name)}",
+        pipeline=pipeline.name,
+        kind=ruling.kind,
+        subject=f"{pipeline.name} v{evidence.version}",
+        outcome=ruling.outcome,
+        reasons=(*ruling.reasons, *gate.reasons),
+        evidence=PendingEvidence(
+            **evidence, expires=expires, diff=comparison.diff, diff_error=comparison.problem
+        )
+        if ruling.kind == "pending"
+        else evidence,
+        as_of=as_of,
+        actor=actor,
     )
 
 
 def _point_aliases(
     pipeline: Pipeline, ledger: Ledger, registry: Registry, decision: Decision, lease: Lease
 ) -> None:
-    version = decision.evidence["version"]
     if decision.kind == "promote":
         move_aliases(ledger, registry, decision, lease)
         return
+    version = PromotionEvidence.of(decision).version
     lease.renew()
     registry.set_alias(pipeline.name, "challenger", version)
     if decision.kind == "pending" and pipeline.promotion.shadow:
@@ -175,15 +181,7 @@ def _close_training(ledger: Ledger, key: str, decision: Decision) -> Decision:
     """Record that the training ended in this decision, so that the same request is not repeated."""
     training = ledger.find_training(key)
     if training is not None:
-        ledger.put_training(
-            training.key,
-            training.pipeline,
-            training.as_of,
-            training.data_hash,
-            training.version,
-            decision.kind,
-            training.detail,
-        )
+        ledger.end_training(training, decision.kind)
     return decision
 
 
@@ -218,7 +216,7 @@ def find_rolled_back(ledger: Ledger, pipeline: str, version: int) -> int | None:
     trainings = {item.version: item for item in ledger.list_trainings(pipeline) if item.version is not None}
     training = trainings.get(version)
     for item in ledger.list_decisions(pipeline, "rollback"):
-        bad_version = item.evidence.get("replaces")
+        bad_version = item.replaces
         if item.actor != "bake" or bad_version is None:
             continue
         bad_training = trainings.get(bad_version)
@@ -228,13 +226,15 @@ def find_rolled_back(ledger: Ledger, pipeline: str, version: int) -> int | None:
             and _identify_training(training) == _identify_training(bad_training)
         )
         if bad_version == version or same_model:
-            return int(bad_version)
+            return bad_version
     return None
 
 
 def _identify_training(training: TrainingRecord) -> tuple[str, str, str]:
-    registered = training.detail.get("registered", {})
-    return training.data_hash, registered.get("detector", ""), registered.get("policy", "")
+    registered = training.registered
+    if registered is None:
+        return training.data_hash, "", ""
+    return training.data_hash, registered.detector, registered.policy
 
 
 def _read_standing_decision(
@@ -242,7 +242,7 @@ def _read_standing_decision(
 ) -> Decision:
     """Returns the decision that promoted `ref`, which is champion already."""
     promotion = ledger.find_last_decision(pipeline.name, "promote")
-    if promotion is not None and promotion.evidence.get("version") == ref.version:
+    if promotion is not None and promotion.version == ref.version:
         return promotion
     return Decision(
         key="",
@@ -251,7 +251,7 @@ def _read_standing_decision(
         subject=f"{pipeline.name} v{ref.version}",
         outcome="standing",
         reasons=("it is the champion already",),
-        evidence={"version": ref.version},
+        evidence=StandingEvidence(ref.version),
         as_of=as_of,
         actor=actor,
     )
@@ -306,7 +306,7 @@ def rollback(
                 subject=f"{pipeline.name} v{previous.version}",
                 outcome="done",
                 reasons=(f"v{champion.version} gave way to v{previous.version}: {reason}", *gate.reasons),
-                evidence={"version": previous.version, "replaces": champion.version, "gate": gate.evidence},
+                evidence=RollbackEvidence(previous.version, champion.version, gate.evidence),
                 as_of=as_of,
                 actor=actor,
             ),

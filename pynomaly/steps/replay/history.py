@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from pynomaly.data.quality import CheckedRows, validate
 from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.model.bundle import Bundle
+from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.training.train_candidates import MemoryCandidate
 from pynomaly.steps.training.training_rows import JudgedRows
 
@@ -30,15 +30,15 @@ TRUTH_COLUMN = "pynomaly.truth"
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """A trained model, with the facts that production would register.
+    """A trained model, with the baseline that production would register.
 
     Attributes
     ----------
     bundle : Bundle
     candidate : MemoryCandidate
         The winner that holds the bundle, with its scores of the judged rows.
-    facts : dict
-        ``value`` and ``rung`` of the judged rows, ``expected_alert_rate`` and ``probe``.
+    baseline : TrainedBaseline
+        What later windows are compared with.
     judged : JudgedRows
         The held-out rows, to compare it with a champion on.
     among : int
@@ -53,7 +53,7 @@ class TrainedModel:
 
     bundle: Bundle
     candidate: MemoryCandidate
-    facts: dict[str, Any]
+    baseline: TrainedBaseline
     judged: JudgedRows
     among: int
     key: str

@@ -199,9 +199,13 @@ def _follow_settings(
     pipeline, at, student = past.pipeline, window.end, life.student
     sketch, contract = student.bundle.sketch, student.bundle.contract
     drift = compute_window_drift(sketch, contract, frame, pipeline.drift, scored["score"])
-    checked = check_without_labels(pipeline, student.bundle, window, frame, life.observations, student.facts)
+    checked = check_without_labels(
+        pipeline, student.bundle, window, frame, life.observations, student.baseline
+    )
     life.observations.append(
-        build_observation(pipeline, student.bundle, window.key, frame, scored, drift, student.facts, checked)
+        build_observation(
+            pipeline, student.bundle, window.key, frame, scored, drift, student.baseline, checked
+        )
     )
     verdict = judge_degradation(life.observations, pipeline.degradation)
     if verdict.action not in ("retrain", "page"):

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import pandas as pd
 
@@ -23,6 +22,7 @@ from pynomaly.errors import DataError, DetectorError, QualityError
 from pynomaly.judging.comparison.promotion_rules import PromotionRuling, rule_on_promotion
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
+from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.keys import compute_work_key
 from pynomaly.steps.replay.history import ReplayHistory, TrainedModel
 from pynomaly.steps.training.exclusions import AlertingModel
@@ -142,7 +142,7 @@ def _build_provenance(pipeline: Pipeline, window: Window, as_of: datetime) -> di
 def _build_model(
     pipeline: Pipeline, rows: TrainingRows, training: CandidateTraining, key: str, started: float
 ) -> TrainedModel:
-    """Return the winner with the facts that production would register."""
+    """Return the winner with the baseline that production would register."""
     choice = training.choice
     if choice is None:
         problems = "; ".join(training.problems)
@@ -150,14 +150,14 @@ def _build_model(
     winner = next(item for item in training.candidates if item.label == choice.winner)
     assert isinstance(winner, MemoryCandidate), "a replay fits in memory"
     bundle, judged = winner.model(), rows.judged
-    facts: dict[str, Any] = {
-        "value": choice.measured[winner.label].values().get(pipeline.comparison.metric),
-        "rung": str(judged.evidence.rung),
-        "expected_alert_rate": estimate_alert_rate(judged.drop_injected(winner.scores())["is_anomaly"]),
-        "probe": probe_model(pipeline, bundle, rows.calibration).to_dict(),
-    }
+    baseline = TrainedBaseline(
+        value=choice.measured[winner.label].values().get(pipeline.comparison.metric),
+        rung=str(judged.evidence.rung),
+        expected_alert_rate=estimate_alert_rate(judged.drop_injected(winner.scores())["is_anomaly"]),
+        probe=probe_model(pipeline, bundle, rows.calibration).to_dict(),
+    )
     seconds = time.perf_counter() - started
-    return TrainedModel(bundle, winner, facts, judged, choice.among, key, seconds)
+    return TrainedModel(bundle, winner, baseline, judged, choice.among, key, seconds)
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,6 @@ def decide_training(
         rows_available=len(frame) - left_out,
         rejected_in_a_row=rejected,
         last_rejection=last_rejection,
-        data_status="pass",
         schema_ok=True,
         champion=pipeline.name,
         left_out=left_out,

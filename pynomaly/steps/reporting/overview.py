@@ -32,7 +32,7 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         training = ledger.find_last_decision(pipeline.name, "retrain")
         baking = find_baking_promotion(pipeline, ledger)
         pendings = list_pending_promotions(ledger, pipeline.name)
-    change = next((item for item in changes if champion and item.evidence.get("version") == champion), None)
+    change = next((item for item in changes if champion and item.version == champion), None)
     return {
         "pipeline": pipeline.name,
         "champion": champion,
@@ -42,7 +42,7 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         "last_window": partitions[-1].window if partitions else None,
         "last_alerts": partitions[-1].alerts if partitions else None,
         "baking": baking.to_dict() if baking else None,
-        "pending": [item.evidence["version"] for item in pendings],
+        "pending": [item.version for item in pendings],
         "waiting": list(list_undelivered(pipeline)),
         "health": verdict.to_dict() if verdict else None,
         "last_training_decision": training.to_dict() if training else None,
@@ -80,7 +80,7 @@ def describe_champion_at(pipeline: Pipeline, moment: datetime) -> dict[str, Any]
     return {
         "pipeline": pipeline.name,
         "at": moment.isoformat(),
-        "champion": change.evidence.get("version") if change else None,
+        "champion": change.version if change else None,
         "decision": change.to_dict() if change else None,
     }
 

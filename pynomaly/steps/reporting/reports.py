@@ -8,7 +8,7 @@ model and no decision: a page replaces the page of the same name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 from pynomaly.config import Pipeline
 from pynomaly.errors import NoChampionError, PynomalyError, RecordError
 from pynomaly.records.formats import format_utc, format_window
-from pynomaly.records.ledger import Decision, Ledger, parse_window_key
+from pynomaly.records.ledger import Decision, Ledger, RegistrationResult, TrainingRecord, parse_window_key
+from pynomaly.records.ledger.decision_evidence import DegradationEvidence, UnchangedPolicyEvidence
 from pynomaly.records.pages import render_training_page, render_window_page
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
@@ -107,23 +108,21 @@ def write_training_page(pipeline: Pipeline, version: int) -> WrittenPage:
             raise RecordError(
                 f"{pipeline.name}: no training is on record for v{version}; there is: {available}"
             )
-        registered = dict(trainings[version].detail["registered"])
+        registered = _require_registration(trainings[version])
         decisions = _read_version_decisions(ledger, pipeline.name, version)
         standing = _describe_standing(ledger, pipeline.name, version)
     base, notes = version, []
-    while (
-        registered["policy"] and (facts := store.read_facts(pipeline.name, name_training_page(base))) is None
-    ):
-        base = int(trainings[base].detail["registered"]["base"])  # another policy over the same model
-        if base not in trainings or not trainings[base].detail["registered"]["policy"]:
+    while registered.policy and store.read_facts(pipeline.name, name_training_page(base)) is None:
+        base = _require_registration(trainings[base]).base  # another policy over the same model
+        if base not in trainings or not _require_registration(trainings[base]).policy:
             break
     if base != version:
-        notes.append(f"The model of v{base} with another alert policy: {registered['policy']}.")
+        notes.append(f"The model of v{base} with another alert policy: {registered.policy}.")
     facts = _check_facts(store.read_facts(pipeline.name, name_training_page(base)), pipeline, f"v{version}")
     if base != version:
         own_values = {
-            "sha256": registered["sha256"],
-            "expected_alert_rate": registered["expected_alert_rate"],
+            "sha256": registered.sha256,
+            "expected_alert_rate": registered.expected_alert_rate,
         }
         facts["registered"] = facts["registered"] | own_values | {"version": version}
         facts["policy"] = _find_policy(decisions) or facts["policy"]
@@ -137,10 +136,15 @@ def write_training_page(pipeline: Pipeline, version: int) -> WrittenPage:
     }
     html = render_training_page(content, pipeline.reports.templates)
     summary = f"{pipeline.name} v{version}, {facts['registered']['detector']}: {standing}"
-    run = str(registered["parent_run_id"] or registered["run_id"])
-    return _write_page(
-        pipeline, store, "training", f"v{version}", version, name_training_page(version), html, run, summary
-    )
+    run = registered.parent_run_id or registered.run_id
+    page = WrittenPage("training", f"v{version}", version, "", 0, run, summary)
+    return _write_page(pipeline, store, page, name_training_page(version), html)
+
+
+def _require_registration(training: TrainingRecord) -> RegistrationResult:
+    if training.registered is None:
+        raise RecordError(f"{training.pipeline}: the training of v{training.version} has no registration")
+    return training.registered
 
 
 def write_window_page(pipeline: Pipeline, window: str, version: int) -> WrittenPage:
@@ -162,7 +166,8 @@ def write_window_page(pipeline: Pipeline, window: str, version: int) -> WrittenP
     counts = f"{facts['alerts']:,} alerts in {facts['rows']:,} rows"
     summary = f"{pipeline.name}, {format_window(window)}: {state}, {counts}"
     run = str(facts["run_id"])
-    return _write_page(pipeline, store, "window", window, version, name, html, run, summary)
+    page = WrittenPage("window", window, version, "", 0, run, summary)
+    return _write_page(pipeline, store, page, name, html)
 
 
 def write_newest_pages(pipeline: Pipeline) -> tuple[WrittenPage, ...]:
@@ -178,7 +183,7 @@ def write_newest_pages(pipeline: Pipeline) -> tuple[WrittenPage, ...]:
     with Ledger.open(pipeline.ledger_url) as ledger:
         verdict = ledger.find_last_decision(pipeline.name, "degradation")
     if verdict is not None:
-        pages.append(write_window_page(pipeline, verdict.subject, int(verdict.evidence["version"])))
+        pages.append(write_window_page(pipeline, verdict.subject, DegradationEvidence.of(verdict).version))
     return tuple(pages)
 
 
@@ -196,7 +201,7 @@ def find_judged_window(pipeline: Pipeline, start: datetime) -> tuple[str, int]:
     for item in verdicts:
         edges = parse_window_key(item.subject)
         if edges is not None:
-            starts.setdefault(edges[0], (item.subject, int(item.evidence["version"])))
+            starts.setdefault(edges[0], (item.subject, DegradationEvidence.of(item).version))
     if start in starts:
         return starts[start]
     nearest = sorted(starts, key=lambda moment: abs(moment - start))[:3]
@@ -224,11 +229,7 @@ def _read_version_decisions(ledger: Ledger, pipeline: str, version: int) -> list
     """Returns every decision about a version, oldest first."""
     decisions = [item for kind in _VERSION_KINDS for item in ledger.list_decisions(pipeline, kind)]
     name = f"{pipeline} v{version}"
-    about = [
-        item
-        for item in decisions
-        if item.subject == name or version in (item.evidence.get("version"), item.evidence.get("replaces"))
-    ]
+    about = [item for item in decisions if item.subject == name or version in (item.version, item.replaces)]
     return sorted(about, key=lambda item: item.seq or 0)
 
 
@@ -236,7 +237,7 @@ def _describe_standing(ledger: Ledger, pipeline: str, version: int) -> str:
     """Return the standing of the version as text: champion since when, or in which spans of time."""
     decisions = [*ledger.list_decisions(pipeline, "promote"), *ledger.list_decisions(pipeline, "rollback")]
     changes = sorted(decisions, key=lambda item: item.seq or 0)
-    promotion = next((item for item in reversed(changes) if item.evidence.get("version") == version), None)
+    promotion = next((item for item in reversed(changes) if item.version == version), None)
     if promotion is None:
         last = next(iter(item for item in reversed(_read_version_decisions(ledger, pipeline, version))), None)
         return {"pending": "waits for an answer", "refuse": "refused"}.get(
@@ -260,21 +261,21 @@ def _describe_standing(ledger: Ledger, pipeline: str, version: int) -> str:
 
 
 def _find_policy(about: list[Decision]) -> dict[str, Any] | None:
-    return next((dict(item.evidence["policy"]) for item in about if item.kind == "policy"), None)
+    policies = (UnchangedPolicyEvidence.of(item).policy for item in about if item.kind == "policy")
+    return next(map(dict, policies), None)
 
 
 def _write_page(
     pipeline: Pipeline,
     store: Store,
-    kind: str,
-    subject: str,
-    version: int,
+    page: WrittenPage,
     name: str,
     html: str,
-    run: str,
-    summary: str,
 ) -> WrittenPage:
-    """Write the page to the store and try to log it to its MLflow run; a failure there is reported."""
+    """Write the page to the store and try to log it to its MLflow run; a failure there is reported.
+
+    Returns `page` with its address and size; without its run if that could not be reached.
+    """
     content, error = html.encode(), ""
     if len(content) > MAX_PAGE_BYTES:
         raise RecordError(
@@ -282,7 +283,8 @@ def _write_page(
         )
     path = store.write_report(pipeline.name, name, content)
     try:
-        Registry.open_for(pipeline).log_to_run(run, figures={PAGE_ARTIFACT: content})
+        Registry.open_for(pipeline).log_to_run(page.run_id, figures={PAGE_ARTIFACT: content})
     except (PynomalyError, NoChampionError) as failed:
         error = str(failed)
-    return WrittenPage(kind, subject, version, str(path), len(content), "" if error else run, summary, error)
+    run = "" if error else page.run_id
+    return replace(page, path=str(path), size=len(content), run_id=run, error=error)

@@ -13,6 +13,7 @@ from pynomaly.config import Pipeline
 from pynomaly.data.incidents import read_incidents
 from pynomaly.errors import SourceError
 from pynomaly.records.ledger import Decision, Ledger, Partition, parse_window_key
+from pynomaly.records.ledger.decision_evidence import DegradationEvidence
 
 __all__ = ["MAX_SPANS", "build_story", "describe_decision"]
 
@@ -122,16 +123,16 @@ def _select_newest(verdicts: Sequence[Decision]) -> list[Decision]:
     """Returns the newest verdict of each window and version, newest windows first."""
     newest: dict[tuple[str, Any], Decision] = {}
     for item in verdicts:  # newest first
-        newest.setdefault((item.subject, item.evidence.get("version")), item)
+        newest.setdefault((item.subject, item.version), item)
     return sorted(newest.values(), key=lambda item: (item.subject, item.seq or 0), reverse=True)
 
 
 def _describe_verdict(item: Decision) -> dict[str, Any]:
-    window_bounds, observation = parse_window_key(item.subject), item.evidence["observation"]
+    window_bounds, observation = parse_window_key(item.subject), DegradationEvidence.of(item).observation
     return {
         "window": item.subject,
         "start": window_bounds[0].isoformat() if window_bounds else None,
-        "version": item.evidence["version"],
+        "version": item.version,
         "state": item.outcome,
         **{name: observation[name] for name in ("data", "score", "alert_rate", "performance")},
     }

@@ -26,6 +26,7 @@ from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.explanation.explain import explain_alerts
 from pynomaly.records.ledger import Decision, Partition
+from pynomaly.records.ledger.decision_evidence import QualityEvidence, RescoreEvidence
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.sheet import render_csv
 from pynomaly.records.store import Store, write_atomically
@@ -226,7 +227,9 @@ def _build_remark(
         subject=key,
         outcome=outcome if blocked else "again",
         reasons=reasons if blocked else ("the window's data changed after it was scored",),
-        evidence={"version": ref.version, "data_hash": data_hash},
+        evidence=QualityEvidence(version=ref.version, data_hash=data_hash)
+        if blocked
+        else RescoreEvidence(ref.version, data_hash),
         as_of=datetime.now(UTC),
     )
 

@@ -14,7 +14,8 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.compare import Verdict
-from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger import Decision, Ledger, TrainingFacts
+from pynomaly.records.ledger.decision_evidence import UnusableEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import find_champion
 from pynomaly.steps.training.fit_candidates import FittedCandidate
@@ -72,7 +73,7 @@ def refuse_unusable(
     reasons = explain_unusable(fitted)
     if not reasons:
         return None
-    detail = {"asked": prepared.asked, "window": prepared.window, "reasons": list(reasons)}
+    facts = TrainingFacts(window=prepared.window, asked=prepared.asked, reasons=tuple(reasons))
     with Ledger.open(pipeline.ledger_url) as ledger:
         decision = ledger.record_decision(
             Decision(
@@ -82,11 +83,11 @@ def refuse_unusable(
                 subject=f"challenger of {prepared.window}",
                 outcome="unusable",
                 reasons=("no candidate gives scores that can be compared", *reasons),
-                evidence={"key": prepared.key, "data_hash": prepared.data_hash, "rung": prepared.rung},
+                evidence=UnusableEvidence(prepared.key, prepared.data_hash, prepared.rung),
                 as_of=as_of,
             )
         )
         ledger.put_training(
-            prepared.key, pipeline.name, as_of, prepared.data_hash, None, decision.kind, detail
+            prepared.key, pipeline.name, as_of, prepared.data_hash, None, decision.kind, facts
         )
     return decision

@@ -88,14 +88,12 @@ def find_reference_champion(pipeline: Pipeline, asked: str) -> ModelRef | None:
     if champion is None or not asked:
         return champion
     with Ledger.open(pipeline.ledger_url) as ledger:
-        trainings = [
-            item for item in ledger.list_trainings(pipeline.name) if item.version == champion.version
-        ]
+        training = ledger.find_version_training(pipeline.name, champion.version)
         change = find_last_change(ledger, pipeline.name)
-    if change is None or not any(item.detail.get("asked") == asked for item in trainings):
+    if change is None or training is None or training.facts.asked != asked:
         return champion
-    previous = change.evidence.get("replaces") if change.evidence.get("version") == champion.version else None
-    return registry.find_version(pipeline.name, int(previous)) if previous is not None else None
+    previous = change.replaces if change.version == champion.version else None
+    return registry.find_version(pipeline.name, previous) if previous is not None else None
 
 
 def hold_out_rows(pipeline: Pipeline, frame: pd.DataFrame, rng: np.random.Generator) -> Mask:

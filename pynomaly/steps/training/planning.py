@@ -23,6 +23,7 @@ from pynomaly.errors import ConfigError
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
+from pynomaly.records.ledger.decision_evidence import RetrainEvidence
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
@@ -202,15 +203,15 @@ def plan_training(
                 subject=window.key if window else "all",
                 outcome=str(decision.remedy),
                 reasons=decision.reasons,
-                evidence={
-                    "trigger": trigger,
-                    "reason": reason,
-                    "rows": rows,
-                    "incident_rows": left_out,
-                    "excluded": exclusions,
-                    "data_hash": data_hash,
-                    "key": key,
-                },
+                evidence=RetrainEvidence(
+                    trigger=trigger,
+                    reason=reason,
+                    rows=rows,
+                    incident_rows=left_out,
+                    excluded=exclusions,
+                    data_hash=data_hash,
+                    key=key,
+                ),
                 as_of=as_of,
                 actor=trigger,
             )
@@ -252,7 +253,7 @@ def _build_situation(
 ) -> RetrainSituation:
     """Returns the facts for the decision, read from the ledger."""
     # A change of the alert policy is no training: no cooldown starts, and it is no challenger.
-    trainings = [item for item in ledger.list_trainings(pipeline.name) if not item.detail.get("policy")]
+    trainings = [item for item in ledger.list_trainings(pipeline.name) if not item.facts.policy]
     promoted = next(
         (item for item in ledger.list_decisions(pipeline.name, "promote") if item.outcome != "policy"), None
     )
@@ -265,7 +266,7 @@ def _build_situation(
     ]
     # A training interrupted before its verdict is finished, not repeated; it starts no cooldown.
     ended = [item for item in trainings if item.outcome not in ("registered", "abandoned")]
-    repeated = any(item.detail.get("asked") == key for item in ended)
+    repeated = any(item.facts.asked == key for item in ended)
     return RetrainSituation(
         reason=reason,
         trigger=trigger,
@@ -277,7 +278,6 @@ def _build_situation(
         rows_available=reference.rows,
         rejected_in_a_row=len(refusals),
         last_rejection=refusals[0].as_of if refusals else None,
-        data_status="pass",
         schema_ok=not reference.broken,
         champion=promoted.subject if promoted else None,
         left_out=reference.left_out,

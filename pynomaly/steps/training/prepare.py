@@ -23,6 +23,7 @@ from pynomaly.data.quality import CheckedRows, validate
 from pynomaly.data.window import Window
 from pynomaly.errors import QualityError
 from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger.decision_evidence import QualityEvidence
 from pynomaly.records.store import Store
 from pynomaly.steps.alerting.feedback import read_feedback
 from pynomaly.steps.keys import compute_work_key
@@ -246,7 +247,7 @@ def _record_quality(pipeline: Pipeline, key: str, window: str, as_of: datetime, 
                 subject=window,
                 outcome=report.outcome,
                 reasons=report.reasons,
-                evidence={"rows": report.rows, "quarantined": report.quarantined},
+                evidence=QualityEvidence(rows=report.rows, quarantined=report.quarantined),
                 as_of=as_of,
             )
         )

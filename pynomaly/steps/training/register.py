@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from pynomaly.judging.comparison.evaluation import Metrics
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.fitting.known_anomalies import describe_known
 from pynomaly.records import figures
-from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger import Decision, Ledger, RegistrationResult, TrainingFacts
+from pynomaly.records.ledger.decision_evidence import RegisterEvidence
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.report import render_model_card
 from pynomaly.records.store import Store
@@ -36,53 +37,7 @@ from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.training_facts import COUNT_NAMES, build_training_facts, name_training_page
 from pynomaly.steps.training.training_rows import JudgedRows
 
-__all__ = ["RegistrationResult", "estimate_alert_rate", "register_training"]
-
-
-@dataclass(frozen=True)
-class RegistrationResult:
-    """The version that a training registered, with the values that later windows are compared with.
-
-    Attributes
-    ----------
-    value : float or None
-        The metric on the judged rows; comparable with live labels only where `rung` is ``labels``.
-    expected_alert_rate : float
-        Share of the judged rows that alert, anomalies in them included; injected ones left out.
-    notes : tuple of str
-        Warnings that a person should read before trusting the model.
-    new : bool
-        False when the same training was registered before.
-    policy : str
-        Old and new alert policy, if only the policy changed; else "".
-    base : int
-        The version whose scores these are, if only the policy changed.
-    probe : dict or None
-        Rank agreement with a refit, and quality on injected anomalies, on rows that were not fitted;
-        windows without labels are compared with it.
-    """
-
-    pipeline: str
-    key: str
-    version: int
-    run_id: str
-    parent_run_id: str
-    sha256: str
-    detector: str
-    metric: str
-    value: float | None
-    rung: str
-    expected_alert_rate: float
-    recalibrated: bool
-    notes: tuple[str, ...]
-    new: bool
-    policy: str = ""
-    base: int = 0
-    probe: dict[str, Any] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for logs and artifacts."""
-        return asdict(self)
+__all__ = ["estimate_alert_rate", "register_training"]
 
 
 def register_training(
@@ -106,8 +61,8 @@ def register_training(
         ledger.hold_lease(f"register:{pipeline.name}:{prepared.key}"),
     ):
         training = ledger.find_training(prepared.key)
-        if training is not None and training.version is not None:
-            return RegistrationResult(**training.detail["registered"] | {"new": False})
+        if training is not None and training.registered is not None:
+            return training.registered
         chosen = next(item for item in fitted if item.label == choice.winner)
         registered = _log_and_register(pipeline, prepared, fitted, choice, chosen, registry)
         ledger.put_training(
@@ -117,7 +72,7 @@ def register_training(
             data_hash=prepared.data_hash,
             version=registered.version,
             outcome="registered",
-            detail={"registered": registered.to_dict(), "window": prepared.window, "asked": prepared.asked},
+            detail=TrainingFacts(registered, window=prepared.window, asked=prepared.asked),
         )
         ledger.record_decision(
             Decision(
@@ -127,12 +82,14 @@ def register_training(
                 subject=f"{pipeline.name} v{registered.version}",
                 outcome=chosen.label,
                 reasons=choice.reasons,
-                evidence={
-                    "verdicts": [verdict.to_dict() for verdict in choice.verdicts],
-                    "rung": prepared.rung,
-                }
-                | {"data_hash": prepared.data_hash, "window": prepared.window, "run_id": registered.run_id}
-                | ({"sampled": prepared.sampled} if prepared.sampled else {}),
+                evidence=RegisterEvidence(
+                    verdicts=[verdict.to_dict() for verdict in choice.verdicts],
+                    rung=prepared.rung,
+                    data_hash=prepared.data_hash,
+                    window=prepared.window,
+                    run_id=registered.run_id,
+                    sampled=prepared.sampled or None,
+                ),
                 as_of=pd.Timestamp(prepared.as_of).to_pydatetime(),
             )
         )

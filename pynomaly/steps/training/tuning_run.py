@@ -31,6 +31,7 @@ from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.row_times import rows_per_day
 from pynomaly.model.scoring import prepare_rows as conformed
 from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger.decision_evidence import SearchEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import write_atomically
 from pynomaly.steps.champion import find_champion
@@ -144,7 +145,7 @@ def tune_reference(
                     f"{len(result.trials)} trials within {spell_duration(budget)} on {rung}",
                     *result.reasons,
                 ),
-                evidence=content | {"run_id": run, "default": default.model_dump(mode="json")},
+                evidence=SearchEvidence(**content, run_id=run, default=default.model_dump(mode="json")),
                 as_of=as_of,
                 actor=actor,
             )

@@ -27,7 +27,6 @@ EVENT = RetrainSituation(
     rows_available=5000,
     rejected_in_a_row=0,
     last_rejection=None,
-    data_status="pass",
     schema_ok=True,
     champion="quickstart v1",
 )
@@ -45,8 +44,6 @@ WAITING = {"rejected_in_a_row": 2, "last_rejection": NOW - timedelta(days=5)}
         ({"reason": "schedule", "trigger": "schedule"}, "search", "5000 rows"),
         ({"trigger": "manual", "reason": "manual"}, "search", "A person asked"),
         ({"schema_ok": False}, "block", "columns are not"),
-        ({"data_status": "block"}, "block", "validation"),
-        ({"data_status": ""}, "block", "validation"),
         ({"champion": None}, "search", "no champion"),
         ({"champion": None, "schema_ok": False}, "block", "columns are not"),
         ({"data_hash": "old"}, "none", "the result would be the same"),

@@ -14,12 +14,11 @@ from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, ModelError, NoChampionError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
-from pynomaly.records.ledger import Ledger
+from pynomaly.records.ledger import Ledger, RegistrationResult
 from pynomaly.records.registry import Registry
 from pynomaly.steps.monitoring.monitor_window import monitor_window
 from pynomaly.steps.promotion.apply_policy import apply_policy
 from pynomaly.steps.promotion.promote import promote, rollback
-from pynomaly.steps.training.register import RegistrationResult
 from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
 pytestmark = pytest.mark.slow
@@ -62,7 +61,7 @@ def test_a_policy_is_applied_once_and_no_score_changes(
     assert made.raw_scores(made.golden).tolist() == champion.raw_scores(champion.golden).tolist()
     with Ledger.open(settings.ledger_url) as ledger:
         kept = next(item for item in ledger.list_trainings("machines") if item.version == 2)
-    expected = kept.detail["registered"]["expected_alert_rate"]
+    expected = kept.baseline.expected_alert_rate
     assert expected > first.expected_alert_rate
     assert f"{first.expected_alert_rate:.4f} -> {expected:.4f}" in applied.policy.reasons[1]
 
@@ -126,7 +125,7 @@ def test_mode_never_leaves_the_alias_to_a_person_and_a_policy_is_no_training(
     apply_policy(with_alerts(settings, quantile=0.3), at, "wider")
     with Ledger.open(settings.ledger_url) as ledger:
         waiting = next(item for item in ledger.list_trainings("machines") if item.version == 2)
-    decision = promote(settings, RegistrationResult(**waiting.detail["registered"]), None, at)
+    decision = promote(settings, waiting.registered, None, at)
     assert decision.kind == "refuse"
     assert "those of v1, and v3 is champion now" in decision.reasons[0]
 

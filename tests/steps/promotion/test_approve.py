@@ -12,13 +12,12 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import NothingPendingError
 from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome
 from pynomaly.model.isolated_check import IsolatedCheck
-from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger import Decision, Ledger, RegistrationResult
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.promotion import promote as promoting
 from pynomaly.steps.promotion.approve import approve_promotion, reject_promotion, review_pending_promotions
 from pynomaly.steps.promotion.promote import promote, rollback
-from pynomaly.steps.training.register import RegistrationResult
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
 from tests.steps.conftest import MOMENT, plan, start_with_challenger, trained
 

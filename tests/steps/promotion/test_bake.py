@@ -12,14 +12,13 @@ import pytest
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
 from pynomaly.model.isolated_check import IsolatedCheck
-from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger import Decision, Ledger, RegistrationResult
 from pynomaly.records.registry import Registry
 from pynomaly.steps.promotion import bake as baking
 from pynomaly.steps.promotion import promote as promoting
 from pynomaly.steps.promotion.promote import promote, rollback
 from pynomaly.steps.reporting.overview import describe_status
 from pynomaly.steps.scoring.score_windows import score_window
-from pynomaly.steps.training.register import RegistrationResult
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
 from tests.machines import make_resting_machines
 from tests.steps.conftest import MOMENT, learn, plan, start_with_challenger, trained

@@ -15,12 +15,11 @@ import pytest
 from pynomaly.config import Pipeline
 from pynomaly.errors import LeaseHeldError
 from pynomaly.model.isolated_check import IsolatedCheck
-from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger import Decision, Ledger, RegistrationResult
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import move_aliases
 from pynomaly.steps.promotion import promote as promoting
 from pynomaly.steps.promotion.promote import promote
-from pynomaly.steps.training.register import RegistrationResult
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
 from tests.steps.conftest import MOMENT
 

@@ -14,10 +14,10 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import IntegrityError
 from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome
 from pynomaly.model.bundle import Bundle
+from pynomaly.records.ledger import RegistrationResult
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.promotion.past_incidents import replay_incidents
 from pynomaly.steps.promotion.promote import promote
-from pynomaly.steps.training.register import RegistrationResult
 from tests.steps.conftest import plan, start_with_champion, trained
 
 Make = Callable[..., Pipeline]

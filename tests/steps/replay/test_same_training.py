@@ -65,7 +65,7 @@ def test_winner_scores_and_verdict_are_the_same(pipeline: Make, labelled: bool) 
     produced = next(item for item in fitted if item.label == choice.winner).scores()
     for column in ("score", "p_value", "is_anomaly"):
         np.testing.assert_array_equal(replayed.candidate.scores()[column].to_numpy(), produced[column])
-    assert replayed.facts["value"] == choice.measured[choice.winner].values()["average_precision"]
+    assert replayed.baseline.value == choice.measured[choice.winner].values()["average_precision"]
     again = compare_with(
         settings, replayed.judged, first.bundle, replayed.candidate, name=verdict.champion,
         among=replayed.among,

@@ -6,6 +6,8 @@ Called by the readers of files whose cells are text or of any type.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from pandas.api import types
 
 from pynomaly.config import Data
 
-__all__ = ["list_text_columns", "read_numbers"]
+__all__ = ["build_frame", "list_text_columns", "read_numbers", "spell_cell"]
 
 _WHOLE = r"\s*[+-]?\d{1,18}\s*"
 _DIGITS = {".": r"\d+\.?\d*|\.\d+", ",": r"\d+,?\d*|,\d+"}
@@ -32,6 +34,70 @@ def list_text_columns(data: Data) -> tuple[str, ...]:
     label = [data.label] if data.label_values else []
     named = (data.time, *data.time_columns, data.id, *label, *long, *data.missing_in)
     return tuple(filter(None, (*named, *data.categorical, *data.numbers, *data.magnitudes)))
+
+
+def build_frame(columns: Mapping[str, Sequence[Any]], data: Data) -> pd.DataFrame:
+    """Return a table of cells of any type; None and empty text are missing.
+
+    Parameters
+    ----------
+    columns : dict of name to sequence of shape (n,)
+        Cells: text, numbers, booleans, dates, times or spans of time.
+    data : Data
+        Names the columns that become text, and how numbers in text are written.
+
+    Returns
+    -------
+    DataFrame of shape (n, d)
+        A column of one type keeps it: numbers (spans of time in seconds), booleans, or ``datetime64[us]``;
+        one of several types is text.
+    """
+    kept = set(list_text_columns(data))
+    frame = pd.DataFrame({name: _build_column(list(columns[name]), name, data, kept) for name in columns})
+    return read_numbers(frame, data)
+
+
+def _build_column(cells: list[Any], name: str, data: Data, kept: set[str]) -> pd.Series[Any]:
+    cells = [None if cell == "" or (isinstance(cell, float) and cell != cell) else cell for cell in cells]
+    kinds = {type(cell) for cell in cells if cell is not None}
+    has_all = None not in cells
+    if not kinds:
+        return pd.Series([np.nan] * len(cells), dtype="float64")
+    if kinds <= {date, datetime} and (name not in kept or name == data.time):
+        days = [
+            cell and (cell if isinstance(cell, datetime) else datetime.combine(cell, time()))
+            for cell in cells
+        ]
+        return pd.Series(days, dtype="datetime64[us]")
+    if name not in kept:
+        if kinds == {timedelta}:
+            cells = [cell and cell.total_seconds() for cell in cells]
+        if kinds == {bool}:
+            return pd.Series(cells, dtype="bool" if has_all else "object")
+        if kinds <= {int, float} or kinds == {timedelta}:
+            whole = has_all and kinds == {int} and all(abs(cell) < 1 << 63 for cell in cells)
+            return pd.Series(
+                [np.nan if cell is None else cell for cell in cells], dtype="int64" if whole else "float64"
+            )
+    point = (
+        data.decimal
+        if name not in kept or name in (*data.numbers, *data.magnitudes, *data.missing_in)
+        else "."
+    )
+    return pd.Series([cell if cell is None else spell_cell(cell, point) for cell in cells], dtype="str")
+
+
+def spell_cell(cell: Any, decimal: str = ".") -> str:
+    """Return a cell as text: whole numbers without a point, times in ISO 8601."""
+    if isinstance(cell, float):
+        text = str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
+        return text.replace(".", decimal)
+    if isinstance(cell, datetime):
+        return cell.isoformat(sep=" ")
+    if isinstance(cell, timedelta):
+        seconds = cell.total_seconds()
+        return f"{int(seconds // 3600):02d}:{int(seconds % 3600 // 60):02d}:{seconds % 60:02.0f}"
+    return cell.isoformat() if isinstance(cell, date | time) else str(cell)
 
 
 def read_numbers(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
@@ -53,7 +119,7 @@ def read_numbers(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
     kept = list_text_columns(data)
     for name in frame.columns:
         cells = frame[name]
-        if not (types.is_string_dtype(cells.dtype) and not isinstance(cells.dtype, pd.CategoricalDtype)):
+        if not _is_text(cells):
             continue
         if data.strip_names:
             cells = cells.str.strip()
@@ -63,6 +129,12 @@ def read_numbers(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
         if cells is not frame[name]:
             frame[name] = cells
     return frame
+
+
+def _is_text(cells: pd.Series[Any]) -> bool:
+    if isinstance(cells.dtype, pd.StringDtype):
+        return True
+    return types.is_object_dtype(cells.dtype) and types.infer_dtype(cells, skipna=True) == "string"
 
 
 def _convert_column(cells: pd.Series[Any], data: Data) -> pd.Series[Any]:

@@ -99,15 +99,19 @@ def _list_folder(folder: Path) -> list[Path]:
         for item in folder.rglob("*")
         if item.is_file()
         and not any(part.startswith((".", "_")) for part in item.relative_to(folder).parts)
-        and not item.name.lower().startswith(_NO_TABLES)
+        and not _is_about_files(item.name)
     )
+
+
+def _is_about_files(name: str) -> bool:
+    return Path(name).name.lower().startswith(_NO_TABLES)
 
 
 def list_names(path: str) -> list[str]:
     """Return the paths of all files that a folder holds or a glob matches, of any ending; may be none."""
     if is_glob(path):
         matches = sorted(glob.glob(str(Path(path).expanduser()), recursive=True))
-        return [item for item in matches if Path(item).is_file()]
+        return [item for item in matches if Path(item).is_file() and not _is_about_files(item)]
     return [str(item) for item in _list_folder(Path(path).expanduser())]
 
 
@@ -119,7 +123,8 @@ def list_files(path: str, endings: Sequence[str]) -> list[str]:
     path : str
         A file, an address, a folder or a glob (``*``, ``?``, ``[...]``, and ``**`` for any folders).
     endings : sequence of str
-        Of a folder the files with these endings, packed or not, are taken. A glob takes all that it matches.
+        Of a folder the files with these endings, packed or not, are taken; of a glob all that it matches. A
+        file whose name begins with ``readme``, ``license`` or ``changelog`` is none of them.
 
     Raises
     ------

@@ -23,6 +23,7 @@ __all__ = [
     "SEPARATORS",
     "count_surplus",
     "format_separator",
+    "name_columns",
     "open_lines",
     "read_names",
     "skip_header",
@@ -60,27 +61,40 @@ def read_names(file: Path, data: Data) -> list[str]:
             encoding="utf-8-sig",
             skipinitialspace=data.strip_names,
         )
-    names = ["" if pd.isna(name) else str(name) for name in first.iloc[0]]
-    if data.names:
-        if len(data.names) > len(names) or any(names[len(data.names) :]):
-            raise SourceError(
-                f"{file} has {len(names)} columns, and data.names has {len(data.names)}; "
-                "it names each of them in order"
-            )
-        names = list(data.names)
-    elif not data.header:
-        names = [f"column_{position + 1}" for position in range(len(names))]
-    elif data.strip_names:
-        names = [name.strip() for name in names]
+    cells = ["" if pd.isna(name) else str(name) for name in first.iloc[0]]
+    names = name_columns(cells, data, file)
     marks = [mark for mark in SEPARATORS if mark != data.separator and mark in names[0]]
     if len(names) == 1 and marks:
         raise SourceError(
             f"{file}: no {data.separator!r} in the header {names[0]!r}; set data.separator to {marks[0]!r}"
         )
-    bounded.check_names(names, file, data.limits)
+    return names
+
+
+def name_columns(cells: list[str], data: Data, where: object) -> list[str]:
+    """Return the names of the columns of a table whose first row has `cells`.
+
+    Raises
+    ------
+    SourceError, ColumnError
+        As :func:`read_names`.
+    """
+    names = cells
+    if data.names:
+        if len(data.names) > len(cells) or any(cells[len(data.names) :]):
+            raise SourceError(
+                f"{where} has {len(cells)} columns, and data.names has {len(data.names)}; "
+                "it names each of them in order"
+            )
+        names = list(data.names)
+    elif not data.header:
+        names = [f"column_{position + 1}" for position in range(len(cells))]
+    elif data.strip_names:
+        names = [name.strip() for name in cells]
+    bounded.check_names(names, where, data.limits)
     if duplicates := sorted({name for name in names if name and names.count(name) > 1}):
         raise ColumnError(
-            f"{file}: column {', '.join(map(repr, duplicates))} occurs more than once in the header"
+            f"{where}: column {', '.join(map(repr, duplicates))} occurs more than once in the header"
         )
     return [name or f"Unnamed: {position}" for position, name in enumerate(names)]
 
