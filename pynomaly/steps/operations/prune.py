@@ -25,6 +25,7 @@ from pynomaly.judging.retention import PruningPlan
 from pynomaly.judging.retention import plan_pruning as decide
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.ledger.decision_evidence import PruneEvidence
+from pynomaly.records.pipeline_records import PipelineRecords
 from pynomaly.records.registry import Registry, Traces
 from pynomaly.records.registry.removal import remove_model, remove_run
 from pynomaly.records.store import Store
@@ -108,8 +109,8 @@ def prune(pipeline: Pipeline, *, apply: bool, now: datetime | None = None) -> Pr
         If ledger, MLflow or store cannot be read: what may be removed is then unknown.
     """
     now = now or datetime.now(UTC)
-    registry, store = Registry.open_for(pipeline), Store(pipeline.store_root)
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    with PipelineRecords.open(pipeline) as records:
+        ledger, registry, store = records.ledger, records.registry, records.store
         if not apply:
             facts = gather_inventory(pipeline, ledger, registry, store)
             return _build_result(

@@ -18,6 +18,7 @@ from pynomaly.judging.silence import SilenceVerdict, judge_silence
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.ledger.decision_evidence import AbandonedTrainingEvidence, SilenceEvidence
 from pynomaly.records.ledger.ledger import LEASE_TTL
+from pynomaly.records.pipeline_records import PipelineRecords
 from pynomaly.records.registry import Registry
 from pynomaly.steps.alerting.assessments import read_assessments, show_alerts
 from pynomaly.steps.champion import find_last_change, honour_alias
@@ -220,7 +221,8 @@ def _close_trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...]
     """Write the missing last record of trainings; close trainings that died before a verdict."""
     if {name.split(":")[0] for name in list_live_leases(pipeline, now)} & _DECIDING_LEASES:
         return (), ()
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    with PipelineRecords.open(pipeline) as records:
+        ledger = records.ledger
         trainings = ledger.list_trainings(pipeline.name)
         rulings = {
             item.version: item  # newest first: the first ruling about a version stays
@@ -238,7 +240,7 @@ def _close_trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...]
             ledger.end_training(item, ruling.kind if ruling else "abandoned")
             (finished if ruling else abandoned).append(f"v{item.version} ({item.key})")
         keys = {item.key for item in trainings}
-        for ref in Registry.open_for(pipeline).list_versions(pipeline.name):
+        for ref in records.registry.list_versions(pipeline.name):
             key = ref.tags.get("pynomaly.key", "")
             if not key or key in keys:
                 continue
