@@ -251,6 +251,13 @@ class Data(Settings):
             raise ValueError(
                 f"data.epoch needs one time column, and data.time joins {list(self.time_columns)}"
             )
+        if self.source == "sql" and (self.time_format or self.time_columns or self.epoch == "excel"):
+            raise ValueError(
+                "source 'sql' compares times with :start and :end, so data.time is one column of times or of "
+                "epoch numbers (s, ms, us, ns); convert or join others in data.query"
+            )
+        if self.long and not self.time:
+            raise ValueError("data.long needs data.time: it joins the rows of one time")
         if self.label_values and not self.label:
             raise ValueError("data.label_values needs data.label")
         if self.incidents and not self.time:
@@ -265,6 +272,11 @@ class Data(Settings):
     def lookback(self) -> timedelta:
         """How long before a window rows are read, because features of its rows depend on them."""
         return self.series.history * (bool(self.series.columns) + bool(self.counters))
+
+    @property
+    def needs_other_rows(self) -> bool:
+        """Whether what is read of a row depends on other rows, so that a table cannot be read in parts."""
+        return bool(self.lookback) or self.long is not None
 
     @property
     def zone(self) -> ZoneInfo | None:

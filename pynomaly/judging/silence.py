@@ -1,4 +1,4 @@
-"""Dead man's switch: detect a scheduled pipeline that no longer runs.
+"""Detect a scheduled pipeline that no longer runs: silence must not look like health.
 
 Pure: counts the runs that a cron schedule required since the last successful run, in the pipeline's time
 zone. On a day of 23 or 25 hours the number of runs follows the local clock (the rule of Debian's cron).

@@ -184,7 +184,7 @@ def test_blanks_around_cells(tmp_path: Path) -> None:
         ("a,b\n1,2\n".encode("utf-16"), {}, SourceError, "set data.encoding to 'utf-16'"),
         (b"a,b\n1,\xb0\n", {}, SourceError, "0xb0.*set data.encoding, for example to 'cp1252'"),
         (b"a,b\n1,\xb0\n", {"encoding": "ascii"}, SourceError, "cannot be read as ascii"),
-        (b"a,b\n1,2\n\x00", {"encoding": "utf-16"}, SourceError, "cannot be read as utf-16"),
+        (b"a\x00\n\x001\x00\n\x00\x00\xdc\n\x00", {"encoding": "utf-16-le"}, SourceError, "as utf-16-le, after line 1"),
         ("a,b\n 1,2\n", {"names": ("x", "x")}, ColumnError, "'x' occurs more than once"),
         ("a , a\n1,2\n", {"strip_names": True}, ColumnError, "'a' occurs more than once"),
     ],

@@ -12,6 +12,7 @@ import pandas as pd
 from pynomaly.config import Data
 from pynomaly.data.shape.cells import read_cells
 from pynomaly.data.shape.labels import parse_labels
+from pynomaly.data.shape.long import spread_settings, widen_rows
 from pynomaly.data.shape.moments import parse_moments, place_moments
 from pynomaly.data.window import Window
 from pynomaly.errors import WindowError
@@ -21,6 +22,8 @@ __all__ = ["parse_labels", "parse_moments", "select_window", "shape_rows", "sort
 
 def shape_rows(raw: pd.DataFrame, data: Data, *, has_raw_text: bool = False) -> pd.DataFrame:
     """Return rows as they were read in the shape that everything else expects, in the same order.
+
+    A long table becomes wide; its rows come in the order of their first.
 
     Parameters
     ----------
@@ -32,7 +35,7 @@ def shape_rows(raw: pd.DataFrame, data: Data, *, has_raw_text: bool = False) -> 
 
     Returns
     -------
-    DataFrame of shape (n, d)
+    DataFrame of shape (n, d); of a long table (m, k)
         The time ``datetime64[us, UTC]``, NaT where it cannot be read; the label float64 in {0, 1, NaN}.
 
     Raises
@@ -45,7 +48,8 @@ def shape_rows(raw: pd.DataFrame, data: Data, *, has_raw_text: bool = False) -> 
     frame = raw.copy(deep=False)
     if data.label and data.label in frame:
         frame[data.label] = parse_labels(frame[data.label], data)
-    return read_cells(place_moments(frame, data), data, has_raw_text=has_raw_text)
+    frame = widen_rows(place_moments(frame, data), data)
+    return read_cells(frame, spread_settings(data, list(frame.columns)), has_raw_text=has_raw_text)
 
 
 def select_window(frame: pd.DataFrame, time: str, window: Window) -> pd.DataFrame:

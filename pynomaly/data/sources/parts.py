@@ -65,9 +65,9 @@ def list_row_groups(path: str, limits: Limits) -> tuple[RowGroup, ...]:
 def has_more_rows(data: Data, path: str, rows: int) -> bool:
     """Return whether `path` is a Parquet table of more than `rows` rows; False for other kinds of source.
 
-    Also False if rows depend on rows before them (time-series features, counters): a part does not hold them.
+    Also False if rows depend on rows before them (a past, a long table): a part does not hold them.
     """
-    if data.lookback:
+    if data.needs_other_rows:
         return False
     if not SOURCES[infer_source_kind(path, data.source)].has_row_groups:
         return False

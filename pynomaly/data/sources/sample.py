@@ -261,11 +261,11 @@ class SamplingPass:
 def bound_row_count(data: Data, window: Window | None) -> int | None:
     """Return an upper bound of the rows in `window`: from footers, line counts, or a count by the database.
 
-    None for a kind of source that cannot tell, and if rows depend on rows before them (time-series features,
-    counters), because a sample does not hold these.
+    None for a kind of source that cannot tell, and if rows depend on rows before them (a past, a
+    long table), because a sample does not hold these.
     """
     kind = find_source_kind(data)
-    return None if data.lookback or kind.count_rows is None else kind.count_rows(data, window)
+    return None if data.needs_other_rows or kind.count_rows is None else kind.count_rows(data, window)
 
 
 def _to_arrow(frame: pd.DataFrame) -> Any:

@@ -1,4 +1,4 @@
-"""What past alerts say of a new one: whether anybody is told of it, and which alerts are similar. Pure.
+"""Compare a new alert with past alerts: does it send a notification, and which alerts are similar? Pure.
 
 Called by :mod:`pynomaly.steps.alerting.raise_alerts` when an alert opens.
 """

@@ -120,7 +120,7 @@ def compare_on_incidents(
     ----------
     champion, challenger : array-like of bool, shape (n,)
         Alerts on the same rows, each by the model's own alert policy.
-    incidents : sequence of Past
+    incidents : sequence of PastIncident
         An incident without rows is not counted.
     elsewhere : float, optional
         Share of the rows outside all incidents on which the champion alerts.

@@ -77,7 +77,7 @@ def judge_bake(
 
     Parameters
     ----------
-    new, old : Look
+    new, old : BakeObservation
         Results on the same rows.
     drift, degradation : settings
         ``drift.effect`` is how much larger the distance must be; ``degradation.confidence`` is the confidence

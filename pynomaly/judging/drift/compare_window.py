@@ -1,4 +1,4 @@
-"""The drift of one window, as everybody computes it: monitoring, baking, drills, replays and scored files.
+"""Compute the drift of one window: the one way for monitoring, baking, drills, replays and scored files.
 
 The window is compared with the same hours of the week of the reference, where the reference has such a
 baseline; known anomalies are left out, as they are in the reference. Pure.

@@ -1,6 +1,6 @@
-"""Reasons for a score: what each column carries, and what it would be expected to hold.
+"""Reasons for a score: how much each column contributes, and which value was expected in its place.
 
-Terms, paths and occlusion need nothing more; the doors to SHAP and LIME open when they are asked for.
+Terms, paths and occlusion need no other library; SHAP and LIME are imported only when they are asked for.
 
 Called by `bundle`, `serving`, `steps.promotion`, `steps.scoring`, `steps.reporting`, `judging.comparison`
 and `judging.drift`. May import `sketch`, the modules of `model` and the wings below `model`.

@@ -53,8 +53,8 @@ EXPLAIN_METHODS: tuple[ExplainMethod, ...] = ("own", "occlusion", "shap", "lime"
 _ROUNDING_ERROR = 1e-9  # share of the score; a smaller part is rounding error
 
 
-class Explaining(Protocol):
-    """Whatever explains rows of a frame: a fitted bundle."""
+class RowExplainer(Protocol):
+    """A model that explains rows of a frame, such as a fitted bundle."""
 
     def explain(self, frame: pd.DataFrame, top: int = 3) -> tuple[Explanation, ...]:
         """Return one explanation a row, with the `top` columns named."""
@@ -207,13 +207,13 @@ def check_method(method: str) -> ExplainMethod:
 
 
 def explain_alerts(
-    bundle: Explaining, frame: pd.DataFrame, scored: pd.DataFrame, top: int = 3, most: int = 100
+    bundle: RowExplainer, frame: pd.DataFrame, scored: pd.DataFrame, top: int = 3, most: int = 100
 ) -> tuple[dict[int, Explanation], int]:
     """Explain at most `most` alerts among scored rows, those with the highest scores.
 
     Parameters
     ----------
-    bundle : Explaining
+    bundle : RowExplainer
         A fitted bundle.
     frame : DataFrame of shape (n, >= d)
         The rows.

@@ -45,7 +45,7 @@ def sketch_reference(
     ----------
     frame : DataFrame of shape (n, >= d)
         Every row of the reference.
-    held_out : Scored
+    held_out : HeldOutRows
         Held-out rows are used because scores of fitted rows are too low.
     contract : FrameContract
     length : Timedelta

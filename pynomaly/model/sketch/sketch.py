@@ -153,7 +153,7 @@ class Sketch:
         Raises
         ------
         ColumnError
-            If there is no batch, or if :meth:`merge_counts` raises it.
+            If there is no batch, or if :meth:`merge` raises it.
         """
         levels: list[list[Sketch]] = []
         for frame, scores, times in batches:

@@ -1,4 +1,4 @@
-"""Finds the columns that carry a row's score: the only module that alerts ask for reasons.
+"""Find the columns that contribute most to a row's score; alerts get their reasons only from here.
 
 Called by :mod:`pynomaly.steps.alerting.raise_alerts`, for single rows. The explanation method may change:
 callers see only columns, values and shares.

@@ -286,7 +286,7 @@ def _find_open_groups(alerts: Mapping[str, Alert], partition: Partition) -> list
 
 
 def _find_last_row(item: Alert, partition: Partition) -> datetime | None:
-    """Return the time of its newest row before a window; a window scored again must not see its own rows."""
+    """Return the time of its newest row before a window: rows of the window itself do not count."""
     rows = [datetime.fromisoformat(row) for _, row in item.row_keys if not row.startswith("row:")]
     return max((row for row in rows if partition.start is not None and row < partition.start), default=None)
 

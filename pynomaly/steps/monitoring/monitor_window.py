@@ -283,7 +283,7 @@ def check_without_labels(
 def _test_exchangeability(
     pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
 ) -> Exchangeability:
-    """Bet on whether the window's scores are exchangeable with the held-out scores, at drift's level.
+    """Test whether the window's scores are exchangeable with the held-out scores, at drift's level.
 
     The scores are shuffled by seed, which does not change exchangeable rows: so the test reacts to a changed
     distribution, and not to similar neighbouring rows, which every machine has. Known anomalies are left out,

@@ -8,7 +8,7 @@ model and no decision: a page replaces the page of the same name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -138,9 +138,8 @@ def write_training_page(pipeline: Pipeline, version: int) -> WrittenPage:
     html = render_training_page(content, pipeline.reports.templates)
     summary = f"{pipeline.name} v{version}, {facts['registered']['detector']}: {standing}"
     run = registered.parent_run_id or registered.run_id
-    return _write_page(
-        pipeline, store, "training", f"v{version}", version, name_training_page(version), html, run, summary
-    )
+    page = WrittenPage("training", f"v{version}", version, "", 0, run, summary)
+    return _write_page(pipeline, store, page, name_training_page(version), html)
 
 
 def _require_registration(training: TrainingRecord) -> RegistrationResult:
@@ -168,7 +167,8 @@ def write_window_page(pipeline: Pipeline, window: str, version: int) -> WrittenP
     counts = f"{facts['alerts']:,} alerts in {facts['rows']:,} rows"
     summary = f"{pipeline.name}, {format_window(window)}: {state}, {counts}"
     run = str(facts["run_id"])
-    return _write_page(pipeline, store, "window", window, version, name, html, run, summary)
+    page = WrittenPage("window", window, version, "", 0, run, summary)
+    return _write_page(pipeline, store, page, name, html)
 
 
 def write_newest_pages(pipeline: Pipeline) -> tuple[WrittenPage, ...]:
@@ -269,15 +269,14 @@ def _find_policy(about: list[Decision]) -> dict[str, Any] | None:
 def _write_page(
     pipeline: Pipeline,
     store: Store,
-    kind: str,
-    subject: str,
-    version: int,
+    page: WrittenPage,
     name: str,
     html: str,
-    run: str,
-    summary: str,
 ) -> WrittenPage:
-    """Write the page to the store and try to log it to its MLflow run; a failure there is reported."""
+    """Write the page to the store and try to log it to its MLflow run; a failure there is reported.
+
+    Returns `page` with its address and size; without its run if that could not be reached.
+    """
     content, error = html.encode(), ""
     if len(content) > MAX_PAGE_BYTES:
         raise RecordError(
@@ -285,7 +284,8 @@ def _write_page(
         )
     path = store.write_report(pipeline.name, name, content)
     try:
-        Registry.open_for(pipeline).log_to_run(run, figures={PAGE_ARTIFACT: content})
+        Registry.open_for(pipeline).log_to_run(page.run_id, figures={PAGE_ARTIFACT: content})
     except (PynomalyError, NoChampionError) as failed:
         error = str(failed)
-    return WrittenPage(kind, subject, version, str(path), len(content), "" if error else run, summary, error)
+    run = "" if error else page.run_id
+    return replace(page, path=str(path), size=len(content), run_id=run, error=error)

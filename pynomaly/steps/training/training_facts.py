@@ -60,7 +60,7 @@ def build_training_facts(
 
     Parameters
     ----------
-    chosen : Fitted
+    chosen : FittedCandidate
         The winner, one of `fitted`.
     registered : mapping
         ``RegistrationResult.to_dict()``.
