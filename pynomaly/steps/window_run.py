@@ -19,8 +19,8 @@ from pynomaly.data.sources.checked_window import CheckedWindow, read_checked_win
 from pynomaly.data.window import Window
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Ledger
-from pynomaly.records.pipeline_records import PipelineRecords
 from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.steps.pipeline_records import PipelineRecords
 
 __all__ = ["WindowRun", "use_window_run"]
 

@@ -25,12 +25,12 @@ from pynomaly.judging.retention import PruningPlan
 from pynomaly.judging.retention import plan_pruning as decide
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.ledger.decision_evidence import PruneEvidence
-from pynomaly.records.pipeline_records import PipelineRecords
 from pynomaly.records.registry import Registry, Traces
 from pynomaly.records.registry.removal import remove_model, remove_run
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import hold_champion_lease
 from pynomaly.steps.operations.retention_facts import PipelineInventory, add_mlflow_sizes, gather_inventory
+from pynomaly.steps.pipeline_records import PipelineRecords
 
 __all__ = ["PruneResult", "override_retention", "prune"]
 

@@ -18,11 +18,11 @@ from pynomaly.judging.silence import SilenceVerdict, judge_silence
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.ledger.decision_evidence import AbandonedTrainingEvidence, SilenceEvidence
 from pynomaly.records.ledger.ledger import LEASE_TTL
-from pynomaly.records.pipeline_records import PipelineRecords
 from pynomaly.records.registry import Registry
 from pynomaly.steps.alerting.assessments import read_assessments, show_alerts
 from pynomaly.steps.champion import find_last_change, honour_alias
 from pynomaly.steps.notify import Delivery, Sender, send_notifications
+from pynomaly.steps.pipeline_records import PipelineRecords
 
 __all__ = [
     "WATCHED_WORK",

@@ -22,10 +22,10 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.records.ledger import Decision, RegistrationResult, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import PolicyEvidence, UnchangedPolicyEvidence
-from pynomaly.records.pipeline_records import PipelineRecords
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
+from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.promotion.promote import promote
 from pynomaly.steps.training.register import estimate_alert_rate
 

@@ -16,7 +16,6 @@ from pynomaly.errors import NothingPendingError, list_allowed
 from pynomaly.judging.comparison.promotion_rules import PendingState, check_pending
 from pynomaly.records.ledger import Decision, Lease, Ledger
 from pynomaly.records.ledger.decision_evidence import AnswerEvidence, ApprovalEvidence, PendingEvidence
-from pynomaly.records.pipeline_records import PipelineRecords
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import (
     find_champion,
@@ -27,6 +26,7 @@ from pynomaly.steps.champion import (
     list_pending_promotions,
     move_aliases,
 )
+from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.promotion.promote import GateResult, check_gate
 
 __all__ = ["approve_promotion", "reject_promotion", "review_pending_promotions"]

@@ -24,9 +24,9 @@ from pynomaly.records.ledger.decision_evidence import (
     RollbackEvidence,
     StandingEvidence,
 )
-from pynomaly.records.pipeline_records import PipelineRecords
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.champion import find_champion, find_last_change, hold_champion_lease, move_aliases
+from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.promotion.decision_diff import ShownDiff, compute_diff
 from pynomaly.steps.promotion.past_incidents import replay_incidents
 

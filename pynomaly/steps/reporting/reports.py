@@ -19,10 +19,10 @@ from pynomaly.records.formats import format_utc, format_window
 from pynomaly.records.ledger import Decision, Ledger, RegistrationResult, TrainingRecord, parse_window_key
 from pynomaly.records.ledger.decision_evidence import DegradationEvidence, UnchangedPolicyEvidence
 from pynomaly.records.pages import render_training_page, render_window_page
-from pynomaly.records.pipeline_records import PipelineRecords
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.monitoring.window_facts import name_window_page
+from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.reporting.timeline import build_story, describe_decision
 from pynomaly.steps.training.training_facts import FACTS_FORMAT, name_training_page
 

@@ -26,12 +26,12 @@ from pynomaly.model.fitting.known_anomalies import describe_known
 from pynomaly.records import figures
 from pynomaly.records.ledger import Decision, RegistrationResult, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import RegisterEvidence
-from pynomaly.records.pipeline_records import PipelineRecords
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.report import render_model_card
 from pynomaly.records.store import Store
 from pynomaly.steps.explanations import log_importance
 from pynomaly.steps.keys import read_git_commit
+from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.label_free_checks import probe_model
 from pynomaly.steps.training.prepare import PreparedReference
