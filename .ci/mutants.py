@@ -82,7 +82,7 @@ def _run_mutmut(names: list[str], children: int) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Make the mutants, try the sample, print the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--sample", type=int, default=100, help="mutants of each module; 1000: all")
+    parser.add_argument("--sample", type=int, default=25, help="mutants of each module; 1000: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--children", type=int, default=1, help="mutants tried at a time")
     parser.add_argument("--survivors", action="store_true", help="only what was not noticed the last time")

@@ -101,6 +101,10 @@ def test_a_mark_before_little_endian_text_is_no_letter(tmp_path: Path) -> None:
     check(read_text(tmp_path, text, encoding="utf-16-le"), AB)
 
 
+def test_half_a_character_at_the_end_of_a_cut_file(tmp_path: Path) -> None:
+    check(read_text(tmp_path, "a,b\n1,2.5\n3,4\n".encode("utf-16")[:-1], encoding="utf-16"), AB)
+
+
 @pytest.mark.parametrize(
     "pack", [gzip.compress, bz2.compress, lambda text: pa.compress(text, "zstd", asbytes=True)]
 )
@@ -141,6 +145,11 @@ def test_thousands(tmp_path: Path) -> None:
         read_text(tmp_path, "a\n1\u202f234\n-7 000\n", thousands=" "),
         {"a": [1234, -7000]},
     )
+
+
+def test_thousands_of_switzerland_and_india(tmp_path: Path) -> None:
+    check(read_text(tmp_path, "a\n1'234.5\n-12\u2019345\n", thousands="'"), {"a": [1234.5, -12345.0]})
+    check(read_text(tmp_path, 'a\n"12,34,567"\n"1,000"\n', thousands=","), {"a": [1234567, 1000]})
 
 
 def test_a_point_is_no_decimal_mark_where_the_comma_is(tmp_path: Path) -> None:
