@@ -147,7 +147,7 @@ def _find_member(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 class _RecodedReader:
-    """A text in another encoding, read as UTF-8."""
+    """A text in another encoding, read as UTF-8; half a character at the end of a cut file is left out."""
 
     def __init__(self, source: IO[bytes], file: Path, encoding: str) -> None:
         self._source, self._file, self._encoding = source, file, encoding
@@ -160,7 +160,7 @@ class _RecodedReader:
             piece = self._source.read(size)
             self._has_ended = not piece
             try:
-                self._ready = self._decoder.decode(piece, self._has_ended).encode()
+                self._ready = self._decoder.decode(piece).encode()
             except UnicodeError as error:
                 raise SourceError(
                     f"{self._file} cannot be read as {self._encoding}, after line {self._line}: {error}; "
