@@ -188,6 +188,7 @@ def test_blanks_around_cells(tmp_path: Path) -> None:
         ('a,b\n"1\n1",2\n3,4,5\n', {}, SourceError, "line 4 has"),
         ("a b\n1 2\n1 2 3\n", {"separator": "blanks"}, SourceError, "line 3"),
         ("x\n", {"skip_rows": 5}, SourceError, "is empty"),
+        ("\n\ufeff\n", {"separator": ";"}, SourceError, "is empty"),
         ("a,b\nu,v\n", {"unit_rows": 1}, SourceError, "no rows"),
         ("a,b\n1,2\n3\0\x009,4\n", {}, SourceError, "holds a NUL byte in line 3: the file is damaged there"),
         ("a,b\n1,2\n".encode("utf-16"), {}, SourceError, "set data.encoding to 'utf-16'"),

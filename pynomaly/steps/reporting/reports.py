@@ -22,6 +22,7 @@ from pynomaly.records.pages import render_training_page, render_window_page
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.monitoring.window_facts import name_window_page
+from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.reporting.timeline import build_story, describe_decision
 from pynomaly.steps.training.training_facts import FACTS_FORMAT, name_training_page
 
@@ -98,8 +99,8 @@ def write_training_page(pipeline: Pipeline, version: int) -> WrittenPage:
     ConfigError
         If a template of the user's cannot be used.
     """
-    store = Store(pipeline.store_root)
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    with PipelineRecords.open(pipeline) as records:
+        ledger, store = records.ledger, records.store
         trainings = {
             item.version: item for item in ledger.list_trainings(pipeline.name) if item.version is not None
         }
