@@ -45,9 +45,9 @@ coverage: install
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# Changes the code of judging/ in small ways and runs the quick tests that reach each change: which change does no test
-# notice? A seeded sample of 100 mutants of each module takes a quarter of an hour of one core, SAMPLE=1000 (all) three of them;
-# ARGS="--survivors" asks again about those that none noticed.
+# Changes the code of judging/ in small ways and runs the quick tests that reach each change: which one does no test
+# notice? A sample of 25 mutants of each module takes five to ten minutes of one core, SAMPLE=1000 (all) an hour or two;
+# ARGS="--survivors" asks again about those that none noticed, ARGS="--seed 1" about others.
 mutants: install
 	$(BIN)/python .ci/mutants.py $(if $(SAMPLE),--sample $(SAMPLE)) $(ARGS)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flows.display.promotion import show_decision
+from flows.display.scoring import format_window_key
 from flows.display.tables import build_table, make_console
+from pynomaly.records.formats import format_utc
 
 __all__ = ["show_chain_check", "show_history", "show_past_champion", "show_row_explanation", "show_status"]
 
@@ -13,7 +15,9 @@ __all__ = ["show_chain_check", "show_history", "show_past_champion", "show_row_e
 def show_status(result: dict[str, Any]) -> None:
     """Print the champion and the state of its pipeline."""
     console = make_console()
-    champion = f"v{result['champion']} since {result['since']}" if result["champion"] else "none yet"
+    champion = (
+        f"v{result['champion']} since {format_utc(result['since'])}" if result["champion"] else "none yet"
+    )
     console.print(f"{result['pipeline']}: champion {champion}")
     for reason in result["because"]:
         console.print(f"  {reason}")
@@ -25,11 +29,13 @@ def show_status(result: dict[str, Any]) -> None:
         )
     for version in result["pending"]:
         console.print(f"v{version} waits for an answer: pynomaly pending")
-    console.print(f"windows scored: {result['partitions']}, newest: {result['last_window'] or '-'}")
+    newest = format_window_key(result["last_window"] or "-")
+    console.print(f"windows scored: {result['partitions']}, newest: {newest}")
     if result["waiting"]:
         console.print(f"messages not delivered: {len(result['waiting'])}; `pynomaly notify` shows them")
     if result["health"]:
-        console.print(f"health: {result['health']['outcome']} in {result['health']['subject']}")
+        health = result["health"]
+        console.print(f"health: {health['outcome']} in {format_window_key(health['subject'])}")
 
 
 def show_history(result: dict[str, Any]) -> None:

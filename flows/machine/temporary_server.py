@@ -18,12 +18,13 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
@@ -31,7 +32,7 @@ from typing import TypeVar
 from flows.machine.environment import make_prefect_database
 from pynomaly.errors import RecordError
 
-__all__ = ["TemporaryServer", "pause_garbage_collection", "run_temporary_server"]
+__all__ = ["TemporaryServer", "choose_services", "pause_garbage_collection", "run_temporary_server"]
 
 READY_S = 180.0
 """Longest wait for the server, in seconds: a new database may take half a minute of migrations."""
@@ -141,6 +142,26 @@ class TemporaryServer:
             self._process.kill()
 
 
+def choose_services(database: Path) -> dict[str, str]:
+    """Return settings that leave out what evaluates automations if Prefect's `database` holds none.
+
+    Empty where there are some, and where it cannot be told: settings of Prefect may name another database.
+    """
+    if any(name.startswith("PREFECT_") and "DATABASE" in name for name in os.environ):
+        return {}
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM automation").fetchone()
+    except sqlite3.Error:
+        return {}
+    return {} if count else {"PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false"}
+
+
+def _read_settings() -> dict[str, str]:
+    home = os.environ.get("PREFECT_HOME")
+    return _SETTINGS | (choose_services(Path(home) / "prefect.db") if home else {})
+
+
 class _SpawnedServer:
     """A server that is a program of its own; `number` is the descriptor of its listening socket."""
 
@@ -151,7 +172,7 @@ class _SpawnedServer:
             stdout=subprocess.DEVNULL,
             pass_fds=(number,),
             start_new_session=True,  # Ctrl-C is for the command, which then ends its server
-            env={**os.environ, **_SETTINGS},
+            env={**os.environ, **_read_settings()},
         )
 
     def poll(self) -> int | None:
@@ -214,7 +235,7 @@ def _serve_in_fork(number: int, reading: int, writing: int) -> None:
     os.dup2(reading, 0)
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
-    os.environ.update(_SETTINGS)
+    os.environ.update(_read_settings())
     _refresh_settings()
     serve_until_input_closes(number)
 
@@ -286,7 +307,10 @@ def serve_until_input_closes(number: int) -> None:
         # FastAPI prepares the routes of a router when a request first passes it: 1 s for all of them.
         by_use = sorted(prefect_server.API_ROUTERS, key=lambda router: router.prefix not in _USED_ROUTERS)
         prefect_server.API_ROUTERS = tuple(by_use)
+        gc.freeze()  # the app's own collection then passes over a million objects less
         app = prefect_server.create_app()
+        # Each client of a service of the server asks for this app, by a hash of every setting.
+        prefect_server.create_app = lambda *_, **__: app
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))
 
     def watch_input() -> None:

@@ -251,6 +251,11 @@ class Data(Settings):
             raise ValueError(
                 f"data.epoch needs one time column, and data.time joins {list(self.time_columns)}"
             )
+        if self.source == "sql" and (self.time_format or self.time_columns or self.epoch == "excel"):
+            raise ValueError(
+                "source 'sql' compares times with :start and :end, so data.time is one column of times or of "
+                "epoch numbers (s, ms, us, ns); convert or join others in data.query"
+            )
         if self.long and not self.time:
             raise ValueError("data.long needs data.time: it joins the rows of one time")
         if self.label_values and not self.label:

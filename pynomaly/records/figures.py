@@ -21,8 +21,8 @@ from pynomaly.judging.comparison.evaluation import explain_not_computable, pr_cu
 from pynomaly.judging.comparison.rank_tests import RankTest
 from pynomaly.judging.drift.drift_importance import ColumnWeight
 from pynomaly.records.axes import time_axis
-from pynomaly.records.formats import format_number, format_percent, format_words
-from pynomaly.records.palette import LIGHT
+from pynomaly.records.formats import format_number, format_percent, format_tick, format_words
+from pynomaly.records.palette import LIGHT, SERIES
 
 __all__ = [
     "draw_comparison",
@@ -66,11 +66,13 @@ def draw_comparison(
         _draw_cost_tradeoff(others[0], costed_rows, winner, metric)
     labels = np.asarray(truth)
     notes = []
+    colors = _assign_colors(list(scores), winner)
     for name, values in scores.items():
         if reason := explain_not_computable(truth, values):
             notes.append(f"{name}: {reason}")
             continue
-        style: dict[str, Any] = {"lw": 2.4, "zorder": 3} if name == winner else {"lw": 1.1, "alpha": 0.75}
+        style: dict[str, Any] = {"lw": 2.4, "zorder": 3} if name == winner else {"lw": 1.1}
+        style["color"], style["ls"] = colors[name]
         label = f"{name} (chosen)" if name == winner else name
         recall, precision = pr_curve(truth, values)
         left.step(recall, precision, where="post", label=label, **style)
@@ -112,7 +114,12 @@ def draw_score_histogram(truth: ArrayLike, scores: ArrayLike, threshold: float |
         ):
             group_scores = values[finite & rows]
             axes.hist(
-                group_scores, bins=edges, alpha=0.6, color=color, label=f"{label} ({len(group_scores):,})"
+                group_scores,
+                bins=edges,
+                histtype="stepfilled",
+                facecolor=(color, 0.9 if label == "normal" else 0.3),
+                edgecolor=color,
+                label=f"{label} ({len(group_scores):,})",
             )
         axes.set_yscale("symlog", linthresh=1)
         if threshold is not None and np.isfinite(threshold):
@@ -293,6 +300,16 @@ def _draw_cost_tradeoff(
     )
 
 
+def _assign_colors(names: Sequence[str], winner: str | None) -> dict[str, tuple[str, Any]]:
+    """Return color and dashes of each name's curve, the winner's first; after six names the dashes change."""
+    order = sorted(names, key=lambda name: name != winner)
+    dashes = ("-", "--", ":", "-.")
+    return {
+        name: (SERIES[at % len(SERIES)], dashes[at // len(SERIES) % len(dashes)])
+        for at, name in enumerate(order)
+    }
+
+
 def _create_figure(size: tuple[float, float]) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -310,6 +327,12 @@ def _write_note(axes: Any, text: str) -> None:
 
 
 def _render_png(figure: Any) -> bytes:
+    from matplotlib.ticker import FixedLocator
+
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if not isinstance(axis.get_major_locator(), FixedLocator):  # those have their texts
+                axis.set_major_formatter(lambda place, _: format_tick(place))
     sink = io.BytesIO()
     # Without matplotlib's version in the file, the same picture has the same bytes.
     figure.savefig(sink, format="png", metadata={"Software": None})

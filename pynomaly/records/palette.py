@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["DARK", "LIGHT", "PAPER", "declare_colors"]
+__all__ = ["DARK", "LIGHT", "PAPER", "SERIES", "declare_colors"]
 
 LIGHT: Mapping[str, str] = {
     "page": "#ffffff",
@@ -34,6 +34,9 @@ LIGHT: Mapping[str, str] = {
     "bad": "#a32c12",
 }
 """On white: ``s0`` to ``s5`` are series, ``bar0`` to ``bar2`` filled bars, ``band`` a declared incident."""
+
+SERIES = tuple(LIGHT[f"s{index}"] for index in range(6))
+"""Colours of the lines of a picture, the chosen one first."""
 
 DARK: Mapping[str, str] = {
     "page": "#12161d",

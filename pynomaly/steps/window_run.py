@@ -20,6 +20,7 @@ from pynomaly.data.window import Window
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.steps.pipeline_records import PipelineRecords
 
 __all__ = ["WindowRun", "use_window_run"]
 
@@ -45,18 +46,23 @@ class WindowRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if "ledger" in self.__dict__:
-            self.ledger.close()
+        if "records" in self.__dict__:
+            self.records.close()
 
     @cached_property
+    def records(self) -> PipelineRecords:
+        """Everything on record of the pipeline, open until the run ends."""
+        return PipelineRecords.open(self.pipeline)
+
+    @property
     def ledger(self) -> Ledger:
         """The ledger, open until the run ends."""
-        return Ledger.open(self.pipeline.ledger_url)
+        return self.records.ledger
 
-    @cached_property
+    @property
     def registry(self) -> Registry:
         """The registry of models."""
-        return Registry.open_for(self.pipeline)
+        return self.records.registry
 
     def load_bundle(self, ref: ModelRef) -> Bundle:
         """Return the bundle of a version, loaded and checked once; errors are those of the registry."""

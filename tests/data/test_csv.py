@@ -101,6 +101,10 @@ def test_a_mark_before_little_endian_text_is_no_letter(tmp_path: Path) -> None:
     check(read_text(tmp_path, text, encoding="utf-16-le"), AB)
 
 
+def test_half_a_character_at_the_end_of_a_cut_file(tmp_path: Path) -> None:
+    check(read_text(tmp_path, "a,b\n1,2.5\n3,4\n".encode("utf-16")[:-1], encoding="utf-16"), AB)
+
+
 @pytest.mark.parametrize(
     "pack", [gzip.compress, bz2.compress, lambda text: pa.compress(text, "zstd", asbytes=True)]
 )
@@ -143,6 +147,11 @@ def test_thousands(tmp_path: Path) -> None:
     )
 
 
+def test_thousands_of_switzerland_and_india(tmp_path: Path) -> None:
+    check(read_text(tmp_path, "a\n1'234.5\n-12\u2019345\n", thousands="'"), {"a": [1234.5, -12345.0]})
+    check(read_text(tmp_path, 'a\n"12,34,567"\n"1,000"\n', thousands=","), {"a": [1234567, 1000]})
+
+
 def test_a_point_is_no_decimal_mark_where_the_comma_is(tmp_path: Path) -> None:
     frame = read_text(tmp_path, "a;b\n1.5;1\n2;2\n", separator=";", decimal=",", thousands=".")
     assert frame["a"].tolist() == ["1.5", "2"]
@@ -179,12 +188,13 @@ def test_blanks_around_cells(tmp_path: Path) -> None:
         ('a,b\n"1\n1",2\n3,4,5\n', {}, SourceError, "line 4 has"),
         ("a b\n1 2\n1 2 3\n", {"separator": "blanks"}, SourceError, "line 3"),
         ("x\n", {"skip_rows": 5}, SourceError, "is empty"),
+        ("\n\ufeff\n", {"separator": ";"}, SourceError, "is empty"),
         ("a,b\nu,v\n", {"unit_rows": 1}, SourceError, "no rows"),
         ("a,b\n1,2\n3\0\x009,4\n", {}, SourceError, "holds a NUL byte in line 3: the file is damaged there"),
         ("a,b\n1,2\n".encode("utf-16"), {}, SourceError, "set data.encoding to 'utf-16'"),
         (b"a,b\n1,\xb0\n", {}, SourceError, "0xb0.*set data.encoding, for example to 'cp1252'"),
         (b"a,b\n1,\xb0\n", {"encoding": "ascii"}, SourceError, "cannot be read as ascii"),
-        (b"a,b\n1,2\n\x00", {"encoding": "utf-16"}, SourceError, "cannot be read as utf-16"),
+        (b"a\x00\n\x001\x00\n\x00\x00\xdc\n\x00", {"encoding": "utf-16-le"}, SourceError, "as utf-16-le, after line 1"),
         ("a,b\n 1,2\n", {"names": ("x", "x")}, ColumnError, "'x' occurs more than once"),
         ("a , a\n1,2\n", {"strip_names": True}, ColumnError, "'a' occurs more than once"),
     ],

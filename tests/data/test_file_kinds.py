@@ -234,6 +234,12 @@ def test_numbers_of_json(tmp_path: Path) -> None:
     assert frame["c"].tolist() == [True, None]
 
 
+def test_half_a_character_in_json(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"a": "\\ud83d x", "b": ["\\ud83d"]}\n')
+    frame = read_source(Data(source="jsonl", path=str(tmp_path / "t.jsonl")))
+    assert frame.iloc[0].tolist() == ["? x", '["?"]']
+
+
 def test_arrow_files_and_streams(tmp_path: Path) -> None:
     table = pa.table({"a": [1, 2], "b": [0.5, None]})
     feather.write_feather(table, tmp_path / "t.feather", compression="zstd")

@@ -180,6 +180,14 @@ def test_missing_evidence_names_its_key() -> None:
         decision_evidence.BakeEvidence.of(decision)
 
 
+def test_evidence_that_an_older_edition_did_not_write_is_empty() -> None:
+    old = {"version": 2, "expires": "2026-01-06T00:00:00+00:00"}
+    pending = Decision("k", "p", "pending", "p v2", "superior", ("why",), old, MOMENT)
+    evidence = decision_evidence.PendingEvidence.of(pending)
+    assert (evidence.version, evidence.replaces, evidence.gate, evidence.diff) == (2, None, {}, None)
+    assert evidence.expires_at == datetime(2026, 1, 6, tzinfo=UTC)
+
+
 def test_decisions_of_the_first_edition_have_the_keys_of_today(tmp_path: Path) -> None:
     with tarfile.open(ROOT / "tests" / "golden" / "first_edition.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")

@@ -142,8 +142,8 @@ def test_a_reason_keeps_its_numbers_and_times_on_one_line() -> None:
 
 
 def test_a_verdict_about_another_version_says_so() -> None:
-    told = "This version was the champion that machines v3 was compared with"
-    assert told in _words(render_training_page(training_facts(verdict_about="machines v3")))
+    sentence = "This version was the champion that machines v3 was compared with"
+    assert sentence in _words(render_training_page(training_facts(verdict_about="machines v3")))
     assert "This version was the champion" not in _words(
         render_training_page(training_facts(verdict_about="machines v2"))
     )

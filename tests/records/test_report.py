@@ -15,6 +15,7 @@ from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.rank_tests import friedman_test
 from pynomaly.records import figures
 from pynomaly.records.evidently_report import MAX_DRIFT_PAGE_BYTES, render_drift_page
+from pynomaly.records.palette import SERIES
 from pynomaly.records.report import render_model_card
 
 SETTINGS = config.Drift(report_rows=200)
@@ -87,6 +88,13 @@ def test_a_page_of_nothing_is_refused():
 
 def png(content: bytes) -> bool:
     return content.startswith(b"\x89PNG") and len(content) > 2000
+
+
+def test_curves_of_many_candidates_differ_and_the_winner_has_the_first_color() -> None:
+    names = [f"candidate {at}" for at in range(20)]
+    looks = figures._assign_colors(names, "candidate 7")
+    assert len(set(looks.values())) == len(names)
+    assert looks["candidate 7"] == (SERIES[0], "-")
 
 
 @pytest.mark.slow

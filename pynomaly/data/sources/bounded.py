@@ -163,7 +163,7 @@ def _find_member(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 class _RecodedReader:
-    """A text in another encoding, read as UTF-8."""
+    """A text in another encoding, read as UTF-8; half a character at the end of a cut file is left out."""
 
     def __init__(self, source: IO[bytes], file: Path, encoding: str) -> None:
         self._source, self._file, self._encoding = source, file, encoding
@@ -176,7 +176,7 @@ class _RecodedReader:
             piece = self._source.read(size)
             self._has_ended = not piece
             try:
-                self._ready = self._decoder.decode(piece, self._has_ended).encode()
+                self._ready = self._decoder.decode(piece).encode()
             except UnicodeError as error:
                 if self._has_ended and self._encoding.lower().startswith("utf"):
                     return b""  # a file that was cut within its last character

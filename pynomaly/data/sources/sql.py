@@ -11,7 +11,8 @@ index::
 
 Rows are read in chunks over one read-only connection. sqlite has no type for time, so there the two values
 are text like ``2026-01-05T00:00:00+00:00``; write ``datetime(:start)`` if the table writes times in another
-way. Called through ``SOURCES``.
+way. Where ``data.epoch`` is set, the two values are numbers of that unit. A time of another form, and one in
+several columns, is made one by the query itself. Called through ``SOURCES``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from pynomaly.config import Data
+from pynomaly.data.shape.epoch import spell_epoch
 from pynomaly.data.sources import bounded
 from pynomaly.data.sources.kind import SourceKind
 from pynomaly.data.window import Window
@@ -139,8 +141,8 @@ def _run_query(data: Data, query: str, window: Window) -> Iterator[tuple[list[st
     """Yield the column names, and an iterator of the rows in chunks that works inside the ``with``."""
     try:
         with _connect_read_only(str(data.connection)) as connection:
-            format_time = _TIME_FORMATS.get(connection.dialect.name, lambda moment: moment)
-            bounds = {"start": format_time(window.start), "end": format_time(window.end)}
+            edges = {"start": window.start, "end": window.end}
+            bounds = {name: _bind_time(edge, connection, data) for name, edge in edges.items()}
             statement = text(query)
             parameters = {key: value for key, value in bounds.items() if key in statement.compile().params}
             streaming = connection.execution_options(yield_per=_CHUNK)
@@ -157,6 +159,14 @@ def _run_query(data: Data, query: str, window: Window) -> Iterator[tuple[list[st
         raise SourceError(
             f"the database of {data.connection} cannot answer data.query: {reason[:500]}"
         ) from error
+
+
+def _bind_time(moment: datetime, connection: Connection, data: Data) -> object:
+    """Return an edge of a window as the query compares it: a time, its text, or the number of an epoch."""
+    if data.epoch is not None:
+        number = spell_epoch(pd.Timestamp(moment), data.epoch)
+        return max(min(number, 2**63 - 1), -(2**63))  # all time in nanoseconds exceeds a database's integers
+    return _TIME_FORMATS.get(connection.dialect.name, lambda edge: edge)(moment)
 
 
 def _build_frame(part: Sequence[Row[Any]], names: list[str]) -> pd.DataFrame:

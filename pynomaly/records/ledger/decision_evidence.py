@@ -115,8 +115,8 @@ class PendingEvidence(DecisionEvidence):
 
     kinds: ClassVar[tuple[str, ...]] = ("pending",)
     version: int
-    replaces: int | None
     expires: datetime | str
+    replaces: int | None = None
     gate: Mapping[str, Any] = field(default_factory=dict)
     verdict: Mapping[str, Any] | None = None
     incidents: Mapping[str, Any] | None = None

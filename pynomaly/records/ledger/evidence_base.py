@@ -71,7 +71,7 @@ class DecisionEvidence(Mapping[str, Any]):
             key = item.metadata.get("key", item.name)
             if key in decision.evidence:
                 values[item.name] = decision.evidence[key]
-            elif item.default is MISSING:
+            elif item.default is MISSING and item.default_factory is MISSING:
                 raise RecordError(
                     f"the evidence of the decision {decision.kind!r} about {decision.subject!r} lacks {key!r}"
                 )

@@ -30,6 +30,7 @@ from pynomaly.records.registry.removal import remove_model, remove_run
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import hold_champion_lease
 from pynomaly.steps.operations.retention_facts import PipelineInventory, add_mlflow_sizes, gather_inventory
+from pynomaly.steps.pipeline_records import PipelineRecords
 
 __all__ = ["PruneResult", "override_retention", "prune"]
 
@@ -108,8 +109,8 @@ def prune(pipeline: Pipeline, *, apply: bool, now: datetime | None = None) -> Pr
         If ledger, MLflow or store cannot be read: what may be removed is then unknown.
     """
     now = now or datetime.now(UTC)
-    registry, store = Registry.open_for(pipeline), Store(pipeline.store_root)
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    with PipelineRecords.open(pipeline) as records:
+        ledger, registry, store = records.ledger, records.registry, records.store
         if not apply:
             facts = gather_inventory(pipeline, ledger, registry, store)
             return _build_result(

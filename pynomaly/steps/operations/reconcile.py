@@ -22,6 +22,7 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.alerting.assessments import read_assessments, show_alerts
 from pynomaly.steps.champion import find_last_change, honour_alias
 from pynomaly.steps.notify import Delivery, Sender, send_notifications
+from pynomaly.steps.pipeline_records import PipelineRecords
 
 __all__ = [
     "WATCHED_WORK",
@@ -220,7 +221,8 @@ def _close_trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...]
     """Write the missing last record of trainings; close trainings that died before a verdict."""
     if {name.split(":")[0] for name in list_live_leases(pipeline, now)} & _DECIDING_LEASES:
         return (), ()
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    with PipelineRecords.open(pipeline) as records:
+        ledger = records.ledger
         trainings = ledger.list_trainings(pipeline.name)
         rulings = {
             item.version: item  # newest first: the first ruling about a version stays
@@ -238,7 +240,7 @@ def _close_trainings(pipeline: Pipeline, now: datetime) -> tuple[tuple[str, ...]
             ledger.end_training(item, ruling.kind if ruling else "abandoned")
             (finished if ruling else abandoned).append(f"v{item.version} ({item.key})")
         keys = {item.key for item in trainings}
-        for ref in Registry.open_for(pipeline).list_versions(pipeline.name):
+        for ref in records.registry.list_versions(pipeline.name):
             key = ref.tags.get("pynomaly.key", "")
             if not key or key in keys:
                 continue

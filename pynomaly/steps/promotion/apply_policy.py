@@ -20,11 +20,12 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import ModelError, RecordError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
-from pynomaly.records.ledger import Decision, Ledger, RegistrationResult, TrainingFacts
+from pynomaly.records.ledger import Decision, RegistrationResult, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import PolicyEvidence, UnchangedPolicyEvidence
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
+from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.promotion.promote import promote
 from pynomaly.steps.training.register import estimate_alert_rate
 
@@ -87,7 +88,11 @@ def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = 
     champion = registry.load_bundle(ref)
     new_policy = AlertPolicy.from_config(pipeline.alerts, champion.policy.rows_per_day)
     key = _hash_policy_change(ref, new_policy)
-    with Ledger.open(pipeline.ledger_url) as ledger, ledger.hold_lease(f"register:{pipeline.name}:{key}"):
+    with (
+        PipelineRecords.open(pipeline) as records,
+        records.ledger.hold_lease(f"register:{pipeline.name}:{key}"),
+    ):
+        ledger = records.ledger
         if new_policy == champion.policy:
             same = f"v{ref.version} has this policy already: {describe_policy(new_policy)}"
             same += "; nothing is registered"
@@ -105,7 +110,7 @@ def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = 
         if training is not None and training.registered is not None:
             registered = training.registered
         else:
-            registered = _register_policy(pipeline, registry, ledger, ref, champion, new_policy, key, as_of)
+            registered = _register_policy(records, ref, champion, new_policy, key, as_of)
         rates = registered.notes[0]
         reasons = (f"v{registered.base} to v{registered.version}: {registered.policy}; {reason}", rates)
         evidence = PolicyEvidence(
@@ -151,9 +156,7 @@ def _build_decision(
 
 
 def _register_policy(
-    pipeline: Pipeline,
-    registry: Registry,
-    ledger: Ledger,
+    records: PipelineRecords,
     ref: ModelRef,
     champion: Bundle,
     new_policy: AlertPolicy,
@@ -161,8 +164,8 @@ def _register_policy(
     as_of: datetime,
 ) -> RegistrationResult:
     """Save, check, log and register the champion with another policy and its expected alert rate."""
+    pipeline, registry, store = records.pipeline, records.registry, records.store
     change = f"{describe_policy(champion.policy)} -> {describe_policy(new_policy)}"
-    store = Store(pipeline.store_root)
     p_values, basis = _read_held_out(pipeline, store, ref, champion)
     before, after = (estimate_alert_rate(policy.alerts(p_values)) for policy in (champion.policy, new_policy))
     rates = f"expected alert rate {before:.4f} -> {after:.4f}, on {basis}"
@@ -177,7 +180,7 @@ def _register_policy(
         raise ModelError(
             f"{pipeline.name}: with another policy v{ref.version} scores its golden rows otherwise"
         )
-    earlier = ledger.find_version_training(pipeline.name, ref.version)
+    earlier = records.ledger.find_version_training(pipeline.name, ref.version)
     earlier_result = earlier.registered if earlier else None
     tags = {name: ref.tags[f"pynomaly.{name}"] for name in ("rung", "window", "detector")}
     with registry.start_parent_run(
@@ -218,7 +221,7 @@ def _register_policy(
         base=ref.version,
         probe=earlier_result.probe if earlier_result else None,
     )
-    ledger.put_training(
+    records.ledger.put_training(
         key=key,
         pipeline=pipeline.name,
         as_of=as_of,

@@ -7,6 +7,7 @@ the flows ``approve_promotion`` and ``reject_promotion`` and by ``pynomaly pendi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,11 +26,29 @@ from pynomaly.steps.champion import (
     list_pending_promotions,
     move_aliases,
 )
+from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.promotion.promote import GateResult, check_gate
 
 __all__ = ["approve_promotion", "reject_promotion", "review_pending_promotions"]
 
 _ANSWER_WORDS = {"promote": "approved", "reject": "rejected", "expired": "expired", "refuse": "refused"}
+
+
+@dataclass(frozen=True)
+class PendingAnswer:
+    """How a pending promotion ends without a new champion, when, why, and who says so."""
+
+    kind: str
+    outcome: str
+    reasons: tuple[str, ...]
+    at: datetime
+    actor: str
+
+    @classmethod
+    def lapsed(cls, standing: PendingState, at: datetime) -> PendingAnswer:
+        """Return the end of an expired or stale promotion; no person decided this, so none is named."""
+        kind = "expired" if standing.state == "expired" else "refuse"
+        return cls(kind, standing.state, standing.reasons, at, "pynomaly")
 
 
 def approve_promotion(
@@ -57,8 +76,8 @@ def approve_promotion(
         If no such promotion is pending, or it already has a different answer.
     """
     honour_alias(pipeline)
-    registry = Registry.open_for(pipeline)
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    with PipelineRecords.open(pipeline) as records:
+        ledger, registry = records.ledger, records.registry
         pending = _find_pending(ledger, pipeline.name, version)
         earlier_answer = _find_same_answer(ledger, pending, "promote")
         if earlier_answer is not None:
@@ -70,19 +89,18 @@ def approve_promotion(
             earlier_answer = _find_same_answer(ledger, pending, "promote")
             if earlier_answer is not None:
                 return earlier_answer
-            promotion_standing = _check_standing(pipeline, registry, pending, at)
-            if promotion_standing.state != "open":
-                return _close_pending(ledger, registry, pending, promotion_standing, at, lease)
+            standing = _check_standing(pipeline, registry, pending, at)
+            if standing.state != "open":
+                return _record_answer(records, pending, PendingAnswer.lapsed(standing, at), lease)
             if not gate.passed:
-                refusal_reasons = ("the gate refuses the version", *gate.reasons)
-                return _record_answer(
-                    ledger, registry, pending, "refuse", "gate", refusal_reasons, at, actor, lease
-                )
+                reasons = ("the gate refuses the version", *gate.reasons)
+                refusal = PendingAnswer("refuse", "gate", reasons, at, actor)
+                return _record_answer(records, pending, refusal, lease)
             decision = ledger.record_decision(
                 _build_approval(ledger, pending, gate, reason, actor, at), lease
             )
             move_aliases(ledger, registry, decision, lease)
-            _close_training(ledger, registry, pending, decision)
+            _close_training(records, pending, decision)
             return decision
 
 
@@ -91,18 +109,18 @@ def reject_promotion(
 ) -> Decision:
     """Reject the pending version; parameters and errors as for :func:`approve_promotion`."""
     honour_alias(pipeline)
-    registry = Registry.open_for(pipeline)
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    with PipelineRecords.open(pipeline) as records:
+        ledger, registry = records.ledger, records.registry
         pending = _find_pending(ledger, pipeline.name, version)
         with hold_champion_lease(pipeline, registry, ledger) as lease:
             earlier_answer = _find_same_answer(ledger, pending, "reject")
             if earlier_answer is not None:
                 return earlier_answer
-            promotion_standing = _check_standing(pipeline, registry, pending, at)
-            if promotion_standing.state == "expired":
-                return _close_pending(ledger, registry, pending, promotion_standing, at, lease)
-            reasons = (f"{actor} said no: {reason}",)
-            return _record_answer(ledger, registry, pending, "reject", "rejected", reasons, at, actor, lease)
+            standing = _check_standing(pipeline, registry, pending, at)
+            if standing.state == "expired":
+                return _record_answer(records, pending, PendingAnswer.lapsed(standing, at), lease)
+            refusal = PendingAnswer("reject", "rejected", (f"{actor} said no: {reason}",), at, actor)
+            return _record_answer(records, pending, refusal, lease)
 
 
 def review_pending_promotions(pipeline: Pipeline, at: datetime) -> dict[str, Any]:
@@ -115,23 +133,20 @@ def review_pending_promotions(pipeline: Pipeline, at: datetime) -> dict[str, Any
         decisions that this call closed).
     """
     honour_alias(pipeline)
-    registry = Registry.open_for(pipeline)
     waiting, ended = [], []
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    with PipelineRecords.open(pipeline) as records:
+        ledger, registry = records.ledger, records.registry
         for pending in list_pending_promotions(ledger, pipeline.name):
-            promotion_standing = _check_standing(pipeline, registry, pending, at)
-            if promotion_standing.state == "expired":
+            standing = _check_standing(pipeline, registry, pending, at)
+            if standing.state == "expired":
                 with hold_champion_lease(pipeline, registry, ledger) as lease:
                     earlier_answer = find_closing_decision(ledger, pending)
                     ended.append(
                         earlier_answer
-                        or _close_pending(ledger, registry, pending, promotion_standing, at, lease)
+                        or _record_answer(records, pending, PendingAnswer.lapsed(standing, at), lease)
                     )
                 continue
-            waiting.append(
-                pending.to_dict()
-                | {"state": promotion_standing.state, "standing": list(promotion_standing.reasons)}
-            )
+            waiting.append(pending.to_dict() | {"state": standing.state, "standing": list(standing.reasons)})
     return {"pipeline": pipeline.name, "pending": waiting, "ended": [item.to_dict() for item in ended]}
 
 
@@ -200,63 +215,32 @@ def _build_approval(
     )
 
 
-def _close_pending(
-    ledger: Ledger,
-    registry: Registry,
-    pending: Decision,
-    promotion_standing: PendingState,
-    at: datetime,
-    lease: Lease,
-) -> Decision:
-    """Record that a promotion is expired or stale; no person decided this, so none is named."""
-    kind = "expired" if promotion_standing.state == "expired" else "refuse"
-    return _record_answer(
-        ledger,
-        registry,
-        pending,
-        kind,
-        promotion_standing.state,
-        promotion_standing.reasons,
-        at,
-        "pynomaly",
-        lease,
-    )
-
-
 def _record_answer(
-    ledger: Ledger,
-    registry: Registry,
-    pending: Decision,
-    kind: str,
-    outcome: str,
-    reasons: tuple[str, ...],
-    at: datetime,
-    actor: str,
-    lease: Lease,
+    records: PipelineRecords, pending: Decision, answer: PendingAnswer, lease: Lease
 ) -> Decision:
-    decision = ledger.record_decision(
+    decision = records.ledger.record_decision(
         Decision(
-            key=f"{kind}:pending:{pending.seq}",
+            key=f"{answer.kind}:pending:{pending.seq}",
             pipeline=pending.pipeline,
-            kind=kind,
+            kind=answer.kind,
             subject=pending.subject,
-            outcome=outcome,
-            reasons=reasons,
+            outcome=answer.outcome,
+            reasons=answer.reasons,
             evidence=AnswerEvidence(PendingEvidence.of(pending).version, pending.key),
-            as_of=at,
-            actor=actor,
+            as_of=answer.at,
+            actor=answer.actor,
         ),
         lease,
     )
-    _close_training(ledger, registry, pending, decision)
+    _close_training(records, pending, decision)
     return decision
 
 
-def _close_training(ledger: Ledger, registry: Registry, pending: Decision, decision: Decision) -> None:
+def _close_training(records: PipelineRecords, pending: Decision, decision: Decision) -> None:
     """Close the training that asked for the promotion, and remove the version's ``shadow`` alias."""
     version = PendingEvidence.of(pending).version
-    for item in ledger.list_trainings(pending.pipeline):
+    for item in records.ledger.list_trainings(pending.pipeline):
         if item.version == version:
-            ledger.end_training(item, decision.kind)
-    if registry.list_aliases(pending.pipeline).get("shadow") == version:
-        registry.drop_alias(pending.pipeline, "shadow")
+            records.ledger.end_training(item, decision.kind)
+    if records.registry.list_aliases(pending.pipeline).get("shadow") == version:
+        records.registry.drop_alias(pending.pipeline, "shadow")

@@ -26,6 +26,7 @@ from pynomaly.records.ledger.decision_evidence import (
 )
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.champion import find_champion, find_last_change, hold_champion_lease, move_aliases
+from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.promotion.decision_diff import ShownDiff, compute_diff
 from pynomaly.steps.promotion.past_incidents import replay_incidents
 
@@ -86,9 +87,9 @@ def promote(
     Decision
         Of kind ``promote``, ``pending`` (``promotion.mode: approval``: a person answers) or ``refuse``.
     """
-    registry = Registry.open_for(pipeline)
-    ref = registry.find_version(pipeline.name, registered.version)
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    with PipelineRecords.open(pipeline) as records:
+        ledger, registry = records.ledger, records.registry
+        ref = registry.find_version(pipeline.name, registered.version)
         before = find_champion(pipeline, registry)
         if before is not None and before.version == ref.version:
             return _close_training(
@@ -98,7 +99,7 @@ def promote(
         incidents = (
             _check_incidents(pipeline, registry, before, ref, as_of) if before and gate.passed else None
         )
-        first_ruling = _rule_on_version(pipeline, ledger, registered, before, verdict, gate, incidents)
+        first_ruling = _rule_on_version(records, registered, before, verdict, gate, incidents)
         comparison = (
             compute_diff(pipeline, registry, before, ref, as_of)
             if first_ruling.kind == "pending"
@@ -109,7 +110,7 @@ def promote(
             if champion is not None and champion.version == ref.version:
                 decision = _read_standing_decision(ledger, pipeline, ref, as_of, actor)
             else:
-                ruling = _rule_on_version(pipeline, ledger, registered, champion, verdict, gate, incidents)
+                ruling = _rule_on_version(records, registered, champion, verdict, gate, incidents)
                 evidence = PromotionEvidence(
                     gate=gate.evidence,
                     verdict=verdict.to_dict() if verdict else None,
@@ -118,9 +119,9 @@ def promote(
                     replaces=champion.version if champion else None,
                 )
                 decision = ledger.record_decision(
-                    _build_ruling(pipeline, ledger, ruling, gate, evidence, comparison, as_of, actor), lease
+                    _build_ruling(records, ruling, gate, evidence, comparison, as_of, actor), lease
                 )
-                _point_aliases(pipeline, ledger, registry, decision, lease)
+                _point_aliases(records, decision, lease)
             return _close_training(ledger, registered.key, decision)
 
 
@@ -135,8 +136,7 @@ def _check_incidents(
 
 
 def _build_ruling(
-    pipeline: Pipeline,
-    ledger: Ledger,
+    records: PipelineRecords,
     ruling: PromotionRuling,
     gate: GateResult,
     evidence: PromotionEvidence,
@@ -145,10 +145,11 @@ def _build_ruling(
     actor: str,
 ) -> Decision:
     """Return the decision for a ruling; the same ruling about the same change has the same key."""
+    pipeline = records.pipeline
     change = f"v{evidence.version}:after:{evidence.replaces or 0}"
     expires = datetime.now(UTC) + pipeline.promotion.expires
     return Decision(
-        key=f"{ruling.kind}:{pipeline.name}:{change}:{_read_last_change_seq(ledger, pipeline.name)}",
+        key=f"{ruling.kind}:{pipeline.name}:{change}:{_read_last_change_seq(records.ledger, pipeline.name)}",
         pipeline=pipeline.name,
         kind=ruling.kind,
         subject=f"{pipeline.name} v{evidence.version}",
@@ -164,11 +165,10 @@ def _build_ruling(
     )
 
 
-def _point_aliases(
-    pipeline: Pipeline, ledger: Ledger, registry: Registry, decision: Decision, lease: Lease
-) -> None:
+def _point_aliases(records: PipelineRecords, decision: Decision, lease: Lease) -> None:
+    pipeline, registry = records.pipeline, records.registry
     if decision.kind == "promote":
-        move_aliases(ledger, registry, decision, lease)
+        move_aliases(records.ledger, registry, decision, lease)
         return
     version = PromotionEvidence.of(decision).version
     lease.renew()
@@ -186,8 +186,7 @@ def _close_training(ledger: Ledger, key: str, decision: Decision) -> Decision:
 
 
 def _rule_on_version(
-    pipeline: Pipeline,
-    ledger: Ledger,
+    records: PipelineRecords,
     registered: RegistrationResult,
     champion: ModelRef | None,
     verdict: Verdict | None,
@@ -195,6 +194,7 @@ def _rule_on_version(
     past: IncidentRegression | None,
 ) -> PromotionRuling:
     """Returns what evidence and policy allow; gathers the facts here, the rule itself is pure."""
+    pipeline = records.pipeline
     return rule_on_promotion(
         verdict,
         pipeline.promotion.mode,
@@ -203,7 +203,7 @@ def _rule_on_version(
         recalibrated=registered.recalibrated,
         policy=registered.policy,
         base=f"{pipeline.name} v{registered.base}",
-        taken_back=find_rolled_back(ledger, pipeline.name, registered.version),
+        taken_back=find_rolled_back(records.ledger, pipeline.name, registered.version),
         incidents=past,
     )
 
@@ -280,11 +280,11 @@ def rollback(
     RecordError
         If the previous version does not pass the gate.
     """
-    registry = Registry.open_for(pipeline)
     with (
-        Ledger.open(pipeline.ledger_url) as ledger,
-        hold_champion_lease(pipeline, registry, ledger) as lease,
+        PipelineRecords.open(pipeline) as records,
+        hold_champion_lease(pipeline, records.registry, records.ledger) as lease,
     ):
+        ledger, registry = records.ledger, records.registry
         champion = registry.resolve_alias(pipeline.name, "champion")
         if only is not None and champion.version != only:
             raise NoChampionError(f"{pipeline.name} v{only} is champion no longer: v{champion.version} is")

@@ -8,7 +8,7 @@ model and no decision: a page replaces the page of the same name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -22,6 +22,7 @@ from pynomaly.records.pages import render_training_page, render_window_page
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.monitoring.window_facts import name_window_page
+from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.reporting.timeline import build_story, describe_decision
 from pynomaly.steps.training.training_facts import FACTS_FORMAT, name_training_page
 
@@ -98,8 +99,8 @@ def write_training_page(pipeline: Pipeline, version: int) -> WrittenPage:
     ConfigError
         If a template of the user's cannot be used.
     """
-    store = Store(pipeline.store_root)
-    with Ledger.open(pipeline.ledger_url) as ledger:
+    with PipelineRecords.open(pipeline) as records:
+        ledger, store = records.ledger, records.store
         trainings = {
             item.version: item for item in ledger.list_trainings(pipeline.name) if item.version is not None
         }
@@ -137,9 +138,8 @@ def write_training_page(pipeline: Pipeline, version: int) -> WrittenPage:
     html = render_training_page(content, pipeline.reports.templates)
     summary = f"{pipeline.name} v{version}, {facts['registered']['detector']}: {standing}"
     run = registered.parent_run_id or registered.run_id
-    return _write_page(
-        pipeline, store, "training", f"v{version}", version, name_training_page(version), html, run, summary
-    )
+    page = WrittenPage("training", f"v{version}", version, "", 0, run, summary)
+    return _write_page(pipeline, store, page, name_training_page(version), html)
 
 
 def _require_registration(training: TrainingRecord) -> RegistrationResult:
@@ -167,7 +167,8 @@ def write_window_page(pipeline: Pipeline, window: str, version: int) -> WrittenP
     counts = f"{facts['alerts']:,} alerts in {facts['rows']:,} rows"
     summary = f"{pipeline.name}, {format_window(window)}: {state}, {counts}"
     run = str(facts["run_id"])
-    return _write_page(pipeline, store, "window", window, version, name, html, run, summary)
+    page = WrittenPage("window", window, version, "", 0, run, summary)
+    return _write_page(pipeline, store, page, name, html)
 
 
 def write_newest_pages(pipeline: Pipeline) -> tuple[WrittenPage, ...]:
@@ -268,15 +269,14 @@ def _find_policy(about: list[Decision]) -> dict[str, Any] | None:
 def _write_page(
     pipeline: Pipeline,
     store: Store,
-    kind: str,
-    subject: str,
-    version: int,
+    page: WrittenPage,
     name: str,
     html: str,
-    run: str,
-    summary: str,
 ) -> WrittenPage:
-    """Write the page to the store and try to log it to its MLflow run; a failure there is reported."""
+    """Write the page to the store and try to log it to its MLflow run; a failure there is reported.
+
+    Returns `page` with its address and size; without its run if that could not be reached.
+    """
     content, error = html.encode(), ""
     if len(content) > MAX_PAGE_BYTES:
         raise RecordError(
@@ -284,7 +284,8 @@ def _write_page(
         )
     path = store.write_report(pipeline.name, name, content)
     try:
-        Registry.open_for(pipeline).log_to_run(run, figures={PAGE_ARTIFACT: content})
+        Registry.open_for(pipeline).log_to_run(page.run_id, figures={PAGE_ARTIFACT: content})
     except (PynomalyError, NoChampionError) as failed:
         error = str(failed)
-    return WrittenPage(kind, subject, version, str(path), len(content), "" if error else run, summary, error)
+    run = "" if error else page.run_id
+    return replace(page, path=str(path), size=len(content), run_id=run, error=error)

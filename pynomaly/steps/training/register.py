@@ -24,13 +24,14 @@ from pynomaly.judging.comparison.evaluation import Metrics
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.fitting.known_anomalies import describe_known
 from pynomaly.records import figures
-from pynomaly.records.ledger import Decision, Ledger, RegistrationResult, TrainingFacts
+from pynomaly.records.ledger import Decision, RegistrationResult, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import RegisterEvidence
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.report import render_model_card
 from pynomaly.records.store import Store
 from pynomaly.steps.explanations import log_importance
 from pynomaly.steps.keys import read_git_commit
+from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.label_free_checks import probe_model
 from pynomaly.steps.training.prepare import PreparedReference
@@ -55,16 +56,16 @@ def register_training(
     """
     if choice.winner is None:
         raise DetectorError(f"{pipeline.name}: no candidate has usable scores: {'; '.join(choice.reasons)}")
-    registry = Registry.open_for(pipeline)
     with (
-        Ledger.open(pipeline.ledger_url) as ledger,
-        ledger.hold_lease(f"register:{pipeline.name}:{prepared.key}"),
+        PipelineRecords.open(pipeline) as records,
+        records.ledger.hold_lease(f"register:{pipeline.name}:{prepared.key}"),
     ):
+        ledger = records.ledger
         training = ledger.find_training(prepared.key)
         if training is not None and training.registered is not None:
             return training.registered
         chosen = next(item for item in fitted if item.label == choice.winner)
-        registered = _log_and_register(pipeline, prepared, fitted, choice, chosen, registry)
+        registered = _log_and_register(pipeline, prepared, fitted, choice, chosen, records.registry)
         ledger.put_training(
             key=prepared.key,
             pipeline=pipeline.name,

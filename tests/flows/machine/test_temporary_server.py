@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from flows.machine.environment import RunningServers, configure_environment
-from flows.machine.temporary_server import TemporaryServer, run_temporary_server
+from flows.machine.temporary_server import TemporaryServer, choose_services, run_temporary_server
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +71,22 @@ def test_other_tools_settings_do_not_matter(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 110\n")
     with run_temporary_server(tmp_path / "home") as server:
         assert server is not None
+
+
+def test_automations_are_evaluated_where_there_are_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_DATABASE_CONNECTION_URL", raising=False)
+    file = tmp_path / "prefect.db"
+    assert choose_services(file) == {}  # a server will make it
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE automation (id)")
+        assert choose_services(file) == {"PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false"}
+        database.execute("INSERT INTO automation VALUES (1)")
+        database.commit()
+    assert choose_services(file) == {}
+    monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "postgresql+asyncpg://host/prefect")
+    assert choose_services(file) == {}
 
 
 @pytest.mark.parametrize("start", ["_ForkedServer", "_SpawnedServer"])

@@ -243,8 +243,8 @@ def test_a_column_is_described_with_what_was_expected(actual: Any, expected: Any
 
 
 def test_what_was_not_said_is_empty() -> None:
-    seen = event("seen", part(causes=[]), "w")
-    made = build_alert("x", [event("opened", {}, "w"), seen, event("acknowledged")])
+    sighting = event("seen", part(causes=[]), "w")
+    made = build_alert("x", [event("opened", {}, "w"), sighting, event("acknowledged")])
     assert (made.quiet, made.alike, made.causes, made.note, made.by) == ("", (), (), "", "ann")
-    assert build_alert("x", [seen, event("resolved", {"as": "confirmed"})]).note == ""
-    assert build_alert("x", [seen]).opened is None
+    assert build_alert("x", [sighting, event("resolved", {"as": "confirmed"})]).note == ""
+    assert build_alert("x", [sighting]).opened is None

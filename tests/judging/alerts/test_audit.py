@@ -166,3 +166,15 @@ def test_ones_and_zeros_are_alerts_too() -> None:
     flags = [1, 0, 0, 1, 0, 0, 0, 0, 0, 0]
     drawn = draw_audit_rows(np.linspace(0, 1, 10), flags, 10, seed=0)
     assert {item.name: item.population for item in drawn.strata} == {"alerted": 2, "near": 1, "quiet": 7}
+
+
+def test_where_everything_is_labelled_recall_is_known() -> None:
+    strata = [AuditStratum("alerted", 3, 3), AuditStratum("quiet", 5, 5)]
+    labels = [
+        ("alerted", 1),
+        ("alerted", 1),
+        ("alerted", 0),
+        *[("quiet", int(place < 2)) for place in range(5)],
+    ]
+    recall = estimate_audit(strata, labels).recall
+    assert (recall.value, recall.low, recall.high) == (0.5, 0.5, 0.5)

@@ -149,3 +149,26 @@ def test_rows_without_a_value_are_left_alone() -> None:
     _, labels, _ = inject_anomalies(frame, contract, 0.4, seed=0)
     assert labels[:90].sum() == 0
     assert labels.sum() == 10
+
+
+def test_an_anomaly_that_came_out_as_it_was_is_made_again_and_has_one_of_the_kinds() -> None:
+    """Of two columns of two values each, a redrawn row is often the old one."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({name: rng.integers(0, 2, 400).astype(float) for name in ("a", "b")})
+    contract = FrameContract(numeric=("a", "b"), categorical=(), time=None, id=None, label=None)
+    _, labels, injected = inject_anomalies(frame, contract, 0.4, seed=1)
+    assert set(injected.kinds) == {*ANOMALY_KINDS, ""}
+    assert labels.sum() == 160
+
+
+def test_a_cluster_is_as_far_on_one_side_as_on_the_other() -> None:
+    frame = rows(2000)
+    spread = float(np.subtract(*np.quantile(frame["a"], [0.75, 0.25]))) / 1.349
+    centres = []
+    for seed in range(40):
+        after, _, injected = inject_anomalies(frame, CONTRACT, 0.1, seed)
+        centres.append((after["a"][injected.kinds == "cluster"].mean() - frame["a"].median()) / spread)
+    away = np.abs(centres)
+    assert away.min() > 2.9
+    assert away.max() < 5.1
+    assert 8 < sum(centre > 0 for centre in centres) < 32

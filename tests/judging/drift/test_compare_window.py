@@ -50,6 +50,8 @@ def test_known_anomalies_are_left_out_unless_there_is_nothing_else(reference: Sk
     unknown = both.assign(anomaly=both["anomaly"].where(both["anomaly"] == 1))
     assert judge(reference, unknown, scores) == expected
     assert judge(reference, odd.assign(anomaly=1.0)).status == "drift"
+    assert judge(reference, both).score is None
+    assert judge(reference, both).columns == expected.columns
 
 
 def test_without_scores_or_times_less_is_said(reference: Sketch) -> None:

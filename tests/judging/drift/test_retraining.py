@@ -143,7 +143,6 @@ def test_every_decision_has_reasons_and_no_event_trains_while_it_must_wait(
 @pytest.mark.parametrize(
     ("changes", "remedy"),
     [
-        ({"data_status": "warn"}, "refit"),
         ({"rows_available": 1000}, "refit"),
         ({"rows_available": 999}, "none"),
     ],
@@ -156,10 +155,10 @@ def test_rows_of_incidents_are_named_unless_nothing_is_trained_for_bad_data() ->
     note = "Rows of declared incidents, left out of the reference: 7."
     assert decide_retraining(replace(EVENT, left_out=7), SETTINGS).reasons[-1] == note
     assert note in decide_retraining(replace(EVENT, left_out=7, **COOLING), SETTINGS).reasons
-    blocked = decide_retraining(replace(EVENT, left_out=7, data_status="block"), SETTINGS)
-    assert blocked.reasons == (
-        "The new reference did not pass validation (outcome 'block'; needed: 'pass' or 'warn').",
-    )
+    blocked = decide_retraining(replace(EVENT, left_out=7, schema_ok=False), SETTINGS)
+    assert blocked.remedy == "block"
+    assert len(blocked.reasons) == 1
+    assert "The columns are not what the pipeline expects" in blocked.reasons[0]
     assert decide_retraining(replace(EVENT, champion=None), SETTINGS).reasons == (
         "There is no champion yet: every candidate is trained.",
     )

@@ -10,10 +10,16 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chi2_contingency, ks_2samp, kstwobign, t
+from scipy.stats import chi2, chi2_contingency, ks_2samp, kstwobign, t
 
 from pynomaly import config
-from pynomaly.judging.drift.seasonal_tests import compare_in_season, joint_test, kolmogorov_tail, values_test
+from pynomaly.judging.drift.seasonal_tests import (
+    compare_in_season,
+    joint_test,
+    kolmogorov_tail,
+    missing_test,
+    values_test,
+)
 from pynomaly.judging.drift.window_drift import DriftReport, compare_sketches
 from pynomaly.model.sketch.baseline import Baseline, ColumnBaseline, DesignEffect
 from pynomaly.model.sketch.grid import BinGrid, compare_bins
@@ -102,7 +108,9 @@ def test_a_column_that_the_detector_ignores_only_warns() -> None:
     frame, moved = week(0, 35), week(2, 1, 40, load=6.0)
     used = {"load": 0.4, "still": 0.2, "pair": 0.2, "kind": 0.2}
     ignored = {"load": 0.01, "still": 0.4, "pair": 0.3, "kind": 0.29}
-    assert judge(reference(frame, used), moved).status == "drift"
+    drifted = judge(reference(frame, used), moved)
+    assert drifted.status == "drift"
+    assert next(one.status for one in drifted.columns if one.name == "load") == "drift"
     report = judge(reference(frame, ignored), moved)
     assert report.status == "warning"
     assert "only a warning, as 1.0% of the detector's ranking rests on it" in report.reasons[0]
@@ -205,3 +213,13 @@ def test_the_distance_of_categories_is_what_exceeds_their_noise() -> None:
     for spread in (0.1, 0.3, 0.9):
         effect, _ = values_test(base, replace(distance, noise=spread))
         assert effect == pytest.approx(math.sqrt(max(0.0, 0.5**2 - 2 * spread**2)))
+
+
+def test_missing_cells_have_the_chi_square_of_their_noise() -> None:
+    base = column(pd.Series(list("aabbcc"), dtype=object), DesignEffect())
+    distance = compare_in_season(base, CategorySketch.of(pd.Series(list("ab"))), ONE_CELL)
+    for ratio in (1.0, 2.0):
+        noisy = replace(base, missing_noise=DesignEffect(ratio=ratio))
+        effect, p_value = missing_test(noisy, replace(distance, missing=6.0, missing_effect=0.25))
+        assert effect == 0.25
+        assert p_value == pytest.approx(chi2.sf(6.0 / ratio, 1), rel=1e-6)

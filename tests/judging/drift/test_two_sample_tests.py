@@ -113,3 +113,11 @@ def test_share_difference_is_the_two_by_two_chi_square(hits: int, others: int) -
         assert p_value == pytest.approx(chi2_contingency(table, correction=False).pvalue)
     else:
         assert p_value == 1.0
+
+
+def test_rare_categories_are_pooled_in_order_and_the_rest_joins_the_first_cell() -> None:
+    """Six rows of each category make three expected ones a side: two a cell, and the fifth has no partner."""
+    sides = [{"a": 1, "b": 2, "c": 5, "d": 4, "e": 3}, {"a": 5, "b": 4, "c": 1, "d": 2, "e": 3}]
+    first, second = (categories([name for name in side for _ in range(side[name])]) for side in sides)
+    expected = chi2_contingency([[6, 9], [12, 3]], correction=False)
+    assert total_variation(first, second)[1] == pytest.approx(expected.pvalue)

@@ -159,8 +159,9 @@ def _convert_column(cells: pd.Series[Any], data: Data) -> pd.Series[Any]:
 
 
 def _drop_thousands(cells: pd.Series[Any], mark: str, decimal: str) -> pd.Series[Any]:
-    marks = f"[ {_BLANKS}]" if mark == " " else re.escape(mark)
-    number = rf"^\s*[+-]?\d{{1,3}}(?:{marks}\d{{3}})+(?:{re.escape(decimal)}\d*)?(?:[eE][+-]?\d+)?\s*$"
+    marks = {" ": f"[ {_BLANKS}]", "'": "['\u2019]"}.get(mark, re.escape(mark))
+    groups = rf"(?:{marks}\d{{2,3}})*{marks}\d{{3}}"  # of two digits but the last in India
+    number = rf"^\s*[+-]?\d{{1,3}}{groups}(?:{re.escape(decimal)}\d*)?(?:[eE][+-]?\d+)?\s*$"
     has_mark = cells.str.contains(number, regex=True, na=False).astype(bool)
     if not has_mark.any():
         return cells

@@ -146,6 +146,8 @@ def translate_errors(file: Path, data: Data) -> Iterator[None]:
             yield
     except SourceError:
         raise
+    except pd.errors.EmptyDataError as error:
+        raise SourceError(f"{file} is empty; expected a header and rows") from error
     except UnicodeDecodeError as error:
         wrong = " ".join(f"0x{byte:02x}" for byte in error.object[error.start : error.end])
         raise SourceError(
