@@ -76,7 +76,11 @@ def summarise_results(results: Results, sample: set[str]) -> list[str]:
 
 def _run_mutmut(names: list[str], children: int) -> None:
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(children), *names]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if run.returncode:
+        sys.exit(
+            f"mutmut ended with {run.returncode}; the tests must pass without a mutant:\n{run.stdout[-3000:]}"
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -41,6 +41,9 @@ def read_epoch(column: pd.Series[Any], unit: str) -> pd.Series[Any]:
         In UTC; of ``excel`` in local time. Exact to the microsecond, nanoseconds are cut; NaT where a cell is
         no number, or its year does not lie from 1 to 9999.
     """
+    if not types.is_numeric_dtype(column.dtype):
+        whole = pd.to_numeric(column, errors="coerce")  # quick, and exact where every cell is a whole number
+        column = whole if whole.dtype == np.int64 else column
     if types.is_integer_dtype(column.dtype) and not column.isna().any():
         counts = column.to_numpy(dtype=np.int64)
         micros = _round_floats(counts.astype(np.float64), unit) if unit == "excel" else _scale(counts, unit)

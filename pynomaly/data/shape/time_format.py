@@ -5,11 +5,13 @@ equal; ``*`` at the end of the format stands for any rest of the cell; hour 24 i
 ``%H%M`` may lack leading zeros (``930``, ``0``); a fraction has 1 to 9 digits, is cut to microseconds and may
 be missing; names of months are English, in any case; ``%z`` and ``%Z`` both read an offset (``+0200``,
 ``GMT+08:00``), an unambiguous zone word (``UTC``, ``CET``) or a name (``Europe/Berlin``). ``%y`` below 69 is
-20xx, else 19xx. A weekday is not compared with the date. Called by ``moments``.
+20xx, else 19xx. A leap second is the
+second after it. A weekday is not compared with the date. Called by ``moments``.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import lru_cache
 from typing import Any
@@ -56,6 +58,39 @@ def read_formatted(text: pd.Series[Any], time_format: str) -> tuple[pd.Series[An
     zones : Series of shape (n,) or None
         What the format's ``%z`` or ``%Z`` matched; None if it has neither.
     """
+    quick_format, width = _find_quick_format(time_format)
+    if quick_format is None:
+        return _match_text(text, time_format)
+    fits = text if width is None else text.where(text.str.len() == width)
+    times = pd.to_datetime(fits, format=quick_format, errors="coerce").dt.as_unit("us")
+    unread = times.isna() & (text != "")
+    if unread.any():  # looked at closer, as hour 24 and what else strptime does not know
+        closer, _ = _match_text(text[unread], time_format)
+        times = times.fillna(closer)
+    return times, None
+
+
+def _find_quick_format(time_format: str) -> tuple[str | None, int | None]:
+    """Return the format by which strptime reads what it can as it is meant here; None if there is no such.
+
+    Numbers in a row are meant so if the whole text has its full width, the second value.
+    """
+    tokens = split_time_format(time_format.strip())
+    names = [name for is_directive, name in tokens if is_directive]
+    quick_format = "".join(
+        f"%{token}" if is_directive else token.replace("%", "%%") for is_directive, token in tokens
+    )
+    if quick_format.endswith("*") or len(set(names)) < len(names) or not set(names) <= set("YymdHMSfb"):
+        return None, None
+    if not any(one[0] and other[0] for one, other in itertools.pairwise(tokens)):
+        return quick_format, None
+    if len(names) == len(tokens) and set(names) <= set("YymdHMS"):
+        return quick_format, sum(_WIDTHS[name] for name in names)
+    return None, None
+
+
+def _match_text(text: pd.Series[Any], time_format: str) -> tuple[pd.Series[Any], pd.Series[Any] | None]:
+    """Read text by the pattern of a format."""
     pattern = _compile_format(time_format)
     codes, written = pd.factorize(text.to_numpy(dtype=object))
     matches = [pattern.match(cell) for cell in written]
@@ -172,7 +207,7 @@ def _assemble_times(groups: dict[str, NDArray[Any]], count: int) -> NDArray[np.d
     fraction = np.array([int((cell or "0").ljust(6, "0")[:6]) for cell in fields.get("f", ["0"] * count)])
     fraction = fraction.astype(np.int64)
     rest = (minute * 60 + second) * 1_000_000 + fraction
-    valid &= ((hour < 24) | ((hour == 24) & (rest == 0))) & (minute < 60) & (second < 60)
+    valid &= ((hour < 24) | ((hour == 24) & (rest == 0))) & (minute < 60) & (second < 62)
     times: NDArray[np.datetime64] = first.astype("datetime64[us]") + (day - 1).astype("timedelta64[D]")
     times = times + (hour * 3_600_000_000 + rest).astype("timedelta64[us]")
     times[~valid] = np.datetime64("NaT")
