@@ -126,10 +126,13 @@ def _flatten(record: Any, where: str, before: str = "", depth: int = 0) -> Itera
         if isinstance(value, dict):
             yield from _flatten(value, where, f"{before}{key}.", depth + 1)
         else:
-            yield (
-                f"{before}{key}",
-                json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value,
-            )
+            text = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+            yield f"{before}{key}", _mend_text(text) if isinstance(text, str) else text
+
+
+def _mend_text(text: str) -> str:
+    """Replace half a character, which an escape can write and no encoding can."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 SOURCE = SourceKind(read_rows, endings=ENDINGS, reads_whole=True)
