@@ -4,9 +4,9 @@ It differs from strptime where people's tables do: blanks around a cell are igno
 equal; ``*`` at the end of the format stands for any rest of the cell; hour 24 is midnight of the next day;
 ``%H%M`` may lack leading zeros (``930``, ``0``); a fraction has 1 to 9 digits, is cut to microseconds and may
 be missing; names of months are English, in any case; ``%z`` and ``%Z`` both read an offset (``+0200``,
-``GMT+08:00``), an unambiguous zone word (``UTC``, ``CET``) or a name (``Europe/Berlin``). ``%y`` below 69 is
-20xx, else 19xx. A leap second is the
-second after it. A weekday is not compared with the date. Called by ``moments``.
+``GMT+08:00``), an unambiguous zone word (``UTC``, ``CET``) or a name (``Europe/Berlin``). ``%y`` up to 50
+is 20xx, else 19xx. A leap second is the second after it. A weekday is not compared with the date. Called by
+``moments``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pynomaly.data.shape.zones import ZONE_PATTERN
 
 __all__ = ["read_formatted"]
 
+_LAST_OF_THIS_CENTURY = 50
 _WIDTHS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3, "f": 9}
 _WORD_PATTERNS = {
     "p": r"[AaPp]\.?\s?[Mm]\.?",
@@ -63,6 +64,9 @@ def read_formatted(text: pd.Series[Any], time_format: str) -> tuple[pd.Series[An
         return _match_text(text, time_format)
     fits = text if width is None else text.where(text.str.len() == width)
     times = pd.to_datetime(fits, format=quick_format, errors="coerce").dt.as_unit("us")
+    if "%y" in time_format:  # pandas takes 51 to 68 for this century
+        later = times.dt.year > 2000 + _LAST_OF_THIS_CENTURY
+        times = times.where(~later, times - pd.DateOffset(years=100))
     unread = times.isna() & (text != "")
     if unread.any():  # looked at closer, as hour 24 and what else strptime does not know
         closer, _ = _match_text(text[unread], time_format)
@@ -182,7 +186,7 @@ def _assemble_times(groups: dict[str, NDArray[Any]], count: int) -> NDArray[np.d
     year = read_field("Y", 1970)
     if "y" in fields and "Y" not in fields:
         short = read_field("y", 70)
-        year = short + np.where(short < 69, 2000, 1900)
+        year = short + np.where(short <= _LAST_OF_THIS_CENTURY, 2000, 1900)
     month = read_field("m", 1)
     if "b" in fields and "m" not in fields:
         month = np.array([_MONTHS.get(cell.lower().rstrip("."), 0) for cell in fields["b"]], dtype=np.int64)
