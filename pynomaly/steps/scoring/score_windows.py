@@ -340,7 +340,7 @@ def _warn_of_drift(drift: DriftReport) -> tuple[str, ...]:
     """Returns a warning if the rows differ from the reference, as alerts may then reflect drift only."""
     if drift.status != "drift":
         return ()
-    names = ", ".join(drift.drifted[:5])
+    names = ", ".join(drift.drifted[:5]) or "no column alone, all of them together"
     return (
         f"the rows are not like the reference ({names}): alerts may say only that; train on rows like these",
     )
