@@ -47,6 +47,8 @@ _THINGS = {
 }  # fmt: skip
 
 _LEAST_RANK = 0.75
+_UNIQUE, _MOSTLY_UNIQUE = 0.98, 0.96
+"""Share of rows that are alone with their entity at their time; the others count as duplicates of a row."""
 
 _EVENTS = {
     "error", "event", "type", "category", "class", "status", "thread", "request", "session",
@@ -105,7 +107,7 @@ def find_entity(
             1e-9, float(moments.duplicated().mean())
         )
         strong = is_identifier_name(name) or (named and not profile.is_number)
-        if unique >= 0.98 or (is_identifier_name(name) and gain > 0.5):
+        if unique >= _UNIQUE or (unique >= _MOSTLY_UNIQUE and is_identifier_name(name) and gain > 0.5):
             why = (
                 f"{profile.distinct} values, each {'at most once' if unique == 1 else 'mostly once'} a moment"
             )
