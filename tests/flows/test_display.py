@@ -186,6 +186,17 @@ TRAINING = {
 LINES_OF_RECONCILIATION = (
     *("leases", "drafts", "runs", "flow_runs", "finished", "abandoned", "silent", "recovered", "failed"),
 )
+READ_COLUMN = {
+    "name": "bearing_temperature_at_the_drive_end",
+    "role": "number",
+    "why": SENTENCE,
+    "sure": "likely",
+    "example": "1.234.567,89 degrees",
+    "unreadable": 123_456,
+    "cells": [{"line": 12_345_678, "column": "bearing_temperature_at_the_drive_end", "cell": "Bad Input"}],
+    "otherwise": "data.categorical",
+}
+
 RESULTS: dict[str, dict[str, Any]] = {
     "show_alert": ALERT,
     "show_alert_list": {"pipeline": PIPELINE, "state": "all", "total": 3, "alerts": [ALERT]},
@@ -364,6 +375,43 @@ RESULTS: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "show_draft": {
+        "file": PATH,
+        "kind": "csv",
+        "rows": 12_345_678,
+        "rows_looked_at": 24_000,
+        "encoding": "cp1252",
+        "separator": "\t",
+        "header_line": 12,
+        "time": {
+            "columns": ["Datum der Messung", "Uhrzeit"],
+            "format": "%d.%m.%Y %H:%M:%S",
+            "zone": "UTC",
+            "first": "2026-01-19T00:00:00+00:00",
+            "last": "2026-12-31T23:59:59+00:00",
+        },
+        "columns": [
+            READ_COLUMN,
+            {**READ_COLUMN, "name": "flag", "role": "truth", "cells": [], "unreadable": 0},
+        ],
+        "left_out": [{"name": "flag", "role": "truth", "why": SENTENCE}],
+        "label": "machine_status",
+        "label_values": {"NORMAL": 0, "RECOVERING": 1, "maintenance": None},
+        "choices": [
+            {"setting": "missing_values", "value": "-", "why": SENTENCE, "sure": "likely", "otherwise": ["?"]}
+        ],
+        "notes": [SENTENCE],
+        "problems": [SENTENCE],
+        "config": PATH,
+    },
+    "show_column": {
+        "file": PATH,
+        "column": READ_COLUMN,
+        "meaning": "a numeric feature",
+        "choices": [{"setting": "decimal", "value": ",", "why": SENTENCE, "sure": "sure", "otherwise": []}],
+        "settings": {"numbers": ["bearing_temperature_at_the_drive_end"]},
+    },
+    "show_example": {"config": PATH},
 }
 """A result with long names for every function that prints one."""
 
