@@ -19,7 +19,7 @@ from pynomaly.data.intake.cells.profile import Profile
 from pynomaly.data.intake.cells.spelling import looks_like_moment, looks_like_number
 from pynomaly.data.intake.findings import Choice, ColumnReading, Reading, TimeReading, Unreadable
 from pynomaly.data.intake.plan import plan_blocks
-from pynomaly.data.intake.roles.columns import decide_role, is_counter, mark_duplicates
+from pynomaly.data.intake.roles.columns import ONLY_RISES, decide_role, is_counter, mark_duplicates
 from pynomaly.data.intake.roles.entities import find_entity, find_long_table
 from pynomaly.data.intake.roles.truth import find_truths
 from pynomaly.data.intake.roles.truth_kinds import Truth
@@ -136,6 +136,7 @@ class _Assembly:
             if name not in self.columns:
                 role = decide_role(self.profiles[name], self.sample.lines, self.moments is not None)
                 self._add(name, *role)
+        self._keep_a_feature()
         self._read_counters(data)
         self.columns = mark_duplicates(self.columns, self.profiles)
         categorical = [c.name for c in self.columns.values() if c.is_feature and self._is_category(c)]
@@ -274,6 +275,14 @@ class _Assembly:
                 f"{share:.0%} of the rows share their time with another row, and no column tells them apart; "
                 "--id names one"
             )
+
+    def _keep_a_feature(self) -> None:
+        """Keep numbers that were left out as clocks if no other feature is there."""
+        if any(column.is_feature for column in self.columns.values()):
+            return
+        for name, column in list(self.columns.items()):
+            if column.role == "identifier" and column.why.startswith(ONLY_RISES):
+                self._add(name, "number", f"{column.why}; kept, as no other feature is there", "doubtful")
 
     def _read_counters(self, data: dict[str, Any]) -> None:
         """Find numbers that only rise in time, for each entity; they are read as their increase."""

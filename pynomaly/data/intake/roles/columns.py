@@ -16,7 +16,7 @@ from pynomaly.data.intake.cells.spelling import split_name
 from pynomaly.data.intake.findings import ColumnReading, Sureness
 from pynomaly.data.intake.roles.entities import is_identifier_name
 
-__all__ = ["Role", "decide_role", "is_counter", "mark_duplicates"]
+__all__ = ["ONLY_RISES", "Role", "decide_role", "is_counter", "mark_duplicates"]
 
 _FEW_CATEGORIES = 50
 _ROW_NUMBERS = {
@@ -24,6 +24,7 @@ _ROW_NUMBERS = {
     "sequence", "recno", "record", "sn", "sno", "idx", "step", "unnamed", "key", "entry", "obs",
     "observation",
 }  # fmt: skip
+ONLY_RISES = "only rises from row to row"
 _YEARS = {"year", "yr", "jahr"}
 
 Role = tuple[str, str, Sureness, str]
@@ -86,7 +87,7 @@ def _decide_number(profile: Profile, lines: np.ndarray[Any, Any], has_time: bool
             return "category", f"numbers that name {profile.distinct} things", "likely", "data.ignore"
         return "identifier", f"numbers that name {profile.distinct:,} things", "likely", "data.columns"
     if not has_time and _rises_only(profile):
-        why = "only rises from row to row: every later row would be new to the model"
+        why = f"{ONLY_RISES}: every later row would be new to the model"
         return "identifier", why, "likely", "data.columns"
     return "number", _describe_number(profile), "likely" if profile.unreadable else "sure", "data.categorical"
 
@@ -101,9 +102,13 @@ def _numbers_rows(profile: Profile, lines: np.ndarray[Any, Any]) -> bool:
 
 
 def _rises_only(profile: Profile) -> bool:
-    """Return whether a number never falls from one row to the next, over many values."""
+    """Return whether a number never falls and rises like a clock: often, or by equal steps."""
     steps = np.diff(profile.present)
-    return profile.distinct >= 20 and len(steps) > 50 and bool((steps >= 0).all())
+    if profile.distinct < 20 or len(steps) <= 50 or (steps < 0).any():
+        return False
+    rises = steps[steps > 0]
+    commonest = np.unique(np.round(rises, 9), return_counts=True)[1].max()
+    return len(rises) > 0.2 * len(steps) or commonest > 0.8 * len(rises)
 
 
 def _describe_number(profile: Profile) -> str:

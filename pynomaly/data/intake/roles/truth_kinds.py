@@ -41,6 +41,11 @@ class Truth:
     positives: float | None = None
 
 
+_FEW_RUNS = 3
+_FEW_KINDS = 2
+"""Flags that must be kinds of the label before the flags beside them count as kinds, too."""
+
+
 def read_binary(lower: Mapping[str, str]) -> dict[str, float] | None:
     """Return the values of a column of 0 and 1, true and false, or -1 and 1; None if it is none."""
     table = {"true": 1.0, "false": 0.0, "t": 1.0, "f": 0.0}
@@ -59,7 +64,7 @@ def read_binary(lower: Mapping[str, str]) -> dict[str, float] | None:
 def find_kinds_of(
     label: Truth, profiles: Mapping[str, Profile], taken: set[str], truths: dict[str, Truth]
 ) -> None:
-    """Add the flags that are 1 in anomalous rows alone, kinds of failure, and the flags among them."""
+    """Add the flags that are 1 in anomalous rows alone, kinds of failure, and those among them."""
     classes = _read_classes(profiles[label.name], label)
     known = np.isfinite(classes)
     rate = float((classes[known] == 1).mean()) if known.any() else 1.0
@@ -71,26 +76,36 @@ def find_kinds_of(
         for name in names
         if name not in taken and (values := _read_flag(profiles[name])) is not None
     }
-    for name, values in flags.items():
-        ones = known & (values == 1)
-        if (
-            name not in truths
-            and ones.sum()
-            and (classes[ones] == 1).mean() >= 0.95
-            and rate ** ones.sum() < 0.001
-        ):
-            truths[name] = Truth(name, f"it is 1 only where {label.name!r} is: a kind of it", sure="likely")
+    seeds = {name for name, values in flags.items() if _is_kind(values, classes, rate)} - {label.name}
+    for name in seeds - set(truths):
+        truths[name] = Truth(name, f"it is 1 only where {label.name!r} is: a kind of it", sure="likely")
+    block = _list_block(names, flags, label.name)
+    varying = [name for name in block if len(np.unique(flags[name][np.isfinite(flags[name])])) > 1]
+    if len(seeds & set(block)) >= max(_FEW_KINDS, len(varying) / 2):
+        for name in block:
+            why = f"a flag of 0 and 1 among the kinds of {label.name!r}"
+            truths.setdefault(name, Truth(name, why, sure="likely"))
+
+
+def _is_kind(values: np.ndarray[Any, Any], classes: np.ndarray[Any, Any], rate: float) -> bool:
+    """Return whether a flag is 1 in anomalous rows alone, in more of their runs than chance would give."""
+    ones = np.isfinite(classes) & (values == 1)
+    anomalous = classes == 1
+    numbers = np.cumsum(np.diff(anomalous.astype(np.int8), prepend=0) == 1)  # of the run of anomalous rows
+    runs = len(np.unique(numbers[ones & anomalous]))
+    return runs >= _FEW_RUNS and bool(anomalous[ones].mean() >= 0.95) and rate**runs < 0.001
+
+
+def _list_block(names: list[str], flags: Mapping[str, np.ndarray[Any, Any]], label: str) -> list[str]:
+    """Return the flags that stand beside the label without another column between."""
+    place = names.index(label)
+    block: list[str] = []
     for step in (1, -1):
-        for place in range(len(names)) if step == 1 else reversed(range(len(names))):
-            name, before = names[place], place - step
-            if name in truths or name not in flags or not 0 <= before < len(names):
-                continue
-            if names[before] in truths and names[before] in flags and names[before] != label.name:
-                truths[name] = Truth(
-                    name,
-                    f"a flag of 0 and 1 beside {names[before]!r}, a kind of {label.name!r}",
-                    sure="likely",
-                )
+        at = place + step
+        while 0 <= at < len(names) and names[at] in flags:
+            block.append(names[at])
+            at += step
+    return block
 
 
 def _read_flag(profile: Profile) -> np.ndarray[Any, Any] | None:
