@@ -24,10 +24,14 @@ def show_draft(result: dict[str, Any]) -> None:
     console.print(f"{result['file']}: {', '.join(parts)}")
     if time := result["time"]:
         joined = " + ".join(time["columns"])
-        zone = f", no offset: {time['zone']} is assumed (data.timezone)" if time["zone"] else ""
-        console.print(f"time {joined} ({time['format']}): {time['first'][:19]} to {time['last'][:19]}{zone}")
+        zone = _describe_zone(time["zone"])
+        console.print(
+            f"time {joined} ({time['format']}): {time['first'][:19]} to {time['last'][:19]} UTC{zone}"
+        )
     else:
         console.print("no column reads as times: the table is one window (--time names one)")
+    if not result["label"]:
+        console.print("no label: candidates are compared on injected anomalies (--label names one)")
     columns = result["columns"]
     shown = columns if len(columns) <= _MOST_COLUMNS else _pick_columns(columns)
     rows = [(c["name"], _spell_role(c), c["why"], _shorten(c["example"])) for c in shown]
@@ -56,11 +60,7 @@ def _show_decisions(console: Any, result: dict[str, Any]) -> None:
         console.print(f"label {result['label']}: {words} (data.label_values)")
     for choice in result["choices"]:
         if choice["setting"] not in ("encoding", "separator") or choice["sure"] != "sure":
-            doubt = "" if choice["sure"] == "sure" else f"; {choice['sure']}"
-            others = f", or {', '.join(choice['otherwise'])}" if choice["otherwise"] else ""
-            console.print(
-                f"data.{choice['setting']}: {_spell_mark(choice['value'])}{others}: {choice['why']}{doubt}"
-            )
+            console.print(f"{_spell_choice(choice)}: {choice['why']}")
     unreadable = [column for column in result["columns"] if column["unreadable"]]
     for column in unreadable:
         cells = "; ".join(f"line {cell['line']}: {cell['cell'][:40]!r}" for cell in column["cells"][:_SHOWN])
@@ -70,6 +70,25 @@ def _show_decisions(console: Any, result: dict[str, Any]) -> None:
         )
     for note in result["notes"]:
         console.print(f"note: {note}")
+    if any(column["sure"] != "sure" for column in result["columns"]):
+        console.print("? is not sure: --explain COLUMN says more; --ask asks about each")
+
+
+def _describe_zone(zone: str | None) -> str:
+    """Return how times without an offset are read; empty if they have one."""
+    if zone is None:
+        return ""
+    return ", no offset: UTC is assumed (--timezone)" if zone == "UTC" else f", no offset: read as {zone}"
+
+
+def _spell_choice(choice: dict[str, Any]) -> str:
+    """Return a choice with how sure it is and what else it could be."""
+    value = choice["value"]
+    shown = repr(_spell_mark(value)) if isinstance(value, str) else str(value)
+    doubt = [] if choice["sure"] == "sure" else [choice["sure"]]
+    if choice["otherwise"]:
+        doubt.append(f"or {' or '.join(map(repr, choice['otherwise']))}")
+    return f"data.{choice['setting']} {shown}" + (f" ({', '.join(doubt)})" if doubt else "")
 
 
 def _pick_columns(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -109,7 +128,7 @@ def show_column(result: dict[str, Any]) -> None:
     for cell in column["cells"]:
         console.print(f"not readable: line {cell['line']}: {cell['cell']!r}")
     for choice in result["choices"]:
-        console.print(f"data.{choice['setting']}: {_spell_mark(choice['value'])}: {choice['why']}")
+        console.print(f"{_spell_choice(choice)}: {choice['why']}")
     for key in result["settings"]:
         console.print(f"stands in data.{key}")
     if column["otherwise"]:

@@ -138,7 +138,7 @@ def _render_data(reading: Reading) -> list[str]:
             if key == "time" and reading.time is None:
                 lines.append("  # time:  # no column reads as times: the table is one window")
             if key == "label" and reading.label is None:
-                lines.append("  # label:  # no column tells the truth in 0 and 1")
+                lines.append("  # label:  # no column is known to tell the truth; --label names one")
             continue
         value = reading.data[key]
         if key in _LISTS:
@@ -173,7 +173,10 @@ def _collect_reasons(reading: Reading) -> dict[str, str]:
         reasons["time"] = f"{column.why}{doubt}: {reading.time.first[:19]} to {reading.time.last[:19]}"
         reasons["time_format"] = "how its times are written; `*` is any rest"
         reasons["epoch"] = "unit of its numbers since 1970; excel: days of a spreadsheet"
-        reasons["timezone"] = "times have no offset; UTC is assumed: correct it if they are local"
+        given = reading.time.zone != "UTC"
+        reasons["timezone"] = "times have no offset; " + (
+            "as asked" if given else "UTC is assumed: correct it if they are local"
+        )
     if reading.id is not None:
         reasons["id"] = f"{roles[reading.id].why}; names whose row it is"
     if reading.label is not None:

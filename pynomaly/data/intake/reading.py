@@ -25,6 +25,7 @@ from pynomaly.data.intake.roles.truth import find_truths
 from pynomaly.data.intake.roles.truth_kinds import Truth
 from pynomaly.data.intake.sample import Sample, list_files
 from pynomaly.data.intake.text.typed import read_sample
+from pynomaly.data.intake.times.given import apply_given_zone, check_given_settings, read_given_time
 from pynomaly.data.intake.times.joins import find_time
 from pynomaly.data.intake.times.moments import Moments
 from pynomaly.errors import ColumnError, SourceError, WindowError, list_allowed
@@ -49,6 +50,8 @@ def read_table(path: str | Path, hints: Mapping[str, Any] | None = None) -> Read
     ------
     SourceError
         If the table is missing, empty, unreadable, or wide: its columns are dates.
+    ConfigError
+        If a setting in `hints` has a value that is not allowed.
     ColumnError
         If a column that `hints` name does not exist.
     WindowError
@@ -59,6 +62,7 @@ def read_table(path: str | Path, hints: Mapping[str, Any] | None = None) -> Read
     Reads at most 24,000 rows, and counts the lines of the rest.
     """
     known = dict(hints or {})
+    check_given_settings(known)
     kind, files = list_files(path, known.get("source"))
     sample = read_sample(kind, files, Limits(), known)
     _refuse_wide(sample, path)
@@ -70,12 +74,22 @@ def read_table(path: str | Path, hints: Mapping[str, Any] | None = None) -> Read
         sample.cells, sample.typed, {"separator": sample.settings.get("separator", ","), **known}
     )
     moments, single = find_time(profiles, sample.typed, requested or None)
-    if requested and moments is None:
-        cell = profiles[requested[0]].example
-        raise WindowError(
-            f"no time can be read from {', '.join(map(repr, requested))} (a cell: {cell!r}); "
-            "set --time-format, e.g. '%d.%m.%Y %H:%M'"
+    given = {key: known[key] for key in ("time_format", "epoch") if known.get(key)}
+    if given:
+        moments = read_given_time(profiles, requested, moments, given)
+    if moments is None and (requested or given):
+        names = requested or sample.names
+        cell = profiles[names[0]].example
+        advice = (
+            f"--{'time-format' if 'time_format' in given else 'epoch'} is {next(iter(given.values()))!r}"
+            if given
+            else "set --time-format, e.g. '%d.%m.%Y %H:%M'"
         )
+        raise WindowError(
+            f"no time can be read from {', '.join(map(repr, names))} (a cell: {cell!r}); {advice}"
+        )
+    if moments is not None and known.get("timezone"):
+        moments = apply_given_zone(moments, str(known["timezone"]))
     return _Assembly(str(path), kind, sample, profiles, moments, single, known).assemble(choices, settings)
 
 

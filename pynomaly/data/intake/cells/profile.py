@@ -80,6 +80,6 @@ class Profile:
 
     @property
     def example(self) -> str:
-        """The most common cell that is neither empty nor a mark of a missing value."""
+        """The first cell that is neither empty nor a mark of a missing value."""
         marks = {*self.missing, *self.sentinels}
-        return next((cell for cell, _ in self.counts.most_common() if cell not in marks), "")
+        return next((cell for cell in self.counts if cell not in marks), "")

@@ -207,6 +207,9 @@ def _judge_words(
         )
         or (strength == 2 and (pair or (normal and telling) or (anomalous and telling)))
         or (
+            strength == 1 and pair and telling  # a state of `ok` and `fault`
+        )
+        or (
             strength <= 1
             and normal
             and telling & (NORMAL_WORDS | ANOMALY_WORDS)

@@ -26,7 +26,7 @@ from pynomaly.data.intake.times.moments import (
     spell_whole,
 )
 
-__all__ = ["find_time"]
+__all__ = ["find_time", "join_cells"]
 
 _START = {
     "start", "begin", "pickup", "from", "created", "opened", "arrival", "order", "trans", "transaction",
@@ -188,7 +188,7 @@ def _find_part(profiles: Mapping[str, Profile], part: str, taken: Iterable[str])
 def _join_with(
     profiles: Mapping[str, Profile], columns: tuple[str, ...], date: Moments, clock: str
 ) -> Moments | None:
-    cells = _join_cells(profiles, columns)
+    cells = join_cells(profiles, columns)
     text = date.settings.get("time_format") or date.settings.get("epoch")
     if date.settings.get("epoch"):
         return None
@@ -239,7 +239,7 @@ def _join_calendar(profiles: Mapping[str, Profile]) -> Moments | None:
                 break
             columns.append(name)
             formats.append(code)
-    cells = _join_cells(profiles, tuple(columns))
+    cells = join_cells(profiles, tuple(columns))
     settings = {"time_format": " ".join(formats)}
     times = read_moments(cells, settings)
     if times is None or times.notna().mean() < 0.8 or times.nunique() < 2:
@@ -257,7 +257,8 @@ def _find_clock(profiles: Mapping[str, Profile], taken: Sequence[str]) -> tuple[
     return None
 
 
-def _join_cells(profiles: Mapping[str, Profile], columns: tuple[str, ...]) -> pd.Series[Any]:
+def join_cells(profiles: Mapping[str, Profile], columns: tuple[str, ...]) -> pd.Series[Any]:
+    """Return the cells of the columns, joined by blanks, as the readers join them."""
     parts = [
         profiles[name].cells.map(lambda cell: cell[:-9] if cell.endswith(" 00:00:00") else cell)
         for name in columns
@@ -280,7 +281,7 @@ def _join_requested(
     calendar = _join_calendar(chosen)
     if calendar is not None and calendar.columns == columns:
         return calendar
-    cells = _join_cells(profiles, columns)
+    cells = join_cells(profiles, columns)
     merged = Profile(
         " ".join(columns),
         cells,
