@@ -387,3 +387,24 @@ def list_protected_things(history, retention, now):
         latest = max(scores, key=lambda t: t.span[1] if t.span else t.at)
         protected_things.add(("scores", latest.name))
     return protected_things
+
+
+def find_held_back_naively(rows, expected, scales, direction, least):
+    """Whether each row is held back by one direction and one smallest deviation of every column."""
+    answers = []
+    for row in rows:
+        sizes = [
+            0.0 if cell != cell else abs(cell - expected) / scale
+            for cell, scale in zip(row, scales, strict=True)
+        ]
+        farthest = max(sizes)
+        carrying = [cell - expected for cell, size in zip(row, sizes, strict=True) if size >= farthest / 2]
+        wanted = [
+            deviation
+            for deviation in carrying
+            if not (direction == "high" and deviation < 0)
+            and not (direction == "low" and deviation > 0)
+            and abs(deviation) >= least
+        ]
+        answers.append(farthest >= 1 and not wanted)
+    return answers

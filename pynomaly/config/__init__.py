@@ -6,7 +6,7 @@ Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging`, `model` an
 `errors`.
 """
 
-from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm
+from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm, read_deviation
 from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Long, Quality, Series, Windows
 from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
 from pynomaly.config.monitoring import Degradation, Drift
@@ -61,4 +61,5 @@ __all__ = [
     "list_settings",
     "load_pipeline",
     "parse_pipeline",
+    "read_deviation",
 ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.settings import NameIn, Settings
 from pynomaly.config.units import Duration
 
-__all__ = ["ALERT_POLICIES", "Alerts", "Feedback", "Grouping", "PolicyForm"]
+__all__ = ["ALERT_POLICIES", "Alerts", "Feedback", "Grouping", "PolicyForm", "read_deviation"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,30 @@ ALERT_POLICIES: dict[str, PolicyForm] = {
 """Every alert policy by name; what it does is in :mod:`pynomaly.model.calibration.alert_policy`."""
 
 
+def read_deviation(value: float | str) -> tuple[float, bool]:
+    """Return a smallest deviation, and whether it is a share of the expected value.
+
+    >>> read_deviation(2.5), read_deviation("10%")
+    ((2.5, False), (0.1, True))
+
+    Raises
+    ------
+    ValueError
+        If it is neither a number nor a number with a percent sign, or below 0.
+    """
+    text = str(value).strip()
+    is_share = text.endswith("%")
+    try:
+        number = float(text.removesuffix("%")) / (100 if is_share else 1)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise ValueError(
+            f"{value!r} is no deviation; write a number of the column's unit, or a share like 10%"
+        )
+    return number, is_share
+
+
 class Alerts(Settings):
     """Which p-values become alerts; can change without a refit."""
 
@@ -58,6 +82,26 @@ class Alerts(Settings):
     prevalence: float = Field(
         0.01, gt=0, lt=0.5, description="assumed share of anomalies (policy: cost; fdr for a row alone)"
     )
+    direction: dict[str, Literal["high", "low", "both"]] = Field(
+        default_factory=dict,
+        description="which deviations alert, by column; one word, or `*`, stands for every column",
+    )
+    minimum: dict[str, float | str] = Field(
+        default_factory=dict,
+        description="smallest deviation from the expected value worth an alert, by column; like 2.5 or `10%`",
+    )
+
+    @field_validator("direction", "minimum", mode="before")
+    @classmethod
+    def _for_every_column(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) or value is None else {"*": value}
+
+    @field_validator("minimum")
+    @classmethod
+    def _is_deviation(cls, value: dict[str, float | str]) -> dict[str, float | str]:
+        for item in value.values():
+            read_deviation(item)
+        return value
 
 
 class Grouping(Settings):

@@ -39,6 +39,7 @@ from pynomaly.errors import DataError, IntegrityError, ModelError, PynomalyError
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import NO_TAIL, Calibration
 from pynomaly.model.explanation.explain import ExplainMethod, Explanation, explain_rows
+from pynomaly.model.explanation.held_back import hold_back_rows
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.fitting import fit_model
 from pynomaly.model.fitting.golden import (
@@ -134,7 +135,8 @@ class Bundle:
         """
         stream = pd.concat([fit_frame, calibration_frame], ignore_index=True)  # one part is too thin
         weight = float(facts.get("row_weight", 1.0))
-        policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(stream, contract, weight))
+        daily = rows_per_day(stream, contract, weight)
+        policy = AlertPolicy.from_config(pipeline.alerts, daily, contract.numeric)
         fit_result = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known)
         features, detector, calibration = fit_result.features, fit_result.detector, fit_result.calibration
         conformed, times = prepare_rows(fit_result.held_out, contract, calendar=features.calendar)
@@ -189,7 +191,8 @@ class Bundle:
         DataFrame of shape (n, 6)
             ``score``, ``p_value``, ``severity``, ``is_anomaly``, ``extrapolated`` (the p-value is below what
             counting resolves), ``rarity`` ("one a week", in normal operation); same index as `frame`. Each
-            row is judged alone; `score_window` applies policy ``fdr``, which needs all rows of a window.
+            row is judged alone; `score_window` applies ``fdr`` to all rows of a window. With limits on alerts
+            also ``held_back``: why a row that would alert does not, "" for all others.
 
         Raises
         ------
@@ -200,23 +203,25 @@ class Bundle:
         ModelError
             If the detector gives a score that is not finite.
         """
-        columns = assess_scores(self.raw_scores(frame), self.calibration, self.policy)
-        return pd.DataFrame(columns, index=frame.index)
+        return self._assess(frame, together=False)
 
     def score_window(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Score rows as `score` does, but apply policy ``fdr`` to all rows of `frame` together."""
-        scored = self.score(frame)
-        return scored.assign(
-            is_anomaly=self.policy.flag_window(scored["p_value"], self.calibration.resolution)
-        )
+        return self._assess(frame, together=True)
+
+    def _assess(self, frame: pd.DataFrame, *, together: bool) -> pd.DataFrame:
+        columns = assess_scores(self.raw_scores(frame), self.calibration, self.policy)
+        if together:
+            columns["is_anomaly"] = self.policy.flag_window(columns["p_value"], self.calibration.resolution)
+        scored = pd.DataFrame(columns, index=frame.index)
+        return hold_back_rows(frame, scored, self.contract, self.sketch, self.policy.limits)
 
     def explain(
         self, frame: pd.DataFrame, top: int = 3, method: ExplainMethod = "own"
     ) -> tuple[Explanation, ...]:
-        """Return, for each row, the columns that raise its score, the strongest first.
+        """Return, for each row, the columns that raise its score, the strongest first; at most `top`.
 
-        Parameters and errors are those of `score`; at most `top` columns are named for a row. Much slower
-        than `score` (0.1 to 25 ms a row), so use it for rows that alert:
+        Parameters and errors are those of `score`. Much slower than `score` (0.1 to 25 ms a row):
         :func:`pynomaly.model.explanation.explain.explain_alerts` keeps to a budget. `method` is ``own`` (the
         detector's), or ``occlusion``, ``shap``, ``lime`` for any.
         """
@@ -231,19 +236,16 @@ class Bundle:
         calibration = Calibration.fit(scores, tail=self.calibration.tail != NO_TAIL)
         rows = {**self.facts["rows"], "calibration": len(frame)}
         note_texts = collect_notes(rows["given"], rows["fitted"], self.policy, calibration)
-        note_texts += [note for note in (describe_known(self.facts.get("known_anomalies")),) if note]
-        sketch = renew_reference_sketch(
-            self.sketch, HeldOutRows(frame, scores), self.contract, facts.get("row_weight", 1.0)
-        )
+        note_texts += filter(None, (describe_known(self.facts.get("known_anomalies")),))
+        weight = facts.get("row_weight", 1.0)
+        sketch = renew_reference_sketch(self.sketch, HeldOutRows(frame, scores), self.contract, weight)
         facts = {**self.facts, **facts, "rows": rows, "notes": note_texts}
         return replace(self, calibration=calibration, sketch=sketch, facts=facts)
 
     def with_policy(self, policy: AlertPolicy) -> Bundle:
         """Return the same model with another alert policy; no refit."""
-        rows = self.facts["rows"]
-        old, new = (
-            collect_notes(rows["given"], rows["fitted"], p, self.calibration) for p in (self.policy, policy)
-        )
+        given, fitted = self.facts["rows"]["given"], self.facts["rows"]["fitted"]
+        old, new = (collect_notes(given, fitted, each, self.calibration) for each in (self.policy, policy))
         # Notes that do not depend on the policy stay.
         note_texts = [*new, *(note for note in self.facts["notes"] if note not in old + new)]
         return replace(self, policy=policy, facts={**self.facts, "notes": note_texts})
@@ -274,7 +276,6 @@ class Bundle:
         str
             SHA-256 (hex) of the whole content; pass it to `load`.
         """
-        folder = Path(folder)
         if folder.exists() and any(folder.iterdir()):
             raise ModelError(f"{folder} is not empty; a bundle is saved into a new folder")
         folder.mkdir(parents=True, exist_ok=True)
@@ -314,7 +315,6 @@ class Bundle:
         UnknownDetectorError
             If the detector is not in this version's catalogue.
         """
-        folder = Path(folder)
         verify_seal(folder, sha256)
         try:
             return cls._read(folder)

@@ -29,6 +29,10 @@ _SCORE_SCHEMAS: dict[str, dict[str, Any]] = {
     "is_anomaly": {"type": "boolean", "description": "what the alert policy says of this row"},
     "extrapolated": {"type": "boolean", "description": "p_value is beyond what held-out rows resolve"},
     "rarity": {"type": "string", "enum": [*RARITIES, "usual", "not_computable"]},
+    "held_back": {
+        "type": "string",
+        "description": "why a row that would alert does not; only with alerts.direction or .minimum",
+    },
 }
 
 
@@ -144,7 +148,7 @@ def _row_schema(shape: RowSchema | None, data: Data) -> dict[str, Any]:
 def _component_schemas(pipeline: Pipeline, shape: RowSchema | None) -> dict[str, Any]:
     scored_row = {
         "type": "object",
-        "required": list(_SCORE_SCHEMAS),
+        "required": [name for name in _SCORE_SCHEMAS if name != "held_back"],
         "properties": {
             **_SCORE_SCHEMAS,
             "reasons": {

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pynomaly import config
 from pynomaly.errors import ConfigError
+from pynomaly.model.calibration.alert_limits import AlertLimits
 from pynomaly.model.calibration.calibration import Calibration
 
 __all__ = ["POLICY_MAKERS", "AlertPolicy", "benjamini_hochberg", "cost_threshold", "single_row_threshold"]
@@ -64,6 +65,8 @@ class AlertPolicy:
         Whether ``fdr`` also uses extrapolated p-values. Then a single anomaly can alert, but the guarantee is
         lost: on real tables the rate of false alerts reached seven times the level
         (``benchmarks/calibration.py``).
+    limits : AlertLimits or None
+        Which deviations are worth an alert; :meth:`pynomaly.model.bundle.Bundle.score` applies them.
     """
 
     kind: str
@@ -71,9 +74,12 @@ class AlertPolicy:
     rows_per_day: float | None = None
     level: float | None = None
     extrapolate: bool = False
+    limits: AlertLimits | None = None
 
     @classmethod
-    def from_config(cls, alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:
+    def from_config(
+        cls, alerts: config.Alerts, rows_per_day: float | None, numeric: tuple[str, ...] = ()
+    ) -> AlertPolicy:
         """Return the policy with the threshold that the settings define.
 
         Parameters
@@ -81,14 +87,17 @@ class AlertPolicy:
         alerts : config.Alerts
         rows_per_day : float or None
             Rows a day in normal operation; None for a table without times.
+        numeric : tuple of str
+            Numeric features, which ``alerts.direction`` and ``alerts.minimum`` may name.
 
         Raises
         ------
         ConfigError
-            If a budget is set without rows a day, or the budget is half of the rows or more, or the costs and
-            the prevalence would make every row an alert.
+            If a column of these is no numeric feature, if a budget is set without rows a day or is half of
+            the rows or more, or the costs and the prevalence would make every row an alert.
         """
-        return POLICY_MAKERS[alerts.policy](alerts, rows_per_day)
+        policy = POLICY_MAKERS[alerts.policy](alerts, rows_per_day)
+        return replace(policy, limits=AlertLimits.from_config(alerts, numeric))
 
     def alerts(self, p_values: ArrayLike) -> NDArray[np.bool_]:
         """Return which of `p_values`, array-like of shape (n,), are alerts; each row is judged alone."""
@@ -157,6 +166,7 @@ class AlertPolicy:
             "rows_per_day": self.rows_per_day,
             "level": self.level,
             "extrapolate": self.extrapolate,
+            **({"limits": self.limits.to_dict()} if self.limits else {}),
         }
 
     @classmethod
@@ -168,6 +178,7 @@ class AlertPolicy:
             content["rows_per_day"],
             content.get("level"),
             content.get("extrapolate", False),
+            AlertLimits.from_dict(content["limits"]) if content.get("limits") else None,
         )
 
 

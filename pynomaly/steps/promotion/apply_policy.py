@@ -86,7 +86,9 @@ def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = 
     registry = Registry.open_for(pipeline)
     ref = registry.resolve_alias(pipeline.name, "champion")
     champion = registry.load_bundle(ref)
-    new_policy = AlertPolicy.from_config(pipeline.alerts, champion.policy.rows_per_day)
+    new_policy = AlertPolicy.from_config(
+        pipeline.alerts, champion.policy.rows_per_day, champion.contract.numeric
+    )
     key = _hash_policy_change(ref, new_policy)
     with (
         PipelineRecords.open(pipeline) as records,

@@ -28,6 +28,7 @@ from pynomaly.judging.comparison.past_incidents import (
     find_labelled_episodes,
 )
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.window_alerts import flag_rows
 from pynomaly.records.registry import ModelRef, Registry
 
 __all__ = ["MAX_INCIDENT_ROWS", "replay_incidents"]
@@ -156,7 +157,7 @@ def _decide_alerts(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame) -> N
     alerts = np.zeros(len(frame), dtype=bool)
     for window in np.unique(windows):
         inside = windows == window
-        alerts[inside] = bundle.policy.flag_window(p_values[inside], bundle.calibration.resolution)
+        alerts[inside] = flag_rows(bundle, frame[inside], p_values[inside])
     return alerts
 
 

@@ -106,7 +106,7 @@ def preview_policy(pipeline: Pipeline, policy: str, last: timedelta) -> dict[str
     registry = Registry.open_for(pipeline)
     ref = registry.resolve_alias(pipeline.name, "champion")
     champion = registry.load_bundle(ref)
-    policy_then = AlertPolicy.from_config(settings, champion.policy.rows_per_day)
+    policy_then = AlertPolicy.from_config(settings, champion.policy.rows_per_day, champion.contract.numeric)
     with Ledger.open(pipeline.ledger_url) as ledger:
         partitions = _select_newest(ledger.list_partitions(pipeline.name), last)
         labels = {(item.entity, item.row): item.truth for item in ledger.answers.list_labels(pipeline.name)}

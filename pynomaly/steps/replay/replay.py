@@ -29,6 +29,7 @@ from pynomaly.judging.comparison.evaluation import (
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import judge_degradation
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.window_alerts import flag_rows
 from pynomaly.steps.monitoring.monitor_window import build_observation, check_without_labels
 from pynomaly.steps.replay.history import TRUTH_COLUMN, ReplayHistory, TrainedModel
 from pynomaly.steps.replay.policy_run import PolicyRun, build_report
@@ -253,9 +254,7 @@ def _decide_alerts(
     window_of_row = (frame[pipeline.data.time] - pd.Timestamp(ORIGIN)) // pd.Timedelta(pipeline.windows.score)
     for rows in pd.Series(np.arange(len(frame))).groupby(window_of_row.to_numpy()):
         places = rows[1].to_numpy()
-        alerts[places] = bundle.policy.flag_window(
-            scored["p_value"].to_numpy()[places], bundle.calibration.resolution
-        )
+        alerts[places] = flag_rows(bundle, frame.iloc[places], scored["p_value"].to_numpy()[places])
     return alerts
 
 

@@ -30,6 +30,7 @@ from pynomaly.errors import QualityError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import find_rejection_limit
 from pynomaly.model.calibration.calibration import RARITY_NAMES, SEVERITY_NAMES, rarity_codes, severity_codes
+from pynomaly.model.explanation.held_back import find_held_back_rows
 from pynomaly.model.scoring import prepare_rows, score_prepared
 from pynomaly.steps.runner import run_parts
 
@@ -224,13 +225,21 @@ def _assess_rows(bundle: Bundle, clean: pd.DataFrame) -> tuple[pd.DataFrame, dic
     scores = score_prepared(conformed, times, features, bundle.detector, bundle.reranking)
     p_values = calibration.p_values(scores)
     rows_per_day = policy.rows_per_day if calibration.computable else None
+    flags = policy.alerts(p_values)
+    columns: dict[str, Any] = {}
+    if policy.limits is not None:
+        # With `fdr` the rows are flagged again from all p-values, so that every row is judged here.
+        flagged = flags if policy.level is None else np.ones(len(p_values), dtype=bool)
+        columns["held_back"] = find_held_back_rows(conformed, flagged, bundle.sketch, policy.limits)
+        flags = flags & (columns["held_back"] == "")
     return conformed, {
         "score": scores,
         "p_value": p_values,
         "severity": severity_codes(p_values),
-        "is_anomaly": policy.alerts(p_values),
+        "is_anomaly": flags,
         "extrapolated": calibration.mark_extrapolated(p_values),
         "rarity": rarity_codes(p_values, rows_per_day),
+        **columns,
     }
 
 
@@ -282,6 +291,11 @@ def _redecide_alerts(file: Path, line: float, floor: float) -> int:
             for number in range(old_file.num_record_batches):
                 batch = old_file.get_batch(number)
                 alerted = np.maximum(batch.column("p_value").to_numpy(), floor) <= line
+                held = batch.schema.get_field_index("held_back")
+                if held >= 0:
+                    held_back = np.where(alerted, batch.column(held).to_numpy(zero_copy_only=False), "")
+                    batch = batch.set_column(held, batch.schema.field(held), pa.array(held_back))
+                    alerted = alerted & (held_back == "")
                 alerts += int(alerted.sum())
                 place = batch.schema.get_field_index("is_anomaly")
                 new_file.write_batch(batch.set_column(place, batch.schema.field(place), pa.array(alerted)))

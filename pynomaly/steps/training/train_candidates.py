@@ -131,7 +131,7 @@ def recalibrate_bundle(
     learned = pd.concat([rows.fit, rows.calibration], ignore_index=True)
     daily = rows_per_day(learned, champion.contract, rows.row_weight)
     return champion.recalibrate(learned, dict(facts)).with_policy(
-        AlertPolicy.from_config(pipeline.alerts, daily)
+        AlertPolicy.from_config(pipeline.alerts, daily, champion.contract.numeric)
     )
 
 

@@ -208,7 +208,9 @@ def tune_prepared(
     conformed_fit, times = conformed(fit, contract, calendar=pipeline.features.calendar)
     features = FeatureEncoder.fit(conformed_fit, times, pipeline.features)
     evidence_numbers = features.transform(*conformed(frame, contract, calendar=pipeline.features.calendar))
-    policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(rows, contract, prepared.row_weight))
+    policy = AlertPolicy.from_config(
+        pipeline.alerts, rows_per_day(rows, contract, prepared.row_weight), contract.numeric
+    )
     operation = OperatingPoint.of(pipeline.alerts, policy.threshold)
     evidence = Evidence(truth, number_dependent_rows(contract, frame), rung, operation=operation)
     result = tune_detectors(
