@@ -30,7 +30,7 @@ from pynomaly.data.intake.times.joins import find_time
 from pynomaly.data.intake.times.moments import Moments
 from pynomaly.errors import ColumnError, SourceError, list_allowed
 
-all__ = ["list_files", "read_table"]
+__all__ = ["list_files", "read_table"]
 
 _WIDE_DATES = 10
 _MARKS_SHOWN = 3
