@@ -106,3 +106,6 @@ def write_long(folder: Path) -> Path:
     file = folder / "historian.csv"
     table.to_csv(file, index=False)
     return file
+
+
+WRITERS = (write_presses, write_workbook, write_days, write_epochs, write_long)
