@@ -258,6 +258,11 @@ class Data(Settings):
             )
         if self.long and not self.time:
             raise ValueError("data.long needs data.time: it joins the rows of one time")
+        if self.long and self.id in (self.long.name, self.long.value):
+            raise ValueError(
+                f"data.id is {self.id!r}, which data.long makes columns of; leave data.id out, or name the "
+                "column of the machine"
+            )
         if self.label_values and not self.label:
             raise ValueError("data.label_values needs data.label")
         if self.incidents and not self.time:
@@ -317,6 +322,9 @@ class Quality(Settings):
     """Limits of the checks before data are used. The guards cannot be switched off."""
 
     max_missing: Share = Field(0.05, description="missing share of a column above which it warns")
+    may_be_empty: tuple[str, ...] = Field(
+        (), description="columns that may be without any value in a window that is scored"
+    )
     max_constant: Share = Field(
         0.95, description="share of one value above which a column counts as constant"
     )
