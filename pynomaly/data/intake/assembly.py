@@ -108,8 +108,10 @@ class Assembly:
         data["time"] = columns[0] if len(columns) == 1 else list(columns)
         data.update({key: value for key, value in self.moments.settings.items() if key != "time"})
         why = self.moments.why if len(columns) == 1 else f"joined to one time: {self.moments.why}"
+        other = next(iter(self.moments.otherwise), None)
+        otherwise = f"--time-format '{other}'" if other else "--time"
         for name in columns:
-            self._add(name, "time", why, self.moments.sure, "--time")
+            self._add(name, "time", why, self.moments.sure, otherwise)
         unread = 1 - self.moments.share
         if unread:
             self._note_unread_times(columns)
@@ -266,9 +268,9 @@ class Assembly:
             return None
         times = self.moments.times.dropna()
         zone = self.known.get("timezone") or self.moments.settings.get("timezone")
-        return TimeReading(
-            self.moments.columns, self.moments.format, zone, times.min().isoformat(), times.max().isoformat()
-        )
+        first, last = times.min().isoformat(), times.max().isoformat()
+        moments = self.moments
+        return TimeReading(moments.columns, moments.format, zone, first, last, moments.otherwise)
 
     def _plan_blocks(self) -> tuple[dict[str, Any], list[str], list[str]]:
         numbers = {
