@@ -317,6 +317,9 @@ class Quality(Settings):
     """Limits of the checks before data are used. The guards cannot be switched off."""
 
     max_missing: Share = Field(0.05, description="missing share of a column above which it warns")
+    may_be_empty: tuple[str, ...] = Field(
+        (), description="columns that may be without any value in a window that is scored"
+    )
     max_constant: Share = Field(
         0.95, description="share of one value above which a column counts as constant"
     )

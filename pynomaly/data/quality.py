@@ -283,9 +283,11 @@ def _check_column(clean: pd.DataFrame, name: str, quality: Quality, purpose: Pur
         return []
     missing = float(column.isna().mean())
     if missing == 1:
-        severity: Severity = "warning" if purpose == "score" and rows < _FEW_ROWS else "error"
+        is_expected = rows < _FEW_ROWS or name in quality.may_be_empty
+        severity: Severity = "warning" if purpose == "score" and is_expected else "error"
         message = (
-            f"column {name!r} has no value in {rows} rows; if it has none by design, add it to data.ignore"
+            f"column {name!r} has no value in {rows} rows; if it has none by design, add it to data.ignore, "
+            "or to quality.may_be_empty if it has some in other windows"
         )
         return [Check("all_missing", severity, False, message, name, 1.0)]
     message = f"column {name!r}: {missing:.2%} missing, limit {quality.max_missing:.2%}"

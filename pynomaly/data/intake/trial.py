@@ -6,8 +6,10 @@ the file needs. What cannot is said with the setting to change. Called by ``flow
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,10 @@ from pynomaly.errors import DataError
 __all__ = ["try_reading"]
 
 _ROUNDS = 4
+_MOST_WINDOWS = 200
+_MOST_CHECKS = 4000  # columns times windows
+_FEW_WINDOWS = 0.05
+"""Share of the windows of a file that may be refused without the draft allowing for it."""
 
 
 def try_reading(reading: Reading, limit: int = 64 << 20) -> Reading:
@@ -42,35 +48,89 @@ def try_reading(reading: Reading, limit: int = 64 << 20) -> Reading:
         or not any(column.is_feature for column in reading.columns)
     ):
         return reading
+    try:
+        frame = read_source(_make_pipeline(reading).data)
+    except DataError as error:
+        return _add_problems(reading, f"the draft cannot read its own file: {error}")
     for _ in range(_ROUNDS):
         try:
-            report, frame = _check_reference(reading)
+            report = _check_reference(reading, frame)
         except DataError as error:
-            return replace(
-                reading, problems=(*reading.problems, f"the draft cannot read its own file: {error}")
-            )
+            return _add_problems(reading, f"the draft cannot read its own file: {error}")
         if report.outcome != "block":
-            return reading
-        mended = _mend(reading, report, frame)
+            return _try_windows(reading, frame)
+        mended = _mend(reading, report)
         if mended is None:
-            return replace(reading, problems=(*reading.problems, *report.reasons[:3]))
+            return _add_problems(reading, *report.reasons[:3])
         reading = mended
     return reading
 
 
-def _check_reference(reading: Reading) -> tuple[QualityReport, pd.DataFrame]:
-    pipeline = Pipeline.model_validate({"name": "trial", **list_settings(reading)})
-    frame = read_source(pipeline.data)
+def _add_problems(reading: Reading, *problems: str) -> Reading:
+    return replace(reading, problems=(*reading.problems, *problems))
+
+
+def _make_pipeline(reading: Reading) -> Pipeline:
+    return Pipeline.model_validate({"name": "trial", **list_settings(reading)})
+
+
+def _check_reference(reading: Reading, frame: pd.DataFrame) -> QualityReport:
+    pipeline = _make_pipeline(reading)
     if reading.time is not None and pipeline.training.start is not None:
         times = frame[str(pipeline.data.time)]
         start = pd.Timestamp(pipeline.training.start)
         inside = (times >= start) & (times < start + pipeline.windows.reference)
         frame = frame[inside | times.isna()].reset_index(drop=True)
     contract = FrameContract.infer(frame, pipeline.data)
-    return validate(frame, contract, pipeline.quality, "train").report, frame
+    return validate(frame, contract, pipeline.quality, "train").report
 
 
-def _mend(reading: Reading, report: QualityReport, frame: pd.DataFrame) -> Reading | None:
+def _try_windows(reading: Reading, frame: pd.DataFrame) -> Reading:
+    """Check windows of the file as scoring does; allow what many of them have: empty columns, bad rows."""
+    if reading.time is None:
+        return reading
+    pipeline = _make_pipeline(reading)
+    contract = FrameContract.infer(frame, pipeline.data)
+    reports: list[QualityReport] = []
+    for rows in _list_windows(frame, str(pipeline.data.time), pipeline.windows.score):
+        reports.append(validate(rows, contract, pipeline.quality, "score").report)
+    empty = Counter(
+        check.column
+        for report in reports
+        for check in report.checks
+        if check.name == "all_missing" and not check.passed and check.column
+    )
+    shares = sorted(report.quarantined / max(1, report.rows) for report in reports)
+    quality: dict[str, tuple[Any, str]] = {}
+    if names := [name for name, count in empty.items() if count > _FEW_WINDOWS * len(reports)]:
+        counts = ", ".join(f"{name!r} in {empty[name]}" for name in names[:3])
+        quality["may_be_empty"] = (
+            names,
+            f"without any value in windows of the file: {counts} of {len(reports)}",
+        )
+    usual = shares[int((1 - _FEW_WINDOWS) * (len(shares) - 1))] if shares else 0.0
+    if usual > pipeline.quality.max_quarantine:
+        limit = min(0.5, round(usual * 1.1 + 0.005, 3))
+        quality["max_quarantine"] = (
+            limit,
+            f"windows of the file have up to {usual:.1%} bad rows; default is 5%",
+        )
+    if not quality:
+        return reading
+    notes = tuple(f"quality.{key}: {why}" for key, (_, why) in quality.items())
+    blocks = {**reading.blocks, "quality": {**reading.blocks.get("quality", {}), **quality}}
+    return replace(reading, blocks=blocks, notes=(*reading.notes, *notes))
+
+
+def _list_windows(frame: pd.DataFrame, time: str, length: timedelta) -> list[pd.DataFrame]:
+    """Return the rows of windows with rows, at even distances; the fewer, the more columns there are."""
+    places = frame[time].ffill().bfill().dt.floor(pd.Timedelta(length))
+    groups = [rows.reset_index(drop=True) for _, rows in frame.groupby(places.to_numpy(), sort=True)]
+    step = max(1, len(groups) // min(_MOST_WINDOWS, max(10, _MOST_CHECKS // frame.shape[1])))
+    return groups[::step]
+
+
+def _mend(reading: Reading, report: QualityReport) -> Reading | None:
     """Return the reading with what blocks it mended; None if nothing can be."""
     failed = [check for check in report.checks if check.severity == "error" and not check.passed]
     changed = reading

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pynomaly.config import load_pipeline
+from pynomaly.config import Quality, load_pipeline
 from pynomaly.data import fleet
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.intake import read_table, render_draft, try_reading
+from pynomaly.data.quality import validate
 from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, SourceError
@@ -108,3 +109,22 @@ def test_what_is_said_wins_and_what_is_wrong_is_named(tmp_path, water):
     (tmp_path / "none.csv").write_text("")
     with pytest.raises(SourceError, match="is empty"):
         draft_pipeline(tmp_path / "none.csv")
+
+
+def test_what_windows_of_the_file_lack_is_allowed_for(tmp_path):
+    rng = np.random.default_rng(3)
+    times = pd.date_range("2026-01-05", periods=24 * 60, freq="h")
+    table = pd.DataFrame({"time": times, "a": rng.normal(size=len(times)), "b": rng.normal(size=len(times))})
+    table.loc[table["time"].dt.dayofweek == 5, "b"] = np.nan  # no value on Saturdays
+    table.to_csv(tmp_path / "plant.csv", index=False)
+    pipeline, text = loaded(tmp_path, tmp_path / "plant.csv")
+    assert pipeline.quality.may_be_empty == ("b",)
+    assert "without any value in windows of the file: 'b' in 8 of 60" in text
+    frame = read_source(pipeline.data, Window(fleet_day(2026, 1, 10), fleet_day(2026, 1, 11)))
+    contract = FrameContract.infer(read_source(pipeline.data), pipeline.data)
+    assert validate(frame, contract, pipeline.quality, "score").report.outcome == "warn"
+    assert validate(frame, contract, Quality(), "score").report.outcome == "block"
+
+
+def fleet_day(*day):
+    return datetime(*day, tzinfo=UTC)

@@ -11,13 +11,20 @@ from dataclasses import dataclass
 
 from pynomaly.data.intake.cells.profile import Profile
 from pynomaly.data.intake.cells.spelling import split_name
-from pynomaly.data.intake.roles.truth_kinds import Truth, find_kinds_of, read_binary, repeats_label
+from pynomaly.data.intake.roles.truth_kinds import (
+    Truth,
+    drop_unrelated,
+    find_kinds_of,
+    read_binary,
+    repeats_label,
+)
 from pynomaly.data.intake.roles.truth_words import (
     ANOMALY_WORDS,
     BARE,
     NORMAL_WORDS,
     is_anomaly_word,
     is_class_name,
+    is_medium_name,
     is_normal_word,
     is_telling,
     list_words,
@@ -81,6 +88,7 @@ def find_truths(
                 and repeats_label(profile, profiles[label.name], label)
             ):
                 truths[name] = Truth(name, f"its values tell {label.name!r} in every row", sure="likely")
+        drop_unrelated(label, profiles, truths, {name for name in truths if is_medium_name(name)})
         find_kinds_of(label, profiles, taken, truths)
     return label, truths
 
@@ -160,11 +168,15 @@ def _judge_binary(
 ) -> Truth | None:
     if strength < 2 and not requested:
         return None
-    total = sum(counts.values())
-    ones = sum(count for cell, count in counts.items() if values[cell] == 1.0) / total
+    unknown = {cell: None for cell, value in values.items() if value != value}
+    values = {cell: value for cell, value in values.items() if cell not in unknown}
+    total = sum(count for cell, count in counts.items() if cell in values)
+    ones = sum(count for cell, count in counts.items() if values.get(cell) == 1.0) / total
     distinct = set(values.values())
     mapping: dict[str, int | None] = {}
     sure, why = "sure", "1 = anomaly, 0 = normal"
+    if unknown and distinct <= {0.0, 1.0}:
+        mapping = {cell: int(value) for cell, value in values.items()}
     if inverted and distinct <= {0.0, 1.0}:
         mapping = {cell: int(1 - value) for cell, value in values.items()}
         ones, why = 1 - ones, "the name calls 1 the normal rows"
@@ -184,6 +196,8 @@ def _judge_binary(
             "doubtful",
             f"{ones:.0%} of the rows are 1, so it is not sure that 1 means an anomaly",
         )
+    if unknown and mapping:
+        mapping, why = {**mapping, **unknown}, f"{why}, {list_words(set(unknown))} = not known"
     rank += rank_name(profile.name) + min(ones, 0.5)
     return Truth(profile.name, why, mapping, rank if rank >= 1 or requested else 0.0, sure, ones)
 

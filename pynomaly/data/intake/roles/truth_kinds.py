@@ -13,7 +13,13 @@ import numpy as np
 
 from pynomaly.data.intake.cells.profile import Profile
 
-__all__ = ["Truth", "find_kinds_of", "read_binary", "repeats_label"]
+__all__ = ["Truth", "drop_unrelated", "find_kinds_of", "read_binary", "repeats_label"]
+
+_UNKNOWN = {"-9", "-99", "-999", "-9999", "9", "99", "999", "-999.0", "nan", "na", "n/a", "unknown", "?", ""}
+
+
+_UNRELATED = 0.02
+"""Square of the correlation with the label below which a column tells nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +53,25 @@ _FEW_KINDS = 2
 
 
 def read_binary(lower: Mapping[str, str]) -> dict[str, float] | None:
-    """Return the values of a column of 0 and 1, true and false, or -1 and 1; None if it is none."""
+    """Return the values of a column of 0 and 1, true and false, or -1 and 1; None if it is none.
+
+    A code for what is not known (-999, `unknown`) is NaN.
+    """
     table = {"true": 1.0, "false": 0.0, "t": 1.0, "f": 0.0}
     values: dict[str, float] = {}
     for cell, text in lower.items():
         if text in table:
             values[cell] = table[text]
             continue
+        if text in _UNKNOWN:
+            values[cell] = np.nan
+            continue
         try:
             values[cell] = float(text)
         except ValueError:
             return None
-    return values if set(values.values()) <= {0.0, 1.0} or set(values.values()) == {-1.0, 1.0} else None
+    known = {value for value in values.values() if value == value}
+    return values if known and (known <= {0.0, 1.0} or known == {-1.0, 1.0}) else None
 
 
 def find_kinds_of(
@@ -121,6 +134,22 @@ def _read_classes(label: Profile, truth: Truth) -> np.ndarray[Any, Any]:
     if truth.meanings:
         return label.cells.map(dict(truth.meanings)).to_numpy(dtype=float)
     return label.cells.str.lower().map(table).to_numpy(dtype=float)
+
+
+def drop_unrelated(
+    label: Truth, profiles: Mapping[str, Profile], truths: dict[str, Truth], names: set[str]
+) -> None:
+    """Drop those of `names` from the truths whose values have nothing to do with the label."""
+    classes = _read_classes(profiles[label.name], label)
+    for name in names & set(truths) - {label.name}:
+        codes = profiles[name].cells.factorize()[0]
+        known = np.isfinite(classes) & (codes >= 0)
+        table = np.zeros((codes.max() + 1, 2))
+        np.add.at(table, (codes[known], (classes[known] == 1).astype(int)), 1)
+        expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / max(1.0, table.sum())
+        share = float(((table - expected) ** 2 / np.maximum(expected, 1e-9)).sum() / max(1.0, table.sum()))
+        if known.sum() > 100 and share < _UNRELATED:
+            del truths[name]
 
 
 def repeats_label(profile: Profile, label: Profile, truth: Truth) -> bool:

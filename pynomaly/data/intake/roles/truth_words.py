@@ -10,6 +10,7 @@ __all__ = [
     "NORMAL_WORDS",
     "is_anomaly_word",
     "is_class_name",
+    "is_medium_name",
     "is_normal_word",
     "is_telling",
     "list_words",
@@ -23,7 +24,7 @@ _STRONG = {
     "faulty", "failure", "failures", "failed", "truth", "groundtruth", "intrusion", "malicious",
     "malware", "defect", "defective", "defects", "breakdown", "changepoint", "anomalylabel", "incident",
     "incidents", "abnormal", "isflaggedfraud", "chargeback", "scam", "passfail", "novelty", "hacked",
-    "botnet", "rul", "ttf", "attacktype", "attackcat", "binaryclassification",
+    "botnet", "rul", "ttf", "attacktype", "attackcat", "attflag", "binaryclassification",
 }  # fmt: skip
 """Words of a name that tell a truth, whatever its values."""
 
@@ -95,10 +96,16 @@ def name_strength(name: str) -> tuple[int, bool]:
     return 0, inverted
 
 
+def is_medium_name(name: str) -> bool:
+    """Return whether a name tells a truth in some tables and a feature in others (`default`, `alarm`)."""
+    return name_strength(name)[0] == 2 and not is_class_name(set(split_name(name)))
+
+
 def rank_name(name: str) -> float:
     """Return a bonus for names that mean the whole truth and not one kind of failure."""
     words = set(split_name(name))
     bonus = 0.6 * bool(words & {"label", "anomaly", "outlier", "isanomaly", "truth", "attack", "fraud"})
+    bonus += 0.2 * bool(words & {"y", "class", "target", "outcome"})
     bonus += 0.5 * bool(words & {"machine", "overall", "any", "is", "binary", "ground"})
     return bonus - 0.8 * bool(words & {"changepoint", "flagged", "type", "reason", "cat", "predicted"})
 

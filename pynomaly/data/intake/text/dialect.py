@@ -36,6 +36,13 @@ _SEP_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 
 _FULL = 0.6
 
+_AGGREGATES = {
+    "avg", "smp", "min", "max", "tot", "std", "mean", "sum", "average", "sample", "total", "minimum",
+    "maximum", "median", "inst", "value", "double", "float", "int", "integer", "string", "timestamp",
+    "datetime", "numeric", "text", "bool", "boolean", "long", "date",
+}  # fmt: skip
+"""Words below a header that say how a value was made, or its type."""
+
 Row = tuple[int, list[str]]
 """Number of the line on which a row starts, and its cells without blanks around them."""
 
@@ -189,6 +196,7 @@ def find_header(rows: Sequence[Row]) -> Grid:
     first = next(
         (place for place, (_, cells) in enumerate(looked) if _is_row(cells, typed, width)), len(looked)
     )
+    first = _skip_facts(looked, first, typed, width)
     if (
         first
         and first < len(looked)
@@ -248,6 +256,30 @@ def _is_row(cells: Sequence[str], typed: dict[int, str], width: int) -> bool:
     return same > 0 and same > other
 
 
+def _skip_facts(rows: Sequence[Row], first: int, typed: dict[int, str], width: int) -> int:
+    """Return the first row of values behind facts on the file (`Samples 240 240`) that look like rows.
+
+    They end with a line of names, and each of them has a cell of another kind than its column.
+    """
+    names = None
+    for place in range(first, len(rows) // 2):
+        kinds = _compare_kinds(rows[place][1], typed)
+        if kinds and all(kinds):
+            break
+        if not any(kinds) and _is_full(rows[place][1], width):
+            names = place
+    if names is None:
+        return first
+    after = range(names + 1, len(rows))
+    return next((later for later in after if _is_row(rows[later][1], typed, width)), first)
+
+
+def _compare_kinds(cells: Sequence[str], typed: dict[int, str]) -> list[bool]:
+    """Return for each cell of a typed column that is not missing whether it is of the column's kind."""
+    kinds = [(_kind(cells[column]), kind) for column, kind in typed.items() if column < len(cells)]
+    return [here == kind for here, kind in kinds if here != "missing"]
+
+
 def _continues_series(cells: Sequence[str], below: Sequence[str]) -> bool:
     """Return whether at least three numbers of a first row have equal steps, which those below have not."""
 
@@ -280,7 +312,8 @@ def _looks_like_units(cells: Sequence[str], above: Sequence[str], typed: dict[in
     bracketed = sum(bool(re.fullmatch(r"[\[(].*[\])]|[%°µ].*|.{1,4}", cell)) for cell in own) >= 0.6 * len(
         own
     )
-    return repeated or (shorter and bracketed)
+    aggregates = sum(cell.lower() in _AGGREGATES for cell in own) >= 0.6 * len(own)
+    return repeated or aggregates or (shorter and bracketed)
 
 
 def _find_header_of_text(rows: Sequence[Row], width: int) -> Grid:

@@ -15,7 +15,8 @@ from pynomaly.data.intake.findings import Choice, Sureness
 from pynomaly.data.intake.sample import EDGE, FILES, MOST_ROWS, Sample
 from pynomaly.data.intake.text.decoding import Lines, detect_encoding, read_lines
 from pynomaly.data.intake.text.dialect import Dialect, Grid, Row, detect_dialect, find_header, split_rows
-from pynomaly.errors import ColumnError, SourceError
+from pynomaly.data.intake.text.names import complete_header, name_columns
+from pynomaly.errors import SourceError
 
 __all__ = ["build_sample", "choose_header", "sample_text"]
 
@@ -37,7 +38,13 @@ def sample_text(files: Sequence[Path], limits: Limits, hints: dict[str, Any]) ->
     skipped = int(hints.get("skip_rows", 0))
     rows = [_split_lines_of(text, dialect, skipped) for text in texts]
     grid = choose_header(rows[0], hints)
-    sample = build_sample(rows, grid, hints)
+    completed = complete_header(texts[0], rows[0], grid, dialect, hints)
+    if completed is not None:
+        grid = Grid(None, grid.first, completed.why)
+        sample = build_sample(rows, grid, {**hints, "names": completed.names})
+        sample.settings |= {"names": list(completed.names), "header": False}
+    else:
+        sample = build_sample(rows, grid, hints)
     sample.whole = all(text.is_whole for text in texts) and len(chosen) == len(files)
     _estimate_rows(sample, texts, rows, grid, len(files))
     _note_dialect(sample, encoding, dialect, texts[0], rows[0], grid, hints)
@@ -92,7 +99,8 @@ def build_sample(files: list[list[Row]], grid: Grid, hints: dict[str, Any]) -> S
     else:
         raise SourceError("the table has a header but no rows" if header else "the table has no rows")
     width = _drop_empty_edge(header, body, width)
-    names, settings = _name_columns(header, width, hints)
+    above = rows[grid.header - 1][1] if grid.header else None
+    names, settings = name_columns(header, above, width, hints)
     lines = [line for line, _ in body]
     for other in files[1:]:
         others = other[grid.first :]
@@ -120,28 +128,6 @@ def _drop_empty_edge(header: list[str] | None, body: list[Row], width: int) -> i
             break  # the reader names it, and it is left out as empty
         width -= 1
     return width
-
-
-def _name_columns(
-    header: list[str] | None, width: int, hints: dict[str, Any]
-) -> tuple[list[str], dict[str, Any]]:
-    """Return the names, and the settings without which the reader would give others."""
-    if hints.get("names"):
-        return list(hints["names"]), {}
-    if header is None:
-        return [f"column_{place + 1}" for place in range(width)], {"header": False}
-    header = [*header[:width], *([""] * (width - len(header)))]
-    names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
-    if len(set(names)) == len(names):
-        return names, {}
-    seen: dict[str, int] = {}
-    numbered: list[str] = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        numbered.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
-    if len(set(numbered)) < len(numbered):
-        raise ColumnError(f"column {next(n for n in names if names.count(n) > 1)!r} occurs more than once")
-    return numbered, {"names": numbered}
 
 
 def _thin_rows(body: list[Row]) -> tuple[list[Row], np.ndarray[Any, np.dtype[np.int64]]]:
@@ -227,9 +213,10 @@ def _note_dialect(
         )
     if grid.header is None:
         sample.settings["header"] = False
-        sample.choices.append(
-            Choice("header", False, f"{grid.why}; columns are called column_1 to column_{width}", "likely")
-        )
+        called = "" if "names" in sample.settings else f"; columns are called column_1 to column_{width}"
+        sample.choices.append(Choice("header", False, f"{grid.why}{called}", "likely"))
+        if called == "":
+            sample.choices.append(Choice("names", "completed", grid.why, "likely"))
         return
     units = grid.first - grid.header - 1
     if units:
