@@ -20,6 +20,7 @@ from pynomaly.data.intake.roles.truth import find_truths
 from pynomaly.data.intake.roles.truth_kinds import Truth
 from pynomaly.data.intake.sample import Sample
 from pynomaly.data.intake.times.moments import Moments
+from pynomaly.data.intake.times.years import list_clocks
 
 __all__ = ["Assembly"]
 
@@ -121,6 +122,8 @@ class Assembly:
                     "likely",
                     f"--time '{name}'",
                 )
+        for name in list_clocks(self.profiles, self.columns):
+            self._add(name, "identifier", "a time of day; the time of the rows has one", "likely", "--time")
 
     def _note_unread_times(self, columns: Sequence[str]) -> None:
         assert self.moments is not None
@@ -137,7 +140,7 @@ class Assembly:
             self.profiles,
             set(self.columns),
             self.known.get("label"),
-            self.sample.settings.get("header", True),
+            self.sample.settings.get("header", True) or "names" in self.sample.settings,
         )
         if self.known.get("label") and label is None:
             label = Truth(str(self.known["label"]), "as asked", rank=1.0)
@@ -181,6 +184,7 @@ class Assembly:
                 f"a long table: {quantity!r} names what {value!r} is of; to have a row for each moment and a "
                 f"column for each of its {self.profiles[quantity].distinct} names set "
                 f"data.long: {{name: {quantity}, value: {value}}}"
+                + (" and leave data.id out" if quantity == name else "")
             )
 
     def _note_repeated_times(self) -> None:

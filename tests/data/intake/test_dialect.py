@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,33 @@ def names_of_several_words_between_blanks() -> str:
     times = list_hours()
     parts = [times.strftime("%Y-%m-%d"), times.strftime("%H:%M"), draw(1), draw(2)]
     return write_rows("date  time  wind speed  air temp", *parts, mark="   ")
+
+
+@kinds("ktn", settings={"separator": ","})
+def marks_of_other_separators_inside_cells() -> str:
+    hours = list_hours(ROWS + 1)
+    spans = [f'"{a:%d/%m/%Y %H:%M:%S} - {b:%d/%m/%Y %H:%M:%S}"' for a, b in pairwise(hours)]
+    return write_rows('"Area","MTU (UTC)","Price (EUR/MWh)"', ["BZN|FR"] * ROWS, spans, draw(1))
+
+
+@kinds("nncl", settings={"header": False, "names": ["temp", "hum", "wind", "class"]},
+       meanings={"normal": 0, "anomaly": 1})  # fmt: skip
+def names_in_attribute_lines() -> str:
+    head = "@relation w\n\n@attribute temp numeric\n@attribute hum numeric\n"
+    head += "@attribute wind {strong,weak}\n@attribute 'class' {normal,anomaly}\n\n@data\n"
+    classes = pick(2, ["normal", "anomaly"], [0.9, 0.1])
+    return head + write_rows(None, draw(1), draw(2), pick(1, ["strong", "weak"]), classes)
+
+
+@kinds("tn", settings={"separator": "blanks", "header": False})
+def blanks_inside_marks_where_blanks_separate() -> str:
+    return write_rows(None, list_hours().strftime('"%d/%m/%Y %H:%M:%S"'), draw(1), mark=" ")
+
+
+@kinds("tnnc", **SPAN, rows=ROWS + 1, quarantined=1)
+def the_header_once_more_at_the_end() -> str:
+    names = "time,a,b,mode"
+    return write_rows(names, list_hours(), draw(1), draw(2), pick(1, ["on", "off"])) + names + "\n"
 
 
 @pytest.mark.parametrize("kind", kinds, ids=str)

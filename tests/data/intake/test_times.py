@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.data.intake.kinds import ROWS, Kind, Kinds, check_kind, draw, list_hours, write_rows
+from tests.data.intake.kinds import ROWS, Kind, Kinds, check_kind, draw, list_hours, pick, write_rows
 
 kinds = Kinds()
 SPAN = {"first": "2023-03-01T00:00:00", "last": "2023-03-10T23:00:00"}
@@ -173,6 +173,32 @@ def objects_in_an_array_of_json() -> str:
 def rows_in_any_order() -> str:
     rows = list(zip(list_hours(), draw(1), strict=True))
     return write_rows("time,a", *zip(*(rows[1::2] + rows[::2]), strict=True))
+
+
+@kinds("tn", first="1780-01-01", last="2019-01-01", settings={"time_format": "%Y"})
+def a_row_for_each_year() -> str:
+    return write_rows("Year,Sunspots", range(1780, 1780 + ROWS), draw(1))
+
+
+@kinds("etn", first="2000-01-01", last="2059-01-01")
+def years_of_countries() -> str:
+    return write_rows(
+        "country,year,gdp", [f"C{row // 60}" for row in range(ROWS)], [*range(2000, 2060)] * 4, draw(1)
+    )
+
+
+@kinds("nin")
+def years_of_things_are_no_time() -> str:
+    return write_rows("price,year,miles", draw(1), pick(2, range(1998, 2021)), draw(3))
+
+
+@kinds("ttin", **SPAN)
+def two_dates_with_two_times_of_day() -> str:
+    times, local = list_hours(), list_hours(start="2023-03-01T06:00")
+    names = "Date Local,Time Local,Time GMT,Sample"
+    return write_rows(
+        names, times.strftime("%Y-%m-%d"), times.strftime("%H:%M"), local.strftime("%H:%M"), draw(1)
+    )
 
 
 @pytest.mark.parametrize("kind", kinds, ids=str)

@@ -30,7 +30,7 @@ class Profile:
     counts : Counter
         How often each different cell occurs, without the empty ones.
     kinds : dict
-        How many cells look like what (:func:`pynomaly.data.intake.spelling.classify_cell`).
+        How many cells look like what (:func:`pynomaly.data.intake.cells.spelling.classify_cell`).
     numbers : ndarray of shape (n,)
         The numbers; NaN where the cell is none.
     is_number : bool

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 __all__ = [
     "MISSING_MARKS",
@@ -70,6 +71,7 @@ _MOMENT = re.compile(
 )
 
 
+@lru_cache(maxsize=1 << 17)
 def classify_cell(cell: str) -> str:
     """Return what a cell looks like.
 

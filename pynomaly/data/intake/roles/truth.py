@@ -123,8 +123,10 @@ def _judge_column(profile: Profile, requested: bool, is_last: bool = False) -> T
     words = set(split_name(profile.name))
     if words & {"rul", "ttf"} and profile.is_number:
         return Truth(profile.name, "a remaining life is known only afterwards")
+    if len(counts) > _MOST_CLASSES and not requested:
+        return None
     lower = {cell: cell.lower().strip(" .'\"") for cell in counts}
-    binary = read_binary(lower)
+    binary = read_binary(lower) if len(counts) <= _MOST_CLASSES else None
     if binary is not None:
         return _judge_binary(profile, counts, binary, strength, inverted, requested)
     normal = {cell for cell, text in lower.items() if is_normal_word(text)}

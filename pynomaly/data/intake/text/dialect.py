@@ -30,7 +30,11 @@ _TRIED = 400
 
 _LOOKED = 200
 
-_COMMENT = re.compile(r"\s*(#|%|//|!|--(?=\s))")
+_COMMENT = re.compile(r"\s*(#|%|//|!|--(?=\s)|@(?=(?i:relation|attribute|data)\b))")
+
+_INNER_QUOTE = re.compile(r'"\s*[,;\t|]|[,;\t|]\s*"')
+
+_BLANK_CELL = re.compile(r'"([^"]*)"|(\S+)')
 
 _SEP_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 
@@ -146,6 +150,8 @@ def _score_separator(body: Sequence[str], separator: str, quote: str) -> tuple[f
 
 
 def _is_clean(cell: str, others: Sequence[str]) -> bool:
+    if _INNER_QUOTE.search(cell):
+        return False
     if any(mark in cell for mark in others):
         return classify_cell(cell) not in ("text", "marked") or (
             " " in cell and ";" not in cell and "|" not in cell
@@ -163,7 +169,7 @@ def split_rows(numbers: Sequence[int] | range, texts: Sequence[str], separator: 
     """
     if separator == "blanks":
         pairs = zip(numbers, texts, strict=True)
-        return [(number, line.split()) for number, line in pairs if line.strip()]
+        return [(number, _split_at_blanks(line, quote)) for number, line in pairs if line.strip()]
     rows: list[Row] = []
     reader = csv.reader(
         (line + "\n" for line in texts), delimiter=separator, quotechar=quote, skipinitialspace=True
@@ -180,6 +186,12 @@ def split_rows(numbers: Sequence[int] | range, texts: Sequence[str], separator: 
         line = numbers[min(start, len(numbers) - 1)]
         raise SourceError(f"line {line} cannot be split into cells: {error}") from error
     return rows
+
+
+def _split_at_blanks(line: str, quote: str) -> list[str]:
+    if quote != '"' or '"' not in line:
+        return line.split()
+    return [quoted or plain for quoted, plain in _BLANK_CELL.findall(line)]
 
 
 def find_header(rows: Sequence[Row]) -> Grid:

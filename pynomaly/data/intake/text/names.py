@@ -19,6 +19,8 @@ __all__ = ["CompletedHeader", "complete_header", "name_columns"]
 
 _ROW_NAMES = "row"
 
+_ATTRIBUTE = re.compile(r"""@attribute\s+(?:'([^']+)'|"([^"]+)"|(\S+))""", re.IGNORECASE)
+
 _WIDE_GAP = re.compile(r"\t+|\s{2,}")
 
 
@@ -38,8 +40,10 @@ def complete_header(
     A header one cell shorter is that of a table written with the names of its rows. Where blanks separate,
     a header of more words is split at wide gaps; if that does not fit, the columns are numbered.
     """
-    if grid.header is None or hints.get("names") or "header" in hints:
+    if hints.get("names") or "header" in hints:
         return None
+    if grid.header is None:
+        return _read_attributes(text, rows, grid)
     line, header = rows[grid.header]
     widths = Counter(_measure_row(cells) for _, cells in rows[grid.first :])
     width, count = widths.most_common(1)[0] if widths else (0, 0)
@@ -56,6 +60,16 @@ def complete_header(
         names = tuple(f"column_{place + 1}" for place in range(width))
         return CompletedHeader(names, f"the header has {length} words for {width} columns")
     return None
+
+
+def _read_attributes(text: Lines, rows: Sequence[Row], grid: Grid) -> CompletedHeader | None:
+    """Return the names that lines like ``@attribute temp numeric`` give, if there are as many as columns."""
+    first, cells = rows[grid.first] if grid.first < len(rows) else (1, [])
+    matches = [_ATTRIBUTE.match(line) for line in text.texts[: first - 1]]
+    names = tuple(next(filter(None, match.groups())) for match in matches if match)
+    if not names or len(names) != len(cells) or len(set(names)) < len(names):
+        return None
+    return CompletedHeader(names, "lines that start with @attribute name the columns")
 
 
 def _measure_row(cells: Sequence[str]) -> int:

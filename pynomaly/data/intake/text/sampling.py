@@ -93,6 +93,8 @@ def build_sample(files: list[list[Row]], grid: Grid, hints: dict[str, Any]) -> S
     rows = files[0]
     header = rows[grid.header][1] if grid.header is not None else None
     body = list(rows[grid.first :])
+    repeats = [line for line, cells in body if cells == header]
+    body = [row for row in body if row[1] != header] if repeats else body
     counts = pd.Series([len(cells) for _, cells in body])
     if body:
         width = max(len(header) if header else 0, int(counts.mode().iloc[0]))
@@ -115,6 +117,9 @@ def build_sample(files: list[list[Row]], grid: Grid, hints: dict[str, Any]) -> S
     grid_cells = [[*cells[:width], *([""] * (width - len(cells)))] for _, cells in body]
     frame = pd.DataFrame(grid_cells, columns=names, dtype=object)
     sample = Sample(frame, np.asarray(lines, dtype=np.int64)[kept], len(lines), True, settings=settings)
+    if repeats:
+        shown = ", ".join(str(line) for line in repeats[:3])
+        sample.notes.append(f"the header comes again in line {shown}; such a row goes to quarantine")
     sample.header_line = rows[grid.header][0] if grid.header is not None else None
     return sample
 

@@ -25,6 +25,7 @@ from pynomaly.data.intake.times.moments import (
     read_moments,
     spell_whole,
 )
+from pynomaly.data.intake.times.years import find_years
 
 __all__ = ["find_time", "join_cells"]
 
@@ -88,7 +89,7 @@ def find_time(
         if not whole or max(m.order for m in whole) < joined.order - 0.05:
             return joined, single
     if not candidates:
-        return None, single
+        return find_years(profiles), single
     return max(candidates, key=_rank_moments), single
 
 
