@@ -133,7 +133,7 @@ class Assembly:
         first = self.profiles[columns[0]].cells
         shown = [f"line {self.sample.lines[place]}: {first.iloc[place]!r}" for place in wrong[:_MARKS_SHOWN]]
         self.notes.append(
-            f"{len(wrong):,} of {len(first):,} rows have no readable time and go to quarantine "
+            f"rows without a readable time, which go to quarantine: {len(wrong):,} of {len(first):,} "
             f"({'; '.join(shown)})"
         )
 
