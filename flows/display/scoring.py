@@ -30,6 +30,8 @@ def show_scored_windows(result: dict[str, Any]) -> None:
     ]
     console = make_console()
     console.print(build_table("scored windows", ("window", "v", *columns[2:]), rows))
+    if held_back := sum(item.get("held_back", 0) for item in result["windows"]):
+        console.print(f"  {held_back} rows would alert but are held back (alerts.direction, alerts.minimum)")
     for line in (*result["empty"], result["left_out"]):
         if line:
             console.print(f"  {line}")

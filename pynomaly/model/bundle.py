@@ -137,7 +137,7 @@ class Bundle:
         weight = float(facts.get("row_weight", 1.0))
         daily = rows_per_day(stream, contract, weight)
         policy = AlertPolicy.from_config(pipeline.alerts, daily, contract.numeric)
-        fit_result = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known)
+        fit_result = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known, policy)
         features, detector, calibration = fit_result.features, fit_result.detector, fit_result.calibration
         conformed, times = prepare_rows(fit_result.held_out, contract, calendar=features.calendar)
         golden = take_golden_rows(conformed, times, pick_positions(fit_result.scores))

@@ -22,7 +22,6 @@ from pynomaly.data.sources.parts import has_more_rows
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, PynomalyError, QualityError
 from pynomaly.judging.drift.compare_window import compute_window_drift
-from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.explanation.explain import explain_alerts
 from pynomaly.records.ledger import Decision, Partition
@@ -33,6 +32,7 @@ from pynomaly.records.store import Store, write_atomically
 from pynomaly.steps.alerting.carriers import choose_explained_rows
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.promotion.bake import judge_baking_window
+from pynomaly.steps.scoring.file_warnings import describe_held_back, warn_of_drift
 from pynomaly.steps.scoring.join_parts import clear_folder, join_scored_parts
 from pynomaly.steps.scoring.large_tables import score_parts
 from pynomaly.steps.window_run import WindowRun, use_window_run
@@ -67,6 +67,7 @@ class WindowScores:
     touched: int | None = (
         None  # rows with a missing number filled in, or a category never seen; None: not new
     )
+    held_back: int = 0  # rows that alert by their p-value alone (alerts.direction, alerts.minimum)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and artifacts."""
@@ -173,7 +174,9 @@ def _score_rows(
     score_shadow_window(pipeline, run, key, clean)
     bake_verdict = judge_baking_window(pipeline, ref, bundle, key, clean, table, run)
     touched = bundle.features.count_unusual_rows(bundle.contract.conform(clean))
-    return replace(_describe_partition(store, partition, new=True, bake=bake_verdict), touched=touched)
+    held_back = int((table["held_back"] != "").sum()) if "held_back" in table else 0
+    described = _describe_partition(store, partition, new=True, bake=bake_verdict)
+    return replace(described, touched=touched, held_back=held_back)
 
 
 def score_shadow_window(pipeline: Pipeline, run: WindowRun, key: str, rows: pd.DataFrame) -> str:
@@ -284,7 +287,7 @@ def score_file(pipeline: Pipeline, source: Path, output: Path, reasons: int = 0)
         quarantine=str(quarantine) if len(checked.quarantine) else "",
         touched=bundle.features.count_unusual_rows(conformed),
         drift=drift.status,
-        warnings=(*left_out, *_warn_of_drift(drift)),
+        warnings=(*left_out, *describe_held_back(table), *warn_of_drift(drift)),
     )
 
 
@@ -328,19 +331,9 @@ def _score_in_parts(
         quarantine=str(_name_quarantine_file(output)) if quarantined else "",
         touched=total.touched,
         drift=drift.status,
-        warnings=_warn_of_drift(drift),
+        warnings=warn_of_drift(drift),
     )
 
 
 def _name_quarantine_file(output: Path) -> Path:
     return output.with_name(f"{output.name}.quarantine.csv")
-
-
-def _warn_of_drift(drift: DriftReport) -> tuple[str, ...]:
-    """Returns a warning if the rows differ from the reference, as alerts may then reflect drift only."""
-    if drift.status != "drift":
-        return ()
-    names = ", ".join(drift.drifted[:5]) or "no column alone, all of them together"
-    return (
-        f"the rows are not like the reference ({names}): alerts may say only that; train on rows like these",
-    )
