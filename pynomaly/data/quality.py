@@ -199,11 +199,15 @@ def _guard_rows(rows: BadRows, contract: FrameContract) -> None:
         rows.file("duplicate", np.flatnonzero(again), detail=reason)
 
 
+_FEW_COLUMNS = 50
+
+
 def _select_clean(frame: pd.DataFrame, rows: BadRows, contract: FrameContract) -> pd.DataFrame:
     clean = frame[rows.clean_mask] if rows.rules else frame
-    return clean.assign(**{name: read_numbers(clean[name])[0] for name in contract.numeric}).reset_index(
-        drop=True
-    )
+    clean = clean.assign(**{name: read_numbers(clean[name])[0] for name in contract.numeric})
+    clean = clean.reset_index(drop=True)
+    # Hundreds of columns that were replaced one by one are slow to add to; a copy lays them side by side.
+    return clean.copy() if clean.shape[1] > _FEW_COLUMNS else clean
 
 
 def _apply_outcome(outcome: ExpectationOutcome, rows: BadRows, positions: npt.NDArray[Any]) -> Check:
