@@ -46,7 +46,8 @@ def page() -> str:
         "| 2 | not done: what was asked for is not possible, and one line says why; nothing was changed |",
         "| 130 | stopped by Ctrl-C |",
         "",
-        "A training whose challenger is refused, and a training that was not due, are done: 0.",
+        "A training whose challenger is refused, and a training that was not due, are done: 0; where the",
+        "first version is refused, so that there is no champion, the answer is no: 1.",
         "",
         "This page is written by `make reference`.",
     ]

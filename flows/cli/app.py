@@ -6,7 +6,8 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -15,7 +16,7 @@ import typer
 from flows.cli.waiting import show_progress
 from flows.display.terminal import escape_unprintable
 from pynomaly.config import ENVIRONMENT, Pipeline
-from pynomaly.errors import PynomalyError
+from pynomaly.errors import ConfigError, PynomalyError, WindowError
 
 __all__ = [
     "EXAMPLES",
@@ -24,11 +25,13 @@ __all__ = [
     "Json",
     "Reason",
     "app",
+    "check_moments",
     "command",
     "get_user_name",
     "main",
     "print_result",
     "run_flow",
+    "silence_warnings",
 ]
 
 app = typer.Typer(
@@ -111,6 +114,7 @@ def _complete_pipeline_path(incomplete: str) -> list[str]:
 
 def main() -> None:
     """Entry point of the ``pynomaly`` command."""
+    silence_warnings()
     try:
         code = app(standalone_mode=False)
     except PynomalyError as error:
@@ -133,11 +137,49 @@ def main() -> None:
         sys.exit(code)
 
 
+def silence_warnings() -> None:
+    """Keep Python's warnings, which speak to programmers, off the screen; -W and PYTHONWARNINGS show them."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        os.environ["PYTHONWARNINGS"] = "ignore"  # also in the processes that fit, score and serve
+
+
+def check_moments(parameters: Mapping[str, Any]) -> None:
+    """Refuse a mistyped moment before there is a run that it would fail.
+
+    Raises
+    ------
+    ConfigError
+        If ``as_of``, ``start`` or ``end`` is no moment with an offset (the message names the option), or
+        only one end of a range is given.
+    WindowError
+        If the range is empty or reversed.
+    """
+    from pynomaly.data.window import Window, parse_moment
+
+    for name in ("as_of", "start", "end"):
+        text = str(parameters.get(name) or "")
+        if not text or (name == "as_of" and text == "latest"):
+            continue
+        option = f"--{name.replace('_', '-')}"
+        try:
+            parse_moment(text)
+        except WindowError as error:
+            or_latest = ", or latest: the end of the data" if name == "as_of" else ""
+            raise ConfigError(f"{option}: {error}{or_latest}") from error
+    start, end = (str(parameters.get(name) or "") for name in ("start", "end"))
+    if bool(start) != bool(end):
+        raise ConfigError("give both --start and --end, or neither")
+    if start:
+        Window.parse(start, end)
+
+
 def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> dict[str, Any]:
     """Run a flow in this process with its state under the pipeline's home; a terminal shows its steps."""
     from flows.machine.environment import configure_environment
     from flows.machine.temporary_server import pause_garbage_collection, run_temporary_server
 
+    check_moments(parameters)
     configure_environment(pipeline.home)
     # The server first: progress on a terminal has a thread, and a process of several threads is not forked.
     with (

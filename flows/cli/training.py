@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import AsOf, Config, Json, Reason, command, print_result, run_flow
-from pynomaly.config import load_pipeline
+from pynomaly.config import Pipeline, load_pipeline
 
 __all__ = ["retrain", "search", "train"]
 
@@ -20,13 +20,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Validate, train every candidate, compare, register, and promote on evidence."""
-    from flows.display.training import show_training_result
-
-    print_result(
-        run_flow("training", "train", load_pipeline(config), as_of=as_of, reason=reason),
-        as_json,
-        show_training_result,
-    )
+    _run_training("train", load_pipeline(config), as_json, as_of=as_of, reason=reason)
 
 
 @command("pynomaly retrain configs/quickstart.yaml --detector hbos --params 'n_bins=20'")
@@ -45,8 +39,11 @@ def retrain(
     as_json: Json = False,
 ) -> None:
     """Train a challenger; promote it only if it beats the champion on the same rows."""
-    from flows.display.training import show_training_result
+    pipeline = load_pipeline(config)
+    if detector or params:
+        from pynomaly.steps.training.planning import parse_candidate
 
+        parse_candidate(detector, params)  # a mistyped one leaves no failed run
     parameters = {
         "as_of": as_of,
         "reason": reason,
@@ -54,9 +51,23 @@ def retrain(
         "detector": detector,
         "params": params,
     }
-    print_result(
-        run_flow("training", "retrain", load_pipeline(config), **parameters), as_json, show_training_result
-    )
+    _run_training("retrain", pipeline, as_json, **parameters)
+
+
+def _run_training(flow: str, pipeline: Pipeline, as_json: bool, **parameters: str) -> None:
+    """Run the flow and print its result; a refused version that leaves no champion ends with exit code 1."""
+    from flows.display.training import show_training_result
+
+    result = run_flow("training", flow, pipeline, **parameters)
+    print_result(result, as_json, show_training_result)
+    if result["trained"] and result["decision"]["kind"] == "refuse" and _lacks_champion(pipeline):
+        raise typer.Exit(1)
+
+
+def _lacks_champion(pipeline: Pipeline) -> bool:
+    from pynomaly.records.registry.alias_lookup import find_alias_version
+
+    return find_alias_version(pipeline) is None
 
 
 def _complete_detector_name(incomplete: str) -> list[str]:
@@ -79,7 +90,10 @@ def search(
     """Search detectors and parameters; a result better than the champion's becomes a challenger."""
     from flows.display.training import show_search_result
 
+    pipeline = load_pipeline(config)
+    if budget:
+        from pynomaly.steps.training.tuning_run import parse_budget
+
+        parse_budget(pipeline, budget)  # a mistyped one leaves no failed run
     parameters = {"as_of": as_of, "reason": reason, "budget": budget}
-    print_result(
-        run_flow("training", "search", load_pipeline(config), **parameters), as_json, show_search_result
-    )
+    print_result(run_flow("training", "search", pipeline, **parameters), as_json, show_search_result)

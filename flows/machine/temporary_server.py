@@ -15,7 +15,9 @@ still holds to the database first.
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import logging
 import os
 import socket
 import sqlite3
@@ -23,11 +25,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flows.machine.environment import make_prefect_database
 from pynomaly.errors import RecordError
@@ -303,6 +305,7 @@ def serve_until_input_closes(number: int) -> None:
     with pause_garbage_collection():
         import uvicorn
         from prefect.server.api import server as prefect_server
+        from prefect.server.database import configurations
 
         # FastAPI prepares the routes of a router when a request first passes it: 1 s for all of them.
         by_use = sorted(prefect_server.API_ROUTERS, key=lambda router: router.prefix not in _USED_ROUTERS)
@@ -317,6 +320,7 @@ def serve_until_input_closes(number: int) -> None:
         while os.read(0, 1024):
             pass
         _wait_for_queues()
+        _leave_database(list(configurations.ENGINES.values()))
         server.should_exit = True
 
     threading.Thread(target=watch_input, daemon=True).start()
@@ -332,6 +336,24 @@ def _wait_for_queues() -> None:
         if all(counts["consumed"] >= counts["published"] for counts in tuple(METRICS.values())):
             return
         time.sleep(0.02)
+
+
+def _leave_database(engines: Sequence[Any], seconds: float = QUEUES_S) -> None:
+    """Wait until no connection is in use, and let none report that its end was a cancellation.
+
+    The end of the server cancels its services. One that begins to ask in the meantime is cancelled in the
+    rollback of what it read: nothing is lost, the connection is thrown away, but its pool logs a traceback.
+    """
+    pools = [engine.sync_engine.pool for engine in engines]
+    for pool in pools:
+        pool.logger.addFilter(_is_no_cancellation)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(pool.checkedout() for pool in pools):
+        time.sleep(0.02)
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 if __name__ == "__main__":

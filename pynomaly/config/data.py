@@ -258,6 +258,11 @@ class Data(Settings):
             )
         if self.long and not self.time:
             raise ValueError("data.long needs data.time: it joins the rows of one time")
+        if self.long and self.id in (self.long.name, self.long.value):
+            raise ValueError(
+                f"data.id is {self.id!r}, which data.long makes columns of; leave data.id out, or name the "
+                "column of the machine"
+            )
         if self.label_values and not self.label:
             raise ValueError("data.label_values needs data.label")
         if self.incidents and not self.time:

@@ -45,7 +45,8 @@ class Training(Settings):
     holdout: float = Field(0.3, gt=0, lt=0.9, description="newest share of the reference, kept for comparing")
     calibration: float = Field(0.3, gt=0, lt=0.9, description="share of the other rows, kept for p-values")
     calibrate: Literal["auto", "split", "cross"] = Field(
-        "auto", description="on those rows; on out-of-fold scores of all; auto: out-of-fold under 100 rows"
+        "auto",
+        description="on those rows; on out-of-fold scores of all; auto: where those are too few to alert",
     )
     tail: Literal["pareto", "none"] = Field(
         "pareto", description="p-values above every held-out score: a fitted tail, or 1 / (n + 1)"

@@ -15,8 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.config import Quality
+from pynomaly.data.bad_rows import BadRows, show_value
 from pynomaly.data.expectations import ExpectationOutcome, default_suite, evaluate_suite
 from pynomaly.data.frame import FrameContract, read_numbers
+from pynomaly.data.origin import Origin
 from pynomaly.errors import QualityError, list_allowed
 
 __all__ = ["Check", "CheckedRows", "QualityReport", "validate"]
@@ -86,7 +88,8 @@ class CheckedRows:
     clean : DataFrame
         Rows to use, with numeric features as float64; empty when the columns do not fit the contract.
     quarantine : DataFrame
-        Rejected rows, every cell as text, with the columns ``rule`` and ``detail``.
+        Rejected rows, every cell as text, with the columns ``rule`` and ``detail``; with an origin also
+        ``row``, the line or number in the source, and ``file`` where there are several.
     """
 
     report: QualityReport
@@ -94,42 +97,13 @@ class CheckedRows:
     quarantine: pd.DataFrame
 
 
-class _BadRows:
-    """Rejected rows, each with the first rule that it breaks."""
-
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self.frame = frame
-        self.rules: dict[int, tuple[str, str]] = {}
-
-    def file(self, rule: str, rows: npt.NDArray[Any], column: str | None = None, detail: str = "") -> None:
-        """Record that the rows at positions `rows` break `rule`."""
-        for row in rows.tolist():
-            cell = "" if detail else _show_value(self.frame[column].iloc[row])
-            self.rules.setdefault(row, (rule, detail or f"column {column!r} holds {cell} in row {row}"))
-
-    @property
-    def clean_mask(self) -> npt.NDArray[np.bool_]:
-        """Boolean mask of shape (n,): True for rows that break no rule."""
-        mask = np.ones(len(self.frame), dtype=bool)
-        mask[list(self.rules)] = False
-        return mask
-
-    def table(self) -> pd.DataFrame:
-        """Return the rejected rows as text, with rule and detail."""
-        rows = sorted(self.rules)
-        renamed_columns = {name: f"source_{name}" for name in ("rule", "detail")}
-        table = self.frame.iloc[rows].rename(columns=renamed_columns).astype(object)
-        # An object array, because pandas' inference of text would turn None into NaN.
-        cells = np.empty(table.shape, dtype=object)
-        for position in range(table.shape[1]):
-            cells[:, position] = [None if pd.isna(cell) else str(cell) for cell in table.iloc[:, position]]
-        table = pd.DataFrame(cells, index=table.index, columns=table.columns, dtype=object)
-        table["rule"] = [self.rules[row][0] for row in rows]
-        table["detail"] = [self.rules[row][1] for row in rows]
-        return table
-
-
-def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, purpose: Purpose) -> CheckedRows:
+def validate(
+    frame: pd.DataFrame,
+    contract: FrameContract,
+    quality: Quality,
+    purpose: Purpose,
+    origin: Origin | None = None,
+) -> CheckedRows:
     """Check `frame` and separate its bad rows.
 
     Parameters
@@ -141,6 +115,8 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
         Limits and expectations; the guards are always on.
     purpose : {"train", "score"}
         Training needs more rows, and each feature filled as ``max_missing`` requires.
+    origin : Origin, optional
+        Where the rows stand in their source. Without it, they are named by their position in `frame`.
 
     Returns
     -------
@@ -155,7 +131,7 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
     if purpose not in ("train", "score"):
         raise QualityError(f"no purpose {purpose!r}; {list_allowed(purpose, ('train', 'score'))}")
     checks = [_check_columns(frame, contract), _check_rows(len(frame), quality, purpose, "rows")]
-    rows = _BadRows(frame)
+    rows = BadRows(frame, contract.time, origin)
     if not all(check.passed for check in checks):
         return _build_result(frame.iloc[:0], rows, checks)
     _guard_rows(rows, contract)
@@ -173,7 +149,7 @@ def validate(frame: pd.DataFrame, contract: FrameContract, quality: Quality, pur
     return _build_result(clean, rows, checks)
 
 
-def _build_result(clean: pd.DataFrame, rows: _BadRows, checks: list[Check]) -> CheckedRows:
+def _build_result(clean: pd.DataFrame, rows: BadRows, checks: list[Check]) -> CheckedRows:
     failed = {check.severity for check in checks if not check.passed}
     outcome: Literal["pass", "warn", "block"] = "pass"
     if failed - {"info"}:
@@ -202,7 +178,7 @@ def _check_rows(rows: int, quality: Quality, purpose: Purpose, what: str) -> Che
     return Check(what.replace(" ", "_"), "error", rows >= least, message, None, rows, least)
 
 
-def _guard_rows(rows: _BadRows, contract: FrameContract) -> None:
+def _guard_rows(rows: BadRows, contract: FrameContract) -> None:
     """Reject every row that no model may use."""
     frame = rows.frame
     if contract.time:
@@ -223,14 +199,18 @@ def _guard_rows(rows: _BadRows, contract: FrameContract) -> None:
         rows.file("duplicate", np.flatnonzero(again), detail=reason)
 
 
-def _select_clean(frame: pd.DataFrame, rows: _BadRows, contract: FrameContract) -> pd.DataFrame:
+_FEW_COLUMNS = 50
+
+
+def _select_clean(frame: pd.DataFrame, rows: BadRows, contract: FrameContract) -> pd.DataFrame:
     clean = frame[rows.clean_mask] if rows.rules else frame
-    return clean.assign(**{name: read_numbers(clean[name])[0] for name in contract.numeric}).reset_index(
-        drop=True
-    )
+    clean = clean.assign(**{name: read_numbers(clean[name])[0] for name in contract.numeric})
+    clean = clean.reset_index(drop=True)
+    # Hundreds of columns that were replaced one by one are slow to add to; a copy lays them side by side.
+    return clean.copy() if clean.shape[1] > _FEW_COLUMNS else clean
 
 
-def _apply_outcome(outcome: ExpectationOutcome, rows: _BadRows, positions: npt.NDArray[Any]) -> Check:
+def _apply_outcome(outcome: ExpectationOutcome, rows: BadRows, positions: npt.NDArray[Any]) -> Check:
     """Return the check of one expectation, and reject the rows that fail it if its severity is ``error``."""
     item, rows_rejected = outcome.expectation, False
     if not outcome.passed and outcome.rows is not None and len(outcome.rows) and item.severity == "error":
@@ -248,7 +228,7 @@ def _apply_outcome(outcome: ExpectationOutcome, rows: _BadRows, positions: npt.N
     return Check(item.type, severity, outcome.passed, message, outcome.column, _drop_infinite(observed))
 
 
-def _check_quarantine(rows: _BadRows, quality: Quality) -> list[Check]:
+def _check_quarantine(rows: BadRows, quality: Quality) -> list[Check]:
     """Return one check for each rule that rejected rows, and one for the share of rejected rows."""
     counts = Counter(rule for rule, _ in rows.rules.values())
     details = dict(reversed([rows.rules[row] for row in sorted(rows.rules)]))
@@ -292,7 +272,7 @@ def _check_column(clean: pd.DataFrame, name: str, quality: Quality, purpose: Pur
     if rows >= quality.min_train_rows:  # a few rows can be equal by chance
         top, value = _find_commonest(column, quality.max_constant)
         limit = quality.max_constant
-        message = f"column {name!r}: {top:.2%} of the values are {_show_value(value)}, limit {limit:.2%}"
+        message = f"column {name!r}: {top:.2%} of the values are {show_value(value)}, limit {limit:.2%}"
         checks.append(Check("constant", "warning", top <= limit, message, name, top, limit))
     return checks
 
@@ -331,7 +311,3 @@ def _format_arguments(arguments: dict[str, Any]) -> str:
 
 def _drop_infinite(value: float | str | None) -> float | str | None:
     return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _show_value(value: object) -> str:
-    return repr(value.item() if isinstance(value, np.generic) else value)

@@ -135,7 +135,7 @@ class Bundle:
         stream = pd.concat([fit_frame, calibration_frame], ignore_index=True)  # one part is too thin
         weight = float(facts.get("row_weight", 1.0))
         policy = AlertPolicy.from_config(pipeline.alerts, rows_per_day(stream, contract, weight))
-        fit_result = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known)
+        fit_result = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known, policy)
         features, detector, calibration = fit_result.features, fit_result.detector, fit_result.calibration
         conformed, times = prepare_rows(fit_result.held_out, contract, calendar=features.calendar)
         golden = take_golden_rows(conformed, times, pick_positions(fit_result.scores))

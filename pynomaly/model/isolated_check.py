@@ -17,14 +17,13 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from pynomaly.errors import ModelError, PynomalyError
+from pynomaly.model.latency import measure_latency_ms
 
 __all__ = ["IsolatedCheck", "main", "run_isolated_check"]
 
-REPEATS = 30
 BATCH_ROWS = 4096  # scored once, so that peak memory includes scoring and not only loading
 TIMEOUT_SECONDS = 300.0  # seconds; importing the heaviest detector on a busy machine takes half a minute
 
@@ -38,7 +37,7 @@ class IsolatedCheck:
     difference : float
         Largest difference of a golden row from its recorded score.
     latency_ms : float
-        Median time to score one row with `Bundle.score`, after the first call.
+        Time to score one row with `Bundle.score`, after the first call (:mod:`pynomaly.model.latency`).
     load_s : float
         Time for imports and load together.
     rss_mb : float
@@ -105,16 +104,12 @@ def main(arguments: list[str]) -> int:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 2
     row = bundle.golden.iloc[[0]]
-    durations = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        bundle.score(row)
-        durations.append(time.perf_counter() - start)
+    latency_ms = measure_latency_ms(lambda: bundle.score(row))
     batch = bundle.golden.iloc[[place % len(bundle.golden) for place in range(BATCH_ROWS)]]
     bundle.score(batch.reset_index(drop=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rss_mb = peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes on macOS, else kilobytes
-    check = IsolatedCheck(difference, median(durations) * 1000, load_s, rss_mb)
+    check = IsolatedCheck(difference, latency_ms, load_s, rss_mb)
     print(json.dumps(check.to_dict()))
     return 0
 

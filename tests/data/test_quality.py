@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -230,3 +231,13 @@ def test_columns_called_like_ours_are_kept(frame):
     odd.loc[0, "a"] = np.inf
     quarantine = validate(odd, contract, Quality(), "score").quarantine
     assert (quarantine["source_rule"].item(), quarantine["rule"].item()) == ("mine", "not_finite")
+
+
+def test_hundreds_of_columns_do_not_fragment_the_frame():
+    frame = pd.DataFrame({f"s{i}": np.arange(40) % 7 for i in range(150)})
+    contract = FrameContract.infer(frame, Data(source="csv", path="x.csv"))
+    clean = validate(frame, contract, Quality(min_train_rows=20), "train").clean
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clean.assign(block=0)
+    assert list(clean.columns) == list(frame.columns)

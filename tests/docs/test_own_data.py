@@ -1,56 +1,138 @@
-"""The guide to one's own data shows what `init` writes for such a table, and what reading it comes to."""
+"""The pages on reading show what `init` prints and writes for the tables they speak of."""
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
+import typer.main
+from typer.testing import CliRunner
 
-from pynomaly.config import load_pipeline
-from pynomaly.data.intake import read_table, render_draft, try_reading
+from flows.cli import app
+from pynomaly.config import Data, Quality, Windows, load_pipeline
+from pynomaly.data.intake import ROLES
 from pynomaly.data.sources import read_source
-from tests.docs.written import snippets
+from tests.docs import tables
+from tests.docs.loaded import ROOT
+from tests.docs.written import Snippet, snippets
 
-
-def draft_pipeline(table: Path, folder: Path) -> str:
-    return render_draft(try_reading(read_table(table, {"id": "press"})), folder=folder)
+PAGES = ("docs/own-data.md", "docs/reading.md")
+WIDTH = "100"
+READING = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def presses(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two presses, a row every ten minutes on the clock of Berlin, as a German spreadsheet writes it."""
-    clock = pd.date_range("2026-07-01", "2026-11-22 23:50", freq="10min", tz="Europe/Berlin")
-    rows = np.arange(2 * len(clock))
-    table = pd.DataFrame(
-        {
-            "time": np.repeat(clock.strftime("%Y-%m-%d %H:%M"), 2),
-            "press": np.where(rows % 2 == 0, "press-1", "press-2"),
-            "load": 50 + (rows % 97) / 100,
-            "temperature": 48 + (rows % 89) / 100,
-            "vibration": 0.9 + (rows % 83) / 1000,
-            "operator": np.array(["a", "b", "c"])[rows % 3],
-            "anomaly": np.where(rows % 5 == 4, "", (rows % 997 < 13).astype(int).astype(str)),
-        }
-    )
-    file = tmp_path_factory.mktemp("own") / "presses.csv"
-    table.to_csv(file, sep=";", decimal=",", index=False)
-    return file
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every table of the pages."""
+    place = tmp_path_factory.mktemp("own")
+    for write in tables.WRITERS:
+        write(place)
+    return place
 
 
-def test_the_page_shows_what_init_writes(presses: Path) -> None:
-    written = draft_pipeline(presses, presses.parent / "configs").split("\nname:")[1]
+def run_words(words: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", WIDTH)
+    outcome = CliRunner().invoke(app, shlex.split(words)[1:])
+    return "\n".join(line.rstrip() for line in outcome.output.strip().splitlines())
+
+
+def list_screens() -> list[tuple[Snippet, str, str]]:
+    """Each `pynomaly init` of the pages with what is shown below it."""
+    screens = []
+    for block in snippets("console"):
+        for part in f"\n{block.text}".split("\n$ ")[1:]:
+            words, _, shown = part.partition("\n")
+            if block.page in PAGES and words.startswith("pynomaly init"):
+                screens.append((block, words, shown.strip()))
+    return screens
+
+
+SCREENS = list_screens()
+
+
+def test_both_pages_show_screens() -> None:
+    assert {block.page for block, _, _ in SCREENS} == set(PAGES)
+
+
+@pytest.mark.parametrize(("block", "words", "shown"), SCREENS, ids=[words for _, words, _ in SCREENS])
+def test_the_pages_show_what_init_prints(
+    block: Snippet, words: str, shown: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "--explain" not in words and "--force" not in words:
+        words += " --force"
+    assert run_words(words, folder, monkeypatch) == shown, block
+
+
+def test_the_page_shows_what_init_writes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_words("pynomaly init presses.csv --timezone Europe/Berlin --force", folder, monkeypatch)
+    written = (folder / "configs" / "presses.yaml").read_text().split("\nname:")[1]
     shown = next(block for block in snippets("yaml") if block.page == "docs/own-data.md")
-    assert f"\nname:{written}".strip() == shown.text.strip()
+    assert f"name:{written}".strip() == shown.text.strip()
 
 
-def test_the_hour_that_autumn_repeats_is_told_apart(presses: Path) -> None:
-    configs = presses.parent / "configs"
-    configs.mkdir()
-    text = draft_pipeline(presses, configs).replace('"UTC"', '"Europe/Berlin"')
-    (configs / "presses.yaml").write_text(text)
-    pipeline = load_pipeline(configs / "presses.yaml")
+def test_the_page_shows_the_first_lines_of_the_table(folder: Path) -> None:
+    page = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
+    lines = (folder / "presses.csv").read_text(encoding="cp1252").splitlines()[:7]
+    assert "\n".join(lines) in page
+
+
+def test_the_hour_that_autumn_repeats_is_told_apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_words("pynomaly init presses.csv --timezone Europe/Berlin --force", folder, monkeypatch)
+    pipeline = load_pipeline(folder / "configs" / "presses.yaml")
     frame = read_source(pipeline.data)
-    assert frame["time"].notna().all()
-    assert not frame.duplicated(["time", "press"]).any()
+    assert frame["Date Time"].notna().all()
+    assert not frame.duplicated(["Date Time", "press"]).any()
+
+
+def read_rows_below(heading: str) -> list[list[str]]:
+    """Cells of the table below a heading of the reference, without its first two lines."""
+    section = READING.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in re.findall(r"^\|.*", section, re.M)[2:]
+    ]
+
+
+def test_the_reference_lists_all_that_json_holds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = json.loads(run_words("pynomaly init probe.jsonl --force --json", folder, monkeypatch))
+    rows = {
+        key: cells for first, cells in read_rows_below("What `init --json` holds") for key in names_in(first)
+    }
+    assert set(rows) == set(held)
+    assert set(held["time"]) <= set(names_in(rows["time"]))
+    assert set(held["columns"][0]) <= set(names_in(rows["columns"]))
+    assert set(held["choices"][0]) <= set(names_in(rows["choices"]))
+
+
+def test_the_reference_has_every_role() -> None:
+    named = {name for row in read_rows_below("Roles of columns") for name in names_in(row[0])}
+    assert named == set(ROLES)
+
+
+def test_the_reference_quotes_messages_of_the_code() -> None:
+    sources = "".join(
+        file.read_text(encoding="utf-8")
+        for top in ("pynomaly", "flows")
+        for file in (ROOT / top).rglob("*.py")
+    )
+    for row in read_rows_below("What cannot be read"):
+        assert all(message in sources for message in names_in(row[0])), row
+
+
+def test_settings_and_options_of_the_reference_exist() -> None:
+    init = typer.main.get_command(app).commands["init"]
+    options = {option for parameter in init.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert set(re.findall(r"`(--[a-z][a-z-]*)", READING)) <= options
+    for block, model in (("data", Data), ("quality", Quality), ("windows", Windows)):
+        assert set(re.findall(rf"`{block}\.(\w+)", READING)) <= set(model.model_fields)
+    assert {
+        name for row in read_rows_below("Text into cells") for name in names_in(row[2]) if name[0] != "-"
+    } <= set(Data.model_fields)
+
+
+def names_in(cell: str) -> list[str]:
+    """What stands in backticks."""
+    return re.findall(r"`([^`]+)`", cell)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,9 @@ class Answer:
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
     """Run ``pynomaly ARGUMENTS`` in this process."""
     from flows.cli import main
+
+    # Here warnings are errors.
+    monkeypatch.setattr(sys.modules["flows.cli.app"], "silence_warnings", lambda: None)
 
     def run(*arguments: object) -> Answer:
         monkeypatch.setattr("sys.argv", ["pynomaly", *map(str, arguments)])

@@ -17,9 +17,9 @@ from pynomaly.data.intake.cells.spelling import looks_like_moment, looks_like_nu
 from pynomaly.data.intake.findings import Reading
 from pynomaly.data.intake.sample import Sample, list_files
 from pynomaly.data.intake.text.typed import read_sample
-from pynomaly.data.intake.times.given import apply_given_zone, check_given_settings, read_given_time
+from pynomaly.data.intake.times.given import check_given_settings, take_given_time
 from pynomaly.data.intake.times.joins import find_time
-from pynomaly.errors import ColumnError, SourceError, WindowError, list_allowed
+from pynomaly.errors import ColumnError, SourceError, list_allowed
 
 __all__ = ["list_files", "read_table"]
 
@@ -64,22 +64,7 @@ def read_table(path: str | Path, hints: Mapping[str, Any] | None = None) -> Read
         sample.cells, sample.typed, {"separator": sample.settings.get("separator", ","), **known}
     )
     moments, single = find_time(profiles, sample.typed, requested or None)
-    given = {key: known[key] for key in ("time_format", "epoch") if known.get(key)}
-    if given:
-        moments = read_given_time(profiles, requested, moments, given)
-    if moments is None and (requested or given):
-        names = requested or sample.names
-        cell = profiles[names[0]].example
-        advice = (
-            f"--{'time-format' if 'time_format' in given else 'epoch'} is {next(iter(given.values()))!r}"
-            if given
-            else "set --time-format, e.g. '%d.%m.%Y %H:%M'"
-        )
-        raise WindowError(
-            f"no time can be read from {', '.join(map(repr, names))} (a cell: {cell!r}); {advice}"
-        )
-    if moments is not None and known.get("timezone"):
-        moments = apply_given_zone(moments, str(known["timezone"]))
+    moments = take_given_time(profiles, requested, moments, known)
     return Assembly(str(path), kind, sample, profiles, moments, single, known).assemble(choices, settings)
 
 

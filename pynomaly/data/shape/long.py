@@ -35,7 +35,7 @@ def widen_rows(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
         quantity that a time does not have is missing, of one that it has twice the last counts. A quantity
         that the settings name (as a feature, a category, a counter) has a column even without a row. The
         label is 1 if one of the joined rows is an anomaly. A row whose time cannot be read stays alone. The
-        frame itself if ``data.long`` is not set.
+        index is that of the first row of each. The frame itself if ``data.long`` is not set.
 
     Raises
     ------
@@ -71,6 +71,7 @@ def widen_rows(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
     wide = frame[roles].iloc[first].reset_index(drop=True)
     if data.label in roles:
         wide[data.label] = frame[data.label].groupby(rows).max().reset_index(drop=True)
+    places = frame.index[first]
     values = frame[data.long.value].to_numpy()
     order = np.argsort(columns, kind="stable")  # one quantity after the other, each in the source's order
     ends = np.searchsorted(columns[order], np.arange(len(quantities) + 1))
@@ -81,7 +82,8 @@ def widen_rows(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
     if frame[data.long.value].dtype.kind not in "iufb":
         spread = {name: _read_column(column, name, data) for name, column in spread.items()}
     absent = {name: np.nan for name in _list_declared(data) if name not in spread and name not in roles}
-    return pd.concat([wide, pd.DataFrame({**spread, **absent}, index=wide.index)], axis=1)
+    wide = pd.concat([wide, pd.DataFrame({**spread, **absent}, index=wide.index)], axis=1)
+    return wide.set_axis(places, axis=0)
 
 
 def spread_settings(data: Data, columns: list[str]) -> Data:

@@ -9,25 +9,28 @@ and the wings below `data`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pynomaly.config import SOURCE_KINDS, Data
 from pynomaly.data import series
 from pynomaly.data.frame import require_columns
+from pynomaly.data.origin import Origin, RowLines, find_unread_cells
 from pynomaly.data.places import is_address
 from pynomaly.data.shape.counters import difference_counters
 from pynomaly.data.shape.moments import list_time_sources, place_moments
 from pynomaly.data.sources.kind import Reader, SourceKind
-from pynomaly.data.sources.normalize import select_window, shape_rows, sort_rows
+from pynomaly.data.sources.normalize import order_rows, select_window, shape_rows
 from pynomaly.data.sources.text.files import has_ending, is_glob, list_names
 from pynomaly.data.window import Window
-from pynomaly.errors import ConfigError, WindowError, list_allowed
-
-_PLACE = "place in the source"
+from pynomaly.errors import ConfigError, SourceError, WindowError, list_allowed
 
 _PLAIN_FILE = {
     name: Data.model_fields[name].get_default(call_default_factory=True)
@@ -39,11 +42,13 @@ __all__ = [
     "SOURCES",
     "Reader",
     "SourceKind",
+    "TracedRows",
     "WindowReader",
     "find_source_kind",
     "infer_source_kind",
     "read_source",
     "read_span",
+    "trace_rows",
 ]
 
 SOURCES: dict[str, SourceKind] = {
@@ -89,7 +94,52 @@ def read_source(
     DataError
         If a label is neither 0, 1, true, false nor missing.
     """
-    return _select_rows(data, _parse_rows(data, window, as_of, path), window, as_of)
+    return trace_rows(data, window, as_of, path).frame
+
+
+@dataclass(frozen=True, eq=False)
+class TracedRows:
+    """Rows as :func:`read_source` returns them, with their places in the source.
+
+    Attributes
+    ----------
+    frame : DataFrame of shape (n, d)
+    origin : Origin
+        Where each row stands in the source.
+    raw : DataFrame of shape (m, k) or None
+        Every row of the source in its order, as it was read; kept where asked for.
+    """
+
+    frame: pd.DataFrame
+    origin: Origin
+    raw: pd.DataFrame | None = None
+
+
+def trace_rows(
+    data: Data,
+    window: Window | None = None,
+    as_of: datetime | None = None,
+    path: str | None = None,
+    *,
+    keep_raw: bool = False,
+) -> TracedRows:
+    """Read rows as :func:`read_source` does, and keep where each of them stands in the source.
+
+    Errors are those of :func:`read_source`.
+    """
+    parsed = _parse_rows(data, window, as_of, path)
+    rows = _select_rows(data, parsed, window, as_of)
+    return replace(rows, raw=parsed.raw) if keep_raw else rows
+
+
+@dataclass(frozen=True, eq=False)
+class _ParsedRows:
+    """Rows with times and labels read, in the source's order; the index is the position there."""
+
+    frame: pd.DataFrame
+    raw: pd.DataFrame
+    unread: dict[int, str | None]
+    find_lines: Callable[[], RowLines | None] | None
 
 
 class WindowReader:
@@ -105,18 +155,23 @@ class WindowReader:
 
     def __init__(self, data: Data) -> None:
         self._data = data
-        self._whole: pd.DataFrame | None = None
+        self._whole: _ParsedRows | None = None
 
     def read(self, window: Window | None, as_of: datetime | None = None) -> pd.DataFrame:
         """Return what :func:`read_source` returns for `window`; errors are the same."""
+        return self.trace(window, as_of).frame
+
+    def trace(self, window: Window | None, as_of: datetime | None = None) -> TracedRows:
+        """Return what :func:`trace_rows` returns for `window`; errors are the same."""
         if not _require_kind(self._data.source).reads_whole or self._data.time is None:
-            return read_source(self._data, window, as_of)
+            return trace_rows(self._data, window, as_of)
         if self._whole is None:
-            self._whole = _parse_rows(self._data, None, None, None)
+            parsed = _parse_rows(self._data, None, None, None)
+            self._whole = replace(parsed, raw=parsed.raw.iloc[:0])
         return _select_rows(self._data, self._whole, window, as_of)
 
 
-def _parse_rows(data: Data, window: Window | None, as_of: datetime | None, path: str | None) -> pd.DataFrame:
+def _parse_rows(data: Data, window: Window | None, as_of: datetime | None, path: str | None) -> _ParsedRows:
     """Return the source's rows with times and labels read, in the source's order; more than the window's."""
     if window is not None and data.time is None:
         raise WindowError(f"the table has no data.time, so the window {window} cannot be read from it")
@@ -126,12 +181,32 @@ def _parse_rows(data: Data, window: Window | None, as_of: datetime | None, path:
     if name != data.source and "path" in SOURCE_KINDS[data.source]:
         data = data.model_copy(update=_PLAIN_FILE)
     if kind.read_dataset is not None and path is None:
-        frame = kind.read_dataset(data, read_window, as_of)
+        raw = kind.read_dataset(data, read_window, as_of)
     else:
-        frame = kind.read_rows(data, path or _source_path(data), None, read_window)
-    known_label = [data.label] if data.label and (path is None or data.label in frame.columns) else []
-    require_columns(frame, [*list_time_sources(data), *filter(None, (data.id,)), *known_label])
-    return shape_rows(frame, data, has_raw_text=kind.has_raw_text)
+        raw = kind.read_rows(data, path or _source_path(data), None, read_window)
+    raw = raw.reset_index(drop=True)
+    known_label = [data.label] if data.label and (path is None or data.label in raw.columns) else []
+    require_columns(raw, [*list_time_sources(data), *filter(None, (data.id,)), *known_label])
+    frame = shape_rows(raw, data, has_raw_text=kind.has_raw_text)
+    unread = find_unread_cells(raw, frame, data.time, list_time_sources(data))
+    return _ParsedRows(frame, raw, unread, _trace_lines(kind, data, path or _source_path(data), len(raw)))
+
+
+def _trace_lines(kind: SourceKind, data: Data, path: str, rows: int) -> Callable[[], RowLines | None] | None:
+    """Return what finds the lines of the rows, once, when that is asked; None for a source without lines."""
+    list_lines = kind.list_lines
+    if list_lines is None:
+        return None
+
+    @cache
+    def find_lines() -> RowLines | None:
+        try:
+            lines = list_lines(data, path)
+        except SourceError:  # it was read a moment ago, and is gone
+            return None
+        return lines if len(lines.numbers) == rows else None
+
+    return find_lines
 
 
 def _add_history(data: Data, window: Window | None) -> Window | None:
@@ -150,24 +225,32 @@ def _add_past(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
 
 
 def _select_rows(
+    data: Data, parsed: _ParsedRows, window: Window | None, as_of: datetime | None
+) -> TracedRows:
+    """Return the rows of the window in their order, with time-series features and the labels of `as_of`."""
+    frame = _arrange_rows(data, parsed.frame, window, as_of)
+    places = frame.index.to_numpy(dtype=np.int64)
+    origin = Origin(places, parsed.unread, parsed.find_lines)
+    return TracedRows(frame.reset_index(drop=True), origin)
+
+
+def _arrange_rows(
     data: Data, frame: pd.DataFrame, window: Window | None, as_of: datetime | None
 ) -> pd.DataFrame:
-    """Return the rows of the window in their order, with time-series features and the labels of `as_of`."""
+    """Return the same with the index of `frame`."""
     if data.time is None:
-        return frame.reset_index(drop=True)
+        return frame
     read_window = _add_history(data, window)
     if window is not None and read_window is not None:
         if read_window != window:
-            with_history = sort_rows(
-                select_window(frame, data.time, read_window).reset_index(names=_PLACE), data.time, data.id
-            )
-            with_history = _add_past(with_history, data)
-            frame = with_history.sort_values(_PLACE, ignore_index=True).drop(columns=_PLACE)
+            with_history = select_window(frame, data.time, read_window)
+            with_history = with_history.iloc[order_rows(with_history, data.time, data.id)]
+            frame = _add_past(with_history, data).sort_index()
         frame = select_window(frame, data.time, window)
     if as_of is not None and data.label in frame.columns:
         label_known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
         frame = frame.assign(**{str(data.label): frame[data.label].where(label_known)})
-    frame = sort_rows(frame, data.time, data.id)
+    frame = frame.iloc[order_rows(frame, data.time, data.id)]
     return _add_past(frame, data) if window is None else frame
 
 

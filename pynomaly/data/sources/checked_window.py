@@ -12,6 +12,7 @@ import pandas as pd
 
 from pynomaly.config import Pipeline
 from pynomaly.data.frame import FrameContract, hash_frame
+from pynomaly.data.origin import Origin
 from pynomaly.data.quality import CheckedRows, validate
 from pynomaly.data.sources import WindowReader
 from pynomaly.data.window import Window
@@ -29,10 +30,14 @@ class CheckedWindow:
         The window's key; ``all`` for a whole table.
     frame : DataFrame of shape (n, d)
         Every row, also those that validation rejects.
+    origin : Origin or None
+        Where each row stands in the source.
     """
 
-    def __init__(self, pipeline: Pipeline, key: str, frame: pd.DataFrame) -> None:
-        self.key, self.frame = key, frame
+    def __init__(
+        self, pipeline: Pipeline, key: str, frame: pd.DataFrame, origin: Origin | None = None
+    ) -> None:
+        self.key, self.frame, self.origin = key, frame, origin
         self._pipeline = pipeline
         self._checked: dict[FrameContract, CheckedRows] = {}
 
@@ -44,7 +49,9 @@ class CheckedWindow:
     def check(self, contract: FrameContract) -> CheckedRows:
         """Validate the rows for scoring by a model with this contract; the outcome may be ``block``."""
         if contract not in self._checked:
-            self._checked[contract] = validate(self.frame, contract, self._pipeline.quality, "score")
+            self._checked[contract] = validate(
+                self.frame, contract, self._pipeline.quality, "score", self.origin
+            )
         return self._checked[contract]
 
     def require_clean(self, contract: FrameContract) -> pd.DataFrame:
@@ -84,5 +91,5 @@ def read_checked_window(
     DataError
         As :func:`pynomaly.data.sources.read_source`.
     """
-    frame = (reader or WindowReader(pipeline.data)).read(window, as_of)
-    return CheckedWindow(pipeline, window.key if window else "all", frame)
+    rows = (reader or WindowReader(pipeline.data)).trace(window, as_of)
+    return CheckedWindow(pipeline, window.key if window else "all", rows.frame, rows.origin)

@@ -19,6 +19,7 @@ import pandas as pd
 from pandas.io.parsers import TextFileReader
 
 from pynomaly.config import Data, Limits
+from pynomaly.data.origin import RowLines
 from pynomaly.data.sources import bounded
 from pynomaly.data.sources.kind import SourceKind
 from pynomaly.data.sources.text.cells import list_text_columns, read_numbers
@@ -33,6 +34,7 @@ from pynomaly.data.sources.text.layout import (
     SEPARATORS,
     count_surplus,
     format_separator,
+    list_row_lines,
     open_lines,
     read_names,
     skip_header,
@@ -45,6 +47,7 @@ __all__ = [
     "SEPARATORS",
     "SOURCE",
     "count_lines",
+    "list_lines",
     "open_decoded",
     "read_chunks",
     "read_header",
@@ -117,6 +120,21 @@ def count_lines(data: Data, path: str) -> int:
                 count, ends_with_break = count + block.count(b"\n"), block.endswith(b"\n")
             total += count + (not ends_with_break)
     return total
+
+
+def list_lines(data: Data, path: str) -> RowLines:
+    """Return the lines on which the rows begin, of each file.
+
+    Raises
+    ------
+    SourceError
+        If a file is missing or cannot be read.
+    """
+    paths, lines = list_files(path, ENDINGS), []
+    for file_path in paths:
+        with open_local(file_path) as file:
+            lines.append(list_row_lines(file, data))
+    return RowLines(tuple(paths), tuple(lines))
 
 
 @contextmanager
@@ -264,5 +282,6 @@ SOURCE = SourceKind(
     endings=ENDINGS,
     count_rows=lambda data, window: count_lines(data, str(data.path)),
     read_chunks=lambda data, window, rows: read_chunks(data, str(data.path), rows),
+    list_lines=list_lines,
     reads_whole=True,
 )

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from pynomaly.config import Data
+from pynomaly.data.origin import RowLines
 from pynomaly.data.window import Window
 
 __all__ = ["Reader", "SourceKind"]
@@ -40,6 +41,8 @@ class SourceKind:
         ``(data, window)`` to an upper bound of the rows. Without it, rows are never sampled while being read.
     read_chunks : callable, optional
         ``(data, window, rows)`` to parts of the rows, in an order that is the same in each run.
+    list_lines : callable, optional
+        ``(data, path)`` to the lines on which its rows begin, for a source that is text.
     has_row_groups : bool
         Whether it is a Parquet table, which is sampled and scored by row groups.
     reads_whole : bool
@@ -56,6 +59,7 @@ class SourceKind:
     read_edges: Callable[[Data], pd.Series[Any]] | None = None
     count_rows: Callable[[Data, Window | None], int] | None = None
     read_chunks: Callable[[Data, Window | None, int], Iterator[pd.DataFrame]] | None = None
+    list_lines: Callable[[Data, str], RowLines] | None = None
     has_row_groups: bool = False
     reads_whole: bool = False
     has_raw_text: bool = False

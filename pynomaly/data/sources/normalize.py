@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pynomaly.config import Data
 from pynomaly.data.shape.cells import read_cells
@@ -17,13 +18,13 @@ from pynomaly.data.shape.moments import parse_moments, place_moments
 from pynomaly.data.window import Window
 from pynomaly.errors import WindowError
 
-__all__ = ["parse_labels", "parse_moments", "select_window", "shape_rows", "sort_rows"]
+__all__ = ["order_rows", "parse_labels", "parse_moments", "select_window", "shape_rows", "sort_rows"]
 
 
 def shape_rows(raw: pd.DataFrame, data: Data, *, has_raw_text: bool = False) -> pd.DataFrame:
     """Return rows as they were read in the shape that everything else expects, in the same order.
 
-    A long table becomes wide; its rows come in the order of their first.
+    A long table becomes wide; its rows come in the order of their first, and have the index of that row.
 
     Parameters
     ----------
@@ -73,8 +74,13 @@ def select_window(frame: pd.DataFrame, time: str, window: Window) -> pd.DataFram
 
 def sort_rows(frame: pd.DataFrame, time: str, entity: str | None) -> pd.DataFrame:
     """Return the rows sorted by time, then entity, then position in the source; unreadable times last."""
+    return frame.iloc[order_rows(frame, time, entity)].reset_index(drop=True)
+
+
+def order_rows(frame: pd.DataFrame, time: str, entity: str | None) -> NDArray[np.intp]:
+    """Return the positions of the rows in the order of :func:`sort_rows`, shape (n,)."""
     keys = [frame[time].fillna(pd.Timestamp.max.tz_localize("UTC")).astype("int64").to_numpy()]
     if entity is not None:
         # As text, an entity column of mixed types has the same order in every process.
         keys.insert(0, pd.factorize(frame[entity].astype(str).to_numpy(dtype=object), sort=True)[0])
-    return frame.iloc[np.lexsort(keys)].reset_index(drop=True)
+    return np.lexsort(keys)

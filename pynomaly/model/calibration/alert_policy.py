@@ -38,9 +38,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from pynomaly import config
 from pynomaly.errors import ConfigError
-from pynomaly.model.calibration.calibration import Calibration
+from pynomaly.model.calibration.calibration import MIN_SCORES, Calibration
 
-__all__ = ["POLICY_MAKERS", "AlertPolicy", "benjamini_hochberg", "cost_threshold", "single_row_threshold"]
+__all__ = [
+    "CANNOT_ALERT",
+    "POLICY_MAKERS",
+    "AlertPolicy",
+    "benjamini_hochberg",
+    "cost_threshold",
+    "single_row_threshold",
+]
+
+CANNOT_ALERT = "cannot alert"
+"""How the note begins of a policy under which no row can be an alert."""
 
 MAX_ALERT_SHARE = 0.5  # a policy that alerts on half of all normal rows is a mistake
 MIN_REACHED_SHARE = 0.8  # a note is given when p-value steps cut the share of alerts by more than a fifth
@@ -113,20 +123,50 @@ class AlertPolicy:
             return self.alerts(p)
         return benjamini_hochberg(p if self.extrapolate else np.maximum(p, resolution), self.level)
 
+    @property
+    def needed_scores(self) -> int:
+        """Number of held-out scores from which counting alone gives a p-value that alerts on a single row."""
+        return math.ceil(1.0 / self.threshold - 1e-9) - 1
+
+    def can_alert(self, calibration: Calibration) -> bool:
+        """Return whether any row, or a window of any rows, can be an alert with `calibration`."""
+        if not calibration.computable:
+            return False
+        if self.level is not None:
+            smallest = calibration.smallest_p_value if self.extrapolate else calibration.resolution
+            return smallest <= self.level
+        return calibration.smallest_p_value <= self.threshold
+
+    def _explain_no_alert(self, calibration: Calibration) -> str:
+        """Return why `can_alert` is False, and the setting that would change it."""
+        scores, smallest = len(calibration.scores), calibration.smallest_p_value
+        if not calibration.computable:
+            setting = (
+                "windows.reference to more rows" if scores < MIN_SCORES else "data.columns, so that some vary"
+            )
+            return f"{CANNOT_ALERT}: p-values are not computable, {calibration.reason}, set {setting}"
+        limit = self.threshold if self.level is None else self.level
+        least = smallest if self.level is None or self.extrapolate else calibration.resolution
+        settings = {
+            "quantile": f"alerts.quantile to {_round_up(least)} or more",
+            "budget": f"alerts.per_day to {_round_up(least * (self.rows_per_day or 0.0))} or more",
+            "cost": "alerts.cost_missed higher",
+            "fdr": f"alerts.fdr to {_round_up(least)} or more",
+        }
+        return (
+            f"{CANNOT_ALERT}: the threshold {limit:g} is below {least:g}, the smallest p-value of {scores} "
+            f"held-out scores ({math.ceil(1.0 / limit - 1e-9) - 1} are needed), "
+            f"set {settings.get(self.kind, 'alerts.policy')}, or windows.reference to more rows"
+        )
+
     def describe_resolution(self, calibration: Calibration) -> str:
         """Return why, with `calibration`, alerts never come, come too rarely or are extrapolated; else ""."""
-        if not calibration.computable:
-            return f"nothing is flagged: p-values are not computable, {calibration.reason}"
-        needed = math.ceil(1.0 / self.threshold) - 1
+        if not self.can_alert(calibration):
+            return self._explain_no_alert(calibration)
+        needed = self.needed_scores
         scores, resolution = len(calibration.scores), calibration.resolution
         if self.level is not None:
             return self._describe_fdr(scores, resolution)
-        if self.threshold < calibration.smallest_p_value:
-            return (
-                f"nothing is flagged: the threshold {self.threshold:g} is below "
-                f"{calibration.smallest_p_value:g}, the smallest p-value of {scores} held-out scores; "
-                f"{needed} are needed"
-            )
         if self.threshold < resolution:
             return (
                 f"alerts rest on extrapolation: the threshold {self.threshold:g} is below {resolution:g}, "
@@ -169,6 +209,14 @@ class AlertPolicy:
             content.get("level"),
             content.get("extrapolate", False),
         )
+
+
+def _round_up(value: float) -> str:
+    """Return a value rounded up to two digits, so that it is enough as it stands."""
+    if value <= 0:
+        return "0"
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(value / step - 1e-9) * step:.2g}"
 
 
 def _make_quantile_policy(alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:

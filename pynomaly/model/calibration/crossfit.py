@@ -33,12 +33,15 @@ FOLDS = 5
 SCARCE_ROWS = 100  # with fewer rows set aside, p = 0.01 is not possible and no tail can be fitted
 
 
-def uses_cross_fitting(training: config.Training, held_out: int, rows: int) -> bool:
-    """Return whether to use out-of-fold scores, if a split would set aside `held_out` of `rows` rows."""
+def uses_cross_fitting(training: config.Training, held_out: int, rows: int, needed: int = 0) -> bool:
+    """Return whether to use out-of-fold scores, if a split would set aside `held_out` of `rows` rows.
+
+    ``auto`` uses them where the rows set aside are scarce, and where they are fewer than the `needed` ones
+    that count down to the threshold of the alert policy while all rows are enough.
+    """
     if training.calibrate == "auto":
-        return (
-            held_out < SCARCE_ROWS and rows >= MIN_SCORES
-        )  # with fewer, no p-value is computable either way
+        scarce = held_out < SCARCE_ROWS and rows >= MIN_SCORES  # with fewer, no p-value is computable at all
+        return scarce or held_out < needed <= min(rows, training.max_rows)
     return training.calibrate == "cross"
 
 

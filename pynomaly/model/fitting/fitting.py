@@ -24,6 +24,7 @@ from pynomaly.detectors.base import Detector
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.errors import DataError, DetectorError, FitTimeoutError
+from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.calibration.crossfit import score_out_of_fold, uses_cross_fitting
 from pynomaly.model.features import FeatureEncoder
@@ -77,16 +78,39 @@ def fit_model(
     candidate: config.Candidate,
     contract: FrameContract,
     known: KnownAnomalies | None = None,
+    policy: AlertPolicy | None = None,
 ) -> FitResult:
     """Fit on the first part and calibrate on the second, or do both on all rows (``training.calibrate``).
 
     More rows than ``training.max_rows`` are sampled by seed. Known anomalies may change the scores and which
-    rows calibrate.
+    rows calibrate. With ``training.calibrate: auto``, out-of-fold scores are used also where the split cannot
+    resolve the threshold of `policy`.
     """
-    model = _fit_and_calibrate(fit_frame, calibration_frame, pipeline, candidate, contract)
-    if known is None or not len(known.frame):
+    training = pipeline.training
+    needed = policy.needed_scores if policy else 0
+
+    def learn(model: FitResult) -> FitResult:
+        if known is None or not len(known.frame):
+            return model
+        return _learn_from_known(model, known, training, contract)
+
+    model = learn(_fit_and_calibrate(fit_frame, calibration_frame, pipeline, candidate, contract, needed))
+    if policy is None or training.calibrate != "auto" or not _may_resolve_more(model, policy, training):
         return model
-    return _learn_from_known(model, known, pipeline.training, contract)
+    # Half of the rows kept apart taught the known anomalies, or no tail reaches the threshold.
+    cross_fit, _ = _try_cross_fit(fit_frame, calibration_frame, pipeline, candidate, contract)
+    other = learn(cross_fit) if cross_fit else model
+    resolves = policy.can_alert(other.calibration) and not policy.can_alert(model.calibration)
+    return other if resolves or len(other.scores) >= needed else model
+
+
+def _may_resolve_more(model: FitResult, policy: AlertPolicy, training: config.Training) -> bool:
+    """Return whether a split, tried alone, resolves the policy less than out-of-fold scores might."""
+    if model.calibration.method != "split" or model.note or len(model.scores) >= policy.needed_scores:
+        return False
+    rows = min(model.total_rows + len(model.held_out), training.max_rows)
+    enough = rows // 2 if model.reranking else rows  # the other half would teach
+    return enough >= policy.needed_scores or not policy.can_alert(model.calibration)
 
 
 def _learn_from_known(
@@ -130,32 +154,46 @@ def _fit_and_calibrate(
     pipeline: config.Pipeline,
     candidate: config.Candidate,
     contract: FrameContract,
+    needed: int,
 ) -> FitResult:
     training = pipeline.training
     total_rows = len(fit_frame) + len(calibration_frame)
     note = ""
-    if uses_cross_fitting(training, len(calibration_frame), total_rows):
-        all_rows = pd.concat([fit_frame, calibration_frame], ignore_index=True)
-        try:
-            cross_fit = _cross_fit(all_rows, pipeline, candidate, contract)
-        except FitTimeoutError:
-            raise
-        except DetectorError as error:
-            # A fold may be too small to fit while all rows are enough; any other error is raised again below.
-            note = f"calibrated on {len(calibration_frame)} rows kept apart: a fold cannot be fitted: {error}"
-        else:
-            gap = _overfit_distance(cross_fit, contract)
-            if gap <= KOLMOGOROV_LIMIT / math.sqrt(len(cross_fit.rows)):
-                return cross_fit
-            note = (
-                f"calibrated on {len(calibration_frame)} rows kept apart: out-of-fold scores are {gap:.0%} "
-                "away from those of the whole fit, this detector changes too much with the rows"
-            )
+    if uses_cross_fitting(training, len(calibration_frame), total_rows, needed):
+        cross_fit, note = _try_cross_fit(fit_frame, calibration_frame, pipeline, candidate, contract)
+        if cross_fit:
+            return cross_fit
     rows = _sample_rows(fit_frame, training)
     features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True)
     scores = make_scorer(features, detector, contract)(calibration_frame)
     calibration = Calibration.fit(scores, tail=training.tail == "pareto")
     return FitResult(features, detector, calibration, len(fit_frame), rows, calibration_frame, scores, note)
+
+
+def _try_cross_fit(
+    fit_frame: pd.DataFrame,
+    calibration_frame: pd.DataFrame,
+    pipeline: config.Pipeline,
+    candidate: config.Candidate,
+    contract: FrameContract,
+) -> tuple[FitResult | None, str]:
+    """Return a model calibrated on out-of-fold scores, or None and the note that says why not."""
+    all_rows = pd.concat([fit_frame, calibration_frame], ignore_index=True)
+    instead = f"calibrated on {len(calibration_frame)} rows kept apart"
+    try:
+        cross_fit = _cross_fit(all_rows, pipeline, candidate, contract)
+    except FitTimeoutError:
+        raise
+    except DetectorError as error:
+        # A fold may be too small to fit while all rows are enough; a split raises any other error again.
+        return None, f"{instead}: a fold cannot be fitted: {error}"
+    gap = _overfit_distance(cross_fit, contract)
+    if gap <= KOLMOGOROV_LIMIT / math.sqrt(len(cross_fit.rows)):
+        return cross_fit, ""
+    return None, (
+        f"{instead}: out-of-fold scores are {gap:.0%} "
+        "away from those of the whole fit, this detector changes too much with the rows"
+    )
 
 
 def _cross_fit(

@@ -8,10 +8,8 @@ decision stands.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -23,6 +21,7 @@ from pynomaly.judging.drift.bake_verdict import BakeObservation, BakeVerdict, ju
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import observe_window
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.latency import measure_latency_ms
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
 from pynomaly.records.ledger.decision_evidence import BakeEvidence
 from pynomaly.records.registry import ModelRef
@@ -32,7 +31,7 @@ from pynomaly.steps.window_run import WindowRun, use_window_run
 
 __all__ = ["BakingPromotion", "find_baking_promotion", "judge_baking_window"]
 
-LATENCY_REPEATS = 9
+LATENCY_BATCHES = 3
 
 
 @dataclass(frozen=True)
@@ -209,11 +208,6 @@ def _observe_version(
 
 
 def _measure_latency_ms(bundle: Bundle, frame: pd.DataFrame) -> float:
-    """Return the median time in milliseconds to score one row, after one warm-up call."""
-    row, durations = frame.iloc[[0]], []
-    bundle.score(row)
-    for _ in range(LATENCY_REPEATS):
-        start = time.perf_counter()
-        bundle.score(row)
-        durations.append(time.perf_counter() - start)
-    return median(durations) * 1000
+    """Return the milliseconds that scoring one row takes."""
+    row = frame.iloc[[0]]
+    return measure_latency_ms(lambda: bundle.score(row), LATENCY_BATCHES)

@@ -53,16 +53,24 @@ def check_gate(pipeline: Pipeline, registry: Registry, ref: ModelRef) -> GateRes
         (
             result.difference <= GOLDEN_TOLERANCE,
             f"golden rows differ by {result.difference:.1e} in a clean process (limit {GOLDEN_TOLERANCE:g})",
+            "",
         ),
-        (result.latency_ms <= limit, f"one row takes {result.latency_ms:.1f} ms (at most {limit:g} ms)"),
+        (
+            result.latency_ms <= limit,
+            f"one row takes {result.latency_ms:.1f} ms (at most {limit:g} ms)",
+            "promotion.max_latency_ms",
+        ),
         (
             result.rss_mb <= memory,
             f"scoring {BATCH_ROWS} rows takes {result.rss_mb:.0f} MB at most (limit {memory:g} MB)",
+            "promotion.max_memory_mb",
         ),
     ]
-    return GateResult(
-        all(passed for passed, _ in checks), tuple(text for _, text in checks), result.to_dict()
+    reasons = tuple(
+        text if passed or not setting else f"{text}: set {setting}, where that is enough for you"
+        for passed, text, setting in checks
     )
+    return GateResult(all(passed for passed, _, _ in checks), reasons, result.to_dict())
 
 
 def promote(

@@ -186,7 +186,7 @@ def prepare_reference(
                 "candidates": tuple(Candidate(**item) for item in stored["candidates"]),
             }
         )
-    checked = validate(frame, contract, pipeline.quality, "train")
+    checked = validate(frame, contract, pipeline.quality, "train", reference.origin)
     _record_quality(pipeline, key, window_key, as_of, checked)
     champion = AlertingModel.of(pipeline, champion_ref)
     rows, exclusions = TrainingRows.split(pipeline, contract, checked.clean, champion, feedback)

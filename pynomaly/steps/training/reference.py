@@ -20,7 +20,8 @@ import pandas as pd
 from pynomaly.config import Pipeline
 from pynomaly.data.frame import FrameContract, hash_frame, read_categories, read_numbers
 from pynomaly.data.incidents import mark_incident_rows, read_incidents, warn_unmatched
-from pynomaly.data.sources import read_source, read_span
+from pynomaly.data.origin import Origin
+from pynomaly.data.sources import read_span, trace_rows
 from pynomaly.data.sources.sample import SamplingPass, bound_row_count
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, WindowError
@@ -97,10 +98,14 @@ class ReferenceSample:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Rows to learn from, DataFrame of shape (n, d); `sample` is None if they are all rows."""
+    """Rows to learn from, DataFrame of shape (n, d); `sample` is None if they are all rows.
+
+    `origin` says where they stand in the source; None for a sample.
+    """
 
     frame: pd.DataFrame
     sample: ReferenceSample | None = None
+    origin: Origin | None = None
 
     @cached_property
     def data_hash(self) -> str:
@@ -163,7 +168,8 @@ def read_reference(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     settings = pipeline.training
     rows = bound_row_count(pipeline.data, window)
     if rows is None or rows <= settings.read_rows:
-        return Reference(read_source(pipeline.data, window, as_of))
+        traced = trace_rows(pipeline.data, window, as_of)
+        return Reference(traced.frame, origin=traced.origin)
     sampling = SamplingPass(
         pipeline.data,
         window,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from flows.intake import explain_column, list_questions
+from pynomaly.config import Data
 from pynomaly.data.intake import read_table, render_draft
 from pynomaly.errors import ConfigError, WindowError
 
@@ -102,3 +104,26 @@ def test_a_state_of_ok_and_fault_is_the_label(tmp_path, name):
 def test_the_example_is_the_first_cell(tmp_path):
     reading = read_table(write_table(tmp_path, local().astype(str), kind=["b", *["a"] * (ROWS - 1)]))
     assert {column.name: column.example for column in reading.columns}["kind"] == "b"
+
+
+def test_the_names_of_a_long_table_are_no_entities(tmp_path):
+    file = tmp_path / "long.csv"
+    moments = local().repeat(2).strftime("%Y-%m-%d %H:%M")
+    numbers = [f"{(200 if i % 2 else 20) + i * 37 % 101 / 7:.2f}" for i in range(2 * ROWS)]
+    pd.DataFrame({"time": moments, "tag": ["heat", "flow"] * ROWS, "value": numbers}).to_csv(
+        file, index=False
+    )
+    reading = read_table(file)
+    assert any("data.long: {name: tag, value: value} and leave data.id out" in note for note in reading.notes)
+    long = {"source": "csv", "path": "x", "time": "time", "long": {"name": "tag", "value": "value"}}
+    with pytest.raises(ValueError, match=r"data\.id is 'tag', which data.long makes columns of"):
+        Data.model_validate({**long, "id": "tag"})
+    assert Data.model_validate({**long, "id": "machine"}).id == "machine"
+
+
+def test_the_question_on_a_doubtful_format_offers_the_other(tmp_path):
+    file = write_table(tmp_path, local().strftime("%d/%m/%Y %H:%M"))
+    question = next(item for item in list_questions(file, {}) if item["setting"] == "time_format")
+    assert question["choices"] == ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"]
+    explained = explain_column(file, "when")["column"]
+    assert explained["otherwise"] == "--time-format '%m/%d/%Y %H:%M'"

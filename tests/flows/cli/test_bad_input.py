@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +118,11 @@ BAD_COMMANDS = {
     "missing configuration": (["train", "nowhere.yaml"], ["nowhere.yaml"]),
     "naive moment": (["train", "CONFIG", "--as-of", "2026-01-19"], ["2026-01-19", "offset"]),
     "not a moment": (["train", "CONFIG", "--as-of", "yesterday"], ["yesterday"]),
+    "mistyped start": (
+        ["score", "CONFIG", "--start", "2026-01-32", "--end", "2026-02-01T00:00:00Z"],
+        ["--start", "2026-01-32"],
+    ),
+    "mistyped budget": (["search", "CONFIG", "--budget", "soon"], ["budget", "soon"]),
     "half a range": (["score", "CONFIG", "--start", "2026-01-19T00:00:00Z"], ["--end"]),
     "reversed range": (
         ["score", "CONFIG", "--start", "2026-01-20T00:00:00Z", "--end", "2026-01-19T00:00:00Z"],
@@ -138,6 +146,49 @@ def test_a_command_that_cannot_be_run(
     config = pipeline_file()
     refused(command(*[config if item == "CONFIG" else item for item in arguments]), sentences)
     nothing_half_done(home)
+
+
+@pytest.mark.parametrize(
+    "mistyped",
+    [
+        ["train", "--as-of", "2026-01-1"],
+        ["monitor", "--as-of", "2026-01-19"],
+        ["score", "--start", "2026-01-19T00:00:00Z", "--end", "2026-01-18T00:00:00Z"],
+        ["search", "--budget", "soon"],
+        ["retrain", "--detector", "iforest", "--params", "trees"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_mistyped_leaves_no_failed_run(
+    mistyped: list[str],
+    command: Callable[..., Answer],
+    pipeline_file: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse_run(*_: object) -> None:
+        raise AssertionError("a run was started")
+
+    monkeypatch.setattr("flows.machine.temporary_server.run_temporary_server", refuse_run)
+    assert command(mistyped[0], pipeline_file(), *mistyped[1:]).code == 2
+
+
+def test_a_first_version_that_is_refused_ends_with_an_exit_code_and_names_the_setting(
+    command: Callable[..., Answer], pipeline_file: Callable[..., Path]
+) -> None:
+    config = pipeline_file(promotion={"max_latency_ms": 1e-6})
+    answer = command("train", config, "--as-of", "2026-01-19T00:00:00+00:00")
+    assert answer.code == 1
+    assert "set promotion.max_latency_ms" in " ".join(answer.out.split())
+
+
+def test_no_warning_of_python_reaches_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.warnoptions", [])
+    monkeypatch.setenv("PYTHONWARNINGS", "")
+    with warnings.catch_warnings(record=True) as caught:
+        sys.modules["flows.cli.app"].silence_warnings()  # flows.cli.app is the application
+        warnings.warn("DataFrame is highly fragmented", pd.errors.PerformanceWarning, stacklevel=1)
+    assert not caught
+    assert os.environ["PYTHONWARNINGS"] == "ignore"
 
 
 def test_a_window_without_data(command: Callable[..., Answer], pipeline_file: Callable[..., Path]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import os
 import signal
 import socket
@@ -18,7 +20,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from flows.machine.environment import RunningServers, configure_environment
-from flows.machine.temporary_server import TemporaryServer, choose_services, run_temporary_server
+from flows.machine.temporary_server import (
+    TemporaryServer,
+    _leave_database,
+    choose_services,
+    run_temporary_server,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -121,6 +128,33 @@ def test_the_server_ends_with_a_killed_command(start: str, tmp_path: Path) -> No
 
 @pytest.mark.flow
 @pytest.mark.timeout(600)
+def test_the_end_waits_for_connections_in_use_and_reports_no_cancellation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Pool:
+        logger = logging.getLogger("tests.pool")
+
+        def __init__(self) -> None:
+            self.in_use = [2, 1, 0]
+
+        def checkedout(self) -> int:
+            return self.in_use.pop(0)
+
+    class Engine:
+        def __init__(self, pool: Pool) -> None:
+            self.pool, self.sync_engine = pool, self
+
+    pool = Pool()
+    _leave_database([Engine(pool)])
+    assert not pool.in_use
+    for error in (asyncio.CancelledError(), OSError("disk full")):
+        try:
+            raise error
+        except BaseException:
+            pool.logger.exception("Exception during reset or similar")
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["disk full"]
+
+
 def test_runs_of_a_command_are_in_the_home_afterwards(
     pipeline_file: Callable[..., Path], tmp_path: Path
 ) -> None:

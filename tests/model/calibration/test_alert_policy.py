@@ -182,7 +182,7 @@ def test_dearer_misses_alert_earlier() -> None:
 def test_threshold_below_the_resolution_is_said() -> None:
     calibration = Calibration.fit(range(50))
     policy = AlertPolicy("quantile", 0.01)
-    assert "nothing is flagged" in policy.describe_resolution(calibration)
+    assert "cannot alert" in policy.describe_resolution(calibration)
     assert "99 are needed" in policy.describe_resolution(calibration)
     assert not policy.alerts(calibration.p_values([1e9])).any()
     assert policy.describe_resolution(Calibration.fit(range(99), tail=False)) == ""
@@ -192,7 +192,7 @@ def test_threshold_below_the_resolution_is_said() -> None:
 def test_alerts_by_extrapolation_are_said() -> None:
     calibration = Calibration.fit(np.random.default_rng(0).normal(size=500))
     assert "rest on extrapolation" in AlertPolicy("quantile", 0.001).describe_resolution(calibration)
-    assert "nothing is flagged" in AlertPolicy("quantile", 1e-6).describe_resolution(calibration)
+    assert "cannot alert" in AlertPolicy("quantile", 1e-6).describe_resolution(calibration)
     fdr = AlertPolicy("fdr", 1e-6, None, 0.1)
     assert "a share of 0.02 of its rows" in fdr.describe_resolution(calibration)
     assert "not guaranteed" in replace(fdr, extrapolate=True).describe_resolution(calibration)
@@ -218,3 +218,31 @@ def test_a_budget_is_kept() -> None:
         for _ in range(60)
     ]
     assert np.mean(flagged) == pytest.approx(20, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("policy", "setting"),
+    [
+        (AlertPolicy("quantile", 0.01), "set alerts.quantile to 0.02 or more"),
+        (AlertPolicy("budget", 0.01, 144.0), "set alerts.per_day to 2.9 or more"),
+        (AlertPolicy("cost", 0.01), "set alerts.cost_missed higher"),
+        (AlertPolicy("fdr", 1e-4, None, 0.01), "set alerts.fdr to 0.02 or more"),
+    ],
+    ids=lambda item: item.kind if isinstance(item, AlertPolicy) else "",
+)
+def test_a_policy_under_which_nothing_can_alert_names_the_setting(policy: AlertPolicy, setting: str) -> None:
+    calibration = Calibration.fit(range(49), tail=False)
+    assert not policy.can_alert(calibration)
+    note = policy.describe_resolution(calibration)
+    assert note.startswith("cannot alert: the threshold 0.01 is below 0.02")
+    assert setting in note
+    assert policy.can_alert(Calibration.fit(range(99), tail=False))
+
+
+@pytest.mark.parametrize(
+    ("scores", "setting"), [(range(5), "windows.reference"), ([1.0] * 50, "data.columns")]
+)
+def test_scores_that_calibrate_nothing_name_the_setting(scores: list[float], setting: str) -> None:
+    note = AlertPolicy("quantile", 0.4).describe_resolution(Calibration.fit(scores))
+    assert note.startswith("cannot alert: p-values are not computable")
+    assert f"set {setting}" in note

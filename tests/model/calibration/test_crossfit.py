@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pynomaly import config
+from pynomaly.data.frame import FrameContract
 from pynomaly.errors import DetectorError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.crossfit import (
@@ -16,7 +17,8 @@ from pynomaly.model.calibration.crossfit import (
     score_out_of_fold,
     uses_cross_fitting,
 )
-from tests.model.tables import fit, table
+from pynomaly.model.fitting.known_anomalies import KnownAnomalies
+from tests.model.tables import fit, pipeline, table
 
 
 @given(rows=st.integers(1, 200), seed=st.integers(0, 99))
@@ -105,3 +107,54 @@ def test_a_fold_that_cannot_be_fitted_leaves_a_split(monkeypatch: pytest.MonkeyP
     bundle = fit("knn", table(200), training={"calibrate": "cross"})
     assert bundle.calibration.method == "split"
     assert any("a fold cannot be fitted: 40 rows are too few" in note for note in bundle.facts["notes"])
+
+
+@pytest.mark.parametrize(
+    ("held_out", "rows", "needed", "crossed"),
+    [
+        (120, 400, 199, True),  # the rows kept apart are too few to count to the threshold, all are enough
+        (120, 400, 99, False),
+        (120, 400, 999, False),  # nor are all: the fitted tail of the split has its guarantee up to there
+        (120, 70_000, 60_000, False),  # more than training.max_rows
+        (20, 60, 999, True),
+    ],
+)
+def test_auto_crosses_where_the_split_cannot_count_to_the_threshold(
+    held_out: int, rows: int, needed: int, crossed: bool
+) -> None:
+    training = config.Training.model_validate({"candidates": ["iforest"]})
+    assert uses_cross_fitting(training, held_out, rows, needed) is crossed
+
+
+@pytest.mark.parametrize(
+    "alerts",
+    [
+        {"policy": "quantile", "quantile": 0.005},
+        {"policy": "budget", "per_day": 0.72},  # of 144 rows a day
+        {"policy": "cost", "cost_missed": 5.0, "cost_false_alarm": 1.0},
+        {"policy": "fdr", "fdr": 0.3},
+    ],
+    ids=lambda alerts: alerts["policy"],
+)
+def test_out_of_fold_scores_serve_every_policy(alerts: dict[str, object]) -> None:
+    bundle = fit(rows=table(400), alerts=alerts)
+    assert len(table(400)) * 0.3 < bundle.policy.needed_scores <= 400, "the table no longer shows the case"
+    assert bundle.calibration.method == "cross"
+    assert bundle.policy.alerts(bundle.calibration.p_values([1e9])).all()
+
+
+def test_rows_that_teach_known_anomalies_leave_a_champion_that_can_alert() -> None:
+    """Of 120 rows kept apart 60 teach: 60 scores cannot count to 0.01, half of the 400 out of fold can."""
+    rows, rng = table(400).drop(columns="anomaly"), np.random.default_rng(1)
+    odd = rows.sample(80, random_state=1).reset_index(drop=True)
+    odd = odd.assign(pressure=6 + rng.normal(0, 0.05, 80), flow=100 + rng.normal(0, 0.2, 80), kind="gear")
+    settings = pipeline(data={"label": None})
+    contract = FrameContract.infer(rows, settings.data)
+    bundle = Bundle.fit(
+        *(rows.iloc[:280], rows.iloc[280:], settings, config.Candidate(detector="iforest"), contract, {}),
+        KnownAnomalies(odd, np.arange(80)),
+    )
+    assert bundle.reranking is not None, "the table no longer shows the case"
+    assert bundle.calibration.method == "cross"
+    assert len(bundle.calibration.scores) == 200
+    assert bundle.policy.can_alert(bundle.calibration)

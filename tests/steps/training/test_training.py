@@ -125,8 +125,8 @@ def test_a_slow_and_heavy_version_closes_the_gate(pipeline: Make) -> None:
     settings = pipeline(promotion={"max_latency_ms": 1e-6, "max_memory_mb": 1})
     _, decision = learn(settings, plan(settings))
     assert decision.kind == "refuse"
-    assert any("one row takes" in reason for reason in decision.reasons)
-    assert any("MB at most (limit 1 MB)" in reason for reason in decision.reasons)
+    assert any("one row takes" in r and "set promotion.max_latency_ms" in r for r in decision.reasons)
+    assert any("limit 1 MB): set promotion.max_memory_mb" in reason for reason in decision.reasons)
     assert decision.evidence["gate"]["rss_mb"] > 1
     with pytest.raises(NoChampionError):
         Registry.open(settings.tracking_uri, settings.home).resolve_alias("machines", "champion")

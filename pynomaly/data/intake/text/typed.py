@@ -43,10 +43,19 @@ def read_sample(kind: str, files: Sequence[Path], limits: Limits, hints: dict[st
         If the names of the columns cannot be used.
     """
     if kind == "csv":
-        return sample_text(files, limits, hints)
-    if kind == "excel":
-        return sample_workbook(files, limits, hints)
-    return _sample_typed(kind, files, limits, hints)
+        try:
+            sample = sample_text(files, limits, hints)
+        except SourceError as error:
+            named = any(str(file) in str(error) for file in files)
+            raise (error if named else SourceError(f"{files[0]}: {error}")) from error
+    elif kind == "excel":
+        sample = sample_workbook(files, limits, hints)
+    else:
+        sample = _sample_typed(kind, files, limits, hints)
+    if len(files) > 1:
+        span = f"{files[0].name!r} to {files[-1].name!r}"
+        sample.notes.insert(0, f"{len(files)} files are read as one table, {span}")
+    return sample
 
 
 def _sample_typed(kind: str, files: Sequence[Path], limits: Limits, hints: dict[str, Any]) -> Sample:

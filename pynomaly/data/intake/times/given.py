@@ -17,9 +17,9 @@ from pynomaly.data.intake.cells.profile import Profile
 from pynomaly.data.intake.times.joins import join_cells
 from pynomaly.data.intake.times.moments import NEEDED, Moments, read_moments
 from pynomaly.data.shape.zones import localize_times
-from pynomaly.errors import ConfigError
+from pynomaly.errors import ConfigError, WindowError
 
-__all__ = ["apply_given_zone", "check_given_settings", "read_given_time"]
+__all__ = ["check_given_settings", "take_given_time"]
 
 
 def check_given_settings(known: Mapping[str, Any]) -> None:
@@ -43,13 +43,13 @@ def check_given_settings(known: Mapping[str, Any]) -> None:
         ) from None
 
 
-def read_given_time(
+def take_given_time(
     profiles: Mapping[str, Profile],
     requested: Sequence[str],
     guess: Moments | None,
-    given: Mapping[str, Any],
+    known: Mapping[str, Any],
 ) -> Moments | None:
-    """Return the time under a format or an epoch that the user names; None if nothing reads under it.
+    """Return the time as the user says it is written; the guess where nothing is said.
 
     Parameters
     ----------
@@ -58,10 +58,38 @@ def read_given_time(
     requested : sequence of str
         Columns that the user names; empty if any may be the time.
     guess : Moments or None
-        The time that would be found without `given`: its columns are tried first.
-    given : mapping
-        ``time_format`` or ``epoch``.
+        The time that was found without the user: its columns are tried first.
+    known : mapping
+        ``time_format`` or ``epoch``, and ``timezone``, as far as they are given.
+
+    Raises
+    ------
+    WindowError
+        If no column reads as it is said.
     """
+    given = {key: known[key] for key in ("time_format", "epoch") if known.get(key)}
+    moments = _read_given(profiles, requested, guess, given) if given else guess
+    if moments is None and (requested or given):
+        names = list(requested or profiles)
+        advice = "set --time-format, e.g. '%d.%m.%Y %H:%M'"
+        for key, value in given.items():
+            advice = f"--{key.replace('_', '-')} is {value!r}"
+        raise WindowError(
+            f"no time can be read from {', '.join(map(repr, names))} "
+            f"(a cell: {profiles[names[0]].example!r}); {advice}"
+        )
+    if moments is not None and known.get("timezone"):
+        moments = _apply_zone(moments, str(known["timezone"]))
+    return moments
+
+
+def _read_given(
+    profiles: Mapping[str, Profile],
+    requested: Sequence[str],
+    guess: Moments | None,
+    given: Mapping[str, Any],
+) -> Moments | None:
+    """Return the time of the first columns that read under a format or an epoch, None if there are none."""
     if requested:
         return _read_columns(profiles, tuple(requested), given, 0.0)
     tried = [guess.columns] if guess is not None else []
@@ -84,7 +112,7 @@ def _read_columns(
     return Moments(columns, {**given, **zone}, text or str(given["epoch"]), times, "written as asked")
 
 
-def apply_given_zone(moments: Moments, zone: str) -> Moments:
+def _apply_zone(moments: Moments, zone: str) -> Moments:
     """Return the moments with times without an offset read as local times of `zone`."""
     if "timezone" not in moments.settings:
         return moments

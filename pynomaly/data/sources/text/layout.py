@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pynomaly.config import Data
 from pynomaly.data.sources import bounded
@@ -23,6 +25,7 @@ __all__ = [
     "SEPARATORS",
     "count_surplus",
     "format_separator",
+    "list_row_lines",
     "name_columns",
     "open_lines",
     "read_names",
@@ -134,6 +137,22 @@ def count_surplus(file: Path, data: Data, width: int) -> int:
             f"{file} cannot be read: line {line:,} has more cells ({cells}) than the header ({width})"
         )
     return extra
+
+
+def list_row_lines(file: Path, data: Data) -> NDArray[np.int64]:
+    """Return the line on which each row begins, counted from 1 at the start of the file; shape (n,).
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read.
+    """
+    with translate_errors(file, data):
+        with bounded.open_text(file, data.limits, data.encoding) as content:
+            before = lines.skip_preamble(content, data)
+        with open_lines(file, data) as content:
+            before += skip_header(content, data)
+            return before + np.fromiter(lines.list_row_lines(content, data), dtype=np.int64)
 
 
 @contextmanager

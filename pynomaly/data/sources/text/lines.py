@@ -13,7 +13,7 @@ from typing import Any
 
 from pynomaly.config import Data
 
-__all__ = ["CommentFilter", "find_surplus", "read_record", "skip_preamble"]
+__all__ = ["CommentFilter", "find_surplus", "list_row_lines", "read_record", "skip_preamble"]
 
 _BLOCK = 1 << 18
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -122,6 +122,21 @@ def find_surplus(content: io.BufferedReader, data: Data, width: int) -> tuple[in
             return line, len(cells), extra
         extra = max(extra, len(surplus))
     return 0, 0, extra
+
+
+def list_row_lines(content: io.BufferedReader, data: Data) -> Iterator[int]:
+    """Yield the line that each row starts on, counted from 1 at the next line; blank lines are no rows.
+
+    Raises
+    ------
+    csv.Error
+        If a cell is too long.
+    """
+    text = io.TextIOWrapper(content, encoding="utf-8", errors="replace", newline="")
+    for line, cells in _list_rows(text, data):
+        is_blank = len(cells) == 1 and cells[0] != "" and not cells[0].strip(" \t")
+        if cells and not is_blank:
+            yield line
 
 
 def _list_rows(text: io.TextIOWrapper, data: Data) -> Iterator[tuple[int, list[str]]]:
