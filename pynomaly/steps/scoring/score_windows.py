@@ -20,9 +20,9 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.sources.checked_window import CheckedWindow
 from pynomaly.data.sources.parts import has_more_rows
 from pynomaly.data.window import Window
-from pynomaly.errors import ConfigError, PynomalyError, QualityError
+from pynomaly.errors import ColumnError, ConfigError, PynomalyError, QualityError
 from pynomaly.judging.drift.compare_window import compute_window_drift
-from pynomaly.judging.drift.window_drift import DriftReport
+from pynomaly.judging.obstacles import describe_absent_features
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.explanation.explain import explain_alerts
 from pynomaly.records.ledger import Decision, Partition
@@ -32,6 +32,7 @@ from pynomaly.records.sheet import render_csv
 from pynomaly.records.store import Store, write_atomically
 from pynomaly.steps.alerting.carriers import choose_explained_rows
 from pynomaly.steps.champion import honour_alias
+from pynomaly.steps.obstacles import list_scoring_obstacles, warn_of_drift
 from pynomaly.steps.promotion.bake import judge_baking_window
 from pynomaly.steps.scoring.join_parts import clear_folder, join_scored_parts
 from pynomaly.steps.scoring.large_tables import score_parts
@@ -67,6 +68,7 @@ class WindowScores:
     touched: int | None = (
         None  # rows with a missing number filled in, or a category never seen; None: not new
     )
+    warnings: tuple[str, ...] = ()  # what cannot work; see judging.obstacles
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and artifacts."""
@@ -172,8 +174,12 @@ def _score_rows(
     run.keep_alert_rows(key, rows.data_hash, clean.iloc[places].set_axis(places))
     score_shadow_window(pipeline, run, key, clean)
     bake_verdict = judge_baking_window(pipeline, ref, bundle, key, clean, table, run)
-    touched = bundle.features.count_unusual_rows(bundle.contract.conform(clean))
-    return replace(_describe_partition(store, partition, new=True, bake=bake_verdict), touched=touched)
+    conformed = bundle.contract.conform(clean)
+    return replace(
+        _describe_partition(store, partition, new=True, bake=bake_verdict),
+        touched=bundle.features.count_unusual_rows(conformed),
+        warnings=list_scoring_obstacles(bundle, conformed, table["is_anomaly"]),
+    )
 
 
 def score_shadow_window(pipeline: Pipeline, run: WindowRun, key: str, rows: pd.DataFrame) -> str:
@@ -263,6 +269,8 @@ def score_file(pipeline: Pipeline, source: Path, output: Path, reasons: int = 0)
         return _score_in_parts(pipeline, registry, ref, source, output)
     frame = read_source(pipeline.data, path=str(source))
     bundle = registry.load_bundle(ref)
+    if absent := [name for name in bundle.contract.features if name not in frame]:
+        raise ColumnError(describe_absent_features(absent, source))
     checked = validate(frame, bundle.contract, pipeline.quality, "score")
     if checked.report.outcome == "block":
         raise QualityError(f"{source}: blocked: {'; '.join(checked.report.reasons)}")
@@ -275,6 +283,7 @@ def score_file(pipeline: Pipeline, source: Path, output: Path, reasons: int = 0)
         write_atomically(quarantine, render_csv(checked.quarantine).encode())
     write_atomically(output, content)
     drift = compute_window_drift(bundle.sketch, bundle.contract, checked.clean, pipeline.drift)
+    obstacles = list_scoring_obstacles(bundle, conformed, table["is_anomaly"])
     return FileScores(
         output=str(output),
         version=ref.version,
@@ -284,7 +293,7 @@ def score_file(pipeline: Pipeline, source: Path, output: Path, reasons: int = 0)
         quarantine=str(quarantine) if len(checked.quarantine) else "",
         touched=bundle.features.count_unusual_rows(conformed),
         drift=drift.status,
-        warnings=(*left_out, *_warn_of_drift(drift)),
+        warnings=(*left_out, *obstacles, *warn_of_drift(drift)),
     )
 
 
@@ -328,19 +337,9 @@ def _score_in_parts(
         quarantine=str(_name_quarantine_file(output)) if quarantined else "",
         touched=total.touched,
         drift=drift.status,
-        warnings=_warn_of_drift(drift),
+        warnings=(*list_scoring_obstacles(bundle, None, ()), *warn_of_drift(drift)),
     )
 
 
 def _name_quarantine_file(output: Path) -> Path:
     return output.with_name(f"{output.name}.quarantine.csv")
-
-
-def _warn_of_drift(drift: DriftReport) -> tuple[str, ...]:
-    """Returns a warning if the rows differ from the reference, as alerts may then reflect drift only."""
-    if drift.status != "drift":
-        return ()
-    names = ", ".join(drift.drifted[:5]) or "no column alone, all of them together"
-    return (
-        f"the rows are not like the reference ({names}): alerts may say only that; train on rows like these",
-    )
