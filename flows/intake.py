@@ -135,7 +135,12 @@ def list_questions(data: str | Path, hints: Mapping[str, Any]) -> list[dict[str,
         column = next(item for item in reading.columns if item.name == reading.time.columns[0])
         if column.sure != "sure":
             questions.append(
-                _ask("time_format", reading.time.format, column.why, [reading.time.format, column.otherwise])
+                _ask(
+                    "time_format",
+                    reading.time.format,
+                    column.why,
+                    [reading.time.format, *reading.time.otherwise],
+                )
             )
         if reading.time.zone:
             questions.append(

@@ -65,8 +65,8 @@ def _show_decisions(console: Any, result: dict[str, Any]) -> None:
     for column in unreadable:
         cells = "; ".join(f"line {cell['line']}: {cell['cell'][:40]!r}" for cell in column["cells"][:_SHOWN])
         console.print(
-            f"{column['name']}: {column['unreadable']} cells cannot be read and go to quarantine ({cells}); "
-            "--missing makes them missing values"
+            f"{column['name']}: cells that cannot be read, whose rows go to quarantine: "
+            f"{column['unreadable']:,} ({cells}); --missing makes them missing values"
         )
     for note in result["notes"]:
         console.print(f"note: {note}")

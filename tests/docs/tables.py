@@ -108,4 +108,15 @@ def write_long(folder: Path) -> Path:
     return file
 
 
-WRITERS = (write_presses, write_workbook, write_days, write_epochs, write_long)
+def write_broken(folder: Path) -> Path:
+    """A table with a cell and a time that nobody can read."""
+    moments = pd.date_range("2026-03-01", periods=600, freq="h").strftime("%d.%m.%Y %H:%M").tolist()
+    heat, flow = _waves(600, 5)
+    cells = [f"{value:.1f}" for value in heat]
+    cells[41], moments[70] = "18.x", "31.02.2026 22:00"
+    file = folder / "kiln.csv"
+    pd.DataFrame({"time": moments, "heat": cells, "flow": flow.round(0)}).to_csv(file, index=False)
+    return file
+
+
+WRITERS = (write_presses, write_workbook, write_days, write_epochs, write_long, write_broken)

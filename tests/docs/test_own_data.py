@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from pathlib import Path
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 from flows.cli import app
-from pynomaly.config import load_pipeline
+from pynomaly.config import Data, Quality, Windows, load_pipeline
+from pynomaly.data.intake import ROLES
 from pynomaly.data.sources import read_source
 from tests.docs import tables
+from tests.docs.loaded import ROOT
 from tests.docs.written import Snippet, snippets
 
 PAGES = ("docs/own-data.md", "docs/reading.md")
 WIDTH = "100"
+READING = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +75,7 @@ def test_the_page_shows_what_init_writes(folder: Path, monkeypatch: pytest.Monke
 
 
 def test_the_page_shows_the_first_lines_of_the_table(folder: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
     lines = (folder / "presses.csv").read_text(encoding="cp1252").splitlines()[:7]
     assert "\n".join(lines) in page
 
@@ -80,3 +86,53 @@ def test_the_hour_that_autumn_repeats_is_told_apart(folder: Path, monkeypatch: p
     frame = read_source(pipeline.data)
     assert frame["Date Time"].notna().all()
     assert not frame.duplicated(["Date Time", "press"]).any()
+
+
+def read_rows_below(heading: str) -> list[list[str]]:
+    """Cells of the table below a heading of the reference, without its first two lines."""
+    section = READING.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in re.findall(r"^\|.*", section, re.M)[2:]
+    ]
+
+
+def test_the_reference_lists_all_that_json_holds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = json.loads(run_words("pynomaly init probe.jsonl --force --json", folder, monkeypatch))
+    rows = {
+        key: cells for first, cells in read_rows_below("What `init --json` holds") for key in names_in(first)
+    }
+    assert set(rows) == set(held)
+    assert set(held["time"]) <= set(names_in(rows["time"]))
+    assert set(held["columns"][0]) <= set(names_in(rows["columns"]))
+    assert set(held["choices"][0]) <= set(names_in(rows["choices"]))
+
+
+def test_the_reference_has_every_role() -> None:
+    named = {name for row in read_rows_below("Roles of columns") for name in names_in(row[0])}
+    assert named == set(ROLES)
+
+
+def test_the_reference_quotes_messages_of_the_code() -> None:
+    sources = "".join(
+        file.read_text(encoding="utf-8")
+        for top in ("pynomaly", "flows")
+        for file in (ROOT / top).rglob("*.py")
+    )
+    for row in read_rows_below("What cannot be read"):
+        assert all(message in sources for message in names_in(row[0])), row
+
+
+def test_settings_and_options_of_the_reference_exist() -> None:
+    init = typer.main.get_command(app).commands["init"]
+    options = {option for parameter in init.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert set(re.findall(r"`(--[a-z][a-z-]*)", READING)) <= options
+    for block, model in (("data", Data), ("quality", Quality), ("windows", Windows)):
+        assert set(re.findall(rf"`{block}\.(\w+)", READING)) <= set(model.model_fields)
+    assert {
+        name for row in read_rows_below("Text into cells") for name in names_in(row[2]) if name[0] != "-"
+    } <= set(Data.model_fields)
+
+
+def names_in(cell: str) -> list[str]:
+    """What stands in backticks."""
+    return re.findall(r"`([^`]+)`", cell)

@@ -12,7 +12,7 @@ from pynomaly.errors import ColumnError
 from pynomaly.steps.operations.health import check_installation
 from pynomaly.steps.promotion import promote as promoting
 from pynomaly.steps.reporting.overview import describe_status
-from pynomaly.steps.scoring.score_windows import score_file
+from pynomaly.steps.scoring.score_file import score_file
 from tests.machines import make_machines
 from tests.steps.conftest import learn, plan
 

@@ -108,8 +108,10 @@ class Assembly:
         data["time"] = columns[0] if len(columns) == 1 else list(columns)
         data.update({key: value for key, value in self.moments.settings.items() if key != "time"})
         why = self.moments.why if len(columns) == 1 else f"joined to one time: {self.moments.why}"
+        other = next(iter(self.moments.otherwise), None)
+        otherwise = f"--time-format '{other}'" if other else "--time"
         for name in columns:
-            self._add(name, "time", why, self.moments.sure, "--time")
+            self._add(name, "time", why, self.moments.sure, otherwise)
         unread = 1 - self.moments.share
         if unread:
             self._note_unread_times(columns)
@@ -131,7 +133,7 @@ class Assembly:
         first = self.profiles[columns[0]].cells
         shown = [f"line {self.sample.lines[place]}: {first.iloc[place]!r}" for place in wrong[:_MARKS_SHOWN]]
         self.notes.append(
-            f"{len(wrong):,} of {len(first):,} rows have no readable time and go to quarantine "
+            f"rows without a readable time, which go to quarantine: {len(wrong):,} of {len(first):,} "
             f"({'; '.join(shown)})"
         )
 
@@ -227,13 +229,8 @@ class Assembly:
 
     def _order_rows(self) -> np.ndarray[Any, Any]:
         assert self.moments is not None
-        return np.lexsort(
-            (
-                self.sample.lines,
-                self.moments.times.fillna(pd.Timestamp.min.tz_localize("UTC")).astype("int64"),
-                self._entity_codes(),
-            )
-        )
+        moments = self.moments.times.dt.tz_localize(None).to_numpy().astype(np.int64)  # NaT is the least
+        return np.lexsort((self.sample.lines, moments, self._entity_codes()))
 
     def _entity_codes(self) -> np.ndarray[Any, Any]:
         if self.entity is None:
@@ -266,9 +263,9 @@ class Assembly:
             return None
         times = self.moments.times.dropna()
         zone = self.known.get("timezone") or self.moments.settings.get("timezone")
-        return TimeReading(
-            self.moments.columns, self.moments.format, zone, times.min().isoformat(), times.max().isoformat()
-        )
+        first, last = times.min().isoformat(), times.max().isoformat()
+        moments = self.moments
+        return TimeReading(moments.columns, moments.format, zone, first, last, moments.otherwise)
 
     def _plan_blocks(self) -> tuple[dict[str, Any], list[str], list[str]]:
         numbers = {

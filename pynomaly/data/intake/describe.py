@@ -23,7 +23,11 @@ def describe_reading(reading: Reading) -> dict[str, Any]:
         "header_line": reading.header_line,
         "time": None
         if reading.time is None
-        else {**asdict(reading.time), "columns": list(reading.time.columns)},
+        else {
+            **asdict(reading.time),
+            "columns": list(reading.time.columns),
+            "otherwise": list(reading.time.otherwise),
+        },
         "label": reading.label,
         "label_values": data.get("label_values"),
         "id": reading.id,

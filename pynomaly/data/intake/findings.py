@@ -80,6 +80,8 @@ class TimeReading:
         Zone that is assumed for times without an offset; None if they have one.
     first, last : str
         ISO 8601, in UTC.
+    otherwise : tuple of str
+        Other formats under which every cell reads: day and month may be exchanged.
     """
 
     columns: tuple[str, ...]
@@ -87,6 +89,7 @@ class TimeReading:
     zone: str | None
     first: str
     last: str
+    otherwise: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

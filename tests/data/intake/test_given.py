@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from flows.intake import explain_column, list_questions
 from pynomaly.config import Data
 from pynomaly.data.intake import read_table, render_draft
 from pynomaly.errors import ConfigError, WindowError
@@ -118,3 +119,11 @@ def test_the_names_of_a_long_table_are_no_entities(tmp_path):
     with pytest.raises(ValueError, match=r"data\.id is 'tag', which data.long makes columns of"):
         Data.model_validate({**long, "id": "tag"})
     assert Data.model_validate({**long, "id": "machine"}).id == "machine"
+
+
+def test_the_question_on_a_doubtful_format_offers_the_other(tmp_path):
+    file = write_table(tmp_path, local().strftime("%d/%m/%Y %H:%M"))
+    question = next(item for item in list_questions(file, {}) if item["setting"] == "time_format")
+    assert question["choices"] == ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"]
+    explained = explain_column(file, "when")["column"]
+    assert explained["otherwise"] == "--time-format '%m/%d/%Y %H:%M'"
