@@ -44,5 +44,7 @@ def show_file_scores(result: dict[str, Any]) -> None:
         console.print(f"{result['touched']} rows had a missing value filled in, or a category never seen")
     if result["quarantined"]:
         console.print(f"{result['quarantined']} rows could not be scored -> {result['quarantine']}")
+    for name, beside in result["renamed"].items():
+        console.print(f"the input's column {name!r} is {beside!r} there, because the scores have a {name!r}")
     for warning in result["warnings"]:
         console.print(f"warning: {warning}")

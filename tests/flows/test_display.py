@@ -252,6 +252,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "touched": 12,
         "quarantined": 1,
         "quarantine": PATH,
+        "renamed": {"score": "input.score"},
         "warnings": [SENTENCE],
     },
     "show_health_checks": {
