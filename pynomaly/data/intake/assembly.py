@@ -108,8 +108,8 @@ class Assembly:
         data["time"] = columns[0] if len(columns) == 1 else list(columns)
         data.update({key: value for key, value in self.moments.settings.items() if key != "time"})
         why = self.moments.why if len(columns) == 1 else f"joined to one time: {self.moments.why}"
-        other = next(iter(self.moments.otherwise), None)
-        otherwise = f"--time-format '{other}'" if other else "--time"
+        second = next(iter(self.moments.otherwise), None)
+        otherwise = f"--time-format '{second}'" if second else "--time"
         for name in columns:
             self._add(name, "time", why, self.moments.sure, otherwise)
         unread = 1 - self.moments.share
@@ -229,13 +229,8 @@ class Assembly:
 
     def _order_rows(self) -> np.ndarray[Any, Any]:
         assert self.moments is not None
-        return np.lexsort(
-            (
-                self.sample.lines,
-                self.moments.times.fillna(pd.Timestamp.min.tz_localize("UTC")).astype("int64"),
-                self._entity_codes(),
-            )
-        )
+        moments = self.moments.times.dt.tz_localize(None).to_numpy().astype(np.int64)  # NaT is the least
+        return np.lexsort((self.sample.lines, moments, self._entity_codes()))
 
     def _entity_codes(self) -> np.ndarray[Any, Any]:
         if self.entity is None:
