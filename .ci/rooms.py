@@ -148,7 +148,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "yaml": ("pynomaly/config/plain_yaml.py",),
     "boto3": ("pynomaly/data/places/bucket.py",),
     "fsspec": ("pynomaly/data/places/remote.py",),
-    "openpyxl": ("pynomaly/records/anomaly_result.py",),
+    "openpyxl": ("pynomaly/records/sheet.py",),
     "matplotlib": ("pynomaly/records/figures.py",),
     "evidently": ("pynomaly/records/evidently_report.py", "pynomaly/records/evidently_pages.py"),
     "mlflow": ("pynomaly/records/registry", "pynomaly/model/serving.py"),

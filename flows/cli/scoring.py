@@ -23,13 +23,19 @@ def score(
     config: Config,
     input: Annotated[Path | None, typer.Option("--input", help="Score this file instead of windows.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Where its scores go (.csv, .parquet).")
+        Path | None, typer.Option("--output", help="Where its scores go (.csv, .parquet, .xlsx, .jsonl).")
     ] = None,
     start: Annotated[str, typer.Option(help="First moment of a range, ISO with an offset.")] = "",
     end: Annotated[str, typer.Option(help="End of the range, ISO with an offset.")] = "",
     reasons: Annotated[
         int, typer.Option(min=0, max=50, help="With --input: name so many columns that carry each alert.")
     ] = 0,
+    columns: Annotated[
+        str,
+        typer.Option(
+            "--columns", help="With --input: its columns beside the scores: all, none, or names a,b."
+        ),
+    ] = "all",
     as_of: AsOf = "latest",
     as_json: Json = False,
 ) -> None:
@@ -45,11 +51,11 @@ def score(
         if start or end:
             raise ConfigError("--input scores a whole file: leave --start and --end out")
         from pynomaly.records.telemetry import disable_telemetry
-        from pynomaly.steps.scoring.score_windows import score_file
+        from pynomaly.steps.scoring.score_file import score_file
 
         disable_telemetry()
         with show_progress(f"{pipeline.name}: score {input.name}"):
-            result = score_file(pipeline, input, output, reasons)
+            result = score_file(pipeline, input, output, reasons, columns)
         print_result(result.to_dict(), as_json, scoring.show_file_scores)
         return
     print_result(

@@ -30,8 +30,9 @@ def show_scored_windows(result: dict[str, Any]) -> None:
     ]
     console = make_console()
     console.print(build_table("scored windows", ("window", "v", *columns[2:]), rows))
-    if held_back := sum(item.get("held_back", 0) for item in result["windows"]):
-        console.print(f"  {held_back} rows would alert but are held back (alerts.direction, alerts.minimum)")
+    warnings = dict.fromkeys(line for item in result["windows"] for line in item.get("warnings", ()))
+    for line in warnings:
+        console.print(f"warning: {line}")
     for line in (*result["empty"], result["left_out"]):
         if line:
             console.print(f"  {line}")
@@ -46,5 +47,7 @@ def show_file_scores(result: dict[str, Any]) -> None:
         console.print(f"{result['touched']} rows had a missing value filled in, or a category never seen")
     if result["quarantined"]:
         console.print(f"{result['quarantined']} rows could not be scored -> {result['quarantine']}")
+    for name, beside in result["renamed"].items():
+        console.print(f"the input's column {name!r} is {beside!r} there, because the scores have a {name!r}")
     for warning in result["warnings"]:
         console.print(f"warning: {warning}")

@@ -23,7 +23,7 @@ import pandas as pd
 
 from pynomaly.errors import ConfigError, list_allowed
 from pynomaly.judging.alerts.alert import Alert, grade_p_value
-from pynomaly.records.sheet import escape_cell
+from pynomaly.records.sheet import escape_cell, render_workbook
 
 __all__ = [
     "EXPORT_FORMATS",
@@ -160,7 +160,7 @@ def render_documents(documents: Sequence[Mapping[str, Any]], kind: str) -> bytes
     if kind == "csv":
         # Quoted, because a spreadsheet takes an unquoted carriage return for the end of the row.
         return safe_table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode()
-    return _render_workbook(safe_table)
+    return render_workbook(safe_table, "alerts")
 
 
 def _build_table(documents: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -177,27 +177,6 @@ def _build_table(documents: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         moments = pd.to_datetime(table[name], unit="ms", utc=True)
         table[name] = moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3] + "Z"
     return table
-
-
-def _render_workbook(table: pd.DataFrame) -> bytes:
-    from openpyxl import Workbook
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("alerts")
-    sheet.freeze_panes = "A2"
-
-    def clean_cell(value: Any) -> Any:
-        if isinstance(value, str):
-            return ILLEGAL_CHARACTERS_RE.sub("", value)
-        return None if value is None or value != value else value
-
-    sheet.append([clean_cell(name) for name in table.columns])
-    for row in table.astype(object).itertuples(index=False):
-        sheet.append([clean_cell(value) for value in row])
-    sink = io.BytesIO()
-    book.save(sink)
-    return sink.getvalue()
 
 
 def _to_millis(moment: datetime | None) -> int | None:

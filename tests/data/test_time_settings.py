@@ -88,7 +88,7 @@ def test_a_sample_has_the_rows_of_the_window(tmp_path, kind, form, how):
 def test_parts_hold_the_same_rows(tmp_path, form):
     data = write_table(tmp_path, form, "parquet")
     parts = list_row_groups(str(data.path), Limits())
-    batches = [frame for part in parts for _, frame in read_batches(data, part, 20)]
+    batches = [frame for part in parts for frame in (batch.frame for batch in read_batches(data, part, 20))]
     pd.testing.assert_frame_equal(
         pd.concat(batches, ignore_index=True)[["v", data.time]], read_source(data)[["v", data.time]]
     )

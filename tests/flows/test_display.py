@@ -252,6 +252,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "touched": 12,
         "quarantined": 1,
         "quarantine": PATH,
+        "renamed": {"score": "input.score"},
         "warnings": [SENTENCE],
     },
     "show_health_checks": {
@@ -357,6 +358,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "because": [SENTENCE],
         "baking": {"until": JUDGED["window"], "seen": 1, "windows": 3, "against": 1},
         "pending": [2],
+        "obstacles": [SENTENCE],
         "partitions": 12,
         "last_window": JUDGED["window"],
         "waiting": [1],

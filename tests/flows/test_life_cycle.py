@@ -107,4 +107,8 @@ def test_a_file_is_scored_where_it_is_asked(
     assert done.json["quarantined"] == 1
     kept = pd.read_csv(tmp_path / "out.csv.quarantine.csv")
     assert kept["rule"].tolist() == ["not_a_number"]
-    assert len(pd.read_csv(tmp_path / "out.csv")) == len(fresh) - 1
+    scores = pd.read_csv(tmp_path / "out.csv")
+    assert scores["row"].tolist() == list(range(2, len(fresh) + 2))
+    assert scores.index[scores["score"].isna()].tolist() == [3]
+    assert scores["quarantine"][3] == "not_a_number: column 'heat' holds 'broken' in line 5"
+    assert scores["power"].tolist() == pd.read_csv(tmp_path / "fresh.csv")["power"].tolist()

@@ -17,7 +17,8 @@ from pynomaly.config.data import SCORE_COLUMNS
 from pynomaly.data.window import Window
 from pynomaly.records.ledger import Ledger
 from pynomaly.steps.monitoring.monitor_window import MonitoredWindow, find_monitoring_window, monitor_window
-from pynomaly.steps.scoring.score_windows import score_file, score_window
+from pynomaly.steps.scoring.score_file import score_file
+from pynomaly.steps.scoring.score_windows import score_window
 from tests.machines import make_machines, make_small_settings
 from tests.security.test_poisoned_text import SCRIPT, Tags
 from tests.steps.conftest import MOMENT, learn, plan

@@ -15,7 +15,7 @@ from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError
 from pynomaly.records.registry import Registry
 from pynomaly.steps.monitoring.monitor_window import monitor_window
-from pynomaly.steps.scoring.score_windows import score_file
+from pynomaly.steps.scoring.score_file import score_file
 from tests.machines import make_machines
 from tests.steps.conftest import MOMENT, start_with_champion
 
@@ -62,7 +62,7 @@ def test_a_scored_file_says_what_carries_its_alerts(
     assert 1 <= len(first) <= 2
     assert not any("reasons of the" in line for line in done.warnings)
 
-    monkeypatch.setattr("pynomaly.steps.scoring.score_windows.MAX_EXPLAINED_ALERTS", 1)
+    monkeypatch.setattr("pynomaly.steps.scoring.score_file.MAX_EXPLAINED_ALERTS", 1)
     done = score_file(settings, tmp_path / "fresh.csv", tmp_path / "one.parquet", reasons=1)
     assert pd.read_parquet(tmp_path / "one.parquet")["reasons"].notna().sum() == 1
     assert any(f"{done.alerts - 1} more alerts have none" in line for line in done.warnings)

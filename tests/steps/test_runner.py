@@ -18,7 +18,7 @@ from pynomaly.errors import ConfigError, DataError
 from pynomaly.steps import runner as spreading
 from pynomaly.steps.replay.replay import replay
 from pynomaly.steps.runner import run_parts
-from pynomaly.steps.scoring.score_windows import score_file
+from pynomaly.steps.scoring.score_file import score_file
 from pynomaly.steps.training.fit_candidates import fit_candidate
 from pynomaly.steps.training.prepare import prepare_reference
 from tests.machines import make_machines, make_small_settings

@@ -229,13 +229,8 @@ class Assembly:
 
     def _order_rows(self) -> np.ndarray[Any, Any]:
         assert self.moments is not None
-        return np.lexsort(
-            (
-                self.sample.lines,
-                self.moments.times.fillna(pd.Timestamp.min.tz_localize("UTC")).astype("int64"),
-                self._entity_codes(),
-            )
-        )
+        moments = self.moments.times.dt.tz_localize(None).to_numpy().astype(np.int64)  # NaT is the least
+        return np.lexsort((self.sample.lines, moments, self._entity_codes()))
 
     def _entity_codes(self) -> np.ndarray[Any, Any]:
         if self.entity is None:

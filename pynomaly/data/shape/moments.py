@@ -23,7 +23,7 @@ from pynomaly.errors import WindowError
 
 __all__ = ["list_time_sources", "parse_iso_moments", "parse_moments", "place_moments"]
 
-_OFFSET = r"[Tt ]\d{2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
+_OFFSET = r"[Tt ]\d{1,2}.*(?:[Zz]|[+-]\d{1,2}(?::?\d{2})?)$"
 """Matches ISO 8601 text with an offset."""
 
 _COMMA_FRACTION = r"(:\d{2}),(?=\d)"
@@ -193,7 +193,8 @@ def _read_iso_text(
     times = pd.to_datetime(text.where(has_offset), format="ISO8601", utc=True, errors="coerce").dt.as_unit(
         "us"
     )
-    local = pd.to_datetime(text.where(~has_offset), format="ISO8601", errors="coerce").dt.as_unit("us")
+    local = pd.to_datetime(text.where(~has_offset), format="ISO8601", errors="coerce", utc=True)
+    local = local.dt.tz_localize(None).dt.as_unit("us")
     unread = times.isna() & local.isna() & (text != "")
     if unread.any():
         cells = text[unread].str.replace(_COMMA_FRACTION, r"\1.", regex=True)

@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pynomaly.config import Data, Limits
+from pynomaly.data.origin import Origin, find_unread_cells
+from pynomaly.data.shape.moments import list_time_sources
 from pynomaly.data.sources import SOURCES, infer_source_kind, parquet
 from pynomaly.data.sources.normalize import shape_rows
 
-__all__ = ["RowGroup", "has_more_rows", "list_row_groups", "read_batches"]
+__all__ = ["Batch", "RowGroup", "has_more_rows", "list_row_groups", "read_batches"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,27 @@ def has_more_rows(data: Data, path: str, rows: int) -> bool:
     return sum(part.rows for part in list_row_groups(path, data.limits)) > rows
 
 
-def read_batches(data: Data, part: RowGroup, rows: int) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Yield the position of the first row and the rows, shaped as by ``sources.read`` but not sorted.
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Rows of a part.
+
+    Attributes
+    ----------
+    frame : DataFrame of shape (n, d)
+        The rows shaped as by ``sources.read``, but not sorted.
+    origin : Origin
+        Their place in the whole source.
+    columns : pyarrow.RecordBatch
+        The rows as they were read.
+    """
+
+    frame: pd.DataFrame
+    origin: Origin
+    columns: Any
+
+
+def read_batches(data: Data, part: RowGroup, rows: int) -> Iterator[Batch]:
+    """Yield the rows of a part in the order of the source.
 
     Parameters
     ----------
@@ -90,5 +112,8 @@ def read_batches(data: Data, part: RowGroup, rows: int) -> Iterator[tuple[int, p
         if not batch.num_rows:
             continue
         frame = batch.to_pandas(ignore_metadata=True, split_blocks=True)  # does not copy numbers
-        yield first, shape_rows(frame, data, has_raw_text=True)
+        shaped = shape_rows(frame, data, has_raw_text=True)
+        unread = find_unread_cells(frame, shaped, data.time, list_time_sources(data))
+        places = first + np.arange(batch.num_rows)
+        yield Batch(shaped, Origin(places, {first + row: cell for row, cell in unread.items()}), batch)
         first += batch.num_rows

@@ -1,6 +1,6 @@
 """Joins the parts that a table was scored in into one file, piece by piece.
 
-Called by :mod:`pynomaly.steps.scoring.score_windows` with the parts that
+Called by :mod:`pynomaly.steps.scoring.score_file` with the parts that
 :mod:`pynomaly.steps.scoring.large_tables` wrote. A part encodes severities as dictionary indices; the joined
 file holds the names themselves.
 """
@@ -12,16 +12,19 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pynomaly.records.sheet import render_csv
+import pandas as pd
+
+from pynomaly.records.sheet import render_csv, render_lines, render_table
 
 __all__ = ["clear_folder", "join_scored_parts"]
 
 
 def join_scored_parts(files: Iterable[Path], output: Path) -> None:
-    """Write one Parquet or CSV file from parts or quarantined rows, piece by piece."""
+    """Write one file, of a kind in ``TABLE_ENDINGS``, from parts or quarantined rows, piece by piece."""
     import pyarrow.parquet as pq
 
     writer: Any = None
+    sheets: list[pd.DataFrame] = []  # a sheet is written at once, and holds a million rows at most
     try:
         for number, table in enumerate(table for file in files for table in _iter_tables(file)):
             if output.suffix == ".csv":
@@ -29,12 +32,21 @@ def join_scored_parts(files: Iterable[Path], output: Path) -> None:
                 with output.open("a" if number else "w", encoding="utf-8", newline="") as out:
                     out.write(render_csv(table.to_pandas(), header=not number))
                 continue
+            if output.suffix == ".jsonl":
+                with output.open("ab" if number else "wb") as lines:
+                    lines.write(render_lines(table.to_pandas()))
+                continue
+            if output.suffix == ".xlsx":
+                sheets.append(table.to_pandas())
+                continue
             # A dictionary saves space only where values repeat; row numbers and scores do not.
             dictionary_columns = [name for name in table.schema.names if name not in ("row", "score")]
             writer = writer or pq.ParquetWriter(
                 output, table.schema, compression="zstd", use_dictionary=dictionary_columns
             )
             writer.write_table(table)
+        if sheets:
+            output.write_bytes(render_table(pd.concat(sheets, ignore_index=True), ".xlsx"))
     finally:
         if writer is not None:
             writer.close()

@@ -13,10 +13,11 @@ entity the second is quarantined if both are in one batch. Called by ``score_fil
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ import pandas as pd
 from pynomaly.config import Pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.quality import validate
-from pynomaly.data.sources.parts import RowGroup, list_row_groups, read_batches
+from pynomaly.data.sources.parts import Batch, RowGroup, list_row_groups, read_batches
 from pynomaly.errors import QualityError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import find_rejection_limit
@@ -33,6 +34,7 @@ from pynomaly.model.calibration.calibration import RARITY_NAMES, SEVERITY_NAMES,
 from pynomaly.model.explanation.held_back import find_held_back_rows
 from pynomaly.model.scoring import prepare_rows, score_prepared
 from pynomaly.steps.runner import run_parts
+from pynomaly.steps.scoring.file_columns import tell_quarantine
 
 __all__ = ["TableTotals", "score_parts"]
 
@@ -97,10 +99,17 @@ class _PartSettings:
     version: int
     draft: str
     sample: int
+    beside: dict[str, str]
 
 
 def score_parts(
-    pipeline: Pipeline, folder: Path, sha256: str, version: int, source: str, draft: Path
+    pipeline: Pipeline,
+    folder: Path,
+    sha256: str,
+    version: int,
+    source: str,
+    draft: Path,
+    beside: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[TableTotals, list[Path]]:
     """Score every part of `source` into `draft`.
 
@@ -118,6 +127,8 @@ def score_parts(
         Parquet file, folder or address.
     draft : Path
         A new folder; the caller moves its content, or removes it.
+    beside : dict of str to str, optional
+        Columns of the source that follow the scores, and their names there.
 
     Returns
     -------
@@ -135,7 +146,7 @@ def score_parts(
     parts = list_row_groups(source, pipeline.data.limits)
     draft.mkdir(parents=True)
     share = max(1, MAX_DRIFT_ROWS // max(1, len(parts)))
-    work = _PartSettings(pipeline, str(folder), sha256, version, str(draft), share)
+    work = _PartSettings(pipeline, str(folder), sha256, version, str(draft), share, dict(beside))
     total = TableTotals()
     for streamed in _score_each_part(work, parts):
         total.add(streamed)
@@ -176,8 +187,9 @@ def _score_part(work: _PartSettings, part: RowGroup) -> TableTotals:
     total, writer, quarantined = TableTotals(), None, []
     file = Path(work.draft) / f"part-{part.number:06d}.arrow"
     try:
-        for first, frame in read_batches(work.pipeline.data, part, work.pipeline.runner.batch_rows):
-            checked = validate(frame, bundle.contract, quality, "score")
+        for batch in read_batches(work.pipeline.data, part, work.pipeline.runner.batch_rows):
+            frame = batch.frame
+            checked = validate(frame, bundle.contract, quality, "score", batch.origin)
             failed_checks = [check for check in checked.report.checks if not check.passed]
             empty = {str(check.column) for check in failed_checks if check.name == "all_missing"}
             blockers = [
@@ -192,16 +204,17 @@ def _score_part(work: _PartSettings, part: RowGroup) -> TableTotals:
             total.quarantined += len(checked.quarantine)
             if len(checked.quarantine):
                 total.filed.update(checked.quarantine["rule"].tolist())
-                quarantined.append(checked.quarantine.assign(row=first + checked.quarantine.index))
-            if not len(checked.clean):
-                continue
-            clean_rows = np.delete(np.arange(len(frame)), checked.quarantine.index.to_numpy())
-            conformed, columns = _assess_rows(bundle, checked.clean)
-            total.add(_total_batch(bundle, conformed, columns))
+                quarantined.append(checked.quarantine)
+            columns = dict(_NO_SCORES)
+            if bundle.policy.limits is not None:
+                columns["held_back"] = np.empty(0, dtype=str)
+            if len(checked.clean):
+                conformed, columns = _assess_rows(bundle, checked.clean)
+                total.add(_total_batch(bundle, conformed, columns))
             total.sample += _sample_rows(
                 bundle.contract, checked.clean, work.sample - sum(map(len, total.sample))
             )
-            content = _build_record_batch(bundle, work.version, checked.clean, first + clean_rows, columns)
+            content = _build_record_batch(bundle, work, batch, checked.quarantine, columns)
             writer = writer or pa.ipc.new_file(str(file), content.schema)
             writer.write_batch(content)
     finally:
@@ -225,22 +238,20 @@ def _assess_rows(bundle: Bundle, clean: pd.DataFrame) -> tuple[pd.DataFrame, dic
     scores = score_prepared(conformed, times, features, bundle.detector, bundle.reranking)
     p_values = calibration.p_values(scores)
     rows_per_day = policy.rows_per_day if calibration.computable else None
-    flags = policy.alerts(p_values)
-    columns: dict[str, Any] = {}
-    if policy.limits is not None:
-        # With `fdr` the rows are flagged again from all p-values, so that every row is judged here.
-        flagged = flags if policy.level is None else np.ones(len(p_values), dtype=bool)
-        columns["held_back"] = find_held_back_rows(conformed, flagged, bundle.sketch, policy.limits)
-        flags = flags & (columns["held_back"] == "")
-    return conformed, {
+    columns = {
         "score": scores,
         "p_value": p_values,
         "severity": severity_codes(p_values),
-        "is_anomaly": flags,
+        "is_anomaly": policy.alerts(p_values),
         "extrapolated": calibration.mark_extrapolated(p_values),
         "rarity": rarity_codes(p_values, rows_per_day),
-        **columns,
     }
+    if policy.limits is not None:
+        # With `fdr` the rows are flagged again from all p-values, so that every row is judged here.
+        flags = columns["is_anomaly"] if policy.level is None else np.ones(len(p_values), dtype=bool)
+        columns["held_back"] = find_held_back_rows(conformed, flags, bundle.sketch, policy.limits)
+        columns["is_anomaly"] = columns["is_anomaly"] & (columns["held_back"] == "")
+    return conformed, columns
 
 
 def _total_batch(bundle: Bundle, conformed: pd.DataFrame, columns: dict[str, Any]) -> TableTotals:
@@ -262,21 +273,44 @@ def _sample_rows(contract: FrameContract, clean: pd.DataFrame, most: int) -> lis
 
 _CODE_NAMES = {"severity": SEVERITY_NAMES, "rarity": RARITY_NAMES}
 
+_NO_SCORES: dict[str, Any] = {
+    "score": np.empty(0),
+    "p_value": np.empty(0),
+    "severity": np.empty(0, dtype=np.int8),
+    "is_anomaly": np.empty(0, dtype=bool),
+    "extrapolated": np.empty(0, dtype=bool),
+    "rarity": np.empty(0, dtype=np.int8),
+}
+"""Result columns of a batch in which every row is in quarantine."""
+
 
 def _build_record_batch(
-    bundle: Bundle, version: int, clean: pd.DataFrame, rows: Any, columns: dict[str, Any]
+    bundle: Bundle, work: _PartSettings, batch: Batch, quarantine: pd.DataFrame, columns: dict[str, Any]
 ) -> Any:
-    """Returns one record batch of a part: row number, time, id, result columns and model version."""
+    """Returns one record batch of a part: row number, time, id, result columns and the input's own."""
     import pyarrow as pa
 
-    key_columns = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in clean]
-    content = {"row": pa.array(rows)}
-    content |= {name: pa.Array.from_pandas(clean[name]) for name in key_columns}
+    frame, rows = batch.frame, len(batch.frame)
+    rejected = quarantine.index.to_numpy(dtype=np.int64)
+    is_scored = np.ones(rows, dtype=bool)
+    is_scored[rejected] = False
+    places = pa.array(np.cumsum(is_scored) - 1, mask=~is_scored)
+    why = np.full(rows, None, dtype=object)
+    why[rejected] = tell_quarantine(quarantine)
+    key_columns = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in frame]
+    content = {"row": pa.array(batch.origin.numbers)}
+    content |= {name: pa.Array.from_pandas(frame[name]) for name in key_columns}
     for name, values in columns.items():
-        content[name] = pa.array(values)
-        if name in _CODE_NAMES:
-            content[name] = pa.DictionaryArray.from_arrays(content[name], pa.array(_CODE_NAMES[name]))
-    content["model_version"] = pa.array(np.full(len(clean), version))
+        is_code = name in _CODE_NAMES
+        array = pa.array(values.astype(np.int8) if is_code else values)
+        if len(rejected):
+            array = array.take(places)
+        content[name] = (
+            pa.DictionaryArray.from_arrays(array, pa.array(_CODE_NAMES[name])) if is_code else array
+        )
+    content["model_version"] = pa.array(np.full(rows, work.version))
+    content["quarantine"] = pa.array(why, type=pa.string())
+    content |= {beside: batch.columns.column(name) for name, beside in work.beside.items()}
     return pa.RecordBatch.from_pydict(content)
 
 
@@ -290,15 +324,20 @@ def _redecide_alerts(file: Path, line: float, floor: float) -> int:
         with pa.ipc.new_file(str(draft), old_file.schema) as new_file:
             for number in range(old_file.num_record_batches):
                 batch = old_file.get_batch(number)
-                alerted = np.maximum(batch.column("p_value").to_numpy(), floor) <= line
-                held = batch.schema.get_field_index("held_back")
-                if held >= 0:
-                    held_back = np.where(alerted, batch.column(held).to_numpy(zero_copy_only=False), "")
-                    batch = batch.set_column(held, batch.schema.field(held), pa.array(held_back))
-                    alerted = alerted & (held_back == "")
+                p_values = batch.column("p_value").to_numpy(zero_copy_only=False)
+                alerted = np.maximum(p_values, floor) <= line
+                if (held := batch.schema.get_field_index("held_back")) >= 0:
+                    reasons = batch.column(held).to_numpy(zero_copy_only=False)
+                    kept = pa.array(np.where(alerted, reasons, ""), mask=np.isnan(p_values))
+                    batch = batch.set_column(held, batch.schema.field(held), kept)
+                    alerted = alerted & (reasons == "")
                 alerts += int(alerted.sum())
                 place = batch.schema.get_field_index("is_anomaly")
-                new_file.write_batch(batch.set_column(place, batch.schema.field(place), pa.array(alerted)))
+                new_file.write_batch(
+                    batch.set_column(
+                        place, batch.schema.field(place), pa.array(alerted, mask=np.isnan(p_values))
+                    )
+                )
     draft.replace(file)
     return alerts
 

@@ -1,4 +1,4 @@
-"""Score a window with the champion at that moment, or a file on request.
+"""Score a window with the champion at that moment.
 
 Each window has one partition: scoring a window twice gives the same bytes and no second copy. A window whose
 data changed since is scored again, and that is recorded.
@@ -6,49 +6,34 @@ data changed since is scored again, and that is recorded.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.data.quality import validate
-from pynomaly.data.sources import read_source
 from pynomaly.data.sources.checked_window import CheckedWindow
-from pynomaly.data.sources.parts import has_more_rows
 from pynomaly.data.window import Window
-from pynomaly.errors import ConfigError, PynomalyError, QualityError
-from pynomaly.judging.drift.compare_window import compute_window_drift
+from pynomaly.errors import PynomalyError
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.explanation.explain import explain_alerts
 from pynomaly.records.ledger import Decision, Partition
 from pynomaly.records.ledger.decision_evidence import QualityEvidence, RescoreEvidence
-from pynomaly.records.registry import ModelRef, Registry
-from pynomaly.records.sheet import render_csv
-from pynomaly.records.store import Store, write_atomically
+from pynomaly.records.registry import ModelRef
+from pynomaly.records.store import Store
 from pynomaly.steps.alerting.carriers import choose_explained_rows
 from pynomaly.steps.champion import honour_alias
+from pynomaly.steps.obstacles import list_scoring_obstacles
 from pynomaly.steps.promotion.bake import judge_baking_window
-from pynomaly.steps.scoring.file_warnings import describe_held_back, warn_of_drift
-from pynomaly.steps.scoring.join_parts import clear_folder, join_scored_parts
-from pynomaly.steps.scoring.large_tables import score_parts
+from pynomaly.steps.scoring.held_back import describe_held_back
 from pynomaly.steps.window_run import WindowRun, use_window_run
 
 __all__ = [
-    "MAX_EXPLAINED_ALERTS",
-    "FileScores",
     "WindowScores",
-    "score_file",
     "score_shadow_window",
     "score_table",
     "score_window",
 ]
-
-MAX_EXPLAINED_ALERTS = 1000
-"""Number of alerts of one file that get reasons."""
 
 
 @dataclass(frozen=True)
@@ -67,29 +52,10 @@ class WindowScores:
     touched: int | None = (
         None  # rows with a missing number filled in, or a category never seen; None: not new
     )
-    held_back: int = 0  # rows that alert by their p-value alone (alerts.direction, alerts.minimum)
+    warnings: tuple[str, ...] = ()  # what cannot work; see judging.obstacles
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and artifacts."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class FileScores:
-    """Result of scoring one file."""
-
-    output: str
-    version: int
-    rows: int
-    alerts: int
-    quarantined: int
-    quarantine: str
-    touched: int  # rows with a missing number filled in, or a category never seen
-    drift: str
-    warnings: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for logs and ``--json``."""
         return asdict(self)
 
 
@@ -173,10 +139,15 @@ def _score_rows(
     run.keep_alert_rows(key, rows.data_hash, clean.iloc[places].set_axis(places))
     score_shadow_window(pipeline, run, key, clean)
     bake_verdict = judge_baking_window(pipeline, ref, bundle, key, clean, table, run)
-    touched = bundle.features.count_unusual_rows(bundle.contract.conform(clean))
-    held_back = int((table["held_back"] != "").sum()) if "held_back" in table else 0
-    described = _describe_partition(store, partition, new=True, bake=bake_verdict)
-    return replace(described, touched=touched, held_back=held_back)
+    conformed = bundle.contract.conform(clean)
+    return replace(
+        _describe_partition(store, partition, new=True, bake=bake_verdict),
+        touched=bundle.features.count_unusual_rows(conformed),
+        warnings=(
+            *list_scoring_obstacles(bundle, conformed, table["is_anomaly"]),
+            *describe_held_back(table),
+        ),
+    )
 
 
 def score_shadow_window(pipeline: Pipeline, run: WindowRun, key: str, rows: pd.DataFrame) -> str:
@@ -235,105 +206,3 @@ def _build_remark(
         else RescoreEvidence(ref.version, data_hash),
         as_of=datetime.now(UTC),
     )
-
-
-def score_file(pipeline: Pipeline, source: Path, output: Path, reasons: int = 0) -> FileScores:
-    """Score a file with the champion and write the table to `output`.
-
-    Rows that cannot be scored go to ``OUTPUT.quarantine.csv`` with the rule they broke. A Parquet table of
-    more than ``runner.batch_rows`` rows is scored in parts (see :mod:`pynomaly.steps.scoring.large_tables`):
-    in its own order, in bounded memory. If `reasons` is above 0, the column ``reasons`` holds, as JSON, the
-    `reasons` columns that cause each alert, for the :data:`MAX_EXPLAINED_ALERTS` highest scores; a warning
-    counts the other alerts.
-
-    Raises
-    ------
-    ConfigError
-        If the output is neither ``.csv`` nor ``.parquet``, or `reasons` is set for a table in parts.
-    DataError
-        If the input cannot be read or validation blocks it; no output is written then.
-    """
-    if output.suffix not in (".csv", ".parquet"):
-        raise ConfigError(f"--output {str(output)!r}: expected a name that ends in .csv or .parquet")
-    registry = Registry.open_for(pipeline)
-    ref = registry.resolve_alias(pipeline.name, "champion")
-    if has_more_rows(pipeline.data, str(source), pipeline.runner.batch_rows):
-        if reasons:
-            raise ConfigError(
-                f"--reasons: {source} has more than {pipeline.runner.batch_rows} rows (runner.batch_rows) "
-                "and is scored in parts, which name no reasons; ask pynomaly why for single rows"
-            )
-        return _score_in_parts(pipeline, registry, ref, source, output)
-    frame = read_source(pipeline.data, path=str(source))
-    bundle = registry.load_bundle(ref)
-    checked = validate(frame, bundle.contract, pipeline.quality, "score")
-    if checked.report.outcome == "block":
-        raise QualityError(f"{source}: blocked: {'; '.join(checked.report.reasons)}")
-    table = score_table(bundle, ref, checked.clean)
-    conformed = bundle.contract.conform(checked.clean)
-    table, left_out = _add_reasons(bundle, checked.clean, table, reasons) if reasons else (table, ())
-    content = render_csv(table).encode() if output.suffix == ".csv" else table.to_parquet(index=False)
-    quarantine = _name_quarantine_file(output)
-    if len(checked.quarantine):
-        write_atomically(quarantine, render_csv(checked.quarantine).encode())
-    write_atomically(output, content)
-    drift = compute_window_drift(bundle.sketch, bundle.contract, checked.clean, pipeline.drift)
-    return FileScores(
-        output=str(output),
-        version=ref.version,
-        rows=len(table),
-        alerts=int(table["is_anomaly"].sum()),
-        quarantined=len(checked.quarantine),
-        quarantine=str(quarantine) if len(checked.quarantine) else "",
-        touched=bundle.features.count_unusual_rows(conformed),
-        drift=drift.status,
-        warnings=(*left_out, *describe_held_back(table), *warn_of_drift(drift)),
-    )
-
-
-def _add_reasons(
-    bundle: Bundle, rows: pd.DataFrame, table: pd.DataFrame, top: int
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Returns the table with a column of reasons, and a warning about alerts without reasons."""
-    explanations, left_out = explain_alerts(bundle, rows, table, top, MAX_EXPLAINED_ALERTS)
-    cells: list[str | None] = [None] * len(table)
-    for place, explanation in explanations.items():
-        cells[place] = json.dumps([reason.to_dict() for reason in explanation.reasons])
-    warnings = (f"reasons of the {MAX_EXPLAINED_ALERTS} highest scores; {left_out} more alerts have none",)
-    return table.assign(reasons=pd.Series(cells, dtype=object)), warnings if left_out else ()
-
-
-def _score_in_parts(
-    pipeline: Pipeline, registry: Registry, ref: ModelRef, source: Path, output: Path
-) -> FileScores:
-    """Score a table larger than one batch, part by part."""
-    bundle, draft = registry.load_bundle(ref), output.with_name(f".{output.name}.draft")
-    clear_folder(draft)
-    try:
-        total, files = score_parts(
-            pipeline, registry.fetch_bundle(ref), ref.sha256, ref.version, str(source), draft
-        )
-        join_scored_parts(files, draft / output.name)
-        quarantined = sorted(draft.glob("quarantine-*.parquet"))
-        if quarantined:
-            join_scored_parts(quarantined, draft / _name_quarantine_file(output).name)
-            (draft / _name_quarantine_file(output).name).replace(_name_quarantine_file(output))
-        (draft / output.name).replace(output)
-    finally:
-        clear_folder(draft)
-    drift = compute_window_drift(bundle.sketch, bundle.contract, pd.concat(total.sample), pipeline.drift)
-    return FileScores(
-        output=str(output),
-        version=ref.version,
-        rows=total.rows - total.quarantined,
-        alerts=total.alerts,
-        quarantined=total.quarantined,
-        quarantine=str(_name_quarantine_file(output)) if quarantined else "",
-        touched=total.touched,
-        drift=drift.status,
-        warnings=warn_of_drift(drift),
-    )
-
-
-def _name_quarantine_file(output: Path) -> Path:
-    return output.with_name(f"{output.name}.quarantine.csv")

@@ -18,7 +18,7 @@ from pynomaly.steps.monitoring import monitor_window as monitoring
 from pynomaly.steps.promotion import bake as baking
 from pynomaly.steps.promotion import promote as promoting
 from pynomaly.steps.promotion.promote import promote
-from pynomaly.steps.scoring import score_windows as scoring
+from pynomaly.steps.scoring import score_file as scoring
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
 from tests.machines import make_resting_machines
 from tests.steps.conftest import learn, plan, trained

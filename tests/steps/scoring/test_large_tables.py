@@ -19,7 +19,8 @@ from pynomaly.records.registry import ModelRef
 from pynomaly.steps.scoring import large_tables
 from pynomaly.steps.scoring.join_parts import join_scored_parts
 from pynomaly.steps.scoring.large_tables import score_parts
-from pynomaly.steps.scoring.score_windows import score_file, score_table
+from pynomaly.steps.scoring.score_file import score_file
+from pynomaly.steps.scoring.score_windows import score_table
 from tests.machines import make_machines, make_small_settings
 from tests.steps.conftest import start_with_champion
 
@@ -71,6 +72,8 @@ def scored(tmp_path):
 @pytest.mark.parametrize("policy", ["quantile", "fdr"])
 def test_parts_give_what_memory_gives(scored, table, policy):
     total, streamed, expected = scored(table, alerts={"policy": policy, "fdr": 0.2})
+    assert streamed.pop("quarantine").isna().all()
+    expected["row"] += 1
     pd.testing.assert_frame_equal(streamed, expected, check_dtype=False)
     assert (total.rows, total.quarantined) == (ROWS, 0)
     assert 0 < total.alerts == expected["is_anomaly"].sum() < ROWS
@@ -103,9 +106,14 @@ def test_rows_that_cannot_be_scored_are_kept_with_their_place(scored, table, tmp
     total, streamed, _ = scored(table)
     assert (total.rows, total.quarantined) == (ROWS, 3)
     kept = pd.concat(pd.read_parquet(file) for file in sorted(tmp_path.glob("draft-*/quarantine-*")))
-    assert kept["row"].tolist() == bad
+    assert kept["row"].tolist() == [row + 1 for row in bad]
     assert set(kept["rule"]) == {"not_finite"}
-    assert streamed["row"].tolist() == [row for row in range(ROWS) if row not in bad]
+    assert streamed["row"].tolist() == list(range(1, ROWS + 1))
+    gone = streamed[streamed["score"].isna()]
+    assert gone.index.tolist() == bad
+    assert gone[["p_value", "severity", "is_anomaly", "rarity"]].isna().all(axis=None)
+    assert gone["time"].notna().all()
+    assert gone["quarantine"].iloc[1] == "not_finite: column 'heat' holds inf in row 1,235"
 
 
 @pytest.mark.slow

@@ -31,11 +31,13 @@ def decide_marks(
             for cell, count in profile.counts.items():
                 if (inner := strip_marks(cell)) and inner != cell:
                     own[classify_cell(inner)] += count
+        if own["spaced"]:  # what stands behind the last group of digits is a decimal mark
+            own.update(_vote_for_spaced(profile))
         votes.update(own)
     comma = votes["comma"]
     choices: list[Choice] = []
     settings: dict[str, Any] = {}
-    if votes["points"] > votes["point"] and not votes["commas"]:
+    if votes["points"] and not votes["commas"]:
         comma += votes["points"]
     # Whole numbers vote for the point, though they have none: they decide nothing.
     with_point = _count_points(profiles) if comma else 0
@@ -72,8 +74,17 @@ def _count_points(profiles: list[Profile]) -> int:
         count
         for profile in profiles
         for cell, count in profile.counts.items()
-        if "." in cell and classify_cell(cell) == "point"
+        if "." in cell and classify_cell(cell) in ("point", "spaced")
     )
+
+
+def _vote_for_spaced(profile: Profile) -> Counter[str]:
+    """Return the votes of cells with blanks between thousands for their decimal mark."""
+    votes: Counter[str] = Counter()
+    for cell, count in profile.counts.items():
+        if classify_cell(cell) == "spaced" and (match := re.search(r"([.,])\d+$", cell)):
+            votes["comma" if match.group(1) == "," else "point"] += count
+    return votes
 
 
 def _is_decimal_comma(profiles: list[Profile], hints: Mapping[str, Any]) -> bool:

@@ -132,7 +132,7 @@ def is_counter(profile: Profile, order: np.ndarray[Any, Any], codes: np.ndarray[
     if len(steps) < 50 or profile.distinct < 20:
         return False
     rises, falls = float((steps > 0).mean()), float((steps < 0).mean())
-    if rises < 0.05 or falls > 0.004:
+    if rises < 0.05 or falls > max(0.004, 1.5 / len(steps)):  # one reset is allowed in any table
         return False
     total, largest = float(steps[steps > 0].sum()), float(steps.max())
     if falls == 0:

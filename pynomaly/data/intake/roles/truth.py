@@ -143,11 +143,8 @@ def _judge_column(profile: Profile, requested: bool, is_last: bool = False) -> T
         and len(counts) <= 20
         and is_class_name(words)
     ):
-        values = (
-            {cell: (0 if float(cell) == 0 else 1) for cell in counts}
-            if any(float(c) == 0 for c in counts)
-            else {}
-        )
+        zeros = {cell for cell in counts if _is_zero(cell)}
+        values = {cell: 0 if cell in zeros else 1 for cell in counts} if zeros else {}
         return Truth(
             profile.name,
             f"the name says a truth, and it has {len(counts)} classes",
@@ -158,6 +155,13 @@ def _judge_column(profile: Profile, requested: bool, is_last: bool = False) -> T
     if requested:
         return Truth(profile.name, "as asked", rank=1.0)
     return None
+
+
+def _is_zero(cell: str) -> bool:
+    try:
+        return float(cell) == 0
+    except ValueError:
+        return False
 
 
 def _judge_binary(
@@ -175,6 +179,8 @@ def _judge_binary(
     total = sum(count for cell, count in counts.items() if cell in values)
     ones = sum(count for cell, count in counts.items() if values.get(cell) == 1.0) / total
     distinct = set(values.values())
+    if len(distinct) < 2 and is_medium_name(profile.name) and not requested:
+        return None  # an alarm that never came is a constant, which alerts when it comes
     mapping: dict[str, int | None] = {}
     sure, why = "sure", "1 = anomaly, 0 = normal"
     if unknown and distinct <= {0.0, 1.0}:

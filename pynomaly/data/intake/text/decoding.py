@@ -117,8 +117,17 @@ def _guess_single_byte(block: bytes) -> Choice:
     from charset_normalizer import from_bytes
 
     best = from_bytes(block[: 256 << 10]).best()
-    name = best.encoding if best is not None else "cp1252"
+    name = best.encoding if best is not None and _decodes(block, best.encoding) else "latin-1"
     return Choice("encoding", name, f"{why}; this encoding gives the likeliest text", "doubtful", ("cp1252",))
+
+
+def _decodes(block: bytes, encoding: str) -> bool:
+    """Return whether a block, but for a letter that its end cuts, is text in an encoding."""
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(block)
+    except (UnicodeDecodeError, LookupError):
+        return False
+    return True
 
 
 def read_lines(file: Path, limits: Limits, encoding: str) -> Lines:

@@ -17,7 +17,7 @@ from pynomaly.errors import ColumnError
 
 __all__ = ["CompletedHeader", "complete_header", "name_columns"]
 
-_ROW_NAMES = "row"
+_ROW_NAMES = ("row_name", "row name", "row.name", "rownames")
 
 _ATTRIBUTE = re.compile(r"""@attribute\s+(?:'([^']+)'|"([^"]+)"|(\S+))""", re.IGNORECASE)
 
@@ -50,7 +50,7 @@ def complete_header(
     if count < 0.95 * widths.total() or (length := _measure_row(header)) == width:
         return None
     if length == width - 1 and all(header[:length]):
-        first = next(name for name in (_ROW_NAMES, "row name", "row.name", "rownames") if name not in header)
+        first = next(name for name in _ROW_NAMES if name not in header)
         why = "the header has a cell less than the rows, whose first cells are their names"
         return CompletedHeader((first, *header[:length]), why) if len(set(header)) == len(header) else None
     if dialect.separator == "blanks" and length > width:

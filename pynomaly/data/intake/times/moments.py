@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from pynomaly.config import Data
 from pynomaly.data.intake.cells.profile import Profile
@@ -101,7 +102,7 @@ def read_moments(cells: pd.Series[Any], settings: Mapping[str, Any]) -> pd.Serie
     content = {"source": "csv", "path": "-", "timezone": "UTC", **settings, "time": str(cells.name)}
     try:
         return parse_moments(cells, Data.model_validate(content))
-    except DataError:
+    except (DataError, ValidationError):  # the name may be one that scores have
         return None
 
 
