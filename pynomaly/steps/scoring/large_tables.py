@@ -31,10 +31,10 @@ from pynomaly.errors import QualityError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import find_rejection_limit
 from pynomaly.model.calibration.calibration import RARITY_NAMES, SEVERITY_NAMES, rarity_codes, severity_codes
-from pynomaly.model.explanation.held_back import find_held_back_rows
 from pynomaly.model.scoring import prepare_rows, score_prepared
 from pynomaly.steps.runner import run_parts
 from pynomaly.steps.scoring.file_columns import tell_quarantine
+from pynomaly.steps.scoring.held_back import hold_back_batch, hold_back_part
 
 __all__ = ["TableTotals", "score_parts"]
 
@@ -227,8 +227,7 @@ def _score_part(work: _PartSettings, part: RowGroup) -> TableTotals:
     return total
 
 
-# Checks decided over the whole table, not over a batch.
-_WHOLE_TABLE_CHECKS = frozenset({"quarantine", "all_missing", "clean_rows", "rows"})
+_WHOLE_TABLE_CHECKS = frozenset({"quarantine", "all_missing", "clean_rows", "rows"})  # not over a batch
 
 
 def _assess_rows(bundle: Bundle, clean: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -247,10 +246,7 @@ def _assess_rows(bundle: Bundle, clean: pd.DataFrame) -> tuple[pd.DataFrame, dic
         "rarity": rarity_codes(p_values, rows_per_day),
     }
     if policy.limits is not None:
-        # With `fdr` the rows are flagged again from all p-values, so that every row is judged here.
-        flags = columns["is_anomaly"] if policy.level is None else np.ones(len(p_values), dtype=bool)
-        columns["held_back"] = find_held_back_rows(conformed, flags, bundle.sketch, policy.limits)
-        columns["is_anomaly"] = columns["is_anomaly"] & (columns["held_back"] == "")
+        columns.update(hold_back_part(columns, conformed, policy, bundle.sketch))
     return conformed, columns
 
 
@@ -326,11 +322,7 @@ def _redecide_alerts(file: Path, line: float, floor: float) -> int:
                 batch = old_file.get_batch(number)
                 p_values = batch.column("p_value").to_numpy(zero_copy_only=False)
                 alerted = np.maximum(p_values, floor) <= line
-                if (held := batch.schema.get_field_index("held_back")) >= 0:
-                    reasons = batch.column(held).to_numpy(zero_copy_only=False)
-                    kept = pa.array(np.where(alerted, reasons, ""), mask=np.isnan(p_values))
-                    batch = batch.set_column(held, batch.schema.field(held), kept)
-                    alerted = alerted & (reasons == "")
+                batch, alerted = hold_back_batch(batch, alerted, p_values)
                 alerts += int(alerted.sum())
                 place = batch.schema.get_field_index("is_anomaly")
                 new_file.write_batch(
