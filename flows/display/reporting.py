@@ -31,6 +31,8 @@ def show_status(result: dict[str, Any]) -> None:
         console.print(f"v{version} waits for an answer: pynomaly pending")
     newest = format_window_key(result["last_window"] or "-")
     console.print(f"windows scored: {result['partitions']}, newest: {newest}")
+    for line in result["obstacles"]:
+        console.print(f"warning: {line}")
     if result["waiting"]:
         console.print(f"messages not delivered: {len(result['waiting'])}; `pynomaly notify` shows them")
     if result["health"]:

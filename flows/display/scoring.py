@@ -30,6 +30,9 @@ def show_scored_windows(result: dict[str, Any]) -> None:
     ]
     console = make_console()
     console.print(build_table("scored windows", ("window", "v", *columns[2:]), rows))
+    warnings = dict.fromkeys(line for item in result["windows"] for line in item.get("warnings", ()))
+    for line in warnings:
+        console.print(f"warning: {line}")
     for line in (*result["empty"], result["left_out"]):
         if line:
             console.print(f"  {line}")

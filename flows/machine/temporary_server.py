@@ -15,9 +15,7 @@ still holds to the database first.
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import logging
 import os
 import socket
 import sqlite3
@@ -25,13 +23,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from flows.machine.environment import make_prefect_database
+from flows.machine.leave_database import leave_database
 from pynomaly.errors import RecordError
 
 __all__ = ["TemporaryServer", "choose_services", "pause_garbage_collection", "run_temporary_server"]
@@ -320,7 +319,7 @@ def serve_until_input_closes(number: int) -> None:
         while os.read(0, 1024):
             pass
         _wait_for_queues()
-        _leave_database(list(configurations.ENGINES.values()))
+        leave_database(list(configurations.ENGINES.values()), QUEUES_S)
         server.should_exit = True
 
     threading.Thread(target=watch_input, daemon=True).start()
@@ -336,24 +335,6 @@ def _wait_for_queues() -> None:
         if all(counts["consumed"] >= counts["published"] for counts in tuple(METRICS.values())):
             return
         time.sleep(0.02)
-
-
-def _leave_database(engines: Sequence[Any], seconds: float = QUEUES_S) -> None:
-    """Wait until no connection is in use, and let none report that its end was a cancellation.
-
-    The end of the server cancels its services. One that begins to ask in the meantime is cancelled in the
-    rollback of what it read: nothing is lost, the connection is thrown away, but its pool logs a traceback.
-    """
-    pools = [engine.sync_engine.pool for engine in engines]
-    for pool in pools:
-        pool.logger.addFilter(_is_no_cancellation)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and any(pool.checkedout() for pool in pools):
-        time.sleep(0.02)
-
-
-def _is_no_cancellation(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 if __name__ == "__main__":

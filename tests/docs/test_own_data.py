@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -123,8 +124,9 @@ def test_the_reference_quotes_messages_of_the_code() -> None:
 
 
 def test_settings_and_options_of_the_reference_exist() -> None:
-    init = typer.main.get_command(app).commands["init"]
-    options = {option for parameter in init.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    group: Any = typer.main.get_command(app)
+    parameters = [*group.commands["init"].params, *group.commands["score"].params]
+    options = {option for parameter in parameters for option in (*parameter.opts, *parameter.secondary_opts)}
     assert set(re.findall(r"`(--[a-z][a-z-]*)", READING)) <= options
     for block, model in (("data", Data), ("quality", Quality), ("windows", Windows)):
         assert set(re.findall(rf"`{block}\.(\w+)", READING)) <= set(model.model_fields)

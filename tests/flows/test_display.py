@@ -358,6 +358,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "because": [SENTENCE],
         "baking": {"until": JUDGED["window"], "seen": 1, "windows": 3, "against": 1},
         "pending": [2],
+        "obstacles": [SENTENCE],
         "partitions": 12,
         "last_window": JUDGED["window"],
         "waiting": [1],

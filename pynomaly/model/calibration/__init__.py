@@ -1,5 +1,5 @@
 """From raw scores to p-values, and from p-values to alerts.
 
-Called by `bundle`, `fitting`, `provenance`, `scoring`, `serving`, `steps.training`, `steps.promotion` and
-`steps.scoring`. May import the modules of `model` and the wings below `model`.
+Called by `bundle`, `fitting`, `provenance`, `scoring`, `serving`, `steps.training`, `steps.promotion`,
+`steps.scoring` and `judging`. May import the modules of `model` and the wings below `model`.
 """

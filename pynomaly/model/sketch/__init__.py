@@ -2,6 +2,6 @@
 
 Memory is bounded whatever the number of rows.
 
-Called by `bundle`, `explanation`, `steps.alerting`, `steps.training` and `judging.drift`. May import the
-modules of `model` and the wings below `model`.
+Called by `bundle`, `explanation`, `steps.alerting`, `steps.training` and `judging`. May import the modules
+of `model` and the wings below `model`.
 """

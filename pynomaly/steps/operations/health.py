@@ -56,7 +56,8 @@ def check_installation(
     servers = list(connectivity.check_records(pipeline))
     checks += [_check_source(pipeline), *servers]
     if all(item.state != "wrong" for item in servers):  # report an unreachable server only once
-        checks += [_check_ledger(pipeline), _check_registry(pipeline), _check_messages(pipeline)]
+        checks += [_check_ledger(pipeline), _check_registry(pipeline), *_check_obstacles(pipeline)]
+        checks.append(_check_messages(pipeline))
     return checks
 
 
@@ -181,6 +182,22 @@ def _check_registry(pipeline: Pipeline) -> Finding:
         return f"champion v{champion.version}" if champion else "no champion yet: run `pynomaly train`"
 
     return _run_check("registry", describe_champion, "check records.tracking")
+
+
+def _check_obstacles(pipeline: Pipeline) -> list[Finding]:
+    """Check whether the champion can work at all: each sentence ends with the setting to change."""
+    from pynomaly.records.ledger import Ledger
+    from pynomaly.records.registry.alias_lookup import find_alias_version
+    from pynomaly.steps.obstacles import list_known_obstacles
+
+    try:
+        with Ledger.open(pipeline.ledger_url) as ledger:
+            newest = ledger.find_newest_partition(pipeline.name)
+            sentences = list_known_obstacles(ledger, pipeline.name, find_alias_version(pipeline), newest)
+    except PynomalyError:
+        return []  # the checks of ledger and registry say so
+    mend = "change the setting and train again"
+    return [Finding("champion", "warning", sentence, mend) for sentence in sentences]
 
 
 def _check_messages(pipeline: Pipeline) -> Finding:

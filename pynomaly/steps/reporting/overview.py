@@ -15,6 +15,7 @@ from pynomaly.records.ledger import DECISION_KINDS, Ledger
 from pynomaly.records.registry.alias_lookup import find_alias_version
 from pynomaly.steps.champion import list_pending_promotions
 from pynomaly.steps.notify import list_undelivered
+from pynomaly.steps.obstacles import list_known_obstacles
 from pynomaly.steps.promotion.bake import find_baking_promotion
 
 __all__ = ["describe_champion_at", "describe_status", "read_history", "tabulate_catalogue", "verify_history"]
@@ -32,12 +33,15 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         training = ledger.find_last_decision(pipeline.name, "retrain")
         baking = find_baking_promotion(pipeline, ledger)
         pendings = list_pending_promotions(ledger, pipeline.name)
+        newest = partitions[-1] if partitions else None
+        obstacles = list_known_obstacles(ledger, pipeline.name, champion, newest)
     change = next((item for item in changes if champion and item.version == champion), None)
     return {
         "pipeline": pipeline.name,
         "champion": champion,
         "since": change.at.isoformat() if change and change.at else None,
         "because": list(change.reasons) if change else [],
+        "obstacles": list(obstacles),
         "partitions": len(partitions),
         "last_window": partitions[-1].window if partitions else None,
         "last_alerts": partitions[-1].alerts if partitions else None,

@@ -16,14 +16,15 @@ from pynomaly.config import Pipeline
 from pynomaly.data.quality import validate
 from pynomaly.data.sources import TracedRows, trace_rows
 from pynomaly.data.sources.parts import has_more_rows, list_row_groups
-from pynomaly.errors import ConfigError, QualityError
+from pynomaly.errors import ColumnError, ConfigError, QualityError
 from pynomaly.judging.drift.compare_window import compute_window_drift
-from pynomaly.judging.drift.window_drift import DriftReport
+from pynomaly.judging.obstacles import describe_absent_features
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.explanation.explain import explain_alerts
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.sheet import check_sheet_rows, render_csv, render_table, require_ending
 from pynomaly.records.store import write_atomically
+from pynomaly.steps.obstacles import list_scoring_obstacles, warn_of_drift
 from pynomaly.steps.scoring.file_columns import (
     ALL_COLUMNS,
     arrange_file_rows,
@@ -97,6 +98,8 @@ def score_file(
     beside, named = _take_input_columns(pipeline, traced, columns)
     check_sheet_rows(len(traced.frame), output)
     bundle = registry.load_bundle(ref)
+    if absent := [name for name in bundle.contract.features if name not in traced.frame]:
+        raise ColumnError(describe_absent_features(absent, source))
     checked = validate(traced.frame, bundle.contract, pipeline.quality, "score", traced.origin)
     if checked.report.outcome == "block":
         raise QualityError(f"{source}: blocked: {'; '.join(checked.report.reasons)}")
@@ -109,6 +112,7 @@ def score_file(
         write_atomically(quarantine, render_csv(checked.quarantine).encode())
     write_atomically(output, render_table(rows, ending))
     drift = compute_window_drift(bundle.sketch, bundle.contract, checked.clean, pipeline.drift)
+    obstacles = list_scoring_obstacles(bundle, conformed, table["is_anomaly"])
     return FileScores(
         output=str(output),
         version=ref.version,
@@ -118,7 +122,7 @@ def score_file(
         quarantine=str(quarantine) if len(checked.quarantine) else "",
         touched=bundle.features.count_unusual_rows(conformed),
         drift=drift.status,
-        warnings=(*left_out, *_warn_of_drift(drift)),
+        warnings=(*left_out, *obstacles, *warn_of_drift(drift)),
         renamed=_list_clashes(pipeline, named),
     )
 
@@ -185,20 +189,10 @@ def _score_in_parts(
         quarantine=str(_name_quarantine_file(output)) if quarantined else "",
         touched=total.touched,
         drift=drift.status,
-        warnings=_warn_of_drift(drift),
+        warnings=(*list_scoring_obstacles(bundle, None, ()), *warn_of_drift(drift)),
         renamed=_list_clashes(pipeline, named),
     )
 
 
 def _name_quarantine_file(output: Path) -> Path:
     return output.with_name(f"{output.name}.quarantine.csv")
-
-
-def _warn_of_drift(drift: DriftReport) -> tuple[str, ...]:
-    """Returns a warning if the rows differ from the reference, as alerts may then reflect drift only."""
-    if drift.status != "drift":
-        return ()
-    names = ", ".join(drift.drifted[:5]) or "no column alone, all of them together"
-    return (
-        f"the rows are not like the reference ({names}): alerts may say only that; train on rows like these",
-    )

@@ -23,6 +23,7 @@ from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
 from pynomaly.steps.alerting.carriers import choose_explained_rows
 from pynomaly.steps.champion import honour_alias
+from pynomaly.steps.obstacles import list_scoring_obstacles
 from pynomaly.steps.promotion.bake import judge_baking_window
 from pynomaly.steps.window_run import WindowRun, use_window_run
 
@@ -50,6 +51,7 @@ class WindowScores:
     touched: int | None = (
         None  # rows with a missing number filled in, or a category never seen; None: not new
     )
+    warnings: tuple[str, ...] = ()  # what cannot work; see judging.obstacles
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and artifacts."""
@@ -136,8 +138,12 @@ def _score_rows(
     run.keep_alert_rows(key, rows.data_hash, clean.iloc[places].set_axis(places))
     score_shadow_window(pipeline, run, key, clean)
     bake_verdict = judge_baking_window(pipeline, ref, bundle, key, clean, table, run)
-    touched = bundle.features.count_unusual_rows(bundle.contract.conform(clean))
-    return replace(_describe_partition(store, partition, new=True, bake=bake_verdict), touched=touched)
+    conformed = bundle.contract.conform(clean)
+    return replace(
+        _describe_partition(store, partition, new=True, bake=bake_verdict),
+        touched=bundle.features.count_unusual_rows(conformed),
+        warnings=list_scoring_obstacles(bundle, conformed, table["is_anomaly"]),
+    )
 
 
 def score_shadow_window(pipeline: Pipeline, run: WindowRun, key: str, rows: pd.DataFrame) -> str:

@@ -21,6 +21,8 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.evaluation import Metrics
+from pynomaly.judging.comparison.evidence import Rung
+from pynomaly.judging.obstacles import find_model_obstacles, find_suspects
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.fitting.known_anomalies import describe_known
 from pynomaly.records import figures
@@ -156,13 +158,27 @@ def _log_and_register(
                             judged.drop_injected(item.scores())["is_anomaly"]
                         ),
                         recalibrated=item.recalibrated,
-                        notes=tuple(Bundle.load(Path(item.folder), item.sha256).facts["notes"]),
+                        notes=_collect_notes(prepared, item, judged),
                         new=True,
                         probe=_probe_winner(pipeline, prepared, item),
                     )
         assert winner is not None, "choose() only names candidates that were fitted"
         _log_training(pipeline, prepared, fitted, choice, registry, parent, winner, judged)
     return winner
+
+
+def _collect_notes(prepared: PreparedReference, item: FittedCandidate, judged: JudgedRows) -> tuple[str, ...]:
+    """Return the notes of the winner's bundle, and what cannot work or is suspect in the rows it learned."""
+    bundle = Bundle.load(Path(item.folder), item.sha256)
+    notes = (*bundle.facts["notes"], *find_model_obstacles(bundle.sketch))
+    contract = bundle.contract
+    if judged.evidence.rung is Rung.LABELS:
+        known = pd.read_parquet(prepared.path / "known.parquet")
+        rows = contract.conform(pd.concat([judged.frame, known], ignore_index=True))
+        return notes + find_suspects(rows, [*judged.evidence.truth, *np.ones(len(known))])
+    rows = contract.conform(judged.drop_injected(judged.frame))
+    alerts = judged.drop_injected(item.scores())["is_anomaly"].to_numpy(dtype=float)
+    return notes + find_suspects(rows, alerts, "alerts")
 
 
 def _probe_winner(pipeline: Pipeline, prepared: PreparedReference, item: FittedCandidate) -> dict[str, Any]:

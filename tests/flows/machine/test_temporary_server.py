@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from flows.machine.environment import RunningServers, configure_environment
+from flows.machine.leave_database import leave_database
 from flows.machine.temporary_server import (
     TemporaryServer,
-    _leave_database,
     choose_services,
     run_temporary_server,
 )
@@ -145,7 +145,7 @@ def test_the_end_waits_for_connections_in_use_and_reports_no_cancellation(
             self.pool, self.sync_engine = pool, self
 
     pool = Pool()
-    _leave_database([Engine(pool)])
+    leave_database([Engine(pool)], 5.0)
     assert not pool.in_use
     for error in (asyncio.CancelledError(), OSError("disk full")):
         try:

@@ -5,7 +5,6 @@ Called by ``profile``.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -15,12 +14,9 @@ import numpy as np
 from pynomaly.data.intake.cells.profile import Profile
 from pynomaly.data.intake.cells.spelling import is_missing_mark
 from pynomaly.data.intake.findings import Choice
+from pynomaly.data.shape.missing_codes import is_missing_code
 
 __all__ = ["find_missing"]
-
-_SENTINEL = re.compile(
-    r"-?9{2,}(?:\.9+|\.0+)?|-?[1-9]0{2,}(?:\.0+)?|-1(?:\.0+)?|-?99\.9+|32767|-32768|65535|-?2147483647|-2147483648"
-)
 
 _FAR = 3.0
 
@@ -99,7 +95,7 @@ def _find_sentinels(profile: Profile, weak: bool) -> list[str]:
             break
         for edge in (float(kept.min()), float(kept.max())):
             text = f"{edge:g}" if abs(edge) < 1e5 else repr(int(edge)) if edge.is_integer() else repr(edge)
-            if not _SENTINEL.fullmatch(text) or edge == 0:
+            if not is_missing_code(text) or edge == 0:
                 continue
             rest = kept[kept != edge]
             times = len(kept) - len(rest)

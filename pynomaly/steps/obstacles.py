@@ -1,0 +1,51 @@
+"""What cannot work under the champion: from its bundle while rows are scored, from the ledger elsewhere."""
+
+from __future__ import annotations
+
+import numpy.typing as npt
+import pandas as pd
+
+from pynomaly.judging.drift.window_drift import DriftReport
+from pynomaly.judging.obstacles import (
+    describe_alert_flood,
+    find_model_obstacles,
+    find_row_obstacles,
+    select_obstacles,
+)
+from pynomaly.model.bundle import Bundle
+from pynomaly.records.ledger import Ledger, Partition
+
+__all__ = ["list_known_obstacles", "list_scoring_obstacles", "read_version_obstacles", "warn_of_drift"]
+
+
+def list_scoring_obstacles(
+    bundle: Bundle, conformed: pd.DataFrame | None, alerts: npt.ArrayLike
+) -> tuple[str, ...]:
+    """Returns what cannot work in the model, and in the rows it scored; not in one piece if None."""
+    of_model = (*select_obstacles(bundle.facts.get("notes", ())), *find_model_obstacles(bundle.sketch))
+    of_rows = find_row_obstacles(bundle.sketch, conformed, alerts) if conformed is not None else ()
+    return (*of_model, *of_rows)
+
+
+def read_version_obstacles(ledger: Ledger, pipeline: str, version: int | None) -> tuple[str, ...]:
+    """Returns what the training of a version noted as not working, or as suspect."""
+    training = ledger.find_version_training(pipeline, version) if version else None
+    return select_obstacles(training.registered.notes) if training and training.registered else ()
+
+
+def list_known_obstacles(
+    ledger: Ledger, pipeline: str, version: int | None, newest: Partition | None
+) -> tuple[str, ...]:
+    """Returns what is known of a version and of the newest scored window, without the model or the rows."""
+    flood = describe_alert_flood(newest.rows, newest.alerts) if newest else ""
+    return (*read_version_obstacles(ledger, pipeline, version), *([flood] if flood else []))
+
+
+def warn_of_drift(drift: DriftReport) -> tuple[str, ...]:
+    """Returns a warning if the rows differ from the reference, as alerts may then reflect drift only."""
+    if drift.status != "drift":
+        return ()
+    names = ", ".join(drift.drifted[:5]) or "no column alone, all of them together"
+    return (
+        f"the rows are not like the reference ({names}): alerts may say only that; train on rows like these",
+    )
