@@ -165,7 +165,9 @@ def audit(
 )
 def labels(
     config: Config,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Table with time, entity and label.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Table with time (or line), entity and label.")
+    ] = None,
     query: Annotated[str, typer.Option("--sql", help="Query that gives these columns.")] = "",
     connection: Annotated[str, typer.Option(help="Environment variable with the database URL (--sql).")] = "",
     mlflow: Annotated[
@@ -174,7 +176,7 @@ def labels(
     by: Author = "",
     as_json: Json = False,
 ) -> None:
-    """Add labels of rows, from a table, a query or MLflow; without any, say how many there are."""
+    """Add labels of rows, from a table, a query or MLflow; exit code 1 if some meet no row. Or count them."""
     from flows.display import alerting
     from pynomaly.errors import ConfigError
     from pynomaly.records.telemetry import disable_telemetry
@@ -193,6 +195,8 @@ def labels(
     elif mlflow:
         label_import = read_assessments(pipeline).to_dict()
     print_result({**count_labels(pipeline), "read": label_import}, as_json, alerting.show_labels)
+    if label_import and label_import.get("match", {}).get("unmet"):
+        raise typer.Exit(1)
 
 
 def _parse_span(text: str) -> timedelta:

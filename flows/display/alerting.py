@@ -150,6 +150,23 @@ def show_audit_estimate(result: dict[str, Any]) -> None:
         console.print("  rows that wait may be either: the intervals allow for both")
 
 
+def _describe_match(match: dict[str, Any] | None) -> list[str]:
+    """Returns in words how many labels meet a row, and what those that do not may mean."""
+    if not match:
+        return []
+    if match["note"]:
+        return [f"  {match['note']}"]
+    lines = [f"  {match['met']} meet a row, {match['unmet']} meet none"]
+    for item in match["examples"]:
+        entity = f" of {item['entity']}" if item["entity"] else ""
+        nearest = f"; the nearest row: {item['nearest']}" if item["nearest"] else ""
+        lines.append(f"  no row at {item['time']}{entity}{nearest}")
+    if match["shift_hours"]:
+        hours = match["shift_hours"]
+        lines.append(f"  {hours:+d} h later all of them meet one: is it the time zone? data.timezone sets it")
+    return lines
+
+
 def show_labels(result: dict[str, Any]) -> None:
     """Print the labels on record, and those read by this command."""
     console = make_console()
@@ -162,6 +179,8 @@ def show_labels(result: dict[str, Any]) -> None:
         if batch["source"] == "mlflow":
             source_line = f"{batch['rows']} assessments in MLflow: {batch['new']} alerts answered by them now"
         console.print(source_line)
+        for line in _describe_match(batch.get("match")):
+            console.print(line)
         for line in batch.get("unread", ()):
             console.print(f"  {line}")
     total = f"{result['labels']} labels of {result['rows']} rows, {result['anomalies']} anomalies"

@@ -335,5 +335,6 @@ def _render_png(figure: Any) -> bytes:
                 axis.set_major_formatter(lambda place, _: format_tick(place))
     sink = io.BytesIO()
     # Without matplotlib's version in the file, the same picture has the same bytes.
-    figure.savefig(sink, format="png", metadata={"Software": None})
+    # `savefig` would draw and lay out everything twice: once to learn its size, which is fixed here.
+    figure.canvas.print_png(sink, metadata={"Software": None})
     return sink.getvalue()

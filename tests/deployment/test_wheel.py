@@ -75,8 +75,10 @@ def test_it_holds_the_library_the_flows_and_the_examples_and_nothing_else(wheel:
     }
     assert sum(name.endswith("share/pynomaly/configs/quickstart.yaml") for name in names) == 1
     assert "pynomaly/py.typed" in names
-    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pynomaly").rglob("*.j2")}
-    assert templates <= set(names)
+    for kind in ("*.j2", "*.sql"):  # templates of pages, and the kept databases of new homes
+        kept_files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pynomaly").rglob(kind)}
+        assert kept_files
+        assert kept_files <= set(names)
 
 
 def test_an_empty_folder_gets_the_example_and_trains_on_own_data(installed: Path, tmp_path: Path) -> None:

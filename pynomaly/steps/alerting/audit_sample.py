@@ -144,7 +144,7 @@ def label_audit(pipeline: Pipeline, path: Path, author: str) -> int:
     RecordError
         If its audit is not in the ledger; nothing is added.
     """
-    table = read_label_table(path, pipeline.data.limits)
+    table = read_label_table(path, pipeline.data)
     for name in ("audit", "number", "label"):
         if name not in table:
             raise ColumnError(f"{path}: no column {name!r}; {list_allowed(name, list(map(str, table)))}")

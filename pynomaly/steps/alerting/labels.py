@@ -1,8 +1,10 @@
 """Adds labels from outside, with their author: from a CSV file or from the rows of a query.
 
 A table of labels has the pipeline's time and entity columns and ``label``: 1, true, anomaly or confirmed, and
-0, false, normal or false-alarm. ``author`` and ``note`` are optional columns. Labels are only added; adding
-the same table twice has no effect. Called by the command line, and for the labels of an audit.
+0, false, normal or false-alarm. Instead of a time, ``line`` (or ``row``, as a file of scores has it) may name
+the row. Times are ISO 8601 or written as in the pipeline's file. ``author`` and ``note`` are optional
+columns. Labels are only added; adding the same table twice has no effect. Called by the command line, and for
+the labels of an audit.
 """
 
 from __future__ import annotations
@@ -14,10 +16,16 @@ from typing import Any
 
 import pandas as pd
 
-from pynomaly.config import Data, Limits, Pipeline
-from pynomaly.data.sources import bounded, sql
+from pynomaly.config import Data, Pipeline
+from pynomaly.data.sources import SOURCES, bounded, infer_source_kind, sql
 from pynomaly.errors import ColumnError, ConfigError, SourceError, list_allowed
 from pynomaly.records.ledger import Label, Ledger
+from pynomaly.steps.alerting.label_rows import (
+    LabelMatch,
+    add_times_by_line,
+    match_labels,
+    read_label_times,
+)
 
 __all__ = [
     "LabellingResult",
@@ -43,12 +51,15 @@ class LabellingResult:
     ----------
     rows, new, empty : int
         Rows read, labels added now, and rows with an empty label.
+    match : LabelMatch
+        How many labels meet a row of the source.
     """
 
     source: str
     rows: int
     new: int
     empty: int
+    match: LabelMatch
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -93,21 +104,40 @@ def parse_truth(text: object, where: str) -> int | None:
     return _TRUTHS[normalized]
 
 
-def read_label_table(path: Path, limits: Limits) -> pd.DataFrame:
-    """Read a CSV file with every cell as text.
+def read_label_table(path: Path, data: Data) -> pd.DataFrame:
+    """Read a table with every cell as text: delimited text, or another kind by the ending of its name.
+
+    Text is UTF-8, or else in the encoding of the pipeline's file; it is separated by commas, or as that file.
 
     Raises
     ------
     SourceError
-        If the file cannot be read, or exceeds one of `limits`.
+        If the file cannot be read, or exceeds one of ``data.limits``.
     """
-    try:
-        with bounded.open_text(path, limits) as content:
-            return pd.read_csv(content, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except SourceError:
-        raise
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise SourceError(f"{path} is no table of labels: {' '.join(str(error).split())}") from error
+    name = infer_source_kind(str(path), "csv")
+    if name != "csv":
+        own = Data(source=name, path=str(path), limits=data.limits)
+        frame = SOURCES[name].read_rows(own, str(path), None, None)
+        return frame.astype(object).where(frame.notna(), "").map(str)
+    for encoding in dict.fromkeys(("utf-8", data.encoding)):
+        try:
+            return _read_label_text(path, data, encoding)
+        except UnicodeDecodeError as error:
+            problem: Exception = error
+        except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+            if isinstance(error, SourceError):
+                raise
+            problem = error
+            break
+    raise SourceError(f"{path} is no table of labels: {' '.join(str(problem).split())}") from problem
+
+
+def _read_label_text(path: Path, data: Data, encoding: str) -> pd.DataFrame:
+    with bounded.open_text(path, data.limits, encoding) as content:
+        first = content.peek(1 << 16).split(b"\n", 1)[0]
+        mark = data.separator.encode()
+        separator = data.separator if len(mark) == 1 and mark in first and b"," not in first else ","
+        return pd.read_csv(content, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator)
 
 
 def add_labels_from_csv(pipeline: Pipeline, path: Path, author: str) -> LabellingResult:
@@ -120,7 +150,7 @@ def add_labels_from_csv(pipeline: Pipeline, path: Path, author: str) -> Labellin
     ColumnError
         If a column is missing.
     """
-    return add_label_table(pipeline, read_label_table(path, pipeline.data.limits), "csv", author, str(path))
+    return add_label_table(pipeline, read_label_table(path, pipeline.data), "csv", author, str(path))
 
 
 def add_labels_from_query(pipeline: Pipeline, query: str, connection: str, author: str) -> LabellingResult:
@@ -146,7 +176,10 @@ def add_label_table(
     data = pipeline.data
     if data.time is None:
         raise ConfigError(f"{pipeline.name} has no time column (data.time): a label cannot name its row")
-    required_columns = [name for name in (data.time, data.id, "label") if name]
+    table = add_times_by_line(table, data, where)
+    own_times = read_label_times(table, data)
+    times = [] if own_times.notna().all() and len(table) else [data.time]
+    required_columns = [name for name in (*times, data.id, "label") if name]
     for name in required_columns:
         if name not in table:
             raise ColumnError(f"{where}: no column {name!r}; {list_allowed(name, list(map(str, table)))}")
@@ -164,7 +197,7 @@ def add_label_table(
                 key=f"{source}:{pipeline.name}:{content}:{number}",
                 pipeline=pipeline.name,
                 entity=str(row[data.id]) if data.id else "",
-                row=_parse_row_time(row[data.time], pipeline, place),
+                row=_parse_row_time(row.get(data.time, ""), own_times.iloc[number - 1], pipeline, place),
                 truth=truth,
                 source=source,
                 author=str(row.get("author") or author),
@@ -173,11 +206,18 @@ def add_label_table(
         )
     with Ledger.open(pipeline.ledger_url) as ledger:
         new = ledger.answers.add_facts(*labels)
-    return LabellingResult(source, len(table), new, empty)
+    match = match_labels(data, [(label.entity, label.row) for label in labels])
+    return LabellingResult(source, len(table), new, empty, match)
 
 
-def _parse_row_time(value: object, pipeline: Pipeline, where: str) -> str:
-    """Return the time in ISO 8601 and UTC, in the form of `alert_rows.build_row_key`."""
+def _parse_row_time(value: object, own: pd.Timestamp, pipeline: Pipeline, where: str) -> str:
+    """Return the time in ISO 8601 and UTC, in the form of `alert_rows.build_row_key`.
+
+    `own` is the time as the settings of the pipeline's file read it, NaT where they do not.
+    """
+    if not pd.isna(own):
+        own_text: str = own.to_pydatetime().isoformat()
+        return own_text
     try:
         moment = pd.Timestamp(str(value))
     except (ValueError, TypeError) as error:

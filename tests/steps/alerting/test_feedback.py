@@ -182,6 +182,55 @@ def test_bad_labels_are_one_message_and_add_nothing(
     assert count_labels(settings)["labels"] == 0
 
 
+def test_labels_without_a_row_are_shown_with_the_nearest(
+    unlabelled: Callable[..., Pipeline], tmp_path: Path
+) -> None:
+    settings = unlabelled()
+    rows = rows_of(settings)[["time", "machine"]]
+    near = rows[:3].assign(time=rows["time"] + pd.Timedelta("3min"), label=1)
+    far = rows[:1].assign(time=pd.Timestamp("2031-01-01", tz="UTC"), label=1)
+    pd.concat([rows[:5].assign(label=0), near, far]).to_csv(tmp_path / "labels.csv", index=False)
+    match = add_labels_from_csv(settings, tmp_path / "labels.csv", "ann").match
+    assert (match.met, match.unmet, match.shift_hours, match.note) == (5, 4, None, "")
+    assert [item["nearest"] for item in match.examples] == [time.isoformat() for time in rows["time"][:3]]
+    far.to_csv(tmp_path / "far.csv", index=False)
+    [example] = add_labels_from_csv(settings, tmp_path / "far.csv", "ann").match.examples
+    assert example["nearest"] == rows["time"].max().isoformat()
+
+
+def test_labels_of_another_zone_are_recognised(unlabelled: Callable[..., Pipeline], tmp_path: Path) -> None:
+    settings = unlabelled()
+    rows = rows_of(settings)
+    early = rows[:8].assign(time=rows["time"] - pd.Timedelta("5h"), label=1)  # before the first row
+    early[["time", "machine", "label"]].to_csv(tmp_path / "labels.csv", index=False)
+    match = add_labels_from_csv(settings, tmp_path / "labels.csv", "ann").match
+    assert (match.unmet, match.shift_hours) == (8, 5)
+
+
+def test_labels_are_read_as_the_file_of_the_pipeline_and_by_line(
+    unlabelled: Callable[..., Pipeline], tmp_path: Path
+) -> None:
+    settings = unlabelled()
+    update = {"time_format": "%d.%m.%Y %H:%M", "timezone": "UTC", "encoding": "cp1252", "separator": ";"}
+    table = rows_of(settings).drop(columns="anomaly", errors="ignore")[::4].reset_index(drop=True)
+    table = table.assign(machine="S\u00e4ge")
+    written = table.assign(time=table["time"].dt.strftime("%d.%m.%Y %H:%M"))
+    written.to_csv(tmp_path / "own.csv", index=False, sep=";", encoding="cp1252")
+    data = settings.data.model_copy(update={"path": str(tmp_path / "own.csv"), "source": "csv", **update})
+    settings = settings.model_copy(update={"data": data})
+    labels = written[["time", "machine"]][:3].assign(label=1)
+    labels.to_csv(tmp_path / "same.csv", index=False, sep=";", encoding="cp1252")
+    table[["time", "machine"]][3:6].assign(label=0).to_csv(tmp_path / "iso.csv", index=False)
+    (tmp_path / "line.csv").write_text("line,label\n2,1\n9,0\n")
+    for name, met in (("same", 3), ("iso", 3), ("line", 2)):
+        result = add_labels_from_csv(settings, tmp_path / f"{name}.csv", "ann")
+        assert (result.new, result.match.met, result.match.unmet) == (met, met, 0), name
+    assert count_labels(settings)["rows"] == 7
+    (tmp_path / "line.csv").write_text("line,label\n1,1\n")
+    with pytest.raises(SourceError, match=r"no row with a time stands in line '1'; .* stand in 2 to"):
+        add_labels_from_csv(settings, tmp_path / "line.csv", "ann")
+
+
 def test_a_query_needs_the_name_of_a_variable(unlabelled: Callable[..., Pipeline]) -> None:
     with pytest.raises(ConfigError, match="names no environment variable"):
         add_labels_from_query(unlabelled(), "select 1", "postgresql://secret", "ann")
