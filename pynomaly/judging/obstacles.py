@@ -195,8 +195,8 @@ def _describe_code(value: float, columns: list[tuple[str, int]]) -> str:
     )
     more = f" and {len(columns) - MAX_NAMES} more columns" if len(columns) > MAX_NAMES else ""
     return (
-        f"{count} cells of {names}{more} are {_spell_code(value)}, which looks like a mark of missing values and counts "
-        f'as a number, set data.missing_values: ["{_spell_code(value)}"]'
+        f"{count} cells of {names}{more} are {_spell_code(value)}, which looks like a mark of missing values "
+        f'and counts as a number, set data.missing_values: ["{_spell_code(value)}"]'
     )
 
 
