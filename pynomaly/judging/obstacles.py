@@ -12,7 +12,6 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import rankdata
 
 from pynomaly.data.shape.missing_codes import is_missing_code
 from pynomaly.model.calibration.alert_policy import CANNOT_ALERT
@@ -165,6 +164,8 @@ def find_suspects(rows: pd.DataFrame, truth: npt.ArrayLike, of: str = "labels") 
 
 def _measure_auc(scores: npt.NDArray[np.float64], positive: Bools) -> float:
     """Return the area under the ROC curve; ties count half."""
+    from scipy.stats import rankdata  # half a second, and most commands judge no rows
+
     ones, zeros = int(positive.sum()), int((~positive).sum())
     return float((rankdata(scores)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
@@ -174,7 +175,7 @@ def _find_missing_codes(column: NumericSketch, cells: npt.NDArray[np.float64]) -
     low, high = _read_range(column)
     width = max(high - low, abs(column.mean) / 100)
     far = cells[(cells < low - width) | (cells > high + width)]
-    codes = [float(value) for value in np.unique(far) if is_missing_code(f"{value:g}")]
+    codes = [float(value) for value in np.unique(far) if is_missing_code(_spell_code(value))]
     # A column that has left its range passes round numbers, too: then most far cells are others.
     return codes[:MAX_NAMES] if 2 * np.isin(far, codes).sum() >= len(far) else []
 
@@ -184,6 +185,10 @@ def _read_range(column: NumericSketch) -> tuple[float, float]:
     return kept[0], kept[-1]
 
 
+def _spell_code(value: float) -> str:
+    return str(int(value)) if value.is_integer() else f"{value:g}"
+
+
 def _describe_code(value: float, columns: list[tuple[str, int]]) -> str:
     count, names = (
         sum(number for _, number in columns),
@@ -191,8 +196,8 @@ def _describe_code(value: float, columns: list[tuple[str, int]]) -> str:
     )
     more = f" and {len(columns) - MAX_NAMES} more columns" if len(columns) > MAX_NAMES else ""
     return (
-        f"{count} cells of {names}{more} are {value:g}, which looks like a mark of missing values and counts "
-        f'as a number, set data.missing_values: ["{value:g}"]'
+        f"{count} cells of {names}{more} are {_spell_code(value)}, which looks like a mark of missing values "
+        f'and counts as a number, set data.missing_values: ["{_spell_code(value)}"]'
     )
 
 

@@ -28,7 +28,10 @@ def pipeline(tmp_path: Path) -> Any:
 
 
 def test_the_lookup_answers_as_mlflow_does(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find_alias_version(pipeline) is None  # creates the store
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "open_for", lambda _: pytest.fail("MLflow was opened"))
+        assert find_alias_version(pipeline) is None  # no store yet, and none is made
+    assert not (pipeline.home / "mlflow" / "mlflow.db").exists()
     registry = Registry.open_for(pipeline)
     client = registry.client
 
@@ -66,7 +69,6 @@ def test_what_the_file_cannot_decide_is_left_to_mlflow(
     monkeypatch.setattr(Registry, "open_for", refuse)
     mark = pipeline.home / "mlflow" / "mlflow.db.initialised"
     for make in (
-        lambda: None,  # no store yet
         lambda: (pipeline.home / "mlflow" / "mlflow.db").write_bytes(b"no database at all"),
         lambda: mark.write_text("0.0"),  # another version of MLflow made it
         lambda: setattr(pipeline, "tracking_uri", "http://127.0.0.1:5000"),
@@ -74,4 +76,4 @@ def test_what_the_file_cannot_decide_is_left_to_mlflow(
         make()
         with pytest.raises(RecordError, match="asked"):
             find_alias_version(pipeline)
-    assert len(asked) == 4
+    assert len(asked) == 3

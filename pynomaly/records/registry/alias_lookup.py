@@ -50,7 +50,11 @@ def _query_alias(pipeline: Pipeline, alias: str) -> tuple[bool, int | None]:
     """Returns whether the file alone decides, and the version."""
     file = find_sqlite_file(pipeline.tracking_uri)
     workspaces = any(name.startswith("MLFLOW_") and "WORKSPACE" in name for name in os.environ)
-    if file is None or workspaces or not is_initialised(file):
+    if file is None or workspaces:
+        return False, None
+    if not os.path.lexists(file):  # a new home: no store, so no model; reading makes none
+        return True, None
+    if not is_initialised(file):
         return False, None
     try:
         with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as connection:

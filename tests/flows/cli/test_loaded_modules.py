@@ -40,7 +40,7 @@ def list_modules(*arguments: str, home: Path) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["history", "alerts"])
+@pytest.mark.parametrize("name", ["status", "history", "alerts"])
 def test_a_command_that_only_reads_starts_no_orchestrator(
     name: str, pipeline_file: Callable[..., Path], tmp_path: Path
 ) -> None:
