@@ -144,6 +144,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "torch": ("pynomaly/detectors/torch_door.py",),
     "great_expectations": ("pynomaly/data/expectations.py",),
     "icalendar": ("pynomaly/data/incidents.py",),
+    "holidays": ("pynomaly/data/holidays_door.py",),
     "optuna": ("pynomaly/steps/training/tuning.py",),
     "yaml": ("pynomaly/config/plain_yaml.py",),
     "boto3": ("pynomaly/data/places/bucket.py",),

@@ -116,6 +116,11 @@ class Grouping(Settings):
     planned: str | None = Field(
         None, description="planned work, a YAML list or .ics beside this YAML: alerts in it stay quiet"
     )
+    holidays: str | None = Field(
+        None,
+        pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,4})?$",
+        description="country whose public holidays count as planned work, with a subdivision: DE, DE-BY",
+    )
     mute: Duration = Field(
         timedelta(days=7),
         description="after a false alarm, similar alerts of the same entity stay quiet this long",

@@ -15,7 +15,6 @@ from typing import Any
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.data.incidents import read_spans
 from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError
 from pynomaly.judging.alerts.alert import Alert, Carrier, build_alert
@@ -26,6 +25,7 @@ from pynomaly.records.ledger.rows import to_json
 from pynomaly.records.store import Store
 from pynomaly.steps.alerting.alert_rows import build_flags, build_row_key, read_entities
 from pynomaly.steps.alerting.carriers import choose_explained_rows, find_carriers
+from pynomaly.steps.alerting.planned_times import list_planned_times
 from pynomaly.steps.notify import queue_messages
 from pynomaly.steps.window_run import WindowRun, use_window_run
 
@@ -73,13 +73,9 @@ def raise_alerts(pipeline: Pipeline, run: WindowRun | None = None) -> tuple[Rais
     ------
     RecordError
         If scores are missing or do not match their recorded hash.
-    SourceError
-        If planned work (``grouping.planned``) cannot be read.
+    SourceError, ConfigError
+        If planned work (``grouping.planned``) cannot be read, or ``grouping.holidays`` is no place.
     """
-    planned = [
-        (item.window.start, item.window.end, item.entity, item.name)
-        for item in read_spans(pipeline.data, pipeline.grouping.planned, "grouping.planned")
-    ]
     results = []
     with (
         use_window_run(pipeline, run) as records,
@@ -93,6 +89,7 @@ def raise_alerts(pipeline: Pipeline, run: WindowRun | None = None) -> tuple[Rais
         ungrouped = [place for place, item in enumerate(partitions) if _grouped_key(item) not in grouped_keys]
         if not ungrouped:
             return ()
+        planned = list_planned_times(pipeline, [partitions[place] for place in ungrouped])
         history = _read_events(answers, pipeline.name)
         alerts = {name: build_alert(name, events) for name, events in history.items()}
         for place in ungrouped:

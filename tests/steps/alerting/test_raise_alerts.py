@@ -222,6 +222,15 @@ def test_planned_work_is_recorded_and_nobody_is_told(
     assert len(messages_of(settings)) == 1
 
 
+def test_public_holidays_count_as_planned_work(watched: Callable[..., Pipeline]) -> None:
+    settings = watched(holidays="US")  # 19 January 2026 is Martin Luther King Jr. Day
+    score_days(settings, 0, 2)
+    raise_alerts(settings)
+    assert [item.entity for item in list_alerts(settings)] == ["b"]
+    (quiet,) = [item for item in list_alerts(settings, quiet=True) if item.quiet]
+    assert quiet.quiet.startswith("planned work: Martin Luther King Jr. Day")
+
+
 def test_a_calendar_that_cannot_be_read_is_said(watched: Callable[..., Pipeline]) -> None:
     settings = watched(planned="gone.ics")
     score_days(settings, 0, 1)
