@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from flows.examples import write_examples
-from pynomaly.config import parse_pipeline
+from pynomaly.config import Data, parse_pipeline
 from pynomaly.config.plain_yaml import dump_yaml, parse_plain_yaml
 from pynomaly.data.incidents import Incident
 from pynomaly.data.intake import (
@@ -25,7 +25,14 @@ from pynomaly.data.migration import ConvertedExport, convert_export
 from pynomaly.errors import ColumnError, ConfigError, list_allowed
 from pynomaly.records.store import write_atomically
 
-__all__ = ["explain_column", "list_questions", "write_converted_config", "write_draft", "write_example"]
+__all__ = [
+    "explain_column",
+    "list_questions",
+    "parse_settings",
+    "write_converted_config",
+    "write_draft",
+    "write_example",
+]
 
 _ISO = "%Y-%m-%dT%H:%M:%S.%f+00:00"
 
@@ -83,6 +90,28 @@ def _refuse_featureless(reading: Reading) -> None:
     raise ColumnError(
         f"{reading.file} has no column that a model could read ({reasons}); data.columns names features"
     )
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Return settings under ``data`` that are written as ``KEY=VALUE``; a value is YAML.
+
+    Raises
+    ------
+    ConfigError
+        If one has no ``=``, its key is no setting under ``data``, or its value is no YAML.
+    """
+    parsed: dict[str, Any] = {}
+    allowed = [name for name in Data.model_fields if name not in ("source", "path", "time_columns")]
+    for setting in settings:
+        key, mark, value = setting.partition("=")
+        key = key.strip().removeprefix("data.")
+        if not mark or key not in allowed:
+            raise ConfigError(f"--set {setting!r}: write KEY=VALUE; {list_allowed(key, allowed)}")
+        try:
+            parsed[key] = parse_plain_yaml(value)
+        except ValueError as error:
+            raise ConfigError(f"--set {setting!r}: the value is no YAML: {error}") from error
+    return parsed
 
 
 def explain_column(data: str | Path, column: str, hints: Mapping[str, Any] | None = None) -> dict[str, Any]:

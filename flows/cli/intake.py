@@ -52,6 +52,12 @@ def init(
     missing: Annotated[
         list[str] | None, typer.Option(help="A cell that means missing; may be given more than once.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any other setting under data, like 'counters=[kwh]'."
+        ),
+    ] = None,
     explain: Annotated[
         str, typer.Option("--explain", metavar="COLUMN", help="Say more of one column; nothing is written.")
     ] = "",
@@ -70,7 +76,7 @@ def init(
     --example writes one that needs no table.
     """
     from flows.display.intake import show_column, show_draft, show_example
-    from flows.intake import explain_column, write_draft, write_example
+    from flows.intake import explain_column, parse_settings, write_draft, write_example
 
     if example == (data is not None):
         raise ConfigError("`pynomaly init` takes either DATA, a table to look at, or --example, and not both")
@@ -94,7 +100,7 @@ def init(
         "header": header,
         "missing_values": missing or None,
     }
-    hints = {key: value for key, value in given.items() if value is not None}
+    hints = {key: value for key, value in given.items() if value is not None} | parse_settings(settings or ())
     if explain:
         print_result(explain_column(data, explain, hints), as_json, show_column)
         return

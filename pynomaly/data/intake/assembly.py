@@ -51,6 +51,9 @@ class Assembly:
         self._read_entity(data)
         for name in self.profiles:
             if name not in self.columns:
+                if name in self.known.get("ignore", ()):
+                    self._add(name, "text", "left out, as asked", otherwise="data.ignore")
+                    continue
                 role = decide_role(self.profiles[name], self.sample.lines, self.moments is not None)
                 self._add(name, *role)
         self._keep_a_feature()
@@ -66,7 +69,7 @@ class Assembly:
         ]
         if ignored:
             data["ignore"] = ignored
-        data = {**data, **{key: value for key, value in self.known.items() if key != "source"}}
+        self._apply_known(data)
         self._drop_unused(data)
         blocks, notes, problems = self._plan_blocks()
         self.notes += notes
@@ -86,6 +89,17 @@ class Assembly:
             data=data,
             blocks=blocks,
         )
+
+    def _apply_known(self, data: dict[str, Any]) -> None:
+        """Let the settings that are given count; what is left out beside them stays left out."""
+        ignored = [*data.get("ignore", ()), *self.known.get("ignore", ())]
+        data.update({key: value for key, value in self.known.items() if key != "source"})
+        pivoted = set((self.known.get("long") or {}).values())
+        data["ignore"] = [name for name in dict.fromkeys(ignored) if name not in pivoted]
+        data["categorical"] = [name for name in data.get("categorical", ()) if name not in pivoted]
+        for key in ("ignore", "categorical"):
+            if not data[key]:
+                data.pop(key)
 
     def _add(self, name: str, role: str, why: str, sure: Any = "sure", otherwise: str = "") -> None:
         profile = self.profiles[name]
@@ -170,7 +184,8 @@ class Assembly:
                 self.entity = str(self.known["id"])
                 self._add(self.entity, "entity", "as asked")
             return
-        name, why, others = find_entity(self.profiles, self.moments.times, set(self.columns))
+        pivoted = set((self.known.get("long") or {}).values())
+        name, why, others = find_entity(self.profiles, self.moments.times, set(self.columns) | pivoted)
         if self.known.get("id"):
             name, why = str(self.known["id"]), "as asked"
         if name is None:

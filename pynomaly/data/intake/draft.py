@@ -141,7 +141,9 @@ def _render_data(reading: Reading) -> list[str]:
                 lines.append("  # label:  # no column is known to tell the truth; --label names one")
             continue
         value = reading.data[key]
-        if key in _LISTS:
+        if key in _LISTS and not value:
+            lines.append(_format_line(key, [], "as asked"))
+        elif key in _LISTS:
             lines.append(f"  {key}:  # {_LISTS.get(key, 'as asked')}")
             for name in value:
                 note = roles[name].why if key in ("ignore", "categorical") and name in roles else ""

@@ -180,7 +180,3 @@ class Reading:
             for column in self.columns
             if not column.is_feature and column.role not in ("time", "entity", "label")
         )
-
-    def setting(self, key: str, default: object = None) -> Any:
-        """Return the value of a key under ``data``."""
-        return self.data.get(key, default)

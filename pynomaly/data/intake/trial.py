@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from pynomaly.config import Pipeline
 from pynomaly.data.frame import FrameContract
@@ -21,7 +22,7 @@ from pynomaly.data.intake.draft import list_settings
 from pynomaly.data.intake.findings import Reading
 from pynomaly.data.quality import QualityReport, validate
 from pynomaly.data.sources import read_source
-from pynomaly.errors import DataError
+from pynomaly.errors import ConfigError, DataError
 
 __all__ = ["try_reading"]
 
@@ -71,7 +72,12 @@ def _add_problems(reading: Reading, *problems: str) -> Reading:
 
 
 def _make_pipeline(reading: Reading) -> Pipeline:
-    return Pipeline.model_validate({"name": "trial", **list_settings(reading)})
+    try:
+        return Pipeline.model_validate({"name": "trial", **list_settings(reading)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{reading.file}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def _check_reference(reading: Reading, frame: pd.DataFrame) -> QualityReport:
