@@ -178,6 +178,7 @@ def test_a_table_shows_brackets_and_spells_control_characters(capsys: pytest.Cap
             "quarantine": hostile,
             "warnings": [hostile],
             "drift": "drift",
+            "renamed": {hostile: hostile},
         }
     )
     installation.show_health_checks(
