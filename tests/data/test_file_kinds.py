@@ -169,6 +169,7 @@ def test_two_cells_far_apart_take_no_memory(tmp_path: Path) -> None:
         read_source(Data(source="excel", path=str(tmp_path / "t.xlsx")))
 
 
+@pytest.mark.slow
 def test_a_workbook_that_unpacks_to_too_much(tmp_path: Path) -> None:
     path = write_sheet(tmp_path / "t.xlsx", ["a"], *([1] for _ in range(60_000)))
     data = Data(source="excel", path=path)

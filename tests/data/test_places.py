@@ -74,6 +74,7 @@ def test_a_listing_goes_past_a_thousand_keys(bucket):
     assert len(list(root.list_addresses())) == 1003
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_is_an_error_that_names_the_address(tmp_path, monkeypatch):
     (tmp_path / "s3").mkdir()
     with run_s3_server(tmp_path / "s3") as server:

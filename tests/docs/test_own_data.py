@@ -59,6 +59,7 @@ def test_both_pages_show_screens() -> None:
     assert {block.page for block, _, _ in SCREENS} == set(PAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("block", "words", "shown"), SCREENS, ids=[words for _, words, _ in SCREENS])
 def test_the_pages_show_what_init_prints(
     block: Snippet, words: str, shown: str, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -68,6 +69,7 @@ def test_the_pages_show_what_init_prints(
     assert run_words(words, folder, monkeypatch) == shown, block
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_init_writes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_words("pynomaly init presses.csv --timezone Europe/Berlin --force", folder, monkeypatch)
     written = (folder / "configs" / "presses.yaml").read_text().split("\nname:")[1]
@@ -81,6 +83,7 @@ def test_the_page_shows_the_first_lines_of_the_table(folder: Path) -> None:
     assert "\n".join(lines) in page
 
 
+@pytest.mark.slow
 def test_the_hour_that_autumn_repeats_is_told_apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_words("pynomaly init presses.csv --timezone Europe/Berlin --force", folder, monkeypatch)
     pipeline = load_pipeline(folder / "configs" / "presses.yaml")

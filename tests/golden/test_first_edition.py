@@ -112,6 +112,7 @@ def test_its_alerts_are_listed_and_answered(pipeline: Pipeline) -> None:
     assert (answer.new, answer.labelled) == (True, 1)
 
 
+@pytest.mark.slow
 def test_it_rolls_back_and_forth(pipeline: Pipeline) -> None:
     assert rollback(pipeline, MOMENT, "three again").subject == "machines v3"
     assert rollback(pipeline, MOMENT, "two again").subject == "machines v1"

@@ -100,6 +100,7 @@ def _race(uri: str, home: Path, number: int, results) -> None:
         results.put(("", repr(error)))
 
 
+@pytest.mark.slow
 def test_six_processes_create_one_new_store_and_one_experiment(tmp_path):
     forked = make_fork_context("mlflow.tracking", __name__)
     results = forked.Queue()

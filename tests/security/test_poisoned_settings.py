@@ -74,6 +74,7 @@ def test_honest_anchors_and_merge_keys_are_read() -> None:
     assert parse_plain_yaml(text) == yaml.safe_load(text)
 
 
+@pytest.mark.slow
 def test_the_bound_on_aliases_is_the_bound() -> None:
     row = f"a: &a [{', '.join(['1'] * 999)}]\n"  # 1,000 values with the list itself
     few, many = (row + f"b: [{', '.join(['*a'] * n)}]" for n in (90, 100))

@@ -60,6 +60,7 @@ def test_a_pipeline_before_its_first_training_has_nothing_but_zeros(pipeline: Ma
     assert of(samples, "silent", work="score") is None  # nothing to score with
 
 
+@pytest.mark.slow
 def test_what_is_on_record_is_what_is_told(pipeline: Make) -> None:
     settings = pipeline()
     _, decision = start_with_champion(settings)

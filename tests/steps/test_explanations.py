@@ -44,6 +44,7 @@ def test_a_training_and_a_window_keep_what_the_model_rests_on(pipeline: Make) ->
     assert all(one["drifted"] for one in columns if one["column"] == "power")
 
 
+@pytest.mark.slow
 def test_a_scored_file_says_what_carries_its_alerts(
     pipeline: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,6 +169,7 @@ def test_two_messages_of_one_kind_keep_their_distance(pipeline, hook: Sink) -> N
     assert len(hook.messages) == 1
 
 
+@pytest.mark.slow
 def test_a_verdict_behind_many_others_is_told_of_too(pipeline) -> None:
     owner = settings(pipeline)
     record(owner, "promote", "first")

@@ -129,6 +129,7 @@ def check_dialect(dialect: Dialect) -> None:
         assert not meanings
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(dialects())
 def test_a_table_in_any_dialect_is_read_back(dialect: Dialect) -> None:

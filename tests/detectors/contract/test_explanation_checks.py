@@ -92,6 +92,7 @@ def test_neighbours_divide_the_distance() -> None:
         assert not parts.base.any()
 
 
+@pytest.mark.slow
 def test_an_autoencoders_parts_are_its_errors() -> None:
     detector = make_detector("autoencoder", epochs=2).fit(FITTED)
     parts = detector.explain(FRESH, USUAL)

@@ -143,6 +143,7 @@ def test_out_of_fold_scores_serve_every_policy(alerts: dict[str, object]) -> Non
     assert bundle.policy.alerts(bundle.calibration.p_values([1e9])).all()
 
 
+@pytest.mark.slow
 def test_rows_that_teach_known_anomalies_leave_a_champion_that_can_alert() -> None:
     """Of 120 rows kept apart 60 teach: 60 scores cannot count to 0.01, half of the 400 out of fold can."""
     rows, rng = table(400).drop(columns="anomaly"), np.random.default_rng(1)

@@ -80,6 +80,7 @@ def test_other_methods_may_be_asked_for(method: str) -> None:
         assert one.additive == (method == "shap")
 
 
+@pytest.mark.slow
 def test_shapley_values_are_those_of_subsets_written_out() -> None:
     bundle = fit("knn")
     rows = odd().iloc[[0]]

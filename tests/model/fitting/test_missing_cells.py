@@ -67,12 +67,14 @@ def test_no_score_is_missing(paths: dict[tuple[str, str], Path], name: str, poli
     assert np.isfinite(paths[name, policy].scores).all()
 
 
+@pytest.mark.slow
 @each_pair
 def test_a_missing_cell_hides_no_outlier(paths: dict[tuple[str, str], Path], name: str, policy: str) -> None:
     scores = paths[name, policy].scores
     assert (scores[60:70, None] > scores[:60]).mean() >= 0.97
 
 
+@pytest.mark.slow
 @each_pair
 def test_an_unseen_category_does_not_lower_a_score(
     paths: dict[tuple[str, str], Path], name: str, policy: str

@@ -79,6 +79,7 @@ def test_a_drill_needs_a_champion(pipeline) -> None:
         drill(pipeline(days=1), WEEK, AT)
 
 
+@pytest.mark.slow
 def test_a_drill_knows_the_season_of_its_window(pipeline) -> None:
     # A Sunday is unlike most of the week, so a shift of nothing once passed for a drift that was noticed.
     owner = pipeline(

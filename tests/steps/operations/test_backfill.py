@@ -76,6 +76,7 @@ def test_dates_mean_midnight_utc_and_offsets_are_kept(pipeline) -> None:
     assert span == (EPOCH, EPOCH + timedelta(hours=23))
 
 
+@pytest.mark.slow
 def test_a_window_is_scored_and_judged_once(pipeline) -> None:
     owner = pipeline()
     start_with_champion(owner)

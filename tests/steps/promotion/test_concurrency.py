@@ -60,6 +60,7 @@ def versions(pipeline: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch,
     return settings
 
 
+@pytest.mark.slow
 def test_twenty_promotions_at_once_leave_one_champion(versions: Pipeline) -> None:
     start = threading.Barrier(N)
 

@@ -79,6 +79,7 @@ def test_parts_give_what_memory_gives(scored, table, policy):
     assert 0 < total.alerts == expected["is_anomaly"].sum() < ROWS
 
 
+@pytest.mark.slow
 def test_processes_and_row_groups_change_nothing(scored, table, monkeypatch):
     _, one, _ = scored(table)
     monkeypatch.setattr(large_tables, "MIN_ROWS_FOR_PROCESSES", ROWS)

@@ -35,6 +35,7 @@ def reference(settings: Pipeline) -> PreparedReference:
     return prepare_reference(settings, plan(settings).window, MOMENT)
 
 
+@pytest.mark.slow
 def test_what_is_found_is_on_record_once_with_every_trial(pipeline: Make) -> None:
     settings = pipeline(search=SMALL)
     prepared = reference(settings)
