@@ -28,13 +28,14 @@ def find_seasons(
     columns : mapping of name to ndarray of shape (n,)
         Of more than fifty, fifty at even distances are looked at.
     step, span : timedelta
-        Distance of the rows, and length of the table. A season must be seen four times.
+        Distance of the rows, and length of the table. The calendar holds hours and weekdays, so that each
+        weekday must be seen twice for either: a model of fewer takes a new weekday for an anomaly.
     """
     seasons: list[str] = []
     names = list(columns)
     columns = {name: columns[name] for name in names[:: max(1, len(names) // _COLUMNS)]}
     hours, weekdays = times.dt.hour.to_numpy(), times.dt.dayofweek.to_numpy()
-    sees_days = step <= timedelta(hours=6) and span >= timedelta(days=4)
+    sees_days = step <= timedelta(hours=6) and span >= timedelta(days=14)
     if sees_days and any(_explains(hours, values) for values in columns.values()):
         seasons.append("hour of the day")
     sees_weeks = step <= timedelta(days=1) and span >= timedelta(days=28)

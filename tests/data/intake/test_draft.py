@@ -128,3 +128,12 @@ def test_what_windows_of_the_file_lack_is_allowed_for(tmp_path):
 
 def fleet_day(*day):
     return datetime(*day, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("days", "calendar"), [(13, False), (15, True)])
+def test_the_calendar_waits_for_every_weekday_twice(tmp_path, days, calendar):
+    times = pd.date_range("2026-01-05", periods=144 * days, freq="10min")
+    values = np.sin(2 * np.pi * times.hour / 24) + np.random.default_rng(4).normal(0, 0.1, len(times))
+    pd.DataFrame({"time": times, "load": values}).to_csv(tmp_path / "hall.csv", index=False)
+    pipeline, _ = loaded(tmp_path, tmp_path / "hall.csv")
+    assert pipeline.features.calendar is calendar
