@@ -68,7 +68,7 @@ def write_draft(
     reading = try_reading(read_table(data, hints))
     _refuse_featureless(reading)
     text = render_draft(reading, name, Path.cwd() / "configs")
-    settings: dict[str, Any] = dict(parse_plain_yaml(text))  # type: ignore[call-overload]
+    settings = _read_settings(text)
     file = Path.cwd() / "configs" / f"{settings['name']}.yaml"
     parse_pipeline(settings, origin=file)
     _refuse_existing_files([file], force)
@@ -80,6 +80,12 @@ def write_draft(
         **describe_reading(reading),
         "settings": settings,
     }
+
+
+def _read_settings(draft: str) -> dict[str, Any]:
+    content = parse_plain_yaml(draft)
+    assert isinstance(content, dict), "a draft is a mapping"
+    return dict(content)
 
 
 def _refuse_featureless(reading: Reading) -> None:
@@ -301,7 +307,7 @@ def _build_settings(
 
 def _draft_settings(table: Path, name: str, time: str | None, folder: Path | None) -> dict[str, Any]:
     reading = read_table(table, {"time": time} if time else None)
-    return dict(parse_plain_yaml(render_draft(reading, name, folder)))  # type: ignore[call-overload]
+    return _read_settings(render_draft(reading, name, folder))
 
 
 def _merge_settings(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -107,15 +107,15 @@ TRUTH = (np.arange(ROWS) % 8 == 0).astype(float)
     ids=["copy", "text", "present", "higher", "lower"],
 )
 def test_a_feature_that_tells_the_labels_is_a_suspect(column: np.ndarray) -> None:
-    (suspect,) = find_suspects(make_rows(told=column), TRUTH)
-    assert suspect.startswith("suspect: 'told' alone separates the labels")
+    (suspect,) = find_suspects(make_rows(alarm=column), TRUTH)
+    assert suspect.startswith("suspect: 'alarm' alone separates the labels")
     assert "set data.ignore" in suspect
 
 
 def test_features_that_only_foretell_are_no_suspects() -> None:
-    told = np.where(np.arange(ROWS) % 16 == 0, 1.0, 0.0)  # half of the anomalies
-    assert find_suspects(make_rows(told=told), TRUTH) == ()
-    assert find_suspects(make_rows(told=TRUTH), np.where(np.arange(ROWS) < 40, TRUTH, np.nan)) == ()
+    half = np.where(np.arange(ROWS) % 16 == 0, 1.0, 0.0)  # half of the anomalies
+    assert find_suspects(make_rows(alarm=half), TRUTH) == ()
+    assert find_suspects(make_rows(alarm=TRUTH), np.where(np.arange(ROWS) < 40, TRUTH, np.nan)) == ()
 
 
 def test_of_alerts_only_columns_of_few_values_are_suspects() -> None:

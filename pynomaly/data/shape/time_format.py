@@ -119,31 +119,31 @@ def _compile_format(time_format: str) -> re.Pattern[str]:
     has_rest = time_format.rstrip().endswith("*")
     tokens = split_time_format(time_format.strip().removesuffix("*").strip())
     pattern, position = "", 0
-    seen: set[str] = set()
+    grouped: set[str] = set()
     while position < len(tokens):
         is_directive, token = tokens[position]
         run = _take_run(tokens, position)
         if not is_directive:
             if token[-1:] in ".," and tokens[position + 1 : position + 2] == [(True, "f")]:
-                pattern += _escape_literal(token[:-1]) + f"(?:[.,]{_group('f', seen, r'[0-9]{1,9}')})?"
+                pattern += _escape_literal(token[:-1]) + f"(?:[.,]{_group('f', grouped, r'[0-9]{1,9}')})?"
                 position += 1
             else:
                 pattern += _escape_literal(token)
             position += 1
         elif "".join(run) in ("HM", "HMS"):
-            pattern += _group("".join(run), seen, f"[0-9]{{1,{2 * len(run)}}}")
+            pattern += _group("".join(run), grouped, f"[0-9]{{1,{2 * len(run)}}}")
             position += len(run)
         elif len(run) > 1:  # without a mark between them, numbers have their full width
             for name in run:
                 width = "{1,9}" if name == "f" else f"{{{_WIDTHS[name]}}}"
-                pattern += _group(name, seen, f"[0-9]{width}")
+                pattern += _group(name, grouped, f"[0-9]{width}")
             position += len(run)
         elif token in _WIDTHS:
             width = f"{{{4 if token == 'Y' else 1},{_WIDTHS[token]}}}"
-            pattern += _group(token, seen, f"[0-9]{width}")
+            pattern += _group(token, grouped, f"[0-9]{width}")
             position += 1
         else:
-            pattern += _group(token, seen, _WORD_PATTERNS[token])
+            pattern += _group(token, grouped, _WORD_PATTERNS[token])
             position += 1
     return re.compile(pattern + (r"(?![0-9])" if has_rest else r"\Z"), re.IGNORECASE)
 
@@ -162,10 +162,10 @@ def _escape_literal(text: str) -> str:
     return r"\s+".join(re.escape(part) for part in re.split(r"\s+", text))
 
 
-def _group(name: str, seen: set[str], pattern: str) -> str:
-    if name in seen:
+def _group(name: str, grouped: set[str], pattern: str) -> str:
+    if name in grouped:
         return f"(?:{pattern})"
-    seen.add(name)
+    grouped.add(name)
     return f"(?P<{name}>{pattern})"
 
 

@@ -10,7 +10,6 @@ read (``data.limits``). Called through ``SOURCES``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import IO
@@ -18,9 +17,8 @@ from typing import IO
 import pandas as pd
 from pandas.io.parsers import TextFileReader
 
-from pynomaly.config import Data, Limits
+from pynomaly.config import Data
 from pynomaly.data.origin import RowLines
-from pynomaly.data.sources import bounded
 from pynomaly.data.sources.kind import SourceKind
 from pynomaly.data.sources.text.cells import list_text_columns, read_numbers
 from pynomaly.data.sources.text.files import (
@@ -48,9 +46,7 @@ __all__ = [
     "SOURCE",
     "count_lines",
     "list_lines",
-    "open_decoded",
     "read_chunks",
-    "read_header",
     "read_names",
     "read_rows",
     "require_path",
@@ -135,19 +131,6 @@ def list_lines(data: Data, path: str) -> RowLines:
         with open_local(file_path) as file:
             lines.append(list_row_lines(file, data))
     return RowLines(tuple(paths), tuple(lines))
-
-
-@contextmanager
-def open_decoded(path: str, limits: Limits, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
-    """Yield the bytes of the text at a path or address: in UTF-8, unpacked, measured while they are read.
-
-    Raises
-    ------
-    SourceError
-        As :func:`pynomaly.data.sources.bounded.open_text`, or if there is no such file.
-    """
-    with open_local(path) as file, bounded.open_text(file, limits, encoding) as content:
-        yield content
 
 
 def _read_file(data: Data, path: str, columns: list[str] | None) -> pd.DataFrame:
@@ -270,11 +253,6 @@ def _open_reader(
         iterator=True,
         chunksize=size,
     )
-
-
-def read_header(file: Path, separator: str, limits: Limits) -> list[str]:
-    """Return the column names as written in the first line of a file in UTF-8; see :func:`read_names`."""
-    return read_names(file, Data(source="csv", path=str(file), separator=separator, limits=limits))
 
 
 SOURCE = SourceKind(

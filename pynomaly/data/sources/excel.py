@@ -17,12 +17,12 @@ from pynomaly.config import Data, Limits
 from pynomaly.data.sources import bounded
 from pynomaly.data.sources.kind import SourceKind
 from pynomaly.data.sources.text.cells import build_frame, spell_cell
-from pynomaly.data.sources.text.files import join_tables, list_files, open_local
+from pynomaly.data.sources.text.files import join_tables, list_files, open_local, pick_columns
 from pynomaly.data.sources.text.layout import name_columns
 from pynomaly.data.window import Window
-from pynomaly.errors import ColumnError, SourceError, list_allowed
+from pynomaly.errors import SourceError, list_allowed
 
-__all__ = ["SOURCE", "list_sheets", "read_rows"]
+__all__ = ["SOURCE", "measure_sheets", "read_cells", "read_rows"]
 
 ENDINGS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 
@@ -59,27 +59,12 @@ def read_rows(data: Data, path: str, columns: list[str] | None, window: Window |
     frame = join_tables(list_files(path, ENDINGS), lambda file: _read_table(data, file), data.limits)
     if frame.empty:
         raise SourceError(f"{path} has a header ({frame.shape[1]} columns) but no rows")
-    for name in columns or []:
-        if name not in frame.columns:
-            raise ColumnError(f"{path}: no column {name!r}; {list_allowed(name, list(frame.columns))}")
-    return frame[columns] if columns else frame
-
-
-def list_sheets(path: str, limits: Limits) -> tuple[str, ...]:
-    """Return the names of the sheets of a workbook, in order.
-
-    Raises
-    ------
-    SourceError
-        As :func:`read_rows`.
-    """
-    with open_local(path) as file:
-        return tuple(_open_workbook(file, limits).sheet_names)
+    return pick_columns(frame, path, columns)
 
 
 def _read_table(data: Data, path: str) -> pd.DataFrame:
     with open_local(path) as file:
-        rows = _read_cells(data, file)[data.skip_rows :]
+        rows = read_cells(data, file)[data.skip_rows :]
         mark = data.comment
         rows = [row for row in rows if any(not _is_empty(cell) for cell in row)]
         if mark is not None:
@@ -105,14 +90,18 @@ def _is_empty(cell: Any) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
-def _read_cells(data: Data, file: Path) -> list[list[Any]]:
-    """Return the rows of the sheet from its first cell on."""
-    from python_calamine import CalamineError, SheetTypeEnum
+def read_cells(data: Data, file: Path) -> list[list[Any]]:
+    """Return the rows of ``data.sheet``, or of the first sheet, from its first cell on.
+
+    Raises
+    ------
+    SourceError
+        If the file is no workbook or has no such sheet, or it holds more than ``data.limits`` allow.
+    """
+    from python_calamine import CalamineError
 
     workbook = _open_workbook(file, data.limits)
-    sheets = [sheet.name for sheet in workbook.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
-    if not sheets:
-        raise SourceError(f"{file} has no sheet with cells")
+    sheets = _list_names(workbook, file)
     name = data.sheet or sheets[0]
     if name not in sheets:
         raise SourceError(f"{file}: no sheet {name!r}; data.sheet names one; {list_allowed(name, sheets)}")
@@ -124,6 +113,28 @@ def _read_cells(data: Data, file: Path) -> list[list[Any]]:
     except CalamineError as error:
         raise SourceError(f"{file}: sheet {name!r} cannot be read: {error}") from error
     return rows
+
+
+def measure_sheets(file: Path, limits: Limits) -> dict[str, int]:
+    """Return the number of cells that each sheet of a workbook spans, in their order.
+
+    Raises
+    ------
+    SourceError
+        If the file is no workbook, or it unpacks to more than `limits` allow.
+    """
+    workbook = _open_workbook(file, limits)
+    ends = {name: workbook.get_sheet_by_name(name).end or (0, 0) for name in _list_names(workbook, file)}
+    return {name: (row + 1) * (column + 1) for name, (row, column) in ends.items()}
+
+
+def _list_names(workbook: Any, file: Path) -> list[str]:
+    from python_calamine import SheetTypeEnum
+
+    names = [sheet.name for sheet in workbook.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+    if not names:
+        raise SourceError(f"{file} has no sheet with cells")
+    return names
 
 
 def _open_workbook(file: Path, limits: Limits) -> Any:

@@ -13,9 +13,9 @@ import pandas as pd
 from pynomaly.config import Data
 from pynomaly.data.sources import bounded
 from pynomaly.data.sources.kind import SourceKind
-from pynomaly.data.sources.text.files import join_tables, list_files, open_local
+from pynomaly.data.sources.text.files import join_tables, list_files, open_local, pick_columns
 from pynomaly.data.window import Window
-from pynomaly.errors import ColumnError, SourceError, list_allowed
+from pynomaly.errors import ColumnError, SourceError
 
 __all__ = ["SOURCE", "read_rows"]
 
@@ -40,10 +40,7 @@ def read_rows(data: Data, path: str, columns: list[str] | None, window: Window |
     frame = join_tables(list_files(path, ENDINGS), lambda file: _read_table(data, file), data.limits)
     if frame.empty:
         raise SourceError(f"{path} has columns {list(frame.columns)} but no rows")
-    for name in columns or []:
-        if name not in frame.columns:
-            raise ColumnError(f"{path}: no column {name!r}; {list_allowed(name, list(frame.columns))}")
-    return frame[columns] if columns else frame
+    return pick_columns(frame, path, columns)
 
 
 def _read_table(data: Data, path: str) -> pd.DataFrame:

@@ -19,9 +19,9 @@ from pynomaly.config import Data
 from pynomaly.data.sources import bounded
 from pynomaly.data.sources.kind import SourceKind
 from pynomaly.data.sources.text.cells import build_frame
-from pynomaly.data.sources.text.files import join_tables, list_files, open_local
+from pynomaly.data.sources.text.files import join_tables, list_files, open_local, pick_columns
 from pynomaly.data.window import Window
-from pynomaly.errors import ColumnError, SourceError, list_allowed
+from pynomaly.errors import SourceError
 
 __all__ = ["SOURCE", "read_rows"]
 
@@ -55,10 +55,7 @@ def read_rows(data: Data, path: str, columns: list[str] | None, window: Window |
         If a name is not printable, or one of `columns` does not exist.
     """
     frame = join_tables(list_files(path, ENDINGS), lambda file: _read_table(data, file), data.limits)
-    for name in columns or []:
-        if name not in frame.columns:
-            raise ColumnError(f"{path}: no column {name!r}; {list_allowed(name, list(frame.columns))}")
-    return frame[columns] if columns else frame
+    return pick_columns(frame, path, columns)
 
 
 def _read_table(data: Data, path: str) -> pd.DataFrame:

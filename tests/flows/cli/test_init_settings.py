@@ -40,12 +40,12 @@ def test_what_is_no_setting_is_named(setting: str, message: str) -> None:
 
 
 def test_given_settings_count_and_a_truth_stays_left_out(table: Path) -> None:
-    found = write_draft(table, {"counters": [], "ignore": ["heat"]})
-    settings = found["settings"]["data"]
+    draft = write_draft(table, {"counters": [], "ignore": ["heat"]})
+    settings = draft["settings"]["data"]
     assert settings["counters"] == []
     assert settings["ignore"] == ["heat"]
     assert settings["label"] == "alarm"
-    roles = {column["name"]: column["role"] for column in found["columns"]}
+    roles = {column["name"]: column["role"] for column in draft["columns"]}
     assert (roles["heat"], roles["kwh"], roles["alarm"]) == ("text", "number", "label")
 
 
@@ -55,9 +55,9 @@ def test_a_long_table_is_read_as_wide(tmp_path: Path, monkeypatch: pytest.Monkey
     values = np.random.default_rng(1).normal(size=600)
     frame = pd.DataFrame({"time": times, "sensor": ["heat", "noise"] * 300, "value": values})
     frame.to_csv(tmp_path / "long.csv", index=False)
-    found = write_draft(tmp_path / "long.csv", {"long": {"name": "sensor", "value": "value"}})
-    assert found["problems"] == []
-    assert "id" not in found["settings"]["data"]
+    draft = write_draft(tmp_path / "long.csv", {"long": {"name": "sensor", "value": "value"}})
+    assert draft["problems"] == []
+    assert "id" not in draft["settings"]["data"]
 
 
 def test_settings_that_cannot_be_together_are_one_message(table: Path) -> None:

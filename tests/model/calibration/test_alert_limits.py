@@ -18,9 +18,9 @@ NAMES = ("temp", "power")
 
 
 def limits(**alerts: object) -> AlertLimits:
-    found = AlertLimits.from_config(Alerts.model_validate(alerts), NAMES)
-    assert found is not None
-    return found
+    rules = AlertLimits.from_config(Alerts.model_validate(alerts), NAMES)
+    assert rules is not None
+    return rules
 
 
 def hold(rules: AlertLimits, cells: list[list[float]]) -> list[str]:

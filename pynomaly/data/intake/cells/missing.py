@@ -36,7 +36,7 @@ def find_missing(
     by_column: dict[str, list[str]] = {}
     if "missing_values" not in hints:
         strict = {profile.name: _find_sentinels(profile, False) for profile in numeric}
-        common = Counter(text for found in strict.values() for text in found)
+        common = Counter(text for codes in strict.values() for text in codes)
         for profile in numeric:
             sentinels = strict[profile.name]
             weak = [

@@ -6,14 +6,12 @@ Pure functions on single cells and their counts. Called by ``dialect``, ``cells`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 
 __all__ = [
     "MISSING_MARKS",
     "PANDAS_MISSING",
     "classify_cell",
-    "count_kinds",
     "is_missing_mark",
     "looks_like_moment",
     "looks_like_number",
@@ -136,12 +134,3 @@ def split_name(name: str) -> tuple[str, ...]:
     (('is', 'fraud'), ('machine', 'failure'), ('kpi', 'label'))
     """
     return tuple(word.lower() for word in _WORDS.findall(name))
-
-
-def count_kinds(cells: Iterable[str]) -> dict[str, int]:
-    """Return how many cells look like what."""
-    counts: dict[str, int] = {}
-    for cell in cells:
-        kind = classify_cell(cell)
-        counts[kind] = counts.get(kind, 0) + 1
-    return counts

@@ -165,5 +165,7 @@ def repeats_label(profile: Profile, label: Profile, truth: Truth) -> bool:
     rare = cells[classes == 1]
     values, totals = np.unique(cells.astype(str), return_counts=True)
     shares = {value: (rare == value).sum() / total for value, total in zip(values, totals, strict=True)}
-    told = sum(total for value, total in zip(values, totals, strict=True) if shares[value] > 0.97)
-    return bool(told >= 0.97 * len(rare)) and all(share > 0.97 or share < 0.001 for share in shares.values())
+    covered = sum(total for value, total in zip(values, totals, strict=True) if shares[value] > 0.97)
+    return bool(covered >= 0.97 * len(rare)) and all(
+        share > 0.97 or share < 0.001 for share in shares.values()
+    )

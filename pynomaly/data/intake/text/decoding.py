@@ -10,6 +10,7 @@ import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from pynomaly.config import Limits
 from pynomaly.data.intake.findings import Choice
@@ -93,7 +94,7 @@ def _detect_wide(head: bytes) -> str | None:
     return "utf-16-le" if odd > even else "utf-16-be"
 
 
-def _find_undecodable(head: bytes, rest: object) -> bytes | None:
+def _find_undecodable(head: bytes, rest: IO[bytes]) -> bytes | None:
     """Return the bytes around the first that are not UTF-8, None if all are."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     block = head
@@ -102,7 +103,7 @@ def _find_undecodable(head: bytes, rest: object) -> bytes | None:
             decoder.decode(block)
         except UnicodeDecodeError:
             return block
-        block = rest.read(_BLOCK)  # type: ignore[attr-defined]
+        block = rest.read(_BLOCK)
     return None
 
 

@@ -104,11 +104,11 @@ def name_columns(
         return names, {}
     if above is not None and len(joined := _join_titles(above, header)) == len(set(joined)):
         return joined, {"names": joined}
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     numbered: list[str] = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        numbered.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
+        counts[name] = counts.get(name, 0) + 1
+        numbered.append(name if counts[name] == 1 else f"{name}.{counts[name]}")
     if len(set(numbered)) < len(numbered):
         raise ColumnError(f"column {next(n for n in names if names.count(n) > 1)!r} occurs more than once")
     return numbered, {"names": numbered}

@@ -23,7 +23,7 @@ __all__ = ["build_sample", "choose_header", "sample_text"]
 
 def sample_text(files: Sequence[Path], limits: Limits, hints: dict[str, Any]) -> Sample:
     """Return the cells of text files that are looked at."""
-    chosen = _choose_files(files)
+    chosen = choose_files(files)
     first = chosen[0]
     encoding = (
         Choice("encoding", hints["encoding"], "as asked")
@@ -51,7 +51,7 @@ def sample_text(files: Sequence[Path], limits: Limits, hints: dict[str, Any]) ->
     return sample
 
 
-def _choose_files(files: Sequence[Path]) -> list[Path]:
+def choose_files(files: Sequence[Path]) -> list[Path]:
     """Return at most :data:`FILES` files at even distances, the first and the last among them."""
     if len(files) <= FILES:
         return list(files)

@@ -7,46 +7,33 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from pynomaly.config import Limits
+from pynomaly.config import Data, Limits
 from pynomaly.data.intake.findings import Choice
 from pynomaly.data.intake.sample import Sample
-from pynomaly.data.intake.text.sampling import build_sample, choose_header
-from pynomaly.data.sources import bounded
+from pynomaly.data.intake.text.dialect import Row
+from pynomaly.data.intake.text.sampling import build_sample, choose_files, choose_header
+from pynomaly.data.sources.excel import measure_sheets, read_cells
 from pynomaly.errors import SourceError
 
 __all__ = ["sample_workbook", "spell_cell"]
 
 
 def sample_workbook(files: Sequence[Path], limits: Limits, hints: dict[str, Any]) -> Sample:
-    """Read the sheet as a grid of text; its header is found as in a text."""
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    file = files[0]
-    try:
-        with file.open("rb") as content:
-            book = CalamineWorkbook.from_filelike(content)
-            sheets = list(book.sheet_names)
-            sheet = hints.get("sheet") or _choose_sheet(book, sheets)
-            if sheet not in sheets:
-                raise SourceError(f"{file}: no sheet {sheet!r}; it has {sheets}")
-            grid = book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
-    except (CalamineError, OSError, ValueError) as error:
-        raise SourceError(f"{file} cannot be read as a workbook: {error}") from error
-    bounded.check_size(len(grid), max(map(len, grid), default=0), file, limits)
-    rows = [(number, [spell_cell(cell) for cell in cells]) for number, cells in enumerate(grid, 1)]
-    kept = [row for row in rows if any(row[1])]
-    skipped = int(hints.get("skip_rows", 0))
-    kept = [row for row in kept if row[0] > skipped]
-    if not kept:
-        raise SourceError(f"{file}: sheet {sheet!r} is empty")
+    """Read the sheet of each file as a grid of text; the header is found as in a text."""
+    chosen = choose_files(files)
+    sheets = measure_sheets(chosen[0], limits)
+    sheet = hints.get("sheet") or max(sheets, key=lambda name: sheets[name])
+    grids = [_read_grid(file, sheet, limits, int(hints.get("skip_rows", 0))) for file in chosen]
+    kept = grids[0]
     header = choose_header(kept, hints)
-    sample = build_sample([kept], header, hints)
-    sample.rows = len(kept) - header.first
+    sample = build_sample(grids, header, hints)
+    sample.rows = round(sum(len(rows) - header.first for rows in grids) / len(grids) * len(files))
+    sample.whole = sample.whole and len(chosen) == len(files)
     if len(sheets) > 1:
         sample.settings["sheet"] = sheet
         others = ", ".join(repr(name) for name in sheets if name != sheet)
         sample.choices.append(
-            Choice("sheet", sheet, f"the sheet with the most rows; others: {others}", "likely")
+            Choice("sheet", sheet, f"the sheet with the most cells; others: {others}", "likely")
         )
     start = kept[header.header if header.header is not None else header.first][0]
     if start > 1:
@@ -63,14 +50,14 @@ def sample_workbook(files: Sequence[Path], limits: Limits, hints: dict[str, Any]
     return sample
 
 
-def _choose_sheet(book: Any, sheets: list[str]) -> str:
-    """Return the sheet with the most cells."""
-
-    def cells(name: str) -> int:
-        sheet = book.get_sheet_by_name(name)
-        return int((getattr(sheet, "height", 0) or 0) * (getattr(sheet, "width", 0) or 0))
-
-    return max(sheets, key=lambda name: (cells(name), -sheets.index(name)))
+def _read_grid(file: Path, sheet: str, limits: Limits, skipped: int) -> list[Row]:
+    """Return the rows of a sheet that hold something, with their numbers, behind those that are skipped."""
+    data = Data(source="excel", path=str(file), sheet=sheet, limits=limits)
+    numbered = enumerate(read_cells(data, file), 1)
+    rows = [(number, [spell_cell(cell) for cell in cells]) for number, cells in numbered if number > skipped]
+    if not (filled := [row for row in rows if any(row[1])]):
+        raise SourceError(f"{file}: sheet {sheet!r} is empty")
+    return filled
 
 
 def spell_cell(cell: object) -> str:

@@ -18,7 +18,7 @@ from pandas.api import types
 from pynomaly.config import Limits
 from pynomaly.data.places import is_address, resolve_place
 from pynomaly.data.sources import bounded
-from pynomaly.errors import ColumnError, SourceError
+from pynomaly.errors import ColumnError, SourceError, list_allowed
 
 __all__ = [
     "PACKED",
@@ -29,6 +29,7 @@ __all__ = [
     "list_files",
     "list_names",
     "open_local",
+    "pick_columns",
     "require_path",
 ]
 
@@ -197,3 +198,17 @@ def arrange_columns(table: pd.DataFrame, names: list[str], path: str, first: str
                 "files that are read together have the same columns, in any order"
             )
     return table[names]
+
+
+def pick_columns(frame: pd.DataFrame, path: str, columns: Sequence[str] | None) -> pd.DataFrame:
+    """Return the columns of a table by name and in that order; all of them for None or no name.
+
+    Raises
+    ------
+    ColumnError
+        If one does not exist; the message names the nearest.
+    """
+    for name in columns or ():
+        if name not in frame.columns:
+            raise ColumnError(f"{path}: no column {name!r}; {list_allowed(name, list(frame.columns))}")
+    return frame[list(columns)] if columns else frame
