@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,12 +19,14 @@ from pynomaly.config import Pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.intake.draft import list_settings
 from pynomaly.data.intake.findings import Reading
+from pynomaly.data.intake.sample import list_files
 from pynomaly.data.quality import QualityReport, validate
 from pynomaly.data.sources import read_source
 from pynomaly.errors import ConfigError, DataError
 
 __all__ = ["try_reading"]
 
+_MOST_BYTES = 8 << 20
 _ROUNDS = 4
 _MOST_WINDOWS = 200
 _MOST_CHECKS = 4000  # columns times windows
@@ -33,22 +34,22 @@ _FEW_WINDOWS = 0.05
 """Share of the windows of a file that may be refused without the draft allowing for it."""
 
 
-def try_reading(reading: Reading, limit: int = 64 << 20) -> Reading:
+def try_reading(reading: Reading, limit: int = _MOST_BYTES) -> Reading:
     """Return the reading, mended where its reference would be refused; `problems` says what is left.
 
     Parameters
     ----------
     reading : Reading
     limit : int
-        Bytes of the file above which it is not read whole; its reading stays as it is.
+        Bytes of the file, or of all files of a folder, above which they are not read whole: the reading stays
+        as it is, and a note says so.
     """
-    place = Path(reading.file)
-    if (
-        not place.is_file()
-        or place.stat().st_size > limit
-        or not any(column.is_feature for column in reading.columns)
-    ):
+    if not any(column.is_feature for column in reading.columns):
         return reading
+    size = sum(file.stat().st_size for file in list_files(reading.file, reading.kind)[1])
+    if size > limit:
+        note = f"the draft was not tried on its {size / (1 << 20):,.0f} MiB; train says what does not fit"
+        return replace(reading, notes=(*reading.notes, note))
     try:
         frame = read_source(_make_pipeline(reading).data)
     except DataError as error:

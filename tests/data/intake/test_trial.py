@@ -38,3 +38,26 @@ def test_a_row_with_a_surplus_cell_is_said_with_its_line(tmp_path: Path) -> None
 def test_too_few_rows_are_said_with_the_setting(tmp_path: Path) -> None:
     _, tried = try_text(tmp_path, write_rows("time,a", list_hours()[:6], draw(1)))
     assert any("quality.min_train_rows" in problem for problem in tried.problems)
+
+
+def test_a_large_file_is_not_read_whole_and_says_so(tmp_path: Path) -> None:
+    rows = "".join(
+        f"2026-01-{day:02d} {hour:02d}:00,{day + hour}\n" for day in range(1, 29) for hour in range(24)
+    )
+    (tmp_path / "t.csv").write_text("time,heat\n" + rows)
+    reading = read_table(tmp_path / "t.csv")
+    size = (tmp_path / "t.csv").stat().st_size
+    assert try_reading(reading, limit=size).notes == reading.notes
+    assert "was not tried" in try_reading(reading, limit=size - 1).notes[-1]
+
+
+def test_a_folder_is_tried_like_a_file(tmp_path: Path) -> None:
+    for day in (5, 6, 7, 8, 9):
+        rows = "".join(
+            f"2026-01-{day:02d} {hour:02d}:{minute:02d},{hour},\n" for hour in range(24) for minute in (0, 30)
+        )
+        (tmp_path / f"{day}.csv").write_text(
+            "time,heat,noise\n" + rows.replace(",\n", ",1\n" if day == 9 else ",\n")
+        )
+    quality = try_reading(read_table(tmp_path)).blocks["quality"]
+    assert quality["may_be_empty"][0] == ["noise"]
