@@ -31,7 +31,7 @@ demo: $(RUN)
 	$(BIN)/pynomaly demo
 
 # Less than two minutes on two cores: before every commit. `make test` runs the rest too.
-check: install lint types
+check: install lint types security
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not server and not flow"
 
 # Half of the tests wait for servers and children: two processes keep two cores busy.

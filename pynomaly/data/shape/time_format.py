@@ -26,6 +26,7 @@ from pynomaly.data.shape.zones import ZONE_PATTERN
 __all__ = ["read_formatted"]
 
 _LAST_OF_THIS_CENTURY = 50
+_LEAST_WIDTHS = {"Y": 4}
 _WIDTHS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3, "f": 9}
 _WORD_PATTERNS = {
     "p": r"[AaPp]\.?\s?[Mm]\.?",
@@ -139,7 +140,7 @@ def _compile_format(time_format: str) -> re.Pattern[str]:
                 pattern += _group(name, grouped, f"[0-9]{width}")
             position += len(run)
         elif token in _WIDTHS:
-            width = f"{{{4 if token == 'Y' else 1},{_WIDTHS[token]}}}"
+            width = f"{{{_LEAST_WIDTHS.get(token, 1)},{_WIDTHS[token]}}}"
             pattern += _group(token, grouped, f"[0-9]{width}")
             position += 1
         else:
