@@ -118,6 +118,7 @@ WINGS: Mapping[str, Wing] = {
             "numerics": (),
             GROUND: ("numerics",),
             "methods": (GROUND,),
+            "series": ("methods",),
             "contract": (GROUND,),
             "catalogue_page": ("contract",),
         },
