@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pynomaly.data.past_array import PastArray
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import DataError
-from pynomaly.model.features import FeatureEncoder, NumberEncoder
+from pynomaly.model.columns import NumberEncoder
+from pynomaly.model.features import FeatureEncoder
 
 __all__ = ["MAX_FILL", "encode_past"]
 
