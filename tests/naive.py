@@ -440,3 +440,17 @@ def entity_levels_and_scales(
         log_scale = trust * math.log(width or min(usual, scale)) + (1 - trust) * math.log(scale)
         results.append((weight * middle + (1 - weight) * level, math.exp(log_scale)))
     return results
+
+
+def find_event_limit(p, entities, moments, rates, level):
+    """Largest p-value at which expected false events are at most a share `level` of the events, or -1."""
+    gap = rates.gap.total_seconds() * 1e6
+    limit = -1.0
+    for x in sorted(set(p)):
+        events = 0
+        for entity in set(entities):
+            times = sorted(moments[i] for i in range(len(p)) if entities[i] == entity and p[i] <= x)
+            events += sum(i == 0 or times[i] - times[i - 1] > gap for i in range(len(times)))
+        if x <= level and len(p) * x * rates.share(x)[0] <= level * events:
+            limit = x
+    return limit

@@ -6,16 +6,6 @@ machine gives the same scores as the training machine.
 
 Scores are in the detector's own unit, higher is more anomalous. Called by the steps, the registry,
 :mod:`pynomaly.model.serving` and :mod:`pynomaly.model.isolated_check`.
-
-A saved bundle::
-
-    bundle.json         every file and its SHA-256; the SHA-256 of this list identifies the bundle
-    model.json          contract, features, policy, calibration state, golden text, facts
-    sketch.json         summary of the reference rows
-    calibration.npz     held-out scores
-    golden.npz          numbers and scores of the golden rows, exact to the bit
-    reranking.npz       trees trained on known anomalies; only if they are used
-    detector/           files of the detector
 """
 
 from __future__ import annotations
@@ -51,8 +41,8 @@ from pynomaly.model.fitting.golden import (
 )
 from pynomaly.model.fitting.importance import measure_importance
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, describe_known
-from pynomaly.model.provenance import collect_notes, read_versions
-from pynomaly.model.row_times import rows_per_day
+from pynomaly.model.provenance import collect_notes, read_events, read_versions
+from pynomaly.model.row_times import read_row_keys, rows_per_day
 from pynomaly.model.scoring import SCORE_COLUMNS, assess_scores, make_scorer, prepare_rows
 from pynomaly.model.seal import read_json, seal_folder, verify_seal, write_json
 from pynomaly.model.sketch.reference import HeldOutRows, renew_reference_sketch, sketch_reference
@@ -142,7 +132,9 @@ class Bundle:
         rows = prepare_rows(fit_result.held_out, contract, calendar=features.calendar)
         golden = take_golden_rows(rows, pick_positions(fit_result.scores))
         score = make_scorer(features, detector, contract, fit_result.reranking)
-        note_texts = collect_notes(fit_result.total_rows, detector.rows_used, policy, calibration)
+        events = fit_result.events
+        policy = AlertPolicy.from_config(pipeline.alerts, daily, contract.numeric, events)
+        note_texts = collect_notes(fit_result.total_rows, detector.rows_used, policy, calibration, events)
         note_texts += [note for note in (fit_result.note, describe_known(fit_result.known)) if note]
         facts = {
             **facts,
@@ -152,6 +144,7 @@ class Bundle:
                 "calibration": len(fit_result.held_out),
             },
             "known_anomalies": fit_result.known,
+            "events": None if events is None else events.to_dict(),
             "notes": note_texts,
             "versions": read_versions(),
         }
@@ -212,7 +205,10 @@ class Bundle:
     def _assess(self, frame: pd.DataFrame, *, together: bool) -> pd.DataFrame:
         columns = assess_scores(self.raw_scores(frame), self.calibration, self.policy)
         if together:
-            columns["is_anomaly"] = self.policy.flag_window(columns["p_value"], self.calibration.resolution)
+            keys = read_row_keys(frame, self.contract) if self.policy.events else None
+            columns["is_anomaly"] = self.policy.flag_window(
+                columns["p_value"], self.calibration.resolution, keys
+            )
         scored = pd.DataFrame(columns, index=frame.index)
         return hold_back_rows(frame, scored, self.contract, self.sketch, self.policy.limits)
 
@@ -239,13 +235,14 @@ class Bundle:
         note_texts += filter(None, (describe_known(self.facts.get("known_anomalies")),))
         weight = facts.get("row_weight", 1.0)
         sketch = renew_reference_sketch(self.sketch, HeldOutRows(frame, scores), self.contract, weight)
-        facts = {**self.facts, **facts, "rows": rows, "notes": note_texts}
+        facts = {**self.facts, "events": None, **facts, "rows": rows, "notes": note_texts}
         return replace(self, calibration=calibration, sketch=sketch, facts=facts)
 
     def with_policy(self, policy: AlertPolicy) -> Bundle:
         """Return the same model with another alert policy; no refit."""
         given, fitted = self.facts["rows"]["given"], self.facts["rows"]["fitted"]
-        old, new = (collect_notes(given, fitted, each, self.calibration) for each in (self.policy, policy))
+        state = (self.calibration, read_events(self.facts))
+        old, new = (collect_notes(given, fitted, each, *state) for each in (self.policy, policy))
         # Notes that do not depend on the policy stay.
         note_texts = [*new, *(note for note in self.facts["notes"] if note not in old + new)]
         return replace(self, policy=policy, facts={**self.facts, "notes": note_texts})

@@ -27,7 +27,9 @@ from pynomaly.errors import DataError, DetectorError, FitTimeoutError
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.calibration.crossfit import score_out_of_fold, uses_cross_fitting
+from pynomaly.model.calibration.events import EventRates
 from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.fitting.event_counts import count_reference_events
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, learn_reranking, unused_facts
 from pynomaly.model.scoring import encode_rows, make_scorer, prepare_rows
 
@@ -56,6 +58,8 @@ class FitResult:
     known : dict or None
         Facts about known anomalies (:class:`~pynomaly.model.fitting.known_anomalies.RerankingResult`); None
         if there were none.
+    events : EventRates or None
+        How rows of the reference alert together; None without times, or if ``alerts.count`` is ``rows``.
     """
 
     features: FeatureEncoder
@@ -69,6 +73,7 @@ class FitResult:
     teachers: pd.DataFrame | None = None
     reranking: Reranking | None = None
     known: dict[str, Any] | None = None
+    events: EventRates | None = None
 
 
 def fit_model(
@@ -86,6 +91,37 @@ def fit_model(
     rows calibrate. With ``training.calibrate: auto``, out-of-fold scores are used also where the split cannot
     resolve the threshold of `policy`.
     """
+    model = _fit_resolving(fit_frame, calibration_frame, pipeline, candidate, contract, known, policy)
+    return replace(model, events=_count_events(model, pipeline, contract))
+
+
+def _count_events(model: FitResult, pipeline: config.Pipeline, contract: FrameContract) -> EventRates | None:
+    """Return how rows of the reference alert together; None if rows are counted or nothing can alert."""
+    if pipeline.alerts.count == "rows" or not model.calibration.computable:
+        return None
+    fitted = None if model.calibration.method == "cross" else model.rows
+    if model.teachers is not None:
+        fitted = pd.concat([model.teachers] if fitted is None else [fitted, model.teachers])
+    return count_reference_events(
+        make_scorer(model.features, model.detector, contract, model.reranking),
+        fitted,
+        model.held_out,
+        model.calibration.p_values(model.scores),
+        contract,
+        pipeline.grouping.gap,
+    )
+
+
+def _fit_resolving(
+    fit_frame: pd.DataFrame,
+    calibration_frame: pd.DataFrame,
+    pipeline: config.Pipeline,
+    candidate: config.Candidate,
+    contract: FrameContract,
+    known: KnownAnomalies | None,
+    policy: AlertPolicy | None,
+) -> FitResult:
+    """Return a model calibrated so that it resolves the policy, if one of both ways does."""
     training = pipeline.training
     needed = policy.needed_scores if policy else 0
 
