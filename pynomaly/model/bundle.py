@@ -336,7 +336,7 @@ class Bundle:
             FrameContract.from_dict(content["contract"]),
             FeatureEncoder.from_dict(content["features"]),
             load_detector(folder / "detector"),
-            Calibration.from_dict(held_out, content["calibration"]),
+            Calibration.restore(arrays, content["calibration"]),
             AlertPolicy.from_dict(content["policy"]),
             Sketch.from_dict(read_json(folder / "sketch.json")),
             golden,
