@@ -165,6 +165,17 @@ class EntityScales:
             self.names, self.columns, self.rows, self.levels, self.scales, means, spreads, correlation
         )
 
+    def describe(self) -> str:
+        """Return in words how many entities have their own baseline."""
+        return (
+            f"{len(self.names)} entities have their own level and scale; rows of any other are measured by "
+            f"those of all, until a training sees {LEAST_ROWS} rows of it"
+        )
+
+    def to_facts(self) -> dict[str, Any]:
+        """Return what the facts of a model tell; JSON-able."""
+        return {"own": len(self.names), "rows": int(self.rows.sum()), "least_rows": LEAST_ROWS}
+
     @cached_property
     def _places(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.names)}

@@ -16,14 +16,14 @@ Called by :mod:`pynomaly.model.bundle`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pynomaly.errors import ColumnError, ModelError
-from pynomaly.model.calibration.entity_groups import EntityGroups
+from pynomaly.model.calibration.entity_groups import EntityGroups, group_entities
 from pynomaly.model.calibration.tail import REACH, ParetoTail, fit_tail
 from pynomaly.model.entity_scales import Names
 
@@ -125,6 +125,35 @@ class Calibration:
                 ParetoTail(reason=f"p-values are not computable: {reason}") if reason else fit_tail(finite)
             )
         return cls(finite, not reason, reason, method, fitted_tail)
+
+    def by_entity(
+        self, scores: Floats, entities: Names, widths: Mapping[str, float], least: int
+    ) -> Calibration:
+        """Return the calibration with its held-out scores by entity, where groups have enough of them.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n,)
+            The held-out scores again, in the order of `entities`.
+        entities, widths, least
+            As for :func:`pynomaly.model.calibration.entity_groups.group_entities`; `least` is at least 20.
+        """
+        if not self.computable:
+            return self
+        tail = self.tail != NO_TAIL
+        return replace(
+            self, groups=group_entities(scores, entities, widths, max(least, MIN_SCORES), tail=tail)
+        )
+
+    def renew_groups(
+        self, older: Calibration, scores: Floats, entities: Names | None, least: int
+    ) -> Calibration:
+        """Return the calibration with the groups of an older one, on the scores it was fitted on."""
+        if older.groups is None or not self.computable:
+            return self
+        tail = self.tail != NO_TAIL
+        names = _require_entities(entities)
+        return replace(self, groups=older.groups.renew(scores, names, max(least, MIN_SCORES), tail=tail))
 
     @property
     def resolution(self) -> float:

@@ -96,7 +96,7 @@ class EntityGroups:
                 if self.tails[group]:
                     rows = beyond & (groups == group)
                     p_values[rows] = self.tails[group].p_values(scores[rows])
-        return p_values
+        return np.asarray(p_values, dtype=np.float64)
 
     def resolutions(self, groups: Ints) -> Floats:
         """Return the smallest p-value that counting gives in each group, array of shape (n,)."""
