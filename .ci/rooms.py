@@ -104,7 +104,7 @@ WINGS: Mapping[str, Wing] = {
             "provenance": ("calibration",),
             "scoring": ("calibration",),
             "fitting": ("scoring",),
-            "explanation": ("sketch", "calibration"),
+            "explanation": ("sketch", "scoring"),
             "bundle": ("fitting", "explanation", "provenance"),
             "isolated_check": ("bundle",),
             "window_alerts": ("bundle",),

@@ -408,3 +408,35 @@ def find_held_back_naively(rows, expected, scales, direction, least):
         ]
         answers.append(farthest >= 1 and not wanted)
     return answers
+
+
+def entity_levels_and_scales(
+    groups: Sequence[Sequence[float]], level: float, scale: float
+) -> list[tuple[float, float]]:
+    """Returns the level and scale of each entity's robustly scaled values, shrunk to those of the pool."""
+
+    def quantile(values: Sequence[float], share: float) -> float:
+        ordered, place = sorted(values), (len(values) - 1) * share
+        low = math.floor(place)
+        high = min(low + 1, len(values) - 1)
+        return ordered[low] * (1 - (place - low)) + ordered[high] * (place - low)
+
+    def spread(values: Sequence[float]) -> float:
+        quartiles = (quantile(values, 0.75) - quantile(values, 0.25)) / 1.3489795003921634
+        mean = sum(values) / len(values)
+        return quartiles or math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
+
+    own = [quantile(values, 0.5) for values in groups]
+    spreads = [spread(values) for values in groups]
+    varying = [value for value in spreads if value > 0]
+    usual = quantile(varying, 0.5) if varying else scale
+    mean = sum(own) / len(own)
+    between = sum((value - mean) ** 2 for value in own) / (len(own) - 1)
+    between -= usual**2 * math.pi / 2 * sum(1 / len(values) for values in groups) / len(groups)
+    pool_rows = min(usual**2 / between, 1000) if between > 0 else 1000
+    results = []
+    for values, middle, width in zip(groups, own, spreads, strict=True):
+        weight, trust = len(values) / (len(values) + pool_rows), len(values) / (len(values) + 20)
+        log_scale = trust * math.log(width or min(usual, scale)) + (1 - trust) * math.log(scale)
+        results.append((weight * middle + (1 - weight) * level, math.exp(log_scale)))
+    return results

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field, field_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from pynomaly.config.settings import Settings, Share
 from pynomaly.config.units import Duration
@@ -32,6 +32,18 @@ class Features(Settings):
     rare: Share = Field(0.01, description="share of rows under which a category counts as rare")
     max_categories: int = Field(32, ge=2, description="most categories kept apart a column")
     calendar: bool = Field(False, description="add hour of day and day of week, as sine and cosine")
+    entities: Literal["pooled", "own"] = Field(
+        "pooled", description="scale numbers over all rows, or by each entity's own level and scale (data.id)"
+    )
+
+    @model_validator(mode="after")
+    def _scaled(self) -> Features:
+        if self.entities == "own" and self.scaling == "none":
+            raise ValueError(
+                "features.entities: own scales numbers, and features.scaling is none; allowed with it: "
+                "robust or standard"
+            )
+        return self
 
 
 class Training(Settings):

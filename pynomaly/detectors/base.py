@@ -41,6 +41,7 @@ from pynomaly.detectors.input_validation import (
 )
 from pynomaly.detectors.numerics.exact import Array
 from pynomaly.detectors.parameters import Parameter
+from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import ColumnError, DetectorError, IntegrityError, NotFittedError, list_allowed
 
 __all__ = ["LIMIT", "Detector", "State", "Table", "column_names", "to_finite_array"]
@@ -70,6 +71,7 @@ class Detector(ABC):
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     block_rows: ClassVar[int] = 4096  # rows scored at a time: bounds memory, never changes a score
     explains: ClassVar[ExplanationMethod] = "occlusion"  # how `explain` divides a score among columns
+    looks_back: ClassVar[bool] = False  # whether it is given the past of rows, too
 
     def __init__(self, seed: int = 0, **params: Any) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
@@ -108,7 +110,7 @@ class Detector(ABC):
             raise NotFittedError(f"{self.name} is not fitted; call fit(X) first")
         return self._state
 
-    def fit(self, X: Table) -> Self:
+    def fit(self, X: Table | PastRows) -> Self:
         """Fit on rows that are assumed normal; replaces an earlier fit.
 
         Parameters
@@ -129,6 +131,7 @@ class Detector(ABC):
         DetectorError
             Fewer than two rows, a missing or infinite cell, or data the method cannot be fitted on.
         """
+        X = self._require_table(X)
         columns = column_names(X, self.name) if isinstance(X, pd.DataFrame) else None
         values = to_finite_array(X, columns, self.name)
         if len(values) < 2:
@@ -150,7 +153,7 @@ class Detector(ABC):
         self._prepare()
         return self
 
-    def score(self, X: Table, *, threads: int | None = None) -> Array:
+    def score(self, X: Table | PastRows, *, threads: int | None = None) -> Array:
         """Score rows, each independently of the others.
 
         Parameters
@@ -176,6 +179,7 @@ class Detector(ABC):
             No rows, or a missing or infinite cell.
         """
         _ = self.state  # refuses an unfitted detector before anything else
+        X = self._require_table(X)
         if isinstance(X, pd.DataFrame) and self.columns is not None:
             require_same_columns(column_names(X, self.name), self.columns, self.name)
         values, names = to_float_array(X, self.columns, self.name)
@@ -214,7 +218,7 @@ class Detector(ABC):
                 list(pool.map(score_block, starts))  # raises the error of the first block that fails
         return scores
 
-    def explain(self, X: Array, usual: Array, groups: ColumnGroups | None = None) -> ScoreParts:
+    def explain(self, X: Array | PastRows, usual: Array, groups: ColumnGroups | None = None) -> ScoreParts:
         """Divide each row's score among the columns, by the method named in `explains`.
 
         Parameters
@@ -240,7 +244,9 @@ class Detector(ABC):
         """
         _ = self.state
         group_of = np.arange(self._width) if groups is None else np.asarray(groups, dtype=np.int64)
-        rows, usual_rows = (to_finite_array(table, None, self.name) for table in (X, usual))
+        rows, usual_rows = (
+            to_finite_array(table, None, self.name) for table in (self._require_table(X), usual)
+        )
         for table in (rows, usual_rows):
             if table.shape != (len(rows), self._width):
                 shape = (len(rows), self._width)
@@ -293,6 +299,12 @@ class Detector(ABC):
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise IntegrityError(f"saved {self.name} is incomplete: {error}") from error
         return self
+
+    def _require_table(self, X: Table | PastRows) -> Table:
+        """Return `X`, unless it carries a past that this method does not read."""
+        if isinstance(X, PastRows):
+            raise DetectorError(f"{self.name} reads rows without their past; give it their numbers alone")
+        return X
 
     def _sample_rows(self, values: Array) -> Array:
         """Return at most `max_rows` rows, drawn by seed, in their original order."""

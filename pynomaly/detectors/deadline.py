@@ -24,6 +24,7 @@ import pandas as pd
 from pynomaly import errors
 from pynomaly.detectors.base import Detector, Table, column_names, to_finite_array
 from pynomaly.detectors.catalogue import find_entry, load_detector, make_detector
+from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import DetectorError, FitTimeoutError
 
 __all__ = ["fit_within", "main"]
@@ -31,7 +32,7 @@ __all__ = ["fit_within", "main"]
 _GRACE = 5.0  # seconds past the limit after which a child ends itself, in case its parent is gone
 
 
-def fit_within(detector: Detector, X: Table, seconds: float) -> Detector:
+def fit_within(detector: Detector, X: Table | PastRows, seconds: float) -> Detector:
     """Fit a detector of the catalogue in a child process, which is killed after `seconds`.
 
     Parameters
@@ -58,6 +59,8 @@ def fit_within(detector: Detector, X: Table, seconds: float) -> Detector:
     if not (math.isfinite(seconds) and seconds > 0):
         raise DetectorError(f"the limit of a fit is {seconds!r}; allowed: seconds above 0")
     find_entry(detector.name)  # raises here for an unknown name: the child makes detectors by name
+    if isinstance(X, PastRows):
+        raise DetectorError(f"{detector.name} cannot be given the past of rows")
     columns = column_names(X, detector.name) if isinstance(X, pd.DataFrame) else None
     values = to_finite_array(X, columns, detector.name)
     with tempfile.TemporaryDirectory(prefix="pynomaly-fit-") as temporary:

@@ -139,8 +139,8 @@ class Bundle:
         policy = AlertPolicy.from_config(pipeline.alerts, daily, contract.numeric)
         fit_result = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known, policy)
         features, detector, calibration = fit_result.features, fit_result.detector, fit_result.calibration
-        conformed, times = prepare_rows(fit_result.held_out, contract, calendar=features.calendar)
-        golden = take_golden_rows(conformed, times, pick_positions(fit_result.scores))
+        rows = prepare_rows(fit_result.held_out, contract, calendar=features.calendar)
+        golden = take_golden_rows(rows, pick_positions(fit_result.scores))
         score = make_scorer(features, detector, contract, fit_result.reranking)
         note_texts = collect_notes(fit_result.total_rows, detector.rows_used, policy, calibration)
         note_texts += [note for note in (fit_result.note, describe_known(fit_result.known)) if note]

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 
 from pynomaly.config import Pipeline
-from pynomaly.config.data import PAST_FEATURES
+from pynomaly.config.series import PAST_FEATURES
 from pynomaly.errors import ColumnError, PynomalyError
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.registry import ModelRef, Registry

@@ -23,6 +23,7 @@ from pynomaly.config import SOURCE_KINDS, Data
 from pynomaly.data import series
 from pynomaly.data.frame import require_columns
 from pynomaly.data.origin import Origin, RowLines, find_unread_cells
+from pynomaly.data.past import attach_past
 from pynomaly.data.places import is_address
 from pynomaly.data.shape.counters import difference_counters
 from pynomaly.data.shape.moments import list_time_sources, place_moments
@@ -210,18 +211,18 @@ def _trace_lines(kind: SourceKind, data: Data, path: str, rows: int) -> Callable
 
 
 def _add_history(data: Data, window: Window | None) -> Window | None:
-    """Return the window with the rows before it that time-series features and counters look back on."""
+    """Return the window with the rows before it that its rows look back on, and those that they wait for."""
     if window is None or not data.lookback:
         return window
-    return Window(window.start - data.lookback, window.end)
+    return Window(window.start - data.lookback, window.end + data.series.delay)
 
 
 def _add_past(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
-    """Return rows sorted by time with their counters' increases and their time-series features."""
+    """Return rows sorted by time with their counters' increases, series features and past."""
     frame = difference_counters(frame, data)
-    if data.time is None or not data.series.columns:
-        return frame
-    return series.add_past_features(frame, data.time, data.id, data.series)
+    if data.time is not None and data.series.columns:
+        frame = series.add_past_features(frame, data.time, data.id, data.series)
+    return attach_past(frame, data)
 
 
 def _select_rows(

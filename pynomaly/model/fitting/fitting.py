@@ -29,7 +29,7 @@ from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.calibration.crossfit import score_out_of_fold, uses_cross_fitting
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, learn_reranking, unused_facts
-from pynomaly.model.scoring import make_scorer, prepare_rows
+from pynomaly.model.scoring import encode_rows, make_scorer, prepare_rows
 
 __all__ = ["FitResult", "fit_model"]
 
@@ -119,8 +119,8 @@ def _learn_from_known(
     """Return the model with a reranking learned from known anomalies, if it ranks better, and the facts."""
 
     def numbers(frame: pd.DataFrame) -> Floats:
-        conformed, times = prepare_rows(frame, contract, calendar=model.features.calendar)
-        return model.features.transform(conformed, times)
+        rows = prepare_rows(frame, contract, calendar=model.features.calendar)
+        return model.features.transform(rows.frame, rows.times)
 
     count = len(known.frame)
     if training.known_anomalies == "leave_out":
@@ -130,9 +130,8 @@ def _learn_from_known(
     except DataError as error:  # features.missing: reject
         return replace(model, known=unused_facts(count, f"they cannot be turned into numbers: {error}"))
     normal_rows = numbers(model.held_out)
-    lesson = learn_reranking(
-        normal_rows, model.scores, anomalies, model.detector.score(anomalies), known.blocks, training.seed
-    )
+    known_scores = make_scorer(model.features, model.detector, contract)(known.frame)
+    lesson = learn_reranking(normal_rows, model.scores, anomalies, known_scores, known.blocks, training.seed)
     if lesson.reranking is None:
         return replace(model, known=lesson.facts)
     calibrating = lesson.calibrating
@@ -239,9 +238,9 @@ def _fit_detector(
 ) -> tuple[FeatureEncoder, Detector]:
     """Fit features and detector on `part`; if `limited`, within ``training.timeout``."""
     training = pipeline.training
-    conformed, times = prepare_rows(part, contract, calendar=pipeline.features.calendar)
-    features = FeatureEncoder.fit(conformed, times, pipeline.features)
-    numbers = features.transform(conformed, times)
+    rows = prepare_rows(part, contract, calendar=pipeline.features.calendar)
+    features = FeatureEncoder.fit(rows.frame, rows.times, pipeline.features)
     detector = make_detector(candidate.detector, seed=training.seed, **candidate.params)
+    encoded = encode_rows(rows, features, detector)
     limit = training.timeout.total_seconds()
-    return features, fit_within(detector, numbers, limit) if limited else detector.fit(numbers)
+    return features, fit_within(detector, encoded, limit) if limited else detector.fit(encoded)

@@ -233,8 +233,8 @@ _WHOLE_TABLE_CHECKS = frozenset({"quarantine", "all_missing", "clean_rows", "row
 def _assess_rows(bundle: Bundle, clean: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Returns conformed rows and their result columns; severity and rarity are integer codes."""
     features, calibration, policy = bundle.features, bundle.calibration, bundle.policy
-    conformed, times = prepare_rows(clean, bundle.contract, calendar=features.calendar)
-    scores = score_prepared(conformed, times, features, bundle.detector, bundle.reranking)
+    rows = prepare_rows(clean, bundle.contract, calendar=features.calendar)
+    scores, conformed = score_prepared(rows, features, bundle.detector, bundle.reranking), rows.frame
     p_values = calibration.p_values(scores)
     rows_per_day = policy.rows_per_day if calibration.computable else None
     columns = {

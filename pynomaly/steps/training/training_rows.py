@@ -16,6 +16,7 @@ import pandas as pd
 from pynomaly.config import Pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.incidents import mark_incident_rows, read_incidents
+from pynomaly.data.row_files import load_rows, save_rows
 from pynomaly.errors import DataError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.injected.context import measure_context
@@ -44,7 +45,7 @@ class JudgedRows:
             if rung == Rung.INJECTED and "kinds" in arrays:  # older folders have none
                 injected = InjectedAnomalies(*(arrays[name].astype(object) for name in ("kinds", "sizes")))
         evidence = Evidence(truth, blocks, Rung(rung), injected)
-        return cls(pd.read_parquet(folder / "judged.parquet"), evidence)
+        return cls(load_rows(folder, "judged"), evidence)
 
     def drop_injected(self, scored: pd.DataFrame) -> pd.DataFrame:
         """Return the scores of these rows, DataFrame of shape (n, k), without injected anomalies."""
@@ -106,8 +107,8 @@ class TrainingRows:
     def write(self, folder: Path) -> None:
         """Write the rows, the truth and the contract to a work folder."""
         for name in ("fit", "calibration", "known"):
-            getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
-        self.judged.frame.to_parquet(folder / "judged.parquet", index=False)
+            save_rows(getattr(self, name), folder, name)
+        save_rows(self.judged.frame, folder, "judged")
         evidence, injected = self.judged.evidence, self.judged.evidence.injected
         nothing = np.full(evidence.rows, "", dtype=object)
         np.savez(
@@ -122,9 +123,7 @@ class TrainingRows:
     @classmethod
     def load(cls, folder: Path, rung: str, row_weight: float) -> TrainingRows:
         """Read the rows from a work folder."""
-        fit, calibration, known = (
-            pd.read_parquet(folder / f"{name}.parquet") for name in ("fit", "calibration", "known")
-        )
+        fit, calibration, known = (load_rows(folder, name) for name in ("fit", "calibration", "known"))
         judged = JudgedRows.load(folder, rung)
         return cls(load_contract(folder), fit, calibration, known, judged, row_weight)
 
