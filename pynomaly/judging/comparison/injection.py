@@ -3,10 +3,10 @@
 Called on held-out rows when there are too few labels. Four kinds, in equal parts, after ADBench (Han et
 al. 2022, section 3.2): *global* (anywhere in the widened range), *local* (moved by a few deviations from the
 original values), *dependency* (usual values in an unusual combination) and *cluster* (a small dense group far
-from the centre), each at several sizes. Where the context of a row counts, as many rows get *wrong hour* (usual
-values, but of another hour or weekday of the same entity), and as many *wrong entity* (usual values of another
-entity). Anomalies in production need not look like these: the verdict names this kind of evidence, and has
-results by kind.
+from the centre), each at several sizes. Where the context of a row counts, as many rows get *wrong hour*
+(usual values, but of another hour or weekday of the same entity), and as many *wrong entity* (usual values of
+another entity). Anomalies in production need not look like these: the verdict names this kind of evidence,
+and has results by kind.
 """
 
 from __future__ import annotations

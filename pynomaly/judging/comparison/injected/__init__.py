@@ -2,4 +2,6 @@
 
 Drawn beside the kinds of :mod:`~pynomaly.judging.comparison.injection` where the data show that the context
 counts; rows that do not depend on it never get them.
+
+Called by `comparison` and `steps.training`. May import what `judging.comparison` may import.
 """

@@ -187,7 +187,7 @@ _DAY = 86_400_000_000
 def _read_times(frame: pd.DataFrame, time: str) -> Ints:
     """Return the times in microseconds since 1970, UTC."""
     moments = pd.to_datetime(frame[time], utc=True).dt.as_unit("us")
-    return moments.astype("int64").to_numpy()
+    return np.asarray(moments.astype("int64"), dtype=np.int64)
 
 
 def _summarize(values: Array, groups: Ints, count: int) -> tuple[Array, Array]:
