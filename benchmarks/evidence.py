@@ -6,8 +6,8 @@ DIR holds ``series/u`` and ``series/m`` (files ``..._tr_N_..._.csv.gz`` whose co
 anomaly) and the field cases ``field/season_blind`` and ``field/entity_scale``. Each configuration is trained
 without labels on the first N rows, by the steps of the product; its value is the average precision on
 injected anomalies. The real one is VUS-PR on the whole series (the average precision of the later rows in
-the field cases). Printed: both for each file and configuration, and the rank correlations of the two: within files
-(mean and median over files), and of the configurations' means over files.
+the field cases). Printed: both for each file and configuration, and the rank correlations of the two:
+within files (mean and median over files), and of the configurations' means over files.
 """
 
 from __future__ import annotations
