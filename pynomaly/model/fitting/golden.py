@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from pynomaly.data.past import drop_past, get_past, replace_past
 from pynomaly.data.past_array import PastArray
 from pynomaly.errors import ModelError
-from pynomaly.model.past_encoding import MAX_FILL
 from pynomaly.model.scoring import PreparedRows
 
 __all__ = [
@@ -50,7 +49,7 @@ def take_golden_rows(
     if rows.times is not None:
         time_texts = [moment.isoformat() for moment in rows.times.iloc[positions]]
         golden.insert(0, rows.times.name, pd.Series(time_texts, dtype=object))
-    return golden if rows.past is None else replace_past(golden, rows.past[positions].compact(MAX_FILL))
+    return golden if rows.past is None else replace_past(golden, rows.past[positions].compact())
 
 
 def pack_rows(rows: pd.DataFrame) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
