@@ -45,7 +45,7 @@ def drop_past(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns=PAST) if PAST in frame.columns else frame
 
 
-def attach_past(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
+def attach_past(frame: pd.DataFrame, data: Data, *, is_over: bool = False) -> pd.DataFrame:
     """Return the rows with their past as one more column, if ``data.series.past`` asks for it.
 
     Parameters
@@ -55,6 +55,9 @@ def attach_past(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
         that does not read as a number counts as missing.
     data : Data
         Names of the time, the entity and the label, and ``data.series``.
+    is_over : bool
+        Whether the time that each row waits for (``data.series.delay``) has passed. If not, it has for rows
+        with a row, of whatever entity, so much later; the others wait.
 
     Returns
     -------
@@ -89,7 +92,10 @@ def attach_past(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
     )
     places = np.full(len(frame), -1, dtype=np.int64)
     places[order] = grid.places
-    before, after = _measure_reach(stretches, places, data.series)
+    before, after = _measure_reach(stretches, places, grid.fraction > 0, data.series)
+    if not is_over and len(at):
+        waits = moments.notna() & (moments + data.series.delay > moments.max())
+        after[waits.to_numpy()] = -1
     return replace_past(frame, PastArray(stretches, places, before, after))
 
 
@@ -185,8 +191,13 @@ def _count_microseconds(length: timedelta) -> int:
     return length // timedelta(microseconds=1)
 
 
-def _measure_reach(stretches: Stretches, places: Ints, settings: Series) -> tuple[Ints, Ints]:
-    """Return how many places before and after its own each row may read."""
+def _measure_reach(
+    stretches: Stretches, places: Ints, is_line: npt.NDArray[np.bool_], settings: Series
+) -> tuple[Ints, Ints]:
+    """Return how many places before and after its own each row may read.
+
+    What it reads ends with a row: a line (`is_line`) after the last one leads to a row that is too late.
+    """
     before, after = np.zeros(len(places), dtype=np.int64), np.zeros(len(places), dtype=np.int64)
     oldest, latest = _count_microseconds(settings.oldest), _count_microseconds(settings.delay)
     total = len(stretches.moments)
@@ -197,7 +208,9 @@ def _measure_reach(stretches: Stretches, places: Ints, settings: Series) -> tupl
         back = own - np.searchsorted(moments, moments - oldest, side="left")
         reach_back[first:end] = np.minimum(back, settings.past)
         if latest:
-            reach_on[first:end] = np.searchsorted(moments, moments + latest, side="right") - 1 - own
+            last = np.searchsorted(moments, moments + latest, side="right") - 1
+            last_row = np.maximum.accumulate(np.where(is_line[first:end], 0, own))
+            reach_on[first:end] = np.maximum(last_row[last] - own, 0)
     there = places >= 0
     before[there], after[there] = reach_back[places[there]], reach_on[places[there]]
     return before, after

@@ -14,10 +14,13 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype
 
-__all__ = ["PastArray", "Stretches"]
+__all__ = ["FILL_ROWS", "PastArray", "Stretches"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+FILL_ROWS = 5
+"""How many places back a missing cell is filled from; what is kept of a past includes as much before it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +80,7 @@ class PastArray(ExtensionArray):
         Shared by all rows, and by all selections of them.
     places, before, after : ndarray of shape (n,), int64
         The place of each row, and how many places before and after it the row may read. A row without a
-        time has place -1.
+        time has place -1; a row that waits for later rows has -1 after it.
     """
 
     def __init__(self, stretches: Stretches, places: Ints, before: Ints, after: Ints) -> None:
@@ -150,7 +153,7 @@ class PastArray(ExtensionArray):
     def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:
         return lambda item: f"{item[1]} before, {item[2]} after"
 
-    def compact(self, margin: int = 0) -> PastArray:
+    def compact(self, margin: int = FILL_ROWS) -> PastArray:
         """Return the same rows over stretches that hold only what the rows may read.
 
         Parameters
@@ -163,7 +166,7 @@ class PastArray(ExtensionArray):
         there = self.places >= 0
         first = np.maximum(self.places - self.before - margin, 0)[there]
         np.add.at(marks, first, 1)
-        np.add.at(marks, (self.places + self.after + 1)[there], -1)
+        np.add.at(marks, (self.places + np.maximum(self.after, 0) + 1)[there], -1)
         needed = np.cumsum(marks[:-1]) > 0
         if needed.all():
             return self
@@ -173,7 +176,7 @@ class PastArray(ExtensionArray):
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return plain arrays from which :meth:`from_arrays` restores the rows exactly."""
-        part = self.compact(margin=_MOST_GAP)
+        part = self.compact()
         marked = ["" if name is None else f"={name}" for name in part.stretches.entities]
         names, codes = np.unique(np.array(marked, dtype=np.str_), return_inverse=True)
         return {
@@ -203,16 +206,12 @@ class PastArray(ExtensionArray):
 
     def to_bytes(self) -> bytes:
         """Return bytes that are equal for rows with equal pasts, to compute a hash of."""
-        part = self.compact(margin=_MOST_GAP)
+        part = self.compact()
         content = [repr(part.stretches.columns).encode(), part.stretches.cells.tobytes()]
         content += [
             array.tobytes() for array in (part.stretches.moments, part.places, part.before, part.after)
         ]
         return b"\x1e".join(content)
-
-
-_MOST_GAP = 100
-"""Largest `data.series.gap`; what is kept of a past includes as much before it."""
 
 
 def _join_stretches(unique: Mapping[int, Stretches]) -> tuple[Stretches, dict[int, int]]:

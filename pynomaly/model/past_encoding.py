@@ -9,18 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pynomaly.data.past_array import PastArray
+from pynomaly.data.past_array import FILL_ROWS, PastArray
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import DataError
 from pynomaly.model.columns import NumberEncoder
 from pynomaly.model.features import FeatureEncoder
 
-__all__ = ["MAX_FILL", "encode_past"]
+__all__ = ["encode_past"]
 
 Floats = NDArray[np.float64]
-
-MAX_FILL = 5
-"""Most missing cells in a row that hold the value before them; further ones hold the median."""
 
 
 def encode_past(
@@ -56,7 +53,10 @@ def encode_past(
     if (past.places < 0).any():
         row = int(np.flatnonzero(past.places < 0)[0])
         raise DataError(f"row {row} has no time, so it has no past; a row without a time is quarantined")
-    past = past.compact(margin=MAX_FILL)
+    if (past.after < 0).any():
+        row = int(np.flatnonzero(past.after < 0)[0])
+        raise DataError(f"row {row} waits for later rows (data.series.delay), so it has no score yet")
+    past = past.compact()
     stretches, followed, places = past.stretches, [], []
     position = 0
     for encoder in features.columns:
@@ -69,15 +69,15 @@ def encode_past(
     for column, encoder in enumerate(followed):
         cells = stretches.cells[:, stretches.columns.index(encoder.name)]
         filled = _fill_forward(cells, stretches.stretch)
-        values[:, column] = encoder.features(filled)[0]
+        values[:, column] = features.encode_numbers(encoder, filled, stretches.entities)
         is_missing = frame[encoder.name].isna().to_numpy()
         numbers[is_missing, places[column]] = values[past.places[is_missing], column]
     return PastRows(numbers, values, tuple(places), stretches.moments, past.places, past.before, past.after)
 
 
 def _fill_forward(cells: Floats, stretch: NDArray[np.int64]) -> Floats:
-    """Return `cells` with the value before in place of a missing one, at most `MAX_FILL` places back."""
+    """Return `cells` with the value before in place of a missing one, at most `FILL_ROWS` places back."""
     if not np.isnan(cells).any():
         return cells
-    filled = pd.Series(cells).groupby(stretch).ffill(limit=MAX_FILL)
+    filled = pd.Series(cells).groupby(stretch).ffill(limit=FILL_ROWS)
     return np.asarray(filled, dtype=np.float64)

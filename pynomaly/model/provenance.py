@@ -14,6 +14,7 @@ from typing import Any
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import GUARANTEES, Calibration
 from pynomaly.model.calibration.events import MIN_EVENTS, EventRates
+from pynomaly.model.features import FeatureEncoder
 
 __all__ = ["collect_notes", "describe_events", "read_events", "read_versions"]
 
@@ -21,9 +22,14 @@ LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch")
 
 
 def collect_notes(
-    rows: int, fitted: int, policy: AlertPolicy, calibration: Calibration, events: EventRates | None = None
+    rows: int,
+    fitted: int,
+    policy: AlertPolicy,
+    calibration: Calibration,
+    features: FeatureEncoder,
+    events: EventRates | None = None,
 ) -> list[str]:
-    """Return notes on sampling, alerts and calibration that people should read before using the model."""
+    """Return notes that people should read before using the model."""
     sampling_note = f"fitted on {fitted} of {rows} rows, sampled by seed" if fitted < rows else ""
     cross_note = f"p-values from out-of-fold scores: {GUARANTEES['cross']}"
     return [
@@ -33,6 +39,8 @@ def collect_notes(
             policy.describe_resolution(calibration),
             describe_events(policy, events),
             cross_note if calibration.method == "cross" and calibration.computable else "",
+            features.baselines.describe() if features.baselines is not None else "",
+            calibration.groups.describe() if calibration.groups is not None else "",
         )
         if note
     ]

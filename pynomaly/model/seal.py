@@ -6,16 +6,6 @@ it and every file before anything parses it. It rejects unlisted files, missing 
 content covered by the hash is used.
 
 Called by :mod:`pynomaly.model.bundle`. Reads and writes only the given folder.
-
-A saved bundle::
-
-    bundle.json         every file and its SHA-256; the SHA-256 of this list identifies the bundle
-    model.json          contract, features, policy, calibration state, golden text, facts
-    sketch.json         summary of the reference rows
-    calibration.npz     held-out scores
-    golden.npz          numbers and scores of the golden rows, exact to the bit
-    reranking.npz       trees trained on known anomalies; only if they are used
-    detector/           files of the detector
 """
 
 from __future__ import annotations

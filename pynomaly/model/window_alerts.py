@@ -21,12 +21,13 @@ __all__ = ["count_events_again", "flag_rows"]
 
 def flag_rows(bundle: Bundle, frame: pd.DataFrame, p_values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which rows of a whole window alert, by policy and limits; bool array of shape (n,)."""
+    rows = bundle.prepare(frame)
     keys = read_row_keys(frame, bundle.contract) if bundle.policy.events else None
-    flags = bundle.policy.flag_window(p_values, bundle.calibration.resolution, keys)
+    flags = bundle.policy.flag_window(p_values, bundle.calibration.resolutions(rows.entities), keys)
     limits = bundle.policy.limits
     if limits is None:
         return flags
-    held_back = find_held_back_rows(bundle.contract.conform(frame), flags, bundle.sketch, limits)
+    held_back = find_held_back_rows(rows, flags, bundle.features, bundle.sketch, limits)
     return np.asarray(flags & (held_back == ""), dtype=np.bool_)
 
 
@@ -38,7 +39,7 @@ def count_events_again(bundle: Bundle, frame: pd.DataFrame, pipeline: config.Pip
     if pipeline.alerts.count == "rows" or not bundle.calibration.computable:
         return None
     newest = take_newest(frame, bundle.contract)
-    p_values = bundle.calibration.p_values(bundle.raw_scores(newest))
+    p_values = bundle.score(newest)["p_value"].to_numpy()
     return count_reference_events(
         bundle.raw_scores, None, newest, p_values, bundle.contract, pipeline.grouping.gap
     )

@@ -135,7 +135,7 @@ class AlertPolicy:
         return np.asarray(p_values, dtype=np.float64) <= self.threshold
 
     def flag_window(
-        self, p_values: ArrayLike, resolution: float, keys: RowKeys | None = None
+        self, p_values: ArrayLike, resolution: ArrayLike, keys: RowKeys | None = None
     ) -> NDArray[np.bool_]:
         """Return which rows of one whole window are alerts; bool array of shape (n,).
 
@@ -148,8 +148,8 @@ class AlertPolicy:
         Parameters
         ----------
         p_values : array-like of shape (n,)
-        resolution : float
-            Smallest p-value that counting gives (`Calibration.resolution`). Smaller p-values are replaced by
+        resolution : float or array-like of shape (n,)
+            Smallest p-value that counting gives (`Calibration.resolutions`). Smaller p-values are replaced by
             this one, unless `extrapolate` is on.
         keys : RowKeys, optional
             Entities and times of the rows; without them each row counts as an event.

@@ -16,7 +16,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly.data.frame import FrameContract
-from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.calibration.events import EventRates, measure_event_rates
 from pynomaly.model.row_times import read_row_keys
 
@@ -33,6 +32,8 @@ def count_reference_events(
     p_values: NDArray[np.float64],
     contract: FrameContract,
     gap: timedelta,
+    *,
+    by_entity: bool = False,
 ) -> EventRates | None:
     """Count the events of fitted and held-out rows together.
 
@@ -47,6 +48,8 @@ def count_reference_events(
     contract : FrameContract
     gap : timedelta
         Longest time between two rows of one event.
+    by_entity : bool
+        Whether p-values are counted by entity; then fitted rows are ranked within theirs.
 
     Returns
     -------
@@ -63,9 +66,17 @@ def count_reference_events(
     newest[np.argsort(-keys.moments, kind="stable")[:MAX_COUNTED_ROWS]] = True
     values = np.asarray(p_values)[newest[: len(held_out)]]
     if fitted is not None and newest[len(held_out) :].any():
-        scores = score(fitted[newest[len(held_out) :]])
-        values = np.concatenate([values, Calibration.fit(scores, tail=False).conformal_p_values(scores)])
+        chosen = np.flatnonzero(newest[len(held_out) :])
+        scores = score(fitted.iloc[chosen])
+        groups = keys.entities[len(held_out) + chosen] if by_entity else np.zeros(len(chosen), dtype=np.int64)
+        values = np.concatenate([values, _rank_within(scores, groups)])
     return measure_event_rates(values, keys.take(newest), gap)
+
+
+def _rank_within(scores: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the share of the rows of the same group that score as high or higher; array of shape (n,)."""
+    table = pd.Series(scores).groupby(groups)
+    return np.asarray(table.rank(method="max", ascending=False) / table.transform("size"), dtype=np.float64)
 
 
 def take_newest(frame: pd.DataFrame, contract: FrameContract) -> pd.DataFrame:
