@@ -30,6 +30,7 @@ from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.calibration.crossfit import score_out_of_fold, uses_cross_fitting
 from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.fitting.entity_calibration import calibrate_by_entity, measure_widths
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, learn_reranking, unused_facts
 from pynomaly.model.scoring import PreparedRows, encode_rows, make_scorer, prepare_rows
 
@@ -86,8 +87,28 @@ def fit_model(
 
     More rows than ``training.max_rows`` are sampled by seed. Known anomalies may change the scores and which
     rows calibrate. With ``training.calibrate: auto``, out-of-fold scores are used also where the split cannot
-    resolve the threshold of `policy`.
+    resolve the threshold of `policy`. With ``training.calibrate_by: entity`` p-values are counted by entity.
     """
+    model = _fit_for_policy(fit_frame, calibration_frame, pipeline, candidate, contract, known, policy)
+    if pipeline.training.calibrate_by != "entity":
+        return model
+    widths = measure_widths(model.rows, model.features, contract, pipeline.features)
+    least = policy.needed_scores if policy else 0
+    calibration = calibrate_by_entity(
+        model.calibration, model.scores, model.held_out, widths, contract, least
+    )
+    return replace(model, calibration=calibration)
+
+
+def _fit_for_policy(
+    fit_frame: pd.DataFrame,
+    calibration_frame: pd.DataFrame,
+    pipeline: config.Pipeline,
+    candidate: config.Candidate,
+    contract: FrameContract,
+    known: KnownAnomalies | None,
+    policy: AlertPolicy | None,
+) -> FitResult:
     training = pipeline.training
     needed = policy.needed_scores if policy else 0
 
@@ -121,8 +142,9 @@ def _learn_from_known(
     """Return the model with a reranking learned from known anomalies, if it ranks better, and the facts."""
 
     def numbers(frame: pd.DataFrame) -> Floats:
-        rows = prepare_rows(frame, contract, calendar=model.features.calendar)
-        return model.features.transform(rows.frame, rows.times)
+        features = model.features
+        rows = prepare_rows(frame, contract, calendar=features.calendar, entities=features.by_entity)
+        return features.transform(rows.frame, rows.times, rows.entities)
 
     count = len(known.frame)
     if training.known_anomalies == "leave_out":
@@ -166,7 +188,7 @@ def _fit_and_calibrate(
         if cross_fit:
             return cross_fit
     rows = _sample_rows(fit_frame, training)
-    features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True)
+    features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True, whole=fit_frame)
     scores = make_scorer(features, detector, contract)(calibration_frame)
     calibration = Calibration.fit(scores, tail=training.tail == "pareto")
     return FitResult(features, detector, calibration, len(fit_frame), rows, calibration_frame, scores, note)
@@ -243,11 +265,20 @@ def _fit_detector(
     contract: FrameContract,
     *,
     limited: bool,
+    whole: pd.DataFrame | None = None,
 ) -> tuple[FeatureEncoder, Detector]:
-    """Fit features and detector on `part`; if `limited`, within ``training.timeout``."""
-    training = pipeline.training
-    rows = prepare_rows(part, contract, calendar=pipeline.features.calendar)
-    features = FeatureEncoder.fit(rows.frame, rows.times, pipeline.features)
+    """Fit features and detector on `part`; if `limited`, within ``training.timeout``.
+
+    Entities with their own baseline learn it from `whole`, which `part` was drawn from, if it is given: a
+    sample holds few rows of each.
+    """
+    training, settings = pipeline.training, pipeline.features
+    own = settings.entities == "own"
+    rows = prepare_rows(part, contract, calendar=settings.calendar, entities=own)
+    features = FeatureEncoder.fit(rows.frame, rows.times, settings, rows.entities)
+    if own and whole is not None and len(whole) > len(part):
+        every = prepare_rows(whole, contract, calendar=False, entities=True)
+        features = features.learn_entities(every.frame, every.entities, settings)
     params = dict(candidate.params)
     if find_entry(candidate.detector).looks_back:
         params.setdefault("delay", _count_delay_rows(pipeline.data.series, rows))
