@@ -47,6 +47,8 @@ class DetectorEntry:
         Values worth trying, by parameter.
     limits : str
         Where it fails.
+    looks_back : bool
+        Whether it reads the rows before a row, so that it is fitted on rows with their past.
     """
 
     name: str
@@ -60,6 +62,7 @@ class DetectorEntry:
     door: str
     search_space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     limits: str = ""
+    looks_back: bool = False
 
     def resolve(self) -> type[Detector]:
         """Import and return the detector class."""

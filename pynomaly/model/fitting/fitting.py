@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
+from pynomaly.data.past import get_past
 from pynomaly.detectors import make_detector
 from pynomaly.detectors.base import Detector
+from pynomaly.detectors.catalogue import find_entry
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.errors import DataError, DetectorError, FitTimeoutError
@@ -33,7 +35,7 @@ from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.entity_calibration import calibrate_by_entity, measure_widths
 from pynomaly.model.fitting.event_counts import count_reference_events
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, learn_reranking, unused_facts
-from pynomaly.model.scoring import encode_rows, make_scorer, prepare_rows
+from pynomaly.model.scoring import PreparedRows, encode_rows, make_scorer, prepare_rows
 
 __all__ = ["FitResult", "fit_model"]
 
@@ -206,7 +208,8 @@ def _fit_and_calibrate(
     training = pipeline.training
     total_rows = len(fit_frame) + len(calibration_frame)
     note = ""
-    if uses_cross_fitting(training, len(calibration_frame), total_rows, needed):
+    looks_back = find_entry(candidate.detector).looks_back
+    if uses_cross_fitting(training, len(calibration_frame), total_rows, needed, looks_back=looks_back):
         cross_fit, note = _try_cross_fit(fit_frame, calibration_frame, pipeline, candidate, contract)
         if cross_fit:
             return cross_fit
@@ -271,9 +274,14 @@ def _overfit_distance(cross_fit: FitResult, contract: FrameContract) -> float:
 
 
 def _sample_rows(rows: pd.DataFrame, training: config.Training) -> pd.DataFrame:
+    """Return at most ``training.max_rows`` rows: drawn by seed, or the newest of rows with a past."""
     if len(rows) <= training.max_rows:
         return rows
-    return rows.sample(training.max_rows, random_state=training.seed).sort_index()
+    past = get_past(rows)
+    if past is None:
+        return rows.sample(training.max_rows, random_state=training.seed).sort_index()
+    order = np.argsort(past.stretches.moments[past.places], kind="stable")
+    return rows.iloc[np.sort(order[-training.max_rows :])]
 
 
 def _fit_detector(
@@ -297,7 +305,17 @@ def _fit_detector(
     if own and whole is not None and len(whole) > len(part):
         every = prepare_rows(whole, contract, calendar=False, entities=True)
         features = features.learn_entities(every.frame, every.entities, settings)
-    detector = make_detector(candidate.detector, seed=training.seed, **candidate.params)
+    params = dict(candidate.params)
+    if find_entry(candidate.detector).looks_back:
+        params.setdefault("delay", _count_delay_rows(pipeline.data.series, rows))
+    detector = make_detector(candidate.detector, seed=training.seed, **params)
     encoded = encode_rows(rows, features, detector)
     limit = training.timeout.total_seconds()
     return features, fit_within(detector, encoded, limit) if limited else detector.fit(encoded)
+
+
+def _count_delay_rows(series: config.Series, rows: PreparedRows) -> int:
+    """Return how many rows after a row its score reads: those within ``data.series.delay``."""
+    if series.delay and series.step:
+        return int(series.delay / series.step)
+    return 0 if rows.past is None or not len(rows.past) else int(np.median(rows.past.after))
