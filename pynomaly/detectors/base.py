@@ -41,9 +41,10 @@ from pynomaly.detectors.input_validation import (
 )
 from pynomaly.detectors.numerics.exact import Array
 from pynomaly.detectors.parameters import Parameter
+from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import ColumnError, DetectorError, IntegrityError, NotFittedError, list_allowed
 
-__all__ = ["LIMIT", "Detector", "State", "Table", "column_names", "to_finite_array"]
+__all__ = ["LIMIT", "Detector", "State", "Table", "column_names", "freeze_arrays", "to_finite_array"]
 
 State: TypeAlias = "dict[str, npt.NDArray[Any]]"
 
@@ -70,6 +71,7 @@ class Detector(ABC):
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     block_rows: ClassVar[int] = 4096  # rows scored at a time: bounds memory, never changes a score
     explains: ClassVar[ExplanationMethod] = "occlusion"  # how `explain` divides a score among columns
+    looks_back: ClassVar[bool] = False  # whether rows are read with their past: `detectors.series`
 
     def __init__(self, seed: int = 0, **params: Any) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
@@ -108,14 +110,15 @@ class Detector(ABC):
             raise NotFittedError(f"{self.name} is not fitted; call fit(X) first")
         return self._state
 
-    def fit(self, X: Table) -> Self:
+    def fit(self, X: Table | PastRows) -> Self:
         """Fit on rows that are assumed normal; replaces an earlier fit.
 
         Parameters
         ----------
-        X : DataFrame or ndarray of shape (n, d)
-            Finite numbers. The column names of a frame are stored and required again when scoring. More rows
-            than `max_rows` are sampled by seed; `rows_offered` and `rows_used` record both counts.
+        X : DataFrame, ndarray of shape (n, d), or PastRows
+            Finite numbers; of rows with their past the numbers alone are read. The column names of a frame
+            are stored and required again when scoring. More rows than `max_rows` are sampled by seed;
+            `rows_offered` and `rows_used` record both counts.
 
         Returns
         -------
@@ -129,6 +132,7 @@ class Detector(ABC):
         DetectorError
             Fewer than two rows, a missing or infinite cell, or data the method cannot be fitted on.
         """
+        X = X.numbers if isinstance(X, PastRows) else X
         columns = column_names(X, self.name) if isinstance(X, pd.DataFrame) else None
         values = to_finite_array(X, columns, self.name)
         if len(values) < 2:
@@ -146,16 +150,16 @@ class Detector(ABC):
             ) from error
         self.columns, self._width = columns, values.shape[1]
         self.rows_offered, self.rows_used = len(values), len(rows)
-        self._state = _freeze_arrays(state)
+        self._state = freeze_arrays(state)
         self._prepare()
         return self
 
-    def score(self, X: Table, *, threads: int | None = None) -> Array:
+    def score(self, X: Table | PastRows, *, threads: int | None = None) -> Array:
         """Score rows, each independently of the others.
 
         Parameters
         ----------
-        X : DataFrame or ndarray of shape (n, d)
+        X : DataFrame, ndarray of shape (n, d), or PastRows
             Finite numbers. A frame's columns are matched by name, in any order; an array's by position.
         threads : int, optional
             Threads to score with; by default ``$PYNOMALY_THREADS``, else one a processor for more than one
@@ -176,6 +180,7 @@ class Detector(ABC):
             No rows, or a missing or infinite cell.
         """
         _ = self.state  # refuses an unfitted detector before anything else
+        X = X.numbers if isinstance(X, PastRows) else X
         if isinstance(X, pd.DataFrame) and self.columns is not None:
             require_same_columns(column_names(X, self.name), self.columns, self.name)
         values, names = to_float_array(X, self.columns, self.name)
@@ -214,7 +219,7 @@ class Detector(ABC):
                 list(pool.map(score_block, starts))  # raises the error of the first block that fails
         return scores
 
-    def explain(self, X: Array, usual: Array, groups: ColumnGroups | None = None) -> ScoreParts:
+    def explain(self, X: Array | PastRows, usual: Array, groups: ColumnGroups | None = None) -> ScoreParts:
         """Divide each row's score among the columns, by the method named in `explains`.
 
         Parameters
@@ -240,6 +245,7 @@ class Detector(ABC):
         """
         _ = self.state
         group_of = np.arange(self._width) if groups is None else np.asarray(groups, dtype=np.int64)
+        X = X.numbers if isinstance(X, PastRows) else X
         rows, usual_rows = (to_finite_array(table, None, self.name) for table in (X, usual))
         for table in (rows, usual_rows):
             if table.shape != (len(rows), self._width):
@@ -287,9 +293,9 @@ class Detector(ABC):
             self.columns = None if columns is None else tuple(str(column) for column in columns)
             self._width = int(facts["width"])
             self.rows_offered, self.rows_used = int(facts["rows_offered"]), int(facts["rows_used"])
-            self._state = _freeze_arrays(state)
+            self._state = freeze_arrays(state)
             self._prepare()
-            self._score(np.zeros((1, self._width)))  # fails now if an array is missing or misshapen
+            self._check_restored()
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise IntegrityError(f"saved {self.name} is incomplete: {error}") from error
         return self
@@ -303,6 +309,10 @@ class Detector(ABC):
 
     def _prepare(self) -> None:  # noqa: B027  # optional: most methods score from the arrays as they are
         """Derive what is not saved (an index, for example) from `state`; runs after fitting and loading."""
+
+    def _check_restored(self) -> None:
+        """Fail now if an array is missing or misshapen."""
+        self._score(np.zeros((1, self._width)))
 
     def _explain(self, x: Array, usual: Array, groups: ColumnGroups) -> ScoreParts:
         """Explain one row, shape (1, d); a method whose score is no sum over columns overrides this."""
@@ -324,7 +334,7 @@ class Detector(ABC):
         """Score X (n, d), which must not be changed, from `state`; shape (n,)."""
 
 
-def _freeze_arrays(state: State) -> State:
+def freeze_arrays(state: State) -> State:
     """Return read-only copies of the arrays: scoring must not change them."""
     copies = {key: np.array(array, order="C") for key, array in state.items()}
     for array in copies.values():
