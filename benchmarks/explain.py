@@ -35,6 +35,7 @@ from pynomaly.detectors import DETECTORS, make_detector
 from pynomaly.model.explanation.expected import predict_expected_cells
 from pynomaly.model.explanation.explain import explain_rows
 from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.scoring import PreparedRows
 from pynomaly.model.sketch.sketch import Sketch
 
 Array = npt.NDArray[np.float64]
@@ -148,7 +149,7 @@ def measure_explanations(
         return None
     rows, blamed = odd.iloc[counts].reset_index(drop=True), [columns[place] for place in counts]
     started_at = time.perf_counter()
-    explanations = explain_rows(features, detector, reference, None, (rows, None), 1)
+    explanations = explain_rows(features, detector, reference, None, PreparedRows(rows), 1)
     ms = (time.perf_counter() - started_at) / len(rows) * 1000
     first = [one.reasons[0].column if one.reasons else "" for one in explanations]
     right = np.array([a == b for a, b in zip(first, blamed, strict=True)])

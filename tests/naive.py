@@ -440,3 +440,42 @@ def entity_levels_and_scales(
         log_scale = trust * math.log(width or min(usual, scale)) + (1 - trust) * math.log(scale)
         results.append((weight * middle + (1 - weight) * level, math.exp(log_scale)))
     return results
+
+
+def list_pasts(
+    rows: list[tuple[str, float, float]], past: int, step: float, gap: int, delay: float
+) -> list[tuple[list[float], list[float]]]:
+    """What each row (machine, seconds, value) of a sorted list may read before and after it.
+
+    Rows of a machine stand on a grid of `step` seconds; at most `gap` missing places are filled by a line;
+    a row reads at most `past` places before it, none older than that many steps and a half, and those up to
+    the last row within `delay` seconds after it.
+    """
+    results: list[tuple[list[float], list[float]]] = []
+    for machine, own, _ in rows:
+        first_at: dict[float, float] = {}
+        for name, at, value in rows:
+            if name == machine:
+                first_at.setdefault(at, value)
+        moments = list(first_at)
+        stretches: list[list[tuple[float, float]]] = []  # seconds and value
+        for number, at in enumerate(moments):
+            steps = max(1, round((at - moments[number - 1]) / step)) if number else 0
+            if not number or steps > gap + 1:
+                stretches.append([])
+            else:
+                before, rise = moments[number - 1], first_at[at] - first_at[moments[number - 1]]
+                for filled in range(1, steps):
+                    share = filled / steps
+                    line = first_at[before] + rise * share
+                    stretches[-1].append((before + (at - before) * share, line))
+            stretches[-1].append((at, first_at[at]))
+        stretch = next(part for part in stretches if any(at == own for at, _ in part))
+        oldest, last = own - (past + 0.5) * step, max(at for at in moments if at <= own + delay)
+        results.append(
+            (
+                [value for at, value in stretch if oldest <= at < own][-past:],
+                [value for at, value in stretch if own < at <= last],
+            )
+        )
+    return results

@@ -7,7 +7,7 @@ Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging`, `model` an
 """
 
 from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm, read_deviation
-from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Long, Quality, Series, Windows
+from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Long, Quality, Windows
 from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
 from pynomaly.config.monitoring import Degradation, Drift
 from pynomaly.config.operations import EVENTS, Drill, Notify, Retention, Runner, Schedule, Target
@@ -16,6 +16,7 @@ from pynomaly.config.overlay import VARIABLE as ENVIRONMENT
 from pynomaly.config.pipeline import Pipeline, Records
 from pynomaly.config.promotion import Comparison, Promotion
 from pynomaly.config.reporting import Reports
+from pynomaly.config.series import Series
 from pynomaly.config.serving import Serving
 from pynomaly.config.settings import hide_password
 from pynomaly.config.training import Candidate, Features, Retraining, Search, Training

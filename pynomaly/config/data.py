@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
+from pynomaly.config.series import Series
 from pynomaly.config.settings import NameIn, Settings, Share
-from pynomaly.config.time_format import split_time_format
-from pynomaly.config.units import Duration
+from pynomaly.config.units import Duration, split_time_format
 
-__all__ = ["SOURCE_KINDS", "Data", "Expectation", "Limits", "Long", "Quality", "Series", "Windows"]
+__all__ = ["SOURCE_KINDS", "Data", "Expectation", "Limits", "Long", "Quality", "Windows"]
 
 SCORE_COLUMNS = (
     "row",
@@ -40,34 +40,6 @@ SOURCE_KINDS: dict[str, tuple[str, ...]] = {
 
 Its rows are read by the module of that name in :mod:`pynomaly.data.sources`.
 """
-
-PAST_FEATURES = ("change", "level", "spread")
-"""Features that are added for each column of ``data.series``."""
-
-
-class Series(Settings):
-    """Time-series features, added while rows are read; none unless columns are named."""
-
-    columns: tuple[str, ...] = Field(
-        (), description="numeric columns to follow over time; empty adds nothing"
-    )
-    rows: int = Field(12, ge=1, le=1000, description="rows of the same entity to look back on")
-    history: Duration = Field(
-        timedelta(days=1), description="rows older than this do not count; read before each window"
-    )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns that are added."""
-        return tuple(f"{name}:{feature}" for name in self.columns for feature in PAST_FEATURES)
-
-    @model_validator(mode="after")
-    def _whole(self) -> Series:
-        if self.history <= timedelta(0):
-            raise ValueError("data.series.history must be longer than nothing")
-        if len(set(self.columns)) < len(self.columns):
-            raise ValueError(f"data.series.columns names one twice: {list(self.columns)}")
-        return self
 
 
 class Limits(Settings):
@@ -239,6 +211,8 @@ class Data(Settings):
             raise ValueError(f"source {self.source!r} needs {' and '.join(f'data.{key}' for key in needed)}")
         if self.series.columns and not self.time:
             raise ValueError("data.series.columns needs data.time: a past has an order")
+        if self.series.past and not self.time:
+            raise ValueError("data.series.past needs data.time: a past has an order")
         if self.counters and not self.time:
             raise ValueError("data.counters needs data.time: an increase has an order")
         if self.time_format and self.epoch:
@@ -276,7 +250,11 @@ class Data(Settings):
     @property
     def lookback(self) -> timedelta:
         """How long before a window rows are read, because features of its rows depend on them."""
-        return self.series.history * (bool(self.series.columns) + bool(self.counters))
+        features = self.series.history * (bool(self.series.columns) + bool(self.counters))
+        if not self.series.past:
+            return features
+        beside_gaps = (2 * self.series.gap + 1) * (self.series.step or timedelta(0))  # to fill from
+        return max(features, self.series.oldest + beside_gaps)
 
     @property
     def needs_other_rows(self) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.alerting import Alerts, Feedback, Grouping
 from pynomaly.config.data import Data, Quality, Windows
@@ -22,6 +22,7 @@ from pynomaly.config.reporting import Reports
 from pynomaly.config.serving import Serving
 from pynomaly.config.settings import Settings
 from pynomaly.config.training import Features, Retraining, Search, Training
+from pynomaly.config.units import parse_duration
 
 __all__ = ["Pipeline", "Records"]
 
@@ -80,6 +81,41 @@ class Pipeline(Settings):
     retention: Retention = Retention()
     runner: Runner = Runner()
     records: Records = Records()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_delay(cls, content: Any) -> Any:
+        """Read ``scoring.delay``, another spelling of ``data.series.delay``; a whole number counts steps."""
+        if not isinstance(content, dict) or "scoring" not in content:
+            return content
+        scoring, rest = content["scoring"], {key: content[key] for key in content if key != "scoring"}
+        if (
+            not isinstance(scoring, dict)
+            or list(scoring) != ["delay"]
+            or not isinstance(rest.get("data"), dict)
+        ):
+            raise ValueError(f"scoring is {scoring!r}; allowed: {{delay: 30m}}, or data.series.delay")
+        series = dict(rest["data"].get("series") or {})
+        if series.get("delay") not in (None, scoring["delay"]):
+            raise ValueError("scoring.delay and data.series.delay are both set; they are the same setting")
+        delay = scoring["delay"]
+        if isinstance(delay, int) and not isinstance(delay, bool):
+            if not series.get("step"):
+                raise ValueError(f"scoring.delay is {delay} rows, which needs data.series.step; or write 30m")
+            delay = delay * parse_duration(series["step"])
+        return {**rest, "data": {**rest["data"], "series": {**series, "delay": delay}}}
+
+    @model_validator(mode="after")
+    def _name_entities(self) -> Pipeline:
+        """Refuse what is measured by entity where no column names one."""
+        by_entity = {
+            "features.entities: own": self.features.entities == "own",
+            "training.calibrate_by: entity": self.training.calibrate_by == "entity",
+        }
+        for setting, is_set in by_entity.items():
+            if is_set and self.data.id is None:
+                raise ValueError(f"{setting} needs the column that says whose row it is; name it in data.id")
+        return self
 
     # The YAML's path, the state folder and the environment of the overlay: set by `load`, not in the YAML.
     origin: Path = Field(default=Path("."), exclude=True)

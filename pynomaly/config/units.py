@@ -1,4 +1,4 @@
-"""Durations as people write them, ``15m``, ``6h``, ``7d``, ``8w``, and cron schedules."""
+"""Durations as people write them, ``15m``, ``6h``, ``7d``, ``8w``, cron schedules, and formats of times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from typing import Annotated
 from cronsim import CronSim, CronSimError
 from pydantic import BeforeValidator, PlainSerializer
 
-__all__ = ["Duration", "check_cron", "parse_duration", "spell_duration"]
+__all__ = [
+    "DIRECTIVES",
+    "Duration",
+    "check_cron",
+    "parse_duration",
+    "spell_duration",
+    "split_time_format",
+]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -52,3 +59,41 @@ def check_cron(value: str) -> str:
     except CronSimError as error:
         raise ValueError(f"it is no cron schedule ({error}); write one like '5 * * * *'") from error
     return value
+
+
+DIRECTIVES = "YymdHIMSfjpbBaAzZ"
+"""Letters of the directives that can be read, as strptime names them."""
+
+_SHORTHANDS = {"%T": "%H:%M:%S", "%R": "%H:%M", "%F": "%Y-%m-%d", "%D": "%m/%d/%y"}
+_SAME = {"B": "b", "A": "a", "Z": "z"}
+
+
+def split_time_format(time_format: str) -> list[tuple[bool, str]]:
+    """Return the parts of a format in order: ``(True, directive)`` or ``(False, text)``.
+
+    Names of months (``%b``, ``%B``) are ``b``, weekdays ``a``, zones (``%z``, ``%Z``, both in a row) ``z``.
+
+    Raises
+    ------
+    ValueError
+        If a directive is unknown, or the format has no year.
+    """
+    written = time_format
+    for short, long in _SHORTHANDS.items():
+        written = written.replace(short, long)
+    written = re.sub(r"%Z\s?%z|%Z", "%z", written)
+    parts: list[tuple[bool, str]] = []
+    for part in re.split(r"(%.|%\Z)", written, flags=re.DOTALL):
+        letter = part[1:]
+        if part.startswith("%") and letter != "%":
+            if not letter or letter not in DIRECTIVES:
+                raise ValueError(
+                    f"{part!r} in {time_format!r} is no directive of a time; "
+                    f"allowed: {', '.join('%' + name for name in DIRECTIVES)}"
+                )
+            parts.append((True, _SAME.get(letter, letter)))
+        elif part:
+            parts.append((False, "%" if part == "%%" else part))
+    if not {"Y", "y"} & {name for is_directive, name in parts if is_directive}:
+        raise ValueError(f"{time_format!r} has no year; %Y or %y is needed")
+    return parts

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.data.origin import Origin
+from pynomaly.data.past import drop_past
 
 __all__ = ["BadRows", "show_value"]
 
@@ -51,7 +52,7 @@ class BadRows:
         rows = sorted(self.rules)
         own = ("rule", "detail") if self.origin is None else ("rule", "detail", "row", "file")
         renamed_columns = {name: f"source_{name}" for name in own}
-        table = self.frame.iloc[rows].rename(columns=renamed_columns).astype(object)
+        table = drop_past(self.frame).iloc[rows].rename(columns=renamed_columns).astype(object)
         # An object array, because pandas' inference of text would turn None into NaN.
         cells = np.empty(table.shape, dtype=object)
         for position in range(table.shape[1]):

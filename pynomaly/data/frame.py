@@ -21,7 +21,10 @@ from pandas.api import types
 from pynomaly.config import Data
 from pynomaly.errors import ColumnError, list_allowed
 
-__all__ = ["FrameContract", "hash_frame", "read_categories", "read_numbers", "require_columns"]
+PAST = "pynomaly.past"
+"""Name of the column with the past of each row (:mod:`pynomaly.data.past`); never a feature."""
+
+__all__ = ["PAST", "FrameContract", "hash_frame", "read_categories", "read_numbers", "require_columns"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class FrameContract:
         require_columns(frame, [*declared, *data.columns, *data.categorical, *data.ignore])
         other_roles = {name: f"data.{role}" for role, name in roles.items() if name}
         other_roles.update(dict.fromkeys(data.ignore, "data.ignore"))
+        other_roles[PAST] = "the past of the row"
         for name in (*data.columns, *data.categorical):
             if name in other_roles:
                 raise ColumnError(f"column {name!r} cannot be a feature: it is {other_roles[name]} too")
@@ -265,6 +269,9 @@ def _spell_cell(cell: object) -> str | None:
 def _encode_column(column: pd.Series[Any]) -> tuple[str, bytes]:
     """Return the kind and the canonical bytes of one column."""
     dtype = column.dtype
+    if column.name == PAST:
+        content: bytes = column.array.to_bytes()
+        return "past", content
     if isinstance(dtype, np.dtype) and dtype.kind in "biu":
         return dtype.name, np.ascontiguousarray(column.to_numpy().astype(dtype.newbyteorder("<"))).tobytes()
     if isinstance(dtype, np.dtype) and dtype.kind == "f":

@@ -19,6 +19,7 @@ from pynomaly.data.bad_rows import BadRows, show_value
 from pynomaly.data.expectations import ExpectationOutcome, default_suite, evaluate_suite
 from pynomaly.data.frame import FrameContract, read_numbers
 from pynomaly.data.origin import Origin
+from pynomaly.data.past import get_past
 from pynomaly.errors import QualityError, list_allowed
 
 __all__ = ["Check", "CheckedRows", "QualityReport", "validate"]
@@ -183,6 +184,9 @@ def _guard_rows(rows: BadRows, contract: FrameContract) -> None:
     frame = rows.frame
     if contract.time:
         rows.file("bad_time", np.flatnonzero(frame[contract.time].isna()), contract.time)
+    if (past := get_past(frame)) is not None:
+        reason = "its score waits for later rows (data.series.delay), which are not there yet"
+        rows.file(WAITS, np.flatnonzero(past.after < 0), detail=reason)
     for name in contract.numeric:
         values, bad = read_numbers(frame[name])
         rows.file("not_a_number", np.flatnonzero(bad), name)
@@ -198,6 +202,9 @@ def _guard_rows(rows: BadRows, contract: FrameContract) -> None:
         reason = f"the same {contract.time!r} and {contract.id!r} as an earlier row"
         rows.file("duplicate", np.flatnonzero(again), detail=reason)
 
+
+WAITS = "waits"
+"""Rule of the rows that wait for later rows; they are not bad, and do not block a window."""
 
 _FEW_COLUMNS = 50
 
@@ -232,7 +239,7 @@ def _check_quarantine(rows: BadRows, quality: Quality) -> list[Check]:
     """Return one check for each rule that rejected rows, and one for the share of rejected rows."""
     counts = Counter(rule for rule, _ in rows.rules.values())
     details = dict(reversed([rows.rules[row] for row in sorted(rows.rules)]))
-    total = len(rows.frame)
+    total, waiting = len(rows.frame), counts.get(WAITS, 0)
     checks = [
         Check(
             f"rows_{rule}",
@@ -244,8 +251,9 @@ def _check_quarantine(rows: BadRows, quality: Quality) -> list[Check]:
         )
         for rule, count in counts.most_common()
     ]
-    share, most_common = len(rows.rules) / total, counts.most_common(1)
-    message = f"{len(rows.rules)} of {total} rows are bad ({share:.2%}, limit {quality.max_quarantine:.2%})"
+    bad = len(rows.rules) - waiting
+    share, most_common = bad / total, (counts - Counter({WAITS: waiting})).most_common(1)
+    message = f"{bad} of {total} rows are bad ({share:.2%}, limit {quality.max_quarantine:.2%})"
     if most_common:
         message += f"; most: {most_common[0][0]}, first: {details[most_common[0][0]]}"
     passed = share <= quality.max_quarantine

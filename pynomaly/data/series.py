@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly.config import Series
-from pynomaly.config.data import PAST_FEATURES
+from pynomaly.config.series import PAST_FEATURES
 from pynomaly.data.frame import require_columns
 from pynomaly.errors import ColumnError
 

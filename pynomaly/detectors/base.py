@@ -71,7 +71,7 @@ class Detector(ABC):
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     block_rows: ClassVar[int] = 4096  # rows scored at a time: bounds memory, never changes a score
     explains: ClassVar[ExplanationMethod] = "occlusion"  # how `explain` divides a score among columns
-    looks_back: ClassVar[bool] = False  # whether rows are read with their past: `detectors.series`
+    looks_back: ClassVar[bool] = False  # whether it is given the past of rows, too
 
     def __init__(self, seed: int = 0, **params: Any) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
@@ -115,8 +115,8 @@ class Detector(ABC):
 
         Parameters
         ----------
-        X : DataFrame, ndarray of shape (n, d), or PastRows
-            Finite numbers; of rows with their past the numbers alone are read. The column names of a frame
+        X : DataFrame or ndarray of shape (n, d)
+            Finite numbers. The column names of a frame
             are stored and required again when scoring. More rows than `max_rows` are sampled by seed;
             `rows_offered` and `rows_used` record both counts.
 
@@ -132,7 +132,7 @@ class Detector(ABC):
         DetectorError
             Fewer than two rows, a missing or infinite cell, or data the method cannot be fitted on.
         """
-        X = X.numbers if isinstance(X, PastRows) else X
+        X = self._require_table(X)
         columns = column_names(X, self.name) if isinstance(X, pd.DataFrame) else None
         values = to_finite_array(X, columns, self.name)
         if len(values) < 2:
@@ -159,7 +159,7 @@ class Detector(ABC):
 
         Parameters
         ----------
-        X : DataFrame, ndarray of shape (n, d), or PastRows
+        X : DataFrame or ndarray of shape (n, d)
             Finite numbers. A frame's columns are matched by name, in any order; an array's by position.
         threads : int, optional
             Threads to score with; by default ``$PYNOMALY_THREADS``, else one a processor for more than one
@@ -180,7 +180,7 @@ class Detector(ABC):
             No rows, or a missing or infinite cell.
         """
         _ = self.state  # refuses an unfitted detector before anything else
-        X = X.numbers if isinstance(X, PastRows) else X
+        X = self._require_table(X)
         if isinstance(X, pd.DataFrame) and self.columns is not None:
             require_same_columns(column_names(X, self.name), self.columns, self.name)
         values, names = to_float_array(X, self.columns, self.name)
@@ -245,8 +245,9 @@ class Detector(ABC):
         """
         _ = self.state
         group_of = np.arange(self._width) if groups is None else np.asarray(groups, dtype=np.int64)
-        X = X.numbers if isinstance(X, PastRows) else X
-        rows, usual_rows = (to_finite_array(table, None, self.name) for table in (X, usual))
+        rows, usual_rows = (
+            to_finite_array(table, None, self.name) for table in (self._require_table(X), usual)
+        )
         for table in (rows, usual_rows):
             if table.shape != (len(rows), self._width):
                 shape = (len(rows), self._width)
@@ -299,6 +300,12 @@ class Detector(ABC):
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise IntegrityError(f"saved {self.name} is incomplete: {error}") from error
         return self
+
+    def _require_table(self, X: Table | PastRows) -> Table:
+        """Return `X`, unless it carries a past that this method does not read."""
+        if isinstance(X, PastRows):
+            raise DetectorError(f"{self.name} reads rows without their past; give it their numbers alone")
+        return X
 
     def _sample_rows(self, values: Array) -> Array:
         """Return at most `max_rows` rows, drawn by seed, in their original order."""

@@ -10,14 +10,17 @@ from importlib.metadata import PackageNotFoundError, version
 
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import GUARANTEES, Calibration
+from pynomaly.model.features import FeatureEncoder
 
 __all__ = ["collect_notes", "read_versions"]
 
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch")
 
 
-def collect_notes(rows: int, fitted: int, policy: AlertPolicy, calibration: Calibration) -> list[str]:
-    """Return notes on sampling, alerts and calibration that people should read before using the model."""
+def collect_notes(
+    rows: int, fitted: int, policy: AlertPolicy, calibration: Calibration, features: FeatureEncoder
+) -> list[str]:
+    """Return notes that people should read before using the model."""
     sampling_note = f"fitted on {fitted} of {rows} rows, sampled by seed" if fitted < rows else ""
     cross_note = f"p-values from out-of-fold scores: {GUARANTEES['cross']}"
     return [
@@ -26,6 +29,8 @@ def collect_notes(rows: int, fitted: int, policy: AlertPolicy, calibration: Cali
             sampling_note,
             policy.describe_resolution(calibration),
             cross_note if calibration.method == "cross" and calibration.computable else "",
+            features.baselines.describe() if features.baselines is not None else "",
+            calibration.groups.describe() if calibration.groups is not None else "",
         )
         if note
     ]

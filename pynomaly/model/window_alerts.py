@@ -17,9 +17,10 @@ __all__ = ["flag_rows"]
 
 def flag_rows(bundle: Bundle, frame: pd.DataFrame, p_values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which rows of a whole window alert, by policy and limits; bool array of shape (n,)."""
-    flags = bundle.policy.flag_window(p_values, bundle.calibration.resolution)
+    rows = bundle.prepare(frame)
+    flags = bundle.policy.flag_window(p_values, bundle.calibration.resolutions(rows.entities))
     limits = bundle.policy.limits
     if limits is None:
         return flags
-    held_back = find_held_back_rows(bundle.contract.conform(frame), flags, bundle.sketch, limits)
+    held_back = find_held_back_rows(rows, flags, bundle.features, bundle.sketch, limits)
     return np.asarray(flags & (held_back == ""), dtype=np.bool_)

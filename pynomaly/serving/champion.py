@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 
 from pynomaly.config import Pipeline
-from pynomaly.config.data import PAST_FEATURES
+from pynomaly.config.series import PAST_FEATURES
 from pynomaly.errors import ColumnError, PynomalyError
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.registry import ModelRef, Registry
@@ -92,7 +92,12 @@ class LiveChampion:
 
 
 def _check_readable(pipeline: Pipeline, bundle: Bundle) -> None:
-    """Raise ColumnError if the model reads series features that this configuration does not make."""
+    """Raise ColumnError if the model reads a past that this configuration does not give it."""
+    if bundle.detector.looks_back and not pipeline.data.series.past:
+        raise ColumnError(
+            f"the champion ({bundle.detector.name}) looks back on earlier rows and data.series.past is 0; "
+            "serve it with the configuration it was trained with"
+        )
     model_columns = bundle.contract.numeric
     for name in model_columns:
         column, _, feature = name.rpartition(":")

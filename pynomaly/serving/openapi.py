@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pynomaly.config import ALERT_POLICIES, Data, Pipeline
+from pynomaly.config.units import spell_duration
 from pynomaly.model.calibration.calibration import RARITIES, SEVERITIES
 from pynomaly.serving.champion import ServedModel
 from pynomaly.serving.rows import MAX_EXPLAINED_ALERTS, RowSchema
@@ -91,13 +92,22 @@ def _request_schema(
         },
     }
     if shape is not None and shape.past:
-        past_rows = (pipeline.data.series.rows if shape.series else 0) + bool(shape.counters)
+        feature_rows = (pipeline.data.series.rows if shape.series else 0) + bool(shape.counters)
+        past_rows = max(feature_rows, shape.looks_back)
         properties["history"] = {
             "type": "array",
             "items": {"$ref": "#/components/schemas/Row"},
             "maxItems": pipeline.serving.max_rows,
             "description": f"rows before them, of the same entities: this model looks back on the last "
             f"{past_rows} rows of an entity; they are not scored",
+        }
+    if shape is not None and shape.delay:
+        properties["later"] = {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Row"},
+            "maxItems": pipeline.serving.max_rows,
+            "description": f"rows after them, {spell_duration(pipeline.data.series.delay)} at least: a score "
+            "waits for them; they are not scored",
         }
     schema: dict[str, Any] = {
         "type": "object",
@@ -122,7 +132,7 @@ def _example_rows(served: ServedModel, shape: RowSchema, data: Data) -> list[dic
         for name in shape.categorical:
             cells[name] = row[name]
         if shape.entity is not None and shape.entity not in cells:
-            cells[shape.entity] = "an entity"
+            cells[shape.entity] = row.get(shape.entity) or "an entity"
         if shape.time is not None:
             cells |= spell_time(row.get(shape.time), shape.time_columns, data)
         examples.append(cells)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import orjson
 import pandas as pd
 
 from pynomaly.config import Data
+from pynomaly.data.past import attach_past, get_past
 from pynomaly.data.series import add_past_features
 from pynomaly.data.shape.cells import blank_marks, list_marks
 from pynomaly.data.shape.counters import difference_counters
@@ -59,6 +60,10 @@ class RowSchema:
         Whether the model reads the rows before a row.
     series : bool
         Whether it reads time-series features of them.
+    looks_back : int
+        How many rows before a row its detector may read.
+    delay : bool
+        Whether a score waits for rows after the row.
     counters : tuple of str
         Columns that are read as their increase since the row before.
     gaps : bool
@@ -74,6 +79,8 @@ class RowSchema:
     series: bool = False
     counters: tuple[str, ...] = ()
     time_columns: tuple[str, ...] = ()
+    looks_back: int = 0
+    delay: bool = False
 
     @classmethod
     def of(cls, bundle: Bundle, data: Data) -> RowSchema:
@@ -82,29 +89,33 @@ class RowSchema:
         plain = tuple(name for name in bundle.contract.numeric if name not in past_features)
         numeric = plain + tuple(name for name in data.series.columns if past_features and name not in plain)
         counters = tuple(name for name in data.counters if name in numeric)
-        past = bool(past_features or counters)
+        looks_back = data.series.past if bundle.detector.looks_back else 0
+        past = bool(past_features or counters or looks_back)
         time = bundle.contract.time if past or bundle.features.calendar else None
         joined = data.time_columns if time == data.time else ()
         return cls(
             numeric,
             bundle.contract.categorical,
             time,
-            data.id if past else None,
+            data.id if past or bundle.needs_entities else None,
             past,
             bundle.features.missing != "reject",
             series=bool(past_features),
             counters=counters,
             time_columns=() if time is None else joined or (time,),
+            looks_back=looks_back,
+            delay=bool(looks_back and data.series.delay),
         )
 
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """A valid request: `rows` to score, older rows as `history`, and how many `reasons` to name."""
+    """A valid request: `rows` to score, older rows as `history`, later ones, how many `reasons` to name."""
 
     rows: list[dict[str, Any]]
     history: list[dict[str, Any]]
     reasons: int = 0
+    later: list[dict[str, Any]] = field(default_factory=list)
 
 
 def parse_request(body: bytes, most: int) -> ScoreRequest:
@@ -116,7 +127,7 @@ def parse_request(body: bytes, most: int) -> ScoreRequest:
         If it is no JSON object, has unknown keys, or `rows` is not a list of 1 to `most` objects.
     """
     content = _parse_json(body)
-    keys = ("rows", "history", "reasons")
+    keys = ("rows", "history", "later", "reasons")
     for key in content:
         if key not in keys:
             raise RequestError(f"unknown key; {list_allowed(key, keys)}", (key,))
@@ -126,12 +137,13 @@ def parse_request(body: bytes, most: int) -> ScoreRequest:
     if not rows:
         raise RequestError("it is empty: at least one row is needed", ("rows",))
     history = _check_objects(content.get("history", []), "history", most)
+    later = _check_objects(content.get("later", []), "later", most)
     reasons = content.get("reasons", 0)
     if type(reasons) is not int or not 0 <= reasons <= 20:
         raise RequestError(
             f"it is {shorten_value(reasons)}; a whole number from 0 to 20 is needed", ("reasons",)
         )
-    return ScoreRequest(rows, history, reasons)
+    return ScoreRequest(rows, history, reasons, later)
 
 
 def _parse_json(body: bytes) -> dict[str, Any]:
@@ -164,10 +176,13 @@ def build_frame(request: ScoreRequest, shape: RowSchema, data: Data) -> pd.DataF
     RequestError
         If a column is missing, a cell has the wrong type, or a time has no offset; it names row and field.
     """
-    parts = {"history": request.history if shape.past else [], "rows": request.rows}
-    frame = _build_table(request.rows, shape, data, "rows")
-    if parts["history"]:
-        frame = pd.concat([_build_table(request.history, shape, data, "history"), frame], ignore_index=True)
+    parts = {
+        "history": request.history if shape.past else [],
+        "rows": request.rows,
+        "later": request.later if shape.delay else [],
+    }
+    tables = [_build_table(rows, shape, data, part) for part, rows in parts.items() if rows or part == "rows"]
+    frame = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
     if shape.time is not None:
         entity = frame[shape.entity] if shape.entity is not None else None
         frame[shape.time] = read_request_times(parts, shape.time, shape.time_columns, entity, data)
@@ -179,8 +194,26 @@ def build_frame(request: ScoreRequest, shape: RowSchema, data: Data) -> pd.DataF
     frame = difference_counters(sort_rows(frame, shape.time, shape.entity), data, shape.counters)
     if shape.series:
         frame = add_past_features(frame, shape.time, shape.entity, data.series)
-    ordered = frame.sort_values(place, kind="stable").iloc[len(request.history) :]
+    if shape.looks_back:
+        frame = attach_past(frame.drop(columns=place), data).assign(**{place: frame[place]})
+    first = len(parts["history"])
+    ordered = frame.sort_values(place, kind="stable").iloc[first : first + len(request.rows)]
+    _refuse_waiting_rows(ordered, shape.time, data)
     return ordered.drop(columns=place).reset_index(drop=True)
+
+
+def _refuse_waiting_rows(rows: pd.DataFrame, time: str, data: Data) -> None:
+    """Raise RequestError for a row whose later rows are not in the request."""
+    past = get_past(rows)
+    if past is None or not (past.after < 0).any():
+        return
+    row = int(np.flatnonzero(past.after < 0)[0])
+    until = rows[time].iloc[row] + data.series.delay
+    message = (
+        f"its score waits until {until.isoformat()} for later rows (data.series.delay); send it again with "
+        "the rows after it as `later`, one of them of that time or newer"
+    )
+    raise RequestError(message, ("rows", row))
 
 
 def _build_table(rows: Sequence[dict[str, Any]], shape: RowSchema, data: Data, part: str) -> pd.DataFrame:
@@ -188,7 +221,7 @@ def _build_table(rows: Sequence[dict[str, Any]], shape: RowSchema, data: Data, p
     columns: dict[str, Any] = {}
     for name in shape.numeric:
         cells = _blank_cells(read_cells(rows, name, part), name, data)
-        columns[name] = _check_numbers(cells, name, shape.gaps or part == "history", part)
+        columns[name] = _check_numbers(cells, name, shape.gaps or part != "rows", part)
     for name in shape.categorical:
         cells = _blank_cells(read_cells(rows, name, part), name, data)
         if not set(map(type, cells)) <= _TEXT_TYPES:

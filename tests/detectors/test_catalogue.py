@@ -91,7 +91,8 @@ def test_scoring_a_saved_detector_imports_no_vendor(tmp_path: Path) -> None:
         "from pynomaly.detectors.past_rows import PastRows\n"
         "rows = PastRows.of_series(numpy.zeros((2, 3)))\n"
         f"for folder in pathlib.Path({str(tmp_path)!r}).iterdir():\n"
-        "    d.load_detector(folder).score(rows)\n"
+        "    detector = d.load_detector(folder)\n"
+        "    detector.score(rows if detector.looks_back else rows.numbers)\n"
         "print([name for name in ('pyod', 'sklearn', 'torch', 'numba', 'joblib') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -176,9 +176,9 @@ def test_a_changed_byte_anywhere_is_refused_before_parsing(
     def parsed(*_: Any, **__: Any) -> None:
         raise AssertionError("parsed before it was verified")
 
-    monkeypatch.setattr("pynomaly.model.bundle.read_json", parsed)
+    monkeypatch.setattr("pynomaly.model.bundle.read_parts", parsed)
     monkeypatch.setattr(np, "load", parsed)
-    monkeypatch.setattr("pynomaly.model.bundle.load_detector", parsed)
+    monkeypatch.setattr("pynomaly.model.bundle_files.load_detector", parsed)
     with pytest.raises(IntegrityError):
         Bundle.load(folder, shipped[1])
     with pytest.raises(IntegrityError):

@@ -288,4 +288,4 @@ class Assembly:
             for column in self.columns.values()
             if column.role in ("number", "counter")
         }
-        return plan_blocks(self.moments, self._entity_codes(), numbers, self.sample.rows)
+        return plan_blocks(self.moments, self._entity_codes(), numbers, self.sample.rows, self.counters)

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pynomaly.config import SOURCE_KINDS, Data
+from pynomaly.config import SOURCE_KINDS, Data, Series
 from pynomaly.data import series
 from pynomaly.data.frame import require_columns
 from pynomaly.data.origin import Origin, RowLines, find_unread_cells
+from pynomaly.data.past import attach_past
 from pynomaly.data.places import is_address
 from pynomaly.data.shape.counters import difference_counters
 from pynomaly.data.shape.moments import list_time_sources, place_moments
@@ -30,7 +31,7 @@ from pynomaly.data.sources.kind import Reader, SourceKind
 from pynomaly.data.sources.normalize import order_rows, select_window, shape_rows
 from pynomaly.data.sources.text.files import has_ending, is_glob, list_names
 from pynomaly.data.window import Window
-from pynomaly.errors import ConfigError, SourceError, WindowError, list_allowed
+from pynomaly.errors import ConfigError, PynomalyError, SourceError, WindowError, list_allowed
 
 _PLAIN_FILE = {
     name: Data.model_fields[name].get_default(call_default_factory=True)
@@ -128,7 +129,8 @@ def trace_rows(
     Errors are those of :func:`read_source`.
     """
     parsed = _parse_rows(data, window, as_of, path)
-    rows = _select_rows(data, parsed, window, as_of)
+    before = None if path is None or window is not None else _read_before(data, parsed.frame)
+    rows = _select_rows(data, parsed, window, as_of, before)
     return replace(rows, raw=parsed.raw) if keep_raw else rows
 
 
@@ -210,34 +212,42 @@ def _trace_lines(kind: SourceKind, data: Data, path: str, rows: int) -> Callable
 
 
 def _add_history(data: Data, window: Window | None) -> Window | None:
-    """Return the window with the rows before it that time-series features and counters look back on."""
+    """Return the window with the rows before it that its rows look back on, and those that they wait for."""
     if window is None or not data.lookback:
         return window
-    return Window(window.start - data.lookback, window.end)
+    return Window(window.start - data.lookback, window.end + data.series.delay)
 
 
-def _add_past(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
-    """Return rows sorted by time with their counters' increases and their time-series features."""
+def _add_past(frame: pd.DataFrame, data: Data, *, is_over: bool = False) -> pd.DataFrame:
+    """Return rows sorted by time with their counters' increases, series features and past."""
     frame = difference_counters(frame, data)
-    if data.time is None or not data.series.columns:
-        return frame
-    return series.add_past_features(frame, data.time, data.id, data.series)
+    if data.time is not None and data.series.columns:
+        frame = series.add_past_features(frame, data.time, data.id, data.series)
+    return attach_past(frame, data, is_over=is_over)
 
 
 def _select_rows(
-    data: Data, parsed: _ParsedRows, window: Window | None, as_of: datetime | None
+    data: Data,
+    parsed: _ParsedRows,
+    window: Window | None,
+    as_of: datetime | None,
+    before: pd.DataFrame | None = None,
 ) -> TracedRows:
-    """Return the rows of the window in their order, with time-series features and the labels of `as_of`."""
-    frame = _arrange_rows(data, parsed.frame, window, as_of)
+    """Return the rows of the window in their order, with their past and the labels of `as_of`."""
+    frame = _arrange_rows(data, parsed.frame, window, as_of, before)
     places = frame.index.to_numpy(dtype=np.int64)
     origin = Origin(places, parsed.unread, parsed.find_lines)
     return TracedRows(frame.reset_index(drop=True), origin)
 
 
 def _arrange_rows(
-    data: Data, frame: pd.DataFrame, window: Window | None, as_of: datetime | None
+    data: Data,
+    frame: pd.DataFrame,
+    window: Window | None,
+    as_of: datetime | None,
+    before: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Return the same with the index of `frame`."""
+    """Return the same with the index of `frame`; rows `before` are looked back on only."""
     if data.time is None:
         return frame
     read_window = _add_history(data, window)
@@ -245,13 +255,37 @@ def _arrange_rows(
         if read_window != window:
             with_history = select_window(frame, data.time, read_window)
             with_history = with_history.iloc[order_rows(with_history, data.time, data.id)]
-            frame = _add_past(with_history, data).sort_index()
+            frame = _add_past(with_history, data, is_over=True).sort_index()
         frame = select_window(frame, data.time, window)
     if as_of is not None and data.label in frame.columns:
         label_known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
         frame = frame.assign(**{str(data.label): frame[data.label].where(label_known)})
     frame = frame.iloc[order_rows(frame, data.time, data.id)]
-    return _add_past(frame, data) if window is None else frame
+    if window is not None:
+        return frame
+    if before is None:
+        return _add_past(frame, data)
+    return _add_past(pd.concat([before, frame]), data).iloc[len(before) :]
+
+
+def _read_before(data: Data, frame: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the rows of the pipeline's own source that rows of another file look back on, sorted by time.
+
+    None if nothing looks back, or the source has none just before them or cannot be read.
+    """
+    if data.time is None or not data.lookback or frame[data.time].isna().all():
+        return None
+    first = frame[data.time].min().to_pydatetime()
+    try:
+        parsed = _parse_rows(_drop_lookback(data), Window(first - data.lookback, first), None, None)
+        rows = select_window(parsed.frame, data.time, Window(first - data.lookback, first))
+    except PynomalyError:
+        return None
+    return rows.iloc[order_rows(rows, data.time, data.id)]
+
+
+def _drop_lookback(data: Data) -> Data:
+    return data.model_copy(update={"series": Series(), "counters": ()})
 
 
 def read_span(data: Data) -> Window | None:

@@ -3,8 +3,10 @@
 Called on held-out rows when there are too few labels. Four kinds, in equal parts, after ADBench (Han et
 al. 2022, section 3.2): *global* (anywhere in the widened range), *local* (moved by a few deviations from the
 original values), *dependency* (usual values in an unusual combination) and *cluster* (a small dense group far
-from the centre), each at several sizes. Anomalies in production need not look like these: the verdict names
-this kind of evidence, and has results by kind.
+from the centre), each at several sizes. Where the context of a row counts, as many rows get *wrong hour*
+(usual values, but of another hour or weekday of the same entity), and as many *wrong entity* (usual values of
+another entity). Anomalies in production need not look like these: the verdict names this kind of evidence,
+and has results by kind.
 """
 
 from __future__ import annotations
@@ -18,10 +20,13 @@ import pandas as pd
 
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import DataError
+from pynomaly.judging.comparison.injected.context import RowContext
+from pynomaly.judging.comparison.injected.displaced import find_donors
 
-__all__ = ["ANOMALY_KINDS", "InjectedAnomalies", "inject_anomalies"]
+__all__ = ["ANOMALY_KINDS", "CONTEXT_KINDS", "InjectedAnomalies", "inject_anomalies"]
 
 ANOMALY_KINDS = ("global", "local", "dependency", "cluster")
+CONTEXT_KINDS = ("wrong hour", "wrong entity")
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -35,7 +40,7 @@ class InjectedAnomalies:
     Attributes
     ----------
     kinds : object array of shape (n,)
-        One of :data:`ANOMALY_KINDS`, or "" for an unchanged row.
+        One of :data:`ANOMALY_KINDS` or :data:`CONTEXT_KINDS`, or "" for an unchanged row.
     sizes : object array of shape (n,)
         Size of the change relative to the default, as text like "0.5"; "" for an unchanged row.
     """
@@ -45,9 +50,14 @@ class InjectedAnomalies:
 
 
 def inject_anomalies(
-    frame: pd.DataFrame, contract: FrameContract, share: float, seed: int, sizes: Sequence[float] = (1.0,)
+    frame: pd.DataFrame,
+    contract: FrameContract,
+    share: float,
+    seed: int,
+    sizes: Sequence[float] = (1.0,),
+    context: RowContext | None = None,
 ) -> tuple[pd.DataFrame, Ints, InjectedAnomalies]:
-    """Change a share of the rows into anomalies of four kinds.
+    """Change a share of the rows into anomalies of four kinds, and of those that only their context shows.
 
     Parameters
     ----------
@@ -60,6 +70,10 @@ def inject_anomalies(
     sizes : sequence of float
         Each anomaly has one of these sizes, in equal parts within a kind: 1 is the default, 0.5 moves numbers
         half as far (*dependency*: redraws half of the columns), 2 twice as far.
+    context : RowContext, optional
+        Of these rows, where their hour or entity counts: the rows to change are then dealt in equal parts to
+        the four kinds together, to *wrong hour* and to *wrong entity*, as far as each is there. Rows for
+        which nothing usual is unusual enough stay as they are.
 
     Returns
     -------
@@ -86,6 +100,13 @@ def inject_anomalies(
     kinds = np.full(len(frame), "", dtype=object)
     size = np.ones(len(frame))
     changed = frame.copy()
+    families = _list_families(context)
+    for place, kind in enumerate(families, start=1):
+        assert context is not None
+        assigned = chosen[place :: len(families) + 1]
+        size[assigned] = np.resize(np.asarray(sizes, dtype=np.float64), assigned.size)
+        kinds[_displace(table, changed, np.sort(assigned), size, rng, context, kind)] = kind
+    chosen = chosen[:: len(families) + 1]
     for position, (kind, apply) in enumerate(_INJECTORS.items()):
         assigned = chosen[position :: len(ANOMALY_KINDS)]
         size[assigned] = np.resize(np.asarray(sizes, dtype=np.float64), assigned.size)
@@ -103,6 +124,40 @@ def inject_anomalies(
     size_names = np.array([f"{number:g}" for number in size], dtype=object)
     size_names[kinds == ""] = ""
     return changed, (kinds != "").astype(np.int64), InjectedAnomalies(kinds, size_names)
+
+
+def _list_families(context: RowContext | None) -> tuple[str, ...]:
+    """Return the kinds that only the context shows, as far as the data have such a context."""
+    if context is None:
+        return ()
+    return tuple(
+        kind
+        for kind, known in zip(CONTEXT_KINDS, (context.has_season, context.has_entities), strict=True)
+        if known
+    )
+
+
+def _displace(
+    table: _OriginalRows,
+    changed: pd.DataFrame,
+    rows: Ints,
+    size: Array,
+    rng: np.random.Generator,
+    context: RowContext,
+    kind: str,
+) -> Ints:
+    """Overwrite all numbers of the rows by those of a donor; return the rows that changed."""
+    if not rows.size:
+        return rows
+    values = table.frame[list(context.columns)].to_numpy(dtype=np.float64)
+    donors = find_donors(context, values, rows, size[rows], rng, foreign=kind == "wrong entity")
+    rows, donors = rows[donors >= 0], donors[donors >= 0]
+    for name in table.numeric:
+        column = changed[name].to_numpy(dtype=np.float64, copy=True)
+        drawn = table.frame[name].to_numpy(dtype=np.float64)[donors]
+        column[rows] = np.where(np.isnan(column[rows]) | np.isnan(drawn), column[rows], drawn)
+        changed[name] = column
+    return rows[~table.find_unchanged(changed, rows)]
 
 
 @dataclass(frozen=True)

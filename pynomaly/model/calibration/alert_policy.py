@@ -113,7 +113,7 @@ class AlertPolicy:
         """Return which of `p_values`, array-like of shape (n,), are alerts; each row is judged alone."""
         return np.asarray(p_values, dtype=np.float64) <= self.threshold
 
-    def flag_window(self, p_values: ArrayLike, resolution: float) -> NDArray[np.bool_]:
+    def flag_window(self, p_values: ArrayLike, resolution: ArrayLike) -> NDArray[np.bool_]:
         """Return which rows of one whole window are alerts; bool array of shape (n,).
 
         The same as `alerts`, except for ``fdr`` with two rows or more: then Benjamini-Hochberg over these
@@ -123,8 +123,8 @@ class AlertPolicy:
         Parameters
         ----------
         p_values : array-like of shape (n,)
-        resolution : float
-            Smallest p-value that counting gives (`Calibration.resolution`). Smaller p-values are replaced by
+        resolution : float or array-like of shape (n,)
+            Smallest p-value that counting gives (`Calibration.resolutions`). Smaller p-values are replaced by
             this one, unless `extrapolate` is on.
         """
         p = np.asarray(p_values, dtype=np.float64)

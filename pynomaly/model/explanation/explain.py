@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
@@ -26,13 +26,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pynomaly.config.data import PAST_FEATURES
+from pynomaly.config.series import PAST_FEATURES
 from pynomaly.detectors.attributions import ExplanationMethod, ScoreParts, explain_by_occlusion
 from pynomaly.detectors.base import Detector
 from pynomaly.detectors.methods.reranking import Reranking
+from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import DataError, ModelError, list_allowed
 from pynomaly.model.explanation.expected import predict_expected_cells
 from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.scoring import PreparedRows, encode_rows
 from pynomaly.model.sketch.sketch import Sketch
 
 __all__ = [
@@ -131,26 +133,26 @@ def explain_rows(
     detector: Detector,
     sketch: Sketch,
     reranking: Reranking | None,
-    rows: tuple[pd.DataFrame, pd.Series[Any] | None],
+    rows: PreparedRows,
     top: int,
     method: ExplainMethod = "own",
 ) -> tuple[Explanation, ...]:
-    """Explain `rows`: a conformed DataFrame of shape (n, d) and its times; see :meth:`Bundle.explain`."""
+    """Explain `rows`; see :meth:`Bundle.explain`."""
     if top < 0:
         raise DataError(f"top is {top}; at least 0 columns can be named")
     method = check_method(method)
-    frame, times = rows
-    usual = predict_expected_cells(frame, sketch)
+    frame, times = rows.frame, rows.times
+    usual = predict_expected_cells(frame, sketch, features.baselines, rows.entities)
     names, groups = _group_columns(features, str(times.name) if times is not None else "")
-    numbers, expected_numbers = (
-        features.transform(frame, times),
-        features.transform(_fill_expected(usual, features), times),
-    )
-    score = _make_score_function(detector, reranking)
+    encoded = encode_rows(rows, features, detector)
+    numbers = encoded.numbers if isinstance(encoded, PastRows) else encoded
+    expected_numbers = features.transform(_fill_expected(usual, features), times, rows.entities)
     explanations = []
     for place in range(len(frame)):
         row_numbers, expected_row = numbers[[place]], expected_numbers[[place]]
-        parts, how = _attribute_row(detector, score, reranking, row_numbers, expected_row, groups, method)
+        row = encoded.take(np.array([place])) if isinstance(encoded, PastRows) else row_numbers
+        score = _make_score_function(detector, reranking, row)
+        parts, how = _attribute_row(detector, score, reranking, row, expected_row, groups, method)
         amounts = parts.amounts[0]
         falls = (
             amounts
@@ -256,9 +258,16 @@ def _fill_expected(frame: pd.DataFrame, features: FeatureEncoder) -> pd.DataFram
     return frame.fillna({name: fill for name, fill in fills.items() if fill is not None})
 
 
-def _make_score_function(detector: Detector, reranking: Reranking | None) -> Callable[[Floats], Floats]:
+def _make_score_function(
+    detector: Detector, reranking: Reranking | None, row: Floats | PastRows
+) -> Callable[[Floats], Floats]:
+    """Return what scores changed copies of `row`; each looks back on the row's own past."""
+
     def score(numbers: Floats) -> Floats:
-        scores = detector.score(numbers, threads=1)
+        changed: Floats | PastRows = numbers
+        if isinstance(row, PastRows):
+            changed = replace(row.take(np.zeros(len(numbers), dtype=np.intp)), numbers=numbers)
+        scores = detector.score(changed, threads=1)
         return scores if reranking is None else reranking.score(numbers, scores)
 
     return score
@@ -268,12 +277,13 @@ def _attribute_row(
     detector: Detector,
     score: Callable[[Floats], Floats],
     reranking: Reranking | None,
-    x: Floats,
+    row: Floats | PastRows,
     usual: Floats,
     groups: NDArray[np.int64],
     method: ExplainMethod,
 ) -> tuple[ScoreParts, ExplanationMethod]:
     """Return the parts of one row; with a reranking by occlusion, as it is no sum over columns."""
+    x = row.numbers if isinstance(row, PastRows) else row
     if method == "shap":
         from pynomaly.model.explanation.shap_door import explain_with_shap
 
@@ -284,7 +294,7 @@ def _attribute_row(
         return explain_with_lime(score, x, usual, groups), "lime"
     if method == "occlusion" or (reranking is not None and reranking.used):
         return explain_by_occlusion(score, x, usual, groups), "occlusion"
-    return detector.explain(x, usual, groups), detector.explains
+    return detector.explain(row, usual, groups), detector.explains
 
 
 def _rank_columns(weights: Floats, apart: Floats, score: float, top: int) -> list[tuple[int, float]]:

@@ -28,8 +28,9 @@ from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.calibration.crossfit import score_out_of_fold, uses_cross_fitting
 from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.fitting.entity_calibration import calibrate_by_entity, measure_widths
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, learn_reranking, unused_facts
-from pynomaly.model.scoring import make_scorer, prepare_rows
+from pynomaly.model.scoring import encode_rows, make_scorer, prepare_rows
 
 __all__ = ["FitResult", "fit_model"]
 
@@ -84,8 +85,28 @@ def fit_model(
 
     More rows than ``training.max_rows`` are sampled by seed. Known anomalies may change the scores and which
     rows calibrate. With ``training.calibrate: auto``, out-of-fold scores are used also where the split cannot
-    resolve the threshold of `policy`.
+    resolve the threshold of `policy`. With ``training.calibrate_by: entity`` p-values are counted by entity.
     """
+    model = _fit_for_policy(fit_frame, calibration_frame, pipeline, candidate, contract, known, policy)
+    if pipeline.training.calibrate_by != "entity":
+        return model
+    widths = measure_widths(model.rows, model.features, contract, pipeline.features)
+    least = policy.needed_scores if policy else 0
+    calibration = calibrate_by_entity(
+        model.calibration, model.scores, model.held_out, widths, contract, least
+    )
+    return replace(model, calibration=calibration)
+
+
+def _fit_for_policy(
+    fit_frame: pd.DataFrame,
+    calibration_frame: pd.DataFrame,
+    pipeline: config.Pipeline,
+    candidate: config.Candidate,
+    contract: FrameContract,
+    known: KnownAnomalies | None,
+    policy: AlertPolicy | None,
+) -> FitResult:
     training = pipeline.training
     needed = policy.needed_scores if policy else 0
 
@@ -119,8 +140,9 @@ def _learn_from_known(
     """Return the model with a reranking learned from known anomalies, if it ranks better, and the facts."""
 
     def numbers(frame: pd.DataFrame) -> Floats:
-        conformed, times = prepare_rows(frame, contract, calendar=model.features.calendar)
-        return model.features.transform(conformed, times)
+        features = model.features
+        rows = prepare_rows(frame, contract, calendar=features.calendar, entities=features.by_entity)
+        return features.transform(rows.frame, rows.times, rows.entities)
 
     count = len(known.frame)
     if training.known_anomalies == "leave_out":
@@ -130,9 +152,8 @@ def _learn_from_known(
     except DataError as error:  # features.missing: reject
         return replace(model, known=unused_facts(count, f"they cannot be turned into numbers: {error}"))
     normal_rows = numbers(model.held_out)
-    lesson = learn_reranking(
-        normal_rows, model.scores, anomalies, model.detector.score(anomalies), known.blocks, training.seed
-    )
+    known_scores = make_scorer(model.features, model.detector, contract)(known.frame)
+    lesson = learn_reranking(normal_rows, model.scores, anomalies, known_scores, known.blocks, training.seed)
     if lesson.reranking is None:
         return replace(model, known=lesson.facts)
     calibrating = lesson.calibrating
@@ -164,7 +185,7 @@ def _fit_and_calibrate(
         if cross_fit:
             return cross_fit
     rows = _sample_rows(fit_frame, training)
-    features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True)
+    features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True, whole=fit_frame)
     scores = make_scorer(features, detector, contract)(calibration_frame)
     calibration = Calibration.fit(scores, tail=training.tail == "pareto")
     return FitResult(features, detector, calibration, len(fit_frame), rows, calibration_frame, scores, note)
@@ -236,12 +257,21 @@ def _fit_detector(
     contract: FrameContract,
     *,
     limited: bool,
+    whole: pd.DataFrame | None = None,
 ) -> tuple[FeatureEncoder, Detector]:
-    """Fit features and detector on `part`; if `limited`, within ``training.timeout``."""
-    training = pipeline.training
-    conformed, times = prepare_rows(part, contract, calendar=pipeline.features.calendar)
-    features = FeatureEncoder.fit(conformed, times, pipeline.features)
-    numbers = features.transform(conformed, times)
+    """Fit features and detector on `part`; if `limited`, within ``training.timeout``.
+
+    Entities with their own baseline learn it from `whole`, which `part` was drawn from, if it is given: a
+    sample holds few rows of each.
+    """
+    training, settings = pipeline.training, pipeline.features
+    own = settings.entities == "own"
+    rows = prepare_rows(part, contract, calendar=settings.calendar, entities=own)
+    features = FeatureEncoder.fit(rows.frame, rows.times, settings, rows.entities)
+    if own and whole is not None and len(whole) > len(part):
+        every = prepare_rows(whole, contract, calendar=False, entities=True)
+        features = features.learn_entities(every.frame, every.entities, settings)
     detector = make_detector(candidate.detector, seed=training.seed, **candidate.params)
+    encoded = encode_rows(rows, features, detector)
     limit = training.timeout.total_seconds()
-    return features, fit_within(detector, numbers, limit) if limited else detector.fit(numbers)
+    return features, fit_within(detector, encoded, limit) if limited else detector.fit(encoded)

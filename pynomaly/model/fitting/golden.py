@@ -13,7 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pynomaly.data.past import drop_past, get_past, replace_past
+from pynomaly.data.past_array import PastArray
 from pynomaly.errors import ModelError
+from pynomaly.model.scoring import PreparedRows
 
 __all__ = [
     "GOLDEN_ROWS",
@@ -37,14 +40,16 @@ def pick_positions(scores: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def take_golden_rows(
-    frame: pd.DataFrame, times: pd.Series[Any] | None, positions: NDArray[np.intp]
+    rows: PreparedRows, positions: NDArray[np.intp], entity: str | None = None
 ) -> pd.DataFrame:
-    """Return the rows of a conformed frame at `positions`, with times, if any, as first column of text."""
-    rows = frame.iloc[positions].reset_index(drop=True)
-    if times is not None:
-        time_texts = [moment.isoformat() for moment in times.iloc[positions]]
-        rows.insert(0, times.name, pd.Series(time_texts, dtype=object))
-    return rows
+    """Return the rows at `positions`; times, as text, and entities, if any, are first, a past is last."""
+    golden = rows.frame.iloc[positions].reset_index(drop=True)
+    if rows.entities is not None:
+        golden.insert(0, entity, pd.Series(rows.entities[positions], dtype=object))
+    if rows.times is not None:
+        time_texts = [moment.isoformat() for moment in rows.times.iloc[positions]]
+        golden.insert(0, rows.times.name, pd.Series(time_texts, dtype=object))
+    return golden if rows.past is None else replace_past(golden, rows.past[positions].compact())
 
 
 def pack_rows(rows: pd.DataFrame) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -54,7 +59,9 @@ def pack_rows(rows: pd.DataFrame) -> tuple[dict[str, NDArray[Any]], dict[str, An
     """
     arrays: dict[str, NDArray[Any]] = {}
     columns: list[dict[str, Any]] = []
-    for position, name in enumerate(rows.columns):
+    if (past := get_past(rows)) is not None:
+        arrays |= {f"past_{name}": array for name, array in past.to_arrays().items()}
+    for position, name in enumerate(drop_past(rows).columns):
         values = rows[name]
         if values.dtype.kind == "f":
             arrays[f"column{position}"] = values.to_numpy(dtype=np.float64)
@@ -73,7 +80,9 @@ def unpack_rows(arrays: Mapping[str, NDArray[Any]], text: Mapping[str, Any]) -> 
             columns[item["name"]] = pd.Series(item["values"], dtype=object)
         else:
             columns[item["name"]] = pd.Series(arrays[f"column{position}"])
-    return pd.DataFrame(columns, index=pd.RangeIndex(text["rows"]))
+    rows = pd.DataFrame(columns, index=pd.RangeIndex(text["rows"]))
+    past = {name.removeprefix("past_"): array for name, array in arrays.items() if name.startswith("past_")}
+    return replace_past(rows, PastArray.from_arrays(past)) if past else rows
 
 
 def compare_golden_scores(scores: NDArray[np.float64], recorded: NDArray[np.float64], origin: str) -> float:

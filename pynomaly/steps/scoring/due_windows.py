@@ -52,7 +52,7 @@ def find_due_windows(pipeline: Pipeline, moment: datetime, start: str = "", end:
     """
     if bool(start) != bool(end):
         raise ConfigError("give both --start and --end, or neither")
-    length = pipeline.windows.score
+    length, moment = pipeline.windows.score, moment - pipeline.data.series.delay
     if pipeline.data.time is None:
         if start:
             raise ConfigError(
@@ -64,6 +64,11 @@ def find_due_windows(pipeline: Pipeline, moment: datetime, start: str = "", end:
         windows = split_windows(requested.start, requested.end, length)
         if not windows:
             raise WindowError(f"{requested} holds no complete window of {length}; windows are aligned to UTC")
+        if pipeline.data.series.delay and (late := windows[-1]).end > moment:
+            raise WindowError(
+                f"the scores of {late} wait until {(late.end + pipeline.data.series.delay).isoformat()} for "
+                "later rows (data.series.delay); end the range earlier, or score it then"
+            )
         return DueWindows(windows)
     last = Window.last(moment, length)
     since = _find_resume_moment(pipeline, last)

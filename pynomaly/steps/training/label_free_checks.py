@@ -19,7 +19,7 @@ from pynomaly.judging.comparison.injection import inject_anomalies
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.features import FeatureEncoder
-from pynomaly.model.scoring import make_scorer, prepare_rows
+from pynomaly.model.scoring import encode_rows, make_scorer, prepare_rows
 
 __all__ = ["probe_model"]
 
@@ -59,14 +59,22 @@ def _measure_agreement(pipeline: Pipeline, bundle: Bundle, rows: pd.DataFrame) -
     from scipy.stats import rankdata
 
     detector, contract = bundle.detector, bundle.contract
-    conformed, times = prepare_rows(rows.iloc[::2], contract, calendar=bundle.features.calendar)
+    half = prepare_rows(
+        rows.iloc[::2], contract, calendar=bundle.features.calendar, entities=bundle.features.by_entity
+    )
     features = FeatureEncoder.fit(
-        conformed,
-        times,
-        pipeline.features.model_copy(update={"calendar": bundle.features.calendar}),
+        half.frame,
+        half.times,
+        pipeline.features.model_copy(
+            update={
+                "calendar": bundle.features.calendar,
+                "entities": "own" if bundle.features.by_entity else "pooled",
+            }
+        ),
+        half.entities,
     )
     fresh = make_detector(detector.name, seed=pipeline.training.seed, **detector.params)
-    fresh = fresh.fit(features.transform(conformed, times))
+    fresh = fresh.fit(encode_rows(half, features, fresh))
     rest = rows.iloc[1::2]
     ranks: list[NDArray[np.float64]] = [
         rankdata(scores) for scores in (bundle.raw_scores(rest), make_scorer(features, fresh, contract)(rest))

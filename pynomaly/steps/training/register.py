@@ -18,6 +18,7 @@ import pandas as pd
 
 import pynomaly
 from pynomaly.config import Pipeline
+from pynomaly.data.row_files import load_rows
 from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.evaluation import Metrics
@@ -173,7 +174,7 @@ def _collect_notes(prepared: PreparedReference, item: FittedCandidate, judged: J
     notes = (*bundle.facts["notes"], *find_model_obstacles(bundle.sketch))
     contract = bundle.contract
     if judged.evidence.rung is Rung.LABELS:
-        known = pd.read_parquet(prepared.path / "known.parquet")
+        known = load_rows(prepared.path, "known")
         rows = contract.conform(pd.concat([judged.frame, known], ignore_index=True))
         return notes + find_suspects(rows, [*judged.evidence.truth, *np.ones(len(known))])
     rows = contract.conform(judged.drop_injected(judged.frame))
@@ -184,7 +185,7 @@ def _collect_notes(prepared: PreparedReference, item: FittedCandidate, judged: J
 def _probe_winner(pipeline: Pipeline, prepared: PreparedReference, item: FittedCandidate) -> dict[str, Any]:
     """Probe the winner on the calibration rows, which hold no injected anomalies and were not fitted."""
     bundle = Bundle.load(Path(item.folder), item.sha256)
-    rows = pd.read_parquet(prepared.path / "calibration.parquet")
+    rows = load_rows(prepared.path, "calibration")
     return probe_model(pipeline, bundle, rows).to_dict()
 
 
@@ -233,8 +234,8 @@ def _register_bundle(
         metrics=quality,
         tags={"pynomaly.known_anomalies": describe_known(known_anomalies)} if known_anomalies else {},
     )
-    log_importance(registry, run, bundle, pd.read_parquet(prepared.path / "calibration.parquet"))
-    sample = pd.read_parquet(prepared.path / "fit.parquet")
+    log_importance(registry, run, bundle, load_rows(prepared.path, "calibration"))
+    sample = load_rows(prepared.path, "fit")
     size = min(len(sample), pipeline.drift.report_rows)
     # The drift report needs these rows; the drift verdict needs only the sketch in the bundle.
     store = Store(pipeline.store_root)

@@ -16,8 +16,10 @@ import pandas as pd
 from pynomaly.config import Pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.incidents import mark_incident_rows, read_incidents
+from pynomaly.data.row_files import load_rows, save_rows
 from pynomaly.errors import DataError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
+from pynomaly.judging.comparison.injected.context import measure_context
 from pynomaly.judging.comparison.injection import InjectedAnomalies, inject_anomalies
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback
@@ -43,7 +45,7 @@ class JudgedRows:
             if rung == Rung.INJECTED and "kinds" in arrays:  # older folders have none
                 injected = InjectedAnomalies(*(arrays[name].astype(object) for name in ("kinds", "sizes")))
         evidence = Evidence(truth, blocks, Rung(rung), injected)
-        return cls(pd.read_parquet(folder / "judged.parquet"), evidence)
+        return cls(load_rows(folder, "judged"), evidence)
 
     def drop_injected(self, scored: pd.DataFrame) -> pd.DataFrame:
         """Return the scores of these rows, DataFrame of shape (n, k), without injected anomalies."""
@@ -96,7 +98,8 @@ class TrainingRows:
         fit, calibration, known = (
             parts[name].reset_index(drop=True) for name in ("fit", "calibration", "known")
         )
-        judged = build_judged_rows(pipeline, contract, parts["holdout"])
+        learned = pd.concat([parts["fit"], parts["calibration"]])
+        judged = build_judged_rows(pipeline, contract, parts["holdout"], learned)
         judged = JudgedRows(judged.frame.reset_index(drop=True), judged.evidence)
         held_from = parts["holdout"][contract.time].min().isoformat() if contract.time else ""
         return cls(contract, fit, calibration, known, judged, held_from=held_from), exclusions
@@ -104,8 +107,8 @@ class TrainingRows:
     def write(self, folder: Path) -> None:
         """Write the rows, the truth and the contract to a work folder."""
         for name in ("fit", "calibration", "known"):
-            getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
-        self.judged.frame.to_parquet(folder / "judged.parquet", index=False)
+            save_rows(getattr(self, name), folder, name)
+        save_rows(self.judged.frame, folder, "judged")
         evidence, injected = self.judged.evidence, self.judged.evidence.injected
         nothing = np.full(evidence.rows, "", dtype=object)
         np.savez(
@@ -120,9 +123,7 @@ class TrainingRows:
     @classmethod
     def load(cls, folder: Path, rung: str, row_weight: float) -> TrainingRows:
         """Read the rows from a work folder."""
-        fit, calibration, known = (
-            pd.read_parquet(folder / f"{name}.parquet") for name in ("fit", "calibration", "known")
-        )
+        fit, calibration, known = (load_rows(folder, name) for name in ("fit", "calibration", "known"))
         judged = JudgedRows.load(folder, rung)
         return cls(load_contract(folder), fit, calibration, known, judged, row_weight)
 
@@ -148,8 +149,13 @@ def require_two_classes(pipeline: Pipeline, contract: FrameContract, frame: pd.D
         )
 
 
-def build_judged_rows(pipeline: Pipeline, contract: FrameContract, held: pd.DataFrame) -> JudgedRows:
-    """Returns held-out rows with their truth: labels where there are enough, else injected anomalies."""
+def build_judged_rows(
+    pipeline: Pipeline, contract: FrameContract, held: pd.DataFrame, learned: pd.DataFrame
+) -> JudgedRows:
+    """Returns held-out rows with their truth: labels where there are enough, else injected anomalies.
+
+    What `learned` rows show of hours and entities decides which kinds are injected.
+    """
     labels = held[contract.label] if contract.label else pd.Series(np.nan, index=held.index)
     has_label, settings = labels.notna().to_numpy(), pipeline.comparison
     if int((labels == 1).sum()) >= settings.min_positives and (labels == 0).any():
@@ -161,7 +167,8 @@ def build_judged_rows(pipeline: Pipeline, contract: FrameContract, held: pd.Data
         (labels != 1).to_numpy() & ~mark_incident_rows(pipeline.data, held, read_incidents(pipeline.data))
     ]
     injection = (settings.injected_share, pipeline.training.seed, settings.injected_sizes)
-    changed, truth, injected = inject_anomalies(contract.conform(normal), contract, *injection)
+    context = measure_context(learned, normal, contract)
+    changed, truth, injected = inject_anomalies(contract.conform(normal), contract, *injection, context)
     judged = normal.assign(**{name: changed[name] for name in contract.features})
     blocks = number_dependent_rows(contract, judged)
     return JudgedRows(judged, Evidence(truth.astype(np.int64), blocks, Rung.INJECTED, injected))

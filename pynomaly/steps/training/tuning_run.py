@@ -29,7 +29,7 @@ from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.row_times import rows_per_day
-from pynomaly.model.scoring import prepare_rows as conformed
+from pynomaly.model.scoring import prepare_rows
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.ledger.decision_evidence import SearchEvidence
 from pynomaly.records.registry import Registry
@@ -195,26 +195,34 @@ def tune_prepared(
     training_rows, seed = prepared.load_rows(), pipeline.training.seed
     contract, rows = training_rows.contract, training_rows.fit
     rng = np.random.default_rng(seed)
-    evidence_rows = np.zeros(len(rows), dtype=bool)
-    evidence_rows[
+    is_evidence = np.zeros(len(rows), dtype=bool)
+    is_evidence[
         rng.choice(len(rows), min(round(_EVIDENCE_SHARE * len(rows)), _MAX_EVIDENCE_ROWS), replace=False)
     ] = True
     fit, (frame, truth, rung) = (
-        rows[~evidence_rows],
-        _build_evidence(pipeline, training_rows, rows[evidence_rows]),
+        rows[~is_evidence],
+        _build_evidence(pipeline, training_rows, rows[is_evidence]),
     )
     if len(fit) > pipeline.training.max_rows:
         fit = fit.sample(pipeline.training.max_rows, random_state=seed).sort_index()
-    conformed_fit, times = conformed(fit, contract, calendar=pipeline.features.calendar)
-    features = FeatureEncoder.fit(conformed_fit, times, pipeline.features)
-    evidence_numbers = features.transform(*conformed(frame, contract, calendar=pipeline.features.calendar))
+    fit_rows, evidence_rows = (
+        prepare_rows(
+            part,
+            contract,
+            calendar=pipeline.features.calendar,
+            entities=pipeline.features.entities == "own",
+        )
+        for part in (fit, frame)
+    )
+    features = FeatureEncoder.fit(fit_rows.frame, fit_rows.times, pipeline.features, fit_rows.entities)
+    evidence_numbers = features.transform(evidence_rows.frame, evidence_rows.times, evidence_rows.entities)
     policy = AlertPolicy.from_config(
         pipeline.alerts, rows_per_day(rows, contract, prepared.row_weight), contract.numeric
     )
     operation = OperatingPoint.of(pipeline.alerts, policy.threshold)
     evidence = Evidence(truth, number_dependent_rows(contract, frame), rung, operation=operation)
     result = tune_detectors(
-        features.transform(conformed_fit, times),
+        features.transform(fit_rows.frame, fit_rows.times, fit_rows.entities),
         TrialRows(evidence_numbers, evidence),
         default,
         pipeline.comparison,

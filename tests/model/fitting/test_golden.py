@@ -10,6 +10,7 @@ from pynomaly.model.fitting.golden import (
     take_golden_rows,
     unpack_rows,
 )
+from pynomaly.model.scoring import PreparedRows
 
 
 def test_positions_run_from_the_lowest_score_to_the_highest() -> None:
@@ -44,7 +45,7 @@ def test_times_become_text_that_reads_back_exactly() -> None:
     moments = pd.date_range("2026-03-29T00:59:59.123456Z", periods=3, freq="37min", unit="us").to_series(
         name="t"
     )
-    rows = take_golden_rows(pd.DataFrame({"a": [1.0, 2.0, 3.0]}), moments, np.array([2, 0]))
+    rows = take_golden_rows(PreparedRows(pd.DataFrame({"a": [1.0, 2.0, 3.0]}), moments), np.array([2, 0]))
     assert rows.columns.tolist() == ["t", "a"]
     assert pd.to_datetime(rows["t"], utc=True, format="ISO8601").tolist() == [
         moments.iloc[2],

@@ -1,0 +1,7 @@
+"""Anomalies that only their context gives away: the hour, the entity or the rows before.
+
+Drawn beside the kinds of :mod:`~pynomaly.judging.comparison.injection` where the data show that the context
+counts; rows that do not depend on it never get them.
+
+Called by `comparison` and `steps.training`. May import what `judging.comparison` may import.
+"""
