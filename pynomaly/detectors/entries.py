@@ -245,7 +245,7 @@ ENTRIES: tuple[DetectorEntry, ...] = (
     ),
     DetectorEntry(
         "series", "series", "windows and steps of a series that its past does not explain", "ours",
-        "linear", None, False, True, "family:Series",
+        "linear", None, False, True, "family:SeriesEnsemble",
         limits="rows without an order; relations between columns; changes slower than its windows",
         looks_back=True,
     ),

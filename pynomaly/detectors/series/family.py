@@ -15,7 +15,7 @@ from pynomaly.detectors.series.looking_back import LookingBack
 from pynomaly.detectors.series.members import FittedColumn, Forecast, Kernel, Member, NearestWindows
 from pynomaly.detectors.series.periods import find_period
 
-__all__ = ["Series", "SeriesAR", "SeriesKNN"]
+__all__ = ["SeriesAR", "SeriesEnsemble", "SeriesKNN"]
 
 _LONG = 128  # rows of the long window
 _STATE_CELLS = 220_000  # of all reference windows together, four bytes each
@@ -51,7 +51,7 @@ class SeriesAR(LookingBack):
         return make_forecast_members(fitted, self.delay)
 
 
-class Series(LookingBack):
+class SeriesEnsemble(LookingBack):
     """Mean of nearest windows and autoregression, column by column, joined by the largest.
 
     References
