@@ -38,6 +38,7 @@ from pynomaly.model.fitting.golden import (
 )
 from pynomaly.model.fitting.importance import measure_importance
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, describe_known
+from pynomaly.model.past_input import add_past
 from pynomaly.model.provenance import collect_notes, read_events, read_versions
 from pynomaly.model.row_times import read_row_keys, rows_per_day
 from pynomaly.model.scoring import (
@@ -155,6 +156,8 @@ class Bundle:
             "notes": note_texts,
             "versions": read_versions(),
         }
+        if detector.looks_back:
+            facts["series"] = pipeline.data.series.model_dump(mode="json")
         shares = measure_importance(score, fit_result.held_out, contract.features, pipeline.training.seed)
         held_out = HeldOutRows(fit_result.held_out, fit_result.scores)
         length, seasons = pd.Timedelta(pipeline.windows.monitor), pipeline.drift.seasons
@@ -232,6 +235,13 @@ class Bundle:
             columns["is_anomaly"] = self.policy.flag_window(columns["p_value"], least, keys)
         scored = pd.DataFrame(columns, index=frame.index)
         return hold_back_rows(rows, scored, self.features, self.sketch, self.policy.limits)
+
+    def add_past(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return rows that a program has, with their past if the model looks back on it.
+
+        See :func:`pynomaly.model.past_input.add_past` for the errors.
+        """
+        return add_past(frame, self.contract, self.facts["series"]) if self.detector.looks_back else frame
 
     def explain(
         self, frame: pd.DataFrame, top: int = 3, method: ExplainMethod = "own"
