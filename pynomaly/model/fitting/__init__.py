@@ -1,5 +1,5 @@
 """Fit features, detector and calibration; golden rows, column importance and known anomalies beside them.
 
 Called by `bundle`, `bundle_files`, `steps.training`, `steps.promotion` and `steps.operations`. May import
-`calibration`, `scoring`, the modules of `model` and the wings below `model`.
+`dependence`, `calibration`, `scoring`, the modules of `model` and the wings below `model`.
 """
