@@ -40,8 +40,9 @@ from pynomaly.model.fitting.golden import (
 )
 from pynomaly.model.fitting.importance import measure_importance
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, describe_known
-from pynomaly.model.provenance import collect_notes, read_versions
-from pynomaly.model.row_times import rows_per_day
+from pynomaly.model.past_input import add_past
+from pynomaly.model.provenance import collect_notes, read_events, read_versions
+from pynomaly.model.row_times import read_row_keys, rows_per_day
 from pynomaly.model.scoring import (
     SCORE_COLUMNS,
     PreparedRows,
@@ -145,7 +146,10 @@ class Bundle:
         rows = prepare_rows(fit_result.held_out, contract, calendar=features.calendar, entities=by_entity)
         golden = take_golden_rows(rows, pick_positions(fit_result.scores), contract.id)
         score = make_scorer(features, detector, contract, fit_result.reranking)
-        note_texts = collect_notes(fit_result.total_rows, detector.rows_used, policy, calibration, features)
+        events = fit_result.events
+        policy = AlertPolicy.from_config(pipeline.alerts, daily, contract.numeric, events)
+        state = (policy, calibration, features, events)
+        note_texts = collect_notes(fit_result.total_rows, detector.rows_used, *state)
         note_texts += [note for note in (fit_result.note, describe_known(fit_result.known)) if note]
         facts = {
             **facts,
@@ -155,10 +159,13 @@ class Bundle:
                 "calibration": len(fit_result.held_out),
             },
             "known_anomalies": fit_result.known,
+            "events": None if events is None else events.to_dict(),
             **({"entities": features.baselines.to_facts()} if features.baselines is not None else {}),
             "notes": note_texts,
             "versions": read_versions(),
         }
+        if detector.looks_back:
+            facts["series"] = pipeline.data.series.model_dump(mode="json")
         shares = measure_importance(score, fit_result.held_out, contract.features, pipeline.training.seed)
         held_out = HeldOutRows(fit_result.held_out, fit_result.scores)
         length, seasons = pd.Timedelta(pipeline.windows.monitor), pipeline.drift.seasons
@@ -233,9 +240,17 @@ class Bundle:
         columns = assess_scores(scores, self.calibration, self.policy, rows.entities)
         if together:
             least = self.calibration.resolutions(rows.entities)
-            columns["is_anomaly"] = self.policy.flag_window(columns["p_value"], least)
+            keys = read_row_keys(frame, self.contract) if self.policy.events else None
+            columns["is_anomaly"] = self.policy.flag_window(columns["p_value"], least, keys)
         scored = pd.DataFrame(columns, index=frame.index)
         return hold_back_rows(rows, scored, self.features, self.sketch, self.policy.limits)
+
+    def add_past(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return rows that a program has, with their past if the model looks back on it.
+
+        See :func:`pynomaly.model.past_input.add_past` for the errors.
+        """
+        return add_past(frame, self.contract, self.facts["series"]) if self.detector.looks_back else frame
 
     def explain(
         self, frame: pd.DataFrame, top: int = 3, method: ExplainMethod = "own"
@@ -263,17 +278,15 @@ class Bundle:
         note_texts += filter(None, (describe_known(self.facts.get("known_anomalies")),))
         weight = facts.get("row_weight", 1.0)
         sketch = renew_reference_sketch(self.sketch, HeldOutRows(frame, scores), self.contract, weight)
-        facts = {**self.facts, **facts, "rows": rows, "notes": note_texts}
+        facts = {**self.facts, "events": None, **facts, "rows": rows, "notes": note_texts}
         dependence = measure_rows(frame, scores, self.contract).widen(self.dependence)
         return replace(self, calibration=calibration, sketch=sketch, facts=facts, dependence=dependence)
 
     def with_policy(self, policy: AlertPolicy) -> Bundle:
         """Return the same model with another alert policy; no refit."""
         given, fitted = self.facts["rows"]["given"], self.facts["rows"]["fitted"]
-        old, new = (
-            collect_notes(given, fitted, each, self.calibration, self.features)
-            for each in (self.policy, policy)
-        )
+        state = (self.calibration, self.features, read_events(self.facts))
+        old, new = (collect_notes(given, fitted, each, *state) for each in (self.policy, policy))
         # Notes that do not depend on the policy stay.
         note_texts = [*new, *(note for note in self.facts["notes"] if note not in old + new)]
         return replace(self, policy=policy, facts={**self.facts, "notes": note_texts})

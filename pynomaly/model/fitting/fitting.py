@@ -29,8 +29,11 @@ from pynomaly.errors import DataError, DetectorError, FitTimeoutError
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.calibration.crossfit import score_out_of_fold, uses_cross_fitting
+from pynomaly.model.calibration.events import EventRates
+from pynomaly.model.entity_scales import read_row_entities
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.entity_calibration import calibrate_by_entity, measure_widths
+from pynomaly.model.fitting.event_counts import count_reference_events
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, learn_reranking, unused_facts
 from pynomaly.model.scoring import PreparedRows, encode_rows, make_scorer, prepare_rows
 
@@ -59,6 +62,8 @@ class FitResult:
     known : dict or None
         Facts about known anomalies (:class:`~pynomaly.model.fitting.known_anomalies.RerankingResult`); None
         if there were none.
+    events : EventRates or None
+        How rows of the reference alert together; None without times, or if ``alerts.count`` is ``rows``.
     """
 
     features: FeatureEncoder
@@ -72,6 +77,7 @@ class FitResult:
     teachers: pd.DataFrame | None = None
     reranking: Reranking | None = None
     known: dict[str, Any] | None = None
+    events: EventRates | None = None
 
 
 def fit_model(
@@ -90,14 +96,33 @@ def fit_model(
     resolve the threshold of `policy`. With ``training.calibrate_by: entity`` p-values are counted by entity.
     """
     model = _fit_for_policy(fit_frame, calibration_frame, pipeline, candidate, contract, known, policy)
-    if pipeline.training.calibrate_by != "entity":
-        return model
-    widths = measure_widths(model.rows, model.features, contract, pipeline.features)
-    least = policy.needed_scores if policy else 0
-    calibration = calibrate_by_entity(
-        model.calibration, model.scores, model.held_out, widths, contract, least
+    if pipeline.training.calibrate_by == "entity":
+        widths = measure_widths(model.rows, model.features, contract, pipeline.features)
+        least = policy.needed_scores if policy else 0
+        calibration = calibrate_by_entity(
+            model.calibration, model.scores, model.held_out, widths, contract, least
+        )
+        model = replace(model, calibration=calibration)
+    return replace(model, events=_count_events(model, pipeline, contract))
+
+
+def _count_events(model: FitResult, pipeline: config.Pipeline, contract: FrameContract) -> EventRates | None:
+    """Return how rows of the reference alert together; None if rows are counted or nothing can alert."""
+    if pipeline.alerts.count == "rows" or not model.calibration.computable:
+        return None
+    fitted = None if model.calibration.method == "cross" else model.rows
+    if model.teachers is not None:
+        fitted = pd.concat([model.teachers] if fitted is None else [fitted, model.teachers])
+    entities = read_row_entities(model.held_out, contract) if model.calibration.groups is not None else None
+    return count_reference_events(
+        make_scorer(model.features, model.detector, contract, model.reranking),
+        fitted,
+        model.held_out,
+        model.calibration.p_values(model.scores, entities),
+        contract,
+        pipeline.grouping.gap,
+        by_entity=model.calibration.groups is not None,
     )
-    return replace(model, calibration=calibration)
 
 
 def _fit_for_policy(
@@ -109,6 +134,7 @@ def _fit_for_policy(
     known: KnownAnomalies | None,
     policy: AlertPolicy | None,
 ) -> FitResult:
+    """Return a model calibrated so that it resolves the policy, if one of both ways does."""
     training = pipeline.training
     needed = policy.needed_scores if policy else 0
 
