@@ -27,6 +27,8 @@ from pynomaly.errors import DataError, IntegrityError, ModelError, PynomalyError
 from pynomaly.model.bundle_files import read_parts, write_parts
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import NO_TAIL, Calibration
+from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
+from pynomaly.model.dependence.measure import measure_rows
 from pynomaly.model.explanation.explain import ExplainMethod, Explanation, explain_rows
 from pynomaly.model.explanation.held_back import hold_back_rows
 from pynomaly.model.features import FeatureEncoder
@@ -73,6 +75,8 @@ class Bundle:
         Provenance of the model; JSON-able.
     reranking : Reranking or None
         Learned from known anomalies; applied to every score.
+    dependence : Dependence
+        How scores of held-out rows depend on the rows before; older bundles have none.
     """
 
     contract: FrameContract
@@ -85,6 +89,7 @@ class Bundle:
     golden_scores: Floats
     facts: dict[str, Any]
     reranking: Reranking | None = None
+    dependence: Dependence = INDEPENDENT
 
     @classmethod
     def fit(
@@ -96,6 +101,7 @@ class Bundle:
         contract: FrameContract,
         facts: Mapping[str, Any],
         known: KnownAnomalies | None = None,
+        dependence: Dependence = INDEPENDENT,
     ) -> Bundle:
         """Fit features and detector on one part of the rows, and calibrate on the other.
 
@@ -117,6 +123,8 @@ class Bundle:
             Provenance to keep in the bundle; JSON-able.
         known : KnownAnomalies, optional
             Known anomalies, in neither part; a reranking learned from them is used if it ranks better.
+        dependence : Dependence, optional
+            Of all rows of the training; scores of held-out rows can only make it wider.
 
         Raises
         ------
@@ -172,6 +180,7 @@ class Bundle:
             golden_scores=score(golden),
             facts=facts,
             reranking=fit_result.reranking,
+            dependence=measure_rows(fit_result.held_out, fit_result.scores, contract).widen(dependence),
         )
 
     @property
@@ -270,7 +279,8 @@ class Bundle:
         weight = facts.get("row_weight", 1.0)
         sketch = renew_reference_sketch(self.sketch, HeldOutRows(frame, scores), self.contract, weight)
         facts = {**self.facts, "events": None, **facts, "rows": rows, "notes": note_texts}
-        return replace(self, calibration=calibration, sketch=sketch, facts=facts)
+        dependence = measure_rows(frame, scores, self.contract).widen(self.dependence)
+        return replace(self, calibration=calibration, sketch=sketch, facts=facts, dependence=dependence)
 
     def with_policy(self, policy: AlertPolicy) -> Bundle:
         """Return the same model with another alert policy; no refit."""
