@@ -19,6 +19,7 @@ from pynomaly.errors import ColumnError, DataError, RequestError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.past_input import describe_input
 from pynomaly.serving.rows import RowSchema, build_frame, parse_request
+from pynomaly.steps.obstacles import describe_short_past
 from tests.model.tables import pipeline as make_pipeline
 
 START = pd.Timestamp("2026-01-05T00:00:00Z")
@@ -149,3 +150,11 @@ def test_an_alert_names_the_column_that_carries_it(model: Any) -> None:
     assert bundle.raw_scores(changed)[0] > bundle.raw_scores(rows.iloc[[600]])[0]
     explanation = bundle.explain(changed)[0]
     assert explanation.reasons[0].column == "heat"
+
+
+def test_rows_with_a_short_past_are_counted(model: Any) -> None:
+    _, bundle, rows, _ = model
+    (sentence,) = describe_short_past(bundle, rows)
+    assert sentence.startswith(tuple("123456789"))
+    assert f"of {len(rows)} rows have fewer than {min(60, bundle.detector.history)} rows before" in sentence
+    assert describe_short_past(bundle, rows.iloc[[700]]) == ()
