@@ -100,7 +100,8 @@ WINGS: Mapping[str, Wing] = {
         {
             GROUND: (),
             "sketch": (GROUND,),
-            "calibration": (GROUND,),
+            "dependence": (GROUND,),
+            "calibration": ("dependence",),
             "provenance": ("calibration",),
             "scoring": ("calibration",),
             "fitting": ("scoring",),

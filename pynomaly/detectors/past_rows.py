@@ -10,6 +10,7 @@ Called by `model`, which builds them, and by the detectors of `detectors.series`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,9 @@ import numpy.typing as npt
 from pynomaly.detectors.numerics.exact import Array
 from pynomaly.errors import DetectorError
 
-__all__ = ["PastRows"]
+__all__ = ["PastRows", "select_rows"]
+
+_ARRAYS = ("numbers", "values", "moments", "places", "before", "after")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +89,16 @@ class PastRows:
             after=self.after[rows],
         )
 
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything as plain arrays by name; `of_arrays` takes them back."""
+        return {name: getattr(self, name) for name in _ARRAYS} | {"columns": np.array(self.columns, np.int64)}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> PastRows:
+        """Return the rows that `to_arrays` wrote."""
+        columns = tuple(int(column) for column in arrays["columns"])
+        return cls(columns=columns, **{name: arrays[name] for name in _ARRAYS})
+
     @classmethod
     def of_series(
         cls, values: Array, step: int = 60_000_000, delay: int = 0, starts: tuple[int, ...] = (0,)
@@ -117,3 +130,8 @@ class PastRows:
             rows - first[entity],
             np.minimum(delay, end - 1 - rows),
         )
+
+
+def select_rows(X: Array | PastRows, rows: npt.NDArray[Any] | slice) -> Array | PastRows:
+    """Return the rows of a table, or of rows with their past, that an index array, mask or slice selects."""
+    return X.take(rows) if isinstance(X, PastRows) else X[rows]

@@ -27,6 +27,8 @@ from pynomaly.errors import DataError, IntegrityError, ModelError, PynomalyError
 from pynomaly.model.bundle_files import read_parts, write_parts
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import NO_TAIL, Calibration
+from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
+from pynomaly.model.dependence.measure import measure_rows
 from pynomaly.model.explanation.explain import ExplainMethod, Explanation, explain_rows
 from pynomaly.model.explanation.held_back import hold_back_rows
 from pynomaly.model.features import FeatureEncoder
@@ -38,6 +40,7 @@ from pynomaly.model.fitting.golden import (
 )
 from pynomaly.model.fitting.importance import measure_importance
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, describe_known
+from pynomaly.model.past_input import add_past
 from pynomaly.model.provenance import collect_notes, read_events, read_versions
 from pynomaly.model.row_times import read_row_keys, rows_per_day
 from pynomaly.model.scoring import (
@@ -72,6 +75,8 @@ class Bundle:
         Provenance of the model; JSON-able.
     reranking : Reranking or None
         Learned from known anomalies; applied to every score.
+    dependence : Dependence
+        How scores of held-out rows depend on the rows before; older bundles have none.
     """
 
     contract: FrameContract
@@ -84,6 +89,7 @@ class Bundle:
     golden_scores: Floats
     facts: dict[str, Any]
     reranking: Reranking | None = None
+    dependence: Dependence = INDEPENDENT
 
     @classmethod
     def fit(
@@ -95,6 +101,7 @@ class Bundle:
         contract: FrameContract,
         facts: Mapping[str, Any],
         known: KnownAnomalies | None = None,
+        dependence: Dependence = INDEPENDENT,
     ) -> Bundle:
         """Fit features and detector on one part of the rows, and calibrate on the other.
 
@@ -116,6 +123,8 @@ class Bundle:
             Provenance to keep in the bundle; JSON-able.
         known : KnownAnomalies, optional
             Known anomalies, in neither part; a reranking learned from them is used if it ranks better.
+        dependence : Dependence, optional
+            Of all rows of the training; scores of held-out rows can only make it wider.
 
         Raises
         ------
@@ -155,6 +164,8 @@ class Bundle:
             "notes": note_texts,
             "versions": read_versions(),
         }
+        if detector.looks_back:
+            facts["series"] = pipeline.data.series.model_dump(mode="json")
         shares = measure_importance(score, fit_result.held_out, contract.features, pipeline.training.seed)
         held_out = HeldOutRows(fit_result.held_out, fit_result.scores)
         length, seasons = pd.Timedelta(pipeline.windows.monitor), pipeline.drift.seasons
@@ -169,6 +180,7 @@ class Bundle:
             golden_scores=score(golden),
             facts=facts,
             reranking=fit_result.reranking,
+            dependence=measure_rows(fit_result.held_out, fit_result.scores, contract).widen(dependence),
         )
 
     @property
@@ -233,6 +245,13 @@ class Bundle:
         scored = pd.DataFrame(columns, index=frame.index)
         return hold_back_rows(rows, scored, self.features, self.sketch, self.policy.limits)
 
+    def add_past(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return rows that a program has, with their past if the model looks back on it.
+
+        See :func:`pynomaly.model.past_input.add_past` for the errors.
+        """
+        return add_past(frame, self.contract, self.facts["series"]) if self.detector.looks_back else frame
+
     def explain(
         self, frame: pd.DataFrame, top: int = 3, method: ExplainMethod = "own"
     ) -> tuple[Explanation, ...]:
@@ -260,7 +279,8 @@ class Bundle:
         weight = facts.get("row_weight", 1.0)
         sketch = renew_reference_sketch(self.sketch, HeldOutRows(frame, scores), self.contract, weight)
         facts = {**self.facts, "events": None, **facts, "rows": rows, "notes": note_texts}
-        return replace(self, calibration=calibration, sketch=sketch, facts=facts)
+        dependence = measure_rows(frame, scores, self.contract).widen(self.dependence)
+        return replace(self, calibration=calibration, sketch=sketch, facts=facts, dependence=dependence)
 
     def with_policy(self, policy: AlertPolicy) -> Bundle:
         """Return the same model with another alert policy; no refit."""

@@ -30,6 +30,7 @@ from pynomaly.detectors.base import Detector
 from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration
+from pynomaly.model.dependence.dependence import Dependence
 from pynomaly.model.entity_scales import EntityScales
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.golden import pack_rows, unpack_rows
@@ -82,6 +83,10 @@ class BundleParts(Protocol):
     def reranking(self) -> Reranking | None:
         """Learned from known anomalies."""
 
+    @property
+    def dependence(self) -> Dependence:
+        """Dependence of held-out rows."""
+
 
 def write_parts(parts: BundleParts, folder: Path) -> None:
     """Write every file of a bundle but its seal into an empty folder."""
@@ -101,6 +106,7 @@ def write_parts(parts: BundleParts, folder: Path) -> None:
         "calibration": parts.calibration.to_dict(),
         "golden": golden_text,
         "facts": parts.facts,
+        "dependence": parts.dependence.to_dict(),
     }
     write_json(folder / "model.json", content)
     write_json(folder / "sketch.json", parts.sketch.to_dict())
@@ -127,6 +133,7 @@ def read_parts(folder: Path) -> dict[str, Any]:
         "golden_scores": golden_arrays["scores"],
         "facts": content["facts"],
         "reranking": reranking,
+        "dependence": Dependence.from_dict(content.get("dependence")),
     }
 
 

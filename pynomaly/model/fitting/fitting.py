@@ -309,7 +309,7 @@ def _fit_detector(
     if find_entry(candidate.detector).looks_back:
         params.setdefault("delay", _count_delay_rows(pipeline.data.series, rows))
     detector = make_detector(candidate.detector, seed=training.seed, **params)
-    encoded = encode_rows(rows, features, detector)
+    encoded = encode_rows(rows, features, looks_back=detector.looks_back)
     limit = training.timeout.total_seconds()
     return features, fit_within(detector, encoded, limit) if limited else detector.fit(encoded)
 

@@ -293,7 +293,7 @@ def test_a_preview_counts_what_a_policy_would_do_and_writes_nothing(
     before = (tmp_path / "ledger.db").read_bytes()
     same = preview_policy(settings, "quantile:0.05", 60 * DAY)
     assert same["now"]["rows"] == same["then"]["rows"] == 5
-    assert same["now"]["alerts"] == same["then"]["alerts"] == 2
+    assert same["now"]["events"] == same["then"]["events"] == 2
     assert same["gained"] == same["lost"] == 0
     strict = preview_policy(settings, "quantile:0.0001", DAY)
     assert strict["windows"] == 1
