@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import ColumnError, ConfigError
-from pynomaly.model.entity_scales import LEAST_ROWS, EntityScales, read_row_entities
+from pynomaly.model.entities.scales import LEAST_ROWS, EntityScales, read_row_entities
 from pynomaly.model.features import FeatureEncoder
 from tests.naive import entity_levels_and_scales
 

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from pynomaly.errors import ColumnError, ModelError
 from pynomaly.model.calibration.entity_groups import EntityGroups, group_entities
 from pynomaly.model.calibration.tail import REACH, ParetoTail, fit_tail
-from pynomaly.model.entity_scales import Names
+from pynomaly.model.entities.scales import Names
 
 __all__ = [
     "GUARANTEES",

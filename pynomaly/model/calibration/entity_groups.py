@@ -31,7 +31,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly.model.calibration.tail import ParetoTail, fit_tail
-from pynomaly.model.entity_scales import Names, join_names, split_names
+from pynomaly.model.entities.scales import Names, join_names, split_names
 
 __all__ = ["EntityGroups", "group_entities"]
 

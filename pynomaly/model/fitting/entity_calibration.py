@@ -14,7 +14,7 @@ from pynomaly.data.frame import FrameContract
 from pynomaly.errors import ConfigError
 from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.columns import NumberEncoder
-from pynomaly.model.entity_scales import read_row_entities
+from pynomaly.model.entities.scales import read_row_entities
 from pynomaly.model.features import FeatureEncoder
 
 __all__ = ["calibrate_by_entity", "measure_widths"]

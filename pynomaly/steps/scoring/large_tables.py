@@ -31,7 +31,7 @@ from pynomaly.errors import QualityError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.calibration import RARITY_NAMES, SEVERITY_NAMES, rarity_codes, severity_codes
 from pynomaly.model.calibration.false_discoveries import find_rejection_limit
-from pynomaly.model.entity_scales import read_row_entities
+from pynomaly.model.entities.scales import read_row_entities
 from pynomaly.model.scoring import PreparedRows, score_prepared
 from pynomaly.steps.runner import run_parts
 from pynomaly.steps.scoring.file_columns import tell_quarantine

@@ -13,7 +13,7 @@ within entities, since ten minutes of a day do not show the day.
 
 A constant entity takes the usual scale within entities, or the pool's if that is smaller.
 
-Called by :mod:`pynomaly.model.entity_scales`.
+Called by :mod:`pynomaly.model.entities.scales`.
 
 References
 ----------

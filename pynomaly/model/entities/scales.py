@@ -1,8 +1,8 @@
 """Level and scale of each number column by entity: 300 A are usual on one feeder, too much on another.
 
-How they are learned, also from few rows: :mod:`pynomaly.model.entity_shrinkage`. An entity with fewer than 10
-rows, one never seen, and a row without an entity use level and scale of all rows. Everything is learned once;
-a row's numbers depend on the row and its entity alone.
+How they are learned, also from few rows: :mod:`pynomaly.model.entities.shrinkage`. An entity with fewer than
+10 rows, one never seen, and a row without an entity use level and scale of all rows. Everything is learned
+once; a row's numbers depend on the row and its entity alone.
 
 Called by :mod:`pynomaly.model.features`.
 """
@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly.data.frame import FrameContract, read_categories, require_columns
-from pynomaly.model.entity_shrinkage import fit_levels
+from pynomaly.model.entities.shrinkage import fit_levels
 
 __all__ = ["LEAST_ROWS", "EntityScales", "Names", "join_names", "read_row_entities", "split_names"]
 
