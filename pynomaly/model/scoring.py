@@ -21,7 +21,7 @@ from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration, name_rarity, name_severity
-from pynomaly.model.entity_scales import Names, read_row_entities
+from pynomaly.model.entities.scales import Names, read_row_entities
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.past_encoding import encode_past
 from pynomaly.model.row_times import read_row_times

@@ -17,7 +17,7 @@ from pynomaly.config import ALERT_POLICIES, Alerts, Pipeline
 from pynomaly.errors import ConfigError, RecordError, list_allowed
 from pynomaly.judging.alerts.grouping import AlertGroup, AlertRow, group_rows
 from pynomaly.model.calibration.alert_policy import AlertPolicy
-from pynomaly.model.entity_scales import read_row_entities
+from pynomaly.model.entities.scales import read_row_entities
 from pynomaly.model.provenance import read_events
 from pynomaly.model.row_times import read_row_keys
 from pynomaly.records.ledger import Ledger, Partition

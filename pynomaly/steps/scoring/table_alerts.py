@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.false_discoveries import find_event_limit, find_rejection_limit
-from pynomaly.model.entity_scales import read_row_entities
+from pynomaly.model.entities.scales import read_row_entities
 from pynomaly.model.row_times import read_row_keys
 from pynomaly.steps.scoring.held_back import hold_back_batch
 
