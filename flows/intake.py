@@ -146,6 +146,8 @@ def explain_column(data: str | Path, column: str, hints: Mapping[str, Any] | Non
         "column": item,
         "meaning": ROLES[item["role"]],
         "choices": about if item["role"] in ("number", "counter", "constant") else [],
+        "past": described["context"]["columns"].get(column),
+        "context": described["context"]["why"],
         "settings": {key: value for key, value in reading.data.items() if column in _list_names(value)},
     }
 

@@ -442,6 +442,20 @@ def entity_levels_and_scales(
     return results
 
 
+def find_event_limit(p, entities, moments, rates, level):
+    """Largest p-value at which expected false events are at most a share `level` of the events, or -1."""
+    gap = rates.gap.total_seconds() * 1e6
+    limit = -1.0
+    for x in sorted(set(p)):
+        events = 0
+        for entity in set(entities):
+            times = sorted(moments[i] for i in range(len(p)) if entities[i] == entity and p[i] <= x)
+            events += sum(i == 0 or times[i] - times[i - 1] > gap for i in range(len(times)))
+        if x <= level and len(p) * x * rates.share(x)[0] <= level * events:
+            limit = x
+    return limit
+
+
 def list_pasts(
     rows: list[tuple[str, float, float]], past: int, step: float, gap: int, delay: float
 ) -> list[tuple[list[float], list[float]]]:
@@ -479,3 +493,42 @@ def list_pasts(
             )
         )
     return results
+
+
+def autocorrelation_time(values: Sequence[float]) -> float:
+    """Autocorrelation time in rows by Geyer's initial monotone sequence, from the sums themselves."""
+    count, mean = len(values), sum(values) / len(values)
+    centred = [value - mean for value in values]
+
+    def correlate(lag: int) -> float:
+        return sum(centred[at] * centred[at + lag] for at in range(count - lag)) / sum(x * x for x in centred)
+
+    total, last = 0.0, math.inf
+    for lag in range(0, count // 2, 2):
+        pair = correlate(lag) + correlate(lag + 1)
+        if pair <= 0:
+            break
+        last = min(last, pair)
+        total += last
+    return max(1.0, 2 * total - 1)
+
+
+def join_blocks(blocks: Sequence[int], entity: Sequence[int], truth: Sequence[int]) -> list[set[int]]:
+    """Groups of rows, ordered by time, that share a block or an unbroken run of anomalies of an entity."""
+    groups = [{row} for row in range(len(blocks))]
+
+    def merge(first: int, second: int) -> None:
+        one = next(group for group in groups if first in group)
+        other = next(group for group in groups if second in group)
+        if one is not other:
+            groups.remove(other)
+            one |= other
+
+    for row in range(len(blocks)):
+        for before in range(row):
+            if blocks[before] == blocks[row]:
+                merge(before, row)
+        earlier = [before for before in range(row) if entity[before] == entity[row]]
+        if earlier and truth[row] == 1 and truth[earlier[-1]] == 1:
+            merge(earlier[-1], row)
+    return sorted(groups, key=min)

@@ -129,10 +129,22 @@ def show_column(result: dict[str, Any]) -> None:
         console.print(f"not readable: line {cell['line']}: {cell['cell']!r}")
     for choice in result["choices"]:
         console.print(f"{_spell_choice(choice)}: {choice['why']}")
+    if past := result["past"]:
+        console.print(_describe_past(past))
     for key in result["settings"]:
         console.print(f"stands in data.{key}")
     if column["otherwise"]:
         console.print(f"to change it: {column['otherwise']}")
+
+
+def _describe_past(past: dict[str, Any]) -> str:
+    """Return what the past of a column tells of its present."""
+    shares = {key: f"{max(0.0, past[key]):.0%}" for key in ("past", "chance", "season")}
+    period = f"period {past['period']} rows" if past["period"] else "no period of 6 to 300 rows"
+    return (
+        f"in time: the rows before a row take away {shares['past']} of its squared error (of shuffled rows "
+        f"{shares['chance']}), the hour of the week {shares['season']}; {period}"
+    )
 
 
 def show_conversion(result: dict[str, Any]) -> None:

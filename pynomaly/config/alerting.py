@@ -68,6 +68,10 @@ class Alerts(Settings):
     policy: Annotated[str, NameIn(ALERT_POLICIES)] = Field(
         "quantile", description="how p-values become alerts"
     )
+    count: Literal["auto", "rows", "events"] = Field(
+        "auto",
+        description="what budget and fdr count: rows, events (rows near in time), or what is measured",
+    )
     per_day: float = Field(20.0, gt=0, description="alerts a day in normal operation (policy: budget)")
     quantile: float = Field(0.01, gt=0, lt=0.5, description="share of normal rows alerted (policy: quantile)")
     fdr: float = Field(

@@ -105,6 +105,18 @@ class Pipeline(Settings):
             delay = delay * parse_duration(series["step"])
         return {**rest, "data": {**rest["data"], "series": {**series, "delay": delay}}}
 
+    @model_validator(mode="after")
+    def _name_entities(self) -> Pipeline:
+        """Refuse what is measured by entity where no column names one."""
+        by_entity = {
+            "features.entities: own": self.features.entities == "own",
+            "training.calibrate_by: entity": self.training.calibrate_by == "entity",
+        }
+        for setting, is_set in by_entity.items():
+            if is_set and self.data.id is None:
+                raise ValueError(f"{setting} needs the column that says whose row it is; name it in data.id")
+        return self
+
     # The YAML's path, the state folder and the environment of the overlay: set by `load`, not in the YAML.
     origin: Path = Field(default=Path("."), exclude=True)
     home: Path = Field(default=Path(".pynomaly"), exclude=True)

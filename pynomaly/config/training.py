@@ -60,6 +60,10 @@ class Training(Settings):
         "auto",
         description="on those rows; on out-of-fold scores of all; auto: where those are too few to alert",
     )
+    calibrate_by: Literal["all", "entity"] = Field(
+        "all",
+        description="count p-values among the rows of all, or of the entity or of similar ones (data.id)",
+    )
     tail: Literal["pareto", "none"] = Field(
         "pareto", description="p-values above every held-out score: a fitted tail, or 1 / (n + 1)"
     )

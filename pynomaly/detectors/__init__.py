@@ -8,6 +8,6 @@ Called by `flows`, `steps` and `model`. May import `config`, and the wings below
 """
 
 from pynomaly.detectors.base import Detector
-from pynomaly.detectors.catalogue import DETECTORS, DetectorEntry, load_detector, make_detector
+from pynomaly.detectors.catalogue import DETECTORS, TABULAR, DetectorEntry, load_detector, make_detector
 
-__all__ = ["DETECTORS", "Detector", "DetectorEntry", "load_detector", "make_detector"]
+__all__ = ["DETECTORS", "TABULAR", "Detector", "DetectorEntry", "load_detector", "make_detector"]

@@ -44,7 +44,7 @@ from pynomaly.detectors.parameters import Parameter
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import ColumnError, DetectorError, IntegrityError, NotFittedError, list_allowed
 
-__all__ = ["LIMIT", "Detector", "State", "Table", "column_names", "to_finite_array"]
+__all__ = ["LIMIT", "Detector", "State", "Table", "column_names", "freeze_arrays", "to_finite_array"]
 
 State: TypeAlias = "dict[str, npt.NDArray[Any]]"
 
@@ -116,8 +116,9 @@ class Detector(ABC):
         Parameters
         ----------
         X : DataFrame or ndarray of shape (n, d)
-            Finite numbers. The column names of a frame are stored and required again when scoring. More rows
-            than `max_rows` are sampled by seed; `rows_offered` and `rows_used` record both counts.
+            Finite numbers. The column names of a frame
+            are stored and required again when scoring. More rows than `max_rows` are sampled by seed;
+            `rows_offered` and `rows_used` record both counts.
 
         Returns
         -------
@@ -149,7 +150,7 @@ class Detector(ABC):
             ) from error
         self.columns, self._width = columns, values.shape[1]
         self.rows_offered, self.rows_used = len(values), len(rows)
-        self._state = _freeze_arrays(state)
+        self._state = freeze_arrays(state)
         self._prepare()
         return self
 
@@ -293,9 +294,9 @@ class Detector(ABC):
             self.columns = None if columns is None else tuple(str(column) for column in columns)
             self._width = int(facts["width"])
             self.rows_offered, self.rows_used = int(facts["rows_offered"]), int(facts["rows_used"])
-            self._state = _freeze_arrays(state)
+            self._state = freeze_arrays(state)
             self._prepare()
-            self._score(np.zeros((1, self._width)))  # fails now if an array is missing or misshapen
+            self._check_restored()
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise IntegrityError(f"saved {self.name} is incomplete: {error}") from error
         return self
@@ -315,6 +316,10 @@ class Detector(ABC):
 
     def _prepare(self) -> None:  # noqa: B027  # optional: most methods score from the arrays as they are
         """Derive what is not saved (an index, for example) from `state`; runs after fitting and loading."""
+
+    def _check_restored(self) -> None:
+        """Fail now if an array is missing or misshapen."""
+        self._score(np.zeros((1, self._width)))
 
     def _explain(self, x: Array, usual: Array, groups: ColumnGroups) -> ScoreParts:
         """Explain one row, shape (1, d); a method whose score is no sum over columns overrides this."""
@@ -336,7 +341,7 @@ class Detector(ABC):
         """Score X (n, d), which must not be changed, from `state`; shape (n,)."""
 
 
-def _freeze_arrays(state: State) -> State:
+def freeze_arrays(state: State) -> State:
     """Return read-only copies of the arrays: scoring must not change them."""
     copies = {key: np.array(array, order="C") for key, array in state.items()}
     for array in copies.values():

@@ -17,9 +17,14 @@ from pynomaly.detectors.base import Detector
 from pynomaly.detectors.entries import ENTRIES, DetectorEntry
 from pynomaly.errors import IntegrityError, UnknownDetectorError, list_allowed
 
-__all__ = ["DETECTORS", "DetectorEntry", "find_entry", "load_detector", "make_detector"]
+__all__ = ["DETECTORS", "TABULAR", "DetectorEntry", "find_entry", "load_detector", "make_detector"]
 
 DETECTORS: Mapping[str, DetectorEntry] = MappingProxyType({row.name: row for row in ENTRIES})
+
+TABULAR: Mapping[str, DetectorEntry] = MappingProxyType(
+    {name: row for name, row in DETECTORS.items() if not row.looks_back}
+)
+"""The detectors that read a row alone."""
 
 
 def find_entry(name: str) -> DetectorEntry:

@@ -39,7 +39,7 @@ def fit_within(detector: Detector, X: Table | PastRows, seconds: float) -> Detec
     ----------
     detector : Detector
         Its name, parameters and seed are used; it is not changed.
-    X : DataFrame or ndarray of shape (n, d)
+    X : DataFrame, ndarray of shape (n, d), or PastRows
         As for `Detector.fit`.
     seconds : float
         Wall time, including the start of the child.
@@ -59,10 +59,9 @@ def fit_within(detector: Detector, X: Table | PastRows, seconds: float) -> Detec
     if not (math.isfinite(seconds) and seconds > 0):
         raise DetectorError(f"the limit of a fit is {seconds!r}; allowed: seconds above 0")
     find_entry(detector.name)  # raises here for an unknown name: the child makes detectors by name
-    if isinstance(X, PastRows):
-        raise DetectorError(f"{detector.name} cannot be given the past of rows")
     columns = column_names(X, detector.name) if isinstance(X, pd.DataFrame) else None
-    values = to_finite_array(X, columns, detector.name)
+    past = X.to_arrays() if isinstance(X, PastRows) else None
+    values = X.numbers if isinstance(X, PastRows) else to_finite_array(X, columns, detector.name)
     with tempfile.TemporaryDirectory(prefix="pynomaly-fit-") as temporary:
         folder = Path(temporary)
         request = {
@@ -72,7 +71,10 @@ def fit_within(detector: Detector, X: Table | PastRows, seconds: float) -> Detec
             "columns": None if columns is None else list(columns),
         }
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-        np.save(folder / "rows.npy", values, allow_pickle=False)
+        if past is None:
+            np.save(folder / "rows.npy", values, allow_pickle=False)
+        else:
+            np.savez(folder / "past.npz", allow_pickle=False, **past)
         status = _run_child(detector.name, folder, values.shape, seconds)
         _raise_failure(detector.name, folder, status)
         return load_detector(folder / "fitted")
@@ -123,9 +125,13 @@ def main(folder: Path, seconds: float) -> int:
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE)  # its default action ends the process
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
-    X: Table = np.load(folder / "rows.npy", allow_pickle=False)
-    if request["columns"] is not None:
-        X = pd.DataFrame(X, columns=request["columns"])
+    X: Table | PastRows
+    if (folder / "past.npz").is_file():
+        with np.load(folder / "past.npz", allow_pickle=False) as arrays:
+            X = PastRows.of_arrays(arrays)
+    else:
+        table = np.load(folder / "rows.npy", allow_pickle=False)
+        X = table if request["columns"] is None else pd.DataFrame(table, columns=request["columns"])
     try:
         make_detector(request["name"], request["seed"], **request["params"]).fit(X).save(folder / "fitted")
     except errors.PynomalyError as error:

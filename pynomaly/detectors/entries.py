@@ -28,7 +28,8 @@ class DetectorEntry:
     name : str
         Its name in a pipeline.
     family : str
-        How it works: trees, density, neighbours, clusters, tails, linear, boundary, neural, values, ensemble.
+        How it works: trees, density, neighbours, clusters, tails, linear, boundary, neural, values, ensemble,
+        series.
     summary : str
         What it finds, in a few words.
     source : str
@@ -42,11 +43,13 @@ class DetectorEntry:
     keeps_rows : bool
         Whether a fitted model holds values of the rows it was fitted on.
     door : str
-        ``module:class``.
+        ``module:class``, in `detectors.methods`, or in `detectors.series` for one that looks back.
     search_space : mapping
         Values worth trying, by parameter.
     limits : str
         Where it fails.
+    looks_back : bool
+        Whether it reads the rows before a row, so that it is fitted on rows with their past.
     """
 
     name: str
@@ -60,12 +63,14 @@ class DetectorEntry:
     door: str
     search_space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     limits: str = ""
+    looks_back: bool = False
 
     def resolve(self) -> type[Detector]:
         """Import and return the detector class."""
         module, kind = self.door.split(":")
+        room = "series" if self.looks_back else "methods"
         return cast(
-            "type[Detector]", getattr(importlib.import_module(f"pynomaly.detectors.methods.{module}"), kind)
+            "type[Detector]", getattr(importlib.import_module(f"pynomaly.detectors.{room}.{module}"), kind)
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -237,5 +242,23 @@ ENTRIES: tuple[DetectorEntry, ...] = (
         "ensemble_trimmed", "ensemble", "rows that members agree on, the extreme ones left out", "ours",
         "n log n", None, False, True, "ensemble:EnsembleTrimmed",
         limits="anomalies that one kind of member alone can see",
+    ),
+    DetectorEntry(
+        "series", "series", "windows and steps of a series that its past does not explain", "ours",
+        "linear", None, False, True, "family:SeriesEnsemble",
+        limits="rows without an order; relations between columns; changes slower than its windows",
+        looks_back=True,
+    ),
+    DetectorEntry(
+        "series_knn", "series", "windows unlike any window seen before", "ours",
+        "linear", None, False, True, "family:SeriesKNN",
+        limits="chaotic series; a shift of the level, which is removed first",
+        looks_back=True,
+    ),
+    DetectorEntry(
+        "series_ar", "series", "steps that the steps before did not announce", "ours",
+        "linear", None, True, False, "family:SeriesAR",
+        limits="changed shapes that are smooth; what lasts is expected after a few rows",
+        looks_back=True,
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ Called by `model`, which builds them, and by the detectors of `detectors.series`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,8 @@ from pynomaly.detectors.numerics.exact import Array
 from pynomaly.errors import DetectorError
 
 __all__ = ["PastRows"]
+
+_ARRAYS = ("numbers", "values", "moments", "places", "before", "after")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +88,16 @@ class PastRows:
             before=self.before[rows],
             after=self.after[rows],
         )
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything as plain arrays by name; `of_arrays` takes them back."""
+        return {name: getattr(self, name) for name in _ARRAYS} | {"columns": np.array(self.columns, np.int64)}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> PastRows:
+        """Return the rows that `to_arrays` wrote."""
+        columns = tuple(int(column) for column in arrays["columns"])
+        return cls(columns=columns, **{name: arrays[name] for name in _ARRAYS})
 
     @classmethod
     def of_series(

@@ -6,16 +6,6 @@ machine gives the same scores as the training machine.
 
 Scores are in the detector's own unit, higher is more anomalous. Called by the steps, the registry,
 :mod:`pynomaly.model.serving` and :mod:`pynomaly.model.isolated_check`.
-
-A saved bundle::
-
-    bundle.json         every file and its SHA-256; the SHA-256 of this list identifies the bundle
-    model.json          contract, features, policy, calibration state, golden text, facts
-    sketch.json         summary of the reference rows
-    calibration.npz     held-out scores
-    golden.npz          numbers and scores of the golden rows, exact to the bit
-    reranking.npz       trees trained on known anomalies; only if they are used
-    detector/           files of the detector
 """
 
 from __future__ import annotations
@@ -31,30 +21,37 @@ from numpy.typing import NDArray
 
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
-from pynomaly.detectors import load_detector
-from pynomaly.detectors.arrays import read_arrays
 from pynomaly.detectors.base import Detector
 from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.errors import DataError, IntegrityError, ModelError, PynomalyError
+from pynomaly.model.bundle_files import read_parts, write_parts
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import NO_TAIL, Calibration
+from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
+from pynomaly.model.dependence.measure import measure_rows
 from pynomaly.model.explanation.explain import ExplainMethod, Explanation, explain_rows
 from pynomaly.model.explanation.held_back import hold_back_rows
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.fitting import fit_model
 from pynomaly.model.fitting.golden import (
     compare_golden_scores,
-    pack_rows,
     pick_positions,
     take_golden_rows,
-    unpack_rows,
 )
 from pynomaly.model.fitting.importance import measure_importance
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, describe_known
-from pynomaly.model.provenance import collect_notes, read_versions
-from pynomaly.model.row_times import rows_per_day
-from pynomaly.model.scoring import SCORE_COLUMNS, assess_scores, make_scorer, prepare_rows
-from pynomaly.model.seal import read_json, seal_folder, verify_seal, write_json
+from pynomaly.model.past_input import add_past
+from pynomaly.model.provenance import collect_notes, read_events, read_versions
+from pynomaly.model.row_times import read_row_keys, rows_per_day
+from pynomaly.model.scoring import (
+    SCORE_COLUMNS,
+    PreparedRows,
+    assess_scores,
+    make_scorer,
+    prepare_rows,
+    score_prepared,
+)
+from pynomaly.model.seal import seal_folder, verify_seal
 from pynomaly.model.sketch.reference import HeldOutRows, renew_reference_sketch, sketch_reference
 from pynomaly.model.sketch.sketch import Sketch
 
@@ -78,6 +75,8 @@ class Bundle:
         Provenance of the model; JSON-able.
     reranking : Reranking or None
         Learned from known anomalies; applied to every score.
+    dependence : Dependence
+        How scores of held-out rows depend on the rows before; older bundles have none.
     """
 
     contract: FrameContract
@@ -90,6 +89,7 @@ class Bundle:
     golden_scores: Floats
     facts: dict[str, Any]
     reranking: Reranking | None = None
+    dependence: Dependence = INDEPENDENT
 
     @classmethod
     def fit(
@@ -101,6 +101,7 @@ class Bundle:
         contract: FrameContract,
         facts: Mapping[str, Any],
         known: KnownAnomalies | None = None,
+        dependence: Dependence = INDEPENDENT,
     ) -> Bundle:
         """Fit features and detector on one part of the rows, and calibrate on the other.
 
@@ -122,6 +123,8 @@ class Bundle:
             Provenance to keep in the bundle; JSON-able.
         known : KnownAnomalies, optional
             Known anomalies, in neither part; a reranking learned from them is used if it ranks better.
+        dependence : Dependence, optional
+            Of all rows of the training; scores of held-out rows can only make it wider.
 
         Raises
         ------
@@ -139,10 +142,14 @@ class Bundle:
         policy = AlertPolicy.from_config(pipeline.alerts, daily, contract.numeric)
         fit_result = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known, policy)
         features, detector, calibration = fit_result.features, fit_result.detector, fit_result.calibration
-        rows = prepare_rows(fit_result.held_out, contract, calendar=features.calendar)
-        golden = take_golden_rows(rows, pick_positions(fit_result.scores))
+        by_entity = features.by_entity or calibration.groups is not None
+        rows = prepare_rows(fit_result.held_out, contract, calendar=features.calendar, entities=by_entity)
+        golden = take_golden_rows(rows, pick_positions(fit_result.scores), contract.id)
         score = make_scorer(features, detector, contract, fit_result.reranking)
-        note_texts = collect_notes(fit_result.total_rows, detector.rows_used, policy, calibration)
+        events = fit_result.events
+        policy = AlertPolicy.from_config(pipeline.alerts, daily, contract.numeric, events)
+        state = (policy, calibration, features, events)
+        note_texts = collect_notes(fit_result.total_rows, detector.rows_used, *state)
         note_texts += [note for note in (fit_result.note, describe_known(fit_result.known)) if note]
         facts = {
             **facts,
@@ -152,9 +159,13 @@ class Bundle:
                 "calibration": len(fit_result.held_out),
             },
             "known_anomalies": fit_result.known,
+            "events": None if events is None else events.to_dict(),
+            **({"entities": features.baselines.to_facts()} if features.baselines is not None else {}),
             "notes": note_texts,
             "versions": read_versions(),
         }
+        if detector.looks_back:
+            facts["series"] = pipeline.data.series.model_dump(mode="json")
         shares = measure_importance(score, fit_result.held_out, contract.features, pipeline.training.seed)
         held_out = HeldOutRows(fit_result.held_out, fit_result.scores)
         length, seasons = pd.Timedelta(pipeline.windows.monitor), pipeline.drift.seasons
@@ -169,6 +180,18 @@ class Bundle:
             golden_scores=score(golden),
             facts=facts,
             reranking=fit_result.reranking,
+            dependence=measure_rows(fit_result.held_out, fit_result.scores, contract).widen(dependence),
+        )
+
+    @property
+    def needs_entities(self) -> bool:
+        """Whether a row's score or p-value depends on its entity."""
+        return self.features.by_entity or self.calibration.groups is not None
+
+    def prepare(self, frame: pd.DataFrame) -> PreparedRows:
+        """Return rows as the model takes them, with what it needs to know of each."""
+        return prepare_rows(
+            frame, self.contract, calendar=self.features.calendar, entities=self.needs_entities
         )
 
     def raw_scores(self, frame: pd.DataFrame) -> Floats:
@@ -210,11 +233,24 @@ class Bundle:
         return self._assess(frame, together=True)
 
     def _assess(self, frame: pd.DataFrame, *, together: bool) -> pd.DataFrame:
-        columns = assess_scores(self.raw_scores(frame), self.calibration, self.policy)
+        if not len(frame):
+            raise DataError("no rows to score; at least one is needed")
+        rows = self.prepare(frame)
+        scores = score_prepared(rows, self.features, self.detector, self.reranking)
+        columns = assess_scores(scores, self.calibration, self.policy, rows.entities)
         if together:
-            columns["is_anomaly"] = self.policy.flag_window(columns["p_value"], self.calibration.resolution)
+            least = self.calibration.resolutions(rows.entities)
+            keys = read_row_keys(frame, self.contract) if self.policy.events else None
+            columns["is_anomaly"] = self.policy.flag_window(columns["p_value"], least, keys)
         scored = pd.DataFrame(columns, index=frame.index)
-        return hold_back_rows(frame, scored, self.contract, self.sketch, self.policy.limits)
+        return hold_back_rows(rows, scored, self.features, self.sketch, self.policy.limits)
+
+    def add_past(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return rows that a program has, with their past if the model looks back on it.
+
+        See :func:`pynomaly.model.past_input.add_past` for the errors.
+        """
+        return add_past(frame, self.contract, self.facts["series"]) if self.detector.looks_back else frame
 
     def explain(
         self, frame: pd.DataFrame, top: int = 3, method: ExplainMethod = "own"
@@ -227,25 +263,30 @@ class Bundle:
         """
         if not len(frame):
             raise DataError("no rows to explain; at least one is needed")
-        rows = prepare_rows(frame, self.contract, calendar=self.features.calendar)
+        rows = self.prepare(frame)
         return explain_rows(self.features, self.detector, self.sketch, self.reranking, rows, top, method)
 
     def recalibrate(self, frame: pd.DataFrame, facts: Mapping[str, Any]) -> Bundle:
         """Return the bundle calibrated on newer rows; features, detector and policy do not change."""
         scores = self.raw_scores(frame)
         calibration = Calibration.fit(scores, tail=self.calibration.tail != NO_TAIL)
+        if self.calibration.groups is not None:
+            names, least = self.prepare(frame).entities, self.policy.needed_scores
+            calibration = calibration.renew_groups(self.calibration, scores, names, least)
         rows = {**self.facts["rows"], "calibration": len(frame)}
-        note_texts = collect_notes(rows["given"], rows["fitted"], self.policy, calibration)
+        note_texts = collect_notes(rows["given"], rows["fitted"], self.policy, calibration, self.features)
         note_texts += filter(None, (describe_known(self.facts.get("known_anomalies")),))
         weight = facts.get("row_weight", 1.0)
         sketch = renew_reference_sketch(self.sketch, HeldOutRows(frame, scores), self.contract, weight)
-        facts = {**self.facts, **facts, "rows": rows, "notes": note_texts}
-        return replace(self, calibration=calibration, sketch=sketch, facts=facts)
+        facts = {**self.facts, "events": None, **facts, "rows": rows, "notes": note_texts}
+        dependence = measure_rows(frame, scores, self.contract).widen(self.dependence)
+        return replace(self, calibration=calibration, sketch=sketch, facts=facts, dependence=dependence)
 
     def with_policy(self, policy: AlertPolicy) -> Bundle:
         """Return the same model with another alert policy; no refit."""
         given, fitted = self.facts["rows"]["given"], self.facts["rows"]["fitted"]
-        old, new = (collect_notes(given, fitted, each, self.calibration) for each in (self.policy, policy))
+        state = (self.calibration, self.features, read_events(self.facts))
+        old, new = (collect_notes(given, fitted, each, *state) for each in (self.policy, policy))
         # Notes that do not depend on the policy stay.
         note_texts = [*new, *(note for note in self.facts["notes"] if note not in old + new)]
         return replace(self, policy=policy, facts={**self.facts, "notes": note_texts})
@@ -279,23 +320,7 @@ class Bundle:
         if folder.exists() and any(folder.iterdir()):
             raise ModelError(f"{folder} is not empty; a bundle is saved into a new folder")
         folder.mkdir(parents=True, exist_ok=True)
-        self.detector.save(folder / "detector")
-        np.savez(folder / "calibration.npz", allow_pickle=False, scores=self.calibration.scores)
-        numbers, golden_text = pack_rows(self.golden)
-        np.savez(folder / "golden.npz", allow_pickle=False, scores=self.golden_scores, **numbers)
-        if self.reranking is not None:
-            np.savez(folder / "reranking.npz", allow_pickle=False, **self.reranking.arrays)
-        content = {
-            "reranking": self.reranking.to_dict() if self.reranking else None,
-            "contract": self.contract.to_dict(),
-            "features": self.features.to_dict(),
-            "policy": self.policy.to_dict(),
-            "calibration": self.calibration.to_dict(),
-            "golden": golden_text,
-            "facts": self.facts,
-        }
-        write_json(folder / "model.json", content)
-        write_json(folder / "sketch.json", self.sketch.to_dict())
+        write_parts(self, folder)
         return seal_folder(folder)
 
     @classmethod
@@ -317,34 +342,8 @@ class Bundle:
         """
         verify_seal(folder, sha256)
         try:
-            return cls._read(folder)
+            return cls(**read_parts(folder))
         except PynomalyError:
             raise
         except (ValueError, TypeError, LookupError, AttributeError, OSError, RecursionError) as error:
             raise IntegrityError(f"{folder} holds what no bundle holds: {error!r}") from error
-
-    @classmethod
-    def _read(cls, folder: Path) -> Bundle:
-        content = read_json(folder / "model.json")
-        held_out = _load_arrays(folder / "calibration.npz")["scores"]
-        golden_arrays = _load_arrays(folder / "golden.npz")
-        golden_scores, golden = golden_arrays["scores"], unpack_rows(golden_arrays, content["golden"])
-        reranking = None
-        if content.get("reranking"):  # older bundles have no such key
-            reranking = Reranking.restore(content["reranking"], _load_arrays(folder / "reranking.npz"))
-        return cls(
-            FrameContract.from_dict(content["contract"]),
-            FeatureEncoder.from_dict(content["features"]),
-            load_detector(folder / "detector"),
-            Calibration.from_dict(held_out, content["calibration"]),
-            AlertPolicy.from_dict(content["policy"]),
-            Sketch.from_dict(read_json(folder / "sketch.json")),
-            golden,
-            golden_scores,
-            content["facts"],
-            reranking,
-        )
-
-
-def _load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    return read_arrays(path.read_bytes(), path)

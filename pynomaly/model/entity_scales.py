@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from pynomaly.data.frame import FrameContract, read_categories, require_columns
 
-__all__ = ["LEAST_ROWS", "EntityScales", "read_entities"]
+__all__ = ["LEAST_ROWS", "EntityScales", "Names", "join_names", "read_row_entities", "split_names"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -54,7 +54,7 @@ _CLIP = 5.0  # scaled cells beyond do not move a correlation further
 _MOST_COLUMNS = 100  # whose correlation is kept
 
 
-def read_entities(frame: pd.DataFrame, contract: FrameContract) -> Names | None:
+def read_row_entities(frame: pd.DataFrame, contract: FrameContract) -> Names | None:
     """Return the entity of each row as text, None where missing; None if the contract names no such column.
 
     Raises
@@ -165,6 +165,17 @@ class EntityScales:
             self.names, self.columns, self.rows, self.levels, self.scales, means, spreads, correlation
         )
 
+    def describe(self) -> str:
+        """Return in words how many entities have their own baseline."""
+        return (
+            f"{len(self.names)} entities have their own level and scale; rows of any other are measured by "
+            f"those of all, until a training sees {LEAST_ROWS} rows of it"
+        )
+
+    def to_facts(self) -> dict[str, Any]:
+        """Return what the facts of a model tell; JSON-able."""
+        return {"own": len(self.names), "rows": int(self.rows.sum()), "least_rows": LEAST_ROWS}
+
     @cached_property
     def _places(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.names)}
@@ -202,12 +213,7 @@ class EntityScales:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return plain arrays that restore the scales exactly; names as joined UTF-8 bytes."""
-        texts = {"names": self.names, "columns": self.columns}
-        arrays: dict[str, NDArray[Any]] = {}
-        for key, names in texts.items():
-            encoded = [name.encode("utf-8", "surrogatepass") for name in names]
-            arrays[key] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-            arrays[f"{key}_ends"] = np.cumsum([len(text) for text in encoded], dtype=np.int64)
+        arrays = join_names("names", self.names) | join_names("columns", self.columns)
         numbers = ("rows", "levels", "scales", "means", "spreads", "correlation")
         return arrays | {name: getattr(self, name) for name in numbers}
 
@@ -220,9 +226,7 @@ class EntityScales:
         ValueError
             If the arrays do not fit each other, or a scale is not above 0.
         """
-        names, columns = (
-            _split_names(arrays[key], arrays[f"{key}_ends"].tolist()) for key in ("names", "columns")
-        )
+        names, columns = (split_names(key, arrays) for key in ("names", "columns"))
         shape, width = (len(names), len(columns)), min(len(columns), _MOST_COLUMNS)
         shapes = {
             "rows": shape[:1],
@@ -240,11 +244,21 @@ class EntityScales:
         return cls(names, columns, *(arrays[key] for key in shapes))
 
 
-def _split_names(content: NDArray[Any], ends: Sequence[int]) -> tuple[str, ...]:
-    text = content.astype(np.uint8).tobytes()
-    starts = [0, *ends[:-1]] if len(ends) else []
+def join_names(key: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Return names as two plain arrays, `key` and ``<key>_ends``: joined UTF-8 bytes and where each ends."""
+    encoded = [name.encode("utf-8", "surrogatepass") for name in names]
+    return {
+        key: np.frombuffer(b"".join(encoded), dtype=np.uint8),
+        f"{key}_ends": np.cumsum([len(text) for text in encoded], dtype=np.int64),
+    }
+
+
+def split_names(key: str, arrays: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
+    """Read what `join_names` wrote."""
+    text, ends = arrays[key].astype(np.uint8).tobytes(), arrays[f"{key}_ends"].tolist()
     return tuple(
-        text[start:end].decode("utf-8", "surrogatepass") for start, end in zip(starts, ends, strict=True)
+        text[start:end].decode("utf-8", "surrogatepass")
+        for start, end in zip([0, *ends[:-1]] if ends else [], ends, strict=True)
     )
 
 

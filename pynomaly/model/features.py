@@ -130,6 +130,11 @@ class FeatureEncoder:
         return replace(self, baselines=EntityScales.fit(cells, entities, pool, settings.scaling))
 
     @property
+    def by_entity(self) -> bool:
+        """Whether a row's numbers depend on its entity."""
+        return self.baselines is not None
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the features, in the order `transform` gives them."""
         names = tuple(name for column in self.columns for name in column.names)
@@ -191,6 +196,10 @@ class FeatureEncoder:
         own = self.baselines.pick(column.name, places, (column.center, column.scale))
         return column.features(cells, own)
 
+    def encode_numbers(self, column: NumberEncoder, cells: Floats, entities: Names | None) -> Floats:
+        """Return cells of a number column as `transform` encodes them; arrays of shape (n,)."""
+        return self._encode(column, cells, self._locate_entities(entities))[0]
+
     def count_unusual_cells(self, frame: pd.DataFrame) -> dict[str, int]:
         """Count cells filled in or with an unseen category, by column; only counts above 0."""
         counts = {
@@ -211,6 +220,7 @@ class FeatureEncoder:
             "missing": self.missing,
             "calendar": self.calendar,
             "rows": self.rows,
+            **({"entities": True} if self.baselines is not None else {}),
             "columns": [
                 {"kind": "number" if isinstance(column, NumberEncoder) else "category", **asdict(column)}
                 for column in self.columns

@@ -69,7 +69,7 @@ def encode_past(
     for column, encoder in enumerate(followed):
         cells = stretches.cells[:, stretches.columns.index(encoder.name)]
         filled = _fill_forward(cells, stretches.stretch)
-        values[:, column] = encoder.features(filled)[0]
+        values[:, column] = features.encode_numbers(encoder, filled, stretches.entities)
         is_missing = frame[encoder.name].isna().to_numpy()
         numbers[is_missing, places[column]] = values[past.places[is_missing], column]
     return PastRows(numbers, values, tuple(places), stretches.moments, past.places, past.before, past.after)

@@ -6,18 +6,30 @@ Called by :mod:`pynomaly.model.bundle`.
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import GUARANTEES, Calibration
+from pynomaly.model.calibration.events import MIN_EVENTS, EventRates
+from pynomaly.model.features import FeatureEncoder
 
-__all__ = ["collect_notes", "read_versions"]
+__all__ = ["collect_notes", "describe_events", "read_events", "read_versions"]
 
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch")
 
 
-def collect_notes(rows: int, fitted: int, policy: AlertPolicy, calibration: Calibration) -> list[str]:
-    """Return notes on sampling, alerts and calibration that people should read before using the model."""
+def collect_notes(
+    rows: int,
+    fitted: int,
+    policy: AlertPolicy,
+    calibration: Calibration,
+    features: FeatureEncoder,
+    events: EventRates | None = None,
+) -> list[str]:
+    """Return notes that people should read before using the model."""
     sampling_note = f"fitted on {fitted} of {rows} rows, sampled by seed" if fitted < rows else ""
     cross_note = f"p-values from out-of-fold scores: {GUARANTEES['cross']}"
     return [
@@ -25,10 +37,48 @@ def collect_notes(rows: int, fitted: int, policy: AlertPolicy, calibration: Cali
         for note in (
             sampling_note,
             policy.describe_resolution(calibration),
+            describe_events(policy, events),
             cross_note if calibration.method == "cross" and calibration.computable else "",
+            features.baselines.describe() if features.baselines is not None else "",
+            calibration.groups.describe() if calibration.groups is not None else "",
         )
         if note
     ]
+
+
+def describe_events(policy: AlertPolicy, measured: EventRates | None) -> str:
+    """Return how many events a day to expect and of how many rows, or why rows are counted; "" for neither.
+
+    Parameters
+    ----------
+    policy : AlertPolicy
+    measured : EventRates or None
+        What was counted when the model was fitted.
+    """
+    by_events = policy.level is not None or policy.kind == "budget"
+    if measured is None:
+        return ""
+    if not measured.thresholds:
+        least = f"{measured.rows} rows of the reference hold fewer than {MIN_EVENTS} events"
+        return f"alerts are counted by row: {least}" if by_events else ""
+    if policy.events is None or not policy.rows_per_day:
+        return ""
+    share = float(policy.events.share(policy.threshold)[0])
+    gap = f"grouping.gap {policy.events.gap / timedelta(hours=1):g} h"
+    if policy.threshold < policy.events.thresholds[0]:
+        return (
+            f"at p <= {policy.threshold:.2g} there are fewer than {MIN_EVENTS} events to count on "
+            f"{policy.events.rows} rows of the reference, so each row counts as one ({gap})"
+        )
+    daily = policy.rows_per_day * policy.threshold * share
+    size = f"{1 / share:.2g} rows each"
+    return f"alerts are events: about {daily:.2g} a day in normal operation, of {size} ({gap})"
+
+
+def read_events(facts: Mapping[str, Any]) -> EventRates | None:
+    """Return how rows of the reference alerted together, from a bundle's facts; None if not counted."""
+    content = facts.get("events")
+    return EventRates.from_dict(content) if content else None
 
 
 def read_versions() -> dict[str, str]:

@@ -5,7 +5,8 @@ All times are in UTC. Called by :mod:`pynomaly.model.bundle` and :mod:`pynomaly.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,53 @@ from numpy.typing import NDArray
 from pynomaly.data.frame import FrameContract, require_columns
 from pynomaly.errors import ColumnError, DataError
 
-__all__ = ["CALENDAR_NAMES", "encode_calendar", "read_row_times", "rows_per_day"]
+__all__ = ["CALENDAR_NAMES", "RowKeys", "encode_calendar", "read_row_keys", "read_row_times", "rows_per_day"]
 
 CALENDAR_NAMES = ("hour:sin", "hour:cos", "weekday:sin", "weekday:cos")
+
+
+@dataclass(frozen=True, eq=False)
+class RowKeys:
+    """Entity and time of rows.
+
+    Attributes
+    ----------
+    entities : ndarray of int64, shape (n,)
+        Codes from 0; all 0 without an entity column.
+    moments : ndarray of int64, shape (n,)
+        Microseconds since 1970 in UTC; :attr:`UNKNOWN` where the time is missing.
+    """
+
+    UNKNOWN: ClassVar[int] = int(np.iinfo(np.int64).min)
+
+    entities: NDArray[np.int64]
+    moments: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.moments)
+
+    def take(self, rows: NDArray[Any] | slice) -> RowKeys:
+        """Return the keys that an index array, a mask or a slice selects."""
+        return RowKeys(self.entities[rows], self.moments[rows])
+
+
+def read_row_keys(frame: pd.DataFrame, contract: FrameContract) -> RowKeys | None:
+    """Return entity and time of the rows of `frame`; None if it has no times.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_row_times`.
+    """
+    if contract.time is None or contract.time not in frame:
+        return None
+    times = read_row_times(frame, contract)
+    assert times is not None, "the contract names a time column"
+    moments = np.asarray(times.astype("int64"), dtype=np.int64)  # a missing time is the smallest number
+    entities = np.zeros(len(frame), dtype=np.int64)
+    if contract.id is not None and contract.id in frame:
+        entities = pd.factorize(frame[contract.id].astype(str))[0].astype(np.int64)
+    return RowKeys(entities, moments)
 
 
 def read_row_times(frame: pd.DataFrame, contract: FrameContract) -> pd.Series[Any] | None:

@@ -21,6 +21,7 @@ from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration, name_rarity, name_severity
+from pynomaly.model.entity_scales import Names, read_row_entities
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.past_encoding import encode_past
 from pynomaly.model.row_times import read_row_times
@@ -52,22 +53,28 @@ class PreparedRows:
         Their times, if the features use a calendar.
     past : PastArray of length n or None
         Their past, if the rows carry one.
+    entities : ndarray of shape (n,), object, or None
+        Whose rows they are, if the model needs to know.
     """
 
     frame: pd.DataFrame
     times: pd.Series[Any] | None = None
     past: PastArray | None = None
+    entities: Names | None = None
 
 
-def prepare_rows(frame: pd.DataFrame, contract: FrameContract, *, calendar: bool) -> PreparedRows:
-    """Return conformed rows, with their past, and their times if the features use a calendar."""
+def prepare_rows(
+    frame: pd.DataFrame, contract: FrameContract, *, calendar: bool, entities: bool = False
+) -> PreparedRows:
+    """Return conformed rows, with their past; their times and entities, if the model needs them."""
     times = read_row_times(frame, contract) if calendar else None
-    return PreparedRows(contract.conform(frame), times, get_past(frame))
+    names = read_row_entities(frame, contract) if entities else None
+    return PreparedRows(contract.conform(frame), times, get_past(frame), names)
 
 
 def encode_rows(rows: PreparedRows, features: FeatureEncoder, detector: Detector) -> Floats | PastRows:
     """Return what `detector` is fitted on and scores: numbers, of shape (n, d), or those and a past."""
-    numbers = features.transform(rows.frame, rows.times)
+    numbers = features.transform(rows.frame, rows.times, rows.entities)
     return encode_past(rows.frame, rows.past, numbers, features) if detector.looks_back else numbers
 
 
@@ -77,7 +84,7 @@ def make_scorer(
     """Return a function that scores rows with a fitted model; the reranking, if any, is applied last."""
 
     def scores(frame: pd.DataFrame) -> Floats:
-        rows = prepare_rows(frame, contract, calendar=features.calendar)
+        rows = prepare_rows(frame, contract, calendar=features.calendar, entities=features.by_entity)
         return score_prepared(rows, features, detector, reranking)
 
     return scores
@@ -94,14 +101,16 @@ def score_prepared(
     return reranking.score(encoded.numbers if isinstance(encoded, PastRows) else encoded, scores)
 
 
-def assess_scores(scores: Floats, calibration: Calibration, policy: AlertPolicy) -> dict[str, NDArray[Any]]:
+def assess_scores(
+    scores: Floats, calibration: Calibration, policy: AlertPolicy, entities: Names | None = None
+) -> dict[str, NDArray[Any]]:
     """Return `SCORE_COLUMNS` for `scores`, all arrays of shape (n,); each row is judged by itself."""
-    p_values = calibration.p_values(scores)
+    p_values = calibration.p_values(scores, entities)
     return {
         "score": scores,
         "p_value": p_values,
         "severity": name_severity(p_values),
         "is_anomaly": policy.alerts(p_values),
-        "extrapolated": calibration.mark_extrapolated(p_values),
+        "extrapolated": calibration.mark_extrapolated(p_values, entities),
         "rarity": name_rarity(p_values, policy.rows_per_day if calibration.computable else None),
     }

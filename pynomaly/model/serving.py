@@ -44,8 +44,11 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow pu
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Score each row of `model_input` by itself: the columns of :meth:`Bundle.score`."""
-        return self.bundle.score(model_input)
+        """Score each row of `model_input` by itself: the columns of :meth:`Bundle.score`.
+
+        A model that looks back takes the rows before a row from `model_input`, too.
+        """
+        return self.bundle.score(self.bundle.add_past(model_input))
 
 
 if __name__ != "pynomaly.model.serving":  # MLflow runs the file under another name

@@ -1,6 +1,6 @@
-"""Which rows of one whole window alert, from p-values that are known already.
+"""Which rows of one whole window alert, from p-values that are known already, and how they come in events.
 
-Called by the steps that decide window by window over rows scored at once.
+Called by the steps that decide window by window over rows scored at once, and that recalibrate.
 """
 
 from __future__ import annotations
@@ -9,17 +9,37 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pynomaly import config
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.calibration.events import EventRates
 from pynomaly.model.explanation.held_back import find_held_back_rows
+from pynomaly.model.fitting.event_counts import count_reference_events, take_newest
+from pynomaly.model.row_times import read_row_keys
 
-__all__ = ["flag_rows"]
+__all__ = ["count_events_again", "flag_rows"]
 
 
 def flag_rows(bundle: Bundle, frame: pd.DataFrame, p_values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which rows of a whole window alert, by policy and limits; bool array of shape (n,)."""
-    flags = bundle.policy.flag_window(p_values, bundle.calibration.resolution)
+    rows = bundle.prepare(frame)
+    keys = read_row_keys(frame, bundle.contract) if bundle.policy.events else None
+    flags = bundle.policy.flag_window(p_values, bundle.calibration.resolutions(rows.entities), keys)
     limits = bundle.policy.limits
     if limits is None:
         return flags
-    held_back = find_held_back_rows(bundle.contract.conform(frame), flags, bundle.sketch, limits)
+    held_back = find_held_back_rows(rows, flags, bundle.features, bundle.sketch, limits)
     return np.asarray(flags & (held_back == ""), dtype=np.bool_)
+
+
+def count_events_again(bundle: Bundle, frame: pd.DataFrame, pipeline: config.Pipeline) -> EventRates | None:
+    """Return how the rows that recalibrated `bundle` alert together; None if rows are counted.
+
+    Cost: the newest :data:`~pynomaly.model.fitting.event_counts.MAX_COUNTED_ROWS` rows are scored.
+    """
+    if pipeline.alerts.count == "rows" or not bundle.calibration.computable:
+        return None
+    newest = take_newest(frame, bundle.contract)
+    p_values = bundle.score(newest)["p_value"].to_numpy()
+    return count_reference_events(
+        bundle.raw_scores, None, newest, p_values, bundle.contract, pipeline.grouping.gap
+    )

@@ -132,7 +132,7 @@ def _example_rows(served: ServedModel, shape: RowSchema, data: Data) -> list[dic
         for name in shape.categorical:
             cells[name] = row[name]
         if shape.entity is not None and shape.entity not in cells:
-            cells[shape.entity] = "an entity"
+            cells[shape.entity] = row.get(shape.entity) or "an entity"
         if shape.time is not None:
             cells |= spell_time(row.get(shape.time), shape.time_columns, data)
         examples.append(cells)

@@ -97,7 +97,7 @@ class RowSchema:
             numeric,
             bundle.contract.categorical,
             time,
-            data.id if past else None,
+            data.id if past or bundle.needs_entities else None,
             past,
             bundle.features.missing != "reject",
             series=bool(past_features),

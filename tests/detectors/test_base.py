@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pynomaly.detectors import DETECTORS, Detector, make_detector
+from pynomaly.detectors import TABULAR, Detector, make_detector
 from pynomaly.detectors.base import LIMIT
 from pynomaly.detectors.numerics.exact import apply_affine, mean_and_scale, row_sum, squared_distances
 from pynomaly.errors import ColumnError, DetectorError
@@ -26,7 +26,7 @@ def fitted(name: str) -> Detector:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(DETECTORS))
+@pytest.mark.parametrize("name", list(TABULAR))
 @settings(max_examples=25, deadline=None)
 @given(rows=arrays(np.float64, st.tuples(st.integers(1, 9), st.just(3)), elements=ANY))
 def test_any_finite_row_has_a_finite_score_of_its_own(name: str, rows: np.ndarray) -> None:
@@ -123,7 +123,7 @@ def test_a_failed_fit_leaves_the_earlier_one() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(DETECTORS))
+@pytest.mark.parametrize("name", list(TABULAR))
 def test_rows_that_are_all_equal_give_a_clear_refusal_or_finite_scores(name: str) -> None:
     same = np.full((60, 3), 2.5)
     if name in ("pca", "mcd", "mahalanobis"):

@@ -14,6 +14,7 @@ import pytest
 from pynomaly.detectors import DETECTORS, load_detector, make_detector, saved
 from pynomaly.detectors.base import Detector
 from pynomaly.detectors.parameters import ChoiceParameter, IntegerParameter, NumberParameter, WidthsParameter
+from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import DetectorError, IntegrityError, UnknownDetectorError
 
 ROWS = np.random.default_rng(8).normal(size=(120, 3))
@@ -36,7 +37,9 @@ def test_a_row_tells_the_truth_about_its_class(name: str) -> None:
 @pytest.mark.parametrize("name", list(DETECTORS))
 def test_a_row_tells_the_truth_about_its_fit(name: str) -> None:
     entry = DETECTORS[name]
-    first, second = (make_detector(name, seed=seed).fit(ROWS) for seed in (1, 2))
+    rows = PastRows.of_series(ROWS) if entry.looks_back else ROWS
+    first, second = (make_detector(name, seed=seed).fit(rows) for seed in (1, 2))
+    assert first.looks_back == entry.looks_back
     same = all(np.array_equal(first.state[key], second.state.get(key)) for key in first.state)
     assert same or not entry.deterministic
     if not entry.keeps_rows:
@@ -80,12 +83,16 @@ def test_checked_parameters_are_plain_values() -> None:
 
 @pytest.mark.slow
 def test_scoring_a_saved_detector_imports_no_vendor(tmp_path: Path) -> None:
-    for name in DETECTORS:
-        make_detector(name).fit(ROWS).save(tmp_path / name)
+    past = PastRows.of_series(ROWS)
+    for name, entry in DETECTORS.items():
+        make_detector(name).fit(past if entry.looks_back else ROWS).save(tmp_path / name)
     code = (
         "import sys, numpy, pathlib, pynomaly.detectors as d\n"
+        "from pynomaly.detectors.past_rows import PastRows\n"
+        "rows = PastRows.of_series(numpy.zeros((2, 3)))\n"
         f"for folder in pathlib.Path({str(tmp_path)!r}).iterdir():\n"
-        "    d.load_detector(folder).score(numpy.zeros((2, 3)))\n"
+        "    detector = d.load_detector(folder)\n"
+        "    detector.score(rows if detector.looks_back else rows.numbers)\n"
         "print([name for name in ('pyod', 'sklearn', 'torch', 'numba', 'joblib') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,13 +13,15 @@ import pandas as pd
 import pytest
 
 from pynomaly import config
-from pynomaly.detectors import DETECTORS, saved
+from pynomaly.detectors import TABULAR, saved
 from pynomaly.errors import ColumnError, ConfigError, DataError, DetectorError, IntegrityError, ModelError
 from pynomaly.model.bundle import SCORE_COLUMNS, Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration
+from pynomaly.model.dependence.dependence import INDEPENDENT
 from pynomaly.model.fitting.golden import GOLDEN_ROWS
 from pynomaly.model.seal import LISTING_NAME, seal_folder
+from tests.model.dependence.series import draw_series
 from tests.model.tables import fit, table
 
 NEW = table(150, seed=9)
@@ -176,9 +178,9 @@ def test_a_changed_byte_anywhere_is_refused_before_parsing(
     def parsed(*_: Any, **__: Any) -> None:
         raise AssertionError("parsed before it was verified")
 
-    monkeypatch.setattr("pynomaly.model.bundle.read_json", parsed)
+    monkeypatch.setattr("pynomaly.model.bundle.read_parts", parsed)
     monkeypatch.setattr(np, "load", parsed)
-    monkeypatch.setattr("pynomaly.model.bundle.load_detector", parsed)
+    monkeypatch.setattr("pynomaly.model.bundle_files.load_detector", parsed)
     with pytest.raises(IntegrityError):
         Bundle.load(folder, shipped[1])
     with pytest.raises(IntegrityError):
@@ -411,9 +413,23 @@ def test_recalibration_changes_p_values_alone(bundle: Bundle) -> None:
 
 @pytest.mark.slow
 def test_every_detector_ships(tmp_path: Path) -> None:
-    cheap = [name for name in DETECTORS if name != "autoencoder"]
+    cheap = [name for name in TABULAR if name != "autoencoder"]
     for name in cheap:
         bundle = fit(name)
         loaded = Bundle.load(tmp_path / name, bundle.save(tmp_path / name))
         assert loaded.verify_golden() <= 1e-12, name
         assert json.loads((tmp_path / name / "model.json").read_text())["facts"]["key"] == "k1"
+
+
+def test_the_dependence_of_held_out_rows_travels_with_the_model(tmp_path: Path) -> None:
+    rows = table(1500)
+    level = draw_series(np.random.default_rng(0), 1500, 12)
+    bundle = fit("hbos", rows.assign(pressure=level, flow=level**3))
+    assert bundle.dependence.is_dependent
+    assert Bundle.load(tmp_path / "b", bundle.save(tmp_path / "b")).dependence == bundle.dependence
+    assert not fit("hbos").dependence.is_dependent
+    content = json.loads((tmp_path / "b" / "model.json").read_text())
+    del content["dependence"]  # as older versions wrote it
+    (tmp_path / "b" / "model.json").write_text(json.dumps(content))
+    (tmp_path / "b" / LISTING_NAME).unlink()
+    assert Bundle.load(tmp_path / "b", seal_folder(tmp_path / "b")).dependence == INDEPENDENT

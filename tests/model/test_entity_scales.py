@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import ColumnError, ConfigError
-from pynomaly.model.entity_scales import LEAST_ROWS, EntityScales, read_entities
+from pynomaly.model.entity_scales import LEAST_ROWS, EntityScales, read_row_entities
 from pynomaly.model.features import FeatureEncoder
 from tests.naive import entity_levels_and_scales
 
@@ -164,7 +164,7 @@ def test_entities_are_needed_and_the_setting_is_named() -> None:
 )
 def test_entities_are_read_as_text_cell_by_cell(cells: Any, texts: list[str | None]) -> None:
     contract = FrameContract(("current",), (), id="device")
-    assert read_entities(pd.DataFrame({"device": cells}), contract).tolist() == texts  # type: ignore[union-attr]
-    assert read_entities(pd.DataFrame({"x": [1]}), FrameContract(("x",), ())) is None
+    assert read_row_entities(pd.DataFrame({"device": cells}), contract).tolist() == texts  # type: ignore[union-attr]
+    assert read_row_entities(pd.DataFrame({"x": [1]}), FrameContract(("x",), ())) is None
     with pytest.raises(ColumnError, match="device"):
-        read_entities(pd.DataFrame({"x": [1]}), contract)
+        read_row_entities(pd.DataFrame({"x": [1]}), contract)

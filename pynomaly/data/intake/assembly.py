@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.data.intake.cells.profile import Profile
+from pynomaly.data.intake.context import Context, read_context
 from pynomaly.data.intake.findings import Choice, ColumnReading, Reading, TimeReading, Unreadable
 from pynomaly.data.intake.plan import plan_blocks
 from pynomaly.data.intake.roles.columns import ONLY_RISES, decide_role, is_counter, mark_duplicates
@@ -71,6 +72,7 @@ class Assembly:
             data["ignore"] = ignored
         self._apply_known(data)
         self._drop_unused(data)
+        context = self._read_context()
         blocks, notes, problems = self._plan_blocks()
         self.notes += notes
         return Reading(
@@ -88,6 +90,7 @@ class Assembly:
             problems=tuple(problems),
             data=data,
             blocks=blocks,
+            context=context,
         )
 
     def _apply_known(self, data: dict[str, Any]) -> None:
@@ -282,10 +285,32 @@ class Assembly:
         moments = self.moments
         return TimeReading(moments.columns, moments.format, zone, first, last, moments.otherwise)
 
-    def _plan_blocks(self) -> tuple[dict[str, Any], list[str], list[str]]:
+    def _read_context(self) -> Context:
+        """Measure what the rows show of time; what is given under ``data.series`` counts as it is."""
+        if "series" in self.known:
+            return Context("as asked")
+        times = self.moments.times if self.moments else None
+        lines = self.sample.lines
+        return read_context(times, self._entity_codes(), lines, self._list_numbers(), self.sample.rows)
+
+    def _list_numbers(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the columns of numbers; counters as their increase."""
         numbers = {
             column.name: self.profiles[column.name].numbers
             for column in self.columns.values()
             if column.role in ("number", "counter")
         }
-        return plan_blocks(self.moments, self._entity_codes(), numbers, self.sample.rows)
+        if self.moments is None:
+            return numbers
+        order, codes = self._order_rows(), self._entity_codes()
+        for name in set(self.counters) & set(numbers):
+            rise = np.diff(numbers[name][order], prepend=np.nan)
+            rise[np.diff(codes[order], prepend=-1) != 0] = np.nan
+            numbers[name] = np.empty_like(rise)
+            numbers[name][order] = np.where(rise >= 0, rise, np.nan)
+        return numbers
+
+    def _plan_blocks(self) -> tuple[dict[str, Any], list[str], list[str]]:
+        numbers = self._list_numbers()
+        codes, rows = self._entity_codes(), self.sample.rows
+        return plan_blocks(self.moments, codes, numbers, rows, self.counters)

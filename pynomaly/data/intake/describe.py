@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from pynomaly.data.intake.context import Context
 from pynomaly.data.intake.findings import Reading
 
 __all__ = ["describe_reading"]
@@ -35,6 +36,7 @@ def describe_reading(reading: Reading) -> dict[str, Any]:
         "left_out": [
             {"name": column.name, "role": column.role, "why": column.why} for column in reading.left_out
         ],
+        "context": _describe_context(reading.context),
         "choices": [asdict(choice) for choice in reading.choices],
         "notes": list(reading.notes),
         "problems": list(reading.problems),
@@ -43,3 +45,15 @@ def describe_reading(reading: Reading) -> dict[str, Any]:
 
 def _describe_column(column: Any) -> dict[str, Any]:
     return {**asdict(column), "cells": [asdict(cell) for cell in column.cells]}
+
+
+def _describe_context(context: Context) -> dict[str, Any]:
+    step = context.step
+    return {
+        "past": context.past,
+        "why": context.why,
+        "step": None if step is None else step.shown,
+        "regular": None if step is None else round(step.regular, 3),
+        "period": context.period,
+        "columns": {name: asdict(item) for name, item in context.columns.items()},
+    }

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pynomaly.data.intake.context import Context
+
 __all__ = ["ROLES", "Choice", "ColumnReading", "Reading", "Sureness", "TimeReading", "Unreadable"]
 
 Sureness = Literal["sure", "likely", "doubtful"]
@@ -155,6 +157,8 @@ class Reading:
         Settings under ``data``, without ``source`` and ``path``.
     blocks : dict
         Settings of the other blocks (windows, training ...), with their comments.
+    context : Context
+        What the rows show of time, and whether detectors look back.
     """
 
     file: str
@@ -171,6 +175,7 @@ class Reading:
     problems: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     blocks: Mapping[str, Mapping[str, tuple[Any, str]]] = field(default_factory=dict)
+    context: Context = field(default_factory=Context)
 
     @property
     def left_out(self) -> tuple[ColumnReading, ...]:

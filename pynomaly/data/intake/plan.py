@@ -5,13 +5,14 @@ Called by ``reading``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pynomaly.config.units import spell_duration
+from pynomaly.data.intake.own_levels import measure_entities, scale_entities
 from pynomaly.data.intake.seasons import find_seasons
 from pynomaly.data.intake.times.moments import Moments
 from pynomaly.data.intake.windows import WindowPlan, plan_windows
@@ -21,6 +22,7 @@ __all__ = ["plan_blocks"]
 _TRAIN_ROWS = 100
 _RETRAIN_ROWS = 1000
 _FEW_ROWS = 30
+_COLUMNS_SHOWN = 2
 
 Blocks = dict[str, dict[str, tuple[Any, str]]]
 
@@ -30,6 +32,7 @@ def plan_blocks(
     codes: np.ndarray[Any, Any],
     numbers: Mapping[str, np.ndarray[Any, Any]],
     table_rows: int,
+    counters: Collection[str] = (),
 ) -> tuple[Blocks, list[str], list[str]]:
     """Return the settings of the blocks with their comments, notes, and why a draft could not train.
 
@@ -43,19 +46,26 @@ def plan_blocks(
         Numeric features.
     table_rows : int
         Rows of the whole table.
+    counters : collection of str
+        Those of `numbers` that are read as their increase, so that their own level says nothing.
     """
     blocks: Blocks = {}
     notes: list[str] = []
     problems: list[str] = []
     rows, plan = table_rows, None
+    own_levels = _explain_own_levels(moments, codes, numbers, table_rows, counters)
     if moments is not None:
         times = moments.times.dropna()
         plan = plan_windows(_select_series(moments.times, codes), times.min(), times.max(), table_rows)
         rows = plan.reference_rows
-        if seasons := find_seasons(moments.times, numbers, plan.step, plan.span):
+        values_by_column = scale_entities(codes, numbers) if own_levels else numbers
+        if seasons := find_seasons(moments.times, values_by_column, plan.step, plan.span):
             why = f"the values follow the {' and the '.join(seasons)}, so a model must know when a row is"
             blocks["features"] = {"calendar": (True, why)}
             notes.append(f"{why} (features.calendar)")
+    if own_levels:
+        blocks.setdefault("features", {})["entities"] = ("own", own_levels)
+        notes.append(f"{own_levels} (features.entities)")
     if rows < _TRAIN_ROWS:
         low = max(10, rows // 2)
         blocks["quality"] = {"min_train_rows": (low, f"the reference has about {rows} rows, default is 100")}
@@ -69,6 +79,26 @@ def plan_blocks(
         comment = f"the reference has about {rows} rows, default is 1000"
         blocks["retraining"] = {"min_rows": (max(100, rows // 2), comment)}
     return blocks, notes, problems
+
+
+def _explain_own_levels(
+    moments: Moments | None,
+    codes: np.ndarray[Any, Any],
+    numbers: Mapping[str, np.ndarray[Any, Any]],
+    table_rows: int,
+    counters: Collection[str],
+) -> str:
+    """Return why each entity needs its own baseline, "" if it needs none."""
+    order = np.arange(len(codes))
+    if moments is not None:
+        order = np.argsort(moments.times.dt.tz_localize(None).to_numpy(), kind="stable")
+    measured = {name: values for name, values in numbers.items() if name not in counters}
+    columns = measure_entities(codes, measured, order, table_rows)
+    if not columns:
+        return ""
+    shown = "; ".join(column.describe() for column in columns[:_COLUMNS_SHOWN])
+    more = f" and {len(columns) - _COLUMNS_SHOWN} more columns" if len(columns) > _COLUMNS_SHOWN else ""
+    return f"entities have their own level or scale ({shown}{more}), so each is measured by its own"
 
 
 def _select_series(times: pd.Series[Any], codes: np.ndarray[Any, Any]) -> pd.Series[Any]:

@@ -21,7 +21,7 @@ import numpy as np
 
 from pynomaly.detectors.attributions import ColumnGroups, ExplanationMethod, ScoreParts, join_parts
 from pynomaly.detectors.base import Detector, State
-from pynomaly.detectors.catalogue import DETECTORS, make_detector
+from pynomaly.detectors.catalogue import TABULAR, make_detector
 from pynomaly.detectors.numerics.exact import Array, row_sum
 from pynomaly.detectors.parameters import NumberParameter, Parameter
 from pynomaly.errors import DetectorError, list_allowed
@@ -45,7 +45,7 @@ class MembersParameter:
         DetectorError
             Not a list, fewer than two names, a duplicate, or a name that is not allowed.
         """
-        options = [name for name, row in DETECTORS.items() if row.family != "ensemble"]
+        options = [name for name, row in TABULAR.items() if row.family != "ensemble"]
         if not isinstance(value, list | tuple) or len(value) < 2 or len(set(map(str, value))) < len(value):
             raise DetectorError(f"{owner} is {value!r}; allowed: a list of two or more different detectors")
         for name in value:

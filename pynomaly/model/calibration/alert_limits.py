@@ -74,8 +74,8 @@ class AlertLimits:
         ----------
         cells, expected : ndarray of shape (n, d)
             Numbers and what the reference expects in their place; NaN for missing.
-        scales : ndarray of shape (d,)
-            One standard deviation or its robust equal, above 0.
+        scales : ndarray of shape (d,) or (n, d)
+            One standard deviation or its robust equal, above 0; of each row if entities have their own.
         names : tuple of str
             Names of the d columns.
         """

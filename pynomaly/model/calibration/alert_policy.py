@@ -4,20 +4,22 @@
 policy     a row is an alert when its p-value is at most
 ========== ==================================================================================================
 quantile   ``alerts.quantile``
-budget     ``alerts.per_day`` over the rows of a day
+budget     ``alerts.per_day`` over the rows of a day; higher where several rows make one event
 cost       the value at which an alert is expected to cost less than no alert (`cost_threshold`)
-fdr        the Benjamini-Hochberg limit of its scoring window; for a single row, see below
+fdr        the Benjamini-Hochberg limit of its scoring window, over rows or events; a single row: see below
 ========== ==================================================================================================
 
 Scores and p-values never depend on other rows. An ``fdr`` decision does, because it controls the share of
 false alerts among all alerts of one window. `AlertPolicy.decide` makes this decision from exactly the
 p-values it receives; it is used to score a window or a file. `AlertPolicy.alerts` compares each row with the
 policy's `threshold`; it is used to serve single rows and to compare alert rates of windows of any length.
-Called by :mod:`pynomaly.model.bundle`.
+
+A policy counts rows, or *events* (:mod:`pynomaly.model.calibration.events`): ``alerts.count: auto`` counts
+events where rows of the reference alerted together more often than by chance. Called by
+:mod:`pynomaly.model.bundle`.
 
 References
 ----------
-Benjamini, Hochberg (1995), Controlling the false discovery rate, J. Royal Statistical Society B 57(1).
 Bates, Candès, Lei, Romano, Sesia (2023), Testing for outliers with conformal p-values, Annals of Statistics
 51(1): conformal p-values that share their held-out scores keep the rate of Benjamini-Hochberg.
 Elkan (2001), The foundations of cost-sensitive learning, IJCAI: alert where the odds of an anomaly reach the
@@ -40,12 +42,14 @@ from pynomaly import config
 from pynomaly.errors import ConfigError
 from pynomaly.model.calibration.alert_limits import AlertLimits
 from pynomaly.model.calibration.calibration import MIN_SCORES, Calibration
+from pynomaly.model.calibration.events import EventRates
+from pynomaly.model.calibration.false_discoveries import benjamini_hochberg, find_event_limit
+from pynomaly.model.row_times import RowKeys
 
 __all__ = [
     "CANNOT_ALERT",
     "POLICY_MAKERS",
     "AlertPolicy",
-    "benjamini_hochberg",
     "cost_threshold",
     "single_row_threshold",
 ]
@@ -77,6 +81,8 @@ class AlertPolicy:
         (``benchmarks/calibration.py``).
     limits : AlertLimits or None
         Which deviations are worth an alert; :meth:`pynomaly.model.bundle.Bundle.score` applies them.
+    events : EventRates or None
+        How many events there are for each alerting row; None if the policy counts rows.
     """
 
     kind: str
@@ -85,10 +91,15 @@ class AlertPolicy:
     level: float | None = None
     extrapolate: bool = False
     limits: AlertLimits | None = None
+    events: EventRates | None = None
 
     @classmethod
     def from_config(
-        cls, alerts: config.Alerts, rows_per_day: float | None, numeric: tuple[str, ...] = ()
+        cls,
+        alerts: config.Alerts,
+        rows_per_day: float | None,
+        numeric: tuple[str, ...] = (),
+        rates: EventRates | None = None,
     ) -> AlertPolicy:
         """Return the policy with the threshold that the settings define.
 
@@ -99,38 +110,57 @@ class AlertPolicy:
             Rows a day in normal operation; None for a table without times.
         numeric : tuple of str
             Numeric features, which ``alerts.direction`` and ``alerts.minimum`` may name.
+        rates : EventRates or None
+            What was counted when the model was fitted; None for a table without times, and for a model that
+            was fitted before events were counted.
 
         Raises
         ------
         ConfigError
-            If a column of these is no numeric feature, if a budget is set without rows a day or is half of
-            the rows or more, or the costs and the prevalence would make every row an alert.
+            If a column of these is no numeric feature, if a budget or events are set without rows a day, if
+            a budget is half of the rows or more, or the costs and the prevalence would make every row an
+            alert.
         """
         policy = POLICY_MAKERS[alerts.policy](alerts, rows_per_day)
-        return replace(policy, limits=AlertLimits.from_config(alerts, numeric))
+        policy = replace(policy, limits=AlertLimits.from_config(alerts, numeric))
+        if alerts.count == "events" and not rows_per_day:
+            raise ConfigError("alerts.count 'events' needs times; name data.time, or count 'rows'")
+        if rates is None or alerts.count == "rows" or (alerts.count == "auto" and not rates.clustered):
+            return policy
+        threshold = policy.threshold if policy.kind != "budget" else rates.find_threshold(policy.threshold)
+        return replace(policy, threshold=threshold, events=rates)
 
     def alerts(self, p_values: ArrayLike) -> NDArray[np.bool_]:
         """Return which of `p_values`, array-like of shape (n,), are alerts; each row is judged alone."""
         return np.asarray(p_values, dtype=np.float64) <= self.threshold
 
-    def flag_window(self, p_values: ArrayLike, resolution: float) -> NDArray[np.bool_]:
+    def flag_window(
+        self, p_values: ArrayLike, resolution: ArrayLike, keys: RowKeys | None = None
+    ) -> NDArray[np.bool_]:
         """Return which rows of one whole window are alerts; bool array of shape (n,).
 
         The same as `alerts`, except for ``fdr`` with two rows or more: then Benjamini-Hochberg over these
         rows. The expected share of false alerts is at most `level` times the share of normal rows, as long as
-        normal rows are exchangeable with the held-out rows and `extrapolate` is off.
+        normal rows are exchangeable with the held-out rows and `extrapolate` is off. A policy that counts
+        events keeps the share of false events instead
+        (:func:`pynomaly.model.calibration.false_discoveries.find_event_limit`).
 
         Parameters
         ----------
         p_values : array-like of shape (n,)
-        resolution : float
-            Smallest p-value that counting gives (`Calibration.resolution`). Smaller p-values are replaced by
+        resolution : float or array-like of shape (n,)
+            Smallest p-value that counting gives (`Calibration.resolutions`). Smaller p-values are replaced by
             this one, unless `extrapolate` is on.
+        keys : RowKeys, optional
+            Entities and times of the rows; without them each row counts as an event.
         """
         p = np.asarray(p_values, dtype=np.float64)
         if self.level is None or p.size < 2:
             return self.alerts(p)
-        return benjamini_hochberg(p if self.extrapolate else np.maximum(p, resolution), self.level)
+        p = p if self.extrapolate else np.maximum(p, resolution)
+        if self.events is None or keys is None:
+            return benjamini_hochberg(p, self.level)
+        return np.asarray(p <= find_event_limit(p, keys, self.events, self.level), dtype=np.bool_)
 
     @property
     def needed_scores(self) -> int:
@@ -193,6 +223,12 @@ class AlertPolicy:
         if self.extrapolate:
             return "false alerts are not guaranteed to stay at their level: fdr rests on extrapolation"
         least = resolution / (self.level or 1.0)
+        if self.events is not None:
+            least *= float(self.events.share(resolution)[0])
+            return (
+                f"a window alerts only when it has an event among {1.0 / least:.2g} rows or more often, of "
+                f"rows that score above nearly all {scores} held-out ones"
+            )
         return (
             f"a window alerts only when a share of {least:.2g} of its rows or more score above nearly all "
             f"{scores} held-out ones; alerts.extrapolate would let single rows alert, without the guarantee"
@@ -207,6 +243,7 @@ class AlertPolicy:
             "level": self.level,
             "extrapolate": self.extrapolate,
             **({"limits": self.limits.to_dict()} if self.limits else {}),
+            **({"events": self.events.to_dict()} if self.events else {}),
         }
 
     @classmethod
@@ -219,6 +256,7 @@ class AlertPolicy:
             content.get("level"),
             content.get("extrapolate", False),
             AlertLimits.from_dict(content["limits"]) if content.get("limits") else None,
+            EventRates.from_dict(content["events"]) if content.get("events") else None,
         )
 
 
@@ -265,29 +303,6 @@ POLICY_MAKERS: dict[str, Callable[[config.Alerts, float | None], AlertPolicy]] =
     "quantile": _make_quantile_policy,
 }
 """For each name in ``pynomaly.config.ALERT_POLICIES``, settings and rows a day to the policy."""
-
-
-def benjamini_hochberg(p_values: ArrayLike, level: float) -> NDArray[np.bool_]:
-    """Return which of `p_values`, array-like of shape (n,), Benjamini-Hochberg rejects at `level`."""
-    p = np.asarray(p_values, dtype=np.float64)
-    values, counts = np.unique(p, return_counts=True)
-    return np.asarray(p <= find_rejection_limit(values, counts, level), dtype=bool)
-
-
-def find_rejection_limit(values: ArrayLike, counts: ArrayLike, level: float) -> float:
-    """Return the largest p-value that Benjamini-Hochberg rejects; -1 when it rejects none.
-
-    Parameters
-    ----------
-    values : array-like of shape (k,)
-        The distinct p-values, ascending.
-    counts : array-like of shape (k,)
-        How often each value occurs. Memory depends on the distinct values, not on the number of rows.
-    level : float
-    """
-    p, ranks = np.asarray(values, dtype=np.float64), np.cumsum(np.asarray(counts))
-    rejectable = np.flatnonzero(p <= level * ranks / (ranks[-1] if ranks.size else 1))
-    return float(p[rejectable[-1]]) if rejectable.size else -1.0
 
 
 def single_row_threshold(level: float, prevalence: float) -> float:

@@ -16,14 +16,16 @@ Called by :mod:`pynomaly.model.bundle`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pynomaly.errors import ModelError
+from pynomaly.errors import ColumnError, ModelError
+from pynomaly.model.calibration.entity_groups import EntityGroups, group_entities
 from pynomaly.model.calibration.tail import REACH, ParetoTail, fit_tail
+from pynomaly.model.entity_scales import Names
 
 __all__ = [
     "GUARANTEES",
@@ -79,6 +81,8 @@ class Calibration:
         Scores of rows kept apart, or out-of-fold scores of the fitted rows; see `guarantee`.
     tail : ParetoTail
         p-values above the largest score; its `reason` says why there is no tail.
+    groups : EntityGroups or None
+        Held-out scores by entity, among which a row is judged if its entity is in a group.
     """
 
     scores: Floats
@@ -86,6 +90,7 @@ class Calibration:
     reason: str = ""
     method: CalibrationMethod = "split"
     tail: ParetoTail = NO_TAIL
+    groups: EntityGroups | None = None
 
     @classmethod
     def fit(cls, scores: ArrayLike, *, method: CalibrationMethod = "split", tail: bool = True) -> Calibration:
@@ -120,6 +125,35 @@ class Calibration:
                 ParetoTail(reason=f"p-values are not computable: {reason}") if reason else fit_tail(finite)
             )
         return cls(finite, not reason, reason, method, fitted_tail)
+
+    def by_entity(
+        self, scores: Floats, entities: Names, widths: Mapping[str, float], least: int
+    ) -> Calibration:
+        """Return the calibration with its held-out scores by entity, where groups have enough of them.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n,)
+            The held-out scores again, in the order of `entities`.
+        entities, widths, least
+            As for :func:`pynomaly.model.calibration.entity_groups.group_entities`; `least` is at least 20.
+        """
+        if not self.computable:
+            return self
+        tail = self.tail != NO_TAIL
+        return replace(
+            self, groups=group_entities(scores, entities, widths, max(least, MIN_SCORES), tail=tail)
+        )
+
+    def renew_groups(
+        self, older: Calibration, scores: Floats, entities: Names | None, least: int
+    ) -> Calibration:
+        """Return the calibration with the groups of an older one, on the scores it was fitted on."""
+        if older.groups is None or not self.computable:
+            return self
+        tail = self.tail != NO_TAIL
+        names = _require_entities(entities)
+        return replace(self, groups=older.groups.renew(scores, names, max(least, MIN_SCORES), tail=tail))
 
     @property
     def resolution(self) -> float:
@@ -171,21 +205,46 @@ class Calibration:
         at_least = len(self.scores) - np.searchsorted(self.scores, new, side="left")
         return np.asarray((1.0 + at_least) / (len(self.scores) + 1.0), dtype=np.float64)
 
-    def p_values(self, scores: ArrayLike) -> Floats:
+    def p_values(self, scores: ArrayLike, entities: Names | None = None) -> Floats:
         """Return `conformal` p-values; scores above all held-out ones get those of the tail.
 
-        A higher score never has a higher p-value.
+        A higher score of the same entity never has a higher p-value.
+
+        Parameters
+        ----------
+        scores : array-like of shape (m,)
+        entities : ndarray of shape (m,), object, or None
+            Whose rows they are; needed only if there are `groups`.
+
+        Raises
+        ------
+        ModelError
+            If a score is not finite.
+        ColumnError
+            If entities are needed and none are given.
         """
         p_values = self.conformal_p_values(scores)
+        new = np.asarray(scores, dtype=np.float64).ravel()
         if self.computable and self.tail:
-            new = np.asarray(scores, dtype=np.float64).ravel()
             beyond = new > self.scores[-1]
             p_values[beyond] = self.tail.p_values(new[beyond])
+        if self.groups is not None:
+            places = self.groups.locate(_require_entities(entities))
+            rows = places >= 0
+            p_values[rows] = self.groups.p_values(new[rows], places[rows])
         return p_values
 
-    def mark_extrapolated(self, p_values: ArrayLike) -> NDArray[np.bool_]:
-        """Return which of `p_values`, array-like of shape (m,), are below `resolution`."""
-        return np.asarray(p_values, dtype=np.float64) < self.resolution
+    def resolutions(self, entities: Names | None = None) -> float | Floats:
+        """Return the smallest p-value that counting gives: of each row, if there are `groups`."""
+        if self.groups is None:
+            return self.resolution
+        places = self.groups.locate(_require_entities(entities))
+        own = self.groups.resolutions(np.maximum(places, 0))
+        return np.where(places >= 0, own, self.resolution)
+
+    def mark_extrapolated(self, p_values: ArrayLike, entities: Names | None = None) -> NDArray[np.bool_]:
+        """Return which of `p_values`, array-like of shape (m,), are below what counting gives."""
+        return np.asarray(p_values, dtype=np.float64) < self.resolutions(entities)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able content, without the scores."""
@@ -194,13 +253,28 @@ class Calibration:
             "reason": self.reason,
             "method": self.method,
             "tail": self.tail.to_dict(),
+            **({"groups": self.groups.to_dict()} if self.groups is not None else {}),
         }
 
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the scores, as plain arrays."""
+        return {"scores": self.scores} | (self.groups.to_arrays() if self.groups is not None else {})
+
     @classmethod
-    def from_dict(cls, scores: Floats, content: Mapping[str, Any]) -> Calibration:
-        """Build from the scores and what `to_dict` wrote, also in versions before tails."""
+    def restore(cls, arrays: Mapping[str, NDArray[Any]], content: Mapping[str, Any]) -> Calibration:
+        """Read what `to_arrays` and `to_dict` wrote, also in versions before tails and groups."""
         tail = ParetoTail.from_dict(content["tail"]) if "tail" in content else NO_TAIL
-        return cls(scores, content["computable"], content["reason"], content.get("method", "split"), tail)
+        groups = EntityGroups.restore(arrays, content["groups"]) if "groups" in content else None
+        method = content.get("method", "split")
+        return cls(arrays["scores"], content["computable"], content["reason"], method, tail, groups)
+
+
+def _require_entities(entities: Names | None) -> Names:
+    if entities is None:
+        raise ColumnError(
+            "the entity column is needed: this model was calibrated with training.calibrate_by: entity"
+        )
+    return entities
 
 
 def name_severity(p_values: ArrayLike) -> NDArray[np.str_]:

@@ -23,9 +23,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly import config
+from pynomaly.data.past import get_past
+from pynomaly.data.past_array import PastArray
 from pynomaly.model.calibration.calibration import MIN_SCORES
 
-__all__ = ["FOLDS", "SCARCE_ROWS", "assign_folds", "score_out_of_fold", "uses_cross_fitting"]
+__all__ = [
+    "FOLDS",
+    "SCARCE_ROWS",
+    "assign_folds",
+    "assign_time_folds",
+    "score_out_of_fold",
+    "uses_cross_fitting",
+]
 
 Floats = NDArray[np.float64]
 
@@ -33,12 +42,17 @@ FOLDS = 5
 SCARCE_ROWS = 100  # with fewer rows set aside, p = 0.01 is not possible and no tail can be fitted
 
 
-def uses_cross_fitting(training: config.Training, held_out: int, rows: int, needed: int = 0) -> bool:
+def uses_cross_fitting(
+    training: config.Training, held_out: int, rows: int, needed: int = 0, *, looks_back: bool = False
+) -> bool:
     """Return whether to use out-of-fold scores, if a split would set aside `held_out` of `rows` rows.
 
-    ``auto`` uses them where the rows set aside are scarce, and where they are fewer than the `needed` ones
-    that count down to the threshold of the alert policy while all rows are enough.
+    ``auto`` uses them where the rows set aside are scarce, where they are fewer than the `needed` ones that
+    count down to the threshold of the alert policy while all rows are enough, and for a detector that looks
+    back: rows of a series set aside are one stretch of time, not a sample of all of it.
     """
+    if training.calibrate == "auto" and looks_back:
+        return MIN_SCORES <= rows <= training.max_rows
     if training.calibrate == "auto":
         scarce = held_out < SCARCE_ROWS and rows >= MIN_SCORES  # with fewer, no p-value is computable at all
         return scarce or held_out < needed <= min(rows, training.max_rows)
@@ -61,6 +75,7 @@ def score_out_of_fold(
     Parameters
     ----------
     rows : DataFrame of shape (n, d)
+        Rows that carry their past are held out by stretches of time (`assign_time_folds`).
     seed : int
     fit : callable
         Takes rows and returns a function that scores rows.
@@ -69,9 +84,34 @@ def score_out_of_fold(
     -------
     ndarray of shape (n,)
     """
-    folds = assign_folds(len(rows), seed)
+    past = get_past(rows)
+    folds = assign_folds(len(rows), seed) if past is None else assign_time_folds(past)
     scores = np.empty(len(rows))
     for fold in np.unique(folds):
         out = folds == fold
-        scores[out] = fit(rows[~out])(rows[out])
+        kept = ~out if past is None else ~out & ~_overlaps(past, out)
+        scores[out] = fit(rows[kept])(rows[out])
     return scores
+
+
+def assign_time_folds(past: PastArray) -> NDArray[np.intp]:
+    """Return the fold of each row, array of shape (n,): stretches of time of about equally many rows.
+
+    Neighbouring rows of a series share most of what they look back on, so rows drawn at random would be
+    scored by models that saw their windows.
+    """
+    moments = past.stretches.moments[past.places]
+    ranks = np.searchsorted(np.sort(moments), moments, side="left")  # rows of one moment stay together
+    return np.asarray(ranks * min(FOLDS, len(past)) // max(1, len(past)), dtype=np.intp)
+
+
+def _overlaps(past: PastArray, out: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the rows outside of a fold that read rows of it, up to a quarter of the fold's length away."""
+    stretches = past.stretches
+    own = stretches.moments[past.places]
+    oldest = stretches.moments[past.places - past.before]
+    newest = stretches.moments[past.places + np.maximum(past.after, 0)]
+    first, last = own[out].min(), own[out].max()
+    margin = (last - first) // 4
+    reads_fold = ((own > last) & (oldest <= last)) | ((own < first) & (newest >= first))
+    return np.asarray(reads_fold & (own <= last + margin) & (own >= first - margin))

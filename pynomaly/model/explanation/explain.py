@@ -142,11 +142,11 @@ def explain_rows(
         raise DataError(f"top is {top}; at least 0 columns can be named")
     method = check_method(method)
     frame, times = rows.frame, rows.times
-    usual = predict_expected_cells(frame, sketch)
+    usual = predict_expected_cells(frame, sketch, features.baselines, rows.entities)
     names, groups = _group_columns(features, str(times.name) if times is not None else "")
     encoded = encode_rows(rows, features, detector)
     numbers = encoded.numbers if isinstance(encoded, PastRows) else encoded
-    expected_numbers = features.transform(_fill_expected(usual, features), times)
+    expected_numbers = features.transform(_fill_expected(usual, features), times, rows.entities)
     explanations = []
     for place in range(len(frame)):
         row_numbers, expected_row = numbers[[place]], expected_numbers[[place]]

@@ -1,7 +1,8 @@
 """Rows that would alert and are held back, because no deviation of theirs is one that is wanted.
 
 The deviation of a cell is measured from what :mod:`pynomaly.model.explanation.expected` expects in its place,
-in robust scales of the reference. Called by :mod:`pynomaly.model.bundle`.
+in robust scales of the reference, of the row's entity if entities have their own. Called by
+:mod:`pynomaly.model.bundle`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pynomaly.data.frame import FrameContract
 from pynomaly.model.calibration.alert_limits import AlertLimits
 from pynomaly.model.explanation.expected import predict_expected_cells
+from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.scoring import PreparedRows
 from pynomaly.model.sketch.sketch import Sketch
 
 __all__ = ["find_held_back_rows", "hold_back_rows"]
@@ -24,9 +26,9 @@ _RANGE_OF_NORMAL = 6.0  # all rows of a normal column lie within about so many d
 
 
 def hold_back_rows(
-    frame: pd.DataFrame,
+    rows: PreparedRows,
     scored: pd.DataFrame,
-    contract: FrameContract,
+    features: FeatureEncoder,
     sketch: Sketch,
     limits: AlertLimits | None,
 ) -> pd.DataFrame:
@@ -34,21 +36,27 @@ def hold_back_rows(
     if limits is None:
         return scored
     flags = scored["is_anomaly"].to_numpy(dtype=bool)
-    held_back = find_held_back_rows(contract.conform(frame), flags, sketch, limits)
+    held_back = find_held_back_rows(rows, flags, features, sketch, limits)
     return scored.assign(is_anomaly=flags & (held_back == ""), held_back=held_back)
 
 
 def find_held_back_rows(
-    conformed: pd.DataFrame, flags: NDArray[np.bool_], sketch: Sketch, limits: AlertLimits
+    rows: PreparedRows,
+    flags: NDArray[np.bool_],
+    features: FeatureEncoder,
+    sketch: Sketch,
+    limits: AlertLimits,
 ) -> NDArray[Any]:
     """Return why each flagged row is held back; "" for all other rows.
 
     Parameters
     ----------
-    conformed : DataFrame of shape (n, d)
-        As the contract conforms rows.
+    rows : PreparedRows
+        n rows as the model takes them.
     flags : ndarray of shape (n,), bool
         Rows that the policy flags by their p-values; only these are looked at.
+    features : FeatureEncoder
+        With the baselines of entities, if they have their own.
     sketch : Sketch
         Of the reference; its number columns are judged.
     limits : AlertLimits
@@ -57,17 +65,22 @@ def find_held_back_rows(
     -------
     ndarray of shape (n,), object
     """
-    reasons = np.full(len(conformed), "", dtype=object)
+    reasons = np.full(len(rows.frame), "", dtype=object)
     places = np.flatnonzero(flags)
-    names = tuple(str(name) for name in conformed.columns if name in sketch.numeric)
+    names = tuple(str(name) for name in rows.frame.columns if name in sketch.numeric)
     if not len(places) or not names:
         return reasons
-    rows = conformed.iloc[places]
-    expected = predict_expected_cells(rows, sketch)
+    flagged = rows.frame.iloc[places]
+    entities = None if rows.entities is None else rows.entities[places]
+    expected = predict_expected_cells(flagged, sketch, features.baselines, entities)
     numbers, usual = (
-        table[list(names)].to_numpy(dtype=np.float64, na_value=np.nan) for table in (rows, expected)
+        table[list(names)].to_numpy(dtype=np.float64, na_value=np.nan) for table in (flagged, expected)
     )
-    scales = np.array([_find_scale(sketch, name) for name in names])
+    scales = np.tile([_find_scale(sketch, name) for name in names], (len(places), 1))
+    if features.baselines is not None and entities is not None:
+        located = features.baselines.locate(entities)
+        for at, name in enumerate(names):
+            scales[:, at] = features.baselines.pick(name, located, (0.0, scales[0, at]))[1]
     reasons[places] = limits.find_held_back(numbers, usual, scales, names)
     return reasons
 

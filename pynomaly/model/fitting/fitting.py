@@ -19,17 +19,23 @@ from numpy.typing import NDArray
 
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
+from pynomaly.data.past import get_past
 from pynomaly.detectors import make_detector
 from pynomaly.detectors.base import Detector
+from pynomaly.detectors.catalogue import find_entry
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.errors import DataError, DetectorError, FitTimeoutError
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.calibration.crossfit import score_out_of_fold, uses_cross_fitting
+from pynomaly.model.calibration.events import EventRates
+from pynomaly.model.entity_scales import read_row_entities
 from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.fitting.entity_calibration import calibrate_by_entity, measure_widths
+from pynomaly.model.fitting.event_counts import count_reference_events
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, learn_reranking, unused_facts
-from pynomaly.model.scoring import encode_rows, make_scorer, prepare_rows
+from pynomaly.model.scoring import PreparedRows, encode_rows, make_scorer, prepare_rows
 
 __all__ = ["FitResult", "fit_model"]
 
@@ -56,6 +62,8 @@ class FitResult:
     known : dict or None
         Facts about known anomalies (:class:`~pynomaly.model.fitting.known_anomalies.RerankingResult`); None
         if there were none.
+    events : EventRates or None
+        How rows of the reference alert together; None without times, or if ``alerts.count`` is ``rows``.
     """
 
     features: FeatureEncoder
@@ -69,6 +77,7 @@ class FitResult:
     teachers: pd.DataFrame | None = None
     reranking: Reranking | None = None
     known: dict[str, Any] | None = None
+    events: EventRates | None = None
 
 
 def fit_model(
@@ -84,8 +93,48 @@ def fit_model(
 
     More rows than ``training.max_rows`` are sampled by seed. Known anomalies may change the scores and which
     rows calibrate. With ``training.calibrate: auto``, out-of-fold scores are used also where the split cannot
-    resolve the threshold of `policy`.
+    resolve the threshold of `policy`. With ``training.calibrate_by: entity`` p-values are counted by entity.
     """
+    model = _fit_for_policy(fit_frame, calibration_frame, pipeline, candidate, contract, known, policy)
+    if pipeline.training.calibrate_by == "entity":
+        widths = measure_widths(model.rows, model.features, contract, pipeline.features)
+        least = policy.needed_scores if policy else 0
+        calibration = calibrate_by_entity(
+            model.calibration, model.scores, model.held_out, widths, contract, least
+        )
+        model = replace(model, calibration=calibration)
+    return replace(model, events=_count_events(model, pipeline, contract))
+
+
+def _count_events(model: FitResult, pipeline: config.Pipeline, contract: FrameContract) -> EventRates | None:
+    """Return how rows of the reference alert together; None if rows are counted or nothing can alert."""
+    if pipeline.alerts.count == "rows" or not model.calibration.computable:
+        return None
+    fitted = None if model.calibration.method == "cross" else model.rows
+    if model.teachers is not None:
+        fitted = pd.concat([model.teachers] if fitted is None else [fitted, model.teachers])
+    entities = read_row_entities(model.held_out, contract) if model.calibration.groups is not None else None
+    return count_reference_events(
+        make_scorer(model.features, model.detector, contract, model.reranking),
+        fitted,
+        model.held_out,
+        model.calibration.p_values(model.scores, entities),
+        contract,
+        pipeline.grouping.gap,
+        by_entity=model.calibration.groups is not None,
+    )
+
+
+def _fit_for_policy(
+    fit_frame: pd.DataFrame,
+    calibration_frame: pd.DataFrame,
+    pipeline: config.Pipeline,
+    candidate: config.Candidate,
+    contract: FrameContract,
+    known: KnownAnomalies | None,
+    policy: AlertPolicy | None,
+) -> FitResult:
+    """Return a model calibrated so that it resolves the policy, if one of both ways does."""
     training = pipeline.training
     needed = policy.needed_scores if policy else 0
 
@@ -119,8 +168,9 @@ def _learn_from_known(
     """Return the model with a reranking learned from known anomalies, if it ranks better, and the facts."""
 
     def numbers(frame: pd.DataFrame) -> Floats:
-        rows = prepare_rows(frame, contract, calendar=model.features.calendar)
-        return model.features.transform(rows.frame, rows.times)
+        features = model.features
+        rows = prepare_rows(frame, contract, calendar=features.calendar, entities=features.by_entity)
+        return features.transform(rows.frame, rows.times, rows.entities)
 
     count = len(known.frame)
     if training.known_anomalies == "leave_out":
@@ -158,12 +208,13 @@ def _fit_and_calibrate(
     training = pipeline.training
     total_rows = len(fit_frame) + len(calibration_frame)
     note = ""
-    if uses_cross_fitting(training, len(calibration_frame), total_rows, needed):
+    looks_back = find_entry(candidate.detector).looks_back
+    if uses_cross_fitting(training, len(calibration_frame), total_rows, needed, looks_back=looks_back):
         cross_fit, note = _try_cross_fit(fit_frame, calibration_frame, pipeline, candidate, contract)
         if cross_fit:
             return cross_fit
     rows = _sample_rows(fit_frame, training)
-    features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True)
+    features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True, whole=fit_frame)
     scores = make_scorer(features, detector, contract)(calibration_frame)
     calibration = Calibration.fit(scores, tail=training.tail == "pareto")
     return FitResult(features, detector, calibration, len(fit_frame), rows, calibration_frame, scores, note)
@@ -223,9 +274,14 @@ def _overfit_distance(cross_fit: FitResult, contract: FrameContract) -> float:
 
 
 def _sample_rows(rows: pd.DataFrame, training: config.Training) -> pd.DataFrame:
+    """Return at most ``training.max_rows`` rows: drawn by seed, or the newest of rows with a past."""
     if len(rows) <= training.max_rows:
         return rows
-    return rows.sample(training.max_rows, random_state=training.seed).sort_index()
+    past = get_past(rows)
+    if past is None:
+        return rows.sample(training.max_rows, random_state=training.seed).sort_index()
+    order = np.argsort(past.stretches.moments[past.places], kind="stable")
+    return rows.iloc[np.sort(order[-training.max_rows :])]
 
 
 def _fit_detector(
@@ -235,12 +291,31 @@ def _fit_detector(
     contract: FrameContract,
     *,
     limited: bool,
+    whole: pd.DataFrame | None = None,
 ) -> tuple[FeatureEncoder, Detector]:
-    """Fit features and detector on `part`; if `limited`, within ``training.timeout``."""
-    training = pipeline.training
-    rows = prepare_rows(part, contract, calendar=pipeline.features.calendar)
-    features = FeatureEncoder.fit(rows.frame, rows.times, pipeline.features)
-    detector = make_detector(candidate.detector, seed=training.seed, **candidate.params)
+    """Fit features and detector on `part`; if `limited`, within ``training.timeout``.
+
+    Entities with their own baseline learn it from `whole`, which `part` was drawn from, if it is given: a
+    sample holds few rows of each.
+    """
+    training, settings = pipeline.training, pipeline.features
+    own = settings.entities == "own"
+    rows = prepare_rows(part, contract, calendar=settings.calendar, entities=own)
+    features = FeatureEncoder.fit(rows.frame, rows.times, settings, rows.entities)
+    if own and whole is not None and len(whole) > len(part):
+        every = prepare_rows(whole, contract, calendar=False, entities=True)
+        features = features.learn_entities(every.frame, every.entities, settings)
+    params = dict(candidate.params)
+    if find_entry(candidate.detector).looks_back:
+        params.setdefault("delay", _count_delay_rows(pipeline.data.series, rows))
+    detector = make_detector(candidate.detector, seed=training.seed, **params)
     encoded = encode_rows(rows, features, detector)
     limit = training.timeout.total_seconds()
     return features, fit_within(detector, encoded, limit) if limited else detector.fit(encoded)
+
+
+def _count_delay_rows(series: config.Series, rows: PreparedRows) -> int:
+    """Return how many rows after a row its score reads: those within ``data.series.delay``."""
+    if series.delay and series.step:
+        return int(series.delay / series.step)
+    return 0 if rows.past is None or not len(rows.past) else int(np.median(rows.past.after))

@@ -39,9 +39,13 @@ def pick_positions(scores: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.asarray(np.argsort(scores, kind="stable")[ranks], dtype=np.intp)
 
 
-def take_golden_rows(rows: PreparedRows, positions: NDArray[np.intp]) -> pd.DataFrame:
-    """Return the rows at `positions`; times, if any, are the first column, as text, a past is the last."""
+def take_golden_rows(
+    rows: PreparedRows, positions: NDArray[np.intp], entity: str | None = None
+) -> pd.DataFrame:
+    """Return the rows at `positions`; times, as text, and entities, if any, are first, a past is last."""
     golden = rows.frame.iloc[positions].reset_index(drop=True)
+    if rows.entities is not None:
+        golden.insert(0, entity, pd.Series(rows.entities[positions], dtype=object))
     if rows.times is not None:
         time_texts = [moment.isoformat() for moment in rows.times.iloc[positions]]
         golden.insert(0, rows.times.name, pd.Series(time_texts, dtype=object))

@@ -2,6 +2,6 @@
 
 Memory is bounded whatever the number of rows.
 
-Called by `bundle`, `explanation`, `steps.alerting`, `steps.training`, `steps.scoring` and `judging`. May
+Called by `bundle`, `bundle_files`, `explanation`, `steps.alerting`, `steps.training` and `judging`. May
 import the modules of `model` and the wings below `model`.
 """

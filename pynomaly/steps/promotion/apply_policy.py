@@ -20,6 +20,7 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import ModelError, RecordError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
+from pynomaly.model.provenance import read_events
 from pynomaly.records.ledger import Decision, RegistrationResult, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import PolicyEvidence, UnchangedPolicyEvidence
 from pynomaly.records.registry import ModelRef, Registry
@@ -67,7 +68,8 @@ def describe_policy(policy: AlertPolicy) -> str:
     """Returns a policy as text: its kind, and the p-value at or below which a single row is an alert."""
     level = f" {policy.level:g}" if policy.level is not None else ""
     tail = ", extrapolating" if policy.extrapolate else ""
-    return f"{policy.kind}{level} (p <= {policy.threshold:.4g}{tail})"
+    counted = ", counting events" if policy.events is not None else ""
+    return f"{policy.kind}{level} (p <= {policy.threshold:.4g}{tail}{counted})"
 
 
 def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = "person") -> PolicyChange:
@@ -87,7 +89,7 @@ def apply_policy(pipeline: Pipeline, as_of: datetime, reason: str, actor: str = 
     ref = registry.resolve_alias(pipeline.name, "champion")
     champion = registry.load_bundle(ref)
     new_policy = AlertPolicy.from_config(
-        pipeline.alerts, champion.policy.rows_per_day, champion.contract.numeric
+        pipeline.alerts, champion.policy.rows_per_day, champion.contract.numeric, read_events(champion.facts)
     )
     key = _hash_policy_change(ref, new_policy)
     with (

@@ -17,6 +17,8 @@ from pynomaly.config import ALERT_POLICIES, Alerts, Pipeline
 from pynomaly.errors import ConfigError, RecordError, list_allowed
 from pynomaly.judging.alerts.grouping import AlertGroup, AlertRow, group_rows
 from pynomaly.model.calibration.alert_policy import AlertPolicy
+from pynomaly.model.provenance import read_events
+from pynomaly.model.row_times import read_row_keys
 from pynomaly.records.ledger import Ledger, Partition
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
@@ -106,7 +108,9 @@ def preview_policy(pipeline: Pipeline, policy: str, last: timedelta) -> dict[str
     registry = Registry.open_for(pipeline)
     ref = registry.resolve_alias(pipeline.name, "champion")
     champion = registry.load_bundle(ref)
-    policy_then = AlertPolicy.from_config(settings, champion.policy.rows_per_day, champion.contract.numeric)
+    policy_then = AlertPolicy.from_config(
+        settings, champion.policy.rows_per_day, champion.contract.numeric, read_events(champion.facts)
+    )
     with Ledger.open(pipeline.ledger_url) as ledger:
         partitions = _select_newest(ledger.list_partitions(pipeline.name), last)
         labels = {(item.entity, item.row): item.truth for item in ledger.answers.list_labels(pipeline.name)}
@@ -118,7 +122,8 @@ def preview_policy(pipeline: Pipeline, policy: str, last: timedelta) -> dict[str
     for part in partitions:
         scores = store.read_scores(pipeline.name, [part.window], {part.window: part.sha256})
         now.append(scores)
-        alerts = policy_then.flag_window(scores["p_value"], champion.calibration.resolution)
+        keys = read_row_keys(scores, champion.contract) if policy_then.events else None
+        alerts = policy_then.flag_window(scores["p_value"], champion.calibration.resolution, keys)
         then.append(scores.assign(is_anomaly=alerts))
     before, after = pd.concat(now, ignore_index=True), pd.concat(then, ignore_index=True)
     old, new = before["is_anomaly"].to_numpy(dtype=bool), after["is_anomaly"].to_numpy(dtype=bool)

@@ -12,24 +12,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pynomaly.model.calibration.alert_policy import AlertPolicy
+from pynomaly.model.bundle import Bundle
 from pynomaly.model.explanation.held_back import find_held_back_rows
-from pynomaly.model.sketch.sketch import Sketch
+from pynomaly.model.scoring import PreparedRows
 
 __all__ = ["describe_held_back", "hold_back_batch", "hold_back_part"]
 
 
-def hold_back_part(
-    columns: Mapping[str, Any], conformed: pd.DataFrame, policy: AlertPolicy, sketch: Sketch
-) -> dict[str, Any]:
+def hold_back_part(columns: Mapping[str, Any], rows: PreparedRows, bundle: Bundle) -> dict[str, Any]:
     """Return ``is_anomaly`` and ``held_back`` of a part of a table; the policy has limits.
 
     With policy ``fdr`` rows are flagged again from the p-values of all parts, so that every row is judged.
     """
+    policy = bundle.policy
     assert policy.limits is not None, "asked for a policy with limits alone"
     flags = np.asarray(columns["is_anomaly"], dtype=bool)
     judged = flags if policy.level is None else np.ones(len(flags), dtype=bool)
-    held_back = find_held_back_rows(conformed, judged, sketch, policy.limits)
+    held_back = find_held_back_rows(rows, judged, bundle.features, bundle.sketch, policy.limits)
     return {"is_anomaly": flags & (held_back == ""), "held_back": held_back}
 
 

@@ -29,9 +29,10 @@ from pynomaly.data.quality import validate
 from pynomaly.data.sources.parts import Batch, RowGroup, list_row_groups, read_batches
 from pynomaly.errors import QualityError
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.calibration.alert_policy import find_rejection_limit
 from pynomaly.model.calibration.calibration import RARITY_NAMES, SEVERITY_NAMES, rarity_codes, severity_codes
-from pynomaly.model.scoring import prepare_rows, score_prepared
+from pynomaly.model.calibration.false_discoveries import find_rejection_limit
+from pynomaly.model.entity_scales import read_row_entities
+from pynomaly.model.scoring import PreparedRows, score_prepared
 from pynomaly.steps.runner import run_parts
 from pynomaly.steps.scoring.file_columns import tell_quarantine
 from pynomaly.steps.scoring.held_back import hold_back_batch, hold_back_part
@@ -152,12 +153,10 @@ def score_parts(
         total.add(streamed)
     _require_quality(pipeline, source, total)
     files = sorted(draft.glob("part-*.arrow"))
-    policy = _load_bundle(str(folder), sha256).policy
-    if policy.level is not None and total.rows > 1:
-        line = find_rejection_limit(total.p_values, total.counts, policy.level)
-        total.alerts = sum(
-            _redecide_alerts(file, line, _find_p_value_floor(folder, sha256)) for file in files
-        )
+    bundle = _load_bundle(str(folder), sha256)
+    if bundle.policy.level is not None and total.rows > 1:
+        line = find_rejection_limit(total.p_values, total.counts, bundle.policy.level)
+        total.alerts = sum(_redecide_alerts(file, line, bundle) for file in files)
     return total, files
 
 
@@ -171,12 +170,6 @@ def _score_each_part(work: _PartSettings, parts: tuple[RowGroup, ...]) -> Iterat
 @lru_cache(maxsize=1)
 def _load_bundle(folder: str, sha256: str) -> Bundle:
     return Bundle.load(Path(folder), sha256)
-
-
-def _find_p_value_floor(folder: Path, sha256: str) -> float:
-    """Returns the smallest p-value under ``fdr``; smaller ones are raised to it."""
-    bundle = _load_bundle(str(folder), sha256)
-    return 0.0 if bundle.policy.extrapolate else bundle.calibration.resolution
 
 
 def _score_part(work: _PartSettings, part: RowGroup) -> TableTotals:
@@ -209,8 +202,8 @@ def _score_part(work: _PartSettings, part: RowGroup) -> TableTotals:
             if bundle.policy.limits is not None:
                 columns["held_back"] = np.empty(0, dtype=str)
             if len(checked.clean):
-                conformed, columns = _assess_rows(bundle, checked.clean)
-                total.add(_total_batch(bundle, conformed, columns))
+                rows, columns = _assess_rows(bundle, checked.clean)
+                total.add(_total_batch(bundle, rows, columns))
             total.sample += _sample_rows(
                 bundle.contract, checked.clean, work.sample - sum(map(len, total.sample))
             )
@@ -230,32 +223,32 @@ def _score_part(work: _PartSettings, part: RowGroup) -> TableTotals:
 _WHOLE_TABLE_CHECKS = frozenset({"quarantine", "all_missing", "clean_rows", "rows"})  # not over a batch
 
 
-def _assess_rows(bundle: Bundle, clean: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Returns conformed rows and their result columns; severity and rarity are integer codes."""
-    features, calibration, policy = bundle.features, bundle.calibration, bundle.policy
-    rows = prepare_rows(clean, bundle.contract, calendar=features.calendar)
-    scores, conformed = score_prepared(rows, features, bundle.detector, bundle.reranking), rows.frame
-    p_values = calibration.p_values(scores)
+def _assess_rows(bundle: Bundle, clean: pd.DataFrame) -> tuple[PreparedRows, dict[str, Any]]:
+    """Returns prepared rows and their result columns; severity and rarity are integer codes."""
+    calibration, policy = bundle.calibration, bundle.policy
+    rows = bundle.prepare(clean)
+    scores = score_prepared(rows, bundle.features, bundle.detector, bundle.reranking)
+    p_values = calibration.p_values(scores, rows.entities)
     rows_per_day = policy.rows_per_day if calibration.computable else None
     columns = {
         "score": scores,
         "p_value": p_values,
         "severity": severity_codes(p_values),
         "is_anomaly": policy.alerts(p_values),
-        "extrapolated": calibration.mark_extrapolated(p_values),
+        "extrapolated": calibration.mark_extrapolated(p_values, rows.entities),
         "rarity": rarity_codes(p_values, rows_per_day),
     }
     if policy.limits is not None:
-        columns.update(hold_back_part(columns, conformed, policy, bundle.sketch))
-    return conformed, columns
+        columns.update(hold_back_part(columns, rows, bundle))
+    return rows, columns
 
 
-def _total_batch(bundle: Bundle, conformed: pd.DataFrame, columns: dict[str, Any]) -> TableTotals:
+def _total_batch(bundle: Bundle, rows: PreparedRows, columns: dict[str, Any]) -> TableTotals:
     totals = TableTotals(alerts=int(columns["is_anomaly"].sum()))
     if bundle.policy.level is not None:
-        floor = 0.0 if bundle.policy.extrapolate else bundle.calibration.resolution
+        floor = 0.0 if bundle.policy.extrapolate else bundle.calibration.resolutions(rows.entities)
         totals.p_values, totals.counts = np.unique(np.maximum(columns["p_value"], floor), return_counts=True)
-    totals.touched = bundle.features.count_unusual_rows(conformed)
+    totals.touched = bundle.features.count_unusual_rows(rows.frame)
     return totals
 
 
@@ -310,7 +303,7 @@ def _build_record_batch(
     return pa.RecordBatch.from_pydict(content)
 
 
-def _redecide_alerts(file: Path, line: float, floor: float) -> int:
+def _redecide_alerts(file: Path, line: float, bundle: Bundle) -> int:
     """Decide ``is_anomaly`` again from the whole table's p-values; returns the number of alerts."""
     import pyarrow as pa
 
@@ -321,17 +314,22 @@ def _redecide_alerts(file: Path, line: float, floor: float) -> int:
             for number in range(old_file.num_record_batches):
                 batch = old_file.get_batch(number)
                 p_values = batch.column("p_value").to_numpy(zero_copy_only=False)
-                alerted = np.maximum(p_values, floor) <= line
+                alerted = np.maximum(p_values, _find_floor(bundle, batch)) <= line
                 batch, alerted = hold_back_batch(batch, alerted, p_values)
                 alerts += int(alerted.sum())
                 place = batch.schema.get_field_index("is_anomaly")
-                new_file.write_batch(
-                    batch.set_column(
-                        place, batch.schema.field(place), pa.array(alerted, mask=np.isnan(p_values))
-                    )
-                )
+                column = pa.array(alerted, mask=np.isnan(p_values))
+                new_file.write_batch(batch.set_column(place, batch.schema.field(place), column))
     draft.replace(file)
     return alerts
+
+
+def _find_floor(bundle: Bundle, batch: Any) -> Any:
+    """Returns the smallest p-values under ``fdr``, of each row or of all; smaller ones are raised to them."""
+    if bundle.policy.extrapolate or bundle.calibration.groups is None:
+        return 0.0 if bundle.policy.extrapolate else bundle.calibration.resolution
+    frame = batch.select([str(bundle.contract.id)]).to_pandas()
+    return bundle.calibration.resolutions(read_row_entities(frame, bundle.contract))
 
 
 def _require_quality(pipeline: Pipeline, source: str, total: TableTotals) -> None:

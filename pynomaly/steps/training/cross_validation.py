@@ -21,6 +21,7 @@ from pynomaly.errors import DataError, DetectorError
 from pynomaly.judging.comparison.evaluation import explain_unusable_scores
 from pynomaly.judging.comparison.ranking_metrics import Array
 from pynomaly.judging.comparison.resampled_tests import FoldTest, corrected_t_test
+from pynomaly.model.entity_scales import read_row_entities
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.row_times import read_row_times
 from pynomaly.steps.training.splits import number_dependent_rows
@@ -119,8 +120,9 @@ def _refit_and_score(
     for frame in (train, test):
         times = read_row_times(frame, contract) if settings.calendar else None
         conformed = contract.conform(frame)
-        features = features or FeatureEncoder.fit(conformed, times, settings)
-        numbers.append(np.asarray(features.transform(conformed, times), dtype=np.float64))
+        entities = read_row_entities(frame, contract) if settings.entities == "own" else None
+        features = features or FeatureEncoder.fit(conformed, times, settings, entities)
+        numbers.append(np.asarray(features.transform(conformed, times, entities), dtype=np.float64))
     candidate = Candidate(detector=item.detector, params=dict(item.params))
     fresh = make_detector(candidate.detector, seed=training.seed, **candidate.params)
     try:

@@ -59,11 +59,19 @@ def _measure_agreement(pipeline: Pipeline, bundle: Bundle, rows: pd.DataFrame) -
     from scipy.stats import rankdata
 
     detector, contract = bundle.detector, bundle.contract
-    half = prepare_rows(rows.iloc[::2], contract, calendar=bundle.features.calendar)
+    half = prepare_rows(
+        rows.iloc[::2], contract, calendar=bundle.features.calendar, entities=bundle.features.by_entity
+    )
     features = FeatureEncoder.fit(
         half.frame,
         half.times,
-        pipeline.features.model_copy(update={"calendar": bundle.features.calendar}),
+        pipeline.features.model_copy(
+            update={
+                "calendar": bundle.features.calendar,
+                "entities": "own" if bundle.features.by_entity else "pooled",
+            }
+        ),
+        half.entities,
     )
     fresh = make_detector(detector.name, seed=pipeline.training.seed, **detector.params)
     fresh = fresh.fit(encode_rows(half, features, fresh))

@@ -18,6 +18,7 @@ import pandas as pd
 
 import pynomaly
 from pynomaly.config import Pipeline
+from pynomaly.data.past import drop_past
 from pynomaly.data.row_files import load_rows
 from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison.choice import CandidateChoice
@@ -26,6 +27,7 @@ from pynomaly.judging.comparison.evidence import Rung
 from pynomaly.judging.obstacles import find_model_obstacles, find_suspects
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.fitting.known_anomalies import describe_known
+from pynomaly.model.past_input import describe_input
 from pynomaly.records import figures
 from pynomaly.records.ledger import Decision, RegistrationResult, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import RegisterEvidence
@@ -235,7 +237,7 @@ def _register_bundle(
         tags={"pynomaly.known_anomalies": describe_known(known_anomalies)} if known_anomalies else {},
     )
     log_importance(registry, run, bundle, load_rows(prepared.path, "calibration"))
-    sample = load_rows(prepared.path, "fit")
+    sample = drop_past(load_rows(prepared.path, "fit"))
     size = min(len(sample), pipeline.drift.report_rows)
     # The drift report needs these rows; the drift verdict needs only the sketch in the bundle.
     store = Store(pipeline.store_root)
@@ -250,7 +252,7 @@ def _register_bundle(
         run,
         Path(item.folder),
         item.sha256,
-        example=bundle.golden,
+        example=describe_input(bundle.golden, bundle.contract),
         tags={
             "pynomaly.rung": prepared.rung,
             "pynomaly.window": prepared.window,

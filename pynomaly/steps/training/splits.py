@@ -11,6 +11,7 @@ import pandas as pd
 
 from pynomaly.config import Pipeline
 from pynomaly.data.frame import FrameContract
+from pynomaly.data.past import get_past
 from pynomaly.errors import DataError
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback
 from pynomaly.steps.training.exclusions import AlertingModel, ExcludedRows, exclude_rows, hold_out_rows
@@ -48,14 +49,29 @@ def split_reference(
             f"quality.min_train_rows is {needed}"
         )
     usable = clean[~held_out & ~exclusions.any]
-    calibrating = np.zeros(len(usable), dtype=bool)
-    size = round(len(usable) * pipeline.training.calibration)
-    calibrating[rng.choice(len(usable), size=size, replace=False)] = True
+    calibrating = _choose_calibration_rows(pipeline, usable, rng)
     parts = {"fit": usable[~calibrating], "calibration": usable[calibrating], "known": known_anomalies}
     confirmed = feedback.read_truth(pipeline, clean) == 1
     if contract.label:
         confirmed &= clean[contract.label].isna().to_numpy()
     return parts | {"holdout": clean[held_out & ~confirmed]}, exclusions
+
+
+def _choose_calibration_rows(
+    pipeline: Pipeline, usable: pd.DataFrame, rng: np.random.Generator
+) -> np.ndarray:
+    """Returns a mask of the rows kept for p-values: drawn at random, or the newest if rows carry their past.
+
+    Rows of a series share what they look back on with their neighbours; drawn at random, they would be
+    scored by a model that was fitted on their own windows.
+    """
+    size = round(len(usable) * pipeline.training.calibration)
+    calibrating = np.zeros(len(usable), dtype=bool)
+    if get_past(usable) is None or not 0 < size < len(usable):
+        calibrating[rng.choice(len(usable), size=size, replace=False)] = True
+        return calibrating
+    times = usable[pipeline.data.time]
+    return np.asarray(times >= np.sort(times.to_numpy())[-size], dtype=bool)
 
 
 def number_dependent_rows(contract: FrameContract, frame: pd.DataFrame) -> np.ndarray:

@@ -25,6 +25,7 @@ from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.row_times import rows_per_day
+from pynomaly.model.window_alerts import count_events_again
 from pynomaly.steps.training.cross_validation import RefittableCandidate, cross_validate
 from pynomaly.steps.training.training_rows import JudgedRows, TrainingRows
 
@@ -130,8 +131,11 @@ def recalibrate_bundle(
     """
     learned = pd.concat([rows.fit, rows.calibration], ignore_index=True)
     daily = rows_per_day(learned, champion.contract, rows.row_weight)
-    return champion.recalibrate(learned, dict(facts)).with_policy(
-        AlertPolicy.from_config(pipeline.alerts, daily, champion.contract.numeric)
+    bundle = champion.recalibrate(learned, dict(facts))
+    rates = count_events_again(bundle, learned, pipeline)
+    bundle = replace(bundle, facts={**bundle.facts, "events": rates.to_dict() if rates else None})
+    return bundle.with_policy(
+        AlertPolicy.from_config(pipeline.alerts, daily, champion.contract.numeric, rates)
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynomaly.config import Candidate, Comparison
-from pynomaly.detectors import DETECTORS, Detector, make_detector
+from pynomaly.detectors import DETECTORS, TABULAR, Detector, make_detector
 from pynomaly.detectors.catalogue import find_entry
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.detectors.numerics.exact import Array
@@ -135,7 +135,7 @@ def tune_detectors(
     if held_out.evidence.rung is Rung.STABILITY:
         raise DataError("a search needs labels or injected anomalies; stability alone chooses nothing")
     names = detectors or tuple(
-        name for name, row in DETECTORS.items() if row.family != "neural" and row.cost != "quadratic"
+        name for name, row in TABULAR.items() if row.family != "neural" and row.cost != "quadratic"
     )
     for name in (*names, default.detector):
         find_entry(name)

@@ -206,17 +206,23 @@ def tune_prepared(
     if len(fit) > pipeline.training.max_rows:
         fit = fit.sample(pipeline.training.max_rows, random_state=seed).sort_index()
     fit_rows, evidence_rows = (
-        prepare_rows(part, contract, calendar=pipeline.features.calendar) for part in (fit, frame)
+        prepare_rows(
+            part,
+            contract,
+            calendar=pipeline.features.calendar,
+            entities=pipeline.features.entities == "own",
+        )
+        for part in (fit, frame)
     )
-    features = FeatureEncoder.fit(fit_rows.frame, fit_rows.times, pipeline.features)
-    evidence_numbers = features.transform(evidence_rows.frame, evidence_rows.times)
+    features = FeatureEncoder.fit(fit_rows.frame, fit_rows.times, pipeline.features, fit_rows.entities)
+    evidence_numbers = features.transform(evidence_rows.frame, evidence_rows.times, evidence_rows.entities)
     policy = AlertPolicy.from_config(
         pipeline.alerts, rows_per_day(rows, contract, prepared.row_weight), contract.numeric
     )
     operation = OperatingPoint.of(pipeline.alerts, policy.threshold)
     evidence = Evidence(truth, number_dependent_rows(contract, frame), rung, operation=operation)
     result = tune_detectors(
-        features.transform(fit_rows.frame, fit_rows.times),
+        features.transform(fit_rows.frame, fit_rows.times, fit_rows.entities),
         TrialRows(evidence_numbers, evidence),
         default,
         pipeline.comparison,

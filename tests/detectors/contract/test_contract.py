@@ -8,8 +8,9 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from pynomaly.detectors import DETECTORS
+from pynomaly.detectors import DETECTORS, TABULAR
 from pynomaly.detectors.contract.checks import CHECKS, DetectorUnderTest
+from pynomaly.detectors.contract.series_checks import SERIES_CHECKS, SeriesUnderTest
 
 # One of each large family: what a change to the base or to the checks breaks, it breaks here too.
 REPRESENTATIVE = {"iforest", "hbos", "knn", "pca", "ocsvm"}
@@ -20,17 +21,38 @@ PAIRS = [
         id=f"{name}:{check}",
         marks=() if name in REPRESENTATIVE else pytest.mark.slow,
     )
-    for name in DETECTORS
+    for name in TABULAR
     for check in CHECKS
 ]
+DELAYS = (0, 40)
 
 
 @pytest.fixture(scope="module")
-def subjects() -> Iterator[dict[str, DetectorUnderTest]]:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as elsewhere:
-        yield {name: DetectorUnderTest(name, elsewhere) for name in DETECTORS}
+def elsewhere() -> Iterator[ProcessPoolExecutor]:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def subjects(elsewhere: ProcessPoolExecutor) -> dict[str, DetectorUnderTest]:
+    return {name: DetectorUnderTest(name, elsewhere) for name in TABULAR}
+
+
+@pytest.fixture(scope="module")
+def series(elsewhere: ProcessPoolExecutor) -> dict[tuple[str, int], SeriesUnderTest]:
+    names = [name for name in DETECTORS if name not in TABULAR]
+    return {(name, delay): SeriesUnderTest(name, elsewhere, delay) for name in names for delay in DELAYS}
 
 
 @pytest.mark.parametrize(("name", "check"), PAIRS)
 def test_contract(subjects: dict[str, DetectorUnderTest], name: str, check: str) -> None:
     CHECKS[check](subjects[name])
+
+
+@pytest.mark.parametrize("check", list(SERIES_CHECKS))
+@pytest.mark.parametrize("delay", DELAYS)
+@pytest.mark.parametrize("name", [name for name in DETECTORS if name not in TABULAR])
+def test_contract_of_those_that_look_back(
+    series: dict[tuple[str, int], SeriesUnderTest], name: str, delay: int, check: str
+) -> None:
+    SERIES_CHECKS[check](series[name, delay])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pynomaly.detectors import DETECTORS, make_detector
+from pynomaly.detectors import TABULAR, make_detector
 from pynomaly.detectors.attributions import distance_terms, explain_by_occlusion, secant_slope
 from pynomaly.detectors.numerics.exact import row_sum
 from pynomaly.errors import ColumnError, DetectorError, NotFittedError
@@ -150,8 +150,8 @@ def test_an_ensemble_with_an_occluded_member_does_not_claim_to_sum() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("far", [1e12, -1e12, 1e-300])
 def test_parts_stay_finite(far: float) -> None:
-    for name in DETECTORS:
-        if DETECTORS[name].family == "neural":
+    for name in TABULAR:
+        if TABULAR[name].family == "neural":
             continue
         parts = make_detector(name).fit(FITTED).explain(np.full((1, 4), far), USUAL[:1])
         assert np.isfinite(parts.amounts).all(), name

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pynomaly.detectors import DETECTORS, make_detector
+from pynomaly.detectors import TABULAR, make_detector
 from pynomaly.detectors.numerics import compiled
 
 # Enough rows for several blocks; the slow ones are held to the same by the contract suite on fewer.
-QUICK = [name for name, entry in DETECTORS.items() if entry.cost == "linear"]
+QUICK = [name for name, entry in TABULAR.items() if entry.cost == "linear"]
 COMPILED = ["auto", "iforest", "hbos", "gmm", "ecod", "copod", "pca", "mcd", "mahalanobis", "knn", "lof"]
 
 

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
+from pynomaly.data.past import attach_past, get_past
 from pynomaly.errors import DetectorError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.crossfit import (
     FOLDS,
     SCARCE_ROWS,
     assign_folds,
+    assign_time_folds,
     score_out_of_fold,
     uses_cross_fitting,
 )
@@ -40,6 +42,50 @@ def test_no_row_is_scored_by_a_model_that_saw_it() -> None:
     assert score_out_of_fold(rows, 0, fitted).sum() == 0
     scored = score_out_of_fold(rows, 0, lambda part: lambda new: new["row"].to_numpy(float))
     assert scored.tolist() == list(range(53))  # in the order of the rows
+
+
+def make_series(rows: int, entities: int, past: int = 4) -> pd.DataFrame:
+    """Rows of entities every minute, each with its past, in no order."""
+    moments = pd.date_range("2026-01-05", periods=rows, freq="1min", tz="UTC")
+    frame = pd.concat(
+        [
+            pd.DataFrame({"time": moments, "pump": f"p{number}", "row": np.arange(rows) + number * rows})
+            for number in range(entities)
+        ]
+    ).sort_values("time", kind="stable")
+    series = {"past": past, "step": "1m", "delay": "2m"}
+    data = {"source": "csv", "path": "a.csv", "time": "time", "id": "pump", "series": series}
+    frame = attach_past(frame, config.Data.model_validate(data), is_over=True)
+    return frame.sample(frac=1.0, random_state=1).reset_index(drop=True)
+
+
+def test_rows_of_a_series_are_held_out_by_stretches_of_time() -> None:
+    rows = make_series(100, 2)
+    past = get_past(rows)
+    assert past is not None
+    folds = assign_time_folds(past)
+    assert np.bincount(folds).tolist() == [40] * FOLDS
+    ordered = rows.assign(fold=folds).sort_values("time", kind="stable")
+    assert ordered["fold"].is_monotonic_increasing
+
+
+def test_no_row_of_a_series_is_scored_by_a_model_that_saw_its_neighbours() -> None:
+    rows = make_series(100, 2)
+    fitted_on: list[set[int]] = []
+
+    def fitted(part: pd.DataFrame):
+        past = get_past(part)
+        assert past is not None
+        reach = zip(past.places, past.before, past.after, strict=True)
+        read = {int(cell) for place, before, after in reach
+                for cell in past.stretches.cells[place - before : place + after + 1, 0]}  # fmt: skip
+        fitted_on.append(set(part["row"]))
+        return lambda new: np.array([float(row in read) for row in new["row"]])
+
+    assert score_out_of_fold(rows, 0, fitted).sum() == 0
+    assert all(
+        len(part) >= 160 - 2 * 2 * 5 for part in fitted_on
+    )  # at most a quarter of a fold a side is left out
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_no_scores_break_it(scores: np.ndarray) -> None:
     p = calibration.p_values(np.concatenate([scores, [1e305]]))
     assert ((p > 0) & (p <= 1)).all()
     content = json.loads(json.dumps(calibration.to_dict(), allow_nan=False))
-    again = Calibration.from_dict(calibration.scores, content)
+    again = Calibration.restore(calibration.to_arrays(), content)
     assert again.tail == calibration.tail
     assert bool(calibration.tail) == (calibration.tail.reason == "")
     assert math.isfinite(calibration.smallest_p_value)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pynomaly import config
-from pynomaly.detectors import DETECTORS, make_detector
+from pynomaly.detectors import TABULAR, make_detector
 from pynomaly.detectors.contract.subject import make_far_rows, make_normal_rows
 from pynomaly.errors import DataError
 from pynomaly.model.features import FeatureEncoder
@@ -52,12 +52,12 @@ def paths() -> dict[tuple[str, str], Path]:
     for policy in POLICIES:
         features = FeatureEncoder.fit(REFERENCE, None, config.Features(missing=policy))
         numbers, rows = features.transform(REFERENCE), features.transform(ROWS)
-        for name in DETECTORS:
+        for name in TABULAR:
             scores[name, policy] = Path(features, make_detector(name, seed=3).fit(numbers).score(rows))
     return scores
 
 
-PAIRS = [(name, policy) for name in DETECTORS for policy in POLICIES]
+PAIRS = [(name, policy) for name in TABULAR for policy in POLICIES]
 each_pair = pytest.mark.parametrize(("name", "policy"), PAIRS, ids=[f"{n}:{p}" for n, p in PAIRS])
 
 
@@ -106,5 +106,5 @@ def test_rejected_rows_are_named_whatever_the_detector() -> None:
     with pytest.raises(DataError, match="missing"):
         FeatureEncoder.fit(REFERENCE, None, config.Features(missing="reject"))
     numbers, rows = features.transform(whole), features.transform(NORMAL)
-    for name in DETECTORS:
+    for name in TABULAR:
         assert np.isfinite(make_detector(name, seed=3).fit(numbers).score(rows)).all()

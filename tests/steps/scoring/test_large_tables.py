@@ -14,7 +14,7 @@ from pynomaly.data.frame import FrameContract
 from pynomaly.data.quality import validate
 from pynomaly.errors import QualityError
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.calibration.alert_policy import benjamini_hochberg, find_rejection_limit
+from pynomaly.model.calibration.false_discoveries import benjamini_hochberg, find_rejection_limit
 from pynomaly.records.registry import ModelRef
 from pynomaly.steps.scoring import large_tables
 from pynomaly.steps.scoring.join_parts import join_scored_parts

@@ -1,0 +1,115 @@
+"""The detectors that look back: nearest windows, autoregression, and their ensemble.
+
+All follow each column by itself and join the columns by the largest: a fault of one sensor is not drowned by
+the others. Fit O(n), score O(history) a row.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from pynomaly.detectors.numerics.exact import Array
+from pynomaly.detectors.series.looking_back import LookingBack
+from pynomaly.detectors.series.members import FittedColumn, Forecast, Kernel, Member, NearestWindows
+from pynomaly.detectors.series.periods import find_period
+
+__all__ = ["SeriesAR", "SeriesEnsemble", "SeriesKNN"]
+
+_LONG = 128  # rows of the long window
+_STATE_CELLS = 220_000  # of all reference windows together, four bytes each
+
+
+class SeriesKNN(LookingBack):
+    """Distance of the windows that end at a row to the nearest windows of the fitted rows.
+
+    References
+    ----------
+    Yeh et al.: Matrix Profile I: All Pairs Similarity Joins for Time Series. ICDM 2016.
+    """
+
+    name: ClassVar[str] = "series_knn"
+
+    def make_members(self, fitted: FittedColumn, rng: np.random.Generator, columns: int) -> list[Member]:
+        """Return the members of one column."""
+        return make_window_members(fitted, rng, columns, self.delay)
+
+
+class SeriesAR(LookingBack):
+    """Error of a robust ridge autoregression on differences.
+
+    References
+    ----------
+    Box, Jenkins: Time Series Analysis: Forecasting and Control. 1970.
+    """
+
+    name: ClassVar[str] = "series_ar"
+
+    def make_members(self, fitted: FittedColumn, rng: np.random.Generator, columns: int) -> list[Member]:
+        """Return the members of one column."""
+        return make_forecast_members(fitted, self.delay)
+
+
+class SeriesEnsemble(LookingBack):
+    """Mean of nearest windows and autoregression, column by column, joined by the largest.
+
+    References
+    ----------
+    Aggarwal, Sathe: Theoretical Foundations and Algorithms for Outlier Ensembles. SIGKDD Explorations 2015.
+    """
+
+    name: ClassVar[str] = "series"
+
+    def make_members(self, fitted: FittedColumn, rng: np.random.Generator, columns: int) -> list[Member]:
+        """Return the members of one column."""
+        windows = make_window_members(fitted, rng, columns, self.delay)
+        return [*windows, *make_forecast_members(fitted, self.delay)]
+
+
+def make_window_members(
+    fitted: FittedColumn, rng: np.random.Generator, columns: int, delay: int
+) -> list[Member]:
+    """Return nearest windows of the period and of 128 rows; without a delay also with fading weights."""
+    width = _choose_width(fitted)
+    shapes: list[Array] = [np.ones(length) for length in sorted({width, _LONG})]
+    if delay == 0:
+        shapes += [0.95 ** (np.arange(63, -1, -1) / 2), 0.9 ** (np.arange(31, -1, -1) / 2)]
+    shapes = [shape for shape in shapes if len(fitted.ends_after(len(shape) - 1)) >= 3 * len(shape)]
+    cells = sum(len(shape) for shape in shapes) * columns
+    count = int(np.clip(_STATE_CELLS // max(1, cells), 64, 512))
+    return [
+        NearestWindows.fit(fitted, shape, True, _make_kernel(len(shape), width, delay), count, rng)
+        for shape in shapes
+    ]
+
+
+def make_forecast_members(fitted: FittedColumn, delay: int) -> list[Member]:
+    """Return an autoregression on lags up to 64 and around one and two periods, where rows suffice."""
+    period = _find_period(fitted)
+    rows = len(fitted.ends)
+    near = np.arange(1, max(1, min(64, rows // 8)) + 1)
+    seasonal = np.concatenate([np.arange(times * period - 2, times * period + 3) for times in (1, 2)])
+    lags = near
+    if len(fitted.ends_after(2 * period + 3)) >= 4 * (len(near) + 10):
+        lags = np.unique(np.concatenate([near, seasonal[seasonal > 0]]))
+    while len(lags) > 1 and len(fitted.ends_after(int(lags.max()) + 1)) < 2 * len(lags):
+        lags = lags[: len(lags) // 2]
+    if len(fitted.ends_after(int(lags.max()) + 1)) < 8:
+        return []
+    return [Forecast.fit(fitted, lags.astype(np.int64), _make_kernel(1, _choose_width(fitted), delay))]
+
+
+def _make_kernel(length: int, half: int, delay: int) -> Kernel:
+    return Kernel.peaked(min(length // 2, delay), half, delay)
+
+
+def _choose_width(fitted: FittedColumn) -> int:
+    longest = int(fitted.before.max()) + 1
+    return max(2, min(_find_period(fitted), len(fitted.ends) // 4, longest // 3))
+
+
+def _find_period(fitted: FittedColumn) -> int:
+    breaks = np.flatnonzero(np.diff(fitted.ends) != 1) + 1
+    stretches = np.split(fitted.cells, breaks)
+    return find_period(sorted(stretches, key=len, reverse=True)[:8])

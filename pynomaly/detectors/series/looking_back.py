@@ -1,0 +1,287 @@
+"""The base of the detectors that look back: rows with their past in, one score a row out.
+
+A score is a function of the fitted detector, the row, at most `history` values before it and at most `delay`
+values after it. Every detector here is a set of members for each followed column, and a row's score is the
+largest of its columns' means. A row whose past is too short for some members has the mean of those that can
+read it; a row that no member can read is judged by its value alone.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar, NoReturn, Self
+
+import numpy as np
+
+from pynomaly.detectors.attributions import ColumnGroups, ExplanationMethod, ScoreParts
+from pynomaly.detectors.base import THREADS_VARIABLE, Detector, State, Table, freeze_arrays
+from pynomaly.detectors.input_validation import require_finite
+from pynomaly.detectors.numerics.exact import Array, row_sum
+from pynomaly.detectors.parameters import IntegerParameter, Parameter
+from pynomaly.detectors.past_rows import PastRows
+from pynomaly.detectors.series.members import FittedColumn, Forecast, Level, Member, NearestWindows
+from pynomaly.errors import ColumnError, DetectorError
+
+__all__ = ["LookingBack", "settle"]
+
+_KINDS: Mapping[str, type[Member]] = {kind.kind: kind for kind in (Level, NearestWindows, Forecast)}
+
+
+class LookingBack(Detector):
+    """Base of every detector that looks back.
+
+    Its `fit` and `score` take :class:`~pynomaly.detectors.past_rows.PastRows`. A subclass writes
+    `make_members`, which fits the members of one column.
+    """
+
+    looks_back: ClassVar[bool] = True
+    explains: ClassVar[ExplanationMethod] = "members"
+    parameters: ClassVar[Mapping[str, Parameter]] = {"delay": IntegerParameter(0, 0, 1000)}
+
+    _members: tuple[tuple[Member, ...], ...] = ()
+    _alone: tuple[Member, ...] = ()
+
+    @property
+    def delay(self) -> int:
+        """How many values after a row its score reads."""
+        return int(self.params["delay"])
+
+    @property
+    def history(self) -> int:
+        """How many values before a row its score reads at most.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        _ = self.state
+        return max((member.history for members in self._members for member in members), default=0)
+
+    def fit(self, X: Table | PastRows) -> Self:
+        """Fit on rows with their past, which are assumed normal; replaces an earlier fit.
+
+        Parameters
+        ----------
+        X : PastRows
+            Rows in any order. Their windows may read all values before them that a row may read.
+
+        Raises
+        ------
+        ColumnError
+            No column is followed.
+        DetectorError
+            Not rows with their past, fewer than two rows, or a cell that is not finite.
+        """
+        rows = self._check_rows(X)
+        if len(rows) < 2:
+            raise DetectorError(f"{self.name} was given {len(rows)} row(s) to fit on; at least 2 are needed")
+        settled = settle(rows, 1000, 0)
+        order = np.argsort(settled.places, kind="stable")
+        ends, before = settled.places[order], settled.before[order]
+        state: State = {"followed": np.array(rows.columns, dtype=np.int64)}
+        for column in range(len(rows.columns)):
+            fitted = FittedColumn(settled.values, column, ends, before)
+            rng = np.random.default_rng([self.seed, column])
+            members = [Level.fit(fitted), *self.make_members(fitted, rng, len(rows.columns))]
+            for place, member in enumerate(members):
+                state |= {
+                    f"{column}.{place}.{member.kind}.{key}": value for key, value in member.state.items()
+                }
+        self.columns, self._width = None, rows.numbers.shape[1]
+        self.rows_offered = self.rows_used = len(rows)
+        self._state = freeze_arrays(state)
+        self._prepare()
+        return self
+
+    def score(self, X: Table | PastRows, *, threads: int | None = None) -> Array:
+        """Score rows, each from its own past; `threads` as for `Detector.score`.
+
+        Parameters
+        ----------
+        X : PastRows
+            Rows in any order. Memory is O(block): rows are scored in blocks by their place.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ColumnError
+            Another number of columns, or other columns are followed.
+        DetectorError
+            Not rows with their past, no rows, or a cell that is not finite.
+        """
+        rows = self._check_fitted_rows(X)
+        order = np.argsort(rows.places, kind="stable")
+        scores = np.empty(len(rows))
+
+        def score_block(start: int) -> None:
+            block = order[start : start + self.block_rows]
+            scores[block] = self._score_columns(rows.take(block)).max(axis=1)
+
+        starts = range(0, len(rows), self.block_rows)
+        workers = min(threads or int(os.environ.get(THREADS_VARIABLE, 0)) or os.cpu_count() or 1, len(starts))
+        if workers == 1:
+            for start in starts:
+                score_block(start)
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(score_block, starts))
+        return scores
+
+    def explain(self, X: Array | PastRows, usual: Array, groups: ColumnGroups | None = None) -> ScoreParts:
+        """Say which columns carry each row's score: the figure of each followed column, 0 for the others.
+
+        Parameters
+        ----------
+        X : PastRows
+        usual : ndarray of shape (n, d)
+            Not read: what is usual here comes from the past.
+        groups : int array of shape (d,), optional
+            As for `Detector.explain`.
+
+        Raises
+        ------
+        NotFittedError, ColumnError, DetectorError
+            As `score`.
+        """
+        rows = self._check_fitted_rows(X)
+        group_of = np.arange(self._width) if groups is None else np.asarray(groups, dtype=np.int64)
+        figures = self._score_columns(rows)
+        amounts = np.zeros((len(rows), int(group_of.max()) + 1))
+        for place, column in enumerate(rows.columns):
+            group = group_of[column]
+            amounts[:, group] = np.maximum(amounts[:, group], figures[:, place])
+        return ScoreParts(amounts, figures.max(axis=1) - row_sum(amounts), additive=False, left_out=0)
+
+    def count_short(self, rows: PastRows) -> int:
+        """Return how many rows have fewer values before them than the score reads."""
+        return int((rows.before < self.history).sum())
+
+    @abstractmethod
+    def make_members(self, fitted: FittedColumn, rng: np.random.Generator, columns: int) -> list[Member]:
+        """Return the fitted members of one of `columns` columns; none where its past is too short."""
+
+    def _fit(self, X: Array) -> NoReturn:
+        raise DetectorError(self._describe_refusal(X))
+
+    def _score(self, X: Array) -> NoReturn:
+        raise DetectorError(self._describe_refusal(X))
+
+    def _describe_refusal(self, given: object) -> str:
+        return f"{self.name} looks back and takes rows with their past (PastRows), not {type(given).__name__}"
+
+    def _check_rows(self, X: object) -> PastRows:
+        if not isinstance(X, PastRows):
+            raise DetectorError(self._describe_refusal(X))
+        if not len(X):
+            raise DetectorError(f"{self.name}: no rows; at least one is needed")
+        if not X.columns:
+            raise ColumnError(f"{self.name}: no column is followed; at least one is needed")
+        return PastRows(
+            require_finite(X.numbers, [], self.name),
+            require_finite(X.values, [], self.name),
+            X.columns,
+            X.moments,
+            X.places,
+            X.before,
+            X.after,
+        )
+
+    def _check_fitted_rows(self, X: object) -> PastRows:
+        followed = tuple(int(column) for column in self.state["followed"])
+        rows = self._check_rows(X)
+        if rows.numbers.shape[1] != self._width or rows.columns != followed:
+            raise ColumnError(
+                f"{self.name} was fitted on {self._width} columns and follows {followed}; it is given "
+                f"{rows.numbers.shape[1]} columns, of which {rows.columns} are followed"
+            )
+        return rows
+
+    def _check_restored(self) -> None:
+        width = len(self.state["followed"])
+        rows = PastRows.of_series(np.zeros((self.history + 2, self._width)))
+        followed = tuple(int(column) for column in self.state["followed"])
+        table = np.zeros((self.history + 2, width))
+        self.score(
+            PastRows(rows.numbers, table, followed, rows.moments, rows.places, rows.before, rows.after)
+        )
+
+    def _prepare(self) -> None:
+        arrays: dict[tuple[int, int, str], State] = {}
+        for key, array in self.state.items():
+            if key.count(".") == 3:
+                where, order, kind, name = key.split(".")
+                arrays.setdefault((int(where), int(order), kind), {})[name] = array
+        members: list[list[Member]] = [[] for _ in self.state["followed"]]
+        for column, place, kind in sorted(arrays):
+            members[column].append(_KINDS[kind](arrays[column, place, kind]))
+        self._alone = tuple(column_members[0] for column_members in members)
+        self._members = tuple(tuple(column_members[1:]) for column_members in members)
+
+    def _score_columns(self, rows: PastRows) -> Array:
+        """Return the figure of each followed column, shape (n, k), in the order of the rows."""
+        settled = settle(rows, self.history, self.delay)
+        figures = np.empty((len(rows), len(rows.columns)))
+        for column, members in enumerate(self._members):
+            total, count = np.zeros(len(rows)), np.zeros(len(rows))
+            for member in members:
+                figure, readable = measure_rows(member, settled, column, self.delay)
+                total += figure
+                count += readable
+            alone, _ = measure_rows(self._alone[column], settled, column, self.delay)
+            figures[:, column] = np.where(count > 0, total / np.maximum(count, 1.0), alone)
+        return figures
+
+
+def settle(rows: PastRows, history: int, delay: int) -> PastRows:
+    """Return rows whose own cells stand in `values`.
+
+    Rows whose cells of `numbers` differ from `values` at their place, because somebody changed them, get a
+    stretch of their own: up to `history` values before them, their own, up to `delay` after them.
+    """
+    own = rows.numbers[:, rows.columns]
+    changed = np.flatnonzero((own != rows.values[rows.places]).any(axis=1))
+    if not len(changed):
+        return rows
+    before, after = rows.before.copy(), rows.after.copy()
+    before[changed] = np.minimum(before[changed], history)
+    after[changed] = np.minimum(after[changed], delay)
+    sizes = before[changed] + after[changed] + 1
+    starts = len(rows.values) + np.cumsum(sizes) - sizes
+    source = np.repeat(rows.places[changed] - before[changed] - starts, sizes) + np.arange(
+        len(rows.values), len(rows.values) + sizes.sum()
+    )
+    values = np.concatenate([rows.values, rows.values[source]])
+    places = rows.places.copy()
+    places[changed] = starts + before[changed]
+    values[places[changed]] = own[changed]
+    moments = np.concatenate([rows.moments, rows.moments[source]])
+    return PastRows(rows.numbers, values, rows.columns, moments, places, before, after)
+
+
+def measure_rows(member: Member, rows: PastRows, column: int, delay: int) -> tuple[Array, Array]:
+    """Return each row's figure by one member, and whether the member can read it (1 or 0); shapes (n,).
+
+    A spot counts for a row if its window lies within what the row may read; the shares of the others are
+    spread over those that count. A row without any has figure 0.
+    """
+    offsets, shares = member.kernel.offsets, member.kernel.shares
+    after = np.minimum(rows.after, delay)
+    readable = (offsets - member.back >= -rows.before[:, None]) & (offsets <= after[:, None])
+    spots, inverse = np.unique((rows.places[:, None] + offsets)[readable], return_inverse=True)
+    if not len(spots):
+        return np.zeros(len(rows)), np.zeros(len(rows))
+    units = np.zeros(readable.shape)
+    units[readable] = member.measure(rows.values, column, spots)[inverse]
+    total, weight = row_sum(units * shares), row_sum(readable * shares)
+    return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), 0.0), (weight > 0).astype(
+        np.float64
+    )

@@ -1,0 +1,276 @@
+"""One way of looking at one column each: what `series` and its parts are made of.
+
+A member measures a *spot*, a place of the series, from the value there and those before it, in its own unit:
+0 is usual, and the logarithm of how many times the usual amount it is. A row's figure is the weighted mean of
+the spots around it that it may read: those before it, and with a delay those after it. So spots are measured
+once for all rows that share them, and no row's figure depends on what else is scored.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from pynomaly.detectors.base import State
+from pynomaly.detectors.numerics.exact import Array
+from pynomaly.detectors.series.loops import Floats, Places, cut_windows, find_distances, predict_values
+
+__all__ = ["FittedColumn", "Forecast", "Kernel", "Level", "Member", "NearestWindows"]
+
+SMALLEST = 1e-6  # of a column's spread: smaller amounts are rounding
+_QUERIES = 512  # windows or rows from which the usual amount is measured
+
+
+@dataclass(frozen=True)
+class FittedColumn:
+    """A column of the series that a member is fitted on.
+
+    Attributes
+    ----------
+    values : ndarray of shape (m, k)
+    column : int
+    ends : int array of shape (n,)
+        Places of the fitted rows, rising.
+    before : int array of shape (n,)
+        How many values before each may be read.
+    """
+
+    values: Array
+    column: int
+    ends: Places
+    before: Places
+
+    @property
+    def cells(self) -> Array:
+        """The fitted rows' own values, shape (n,)."""
+        cells: Array = self.values[self.ends, self.column]
+        return cells
+
+    def ends_after(self, length: int) -> Places:
+        """Return the places that have at least `length` values before them."""
+        ends: Places = self.ends[self.before >= length]
+        return ends
+
+    def measure_spread(self) -> float:
+        """Return the standard deviation of the cells, 1 for a column that does not vary."""
+        cells = np.clip(self.cells, -1e100, 1e100)
+        limit = float(np.abs(cells).max())
+        spread = limit * float((cells / limit).std()) if limit > 0 else 0.0
+        return spread if spread > 1e-12 * limit else 1.0
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Which spots around a row count, and how much.
+
+    Attributes
+    ----------
+    offsets : int array of shape (q,)
+        Rising; 0 is the row itself.
+    shares : ndarray of shape (q,)
+        Above 0.
+    """
+
+    offsets: Places
+    shares: Array
+
+    @classmethod
+    def peaked(cls, centre: int, half: int, delay: int) -> Kernel:
+        """Return a kernel that is peaked at `centre` and 0 beyond `half` rows from it, up to `delay`."""
+        offsets = np.arange(centre - half, min(centre + half, delay) + 1, dtype=np.int64)
+        apart = np.abs(offsets - centre)
+        return cls(offsets, (1.0 - apart / (half + 1.0)) / (1.0 + apart / 2.0))
+
+
+class Member(ABC):
+    """One way of looking at one column.
+
+    Parameters
+    ----------
+    state : dict of arrays
+        What `measure` reads, and `offsets` and `shares` of the kernel.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.kernel = Kernel(state["offsets"], state["shares"])
+
+    @property
+    @abstractmethod
+    def back(self) -> int:
+        """How many values before a spot `measure` reads."""
+
+    @property
+    def history(self) -> int:
+        """How many values before a row its figure reads."""
+        return int(max(0, self.back - self.kernel.offsets[0]))
+
+    @abstractmethod
+    def measure(self, values: Array, column: int, spots: Places) -> Array:
+        """Return the unit of each spot, shape (s,); cost O(s)."""
+
+    @classmethod
+    def make(cls, kernel: Kernel, **arrays: npt.ArrayLike) -> Self:
+        """Return a member with these arrays as its state."""
+        state = {key: np.asarray(array) for key, array in arrays.items()}
+        return cls(state | {"offsets": kernel.offsets, "shares": kernel.shares})
+
+
+class Level(Member):
+    """How far the value itself is from the middle of all: reads the row alone."""
+
+    kind: ClassVar[str] = "level"
+
+    @classmethod
+    def fit(cls, fitted: FittedColumn) -> Self:
+        """Fit on the median and the median distance from it."""
+        middle = float(np.median(fitted.cells))
+        usual = float(np.median(np.abs(fitted.cells - middle)))
+        kernel = Kernel(np.zeros(1, dtype=np.int64), np.ones(1))
+        return cls.make(kernel, middle=middle, usual=max(usual, 1e-3 * fitted.measure_spread()))
+
+    @property
+    def back(self) -> int:
+        """No value: the row alone."""
+        return 0
+
+    def measure(self, values: Array, column: int, spots: Places) -> Array:
+        """Return the distance from the middle, in units."""
+        amount: Array = np.abs(values[spots, column] - self.state["middle"])
+        return to_units(amount, self.state["usual"])
+
+
+class NearestWindows(Member):
+    """Distance of the window that ends at a spot to the nearest of the reference's windows."""
+
+    kind: ClassVar[str] = "nearest"
+
+    @classmethod
+    def fit(
+        cls,
+        fitted: FittedColumn,
+        weights: Array,
+        centred: bool,
+        kernel: Kernel,
+        count: int,
+        rng: np.random.Generator,
+    ) -> Self:
+        """Draw at most `count` reference windows, and measure the usual distance on others.
+
+        Windows that overlap one of the reference do not meet it when the usual distance is measured.
+        """
+        length = len(weights)
+        ends = fitted.ends_after(length - 1)
+        drawn = draw_evenly(ends, count, rng)
+        reference = np.ascontiguousarray(cut_windows(fitted.values, fitted.column, drawn, weights, centred).T)
+        queries = draw_evenly(ends, _QUERIES, rng)
+        windows = cut_windows(fitted.values, fitted.column, queries, weights, centred)
+        distances = _find_others(windows, queries, reference, drawn, length)
+        smallest = SMALLEST * fitted.measure_spread() * float(np.sqrt((weights * weights).sum()))
+        return cls.make(
+            kernel,
+            weights=weights,
+            centred=centred,
+            reference=reference,
+            usual=max(float(np.median(distances)), smallest),
+        )
+
+    @property
+    def back(self) -> int:
+        """All of the window but its last cell."""
+        return len(self.state["weights"]) - 1
+
+    def measure(self, values: Array, column: int, spots: Places) -> Array:
+        """Return the distance to the nearest reference window, in units."""
+        state = self.state
+        centred = bool(state["centred"])
+        return to_units(
+            find_distances(values, column, spots, state["weights"], centred, state["reference"]),
+            state["usual"],
+        )
+
+
+class Forecast(Member):
+    """How far the value is from what a robust autoregression on differences expects."""
+
+    kind: ClassVar[str] = "forecast"
+
+    @classmethod
+    def fit(cls, fitted: FittedColumn, lags: Places, kernel: Kernel) -> Self:
+        """Fit by ridge regression, reweighed twice by Huber's weights; the usual error is out of fold."""
+        ends = fitted.ends_after(int(lags.max()) + 1)
+        ends = ends[:: max(1, len(ends) // 20_000)]
+        values = fitted.values[:, fitted.column]
+        spread = fitted.measure_spread()
+        table = np.stack([values[ends - lag] - values[ends - lag - 1] for lag in lags], axis=1)
+        wanted = values[ends] - values[ends - 1]
+        half = len(ends) // 2
+        errors = np.concatenate(
+            [
+                wanted[:half] - table[:half] @ fit_ridge(table[half:], wanted[half:], spread),
+                wanted[half:] - table[half:] @ fit_ridge(table[:half], wanted[:half], spread),
+            ]
+        )
+        usual = max(float(np.median(np.abs(errors))), SMALLEST * spread)
+        return cls.make(kernel, lags=lags, weights=fit_ridge(table, wanted, spread), usual=usual)
+
+    @property
+    def back(self) -> int:
+        """The longest lag, and one more for its difference."""
+        return int(self.state["lags"].max()) + 1
+
+    def measure(self, values: Array, column: int, spots: Places) -> Array:
+        """Return the size of the error, in units."""
+        expected = predict_values(values, column, spots, self.state["lags"], self.state["weights"])
+        return to_units(np.abs(values[spots, column] - expected), self.state["usual"])
+
+
+def to_units(amounts: Array, usual: npt.ArrayLike) -> Array:
+    """Return the logarithm of one plus how many times the usual amount each is; shape as `amounts`."""
+    units: Array = np.log1p(np.minimum(amounts, 1e150) / usual)
+    return units
+
+
+def draw_evenly(ends: Places, count: int, rng: np.random.Generator) -> Places:
+    """Return at most `count` of the places, one drawn from each of as many equal parts."""
+    if len(ends) <= count:
+        return ends
+    edges = np.linspace(0, len(ends), count + 1)
+    drawn = np.floor(edges[:-1] + rng.random(count) * np.diff(edges)).astype(np.int64)
+    picked: Places = ends[np.minimum(drawn, len(ends) - 1)]
+    return picked
+
+
+def fit_ridge(table: Array, wanted: Array, spread: float) -> Array:
+    """Return robust ridge weights, shape (p,), for ``table @ weights = wanted``."""
+    scale = np.maximum(np.median(np.abs(wanted)) / 0.6745, 1e-3 * np.std(wanted) + SMALLEST * spread)
+    table = np.clip(table / scale, -1e6, 1e6)
+    wanted = np.clip(wanted / scale, -1e6, 1e6)
+    weights: Array = np.zeros(table.shape[1])
+    trust: Array = 1.0 / np.maximum(1.0, np.abs(wanted) / 3.0)
+    for _ in range(3):
+        weighed = table * trust[:, None]
+        square = weighed.T @ table
+        ridge = 1e-3 * float(np.trace(square)) / len(square) + 1e-9
+        weights = np.linalg.solve(square + ridge * np.eye(len(square)), weighed.T @ wanted).astype(np.float64)
+        errors: Array = np.abs(wanted - table @ weights)
+        limit = 3.0 * max(float(np.median(errors)) / 0.6745, 1e-9)
+        trust = 1.0 / np.maximum(1.0, errors / limit)
+    return weights
+
+
+def _find_others(windows: Floats, queries: Places, reference: Floats, drawn: Places, apart: int) -> Array:
+    """Return each window's distance to the nearest reference window that does not overlap it."""
+    distances = []
+    for window, query in zip(windows, queries, strict=True):
+        far = np.abs(drawn - query) >= apart
+        if far.any():
+            gaps = (reference[:, far] - window[:, None]).astype(np.float64)
+            distances.append(float(np.sqrt((gaps * gaps).sum(axis=0).min())))
+    return np.array(distances) if distances else np.zeros(1)

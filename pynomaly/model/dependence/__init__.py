@@ -1,0 +1,4 @@
+"""How rows depend on the rows before: the object that is measured, and how it is measured.
+
+Called by `bundle` and `bundle_files`. May import the modules of `model` and the wings below `model`.
+"""
