@@ -101,7 +101,7 @@ def measure_rhythm(learned: pd.DataFrame, contract: FrameContract, names: tuple[
         return None
     step = int(np.median(distance[same & (distance > 0)]))
     follows = same & (distance > 0) & (distance <= 1.5 * step)
-    columns, period, strength = [], 0, 0.0
+    columns, period, strength = [], 0, (False, 0.0)
     longest = entity == np.bincount(entity).argmax()
     for name in names[:: max(1, len(names) // _COLUMNS)]:
         values = learned[name].to_numpy(dtype=np.float64)[order]
@@ -114,8 +114,8 @@ def measure_rhythm(learned: pd.DataFrame, contract: FrameContract, names: tuple[
             continue
         columns.append(column)
         lag, height = _find_peak(correlation)
-        if height > max(needed, strength):
-            period, strength = lag, height
+        if height > needed and (column.is_smooth, height) > strength:
+            period, strength = lag, (column.is_smooth, height)
     if not columns:
         return None
     return Rhythm(tuple(columns), step, period or _DEFAULT, period > 0)
