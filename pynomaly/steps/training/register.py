@@ -28,6 +28,7 @@ from pynomaly.judging.obstacles import find_model_obstacles, find_suspects
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.fitting.known_anomalies import describe_known
 from pynomaly.model.past_input import describe_input
+from pynomaly.model.provenance import describe_events, read_events
 from pynomaly.records import figures
 from pynomaly.records.ledger import Decision, RegistrationResult, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import RegisterEvidence
@@ -36,6 +37,7 @@ from pynomaly.records.report import render_model_card
 from pynomaly.records.store import Store
 from pynomaly.steps.explanations import log_importance
 from pynomaly.steps.keys import read_git_commit
+from pynomaly.steps.obstacles import describe_new_baselines
 from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.label_free_checks import probe_model
@@ -161,7 +163,10 @@ def _log_and_register(
                             judged.drop_injected(item.scores())["is_anomaly"]
                         ),
                         recalibrated=item.recalibrated,
-                        notes=_collect_notes(prepared, item, judged),
+                        notes=(
+                            *_collect_notes(prepared, item, judged),
+                            *_note_baselines(registry, pipeline, item),
+                        ),
                         new=True,
                         probe=_probe_winner(pipeline, prepared, item),
                     )
@@ -182,6 +187,16 @@ def _collect_notes(prepared: PreparedReference, item: FittedCandidate, judged: J
     rows = contract.conform(judged.drop_injected(judged.frame))
     alerts = judged.drop_injected(item.scores())["is_anomaly"].to_numpy(dtype=float)
     return notes + find_suspects(rows, alerts, "alerts")
+
+
+def _note_baselines(registry: Registry, pipeline: Pipeline, item: FittedCandidate) -> tuple[str, ...]:
+    """Return which entities get or lose their own baseline, compared with the champion."""
+    version = registry.list_aliases(pipeline.name).get("champion")
+    bundle = Bundle.load(Path(item.folder), item.sha256)
+    if version is None or not bundle.features.by_entity:
+        return ()
+    champion = registry.load_bundle(registry.find_version(pipeline.name, version))
+    return describe_new_baselines(bundle, champion)
 
 
 def _probe_winner(pipeline: Pipeline, prepared: PreparedReference, item: FittedCandidate) -> dict[str, Any]:
@@ -293,6 +308,8 @@ def _log_training(
         json.dumps([verdict.to_dict() for verdict in choice.verdicts], indent=2)
     )
     commit = read_git_commit(pipeline.origin.parent)
+    bundle = Bundle.load(Path(chosen.folder), chosen.sha256)
+    counting = describe_events(bundle.policy, read_events(bundle.facts))
     (folder / "model_card.md").write_text(
         render_model_card(
             pipeline=pipeline,
@@ -300,7 +317,7 @@ def _log_training(
             choice=choice,
             metrics={label: value.to_dict() for label, value in choice.measured.items()},
             fitted=[item.to_dict() for item in fitted],
-            winner=chosen.to_dict() | {"version": winner.version},
+            winner=chosen.to_dict() | {"version": winner.version, "counting": counting},
             git_commit=commit,
         )
     )
