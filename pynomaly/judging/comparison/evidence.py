@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynomaly.errors import DataError
-from pynomaly.judging.comparison.injection import InjectedAnomalies
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
 from pynomaly.judging.comparison.ranking_metrics import Array, Ints, OperatingPoint, Ranking
 
 __all__ = ["Evidence", "Rung", "explain_unusable_truth"]

@@ -19,11 +19,11 @@ from pynomaly.data.incidents import mark_incident_rows, read_incidents
 from pynomaly.data.row_files import load_rows, save_rows
 from pynomaly.errors import DataError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
-from pynomaly.judging.comparison.injection import InjectedAnomalies
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
+from pynomaly.judging.comparison.injected.rows import inject_rows
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback
 from pynomaly.steps.training.exclusions import AlertingModel, ExcludedRows
-from pynomaly.steps.training.injected_rows import inject_rows
 from pynomaly.steps.training.splits import BLOCK, number_dependent_rows, split_reference
 
 __all__ = ["JudgedRows", "TrainingRows", "build_judged_rows", "load_contract", "require_two_classes"]

@@ -8,9 +8,9 @@ import pytest
 
 from pynomaly.data.frame import FrameContract
 from pynomaly.judging.comparison.evidence import Evidence, Rung
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
 from pynomaly.judging.comparison.injected.episodes import EPISODE_KINDS, Episode, draw_episodes
 from pynomaly.judging.comparison.injected.rhythm import Rhythm, list_runs, measure_rhythm
-from pynomaly.judging.comparison.injection import InjectedAnomalies
 from pynomaly.judging.comparison.ranking_metrics import Ranking
 
 CONTRACT = FrameContract(numeric=("load", "state"), categorical=(), time="time", id="meter", label=None)

@@ -13,8 +13,8 @@ from pynomaly.data.frame import FrameContract
 from pynomaly.data.past import attach_past, get_past
 from pynomaly.data.series import add_past_features
 from pynomaly.judging.comparison.injected.episodes import EPISODE_KINDS
+from pynomaly.judging.comparison.injected.rows import InjectedRows, inject_rows
 from pynomaly.judging.comparison.injection import ANOMALY_KINDS
-from pynomaly.steps.training.injected_rows import InjectedRows, inject_rows
 from pynomaly.steps.training.training_rows import JudgedRows, TrainingRows, build_judged_rows
 
 START = pd.Timestamp("2026-01-05", tz="UTC")

@@ -20,15 +20,11 @@ from pynomaly.config import Pipeline, Series
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.past import get_past, refresh_past, replace_past
 from pynomaly.data.series import add_past_features
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
 from pynomaly.judging.comparison.injected.context import RowContext, measure_context
 from pynomaly.judging.comparison.injected.episodes import Episode, draw_episodes
 from pynomaly.judging.comparison.injected.rhythm import Rhythm, list_runs, measure_rhythm
-from pynomaly.judging.comparison.injection import (
-    ANOMALY_KINDS,
-    CONTEXT_KINDS,
-    InjectedAnomalies,
-    inject_anomalies,
-)
+from pynomaly.judging.comparison.injection import ANOMALY_KINDS, CONTEXT_KINDS, inject_anomalies
 
 __all__ = ["InjectedRows", "inject_rows"]
 
