@@ -24,6 +24,7 @@ from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
 from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.keys import compute_work_key
+from pynomaly.steps.rejections import age_rejections
 from pynomaly.steps.replay.history import ReplayHistory, TrainedModel
 from pynomaly.steps.training.exclusions import AlertingModel
 from pynomaly.steps.training.label_free_checks import probe_model
@@ -31,7 +32,6 @@ from pynomaly.steps.training.planning import find_cause, find_change_start
 from pynomaly.steps.training.prepare import label_candidates
 from pynomaly.steps.training.reference import find_reference_window
 from pynomaly.steps.training.register import estimate_alert_rate
-from pynomaly.steps.training.rejections import age_rejections
 from pynomaly.steps.training.train_candidates import (
     CandidateTraining,
     MemoryCandidate,

@@ -28,6 +28,7 @@ from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
 from pynomaly.steps.keys import compute_work_key
+from pynomaly.steps.rejections import count_rejections
 from pynomaly.steps.training.exclusions import (
     AlertingModel,
     exclude_rows,
@@ -35,7 +36,6 @@ from pynomaly.steps.training.exclusions import (
     hold_out_rows,
 )
 from pynomaly.steps.training.reference import HeldReference, ReferenceRows, read_reference_rows
-from pynomaly.steps.training.rejections import count_rejections
 
 __all__ = [
     "TrainingPlan",

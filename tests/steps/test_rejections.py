@@ -14,7 +14,7 @@ from pynomaly.records.ledger.decision_evidence import (
     PromotionEvidence,
     RollbackEvidence,
 )
-from pynomaly.steps.training.rejections import Rejections, count_rejections
+from pynomaly.steps.rejections import Rejections, count_rejections
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
