@@ -16,6 +16,9 @@ from pynomaly.errors import RecordError
 __all__ = ["RegistrationResult", "TrainedBaseline", "TrainingFacts"]
 
 
+_NEWER_FIELDS = ("expected_rate_low", "expected_rate_high", "held_out_alert_rate", "anomaly_share")
+
+
 @dataclass(frozen=True)
 class TrainedBaseline:
     """What later windows of a version are compared with; without a record nothing is known.
@@ -26,15 +29,18 @@ class TrainedBaseline:
         The metric on the judged rows; comparable with live labels only where `rung` is ``labels``.
     rung : str
     expected_alert_rate : float or None
-        Share of rows that alert in normal operation.
+        Share of normal rows that alert by policy.
     probe : mapping or None
         Rank agreement with a refit, and quality on injected anomalies.
+    expected_rate_high : float
+        Upper end of the 95 % interval of `expected_alert_rate`; 0 where it was not recorded.
     """
 
     value: float | None = None
     rung: str = ""
     expected_alert_rate: float | None = None
     probe: Mapping[str, Any] | None = None
+    expected_rate_high: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class RegistrationResult:
     value : float or None
         The metric on the judged rows; comparable with live labels only where `rung` is ``labels``.
     expected_alert_rate : float
-        Share of the judged rows that alert, anomalies in them included; injected ones left out.
+        Share of normal rows that alert by policy. In records of earlier editions: of the held-out rows.
     notes : tuple of str
         Warnings that a person should read before trusting the model.
     new : bool
@@ -58,6 +64,12 @@ class RegistrationResult:
     probe : dict or None
         Rank agreement with a refit, and quality on injected anomalies, on rows that were not fitted;
         windows without labels are compared with it.
+    expected_rate_low, expected_rate_high : float or None
+        95 % interval of `expected_alert_rate`; None in records of earlier editions.
+    held_out_alert_rate : float or None
+        Share of the held-out rows that alert, anomalies in them included; injected ones left out.
+    anomaly_share : float or None
+        Share of the held-out rows that are known anomalies; None without labels.
     """
 
     pipeline: str
@@ -77,15 +89,24 @@ class RegistrationResult:
     policy: str = ""
     base: int = 0
     probe: dict[str, Any] | None = None
+    expected_rate_low: float | None = None
+    expected_rate_high: float | None = None
+    held_out_alert_rate: float | None = None
+    anomaly_share: float | None = None
 
     @property
     def baseline(self) -> TrainedBaseline:
         """What later windows of the version are compared with."""
-        return TrainedBaseline(self.value, self.rung, self.expected_alert_rate, self.probe)
+        high = self.expected_rate_high or 0.0
+        return TrainedBaseline(self.value, self.rung, self.expected_alert_rate, self.probe, high)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for logs and artifacts."""
-        return asdict(self)
+        """Plain values, for logs and artifacts; what earlier editions did not record is left out."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value is not None or name not in _NEWER_FIELDS
+        }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> RegistrationResult:
@@ -133,7 +154,8 @@ class TrainingFacts:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values as the ledger keeps them, without the fields that are None."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        content = asdict(self) | {"registered": self.registered.to_dict() if self.registered else None}
+        return {name: value for name, value in content.items() if value is not None}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TrainingFacts:

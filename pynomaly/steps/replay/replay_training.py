@@ -22,6 +22,7 @@ from pynomaly.errors import DataError, DetectorError, QualityError
 from pynomaly.judging.comparison.promotion_rules import PromotionRuling, rule_on_promotion
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
+from pynomaly.model.window_alerts import expect_alerts_of
 from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.keys import compute_work_key
 from pynomaly.steps.rejections import age_rejections
@@ -31,7 +32,6 @@ from pynomaly.steps.training.label_free_checks import probe_model
 from pynomaly.steps.training.planning import find_cause, find_change_start
 from pynomaly.steps.training.prepare import label_candidates
 from pynomaly.steps.training.reference import find_reference_window
-from pynomaly.steps.training.register import estimate_alert_rate
 from pynomaly.steps.training.train_candidates import (
     CandidateTraining,
     MemoryCandidate,
@@ -151,11 +151,13 @@ def _build_model(
     winner = next(item for item in training.candidates if item.label == choice.winner)
     assert isinstance(winner, MemoryCandidate), "a replay fits in memory"
     bundle, judged = winner.model(), rows.judged
+    expected = expect_alerts_of(bundle, judged.drop_injected(winner.scores()))
     baseline = TrainedBaseline(
         value=choice.measured[winner.label].values().get(pipeline.comparison.metric),
         rung=str(judged.evidence.rung),
-        expected_alert_rate=estimate_alert_rate(judged.drop_injected(winner.scores())["is_anomaly"]),
+        expected_alert_rate=expected.rate,
         probe=probe_model(pipeline, bundle, rows.calibration).to_dict(),
+        expected_rate_high=expected.high,
     )
     seconds = time.perf_counter() - started
     return TrainedModel(bundle, winner, baseline, judged, choice.among, key, seconds)

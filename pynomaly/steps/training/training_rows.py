@@ -51,6 +51,11 @@ class JudgedRows:
         """Return the scores of these rows, DataFrame of shape (n, k), without injected anomalies."""
         return scored if self.evidence.rung is Rung.LABELS else scored[self.evidence.truth == 0]
 
+    @property
+    def anomaly_share(self) -> float | None:
+        """Share of the rows that are known anomalies; None without labels."""
+        return float(np.mean(self.evidence.truth == 1)) if self.evidence.rung is Rung.LABELS else None
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingRows:
