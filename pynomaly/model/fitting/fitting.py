@@ -30,11 +30,14 @@ from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.calibration.crossfit import score_out_of_fold, uses_cross_fitting
 from pynomaly.model.calibration.events import EventRates
+from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
 from pynomaly.model.entity_scales import read_row_entities
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.entity_calibration import calibrate_by_entity, measure_widths
 from pynomaly.model.fitting.event_counts import count_reference_events
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, learn_reranking, unused_facts
+from pynomaly.model.fitting.row_use import select_apart, select_learned
+from pynomaly.model.row_times import read_row_times
 from pynomaly.model.scoring import PreparedRows, encode_rows, make_scorer, prepare_rows
 
 __all__ = ["FitResult", "fit_model"]
@@ -88,14 +91,18 @@ def fit_model(
     contract: FrameContract,
     known: KnownAnomalies | None = None,
     policy: AlertPolicy | None = None,
+    dependence: Dependence = INDEPENDENT,
 ) -> FitResult:
     """Fit on the first part and calibrate on the second, or do both on all rows (``training.calibrate``).
 
     More rows than ``training.max_rows`` are sampled by seed. Known anomalies may change the scores and which
     rows calibrate. With ``training.calibrate: auto``, out-of-fold scores are used also where the split cannot
-    resolve the threshold of `policy`. With ``training.calibrate_by: entity`` p-values are counted by entity.
+    resolve the threshold of `policy`, and where dependent rows leave it few independent ones. With
+    ``training.calibrate_by: entity`` p-values are counted by entity.
     """
-    model = _fit_for_policy(fit_frame, calibration_frame, pipeline, candidate, contract, known, policy)
+    model = _fit_for_policy(
+        fit_frame, calibration_frame, pipeline, candidate, contract, known, policy, dependence
+    )
     if pipeline.training.calibrate_by == "entity":
         widths = measure_widths(model.rows, model.features, contract, pipeline.features)
         least = policy.needed_scores if policy else 0
@@ -133,6 +140,7 @@ def _fit_for_policy(
     contract: FrameContract,
     known: KnownAnomalies | None,
     policy: AlertPolicy | None,
+    dependence: Dependence,
 ) -> FitResult:
     """Return a model calibrated so that it resolves the policy, if one of both ways does."""
     training = pipeline.training
@@ -143,11 +151,12 @@ def _fit_for_policy(
             return model
         return _learn_from_known(model, known, training, contract)
 
-    model = learn(_fit_and_calibrate(fit_frame, calibration_frame, pipeline, candidate, contract, needed))
+    frames = (fit_frame, calibration_frame)
+    model = learn(_fit_and_calibrate(*frames, pipeline, candidate, contract, needed, dependence))
     if policy is None or training.calibrate != "auto" or not _may_resolve_more(model, policy, training):
         return model
     # Half of the rows kept apart taught the known anomalies, or no tail reaches the threshold.
-    cross_fit, _ = _try_cross_fit(fit_frame, calibration_frame, pipeline, candidate, contract)
+    cross_fit, _ = _try_cross_fit(*frames, pipeline, candidate, contract, dependence.gap)
     other = learn(cross_fit) if cross_fit else model
     resolves = policy.can_alert(other.calibration) and not policy.can_alert(model.calibration)
     return other if resolves or len(other.scores) >= needed else model
@@ -204,20 +213,27 @@ def _fit_and_calibrate(
     candidate: config.Candidate,
     contract: FrameContract,
     needed: int,
+    dependence: Dependence,
 ) -> FitResult:
     training = pipeline.training
     total_rows = len(fit_frame) + len(calibration_frame)
     note = ""
     looks_back = find_entry(candidate.detector).looks_back
-    if uses_cross_fitting(training, len(calibration_frame), total_rows, needed, looks_back=looks_back):
-        cross_fit, note = _try_cross_fit(fit_frame, calibration_frame, pipeline, candidate, contract)
+    apart = select_apart(calibration_frame)
+    if uses_cross_fitting(
+        training, len(apart), total_rows, needed, looks_back=looks_back, dependence=dependence
+    ):
+        cross_fit, note = _try_cross_fit(
+            fit_frame, calibration_frame, pipeline, candidate, contract, dependence.gap
+        )
         if cross_fit:
             return cross_fit
+    fit_frame = select_apart(fit_frame)
     rows = _sample_rows(fit_frame, training)
     features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True, whole=fit_frame)
-    scores = make_scorer(features, detector, contract)(calibration_frame)
+    scores = make_scorer(features, detector, contract)(apart)
     calibration = Calibration.fit(scores, tail=training.tail == "pareto")
-    return FitResult(features, detector, calibration, len(fit_frame), rows, calibration_frame, scores, note)
+    return FitResult(features, detector, calibration, len(fit_frame), rows, apart, scores, note)
 
 
 def _try_cross_fit(
@@ -226,39 +242,46 @@ def _try_cross_fit(
     pipeline: config.Pipeline,
     candidate: config.Candidate,
     contract: FrameContract,
+    gap: float,
 ) -> tuple[FitResult | None, str]:
     """Return a model calibrated on out-of-fold scores, or None and the note that says why not."""
     all_rows = pd.concat([fit_frame, calibration_frame], ignore_index=True)
     instead = f"calibrated on {len(calibration_frame)} rows kept apart"
     try:
-        cross_fit = _cross_fit(all_rows, pipeline, candidate, contract)
+        cross_fit = _cross_fit(all_rows, pipeline, candidate, contract, gap)
     except FitTimeoutError:
         raise
     except DetectorError as error:
         # A fold may be too small to fit while all rows are enough; a split raises any other error again.
         return None, f"{instead}: a fold cannot be fitted: {error}"
-    gap = _overfit_distance(cross_fit, contract)
-    if gap <= KOLMOGOROV_LIMIT / math.sqrt(len(cross_fit.rows)):
+    distance = _overfit_distance(cross_fit, contract)
+    if distance <= KOLMOGOROV_LIMIT / math.sqrt(len(cross_fit.rows)):
         return cross_fit, ""
     return None, (
-        f"{instead}: out-of-fold scores are {gap:.0%} "
+        f"{instead}: out-of-fold scores are {distance:.0%} "
         "away from those of the whole fit, this detector changes too much with the rows"
     )
 
 
 def _cross_fit(
-    all_rows: pd.DataFrame, pipeline: config.Pipeline, candidate: config.Candidate, contract: FrameContract
+    all_rows: pd.DataFrame,
+    pipeline: config.Pipeline,
+    candidate: config.Candidate,
+    contract: FrameContract,
+    gap: float,
 ) -> FitResult:
     training = pipeline.training
     rows = _sample_rows(all_rows, training)
-    features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True)
+    features, detector = _fit_detector(select_learned(rows), pipeline, candidate, contract, limited=True)
     scores = score_out_of_fold(
         rows,
         training.seed,
         # No separate process with a time limit: the same fit on more rows has ended in time.
         lambda part: make_scorer(
-            *_fit_detector(part, pipeline, candidate, contract, limited=False), contract
+            *_fit_detector(select_learned(part), pipeline, candidate, contract, limited=False), contract
         ),
+        read_row_times(rows, contract),
+        gap,
     )
     calibration = Calibration.fit(scores, method="cross", tail=training.tail == "pareto")
     return FitResult(features, detector, calibration, len(all_rows), rows, rows, scores)

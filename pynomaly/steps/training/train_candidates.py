@@ -119,7 +119,8 @@ def fit_bundle(
         If the detector cannot be fitted; ModelError if its scores cannot be calibrated.
     """
     known = rows.collect_known_anomalies()
-    return Bundle.fit(rows.fit, rows.calibration, pipeline, candidate, rows.contract, dict(facts), known)
+    parts = (rows.fit, rows.calibration)
+    return Bundle.fit(*parts, pipeline, candidate, rows.contract, dict(facts), known, rows.dependence)
 
 
 def recalibrate_bundle(

@@ -21,10 +21,11 @@ from pynomaly.errors import DataError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.injected.context import measure_context
 from pynomaly.judging.comparison.injection import InjectedAnomalies, inject_anomalies
+from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback
 from pynomaly.steps.training.exclusions import AlertingModel, ExcludedRows
-from pynomaly.steps.training.splits import BLOCK, number_dependent_rows, split_reference
+from pynomaly.steps.training.splits import BLOCK, number_rows, split_reference
 
 __all__ = ["JudgedRows", "TrainingRows", "build_judged_rows", "load_contract", "require_two_classes"]
 
@@ -67,6 +68,8 @@ class TrainingRows:
         Number of source rows that each row represents: 1, unless the rows are a sample.
     held_from : str
         Time of the first held-out row, set by :meth:`split`; "" for a table without time.
+    dependence : Dependence
+        How the rows depend on the rows before.
     """
 
     contract: FrameContract
@@ -76,6 +79,7 @@ class TrainingRows:
     judged: JudgedRows
     row_weight: float = 1.0
     held_from: str = ""
+    dependence: Dependence = INDEPENDENT
 
     @classmethod
     def split(
@@ -94,15 +98,18 @@ class TrainingRows:
             If all labels are equal, or declared incidents leave too few rows.
         """
         require_two_classes(pipeline, contract, clean)
-        parts, exclusions = split_reference(pipeline, contract, clean, by, feedback)
+        parts = split_reference(pipeline, contract, clean, by, feedback)
         fit, calibration, known = (
-            parts[name].reset_index(drop=True) for name in ("fit", "calibration", "known")
+            getattr(parts, name).reset_index(drop=True) for name in ("fit", "calibration", "known")
         )
-        learned = pd.concat([parts["fit"], parts["calibration"]])
-        judged = build_judged_rows(pipeline, contract, parts["holdout"], learned)
+        learned = pd.concat([parts.fit, parts.calibration])
+        judged = build_judged_rows(pipeline, contract, parts.held_out, learned, parts.dependence)
         judged = JudgedRows(judged.frame.reset_index(drop=True), judged.evidence)
-        held_from = parts["holdout"][contract.time].min().isoformat() if contract.time else ""
-        return cls(contract, fit, calibration, known, judged, held_from=held_from), exclusions
+        held_from = parts.held_out[contract.time].min().isoformat() if contract.time else ""
+        rows = cls(
+            contract, fit, calibration, known, judged, held_from=held_from, dependence=parts.dependence
+        )
+        return rows, parts.exclusions
 
     def write(self, folder: Path) -> None:
         """Write the rows, the truth and the contract to a work folder."""
@@ -119,13 +126,16 @@ class TrainingRows:
             sizes=(injected.sizes if injected else nothing).astype(str),
         )
         (folder / "contract.json").write_text(json.dumps(self.contract.to_dict()))
+        (folder / "dependence.json").write_text(json.dumps(self.dependence.to_dict()))
 
     @classmethod
     def load(cls, folder: Path, rung: str, row_weight: float) -> TrainingRows:
         """Read the rows from a work folder."""
         fit, calibration, known = (load_rows(folder, name) for name in ("fit", "calibration", "known"))
         judged = JudgedRows.load(folder, rung)
-        return cls(load_contract(folder), fit, calibration, known, judged, row_weight)
+        file = folder / "dependence.json"  # older folders have none
+        dependence = Dependence.from_dict(json.loads(file.read_text()) if file.is_file() else None)
+        return cls(load_contract(folder), fit, calibration, known, judged, row_weight, dependence=dependence)
 
     def collect_known_anomalies(self) -> KnownAnomalies:
         """Return the known anomalies that detectors may learn from."""
@@ -150,7 +160,11 @@ def require_two_classes(pipeline: Pipeline, contract: FrameContract, frame: pd.D
 
 
 def build_judged_rows(
-    pipeline: Pipeline, contract: FrameContract, held: pd.DataFrame, learned: pd.DataFrame
+    pipeline: Pipeline,
+    contract: FrameContract,
+    held: pd.DataFrame,
+    learned: pd.DataFrame,
+    dependence: Dependence = INDEPENDENT,
 ) -> JudgedRows:
     """Returns held-out rows with their truth: labels where there are enough, else injected anomalies.
 
@@ -161,7 +175,9 @@ def build_judged_rows(
     if int((labels == 1).sum()) >= settings.min_positives and (labels == 0).any():
         known = held[has_label]
         known_truth = np.asarray(labels[has_label], dtype=np.int64)
-        return JudgedRows(known, Evidence(known_truth, number_dependent_rows(contract, known)))
+        return JudgedRows(
+            known, Evidence(known_truth, number_rows(contract, known, dependence, known_truth == 1))
+        )
     # Rows of declared incidents are not normal, so injected anomalies are not compared with them.
     normal = held[
         (labels != 1).to_numpy() & ~mark_incident_rows(pipeline.data, held, read_incidents(pipeline.data))
@@ -170,5 +186,5 @@ def build_judged_rows(
     context = measure_context(learned, normal, contract)
     changed, truth, injected = inject_anomalies(contract.conform(normal), contract, *injection, context)
     judged = normal.assign(**{name: changed[name] for name in contract.features})
-    blocks = number_dependent_rows(contract, judged)
+    blocks = number_rows(contract, judged, dependence)
     return JudgedRows(judged, Evidence(truth.astype(np.int64), blocks, Rung.INJECTED, injected))
