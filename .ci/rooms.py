@@ -98,7 +98,8 @@ WINGS: Mapping[str, Wing] = {
         "the bundle that is registered",
         ("detectors", "data"),
         {
-            GROUND: (),
+            "entities": (),
+            GROUND: ("entities",),
             "sketch": (GROUND,),
             "dependence": (GROUND,),
             "calibration": ("dependence",),

@@ -30,6 +30,7 @@ from pynomaly.data.frame import FrameContract
 from pynomaly.data.intake import read_table, render_draft
 from pynomaly.data.past import PAST, get_past
 from pynomaly.data.sources import read_source
+from pynomaly.detectors.catalogue import find_entry
 from pynomaly.model.bundle import Bundle
 
 Floats = NDArray[np.float64]
@@ -64,19 +65,22 @@ class SeriesFile:
     def write_rows(self, folder: Path, name: str, rows: int) -> Path:
         """Write the first rows as a table with a time."""
         table = self.table.iloc[:rows].copy()
-        moments = START + STEP * np.arange(rows)
+        moments = pd.date_range(START, periods=rows, freq=STEP)
         table.insert(0, "time", moments.strftime("%Y-%m-%dT%H:%M:%SZ"))
         path = folder / f"{name}.csv"
         table.to_csv(path, index=False)
         return path
 
 
-def draft_pipeline(table: Path, delay: int) -> Pipeline:
+def draft_pipeline(table: Path, delay: int, *, needs_past: bool) -> Pipeline:
     """Return the configuration that ``init`` drafts for a table, with a delay in rows."""
     content = dict(parse_plain_yaml(render_draft(read_table(table), "series", table.parent)))
+    series = content["data"].setdefault("series", {})
+    if delay or needs_past:
+        series.setdefault("past", 800)
+        series.setdefault("step", "1m")
     if delay:
-        content["scoring"] = {"delay": f"{delay * int(STEP / pd.Timedelta(seconds=1))}s"}
-        content["data"].setdefault("series", {}).setdefault("past", 300)
+        content["scoring"] = {"delay": delay}
     return parse_pipeline(content, origin=table)
 
 
@@ -86,7 +90,8 @@ def score_series(file: SeriesFile, delay: int, detector: str) -> tuple[Floats, s
     with tempfile.TemporaryDirectory() as folder:
         table = file.write_rows(Path(folder), "series", file.fitted)
         whole = file.write_rows(Path(folder), "whole", len(file.table))
-        pipeline = draft_pipeline(table, delay)
+        needs_past = bool(detector) and find_entry(detector).looks_back
+        pipeline = draft_pipeline(table, delay, needs_past=needs_past)
         candidate = pipeline.training.candidates[0]
         if detector:
             candidate = candidate.model_copy(update={"detector": detector, "params": {}})

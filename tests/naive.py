@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, pairwise
 
 # --- detectors ---------------------------------------------------------------------------------------
 
@@ -413,7 +413,7 @@ def find_held_back_naively(rows, expected, scales, direction, least):
 def entity_levels_and_scales(
     groups: Sequence[Sequence[float]], level: float, scale: float
 ) -> list[tuple[float, float]]:
-    """Returns the level and scale of each entity's robustly scaled values, shrunk to those of the pool."""
+    """Returns the level and scale of each entity, shrunk to those of the others; values in time order."""
 
     def quantile(values: Sequence[float], share: float) -> float:
         ordered, place = sorted(values), (len(values) - 1) * share
@@ -426,19 +426,41 @@ def entity_levels_and_scales(
         mean = sum(values) / len(values)
         return quartiles or math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
 
+    def correlate(pairs: list[tuple[float, float]]) -> float:
+        square = sum(a * a for a, _ in pairs) * sum(b * b for _, b in pairs)
+        plain = sum(a * b for a, b in pairs) / math.sqrt(square) if square else 0.0
+        total = sum(len(values) - 1 for values in groups)
+        length = sum(len(values) * (len(values) - 1) for values in groups) / total
+        return min(1.0, max(0.0, (length * plain + 1) / (length - 3)))
+
+    def variance(values: Sequence[float]) -> float:
+        return sum((value - sum(values) / len(values)) ** 2 for value in values) / (len(values) - 1)
+
     own = [quantile(values, 0.5) for values in groups]
     spreads = [spread(values) for values in groups]
     varying = [value for value in spreads if value > 0]
     usual = quantile(varying, 0.5) if varying else scale
-    mean = sum(own) / len(own)
-    between = sum((value - mean) ** 2 for value in own) / (len(own) - 1)
-    between -= usual**2 * math.pi / 2 * sum(1 / len(values) for values in groups) / len(groups)
-    pool_rows = min(usual**2 / between, 1000) if between > 0 else 1000
+    widths = [width or min(usual, scale) for width in spreads]
+    pairs = []
+    for values, middle, width in zip(groups, own, widths, strict=True):
+        scaled = [min(3.0, max(-3.0, (value - middle) / width)) for value in values]
+        pairs += list(pairwise(scaled))
+    correlation = correlate(pairs)
+    rows = [max(1.25, len(values) * (1 - correlation) / (1 + correlation)) for values in groups]
+    widths = [width / math.sqrt(1 - 1 / count) for width, count in zip(widths, rows, strict=True)]
+    excess = variance([middle / usual for middle in own])
+    excess -= math.pi / 2 * sum(1 / count for count in rows) / len(rows)
+    for_level = min(1 / excess, 1000) if excess > 0 else 1000
+    between = variance([math.log(w) for w, width in zip(widths, spreads, strict=True) if width])
+    between -= 1.36 * sum(1 / n for n, width in zip(rows, spreads, strict=True) if width) / len(varying)
+    for_scale = min(1.36 / between, 1000) if between > 0 else 1000
     results = []
-    for values, middle, width in zip(groups, own, spreads, strict=True):
-        weight, trust = len(values) / (len(values) + pool_rows), len(values) / (len(values) + 20)
-        log_scale = trust * math.log(width or min(usual, scale)) + (1 - trust) * math.log(scale)
-        results.append((weight * middle + (1 - weight) * level, math.exp(log_scale)))
+    for count, middle, width in zip(rows, own, widths, strict=True):
+        weight, trust = count / (count + for_level), count / (count + for_scale)
+        log_scale = trust * math.log(width) + (1 - trust) * math.log(usual)
+        log_scale += math.sqrt((1 - trust) * max(between, 0))
+        wider = math.sqrt(1 + math.pi / 2 / count)
+        results.append((weight * middle + (1 - weight) * level, math.exp(log_scale) * wider))
     return results
 
 

@@ -100,8 +100,8 @@ def show_preview(result: dict[str, Any]) -> None:
     names = (
         ("policy", "policy"),
         ("rows alerted", "rows"),
-        ("alerts", "alerts"),
-        ("alerts a day", "per_day"),
+        ("events they make", "events"),
+        ("events a day", "per_day"),
         ("rows people confirmed", "confirmed"),
         ("rows people called false", "false_alarms"),
     )
@@ -111,7 +111,7 @@ def show_preview(result: dict[str, Any]) -> None:
     for side in ("now", "then"):
         if result[side]["entities"]:
             most = ", ".join(f"{name} {count}" for name, count in result[side]["entities"].items())
-            console.print(f"  most alerts, {'on record' if side == 'now' else 'preview'}: {most}")
+            console.print(f"  most events, {'on record' if side == 'now' else 'preview'}: {most}")
     for note in result["notes"]:
         console.print(f"  note: {note}")
 

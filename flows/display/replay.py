@@ -12,13 +12,16 @@ __all__ = ["show_replay"]
 def show_replay(result: dict[str, Any]) -> None:
     """Print the results of a replay, a row per retraining policy."""
     console = make_console()
-    columns = ("policy", "AP", "AUROC", "alerts/day", "caught", "trained", "promoted", "s")
+    columns = ("policy", "AP", "AUROC", "rows/day", "events/day", "caught", "trained", "promoted", "s")
     rows = []
     for name, figures in result["policies"].items():
         caught = f"{figures['caught']}/{figures['episodes']}" if figures["episodes"] else None
-        per_day = f"{figures['alerts_per_day']:.1f}" if figures["alerts_per_day"] is not None else None
+        per_day = [
+            f"{figures[kind]:.1f}" if figures[kind] is not None else None
+            for kind in ("alerts_per_day", "events_per_day")
+        ]
         counts = (figures["trainings"], figures["promotions"], f"{figures['seconds']:.1f}")
-        rows.append([name, figures["average_precision"], figures["roc_auc"], per_day, caught, *counts])
+        rows.append([name, figures["average_precision"], figures["roc_auc"], *per_day, caught, *counts])
     title = f"{result['pipeline']}, {result['start'][:10]} to {result['end'][:10]}"
     console.print(build_table(title, columns, rows))
     judged_windows = min(figures["judged_windows"] for figures in result["policies"].values())
@@ -33,6 +36,7 @@ def show_replay(result: dict[str, Any]) -> None:
                 f"{name}: {figures['failed']} trainings failed, the first at {first_failure['at'][:10]}"
             )
             console.print(f"  {failure_text}: {first_failure['reasons'][0]}")
+    console.print("  a day: alerting rows, and the events that they make (rows of one entity, near in time)")
     console.print("  caught: episodes (runs of labelled rows of one entity) with an alert in them")
     for note in result["notes"]:
         console.print(f"  {note}")

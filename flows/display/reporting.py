@@ -31,6 +31,9 @@ def show_status(result: dict[str, Any]) -> None:
         console.print(f"v{version} waits for an answer: pynomaly pending")
     newest = format_window_key(result["last_window"] or "-")
     console.print(f"windows scored: {result['partitions']}, newest: {newest}")
+    if result["last_alerts"] is not None:
+        events = f", {result['last_events']} events" if result["last_events"] is not None else ""
+        console.print(f"alerting rows in the newest: {result['last_alerts']}{events}")
     for line in result["obstacles"]:
         console.print(f"warning: {line}")
     if result["waiting"]:

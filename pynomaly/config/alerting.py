@@ -72,7 +72,9 @@ class Alerts(Settings):
         "auto",
         description="what budget and fdr count: rows, events (rows near in time), or what is measured",
     )
-    per_day: float = Field(20.0, gt=0, description="alerts a day in normal operation (policy: budget)")
+    per_day: float = Field(
+        20.0, gt=0, description="alerts a day in normal operation, counted by `count` (policy: budget)"
+    )
     quantile: float = Field(0.01, gt=0, lt=0.5, description="share of normal rows alerted (policy: quantile)")
     fdr: float = Field(
         0.1, gt=0, lt=0.5, description="share of false alerts among a scoring window's alerts (policy: fdr)"

@@ -1,4 +1,4 @@
-"""Reads arrays of numbers and text from an untrusted ``.npz`` file, safely.
+"""Reads arrays of numbers and text from an untrusted ``.npz`` file, safely, and makes arrays read-only.
 
 An entry is read only if it is not compressed, holds no Python object, and declares exactly as many values as
 it has bytes for. Without the last rule a header of a few bytes could ask for terabytes of memory. Called
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pynomaly.errors import IntegrityError
 
-__all__ = ["read_arrays"]
+__all__ = ["freeze_arrays", "read_arrays"]
 
 
 def read_arrays(content: bytes, where: object) -> dict[str, npt.NDArray[Any]]:
@@ -71,3 +71,11 @@ def _require_plain_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> No
             values *= int(length)
         if min(shape, default=0) < 0 or values * dtype.itemsize != entry.file_size - file.tell():
             raise ValueError(f"{entry.filename!r} declares {shape} values of {dtype}, and has other bytes")
+
+
+def freeze_arrays(state: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Return read-only copies of the arrays: scoring must not change them."""
+    copies = {key: np.array(array, order="C") for key, array in state.items()}
+    for array in copies.values():
+        array.flags.writeable = False
+    return copies

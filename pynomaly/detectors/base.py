@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.detectors import saved
+from pynomaly.detectors.arrays import freeze_arrays
 from pynomaly.detectors.attributions import (
     ColumnGroups,
     ExplanationMethod,
@@ -44,7 +45,7 @@ from pynomaly.detectors.parameters import Parameter
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import ColumnError, DetectorError, IntegrityError, NotFittedError, list_allowed
 
-__all__ = ["LIMIT", "Detector", "State", "Table", "column_names", "freeze_arrays", "to_finite_array"]
+__all__ = ["LIMIT", "Detector", "State", "Table", "column_names", "to_finite_array"]
 
 State: TypeAlias = "dict[str, npt.NDArray[Any]]"
 
@@ -96,6 +97,11 @@ class Detector(ABC):
     def fitted(self) -> bool:
         """Whether the detector is fitted, so that it can score and be saved."""
         return self._state is not None
+
+    @property
+    def history(self) -> int:
+        """How many values before a row its score reads at most: 0, unless it looks back."""
+        return 0
 
     @property
     def state(self) -> State:
@@ -314,7 +320,7 @@ class Detector(ABC):
         rng = np.random.default_rng(self.seed)
         return values[np.sort(rng.choice(len(values), self.max_rows, replace=False))]
 
-    def _prepare(self) -> None:  # noqa: B027  # optional: most methods score from the arrays as they are
+    def _prepare(self) -> None:  # noqa: B027  # optional
         """Derive what is not saved (an index, for example) from `state`; runs after fitting and loading."""
 
     def _check_restored(self) -> None:
@@ -339,11 +345,3 @@ class Detector(ABC):
     @abstractmethod
     def _score(self, X: Array) -> Array:
         """Score X (n, d), which must not be changed, from `state`; shape (n,)."""
-
-
-def freeze_arrays(state: State) -> State:
-    """Return read-only copies of the arrays: scoring must not change them."""
-    copies = {key: np.array(array, order="C") for key, array in state.items()}
-    for array in copies.values():
-        array.flags.writeable = False
-    return copies

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pynomaly.detectors.numerics.exact import Array
 from pynomaly.errors import DetectorError
 
-__all__ = ["PastRows"]
+__all__ = ["PastRows", "select_rows"]
 
 _ARRAYS = ("numbers", "values", "moments", "places", "before", "after")
 
@@ -130,3 +130,8 @@ class PastRows:
             rows - first[entity],
             np.minimum(delay, end - 1 - rows),
         )
+
+
+def select_rows(X: Array | PastRows, rows: npt.NDArray[Any] | slice) -> Array | PastRows:
+    """Return the rows of a table, or of rows with their past, that an index array, mask or slice selects."""
+    return X.take(rows) if isinstance(X, PastRows) else X[rows]

@@ -31,7 +31,7 @@ from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.dependence.dependence import Dependence
-from pynomaly.model.entity_scales import EntityScales
+from pynomaly.model.entities.scales import EntityScales
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.golden import pack_rows, unpack_rows
 from pynomaly.model.seal import read_json, write_json

@@ -5,7 +5,7 @@ stored in the bundle, so callers never prepare data themselves. The features of 
 alone: every operation is elementwise or a table look-up, so a row gives the same bits in any batch.
 
 With ``entities: own`` a number is centred and scaled by the level and scale of its row's entity
-(:mod:`pynomaly.model.entity_scales`).
+(:mod:`pynomaly.model.entities.scales`).
 
 Units: numbers are in scales of the reference (robust: interquartile range / 1.349, one standard deviation of
 a normal column); indicators are 0 or 1; the indicator of an unseen category is 0 or 10.
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from pynomaly import config
 from pynomaly.errors import ColumnError, ConfigError, DataError
 from pynomaly.model.columns import CategoryEncoder, NumberEncoder, read_finite_numbers
-from pynomaly.model.entity_scales import EntityScales, Names
+from pynomaly.model.entities.scales import EntityScales, Names
 from pynomaly.model.row_times import CALENDAR_NAMES, encode_calendar
 
 __all__ = ["FeatureEncoder"]

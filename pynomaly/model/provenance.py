@@ -16,7 +16,7 @@ from pynomaly.model.calibration.calibration import GUARANTEES, Calibration
 from pynomaly.model.calibration.events import MIN_EVENTS, EventRates
 from pynomaly.model.features import FeatureEncoder
 
-__all__ = ["collect_notes", "describe_events", "read_events", "read_versions"]
+__all__ = ["collect_notes", "count_rows_per_event", "describe_events", "read_events", "read_versions"]
 
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch")
 
@@ -79,6 +79,14 @@ def read_events(facts: Mapping[str, Any]) -> EventRates | None:
     """Return how rows of the reference alerted together, from a bundle's facts; None if not counted."""
     content = facts.get("events")
     return EventRates.from_dict(content) if content else None
+
+
+def count_rows_per_event(policy: AlertPolicy, facts: Mapping[str, Any]) -> float:
+    """Return how many rows alert together at the policy's threshold; 1 where rows are not clustered."""
+    measured = read_events(facts)
+    if measured is None or not measured.clustered:
+        return 1.0
+    return 1.0 / float(measured.share(policy.threshold)[0])
 
 
 def read_versions() -> dict[str, str]:

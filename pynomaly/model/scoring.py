@@ -21,7 +21,7 @@ from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration, name_rarity, name_severity
-from pynomaly.model.entity_scales import Names, read_row_entities
+from pynomaly.model.entities.scales import Names, read_row_entities
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.past_encoding import encode_past
 from pynomaly.model.row_times import read_row_times
@@ -72,10 +72,10 @@ def prepare_rows(
     return PreparedRows(contract.conform(frame), times, get_past(frame), names)
 
 
-def encode_rows(rows: PreparedRows, features: FeatureEncoder, detector: Detector) -> Floats | PastRows:
-    """Return what `detector` is fitted on and scores: numbers, of shape (n, d), or those and a past."""
+def encode_rows(rows: PreparedRows, features: FeatureEncoder, *, looks_back: bool) -> Floats | PastRows:
+    """Return what a detector is fitted on and scores: numbers, of shape (n, d), or those and a past."""
     numbers = features.transform(rows.frame, rows.times, rows.entities)
-    return encode_past(rows.frame, rows.past, numbers, features) if detector.looks_back else numbers
+    return encode_past(rows.frame, rows.past, numbers, features) if looks_back else numbers
 
 
 def make_scorer(
@@ -94,7 +94,7 @@ def score_prepared(
     rows: PreparedRows, features: FeatureEncoder, detector: Detector, reranking: Reranking | None
 ) -> Floats:
     """Score what `prepare_rows` returns; array of shape (n,)."""
-    encoded = encode_rows(rows, features, detector)
+    encoded = encode_rows(rows, features, looks_back=detector.looks_back)
     scores = detector.score(encoded)
     if reranking is None:
         return scores

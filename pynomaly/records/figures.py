@@ -238,7 +238,7 @@ def draw_policies(result: Mapping[str, Any]) -> bytes:
     if not any(policy["judged_windows"] for policy in result["policies"].values()):
         _write_note(top, "quality is not computable: no window has both labels")
     top.set(ylabel="average precision a window")
-    middle.set(ylabel="alerts a day")
+    middle.set(ylabel="alerting rows a day")
     middle.set_ylim(bottom=0)
     low.set(yticks=[], xlim=(first, last + (last - first) / 200))
     low.set_ylabel(f"incidents\n({len(result['episodes'])})", fontsize=8, rotation=0, ha="right", va="center")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy.typing as npt
 import pandas as pd
 
+from pynomaly.data.past import get_past
 from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.judging.obstacles import (
     describe_alert_flood,
@@ -15,7 +16,13 @@ from pynomaly.judging.obstacles import (
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Ledger, Partition
 
-__all__ = ["list_known_obstacles", "list_scoring_obstacles", "read_version_obstacles", "warn_of_drift"]
+__all__ = [
+    "describe_short_past",
+    "list_known_obstacles",
+    "list_scoring_obstacles",
+    "read_version_obstacles",
+    "warn_of_drift",
+]
 
 
 def list_scoring_obstacles(
@@ -25,6 +32,19 @@ def list_scoring_obstacles(
     of_model = (*select_obstacles(bundle.facts.get("notes", ())), *find_model_obstacles(bundle.sketch))
     of_rows = find_row_obstacles(bundle.sketch, conformed, alerts) if conformed is not None else ()
     return (*of_model, *of_rows)
+
+
+def describe_short_past(bundle: Bundle, frame: pd.DataFrame) -> tuple[str, ...]:
+    """Returns how many rows have less of a past than the model reads; nothing if it does not look back."""
+    past = get_past(frame)
+    history = min(bundle.detector.history, int(bundle.facts.get("series", {}).get("past", 0)))
+    count = int((past.before < history).sum()) if past is not None else 0
+    if not count:
+        return ()
+    return (
+        f"{count} of {len(frame)} rows have fewer than {history} rows before them (the first of an entity, "
+        "or after a gap): they are scored by the members that need fewer",
+    )
 
 
 def read_version_obstacles(ledger: Ledger, pipeline: str, version: int | None) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def fit(rows: pd.DataFrame, detector: str = "gmm", **blocks: Any) -> Bundle:
 
 @pytest.fixture(scope="module")
 def own() -> Bundle:
-    return fit(table(), training={"calibrate_by": "entity"})
+    return fit(table(3000), training={"calibrate_by": "entity"})
 
 
 def row(feeder: Any, current: float) -> pd.DataFrame:
@@ -142,8 +142,8 @@ def test_notes_say_what_each_entity_is_measured_by(own: Bundle) -> None:
     renewed = own.recalibrate(table(1200, seed=3), {})
     assert "p-values by entity: 3" in " ".join(renewed.facts["notes"])
     assert renewed.calibration.groups is not None
-    few = own.recalibrate(table(90, seed=3), {})
-    assert few.calibration.groups is None  # 30 rows an entity do not count down to one in a hundred
+    few = own.recalibrate(table(600, seed=3), {})
+    assert few.calibration.groups is None  # too few an entity for one in a hundred
 
 
 def test_baselines_are_learned_from_all_rows_where_the_detector_sees_a_sample() -> None:

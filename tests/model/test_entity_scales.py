@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import ColumnError, ConfigError
-from pynomaly.model.entity_scales import LEAST_ROWS, EntityScales, read_row_entities
+from pynomaly.model.entities.scales import LEAST_ROWS, EntityScales, read_row_entities
 from pynomaly.model.features import FeatureEncoder
 from tests.naive import entity_levels_and_scales
 
@@ -45,12 +45,13 @@ def test_each_entity_is_measured_by_its_own_level_and_scale(scaling: str) -> Non
 def test_levels_and_scales_are_those_of_the_formula() -> None:
     rng = np.random.default_rng(3)
     groups = {
-        f"e{i}": rng.normal(rng.normal(0, 3), rng.uniform(0.5, 2), 5 + 4 * i).tolist() for i in range(8)
+        f"e{i}": rng.normal(rng.normal(0, 3), rng.uniform(0.5, 2), 10 + 4 * i).tolist() for i in range(8)
     }
-    groups["stuck"] = [7.0] * 9
+    groups["stuck"] = [7.0] * 11
     entities = np.array([name for name, values in groups.items() for _ in values], dtype=object)
     cells = np.concatenate(list(groups.values()))
-    order = rng.permutation(len(cells))
+    order = np.argsort(rng.random(len(cells)))
+    groups = {name: cells[order][entities[order] == name].tolist() for name in groups}
     scales = EntityScales.fit({"a": cells[order]}, entities[order], {"a": (1.5, 4.0)}, "robust")
     assert scales.names == tuple(sorted(groups))
     expected = entity_levels_and_scales([groups[name] for name in scales.names], 1.5, 4.0)
@@ -61,8 +62,8 @@ def test_levels_and_scales_are_those_of_the_formula() -> None:
 
 def test_few_rows_are_judged_by_the_pool() -> None:
     rows, entities = feeders(3000)
-    few = pd.DataFrame({"current": [40.0] * 3 + [41.0, 42, 40, 41, 42, 43]})
-    names = np.array(["rare"] * 3 + ["new"] * 6, dtype=object)
+    few = pd.DataFrame({"current": [40.0] * 3 + [41.0, 42, 40, 41, 42, 43] * 2})
+    names = np.array(["rare"] * 3 + ["new"] * 12, dtype=object)
     table, whose = pd.concat([rows, few], ignore_index=True), np.concatenate([entities, names])
     encoder = fit(table, whose)
     pooled = FeatureEncoder.fit(table, None, config.Features()).transform(few)[0, 0]
@@ -71,7 +72,7 @@ def test_few_rows_are_judged_by_the_pool() -> None:
     for unknown in ("rare", "never met", None):
         assert scale_one(encoder, 40.0, unknown) == pooled
     near, far = scale_one(encoder, 41.0, "new"), scale_one(encoder, 61.0, "new")
-    assert abs(near) < 0.1 < far < 1  # its own level, and a scale far above its own
+    assert abs(near) < 0.5 < far < 17  # its own level, and a scale above its own of 1.1
 
 
 def test_levels_of_entities_that_do_not_differ_are_the_pools() -> None:
@@ -129,6 +130,17 @@ def test_extreme_values_stay_finite() -> None:
     encoder = fit(rows, np.array(["wild"] * 20 + ["tiny"] * 20, dtype=object))
     numbers = encoder.transform(rows, None, np.array(["tiny"] * 20 + ["wild"] * 20, dtype=object))
     assert np.isfinite(numbers).all()
+
+
+def test_neighbours_that_resemble_each_other_count_as_fewer_rows() -> None:
+    rng = np.random.default_rng(2)
+    noise = rng.normal(0, 1, (8, 40)) * rng.uniform(0.5, 4, (8, 1))
+    walks = np.sort(noise, axis=1)  # the same values, neighbours alike
+    entities, pool = np.repeat([f"e{i}" for i in range(8)], 40).astype(object), {"a": (0.0, 2.0)}
+    apart, alike = (
+        EntityScales.fit({"a": values.ravel()}, entities, pool, "robust") for values in (noise, walks)
+    )
+    assert (alike.scales > apart.scales).all()
 
 
 def test_a_table_of_new_entities_alone_has_no_baseline() -> None:

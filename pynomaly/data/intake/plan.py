@@ -66,6 +66,7 @@ def plan_blocks(
     if own_levels:
         blocks.setdefault("features", {})["entities"] = ("own", own_levels)
         notes.append(f"{own_levels} (features.entities)")
+        blocks["training"] = {"calibrate_by": ("entity", "so that no entity takes the alerts of the others")}
     if rows < _TRAIN_ROWS:
         low = max(10, rows // 2)
         blocks["quality"] = {"min_train_rows": (low, f"the reference has about {rows} rows, default is 100")}
@@ -74,7 +75,8 @@ def plan_blocks(
         elif rows < _FEW_ROWS:
             notes.append(f"the reference has {rows} rows; a model of so few tells little")
     if plan is not None:
-        blocks |= _write_windows(plan)
+        windows = _write_windows(plan)
+        blocks |= {**windows, "training": {**windows["training"], **blocks.get("training", {})}}
     if rows < _RETRAIN_ROWS:
         comment = f"the reference has about {rows} rows, default is 1000"
         blocks["retraining"] = {"min_rows": (max(100, rows // 2), comment)}

@@ -16,8 +16,9 @@ from typing import ClassVar, NoReturn, Self
 
 import numpy as np
 
+from pynomaly.detectors.arrays import freeze_arrays
 from pynomaly.detectors.attributions import ColumnGroups, ExplanationMethod, ScoreParts
-from pynomaly.detectors.base import THREADS_VARIABLE, Detector, State, Table, freeze_arrays
+from pynomaly.detectors.base import THREADS_VARIABLE, Detector, State, Table
 from pynomaly.detectors.input_validation import require_finite
 from pynomaly.detectors.numerics.exact import Array, row_sum
 from pynomaly.detectors.parameters import IntegerParameter, Parameter

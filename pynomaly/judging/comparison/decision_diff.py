@@ -2,7 +2,7 @@
 
 Pure: called by :mod:`pynomaly.steps.promotion.decision_diff` with rows that both models have scored; read by
 the person who approves a promotion. It does not judge which model is better;
-:mod:`pynomaly.judging.comparison.compare` does. Rates are alerts a day, or alerts in the whole table where
+:mod:`pynomaly.judging.comparison.compare` does. Rates are alerting rows a day, or in the whole table where
 there is no time.
 """
 
@@ -154,7 +154,7 @@ def diff_decisions(
     sentences = (
         f"{rows} rows: {int(gained.sum())} alerts gained, {int(lost.sum())} lost, "
         f"{int((before & after).sum())} the same",
-        f"alerts {unit}: {per_day[0]:.3g} -> {per_day[1]:.3g} ({per_day[1] - per_day[0]:+.3g})",
+        f"alerting rows {unit}: {per_day[0]:.3g} -> {per_day[1]:.3g} ({per_day[1] - per_day[0]:+.3g})",
         "the order of scores cannot be compared: one model gives all rows the same"
         if agreement is None
         else f"the order of scores agrees to {agreement:.3f} (Spearman)",

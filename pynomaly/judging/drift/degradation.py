@@ -155,6 +155,7 @@ def observe_window(
     baseline: float | None = None,
     positives: int = 0,
     unlabelled: UnlabelledVerdict | None = None,
+    rows_per_event: float = 1.0,
 ) -> Observation:
     """Summarise one window.
 
@@ -178,6 +179,9 @@ def observe_window(
         Number of labelled anomalies.
     unlabelled : UnlabelledVerdict, optional
         Result of the checks without labels, in windows in which they are due.
+    rows_per_event : float
+        How many rows alert together in normal operation, on average; 1 for independent rows. With more, the
+        number of alerting rows varies more by chance, and more of them are no sign yet.
     """
     reasons = []
     data = score = "not_computable"
@@ -192,7 +196,9 @@ def observe_window(
             score = drift.score.status
             if score != "ok":
                 reasons.append(f"score {score}: {drift.score.message}")
-    alert_rate, alert_status, rate_reasons = _judge_alert_rate(rows, alerts, expected_rate, settings)
+    alert_rate, alert_status, rate_reasons = _judge_alert_rate(
+        rows, alerts, expected_rate, settings, rows_per_event
+    )
     performance_status, performance_reasons = _judge_performance(
         performance, performance_high, baseline, positives, settings
     )
@@ -276,9 +282,17 @@ def _finite_or_none(value: float | None) -> float | None:
 
 
 def _judge_alert_rate(
-    rows: int, alerts: int | None, expected: float | None, settings: config.Degradation
+    rows: int,
+    alerts: int | None,
+    expected: float | None,
+    settings: config.Degradation,
+    rows_per_event: float,
 ) -> tuple[float | None, str, tuple[str, ...]]:
-    """Return rate, status and reasons. Violated: far above the expected rate, and significant."""
+    """Return rate, status and reasons. Violated: far above the expected rate, and significant.
+
+    Counts of events whose sizes are geometric with mean c vary as much as independent rows, 2 c - 1 of them
+    taken as one.
+    """
     if rows < settings.min_rows:
         reason = f"{rows} rows are fewer than the {settings.min_rows} that an alert rate needs"
         return (alerts / rows if rows and alerts is not None else None), "insufficient_data", (reason,)
@@ -288,10 +302,12 @@ def _judge_alert_rate(
         return (None if alerts is None else alerts / rows), "not_computable", (reason,)
     rate, limit = alerts / rows, 1 - settings.confidence
     figures = f"{alerts} alerts in {rows} rows ({rate:.2%}) where {expected:.2%} are expected"
-    chance = binomial_tail(alerts, rows, expected)
+    together = max(1.0, 2.0 * rows_per_event - 1.0)
+    trials = math.ceil(rows / together)
+    chance = binomial_tail(math.floor(alerts / together), trials, expected)
     if rate >= settings.alert_rate_factor * expected and chance < limit:
         return rate, "violated", (f"{figures}: {rate / expected:.1f} times as many, p = {chance:.2g}",)
-    if alerts == 0 and (silence := binomial_tail(0, rows, expected, upper=False)) < limit:
+    if alerts == 0 and (silence := binomial_tail(0, trials, expected, upper=False)) < limit:
         # Not bad by itself: alerts come in clusters, and a window without alerts is the desired state.
         return rate, "ok", (f"{figures}: unusually silent, p = {silence:.2g}",)
     return rate, "ok", ()

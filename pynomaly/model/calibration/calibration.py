@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from pynomaly.errors import ColumnError, ModelError
 from pynomaly.model.calibration.entity_groups import EntityGroups, group_entities
 from pynomaly.model.calibration.tail import REACH, ParetoTail, fit_tail
-from pynomaly.model.entity_scales import Names
+from pynomaly.model.entities.scales import Names
 
 __all__ = [
     "GUARANTEES",
@@ -48,6 +48,9 @@ Floats = NDArray[np.float64]
 CalibrationMethod = Literal["split", "cross"]
 
 MIN_SCORES = 20  # with fewer held-out scores, p < 0.05 is not possible
+_GROUP_ROWS = 3
+"""Times the rows that count down to the threshold: the third score of a group decides, not the highest."""
+
 NO_TAIL = ParetoTail(reason="no tail was asked for: training.tail is none")
 NOT_COMPUTABLE = "not_computable"
 SEVERITIES: Mapping[str, float] = {"low": 0.1, "medium": 0.01, "high": 0.001, "critical": 0.0001}
@@ -127,7 +130,7 @@ class Calibration:
         return cls(finite, not reason, reason, method, fitted_tail)
 
     def by_entity(
-        self, scores: Floats, entities: Names, widths: Mapping[str, float], least: int
+        self, scores: Floats, entities: Names, widths: Mapping[str, float] | None, least: int
     ) -> Calibration:
         """Return the calibration with its held-out scores by entity, where groups have enough of them.
 
@@ -142,7 +145,8 @@ class Calibration:
             return self
         tail = self.tail != NO_TAIL
         return replace(
-            self, groups=group_entities(scores, entities, widths, max(least, MIN_SCORES), tail=tail)
+            self,
+            groups=group_entities(scores, entities, widths, _GROUP_ROWS * max(least, MIN_SCORES), tail=tail),
         )
 
     def renew_groups(
@@ -153,7 +157,9 @@ class Calibration:
             return self
         tail = self.tail != NO_TAIL
         names = _require_entities(entities)
-        return replace(self, groups=older.groups.renew(scores, names, max(least, MIN_SCORES), tail=tail))
+        return replace(
+            self, groups=older.groups.renew(scores, names, _GROUP_ROWS * max(least, MIN_SCORES), tail=tail)
+        )
 
     @property
     def resolution(self) -> float:

@@ -4,11 +4,12 @@ A p-value says how rare a score is among normal rows. Counted among the rows of 
 that is wider than the others are rare by themselves, and take the alerts. Counted among the held-out rows of
 the same entity, or of a group of entities, each of them alerts at the rate of the policy.
 
-An entity with enough held-out rows to count down to the threshold is a group of its own. Others are put
-together with entities of similar scale, the narrowest first, until a group has enough. The groups depend on
-numbers of rows and on scales of the fitted rows, never on a held-out score, so that p-values stay valid in
-each group. An entity without a scale, one never seen, and all of them if no group has enough rows, are judged
-among all rows. A row's p-value depends on its score and its entity alone.
+An entity with enough held-out rows is a group of its own. Others are put together with entities of similar
+scale, the narrowest first, until a group has enough; where features are by entity, so that each is scaled by
+its own, they are one group. The groups depend on numbers of rows and on scales of the fitted rows, never on a
+held-out score, so that p-values stay valid in each group. An entity without a scale, one never seen, and all
+of them if no group has enough rows, are judged among all rows. A row's p-value depends on its score and its
+entity alone.
 
 Called by :mod:`pynomaly.model.calibration.calibration`.
 
@@ -30,7 +31,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly.model.calibration.tail import ParetoTail, fit_tail
-from pynomaly.model.entity_scales import Names, join_names, split_names
+from pynomaly.model.entities.scales import Names, join_names, split_names
 
 __all__ = ["EntityGroups", "group_entities"]
 
@@ -113,7 +114,7 @@ class EntityGroups:
         text = f"p-values by entity: {self.own} by their own held-out rows"
         if grouped:
             count = len(self.ends) - self.own
-            text += f", {grouped} in {count} group{'s' if count > 1 else ''} of similar scale"
+            text += f", {grouped} in {count} group{'s' if count > 1 else ''} with others"
         return f"{text}; any other entity by the rows of all"
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -148,7 +149,7 @@ class EntityGroups:
 
 
 def group_entities(
-    scores: Floats, entities: Names, widths: Mapping[str, float], least: int, *, tail: bool
+    scores: Floats, entities: Names, widths: Mapping[str, float] | None, least: int, *, tail: bool
 ) -> EntityGroups | None:
     """Return groups of at least `least` held-out rows; None if there is no group.
 
@@ -158,8 +159,8 @@ def group_entities(
         Held-out scores.
     entities : ndarray of shape (n,), object
         Whose rows they are; None where that is not known.
-    widths : mapping of str to float
-        Scale of each entity over the rows that the model was fitted on, in any unit.
+    widths : mapping of str to float, or None
+        Scale of each entity over the rows that the model was fitted on, in any unit; None if they are alike.
     least : int
         Rows from which counting reaches the threshold.
     tail : bool
@@ -167,7 +168,13 @@ def group_entities(
     """
     counts = pd.Series(entities, dtype=object).value_counts()
     members = [[str(name)] for name in sorted(counts.index[counts >= least])]
-    small = sorted((widths[name], str(name)) for name in counts.index[counts < least] if name in widths)
+    few = [str(name) for name in counts.index[counts < least]]
+    if widths is None:
+        if not members:
+            return None  # one group of all
+        places = _number_groups([*members, sorted(few)])
+        return _collect_groups(places, scores, entities, least, tail=tail)
+    small = sorted((widths[name], name) for name in few if name in widths)
     joined: list[list[str]] = []
     waiting: list[str] = []
     rows = 0
@@ -179,8 +186,11 @@ def group_entities(
             waiting, rows = [], 0
     if joined:
         joined[-1] += waiting  # what is left is the widest
-    places = {name: group for group, names in enumerate(members + joined) for name in names}
-    return _collect_groups(places, scores, entities, least, tail=tail)
+    return _collect_groups(_number_groups(members + joined), scores, entities, least, tail=tail)
+
+
+def _number_groups(groups: list[list[str]]) -> dict[str, int]:
+    return {name: group for group, names in enumerate(groups) for name in names}
 
 
 def _collect_groups(

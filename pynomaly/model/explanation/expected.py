@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pynomaly.model.entity_scales import EntityScales, Names
+from pynomaly.model.entities.scales import EntityScales, Names
 from pynomaly.model.sketch.comoments import Comoments
 from pynomaly.model.sketch.sketch import Sketch
 

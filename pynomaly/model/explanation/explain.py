@@ -144,7 +144,7 @@ def explain_rows(
     frame, times = rows.frame, rows.times
     usual = predict_expected_cells(frame, sketch, features.baselines, rows.entities)
     names, groups = _group_columns(features, str(times.name) if times is not None else "")
-    encoded = encode_rows(rows, features, detector)
+    encoded = encode_rows(rows, features, looks_back=detector.looks_back)
     numbers = encoded.numbers if isinstance(encoded, PastRows) else encoded
     expected_numbers = features.transform(_fill_expected(usual, features), times, rows.entities)
     explanations = []

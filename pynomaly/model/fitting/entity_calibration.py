@@ -14,7 +14,7 @@ from pynomaly.data.frame import FrameContract
 from pynomaly.errors import ConfigError
 from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.columns import NumberEncoder
-from pynomaly.model.entity_scales import read_row_entities
+from pynomaly.model.entities.scales import read_row_entities
 from pynomaly.model.features import FeatureEncoder
 
 __all__ = ["calibrate_by_entity", "measure_widths"]
@@ -24,7 +24,7 @@ def calibrate_by_entity(
     calibration: Calibration,
     scores: NDArray[np.float64],
     held_out: pd.DataFrame,
-    widths: dict[str, float],
+    widths: dict[str, float] | None,
     contract: FrameContract,
     least: int,
 ) -> Calibration:
@@ -37,7 +37,7 @@ def calibrate_by_entity(
     scores : ndarray of shape (n,)
     held_out : DataFrame of shape (n, >= d)
         The rows of these scores.
-    widths : dict of str to float
+    widths : dict of str to float, or None
         What `measure_widths` returned.
     contract : FrameContract
     least : int
@@ -58,22 +58,24 @@ def calibrate_by_entity(
 
 def measure_widths(
     rows: pd.DataFrame, features: FeatureEncoder, contract: FrameContract, settings: config.Features
-) -> dict[str, float]:
+) -> dict[str, float] | None:
     """Return the logarithm of each entity's scale over that of all rows, its mean over number columns.
+
+    None where features are by entity, so that all are alike.
 
     Parameters
     ----------
     rows : DataFrame of shape (n, >= d)
         Rows that the model was fitted on; entities with few of them are missing in the result.
     features : FeatureEncoder
-        Its baselines are used, if it has some.
+        Fitted on them.
     contract : FrameContract
     settings : config.Features
     """
-    baselines = features.baselines
-    if baselines is None:
-        encoder = features.learn_entities(contract.conform(rows), read_row_entities(rows, contract), settings)
-        baselines = encoder.baselines
+    if features.by_entity:
+        return None
+    encoder = features.learn_entities(contract.conform(rows), read_row_entities(rows, contract), settings)
+    baselines = encoder.baselines
     assert baselines is not None, "learned above"
     if not baselines.columns:
         return dict.fromkeys(baselines.names, 0.0)

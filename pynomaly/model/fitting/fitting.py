@@ -31,7 +31,7 @@ from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.calibration.crossfit import score_out_of_fold, uses_cross_fitting
 from pynomaly.model.calibration.events import EventRates
 from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
-from pynomaly.model.entity_scales import read_row_entities
+from pynomaly.model.entities.scales import read_row_entities
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.entity_calibration import calibrate_by_entity, measure_widths
 from pynomaly.model.fitting.event_counts import count_reference_events
@@ -332,7 +332,7 @@ def _fit_detector(
     if find_entry(candidate.detector).looks_back:
         params.setdefault("delay", _count_delay_rows(pipeline.data.series, rows))
     detector = make_detector(candidate.detector, seed=training.seed, **params)
-    encoded = encode_rows(rows, features, detector)
+    encoded = encode_rows(rows, features, looks_back=detector.looks_back)
     limit = training.timeout.total_seconds()
     return features, fit_within(detector, encoded, limit) if limited else detector.fit(encoded)
 

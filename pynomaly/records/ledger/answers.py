@@ -113,11 +113,16 @@ class Answers:
                 new += len(connection.execute(statement.returning(table.c.seq)).all())
         return new
 
-    def list_events(self, pipeline: str, alert: str = "") -> tuple[AlertEvent, ...]:
-        """Return events of one alert, or of all, oldest first; ``grouped`` events of windows are left out."""
+    def list_events(self, pipeline: str, alert: str = "", window: str = "") -> tuple[AlertEvent, ...]:
+        """Return events of one alert, or of all, oldest first; ``grouped`` events of windows are left out.
+
+        With `window`, the key of one, only those that it brought.
+        """
         query = select(alert_events).where(alert_events.c.pipeline == pipeline, alert_events.c.alert != "")
         if alert:
             query = query.where(alert_events.c.alert == alert)
+        if window:
+            query = query.where(alert_events.c.window == window)
         return tuple(
             AlertEvent(**_row_content(row))
             for row in self._database.read_rows(query.order_by(alert_events.c.seq))

@@ -23,6 +23,7 @@ from pynomaly.judging.comparison.injection import ANOMALY_KINDS, inject_anomalie
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import judge_degradation, observe_window
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.provenance import count_rows_per_event
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.ledger.decision_evidence import DrillEvidence
 from pynomaly.records.registry import Registry
@@ -183,7 +184,13 @@ def _judge_shift(
     scored = bundle.score(shadow)
     report = compute_window_drift(bundle.sketch, bundle.contract, shadow, pipeline.drift, scored["score"])
     observation = observe_window(
-        key, len(shadow), report, int(scored["is_anomaly"].sum()), expected, pipeline.degradation
+        key,
+        len(shadow),
+        report,
+        int(scored["is_anomaly"].sum()),
+        expected,
+        pipeline.degradation,
+        rows_per_event=count_rows_per_event(bundle.policy, bundle.facts),
     )
     verdict = judge_degradation([observation] * pipeline.degradation.violated, pipeline.degradation)
     return str(report.status), str(verdict.state)

@@ -36,6 +36,7 @@ from pynomaly.judging.drift.label_free_checks import UnlabelledProbe, Unlabelled
 from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.judging.drift.window_summary import WindowAspect, summarize_window
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.provenance import count_rows_per_event
 from pynomaly.records.evidently_pages import publish_report
 from pynomaly.records.evidently_report import render_drift_page
 from pynomaly.records.formats import format_window
@@ -238,12 +239,9 @@ def build_observation(
                 number_rows(bundle.contract, frame[has_label], bundle.dependence, truth == 1),
                 operation=OperatingPoint.of(pipeline.alerts, bundle.policy.threshold),
             )
+            scores, confidence = scored["score"].to_numpy()[has_label], pipeline.degradation.confidence
             measured_metrics = compute_metrics(
-                evidence,
-                scored["score"].to_numpy()[has_label],
-                confidence=pipeline.degradation.confidence,
-                resamples=400,
-                seed=pipeline.training.seed,
+                evidence, scores, confidence=confidence, resamples=400, seed=pipeline.training.seed
             )
             performance = getattr(measured_metrics, pipeline.comparison.metric)
     return observe_window(
@@ -258,6 +256,7 @@ def build_observation(
         baseline=labelled_baseline,
         positives=positives,
         unlabelled=checked,
+        rows_per_event=count_rows_per_event(bundle.policy, bundle.facts),
     )
 
 

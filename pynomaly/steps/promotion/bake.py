@@ -22,6 +22,7 @@ from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import observe_window
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.latency import measure_latency_ms
+from pynomaly.model.provenance import count_rows_per_event
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
 from pynomaly.records.ledger.decision_evidence import BakeEvidence
 from pynomaly.records.registry import ModelRef
@@ -203,7 +204,15 @@ def _observe_version(
 ) -> BakeObservation:
     drift = compute_window_drift(bundle.sketch, bundle.contract, frame, pipeline.drift, scored["score"])
     alerts = int(scored["is_anomaly"].sum())
-    observation = observe_window(key, len(frame), drift, alerts, rates.get(version), pipeline.degradation)
+    observation = observe_window(
+        key,
+        len(frame),
+        drift,
+        alerts,
+        rates.get(version),
+        pipeline.degradation,
+        rows_per_event=count_rows_per_event(bundle.policy, bundle.facts),
+    )
     return observe_bake(version, drift, observation, alerts, _measure_latency_ms(bundle, frame))
 
 

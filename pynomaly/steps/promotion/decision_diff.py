@@ -16,12 +16,15 @@ from typing import Any
 import pandas as pd
 
 from pynomaly.config import Pipeline
+from pynomaly.data.frame import FrameContract
 from pynomaly.data.quality import validate
 from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError, QualityError, RecordError
 from pynomaly.judging.comparison.decision_diff import DecisionDiff, Side, diff_decisions
+from pynomaly.model.calibration.events import count_events
 from pynomaly.model.explanation.explain import Reason
+from pynomaly.model.row_times import read_row_keys
 from pynomaly.records.diff_page import render_diff
 from pynomaly.records.registry import ModelRef, Registry
 
@@ -70,8 +73,22 @@ def diff_models(
         days=_span_days(rows, pipeline.data.time),
         where=rows[key_columns],
         explain=explain_row,
-        notes=notes,
+        notes=(*_compare_events(pipeline, new.contract, rows, before, after), *notes),
     )
+
+
+def _compare_events(
+    pipeline: Pipeline, contract: FrameContract, rows: pd.DataFrame, before: pd.DataFrame, after: pd.DataFrame
+) -> tuple[str, ...]:
+    """Return how many events a day the alerting rows of both make; nothing for a table without times."""
+    keys, days = read_row_keys(rows, contract), _span_days(rows, pipeline.data.time)
+    if keys is None or days is None:
+        return ()
+    old, new = (
+        count_events(keys, scored["is_anomaly"], pipeline.grouping.gap) / days for scored in (before, after)
+    )
+    gap = f"grouping.gap {pipeline.grouping.gap / timedelta(hours=1):g} h"
+    return (f"events a day: {old:.3g} -> {new:.3g} ({new - old:+.3g}; {gap})",)
 
 
 def _span_days(rows: pd.DataFrame, time: str | None) -> float | None:

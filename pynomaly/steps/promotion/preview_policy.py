@@ -17,6 +17,7 @@ from pynomaly.config import ALERT_POLICIES, Alerts, Pipeline
 from pynomaly.errors import ConfigError, RecordError, list_allowed
 from pynomaly.judging.alerts.grouping import AlertGroup, AlertRow, group_rows
 from pynomaly.model.calibration.alert_policy import AlertPolicy
+from pynomaly.model.entities.scales import read_row_entities
 from pynomaly.model.provenance import read_events
 from pynomaly.model.row_times import read_row_keys
 from pynomaly.records.ledger import Ledger, Partition
@@ -30,23 +31,23 @@ __all__ = ["PolicyEffect", "parse_policy", "preview_policy"]
 
 @dataclass(frozen=True)
 class PolicyEffect:
-    """Alerts of one policy.
+    """Events of one policy.
 
     Attributes
     ----------
-    rows, alerts : int
-        Alerted rows, and the number of alerts they are grouped into.
+    rows, events : int
+        Alerted rows, and the number of events that they make: rows of one entity, near in time.
     per_day : float or None
-        Alerts per day; None without times.
+        Events per day; None without times.
     entities : mapping
-        The entities with the most alerts, at most five, highest count first.
+        The entities with the most events, at most five, highest count first.
     confirmed, false_alarms : int
         Alerted rows that people labelled anomalous, and normal.
     """
 
     policy: str
     rows: int
-    alerts: int
+    events: int
     per_day: float | None
     entities: dict[str, int]
     confirmed: int
@@ -94,7 +95,7 @@ def preview_policy(pipeline: Pipeline, policy: str, last: timedelta) -> dict[str
     -------
     dict
         ``now`` and ``then`` (:class:`PolicyEffect`), rows ``gained`` and ``lost``, the windows, ``notes``.
-        Alerts are grouped by entity and time alone on both sides: rows that never alerted have no recorded
+        Rows are events by entity and time alone on both sides: rows that never alerted have no recorded
         reasons to group by.
 
     Raises
@@ -123,7 +124,9 @@ def preview_policy(pipeline: Pipeline, policy: str, last: timedelta) -> dict[str
         scores = store.read_scores(pipeline.name, [part.window], {part.window: part.sha256})
         now.append(scores)
         keys = read_row_keys(scores, champion.contract) if policy_then.events else None
-        alerts = policy_then.flag_window(scores["p_value"], champion.calibration.resolution, keys)
+        entities = read_row_entities(scores, champion.contract) if champion.calibration.groups else None
+        least = champion.calibration.resolutions(entities)
+        alerts = policy_then.flag_window(scores["p_value"], least, keys)
         then.append(scores.assign(is_anomaly=alerts))
     before, after = pd.concat(now, ignore_index=True), pd.concat(then, ignore_index=True)
     old, new = before["is_anomaly"].to_numpy(dtype=bool), after["is_anomaly"].to_numpy(dtype=bool)
@@ -167,7 +170,7 @@ def _measure_policy(
     return PolicyEffect(
         policy=policy,
         rows=int(rows["is_anomaly"].sum()),
-        alerts=len(groups),
+        events=len(groups),
         per_day=len(groups) / days if days else None,
         entities={str(name): int(count) for name, count in counts.head(5).items()}
         if pipeline.data.id
@@ -182,7 +185,9 @@ def _build_label_key(flag: AlertRow, numbers: np.ndarray) -> tuple[str, str]:
 
 
 def _collect_notes(parts: tuple[Partition, ...], version: int, resolution: str) -> list[str]:
-    notes = ["grouped by entity and time alone; mute, flapping and planned work are not played through"]
+    notes = [
+        "events are rows of one entity, near in time; mute, flapping and planned work are not played through"
+    ]
     others = sum(item.version != version for item in parts)
     if others:
         notes.append(f"{others} of {len(parts)} windows were scored by another version than v{version}")

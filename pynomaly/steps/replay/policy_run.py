@@ -1,6 +1,7 @@
 """The course of one policy during a replay, and the figures that a replay reports of each policy.
 
-Called by :mod:`pynomaly.steps.replay.replay`. Rates are alerts a day over the windows that were scored.
+Called by :mod:`pynomaly.steps.replay.replay`. Rates are alerting rows and events a day over the windows that
+were scored.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import pandas as pd
 from pynomaly.data.window import Window
 from pynomaly.judging.alerts.episodes import Episodes, find_episodes
 from pynomaly.judging.drift.degradation import Observation
+from pynomaly.model.calibration.events import count_events
+from pynomaly.model.row_times import RowKeys
 from pynomaly.steps.replay.history import ReplayHistory, TrainedModel
 
 __all__ = ["PolicyRun", "build_report"]
@@ -53,7 +56,9 @@ def build_report(
     history: ReplayHistory, windows: Sequence[Window], runs: dict[str, PolicyRun]
 ) -> dict[str, Any]:
     """Returns what a replay comes to: the figures of each policy, and the anomaly episodes they share."""
-    summaries = {policy: _summarize_run(run, windows) for policy, run in runs.items()}
+    summaries = {
+        policy: _summarize_run(run, windows, history.pipeline.grouping.gap) for policy, run in runs.items()
+    }
     spans = next((policy_spans for _, policy_spans in summaries.values() if policy_spans), [])
     return {
         "pipeline": history.pipeline.name,
@@ -68,17 +73,23 @@ def build_report(
     }
 
 
-def _summarize_run(life: PolicyRun, windows: Sequence[Window]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def _summarize_run(
+    life: PolicyRun, windows: Sequence[Window], gap: timedelta
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """Returns the figures of a policy, and the time spans of the anomaly episodes in its windows."""
     judged_windows = [row for row in life.windows if not row["not_computable"]]
     scored_windows = [row for row in life.windows if row["rows"]]
     days = sum((windows[0].length for _ in scored_windows), timedelta(0)) / timedelta(days=1)
     alerts = sum(row["alerts"] for row in scored_windows)
+    events = 0
     episode_alerts, spans = Episodes(*(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0, dtype=bool)), []
     if life.scored:
         rows = pd.concat(life.scored, ignore_index=True)
         episode_alerts = find_episodes(rows["entity"], rows["truth"], rows["alert"])
         times, entities = rows["time"], rows["entity"]
+        moments = times.dt.as_unit("us").astype("int64").to_numpy(dtype=np.int64)
+        keys = RowKeys(pd.factorize(entities)[0].astype(np.int64), moments)
+        events = count_events(keys, rows["alert"], gap)
         spans = [
             {"start": times[a].isoformat(), "end": times[b].isoformat(), "entity": str(entities[a])}
             for a, b in zip(episode_alerts.first, episode_alerts.last, strict=True)
@@ -88,6 +99,7 @@ def _summarize_run(life: PolicyRun, windows: Sequence[Window]) -> tuple[dict[str
         "roc_auc": _average_metric(judged_windows, "roc_auc"),
         "judged_windows": len(judged_windows),
         "alerts_per_day": alerts / days if days else None,
+        "events_per_day": events / days if days else None,
         "episodes": len(episode_alerts.caught),
         "caught": int(episode_alerts.caught.sum()),
         "caught_share": episode_alerts.share,

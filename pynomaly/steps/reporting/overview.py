@@ -11,7 +11,8 @@ from typing import Any
 from pynomaly.config import Pipeline
 from pynomaly.detectors import DETECTORS
 from pynomaly.errors import ConfigError, list_allowed
-from pynomaly.records.ledger import DECISION_KINDS, Ledger
+from pynomaly.judging.alerts.grouping import AlertRow, group_rows
+from pynomaly.records.ledger import DECISION_KINDS, Ledger, Partition
 from pynomaly.records.registry.alias_lookup import find_alias_version
 from pynomaly.steps.champion import list_pending_promotions
 from pynomaly.steps.notify import list_undelivered
@@ -35,6 +36,7 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         pendings = list_pending_promotions(ledger, pipeline.name)
         newest = partitions[-1] if partitions else None
         obstacles = list_known_obstacles(ledger, pipeline.name, champion, newest)
+        events = _count_newest_events(pipeline, ledger, newest) if newest else None
     change = next((item for item in changes if champion and item.version == champion), None)
     return {
         "pipeline": pipeline.name,
@@ -45,12 +47,33 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         "partitions": len(partitions),
         "last_window": partitions[-1].window if partitions else None,
         "last_alerts": partitions[-1].alerts if partitions else None,
+        "last_events": events,
         "baking": baking.to_dict() if baking else None,
         "pending": [item.version for item in pendings],
         "waiting": list(list_undelivered(pipeline)),
         "health": verdict.to_dict() if verdict else None,
         "last_training_decision": training.to_dict() if training else None,
     }
+
+
+def _count_newest_events(pipeline: Pipeline, ledger: Ledger, newest: Partition) -> int | None:
+    """Returns the number of events in the newest window; None if its rows have no times or wait for grouping.
+
+    An alert of rows that another column carries is another alert, and the same event.
+    """
+    sightings = {
+        item.alert: item
+        for item in ledger.answers.list_events(pipeline.name, window=newest.window)
+        if item.event == "seen"
+    }
+    if newest.start is None or (newest.alerts and not sightings):
+        return None
+    keys = [key for item in sightings.values() for key in item.content["row_keys"]]
+    flags = [
+        AlertRow(entity, datetime.fromisoformat(moment), place, 1.0)
+        for place, (entity, moment) in enumerate(keys)
+    ]
+    return len(group_rows(pipeline.name, flags, pipeline.grouping.gap, by_cause=False))
 
 
 def read_history(pipeline: Pipeline, limit: int, kind: str = "") -> dict[str, Any]:

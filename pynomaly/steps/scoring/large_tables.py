@@ -30,12 +30,11 @@ from pynomaly.data.sources.parts import Batch, RowGroup, list_row_groups, read_b
 from pynomaly.errors import QualityError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.calibration import RARITY_NAMES, SEVERITY_NAMES, rarity_codes, severity_codes
-from pynomaly.model.calibration.false_discoveries import find_rejection_limit
-from pynomaly.model.entity_scales import read_row_entities
 from pynomaly.model.scoring import PreparedRows, score_prepared
 from pynomaly.steps.runner import run_parts
 from pynomaly.steps.scoring.file_columns import tell_quarantine
-from pynomaly.steps.scoring.held_back import hold_back_batch, hold_back_part
+from pynomaly.steps.scoring.held_back import hold_back_part
+from pynomaly.steps.scoring.table_alerts import find_table_limit, redecide_alerts
 
 __all__ = ["TableTotals", "score_parts"]
 
@@ -155,8 +154,8 @@ def score_parts(
     files = sorted(draft.glob("part-*.arrow"))
     bundle = _load_bundle(str(folder), sha256)
     if bundle.policy.level is not None and total.rows > 1:
-        line = find_rejection_limit(total.p_values, total.counts, bundle.policy.level)
-        total.alerts = sum(_redecide_alerts(file, line, bundle) for file in files)
+        line = find_table_limit(files, bundle, total.p_values, total.counts)
+        total.alerts = sum(redecide_alerts(file, line, bundle) for file in files)
     return total, files
 
 
@@ -301,35 +300,6 @@ def _build_record_batch(
     content["quarantine"] = pa.array(why, type=pa.string())
     content |= {beside: batch.columns.column(name) for name, beside in work.beside.items()}
     return pa.RecordBatch.from_pydict(content)
-
-
-def _redecide_alerts(file: Path, line: float, bundle: Bundle) -> int:
-    """Decide ``is_anomaly`` again from the whole table's p-values; returns the number of alerts."""
-    import pyarrow as pa
-
-    alerts, draft = 0, file.with_suffix(".again")
-    with pa.memory_map(str(file)) as source:
-        old_file = pa.ipc.open_file(source)
-        with pa.ipc.new_file(str(draft), old_file.schema) as new_file:
-            for number in range(old_file.num_record_batches):
-                batch = old_file.get_batch(number)
-                p_values = batch.column("p_value").to_numpy(zero_copy_only=False)
-                alerted = np.maximum(p_values, _find_floor(bundle, batch)) <= line
-                batch, alerted = hold_back_batch(batch, alerted, p_values)
-                alerts += int(alerted.sum())
-                place = batch.schema.get_field_index("is_anomaly")
-                column = pa.array(alerted, mask=np.isnan(p_values))
-                new_file.write_batch(batch.set_column(place, batch.schema.field(place), column))
-    draft.replace(file)
-    return alerts
-
-
-def _find_floor(bundle: Bundle, batch: Any) -> Any:
-    """Returns the smallest p-values under ``fdr``, of each row or of all; smaller ones are raised to them."""
-    if bundle.policy.extrapolate or bundle.calibration.groups is None:
-        return 0.0 if bundle.policy.extrapolate else bundle.calibration.resolution
-    frame = batch.select([str(bundle.contract.id)]).to_pandas()
-    return bundle.calibration.resolutions(read_row_entities(frame, bundle.contract))
 
 
 def _require_quality(pipeline: Pipeline, source: str, total: TableTotals) -> None:

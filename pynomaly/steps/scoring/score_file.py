@@ -24,7 +24,7 @@ from pynomaly.model.explanation.explain import explain_alerts
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.sheet import check_sheet_rows, render_csv, render_table, require_ending
 from pynomaly.records.store import write_atomically
-from pynomaly.steps.obstacles import list_scoring_obstacles, warn_of_drift
+from pynomaly.steps.obstacles import describe_short_past, list_scoring_obstacles, warn_of_drift
 from pynomaly.steps.scoring.file_columns import (
     ALL_COLUMNS,
     arrange_file_rows,
@@ -113,7 +113,10 @@ def score_file(
         write_atomically(quarantine, render_csv(checked.quarantine).encode())
     write_atomically(output, render_table(rows, ending))
     drift = compute_window_drift(bundle.sketch, bundle.contract, checked.clean, pipeline.drift)
-    obstacles = list_scoring_obstacles(bundle, conformed, table["is_anomaly"])
+    obstacles = (
+        *list_scoring_obstacles(bundle, conformed, table["is_anomaly"]),
+        *describe_short_past(bundle, checked.clean),
+    )
     return FileScores(
         output=str(output),
         version=ref.version,

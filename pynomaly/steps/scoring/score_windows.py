@@ -23,7 +23,7 @@ from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
 from pynomaly.steps.alerting.carriers import choose_explained_rows
 from pynomaly.steps.champion import honour_alias
-from pynomaly.steps.obstacles import list_scoring_obstacles
+from pynomaly.steps.obstacles import describe_short_past, list_scoring_obstacles
 from pynomaly.steps.promotion.bake import judge_baking_window
 from pynomaly.steps.scoring.held_back import describe_held_back
 from pynomaly.steps.window_run import WindowRun, use_window_run
@@ -145,6 +145,7 @@ def _score_rows(
         touched=bundle.features.count_unusual_rows(conformed),
         warnings=(
             *list_scoring_obstacles(bundle, conformed, table["is_anomaly"]),
+            *describe_short_past(bundle, clean),
             *describe_held_back(table),
         ),
     )

@@ -21,9 +21,8 @@ from pynomaly.errors import DataError, DetectorError
 from pynomaly.judging.comparison.evaluation import explain_unusable_scores
 from pynomaly.judging.comparison.ranking_metrics import Array
 from pynomaly.judging.comparison.resampled_tests import FoldTest, corrected_t_test
-from pynomaly.model.entity_scales import read_row_entities
 from pynomaly.model.features import FeatureEncoder
-from pynomaly.model.row_times import read_row_times
+from pynomaly.model.scoring import encode_rows, prepare_rows
 from pynomaly.steps.training.splits import number_rows
 from pynomaly.steps.training.training_rows import TrainingRows
 
@@ -117,18 +116,18 @@ def _refit_and_score(
     settings, training = pipeline.features, pipeline.training
     if len(train) > training.max_rows:
         train = train.sample(training.max_rows, random_state=training.seed).sort_index()
-    numbers = []
-    features: FeatureEncoder | None = None
-    for frame in (train, test):
-        times = read_row_times(frame, contract) if settings.calendar else None
-        conformed = contract.conform(frame)
-        entities = read_row_entities(frame, contract) if settings.entities == "own" else None
-        features = features or FeatureEncoder.fit(conformed, times, settings, entities)
-        numbers.append(np.asarray(features.transform(conformed, times, entities), dtype=np.float64))
+    own = settings.entities == "own"
+    train_rows, test_rows = (
+        prepare_rows(frame, contract, calendar=settings.calendar, entities=own) for frame in (train, test)
+    )
+    features = FeatureEncoder.fit(train_rows.frame, train_rows.times, settings, train_rows.entities)
     candidate = Candidate(detector=item.detector, params=dict(item.params))
     fresh = make_detector(candidate.detector, seed=training.seed, **candidate.params)
     try:
-        scores = fit_within(fresh, numbers[0], training.timeout.total_seconds()).score(numbers[1])
+        known, new = (
+            encode_rows(rows, features, looks_back=fresh.looks_back) for rows in (train_rows, test_rows)
+        )
+        scores = fit_within(fresh, known, training.timeout.total_seconds()).score(new)
     except DetectorError:
         return None
     return None if explain_unusable_scores(scores) else scores

@@ -74,7 +74,7 @@ def _measure_agreement(pipeline: Pipeline, bundle: Bundle, rows: pd.DataFrame) -
         half.entities,
     )
     fresh = make_detector(detector.name, seed=pipeline.training.seed, **detector.params)
-    fresh = fresh.fit(encode_rows(half, features, fresh))
+    fresh = fresh.fit(encode_rows(half, features, looks_back=fresh.looks_back))
     rest = rows.iloc[1::2]
     ranks: list[NDArray[np.float64]] = [
         rankdata(scores) for scores in (bundle.raw_scores(rest), make_scorer(features, fresh, contract)(rest))

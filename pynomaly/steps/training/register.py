@@ -28,6 +28,7 @@ from pynomaly.judging.obstacles import find_model_obstacles, find_suspects
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.fitting.known_anomalies import describe_known
 from pynomaly.model.past_input import describe_input
+from pynomaly.model.provenance import describe_events, read_events
 from pynomaly.records import figures
 from pynomaly.records.ledger import Decision, RegistrationResult, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import RegisterEvidence
@@ -293,6 +294,8 @@ def _log_training(
         json.dumps([verdict.to_dict() for verdict in choice.verdicts], indent=2)
     )
     commit = read_git_commit(pipeline.origin.parent)
+    bundle = Bundle.load(Path(chosen.folder), chosen.sha256)
+    counting = describe_events(bundle.policy, read_events(bundle.facts))
     (folder / "model_card.md").write_text(
         render_model_card(
             pipeline=pipeline,
@@ -300,7 +303,7 @@ def _log_training(
             choice=choice,
             metrics={label: value.to_dict() for label, value in choice.measured.items()},
             fitted=[item.to_dict() for item in fitted],
-            winner=chosen.to_dict() | {"version": winner.version},
+            winner=chosen.to_dict() | {"version": winner.version, "counting": counting},
             git_commit=commit,
         )
     )

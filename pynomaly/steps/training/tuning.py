@@ -22,6 +22,7 @@ from pynomaly.detectors import DETECTORS, TABULAR, Detector, make_detector
 from pynomaly.detectors.catalogue import find_entry
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.detectors.numerics.exact import Array
+from pynomaly.detectors.past_rows import PastRows, select_rows
 from pynomaly.errors import DataError, DetectorError
 from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores
 from pynomaly.judging.comparison.evidence import Evidence, Rung
@@ -35,9 +36,12 @@ MIN_STABILITY = 0.5
 
 @dataclass(frozen=True, eq=False)
 class TrialRows:
-    """Held-out rows as numbers, ndarray `X` of shape (n, d), and the evidence that trials are judged by."""
+    """Held-out rows as numbers, ndarray `X` of shape (n, d), and the evidence that trials are judged by.
 
-    X: Array
+    Where a detector looks back, `X` is rows with their past.
+    """
+
+    X: Array | PastRows
     evidence: Evidence
 
     def split_halves(self, seed: int) -> tuple[TrialRows, TrialRows]:
@@ -46,7 +50,7 @@ class TrialRows:
         return self._select(first), self._select(~first)
 
     def _select(self, rows: npt.NDArray[np.bool_]) -> TrialRows:
-        return TrialRows(self.X[rows], self.evidence.select(rows))
+        return TrialRows(select_rows(self.X, rows), self.evidence.select(rows))
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class TuningResult:
 
 
 def tune_detectors(
-    X: Array,
+    X: Array | PastRows,
     held_out: TrialRows,
     default: Candidate,
     settings: Comparison,
@@ -134,8 +138,9 @@ def tune_detectors(
     """
     if held_out.evidence.rung is Rung.STABILITY:
         raise DataError("a search needs labels or injected anomalies; stability alone chooses nothing")
+    known = DETECTORS if isinstance(X, PastRows) else TABULAR
     names = detectors or tuple(
-        name for name, row in TABULAR.items() if row.family != "neural" and row.cost != "quadratic"
+        name for name, row in known.items() if row.family != "neural" and row.cost != "quadratic"
     )
     for name in (*names, default.detector):
         find_entry(name)
@@ -211,7 +216,9 @@ def _run_trials(
 class _TrialRunner:
     """Runs the trials of one search on the same rows and evidence, until `end` (monotonic seconds)."""
 
-    def __init__(self, X: Array, tuning: TrialRows, settings: Comparison, end: float, seed: int) -> None:
+    def __init__(
+        self, X: Array | PastRows, tuning: TrialRows, settings: Comparison, end: float, seed: int
+    ) -> None:
         self.X, self.tuning, self.settings, self.end, self.seed = X, tuning, settings, end, seed
         self.fitted: dict[str, Detector] = {}
 
@@ -239,7 +246,7 @@ class _TrialRunner:
         self.fitted[_label_candidate(candidate)] = detector
         return self._trial(candidate, value, rank_corr, started)
 
-    def _fit(self, candidate: Candidate, X: Array) -> Detector:
+    def _fit(self, candidate: Candidate, X: Array | PastRows) -> Detector:
         fresh = make_detector(candidate.detector, seed=self.seed, **candidate.params)
         return fit_within(fresh, X, max(self.seconds_left(), 1e-3))
 
@@ -248,8 +255,11 @@ class _TrialRunner:
         from scipy.stats import spearmanr
 
         order = np.random.default_rng(self.seed).permutation(len(self.X))
-        normal = self.tuning.X[self.tuning.evidence.truth == 0]
-        one, two = (self._fit(candidate, self.X[np.sort(order[start::2])]).score(normal) for start in (0, 1))
+        normal = select_rows(self.tuning.X, self.tuning.evidence.truth == 0)
+        one, two = (
+            self._fit(candidate, select_rows(self.X, np.sort(order[start::2]))).score(normal)
+            for start in (0, 1)
+        )
         if float(np.ptp(one)) == 0.0 or float(np.ptp(two)) == 0.0:
             return 0.0
         return float(spearmanr(one, two).statistic)

@@ -22,6 +22,7 @@ import pandas as pd
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.config.units import parse_duration, spell_duration
 from pynomaly.detectors import make_detector
+from pynomaly.detectors.catalogue import find_entry
 from pynomaly.errors import ConfigError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.injection import inject_anomalies
@@ -29,7 +30,7 @@ from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.row_times import rows_per_day
-from pynomaly.model.scoring import prepare_rows
+from pynomaly.model.scoring import encode_rows, prepare_rows
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.ledger.decision_evidence import SearchEvidence
 from pynomaly.records.registry import Registry
@@ -213,7 +214,11 @@ def tune_prepared(
         for part in (fit, frame)
     )
     features = FeatureEncoder.fit(fit_rows.frame, fit_rows.times, pipeline.features, fit_rows.entities)
-    evidence_numbers = features.transform(evidence_rows.frame, evidence_rows.times, evidence_rows.entities)
+    names = (default.detector, *pipeline.search.detectors)
+    looks_back = any(find_entry(name).looks_back for name in names)
+    fit_numbers, evidence_numbers = (
+        encode_rows(part, features, looks_back=looks_back) for part in (fit_rows, evidence_rows)
+    )
     policy = AlertPolicy.from_config(
         pipeline.alerts, rows_per_day(rows, contract, prepared.row_weight), contract.numeric
     )
@@ -222,7 +227,7 @@ def tune_prepared(
         truth, number_rows(contract, frame, training_rows.dependence), rung, operation=operation
     )
     result = tune_detectors(
-        features.transform(fit_rows.frame, fit_rows.times, fit_rows.entities),
+        fit_numbers,
         TrialRows(evidence_numbers, evidence),
         default,
         pipeline.comparison,

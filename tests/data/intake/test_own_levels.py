@@ -101,7 +101,7 @@ def test_a_draft_measures_each_entity_by_its_own_and_says_why(tmp_path: Path) ->
     assert reading.blocks["features"]["entities"][0] == "own"
     assert reading.blocks["features"]["calendar"][0] is True  # hidden in the pool by the three levels
     draft = render_draft(reading)
-    assert "entities: own  # entities have their own level or scale ('current': level " in draft
+    assert "entities: \"own\"  # entities have their own level or scale ('current': level " in draft
     assert any(note.endswith("(features.entities)") for note in reading.notes)
 
 

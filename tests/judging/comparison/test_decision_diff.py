@@ -95,7 +95,7 @@ def test_a_diff_says_of_whom_and_of_what_it_is() -> None:
     assert (diff.champion, diff.challenger, diff.window, diff.rows, diff.days) == ("v1", "v2", "all", 2, 2.0)
     assert diff.reasons == (
         "2 rows: 1 alerts gained, 1 lost, 0 the same",
-        "alerts a day: 0.5 -> 0.5 (+0)",
+        "alerting rows a day: 0.5 -> 0.5 (+0)",
         "the order of scores agrees to 1.000 (Spearman)",
     )
     content = json.loads(json.dumps(diff.to_dict()))
@@ -142,7 +142,7 @@ def test_times_and_notes_are_written_as_text() -> None:
     )
     assert diff.examples[0].where == {"time": "2026-01-19T12:00:00+00:00"}
     assert diff.reasons[1:] == (
-        "alerts in all rows: 1 -> 0 (-1)",
+        "alerting rows in all rows: 1 -> 0 (-1)",
         "the order of scores cannot be compared: one model gives all rows the same",
         "3 rows were left out",
     )

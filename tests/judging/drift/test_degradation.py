@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,6 +140,18 @@ def test_binomial_tails_are_exact(rows: int, rate: float, data: st.DataObject) -
     assert binomial_tail(hits, rows, rate) == pytest.approx(naive.binomial_upper(hits, rows, rate), abs=1e-9)
     lower = binomial_tail(hits, rows, rate, upper=False)
     assert lower == pytest.approx(float(binom.cdf(hits, rows, rate)), abs=1e-12)
+
+
+def test_rows_that_alert_together_are_no_sign_of_more_alerts() -> None:
+    rng, rows, expected = np.random.default_rng(0), 500, 0.01
+    alone, together = [], []
+    for _ in range(400):  # events of 5 rows on average, as often as ever
+        alerts = int(rng.geometric(1 / 5, size=rng.poisson(rows * expected / 5)).sum())
+        alone.append(observe(rows=rows, alerts=alerts).alert_status)
+        together.append(observe(rows=rows, alerts=alerts, rows_per_event=5.0).alert_status)
+    assert together.count("violated") < 400 * (1 - SETTINGS.confidence)
+    assert alone.count("violated") > 400 * (1 - SETTINGS.confidence)
+    assert observe(rows=rows, alerts=100, rows_per_event=5.0).alert_status == "violated"
 
 
 def test_one_violated_window_can_be_enough() -> None:

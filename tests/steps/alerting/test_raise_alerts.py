@@ -19,6 +19,7 @@ from pynomaly.records.ledger import Answers, Ledger
 from pynomaly.steps.alerting.raise_alerts import raise_alerts, read_alerts
 from pynomaly.steps.alerting.resolve_alerts import acknowledge_alert, list_alerts, resolve_alert
 from pynomaly.steps.promotion.preview_policy import parse_policy, preview_policy
+from pynomaly.steps.reporting.overview import describe_status
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.machines import make_machines, make_small_settings
 from tests.steps.conftest import MOMENT, start_with_champion
@@ -293,7 +294,7 @@ def test_a_preview_counts_what_a_policy_would_do_and_writes_nothing(
     before = (tmp_path / "ledger.db").read_bytes()
     same = preview_policy(settings, "quantile:0.05", 60 * DAY)
     assert same["now"]["rows"] == same["then"]["rows"] == 5
-    assert same["now"]["alerts"] == same["then"]["alerts"] == 2
+    assert same["now"]["events"] == same["then"]["events"] == 2
     assert same["gained"] == same["lost"] == 0
     strict = preview_policy(settings, "quantile:0.0001", DAY)
     assert strict["windows"] == 1
@@ -304,6 +305,17 @@ def test_a_preview_counts_what_a_policy_would_do_and_writes_nothing(
     assert (rare["lost"], rare["gained"]) == (5 - rare["then"]["rows"], 0)
     assert rare["lost"] > 0
     assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+def test_status_counts_the_events_of_the_newest_window(watched: Callable[..., Pipeline]) -> None:
+    settings = watched()
+    score_days(settings, 0, 2)
+    assert describe_status(settings)["last_events"] is None  # not grouped yet
+    raise_alerts(settings)
+    newest = preview_policy(settings, "quantile:0.05", DAY)["now"]
+    status = describe_status(settings)
+    assert (status["last_alerts"], status["last_events"]) == (newest["rows"], newest["events"])
+    assert 0 < status["last_events"] < status["last_alerts"]
 
 
 @pytest.mark.parametrize(

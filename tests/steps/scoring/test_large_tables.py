@@ -79,6 +79,15 @@ def test_parts_give_what_memory_gives(scored, table, policy):
     assert 0 < total.alerts == expected["is_anomaly"].sum() < ROWS
 
 
+def test_parts_count_events_as_memory_does(scored, table):
+    groups = {"rows": 700, "events": 600}
+    by_row, by_event = (
+        scored(table, groups[count], alerts={"policy": "fdr", "fdr": 0.2, "count": count}) for count in groups
+    )
+    assert by_event[1]["is_anomaly"].tolist() == by_event[2]["is_anomaly"].tolist()
+    assert 0 < by_event[0].alerts < by_row[0].alerts
+
+
 @pytest.mark.slow
 def test_processes_and_row_groups_change_nothing(scored, table, monkeypatch):
     _, one, _ = scored(table)

@@ -1,25 +1,10 @@
 """Level and scale of each number column by entity: 300 A are usual on one feeder, too much on another.
 
-An entity with `n` rows of the reference gets a mix of its own values and those of the pool (all rows):
-
-* level: ``w * own + (1 - w) * pool`` with ``w = n / (n + k)``. ``k`` is the variance within an entity over
-  the variance between the levels of entities (Bühlmann's credibility): entities that hardly overlap keep
-  their own level from few rows, entities that hardly differ get the pool's.
-* scale: ``exp(w * log(own) + (1 - w) * log(pool))`` with ``w = n / (n + 20)``. The pool's scale spans all
-  entities, so an entity with few rows is judged wide, and seldom alerts, until its rows say how narrow it is.
-  Rows of a series resemble their neighbours: no fewer than 20 stands for one of the pool.
-
-An entity that is constant takes the usual scale within entities, or the pool's if that is smaller. An entity
-with fewer than 5 rows, one never seen, and a row without an entity use the pool. Everything is learned once;
-a row's numbers depend on the row and its entity alone.
+How they are learned, also from few rows: :mod:`pynomaly.model.entities.shrinkage`. An entity with fewer than
+10 rows, one never seen, and a row without an entity use level and scale of all rows. Everything is learned
+once; a row's numbers depend on the row and its entity alone.
 
 Called by :mod:`pynomaly.model.features`.
-
-References
-----------
-Bühlmann (1967), Experience rating and credibility, ASTIN Bulletin 4(3).
-Efron, Morris (1975), Data analysis using Stein's estimator and its generalizations, J. American Statistical
-Association 70(350).
 """
 
 from __future__ import annotations
@@ -34,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly.data.frame import FrameContract, read_categories, require_columns
+from pynomaly.model.entities.shrinkage import fit_levels
 
 __all__ = ["LEAST_ROWS", "EntityScales", "Names", "join_names", "read_row_entities", "split_names"]
 
@@ -41,15 +27,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Names = NDArray[np.object_]
 
-LEAST_ROWS = 5
+LEAST_ROWS = 10
 """Rows of the reference from which on an entity has its own level and scale."""
 
-POOL_ROWS = 20.0
-"""So many rows of an entity count as much for its scale as the pool does."""
-
-_MOST_POOL_ROWS = 1000.0  # for the level of entities that do not differ
-_IQR_OF_NORMAL = 1.3489795003921634
-_MEDIAN_VARIANCE = np.pi / 2  # of the median of n normal values, times n
 _CLIP = 5.0  # scaled cells beyond do not move a correlation further
 _MOST_COLUMNS = 100  # whose correlation is kept
 
@@ -111,7 +91,7 @@ class EntityScales:
         pool: Mapping[str, tuple[float, float]],
         scaling: str,
     ) -> EntityScales:
-        """Learn from the reference; cost O(n log n) a column.
+        """Learn from the reference, rows in time order; cost O(n log n) a column.
 
         Parameters
         ----------
@@ -131,7 +111,7 @@ class EntityScales:
         groups = places[codes]
         levels, scales = (np.empty((len(kept), len(numbers))) for _ in range(2))
         for at, (name, values) in enumerate(numbers.items()):
-            levels[:, at], scales[:, at] = _fit_column(values, groups, len(kept), pool[name], scaling)
+            levels[:, at], scales[:, at] = fit_levels(values, groups, len(kept), pool[name], scaling)
         columns = tuple(numbers)
         bare = cls(
             tuple(str(name) for name in uniques[kept]),
@@ -260,74 +240,3 @@ def split_names(key: str, arrays: Mapping[str, NDArray[Any]]) -> tuple[str, ...]
         text[start:end].decode("utf-8", "surrogatepass")
         for start, end in zip([0, *ends[:-1]] if ends else [], ends, strict=True)
     )
-
-
-def _fit_column(
-    values: Floats, groups: Ints, count: int, pool: tuple[float, float], scaling: str
-) -> tuple[Floats, Floats]:
-    """Return level and scale of `count` groups in one column, shrunk to the pool; shape (count,) each."""
-    usable = ~np.isnan(values) & (groups >= 0)
-    order = np.lexsort((values[usable], groups[usable]))
-    cells, of = values[usable][order], groups[usable][order]
-    rows = np.bincount(of, minlength=count).astype(np.int64)
-    starts = np.concatenate([[0], np.cumsum(rows)[:-1]]).astype(np.int64) if count else rows
-    has_rows = rows > 0
-    medians = np.full(count, pool[0])
-    medians[has_rows] = _take_quantiles(cells, starts[has_rows], rows[has_rows], 0.5)
-    means, deviations = _take_moments(cells, of, rows, medians)
-    noise = 8 * np.finfo(np.float64).eps * np.abs(medians)  # 0.1 repeated has a deviation of 1e-17
-    spreads = deviations
-    if scaling == "robust":
-        low, high = (
-            _take_quantiles(cells, starts[has_rows], rows[has_rows], share) for share in (0.25, 0.75)
-        )
-        quartiles = np.zeros(count)
-        with np.errstate(over="ignore"):
-            quartiles[has_rows] = (high - low) / _IQR_OF_NORMAL
-        spreads = np.where(quartiles > noise, quartiles, deviations)
-    centres = medians if scaling == "robust" else means
-    varying = has_rows & np.isfinite(spreads) & (spreads > noise)
-    usual = float(np.median(spreads[varying])) if varying.any() else pool[1]
-    own = np.where(varying, spreads, min(usual, pool[1]))
-    with np.errstate(over="ignore", invalid="ignore"):
-        weights = rows / (rows + _find_pool_rows(centres[has_rows], rows[has_rows], usual))
-        levels = centres * weights + pool[0] * (1 - weights)
-        trust = rows / (rows + POOL_ROWS)
-        scales = np.exp(trust * np.log(own) + (1 - trust) * np.log(pool[1]))
-    usable_scales = has_rows & np.isfinite(scales) & (scales > 0)
-    return (
-        np.where(has_rows & np.isfinite(levels), levels, pool[0]),
-        np.where(usable_scales, scales, pool[1]),
-    )
-
-
-def _find_pool_rows(centres: Floats, rows: Ints, within: float) -> float:
-    """Return how many rows the pool's level stands for: variance within over variance between entities."""
-    if len(centres) < 2:
-        return _MOST_POOL_ROWS
-    with np.errstate(over="ignore", invalid="ignore"):
-        differences = float(np.var(centres / within, ddof=1))  # in scales, where chance gives 1 / rows
-    excess = differences - _MEDIAN_VARIANCE * float(np.mean(1.0 / rows))
-    if np.isnan(excess):
-        return 0.0
-    return min(1.0 / excess, _MOST_POOL_ROWS) if excess > 0 else _MOST_POOL_ROWS
-
-
-def _take_quantiles(cells: Floats, starts: Ints, rows: Ints, share: float) -> Floats:
-    """Return a quantile of each run of sorted cells, linear between neighbours."""
-    places = (rows - 1) * share
-    low = np.floor(places).astype(np.int64)
-    below, above = cells[starts + low], cells[starts + np.minimum(low + 1, rows - 1)]
-    part = places - low
-    return np.asarray(below * (1 - part) + above * part, dtype=np.float64)
-
-
-def _take_moments(cells: Floats, of: Ints, rows: Ints, medians: Floats) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation of each group; of one without rows, its given median and 0."""
-    counts = np.maximum(rows, 1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        offsets = cells - medians[of]  # around the median, so that large levels lose no digits
-        shifts = np.bincount(of, offsets, minlength=len(rows)) / counts
-        deviations = np.sqrt(np.bincount(of, (offsets - shifts[of]) ** 2, minlength=len(rows)) / counts)
-    means = medians + shifts
-    return np.where(np.isfinite(means), means, medians), deviations
