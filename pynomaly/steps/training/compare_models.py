@@ -18,6 +18,7 @@ from pynomaly.records.ledger import Decision, Ledger, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import UnusableEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import find_champion
+from pynomaly.steps.training.attempts import list_failed_attempts
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.train_candidates import compare_with, explain_unusable, train_candidates
@@ -59,7 +60,11 @@ def compare_with_champion(
     if reference is None:
         return None
     name, champion = f"{pipeline.name} v{reference.version}", registry.load_bundle(reference)
-    return compare_with(pipeline, prepared.load_judged(), champion, challenger, name=name, among=among)
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        attempt = 1 + len(list_failed_attempts(ledger, pipeline.name))
+    return compare_with(
+        pipeline, prepared.load_judged(), champion, challenger, name=name, among=among, attempt=attempt
+    )
 
 
 def refuse_unusable(

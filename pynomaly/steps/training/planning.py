@@ -28,6 +28,7 @@ from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
 from pynomaly.steps.keys import compute_work_key
+from pynomaly.steps.training.attempts import list_failed_attempts
 from pynomaly.steps.training.exclusions import (
     AlertingModel,
     exclude_rows,
@@ -257,13 +258,9 @@ def _build_situation(
     promoted = next(
         (item for item in ledger.list_decisions(pipeline.name, "promote") if item.outcome != "policy"), None
     )
-    refusals = [
-        item
-        for item in ledger.list_decisions(pipeline.name)
-        if item.kind in ("refuse", "reject")
-        and item.outcome != "policy"
-        and (promoted is None or (item.seq or 0) > (promoted.seq or 0))
-    ]
+    # Those older than any row of a reference say nothing about the next challenger.
+    oldest = as_of - pipeline.retraining.max_age
+    refusals = [item for item in list_failed_attempts(ledger, pipeline.name) if item.as_of >= oldest]
     # A training interrupted before its verdict is finished, not repeated; it starts no cooldown.
     ended = [item for item in trainings if item.outcome not in ("registered", "abandoned")]
     repeated = any(item.facts.asked == key for item in ended)
