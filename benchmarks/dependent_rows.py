@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -168,8 +168,8 @@ def judge_history(
     verdicts = []
     for gain in gains:
         pair = draw_pair(rng, settings, rows, gain)
-        blocks = lengthen_blocks(contract, rows.judged.frame, evidence, pair)
-        verdicts.append(compare_scores(replace(evidence, blocks=blocks), *pair, comparison, seed=seed))
+        judged = lengthen_blocks(contract, rows.judged.frame, evidence, pair)
+        verdicts.append(compare_scores(judged, *pair, comparison, seed=seed))
     return verdicts
 
 

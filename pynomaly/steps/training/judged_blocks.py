@@ -7,24 +7,26 @@ for longer than each of them varies. Called where models are compared.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from pynomaly.data.frame import FrameContract
-from pynomaly.judging.comparison.evidence import Evidence
-from pynomaly.judging.comparison.ranking_metrics import Array, Ints
+from pynomaly.judging.comparison.evidence import Evidence, Rung
+from pynomaly.judging.comparison.ranking_metrics import Array
 from pynomaly.model.dependence.autocorrelation import normal_scores
 from pynomaly.model.dependence.measure import measure_rows
 from pynomaly.steps.training.splits import number_rows
+from pynomaly.steps.training.training_rows import separate_episodes
 
 __all__ = ["lengthen_blocks"]
 
 
 def lengthen_blocks(
     contract: FrameContract, frame: pd.DataFrame, evidence: Evidence, scores: Sequence[Array]
-) -> Ints | None:
-    """Return the blocks of `evidence`, or those that the scores ask for, if these are fewer.
+) -> Evidence:
+    """Return the evidence with its blocks, or with those that the scores ask for, if these are fewer.
 
     Parameters
     ----------
@@ -37,12 +39,14 @@ def lengthen_blocks(
     """
     normal = evidence.truth == 0
     if contract.time is None or contract.time not in frame or not normal.any():
-        return evidence.blocks
+        return evidence
     if not all(np.isfinite(each).all() for each in scores):
-        return evidence.blocks  # the verdict says so
+        return evidence  # the verdict says so
     ranks = [normal_scores(each[normal]) for each in scores]
     observed = measure_rows(frame[normal], np.column_stack([*ranks, ranks[0] - ranks[1]]), contract)
     if not observed.is_dependent:
-        return evidence.blocks
-    blocks = number_rows(contract, frame, observed, evidence.truth == 1)
-    return blocks if blocks.max() + 1 < np.unique(evidence.number_units()).size else evidence.blocks
+        return evidence
+    truth = evidence.truth == 1 if evidence.rung is Rung.LABELS else None
+    longer = replace(evidence, blocks=number_rows(contract, frame, observed, truth))
+    longer = separate_episodes(longer)
+    return longer if longer.count_blocks() < evidence.count_blocks() else evidence

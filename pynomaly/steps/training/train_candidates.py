@@ -243,7 +243,7 @@ def compare_with(
     )  # fmt: skip
     evidence = _operate(pipeline, judged, [challenger])
     return compare_scores(
-        replace(evidence, blocks=lengthen_blocks(champion.contract, judged.frame, evidence, pair)),
+        lengthen_blocks(champion.contract, judged.frame, evidence, pair),
         *pair,
         pipeline.comparison,
         champion=name,

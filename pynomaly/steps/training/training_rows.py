@@ -7,7 +7,7 @@ replay alike; production writes them to its work folder and reads them back, a r
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +19,22 @@ from pynomaly.data.incidents import mark_incident_rows, read_incidents
 from pynomaly.data.row_files import load_rows, save_rows
 from pynomaly.errors import DataError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
-from pynomaly.judging.comparison.injected.context import measure_context
-from pynomaly.judging.comparison.injection import InjectedAnomalies, inject_anomalies
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
+from pynomaly.judging.comparison.injected.rows import inject_rows
 from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback
 from pynomaly.steps.training.exclusions import AlertingModel, ExcludedRows
 from pynomaly.steps.training.splits import BLOCK, number_rows, split_reference
 
-__all__ = ["JudgedRows", "TrainingRows", "build_judged_rows", "load_contract", "require_two_classes"]
+__all__ = [
+    "JudgedRows",
+    "TrainingRows",
+    "build_judged_rows",
+    "load_contract",
+    "require_two_classes",
+    "separate_episodes",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +51,7 @@ class JudgedRows:
             truth, blocks = arrays["truth"], arrays["blocks"]
             injected = None
             if rung == Rung.INJECTED and "kinds" in arrays:  # older folders have none
-                injected = InjectedAnomalies(*(arrays[name].astype(object) for name in ("kinds", "sizes")))
+                injected = InjectedAnomalies.from_arrays(arrays)
         evidence = Evidence(truth, blocks, Rung(rung), injected)
         return cls(load_rows(folder, "judged"), evidence)
 
@@ -117,14 +124,10 @@ class TrainingRows:
             save_rows(getattr(self, name), folder, name)
         save_rows(self.judged.frame, folder, "judged")
         evidence, injected = self.judged.evidence, self.judged.evidence.injected
-        nothing = np.full(evidence.rows, "", dtype=object)
-        np.savez(
-            folder / "truth.npz",
-            truth=evidence.truth,
-            blocks=evidence.number_units() if evidence.blocks is None else evidence.blocks,
-            kinds=(injected.kinds if injected else nothing).astype(str),
-            sizes=(injected.sizes if injected else nothing).astype(str),
-        )
+        nothing = np.full(evidence.rows, "")
+        kinds = {"kinds": nothing, "sizes": nothing} if injected is None else injected.to_arrays()
+        blocks = evidence.number_units() if evidence.blocks is None else evidence.blocks
+        np.savez(folder / "truth.npz", allow_pickle=False, truth=evidence.truth, blocks=blocks, **kinds)
         (folder / "contract.json").write_text(json.dumps(self.contract.to_dict()))
         (folder / "dependence.json").write_text(json.dumps(self.dependence.to_dict()))
 
@@ -182,9 +185,17 @@ def build_judged_rows(
     normal = held[
         (labels != 1).to_numpy() & ~mark_incident_rows(pipeline.data, held, read_incidents(pipeline.data))
     ]
-    injection = (settings.injected_share, pipeline.training.seed, settings.injected_sizes)
-    context = measure_context(learned, normal, contract)
-    changed, truth, injected = inject_anomalies(contract.conform(normal), contract, *injection, context)
-    judged = normal.assign(**{name: changed[name] for name in contract.features})
-    blocks = number_rows(contract, judged, dependence)
-    return JudgedRows(judged, Evidence(truth.astype(np.int64), blocks, Rung.INJECTED, injected))
+    rows = inject_rows(pipeline, contract, normal, learned)
+    evidence = Evidence(
+        rows.truth, number_rows(contract, rows.frame, dependence), Rung.INJECTED, rows.injected
+    )
+    return JudgedRows(rows.frame, separate_episodes(evidence))
+
+
+def separate_episodes(evidence: Evidence) -> Evidence:
+    """Return the evidence with a block of its own for each injected episode: each is drawn by itself."""
+    episodes = evidence.injected.episodes if evidence.injected else None
+    if episodes is None or evidence.blocks is None:
+        return evidence
+    blocks = np.where(episodes >= 0, evidence.blocks.max() + 1 + episodes, evidence.blocks)
+    return replace(evidence, blocks=blocks)

@@ -17,7 +17,8 @@ from pynomaly.judging.comparison.choice import choose_candidate
 from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores
 from pynomaly.judging.comparison.evaluation import roc_auc
 from pynomaly.judging.comparison.evidence import Evidence, Rung
-from pynomaly.judging.comparison.injection import ANOMALY_KINDS, InjectedAnomalies
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
+from pynomaly.judging.comparison.injection import ANOMALY_KINDS
 
 SETTINGS = config.Comparison(metric="roc_auc", resamples=400)
 
