@@ -140,11 +140,7 @@ def draw_pair(
     entity = pd.factorize(frame["machine"])[0]
     grid, at = np.unique(moments, return_inverse=True)
     far = np.sqrt((frame[list(COLUMNS)].to_numpy() ** 2).sum(axis=1))
-    run = np.zeros(len(frame), dtype=np.int64)
-    for number in range(int(entity.max()) + 1):
-        own = np.flatnonzero(entity == number)
-        run[own] = np.cumsum(np.diff(truth[own], prepend=0) != 0) + 10_000 * number
-    member = np.unique(run, return_inverse=True)[1]
+    member = number_incidents(rows, entity)
     scores = []
     for step in (0.0, gain):
         lasting = draw_memory(rng, len(grid), settings.memory / settings.step, int(entity.max()) + 1)
@@ -152,6 +148,22 @@ def draw_pair(
         own = np.sqrt(0.5) * lasting[at, entity] + np.sqrt(0.5) * rng.normal(size=len(frame))
         scores.append(0.7 * far + own + incident + (2.0 + step) * truth)
     return scores[0], scores[1]
+
+
+def number_incidents(rows: TrainingRows, entity: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The incident of each judged row: a run of anomalies of a machine, or what was injected together."""
+    evidence = rows.judged.evidence
+    if evidence.injected is not None:
+        episodes = evidence.injected.episodes
+        own = np.arange(evidence.rows)
+        run = own if episodes is None else np.where(episodes >= 0, episodes, evidence.rows + own)
+    else:
+        run = np.zeros(evidence.rows, dtype=np.int64)
+        for number in range(int(entity.max()) + 1):
+            places = np.flatnonzero(entity == number)
+            changes = np.diff(evidence.truth[places], prepend=0) != 0
+            run[places] = np.cumsum(changes) + evidence.rows * number
+    return np.unique(run, return_inverse=True)[1]
 
 
 def judge_history(

@@ -38,6 +38,8 @@ def lengthen_blocks(
         Of two models; each counts, and the difference of their ranks.
     """
     normal = evidence.truth == 0
+    if evidence.injected is not None and evidence.injected.episodes is not None:
+        normal = normal & (evidence.injected.episodes < 0)  # rows around episodes are copies
     if contract.time is None or contract.time not in frame or not normal.any():
         return evidence
     if not all(np.isfinite(each).all() for each in scores):
