@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
-from pynomaly.data.past import get_past
 from pynomaly.detectors import make_detector
 from pynomaly.detectors.base import Detector
 from pynomaly.detectors.catalogue import find_entry
@@ -36,7 +35,7 @@ from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.entity_calibration import calibrate_by_entity, measure_widths
 from pynomaly.model.fitting.event_counts import count_reference_events
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, learn_reranking, unused_facts
-from pynomaly.model.fitting.row_use import select_apart, select_learned
+from pynomaly.model.fitting.row_use import sample_rows, select_apart, select_learned
 from pynomaly.model.row_times import read_row_times
 from pynomaly.model.scoring import PreparedRows, encode_rows, make_scorer, prepare_rows
 
@@ -149,7 +148,7 @@ def _fit_for_policy(
     def learn(model: FitResult) -> FitResult:
         if known is None or not len(known.frame):
             return model
-        return _learn_from_known(model, known, training, contract)
+        return _learn_from_known(model, known, training, contract, dependence)
 
     frames = (fit_frame, calibration_frame)
     model = learn(_fit_and_calibrate(*frames, pipeline, candidate, contract, needed, dependence))
@@ -172,7 +171,11 @@ def _may_resolve_more(model: FitResult, policy: AlertPolicy, training: config.Tr
 
 
 def _learn_from_known(
-    model: FitResult, known: KnownAnomalies, training: config.Training, contract: FrameContract
+    model: FitResult,
+    known: KnownAnomalies,
+    training: config.Training,
+    contract: FrameContract,
+    dependence: Dependence,
 ) -> FitResult:
     """Return the model with a reranking learned from known anomalies, if it ranks better, and the facts."""
 
@@ -190,7 +193,13 @@ def _learn_from_known(
         return replace(model, known=unused_facts(count, f"they cannot be turned into numbers: {error}"))
     normal_rows = numbers(model.held_out)
     known_scores = make_scorer(model.features, model.detector, contract)(known.frame)
-    lesson = learn_reranking(normal_rows, model.scores, anomalies, known_scores, known.blocks, training.seed)
+    blocks = None
+    if dependence.is_dependent:
+        entities = model.held_out.get(contract.id) if contract.id else None
+        blocks = dependence.number_blocks(read_row_times(model.held_out, contract), entities)
+    lesson = learn_reranking(
+        normal_rows, model.scores, anomalies, known_scores, known.blocks, training.seed, blocks
+    )
     if lesson.reranking is None:
         return replace(model, known=lesson.facts)
     calibrating = lesson.calibrating
@@ -229,7 +238,7 @@ def _fit_and_calibrate(
         if cross_fit:
             return cross_fit
     fit_frame = select_apart(fit_frame)
-    rows = _sample_rows(fit_frame, training)
+    rows = sample_rows(fit_frame, training)
     features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True, whole=fit_frame)
     scores = make_scorer(features, detector, contract)(apart)
     calibration = Calibration.fit(scores, tail=training.tail == "pareto")
@@ -271,7 +280,7 @@ def _cross_fit(
     gap: float,
 ) -> FitResult:
     training = pipeline.training
-    rows = _sample_rows(all_rows, training)
+    rows = sample_rows(all_rows, training)
     features, detector = _fit_detector(select_learned(rows), pipeline, candidate, contract, limited=True)
     scores = score_out_of_fold(
         rows,
@@ -294,17 +303,6 @@ def _overfit_distance(cross_fit: FitResult, contract: FrameContract) -> float:
     own_scores = make_scorer(cross_fit.features, cross_fit.detector, contract)(cross_fit.rows)
     p_values = np.sort(cross_fit.calibration.conformal_p_values(own_scores))
     return float(np.max(np.arange(1, len(p_values) + 1) / len(p_values) - p_values))
-
-
-def _sample_rows(rows: pd.DataFrame, training: config.Training) -> pd.DataFrame:
-    """Return at most ``training.max_rows`` rows: drawn by seed, or the newest of rows with a past."""
-    if len(rows) <= training.max_rows:
-        return rows
-    past = get_past(rows)
-    if past is None:
-        return rows.sample(training.max_rows, random_state=training.seed).sort_index()
-    order = np.argsort(past.stretches.moments[past.places], kind="stable")
-    return rows.iloc[np.sort(order[-training.max_rows :])]
 
 
 def _fit_detector(

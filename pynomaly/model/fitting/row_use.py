@@ -11,7 +11,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-__all__ = ["BETWEEN", "ORDINARY", "RANKED", "RANKED_OUT_OF_FOLD", "USE", "select_apart", "select_learned"]
+from pynomaly import config
+from pynomaly.data.past import get_past
+
+__all__ = [
+    "BETWEEN",
+    "ORDINARY",
+    "RANKED",
+    "RANKED_OUT_OF_FOLD",
+    "USE",
+    "sample_rows",
+    "select_apart",
+    "select_learned",
+]
 
 USE = "pynomaly.use"
 """Name of the column; absent where every row is ordinary."""
@@ -28,3 +40,14 @@ def select_learned(rows: pd.DataFrame) -> pd.DataFrame:
 def select_apart(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a part that are used where rows to fit and to calibrate on are kept apart."""
     return rows[~np.isin(rows[USE], (RANKED_OUT_OF_FOLD, BETWEEN))] if USE in rows else rows
+
+
+def sample_rows(rows: pd.DataFrame, training: config.Training) -> pd.DataFrame:
+    """Return at most ``training.max_rows`` rows: drawn by seed, or the newest of rows with a past."""
+    if len(rows) <= training.max_rows:
+        return rows
+    past = get_past(rows)
+    if past is None:
+        return rows.sample(training.max_rows, random_state=training.seed).sort_index()
+    order = np.argsort(past.stretches.moments[past.places], kind="stable")
+    return rows.iloc[np.sort(order[-training.max_rows :])]
