@@ -227,6 +227,7 @@ def _fit_and_calibrate(
     training = pipeline.training
     total_rows = len(fit_frame) + len(calibration_frame)
     note = ""
+<<<<<<< HEAD
     looks_back = find_entry(candidate.detector).looks_back
     apart = select_apart(calibration_frame)
     if uses_cross_fitting(
@@ -235,6 +236,11 @@ def _fit_and_calibrate(
         cross_fit, note = _try_cross_fit(
             fit_frame, calibration_frame, pipeline, candidate, contract, dependence.gap
         )
+=======
+    in_stretches = get_past(fit_frame) is not None  # what is set aside is the last of them
+    if uses_cross_fitting(training, len(calibration_frame), total_rows, needed, in_stretches=in_stretches):
+        cross_fit, note = _try_cross_fit(fit_frame, calibration_frame, pipeline, candidate, contract)
+>>>>>>> main
         if cross_fit:
             return cross_fit
     fit_frame = select_apart(fit_frame)
