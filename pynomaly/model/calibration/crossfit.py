@@ -45,34 +45,23 @@ SCARCE_ROWS = 100  # with fewer rows set aside, p = 0.01 is not possible and no 
 
 
 def uses_cross_fitting(
-<<<<<<< HEAD
     training: config.Training,
     held_out: int,
     rows: int,
     needed: int = 0,
     *,
-    looks_back: bool = False,
+    in_stretches: bool = False,
     dependence: Dependence = INDEPENDENT,
-=======
-    training: config.Training, held_out: int, rows: int, needed: int = 0, *, in_stretches: bool = False
->>>>>>> main
 ) -> bool:
     """Return whether to use out-of-fold scores, if a split would set aside `held_out` of `rows` rows.
 
     ``auto`` uses them where the rows set aside are scarce, where they are fewer than the `needed` ones that
-<<<<<<< HEAD
-    count down to the threshold of the alert policy while all rows are enough, and for a detector that looks
-    back: rows of a series set aside are one stretch of time, not a sample of all of it. Dependent rows set
-    aside are scarce where they are worth few independent ones.
+    count down to the threshold of the alert policy while all rows are enough, and where rows carry their
+    past: those set aside are one stretch of time, not a sample of all of it, whatever the detector. Dependent
+    rows set aside are scarce where they are worth few independent ones.
     """
     few = dependence.is_apart and dependence.count_effective(held_out) < SCARCE_ROWS
-    if training.calibrate == "auto" and (looks_back or few):
-=======
-    count down to the threshold of the alert policy while all rows are enough, and where rows carry their
-    past: those set aside are one stretch of time, not a sample of all of it, whatever the detector.
-    """
-    if training.calibrate == "auto" and in_stretches:
->>>>>>> main
+    if training.calibrate == "auto" and (in_stretches or few):
         return MIN_SCORES <= rows <= training.max_rows
     if training.calibrate == "auto":
         scarce = held_out < SCARCE_ROWS and rows >= MIN_SCORES  # with fewer, no p-value is computable at all

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
+from pynomaly.data.past import get_past
 from pynomaly.detectors import make_detector
 from pynomaly.detectors.base import Detector
 from pynomaly.detectors.catalogue import find_entry
@@ -227,20 +228,14 @@ def _fit_and_calibrate(
     training = pipeline.training
     total_rows = len(fit_frame) + len(calibration_frame)
     note = ""
-<<<<<<< HEAD
-    looks_back = find_entry(candidate.detector).looks_back
+    in_stretches = get_past(fit_frame) is not None  # what is set aside is the last of them
     apart = select_apart(calibration_frame)
     if uses_cross_fitting(
-        training, len(apart), total_rows, needed, looks_back=looks_back, dependence=dependence
+        training, len(apart), total_rows, needed, in_stretches=in_stretches, dependence=dependence
     ):
         cross_fit, note = _try_cross_fit(
             fit_frame, calibration_frame, pipeline, candidate, contract, dependence.gap
         )
-=======
-    in_stretches = get_past(fit_frame) is not None  # what is set aside is the last of them
-    if uses_cross_fitting(training, len(calibration_frame), total_rows, needed, in_stretches=in_stretches):
-        cross_fit, note = _try_cross_fit(fit_frame, calibration_frame, pipeline, candidate, contract)
->>>>>>> main
         if cross_fit:
             return cross_fit
     fit_frame = select_apart(fit_frame)

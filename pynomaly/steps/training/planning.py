@@ -28,11 +28,7 @@ from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
 from pynomaly.steps.keys import compute_work_key
-<<<<<<< HEAD
-from pynomaly.steps.training.attempts import list_failed_attempts
-=======
 from pynomaly.steps.rejections import count_rejections
->>>>>>> main
 from pynomaly.steps.training.exclusions import (
     AlertingModel,
     exclude_rows,
@@ -264,13 +260,7 @@ def _build_situation(
     promoted = next(
         (item for item in ledger.list_decisions(pipeline.name, "promote") if item.outcome != "policy"), None
     )
-<<<<<<< HEAD
-    # Those older than any row of a reference say nothing about the next challenger.
-    oldest = as_of - pipeline.retraining.max_age
-    refusals = [item for item in list_failed_attempts(ledger, pipeline.name) if item.as_of >= oldest]
-=======
     rejections = count_rejections(ledger.list_decisions(pipeline.name), as_of, pipeline.retraining.forget)
->>>>>>> main
     # A training interrupted before its verdict is finished, not repeated; it starts no cooldown.
     ended = [item for item in trainings if item.outcome not in ("registered", "abandoned")]
     repeated = any(item.facts.asked == key for item in ended)
