@@ -163,6 +163,17 @@ def test_rows_without_a_past_say_so_and_get_single_rows_alone() -> None:
     )
 
 
+def test_a_flag_that_did_not_change_gets_other_values_and_says_so() -> None:
+    frame = meters().assign(load=1.0, other=0.0)
+    rows, normal, _ = inject(frame, build_pipeline())
+    is_normal = rows.truth == 0
+    assert 0.04 < rows.truth.mean() < 0.06
+    assert (rows.frame[["load", "other"]][is_normal] == [1.0, 0.0]).all(axis=None)
+    assert (rows.frame[["load", "other"]][~is_normal] != [1.0, 0.0]).all(axis=None)
+    assert "constant" in rows.injected.note
+    assert len(rows.frame) == len(normal)
+
+
 def test_a_work_folder_restores_the_evidence(tmp_path: Any) -> None:
     pipeline = build_pipeline(past=30, step="5m")
     frame = attach_past(meters(), pipeline.data)

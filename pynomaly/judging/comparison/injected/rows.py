@@ -70,7 +70,12 @@ def inject_rows(
     Raises
     ------
     DataError
-        If every column is constant, so that nothing can be injected.
+        If there is no cell to change, or rows without times are constant in every column.
+
+    Notes
+    -----
+    Rows in time that are constant in every column (a flag that did not change) get other values, and the note
+    says that finding these tells little.
     """
     settings, seed, series = pipeline.comparison, pipeline.training.seed, pipeline.data.series
     measured = replace(contract, numeric=tuple(name for name in contract.numeric if name not in series.names))
@@ -80,6 +85,8 @@ def inject_rows(
     share = settings.injected_share
     alone = share if rhythm is None else share * families / (families + 1)
     conformed = measured.conform(normal)
+    if contract.time is not None and _is_constant(conformed, measured):
+        return _change_constants(normal, conformed, measured, series, share, seed)
     changed, truth, injected = inject_anomalies(
         conformed, measured, alone, seed, settings.injected_sizes, context
     )
@@ -101,6 +108,40 @@ def inject_rows(
         return InjectedRows(frame, truth, injected)
     copies = _copy_episodes(pipeline, contract, normal, learned, episodes)
     return _join_episodes(frame, truth, injected, episodes, copies, pipeline.alerts.prevalence)
+
+
+def _is_constant(conformed: pd.DataFrame, contract: FrameContract) -> bool:
+    """Return whether every number column has one value, and no category column has two."""
+    counts = {name: conformed[name].nunique() for name in contract.features}
+    return max(counts.values()) == 1 and any(counts[name] for name in contract.numeric)
+
+
+def _change_constants(
+    normal: pd.DataFrame,
+    conformed: pd.DataFrame,
+    contract: FrameContract,
+    series: Series,
+    share: float,
+    seed: int,
+) -> InjectedRows:
+    """Return the rows with another number in a share of them, one above and one below by turns."""
+    known = conformed[list(contract.numeric)].notna().any(axis=1).to_numpy()
+    eligible = np.flatnonzero(known)
+    rng = np.random.default_rng(seed)
+    size = min(max(1, round(share * len(normal))), max(1, eligible.size // 2))
+    rows = np.sort(rng.choice(eligible, size=size, replace=False))
+    sides = np.where(np.arange(size) % 2 == 0, 1.0, -1.0)
+    columns = {}
+    for name in contract.numeric:
+        column = conformed[name].to_numpy(dtype=np.float64, copy=True)
+        column[rows] += sides * np.maximum(1.0, np.abs(column[rows]))
+        columns[name] = column
+    truth = np.zeros(len(normal), dtype=np.int64)
+    truth[rows] = 1
+    kinds, sizes = (np.where(truth == 1, text, "").astype(object) for text in (ANOMALY_KINDS[0], "1"))
+    note = "the held-out rows are constant: any other value is injected, and finding that tells little"
+    frame = _follow_changes(normal.assign(**columns), normal, series)
+    return InjectedRows(frame, truth, InjectedAnomalies(kinds, sizes, note=note))
 
 
 def _explain_limits(contract: FrameContract, context: RowContext | None, rhythm: Rhythm | None) -> str:
