@@ -14,7 +14,7 @@ from pynomaly.detectors.numerics.exact import Array
 from pynomaly.detectors.series.looking_back import LookingBack
 from pynomaly.detectors.series.members import FittedColumn, Forecast, Kernel, Member, NearestWindows
 from pynomaly.detectors.series.periods import find_period
-from pynomaly.detectors.series.steady_members import Profile
+from pynomaly.detectors.series.steady_members import SeasonalProfile
 
 __all__ = ["SeriesAR", "SeriesEnsemble", "SeriesKNN", "SeriesProfile"]
 
@@ -29,7 +29,7 @@ class SeriesKNN(LookingBack):
 
     References
     ----------
-    Yeh et al.: Matrix Profile I: All Pairs Similarity Joins for Time Series. ICDM 2016.
+    Yeh et al.: Matrix SeasonalProfile I: All Pairs Similarity Joins for Time Series. ICDM 2016.
     """
 
     name: ClassVar[str] = "series_knn"
@@ -122,7 +122,7 @@ def make_forecast_members(fitted: FittedColumn, delay: int) -> list[Member]:
 def make_profile_members(fitted: FittedColumn, delay: int, least_gain: float) -> list[Member]:
     """Return a seasonal profile, if it takes away that share of the error of the plain median."""
     kernel = _make_kernel(1, _choose_width(fitted), delay)
-    member = Profile.fit(fitted, _find_period(fitted), kernel, least_gain)
+    member = SeasonalProfile.fit(fitted, _find_period(fitted), kernel, least_gain)
     return [] if member is None else [member]
 
 

@@ -23,7 +23,7 @@ from pynomaly.detectors.series.members import (
     to_ratios,
 )
 
-__all__ = ["FEW_VALUES", "Profile", "SeenValues"]
+__all__ = ["FEW_VALUES", "SeasonalProfile", "SeenValues"]
 
 FEW_VALUES = 2
 """A column with at most so many different values has states, not a course."""
@@ -55,7 +55,7 @@ class SeenValues(Member):
         return amounts
 
 
-class Profile(Member):
+class SeasonalProfile(Member):
     """How far the value is from the level at this phase of the period, in the spread at this phase."""
 
     kind: ClassVar[str] = "profile"
