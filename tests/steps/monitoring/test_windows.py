@@ -14,6 +14,7 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, QualityError, WindowError
 from pynomaly.records.ledger import Ledger
+from pynomaly.records.ledger.decision_evidence import DegradationEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.monitoring.monitor_window import monitor_window
 from pynomaly.steps.scoring.due_windows import MAX_WINDOWS_AT_ONCE, find_due_windows, resolve_moment
@@ -233,3 +234,53 @@ def test_pages_that_take_no_report_stop_no_verdict(pipeline: Make, tmp_path: Pat
     assert Path(judged.report).is_file()
     assert "Evidently's pages" in judged.report_error
     assert judged.degradation is not None
+
+
+@pytest.mark.slow
+def test_labels_that_come_late_are_judged_when_they_are_due_as_a_new_line(pipeline: Make) -> None:
+    settings = pipeline(data={"label_delay": "10d"}, degradation={"min_positives": 5})
+    registered, _ = start_with_champion(settings)
+    assert registered.rung == "labels"
+    first, second, third = (
+        Window(MOMENT + start * 7 * DAY, MOMENT + (start + 1) * 7 * DAY) for start in range(3)
+    )
+    waits = monitor_window(settings, first, first.end).observation
+    assert waits.performance_status == "waiting"
+    assert waits.labels_due == (first.end + 10 * DAY).isoformat()
+    assert monitor_window(settings, second, second.end).judged_again == ()
+    judged = monitor_window(settings, third, third.end)
+    assert judged.judged_again == (first.key,)
+    with Ledger.open(settings.ledger_url) as ledger:
+        lines = [
+            item for item in ledger.list_decisions("machines", "degradation") if item.subject == first.key
+        ]
+        record = ledger.find_observation("machines", first.key, 1)
+    assert record is not None
+    assert record.observation["performance_status"] == "none"
+    assert record.observation["labels_due"] is None
+    late, before = (DegradationEvidence.of(item) for item in lines)
+    assert (late.judged_late, before.judged_late) == (True, False)
+    assert before.observation["performance_status"] == "waiting"
+    assert late.observation["performance"] == pytest.approx(late.observation["baseline"], rel=0.2)
+    assert {**late.observation, "reasons": 0}.keys() == before.observation.keys()
+    assert monitor_window(settings, third, third.end).judged_again == ()
+
+
+@pytest.mark.slow
+def test_late_labels_of_a_window_that_cannot_be_read_are_bad_and_say_why(
+    pipeline: Make, tmp_path: Path
+) -> None:
+    settings = pipeline(data={"label_delay": "3d"}, degradation={"min_positives": 5})
+    start_with_champion(settings)
+    first, second = (Window(MOMENT + start * 7 * DAY, MOMENT + (start + 1) * 7 * DAY) for start in range(2))
+    monitor_window(settings, first, first.end)
+    table = pd.read_csv(tmp_path / "machines.csv")
+    table[pd.to_datetime(table["time"]) >= pd.Timestamp(second.start)].to_csv(
+        tmp_path / "machines.csv", index=False
+    )
+    assert monitor_window(settings, second, second.end).judged_again == (first.key,)
+    with Ledger.open(settings.ledger_url) as ledger:
+        record = ledger.find_observation("machines", first.key, 1)
+    assert record is not None
+    assert record.observation["performance_status"] == "not_computable"
+    assert "labels are due, but" in record.observation["reasons"][-1]
