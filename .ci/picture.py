@@ -153,12 +153,14 @@ def _draw_wings(top: int) -> Iterator[str]:
         yield _draw_text(32, y + 18, name, "title", "start")
         for line, words in enumerate(_split_in_two(wing.holds, 26)):
             yield _draw_text(32, y + 33 + 13 * line, words, "small", "start")
-        for column, floor in enumerate(_list_floors(name)):
-            x = 214 + 106 * column
+        floors = _list_floors(name)
+        step = min(106, 660 // max(1, len(floors)))  # many floors stand closer
+        for column, floor in enumerate(floors):
+            x = 214 + step * column
             for place, room in enumerate(floor):
                 at = y + 6 + _ROW * place
-                yield f'<rect class="room" x="{x}" y="{at}" width="100" height="{_ROW - 4}" rx="4"/>'
-                yield _draw_text(x + 50, at + 16, room, "small")
+                yield f'<rect class="room" x="{x}" y="{at}" width="{step - 6}" height="{_ROW - 4}" rx="4"/>'
+                yield _draw_text(x + step // 2 - 3, at + 16, room, "small")
         for line, words in enumerate(textwrap.wrap(", ".join(list_vendors(name)), 24)):
             yield _draw_text(930, y + 17 + 13 * line, words, "small", "end")
         y += high + _GAP

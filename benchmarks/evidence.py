@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -204,9 +205,12 @@ def split_case(case: EvidenceCase, pipeline: Pipeline) -> tuple[TrainingRows, pd
     return TrainingRows.split(pipeline, contract, clean)[0], frame, contract
 
 
-def score_all(bundle: Bundle, frame: pd.DataFrame, case: EvidenceCase) -> np.ndarray[Any, Any]:
+def score_all(
+    bundle: Bundle, frame: pd.DataFrame, case: EvidenceCase, delay: timedelta = timedelta(0)
+) -> np.ndarray[Any, Any]:
     """Return the scores of all rows, in the order of the table."""
     keys = ["time", *([case.id] if case.id else [])]
+    frame = frame[frame["time"] <= frame["time"].max() - delay]  # newer ones have no score yet
     scored = frame[keys].assign(score=bundle.raw_scores(frame))
     merged = case.table[keys].merge(scored.drop_duplicates(keys), on=keys, how="left")
     return merged["score"].to_numpy(dtype=float)
@@ -223,7 +227,7 @@ def run_configuration(
         training = train_candidates(pipeline, rows, [fitted])
         if training.choice is None:
             raise PynomalyError("; ".join(training.problems))
-        real = case.measure_real(score_all(fitted.model(), frame, case))
+        real = case.measure_real(score_all(fitted.model(), frame, case, pipeline.data.series.delay))
         measured = training.choice.measured[name].average_precision
         if measured is None:
             reason = (training.choice.measured[name].not_computable or {}).get("average_precision", "")

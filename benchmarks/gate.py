@@ -41,7 +41,7 @@ from pynomaly.judging.comparison.choice import choose_candidate
 from pynomaly.judging.comparison.compare import compare_scores
 from pynomaly.judging.comparison.evaluation import roc_auc
 from pynomaly.judging.comparison.evidence import Evidence, Rung
-from pynomaly.judging.comparison.injection import InjectedAnomalies
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
 from pynomaly.judging.comparison.ranking_metrics import Ranking
 
 Floats = NDArray[np.float64]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import combinations, pairwise
+from typing import Any
 
 # --- detectors ---------------------------------------------------------------------------------------
 
@@ -554,3 +555,30 @@ def join_blocks(blocks: Sequence[int], entity: Sequence[int], truth: Sequence[in
         if earlier and truth[row] == 1 and truth[earlier[-1]] == 1:
             merge(earlier[-1], row)
     return sorted(groups, key=min)
+
+
+def sum_pairs(new: Any, old: Any, blocks: Any) -> dict[str, float]:
+    """What two versions' alerts and p-values sum to over blocks, one block at a time."""
+    names = (
+        "rows new_alerts old_alerts new_squares old_squares products distance distance_squares pieces blocks"
+    )
+    sums = dict.fromkeys(names.split(), 0.0)
+    for number in sorted(set(blocks)):
+        rows = [row for row in range(len(blocks)) if blocks[row] == number]
+        alerts = [sum(bool(version[0][row]) for row in rows) for version in (new, old)]
+        reach = []
+        for version in (new, old):
+            p = sorted(float(version[1][row]) for row in rows)
+            steps = [max((rank + 1) / len(p) - each, each - rank / len(p)) for rank, each in enumerate(p)]
+            reach.append(max(steps))
+        sums["rows"] += len(rows)
+        sums["new_alerts"] += alerts[0]
+        sums["old_alerts"] += alerts[1]
+        sums["new_squares"] += alerts[0] ** 2
+        sums["old_squares"] += alerts[1] ** 2
+        sums["products"] += alerts[0] * alerts[1]
+        sums["distance"] += reach[0] - reach[1]
+        sums["distance_squares"] += (reach[0] - reach[1]) ** 2
+        sums["pieces"] += 1
+        sums["blocks"] += 1
+    return sums

@@ -16,6 +16,7 @@ Called by :mod:`pynomaly.model.bundle`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly.data.frame import FrameContract
+from pynomaly.data.past import drop_past, get_past, replace_past
+from pynomaly.data.past_array import PastArray
 from pynomaly.detectors import load_detector
 from pynomaly.detectors.arrays import read_arrays
 from pynomaly.detectors.base import Detector
@@ -33,11 +36,10 @@ from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.dependence.dependence import Dependence
 from pynomaly.model.entities.scales import EntityScales
 from pynomaly.model.features import FeatureEncoder
-from pynomaly.model.fitting.golden import pack_rows, unpack_rows
 from pynomaly.model.seal import read_json, write_json
 from pynomaly.model.sketch.sketch import Sketch
 
-__all__ = ["BundleParts", "read_parts", "write_parts"]
+__all__ = ["BundleParts", "pack_rows", "read_parts", "unpack_rows", "write_parts"]
 
 
 class BundleParts(Protocol):
@@ -135,6 +137,39 @@ def read_parts(folder: Path) -> dict[str, Any]:
         "reranking": reranking,
         "dependence": Dependence.from_dict(content.get("dependence")),
     }
+
+
+def pack_rows(rows: pd.DataFrame) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Split `rows`, DataFrame of shape (n, d), into arrays and JSON-able text.
+
+    Arrays are named by column position, because a column may have any name.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    columns: list[dict[str, Any]] = []
+    if (past := get_past(rows)) is not None:
+        arrays |= {f"past_{name}": array for name, array in past.to_arrays().items()}
+    for position, name in enumerate(drop_past(rows).columns):
+        values = rows[name]
+        if values.dtype.kind == "f":
+            arrays[f"column{position}"] = values.to_numpy(dtype=np.float64)
+            columns.append({"name": name, "kind": "number"})
+        else:
+            text = [None if value is None else str(value) for value in values]
+            columns.append({"name": name, "kind": "category", "values": text})
+    return arrays, {"rows": len(rows), "columns": columns}
+
+
+def unpack_rows(arrays: Mapping[str, NDArray[Any]], text: Mapping[str, Any]) -> pd.DataFrame:
+    """Read what `pack_rows` wrote: the same values, types and column order, with a new index."""
+    columns: dict[str, Any] = {}
+    for position, item in enumerate(text["columns"]):
+        if item["kind"] == "category":
+            columns[item["name"]] = pd.Series(item["values"], dtype=object)
+        else:
+            columns[item["name"]] = pd.Series(arrays[f"column{position}"])
+    rows = pd.DataFrame(columns, index=pd.RangeIndex(text["rows"]))
+    past = {name.removeprefix("past_"): array for name, array in arrays.items() if name.startswith("past_")}
+    return replace_past(rows, PastArray.from_arrays(past)) if past else rows
 
 
 def _load_arrays(path: Path) -> dict[str, NDArray[Any]]:

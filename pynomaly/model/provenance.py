@@ -13,7 +13,7 @@ from typing import Any
 
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import GUARANTEES, Calibration
-from pynomaly.model.calibration.events import MIN_EVENTS, EventRates
+from pynomaly.model.calibration.events import MAX_EVENT_THRESHOLD, MIN_EVENTS, EventRates
 from pynomaly.model.features import FeatureEncoder
 
 __all__ = ["collect_notes", "count_rows_per_event", "describe_events", "read_events", "read_versions"]
@@ -72,6 +72,8 @@ def describe_events(policy: AlertPolicy, measured: EventRates | None) -> str:
         )
     daily = policy.rows_per_day * policy.threshold * share
     size = f"{1 / share:.2g} rows each"
+    if policy.kind == "budget" and policy.threshold == MAX_EVENT_THRESHOLD:
+        size += f", and no more, as no row above p = {MAX_EVENT_THRESHOLD:g} alerts"
     return f"alerts are events: about {daily:.2g} a day in normal operation, of {size} ({gap})"
 
 

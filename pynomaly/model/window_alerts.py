@@ -1,4 +1,4 @@
-"""Which rows of one whole window alert, from p-values that are known already, and how they come in events.
+"""Which rows of a window alert, from p-values that are known already, and how they come in events.
 
 Called by the steps that decide window by window over rows scored at once, and that recalibrate.
 """
@@ -15,8 +15,9 @@ from pynomaly.model.calibration.events import EventRates
 from pynomaly.model.explanation.held_back import find_held_back_rows
 from pynomaly.model.fitting.event_counts import count_reference_events, take_newest
 from pynomaly.model.row_times import read_row_keys
+from pynomaly.model.scoring import PreparedRows
 
-__all__ = ["count_events_again", "flag_rows"]
+__all__ = ["count_events_again", "flag_rows", "flag_single_rows"]
 
 
 def flag_rows(bundle: Bundle, frame: pd.DataFrame, p_values: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -24,6 +25,22 @@ def flag_rows(bundle: Bundle, frame: pd.DataFrame, p_values: NDArray[np.float64]
     rows = bundle.prepare(frame)
     keys = read_row_keys(frame, bundle.contract) if bundle.policy.events else None
     flags = bundle.policy.flag_window(p_values, bundle.calibration.resolutions(rows.entities), keys)
+    return _apply_limits(bundle, rows, flags)
+
+
+def flag_single_rows(bundle: Bundle, frame: pd.DataFrame, p_values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which rows alert when each is judged alone, by policy and limits; bool array of shape (n,).
+
+    Two models are compared by this rule: under ``fdr`` a window's other rows move the limit of each row, so
+    one event more makes many rows differ, and the rate depends on the length of the window.
+    """
+    flags = bundle.policy.alerts(p_values)
+    if bundle.policy.limits is None:
+        return flags
+    return _apply_limits(bundle, bundle.prepare(frame), flags)
+
+
+def _apply_limits(bundle: Bundle, rows: PreparedRows, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     limits = bundle.policy.limits
     if limits is None:
         return flags

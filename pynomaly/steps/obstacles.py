@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
 import numpy.typing as npt
 import pandas as pd
 
@@ -14,15 +17,21 @@ from pynomaly.judging.obstacles import (
     select_obstacles,
 )
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.entities.scales import LEAST_ROWS, read_row_entities
 from pynomaly.records.ledger import Ledger, Partition
 
 __all__ = [
+    "count_pooled_rows",
+    "describe_new_baselines",
+    "describe_pooled_rows",
     "describe_short_past",
     "list_known_obstacles",
     "list_scoring_obstacles",
     "read_version_obstacles",
     "warn_of_drift",
 ]
+
+_NAMES_SHOWN = 3
 
 
 def list_scoring_obstacles(
@@ -45,6 +54,55 @@ def describe_short_past(bundle: Bundle, frame: pd.DataFrame) -> tuple[str, ...]:
         f"{count} of {len(frame)} rows have fewer than {history} rows before them (the first of an entity, "
         "or after a gap): they are scored by the members that need fewer",
     )
+
+
+def count_pooled_rows(bundle: Bundle, frame: pd.DataFrame) -> Counter[str]:
+    """Returns the rows of each entity without a baseline of its own, "" for rows without an entity."""
+    baselines, entities = bundle.features.baselines, read_row_entities(frame, bundle.contract)
+    if baselines is None or entities is None:
+        return Counter()
+    strangers = entities[baselines.locate(entities) < 0]
+    return Counter("" if name is None else str(name) for name in strangers)
+
+
+def describe_pooled_rows(counts: Mapping[str, int], rows: int) -> tuple[str, ...]:
+    """Returns a sentence on rows that the level and scale of all entities measure; none without such rows.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        What `count_pooled_rows` returns.
+    rows : int
+        All rows.
+    """
+    if not counts:
+        return ()
+    return (
+        f"{sum(counts.values())} of {rows} rows are of entities without their own baseline "
+        f"({_list_names([name or '(missing)' for name in counts])}): level and scale of all rows measure "
+        f"them, until a training sees {LEAST_ROWS} rows of each",
+    )
+
+
+def describe_new_baselines(bundle: Bundle, champion: Bundle | None) -> tuple[str, ...]:
+    """Returns which entities get their own baseline with this training, and which lose it."""
+    after = bundle.features.baselines
+    before = champion.features.baselines if champion is not None else None
+    if after is None or before is None:
+        return ()
+    gained = sorted(set(after.names) - set(before.names))
+    lost = sorted(set(before.names) - set(after.names))
+    sentences = []
+    if gained:
+        sentences.append(f"entities with their own baseline from this training on: {_list_names(gained)}")
+    if lost:
+        sentences.append(f"entities without rows for a baseline in this training: {_list_names(lost)}")
+    return tuple(sentences)
+
+
+def _list_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return f"{', '.join(map(repr, names[:_NAMES_SHOWN]))}{more}"
 
 
 def read_version_obstacles(ledger: Ledger, pipeline: str, version: int | None) -> tuple[str, ...]:

@@ -72,8 +72,8 @@ class Assembly:
             data["ignore"] = ignored
         self._apply_known(data)
         self._drop_unused(data)
-        context = self._read_context()
-        blocks, notes, problems = self._plan_blocks()
+        context = self._read_context(data)
+        blocks, notes, problems = self._plan_blocks(context)
         self.notes += notes
         return Reading(
             file=self.path,
@@ -285,13 +285,16 @@ class Assembly:
         moments = self.moments
         return TimeReading(moments.columns, moments.format, zone, first, last, moments.otherwise)
 
-    def _read_context(self) -> Context:
+    def _read_context(self, data: dict[str, Any]) -> Context:
         """Measure what the rows show of time; what is given under ``data.series`` counts as it is."""
         if "series" in self.known:
-            return Context("as asked")
+            return Context("as asked", past=int((self.known["series"] or {}).get("past", 0)))
         times = self.moments.times if self.moments else None
         lines = self.sample.lines
-        return read_context(times, self._entity_codes(), lines, self._list_numbers(), self.sample.rows)
+        context = read_context(times, self._entity_codes(), lines, self._list_numbers(), self.sample.rows)
+        if context.settings:
+            data["series"] = context.settings
+        return context
 
     def _list_numbers(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return the columns of numbers; counters as their increase."""
@@ -310,7 +313,7 @@ class Assembly:
             numbers[name][order] = np.where(rise >= 0, rise, np.nan)
         return numbers
 
-    def _plan_blocks(self) -> tuple[dict[str, Any], list[str], list[str]]:
+    def _plan_blocks(self, context: Context) -> tuple[dict[str, Any], list[str], list[str]]:
         numbers = self._list_numbers()
         codes, rows = self._entity_codes(), self.sample.rows
-        return plan_blocks(self.moments, codes, numbers, rows, self.counters)
+        return plan_blocks(self.moments, codes, numbers, rows, self.counters, context)

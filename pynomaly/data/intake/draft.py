@@ -19,11 +19,13 @@ __all__ = ["CANDIDATES", "list_settings", "make_slug", "render_draft"]
 CANDIDATES = ("auto", "iforest", "gmm", "knn")
 """Detectors that a drafted pipeline trains; the first is the baseline."""
 
+_BASELINE = (list(CANDIDATES), "the first is the baseline; see `pynomaly detectors`")
+
 _FIRST = (
     "sheet", "encoding", "separator", "quote", "decimal", "thousands", "skip_rows", "comment",
     "header", "names", "strip_names", "unit_rows", "missing_values", "missing_in", "numbers",
     "magnitudes", "time", "time_format", "epoch", "timezone", "id", "label", "label_values",
-    "label_delay", "counters", "long", "columns", "categorical", "ignore",
+    "label_delay", "counters", "long", "series", "columns", "categorical", "ignore",
 )  # fmt: skip
 """Order of the keys under ``data``."""
 
@@ -80,12 +82,10 @@ def render_draft(reading: Reading, name: str | None = None, folder: str | Path |
                 f"{block}:{comment}",
                 *(_format_line(key, *item) for key, item in reading.blocks[block].items()),
             ]
-    lines += [
-        "",
-        "training:",
-        f"  candidates: [{', '.join(CANDIDATES)}]  # the first is the baseline; see `pynomaly detectors`",
-        *(_format_line(key, *item) for key, item in reading.blocks.get("training", {}).items()),
-    ]
+    training = {"candidates": _BASELINE, **reading.blocks.get("training", {})}
+    names, why = training.pop("candidates")
+    lines += ["", "training:", f"  candidates: [{', '.join(names)}]  # {why}"]
+    lines += [_format_line(key, *item) for key, item in training.items()]
     if "retraining" in reading.blocks:
         lines += [
             "",
@@ -137,6 +137,10 @@ def _render_data(reading: Reading) -> list[str]:
         if key not in reading.data:
             if key == "time" and reading.time is None:
                 lines.append("  # time:  # no column reads as times: the table is one window")
+            if key == "series" and reading.time is not None:
+                lines.append(
+                    f"  # series:  # no detector looks back: {' '.join(reading.context.why.split())}"
+                )
             if key == "label" and reading.label is None:
                 lines.append("  # label:  # no column is known to tell the truth; --label names one")
             continue
@@ -148,6 +152,11 @@ def _render_data(reading: Reading) -> list[str]:
             for name in value:
                 note = roles[name].why if key in ("ignore", "categorical") and name in roles else ""
                 lines.append(_format_item(name, note))
+        elif key == "series" and reading.context.settings:
+            lines.append(f"  series:  # {' '.join(reading.context.why.split())}")
+            lines += [
+                f"  {_format_line(name, item, reading.context.reasons[name])}" for name, item in value.items()
+            ]
         elif isinstance(value, Mapping):
             lines.append(f"  {key}:  # {reasons.get(key, 'as asked')}")
             lines += [f"    {quote_yaml(str(name))}: {_spell(item)}" for name, item in value.items()]

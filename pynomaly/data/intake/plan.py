@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config.units import spell_duration
+from pynomaly.data.intake.context import SERIES_CANDIDATES, Context
 from pynomaly.data.intake.own_levels import measure_entities, scale_entities
 from pynomaly.data.intake.seasons import find_seasons
 from pynomaly.data.intake.times.moments import Moments
@@ -33,6 +34,7 @@ def plan_blocks(
     numbers: Mapping[str, np.ndarray[Any, Any]],
     table_rows: int,
     counters: Collection[str] = (),
+    context: Context | None = None,
 ) -> tuple[Blocks, list[str], list[str]]:
     """Return the settings of the blocks with their comments, notes, and why a draft could not train.
 
@@ -43,11 +45,13 @@ def plan_blocks(
     codes : ndarray of shape (n,), int
         Number of the entity of each of these rows.
     numbers : mapping of name to ndarray of shape (n,)
-        Numeric features.
+        Numeric features; counters as their increase.
     table_rows : int
         Rows of the whole table.
     counters : collection of str
         Those of `numbers` that are read as their increase, so that their own level says nothing.
+    context : Context, optional
+        What the rows show of time; where it asks for detectors that look back, they come first.
     """
     blocks: Blocks = {}
     notes: list[str] = []
@@ -77,6 +81,10 @@ def plan_blocks(
     if plan is not None:
         windows = _write_windows(plan)
         blocks |= {**windows, "training": {**windows["training"], **blocks.get("training", {})}}
+    if context is not None and context.past:
+        why = "the first is the baseline: it looks back on rows; see `pynomaly detectors`"
+        blocks.setdefault("training", {})["candidates"] = (list(SERIES_CANDIDATES), why)
+        notes.append(f"{context.why}, so detectors that look back come first (data.series)")
     if rows < _RETRAIN_ROWS:
         comment = f"the reference has about {rows} rows, default is 1000"
         blocks["retraining"] = {"min_rows": (max(100, rows // 2), comment)}

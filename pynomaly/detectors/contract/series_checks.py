@@ -215,7 +215,7 @@ def check_far_rows_stand_out(subject: SeriesUnderTest) -> None:
         values[300, column] += 12.0
         scores = subject.score_series(values)
         usual = subject.scores[100 : 300 - subject.delay]
-        require_that(scores[300] > np.quantile(usual, 0.95), f"a far cell of column {column} is not seen")
+        require_that(scores[300] > usual.max(), f"a far cell of column {column} is not seen")
 
 
 def check_explains_the_odd_column(subject: SeriesUnderTest) -> None:

@@ -18,6 +18,7 @@ from pynomaly.detectors.series.periods import find_period
 __all__ = ["SeriesAR", "SeriesEnsemble", "SeriesKNN"]
 
 _LONG = 128  # rows of the long window
+_NARROWEST = 32  # rows on each side of a row that count at least
 _STATE_CELLS = 220_000  # of all reference windows together, four bytes each
 
 
@@ -73,13 +74,13 @@ def make_window_members(
     """Return nearest windows of the period and of 128 rows; without a delay also with fading weights."""
     width = _choose_width(fitted)
     shapes: list[Array] = [np.ones(length) for length in sorted({width, _LONG})]
-    if delay == 0:
+    if delay < _LONG // 2:  # a short wait localises as little as none
         shapes += [0.95 ** (np.arange(63, -1, -1) / 2), 0.9 ** (np.arange(31, -1, -1) / 2)]
     shapes = [shape for shape in shapes if len(fitted.ends_after(len(shape) - 1)) >= 3 * len(shape)]
     cells = sum(len(shape) for shape in shapes) * columns
     count = int(np.clip(_STATE_CELLS // max(1, cells), 64, 512))
     return [
-        NearestWindows.fit(fitted, shape, True, _make_kernel(len(shape), width, delay), count, rng)
+        NearestWindows.fit(fitted, shape, True, _make_kernel(len(shape), width, delay, thin=True), count, rng)
         for shape in shapes
     ]
 
@@ -100,8 +101,9 @@ def make_forecast_members(fitted: FittedColumn, delay: int) -> list[Member]:
     return [Forecast.fit(fitted, lags.astype(np.int64), _make_kernel(1, _choose_width(fitted), delay))]
 
 
-def _make_kernel(length: int, half: int, delay: int) -> Kernel:
-    return Kernel.peaked(min(length // 2, delay), half, delay)
+def _make_kernel(length: int, width: int, delay: int, *, thin: bool = False) -> Kernel:
+    half = max(width, _NARROWEST)
+    return Kernel.peaked(min(length // 2, delay), half, delay, sharp=delay < _LONG // 2, thin=thin)
 
 
 def _choose_width(fitted: FittedColumn) -> int:

@@ -1,9 +1,10 @@
 """The base of the detectors that look back: rows with their past in, one score a row out.
 
 A score is a function of the fitted detector, the row, at most `history` values before it and at most `delay`
-values after it. Every detector here is a set of members for each followed column, and a row's score is the
-largest of its columns' means. A row whose past is too short for some members has the mean of those that can
-read it; a row that no member can read is judged by its value alone.
+values after it. Every detector here is a set of members for each followed column. A column's figure is the
+logarithm of one plus a power mean (exponent 3) of its members, so that a member that is sure can carry it; a
+row's score is the largest of its columns' figures. A row whose past is too short for some members has the
+mean of those that can read it; a row that no member can read is judged by its value alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import ClassVar, NoReturn, Self
 
 import numpy as np
@@ -230,15 +232,19 @@ class LookingBack(Detector):
     def _score_columns(self, rows: PastRows) -> Array:
         """Return the figure of each followed column, shape (n, k), in the order of the rows."""
         settled = settle(rows, self.history, self.delay)
+        order = np.argsort(settled.places, kind="stable")
+        settled = settled.take(order)
+        settled = replace(settled, after=np.minimum(settled.after, self.delay))
         figures = np.empty((len(rows), len(rows.columns)))
         for column, members in enumerate(self._members):
             total, count = np.zeros(len(rows)), np.zeros(len(rows))
             for member in members:
-                figure, readable = measure_rows(member, settled, column, self.delay)
-                total += figure
+                figure, readable = member.measure_rows(settled, column)
+                total += figure * figure * figure
                 count += readable
-            alone, _ = measure_rows(self._alone[column], settled, column, self.delay)
-            figures[:, column] = np.where(count > 0, total / np.maximum(count, 1.0), alone)
+            alone, _ = self._alone[column].measure_rows(settled, column)
+            joined = np.cbrt(total / np.maximum(count, 1.0))
+            figures[order, column] = np.log1p(np.where(count > 0, joined, alone))
         return figures
 
 
@@ -266,23 +272,3 @@ def settle(rows: PastRows, history: int, delay: int) -> PastRows:
     values[places[changed]] = own[changed]
     moments = np.concatenate([rows.moments, rows.moments[source]])
     return PastRows(rows.numbers, values, rows.columns, moments, places, before, after)
-
-
-def measure_rows(member: Member, rows: PastRows, column: int, delay: int) -> tuple[Array, Array]:
-    """Return each row's figure by one member, and whether the member can read it (1 or 0); shapes (n,).
-
-    A spot counts for a row if its window lies within what the row may read; the shares of the others are
-    spread over those that count. A row without any has figure 0.
-    """
-    offsets, shares = member.kernel.offsets, member.kernel.shares
-    after = np.minimum(rows.after, delay)
-    readable = (offsets - member.back >= -rows.before[:, None]) & (offsets <= after[:, None])
-    spots, inverse = np.unique((rows.places[:, None] + offsets)[readable], return_inverse=True)
-    if not len(spots):
-        return np.zeros(len(rows)), np.zeros(len(rows))
-    units = np.zeros(readable.shape)
-    units[readable] = member.measure(rows.values, column, spots)[inverse]
-    total, weight = row_sum(units * shares), row_sum(readable * shares)
-    return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), 0.0), (weight > 0).astype(
-        np.float64
-    )

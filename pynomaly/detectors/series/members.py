@@ -1,15 +1,17 @@
 """One way of looking at one column each: what `series` and its parts are made of.
 
-A member measures a *spot*, a place of the series, from the value there and those before it, in its own unit:
-0 is usual, and the logarithm of how many times the usual amount it is. A row's figure is the weighted mean of
-the spots around it that it may read: those before it, and with a delay those after it. So spots are measured
-once for all rows that share them, and no row's figure depends on what else is scored.
+A member measures a *spot*, a place of the series, from the value there and those before it, in multiples of
+a large usual amount: the one that nine of ten fitted spots stay below, each measured against others. (The
+median is near 0 in a series that mostly rests, and then everything is far.) A row's figure is a mean of the
+spots around it that it may read: those before it, and with a delay those after it. So spots are measured once
+for all rows that share them, and no row's figure depends on what else is scored.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Self
 
 import numpy as np
@@ -17,11 +19,14 @@ import numpy.typing as npt
 
 from pynomaly.detectors.base import State
 from pynomaly.detectors.numerics.exact import Array
+from pynomaly.detectors.past_rows import PastRows
 from pynomaly.detectors.series.loops import Floats, Places, cut_windows, find_distances, predict_values
+from pynomaly.detectors.series.smoothing import average_spots
 
 __all__ = ["FittedColumn", "Forecast", "Kernel", "Level", "Member", "NearestWindows"]
 
 SMALLEST = 1e-6  # of a column's spread: smaller amounts are rounding
+USUAL_SHARE = 0.9  # of the fitted spots lie below the usual amount
 _QUERIES = 512  # windows or rows from which the usual amount is measured
 
 
@@ -79,11 +84,27 @@ class Kernel:
     shares: Array
 
     @classmethod
-    def peaked(cls, centre: int, half: int, delay: int) -> Kernel:
-        """Return a kernel that is peaked at `centre` and 0 beyond `half` rows from it, up to `delay`."""
-        offsets = np.arange(centre - half, min(centre + half, delay) + 1, dtype=np.int64)
-        apart = np.abs(offsets - centre)
-        return cls(offsets, (1.0 - apart / (half + 1.0)) / (1.0 + apart / 2.0))
+    def peaked(cls, centre: int, half: int, delay: int, *, sharp: bool, thin: bool = False) -> Kernel:
+        """Return a kernel that is peaked at `centre` and 0 beyond `half` rows from it, up to `delay`.
+
+        Parameters
+        ----------
+        centre, half, delay : int
+        sharp : bool
+            Whether it falls faster near the peak, where only the row itself and its past can be read.
+        thin : bool
+            Whether fewer of the farther spots stand for all: windows of neighbouring spots are nearly equal,
+            and a row alone measures each of its spots.
+        """
+        apart = np.arange(half + 1)
+        steps = np.ones(half + 1)
+        if thin:
+            apart = np.array([a for a in apart if a % max(1, 1 << max(0, int(a).bit_length() - 3)) == 0])
+            steps = np.array([max(1, 1 << max(0, int(a).bit_length() - 3)) for a in apart], dtype=np.float64)
+        shares = (1.0 - apart / (half + 1.0)) / (1.0 + apart / 2.0 if sharp else 1.0) * steps
+        offsets = centre + np.concatenate([-apart[:0:-1], apart]).astype(np.int64)
+        both = np.concatenate([shares[:0:-1], shares])
+        return cls(offsets[offsets <= delay], both[offsets <= delay])
 
 
 class Member(ABC):
@@ -113,7 +134,14 @@ class Member(ABC):
 
     @abstractmethod
     def measure(self, values: Array, column: int, spots: Places) -> Array:
-        """Return the unit of each spot, shape (s,); cost O(s)."""
+        """Return the amount of each spot, 0 or more, in usual amounts, shape (s,); cost O(s)."""
+
+    def measure_rows(self, rows: PastRows, column: int) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """Return each row's figure, and whether the member can read it; `rows` are in order of place."""
+        kernel = self.kernel
+        return average_spots(
+            rows, self.back, kernel.offsets, kernel.shares, partial(self.measure, rows.values, column)
+        )
 
     @classmethod
     def make(cls, kernel: Kernel, **arrays: npt.ArrayLike) -> Self:
@@ -129,9 +157,9 @@ class Level(Member):
 
     @classmethod
     def fit(cls, fitted: FittedColumn) -> Self:
-        """Fit on the median and the median distance from it."""
+        """Fit on the median and the usual distance from it."""
         middle = float(np.median(fitted.cells))
-        usual = float(np.median(np.abs(fitted.cells - middle)))
+        usual = float(np.quantile(np.abs(fitted.cells - middle), USUAL_SHARE))
         kernel = Kernel(np.zeros(1, dtype=np.int64), np.ones(1))
         return cls.make(kernel, middle=middle, usual=max(usual, 1e-3 * fitted.measure_spread()))
 
@@ -141,9 +169,9 @@ class Level(Member):
         return 0
 
     def measure(self, values: Array, column: int, spots: Places) -> Array:
-        """Return the distance from the middle, in units."""
+        """Return the distance from the middle."""
         amount: Array = np.abs(values[spots, column] - self.state["middle"])
-        return to_units(amount, self.state["usual"])
+        return to_ratios(amount, self.state["usual"])
 
 
 class NearestWindows(Member):
@@ -178,7 +206,7 @@ class NearestWindows(Member):
             weights=weights,
             centred=centred,
             reference=reference,
-            usual=max(float(np.median(distances)), smallest),
+            usual=max(float(np.quantile(distances, USUAL_SHARE)), smallest),
         )
 
     @property
@@ -187,10 +215,10 @@ class NearestWindows(Member):
         return len(self.state["weights"]) - 1
 
     def measure(self, values: Array, column: int, spots: Places) -> Array:
-        """Return the distance to the nearest reference window, in units."""
+        """Return the distance to the nearest reference window."""
         state = self.state
         centred = bool(state["centred"])
-        return to_units(
+        return to_ratios(
             find_distances(values, column, spots, state["weights"], centred, state["reference"]),
             state["usual"],
         )
@@ -217,7 +245,7 @@ class Forecast(Member):
                 wanted[half:] - table[half:] @ fit_ridge(table[:half], wanted[:half], spread),
             ]
         )
-        usual = max(float(np.median(np.abs(errors))), SMALLEST * spread)
+        usual = max(float(np.quantile(np.abs(errors), USUAL_SHARE)), SMALLEST * spread)
         return cls.make(kernel, lags=lags, weights=fit_ridge(table, wanted, spread), usual=usual)
 
     @property
@@ -226,15 +254,15 @@ class Forecast(Member):
         return int(self.state["lags"].max()) + 1
 
     def measure(self, values: Array, column: int, spots: Places) -> Array:
-        """Return the size of the error, in units."""
+        """Return the size of the error."""
         expected = predict_values(values, column, spots, self.state["lags"], self.state["weights"])
-        return to_units(np.abs(values[spots, column] - expected), self.state["usual"])
+        return to_ratios(np.abs(values[spots, column] - expected), self.state["usual"])
 
 
-def to_units(amounts: Array, usual: npt.ArrayLike) -> Array:
-    """Return the logarithm of one plus how many times the usual amount each is; shape as `amounts`."""
-    units: Array = np.log1p(np.minimum(amounts, 1e150) / usual)
-    return units
+def to_ratios(amounts: Array, usual: npt.ArrayLike) -> Array:
+    """Return how many times the usual amount each is, at most 1e12; shape as `amounts`."""
+    ratios: Array = np.minimum(np.minimum(amounts, 1e150) / usual, 1e12)
+    return ratios
 
 
 def draw_evenly(ends: Places, count: int, rng: np.random.Generator) -> Places:

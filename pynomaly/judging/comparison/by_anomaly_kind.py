@@ -18,10 +18,13 @@ from pynomaly.judging.comparison.evidence import Evidence
 from pynomaly.judging.comparison.intervals import bootstrap_interval
 from pynomaly.judging.comparison.ranking_metrics import Array, Metric, bootstrap_metric
 
-__all__ = ["MIN_UNITS", "KindComparison", "compare_by_part", "explain_one_sided_gain"]
+__all__ = ["LEAST_SHARE", "MIN_UNITS", "KindComparison", "compare_by_part", "explain_one_sided_gain"]
 
 MIN_UNITS = 5
 """With fewer independent anomalies of a kind, its difference has no interval."""
+
+LEAST_SHARE = 0.04
+"""Share of the weight of all anomalies from which on a kind can object to a gain."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,13 @@ def explain_one_sided_gain(
     - if the challenger is worse on a kind: the interval lies below 0;
     - or if one kind alone causes the gain: without the anomalies of that kind the challenger is not better,
       and on some other kind it is worse by more than ``comparison.margin``.
+
+    A kind that counts less than :data:`LEAST_SHARE` of all does not object: where rows depend on their past,
+    anomalies that a row shows by itself rank models as real anomalies do not.
     """
+    parts = tuple(part for part in parts if _measure_share(evidence, part.name) >= LEAST_SHARE)
+    if not parts:
+        return ""
     lost = [part for part in parts if part.high < 0]
     if lost:
         return f"ahead over all kinds together, but lost on {', '.join(part.describe() for part in lost)}"
@@ -125,6 +134,14 @@ def explain_one_sided_gain(
         return ""
     losses = ", ".join(part.describe() for part in behind)
     return f"the gain is of {best.name} anomalies alone ({without:+.3f} without them), and behind on {losses}"
+
+
+def _measure_share(evidence: Evidence, kind: str) -> float:
+    """Return which share of all anomalies' weight a kind has; 1 where they have no weights."""
+    injected = evidence.injected
+    if injected is None or injected.weights is None:
+        return 1.0
+    return float(injected.weights[injected.kinds == kind].sum() / injected.weights.sum())
 
 
 def _measure_difference(evidence: Evidence, champion: Array, challenger: Array, metric: Metric) -> float:

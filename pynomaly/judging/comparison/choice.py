@@ -19,7 +19,7 @@ from pynomaly import config
 from pynomaly.errors import DataError, DetectorError, list_allowed
 from pynomaly.judging.comparison.compare import judge_by_kind
 from pynomaly.judging.comparison.evaluation import Metrics, build_metrics, compute_metrics
-from pynomaly.judging.comparison.evidence import Evidence
+from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.pareto import CandidateCost, describe_savings, find_pareto_front
 from pynomaly.judging.comparison.rank_tests import RankTest, build_block_table, friedman_test
 from pynomaly.judging.comparison.ranking_metrics import Array
@@ -258,7 +258,13 @@ def _select_winner(
         best_verdict = max(better, key=lambda verdict: verdict.challenger_value)
         return best_verdict.challenger, best_verdict.reasons
     summary = f"no candidate is superior to the baseline {baseline}, which is kept"
-    return baseline, (summary, *(f"{item.challenger}: {item.reasons[-1]}" for item in verdicts))
+    alike = [item for item in verdicts if item.low <= 0 <= item.high]
+    untold = (
+        ("the injected anomalies do not tell the candidates apart: each difference lies within its interval",)
+        if verdicts and len(alike) == len(verdicts) and sample.evidence.rung is Rung.INJECTED
+        else ()
+    )
+    return baseline, (summary, *untold, *(f"{item.challenger}: {item.reasons[-1]}" for item in verdicts))
 
 
 def _build_row(sample: ResampledMetrics, name: str) -> dict[str, Any]:

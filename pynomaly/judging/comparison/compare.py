@@ -91,11 +91,14 @@ def judge_by_kind(
     )
     verdict = replace(verdict, kinds=kinds, sizes=sizes)
     summary = "by kind: " + ", ".join(part.describe() for part in kinds)
-    reasons = (*verdict.reasons, summary)
+    limits = (injected.note,) if injected.note else ()
+    reasons = (*verdict.reasons, *limits, summary)
     if verdict.outcome is not VerdictOutcome.SUPERIOR:
         return replace(verdict, reasons=reasons)
     if objection := explain_one_sided_gain(evidence, champion, challenger, kinds, settings):
         return replace(
-            verdict, outcome=VerdictOutcome.INCONCLUSIVE, reasons=(verdict.reasons[0], objection, summary)
+            verdict,
+            outcome=VerdictOutcome.INCONCLUSIVE,
+            reasons=(verdict.reasons[0], objection, *limits, summary),
         )
     return replace(verdict, reasons=reasons)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynomaly.errors import DataError
-from pynomaly.judging.comparison.injection import InjectedAnomalies
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
 from pynomaly.judging.comparison.ranking_metrics import Array, Ints, OperatingPoint, Ranking
 
 __all__ = ["Evidence", "Rung", "explain_unusable_truth"]
@@ -71,7 +71,7 @@ class Evidence:
                 "leave out rows whose label is not known"
             )
         object.__setattr__(self, "truth", labels.astype(np.int64))
-        parts = {} if self.injected is None else vars(self.injected)
+        parts = {} if self.injected is None else self.injected.arrays
         if self.blocks is not None:
             object.__setattr__(self, "blocks", np.asarray(self.blocks))
             parts = {"blocks": self.blocks} | parts
@@ -88,8 +88,17 @@ class Evidence:
 
     @property
     def positives(self) -> int:
-        """Number of anomalies."""
-        return int(self.truth.sum())
+        """Number of anomalies; an episode of several rows is one."""
+        return self.count_anomalies(np.ones(self.rows, dtype=bool))
+
+    def count_anomalies(self, rows: npt.NDArray[np.bool_]) -> int:
+        """Return the number of anomalies among the selected rows, bool array of shape (n,)."""
+        anomalous = rows & (self.truth == 1)
+        episodes = None if self.injected is None else self.injected.episodes
+        if episodes is None:
+            return int(anomalous.sum())
+        of_episodes = episodes[anomalous]
+        return int((of_episodes < 0).sum()) + int(np.unique(of_episodes[of_episodes >= 0]).size)
 
     @property
     def units(self) -> int:
@@ -99,7 +108,7 @@ class Evidence:
     def count_units(self, rows: npt.NDArray[np.bool_]) -> int:
         """Return the number of independent anomalies among the selected rows, bool array of shape (n,)."""
         if self.blocks is None:
-            return int(self.truth[rows].sum())
+            return self.count_anomalies(rows)
         return int(np.unique(self.blocks[rows & (self.truth == 1)]).size)
 
     def check_scores(self, scores: npt.ArrayLike) -> Array:
@@ -119,14 +128,18 @@ class Evidence:
         return array
 
     def rank(self, scores: Array) -> Ranking:
-        """Return the ranking of the rows by their scores, which must be finite."""
-        return Ranking(self.truth, scores, self.operation)
+        """Return the ranking of the rows by their scores, which must be finite.
+
+        Injected anomalies may have weights: an episode counts as one anomaly, each of its rows as a share.
+        """
+        shares = None if self.injected is None else self.injected.weigh_rows(self.truth)
+        return Ranking(self.truth, scores, self.operation, shares)
 
     def select(self, rows: npt.NDArray[np.bool_]) -> Evidence:
         """Return the evidence of the selected rows, bool array of shape (n,)."""
         injected = self.injected
         if injected is not None:
-            injected = InjectedAnomalies(injected.kinds[rows], injected.sizes[rows])
+            injected = injected.select(rows)
         blocks = None if self.blocks is None else self.blocks[rows]
         return replace(self, truth=self.truth[rows], blocks=blocks, injected=injected)
 

@@ -20,10 +20,11 @@ import pandas as pd
 
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import DataError
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
 from pynomaly.judging.comparison.injected.context import RowContext
 from pynomaly.judging.comparison.injected.displaced import find_donors
 
-__all__ = ["ANOMALY_KINDS", "CONTEXT_KINDS", "InjectedAnomalies", "inject_anomalies"]
+__all__ = ["ANOMALY_KINDS", "CONTEXT_KINDS", "inject_anomalies"]
 
 ANOMALY_KINDS = ("global", "local", "dependency", "cluster")
 CONTEXT_KINDS = ("wrong hour", "wrong entity")
@@ -31,22 +32,6 @@ CONTEXT_KINDS = ("wrong hour", "wrong entity")
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 _UNSEEN = "(injected)"
-
-
-@dataclass(frozen=True, eq=False)
-class InjectedAnomalies:
-    """Kind and size of the anomaly injected into each row.
-
-    Attributes
-    ----------
-    kinds : object array of shape (n,)
-        One of :data:`ANOMALY_KINDS` or :data:`CONTEXT_KINDS`, or "" for an unchanged row.
-    sizes : object array of shape (n,)
-        Size of the change relative to the default, as text like "0.5"; "" for an unchanged row.
-    """
-
-    kinds: npt.NDArray[np.object_]
-    sizes: npt.NDArray[np.object_]
 
 
 def inject_anomalies(

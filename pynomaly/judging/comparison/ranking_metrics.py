@@ -89,12 +89,19 @@ class Ranking:
     scores : array of shape (n,)
         Finite; higher means more anomalous.
     operation : OperatingPoint, optional
+    shares : array of shape (n,), optional
+        What each row counts, in every set of weights; 1 where not given.
     """
 
     def __init__(
-        self, truth: npt.NDArray[np.generic], scores: Array, operation: OperatingPoint | None = None
+        self,
+        truth: npt.NDArray[np.generic],
+        scores: Array,
+        operation: OperatingPoint | None = None,
+        shares: Array | None = None,
     ) -> None:
         self.operation = operation or OperatingPoint()
+        self.shares = shares
         self.order = np.argsort(-scores, kind="stable")
         ranked, positive = scores[self.order], truth[self.order] == 1
         tie_starts = np.concatenate([[True], ranked[1:] != ranked[:-1]])
@@ -128,6 +135,8 @@ class Ranking:
 
     def compute_all(self, metrics: Sequence[Metric], weights: Array) -> Array:
         """Compute several metrics, as an array of shape (resamples, len(metrics)); see `weighted`."""
+        if self.shares is not None:
+            weights = weights * self.shares[:, None]
         total = np.add.reduceat(weights[self.order], self.starts, axis=0)
         positive = np.zeros_like(total)
         positive[self.positive_segments] = np.add.reduceat(

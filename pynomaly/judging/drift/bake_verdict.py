@@ -1,9 +1,10 @@
 """Decide whether a new champion behaves worse on a window than the champion that it replaced.
 
 Pure: called by :mod:`pynomaly.steps.promotion.bake` for each window after a promotion. The previous champion
-scores the same rows, so a change in the data, which affects both, is no breach. A breach is a result that is
-bad for the new champion, not bad for the old one, and clearly worse. Fail closed: a result that could not be
-computed for the new champion, but was computed for the old one, is a breach.
+scores the same rows by the same rule, so a change in the data, which affects both, is no breach. A breach is
+clearly worse than the old champion and than what the new one promised, over all windows since the promotion,
+counted in blocks of dependent rows. The windows of a bake share one chance of a false breach. Fail closed: a
+result that could not be computed for the new champion, but was computed for the old one, is a breach.
 """
 
 from __future__ import annotations
@@ -13,11 +14,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pynomaly import config
-from pynomaly.judging.drift.degradation import Observation, binomial_tail
+from pynomaly.judging.drift.degradation import Observation
+from pynomaly.judging.drift.paired_blocks import FEWEST_BLOCKS, PairedBlocks
 from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = ["BakeObservation", "BakeVerdict", "judge_bake", "observe_bake"]
+
+CLEARLY_SLOWER = 1.2
+"""Two measurements of one model differ by less than this."""
+
+TESTS = 2  # alerts and scores
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,8 @@ class BakeObservation:
         Distance of the scores from the version's own reference, 0 to 1; NaN without a test.
     latency_ms : float
         Time to score one row with a warm model, measured on this machine.
+    expected_rate, highest_rate : float
+        Share of rows that the version promised to alert in normal operation, and its upper bound.
     """
 
     version: int
@@ -42,6 +51,8 @@ class BakeObservation:
     score_status: str
     score_effect: float
     latency_ms: float
+    expected_rate: float = 0.0
+    highest_rate: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-serialisable values."""
@@ -57,21 +68,32 @@ class BakeVerdict:
 
 
 def observe_bake(
-    version: int, drift: DriftReport, observation: Observation, alerts: int, latency_ms: float
+    version: int,
+    drift: DriftReport,
+    observation: Observation,
+    alerts: int,
+    latency_ms: float,
+    highest_rate: float = 0.0,
 ) -> BakeObservation:
     """Summarise a version on a window, from its drift report and its observation."""
-    effect = drift.score.effect if drift.score else math.nan
     return BakeObservation(
-        version, observation.rows, alerts, observation.alert_status, observation.score, effect, latency_ms
+        version=version,
+        rows=observation.rows,
+        alerts=alerts,
+        alert_status=observation.alert_status,
+        score_status=observation.score,
+        score_effect=drift.score.effect if drift.score else math.nan,
+        latency_ms=latency_ms,
+        expected_rate=observation.expected_rate or 0.0,
+        highest_rate=highest_rate,
     )
 
 
 def judge_bake(
     new: BakeObservation,
     old: BakeObservation,
-    drift: config.Drift,
-    degradation: config.Degradation,
-    max_latency_ms: float,
+    paired: PairedBlocks,
+    settings: config.Pipeline,
 ) -> BakeVerdict:
     """Judge the new champion on one window against the champion that it replaced.
 
@@ -79,22 +101,32 @@ def judge_bake(
     ----------
     new, old : BakeObservation
         Results on the same rows.
-    drift, degradation : settings
-        ``drift.effect`` is how much larger the distance must be; ``degradation.confidence`` is the confidence
-        required to say that alerts are more frequent than with the old champion.
-    max_latency_ms : float
-        Largest time that the gate allows for one row.
+    paired : PairedBlocks
+        Both versions' alerts and p-values in all windows since the promotion, this one included.
+    settings : Pipeline
+        ``degradation.alert_rate_factor`` and ``drift.effect`` say what is clearly more; the chance
+        ``promotion.bake_alpha`` is shared by ``promotion.bake`` windows and two tests.
     """
-    if new.rows < degradation.min_rows:
-        reason = f"{new.rows} rows say nothing; {degradation.min_rows} are needed"
-        return BakeVerdict("insufficient_data", (reason,))
+    least = settings.degradation.min_rows
+    if new.rows < least:
+        return BakeVerdict("insufficient_data", (f"{new.rows} rows say nothing; {least} are needed",))
+    chance = settings.promotion.bake_alpha / settings.promotion.bake / TESTS
     breaches = (
-        *_compare_alerts(new, old, 1 - degradation.confidence),
-        *_compare_scores(new, old, drift.effect),
-        *_compare_latency(new, old, max_latency_ms),
+        *_compare_alerts(new, old, paired, settings.degradation.alert_rate_factor, chance),
+        *_compare_scores(new, old, paired, settings.drift.effect, chance),
+        *_compare_latency(new, old, settings.promotion.max_latency_ms),
     )
     if breaches:
         return BakeVerdict("breach", breaches)
+    if 0 < paired.blocks < FEWEST_BLOCKS:
+        figures = (
+            f"{paired.new_alerts} alerts in {paired.rows} rows, {paired.old_alerts} under v{old.version}"
+        )
+        reason = (
+            f"rows depend on the rows before: the windows since the promotion are worth {paired.blocks:.2g} "
+            f"independent blocks, and {FEWEST_BLOCKS:g} are needed to tell versions apart ({figures})"
+        )
+        return BakeVerdict("insufficient_data", (reason,))
     shared = [
         what
         for what, new_bad, old_bad in (
@@ -103,43 +135,52 @@ def judge_bake(
         )
         if new_bad and old_bad
     ]
-    summary = (f"v{new.version} keeps what it promised, or breaks it no more than v{old.version} would",)
+    summary = f"v{new.version} keeps what it promised, or breaks it no more than v{old.version} would"
+    if not paired.can_tell:
+        summary = (
+            f"v{new.version} could not be compared with v{old.version} by alerts and scores: the reference "
+            "is too short to show how long rows depend on each other; set windows.reference longer"
+        )
     notes = tuple(f"{what}: bad under v{new.version}, and under v{old.version} too" for what in shared)
-    return BakeVerdict("ok", (*summary, *notes))
+    return BakeVerdict("ok", (summary, *notes))
 
 
-def _compare_alerts(new: BakeObservation, old: BakeObservation, limit: float) -> tuple[str, ...]:
+def _compare_alerts(
+    new: BakeObservation, old: BakeObservation, paired: PairedBlocks, factor: float, limit: float
+) -> tuple[str, ...]:
     if new.alert_status == "not_computable" and old.alert_status != "not_computable":
         return (f"the alert rate is not computable under v{new.version}, and is under v{old.version}",)
-    if new.alert_status != "violated" or old.alert_status == "violated":
-        return ()
-    chance = binomial_tail(new.alerts, new.rows, old.alerts / old.rows)
-    if chance >= limit:
+    chance = paired.test_alerts(factor, new.expected_rate, new.highest_rate)
+    if not chance < limit:
         return ()
     return (
-        f"alert rate violated: {new.alerts} alerts in {new.rows} rows, {old.alerts} under v{old.version} "
-        f"(p = {chance:.2g})",
+        f"alert rate violated: {paired.new_alerts} alerts in {paired.rows} rows, {paired.old_alerts} under "
+        f"v{old.version}, in {paired.blocks:.3g} blocks (p = {chance:.2g})",
     )
 
 
-def _compare_scores(new: BakeObservation, old: BakeObservation, margin: float) -> tuple[str, ...]:
+def _compare_scores(
+    new: BakeObservation, old: BakeObservation, paired: PairedBlocks, margin: float, limit: float
+) -> tuple[str, ...]:
     if new.score_status == "not_computable" and old.score_status != "not_computable":
         return (f"score drift is not computable under v{new.version}, and is under v{old.version}",)
-    if new.score_status != "drift" or old.score_status == "drift":
+    if new.score_status != "drift":
         return ()
-    if not math.isfinite(new.score_effect):
+    if not math.isfinite(new.score_effect) and old.score_status != "drift":
         return (f"scores of v{new.version} are not finite, those of v{old.version} are",)
-    if math.isfinite(old.score_effect) and new.score_effect < old.score_effect + margin:
+    chance = paired.test_distances(margin)
+    if not chance < limit:
         return ()
     return (
         f"scores drift: distance {new.score_effect:.3f} from the reference of v{new.version}, "
-        f"{old.score_effect:.3f} from that of v{old.version}",
+        f"{old.score_effect:.3f} from that of v{old.version}, in {paired.blocks:.3g} blocks "
+        f"(p = {chance:.2g})",
     )
 
 
 def _compare_latency(new: BakeObservation, old: BakeObservation, limit: float) -> tuple[str, ...]:
     # Written so that NaN (a latency that was not measured) is a breach.
-    if new.latency_ms <= limit or not old.latency_ms <= limit:
+    if new.latency_ms <= max(limit, CLEARLY_SLOWER * old.latency_ms) or not old.latency_ms <= limit:
         return ()
     return (
         f"one row takes {new.latency_ms:.1f} ms (at most {limit:g} ms), {old.latency_ms:.1f} ms under "

@@ -31,13 +31,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly.model.calibration.tail import ParetoTail, fit_tail
-from pynomaly.model.entities.scales import Names, join_names, split_names
+from pynomaly.model.entities.scales import Names, join_names, look_up, split_names
 
 __all__ = ["EntityGroups", "group_entities"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_FEW = 64  # rows that are judged one by one
 _NO_TAIL = ParetoTail(reason="no tail was asked for: training.tail is none")
 
 
@@ -76,28 +77,36 @@ class EntityGroups:
 
     def locate(self, entities: Names) -> Ints:
         """Return the group of each row, array of shape (n,); -1 for a row that is judged among all rows."""
-        codes, uniques = pd.factorize(pd.Series(entities, dtype=object))
-        places = np.array([*(self._places.get(name, -1) for name in uniques), -1], dtype=np.int64)
-        return np.asarray(places[codes], dtype=np.int64)
+        return look_up(self._places, entities)
 
     def p_values(self, scores: Floats, groups: Ints, *, tail: bool = True) -> Floats:
         """Return the p-value of each score in its group, which must not be -1; arrays of shape (n,)."""
-        starts = np.concatenate([[0], self.ends[:-1]])
-        low, end = starts[groups], self.ends[groups]
-        first, high = low.copy(), end.copy()
-        while (low < high).any():  # bisection of all rows at once; a row alone takes the same steps
-            middle = (low + high) // 2
-            is_below = (low < high) & (self.scores[np.minimum(middle, len(self.scores) - 1)] < scores)
-            high = np.where(is_below | (low >= high), high, middle)
-            low = np.where(is_below, middle + 1, low)
+        first, end = np.append(0, self.ends[:-1])[groups], self.ends[groups]
+        low = self._find_places(scores, first, end)
         p_values = (1.0 + (end - low)) / ((end - first) + 1.0)
         if tail:
             beyond = low == end
-            for group in np.unique(groups[beyond]):
+            for group in np.unique(groups[beyond]) if beyond.any() else ():
                 if self.tails[group]:
                     rows = beyond & (groups == group)
                     p_values[rows] = self.tails[group].p_values(scores[rows])
         return np.asarray(p_values, dtype=np.float64)
+
+    def _find_places(self, scores: Floats, first: Ints, end: Ints) -> Ints:
+        """Return the first place between `first` and `end` whose score is no lower, else `end`."""
+        if len(scores) < _FEW:
+            runs = zip(scores, first, end, strict=True)
+            return np.array(
+                [low + np.searchsorted(self.scores[low:high], score) for score, low, high in runs],
+                dtype=np.int64,
+            )
+        low, high = first.copy(), end.copy()
+        while (low < high).any():  # bisection of all rows at once
+            middle = (low + high) // 2
+            is_below = (low < high) & (self.scores[np.minimum(middle, len(self.scores) - 1)] < scores)
+            high = np.where(is_below | (low >= high), high, middle)
+            low = np.where(is_below, middle + 1, low)
+        return low
 
     def resolutions(self, groups: Ints) -> Floats:
         """Return the smallest p-value that counting gives in each group, array of shape (n,)."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pynomaly.data.frame import FrameContract, read_categories, require_columns
 from pynomaly.model.entities.shrinkage import fit_levels
 
-__all__ = ["LEAST_ROWS", "EntityScales", "Names", "join_names", "read_row_entities", "split_names"]
+__all__ = ["LEAST_ROWS", "EntityScales", "Names", "join_names", "look_up", "read_row_entities", "split_names"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,6 +31,7 @@ LEAST_ROWS = 10
 """Rows of the reference from which on an entity has its own level and scale."""
 
 _CLIP = 5.0  # scaled cells beyond do not move a correlation further
+_FEW = 64  # rows that are looked up one by one
 _MOST_COLUMNS = 100  # whose correlation is kept
 
 
@@ -162,11 +163,7 @@ class EntityScales:
 
     def locate(self, entities: Names) -> Ints:
         """Return the place of each entity in `names`, array of shape (n,); -1 for one without a baseline."""
-        if len(entities) < 64:
-            return np.array([self._places.get(name, -1) for name in entities], dtype=np.int64)
-        codes, uniques = pd.factorize(pd.Series(entities, dtype=object))
-        places = np.array([*(self._places.get(name, -1) for name in uniques), -1], dtype=np.int64)
-        return np.asarray(places[codes], dtype=np.int64)
+        return look_up(self._places, entities)
 
     def pick(self, column: str, places: Ints, pool: tuple[float, float]) -> tuple[Floats, Floats]:
         """Return level and scale of one column for rows whose entities `locate` located.
@@ -222,6 +219,15 @@ class EntityScales:
         if not (np.isfinite(arrays["levels"]).all() and (arrays["scales"] > 0).all()):
             raise ValueError("a level is not finite or a scale is not above 0")
         return cls(names, columns, *(arrays[key] for key in shapes))
+
+
+def look_up(places: Mapping[str, int], entities: Names) -> Ints:
+    """Return the place of each entity in a table, array of shape (n,); -1 for one that is not in it."""
+    if len(entities) < _FEW:
+        return np.array([places.get(name, -1) for name in entities], dtype=np.int64)
+    codes, uniques = pd.factorize(pd.Series(entities, dtype=object))
+    known = np.array([*(places.get(name, -1) for name in uniques), -1], dtype=np.int64)
+    return np.asarray(known[codes], dtype=np.int64)
 
 
 def join_names(key: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:

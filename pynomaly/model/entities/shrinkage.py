@@ -68,7 +68,7 @@ def fit_levels(
     """
     usable = ~np.isnan(values) & (groups >= 0)
     series, of_series = values[usable], groups[usable]
-    order = np.lexsort((series, of_series))
+    order = _sort_within(series, of_series)
     cells, of = series[order], of_series[order]
     rows = np.bincount(of, minlength=count).astype(np.int64)
     has_rows = rows > 0
@@ -104,7 +104,7 @@ def fit_levels(
 
 def _measure_independence(series: Floats, of: Ints, centres: Floats, scales: Floats) -> float:
     """Return the share of rows that count as independent, from the correlation of neighbours, 0 to 1."""
-    order = np.argsort(of, kind="stable")
+    order = _sort_stably(of)
     groups = of[order]
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = np.nan_to_num((series[order] - centres[groups]) / scales[groups])
@@ -143,6 +143,20 @@ def _shrink_scales(own: Floats, rows: Floats, varying: NDArray[np.bool_], usual:
     weights = rows / (rows + borrowed)
     logs = weights * np.log(own) + (1 - weights) * np.log(usual) + np.sqrt((1 - weights) * between)
     return np.asarray(np.exp(logs) * np.sqrt(1 + _MEDIAN_VARIANCE / rows), dtype=np.float64)
+
+
+def _sort_within(values: Floats, groups: Ints) -> Ints:
+    """Return the order by group, and by value within each; as `np.lexsort`, several times as fast."""
+    order = np.argsort(values)
+    return np.asarray(order[_sort_stably(groups[order])], dtype=np.int64)
+
+
+def _sort_stably(groups: Ints) -> Ints:
+    """Return the stable order of numbers from 0 to 2**32, sixteen bits at a time: a radix sort."""
+    order = np.argsort((groups & 0xFFFF).astype(np.uint16), kind="stable")
+    if len(groups) and groups.max() > 0xFFFF:
+        order = order[np.argsort((groups[order] >> 16).astype(np.uint16), kind="stable")]
+    return np.asarray(order, dtype=np.int64)
 
 
 def _take_quantiles(cells: Floats, starts: Ints, rows: Ints, share: float) -> Floats:

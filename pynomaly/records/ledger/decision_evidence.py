@@ -230,13 +230,17 @@ class DegradationEvidence(DecisionEvidence):
 
 @dataclass(frozen=True)
 class BakeEvidence(DecisionEvidence):
-    """What a new champion and its predecessor show in one window; `promotion` is a decision's ``seq``."""
+    """What a new champion and its predecessor show in one window; `promotion` is a decision's ``seq``.
+
+    `paired` holds the sums of this window alone (``PairedBlocks.to_dict()``).
+    """
 
     kinds: ClassVar[tuple[str, ...]] = ("bake",)
     version: int
     promotion: int | None
     new: Mapping[str, Any]
     old: Mapping[str, Any]
+    paired: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import parse_window_key
 from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
-from pynomaly.steps.obstacles import list_scoring_obstacles
+from pynomaly.steps.obstacles import count_pooled_rows, describe_pooled_rows, list_scoring_obstacles
 from pynomaly.steps.training.training_facts import FACTS_FORMAT
 
 __all__ = [
@@ -107,7 +107,10 @@ def build_window_facts(
         "scores": bin_scores({"held out": calibration.scores, "window": scores}),
         "uniformity": measure_uniformity(p_values[presumed_normal]).to_dict(),
         "parts": _count_parts(frame, contract.time, window_bounds, scored),
-        "obstacles": list_scoring_obstacles(bundle, contract.conform(frame), scored["is_anomaly"]),
+        "obstacles": (
+            *list_scoring_obstacles(bundle, contract.conform(frame), scored["is_anomaly"]),
+            *describe_pooled_rows(count_pooled_rows(bundle, frame), len(frame)),
+        ),
         "listed": _list_alerts(frame, contract.time, contract.id, scored),
         **verdicts,
     }

@@ -1,9 +1,10 @@
 """Baking: the first windows after a promotion are also scored by the previous champion; a breach rolls back.
 
 Called by :mod:`~pynomaly.steps.scoring.score_windows` and :mod:`~pynomaly.steps.monitoring.monitor_window`
-with rows the champion has just scored. The cost is one more scoring of these rows, and nothing once the
-promotion is baked. A version is rolled back automatically only once: if a person promotes it again, that
-decision stands.
+with rows the champion has just scored. Both versions are judged by the same rule, each row alone, and
+compared by blocks of dependent rows; what earlier windows of the same promotion showed is carried on. The
+cost is one more scoring of these rows, and nothing once the promotion is baked. A version is rolled back
+automatically only once: if a person promotes it again, that decision stands.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
@@ -20,9 +22,13 @@ from pynomaly.errors import PynomalyError
 from pynomaly.judging.drift.bake_verdict import BakeObservation, BakeVerdict, judge_bake, observe_bake
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import observe_window
+from pynomaly.judging.drift.paired_blocks import PairedBlocks
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.dependence.dependence import Dependence
 from pynomaly.model.latency import measure_latency_ms
 from pynomaly.model.provenance import count_rows_per_event
+from pynomaly.model.row_times import read_row_times
+from pynomaly.model.window_alerts import flag_single_rows
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
 from pynomaly.records.ledger.decision_evidence import BakeEvidence
 from pynomaly.records.registry import ModelRef
@@ -138,19 +144,17 @@ def judge_baking_window(
         previous = records.registry.find_version(pipeline.name, baking.replaces)
         previous_bundle = records.load_bundle(previous)
         rates = _read_expected_rates(ledger, pipeline.name)
-        new = _observe_version(pipeline, champion.version, bundle, key, frame, scored, rates)
-        old = _observe_version(
-            pipeline,
-            previous.version,
-            previous_bundle,
-            key,
-            frame,
-            previous_bundle.score_window(frame),
-            rates,
+        tables = (_judge_rows_alone(bundle, frame, scored), previous_bundle.score(frame))
+        new, old = (
+            _observe_version(pipeline, version, model, key, frame, table, rates)
+            for version, model, table in (
+                (champion.version, bundle, tables[0]),
+                (previous.version, previous_bundle, tables[1]),
+            )
         )
-        bake_result = judge_bake(
-            new, old, pipeline.drift, pipeline.degradation, pipeline.promotion.max_latency_ms
-        )
+        window_sums = _pair_versions(bundle, previous_bundle, frame, tables, edges)
+        paired = sum(_read_paired_sums(ledger, pipeline.name, baking, edges), window_sums)
+        bake_result = judge_bake(new, old, paired, pipeline)
         moment = edges[1] if edges else baking.promotion.as_of
         outcome, reasons = _roll_back_on_breach(pipeline, champion.version, key, bake_result, moment)
         ledger.record_decision(
@@ -162,12 +166,65 @@ def judge_baking_window(
                 outcome=outcome,
                 reasons=reasons,
                 evidence=BakeEvidence(
-                    champion.version, baking.promotion.seq, new=new.to_dict(), old=old.to_dict()
+                    champion.version,
+                    baking.promotion.seq,
+                    new=new.to_dict(),
+                    old=old.to_dict(),
+                    paired=window_sums.to_dict(),
                 ),
                 as_of=moment,
             )
         )
         return outcome
+
+
+def _judge_rows_alone(bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
+    """Return `scored` with each row judged alone; a caller may have judged the window's rows together."""
+    return scored.assign(is_anomaly=flag_single_rows(bundle, frame, scored["p_value"].to_numpy()))
+
+
+def _pair_versions(
+    bundle: Bundle,
+    previous: Bundle,
+    frame: pd.DataFrame,
+    tables: tuple[pd.DataFrame, pd.DataFrame],
+    edges: tuple[datetime, datetime] | None,
+) -> PairedBlocks:
+    """Return the sums over the window's blocks; the longer dependence of the two versions counts."""
+    dependence = bundle.dependence.widen(previous.dependence)
+    times = read_row_times(frame, bundle.contract)
+    if times is not None and times.isna().any():
+        times = None if times.isna().all() else times.fillna(times.min())
+    contract_id = bundle.contract.id
+    entities = frame[contract_id] if contract_id and contract_id in frame else None
+    share = 1.0
+    if times is not None and dependence.is_dependent:
+        first, last = edges or (times.min(), times.max())
+        share = min(1.0, (last - first).total_seconds() / dependence.block)
+    new, old = ((table["is_anomaly"].to_numpy(), table["p_value"].to_numpy()) for table in tables)
+    return PairedBlocks.sum_window(new, old, _number_blocks(dependence, times, entities, len(frame)), share)
+
+
+def _number_blocks(
+    dependence: Dependence, times: pd.Series[Any] | None, entities: pd.Series[Any] | None, rows: int
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.arange(rows) if times is None else dependence.number_blocks(times, entities)
+
+
+def _read_paired_sums(
+    ledger: Ledger, pipeline: str, baking: BakingPromotion, edges: tuple[datetime, datetime] | None
+) -> list[PairedBlocks]:
+    """Return the sums of the promotion's earlier windows that share no time with this one or each other."""
+    sums: list[PairedBlocks] = []
+    taken = [edges] if edges else []
+    for item in ledger.list_decisions(pipeline, "bake"):
+        evidence, own = BakeEvidence.of(item), parse_window_key(item.subject)
+        if evidence.promotion != baking.promotion.seq or own is None:
+            continue
+        if all(own[1] <= other[0] or other[1] <= own[0] for other in taken):
+            taken.append(own)
+            sums.append(PairedBlocks.from_dict(evidence.paired))
+    return sums
 
 
 def _roll_back_on_breach(

@@ -31,6 +31,7 @@ from pynomaly.errors import QualityError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.calibration import RARITY_NAMES, SEVERITY_NAMES, rarity_codes, severity_codes
 from pynomaly.model.scoring import PreparedRows, score_prepared
+from pynomaly.steps.obstacles import count_pooled_rows
 from pynomaly.steps.runner import run_parts
 from pynomaly.steps.scoring.file_columns import tell_quarantine
 from pynomaly.steps.scoring.held_back import hold_back_part
@@ -60,6 +61,8 @@ class TableTotals:
         Features without any value in all batches so far; None before the first batch.
     filed : Counter
         Number of quarantined rows by rule.
+    pooled : Counter
+        Number of rows by entity without a baseline of its own.
     """
 
     rows: int = 0
@@ -71,6 +74,7 @@ class TableTotals:
     sample: list[pd.DataFrame] = field(default_factory=list)
     empty: set[str] | None = None
     filed: Counter[str] = field(default_factory=Counter)
+    pooled: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: TableTotals) -> None:
         """Add the totals of another part."""
@@ -78,6 +82,7 @@ class TableTotals:
         self.alerts += other.alerts
         self.quarantined += other.quarantined
         self.touched += other.touched
+        self.pooled += other.pooled
         self.filed += other.filed
         self.sample += other.sample
         if other.empty is not None:
@@ -201,6 +206,7 @@ def _score_part(work: _PartSettings, part: RowGroup) -> TableTotals:
             if bundle.policy.limits is not None:
                 columns["held_back"] = np.empty(0, dtype=str)
             if len(checked.clean):
+                total.pooled += count_pooled_rows(bundle, checked.clean)
                 rows, columns = _assess_rows(bundle, checked.clean)
                 total.add(_total_batch(bundle, rows, columns))
             total.sample += _sample_rows(

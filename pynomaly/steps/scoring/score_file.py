@@ -24,7 +24,13 @@ from pynomaly.model.explanation.explain import explain_alerts
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.records.sheet import check_sheet_rows, render_csv, render_table, require_ending
 from pynomaly.records.store import write_atomically
-from pynomaly.steps.obstacles import describe_short_past, list_scoring_obstacles, warn_of_drift
+from pynomaly.steps.obstacles import (
+    count_pooled_rows,
+    describe_pooled_rows,
+    describe_short_past,
+    list_scoring_obstacles,
+    warn_of_drift,
+)
 from pynomaly.steps.scoring.file_columns import (
     ALL_COLUMNS,
     arrange_file_rows,
@@ -126,7 +132,13 @@ def score_file(
         quarantine=str(quarantine) if len(checked.quarantine) else "",
         touched=bundle.features.count_unusual_rows(conformed),
         drift=drift.status,
-        warnings=(*left_out, *obstacles, *describe_held_back(table), *warn_of_drift(drift)),
+        warnings=(
+            *left_out,
+            *obstacles,
+            *describe_held_back(table),
+            *describe_pooled_rows(count_pooled_rows(bundle, checked.clean), len(table)),
+            *warn_of_drift(drift),
+        ),
         renamed=_list_clashes(pipeline, named),
     )
 
@@ -193,7 +205,11 @@ def _score_in_parts(
         quarantine=str(_name_quarantine_file(output)) if quarantined else "",
         touched=total.touched,
         drift=drift.status,
-        warnings=(*list_scoring_obstacles(bundle, None, ()), *warn_of_drift(drift)),
+        warnings=(
+            *list_scoring_obstacles(bundle, None, ()),
+            *describe_pooled_rows(total.pooled, total.rows - total.quarantined),
+            *warn_of_drift(drift),
+        ),
         renamed=_list_clashes(pipeline, named),
     )
 

@@ -23,7 +23,12 @@ from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
 from pynomaly.steps.alerting.carriers import choose_explained_rows
 from pynomaly.steps.champion import honour_alias
-from pynomaly.steps.obstacles import describe_short_past, list_scoring_obstacles
+from pynomaly.steps.obstacles import (
+    count_pooled_rows,
+    describe_pooled_rows,
+    describe_short_past,
+    list_scoring_obstacles,
+)
 from pynomaly.steps.promotion.bake import judge_baking_window
 from pynomaly.steps.scoring.held_back import describe_held_back
 from pynomaly.steps.window_run import WindowRun, use_window_run
@@ -147,6 +152,7 @@ def _score_rows(
             *list_scoring_obstacles(bundle, conformed, table["is_anomaly"]),
             *describe_short_past(bundle, clean),
             *describe_held_back(table),
+            *describe_pooled_rows(count_pooled_rows(bundle, clean), len(clean)),
         ),
     )
 

@@ -38,6 +38,7 @@ from pynomaly.records.report import render_model_card
 from pynomaly.records.store import Store
 from pynomaly.steps.explanations import log_importance
 from pynomaly.steps.keys import read_git_commit
+from pynomaly.steps.obstacles import describe_new_baselines
 from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.label_free_checks import probe_model
@@ -168,7 +169,10 @@ def _log_and_register(
                             judged.drop_injected(item.scores())["is_anomaly"]
                         ),
                         recalibrated=item.recalibrated,
-                        notes=_collect_notes(prepared, item, judged),
+                        notes=(
+                            *_collect_notes(prepared, item, judged),
+                            *_note_baselines(registry, pipeline, item),
+                        ),
                         new=True,
                         probe=_probe_winner(pipeline, prepared, item),
                     )
@@ -189,6 +193,16 @@ def _collect_notes(prepared: PreparedReference, item: FittedCandidate, judged: J
     rows = contract.conform(judged.drop_injected(judged.frame))
     alerts = judged.drop_injected(item.scores())["is_anomaly"].to_numpy(dtype=float)
     return notes + find_suspects(rows, alerts, "alerts")
+
+
+def _note_baselines(registry: Registry, pipeline: Pipeline, item: FittedCandidate) -> tuple[str, ...]:
+    """Return which entities get or lose their own baseline, compared with the champion."""
+    version = registry.list_aliases(pipeline.name).get("champion")
+    bundle = Bundle.load(Path(item.folder), item.sha256)
+    if version is None or not bundle.features.by_entity:
+        return ()
+    champion = registry.load_bundle(registry.find_version(pipeline.name, version))
+    return describe_new_baselines(bundle, champion)
 
 
 def _probe_winner(pipeline: Pipeline, prepared: PreparedReference, item: FittedCandidate) -> dict[str, Any]:

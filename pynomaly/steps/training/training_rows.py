@@ -19,8 +19,8 @@ from pynomaly.data.incidents import mark_incident_rows, read_incidents
 from pynomaly.data.row_files import load_rows, save_rows
 from pynomaly.errors import DataError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
-from pynomaly.judging.comparison.injected.context import measure_context
-from pynomaly.judging.comparison.injection import InjectedAnomalies, inject_anomalies
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
+from pynomaly.judging.comparison.injected.rows import inject_rows
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback
 from pynomaly.steps.training.exclusions import AlertingModel, ExcludedRows
@@ -43,7 +43,7 @@ class JudgedRows:
             truth, blocks = arrays["truth"], arrays["blocks"]
             injected = None
             if rung == Rung.INJECTED and "kinds" in arrays:  # older folders have none
-                injected = InjectedAnomalies(*(arrays[name].astype(object) for name in ("kinds", "sizes")))
+                injected = InjectedAnomalies.from_arrays(arrays)
         evidence = Evidence(truth, blocks, Rung(rung), injected)
         return cls(load_rows(folder, "judged"), evidence)
 
@@ -110,14 +110,10 @@ class TrainingRows:
             save_rows(getattr(self, name), folder, name)
         save_rows(self.judged.frame, folder, "judged")
         evidence, injected = self.judged.evidence, self.judged.evidence.injected
-        nothing = np.full(evidence.rows, "", dtype=object)
-        np.savez(
-            folder / "truth.npz",
-            truth=evidence.truth,
-            blocks=evidence.number_units() if evidence.blocks is None else evidence.blocks,
-            kinds=(injected.kinds if injected else nothing).astype(str),
-            sizes=(injected.sizes if injected else nothing).astype(str),
-        )
+        nothing = np.full(evidence.rows, "")
+        kinds = {"kinds": nothing, "sizes": nothing} if injected is None else injected.to_arrays()
+        blocks = evidence.number_units() if evidence.blocks is None else evidence.blocks
+        np.savez(folder / "truth.npz", allow_pickle=False, truth=evidence.truth, blocks=blocks, **kinds)
         (folder / "contract.json").write_text(json.dumps(self.contract.to_dict()))
 
     @classmethod
@@ -166,9 +162,8 @@ def build_judged_rows(
     normal = held[
         (labels != 1).to_numpy() & ~mark_incident_rows(pipeline.data, held, read_incidents(pipeline.data))
     ]
-    injection = (settings.injected_share, pipeline.training.seed, settings.injected_sizes)
-    context = measure_context(learned, normal, contract)
-    changed, truth, injected = inject_anomalies(contract.conform(normal), contract, *injection, context)
-    judged = normal.assign(**{name: changed[name] for name in contract.features})
-    blocks = number_dependent_rows(contract, judged)
-    return JudgedRows(judged, Evidence(truth.astype(np.int64), blocks, Rung.INJECTED, injected))
+    rows = inject_rows(pipeline, contract, normal, learned)
+    blocks, episodes = number_dependent_rows(contract, rows.frame), rows.injected.episodes
+    if episodes is not None:  # each is drawn by itself
+        blocks = np.where(episodes >= 0, blocks.max() + 1 + episodes, blocks)
+    return JudgedRows(rows.frame, Evidence(rows.truth, blocks, Rung.INJECTED, rows.injected))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from pynomaly.judging.comparison.choice import choose_candidate
 from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores
 from pynomaly.judging.comparison.evaluation import roc_auc
 from pynomaly.judging.comparison.evidence import Evidence, Rung
-from pynomaly.judging.comparison.injection import ANOMALY_KINDS, InjectedAnomalies
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
+from pynomaly.judging.comparison.injection import ANOMALY_KINDS
 
 SETTINGS = config.Comparison(metric="roc_auc", resamples=400)
 
@@ -110,6 +112,40 @@ def test_the_choice_among_candidates_keeps_the_same_rule() -> None:
     )
     assert choice.winner == "baseline"
     assert any("lost on local" in reason for reason in choice.verdicts[0].reasons)
+
+
+def test_a_kind_that_counts_little_does_not_object() -> None:
+    truth, champion, challenger, injected = world({"global": 3.0, "cluster": 3.0, "local": -0.9})
+    weights = np.where(injected.kinds == "local", 0.02, 1.0) * (truth == 1)
+    outcomes = {}
+    for name, given in {"equal": np.where(truth == 1, 1.0, 0.0), "light": weights}.items():
+        weighed = replace(injected, weights=given, prevalence=0.1)
+        evidence = Evidence(truth, rung=Rung.INJECTED, injected=weighed)
+        verdict = compare_scores(evidence, champion, challenger, SETTINGS, seed=1)
+        outcomes[name] = verdict.outcome
+        assert {part.name for part in verdict.kinds} == set(ANOMALY_KINDS), "it is reported all the same"
+    assert outcomes == {"equal": VerdictOutcome.INCONCLUSIVE, "light": VerdictOutcome.SUPERIOR}
+
+
+def test_the_verdict_says_what_no_anomaly_asks_for() -> None:
+    truth, champion, challenger, injected = world(dict.fromkeys(ANOMALY_KINDS, 1.0))
+    injected = replace(
+        injected, note="values do not depend on the hour, so no injected anomaly asks for that"
+    )
+    evidence = Evidence(truth, rung=Rung.INJECTED, injected=injected)
+    verdict = compare_scores(evidence, champion, challenger, SETTINGS)
+    assert injected.note in verdict.reasons
+    assert verdict.reasons[-1].startswith("by kind: ")
+
+
+def test_candidates_that_lie_within_their_intervals_are_said_to_be_alike() -> None:
+    truth, champion, _, injected = world({})
+    scores = {"first": champion, "second": champion + 0.01 * np.random.default_rng(5).normal(size=truth.size)}
+    evidence = Evidence(truth, rung=Rung.INJECTED, injected=injected)
+    choice = choose_candidate(evidence, scores, SETTINGS, baseline="first")
+    assert any("do not tell the candidates apart" in reason for reason in choice.reasons)
+    by_labels = choose_candidate(Evidence(truth), scores, SETTINGS, baseline="first")
+    assert not any("tell the candidates apart" in reason for reason in by_labels.reasons)
 
 
 @pytest.mark.parametrize("metric", ["average_precision", "roc_auc", "recall_at_budget", "saved_cost"])

@@ -11,7 +11,8 @@ from pynomaly.judging.comparison.choice import choose_candidate
 from pynomaly.judging.comparison.compare import VerdictOutcome, compare_scores
 from pynomaly.judging.comparison.evaluation import compute_metrics
 from pynomaly.judging.comparison.evidence import Evidence, Rung
-from pynomaly.judging.comparison.injection import ANOMALY_KINDS, InjectedAnomalies
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
+from pynomaly.judging.comparison.injection import ANOMALY_KINDS
 from pynomaly.judging.comparison.rank_tests import build_block_table
 from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
 

@@ -1,115 +1,109 @@
-"""A breach is what is bad under the new champion, not under the old one, and clearly worse."""
+"""A breach is clearly worse than the old champion, by blocks of rows, and than what was promised."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from math import isnan, nan
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from scipy.stats import binom
 
-from pynomaly import config
+from pynomaly.config import parse_pipeline
 from pynomaly.judging.drift.bake_verdict import BakeObservation, judge_bake, observe_bake
+from pynomaly.judging.drift.paired_blocks import PairedBlocks
 from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport
 from tests.judging.drift.test_degradation import observe
+from tests.machines import make_small_settings
 
 OLD = BakeObservation(
-    version=1, rows=1000, alerts=10, alert_status="ok", score_status="ok", score_effect=0.02, latency_ms=2.0
+    version=1,
+    rows=1000,
+    alerts=10,
+    alert_status="ok",
+    score_status="ok",
+    score_effect=0.02,
+    latency_ms=2.0,
+    expected_rate=0.01,
+    highest_rate=0.02,
 )
 NEW = replace(OLD, version=2)
+SETTINGS = parse_pipeline(make_small_settings(), origin=Path("machines.yaml"))
+DRIFTS = {"score_status": "drift", "score_effect": 0.5}
+BLOCKS = 20
+
+
+def pair(new: int = 10, old: int = 10, *, moved: float = 1.0, share: float = 1.0) -> PairedBlocks:
+    """A thousand rows in twenty blocks; p-values of the new version are raised to the power `moved`."""
+    rng = np.random.default_rng(0)
+    p = rng.uniform(size=1000)
+    flags = [np.isin(np.arange(1000), np.linspace(0, 999, count).astype(int)) for count in (new, old)]
+    return PairedBlocks.sum_window(
+        (flags[0], p**moved), (flags[1], p), np.arange(1000) * BLOCKS // 1000, share
+    )
 
 
 @pytest.mark.parametrize(
-    ("new", "old", "outcome", "reason_part"),
+    ("new", "old", "paired", "outcome", "reason_part"),
     [
-        ({}, {}, "ok", "keeps what it promised"),
-        ({"rows": 99, "alert_status": "violated"}, {"rows": 99}, "insufficient_data", "99 rows"),
-        ({"alerts": 60, "alert_status": "violated"}, {}, "breach", "60 alerts"),
-        (
-            {"alerts": 60, "alert_status": "violated"},
-            {"alerts": 55, "alert_status": "violated"},
-            "ok",
-            "keeps what it promised, or breaks it no more",
-        ),
-        # Either side of the limit by chance: no breach.
-        ({"alerts": 31, "alert_status": "violated"}, {"alerts": 29}, "ok", "keeps"),
-        ({"alert_status": "not_computable"}, {}, "breach", "not computable under v2"),
-        ({"alert_status": "not_computable"}, {"alert_status": "not_computable"}, "ok", "keeps"),
-        ({"score_status": "drift", "score_effect": 0.5}, {}, "breach", "distance 0.500"),
-        (
-            {"score_status": "drift", "score_effect": 0.4},
-            {"score_status": "drift", "score_effect": 0.8},
-            "ok",
-            "keeps",
-        ),
-        ({"score_status": "drift", "score_effect": 0.31}, {"score_effect": 0.29}, "ok", "keeps"),
-        ({"score_status": "drift", "score_effect": nan}, {}, "breach", "not finite"),
-        ({"score_status": "not_computable"}, {}, "breach", "not computable"),
-        ({"latency_ms": 101.0}, {}, "breach", "101.0 ms"),
-        ({"latency_ms": 101.0}, {"latency_ms": 150.0}, "ok", "keeps"),
-        ({"latency_ms": nan}, {}, "breach", "nan ms"),
-        # Each border, and that the old champion's own trouble is none of the new one.
-        ({"rows": 100}, {"rows": 100}, "ok", "keeps"),
-        ({"alerts": 60, "alert_status": "violated"}, {"alert_status": "violated"}, "ok", "keeps"),
-        ({"alert_status": "violated"}, {"alert_status": "not_computable"}, "ok", "keeps"),
-        ({"score_status": "drift", "score_effect": 0.12}, {"score_effect": nan}, "breach", "distance 0.120"),
-        ({"score_status": "not_computable"}, {"score_status": "not_computable"}, "ok", "keeps"),
-        ({"latency_ms": 100.0}, {}, "ok", "keeps"),
-        ({"latency_ms": 101.0}, {"latency_ms": 100.0}, "breach", "100.0 ms under v1"),
-        ({"latency_ms": 101.0}, {"latency_ms": nan}, "ok", "keeps"),
+        ({}, {}, pair(), "ok", "keeps what it promised"),
+        ({"rows": 99}, {"rows": 99}, pair(200), "insufficient_data", "99 rows"),
+        ({"rows": 100}, {"rows": 100}, pair(), "ok", "keeps"),
+        ({}, {}, pair(200), "breach", "200 alerts in 1000 rows, 10 under v1, in 20 blocks"),
+        ({}, {}, pair(200, 180), "ok", "keeps"),
+        ({}, {}, pair(31), "ok", "keeps"),  # more than three times as many, within chance
+        ({}, {}, pair(200, share=0.1), "insufficient_data", "worth 2 independent blocks, and 3 are needed"),
+        ({}, {}, pair(200, share=0.0), "ok", "too short to show"),
+        ({"highest_rate": 0.3}, {}, pair(200), "ok", "keeps"),  # what it promised is that uncertain
+        ({"alert_status": "not_computable"}, {}, pair(), "breach", "not computable under v2"),
+        ({"alert_status": "not_computable"}, {"alert_status": "not_computable"}, pair(), "ok", "keeps"),
+        (DRIFTS, {}, pair(moved=9.0), "breach", "distance 0.500"),
+        (DRIFTS, DRIFTS, pair(moved=9.0), "breach", "distance 0.500"),
+        (DRIFTS, {}, pair(), "ok", "keeps"),
+        ({}, {}, pair(moved=9.0), "ok", "keeps"),  # no drift from its own reference
+        ({"score_status": "drift", "score_effect": nan}, {}, pair(), "breach", "not finite"),
+        ({"score_status": "not_computable"}, {}, pair(), "breach", "not computable"),
+        ({"score_status": "not_computable"}, {"score_status": "not_computable"}, pair(), "ok", "keeps"),
+        ({"latency_ms": 130.0}, {}, pair(), "breach", "130.0 ms"),
+        ({"latency_ms": 130.0}, {"latency_ms": 150.0}, pair(), "ok", "keeps"),
+        ({"latency_ms": nan}, {}, pair(), "breach", "nan ms"),
+        ({"latency_ms": 100.0}, {}, pair(), "ok", "keeps"),
+        ({"latency_ms": 101.0}, {"latency_ms": 99.0}, pair(), "ok", "keeps"),  # one model, measured twice
+        ({"latency_ms": 121.0}, {"latency_ms": 100.0}, pair(), "breach", "100.0 ms under v1"),
+        ({"latency_ms": 130.0}, {"latency_ms": nan}, pair(), "ok", "keeps"),
     ],
 )
-def test_every_breach(new: dict[str, Any], old: dict[str, Any], outcome: str, reason_part: str) -> None:
-    bake = judge_bake(
-        replace(NEW, **new), replace(OLD, **old), config.Drift(), config.Degradation(), max_latency_ms=100.0
-    )
+def test_every_breach(
+    new: dict[str, Any], old: dict[str, Any], paired: PairedBlocks, outcome: str, reason_part: str
+) -> None:
+    bake = judge_bake(replace(NEW, **new), replace(OLD, **old), paired, SETTINGS)
     assert bake.outcome == outcome
     assert reason_part in bake.reasons[0]
 
 
-def test_what_both_suffer_is_named() -> None:
-    bad = {"score_status": "drift", "score_effect": 0.5}
-    bake = judge_bake(replace(NEW, **bad), replace(OLD, **bad), config.Drift(), config.Degradation(), 100.0)
-    assert any("score drift: bad under v2, and under v1 too" in reason for reason in bake.reasons)
-
-
-def test_what_only_one_suffers_is_not_shared() -> None:
-    bad = {"alerts": 60, "alert_status": "violated"}
-    both = judge_bake(replace(NEW, **bad), replace(OLD, **bad), config.Drift(), config.Degradation(), 100.0)
-    assert both.reasons[1:] == ("alert rate: bad under v2, and under v1 too",)
-    old = judge_bake(NEW, replace(OLD, **bad), config.Drift(), config.Degradation(), 100.0)
+def test_what_both_suffer_is_named_and_what_one_suffers_is_not() -> None:
+    bad = {**DRIFTS, "alert_status": "violated"}
+    both = judge_bake(replace(NEW, **bad), replace(OLD, **bad), pair(), SETTINGS)
+    assert both.reasons[1:] == (
+        "alert rate: bad under v2, and under v1 too",
+        "score drift: bad under v2, and under v1 too",
+    )
+    old = judge_bake(NEW, replace(OLD, **bad), pair(), SETTINGS)
     assert old.reasons == ("v2 keeps what it promised, or breaks it no more than v1 would",)
-
-
-def test_scores_must_be_further_away_by_the_whole_margin() -> None:
-    drift, old = config.Drift(effect=0.125), replace(OLD, score_effect=0.125)
-    for effect, outcome in ((0.25, "breach"), (0.2499, "ok")):
-        new = replace(NEW, score_status="drift", score_effect=effect)
-        assert judge_bake(new, old, drift, config.Degradation(), 100.0).outcome == outcome
-
-
-@pytest.mark.parametrize("confidence", [0.95, 0.99])
-def test_alerts_are_more_than_the_old_rate_gives_by_chance(confidence: float) -> None:
-    for alerts in range(10, 30):
-        new = replace(NEW, alerts=alerts, alert_status="violated")
-        bake = judge_bake(new, OLD, config.Drift(), config.Degradation(confidence=confidence), 100.0)
-        assert (bake.outcome == "breach") == (binom.sf(alerts - 1, 1000, 0.01) < 1 - confidence)
 
 
 def test_a_version_is_observed_by_its_report_and_its_window() -> None:
     window = observe(alerts=60)
     score = ColumnDrift("score", "score", "warning", 0.12, 0.0, 0.0, "score moved")
     with_score = observe_bake(7, DriftReport("ok", (), score, 0.0, ()), window, 60, 3.5)
-    assert with_score == BakeObservation(7, window.rows, 60, "violated", window.score, 0.12, 3.5)
+    expected = window.expected_rate
+    assert with_score == BakeObservation(7, window.rows, 60, "violated", window.score, 0.12, 3.5, expected)
     without = observe_bake(7, DriftReport("ok", (), None, 0.0, ()), window, 60, 3.5)
     assert isnan(without.score_effect)
     assert without.to_dict() == with_score.to_dict() | {"score_effect": None}
 
 
 def test_all_that_broke_is_said() -> None:
-    worst = replace(
-        NEW, alerts=60, alert_status="violated", score_status="drift", score_effect=0.9, latency_ms=500.0
-    )
-    bake = judge_bake(worst, OLD, config.Drift(), config.Degradation(), max_latency_ms=100.0)
+    bake = judge_bake(replace(NEW, **DRIFTS, latency_ms=500.0), OLD, pair(200, moved=9.0), SETTINGS)
     assert len(bake.reasons) == 3

@@ -96,6 +96,31 @@ def test_a_budget_below_what_was_counted_says_so() -> None:
     assert "so each row counts as one" in " ".join(bundle.facts["notes"])
 
 
+def test_a_budget_that_cannot_be_used_up_says_so() -> None:
+    bundle = fit(make_rows(0.99, 40, 1), make_pipeline(alerts={"policy": "budget", "per_day": 6}))
+    assert bundle.policy.threshold == 0.1
+    assert "and no more, as no row above p = 0.1 alerts" in " ".join(bundle.facts["notes"])
+
+
+def test_p_values_by_entity_are_counted_by_entity() -> None:
+    frame = make_rows(0.95, 40, 1)
+    frame.loc[frame["machine"] == "b", ["heat", "load"]] *= 5.0  # one wide machine
+    training = {"candidates": ["hbos"], "calibrate_by": "entity"}
+    pipeline = make_pipeline(training=training, features={"entities": "own"})
+    bundle = fit(frame, pipeline)
+    assert bundle.calibration.groups is not None
+    assert bundle.policy.events is not None
+    new = make_rows(0.95, 200, 2, "2027-01-01")
+    new.loc[new["machine"] == "b", ["heat", "load"]] *= 5.0
+    keys = read_row_keys(new, bundle.contract)
+    assert keys is not None
+    alerted = bundle.score_window(new)["is_anomaly"].to_numpy()
+    assert 0.7 < count_events(keys, alerted, HOUR) / 200 / 2 < 1.4
+    for machine in range(2):  # each has about half of them
+        own = keys.entities == machine
+        assert 0.3 < count_events(keys.take(own), alerted[own], HOUR) / 200 < 1.7
+
+
 def test_a_bundle_from_before_events_counts_rows_under_any_setting() -> None:
     bundle = fit(make_rows(0.95, 40, 1), make_pipeline())
     old = replace(bundle, facts={name: value for name, value in bundle.facts.items() if name != "events"})

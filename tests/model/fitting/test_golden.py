@@ -3,12 +3,11 @@ import json
 import numpy as np
 import pandas as pd
 
+from pynomaly.model.bundle_files import pack_rows, unpack_rows
 from pynomaly.model.fitting.golden import (
     GOLDEN_ROWS,
-    pack_rows,
     pick_positions,
     take_golden_rows,
-    unpack_rows,
 )
 from pynomaly.model.scoring import PreparedRows
 

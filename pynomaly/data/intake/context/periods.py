@@ -50,7 +50,15 @@ def find_period(stretches: Sequence[Floats]) -> int | None:
     peaks = peaks[correlation[peaks] - valley[peaks] >= _LEAST]
     if not len(peaks):
         return None
-    return int(peaks[correlation[peaks] >= correlation[peaks].max() - _SAME][0])
+    period = int(peaks[correlation[peaks] >= correlation[peaks].max() - _SAME][0])
+    return _refine(period, correlation)
+
+
+def _refine(period: int, correlation: Floats) -> int:
+    """Return the period as its highest multiple shows it: a flat peak is off by a row, divided by more."""
+    times = (len(correlation) - 2) // period
+    first = times * period - times
+    return round((first + int(np.argmax(correlation[first : times * period + times + 1]))) / times)
 
 
 def _correlate(stretches: Sequence[Floats], lags: int) -> Floats:

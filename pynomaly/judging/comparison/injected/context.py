@@ -15,7 +15,7 @@ import pandas as pd
 
 from pynomaly.data.frame import FrameContract
 
-__all__ = ["EXPLAINED", "RowContext", "measure_context", "measure_explained"]
+__all__ = ["EXPLAINED", "RowContext", "measure_context", "measure_explained", "read_moments"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -178,13 +178,13 @@ def _count_days(frame: pd.DataFrame, contract: FrameContract) -> Ints:
     """Return the number of the day of each row, shape (n,); zeros without a time."""
     if contract.time is None:
         return np.zeros(len(frame), dtype=np.int64)
-    return np.asarray(_read_times(frame, contract.time) // _DAY, dtype=np.int64)
+    return np.asarray(read_moments(frame, contract.time) // _DAY, dtype=np.int64)
 
 
 _DAY = 86_400_000_000
 
 
-def _read_times(frame: pd.DataFrame, time: str) -> Ints:
+def read_moments(frame: pd.DataFrame, time: str) -> Ints:
     """Return the times in microseconds since 1970, UTC."""
     moments = pd.to_datetime(frame[time], utc=True).dt.as_unit("us")
     return np.asarray(moments.astype("int64"), dtype=np.int64)
@@ -220,7 +220,7 @@ def _find_season(
     nowhere = np.zeros(len(learned), dtype=np.int64), np.zeros(len(judged), dtype=np.int64)
     if contract.time is None:
         return *nowhere, none
-    times, judged_times = (_read_times(frame, contract.time) for frame in (learned, judged))
+    times, judged_times = (read_moments(frame, contract.time) for frame in (learned, judged))
     hours, judged_hours = (at // (_DAY // 24) % 24 for at in (times, judged_times))
     weekdays, judged_weekdays = ((at // _DAY + 3) % 7 for at in (times, judged_times))
     of_day = of_week = none

@@ -1,0 +1,29 @@
+"""Rows of entities without their own baseline are counted, and a training says who gets one."""
+
+from __future__ import annotations
+
+from pynomaly.steps.obstacles import count_pooled_rows, describe_new_baselines, describe_pooled_rows
+from tests.feeders import fit, table
+
+
+def test_rows_of_entities_without_a_baseline_are_counted_and_said() -> None:
+    bundle, rows = fit(table(600)), table(30)
+    assert describe_pooled_rows(count_pooled_rows(bundle, rows), 30) == ()
+    rows.loc[:5, "feeder"] = ["m7", "m8", "m9", "m7", "m10", None]
+    counts = count_pooled_rows(bundle, rows)
+    assert counts == {"m7": 2, "m8": 1, "m9": 1, "m10": 1, "": 1}
+    (sentence,) = describe_pooled_rows(counts, 30)
+    assert sentence.startswith(
+        "6 of 30 rows are of entities without their own baseline ('m7', 'm8', 'm9' and 2 more): level and"
+    )
+    assert not count_pooled_rows(fit(table(600), features={"entities": "pooled"}), rows)
+
+
+def test_a_training_says_which_entities_get_or_lose_their_own_baseline() -> None:
+    rows = table(600)
+    before, after = fit(rows[rows["feeder"] != "large"]), fit(rows[rows["feeder"] != "small"])
+    assert describe_new_baselines(after, before) == (
+        "entities with their own baseline from this training on: 'large'",
+        "entities without rows for a baseline in this training: 'small'",
+    )
+    assert describe_new_baselines(after, after) == describe_new_baselines(after, None) == ()
