@@ -5,9 +5,9 @@
 
 A model's scores are binormal with a known AUROC; the judged rows and a window are drawn anew each time,
 single rows or incidents of 20 rows that share a disturbance. `false`: the model is what it was, and only the
-share of anomalies moved. `found`: its AUROC fell from .95 to .85. A row's bound is the upper end of the 95 % interval
-of the rate (Clopper-Pearson). `one number` is the check of the first edition: the window's average precision
-against the number at training.
+share of anomalies moved. `found`: its AUROC fell from .95 to .85. `at most`: the upper end of the 95 %
+interval of the rate (Clopper-Pearson). `one number` is the check of the first edition: the window's average
+precision against the number at training.
 """
 
 from __future__ import annotations
@@ -124,8 +124,6 @@ def upper_bound(hits: int, of: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
     parser.add_argument("--draws", type=int, default=300)
     parser.add_argument("--seed", type=int, default=90_000)
     options = parser.parse_args()

@@ -22,6 +22,10 @@ __all__ = ["LEVELS", "Level", "Observation", "binomial_tail", "observe_window", 
 
 Level = Literal["none", "minor", "moderate", "major", "critical"]
 LEVELS: tuple[Level, ...] = get_args(Level)
+_BASELINE = (
+    "performance of this window is what later windows are compared with: no labels judged the version at its "
+    "training, so this window itself is not judged"
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class Observation:
     labels_due : str or None
         Moment (ISO 8601) at which the window's labels are all known and its performance is judged again;
         None once it is.
+    kept : mapping or None
+        Of the first window with enough labels of a version that no labels judged: what later windows are
+        compared with, as :meth:`pynomaly.judging.drift.performance.JudgedScores.to_dict` gives it.
     """
 
     window: str
@@ -68,6 +75,7 @@ class Observation:
     agreement_status: str = "not_due"
     injected_status: str = "not_due"
     labels_due: str | None = None
+    kept: Mapping[str, Any] | None = None
 
     @property
     def level(self) -> Level:
@@ -103,6 +111,10 @@ class Observation:
         """Return JSON-serialisable values."""
         return dict(to_jsonable(self))
 
+    def summarize(self) -> dict[str, Any]:
+        """Return JSON-serialisable values without the scores that are kept for later windows."""
+        return {name: value for name, value in self.to_dict().items() if name != "kept"}
+
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Observation:
         """Read the output of :meth:`to_dict`; unknown keys are ignored."""
@@ -127,6 +139,7 @@ def observe_window(
     rows_per_event: float = 1.0,
     labels_due: datetime | None = None,
     performance_notes: Sequence[str] = (),
+    kept: Mapping[str, Any] | None = None,
 ) -> Observation:
     """Summarise one window.
 
@@ -157,6 +170,8 @@ def observe_window(
         When all labels of the window are known, if that is later than now.
     performance_notes : sequence of str
         What a reader of a drop must know about the comparison.
+    kept : mapping, optional
+        Scores that later windows are compared with: this window is the baseline, and is not judged.
     """
     reasons = []
     data = score = "not_computable"
@@ -177,6 +192,8 @@ def observe_window(
     performance_status, performance_reasons = _judge_performance(
         performance, performance_high, baseline, positives, settings, labels_due
     )
+    if kept is not None:
+        performance_status, performance_reasons = "insufficient_data", (_BASELINE,)
     if performance_reasons and positives >= settings.min_positives:
         performance_reasons = (*performance_reasons, *performance_notes)
     label_free = unlabelled or UnlabelledVerdict()
@@ -196,6 +213,7 @@ def observe_window(
         agreement_status=label_free.agreement_status,
         injected_status=label_free.injected_status,
         labels_due=labels_due.isoformat() if labels_due else None,
+        kept=kept,
     )
 
 
@@ -209,6 +227,7 @@ def renew_performance(
     positives: int,
     notes: Sequence[str] = (),
     labels_due: datetime | None = None,
+    kept: Mapping[str, Any] | None = None,
 ) -> Observation:
     """Return the observation with the performance that labels give that came after it was made.
 
@@ -217,15 +236,18 @@ def renew_performance(
     status, reasons = _judge_performance(
         performance, performance_high, baseline, positives, settings, labels_due
     )
-    kept = tuple(reason for reason in observation.reasons if not reason.startswith("performance "))
+    if kept is not None:
+        status, reasons = "insufficient_data", (_BASELINE,)
+    others = tuple(reason for reason in observation.reasons if not reason.startswith("performance "))
     return replace(
         observation,
         performance=_finite_or_none(performance),
         baseline=_finite_or_none(baseline),
         performance_status=status,
         positives=positives,
-        reasons=(*kept, *reasons, *(notes if reasons else ())),
+        reasons=(*others, *reasons, *(notes if reasons else ())),
         labels_due=labels_due.isoformat() if labels_due else None,
+        kept=kept,
     )
 
 

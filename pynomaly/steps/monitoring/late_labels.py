@@ -24,7 +24,7 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline, parse_window_key
 from pynomaly.records.ledger.decision_evidence import DegradationEvidence
 from pynomaly.records.registry import ModelRef
-from pynomaly.steps.monitoring.performance import measure_performance
+from pynomaly.steps.monitoring.performance import adopt_baseline, measure_performance
 from pynomaly.steps.window_run import WindowRun
 
 __all__ = ["has_due_labels", "judge_labels_again", "judge_late_labels"]
@@ -61,6 +61,7 @@ def judge_labels_again(
         positives=measured.positives,
         notes=measured.notes,
         labels_due=measured.labels_due,
+        kept=measured.kept,
     )
 
 
@@ -93,10 +94,11 @@ def judge_late_labels(
         edges = parse_window_key(observation.window)
         if edges is None or not has_due_labels(observation, as_of):
             continue
+        own = adopt_baseline(baseline, renewed[:place])
         try:
             rows = read_checked_window(records.pipeline, Window(*edges), as_of)
             frame = rows.require_clean(bundle.contract)
-            late = judge_labels_again(records.pipeline, bundle, observation, frame, baseline, as_of)
+            late = judge_labels_again(records.pipeline, bundle, observation, frame, own, as_of)
         except DataError as error:
             reason = f"performance is not computable, which counts as violated: labels are due, but {error}"
             kept = tuple(text for text in observation.reasons if not text.startswith("performance "))
@@ -144,7 +146,7 @@ def _record_late_verdict(
             evidence=replace(
                 evidence,
                 action=verdict.action,
-                observation=observation.to_dict(),
+                observation=observation.summarize(),
                 aspects=aspects,
                 judged_late=True,
             ),

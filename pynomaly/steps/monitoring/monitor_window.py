@@ -44,7 +44,7 @@ from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.explanations import log_weighted_drift
 from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_late_labels
-from pynomaly.steps.monitoring.performance import measure_performance
+from pynomaly.steps.monitoring.performance import adopt_baseline, measure_performance
 from pynomaly.steps.monitoring.window_facts import write_window_facts
 from pynomaly.steps.promotion.bake import judge_baking_window
 from pynomaly.steps.training.label_free_checks import probe_model
@@ -99,7 +99,7 @@ class MonitoredWindow:
             "version": self.version,
             "drift": self.drift.to_dict(),
             "exchangeability": self.exchangeability.to_dict(),
-            "observation": self.observation.to_dict(),
+            "observation": self.observation.summarize(),
             "degradation": self.degradation.to_dict(),
             "report": self.report,
             "report_error": self.report_error,
@@ -151,6 +151,7 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         ]
         waiting = [item.window for item in earlier if has_due_labels(item, as_of)]
         earlier = list(judge_late_labels(records, ref, bundle, earlier, baseline, as_of))
+        baseline = adopt_baseline(baseline, earlier)
         unlabelled = check_without_labels(pipeline, bundle, window, frame, earlier, baseline)
         observation = build_observation(
             pipeline, bundle, key, frame, scored, drift, baseline, unlabelled, as_of
@@ -165,7 +166,7 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         evidence: dict[str, Any] = {
             "drift": drift.to_dict(),
             "exchangeability": exchange_test.to_dict(),
-            "observation": observation.to_dict(),
+            "observation": observation.summarize(),
             "degradation": verdict.to_dict(),
         }
         evidence |= {"aspects": [aspect.to_dict() for aspect in aspect_list], "as_of": as_of.isoformat()}
@@ -186,7 +187,7 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
                     version=ref.version,
                     action=verdict.action,
                     drifted=list(drift.drifted),
-                    observation=observation.to_dict(),
+                    observation=observation.summarize(),
                     run_id=run,
                     exchangeability=exchange_test.to_dict(),
                     basis=drift.basis,
@@ -254,6 +255,7 @@ def build_observation(
         rows_per_event=count_rows_per_event(bundle.policy, bundle.facts),
         labels_due=measured.labels_due,
         performance_notes=measured.notes,
+        kept=measured.kept,
     )
 
 

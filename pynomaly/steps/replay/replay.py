@@ -33,6 +33,7 @@ from pynomaly.model.window_alerts import flag_rows
 from pynomaly.records.ledger import parse_window_key
 from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_labels_again
 from pynomaly.steps.monitoring.monitor_window import build_observation, check_without_labels
+from pynomaly.steps.monitoring.performance import adopt_baseline
 from pynomaly.steps.replay.history import TRUTH_COLUMN, ReplayHistory, TrainedModel
 from pynomaly.steps.replay.policy_run import PolicyRun, build_report
 from pynomaly.steps.replay.replay_training import decide_training, rule_on_challenger, train_on_reference
@@ -203,13 +204,12 @@ def _follow_settings(
     sketch, contract = student.bundle.sketch, student.bundle.contract
     drift = compute_window_drift(sketch, contract, frame, pipeline.drift, scored["score"])
     _judge_late_windows(past, life, at)
+    baseline = adopt_baseline(student.baseline, life.observations)
     checked = check_without_labels(
         pipeline, student.bundle, window, frame, life.observations, student.baseline
     )
     life.observations.append(
-        build_observation(
-            pipeline, student.bundle, window.key, frame, scored, drift, student.baseline, checked, at
-        )
+        build_observation(pipeline, student.bundle, window.key, frame, scored, drift, baseline, checked, at)
     )
     verdict = judge_degradation(life.observations, pipeline.degradation)
     if verdict.action not in ("retrain", "page"):
@@ -251,8 +251,9 @@ def _judge_late_windows(past: ReplayHistory, life: PolicyRun, at: datetime) -> N
             continue
         frame = past.read_usable_rows(Window(*edges), student.bundle)[0]
         frame = frame.assign(**{str(past.pipeline.data.label): frame[TRUTH_COLUMN]})
+        baseline = adopt_baseline(student.baseline, life.observations[:place])
         life.observations[place] = judge_labels_again(
-            past.pipeline, student.bundle, observation, frame, student.baseline, at
+            past.pipeline, student.bundle, observation, frame, baseline, at
         )
 
 

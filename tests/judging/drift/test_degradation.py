@@ -209,6 +209,7 @@ def test_an_observation_has_what_it_was_made_from() -> None:
         "agreement_status": "not_due",
         "injected_status": "not_due",
         "labels_due": None,
+        "kept": None,
     }
 
 
