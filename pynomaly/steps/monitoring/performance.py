@@ -22,7 +22,7 @@ from pynomaly.judging.drift.observation import Observation
 from pynomaly.judging.drift.performance import JudgedScores, compare_performance
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import TrainedBaseline, parse_window_key
-from pynomaly.steps.training.splits import number_dependent_rows
+from pynomaly.steps.training.splits import number_rows
 
 __all__ = ["LabelledPerformance", "adopt_baseline", "find_label_moment", "measure_performance"]
 
@@ -114,7 +114,7 @@ def measure_performance(
         return LabelledPerformance(positives, baseline=before, labels_due=due)
     evidence = Evidence(
         truth,
-        number_dependent_rows(bundle.contract, frame[has_label]),
+        number_rows(bundle.contract, frame[has_label], bundle.dependence, truth == 1),
         operation=OperatingPoint.of(pipeline.alerts, bundle.policy.threshold),
     )
     metric, confidence = pipeline.comparison.metric, pipeline.degradation.confidence

@@ -27,6 +27,7 @@ from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.row_times import rows_per_day
 from pynomaly.model.window_alerts import count_events_again
 from pynomaly.steps.training.cross_validation import RefittableCandidate, cross_validate
+from pynomaly.steps.training.judged_blocks import lengthen_blocks
 from pynomaly.steps.training.training_rows import JudgedRows, TrainingRows
 
 __all__ = [
@@ -119,7 +120,8 @@ def fit_bundle(
         If the detector cannot be fitted; ModelError if its scores cannot be calibrated.
     """
     known = rows.collect_known_anomalies()
-    return Bundle.fit(rows.fit, rows.calibration, pipeline, candidate, rows.contract, dict(facts), known)
+    parts = (rows.fit, rows.calibration)
+    return Bundle.fit(*parts, pipeline, candidate, rows.contract, dict(facts), known, rows.dependence)
 
 
 def recalibrate_bundle(
@@ -220,8 +222,12 @@ def compare_with(
     *,
     name: str,
     among: int = 1,
+    attempt: int = 1,
 ) -> Verdict:
     """Compare a challenger with a champion on the challenger's judged rows.
+
+    Where the scores of normal rows depend on each other for longer than the evidence says, its blocks are
+    made as long.
 
     Parameters
     ----------
@@ -229,16 +235,22 @@ def compare_with(
         Of the champion, for people.
     among : int
         Number of candidates from which these same rows chose the challenger.
+    attempt : int
+        Which challenger it is since the last promotion that stood.
     """
+    pair = (
+        champion.score(judged.frame)["score"].to_numpy(), challenger.scores()["score"].to_numpy()
+    )  # fmt: skip
+    evidence = _operate(pipeline, judged, [challenger])
     return compare_scores(
-        _operate(pipeline, judged, [challenger]),
-        champion.score(judged.frame)["score"].to_numpy(),
-        challenger.scores()["score"].to_numpy(),
+        lengthen_blocks(champion.contract, judged.frame, evidence, pair),
+        *pair,
         pipeline.comparison,
         champion=name,
         challenger=challenger.label,
         seed=pipeline.training.seed,
         among=among,
+        attempt=attempt,
     )
 
 
