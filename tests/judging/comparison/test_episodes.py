@@ -87,7 +87,9 @@ def test_every_kind_and_size_is_drawn_and_changes_most_of_its_rows() -> None:
         for name, cells in episode.cells.items():
             before = frame[name].to_numpy()[episode.rows]
             assert (cells != before).mean() >= 0.5
-            assert np.isin(cells, frame[name]).all(), "each value occurs in the column"
+            known = frame[name]
+            is_inside = (cells >= known.min()) & (cells <= known.max())
+            assert np.isin(cells[is_inside], known).all(), "each value inside the range occurs in the column"
         if episode.kind == "stuck":
             assert all(np.unique(cells).size == 1 for cells in episode.cells.values())
         if episode.kind == "inner spike":
