@@ -465,16 +465,20 @@ def entity_levels_and_scales(
     return results
 
 
-def find_event_limit(p, entities, moments, rates, level):
+def find_event_limit(p, entities, moments, rates, level, least=1):
     """Largest p-value at which expected false events are at most a share `level` of the events, or -1."""
     gap = rates.gap.total_seconds() * 1e6
     limit = -1.0
     for x in sorted(set(p)):
-        events = 0
+        sizes = []
         for entity in set(entities):
             times = sorted(moments[i] for i in range(len(p)) if entities[i] == entity and p[i] <= x)
-            events += sum(i == 0 or times[i] - times[i - 1] > gap for i in range(len(times)))
-        if x <= level and len(p) * x * rates.share(x)[0] <= level * events:
+            for i in range(len(times)):
+                if i == 0 or times[i] - times[i - 1] > gap:
+                    sizes.append(0)
+                sizes[-1] += 1
+        events = sum(size >= least for size in sizes)
+        if x <= level and len(p) * x * min(rates.share(x)[0], 1 / least) <= level * events:
             limit = x
     return limit
 

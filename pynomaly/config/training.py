@@ -132,3 +132,8 @@ class Retraining(Settings):
     backoff: Duration = Field(
         timedelta(days=3), description="wait after a rejected challenger, doubled each time"
     )
+    forget: Duration = Field(
+        timedelta(days=90),
+        gt=timedelta(0),
+        description="a challenger rejected, expired or taken back longer ago than this no longer counts",
+    )

@@ -80,6 +80,22 @@ def test_any_rows_in_any_order_score_alike(model: Any) -> None:
     assert bundle.raw_scores(rows.iloc[[77]]).tolist() == [scores[77]]
 
 
+@pytest.mark.parametrize("detector", ["knn", "series_ar"])
+def test_a_series_is_calibrated_on_all_of_its_time(detector: str, tmp_path: Path) -> None:
+    """The last stretch alone may be a calm one: three times the alerts of the rest were false with it."""
+    write_pumps(tmp_path)
+    pipeline = make_series_pipeline(tmp_path)
+    settings = pipeline.model_dump(mode="json")
+    settings["training"] |= {"candidates": [{"detector": detector}], "calibrate": "auto"}
+    pipeline = config.Pipeline.model_validate(settings)
+    rows = read_source(pipeline.data)
+    contract, cut = FrameContract.infer(rows, pipeline.data), len(rows) * 3 // 4
+    candidate = pipeline.training.candidates[0]
+    bundle = Bundle.fit(rows.iloc[:cut], rows.iloc[cut:], pipeline, candidate, contract, {})
+    assert bundle.calibration.method == "cross"
+    assert bundle.facts["rows"]["calibration"] == len(rows)
+
+
 def test_a_window_scores_like_the_whole_table(model: Any) -> None:
     pipeline, bundle, rows, scores = model
     for first, last in ((7, 26), (30, 48)):

@@ -40,13 +40,15 @@ class RetrainSituation:
     rows_available : int
         Usable rows of the new reference.
     rejected_in_a_row : int
-        Challengers refused since the last promotion.
+        Challengers since the last promotion that stands which were refused, rejected, expired or taken back.
     last_rejection : datetime or None
     schema_ok : bool
         Whether the columns are still those that the pipeline expects.
     champion : str or None
     left_out : int
         Number of rows of declared incidents in the new reference; training excludes them.
+    forgotten_rejections : int
+        Further rejected challengers, older than ``retraining.forget``.
     """
 
     reason: str
@@ -61,6 +63,7 @@ class RetrainSituation:
     schema_ok: bool
     champion: str | None
     left_out: int = 0
+    forgotten_rejections: int = 0
 
     def __post_init__(self) -> None:
         for name in ("as_of", "last_training", "last_rejection"):
@@ -114,10 +117,17 @@ def decide_retraining(situation: RetrainSituation, settings: config.Retraining) 
     settings : Retraining
     """
     decision = _decide_remedy(situation, settings)
-    if not situation.left_out or decision.remedy == "block":
+    if decision.remedy == "block":
         return decision
-    excluded_note = f"Rows of declared incidents, left out of the reference: {situation.left_out}."
-    return replace(decision, reasons=(*decision.reasons, excluded_note))
+    notes = []
+    if situation.left_out:
+        notes.append(f"Rows of declared incidents, left out of the reference: {situation.left_out}.")
+    if situation.forgotten_rejections:
+        notes.append(
+            f"Rejected challengers older than {spell_duration(settings.forget)} (retraining.forget), not "
+            f"counted: {situation.forgotten_rejections}."
+        )
+    return replace(decision, reasons=(*decision.reasons, *notes))
 
 
 def _decide_remedy(situation: RetrainSituation, settings: config.Retraining) -> RetrainDecision:

@@ -43,7 +43,7 @@ from pynomaly.errors import ConfigError
 from pynomaly.model.calibration.alert_limits import AlertLimits
 from pynomaly.model.calibration.calibration import MIN_SCORES, Calibration
 from pynomaly.model.calibration.events import EventRates
-from pynomaly.model.calibration.false_discoveries import benjamini_hochberg, find_event_limit
+from pynomaly.model.calibration.false_discoveries import LASTING_ROWS, benjamini_hochberg, flag_events
 from pynomaly.model.row_times import RowKeys
 
 __all__ = [
@@ -143,7 +143,7 @@ class AlertPolicy:
         rows. The expected share of false alerts is at most `level` times the share of normal rows, as long as
         normal rows are exchangeable with the held-out rows and `extrapolate` is off. A policy that counts
         events keeps the share of false events instead
-        (:func:`pynomaly.model.calibration.false_discoveries.find_event_limit`).
+        (:func:`pynomaly.model.calibration.false_discoveries.flag_events`).
 
         Parameters
         ----------
@@ -160,7 +160,7 @@ class AlertPolicy:
         p = p if self.extrapolate else np.maximum(p, resolution)
         if self.events is None or keys is None:
             return benjamini_hochberg(p, self.level)
-        return np.asarray(p <= find_event_limit(p, keys, self.events, self.level), dtype=np.bool_)
+        return flag_events(p, keys, self.events, self.level)
 
     @property
     def needed_scores(self) -> int:
@@ -227,7 +227,7 @@ class AlertPolicy:
             least *= float(self.events.share(resolution)[0])
             return (
                 f"a window alerts only when it has an event among {1.0 / least:.2g} rows or more often, of "
-                f"rows that score above nearly all {scores} held-out ones"
+                f"rows that score above nearly all {scores} held-out ones, or one of {LASTING_ROWS} such rows"
             )
         return (
             f"a window alerts only when a share of {least:.2g} of its rows or more score above nearly all "

@@ -43,15 +43,15 @@ SCARCE_ROWS = 100  # with fewer rows set aside, p = 0.01 is not possible and no 
 
 
 def uses_cross_fitting(
-    training: config.Training, held_out: int, rows: int, needed: int = 0, *, looks_back: bool = False
+    training: config.Training, held_out: int, rows: int, needed: int = 0, *, in_stretches: bool = False
 ) -> bool:
     """Return whether to use out-of-fold scores, if a split would set aside `held_out` of `rows` rows.
 
     ``auto`` uses them where the rows set aside are scarce, where they are fewer than the `needed` ones that
-    count down to the threshold of the alert policy while all rows are enough, and for a detector that looks
-    back: rows of a series set aside are one stretch of time, not a sample of all of it.
+    count down to the threshold of the alert policy while all rows are enough, and where rows carry their
+    past: those set aside are one stretch of time, not a sample of all of it, whatever the detector.
     """
-    if training.calibrate == "auto" and looks_back:
+    if training.calibrate == "auto" and in_stretches:
         return MIN_SCORES <= rows <= training.max_rows
     if training.calibrate == "auto":
         scarce = held_out < SCARCE_ROWS and rows >= MIN_SCORES  # with fewer, no p-value is computable at all

@@ -208,8 +208,8 @@ def _fit_and_calibrate(
     training = pipeline.training
     total_rows = len(fit_frame) + len(calibration_frame)
     note = ""
-    looks_back = find_entry(candidate.detector).looks_back
-    if uses_cross_fitting(training, len(calibration_frame), total_rows, needed, looks_back=looks_back):
+    in_stretches = get_past(fit_frame) is not None  # what is set aside is the last of them
+    if uses_cross_fitting(training, len(calibration_frame), total_rows, needed, in_stretches=in_stretches):
         cross_fit, note = _try_cross_fit(fit_frame, calibration_frame, pipeline, candidate, contract)
         if cross_fit:
             return cross_fit

@@ -42,7 +42,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class RetrainEvidence(DecisionEvidence):
-    """Why a training was considered, and on which rows; `excluded` counts rows by cause."""
+    """Why a training was considered, and on which rows; `excluded` counts rows by cause.
+
+    `rejected` counts the challengers rejected in a row, `forgotten` those too old to count.
+    """
 
     kinds: ClassVar[tuple[str, ...]] = ("retrain",)
     trigger: str
@@ -52,6 +55,8 @@ class RetrainEvidence(DecisionEvidence):
     excluded: Mapping[str, Any]
     data_hash: str
     key: str
+    rejected: int | None = optional_field()
+    forgotten: int | None = optional_field()
 
 
 @dataclass(frozen=True)
@@ -236,7 +241,7 @@ class BakeEvidence(DecisionEvidence):
     promotion: int | None
     new: Mapping[str, Any]
     old: Mapping[str, Any]
-    paired: Mapping[str, Any] = field(default_factory=dict)
+    paired: Mapping[str, Any] | None = optional_field()
 
 
 @dataclass(frozen=True)

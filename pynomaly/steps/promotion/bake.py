@@ -223,7 +223,7 @@ def _read_paired_sums(
             continue
         if all(own[1] <= other[0] or other[1] <= own[0] for other in taken):
             taken.append(own)
-            sums.append(PairedBlocks.from_dict(evidence.paired))
+            sums.append(PairedBlocks.from_dict(evidence.paired or {}))
     return sums
 
 

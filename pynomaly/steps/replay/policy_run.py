@@ -34,8 +34,7 @@ class PolicyRun:
     promoted: list[datetime] = field(default_factory=list)
     observations: list[Observation] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
-    rejected: int = 0
-    last_rejection: datetime | None = None
+    rejections: list[datetime] = field(default_factory=list)
     seconds: float = 0.0
     windows: list[dict[str, Any]] = field(default_factory=list)
     scored: list[pd.DataFrame] = field(default_factory=list)
@@ -44,7 +43,7 @@ class PolicyRun:
     def promote(self, student: TrainedModel, at: datetime) -> None:
         """Make `student` champion; observations of the old champion do not apply to it."""
         self.student, self.observations = student, []
-        self.rejected, self.last_rejection = 0, None
+        self.rejections = []
         self.promoted.append(at)
 
     def note(self, at: datetime, what: str, reasons: Sequence[str]) -> None:

@@ -211,9 +211,7 @@ def _follow_settings(
     verdict = judge_degradation(life.observations, pipeline.degradation)
     if verdict.action not in ("retrain", "page"):
         return
-    plan = decide_training(
-        past, at, life.observations[-52:], life.trained[-1], life.asked, life.rejected, life.last_rejection
-    )
+    plan = decide_training(past, at, life.observations[-52:], life.trained[-1], life.asked, life.rejections)
     if plan.decision.remedy in ("none", "block"):
         life.note(at, str(plan.decision.remedy), plan.decision.reasons)
         return
@@ -227,7 +225,7 @@ def _follow_settings(
         life.trainings += 1
         life.trained.append(at)
         life.asked.add(plan.key)
-        life.rejected, life.last_rejection = life.rejected + 1, at
+        life.rejections.append(at)
         return
     _count_training(life, model, at)
     life.asked.add(plan.key)
@@ -236,7 +234,7 @@ def _follow_settings(
     if ruling.kind == "promote":
         life.promote(model, at)
     else:
-        life.rejected, life.last_rejection = life.rejected + 1, at
+        life.rejections.append(at)
 
 
 def _count_training(life: PolicyRun, model: TrainedModel, at: datetime) -> None:

@@ -24,6 +24,7 @@ from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
 from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.keys import compute_work_key
+from pynomaly.steps.rejections import age_rejections
 from pynomaly.steps.replay.history import ReplayHistory, TrainedModel
 from pynomaly.steps.training.exclusions import AlertingModel
 from pynomaly.steps.training.label_free_checks import probe_model
@@ -175,8 +176,7 @@ def decide_training(
     observations: Sequence[Observation],
     last_training: datetime,
     asked: set[str],
-    rejected: int,
-    last_rejection: datetime | None,
+    rejections: Sequence[datetime],
 ) -> ReplayPlan:
     """Decide on a retraining as production does after an event, from the state of a replay.
 
@@ -186,6 +186,8 @@ def decide_training(
         Of the champion, oldest first.
     asked : set of str
         Keys of the trainings that were done already.
+    rejections : sequence of datetime
+        When challengers were refused since the last promotion.
     """
     pipeline = past.pipeline
     since, incidents = find_change_start(observations), read_incidents(pipeline.data)
@@ -197,6 +199,7 @@ def decide_training(
         frame = past.read_reference(window, at)
         left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
     key = compute_work_key(pipeline, "replay", window.key, hash_frame(frame), past.candidates)
+    counted = age_rejections(rejections, at, pipeline.retraining.forget)
     situation = RetrainSituation(
         reason=find_cause(observations),
         trigger="event",
@@ -205,8 +208,9 @@ def decide_training(
         last_data_hash=key if key in asked else None,
         data_hash=key,
         rows_available=len(frame) - left_out,
-        rejected_in_a_row=rejected,
-        last_rejection=last_rejection,
+        rejected_in_a_row=counted.count,
+        last_rejection=counted.last,
+        forgotten_rejections=counted.forgotten,
         schema_ok=True,
         champion=pipeline.name,
         left_out=left_out,

@@ -35,7 +35,7 @@ from pynomaly.steps.obstacles import count_pooled_rows
 from pynomaly.steps.runner import run_parts
 from pynomaly.steps.scoring.file_columns import tell_quarantine
 from pynomaly.steps.scoring.held_back import hold_back_part
-from pynomaly.steps.scoring.table_alerts import find_table_limit, redecide_alerts
+from pynomaly.steps.scoring.table_alerts import decide_table
 
 __all__ = ["TableTotals", "score_parts"]
 
@@ -159,8 +159,7 @@ def score_parts(
     files = sorted(draft.glob("part-*.arrow"))
     bundle = _load_bundle(str(folder), sha256)
     if bundle.policy.level is not None and total.rows > 1:
-        line = find_table_limit(files, bundle, total.p_values, total.counts)
-        total.alerts = sum(redecide_alerts(file, line, bundle) for file in files)
+        total.alerts = decide_table(files, bundle, total.p_values, total.counts)
     return total, files
 
 

@@ -28,6 +28,7 @@ from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
 from pynomaly.steps.keys import compute_work_key
+from pynomaly.steps.rejections import count_rejections
 from pynomaly.steps.training.exclusions import (
     AlertingModel,
     exclude_rows,
@@ -211,6 +212,8 @@ def plan_training(
                     excluded=exclusions,
                     data_hash=data_hash,
                     key=key,
+                    rejected=situation.rejected_in_a_row,
+                    forgotten=situation.forgotten_rejections,
                 ),
                 as_of=as_of,
                 actor=trigger,
@@ -257,13 +260,7 @@ def _build_situation(
     promoted = next(
         (item for item in ledger.list_decisions(pipeline.name, "promote") if item.outcome != "policy"), None
     )
-    refusals = [
-        item
-        for item in ledger.list_decisions(pipeline.name)
-        if item.kind in ("refuse", "reject")
-        and item.outcome != "policy"
-        and (promoted is None or (item.seq or 0) > (promoted.seq or 0))
-    ]
+    rejections = count_rejections(ledger.list_decisions(pipeline.name), as_of, pipeline.retraining.forget)
     # A training interrupted before its verdict is finished, not repeated; it starts no cooldown.
     ended = [item for item in trainings if item.outcome not in ("registered", "abandoned")]
     repeated = any(item.facts.asked == key for item in ended)
@@ -276,8 +273,9 @@ def _build_situation(
         last_data_hash=key if repeated else None,
         data_hash=key,
         rows_available=reference.rows,
-        rejected_in_a_row=len(refusals),
-        last_rejection=refusals[0].as_of if refusals else None,
+        rejected_in_a_row=rejections.count,
+        last_rejection=rejections.last,
+        forgotten_rejections=rejections.forgotten,
         schema_ok=not reference.broken,
         champion=promoted.subject if promoted else None,
         left_out=reference.left_out,

@@ -163,3 +163,11 @@ def test_rows_of_incidents_are_named_unless_nothing_is_trained_for_bad_data() ->
         "There is no champion yet: every candidate is trained.",
     )
     assert EVENT.to_dict()["as_of"] == NOW.isoformat()
+
+
+def test_forgotten_rejections_are_named_and_hold_nothing_back() -> None:
+    decision = decide_retraining(replace(EVENT, forgotten_rejections=3), config.Retraining())
+    assert decision.trains
+    assert decision.reasons[-1] == (
+        "Rejected challengers older than 90d (retraining.forget), not counted: 3."
+    )

@@ -20,7 +20,12 @@ from pynomaly.model.calibration.events import (
     measure_event_rates,
     number_events,
 )
-from pynomaly.model.calibration.false_discoveries import benjamini_hochberg, find_event_limit
+from pynomaly.model.calibration.false_discoveries import (
+    LASTING_ROWS,
+    benjamini_hochberg,
+    find_event_limit,
+    flag_events,
+)
 from pynomaly.model.row_times import RowKeys
 from tests import naive
 
@@ -91,9 +96,14 @@ def test_a_row_without_a_time_is_an_event_of_its_own() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(rows=rows_in_time, level=st.floats(0.05, 0.4), share=st.floats(0.05, 1.0))
+@given(
+    rows=rows_in_time,
+    level=st.floats(0.05, 0.4),
+    share=st.floats(0.05, 1.0),
+    least=st.sampled_from([1, 2, 4]),
+)
 def test_the_limit_on_events_is_the_naive_one(
-    rows: list[tuple[int, int, bool, float]], level: float, share: float
+    rows: list[tuple[int, int, bool, float]], level: float, share: float, least: int
 ) -> None:
     keys = RowKeys(
         np.array([entity for entity, *_ in rows], dtype=np.int64),
@@ -101,10 +111,13 @@ def test_the_limit_on_events_is_the_naive_one(
     )
     p = np.round([p for *_, p in rows], 2) / 4
     rates = EventRates(HOUR, 1000, (0.01, 0.1), (share, share / 2))
-    limit = find_event_limit(p, keys, rates, level)
-    assert limit == naive.find_event_limit(p, keys.entities, keys.moments, rates, level)
+    limit = find_event_limit(p, keys, rates, level, least=least)
+    assert limit == naive.find_event_limit(p, keys.entities, keys.moments, rates, level, least)
     near = p <= level
-    assert find_event_limit(p[near], keys.take(near), rates, level, len(p)) == limit
+    assert find_event_limit(p[near], keys.take(near), rates, level, len(p), least) == limit
+    flags = flag_events(p, keys, rates, level)
+    assert flag_events(p[near], keys.take(near), rates, level, len(p)).tolist() == flags[near].tolist()
+    assert not flags[~near].any()
 
 
 @given(p=st.lists(st.floats(0.0, 1.0), max_size=30), level=st.floats(0.01, 0.4))
@@ -113,6 +126,16 @@ def test_with_one_row_an_event_the_limit_is_that_of_benjamini_hochberg(p: list[f
     far = RowKeys(np.zeros(len(p), dtype=np.int64), np.arange(len(p)) * 10 * 3_600_000_000)
     limit = find_event_limit(p, far, EventRates(HOUR, 0), level)
     assert (np.array(p) <= limit).tolist() == benjamini_hochberg(p, level).tolist()
+
+
+def test_what_lasts_is_found_where_a_single_row_cannot_be_told_from_chance() -> None:
+    day, rates = make_keys(1, 288, 5), EventRates(HOUR, 0)
+    p = np.full(288, 0.5)
+    p[100 : 100 + LASTING_ROWS] = 1 / 1801
+    p[200] = 1 / 1801
+    assert np.flatnonzero(flag_events(p, day, rates, 0.1)).tolist() == list(range(100, 100 + LASTING_ROWS))
+    p[100] = 0.5  # a row shorter
+    assert not flag_events(p, day, rates, 0.1).any()
 
 
 @pytest.mark.parametrize("entities", [1, 4])

@@ -1,0 +1,130 @@
+"""Count the challengers that came to nothing since the last promotion that stands.
+
+Refused by the gate or the verdict, rejected by a person, expired without an answer, or promoted and taken
+back: each is an attempt on this champion that failed, and the next one waits longer. A rejection ages: after
+``retraining.forget`` it says nothing about a challenger of today. Changes of the alert policy, and of the
+alias by hand, are no challengers. Called by :mod:`pynomaly.steps.training.planning`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pynomaly.records.ledger import Decision
+from pynomaly.records.ledger.decision_evidence import PendingEvidence
+
+__all__ = ["Rejections", "age_rejections", "count_rejections"]
+
+_NO_CHALLENGER = ("policy", "by hand")
+"""Outcomes of decisions that no training led to."""
+
+
+@dataclass(frozen=True)
+class Rejections:
+    """Rejected challengers in a row.
+
+    Attributes
+    ----------
+    count : int
+        Those that count.
+    last : datetime or None
+        When the newest of them was rejected; aware.
+    forgotten : int
+        Those that are too old to count.
+    """
+
+    count: int
+    last: datetime | None
+    forgotten: int
+
+
+def count_rejections(decisions: Sequence[Decision], as_of: datetime, forget: timedelta) -> Rejections:
+    """Count the rejected challengers since the last promotion that stands.
+
+    Parameters
+    ----------
+    decisions : sequence of Decision
+        All decisions of a pipeline, newest first.
+    as_of : datetime
+        Moment for which they are counted; aware.
+    forget : timedelta
+        A rejection older than this no longer counts.
+    """
+    changed_policies = {item.key for item in decisions if item.kind == "pending" and item.outcome == "policy"}
+    challengers = [
+        item
+        for item in decisions
+        if item.outcome not in _NO_CHALLENGER and item.answered_key not in changed_policies
+    ]
+    versions_by_policy = {
+        item.version for item in decisions if item.kind == "promote" and item.outcome == "policy"
+    }
+    taken_back = _find_taken_back(decisions)
+    standing = next(
+        (item for item in decisions if _changes_model(item) and (item.seq or 0) not in taken_back), None
+    )
+    since = (standing.seq or 0) if standing else 0
+    moments = [
+        item.as_of
+        for item in challengers
+        if (item.seq or 0) > since
+        and (
+            item.kind in ("refuse", "reject", "expired")
+            or (
+                item.kind == "rollback"
+                and (item.seq or 0) in taken_back.values()
+                and item.replaces not in versions_by_policy
+            )
+        )
+    ]
+    moments += _list_lapsed(challengers, since, as_of)
+    return age_rejections(moments, as_of, forget)
+
+
+def age_rejections(moments: Iterable[datetime], as_of: datetime, forget: timedelta) -> Rejections:
+    """Return how many of the rejections at `moments` count at `as_of`, and how many are forgotten."""
+    every = list(moments)
+    counted = [moment for moment in every if as_of - moment <= forget]
+    return Rejections(len(counted), max(counted, default=None), len(every) - len(counted))
+
+
+def _changes_model(item: Decision) -> bool:
+    return item.kind == "promote" and item.outcome != "policy"
+
+
+def _find_taken_back(decisions: Sequence[Decision]) -> dict[int, int]:
+    """Return the ``seq`` of each promotion that was rolled back for good, and of its rollback.
+
+    A second rollback makes the version champion again, and the promotion stands.
+    """
+    changes = [item for item in decisions if item.kind in ("promote", "rollback")]
+    pairs: dict[int, int] = {}
+    for place, promotion in enumerate(changes):
+        if promotion.kind != "promote":
+            continue
+        later = changes[:place]  # newest first
+        undone = (promotion.version, promotion.replaces)
+        rollback = next(
+            (item for item in later if item.kind == "rollback" and (item.replaces, item.version) == undone),
+            None,
+        )
+        came_back = any(
+            item.version == promotion.version and rollback and (item.seq or 0) > (rollback.seq or 0)
+            for item in later
+        )
+        if rollback is not None and not came_back:
+            pairs[promotion.seq or 0] = rollback.seq or 0
+    return pairs
+
+
+def _list_lapsed(decisions: Sequence[Decision], since: int, as_of: datetime) -> list[datetime]:
+    """Return when promotions expired that waited for an answer, and of which nobody took note yet."""
+    closed = {item.answered_key for item in decisions}
+    ends = (
+        PendingEvidence.of(item).expires_at
+        for item in decisions
+        if item.kind == "pending" and (item.seq or 0) > since and item.key not in closed
+    )
+    return [end for end in ends if end <= as_of]

@@ -1,0 +1,100 @@
+"""What counts as a rejected challenger: each way to come to nothing, since the promotion that stands."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pynomaly.records.ledger import Decision
+from pynomaly.records.ledger.decision_evidence import (
+    AnswerEvidence,
+    PendingEvidence,
+    PromotionEvidence,
+    RollbackEvidence,
+)
+from pynomaly.steps.rejections import Rejections, count_rejections
+
+DAY = timedelta(days=1)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+FORGET = 90 * DAY
+
+
+def decide(seq: int, kind: str, evidence: Any, outcome: str = "done", actor: str = "gate") -> Decision:
+    """A decision on day `seq`."""
+    return Decision(
+        key=f"{kind}:{seq}",
+        pipeline="machines",
+        kind=kind,
+        subject="machines",
+        outcome=outcome,
+        reasons=("why",),
+        evidence=evidence,
+        as_of=START + seq * DAY,
+        actor=actor,
+        seq=seq,
+    )
+
+
+def promote(seq: int, version: int, replaces: int | None, outcome: str = "superior") -> Decision:
+    evidence = PromotionEvidence(gate={}, verdict=None, incidents=None, version=version, replaces=replaces)
+    return decide(seq, "promote", evidence, outcome)
+
+
+def refuse(seq: int, outcome: str = "inferior") -> Decision:
+    evidence = PromotionEvidence(gate={}, verdict=None, incidents=None, version=90 + seq, replaces=1)
+    return decide(seq, "refuse", evidence, outcome)
+
+
+def roll_back(seq: int, back_to: int, bad: int, actor: str = "bake") -> Decision:
+    return decide(seq, "rollback", RollbackEvidence(back_to, bad, {}), actor=actor)
+
+
+def wait(seq: int, days: int = 7, outcome: str = "superior") -> Decision:
+    expires = START + (seq + days) * DAY
+    return decide(seq, "pending", PendingEvidence(version=50, expires=expires, replaces=1), outcome)
+
+
+def answer(seq: int, kind: str, asked: int) -> Decision:
+    outcome = {"reject": "rejected"}.get(kind, kind)
+    return decide(seq, kind, AnswerEvidence(50, f"pending:{asked}"), outcome)
+
+
+FIRST = promote(1, 1, None, "first")
+
+
+@pytest.mark.parametrize(
+    ("decisions", "count"),
+    [
+        ([FIRST], 0),
+        ([FIRST, refuse(2), refuse(3)], 2),
+        ([FIRST, refuse(2), promote(3, 2, 1), refuse(4)], 1),
+        ([FIRST, refuse(2, "policy")], 0),
+        # Taken back while it baked, by a person too: the promotion does not start the count again.
+        ([FIRST, refuse(2), promote(3, 2, 1), roll_back(4, 1, 2)], 2),
+        ([FIRST, promote(3, 2, 1), roll_back(4, 1, 2, "person")], 1),
+        ([FIRST, promote(3, 2, 1), roll_back(4, 1, 2), promote(5, 3, 1), roll_back(6, 1, 3)], 2),
+        # A second rollback brings it back, and then it stands.
+        ([FIRST, refuse(2), promote(3, 2, 1), roll_back(4, 1, 2), roll_back(5, 2, 1, "person")], 0),
+        # An alert policy is no challenger.
+        ([FIRST, promote(3, 2, 1, "policy"), roll_back(4, 1, 2)], 0),
+        ([FIRST, refuse(2), promote(3, 2, 1, "policy")], 1),
+        # Nobody answered, on record or not yet.
+        ([FIRST, wait(2), answer(3, "expired", 2)], 1),
+        ([FIRST, wait(2), answer(3, "reject", 2)], 1),
+        ([FIRST, wait(2)], 1),
+        ([FIRST, wait(2, days=60)], 0),
+        ([FIRST, wait(2, outcome="policy"), answer(3, "expired", 2), wait(4, outcome="policy")], 0),
+    ],
+)
+def test_each_end_counts_once(decisions: list[Decision], count: int) -> None:
+    rejections = count_rejections(decisions[::-1], START + 30 * DAY, FORGET)
+    assert (rejections.count, rejections.forgotten) == (count, 0)
+
+
+def test_old_rejections_are_forgotten_and_counted_apart() -> None:
+    decisions = [refuse(60), refuse(3), refuse(2), FIRST]
+    assert count_rejections(decisions, START + 61 * DAY, FORGET) == Rejections(3, START + 60 * DAY, 0)
+    assert count_rejections(decisions, START + 100 * DAY, FORGET) == Rejections(1, START + 60 * DAY, 2)
+    assert count_rejections(decisions, START + 365 * DAY, FORGET) == Rejections(0, None, 3)
