@@ -57,6 +57,11 @@ def test_rows_that_follow_nothing_have_no_rhythm(seed: int) -> None:
     assert measure(meters("noise", seed=seed)) is None
 
 
+def test_many_short_entities_show_their_rhythm_together() -> None:
+    assert measure(meters("walk", rows=24, names="abcdefghijkl")) is not None
+    assert measure(meters("noise", rows=24, names="abcdefghijkl")) is None
+
+
 def test_no_times_and_few_rows_have_no_rhythm() -> None:
     bare = FrameContract(numeric=("load",), categorical=(), time=None, id=None, label=None)
     assert measure_rhythm(meters(), bare, ("load",)) is None
