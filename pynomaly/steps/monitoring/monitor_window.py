@@ -49,7 +49,7 @@ from pynomaly.steps.explanations import log_weighted_drift
 from pynomaly.steps.monitoring.window_facts import write_window_facts
 from pynomaly.steps.promotion.bake import judge_baking_window
 from pynomaly.steps.training.label_free_checks import probe_model
-from pynomaly.steps.training.splits import number_dependent_rows
+from pynomaly.steps.training.splits import number_rows
 from pynomaly.steps.window_run import WindowRun
 
 __all__ = [
@@ -236,7 +236,7 @@ def build_observation(
         if positives >= pipeline.degradation.min_positives:
             evidence = Evidence(
                 truth,
-                number_dependent_rows(bundle.contract, frame[has_label]),
+                number_rows(bundle.contract, frame[has_label], bundle.dependence, truth == 1),
                 operation=OperatingPoint.of(pipeline.alerts, bundle.policy.threshold),
             )
             scores, confidence = scored["score"].to_numpy()[has_label], pipeline.degradation.confidence

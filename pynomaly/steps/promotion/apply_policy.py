@@ -245,7 +245,7 @@ def _read_held_out(
         p_values = store.read_held_out(pipeline.name, ref.sha256)
         return p_values, f"the {len(p_values)} held-out rows of v{ref.version}"
     except RecordError:
-        calibration = champion.calibration
+        calibration = replace(champion.calibration, groups=None)  # among the rows of all entities
         p_values = calibration.p_values(calibration.scores) if len(calibration.scores) else np.ones(1)
         basis = f"{len(p_values)} calibration rows without known anomalies, as no held-out rows were kept"
         return p_values, f"{basis} for v{ref.version}"

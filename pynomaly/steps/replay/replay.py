@@ -229,7 +229,7 @@ def _follow_settings(
         return
     _count_training(life, model, at)
     life.asked.add(plan.key)
-    ruling = rule_on_challenger(past, student, model)
+    ruling = rule_on_challenger(past, student, model, len(life.rejections) + 1)
     life.note(at, ruling.kind, (*plan.decision.reasons, *ruling.reasons))
     if ruling.kind == "promote":
         life.promote(model, at)

@@ -230,11 +230,12 @@ def decide_training(
 
 
 def rule_on_challenger(
-    past: ReplayHistory, champion: TrainedModel, challenger: TrainedModel
+    past: ReplayHistory, champion: TrainedModel, challenger: TrainedModel, attempt: int = 1
 ) -> PromotionRuling:
     """Compare on the challenger's held-out rows and rule; only a superior challenger is promoted.
 
     No clean process runs; ``promotion.mode: approval`` counts as approved, ``never`` promotes nothing.
+    `attempt` is the number of the challenger since the last promotion.
     """
     pipeline = past.pipeline
     verdict = compare_with(
@@ -244,6 +245,7 @@ def rule_on_challenger(
         challenger.candidate,
         name="champion",
         among=challenger.among,
+        attempt=attempt,
     )
     return rule_on_promotion(
         verdict,
