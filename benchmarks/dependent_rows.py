@@ -33,7 +33,7 @@ from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.judging.comparison.compare import Verdict, compare_scores
 from pynomaly.judging.comparison.evidence import Rung
-from pynomaly.steps.training.judged_blocks import lengthen_blocks
+from pynomaly.steps.training.train_candidates import lengthen_blocks
 from pynomaly.steps.training.training_rows import TrainingRows
 
 __all__ = ["DEPENDENT", "DependentRows", "Promotions", "measure_dependent_rows"]
