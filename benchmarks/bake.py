@@ -104,11 +104,19 @@ def fit_version(pipeline: Pipeline, frame: pd.DataFrame, seed: int) -> tuple[Bun
     training = pipeline.training.model_copy(update={"seed": seed})
     pipeline = pipeline.model_copy(update={"training": training})
     contract = FrameContract.infer(frame, pipeline.data)
-    parts, _ = split_reference(pipeline, contract, frame)
+    parts = split_reference(pipeline, contract, frame)
     fit, calibration, held_out = (
-        parts[name].reset_index(drop=True) for name in ("fit", "calibration", "holdout")
+        part.reset_index(drop=True) for part in (parts.fit, parts.calibration, parts.held_out)
     )
-    bundle = Bundle.fit(fit, calibration, pipeline, pipeline.training.candidates[0], contract, facts={})
+    bundle = Bundle.fit(
+        fit,
+        calibration,
+        pipeline,
+        pipeline.training.candidates[0],
+        contract,
+        facts={},
+        dependence=parts.dependence,
+    )
     expected = expect_alerts_of(bundle, bundle.score(held_out))
     return bundle, TrainedBaseline(expected_alert_rate=expected.rate, expected_rate_high=expected.high)
 

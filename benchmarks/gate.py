@@ -1,9 +1,11 @@
 """Measures how often the gate errs, on pairs of models of which it is known which is better.
 
-    python -m benchmarks.gate [--data DIR] [--draws 100] [--trainings 100] [--fits 5] [--quick] [--out FILE]
+    python -m benchmarks.gate [--data DIR] [--draws 100] [--trainings 100] [--fits 5] [--quick]
+                              [--only dependent] [--dependent 100] [--out FILE]
 
-Three measurements, as Markdown. A share stands with its exact binomial interval (Clopper, Pearson, 95 %).
+Four measurements, as Markdown. A share stands with its exact binomial interval (Clopper, Pearson, 95 %).
 
+- *Dependent rows* (:mod:`benchmarks.dependent_rows`): histories through the path of a training.
 - *Simulated pairs.* Scores of champion and challenger are binormal with a shared part (correlation .5 within
   a class), so their true AUROC is known. *false*: promotions at equal AUROC .80; *power*: promotions of a
   challenger of .85. On each rung: labels with 20, 50 and 200 anomalies, a random audited sample, injected
@@ -34,7 +36,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.calibration import render_table
+from benchmarks.dependent_rows import GATE_HEADER, measure_dependent_rows
 from benchmarks.draws import BETTER, EQUAL, SETTINGS, WORSE, ScoreDraw, draw_model_scores
+from benchmarks.shares import format_share
 from pynomaly.config import Comparison
 from pynomaly.detectors import make_detector
 from pynomaly.judging.comparison.choice import choose_candidate
@@ -67,14 +71,6 @@ class PromotionCounts:
 
     def format_share_of(self, name: str) -> str:
         return format_share(self.promoted.get(name, 0), self.draws)
-
-
-def format_share(hits: int, draws: int) -> str:
-    """A share in per cent with its exact 95 % interval."""
-    if not draws:
-        return "–"
-    interval = stats.binomtest(hits, draws).proportion_ci(0.95)
-    return f"{100 * hits / draws:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
 
 
 def judge_draw(draw: ScoreDraw, rung: Rung, settings: Comparison, seed: int) -> dict[str, bool]:
@@ -250,6 +246,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--draws", type=int, default=100, help="pairs a setting")
     parser.add_argument("--trainings", type=int, default=100, help="choices among six a setting")
     parser.add_argument("--fits", type=int, default=5, help="pairs of fits a table")
+    parser.add_argument("--dependent", type=int, default=100, help="histories of dependent rows a setting")
+    parser.add_argument("--only", choices=("dependent",), help="the dependent rows alone")
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--quick", action="store_true", help="a few draws, for seconds instead of minutes")
     parser.add_argument("--seed", type=int, default=0)
@@ -258,6 +256,20 @@ def main(arguments: list[str] | None = None) -> None:
     draws, trainings, fits = (10, 5, 1) if options.quick else (options.draws, options.trainings, options.fits)
     started = time.perf_counter()
     parts: list[str] = []
+    histories = 4 if options.quick else options.dependent
+    lines, _ = measure_dependent_rows(Comparison(resamples=options.resamples), histories, options.seed)
+    _add_part(parts, "### Dependent rows, through the path of a training", render_table(GATE_HEADER, lines))
+    if not options.only:
+        _measure_pairs(parts, options, draws, trainings, fits)
+    print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
+    if options.out:
+        options.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _measure_pairs(
+    parts: list[str], options: argparse.Namespace, draws: int, trainings: int, fits: int
+) -> None:
+    """Measure simulated pairs, the best of six, and the tables."""
     for metric in ("average_precision", "roc_auc"):
         settings = Comparison(metric=metric, resamples=options.resamples)
         counts_by_setting = simulate_pairs(settings, draws, options.seed)
@@ -283,9 +295,6 @@ def main(arguments: list[str] | None = None) -> None:
             results[detector] = tuple(merge_counts(list(column)) for column in zip(*each, strict=True))
         heading = f"### Two fits of one detector, {len(tables)} tables, {JUDGED_POSITIVES} anomalies"
         _add_part(parts, heading, render_tables_table(results))
-    print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
-    if options.out:
-        options.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def _add_part(parts: list[str], *more: str) -> None:

@@ -89,7 +89,7 @@ def show_row_explanation(result: dict[str, Any]) -> None:
             [
                 item["column"],
                 _format_cell(item["value"]),
-                _format_cell(item["usual"]),
+                _format_expected(item, row["entity"]),
                 f"{item['part']:+.3g}",
                 f"{item['fall']:+.3g}",
             ]
@@ -101,3 +101,11 @@ def show_row_explanation(result: dict[str, Any]) -> None:
 
 def _format_cell(value: float | str | None) -> str:
     return "missing" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _format_expected(reason: dict[str, Any], entity: str) -> str:
+    """Spell what is expected in a column, and what is usual there for the entity, if that is known."""
+    expected = _format_cell(reason["usual"])
+    if reason.get("low") is None or reason.get("high") is None:
+        return expected
+    return f"{expected} (usual {reason['low']:.4g} to {reason['high']:.4g} on {entity})"

@@ -261,4 +261,10 @@ ENTRIES: tuple[DetectorEntry, ...] = (
         limits="changed shapes that are smooth; what lasts is expected after a few rows",
         looks_back=True,
     ),
+    DetectorEntry(
+        "series_profile", "series", "values that are odd at this time of the day, week or period", "ours",
+        "linear", None, True, False, "family:SeriesProfile",
+        limits="series without a season in step with the clock; a level that moves",
+        looks_back=True,
+    ),
 )  # fmt: skip

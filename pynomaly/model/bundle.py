@@ -105,9 +105,8 @@ class Bundle:
     ) -> Bundle:
         """Fit features and detector on one part of the rows, and calibrate on the other.
 
-        Or, with ``training.calibrate``, do both on all rows with out-of-fold scores (see
-        :mod:`pynomaly.model.fitting.fitting`). More rows than ``training.max_rows`` are sampled by seed,
-        which ``facts`` records.
+        Or do both on all rows with out-of-fold scores (:mod:`pynomaly.model.fitting.fitting`). More rows than
+        ``training.max_rows`` are sampled by seed, which ``facts`` records.
 
         Parameters
         ----------
@@ -134,13 +133,14 @@ class Bundle:
             If the detector or its parameters are unknown, or it refuses the rows; FitTimeoutError if the fit
             does not end within ``training.timeout``.
         ConfigError
-            If the alert policy or the calendar needs times and there are none.
+            If policy or calendar needs times and there are none.
         """
-        stream = pd.concat([fit_frame, calibration_frame], ignore_index=True)  # one part is too thin
+        frames = (fit_frame, calibration_frame)
+        stream = pd.concat(frames, ignore_index=True)  # one part is too thin
         weight = float(facts.get("row_weight", 1.0))
         daily = rows_per_day(stream, contract, weight)
         policy = AlertPolicy.from_config(pipeline.alerts, daily, contract.numeric)
-        fit_result = fit_model(fit_frame, calibration_frame, pipeline, candidate, contract, known, policy)
+        fit_result = fit_model(*frames, pipeline, candidate, contract, known, policy, dependence)
         features, detector, calibration = fit_result.features, fit_result.detector, fit_result.calibration
         by_entity = features.by_entity or calibration.groups is not None
         rows = prepare_rows(fit_result.held_out, contract, calendar=features.calendar, entities=by_entity)
@@ -150,7 +150,8 @@ class Bundle:
         policy = AlertPolicy.from_config(pipeline.alerts, daily, contract.numeric, events)
         state = (policy, calibration, features, events)
         note_texts = collect_notes(fit_result.total_rows, detector.rows_used, *state)
-        note_texts += [note for note in (fit_result.note, describe_known(fit_result.known)) if note]
+        dependence = measure_rows(fit_result.held_out, fit_result.scores, contract).widen(dependence)
+        note_texts += filter(None, (fit_result.note, describe_known(fit_result.known), dependence.describe()))
         facts = {
             **facts,
             "rows": {
@@ -180,7 +181,7 @@ class Bundle:
             golden_scores=score(golden),
             facts=facts,
             reranking=fit_result.reranking,
-            dependence=measure_rows(fit_result.held_out, fit_result.scores, contract).widen(dependence),
+            dependence=dependence,
         )
 
     @property
@@ -284,7 +285,7 @@ class Bundle:
 
     def with_policy(self, policy: AlertPolicy) -> Bundle:
         """Return the same model with another alert policy; no refit."""
-        given, fitted = self.facts["rows"]["given"], self.facts["rows"]["fitted"]
+        given, fitted = (self.facts["rows"][name] for name in ("given", "fitted"))
         state = (self.calibration, self.features, read_events(self.facts))
         old, new = (collect_notes(given, fitted, each, *state) for each in (self.policy, policy))
         # Notes that do not depend on the policy stay.

@@ -17,6 +17,7 @@ from pynomaly.serving.times import describe_time_fields, spell_time
 
 __all__ = ["build_openapi"]
 
+_BOUND_SCHEMA: dict[str, Any] = {"type": "number", "nullable": True}
 _CELL_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}], "nullable": True}
 _SCORE_SCHEMAS: dict[str, dict[str, Any]] = {
     "score": {"type": "number", "description": "higher is more anomalous, in the detector's own unit"},
@@ -171,6 +172,8 @@ def _component_schemas(pipeline: Pipeline, shape: RowSchema | None) -> dict[str,
                     part={"type": "number", "description": "what the column adds to the score"},
                     fall={"type": "number", "description": "how far the score falls with the expected value"},
                     share={"type": "number", "description": "of all that raises the score, from 0 to 1"},
+                    low={**_BOUND_SCHEMA, "description": "from here on it is usual for the row's entity"},
+                    high={**_BOUND_SCHEMA, "description": "up to here"},
                 ),
                 "description": f"what carries an alert; of the {MAX_EXPLAINED_ALERTS} highest that alert",
             },

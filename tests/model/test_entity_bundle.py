@@ -80,8 +80,11 @@ def test_an_explanation_expects_what_is_usual_for_the_entity(own: Bundle) -> Non
     (reason, *_) = explained.reasons
     assert (reason.column, reason.value) == ("current", 480.0)
     assert reason.usual == pytest.approx(120, rel=0.15)  # as its heat says, on a feeder of this size
+    assert reason.low == pytest.approx(96, rel=0.1)  # two scales below and above its level
+    assert reason.high == pytest.approx(144, rel=0.1)
     (stranger,) = own.explain(row("never met", 4800.0))
     assert stranger.reasons[0].usual != pytest.approx(120, rel=0.15)
+    assert stranger.reasons[0].low is None
 
 
 def test_limits_on_alerts_are_measured_from_the_entity() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
+
 from pynomaly.steps.obstacles import count_pooled_rows, describe_new_baselines, describe_pooled_rows
+from pynomaly.steps.reporting.explain_row import _find_score_limit
 from tests.feeders import fit, table
 
 
@@ -27,3 +31,18 @@ def test_a_training_says_which_entities_get_or_lose_their_own_baseline() -> None
         "entities without rows for a baseline in this training: 'small'",
     )
     assert describe_new_baselines(after, after) == describe_new_baselines(after, None) == ()
+
+
+def test_the_score_that_alerts_is_that_of_the_entity() -> None:
+    rows = table(3000, wide=4.0)
+    bundle = fit(rows, features={"entities": "pooled"}, training={"calibrate_by": "entity"})
+    limits = {}
+    for feeder in ("small", "large"):
+        row = pd.DataFrame({"feeder": [feeder], "score": [0.0]})
+        limit = _find_score_limit(bundle, 0.01, row)
+        assert limit is not None
+        entity = np.array([feeder], dtype=object)
+        assert bundle.calibration.p_values([limit], entity)[0] <= 0.01
+        assert bundle.calibration.p_values([np.nextafter(limit, -np.inf)], entity)[0] > 0.01
+        limits[feeder] = limit
+    assert limits["large"] > limits["small"]

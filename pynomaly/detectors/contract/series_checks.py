@@ -133,6 +133,7 @@ def check_a_resumed_stream(subject: SeriesUnderTest) -> None:
         first = max(start, row - subject.history)
         end = min(row + subject.delay + 1, [*_STARTS[1:], _ROWS][_STARTS.index(start)])
         alone = PastRows.of_series(subject.rows.values[first:end], delay=subject.delay)
+        alone = replace(alone, moments=subject.rows.moments[first:end])
         score = subject.fitted.score(alone.take(np.array([row - first])))
         _require_same(score, subject.scores[[row]], f"row {row} alone with its history")
 

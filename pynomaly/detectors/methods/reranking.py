@@ -88,12 +88,13 @@ class Reranking:
         seed : int
         blocks : array of shape (n,), optional
             Known anomalies with the same number depend on each other and stay in one fold, because trees
-            fitted on one hour of an incident would recognise the next hour. Other rows count as independent.
+            fitted on one hour of an incident would recognise the next hour. Other rows are independent where
+            all of them have one number, and else stay in one fold by their numbers, too.
 
         Raises
         ------
         DetectorError
-            Shapes that differ, a label that is neither 0 nor 1, fewer than 20 of either, or known anomalies
+            Shapes that differ, a label that is neither 0 nor 1, fewer than 20 of either, or rows of either
             in fewer than 5 blocks.
         """
         truth = _require_labels(X, scores, labels)
@@ -193,16 +194,18 @@ def _require_labels(X: Array, scores: Array, labels: npt.ArrayLike) -> Labels:
 
 
 def _assign_folds(truth: Labels, blocks: npt.NDArray[Any], seed: int) -> Labels:
-    """Return each row's fold: folds are stratified by label and hold whole blocks of known anomalies."""
+    """Return each row's fold: folds are stratified by label and hold whole blocks of dependent rows."""
     if blocks.shape != truth.shape:
         raise DetectorError(f"reranking was given {len(truth)} labels and blocks of shape {blocks.shape}")
     folds, rng = np.empty(len(truth), dtype=np.int64), np.random.default_rng(seed)
     for label in (0, 1):
         rows = np.flatnonzero(truth == label)
-        numbers, member = np.unique(blocks[rows] if label else rows, return_inverse=True)
-        if label and len(numbers) < FOLDS:
+        is_single = label == 0 and np.ptp(blocks[rows]) == 0
+        numbers, member = np.unique(rows if is_single else blocks[rows], return_inverse=True)
+        if len(numbers) < FOLDS:
+            kind = "known anomalies" if label else "normal rows"
             raise DetectorError(
-                f"the {len(rows)} known anomalies lie in {len(numbers)} blocks of dependent rows; "
+                f"the {len(rows)} {kind} lie in {len(numbers)} blocks of dependent rows; "
                 f"at least {FOLDS} are needed"
             )
         folds[rows] = (rng.permutation(len(numbers)) % FOLDS)[member]

@@ -14,10 +14,13 @@ from pynomaly.detectors.numerics.exact import Array
 from pynomaly.detectors.series.looking_back import LookingBack
 from pynomaly.detectors.series.members import FittedColumn, Forecast, Kernel, Member, NearestWindows
 from pynomaly.detectors.series.periods import find_period
+from pynomaly.detectors.series.steady_members import SeasonalProfile
+from pynomaly.detectors.series.still_member import Stillness
 
-__all__ = ["SeriesAR", "SeriesEnsemble", "SeriesKNN"]
+__all__ = ["SeriesAR", "SeriesEnsemble", "SeriesKNN", "SeriesProfile"]
 
 _LONG = 128  # rows of the long window
+_LEAST_GAIN = 0.5  # of a profile's error against the plain median's, from which it is a member of `series`
 _NARROWEST = 32  # rows on each side of a row that count at least
 _STATE_CELLS = 220_000  # of all reference windows together, four bytes each
 
@@ -27,7 +30,7 @@ class SeriesKNN(LookingBack):
 
     References
     ----------
-    Yeh et al.: Matrix Profile I: All Pairs Similarity Joins for Time Series. ICDM 2016.
+    Yeh et al.: Matrix SeasonalProfile I: All Pairs Similarity Joins for Time Series. ICDM 2016.
     """
 
     name: ClassVar[str] = "series_knn"
@@ -52,6 +55,21 @@ class SeriesAR(LookingBack):
         return make_forecast_members(fitted, self.delay)
 
 
+class SeriesProfile(LookingBack):
+    """Distance from the robust level at this phase of the measured period, of the day or of the week.
+
+    References
+    ----------
+    Cleveland et al.: STL: A Seasonal-Trend Decomposition Procedure Based on Loess. 1990.
+    """
+
+    name: ClassVar[str] = "series_profile"
+
+    def make_members(self, fitted: FittedColumn, rng: np.random.Generator, columns: int) -> list[Member]:
+        """Return the members of one column."""
+        return make_profile_members(fitted, self.delay, 0.0)
+
+
 class SeriesEnsemble(LookingBack):
     """Mean of nearest windows and autoregression, column by column, joined by the largest.
 
@@ -65,7 +83,10 @@ class SeriesEnsemble(LookingBack):
     def make_members(self, fitted: FittedColumn, rng: np.random.Generator, columns: int) -> list[Member]:
         """Return the members of one column."""
         windows = make_window_members(fitted, rng, columns, self.delay)
-        return [*windows, *make_forecast_members(fitted, self.delay)]
+        forecasts = make_forecast_members(fitted, self.delay)
+        still = Stillness.fit(fitted, self.delay, rng)
+        profiles = make_profile_members(fitted, self.delay, _LEAST_GAIN)
+        return [*windows, *forecasts, *profiles, *([] if still is None else [still])]
 
 
 def make_window_members(
@@ -99,6 +120,13 @@ def make_forecast_members(fitted: FittedColumn, delay: int) -> list[Member]:
     if len(fitted.ends_after(int(lags.max()) + 1)) < 8:
         return []
     return [Forecast.fit(fitted, lags.astype(np.int64), _make_kernel(1, _choose_width(fitted), delay))]
+
+
+def make_profile_members(fitted: FittedColumn, delay: int, least_gain: float) -> list[Member]:
+    """Return a seasonal profile, if it takes away that share of the error of the plain median."""
+    kernel = _make_kernel(1, _choose_width(fitted), delay)
+    member = SeasonalProfile.fit(fitted, _find_period(fitted), kernel, least_gain)
+    return [] if member is None else [member]
 
 
 def _make_kernel(length: int, width: int, delay: int, *, thin: bool = False) -> Kernel:

@@ -4,7 +4,9 @@ A score is a function of the fitted detector, the row, at most `history` values 
 values after it. Every detector here is a set of members for each followed column. A column's figure is the
 logarithm of one plus a power mean (exponent 3) of its members, so that a member that is sure can carry it; a
 row's score is the largest of its columns' figures. A row whose past is too short for some members has the
-mean of those that can read it; a row that no member can read is judged by its value alone.
+mean of those that can read it; a row that no member can read is judged by its value alone. A followed column
+of at most two values has states and no course, so it counts where a value is new, unless no column has more;
+columns that are not followed count where their values are rare.
 """
 
 from __future__ import annotations
@@ -22,15 +24,21 @@ from pynomaly.detectors.arrays import freeze_arrays
 from pynomaly.detectors.attributions import ColumnGroups, ExplanationMethod, ScoreParts
 from pynomaly.detectors.base import THREADS_VARIABLE, Detector, State, Table
 from pynomaly.detectors.input_validation import require_finite
+from pynomaly.detectors.methods.histogram import HBOS
 from pynomaly.detectors.numerics.exact import Array, row_sum
 from pynomaly.detectors.parameters import IntegerParameter, Parameter
 from pynomaly.detectors.past_rows import PastRows
+from pynomaly.detectors.series.beside import fit_beside, measure_beside, restore_beside
 from pynomaly.detectors.series.members import FittedColumn, Forecast, Level, Member, NearestWindows
+from pynomaly.detectors.series.steady_members import FEW_VALUES, SeasonalProfile, SeenValues
+from pynomaly.detectors.series.still_member import Stillness
 from pynomaly.errors import ColumnError, DetectorError
 
 __all__ = ["LookingBack", "settle"]
 
-_KINDS: Mapping[str, type[Member]] = {kind.kind: kind for kind in (Level, NearestWindows, Forecast)}
+_KINDS: Mapping[str, type[Member]] = {
+    kind.kind: kind for kind in (Level, NearestWindows, Forecast, SeasonalProfile, SeenValues, Stillness)
+}
 
 
 class LookingBack(Detector):
@@ -46,6 +54,7 @@ class LookingBack(Detector):
 
     _members: tuple[tuple[Member, ...], ...] = ()
     _alone: tuple[Member, ...] = ()
+    _beside: HBOS | None = None
 
     @property
     def delay(self) -> int:
@@ -85,15 +94,24 @@ class LookingBack(Detector):
         settled = settle(rows, 1000, 0)
         order = np.argsort(settled.places, kind="stable")
         ends, before = settled.places[order], settled.before[order]
+        fitted = [
+            FittedColumn(settled.values, column, ends, before, settled.moments[ends])
+            for column in range(len(rows.columns))
+        ]
+        counts = [len(np.unique(column.cells)) for column in fitted]
+        has_course = [count > FEW_VALUES or count == max(counts) for count in counts]
         state: State = {"followed": np.array(rows.columns, dtype=np.int64)}
-        for column in range(len(rows.columns)):
-            fitted = FittedColumn(settled.values, column, ends, before)
-            rng = np.random.default_rng([self.seed, column])
-            members = [Level.fit(fitted), *self.make_members(fitted, rng, len(rows.columns))]
-            for place, member in enumerate(members):
-                state |= {
-                    f"{column}.{place}.{member.kind}.{key}": value for key, value in member.state.items()
-                }
+        for place, column in enumerate(fitted):
+            members: list[Member] = [Level.fit(column)]
+            if has_course[place]:
+                rng = np.random.default_rng([self.seed, place])
+                members += self.make_members(column, rng, sum(has_course))
+            else:
+                members.append(SeenValues.fit(column))
+            for number, member in enumerate(members):
+                prefix = f"{place}.{number}.{member.kind}"
+                state |= {f"{prefix}.{key}": value for key, value in member.state.items()}
+        state |= fit_beside(rows.numbers, rows.columns, np.random.default_rng(self.seed))
         self.columns, self._width = None, rows.numbers.shape[1]
         self.rows_offered = self.rows_used = len(rows)
         self._state = freeze_arrays(state)
@@ -127,7 +145,7 @@ class LookingBack(Detector):
 
         def score_block(start: int) -> None:
             block = order[start : start + self.block_rows]
-            scores[block] = self._score_columns(rows.take(block)).max(axis=1)
+            scores[block] = self._score_rows(rows.take(block))
 
         starts = range(0, len(rows), self.block_rows)
         workers = min(threads or int(os.environ.get(THREADS_VARIABLE, 0)) or os.cpu_count() or 1, len(starts))
@@ -162,7 +180,12 @@ class LookingBack(Detector):
         for place, column in enumerate(rows.columns):
             group = group_of[column]
             amounts[:, group] = np.maximum(amounts[:, group], figures[:, place])
-        return ScoreParts(amounts, figures.max(axis=1) - row_sum(amounts), additive=False, left_out=0)
+        if self._beside is not None:
+            figure, rarest = measure_beside(self._beside, self.state, rows.numbers)
+            where = np.arange(len(rows)), group_of[rarest]
+            amounts[where] = np.maximum(amounts[where], figure)
+        score = np.zeros(len(rows)) if not amounts.size else amounts.max(axis=1)
+        return ScoreParts(amounts, score - row_sum(amounts), additive=False, left_out=0)
 
     def count_short(self, rows: PastRows) -> int:
         """Return how many rows have fewer values before them than the score reads."""
@@ -218,6 +241,7 @@ class LookingBack(Detector):
         )
 
     def _prepare(self) -> None:
+        self._beside = restore_beside(self.state)
         arrays: dict[tuple[int, int, str], State] = {}
         for key, array in self.state.items():
             if key.count(".") == 3:
@@ -228,6 +252,13 @@ class LookingBack(Detector):
             members[column].append(_KINDS[kind](arrays[column, place, kind]))
         self._alone = tuple(column_members[0] for column_members in members)
         self._members = tuple(tuple(column_members[1:]) for column_members in members)
+
+    def _score_rows(self, rows: PastRows) -> Array:
+        """Return the largest figure of each row, shape (n,)."""
+        scores: Array = self._score_columns(rows).max(axis=1)
+        if self._beside is not None:
+            scores = np.maximum(scores, measure_beside(self._beside, self.state, rows.numbers)[0])
+        return scores
 
     def _score_columns(self, rows: PastRows) -> Array:
         """Return the figure of each followed column, shape (n, k), in the order of the rows."""

@@ -42,12 +42,15 @@ class FittedColumn:
         Places of the fitted rows, rising.
     before : int array of shape (n,)
         How many values before each may be read.
+    moments : int array of shape (n,)
+        Their times, in microseconds.
     """
 
     values: Array
     column: int
     ends: Places
     before: Places
+    moments: Places
 
     @property
     def cells(self) -> Array:
@@ -82,6 +85,11 @@ class Kernel:
 
     offsets: Places
     shares: Array
+
+    @classmethod
+    def single(cls) -> Kernel:
+        """Return the kernel of the row alone."""
+        return cls(np.zeros(1, dtype=np.int64), np.ones(1))
 
     @classmethod
     def peaked(cls, centre: int, half: int, delay: int, *, sharp: bool, thin: bool = False) -> Kernel:
@@ -133,14 +141,14 @@ class Member(ABC):
         return int(max(0, self.back - self.kernel.offsets[0]))
 
     @abstractmethod
-    def measure(self, values: Array, column: int, spots: Places) -> Array:
+    def measure(self, rows: PastRows, column: int, spots: Places) -> Array:
         """Return the amount of each spot, 0 or more, in usual amounts, shape (s,); cost O(s)."""
 
     def measure_rows(self, rows: PastRows, column: int) -> tuple[Array, npt.NDArray[np.bool_]]:
         """Return each row's figure, and whether the member can read it; `rows` are in order of place."""
         kernel = self.kernel
         return average_spots(
-            rows, self.back, kernel.offsets, kernel.shares, partial(self.measure, rows.values, column)
+            rows, self.back, kernel.offsets, kernel.shares, partial(self.measure, rows, column)
         )
 
     @classmethod
@@ -160,17 +168,16 @@ class Level(Member):
         """Fit on the median and the usual distance from it."""
         middle = float(np.median(fitted.cells))
         usual = float(np.quantile(np.abs(fitted.cells - middle), USUAL_SHARE))
-        kernel = Kernel(np.zeros(1, dtype=np.int64), np.ones(1))
-        return cls.make(kernel, middle=middle, usual=max(usual, 1e-3 * fitted.measure_spread()))
+        return cls.make(Kernel.single(), middle=middle, usual=max(usual, 1e-3 * fitted.measure_spread()))
 
     @property
     def back(self) -> int:
         """No value: the row alone."""
         return 0
 
-    def measure(self, values: Array, column: int, spots: Places) -> Array:
+    def measure(self, rows: PastRows, column: int, spots: Places) -> Array:
         """Return the distance from the middle."""
-        amount: Array = np.abs(values[spots, column] - self.state["middle"])
+        amount: Array = np.abs(rows.values[spots, column] - self.state["middle"])
         return to_ratios(amount, self.state["usual"])
 
 
@@ -214,12 +221,12 @@ class NearestWindows(Member):
         """All of the window but its last cell."""
         return len(self.state["weights"]) - 1
 
-    def measure(self, values: Array, column: int, spots: Places) -> Array:
+    def measure(self, rows: PastRows, column: int, spots: Places) -> Array:
         """Return the distance to the nearest reference window."""
         state = self.state
         centred = bool(state["centred"])
         return to_ratios(
-            find_distances(values, column, spots, state["weights"], centred, state["reference"]),
+            find_distances(rows.values, column, spots, state["weights"], centred, state["reference"]),
             state["usual"],
         )
 
@@ -253,10 +260,10 @@ class Forecast(Member):
         """The longest lag, and one more for its difference."""
         return int(self.state["lags"].max()) + 1
 
-    def measure(self, values: Array, column: int, spots: Places) -> Array:
+    def measure(self, rows: PastRows, column: int, spots: Places) -> Array:
         """Return the size of the error."""
-        expected = predict_values(values, column, spots, self.state["lags"], self.state["weights"])
-        return to_ratios(np.abs(values[spots, column] - expected), self.state["usual"])
+        expected = predict_values(rows.values, column, spots, self.state["lags"], self.state["weights"])
+        return to_ratios(np.abs(rows.values[spots, column] - expected), self.state["usual"])
 
 
 def to_ratios(amounts: Array, usual: npt.ArrayLike) -> Array:

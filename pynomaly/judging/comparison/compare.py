@@ -32,6 +32,7 @@ def compare_scores(
     challenger: str = "challenger",
     seed: int = 42,
     among: int = 1,
+    attempt: int = 1,
 ) -> Verdict:
     """Judge the challenger by the paired bootstrap of the metric's difference.
 
@@ -52,6 +53,10 @@ def compare_scores(
         it was fixed beforehand. The interval is widened for it (Bonferroni): without that, choosing and
         judging on the same rows promotes the luckiest of equal candidates. Judging on separate rows would
         cost more: with half of the anomalies the interval is 1.41 times as wide, with six candidates 1.35.
+    attempt : int
+        Which challenger it is since the last promotion that stood, from 1: later ones must show more, so that
+        trying again does not promote in the end
+        (:func:`~pynomaly.judging.comparison.verdict.count_looks`).
 
     Returns
     -------
@@ -62,14 +67,16 @@ def compare_scores(
     Raises
     ------
     DataError
-        If scores are not one for each row, or `among` is below 1.
+        If scores are not one for each row, or `among` or `attempt` is below 1.
     """
     if among < 1:
         raise DataError(f"the challenger was chosen among {among} candidates; allowed: 1 or more")
+    if attempt < 1:
+        raise DataError(f"the challenger is attempt {attempt}; allowed: 1 or more")
     first, second = evidence.check_scores(champion_scores), evidence.check_scores(challenger_scores)
     other = challenger if challenger != champion else f"{challenger} (challenger)"
     sample = resample_candidates(evidence, {champion: first, other: second}, settings, seed)
-    verdict = judge_pair(sample, champion, other, among)
+    verdict = judge_pair(sample, champion, other, among, attempt)
     return judge_by_kind(verdict, evidence, first, second, settings, seed)
 
 

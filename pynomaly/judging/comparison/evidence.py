@@ -111,6 +111,10 @@ class Evidence:
             return self.count_anomalies(rows)
         return int(np.unique(self.blocks[rows & (self.truth == 1)]).size)
 
+    def count_blocks(self) -> int:
+        """Return the number of blocks of rows; of rows without blocks."""
+        return int(np.unique(self.number_units()).size)
+
     def check_scores(self, scores: npt.ArrayLike) -> Array:
         """Return scores as an array of shape (n,).
 

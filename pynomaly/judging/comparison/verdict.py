@@ -30,6 +30,7 @@ __all__ = [
     "SecondaryMetric",
     "Verdict",
     "VerdictOutcome",
+    "count_looks",
     "judge_pair",
     "resample_candidates",
 ]
@@ -74,6 +75,9 @@ class Verdict:
     among : int
         Number of candidates from which the challenger was chosen on these same rows; `level` and
         `bootstrap_p_value` are corrected for it.
+    attempt : int
+        Which challenger it is since the last promotion that stood; `level` and `bootstrap_p_value` are
+        corrected for it, too (:func:`count_looks`).
     beside : tuple of SecondaryMetric
         The other metrics on the same resamples. Only `metric` decides, so they need no correction.
     kinds, sizes : tuple of KindComparison
@@ -101,6 +105,7 @@ class Verdict:
     beside: tuple[SecondaryMetric, ...] = ()
     kinds: tuple[KindComparison, ...] = ()
     sizes: tuple[KindComparison, ...] = ()
+    attempt: int = 1
 
     @property
     def promotes(self) -> bool:
@@ -178,12 +183,24 @@ def resample_candidates(
     )
 
 
-def judge_pair(sample: ResampledMetrics, champion: str, challenger: str, among: int = 1) -> Verdict:
+def count_looks(attempt: int) -> int:
+    """Return by how much the error of an attempt is divided, so that all attempts together double it at most.
+
+    The first has the whole error, the k-th a share of 1 / (k (k - 1)): these sum to 1 (alpha spending). With
+    95 % intervals equal challengers are promoted once in twenty at most, however often one is trained.
+    """
+    return max(1, attempt * (attempt - 1))
+
+
+def judge_pair(
+    sample: ResampledMetrics, champion: str, challenger: str, among: int = 1, attempt: int = 1
+) -> Verdict:
     """Judge one pair of candidates; refused or unusable pairs are inconclusive, with the reasons.
 
     A challenger that is the best of `among` on these rows appears better than it is: the interval's error is
-    divided by `among` (Bonferroni), and the p-value multiplied by it.
+    divided by `among` (Bonferroni), and the p-value multiplied by it; likewise for the number of the attempt.
     """
+    times = among * count_looks(attempt)
     settings = sample.settings
     verdict = Verdict(
         outcome=VerdictOutcome.INCONCLUSIVE,
@@ -196,12 +213,13 @@ def judge_pair(sample: ResampledMetrics, champion: str, challenger: str, among: 
         difference=sample.value.get(challenger, math.nan) - sample.value.get(champion, math.nan),
         low=math.nan,
         high=math.nan,
-        level=1 - (1 - settings.confidence) / among,
+        level=1 - (1 - settings.confidence) / times,
         effect_size=math.nan,
         p_value=math.nan,
         rows=sample.evidence.rows,
         positives=sample.evidence.positives,
         among=among,
+        attempt=attempt,
         reasons=sample.refusals
         + tuple(
             f"{name}: {sample.unusable[name]}" for name in (champion, challenger) if name in sample.unusable
@@ -214,7 +232,7 @@ def judge_pair(sample: ResampledMetrics, champion: str, challenger: str, among: 
     low, high = bootstrap_interval(verdict.difference, drawn, units, verdict.level)
     error = float(drawn.std(ddof=1))
     effect = 0.0 if error == 0 else verdict.difference / error / math.sqrt(units)
-    p = min(1.0, among * bootstrap_p_value(verdict.difference, drawn, units))
+    p = min(1.0, times * bootstrap_p_value(verdict.difference, drawn, units))
     beside = _compare_secondary(sample, champion, challenger, verdict.level)
     verdict = replace(verdict, low=low, high=high, effect_size=effect, p_value=p, beside=beside)
     outcome, reason = _decide_outcome(verdict, settings)
@@ -240,6 +258,7 @@ def _format_figures(verdict: Verdict) -> str:
         f"{100 * verdict.level:.3g} % interval [{verdict.low:+.3f}, {verdict.high:+.3f}], "
         f"{verdict.positives} anomalies in {verdict.rows} rows ({verdict.rung})"
         + (f"; the best of {verdict.among}" if verdict.among > 1 else "")
+        + (f"; attempt {verdict.attempt} since the last promotion" if verdict.attempt > 1 else "")
     )
 
 

@@ -17,6 +17,7 @@ Hennhöfer, Preisach (2024), Leave-one-out-, bootstrap- and cross-conformal anom
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from pynomaly import config
 from pynomaly.data.past import get_past
 from pynomaly.data.past_array import PastArray
 from pynomaly.model.calibration.calibration import MIN_SCORES
+from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence, to_seconds
 
 __all__ = [
     "FOLDS",
@@ -43,15 +45,23 @@ SCARCE_ROWS = 100  # with fewer rows set aside, p = 0.01 is not possible and no 
 
 
 def uses_cross_fitting(
-    training: config.Training, held_out: int, rows: int, needed: int = 0, *, in_stretches: bool = False
+    training: config.Training,
+    held_out: int,
+    rows: int,
+    needed: int = 0,
+    *,
+    in_stretches: bool = False,
+    dependence: Dependence = INDEPENDENT,
 ) -> bool:
     """Return whether to use out-of-fold scores, if a split would set aside `held_out` of `rows` rows.
 
     ``auto`` uses them where the rows set aside are scarce, where they are fewer than the `needed` ones that
     count down to the threshold of the alert policy while all rows are enough, and where rows carry their
-    past: those set aside are one stretch of time, not a sample of all of it, whatever the detector.
+    past: those set aside are one stretch of time, not a sample of all of it, whatever the detector. Dependent
+    rows set aside are scarce where they are worth few independent ones.
     """
-    if training.calibrate == "auto" and in_stretches:
+    few = dependence.is_apart and dependence.count_effective(held_out) < SCARCE_ROWS
+    if training.calibrate == "auto" and (in_stretches or few):
         return MIN_SCORES <= rows <= training.max_rows
     if training.calibrate == "auto":
         scarce = held_out < SCARCE_ROWS and rows >= MIN_SCORES  # with fewer, no p-value is computable at all
@@ -68,7 +78,11 @@ def assign_folds(rows: int, seed: int) -> NDArray[np.intp]:
 
 
 def score_out_of_fold(
-    rows: pd.DataFrame, seed: int, fit: Callable[[pd.DataFrame], Callable[[pd.DataFrame], Floats]]
+    rows: pd.DataFrame,
+    seed: int,
+    fit: Callable[[pd.DataFrame], Callable[[pd.DataFrame], Floats]],
+    times: pd.Series[Any] | None = None,
+    gap: float = 0.0,
 ) -> Floats:
     """Score each row with a model fitted on the other folds.
 
@@ -79,30 +93,38 @@ def score_out_of_fold(
     seed : int
     fit : callable
         Takes rows and returns a function that scores rows.
+    times : Series of shape (n,), optional
+        Aware times. With a `gap`, seconds, rows are held out by stretches of time, and rows that lie closer
+        to a stretch than the gap are not fitted for it.
 
     Returns
     -------
     ndarray of shape (n,)
     """
     past = get_past(rows)
-    folds = assign_folds(len(rows), seed) if past is None else assign_time_folds(past)
+    moments = to_seconds(times) if times is not None and gap > 0 else None
+    if past is not None:
+        folds = assign_time_folds(past.stretches.moments[past.places])
+    else:
+        folds = assign_folds(len(rows), seed) if moments is None else assign_time_folds(moments)
     scores = np.empty(len(rows))
     for fold in np.unique(folds):
         out = folds == fold
         kept = ~out if past is None else ~out & ~_overlaps(past, out)
+        if moments is not None:
+            kept &= (moments < moments[out].min() - gap) | (moments > moments[out].max() + gap)
         scores[out] = fit(rows[kept])(rows[out])
     return scores
 
 
-def assign_time_folds(past: PastArray) -> NDArray[np.intp]:
-    """Return the fold of each row, array of shape (n,): stretches of time of about equally many rows.
+def assign_time_folds(moments: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the fold of each of `moments`, shape (n,): stretches of time of about equally many rows.
 
     Neighbouring rows of a series share most of what they look back on, so rows drawn at random would be
     scored by models that saw their windows.
     """
-    moments = past.stretches.moments[past.places]
     ranks = np.searchsorted(np.sort(moments), moments, side="left")  # rows of one moment stay together
-    return np.asarray(ranks * min(FOLDS, len(past)) // max(1, len(past)), dtype=np.intp)
+    return np.asarray(ranks * min(FOLDS, len(moments)) // max(1, len(moments)), dtype=np.intp)
 
 
 def _overlaps(past: PastArray, out: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Persistence", "measure_persistence", "normal_scores"]
+__all__ = ["CHANCE", "MIN_SERIES_ROWS", "Persistence", "measure_persistence", "normal_scores"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -28,7 +28,7 @@ Ints = NDArray[np.int64]
 MIN_SERIES_ROWS = 8  # an entity with fewer rows shows no order in time
 MAX_SERIES = 500  # entities that are measured, the longest ones
 MAX_SERIES_ROWS = 2**19  # of an entity, its newest
-_CHANCE = 1e-3  # independent rows are called dependent this often
+CHANCE = 1e-3  # independent rows are called dependent this often
 _Z_UPPER = 1.6448536269514722  # one-sided 95 %
 
 
@@ -68,7 +68,9 @@ def normal_scores(values: Floats) -> Floats:
     return np.asarray(ndtri((rankdata(values) - 0.5) / max(1, len(values))), dtype=np.float64)
 
 
-def measure_persistence(values: Floats, series: Ints, pieces: Ints | None = None) -> Persistence:
+def measure_persistence(
+    values: Floats, series: Ints, pieces: Ints | None = None, chance: float = CHANCE
+) -> Persistence:
     """Measure the autocorrelation time of `values`, pooled over series.
 
     Parameters
@@ -80,6 +82,8 @@ def measure_persistence(values: Floats, series: Ints, pieces: Ints | None = None
     pieces : int array of shape (n,), optional
         Numbers of unbroken pieces of the series: rows of two pieces are no pair. Without them each series is
         one.
+    chance : float
+        Independent rows are called dependent this often.
 
     Returns
     -------
@@ -101,8 +105,8 @@ def measure_persistence(values: Floats, series: Ints, pieces: Ints | None = None
     rho = _pool_autocorrelation(parts, max(2, longest // 2))
     if rho is None:
         return INDEPENDENT
-    period = _find_period(rho, rows)
-    if not period and not _refutes_independence(rho, rows, longest):
+    period = _find_period(rho, rows, chance)
+    if not period and not _refutes_independence(rho, rows, longest, chance):
         return INDEPENDENT
     window, time = _sum_initial_sequence(rho)
     # Centring by entity takes away what lasts longer than its series (Wolff 2004, eq. 49).
@@ -138,16 +142,17 @@ def _pool_autocorrelation(parts: list[Floats], lags: int) -> Floats | None:
     return sums / sums[0] if sums[0] > 0 else None
 
 
-def _refutes_independence(rho: Floats, rows: int, longest: int) -> bool:
+def _refutes_independence(rho: Floats, rows: int, longest: int, chance: float) -> bool:
     """Return whether variances of sums over 2, 4, 8 ... rows are larger than those of independent rows."""
-    from scipy.special import ndtri
+    from scipy.special import chdtri
 
     horizons = [2**power for power in range(1, 24) if 2**power <= max(2, min(len(rho) - 1, longest // 8))]
-    limit = -float(ndtri(_CHANCE / len(horizons)))
     for size in horizons:
         lags = np.arange(1, size)
         excess = 2 * float(((1 - lags / size) * rho[1:size]).sum())
-        if excess > limit * float(np.sqrt(2 * (2 * size - 1) * (size - 1) / (3 * size * rows))):
+        # A variance of few sums is far from normal: chi-squared, of Lo and MacKinlay's variance of the ratio.
+        degrees = 3 * size * rows / ((2 * size - 1) * (size - 1))
+        if 1 + excess > chdtri(degrees, chance / len(horizons)) / degrees:
             return True
     return False
 
@@ -161,8 +166,10 @@ def _sum_initial_sequence(rho: Floats) -> tuple[int, float]:
     return max(1, 2 * len(kept)), max(1.0, 2 * float(kept.sum()) - 1)
 
 
-def _find_period(rho: Floats, rows: int) -> int:
+def _find_period(rho: Floats, rows: int, chance: float) -> int:
     """Return the lag of the highest peak behind the first fall below zero, if it is no chance; else 0."""
+    from scipy.special import ndtri
+
     low = np.flatnonzero(rho <= 0.05)
     if not len(low):
         return 0
@@ -172,5 +179,6 @@ def _find_period(rho: Floats, rows: int) -> int:
     lag = start + int(np.argmax(rho[start:end]))
     # Bartlett's error of a late lag: that of the sequence before it, not of independent rows.
     error = float(np.sqrt((1 + 2 * (rho[1:start] ** 2).sum()) / rows))
+    limit = -float(ndtri(chance / (end - start))) * error
     is_peak = lag > start and lag + 1 < len(rho) and rho[lag] >= rho[lag + 1]
-    return lag if is_peak and rho[lag] > max(0.1, 4 * error) else 0
+    return lag if is_peak and rho[lag] > max(0.1, limit) else 0

@@ -49,6 +49,9 @@ class Dependence:
     block : float
         Length of a block; infinite where the history is too short: all rows are then one block. 0 for
         independent rows.
+    gap : float
+        Rows that a model learned and rows that set or judge its p-values are this far apart: the mean
+        autocorrelation time of the measured columns, at most a twentieth of `span`.
     rows, entities, span : int, int, float
         What was measured: rows, their entities, and the time from the first row to the last.
     """
@@ -59,6 +62,7 @@ class Dependence:
     incident: float = 0.0
     is_shared: bool = False
     block: float = 0.0
+    gap: float = 0.0
     rows: int = 0
     entities: int = 0
     span: float = 0.0
@@ -67,6 +71,11 @@ class Dependence:
     def is_dependent(self) -> bool:
         """Whether rows depend on the rows before."""
         return self.block > 0
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether rows to learn and rows to calibrate are taken in stretches of time with gaps."""
+        return self.gap > 0
 
     @property
     def is_short(self) -> bool:
@@ -123,6 +132,7 @@ class Dependence:
             incident=max(self.incident, other.incident),
             is_shared=self.is_shared or other.is_shared,
             block=max(self.block, other.block),
+            gap=max(self.gap, other.gap),
         )
 
     def describe(self) -> str:

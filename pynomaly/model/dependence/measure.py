@@ -14,11 +14,16 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from pynomaly.data.frame import FrameContract
-from pynomaly.model.dependence.autocorrelation import MIN_SERIES_ROWS, measure_persistence, normal_scores
+from pynomaly.model.dependence.autocorrelation import (
+    CHANCE,
+    MIN_SERIES_ROWS,
+    measure_persistence,
+    normal_scores,
+)
 from pynomaly.model.dependence.dependence import DAY, INDEPENDENT, Dependence, to_seconds
 from pynomaly.model.row_times import read_row_times
 
-__all__ = ["measure_dependence", "measure_rows"]
+__all__ = ["measure_dependence", "measure_reference", "measure_rows"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -29,7 +34,8 @@ then too small by a quarter at most, and the bound is above the time itself."""
 _SHORTEST_SHARE = 1 / 30  # a block of dependent rows is a day, or this share of a shorter history
 _FEWEST_TIMES = 10.0  # autocorrelation times that a history must hold
 _INCIDENT_QUANTILE = 0.9
-_CHANCE = 1e-3  # labels in no order are called incidents this often
+_MOST_ROWS, _MOST_COLUMNS = 2**17, 20  # of a reference that are measured before the fit
+_GAP_SHARE = 0.05  # of the history that a gap takes at most
 _GAP_STEPS = 20
 _PIECE_ROWS = 64
 
@@ -78,8 +84,11 @@ def measure_dependence(
     measured = Dependence(
         incident=incident, rows=len(order), entities=int(codes.max()) + 1, span=float(seconds[-1])
     )
+    lasting = []
     for values in columns[normal].T:
-        persistence = measure_persistence(values, codes[normal], pieces[normal])
+        chance = CHANCE / columns.shape[1]
+        persistence = measure_persistence(values, codes[normal], pieces[normal], chance)
+        lasting.append(persistence.rows * spacing if persistence.is_dependent else 0.0)
         if persistence.is_dependent:
             measured = replace(
                 measured,
@@ -87,6 +96,7 @@ def measure_dependence(
                 upper=max(measured.upper, float(persistence.upper * spacing)),
                 season=max(measured.season, float(persistence.period * spacing)),
             )
+    measured = replace(measured, gap=min(float(np.mean(lasting)), _GAP_SHARE * measured.span))
     if not measured.upper and not measured.incident:
         return measured
     measured = replace(measured, block=_choose_block(measured))
@@ -99,10 +109,62 @@ def measure_dependence(
     return replace(measured, is_shared=shared)
 
 
+def measure_reference(frame: pd.DataFrame, contract: FrameContract) -> Dependence:
+    """Measure the dependence of rows before any model is fitted; `gap` is set by their columns.
+
+    Stands in for the scores: how far a row lies from the middle, the sum over its columns of the squared
+    normal score of the rank (rare categories lie far). The gap is as long as columns last, on average: a
+    row is no near twin of a learned one unless all of its columns are.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n, >= d)
+        Validated rows. Of more than 131,072 whole entities are taken, of one entity its newest rows, and at
+        most 20 columns.
+    contract : FrameContract
+    """
+    if contract.time is None or len(frame) < MIN_SERIES_ROWS:
+        return INDEPENDENT
+    rows = _take_entities(frame, contract)
+    conformed = contract.conform(rows)
+    chosen = np.unique(np.linspace(0, len(contract.features) - 1, _MOST_COLUMNS).round().astype(int))
+    names = [contract.features[place] for place in chosen]
+    columns = np.column_stack([_rank_column(conformed[name], name in contract.numeric) for name in names])
+    measured = measure_rows(rows, (columns**2).sum(axis=1), contract)
+    by_column = measure_rows(rows, columns, contract)
+    return replace(measured, gap=max(measured.gap, by_column.gap))
+
+
 def measure_rows(frame: pd.DataFrame, scores: ArrayLike, contract: FrameContract) -> Dependence:
     """Measure the dependence of `scores` of the rows of `frame`; reads their times, entities and labels."""
     entities, labels = (frame.get(name) for name in (contract.id, contract.label))
     return measure_dependence(scores, read_row_times(frame, contract), entities, labels)
+
+
+def _take_entities(frame: pd.DataFrame, contract: FrameContract) -> pd.DataFrame:
+    """Return at most `_MOST_ROWS` rows: whole entities, evenly drawn, or the newest rows of one."""
+    if len(frame) <= _MOST_ROWS:
+        return frame
+    rows = frame
+    if contract.id is not None:
+        codes, names = pd.factorize(frame[contract.id], use_na_sentinel=False)
+        count = max(1, len(names) * _MOST_ROWS // len(frame))
+        kept = np.linspace(0, len(names) - 1, count).round().astype(int)
+        rows = frame[np.isin(codes, kept)]
+    newest = np.argsort(to_seconds(rows[contract.time]), kind="stable")[-_MOST_ROWS:]
+    return rows.iloc[np.sort(newest)]
+
+
+def _rank_column(values: pd.Series[Any], is_number: bool) -> Floats:
+    """Return the normal scores of a column, shape (n,); of a category how rare it is, 0 where missing."""
+    missing = values.isna().to_numpy()
+    if is_number:
+        numbers = values.to_numpy(dtype=np.float64)
+    else:
+        numbers = -values.map(values.value_counts()).to_numpy(dtype=np.float64)
+    ranks = np.zeros(len(numbers))
+    ranks[~missing] = normal_scores(numbers[~missing])
+    return ranks
 
 
 def _number_series(entities: ArrayLike | None, order: Ints) -> Ints:
@@ -147,7 +209,7 @@ def _measure_incidents(seconds: Floats, codes: Ints, anomalous: NDArray[np.bool_
     tries = odd[:-1] & (own[1:] == own[:-1])
     hits = int((tries & odd[1:]).sum())
     share = float(odd.mean())
-    if not tries.any() or binomtest(hits, int(tries.sum()), share, alternative="greater").pvalue > _CHANCE:
+    if not tries.any() or binomtest(hits, int(tries.sum()), share, alternative="greater").pvalue > CHANCE:
         return 0.0
     run = np.cumsum(np.isin(np.arange(len(odd)), begins))[odd] - 1
     times = at[odd]

@@ -32,6 +32,7 @@ from pynomaly.detectors.base import Detector
 from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import DataError, ModelError, list_allowed
+from pynomaly.model.entities.scales import Names
 from pynomaly.model.explanation.expected import predict_expected_cells
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.scoring import PreparedRows, encode_rows
@@ -52,6 +53,7 @@ Floats = NDArray[np.float64]
 ExplainMethod = Literal["own", "occlusion", "shap", "lime"]
 EXPLAIN_METHODS: tuple[ExplainMethod, ...] = ("own", "occlusion", "shap", "lime")
 
+_USUAL_SCALES = 2.0  # on both sides of the level lie about 95 % of the rows of an entity
 _ROUNDING_ERROR = 1e-9  # share of the score; a smaller part is rounding error
 
 
@@ -80,6 +82,9 @@ class Reason:
         Score of the row minus its score with the expected value in this column.
     share : float
         Weight of the column (the larger of the two) among all positive weights; from 0 to 1.
+    low, high : float or None
+        Between them lie about 95 % of the rows of the same entity: its level, less and plus two scales. None
+        where the entity has no baseline of its own.
     """
 
     column: str
@@ -89,6 +94,8 @@ class Reason:
     part: float
     fall: float
     share: float
+    low: float | None = None
+    high: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -176,6 +183,7 @@ def explain_rows(
                 float(amounts[at]),
                 float(falls[at]),
                 share,
+                *_find_own_range(features, names[at], rows.entities, place),
             )
             for at, share in _rank_columns(weights, distances, total, top)
         )
@@ -250,6 +258,21 @@ def _group_columns(features: FeatureEncoder, time: str) -> tuple[list[str], NDAr
         groups += [len(names)] * (len(features.names) - len(groups))
         names.append(time)
     return names, np.array(groups, dtype=np.int64)
+
+
+def _find_own_range(
+    features: FeatureEncoder, name: str, entities: Names | None, place: int
+) -> tuple[float, float] | tuple[None, None]:
+    """Return what is usual in a number column for the entity of one row; two None without a baseline."""
+    baselines = features.baselines
+    if baselines is None or entities is None or name not in baselines.columns:
+        return None, None
+    (at,) = baselines.locate(entities[[place]])
+    if at < 0:
+        return None, None
+    column = baselines.columns.index(name)
+    level, scale = float(baselines.levels[at, column]), float(baselines.scales[at, column])
+    return level - _USUAL_SCALES * scale, level + _USUAL_SCALES * scale
 
 
 def _fill_expected(frame: pd.DataFrame, features: FeatureEncoder) -> pd.DataFrame:

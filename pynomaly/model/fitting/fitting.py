@@ -30,11 +30,14 @@ from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.calibration.crossfit import score_out_of_fold, uses_cross_fitting
 from pynomaly.model.calibration.events import EventRates
+from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
 from pynomaly.model.entities.scales import read_row_entities
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.entity_calibration import calibrate_by_entity, measure_widths
 from pynomaly.model.fitting.event_counts import count_reference_events
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, learn_reranking, unused_facts
+from pynomaly.model.fitting.row_use import sample_rows, select_apart, select_learned
+from pynomaly.model.row_times import read_row_times
 from pynomaly.model.scoring import PreparedRows, encode_rows, make_scorer, prepare_rows
 
 __all__ = ["FitResult", "fit_model"]
@@ -88,14 +91,18 @@ def fit_model(
     contract: FrameContract,
     known: KnownAnomalies | None = None,
     policy: AlertPolicy | None = None,
+    dependence: Dependence = INDEPENDENT,
 ) -> FitResult:
     """Fit on the first part and calibrate on the second, or do both on all rows (``training.calibrate``).
 
     More rows than ``training.max_rows`` are sampled by seed. Known anomalies may change the scores and which
     rows calibrate. With ``training.calibrate: auto``, out-of-fold scores are used also where the split cannot
-    resolve the threshold of `policy`. With ``training.calibrate_by: entity`` p-values are counted by entity.
+    resolve the threshold of `policy`, and where dependent rows leave it few independent ones. With
+    ``training.calibrate_by: entity`` p-values are counted by entity.
     """
-    model = _fit_for_policy(fit_frame, calibration_frame, pipeline, candidate, contract, known, policy)
+    model = _fit_for_policy(
+        fit_frame, calibration_frame, pipeline, candidate, contract, known, policy, dependence
+    )
     if pipeline.training.calibrate_by == "entity":
         widths = measure_widths(model.rows, model.features, contract, pipeline.features)
         least = policy.needed_scores if policy else 0
@@ -133,6 +140,7 @@ def _fit_for_policy(
     contract: FrameContract,
     known: KnownAnomalies | None,
     policy: AlertPolicy | None,
+    dependence: Dependence,
 ) -> FitResult:
     """Return a model calibrated so that it resolves the policy, if one of both ways does."""
     training = pipeline.training
@@ -141,13 +149,14 @@ def _fit_for_policy(
     def learn(model: FitResult) -> FitResult:
         if known is None or not len(known.frame):
             return model
-        return _learn_from_known(model, known, training, contract)
+        return _learn_from_known(model, known, training, contract, dependence)
 
-    model = learn(_fit_and_calibrate(fit_frame, calibration_frame, pipeline, candidate, contract, needed))
+    frames = (fit_frame, calibration_frame)
+    model = learn(_fit_and_calibrate(*frames, pipeline, candidate, contract, needed, dependence))
     if policy is None or training.calibrate != "auto" or not _may_resolve_more(model, policy, training):
         return model
     # Half of the rows kept apart taught the known anomalies, or no tail reaches the threshold.
-    cross_fit, _ = _try_cross_fit(fit_frame, calibration_frame, pipeline, candidate, contract)
+    cross_fit, _ = _try_cross_fit(*frames, pipeline, candidate, contract, dependence.gap)
     other = learn(cross_fit) if cross_fit else model
     resolves = policy.can_alert(other.calibration) and not policy.can_alert(model.calibration)
     return other if resolves or len(other.scores) >= needed else model
@@ -163,7 +172,11 @@ def _may_resolve_more(model: FitResult, policy: AlertPolicy, training: config.Tr
 
 
 def _learn_from_known(
-    model: FitResult, known: KnownAnomalies, training: config.Training, contract: FrameContract
+    model: FitResult,
+    known: KnownAnomalies,
+    training: config.Training,
+    contract: FrameContract,
+    dependence: Dependence,
 ) -> FitResult:
     """Return the model with a reranking learned from known anomalies, if it ranks better, and the facts."""
 
@@ -181,7 +194,13 @@ def _learn_from_known(
         return replace(model, known=unused_facts(count, f"they cannot be turned into numbers: {error}"))
     normal_rows = numbers(model.held_out)
     known_scores = make_scorer(model.features, model.detector, contract)(known.frame)
-    lesson = learn_reranking(normal_rows, model.scores, anomalies, known_scores, known.blocks, training.seed)
+    blocks = None
+    if dependence.is_dependent:
+        entities = model.held_out.get(contract.id) if contract.id else None
+        blocks = dependence.number_blocks(read_row_times(model.held_out, contract), entities)
+    lesson = learn_reranking(
+        normal_rows, model.scores, anomalies, known_scores, known.blocks, training.seed, blocks
+    )
     if lesson.reranking is None:
         return replace(model, known=lesson.facts)
     calibrating = lesson.calibrating
@@ -204,20 +223,27 @@ def _fit_and_calibrate(
     candidate: config.Candidate,
     contract: FrameContract,
     needed: int,
+    dependence: Dependence,
 ) -> FitResult:
     training = pipeline.training
     total_rows = len(fit_frame) + len(calibration_frame)
     note = ""
     in_stretches = get_past(fit_frame) is not None  # what is set aside is the last of them
-    if uses_cross_fitting(training, len(calibration_frame), total_rows, needed, in_stretches=in_stretches):
-        cross_fit, note = _try_cross_fit(fit_frame, calibration_frame, pipeline, candidate, contract)
+    apart = select_apart(calibration_frame)
+    if uses_cross_fitting(
+        training, len(apart), total_rows, needed, in_stretches=in_stretches, dependence=dependence
+    ):
+        cross_fit, note = _try_cross_fit(
+            fit_frame, calibration_frame, pipeline, candidate, contract, dependence.gap
+        )
         if cross_fit:
             return cross_fit
-    rows = _sample_rows(fit_frame, training)
+    fit_frame = select_apart(fit_frame)
+    rows = sample_rows(fit_frame, training)
     features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True, whole=fit_frame)
-    scores = make_scorer(features, detector, contract)(calibration_frame)
+    scores = make_scorer(features, detector, contract)(apart)
     calibration = Calibration.fit(scores, tail=training.tail == "pareto")
-    return FitResult(features, detector, calibration, len(fit_frame), rows, calibration_frame, scores, note)
+    return FitResult(features, detector, calibration, len(fit_frame), rows, apart, scores, note)
 
 
 def _try_cross_fit(
@@ -226,39 +252,46 @@ def _try_cross_fit(
     pipeline: config.Pipeline,
     candidate: config.Candidate,
     contract: FrameContract,
+    gap: float,
 ) -> tuple[FitResult | None, str]:
     """Return a model calibrated on out-of-fold scores, or None and the note that says why not."""
     all_rows = pd.concat([fit_frame, calibration_frame], ignore_index=True)
     instead = f"calibrated on {len(calibration_frame)} rows kept apart"
     try:
-        cross_fit = _cross_fit(all_rows, pipeline, candidate, contract)
+        cross_fit = _cross_fit(all_rows, pipeline, candidate, contract, gap)
     except FitTimeoutError:
         raise
     except DetectorError as error:
         # A fold may be too small to fit while all rows are enough; a split raises any other error again.
         return None, f"{instead}: a fold cannot be fitted: {error}"
-    gap = _overfit_distance(cross_fit, contract)
-    if gap <= KOLMOGOROV_LIMIT / math.sqrt(len(cross_fit.rows)):
+    distance = _overfit_distance(cross_fit, contract)
+    if distance <= KOLMOGOROV_LIMIT / math.sqrt(len(cross_fit.rows)):
         return cross_fit, ""
     return None, (
-        f"{instead}: out-of-fold scores are {gap:.0%} "
+        f"{instead}: out-of-fold scores are {distance:.0%} "
         "away from those of the whole fit, this detector changes too much with the rows"
     )
 
 
 def _cross_fit(
-    all_rows: pd.DataFrame, pipeline: config.Pipeline, candidate: config.Candidate, contract: FrameContract
+    all_rows: pd.DataFrame,
+    pipeline: config.Pipeline,
+    candidate: config.Candidate,
+    contract: FrameContract,
+    gap: float,
 ) -> FitResult:
     training = pipeline.training
-    rows = _sample_rows(all_rows, training)
-    features, detector = _fit_detector(rows, pipeline, candidate, contract, limited=True)
+    rows = sample_rows(all_rows, training)
+    features, detector = _fit_detector(select_learned(rows), pipeline, candidate, contract, limited=True)
     scores = score_out_of_fold(
         rows,
         training.seed,
         # No separate process with a time limit: the same fit on more rows has ended in time.
         lambda part: make_scorer(
-            *_fit_detector(part, pipeline, candidate, contract, limited=False), contract
+            *_fit_detector(select_learned(part), pipeline, candidate, contract, limited=False), contract
         ),
+        read_row_times(rows, contract),
+        gap,
     )
     calibration = Calibration.fit(scores, method="cross", tail=training.tail == "pareto")
     return FitResult(features, detector, calibration, len(all_rows), rows, rows, scores)
@@ -271,17 +304,6 @@ def _overfit_distance(cross_fit: FitResult, contract: FrameContract) -> float:
     own_scores = make_scorer(cross_fit.features, cross_fit.detector, contract)(cross_fit.rows)
     p_values = np.sort(cross_fit.calibration.conformal_p_values(own_scores))
     return float(np.max(np.arange(1, len(p_values) + 1) / len(p_values) - p_values))
-
-
-def _sample_rows(rows: pd.DataFrame, training: config.Training) -> pd.DataFrame:
-    """Return at most ``training.max_rows`` rows: drawn by seed, or the newest of rows with a past."""
-    if len(rows) <= training.max_rows:
-        return rows
-    past = get_past(rows)
-    if past is None:
-        return rows.sample(training.max_rows, random_state=training.seed).sort_index()
-    order = np.argsort(past.stretches.moments[past.places], kind="stable")
-    return rows.iloc[np.sort(order[-training.max_rows :])]
 
 
 def _fit_detector(

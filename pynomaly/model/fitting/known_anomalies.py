@@ -78,6 +78,7 @@ def learn_reranking(
     known_scores: Floats,
     blocks: NDArray[np.int64] | None = None,
     seed: int = 0,
+    normal_blocks: NDArray[np.int64] | None = None,
 ) -> RerankingResult:
     """Learn a reranking, if there are enough rows to learn from and to validate with.
 
@@ -92,6 +93,9 @@ def learn_reranking(
     blocks : int array of shape (k,), optional
         See :class:`KnownAnomalies`; without them each row is its own block.
     seed : int
+    normal_blocks : int array of shape (n,), optional
+        Blocks of dependent held-out rows, from 0: one half of the blocks teaches. Without them rows are
+        independent, and one half of the rows does.
     """
     rows, count = len(held_out), len(known)
     everything = np.ones(rows, dtype=bool)
@@ -102,7 +106,7 @@ def learn_reranking(
         why = f"{rows} held-out rows are too few to teach with one half and calibrate on the other"
         return RerankingResult(None, everything, unused_facts(count, why))
     rng = np.random.default_rng(seed)
-    normal_places = rng.choice(rows, min(rows // 2, MAX_LEARNING_ROWS), replace=False)
+    normal_places = _draw_teachers(rows, normal_blocks, rng)
     anomaly_places = np.sort(rng.permutation(count)[:MAX_LEARNING_ROWS])
     numbers = np.arange(count) if blocks is None else np.asarray(blocks)
     try:
@@ -111,7 +115,14 @@ def learn_reranking(
             np.concatenate([scores[normal_places], known_scores[anomaly_places]]),
             (np.arange(len(normal_places) + len(anomaly_places)) >= len(normal_places)).astype(np.int64),
             seed,
-            np.concatenate([np.full(len(normal_places), -1), numbers[anomaly_places]]),
+            np.concatenate(
+                [
+                    np.full(len(normal_places), -1)
+                    if normal_blocks is None
+                    else numbers.max() + 1 + normal_blocks[normal_places],
+                    numbers[anomaly_places],
+                ]
+            ),
         )
     except DetectorError as error:
         return RerankingResult(None, everything, unused_facts(count, str(error)))
@@ -131,6 +142,18 @@ def learn_reranking(
     calibrating = everything.copy()
     calibrating[normal_places] = False
     return RerankingResult(reranking, calibrating, {"known": count, "used": True, "why": why} | precisions)
+
+
+def _draw_teachers(
+    rows: int, blocks: NDArray[np.int64] | None, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the places of the held-out rows that teach: about one half, whole blocks if they are given."""
+    most = min(rows // 2, MAX_LEARNING_ROWS)
+    if blocks is None:
+        return rng.choice(rows, most, replace=False)
+    order = rng.permutation(int(blocks.max()) + 1)
+    taken = np.cumsum(np.bincount(blocks, minlength=len(order))[order]) <= most
+    return np.flatnonzero(np.isin(blocks, order[taken]))
 
 
 def unused_facts(known: int, why: str) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from pynomaly.errors import RecordError
 __all__ = ["RegistrationResult", "TrainedBaseline", "TrainingFacts"]
 
 
-_NEWER_FIELDS = ("expected_rate_low", "expected_rate_high", "held_out_alert_rate", "anomaly_share")
+_NEWER_FIELDS = frozenset(
+    ["expected_rate_low", "expected_rate_high", "held_out_alert_rate", "anomaly_share", "usual_alert_rate"]
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class TrainedBaseline:
         Rank agreement with a refit, and quality on injected anomalies.
     expected_rate_high : float
         Upper end of the 95 % interval of `expected_alert_rate`; 0 where it was not recorded.
+    expected_with_anomalies : float
+        The same with the anomalies that are usual; 0 where none are, or it was not recorded.
+    judged : mapping or None
+        The scores that labels judged the version by, as
+        :meth:`pynomaly.judging.drift.performance.JudgedScores.to_dict` gives them.
     """
 
     value: float | None = None
@@ -41,6 +48,15 @@ class TrainedBaseline:
     expected_alert_rate: float | None = None
     probe: Mapping[str, Any] | None = None
     expected_rate_high: float = 0.0
+    expected_with_anomalies: float = 0.0
+    judged: Mapping[str, Any] | None = None
+
+    @property
+    def usual_alert_rate(self) -> float | None:
+        """Share of rows that alert in usual operation, usual anomalies included; None if unknown."""
+        if self.expected_alert_rate is None:
+            return None
+        return max(self.expected_alert_rate, self.expected_with_anomalies)
 
 
 @dataclass(frozen=True)
@@ -70,6 +86,8 @@ class RegistrationResult:
         Share of the held-out rows that alert, anomalies in them included; injected ones left out.
     anomaly_share : float or None
         Share of the held-out rows that are known anomalies; None without labels.
+    usual_alert_rate : float or None
+        `expected_alert_rate` with the known anomalies, where most days have some; None where they have not.
     """
 
     pipeline: str
@@ -93,12 +111,20 @@ class RegistrationResult:
     expected_rate_high: float | None = None
     held_out_alert_rate: float | None = None
     anomaly_share: float | None = None
+    usual_alert_rate: float | None = None
 
     @property
     def baseline(self) -> TrainedBaseline:
         """What later windows of the version are compared with."""
         high = self.expected_rate_high or 0.0
-        return TrainedBaseline(self.value, self.rung, self.expected_alert_rate, self.probe, high)
+        return TrainedBaseline(
+            value=self.value,
+            rung=self.rung,
+            expected_alert_rate=self.expected_alert_rate,
+            probe=self.probe,
+            expected_rate_high=high,
+            expected_with_anomalies=self.usual_alert_rate or 0.0,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and artifacts; what earlier editions did not record is left out."""
@@ -144,6 +170,8 @@ class TrainingFacts:
         Old and new alert policy, if only the policy changed.
     reasons : tuple of str or None
         Why no candidate could be used.
+    judged : mapping or None
+        The scores that labels judged the registered version by, see :class:`TrainedBaseline`.
     """
 
     registered: RegistrationResult | None = None
@@ -151,6 +179,7 @@ class TrainingFacts:
     asked: str | None = None
     policy: str | None = None
     reasons: tuple[str, ...] | None = None
+    judged: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values as the ledger keeps them, without the fields that are None."""
@@ -167,4 +196,5 @@ class TrainingFacts:
             asked=content.get("asked"),
             policy=content.get("policy"),
             reasons=tuple(reasons) if reasons is not None else None,
+            judged=content.get("judged"),
         )

@@ -152,7 +152,7 @@ def _refit_version(
         teacher_ref = (
             registry.find_version(settings.name, champion_version) if champion_version is not None else None
         )
-    parts, exclusions = split_reference(
+    parts = split_reference(
         settings,
         contract,
         clean,
@@ -160,10 +160,10 @@ def _refit_version(
         read_feedback(settings, frame, until),
     )
     counts = {
-        "fit_rows": len(parts["fit"]),
-        "incident_rows": int(exclusions.declared.sum()),
-        "labelled_rows": int(exclusions.labelled.sum()),
-        "alerted_rows": int(exclusions.alerted.sum()),
+        "fit_rows": len(parts.fit),
+        "incident_rows": int(parts.exclusions.declared.sum()),
+        "labelled_rows": int(parts.exclusions.labelled.sum()),
+        "alerted_rows": int(parts.exclusions.alerted.sum()),
     }
     count_changes = tuple(
         f"{name}: {facts[name]} then, {counts[name]} now"
@@ -171,13 +171,20 @@ def _refit_version(
         if name in facts and facts[name] != counts[name]
     )
     known_anomalies = KnownAnomalies(
-        parts["known"].drop(columns=BLOCK), parts["known"][BLOCK].to_numpy(dtype="int64")
+        parts.known.drop(columns=BLOCK), parts.known[BLOCK].to_numpy(dtype="int64")
     )
     candidate = Candidate(detector=bundle.detector.name, params=dict(bundle.detector.params))
     refitted_bundle = Bundle.fit(
-        parts["fit"], parts["calibration"], settings, candidate, contract, facts, known_anomalies
+        parts.fit,
+        parts.calibration,
+        settings,
+        candidate,
+        contract,
+        facts,
+        known_anomalies,
+        parts.dependence,
     )
-    return refitted_bundle, parts["holdout"], count_changes
+    return refitted_bundle, parts.held_out, count_changes
 
 
 def _list_code_changes(facts: Mapping[str, Any]) -> tuple[str, ...]:

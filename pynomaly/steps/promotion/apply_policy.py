@@ -235,6 +235,7 @@ def _register_policy(
         expected_rate_high=after.high,
         held_out_alert_rate=alerted[1],
         anomaly_share=earlier_result.anomaly_share if earlier_result else None,
+        usual_alert_rate=alerted[1] if earlier_result and earlier_result.usual_alert_rate else None,
     )
     records.ledger.put_training(
         key=key,
@@ -243,7 +244,12 @@ def _register_policy(
         data_hash=earlier.data_hash if earlier else "",
         version=new_ref.version,
         outcome="registered",
-        detail=TrainingFacts(registered, window=tags["window"], policy=change),
+        detail=TrainingFacts(
+            registered,
+            window=tags["window"],
+            policy=change,
+            judged=earlier.facts.judged if earlier else None,
+        ),
     )
     return registered
 
@@ -256,7 +262,7 @@ def _read_held_out(
         p_values = store.read_held_out(pipeline.name, ref.sha256)
         return p_values, f"the {len(p_values)} held-out rows of v{ref.version}"
     except RecordError:
-        calibration = champion.calibration
+        calibration = replace(champion.calibration, groups=None)  # among the rows of all entities
         p_values = calibration.p_values(calibration.scores) if len(calibration.scores) else np.ones(1)
         basis = f"{len(p_values)} calibration rows without known anomalies, as no held-out rows were kept"
         return p_values, f"{basis} for v{ref.version}"

@@ -276,7 +276,7 @@ def observe_version(
         len(frame),
         drift,
         alerts,
-        baseline.expected_alert_rate,
+        baseline.usual_alert_rate,
         pipeline.degradation,
         rows_per_event=count_rows_per_event(bundle.policy, bundle.facts),
     )

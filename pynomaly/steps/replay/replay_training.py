@@ -21,6 +21,7 @@ from pynomaly.data.window import Window
 from pynomaly.errors import DataError, DetectorError, QualityError
 from pynomaly.judging.comparison.promotion_rules import PromotionRuling, rule_on_promotion
 from pynomaly.judging.drift.degradation import Observation
+from pynomaly.judging.drift.performance import keep_judged_scores
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
 from pynomaly.model.window_alerts import expect_alerts_of
 from pynomaly.records.ledger import TrainedBaseline
@@ -151,13 +152,22 @@ def _build_model(
     winner = next(item for item in training.candidates if item.label == choice.winner)
     assert isinstance(winner, MemoryCandidate), "a replay fits in memory"
     bundle, judged = winner.model(), rows.judged
-    expected = expect_alerts_of(bundle, judged.drop_injected(winner.scores()))
+    held_out = judged.drop_injected(winner.scores())
+    expected = expect_alerts_of(bundle, held_out)
+    scores = {item.label: item.scores()["score"].to_numpy() for item in training.candidates if not item.error}
+    metric, seed = pipeline.comparison.metric, pipeline.training.seed
+    kept = keep_judged_scores(judged.evidence, scores, winner.label, choice.among, metric, seed)
     baseline = TrainedBaseline(
         value=choice.measured[winner.label].values().get(pipeline.comparison.metric),
         rung=str(judged.evidence.rung),
         expected_alert_rate=expected.rate,
         probe=probe_model(pipeline, bundle, rows.calibration).to_dict(),
         expected_rate_high=expected.high,
+        expected_with_anomalies=judged.measure_usual_alerts(
+            held_out["is_anomaly"].to_numpy(), pipeline.data.time, expected.rate
+        )
+        or 0.0,
+        judged=kept.to_dict() if kept else None,
     )
     seconds = time.perf_counter() - started
     return TrainedModel(bundle, winner, baseline, judged, choice.among, key, seconds)
@@ -232,11 +242,12 @@ def decide_training(
 
 
 def rule_on_challenger(
-    past: ReplayHistory, champion: TrainedModel, challenger: TrainedModel
+    past: ReplayHistory, champion: TrainedModel, challenger: TrainedModel, attempt: int = 1
 ) -> PromotionRuling:
     """Compare on the challenger's held-out rows and rule; only a superior challenger is promoted.
 
     No clean process runs; ``promotion.mode: approval`` counts as approved, ``never`` promotes nothing.
+    `attempt` is the number of the challenger since the last promotion.
     """
     pipeline = past.pipeline
     verdict = compare_with(
@@ -246,6 +257,7 @@ def rule_on_challenger(
         challenger.candidate,
         name="champion",
         among=challenger.among,
+        attempt=attempt,
     )
     return rule_on_promotion(
         verdict,

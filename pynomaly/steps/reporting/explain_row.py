@@ -19,6 +19,7 @@ from pynomaly.data.sources.checked_window import read_checked_window
 from pynomaly.data.window import Window
 from pynomaly.errors import DataError, PynomalyError, WindowError, list_allowed
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.entities.scales import read_row_entities
 from pynomaly.model.explanation.explain import ExplainMethod, Explanation, check_method
 from pynomaly.records.ledger import Ledger, Partition
 from pynomaly.records.ledger.rows import to_json
@@ -113,7 +114,7 @@ def explain_row(
     bundle = registry.load_bundle(registry.find_version(pipeline.name, partition.version))
     row_scores = scores.iloc[place]
     policy = bundle.policy
-    limit = _find_score_limit(bundle, policy.threshold, float(row_scores["score"]))
+    limit = _find_score_limit(bundle, policy.threshold, scores.iloc[[place]])
     sentences = [
         f"v{partition.version} ({bundle.detector.name}) scored the window {partition.window} "
         f"on {partition.scored_at:%Y-%m-%d %H:%M} UTC; champion now: {f'v{current}' if current else 'none'}",
@@ -187,21 +188,25 @@ def _describe_row(pipeline: Pipeline, scores: pd.DataFrame, place: int) -> dict[
     }
 
 
-def _find_score_limit(bundle: Bundle, threshold: float, row_score: float) -> float | None:
-    """Returns the lowest score with a p-value at or below the threshold, by bisection; None without one."""
-    calibration = bundle.calibration
+def _find_score_limit(bundle: Bundle, threshold: float, row: pd.DataFrame) -> float | None:
+    """Returns the lowest score of the row's entity at or below the threshold, by bisection; None without one.
+
+    The row has one line, with ``score`` and the entity.
+    """
+    calibration, row_score = bundle.calibration, float(row["score"].iloc[0])
+    entity = read_row_entities(row, bundle.contract) if calibration.groups is not None else None
     if not calibration.computable:
         return None
     scores = calibration.scores
     low, high = float(np.min(scores)), max(float(np.max(scores)), row_score)
     high += max(1.0, high - low)
-    if float(calibration.p_values([high])[0]) > threshold:
+    if float(calibration.p_values([high], entity)[0]) > threshold:
         return None
     for _ in range(200):
         middle = (low + high) / 2
         if not low < middle < high:
             break
-        if float(calibration.p_values([middle])[0]) <= threshold:
+        if float(calibration.p_values([middle], entity)[0]) <= threshold:
             high = middle
         else:
             low = middle

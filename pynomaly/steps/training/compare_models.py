@@ -8,7 +8,9 @@ on them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+
+import pandas as pd
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import DetectorError
@@ -18,11 +20,14 @@ from pynomaly.records.ledger import Decision, Ledger, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import UnusableEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import find_champion
+from pynomaly.steps.rejections import count_rejections
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.train_candidates import compare_with, explain_unusable, train_candidates
 
 __all__ = ["choose_winner", "compare_with_champion", "refuse_unusable"]
+
+_NEVER = timedelta(days=36_525)  # a retraining forgets rejections; what they cost is not forgotten
 
 
 def choose_winner(
@@ -59,7 +64,12 @@ def compare_with_champion(
     if reference is None:
         return None
     name, champion = f"{pipeline.name} v{reference.version}", registry.load_bundle(reference)
-    return compare_with(pipeline, prepared.load_judged(), champion, challenger, name=name, among=among)
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        decisions = ledger.list_decisions(pipeline.name)
+    attempt = 1 + count_rejections(decisions, pd.Timestamp(prepared.as_of).to_pydatetime(), _NEVER).count
+    return compare_with(
+        pipeline, prepared.load_judged(), champion, challenger, name=name, among=among, attempt=attempt
+    )
 
 
 def refuse_unusable(

@@ -23,7 +23,7 @@ from pynomaly.judging.comparison.ranking_metrics import Array
 from pynomaly.judging.comparison.resampled_tests import FoldTest, corrected_t_test
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.scoring import encode_rows, prepare_rows
-from pynomaly.steps.training.splits import number_dependent_rows
+from pynomaly.steps.training.splits import number_rows
 from pynomaly.steps.training.training_rows import TrainingRows
 
 __all__ = ["cross_validate"]
@@ -65,13 +65,15 @@ def cross_validate(
     -------
     mapping of str to FoldTest, or None
         None if ``comparison.folds`` is not set. A candidate that failed in a fold is missing; the mapping is
-        empty if the baseline failed or anomalies lie in fewer blocks than there are folds.
+        empty if the baseline failed, or anomalies or fit rows lie in fewer blocks than there are folds.
     """
     settings = pipeline.comparison
     if not settings.folds:
         return None
     judged, evidence, fit_rows = rows.judged, rows.judged.evidence, rows.fit
-    fit_blocks = number_dependent_rows(rows.contract, fit_rows)
+    fit_blocks = number_rows(rows.contract, fit_rows, rows.dependence)
+    if rows.dependence.is_dependent and fit_blocks.max() + 1 < settings.folds:
+        return {}
     values: dict[str, list[float]] = {item.label: [] for item in fitted if not item.error}
     for repeat in range(settings.repeats):
         rng = np.random.default_rng([pipeline.training.seed, repeat])

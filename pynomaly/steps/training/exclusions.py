@@ -39,6 +39,9 @@ class ExcludedRows:
     ----------
     labelled, declared, alerted : ndarray of bool, shape (n,)
         Labelled anomalies; other rows of declared incidents; other rows that the champion alerts on.
+    ranked : ndarray of bool, shape (n,)
+        Of the alerted ones those that normal operation explains: their scores still count in p-values, which
+        would otherwise get smaller from training to training.
     note : str
         Text for people about the champion's alerts and the answers, or "".
     """
@@ -46,6 +49,7 @@ class ExcludedRows:
     labelled: Mask
     declared: Mask
     alerted: Mask
+    ranked: Mask
     note: str = ""
 
     @property
@@ -139,34 +143,50 @@ def exclude_rows(
     labelled = anomalous & ~held
     incident = mark_incident_rows(data, frame, read_incidents(data)) & ~held & ~anomalous
     candidates = ~held & ~anomalous & ~incident
-    alerted, alerts_text = _flag_champion_alerts(pipeline, frame, candidates, by)
+    alerted, ranked, alerts_text = _flag_champion_alerts(pipeline, frame, candidates, by)
     overruled = alerted & (answers == 0)
     answers_text = feedback.describe_effect(int((labelled & (answers == 1)).sum()), int(overruled.sum()))
-    return ExcludedRows(
-        labelled, incident, alerted & ~overruled, " ".join(filter(None, [alerts_text, answers_text]))
-    )
+    note = " ".join(filter(None, [alerts_text, answers_text]))
+    return ExcludedRows(labelled, incident, alerted & ~overruled, ranked & ~overruled, note)
 
 
 def _flag_champion_alerts(
     pipeline: Pipeline, frame: pd.DataFrame, candidates: Mask, by: AlertingModel | None
-) -> tuple[Mask, str]:
-    """Return confident alerts of the model `by` among the `candidates`, none above the cap; and a text."""
+) -> tuple[Mask, Mask, str]:
+    """Return confident alerts of the model `by` among the `candidates`, none above the cap; and a text.
+
+    The second mask has those of them that normal operation explains. Where there are more than three times
+    as many as expected of normal rows, something happened: of these, the least extreme ones count.
+    """
     bound, cap = pipeline.training.exclude_alerts, pipeline.training.exclude_alerts_cap
     none = np.zeros(len(frame), dtype=bool)
     if by is None or bound is None or not candidates.any():
-        return none, ""
+        return none, none, ""
     try:
         p_values = by.load().score(frame[candidates])["p_value"].to_numpy()
     except (DataError, DetectorError, ModelError) as error:
-        return none, f"Alerts of {by.name} are not left out: it cannot score the reference ({error})."
+        return none, none, f"Alerts of {by.name} are not left out: it cannot score the reference ({error})."
     excluded_rows = none.copy()
     excluded_rows[candidates] = p_values <= bound
     count, share = int(excluded_rows.sum()), float(excluded_rows.sum() / candidates.sum())
     if share > cap:
-        return none, (
-            f"{by.name} alerts (p-value at most {bound:g}) on {share:.1%} of the rows to learn from, "
-            f"more than {cap:.1%}: a change of regime, not an incident; none of them is left out."
+        return (
+            none,
+            none,
+            (
+                f"{by.name} alerts (p-value at most {bound:g}) on {share:.1%} of the rows to learn from, "
+                f"more than {cap:.1%}: a change of regime, not an incident; none of them is left out."
+            ),
         )
     if not count:
-        return none, ""
-    return excluded_rows, f"Rows that {by.name} alerts on (p-value at most {bound:g}), left out: {count}."
+        return none, none, ""
+    ranked, places = none.copy(), np.flatnonzero(candidates)
+    expected = bound * len(places)
+    least_extreme = np.argsort(-p_values[p_values <= bound], kind="stable")
+    kept = count if count <= 3 * max(1.0, expected) else round(expected)
+    ranked[places[p_values <= bound][least_extreme[:kept]]] = True
+    return (
+        excluded_rows,
+        ranked,
+        f"Rows that {by.name} alerts on (p-value at most {bound:g}), left out: {count}.",
+    )

@@ -12,22 +12,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from pynomaly.config import Candidate, Pipeline
+from pynomaly.data.frame import FrameContract
 from pynomaly.errors import DetectorError, ModelError
 from pynomaly.judging.comparison.choice import CandidateChoice, choose_candidate
 from pynomaly.judging.comparison.compare import Verdict, compare_scores
 from pynomaly.judging.comparison.evaluation import explain_unusable_scores
-from pynomaly.judging.comparison.evidence import Evidence
+from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.pareto import CandidateCost
-from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
+from pynomaly.judging.comparison.ranking_metrics import Array, OperatingPoint
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
+from pynomaly.model.dependence.autocorrelation import normal_scores
+from pynomaly.model.dependence.measure import measure_rows
 from pynomaly.model.row_times import rows_per_day
 from pynomaly.model.window_alerts import count_events_again
 from pynomaly.steps.training.cross_validation import RefittableCandidate, cross_validate
-from pynomaly.steps.training.training_rows import JudgedRows, TrainingRows
+from pynomaly.steps.training.splits import number_rows
+from pynomaly.steps.training.training_rows import JudgedRows, TrainingRows, separate_episodes
 
 __all__ = [
     "CandidateTraining",
@@ -37,6 +42,7 @@ __all__ = [
     "explain_unusable",
     "fit_bundle",
     "fit_in_memory",
+    "lengthen_blocks",
     "recalibrate_bundle",
     "recalibrate_in_memory",
     "train_candidates",
@@ -119,7 +125,8 @@ def fit_bundle(
         If the detector cannot be fitted; ModelError if its scores cannot be calibrated.
     """
     known = rows.collect_known_anomalies()
-    return Bundle.fit(rows.fit, rows.calibration, pipeline, candidate, rows.contract, dict(facts), known)
+    parts = (rows.fit, rows.calibration)
+    return Bundle.fit(*parts, pipeline, candidate, rows.contract, dict(facts), known, rows.dependence)
 
 
 def recalibrate_bundle(
@@ -220,8 +227,12 @@ def compare_with(
     *,
     name: str,
     among: int = 1,
+    attempt: int = 1,
 ) -> Verdict:
     """Compare a challenger with a champion on the challenger's judged rows.
+
+    Where the scores of normal rows depend on each other for longer than the evidence says, its blocks are
+    made as long (:func:`lengthen_blocks`).
 
     Parameters
     ----------
@@ -229,16 +240,22 @@ def compare_with(
         Of the champion, for people.
     among : int
         Number of candidates from which these same rows chose the challenger.
+    attempt : int
+        Which challenger it is since the last promotion that stood.
     """
+    pair = (
+        champion.score(judged.frame)["score"].to_numpy(), challenger.scores()["score"].to_numpy()
+    )  # fmt: skip
+    evidence = _operate(pipeline, judged, [challenger])
     return compare_scores(
-        _operate(pipeline, judged, [challenger]),
-        champion.score(judged.frame)["score"].to_numpy(),
-        challenger.scores()["score"].to_numpy(),
+        lengthen_blocks(champion.contract, judged.frame, evidence, pair),
+        *pair,
         pipeline.comparison,
         champion=name,
         challenger=challenger.label,
         seed=pipeline.training.seed,
         among=among,
+        attempt=attempt,
     )
 
 
@@ -246,3 +263,37 @@ def _operate(pipeline: Pipeline, judged: JudgedRows, candidates: Sequence[Scored
     """Return the evidence with the alert share of the candidates' policy and what errors cost."""
     threshold = next(item for item in candidates if not item.error).threshold()
     return replace(judged.evidence, operation=OperatingPoint.of(pipeline.alerts, threshold))
+
+
+def lengthen_blocks(
+    contract: FrameContract, frame: pd.DataFrame, evidence: Evidence, scores: Sequence[Array]
+) -> Evidence:
+    """Return the evidence with its blocks, or with those that the scores ask for, if these are fewer.
+
+    Before a fit the blocks come from the rows themselves. A detector may remember longer, and two models
+    differ for longer than each of them varies.
+
+    Parameters
+    ----------
+    contract : FrameContract
+    frame : DataFrame of shape (n, d)
+        The judged rows.
+    evidence : Evidence
+    scores : sequence of ndarray of shape (n,)
+        Of two models; each counts, and the difference of their ranks.
+    """
+    normal = evidence.truth == 0
+    if evidence.injected is not None and evidence.injected.episodes is not None:
+        normal = normal & (evidence.injected.episodes < 0)  # rows around episodes are copies
+    if contract.time is None or contract.time not in frame or not normal.any():
+        return evidence
+    if not all(np.isfinite(each).all() for each in scores):
+        return evidence  # the verdict says so
+    ranks = [normal_scores(each[normal]) for each in scores]
+    observed = measure_rows(frame[normal], np.column_stack([*ranks, ranks[0] - ranks[1]]), contract)
+    if not observed.is_dependent:
+        return evidence
+    truth = evidence.truth == 1 if evidence.rung is Rung.LABELS else None
+    longer = replace(evidence, blocks=number_rows(contract, frame, observed, truth))
+    longer = separate_episodes(longer)
+    return longer if longer.count_blocks() < evidence.count_blocks() else evidence

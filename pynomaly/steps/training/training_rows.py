@@ -7,7 +7,7 @@ replay alike; production writes them to its work folder and reads them back, a r
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,20 @@ from pynomaly.errors import DataError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
 from pynomaly.judging.comparison.injected.rows import inject_rows
+from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback
 from pynomaly.steps.training.exclusions import AlertingModel, ExcludedRows
-from pynomaly.steps.training.splits import BLOCK, number_dependent_rows, split_reference
+from pynomaly.steps.training.splits import BLOCK, number_rows, split_reference
 
-__all__ = ["JudgedRows", "TrainingRows", "build_judged_rows", "load_contract", "require_two_classes"]
+__all__ = [
+    "JudgedRows",
+    "TrainingRows",
+    "build_judged_rows",
+    "load_contract",
+    "require_two_classes",
+    "separate_episodes",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +64,30 @@ class JudgedRows:
         """Share of the rows that are known anomalies; None without labels."""
         return float(np.mean(self.evidence.truth == 1)) if self.evidence.rung is Rung.LABELS else None
 
+    def measure_usual_alerts(self, alerted: np.ndarray, time: str | None, expected: float) -> float | None:
+        """Return the share of rows that alert with the anomalies that are usual; None if they are not.
+
+        Known anomalies are usual where more than half of the days have some: an incident is not what every
+        window is expected to hold.
+
+        Parameters
+        ----------
+        alerted : bool array of shape (n,)
+            Which of the rows alert.
+        time : str or None
+            Time column; rows without times have no incidents, and their anomalies are usual.
+        expected : float
+            Share of normal rows that alert.
+        """
+        if self.evidence.rung is not Rung.LABELS:
+            return None
+        anomalous = self.evidence.truth == 1
+        if time is not None:
+            days = self.frame[time].dt.floor("D")
+            if 2 * days[anomalous].nunique() <= days.nunique():
+                return None
+        return float(expected * np.mean(~anomalous) + np.mean(alerted & anomalous))
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingRows:
@@ -72,6 +104,8 @@ class TrainingRows:
         Number of source rows that each row represents: 1, unless the rows are a sample.
     held_from : str
         Time of the first held-out row, set by :meth:`split`; "" for a table without time.
+    dependence : Dependence
+        How the rows depend on the rows before.
     """
 
     contract: FrameContract
@@ -81,6 +115,7 @@ class TrainingRows:
     judged: JudgedRows
     row_weight: float = 1.0
     held_from: str = ""
+    dependence: Dependence = INDEPENDENT
 
     @classmethod
     def split(
@@ -99,15 +134,18 @@ class TrainingRows:
             If all labels are equal, or declared incidents leave too few rows.
         """
         require_two_classes(pipeline, contract, clean)
-        parts, exclusions = split_reference(pipeline, contract, clean, by, feedback)
+        parts = split_reference(pipeline, contract, clean, by, feedback)
         fit, calibration, known = (
-            parts[name].reset_index(drop=True) for name in ("fit", "calibration", "known")
+            getattr(parts, name).reset_index(drop=True) for name in ("fit", "calibration", "known")
         )
-        learned = pd.concat([parts["fit"], parts["calibration"]])
-        judged = build_judged_rows(pipeline, contract, parts["holdout"], learned)
+        learned = pd.concat([parts.fit, parts.calibration])
+        judged = build_judged_rows(pipeline, contract, parts.held_out, learned, parts.dependence)
         judged = JudgedRows(judged.frame.reset_index(drop=True), judged.evidence)
-        held_from = parts["holdout"][contract.time].min().isoformat() if contract.time else ""
-        return cls(contract, fit, calibration, known, judged, held_from=held_from), exclusions
+        held_from = parts.held_out[contract.time].min().isoformat() if contract.time else ""
+        rows = cls(
+            contract, fit, calibration, known, judged, held_from=held_from, dependence=parts.dependence
+        )
+        return rows, parts.exclusions
 
     def write(self, folder: Path) -> None:
         """Write the rows, the truth and the contract to a work folder."""
@@ -120,13 +158,16 @@ class TrainingRows:
         blocks = evidence.number_units() if evidence.blocks is None else evidence.blocks
         np.savez(folder / "truth.npz", allow_pickle=False, truth=evidence.truth, blocks=blocks, **kinds)
         (folder / "contract.json").write_text(json.dumps(self.contract.to_dict()))
+        (folder / "dependence.json").write_text(json.dumps(self.dependence.to_dict()))
 
     @classmethod
     def load(cls, folder: Path, rung: str, row_weight: float) -> TrainingRows:
         """Read the rows from a work folder."""
         fit, calibration, known = (load_rows(folder, name) for name in ("fit", "calibration", "known"))
         judged = JudgedRows.load(folder, rung)
-        return cls(load_contract(folder), fit, calibration, known, judged, row_weight)
+        file = folder / "dependence.json"  # older folders have none
+        dependence = Dependence.from_dict(json.loads(file.read_text()) if file.is_file() else None)
+        return cls(load_contract(folder), fit, calibration, known, judged, row_weight, dependence=dependence)
 
     def collect_known_anomalies(self) -> KnownAnomalies:
         """Return the known anomalies that detectors may learn from."""
@@ -151,7 +192,11 @@ def require_two_classes(pipeline: Pipeline, contract: FrameContract, frame: pd.D
 
 
 def build_judged_rows(
-    pipeline: Pipeline, contract: FrameContract, held: pd.DataFrame, learned: pd.DataFrame
+    pipeline: Pipeline,
+    contract: FrameContract,
+    held: pd.DataFrame,
+    learned: pd.DataFrame,
+    dependence: Dependence = INDEPENDENT,
 ) -> JudgedRows:
     """Returns held-out rows with their truth: labels where there are enough, else injected anomalies.
 
@@ -162,13 +207,24 @@ def build_judged_rows(
     if int((labels == 1).sum()) >= settings.min_positives and (labels == 0).any():
         known = held[has_label]
         known_truth = np.asarray(labels[has_label], dtype=np.int64)
-        return JudgedRows(known, Evidence(known_truth, number_dependent_rows(contract, known)))
+        return JudgedRows(
+            known, Evidence(known_truth, number_rows(contract, known, dependence, known_truth == 1))
+        )
     # Rows of declared incidents are not normal, so injected anomalies are not compared with them.
     normal = held[
         (labels != 1).to_numpy() & ~mark_incident_rows(pipeline.data, held, read_incidents(pipeline.data))
     ]
     rows = inject_rows(pipeline, contract, normal, learned)
-    blocks, episodes = number_dependent_rows(contract, rows.frame), rows.injected.episodes
-    if episodes is not None:  # each is drawn by itself
-        blocks = np.where(episodes >= 0, blocks.max() + 1 + episodes, blocks)
-    return JudgedRows(rows.frame, Evidence(rows.truth, blocks, Rung.INJECTED, rows.injected))
+    evidence = Evidence(
+        rows.truth, number_rows(contract, rows.frame, dependence), Rung.INJECTED, rows.injected
+    )
+    return JudgedRows(rows.frame, separate_episodes(evidence))
+
+
+def separate_episodes(evidence: Evidence) -> Evidence:
+    """Return the evidence with a block of its own for each injected episode: each is drawn by itself."""
+    episodes = evidence.injected.episodes if evidence.injected else None
+    if episodes is None or evidence.blocks is None:
+        return evidence
+    blocks = np.where(episodes >= 0, evidence.blocks.max() + 1 + episodes, evidence.blocks)
+    return replace(evidence, blocks=blocks)

@@ -37,7 +37,7 @@ from pynomaly.records.registry import Registry
 from pynomaly.records.store import write_atomically
 from pynomaly.steps.champion import find_champion
 from pynomaly.steps.training.prepare import PreparedReference
-from pynomaly.steps.training.splits import number_dependent_rows
+from pynomaly.steps.training.splits import number_rows, set_rows_apart
 from pynomaly.steps.training.training_rows import TrainingRows
 from pynomaly.steps.training.tuning import TrialRows, TuningResult, tune_detectors
 
@@ -196,12 +196,10 @@ def tune_prepared(
     training_rows, seed = prepared.load_rows(), pipeline.training.seed
     contract, rows = training_rows.contract, training_rows.fit
     rng = np.random.default_rng(seed)
-    is_evidence = np.zeros(len(rows), dtype=bool)
-    is_evidence[
-        rng.choice(len(rows), min(round(_EVIDENCE_SHARE * len(rows)), _MAX_EVIDENCE_ROWS), replace=False)
-    ] = True
+    size = min(round(_EVIDENCE_SHARE * len(rows)), _MAX_EVIDENCE_ROWS)
+    is_evidence, between = set_rows_apart(contract, rows, size, training_rows.dependence, rng)
     fit, (frame, truth, rung) = (
-        rows[~is_evidence],
+        rows[~is_evidence & ~between],
         _build_evidence(pipeline, training_rows, rows[is_evidence]),
     )
     if len(fit) > pipeline.training.max_rows:
@@ -225,7 +223,9 @@ def tune_prepared(
         pipeline.alerts, rows_per_day(rows, contract, prepared.row_weight), contract.numeric
     )
     operation = OperatingPoint.of(pipeline.alerts, policy.threshold)
-    evidence = Evidence(truth, number_dependent_rows(contract, frame), rung, operation=operation)
+    evidence = Evidence(
+        truth, number_rows(contract, frame, training_rows.dependence), rung, operation=operation
+    )
     result = tune_detectors(
         fit_numbers,
         TrialRows(evidence_numbers, evidence),

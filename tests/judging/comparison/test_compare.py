@@ -14,6 +14,7 @@ from pynomaly.errors import DataError, DetectorError
 from pynomaly.judging.comparison.choice import choose_candidate
 from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores
 from pynomaly.judging.comparison.evidence import Evidence, Rung
+from pynomaly.judging.comparison.verdict import count_looks
 
 SETTINGS = config.Comparison(resamples=300)
 Scores = np.ndarray
@@ -269,3 +270,17 @@ def test_a_verdict_is_the_same_whatever_the_order_of_magnitude_of_the_scores(see
     one = compare_scores(Evidence(truth), weak, good, config.Comparison(resamples=200))
     two = compare_scores(Evidence(truth), weak * 1e6, good - 1e3, config.Comparison(resamples=200))
     assert one == two
+
+
+def test_every_further_attempt_must_show_more_and_all_together_at_most_double_the_error() -> None:
+    assert [count_looks(attempt) for attempt in (1, 2, 3, 4)] == [1, 2, 6, 12]
+    assert sum(1 / count_looks(attempt) for attempt in range(1, 10_000)) < 2
+    truth, weak, good, _ = world()
+    first, third = (compare_scores(Evidence(truth), weak, good, SETTINGS, attempt=k) for k in (1, 3))
+    assert third.level == pytest.approx(1 - 0.05 / 6)
+    assert third.low < first.low < first.high < third.high
+    assert third.p_value == pytest.approx(min(1.0, 6 * first.p_value))
+    assert "attempt 3 since the last promotion" in third.reasons[0]
+    assert third.to_dict()["attempt"] == 3
+    with pytest.raises(DataError, match="attempt 0"):
+        compare_scores(Evidence(truth), weak, good, SETTINGS, attempt=0)

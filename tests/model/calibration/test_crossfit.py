@@ -63,7 +63,7 @@ def test_rows_of_a_series_are_held_out_by_stretches_of_time() -> None:
     rows = make_series(100, 2)
     past = get_past(rows)
     assert past is not None
-    folds = assign_time_folds(past)
+    folds = assign_time_folds(past.stretches.moments[past.places])
     assert np.bincount(folds).tolist() == [40] * FOLDS
     ordered = rows.assign(fold=folds).sort_values("time", kind="stable")
     assert ordered["fold"].is_monotonic_increasing
