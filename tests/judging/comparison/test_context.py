@@ -72,6 +72,17 @@ def test_rows_that_depend_on_nothing_have_no_context_and_get_the_same_anomalies(
     np.testing.assert_array_equal(with_context[2].kinds, without[2].kinds)
 
 
+@pytest.mark.parametrize("timed", [True, False])
+def test_levels_of_entities_are_measured_in_any_order_and_within_a_day(timed: bool) -> None:
+    frame = meters(days=1, level=3.0, names="abcd")
+    contract = FrameContract(("load",), (), "time" if timed else None, "meter", None)
+    for rows in (frame, frame.sample(frac=1.0, random_state=3)):
+        context = measure_context(rows, rows, contract)
+        assert context is not None
+        assert context.has_entities
+        assert not context.has_season
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_a_wandering_series_has_no_season(seed: int) -> None:
     context = measure_context(*split(meters(days=12, walk=0.5, names="a", seed=seed)), CONTRACT)

@@ -93,7 +93,7 @@ def measure_context(
     values = np.where(np.isfinite(values), values, np.nan)
     entity, judged_entity = _number_entities(learned, judged, contract)
     days = _count_days(learned, contract)
-    halves = days % 2 if np.unique(days).size >= _MIN_DAYS else np.arange(len(learned), dtype=np.int64) % 2
+    halves = _split_halves(learned, contract, days)
     levelled = np.zeros(len(names), dtype=bool)
     if entity.max() > 0:
         levelled = np.array([_has_own_level(column, entity, halves) for column in values.T])
@@ -151,6 +151,16 @@ def measure_explained(values: Array, groups: Ints, halves: Ints) -> float:
         total += float(((ranks[here] - level) ** 2).sum())
         inside += float(((ranks[here] - predicted) ** 2).sum())
     return 1 - inside / total if total > 0 else 0.0
+
+
+def _split_halves(learned: pd.DataFrame, contract: FrameContract, days: Ints) -> Ints:
+    """Return the half of each row: every other day, else the later rows, without times by chance."""
+    if contract.time is None:
+        return np.random.default_rng(0).integers(0, 2, size=len(learned))
+    if np.unique(days).size >= _MIN_DAYS:
+        return days % 2
+    times = read_moments(learned, contract.time)
+    return (times > np.median(times)).astype(np.int64)
 
 
 def _has_own_level(column: Array, entity: Ints, halves: Ints) -> bool:

@@ -1,9 +1,9 @@
 """Episodes: runs of rows of one entity whose values are usual one by one, and not one after the other.
 
 Each episode is drawn on rows of its own, as if nothing else had happened: rows beside it, and other episodes,
-do not know of it. Its cells take values that occur in the column, inside its usual range as far as the step
-allows: what is unusual is their order. Pure; called where rows are judged without labels, if their past tells
-the present.
+do not know of it. Inside the range of the column its cells take values that occur there, so that what is
+unusual is their order; a step beyond the range stays as it is. Pure; called where rows are judged without
+labels, if their past tells the present.
 """
 
 from __future__ import annotations
@@ -157,11 +157,12 @@ def _change_columns(
 
 
 def _take_known(cells: Array, values: Array) -> Array:
-    """Return the nearest values that occur in the column, so that no cell is unusual by itself."""
+    """Return the nearest values that occur in the column; cells beyond its range stay."""
     known = np.unique(values[np.isfinite(values)])
     above = np.clip(np.searchsorted(known, cells), 1, max(known.size - 1, 1))
     low, high = known[above - 1], known[np.minimum(above, known.size - 1)]
-    return np.where(np.abs(cells - low) <= np.abs(high - cells), low, high)
+    inside = np.where(np.abs(cells - low) <= np.abs(high - cells), low, high)
+    return np.where((cells < known[0]) | (cells > known[-1]), cells, inside)
 
 
 def _measure_step(column: FollowedColumn, size: float) -> float:
@@ -223,10 +224,10 @@ def _jump(
 
 
 def _choose_side(before: Array, step: float, column: FollowedColumn, rng: np.random.Generator) -> float:
-    """Return the step up or down: where the usual range has more room; by chance where both have enough."""
+    """Return the step up or down: where the usual range has more room; half of the time by chance."""
     middle = float(np.nanmedian(before))
     up, down = column.high - middle, middle - column.low
-    if min(up, down) >= step:
+    if min(up, down) >= step or rng.random() < 0.5:
         return step if rng.random() < 0.5 else -step
     return step if up >= down else -step
 

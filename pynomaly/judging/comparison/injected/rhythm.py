@@ -108,7 +108,7 @@ def measure_rhythm(learned: pd.DataFrame, contract: FrameContract, names: tuple[
         centred = values - pd.Series(values).groupby(entity).transform("median").to_numpy()
         correlation = _correlate_with_past(centred[longest])
         needed = max(DEPENDENT, _CHANCE / np.sqrt(longest.sum()))
-        if not (np.abs(correlation[1:]) > needed).any():
+        if not (np.abs(correlation[1:]) > needed).any() and not _follows_last_row(centred, entity, follows):
             continue
         if (column := _measure_column(name, values, centred, follows)) is None:
             continue
@@ -163,6 +163,20 @@ def _measure_column(
 def _measure_spread(values: Array) -> float:
     low, high = np.quantile(values, [0.25, 0.75])
     return float((high - low) / 1.349) or float(values.std())
+
+
+def _follows_last_row(centred: Array, entity: npt.NDArray[np.intp], follows: npt.NDArray[np.bool_]) -> bool:
+    """Return whether rows of all entities together resemble the row before: many short entities show it."""
+    pairs = follows & np.isfinite(centred[1:]) & np.isfinite(centred[:-1])
+    if pairs.sum() < _MIN_PAIRS:
+        return False
+    own_ranks = pd.Series(centred).groupby(entity).rank(pct=True)
+    ranks = (own_ranks - own_ranks.groupby(entity).transform("mean")).to_numpy()
+    before, after = ranks[:-1][pairs], ranks[1:][pairs]
+    if before.std() == 0 or after.std() == 0:
+        return False
+    needed = max(DEPENDENT, _CHANCE / np.sqrt(pairs.sum()))
+    return bool(abs(np.corrcoef(before, after)[0, 1]) > needed)
 
 
 def _correlate_with_past(values: Array) -> Array:
