@@ -63,7 +63,7 @@ def test_imports_go_one_way() -> None:
     [
         ("pynomaly.steps.training.prepare", "pynomaly.steps.promotion.promote"),
         ("pynomaly.steps.keys", "pynomaly.steps.alerting.resolve_alerts"),
-        ("pynomaly.judging.drift.retraining", "pynomaly.judging.comparison.verdict"),
+        ("pynomaly.judging.comparison.verdict", "pynomaly.judging.drift.retraining"),
         ("pynomaly.model.explanation.explain", "pynomaly.model.bundle"),
         ("pynomaly.detectors.numerics.exact", "pynomaly.detectors.base"),
         ("pynomaly.detectors.methods.forest", "pynomaly.model.bundle"),

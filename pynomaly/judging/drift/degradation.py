@@ -1,20 +1,17 @@
 """Decide from the last windows whether a model degrades: two bad of the last five, the newest included.
 
-Called by `monitor` after each window. One window is summarised in an :class:`Observation`; the last windows
-give a :class:`DegradationVerdict`. Fail closed: a result that should have been computed and was not counts as
-bad. Rates are shares of rows; a drop of performance is relative to the baseline.
+Called by `monitor` after each window, with the :class:`~pynomaly.judging.drift.observation.Observation` of
+the last ones.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from pynomaly import config
-from pynomaly.judging.drift.label_free_checks import UnlabelledVerdict
-from pynomaly.judging.drift.window_drift import DriftReport
+from pynomaly.judging.drift.observation import LEVELS, Level, Observation, binomial_tail, observe_window
 from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = [
@@ -26,12 +23,10 @@ __all__ = [
     "observe_window",
 ]
 
-Level = Literal["none", "minor", "moderate", "major", "critical"]
 State = Literal["normal", "warning", "degraded", "critical", "recovering", "insufficient_data"]
 Action = Literal["none", "alert", "watch", "retrain", "page"]
 
 STATES: tuple[State, ...] = get_args(State)
-_LEVELS: tuple[Level, ...] = get_args(Level)
 _ACTIONS: dict[Level, Action] = {
     "none": "none",
     "minor": "alert",
@@ -39,83 +34,7 @@ _ACTIONS: dict[Level, Action] = {
     "major": "retrain",
     "critical": "page",
 }
-
-
-@dataclass(frozen=True)
-class Observation:
-    """Summary of one window.
-
-    Attributes
-    ----------
-    window : str
-        The window's key.
-    rows : int
-    data, score : str
-        Drift status of the columns and of the scores, or ``not_computable``.
-    alert_rate, expected_rate : float or None
-    alert_status : {"ok", "violated", "not_computable", "insufficient_data"}
-    performance, baseline : float or None
-        The metric now and when the model was promoted.
-    performance_status : str
-        ``none`` to ``critical``, ``not_computable``, or ``insufficient_data`` with too few anomalies.
-    positives : int
-        Labelled anomalies in the window.
-    reasons : tuple of str
-    agreement_status, injected_status : str
-        Results of the checks without labels, see
-        :class:`pynomaly.judging.drift.label_free_checks.UnlabelledVerdict`.
-    """
-
-    window: str
-    rows: int
-    data: str
-    score: str
-    alert_rate: float | None
-    expected_rate: float | None
-    alert_status: str
-    performance: float | None
-    baseline: float | None
-    performance_status: str
-    reasons: tuple[str, ...]
-    positives: int
-    agreement_status: str = "not_due"
-    injected_status: str = "not_due"
-
-    @property
-    def level(self) -> Level:
-        """Severity level of the window.
-
-        Drift is ``major``; a violated alert rate, a disagreeing refit and a missing result are ``moderate``.
-        Where labels give a performance, injected anomalies, the weaker evidence, do not count.
-        """
-        ranks = [0]
-        if "drift" in (self.data, self.score):
-            ranks.append(_LEVELS.index("major"))
-        if self.alert_status == "violated" or self.agreement_status == "drift":
-            ranks.append(_LEVELS.index("moderate"))
-        statuses = [self.agreement_status, self.performance_status]
-        if self.performance_status not in _LEVELS:
-            statuses.append(self.injected_status)
-        if "not_computable" in (self.data, self.score, self.alert_status, *statuses):
-            ranks.append(_LEVELS.index("moderate"))
-        ranks += [_LEVELS.index(status) for status in statuses if status in _LEVELS]
-        return _LEVELS[max(ranks)]
-
-    @property
-    def violated(self) -> bool:
-        """Whether the window counts as bad."""
-        return self.level != "none"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-serialisable values."""
-        return dict(to_jsonable(self))
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Observation:
-        """Read the output of :meth:`to_dict`; unknown keys are ignored."""
-        # Observations written before the checks without labels existed lack their fields.
-        values = {field.name: content[field.name] for field in fields(cls) if field.name in content}
-        return cls(**{**values, "reasons": tuple(content["reasons"])})
+_STATES: dict[Level, State] = {"minor": "warning", "critical": "critical"}
 
 
 @dataclass(frozen=True)
@@ -142,92 +61,14 @@ class DegradationVerdict:
         return dict(to_jsonable(self))
 
 
-def observe_window(
-    window: str,
-    rows: int,
-    drift: DriftReport | None,
-    alerts: int | None,
-    expected_rate: float | None,
-    settings: config.Degradation,
-    *,
-    performance: float | None = None,
-    performance_high: float | None = None,
-    baseline: float | None = None,
-    positives: int = 0,
-    unlabelled: UnlabelledVerdict | None = None,
-    rows_per_event: float = 1.0,
-) -> Observation:
-    """Summarise one window.
-
-    Parameters
-    ----------
-    window : str
-    rows : int
-        Number of scored rows.
-    drift : DriftReport or None
-        None when it could not be computed.
-    alerts : int or None
-        Number of rows that alert.
-    expected_rate : float or None
-        Share of rows that alert in normal operation.
-    settings : Degradation
-    performance, baseline : float, optional
-        Ranking metric on the labelled rows, now and at promotion.
-    performance_high : float, optional
-        Upper end of the interval of `performance`: a drop counts only if this is below the baseline too.
-    positives : int
-        Number of labelled anomalies.
-    unlabelled : UnlabelledVerdict, optional
-        Result of the checks without labels, in windows in which they are due.
-    rows_per_event : float
-        How many rows alert together in normal operation, on average; 1 for independent rows. With more, the
-        number of alerting rows varies more by chance, and more of them are no sign yet.
-    """
-    reasons = []
-    data = score = "not_computable"
-    if drift is None:
-        reasons.append("drift is not computable, which counts as violated")
-    else:
-        data = drift.status
-        reasons += [f"data {data}: {reason}" for reason in drift.reasons]
-        if drift.score is None:
-            reasons.append("score drift is not computable, which counts as violated")
-        else:
-            score = drift.score.status
-            if score != "ok":
-                reasons.append(f"score {score}: {drift.score.message}")
-    alert_rate, alert_status, rate_reasons = _judge_alert_rate(
-        rows, alerts, expected_rate, settings, rows_per_event
-    )
-    performance_status, performance_reasons = _judge_performance(
-        performance, performance_high, baseline, positives, settings
-    )
-    label_free = unlabelled or UnlabelledVerdict()
-    return Observation(
-        window=window,
-        rows=rows,
-        data=data,
-        score=score,
-        alert_rate=alert_rate,
-        expected_rate=_finite_or_none(expected_rate),
-        alert_status=alert_status,
-        performance=_finite_or_none(performance),
-        baseline=_finite_or_none(baseline),
-        performance_status=performance_status,
-        reasons=(*reasons, *rate_reasons, *performance_reasons, *label_free.reasons),
-        positives=positives,
-        agreement_status=label_free.agreement_status,
-        injected_status=label_free.injected_status,
-    )
-
-
 def judge_degradation(
     observations: Sequence[Observation], settings: config.Degradation
 ) -> DegradationVerdict:
     """Judge the last windows.
 
     A level (minor to critical) is reached when the newest window has at least this level, and so have
-    ``settings.violated`` of the last ``settings.windows``. Windows with too few rows are ignored.
+    ``settings.violated`` of the last ``settings.windows``. Windows with too few rows are ignored. While the
+    newest window waits for labels, the rule also holds for performance alone, over the windows that have it.
 
     Parameters
     ----------
@@ -244,11 +85,18 @@ def judge_degradation(
     if newest.rows < settings.min_rows:
         reason = f"window {newest.window} has {newest.rows} rows; {settings.min_rows} are needed"
         return DegradationVerdict("insufficient_data", violated, considered, (reason,), "none")
-    levels = [_LEVELS.index(item.level) for item in usable]
+    levels = [LEVELS.index(item.level) for item in usable]
     reached: Level = "none"
     for rank in range(1, levels[-1] + 1):
         if sum(level >= rank for level in levels) >= settings.violated:
-            reached = _LEVELS[rank]
+            reached = LEVELS[rank]
+    if newest.performance_waits:
+        late = _judge_late_performance(observations, settings)
+        if late is not None and LEVELS.index(late[0]) > LEVELS.index(reached):
+            reasons = (late[1], *newest.reasons)
+            return DegradationVerdict(
+                _STATES.get(late[0], "degraded"), violated, considered, reasons, _ACTIONS[late[0]]
+            )
     rule = f"{settings.violated} of {settings.windows} make a verdict"
     count = f"{len(violated)} of the last {len(usable)} windows are bad ({rule})"
     if reached == "none" and newest.violated:
@@ -261,84 +109,28 @@ def judge_degradation(
                 "recovering", violated, considered, (f"the newest window is good; {count}",), "watch"
             )
         return DegradationVerdict("normal", violated, considered, (count, *newest.reasons), "none")
-    states: dict[Level, State] = {"minor": "warning", "critical": "critical"}
     reasons = (f"{count}, the newest among them; level {reached}", *newest.reasons)
     return DegradationVerdict(
-        states.get(reached, "degraded"), violated, considered, reasons, _ACTIONS[reached]
+        _STATES.get(reached, "degraded"), violated, considered, reasons, _ACTIONS[reached]
     )
 
 
-def binomial_tail(hits: int, rows: int, rate: float, *, upper: bool = True) -> float:
-    """Return the exact binomial probability of at least (not `upper`: at most) `hits` in `rows` at `rate`."""
-    from scipy.special import bdtr, bdtrc
-
-    if upper:
-        return 1.0 if hits <= 0 else float(bdtrc(hits - 1, rows, rate))
-    return float(bdtr(hits, rows, rate))
-
-
-def _finite_or_none(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None
-
-
-def _judge_alert_rate(
-    rows: int,
-    alerts: int | None,
-    expected: float | None,
-    settings: config.Degradation,
-    rows_per_event: float,
-) -> tuple[float | None, str, tuple[str, ...]]:
-    """Return rate, status and reasons. Violated: far above the expected rate, and significant.
-
-    Counts of events whose sizes are geometric with mean c vary as much as independent rows, 2 c - 1 of them
-    taken as one.
-    """
-    if rows < settings.min_rows:
-        reason = f"{rows} rows are fewer than the {settings.min_rows} that an alert rate needs"
-        return (alerts / rows if rows and alerts is not None else None), "insufficient_data", (reason,)
-    if alerts is None or expected is None or not 0 < expected < 1:
-        what = "alerts" if alerts is None else f"expected rate ({expected})"
-        reason = f"the alert rate is not computable, which counts as violated: no usable {what}"
-        return (None if alerts is None else alerts / rows), "not_computable", (reason,)
-    rate, limit = alerts / rows, 1 - settings.confidence
-    figures = f"{alerts} alerts in {rows} rows ({rate:.2%}) where {expected:.2%} are expected"
-    together = max(1.0, 2.0 * rows_per_event - 1.0)
-    trials = math.ceil(rows / together)
-    chance = binomial_tail(math.floor(alerts / together), trials, expected)
-    if rate >= settings.alert_rate_factor * expected and chance < limit:
-        return rate, "violated", (f"{figures}: {rate / expected:.1f} times as many, p = {chance:.2g}",)
-    if alerts == 0 and (silence := binomial_tail(0, trials, expected, upper=False)) < limit:
-        # Not bad by itself: alerts come in clusters, and a window without alerts is the desired state.
-        return rate, "ok", (f"{figures}: unusually silent, p = {silence:.2g}",)
-    return rate, "ok", ()
-
-
-def _judge_performance(
-    current: float | None,
-    high: float | None,
-    baseline: float | None,
-    positives: int,
-    settings: config.Degradation,
-) -> tuple[str, tuple[str, ...]]:
-    """Return level and reasons. Too few labels give no verdict; enough labels without a metric are bad."""
-    if positives < settings.min_positives:
-        return "insufficient_data", ()
-    now, before = _finite_or_none(current), _finite_or_none(baseline)
-    if now is None or before is None or before <= 0:
-        reason = (
-            f"performance is not computable, which counts as violated: {current} now, {baseline} at promotion"
-        )
-        return "not_computable", (reason,)
-    drop = (before - now) / before
-    step: Level = "none"
-    for level in _LEVELS[1:]:
-        # A drop of exactly the limit counts; 1e-12 absorbs rounding, as in (0.8 - 0.72) / 0.8 = 10 %.
-        if drop >= getattr(settings, level) - 1e-12:
-            step = level
-    if step == "none":
-        return step, ()
-    figures = f"performance {before:.3f} -> {now:.3f} on {positives} anomalies"
-    limit = _finite_or_none(high)
-    if limit is not None and limit >= before:
-        return "none", (f"{figures}: a drop of {drop:.1%} that chance explains (up to {limit:.3f})",)
-    return step, (f"{figures}: a {step} drop of {drop:.1%}",)
+def _judge_late_performance(
+    observations: Sequence[Observation], settings: config.Degradation
+) -> tuple[Level, str] | None:
+    """Return the level that performance reaches in the windows whose labels are in, and why; None without."""
+    judged = [
+        item for item in observations if item.rows >= settings.min_rows and item.performance_status in LEVELS
+    ][-settings.windows :]
+    if not judged:
+        return None
+    levels = [LEVELS.index(item.performance_status) for item in judged]
+    reached: Level = "none"
+    for rank in range(1, levels[-1] + 1):
+        if sum(level >= rank for level in levels) >= settings.violated:
+            reached = LEVELS[rank]
+    bad = sum(level > 0 for level in levels)
+    return reached, (
+        f"performance dropped in {bad} of the last {len(judged)} windows whose labels are in, "
+        f"{judged[-1].window} the newest of them; level {reached}"
+    )

@@ -15,7 +15,7 @@ from pynomaly.judging.drift.label_free_checks import UnlabelledVerdict
 from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport, Status
 from pynomaly.judging.jsonable import to_jsonable
 
-__all__ = ["WindowAspect", "summarize_window"]
+__all__ = ["WindowAspect", "summarize_performance", "summarize_window"]
 
 _STATUS: dict[str, Status] = {
     "ok": "ok",
@@ -67,18 +67,23 @@ def summarize_window(
             if observation.alert_rate
             else 0.0
         )
-    drop = None
-    if observation.performance is not None and observation.baseline:
-        drop = min(1.0, max(0.0, (observation.baseline - observation.performance) / observation.baseline))
     return (
         WindowAspect("data", drift.columns_status, worst.effect if worst else None),
         _summarize_column(drift.joint, "features"),
         _summarize_column(drift.score, "scores"),
         WindowAspect("alert_rate", _map_status(observation.alert_status), rate),
-        WindowAspect("performance", _map_status(observation.performance_status), drop),
+        summarize_performance(observation),
         WindowAspect("agreement", _map_status(checked.agreement_status), checked.agreement_effect),
         WindowAspect("injected", _map_status(checked.injected_status), checked.injected_effect),
     )
+
+
+def summarize_performance(observation: Observation) -> WindowAspect:
+    """Return the aspect of the labelled rows."""
+    drop = None
+    if observation.performance is not None and observation.baseline:
+        drop = min(1.0, max(0.0, (observation.baseline - observation.performance) / observation.baseline))
+    return WindowAspect("performance", _map_status(observation.performance_status), drop)
 
 
 def _summarize_column(column: ColumnDrift | None, name: str) -> WindowAspect:

@@ -216,7 +216,10 @@ class UnchangedPolicyEvidence(DecisionEvidence):
 
 @dataclass(frozen=True)
 class DegradationEvidence(DecisionEvidence):
-    """What monitoring saw of a window under one version, and the action that follows."""
+    """What monitoring saw of a window under one version, and the action that follows.
+
+    `judged_late`: the window was judged before, and again now that its labels are due.
+    """
 
     kinds: ClassVar[tuple[str, ...]] = ("degradation",)
     version: int
@@ -227,6 +230,7 @@ class DegradationEvidence(DecisionEvidence):
     exchangeability: Mapping[str, Any] = field(default_factory=dict)
     basis: str = ""
     aspects: list[dict[str, Any]] = field(default_factory=list)
+    judged_late: bool = False
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ class Ledger:
         report: str = "",
         version: int = 0,
     ) -> ObservationRecord:
-        """Write the observation of a window; a later one (labels arrive late) replaces it.
+        """Write the observation of a window; a later one (late labels) replaces it; decisions keep both.
 
         Parameters
         ----------

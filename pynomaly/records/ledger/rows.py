@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from pathlib import PurePath
@@ -242,7 +242,10 @@ class TrainingRecord:
     @property
     def baseline(self) -> TrainedBaseline:
         """What later windows are compared with; empty if nothing was registered."""
-        return self.registered.baseline if self.registered else TrainedBaseline()
+        facts = self.facts
+        if facts.registered is None:
+            return TrainedBaseline()
+        return replace(facts.registered.baseline, judged=facts.judged)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""

@@ -29,12 +29,16 @@ class TrainedBaseline:
         Share of rows that alert in normal operation.
     probe : mapping or None
         Rank agreement with a refit, and quality on injected anomalies.
+    judged : mapping or None
+        The scores that labels judged the version by, as
+        :meth:`pynomaly.judging.drift.performance.JudgedScores.to_dict` gives them.
     """
 
     value: float | None = None
     rung: str = ""
     expected_alert_rate: float | None = None
     probe: Mapping[str, Any] | None = None
+    judged: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,8 @@ class TrainingFacts:
         Old and new alert policy, if only the policy changed.
     reasons : tuple of str or None
         Why no candidate could be used.
+    judged : mapping or None
+        The scores that labels judged the registered version by, see :class:`TrainedBaseline`.
     """
 
     registered: RegistrationResult | None = None
@@ -130,6 +136,7 @@ class TrainingFacts:
     asked: str | None = None
     policy: str | None = None
     reasons: tuple[str, ...] | None = None
+    judged: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values as the ledger keeps them, without the fields that are None."""
@@ -145,4 +152,5 @@ class TrainingFacts:
             asked=content.get("asked"),
             policy=content.get("policy"),
             reasons=tuple(reasons) if reasons is not None else None,
+            judged=content.get("judged"),
         )

@@ -21,9 +21,6 @@ from pynomaly.data.places import resolve_place
 from pynomaly.data.sources.checked_window import CheckedWindow, read_checked_window
 from pynomaly.data.window import Window
 from pynomaly.errors import RecordError
-from pynomaly.judging.comparison.evaluation import compute_metrics
-from pynomaly.judging.comparison.evidence import Evidence
-from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import (
     DegradationVerdict,
@@ -46,10 +43,11 @@ from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.explanations import log_weighted_drift
+from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_late_labels
+from pynomaly.steps.monitoring.performance import adopt_baseline, measure_performance
 from pynomaly.steps.monitoring.window_facts import write_window_facts
 from pynomaly.steps.promotion.bake import judge_baking_window
 from pynomaly.steps.training.label_free_checks import probe_model
-from pynomaly.steps.training.splits import number_rows
 from pynomaly.steps.window_run import WindowRun
 
 __all__ = [
@@ -77,6 +75,8 @@ class MonitoredWindow:
     bake : str
         Outcome of the window for a baking promotion
         (:func:`pynomaly.steps.promotion.bake.judge_baking_window`).
+    judged_again : tuple of str
+        Keys of earlier windows whose labels became due, and that were judged again before this one.
     """
 
     window: str
@@ -90,6 +90,7 @@ class MonitoredWindow:
     run_id: str
     aspects: tuple[WindowAspect, ...]
     bake: str = ""
+    judged_again: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for events and artifacts."""
@@ -98,13 +99,14 @@ class MonitoredWindow:
             "version": self.version,
             "drift": self.drift.to_dict(),
             "exchangeability": self.exchangeability.to_dict(),
-            "observation": self.observation.to_dict(),
+            "observation": self.observation.summarize(),
             "degradation": self.degradation.to_dict(),
             "report": self.report,
             "report_error": self.report_error,
             "run_id": self.run_id,
             "aspects": [aspect.to_dict() for aspect in self.aspects],
             "bake": self.bake,
+            "judged_again": list(self.judged_again),
         }
 
 
@@ -147,8 +149,13 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
             )
             if item["window"] != key
         ]
+        waiting = [item.window for item in earlier if has_due_labels(item, as_of)]
+        earlier = list(judge_late_labels(records, ref, bundle, earlier, baseline, as_of))
+        baseline = adopt_baseline(baseline, earlier)
         unlabelled = check_without_labels(pipeline, bundle, window, frame, earlier, baseline)
-        observation = build_observation(pipeline, bundle, key, frame, scored, drift, baseline, unlabelled)
+        observation = build_observation(
+            pipeline, bundle, key, frame, scored, drift, baseline, unlabelled, as_of
+        )
         aspect_list = summarize_window(observation, drift, unlabelled)
         verdict = judge_degradation([*earlier, observation], pipeline.degradation)
         head = f"Pynomaly's verdict on {format_window(key)}: data {drift.status}. It was {drift.basis}."
@@ -159,7 +166,7 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         evidence: dict[str, Any] = {
             "drift": drift.to_dict(),
             "exchangeability": exchange_test.to_dict(),
-            "observation": observation.to_dict(),
+            "observation": observation.summarize(),
             "degradation": verdict.to_dict(),
         }
         evidence |= {"aspects": [aspect.to_dict() for aspect in aspect_list], "as_of": as_of.isoformat()}
@@ -180,7 +187,7 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
                     version=ref.version,
                     action=verdict.action,
                     drifted=list(drift.drifted),
-                    observation=observation.to_dict(),
+                    observation=observation.summarize(),
                     run_id=run,
                     exchangeability=exchange_test.to_dict(),
                     basis=drift.basis,
@@ -191,7 +198,7 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         )
     bake_outcome = judge_baking_window(pipeline, ref, bundle, key, frame, scored, records)
     parts = (drift, exchange_test, observation, verdict, report, report_error, run, aspect_list, bake_outcome)
-    return MonitoredWindow(key, ref.version, *parts)
+    return MonitoredWindow(key, ref.version, *parts, judged_again=tuple(waiting))
 
 
 def _require_valid_rows(
@@ -224,26 +231,15 @@ def build_observation(
     drift: DriftReport,
     baseline: TrainedBaseline,
     checked: UnlabelledVerdict,
+    as_of: datetime | None = None,
 ) -> Observation:
-    """Summarize the window; performance is judged only against a baseline that also used labels."""
-    label = bundle.contract.label
-    has_label = frame[label].notna().to_numpy() if label and label in frame else None
-    positives, performance = 0, None
-    labelled_baseline = baseline.value if baseline.rung == "labels" else None
-    if has_label is not None and labelled_baseline is not None:
-        truth = frame[label].to_numpy()[has_label]
-        positives = int((truth == 1).sum())
-        if positives >= pipeline.degradation.min_positives:
-            evidence = Evidence(
-                truth,
-                number_rows(bundle.contract, frame[has_label], bundle.dependence, truth == 1),
-                operation=OperatingPoint.of(pipeline.alerts, bundle.policy.threshold),
-            )
-            scores, confidence = scored["score"].to_numpy()[has_label], pipeline.degradation.confidence
-            measured_metrics = compute_metrics(
-                evidence, scores, confidence=confidence, resamples=400, seed=pipeline.training.seed
-            )
-            performance = getattr(measured_metrics, pipeline.comparison.metric)
+    """Summarize the window; performance is judged only against a baseline that also used labels.
+
+    Labels later than `as_of` are waited for; without a moment, all labels are in.
+    """
+    measured = measure_performance(
+        pipeline, bundle, key, frame, scored["score"].to_numpy(), baseline, as_of=as_of
+    )
     return observe_window(
         key,
         len(frame),
@@ -251,12 +247,15 @@ def build_observation(
         int(scored["is_anomaly"].sum()),
         baseline.expected_alert_rate,
         pipeline.degradation,
-        performance=performance.value if performance else None,
-        performance_high=performance.high if performance else None,
-        baseline=labelled_baseline,
-        positives=positives,
+        performance=measured.value,
+        performance_high=measured.high,
+        baseline=measured.baseline,
+        positives=measured.positives,
         unlabelled=checked,
         rows_per_event=count_rows_per_event(bundle.policy, bundle.facts),
+        labels_due=measured.labels_due,
+        performance_notes=measured.notes,
+        kept=measured.kept,
     )
 
 

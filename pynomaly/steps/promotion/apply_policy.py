@@ -232,7 +232,12 @@ def _register_policy(
         data_hash=earlier.data_hash if earlier else "",
         version=new_ref.version,
         outcome="registered",
-        detail=TrainingFacts(registered, window=tags["window"], policy=change),
+        detail=TrainingFacts(
+            registered,
+            window=tags["window"],
+            policy=change,
+            judged=earlier.facts.judged if earlier else None,
+        ),
     )
     return registered
 

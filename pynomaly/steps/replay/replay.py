@@ -30,7 +30,10 @@ from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import judge_degradation
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.window_alerts import flag_rows
+from pynomaly.records.ledger import parse_window_key
+from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_labels_again
 from pynomaly.steps.monitoring.monitor_window import build_observation, check_without_labels
+from pynomaly.steps.monitoring.performance import adopt_baseline
 from pynomaly.steps.replay.history import TRUTH_COLUMN, ReplayHistory, TrainedModel
 from pynomaly.steps.replay.policy_run import PolicyRun, build_report
 from pynomaly.steps.replay.replay_training import decide_training, rule_on_challenger, train_on_reference
@@ -200,13 +203,13 @@ def _follow_settings(
     pipeline, at, student = past.pipeline, window.end, life.student
     sketch, contract = student.bundle.sketch, student.bundle.contract
     drift = compute_window_drift(sketch, contract, frame, pipeline.drift, scored["score"])
+    _judge_late_windows(past, life, at)
+    baseline = adopt_baseline(student.baseline, life.observations)
     checked = check_without_labels(
         pipeline, student.bundle, window, frame, life.observations, student.baseline
     )
     life.observations.append(
-        build_observation(
-            pipeline, student.bundle, window.key, frame, scored, drift, student.baseline, checked
-        )
+        build_observation(pipeline, student.bundle, window.key, frame, scored, drift, baseline, checked, at)
     )
     verdict = judge_degradation(life.observations, pipeline.degradation)
     if verdict.action not in ("retrain", "page"):
@@ -235,6 +238,21 @@ def _follow_settings(
         life.promote(model, at)
     else:
         life.rejections.append(at)
+
+
+def _judge_late_windows(past: ReplayHistory, life: PolicyRun, at: datetime) -> None:
+    """Judge the windows again whose labels have become known."""
+    student = life.student
+    for place, observation in enumerate(life.observations):
+        edges = parse_window_key(observation.window)
+        if edges is None or not has_due_labels(observation, at):
+            continue
+        frame = past.read_usable_rows(Window(*edges), student.bundle)[0]
+        frame = frame.assign(**{str(past.pipeline.data.label): frame[TRUTH_COLUMN]})
+        baseline = adopt_baseline(student.baseline, life.observations[:place])
+        life.observations[place] = judge_labels_again(
+            past.pipeline, student.bundle, observation, frame, baseline, at
+        )
 
 
 def _count_training(life: PolicyRun, model: TrainedModel, at: datetime) -> None:

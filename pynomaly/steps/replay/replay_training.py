@@ -21,6 +21,7 @@ from pynomaly.data.window import Window
 from pynomaly.errors import DataError, DetectorError, QualityError
 from pynomaly.judging.comparison.promotion_rules import PromotionRuling, rule_on_promotion
 from pynomaly.judging.drift.degradation import Observation
+from pynomaly.judging.drift.performance import keep_judged_scores
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
 from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.keys import compute_work_key
@@ -151,11 +152,15 @@ def _build_model(
     winner = next(item for item in training.candidates if item.label == choice.winner)
     assert isinstance(winner, MemoryCandidate), "a replay fits in memory"
     bundle, judged = winner.model(), rows.judged
+    scores = {item.label: item.scores()["score"].to_numpy() for item in training.candidates if not item.error}
+    metric, seed = pipeline.comparison.metric, pipeline.training.seed
+    kept = keep_judged_scores(judged.evidence, scores, winner.label, choice.among, metric, seed)
     baseline = TrainedBaseline(
         value=choice.measured[winner.label].values().get(pipeline.comparison.metric),
         rung=str(judged.evidence.rung),
         expected_alert_rate=estimate_alert_rate(judged.drop_injected(winner.scores())["is_anomaly"]),
         probe=probe_model(pipeline, bundle, rows.calibration).to_dict(),
+        judged=kept.to_dict() if kept else None,
     )
     seconds = time.perf_counter() - started
     return TrainedModel(bundle, winner, baseline, judged, choice.among, key, seconds)

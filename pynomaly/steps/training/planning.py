@@ -115,13 +115,15 @@ def _parse_value(text: str) -> int | float | str:
 def find_change_start(observations: Sequence[Observation]) -> datetime | None:
     """Returns the start of the unbroken run of bad windows that ends with the newest one, or None.
 
+    Newest windows that are not bad but wait for their labels say nothing yet and are passed over.
+
     Parameters
     ----------
     observations : sequence of Observation
         Of one champion, oldest first.
     """
     start: datetime | None = None
-    for observation in reversed(observations):
+    for observation in reversed(_drop_waiting(observations)):
         if not observation.violated:
             break
         edges = parse_window_key(observation.window)
@@ -131,7 +133,8 @@ def find_change_start(observations: Sequence[Observation]) -> datetime | None:
 
 def find_cause(observations: Sequence[Observation]) -> str:
     """Returns the problem of the newest window, as :mod:`pynomaly.judging.drift.retraining` names causes."""
-    newest = observations[-1] if observations else None
+    judged = _drop_waiting(observations)
+    newest = judged[-1] if judged else None
     if newest is None or not newest.violated:
         return "schedule"
     if newest.performance_status in ("moderate", "major", "critical"):
@@ -142,6 +145,14 @@ def find_cause(observations: Sequence[Observation]) -> str:
         return "data_drift"
     # If a fresh refit ranks rows differently, new p-values for the same model do not help.
     return "score_drift" if "drift" in (newest.score, newest.agreement_status) else "alert_rate"
+
+
+def _drop_waiting(observations: Sequence[Observation]) -> Sequence[Observation]:
+    """Returns the observations without the newest ones that are not bad but wait for their labels."""
+    end = len(observations)
+    while end and observations[end - 1].performance_waits and not observations[end - 1].violated:
+        end -= 1
+    return observations[:end]
 
 
 def plan_training(

@@ -24,6 +24,7 @@ from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.evaluation import Metrics
 from pynomaly.judging.comparison.evidence import Rung
+from pynomaly.judging.drift.performance import keep_judged_scores
 from pynomaly.judging.obstacles import find_model_obstacles, find_suspects
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.fitting.known_anomalies import describe_known
@@ -80,7 +81,12 @@ def register_training(
             data_hash=prepared.data_hash,
             version=registered.version,
             outcome="registered",
-            detail=TrainingFacts(registered, window=prepared.window, asked=prepared.asked),
+            detail=TrainingFacts(
+                registered,
+                window=prepared.window,
+                asked=prepared.asked,
+                judged=_keep_judged(pipeline, prepared, fitted, choice),
+            ),
         )
         ledger.record_decision(
             Decision(
@@ -204,6 +210,20 @@ def _probe_winner(pipeline: Pipeline, prepared: PreparedReference, item: FittedC
     bundle = Bundle.load(Path(item.folder), item.sha256)
     rows = load_rows(prepared.path, "calibration")
     return probe_model(pipeline, bundle, rows).to_dict()
+
+
+def _keep_judged(
+    pipeline: Pipeline,
+    prepared: PreparedReference,
+    fitted: Sequence[FittedCandidate],
+    choice: CandidateChoice,
+) -> dict[str, Any] | None:
+    """Return what later labelled windows are compared with; None unless labels judged the winner."""
+    scores = {item.label: item.scores()["score"].to_numpy() for item in fitted if not item.error}
+    evidence = prepared.load_judged().evidence
+    metric, seed = pipeline.comparison.metric, pipeline.training.seed
+    kept = keep_judged_scores(evidence, scores, choice.winner, choice.among, metric, seed)
+    return kept.to_dict() if kept else None
 
 
 def estimate_alert_rate(alerts: npt.ArrayLike) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.stats import binom
 
 from pynomaly import config
 from pynomaly.judging.drift.degradation import Observation, binomial_tail, judge_degradation, observe_window
+from pynomaly.judging.drift.observation import renew_performance
 from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport
 from tests import naive
 
@@ -206,6 +208,8 @@ def test_an_observation_has_what_it_was_made_from() -> None:
         "positives": 33,
         "agreement_status": "not_due",
         "injected_status": "not_due",
+        "labels_due": None,
+        "kept": None,
     }
 
 
@@ -272,3 +276,53 @@ def test_too_many_alerts_and_silence_are_told_from_chance_at_the_stated_confiden
         for rows in range(200, 800, 20):
             quiet = observe_window("w", rows, report(), 0, 0.01, settings)
             assert any("silent" in line for line in quiet.reasons) == (0.99**rows < 1 - confidence)
+
+
+DUE = datetime(2026, 1, 19, tzinfo=UTC)
+WAITS = {"performance": None, "positives": 3, "labels_due": DUE}
+
+
+def test_performance_that_waits_for_labels_says_until_when_and_is_not_bad() -> None:
+    observation = observe(**WAITS)
+    assert observation.performance_status == "waiting"
+    assert observation.performance_waits
+    assert not observation.violated
+    assert observation.labels_due == DUE.isoformat()
+    assert "performance waits for labels until 2026-01-19T00:00+00:00: 3 of 20" in observation.reasons[-1]
+    assert Observation.from_dict(json.loads(json.dumps(observation.to_dict()))) == observation
+
+
+@pytest.mark.parametrize(
+    ("windows", "state", "action"),
+    [
+        ([{"performance": 0.6}, {"performance": 0.6}, WAITS, WAITS], "critical", "page"),
+        ([{"performance": 0.67}, {"performance": 0.67}, WAITS], "degraded", "retrain"),
+        ([{"performance": 0.6}, GOOD, WAITS, WAITS], "normal", "none"),
+        ([{"performance": 0.6}, {"performance": 0.6}, GOOD, WAITS], "recovering", "watch"),
+        ([WAITS, WAITS], "normal", "none"),
+        ([{"performance": 0.71}, {"performance": 0.71}, BAD, {**WAITS, **BAD}], "degraded", "retrain"),
+    ],
+)
+def test_while_labels_wait_the_newest_performance_that_is_known_decides(
+    windows: list[dict[str, Any]], state: str, action: str
+) -> None:
+    degradation = verdict(*windows)
+    assert (degradation.state, degradation.action) == (state, action)
+
+
+def test_labels_that_came_later_change_the_performance_and_nothing_else() -> None:
+    before = observe(**WAITS, **BAD)
+    after = renew_performance(
+        before, SETTINGS, performance=0.5, performance_high=0.6, baseline=0.8, positives=40, notes=("at 5 %",)
+    )
+    assert (after.performance_status, after.labels_due, after.positives) == ("critical", None, 40)
+    assert (after.data, after.alert_rate, after.rows) == (before.data, before.alert_rate, before.rows)
+    assert after.reasons == (
+        *before.reasons[:-1],
+        "performance 0.800 -> 0.500 on 40 anomalies: a critical drop of 37.5%",
+        "at 5 %",
+    )
+    few = renew_performance(
+        before, SETTINGS, performance=None, performance_high=None, baseline=0.8, positives=7
+    )
+    assert (few.performance_status, few.labels_due) == ("insufficient_data", None)

@@ -14,8 +14,9 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, QualityError, WindowError
 from pynomaly.records.ledger import Ledger
+from pynomaly.records.ledger.decision_evidence import DegradationEvidence
 from pynomaly.records.registry import Registry
-from pynomaly.steps.monitoring.monitor_window import monitor_window
+from pynomaly.steps.monitoring.monitor_window import MonitoredWindow, monitor_window
 from pynomaly.steps.scoring.due_windows import MAX_WINDOWS_AT_ONCE, find_due_windows, resolve_moment
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.steps.conftest import MOMENT, start_with_champion
@@ -233,3 +234,56 @@ def test_pages_that_take_no_report_stop_no_verdict(pipeline: Make, tmp_path: Pat
     assert Path(judged.report).is_file()
     assert "Evidently's pages" in judged.report_error
     assert judged.degradation is not None
+
+
+def judge_weeks(settings: Pipeline, weeks: int) -> list[MonitoredWindow]:
+    ends = [MOMENT + (number + 1) * 7 * DAY for number in range(weeks)]
+    return [monitor_window(settings, Window(end - 7 * DAY, end), end) for end in ends]
+
+
+@pytest.mark.slow
+def test_labels_that_come_late_are_judged_when_they_are_due_as_a_new_line(pipeline: Make) -> None:
+    settings = pipeline(days=42, data={"label_delay": "8d"}, degradation={"min_positives": 3})
+    registered, _ = start_with_champion(settings)
+    assert registered.rung == "injected", "labels of the held-out rows were not in at the training"
+    judged = judge_weeks(settings, 4)
+    waits = judged[0].observation
+    assert (waits.performance_status, waits.violated) == ("waiting", False)
+    assert waits.labels_due == (MOMENT + 15 * DAY).isoformat()
+    keys = [item.window for item in judged]
+    assert [item.judged_again for item in judged] == [(), (), (keys[0],), (keys[1],)]
+    with Ledger.open(settings.ledger_url) as ledger:
+        verdicts = ledger.list_decisions("machines", "degradation")
+        records = [ledger.find_observation("machines", key, 1) for key in keys]
+    # No labels judged the version: the first week with labels is what the second is compared with.
+    assert records[0] is not None
+    assert records[0].observation["kept"]
+    assert "what later windows are compared with" in " ".join(records[0].observation["reasons"])
+    assert records[1] is not None
+    assert records[1].observation["performance_status"] == "none"
+    assert records[1].observation["labels_due"] is None
+    late, before = (DegradationEvidence.of(item) for item in verdicts if item.subject == keys[1])
+    assert (late.judged_late, before.judged_late) == (True, False)
+    assert before.observation["performance_status"] == "waiting"
+    assert late.observation["performance_status"] == "none"
+    assert "kept" not in late.observation
+
+
+@pytest.mark.slow
+def test_late_labels_of_a_window_that_cannot_be_read_are_bad_and_say_why(
+    pipeline: Make, tmp_path: Path
+) -> None:
+    settings = pipeline(data={"label_delay": "3d"}, degradation={"min_positives": 5})
+    start_with_champion(settings)
+    first = judge_weeks(settings, 1)[0].window
+    table = pd.read_csv(tmp_path / "machines.csv")
+    table[pd.to_datetime(table["time"]) >= pd.Timestamp(MOMENT + 7 * DAY)].to_csv(
+        tmp_path / "machines.csv", index=False
+    )
+    end = MOMENT + 10 * DAY
+    assert monitor_window(settings, Window(end - 3 * DAY, end), end).judged_again == (first,)
+    with Ledger.open(settings.ledger_url) as ledger:
+        record = ledger.find_observation("machines", first, 1)
+    assert record is not None
+    assert record.observation["performance_status"] == "not_computable"
+    assert "labels are due, but" in record.observation["reasons"][-1]
