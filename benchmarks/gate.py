@@ -36,8 +36,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.calibration import render_table
-from benchmarks.dependent_rows import measure_dependent_rows
+from benchmarks.dependent_rows import GATE_HEADER, measure_dependent_rows
 from benchmarks.draws import BETTER, EQUAL, SETTINGS, WORSE, ScoreDraw, draw_model_scores
+from benchmarks.shares import format_share
 from pynomaly.config import Comparison
 from pynomaly.detectors import make_detector
 from pynomaly.judging.comparison.choice import choose_candidate
@@ -70,14 +71,6 @@ class PromotionCounts:
 
     def format_share_of(self, name: str) -> str:
         return format_share(self.promoted.get(name, 0), self.draws)
-
-
-def format_share(hits: int, draws: int) -> str:
-    """A share in per cent with its exact 95 % interval."""
-    if not draws:
-        return "–"
-    interval = stats.binomtest(hits, draws).proportion_ci(0.95)
-    return f"{100 * hits / draws:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
 
 
 def judge_draw(draw: ScoreDraw, rung: Rung, settings: Comparison, seed: int) -> dict[str, bool]:
@@ -264,11 +257,8 @@ def main(arguments: list[str] | None = None) -> None:
     started = time.perf_counter()
     parts: list[str] = []
     histories = 4 if options.quick else options.dependent
-    lines, _ = measure_dependent_rows(
-        Comparison(resamples=options.resamples), histories, options.seed, format_share
-    )
-    header = ["rows", "ours: false", "ours: power", "refused"]
-    _add_part(parts, "### Dependent rows, through the path of a training", render_table(header, lines))
+    lines, _ = measure_dependent_rows(Comparison(resamples=options.resamples), histories, options.seed)
+    _add_part(parts, "### Dependent rows, through the path of a training", render_table(GATE_HEADER, lines))
     if not options.only:
         _measure_pairs(parts, options, draws, trainings, fits)
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)

@@ -586,3 +586,31 @@ def sum_pairs(new: Any, old: Any, blocks: Any) -> dict[str, float]:
         sums["pieces"] += 1
         sums["blocks"] += 1
     return sums
+
+
+def nearest_window_distance(values, spot, weights, centred, reference):
+    """Distance of the weighed window that ends at `spot` to the nearest reference window."""
+    window = values[spot - len(weights) + 1 : spot + 1]
+    power = sum(weight * weight for weight in weights)
+    cells = zip(weights, window, strict=True)
+    middle = sum(weight * weight * cell for weight, cell in cells) / power if centred else 0.0
+    weighed = [weight * (cell - middle) for weight, cell in zip(weights, window, strict=True)]
+    return min(math.dist(weighed, other) for other in reference)
+
+
+def forecast_error(values, spot, lags, weights):
+    """Size of the difference between a value and what the differences before it predict."""
+    steps = [values[spot - lag] - values[spot - lag - 1] for lag in lags]
+    predicted = values[spot - 1] + sum(weight * step for weight, step in zip(weights, steps, strict=True))
+    return abs(values[spot] - predicted)
+
+
+def average_row_spots(place, before, after, back, offsets, shares, measure):
+    """Power mean, exponent 1.5, of the spots around one row that it may read; None if there is none."""
+    may = [
+        (share, measure(place + offset))
+        for offset, share in zip(offsets, shares, strict=True)
+        if offset - back >= -before and offset <= after
+    ]
+    weight = sum(share for share, _ in may)
+    return (sum(share * amount**1.5 for share, amount in may) / weight) ** (2 / 3) if may else None

@@ -80,7 +80,7 @@ def test_fits_on_a_table_are_judged_and_checked_on_other_rows(
 def test_dependent_rows_do_not_promote_equal_models() -> None:
     names = ("seasonal, incidents of 6 hours", "two-day memory and incidents")
     chosen = {name: dependent_rows.DEPENDENT[name] for name in names}
-    lines, counts = dependent_rows.measure_dependent_rows(SETTINGS, 20, 1, gate.format_share, chosen)
+    lines, counts = dependent_rows.measure_dependent_rows(SETTINGS, 20, 1, chosen)
     assert [line[0] for line in lines] == list(names)
     false, better = (sum(pair[part].promoted for pair in counts.values()) for part in (0, 1))
     assert false <= 4  # of 40; at five in a hundred as many or more come once in seven hundred times
@@ -97,3 +97,10 @@ def test_histories_have_the_incidents_and_the_memory_they_are_drawn_with() -> No
     later = np.corrcoef(by_machine[0][:-12], by_machine[0][12:])[0, 1]
     assert later == pytest.approx(np.exp(-1), abs=0.1)
     assert np.corrcoef(*by_machine)[0, 1] == pytest.approx(0.5, abs=0.12)
+
+
+@pytest.mark.slow
+def test_p_values_hold_on_the_rows_after_dependent_ones() -> None:
+    row = dependent_rows.measure_p_values("hbos", 6.0, 4, 0)
+    assert row[:3] == ["hbos", "6 hours", "4"]
+    assert float(row[3].split(" ")[0]) < 0.02

@@ -12,6 +12,7 @@ import pytest
 
 from pynomaly.detectors import deadline, make_detector
 from pynomaly.detectors.deadline import fit_within
+from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import ColumnError, DetectorError, FitTimeoutError
 
 FRAME = pd.DataFrame(np.random.default_rng(3).normal(size=(150, 3)), columns=["a", "b", "c"])
@@ -72,3 +73,12 @@ def test_a_child_that_dies_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_limit_that_is_none_is_refused(seconds: float) -> None:
     with pytest.raises(DetectorError, match="limit of a fit"):
         fit_within(make_detector("hbos"), FRAME, seconds)
+
+
+def test_rows_with_their_past_reach_the_child() -> None:
+    values = np.random.default_rng(0).normal(size=(200, 2))
+    rows = PastRows.of_series(values, delay=3, starts=(0, 90))
+    fitted = fit_within(make_detector("series_ar", delay=3), rows, 60)
+    wanted = make_detector("series_ar", delay=3).fit(rows)
+    assert fitted.state.keys() == wanted.state.keys()
+    assert np.allclose(fitted.score(rows), wanted.score(rows))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config.units import spell_duration
-from pynomaly.data.intake.context import SERIES_CANDIDATES, Context
+from pynomaly.data.intake.context import CLOCK_CANDIDATES, SERIES_CANDIDATES, Context
 from pynomaly.data.intake.own_levels import measure_entities, scale_entities
 from pynomaly.data.intake.seasons import find_seasons
 from pynomaly.data.intake.times.moments import Moments
@@ -82,9 +82,13 @@ def plan_blocks(
         windows = _write_windows(plan)
         blocks |= {**windows, "training": {**windows["training"], **blocks.get("training", {})}}
     if context is not None and context.past:
-        why = "the first is the baseline: it looks back on rows; see `pynomaly detectors`"
-        blocks.setdefault("training", {})["candidates"] = (list(SERIES_CANDIDATES), why)
-        notes.append(f"{context.why}, so detectors that look back come first (data.series)")
+        by_hour = "calendar" in blocks.get("features", {})
+        names = CLOCK_CANDIDATES if by_hour else SERIES_CANDIDATES
+        how = "judges by the hour; `series` looks back" if by_hour else "looks back on rows"
+        why = f"the first is the baseline: it {how}; see `pynomaly detectors`"
+        blocks.setdefault("training", {})["candidates"] = (list(names), why)
+        place = "stand beside those that know the hour" if by_hour else "come first"
+        notes.append(f"{context.why}, so detectors that look back {place} (data.series)")
     if rows < _RETRAIN_ROWS:
         comment = f"the reference has about {rows} rows, default is 1000"
         blocks["retraining"] = {"min_rows": (max(100, rows // 2), comment)}

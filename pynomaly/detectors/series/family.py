@@ -15,6 +15,7 @@ from pynomaly.detectors.series.looking_back import LookingBack
 from pynomaly.detectors.series.members import FittedColumn, Forecast, Kernel, Member, NearestWindows
 from pynomaly.detectors.series.periods import find_period
 from pynomaly.detectors.series.steady_members import SeasonalProfile
+from pynomaly.detectors.series.still_member import Stillness
 
 __all__ = ["SeriesAR", "SeriesEnsemble", "SeriesKNN", "SeriesProfile"]
 
@@ -83,7 +84,9 @@ class SeriesEnsemble(LookingBack):
         """Return the members of one column."""
         windows = make_window_members(fitted, rng, columns, self.delay)
         forecasts = make_forecast_members(fitted, self.delay)
-        return [*windows, *forecasts, *make_profile_members(fitted, self.delay, _LEAST_GAIN)]
+        still = Stillness.fit(fitted, self.delay, rng)
+        profiles = make_profile_members(fitted, self.delay, _LEAST_GAIN)
+        return [*windows, *forecasts, *profiles, *([] if still is None else [still])]
 
 
 def make_window_members(

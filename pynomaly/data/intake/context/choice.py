@@ -1,8 +1,8 @@
 """Whether a table is a series: what was measured of it, what follows, and why. Called by ``reading``.
 
 The rule: rows that come on a step, of entities with enough of them, are a series if the rows before a row
-tell what it should be. Then detectors that look back come first. Rows that tell nothing of the next stay as
-they are, each judged by itself.
+tell what it should be. Then detectors that look back come first, or second where the hour tells, too. Rows
+that tell nothing of the next stay as they are, each judged by itself.
 """
 
 from __future__ import annotations
@@ -21,10 +21,17 @@ from pynomaly.data.intake.context.foresight import Foresight, measure_foresight
 from pynomaly.data.intake.context.steps import RowStep, mark_runs, measure_row_step
 from pynomaly.data.intake.context.stretches import lay_stretches
 
-__all__ = ["SERIES_CANDIDATES", "Context", "read_context"]
+__all__ = ["CLOCK_CANDIDATES", "SERIES_CANDIDATES", "Context", "read_context"]
 
 SERIES_CANDIDATES = ("series", "auto", "gmm", "knn")
 """Detectors that a draft for a series trains; the first is the baseline."""
+
+CLOCK_CANDIDATES = ("auto", "series", "gmm", "knn")
+"""The same where values follow the hour: rows are judged by it first, so that an alert stands at its row.
+
+Detectors that look back also see it, and go on as long as the incident lies in their window: on requests of a
+service with a daily cycle, 300 rows alerted after two incidents, where 8 did by the hour.
+"""
 
 _COLUMNS = 20
 _LEAST_GAIN = 0.3

@@ -1,0 +1,156 @@
+"""What each member sees, against slow twins; compiled loops give the bits of numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pynomaly.detectors import make_detector
+from pynomaly.detectors.numerics import compiled
+from pynomaly.detectors.past_rows import PastRows
+from pynomaly.detectors.series import loops
+from pynomaly.detectors.series.members import Kernel
+from pynomaly.detectors.series.periods import find_period
+from pynomaly.detectors.series.smoothing import average_spots
+from tests import naive
+
+VALUES = np.random.default_rng(3).normal(size=(260, 2))
+SPOTS = np.array([40, 41, 57, 58, 59, 199, 259, 130, 60])
+
+
+@pytest.fixture(params=[False, True], ids=["numpy", "compiled"])
+def _twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run one of the two forms of the loops."""
+    monkeypatch.setattr(compiled, "_work_counted", [1e18 if request.param else -1e18])
+
+
+@pytest.mark.usefixtures("_twin")
+@pytest.mark.parametrize("centred", [True, False])
+def test_the_nearest_window_is_that_of_the_slow_twin(centred: bool) -> None:
+    weights = 0.9 ** np.arange(19, -1, -1)
+    drawn = np.arange(30, 250, 7)
+    reference = np.ascontiguousarray(loops.cut_windows(VALUES, 1, drawn, weights, centred).T)
+    distances = loops.find_distances(VALUES, 1, SPOTS, weights, centred, reference)
+    for spot, distance in zip(SPOTS, distances, strict=True):
+        wanted = naive.nearest_window_distance(VALUES[:, 1], spot, weights, centred, reference.T)
+        assert distance == pytest.approx(wanted, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.usefixtures("_twin")
+def test_the_forecast_is_that_of_the_slow_twin() -> None:
+    lags, weights = np.array([1, 2, 5, 24]), np.array([0.5, -0.25, 0.1, 0.3])
+    predicted = loops.predict_values(VALUES, 0, SPOTS, lags, weights)
+    for spot, value in zip(SPOTS, predicted, strict=True):
+        error = naive.forecast_error(VALUES[:, 0], spot, lags, weights)
+        assert abs(VALUES[spot, 0] - value) == pytest.approx(error)
+
+
+@pytest.mark.usefixtures("_twin")
+def test_rows_average_the_spots_that_they_may_read() -> None:
+    rows = PastRows.of_series(VALUES, delay=6, starts=(0, 3, 9, 120, 258)).take(
+        np.r_[0:15, 118:124, 200, 255:260]
+    )
+    kernel = Kernel.peaked(2, 9, 6, sharp=True)
+
+    def measure(spots: np.ndarray) -> np.ndarray:
+        return np.abs(VALUES[spots, 0]) + np.abs(VALUES[spots - 4, 1])
+
+    means, readable = average_spots(rows, 4, kernel.offsets, kernel.shares, measure)
+    for row in range(len(rows)):
+        place, before, after = rows.places[row], rows.before[row], rows.after[row]
+        wanted = naive.average_row_spots(
+            place, before, after, 4, kernel.offsets, kernel.shares, lambda spot: float(measure(spot))
+        )
+        assert readable[row] == (wanted is not None)
+        assert means[row] == pytest.approx(wanted or 0.0)
+
+
+@pytest.mark.parametrize("name", ["series", "series_knn", "series_ar", "series_profile"])
+def test_compiled_loops_change_no_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    time = np.arange(900)
+    values = np.sin(time / 5)[:, None] + 0.2 * np.random.default_rng(1).normal(size=(900, 1))
+    detector = make_detector(name, delay=9).fit(PastRows.of_series(values[:600], delay=9))
+    rows = PastRows.of_series(values, delay=9)
+    monkeypatch.setattr(compiled, "_work_counted", [-1e18])
+    slow = detector.score(rows, threads=1)
+    monkeypatch.setattr(compiled, "_work_counted", [1e18])
+    assert (detector.score(rows, threads=1) == slow).all()
+
+
+def test_a_thin_kernel_weighs_as_a_full_one() -> None:
+    full, thin = (Kernel.peaked(0, 100, 0, sharp=False, thin=thin) for thin in (False, True))
+    assert len(thin.offsets) < 30
+    assert set(thin.offsets) <= set(full.offsets)
+    assert thin.shares.sum() == pytest.approx(full.shares.sum(), rel=0.1)
+    assert thin.offsets[-1] == 0
+    assert thin.shares.argmax() >= 0
+
+
+@pytest.mark.parametrize("period", [12, 24, 97])
+def test_the_period_is_measured(period: int) -> None:
+    time = np.arange(2000)
+    wave = np.sin(2 * np.pi * time / period) + 0.3 * np.random.default_rng(0).normal(size=2000) + time / 300
+    measured = find_period([wave])
+    assert abs(measured - period * round(measured / period)) <= 1
+    assert find_period([np.zeros(500)]) == 64
+    assert find_period([]) == 64
+
+
+def score_changed(values: np.ndarray, changed: np.ndarray, name: str = "series") -> np.ndarray:
+    """Fit on the first 2,000 rows and return the scores of all, changed ones included."""
+    detector = make_detector(name).fit(PastRows.of_series(values[:2000]))
+    return detector.score(PastRows.of_series(changed))
+
+
+def make_season(rows: int = 3000) -> np.ndarray:
+    time = np.arange(rows)
+    return (np.sin(2 * np.pi * time / 96) + 0.1 * np.random.default_rng(0).normal(size=rows))[:, None]
+
+
+@pytest.mark.slow
+def test_a_stuck_sensor_is_seen() -> None:
+    values = make_season()
+    changed = values.copy()
+    changed[2500:2644] = changed[2500]
+    scores = score_changed(values, changed)
+    assert (scores[2500:2644] > scores[2100:2500].max()).sum() >= 130
+
+
+@pytest.mark.slow
+def test_a_usual_value_at_the_wrong_phase_is_seen() -> None:
+    values = make_season()
+    changed = values.copy()
+    changed[2520] = -changed[2520]  # from the crest to the trough, both seen a hundred times
+    for name in ("series", "series_profile"):
+        scores = score_changed(values, changed, name)
+        assert scores[2520] > scores[2100:2520].max()
+
+
+@pytest.mark.slow
+def test_a_flag_counts_where_its_value_is_new_and_not_where_it_toggles() -> None:
+    values = np.column_stack([make_season()[:, 0], np.arange(3000) % 500 < 3, np.zeros(3000)])
+    changed = values.copy()
+    changed[2250:2260, 1] = 1.0
+    changed[2600, 2] = 1.0
+    scores, usual = score_changed(values, changed), score_changed(values, values)
+    assert (scores[2250:2260] == usual[2250:2260]).all()
+    assert scores[2600] > usual.max()
+
+
+@pytest.mark.slow
+def test_columns_beside_the_series_count_where_their_value_is_rare() -> None:
+    numbers = np.column_stack([make_season()[:, 0], np.arange(3000) % 2])
+    rows = PastRows.of_series(numbers[:, :1])
+
+    def with_numbers(table: np.ndarray) -> PastRows:
+        return PastRows(table, rows.values, (0,), rows.moments, rows.places, rows.before, rows.after)
+
+    detector = make_detector("series").fit(with_numbers(numbers))
+    usual = detector.score(with_numbers(numbers))
+    changed = numbers.copy()
+    changed[1500, 1] = 40.0
+    scores = detector.score(with_numbers(changed))
+    assert scores[1500] > usual[1500]
+    assert (np.delete(scores, 1500) == np.delete(usual, 1500)).all()
+    parts = detector.explain(with_numbers(changed).take(np.array([1500])), numbers[[1500]])
+    assert parts.amounts[0].argmax() == 1
