@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config.units import spell_duration
-from pynomaly.data.intake.context import CLOCK_CANDIDATES, SERIES_CANDIDATES, Context
+from pynomaly.data.intake.context import SERIES_CANDIDATES, Context
 from pynomaly.data.intake.own_levels import measure_entities, scale_entities
 from pynomaly.data.intake.seasons import find_seasons
 from pynomaly.data.intake.times.moments import Moments
@@ -83,12 +83,10 @@ def plan_blocks(
         blocks |= {**windows, "training": {**windows["training"], **blocks.get("training", {})}}
     if context is not None and context.past:
         by_hour = "calendar" in blocks.get("features", {})
-        names = CLOCK_CANDIDATES if by_hour else SERIES_CANDIDATES
-        how = "judges by the hour; `series` looks back" if by_hour else "looks back on rows"
-        why = f"the first is the baseline: it {how}; see `pynomaly detectors`"
-        blocks.setdefault("training", {})["candidates"] = (list(names), why)
-        place = "stand beside those that know the hour" if by_hour else "come first"
-        notes.append(f"{context.why}, so detectors that look back {place} (data.series)")
+        if not (by_hour and context.settings):  # measured, and the hour tells as much; or asked for
+            why = "the first is the baseline: it looks back on rows; see `pynomaly detectors`"
+            blocks.setdefault("training", {})["candidates"] = (list(SERIES_CANDIDATES), why)
+            notes.append(f"{context.why}, so detectors that look back come first (data.series)")
     if rows < _RETRAIN_ROWS:
         comment = f"the reference has about {rows} rows, default is 1000"
         blocks["retraining"] = {"min_rows": (max(100, rows // 2), comment)}

@@ -247,7 +247,7 @@ def build_observation(
         len(frame),
         drift,
         int(scored["is_anomaly"].sum()),
-        baseline.expected_alert_rate,
+        baseline.usual_alert_rate,
         pipeline.degradation,
         performance=measured.value,
         performance_high=measured.high,

@@ -5,6 +5,6 @@ Called by `intake`. May import what `data.intake` may import.
 
 from __future__ import annotations
 
-from pynomaly.data.intake.context.choice import CLOCK_CANDIDATES, SERIES_CANDIDATES, Context, read_context
+from pynomaly.data.intake.context.choice import SERIES_CANDIDATES, Context, read_context
 
-__all__ = ["CLOCK_CANDIDATES", "SERIES_CANDIDATES", "Context", "read_context"]
+__all__ = ["SERIES_CANDIDATES", "Context", "read_context"]
