@@ -257,13 +257,13 @@ ENTRIES: tuple[DetectorEntry, ...] = (
     ),
     DetectorEntry(
         "series_ar", "series", "steps that the steps before did not announce", "ours",
-        "linear", None, True, False, "family:SeriesAR",
+        "linear", None, True, True, "family:SeriesAR",
         limits="changed shapes that are smooth; what lasts is expected after a few rows",
         looks_back=True,
     ),
     DetectorEntry(
         "series_profile", "series", "values that are odd at this time of the day, week or period", "ours",
-        "linear", None, True, False, "family:SeriesProfile",
+        "linear", None, True, True, "family:SeriesProfile",
         limits="series without a season in step with the clock; a level that moves",
         looks_back=True,
     ),

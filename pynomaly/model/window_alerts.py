@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from pynomaly import config
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.events import EventRates
+from pynomaly.model.calibration.expected_alerts import ExpectedAlerts, expect_alerts
 from pynomaly.model.explanation.held_back import find_held_back_rows
 from pynomaly.model.fitting.event_counts import count_reference_events, take_newest
 from pynomaly.model.row_times import read_row_keys
 from pynomaly.model.scoring import PreparedRows
 
-__all__ = ["count_events_again", "flag_rows", "flag_single_rows"]
+__all__ = ["count_events_again", "expect_alerts_of", "flag_rows", "flag_single_rows"]
 
 
 def flag_rows(bundle: Bundle, frame: pd.DataFrame, p_values: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -46,6 +47,24 @@ def _apply_limits(bundle: Bundle, rows: PreparedRows, flags: NDArray[np.bool_]) 
         return flags
     held_back = find_held_back_rows(rows, flags, bundle.features, bundle.sketch, limits)
     return np.asarray(flags & (held_back == ""), dtype=np.bool_)
+
+
+def expect_alerts_of(bundle: Bundle, held_out: pd.DataFrame) -> ExpectedAlerts:
+    """Return the share of normal rows that alert under the bundle's policy, each judged alone.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    held_out : DataFrame of shape (n, >= 2)
+        ``p_value`` and ``is_anomaly`` of rows that were not fitted; they tell how many alerts the limits on
+        alerts let through.
+    """
+    kept = 1.0
+    if bundle.policy.limits is not None:
+        passed = int(bundle.policy.alerts(held_out["p_value"].to_numpy()).sum())
+        kept = (int(held_out["is_anomaly"].sum()) + 1) / (passed + 1)
+    effective = bundle.dependence.count_effective(len(bundle.calibration.scores))
+    return expect_alerts(bundle.policy, bundle.calibration, effective, min(1.0, kept))
 
 
 def count_events_again(bundle: Bundle, frame: pd.DataFrame, pipeline: config.Pipeline) -> EventRates | None:

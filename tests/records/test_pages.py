@@ -88,6 +88,22 @@ def test_a_window_tells_the_numbers_it_is_given(path, value, sentence) -> None:
     assert sentence not in _words(render_window_page(window_facts()))
 
 
+def test_alerts_on_normal_rows_and_the_anomalies_of_the_held_out_rows_are_told_apart() -> None:
+    facts = training_facts()
+    assert "Expected alert rate 1.23 % of the rows" in " ".join(_words(render_training_page(facts)).split())
+    facts["registered"] |= {
+        "expected_rate_low": 0.0071,
+        "expected_rate_high": 0.0193,
+        "held_out_alert_rate": 0.0382,
+        "anomaly_share": 0.0291,
+    }
+    words = " ".join(_words(render_training_page(facts)).split())
+    assert "Expected alert rate 1.23 % of normal rows (0.71 % to 1.93 %)" in words
+    assert "Held-out rows 3.82 % alerted; 2.91 % are known anomalies" in words
+    facts["registered"]["anomaly_share"] = None
+    assert "how many are anomalies is not known" in _words(render_training_page(facts))
+
+
 def _words(html: str) -> str:
     return read_page(html).words.replace("\u00a0", " ")
 

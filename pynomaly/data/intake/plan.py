@@ -82,9 +82,11 @@ def plan_blocks(
         windows = _write_windows(plan)
         blocks |= {**windows, "training": {**windows["training"], **blocks.get("training", {})}}
     if context is not None and context.past:
-        why = "the first is the baseline: it looks back on rows; see `pynomaly detectors`"
-        blocks.setdefault("training", {})["candidates"] = (list(SERIES_CANDIDATES), why)
-        notes.append(f"{context.why}, so detectors that look back come first (data.series)")
+        by_hour = "calendar" in blocks.get("features", {})
+        if not (by_hour and context.settings):  # measured, and the hour tells as much; or asked for
+            why = "the first is the baseline: it looks back on rows; see `pynomaly detectors`"
+            blocks.setdefault("training", {})["candidates"] = (list(SERIES_CANDIDATES), why)
+            notes.append(f"{context.why}, so detectors that look back come first (data.series)")
     if rows < _RETRAIN_ROWS:
         comment = f"the reference has about {rows} rows, default is 1000"
         blocks["retraining"] = {"min_rows": (max(100, rows // 2), comment)}

@@ -12,7 +12,14 @@ import numpy as np
 
 from pynomaly.detectors.numerics.exact import Array
 from pynomaly.detectors.series.looking_back import LookingBack
-from pynomaly.detectors.series.members import FittedColumn, Forecast, Kernel, Member, NearestWindows
+from pynomaly.detectors.series.members import (
+    FittedColumn,
+    Forecast,
+    Kernel,
+    LevelWindows,
+    Member,
+    NearestWindows,
+)
 from pynomaly.detectors.series.periods import find_period
 from pynomaly.detectors.series.steady_members import SeasonalProfile
 from pynomaly.detectors.series.still_member import Stillness
@@ -20,6 +27,7 @@ from pynomaly.detectors.series.still_member import Stillness
 __all__ = ["SeriesAR", "SeriesEnsemble", "SeriesKNN", "SeriesProfile"]
 
 _LONG = 128  # rows of the long window
+_LEVEL = 64  # rows of the window that sees the level
 _LEAST_GAIN = 0.5  # of a profile's error against the plain median's, from which it is a member of `series`
 _NARROWEST = 32  # rows on each side of a row that count at least
 _STATE_CELLS = 220_000  # of all reference windows together, four bytes each
@@ -71,7 +79,12 @@ class SeriesProfile(LookingBack):
 
 
 class SeriesEnsemble(LookingBack):
-    """Mean of nearest windows and autoregression, column by column, joined by the largest.
+    """Nearest windows, autoregression, stillness; level and season where the fitted rows keep them.
+
+    Tried on 29 series (mean VUS-PR without a delay / with 160 rows) and chosen: .561 / .728. The level costs
+    .003 / .012 there and gains .04 / .05 AUROC where the level is the fault (16 files of a water loop). Left
+    out: a network of random features on the lags, better alone than the autoregression (.421 and .350, .508
+    and .457) and no better beside the windows; raw windows without a gate, .07 worse with a delay.
 
     References
     ----------
@@ -84,9 +97,11 @@ class SeriesEnsemble(LookingBack):
         """Return the members of one column."""
         windows = make_window_members(fitted, rng, columns, self.delay)
         forecasts = make_forecast_members(fitted, self.delay)
+        kernel = _make_kernel(_LEVEL, _choose_width(fitted), self.delay, thin=True)
+        level = LevelWindows.fit_level(fitted, _LEVEL, kernel, 256, rng)
         still = Stillness.fit(fitted, self.delay, rng)
         profiles = make_profile_members(fitted, self.delay, _LEAST_GAIN)
-        return [*windows, *forecasts, *profiles, *([] if still is None else [still])]
+        return [*windows, *forecasts, *profiles, *(member for member in (level, still) if member is not None)]
 
 
 def make_window_members(

@@ -29,7 +29,14 @@ from pynomaly.detectors.numerics.exact import Array, row_sum
 from pynomaly.detectors.parameters import IntegerParameter, Parameter
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.detectors.series.beside import fit_beside, measure_beside, restore_beside
-from pynomaly.detectors.series.members import FittedColumn, Forecast, Level, Member, NearestWindows
+from pynomaly.detectors.series.members import (
+    FittedColumn,
+    Forecast,
+    Level,
+    LevelWindows,
+    Member,
+    NearestWindows,
+)
 from pynomaly.detectors.series.steady_members import FEW_VALUES, SeasonalProfile, SeenValues
 from pynomaly.detectors.series.still_member import Stillness
 from pynomaly.errors import ColumnError, DetectorError
@@ -37,7 +44,8 @@ from pynomaly.errors import ColumnError, DetectorError
 __all__ = ["LookingBack", "settle"]
 
 _KINDS: Mapping[str, type[Member]] = {
-    kind.kind: kind for kind in (Level, NearestWindows, Forecast, SeasonalProfile, SeenValues, Stillness)
+    kind.kind: kind
+    for kind in (Level, LevelWindows, NearestWindows, Forecast, SeasonalProfile, SeenValues, Stillness)
 }
 
 

@@ -23,7 +23,7 @@ from pynomaly.detectors.past_rows import PastRows
 from pynomaly.detectors.series.loops import Floats, Places, cut_windows, find_distances, predict_values
 from pynomaly.detectors.series.smoothing import average_spots
 
-__all__ = ["FittedColumn", "Forecast", "Kernel", "Level", "Member", "NearestWindows"]
+__all__ = ["FittedColumn", "Forecast", "Kernel", "Level", "LevelWindows", "Member", "NearestWindows"]
 
 SMALLEST = 1e-6  # of a column's spread: smaller amounts are rounding
 USUAL_SHARE = 0.9  # of the fitted spots lie below the usual amount
@@ -229,6 +229,40 @@ class NearestWindows(Member):
             find_distances(rows.values, column, spots, state["weights"], centred, state["reference"]),
             state["usual"],
         )
+
+
+class LevelWindows(NearestWindows):
+    """Distance of the window, level included, to the nearest of the reference, where the level stays."""
+
+    kind: ClassVar[str] = "levels"
+
+    @classmethod
+    def fit_level(
+        cls, fitted: FittedColumn, length: int, kernel: Kernel, count: int, rng: np.random.Generator
+    ) -> Self | None:
+        """Fit, if each half of the fitted rows has the levels of the other; None if the level moves.
+
+        The usual amount is twice the distance between the halves: a level says less than a shape.
+        """
+        ends, weights = fitted.ends_after(length - 1), np.ones(length)
+        half = len(ends) // 2
+        if half < 3 * length:
+            return None
+        member = cls.fit(fitted, weights, False, kernel, count, rng)
+        apart = 0.0
+        for there, here in ((ends[:half], ends[half + length :]), (ends[half + length :], ends[:half])):
+            reference = cut_windows(
+                fitted.values, fitted.column, draw_evenly(there, _QUERIES // 2, rng), weights, False
+            )
+            queries = draw_evenly(here, _QUERIES // 2, rng)
+            distances = find_distances(
+                fitted.values, fitted.column, queries, weights, False, np.ascontiguousarray(reference.T)
+            )
+            apart = max(apart, float(np.quantile(distances, USUAL_SHARE)))
+        usual = float(member.state["usual"])
+        if apart > 1.1 * max(usual, 0.02 * fitted.measure_spread() * np.sqrt(length)):
+            return None
+        return cls(member.state | {"usual": np.asarray(2.0 * max(usual, apart))})
 
 
 class Forecast(Member):

@@ -16,6 +16,11 @@ from pynomaly.errors import RecordError
 __all__ = ["RegistrationResult", "TrainedBaseline", "TrainingFacts"]
 
 
+_NEWER_FIELDS = frozenset(
+    ["expected_rate_low", "expected_rate_high", "held_out_alert_rate", "anomaly_share", "usual_alert_rate"]
+)
+
+
 @dataclass(frozen=True)
 class TrainedBaseline:
     """What later windows of a version are compared with; without a record nothing is known.
@@ -26,9 +31,13 @@ class TrainedBaseline:
         The metric on the judged rows; comparable with live labels only where `rung` is ``labels``.
     rung : str
     expected_alert_rate : float or None
-        Share of rows that alert in normal operation.
+        Share of normal rows that alert by policy.
     probe : mapping or None
         Rank agreement with a refit, and quality on injected anomalies.
+    expected_rate_high : float
+        Upper end of the 95 % interval of `expected_alert_rate`; 0 where it was not recorded.
+    expected_with_anomalies : float
+        The same with the anomalies that are usual; 0 where none are, or it was not recorded.
     judged : mapping or None
         The scores that labels judged the version by, as
         :meth:`pynomaly.judging.drift.performance.JudgedScores.to_dict` gives them.
@@ -38,7 +47,16 @@ class TrainedBaseline:
     rung: str = ""
     expected_alert_rate: float | None = None
     probe: Mapping[str, Any] | None = None
+    expected_rate_high: float = 0.0
+    expected_with_anomalies: float = 0.0
     judged: Mapping[str, Any] | None = None
+
+    @property
+    def usual_alert_rate(self) -> float | None:
+        """Share of rows that alert in usual operation, usual anomalies included; None if unknown."""
+        if self.expected_alert_rate is None:
+            return None
+        return max(self.expected_alert_rate, self.expected_with_anomalies)
 
 
 @dataclass(frozen=True)
@@ -50,7 +68,7 @@ class RegistrationResult:
     value : float or None
         The metric on the judged rows; comparable with live labels only where `rung` is ``labels``.
     expected_alert_rate : float
-        Share of the judged rows that alert, anomalies in them included; injected ones left out.
+        Share of normal rows that alert by policy. In records of earlier editions: of the held-out rows.
     notes : tuple of str
         Warnings that a person should read before trusting the model.
     new : bool
@@ -62,6 +80,14 @@ class RegistrationResult:
     probe : dict or None
         Rank agreement with a refit, and quality on injected anomalies, on rows that were not fitted;
         windows without labels are compared with it.
+    expected_rate_low, expected_rate_high : float or None
+        95 % interval of `expected_alert_rate`; None in records of earlier editions.
+    held_out_alert_rate : float or None
+        Share of the held-out rows that alert, anomalies in them included; injected ones left out.
+    anomaly_share : float or None
+        Share of the held-out rows that are known anomalies; None without labels.
+    usual_alert_rate : float or None
+        `expected_alert_rate` with the known anomalies, where most days have some; None where they have not.
     """
 
     pipeline: str
@@ -81,15 +107,32 @@ class RegistrationResult:
     policy: str = ""
     base: int = 0
     probe: dict[str, Any] | None = None
+    expected_rate_low: float | None = None
+    expected_rate_high: float | None = None
+    held_out_alert_rate: float | None = None
+    anomaly_share: float | None = None
+    usual_alert_rate: float | None = None
 
     @property
     def baseline(self) -> TrainedBaseline:
         """What later windows of the version are compared with."""
-        return TrainedBaseline(self.value, self.rung, self.expected_alert_rate, self.probe)
+        high = self.expected_rate_high or 0.0
+        return TrainedBaseline(
+            value=self.value,
+            rung=self.rung,
+            expected_alert_rate=self.expected_alert_rate,
+            probe=self.probe,
+            expected_rate_high=high,
+            expected_with_anomalies=self.usual_alert_rate or 0.0,
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for logs and artifacts."""
-        return asdict(self)
+        """Plain values, for logs and artifacts; what earlier editions did not record is left out."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value is not None or name not in _NEWER_FIELDS
+        }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> RegistrationResult:
@@ -140,7 +183,8 @@ class TrainingFacts:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values as the ledger keeps them, without the fields that are None."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        content = asdict(self) | {"registered": self.registered.to_dict() if self.registered else None}
+        return {name: value for name, value in content.items() if value is not None}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TrainingFacts:

@@ -92,7 +92,7 @@ def drill(
     alarm = _test_anomalies(pipeline, bundle, normal_rows)
     with Ledger.open(pipeline.ledger_url) as ledger:
         training = ledger.find_version_training(pipeline.name, ref.version)
-    expected = training.baseline.expected_alert_rate if training else None
+    expected = training.baseline.usual_alert_rate if training else None
     drift, state = _judge_shift(pipeline, bundle, normal_rows, key, expected)
     sent = _send_message(pipeline, key, started_at, alarm, state, through)
     delay = time.perf_counter() - clock

@@ -15,12 +15,14 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import ModelError, RecordError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.provenance import read_events
+from pynomaly.model.window_alerts import expect_alerts_of
 from pynomaly.records.ledger import Decision, RegistrationResult, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import PolicyEvidence, UnchangedPolicyEvidence
 from pynomaly.records.registry import ModelRef, Registry
@@ -28,7 +30,6 @@ from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.promotion.promote import promote
-from pynomaly.steps.training.register import estimate_alert_rate
 
 __all__ = ["PolicyChange", "apply_policy", "describe_policy"]
 
@@ -171,9 +172,15 @@ def _register_policy(
     pipeline, registry, store = records.pipeline, records.registry, records.store
     change = f"{describe_policy(champion.policy)} -> {describe_policy(new_policy)}"
     p_values, basis = _read_held_out(pipeline, store, ref, champion)
-    before, after = (estimate_alert_rate(policy.alerts(p_values)) for policy in (champion.policy, new_policy))
-    rates = f"expected alert rate {before:.4f} -> {after:.4f}, on {basis}"
     bundle = champion.with_policy(new_policy)
+    flags = (champion.policy.alerts(p_values), new_policy.alerts(p_values))
+    tables = (pd.DataFrame({"p_value": p_values, "is_anomaly": each}) for each in flags)
+    before, after = (expect_alerts_of(*pair) for pair in zip((champion, bundle), tables, strict=True))
+    alerted = tuple(float(each.mean()) for each in flags)
+    rates = (
+        f"expected alert rate {before.rate:.4f} -> {after.rate:.4f} of normal rows (up to {after.high:.4f}); "
+        f"{alerted[0]:.4f} -> {alerted[1]:.4f}, anomalies included, of {basis}"
+    )
     origin = {"version": ref.version, "sha256": ref.sha256, "change": change}
     bundle = replace(bundle, facts={**bundle.facts, "policy_of": origin})
     folder = pipeline.home / "work" / pipeline.name / f"policy-{key}" / "bundle"
@@ -192,7 +199,7 @@ def _register_policy(
     ) as run:
         registry.log_to_run(
             run,
-            metrics={"alert_rate_before": before, "alert_rate_after": after},
+            metrics={"alert_rate_before": before.rate, "alert_rate_after": after.rate},
             params={f"policy.{name}": value for name, value in new_policy.to_dict().items()},
         )
         new_ref = registry.register(
@@ -217,13 +224,18 @@ def _register_policy(
         metric=earlier_result.metric if earlier_result else pipeline.comparison.metric,
         value=earlier_result.value if earlier_result else None,
         rung=tags["rung"],
-        expected_alert_rate=after,
+        expected_alert_rate=after.rate,
         recalibrated=False,
         notes=(rates, *bundle.facts["notes"]),
         new=True,
         policy=change,
         base=ref.version,
         probe=earlier_result.probe if earlier_result else None,
+        expected_rate_low=after.low,
+        expected_rate_high=after.high,
+        held_out_alert_rate=alerted[1],
+        anomaly_share=earlier_result.anomaly_share if earlier_result else None,
+        usual_alert_rate=alerted[1] if earlier_result and earlier_result.usual_alert_rate else None,
     )
     records.ledger.put_training(
         key=key,

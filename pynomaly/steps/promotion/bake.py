@@ -9,7 +9,7 @@ automatically only once: if a person promotes it again, that decision stands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,14 +29,20 @@ from pynomaly.model.latency import measure_latency_ms
 from pynomaly.model.provenance import count_rows_per_event
 from pynomaly.model.row_times import read_row_times
 from pynomaly.model.window_alerts import flag_single_rows
-from pynomaly.records.ledger import Decision, Ledger, parse_window_key
+from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline, parse_window_key
 from pynomaly.records.ledger.decision_evidence import BakeEvidence
 from pynomaly.records.registry import ModelRef
 from pynomaly.steps.champion import find_last_change
 from pynomaly.steps.promotion.promote import rollback
 from pynomaly.steps.window_run import WindowRun, use_window_run
 
-__all__ = ["BakingPromotion", "find_baking_promotion", "judge_baking_window"]
+__all__ = [
+    "BakingPromotion",
+    "find_baking_promotion",
+    "judge_baking_window",
+    "observe_version",
+    "pair_versions",
+]
 
 LATENCY_BATCHES = 3
 
@@ -143,16 +149,21 @@ def judge_baking_window(
             return ""
         previous = records.registry.find_version(pipeline.name, baking.replaces)
         previous_bundle = records.load_bundle(previous)
-        rates = _read_expected_rates(ledger, pipeline.name)
+        baselines = _read_baselines(ledger, pipeline.name)
         tables = (_judge_rows_alone(bundle, frame, scored), previous_bundle.score(frame))
         new, old = (
-            _observe_version(pipeline, version, model, key, frame, table, rates)
+            replace(
+                observe_version(
+                    pipeline, version, model, key, frame, table, baselines.get(version, TrainedBaseline())
+                ),
+                latency_ms=_measure_latency_ms(model, frame),
+            )
             for version, model, table in (
                 (champion.version, bundle, tables[0]),
                 (previous.version, previous_bundle, tables[1]),
             )
         )
-        window_sums = _pair_versions(bundle, previous_bundle, frame, tables, edges)
+        window_sums = pair_versions(bundle, previous_bundle, frame, tables, edges)
         paired = sum(_read_paired_sums(ledger, pipeline.name, baking, edges), window_sums)
         bake_result = judge_bake(new, old, paired, pipeline)
         moment = edges[1] if edges else baking.promotion.as_of
@@ -183,7 +194,7 @@ def _judge_rows_alone(bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame)
     return scored.assign(is_anomaly=flag_single_rows(bundle, frame, scored["p_value"].to_numpy()))
 
 
-def _pair_versions(
+def pair_versions(
     bundle: Bundle,
     previous: Bundle,
     frame: pd.DataFrame,
@@ -241,24 +252,23 @@ def _roll_back_on_breach(
     return "breach", bake_result.reasons
 
 
-def _read_expected_rates(ledger: Ledger, pipeline: str) -> dict[int, float | None]:
-    """Return the alert rate that each version expected when it was trained."""
+def _read_baselines(ledger: Ledger, pipeline: str) -> dict[int, TrainedBaseline]:
+    """Return what each version expected when it was trained."""
     return {
-        item.version: item.baseline.expected_alert_rate
-        for item in ledger.list_trainings(pipeline)
-        if item.version is not None
+        item.version: item.baseline for item in ledger.list_trainings(pipeline) if item.version is not None
     }
 
 
-def _observe_version(
+def observe_version(
     pipeline: Pipeline,
     version: int,
     bundle: Bundle,
     key: str,
     frame: pd.DataFrame,
     scored: pd.DataFrame,
-    rates: dict[int, float | None],
+    baseline: TrainedBaseline,
 ) -> BakeObservation:
+    """Summarise one version on a window, each row judged alone; its latency is not measured."""
     drift = compute_window_drift(bundle.sketch, bundle.contract, frame, pipeline.drift, scored["score"])
     alerts = int(scored["is_anomaly"].sum())
     observation = observe_window(
@@ -266,11 +276,11 @@ def _observe_version(
         len(frame),
         drift,
         alerts,
-        rates.get(version),
+        baseline.usual_alert_rate,
         pipeline.degradation,
         rows_per_event=count_rows_per_event(bundle.policy, bundle.facts),
     )
-    return observe_bake(version, drift, observation, alerts, _measure_latency_ms(bundle, frame))
+    return observe_bake(version, drift, observation, alerts, 0.0, baseline.expected_rate_high)
 
 
 def _measure_latency_ms(bundle: Bundle, frame: pd.DataFrame) -> float:

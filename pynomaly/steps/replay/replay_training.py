@@ -23,6 +23,7 @@ from pynomaly.judging.comparison.promotion_rules import PromotionRuling, rule_on
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.performance import keep_judged_scores
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
+from pynomaly.model.window_alerts import expect_alerts_of
 from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.keys import compute_work_key
 from pynomaly.steps.rejections import age_rejections
@@ -32,7 +33,6 @@ from pynomaly.steps.training.label_free_checks import probe_model
 from pynomaly.steps.training.planning import find_cause, find_change_start
 from pynomaly.steps.training.prepare import label_candidates
 from pynomaly.steps.training.reference import find_reference_window
-from pynomaly.steps.training.register import estimate_alert_rate
 from pynomaly.steps.training.train_candidates import (
     CandidateTraining,
     MemoryCandidate,
@@ -152,14 +152,21 @@ def _build_model(
     winner = next(item for item in training.candidates if item.label == choice.winner)
     assert isinstance(winner, MemoryCandidate), "a replay fits in memory"
     bundle, judged = winner.model(), rows.judged
+    held_out = judged.drop_injected(winner.scores())
+    expected = expect_alerts_of(bundle, held_out)
     scores = {item.label: item.scores()["score"].to_numpy() for item in training.candidates if not item.error}
     metric, seed = pipeline.comparison.metric, pipeline.training.seed
     kept = keep_judged_scores(judged.evidence, scores, winner.label, choice.among, metric, seed)
     baseline = TrainedBaseline(
         value=choice.measured[winner.label].values().get(pipeline.comparison.metric),
         rung=str(judged.evidence.rung),
-        expected_alert_rate=estimate_alert_rate(judged.drop_injected(winner.scores())["is_anomaly"]),
+        expected_alert_rate=expected.rate,
         probe=probe_model(pipeline, bundle, rows.calibration).to_dict(),
+        expected_rate_high=expected.high,
+        expected_with_anomalies=judged.measure_usual_alerts(
+            held_out["is_anomaly"].to_numpy(), pipeline.data.time, expected.rate
+        )
+        or 0.0,
         judged=kept.to_dict() if kept else None,
     )
     seconds = time.perf_counter() - started

@@ -124,6 +124,9 @@ def write_training_page(pipeline: Pipeline, version: int) -> WrittenPage:
         own_values = {
             "sha256": registered.sha256,
             "expected_alert_rate": registered.expected_alert_rate,
+            "expected_rate_low": registered.expected_rate_low,
+            "expected_rate_high": registered.expected_rate_high,
+            "held_out_alert_rate": registered.held_out_alert_rate,
         }
         facts["registered"] = facts["registered"] | own_values | {"version": version}
         facts["policy"] = _find_policy(decisions) or facts["policy"]

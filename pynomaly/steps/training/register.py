@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 import pynomaly
@@ -30,6 +29,7 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.model.fitting.known_anomalies import describe_known
 from pynomaly.model.past_input import describe_input
 from pynomaly.model.provenance import describe_events, read_events
+from pynomaly.model.window_alerts import expect_alerts_of
 from pynomaly.records import figures
 from pynomaly.records.ledger import Decision, RegistrationResult, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import RegisterEvidence
@@ -46,7 +46,7 @@ from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.training_facts import COUNT_NAMES, build_training_facts, name_training_page
 from pynomaly.steps.training.training_rows import JudgedRows
 
-__all__ = ["estimate_alert_rate", "register_training"]
+__all__ = ["register_training"]
 
 
 def register_training(
@@ -148,6 +148,8 @@ def _log_and_register(
                 if item is chosen:
                     ref = _register_bundle(pipeline, prepared, item, run, registry, judged)
                     value = measured[item.label].values().get(pipeline.comparison.metric)
+                    held_out = judged.drop_injected(item.scores())
+                    expected = expect_alerts_of(Bundle.load(Path(item.folder), item.sha256), held_out)
                     summary = (
                         f"{item.detector}: {pipeline.comparison.metric} {value:.3f} on {prepared.rung}"
                         if value
@@ -165,9 +167,7 @@ def _log_and_register(
                         metric=pipeline.comparison.metric,
                         value=value,
                         rung=prepared.rung,
-                        expected_alert_rate=estimate_alert_rate(
-                            judged.drop_injected(item.scores())["is_anomaly"]
-                        ),
+                        expected_alert_rate=expected.rate,
                         recalibrated=item.recalibrated,
                         notes=(
                             *_collect_notes(prepared, item, judged),
@@ -175,6 +175,13 @@ def _log_and_register(
                         ),
                         new=True,
                         probe=_probe_winner(pipeline, prepared, item),
+                        expected_rate_low=expected.low,
+                        expected_rate_high=expected.high,
+                        held_out_alert_rate=float(held_out["is_anomaly"].mean()),
+                        anomaly_share=judged.anomaly_share,
+                        usual_alert_rate=judged.measure_usual_alerts(
+                            held_out["is_anomaly"].to_numpy(), pipeline.data.time, expected.rate
+                        ),
                     )
         assert winner is not None, "choose() only names candidates that were fitted"
         _log_training(pipeline, prepared, fitted, choice, registry, parent, winner, judged)
@@ -224,13 +231,6 @@ def _keep_judged(
     metric, seed = pipeline.comparison.metric, pipeline.training.seed
     kept = keep_judged_scores(evidence, scores, choice.winner, choice.among, metric, seed)
     return kept.to_dict() if kept else None
-
-
-def estimate_alert_rate(alerts: npt.ArrayLike) -> float:
-    """Returns the expected share of alerts, from the alerts on held-out rows, array of shape (n,)."""
-    alerted = np.asarray(alerts, dtype=bool)
-    # Laplace's rule of succession: the rate is above 0 even if no held-out row alerted.
-    return float((alerted.sum() + 1) / (len(alerted) + 2))
 
 
 def _log_candidate(

@@ -59,6 +59,35 @@ class JudgedRows:
         """Return the scores of these rows, DataFrame of shape (n, k), without injected anomalies."""
         return scored if self.evidence.rung is Rung.LABELS else scored[self.evidence.truth == 0]
 
+    @property
+    def anomaly_share(self) -> float | None:
+        """Share of the rows that are known anomalies; None without labels."""
+        return float(np.mean(self.evidence.truth == 1)) if self.evidence.rung is Rung.LABELS else None
+
+    def measure_usual_alerts(self, alerted: np.ndarray, time: str | None, expected: float) -> float | None:
+        """Return the share of rows that alert with the anomalies that are usual; None if they are not.
+
+        Known anomalies are usual where more than half of the days have some: an incident is not what every
+        window is expected to hold.
+
+        Parameters
+        ----------
+        alerted : bool array of shape (n,)
+            Which of the rows alert.
+        time : str or None
+            Time column; rows without times have no incidents, and their anomalies are usual.
+        expected : float
+            Share of normal rows that alert.
+        """
+        if self.evidence.rung is not Rung.LABELS:
+            return None
+        anomalous = self.evidence.truth == 1
+        if time is not None:
+            days = self.frame[time].dt.floor("D")
+            if 2 * days[anomalous].nunique() <= days.nunique():
+                return None
+        return float(expected * np.mean(~anomalous) + np.mean(alerted & anomalous))
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingRows:

@@ -79,15 +79,8 @@ def test_a_breach_takes_it_back_once(
     promoted: tuple[Pipeline, RegistrationResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, registered = promoted
-    slow = {1: 1.0, 2: 5000.0}
-    look = baking._observe_version
-    monkeypatch.setattr(
-        baking,
-        "_observe_version",
-        lambda pipeline, version, *rest: baking.BakeObservation(
-            **look(pipeline, version, *rest).to_dict() | {"latency_ms": slow[version]}
-        ),
-    )
+    costs = iter([5000.0, 1.0])  # of the new champion, and of the one before
+    monkeypatch.setattr(baking, "_measure_latency_ms", lambda *_: next(costs))
     assert score_window(settings, day(0)).bake == "breach"
     assert champion(settings) == 1
     taken = lines(settings, "rollback")[0]

@@ -141,7 +141,7 @@ def test_kinds_weights_and_units() -> None:
     assert injected is not None and injected.weights is not None  # noqa: PT018
     assert set(injected.kinds) >= {*ANOMALY_KINDS, *EPISODE_KINDS}
     assert injected.weights.sum() == pytest.approx(1.0)
-    assert injected.weights[np.isin(injected.kinds, ANOMALY_KINDS)].sum() == pytest.approx(0.05)
+    assert injected.weights[np.isin(injected.kinds, ANOMALY_KINDS)].sum() == pytest.approx(0.02)
     assert injected.prevalence == pipeline.alerts.prevalence
     assert evidence.positives >= pipeline.comparison.min_positives
     assert evidence.blocks is not None and injected.episodes is not None  # noqa: PT018

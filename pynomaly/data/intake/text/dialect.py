@@ -138,6 +138,8 @@ def _score_separator(body: Sequence[str], separator: str, quote: str) -> tuple[f
     rows = [cells for _, cells in split_rows(range(1, len(body) + 1), body, separator, quote)]
     below = rows[len(rows) // 3 :] or rows  # lines before the header have other widths
     widths = Counter(len(cells) for cells in below)
+    if not widths:  # nothing but an opened quotation mark
+        return 0.0, 0.0
     width, count = widths.most_common(1)[0]
     if width < 2:
         return 0.0, 0.0

@@ -31,7 +31,7 @@ def find_donors(
     rows : int array of shape (m,)
         Rows that are to get other values.
     size : array of shape (m,)
-        1 asks for a donor 3 to 6 deviations from what is usual for the row, 2 for one twice as far; where
+        1 asks for a donor 7.5 to 15 deviations from what is usual for the row, 2 for one twice as far; where
         nothing is as far, the nearest to it is taken.
     rng : Generator
     foreign : bool
@@ -56,7 +56,7 @@ def find_donors(
     apart = np.abs(values[candidates] - context.centre[rows][:, None]) / context.spread[rows][:, None]
     apart = np.where(np.isnan(values[rows])[:, None], np.nan, apart)[:, :, judged]
     distance = np.max(np.where(np.isnan(apart), 0.0, apart), axis=2)
-    wanted = rng.uniform(3.0, 6.0, size=rows.size) * size
+    wanted = rng.uniform(7.5, 15.0, size=rows.size) * size
     allowed = strange & (distance >= _LEAST)
     miss = np.where(allowed, np.abs(np.log(np.maximum(distance, _LEAST) / wanted[:, None])), np.inf)
     best = miss.argmin(axis=1)

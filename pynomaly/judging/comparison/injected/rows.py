@@ -32,7 +32,7 @@ _MOST_EPISODES = 400
 _MOST_COPIES = 48
 """Rows of an episode that are judged: at equal distances, where it is longer."""
 
-_ALONE = 0.05
+_ALONE = 0.02
 """Weight of anomalies that need no context, where rows depend on their past: what ranks configurations
 as real anomalies do (``benchmarks/evidence.py``)."""
 
@@ -169,7 +169,7 @@ def _join_episodes(
 ) -> InjectedRows:
     """Return all rows, with what each anomaly counts.
 
-    Anomalies that a row shows by itself count a twentieth together; the others in equal parts by what they
+    Anomalies that a row shows by itself count a fiftieth together; the others in equal parts by what they
     ask for: the hour, the entity, the rows before. Every episode counts the same, and so do its rows.
     """
     lengths = [len(copy) for copy in copies]

@@ -11,6 +11,7 @@ import pytest
 from flows.intake import explain_column, write_draft
 from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.data.intake import CANDIDATES, read_table, render_draft, try_reading
+from pynomaly.data.intake.context import SERIES_CANDIDATES
 from pynomaly.data.past import get_past
 from pynomaly.data.sources import read_source
 from tests.data.intake.context.made import autoregress, list_times, scatter, swing
@@ -29,16 +30,27 @@ def load_draft(file: Path, folder: Path, **hints: object) -> tuple[Pipeline, str
 
 
 def test_a_draft_for_a_series_looks_back_and_says_why(tmp_path: Path) -> None:
-    file = write_table(tmp_path / "pump.csv", swing(144)(np.random.default_rng(0), 3000))
+    file = write_table(tmp_path / "pump.csv", swing(144)(np.random.default_rng(0), 1500))
     pipeline, text = load_draft(file, tmp_path)
     assert (pipeline.data.series.past, str(pipeline.data.series.step)) == (416, "0:10:00")
-    assert pipeline.training.candidates[0].detector == "series"
+    assert [candidate.detector for candidate in pipeline.training.candidates] == list(SERIES_CANDIDATES)
     assert "  series:  # the past predicts 'bar' (" in text
     assert "    past: 416  # two periods of 144 rows and 128\n" in text
     assert '    step: "10m"  # 100% of the rows come after 10m\n' in text
     past = get_past(read_source(pipeline.data))
     assert past is not None
     assert past.before.max() == 416
+
+
+def test_where_values_follow_the_hour_rows_are_judged_by_it_and_the_draft_says_how_to_look_back(
+    tmp_path: Path,
+) -> None:
+    file = write_table(tmp_path / "pump.csv", swing(144)(np.random.default_rng(0), 3000))
+    pipeline, text = load_draft(file, tmp_path)
+    assert pipeline.features.calendar
+    assert pipeline.data.series.past == 0
+    assert [candidate.detector for candidate in pipeline.training.candidates] == list(CANDIDATES)
+    assert "set data.series: {past: 416, step: 10m} and add series to training.candidates" in text
 
 
 def test_a_draft_of_rows_that_stand_alone_says_why_nothing_looks_back(tmp_path: Path) -> None:
@@ -52,6 +64,7 @@ def test_a_draft_of_rows_that_stand_alone_says_why_nothing_looks_back(tmp_path: 
 def test_rows_on_a_step_below_a_second_are_taken_as_they_come(tmp_path: Path) -> None:
     values = autoregress(np.random.default_rng(2), 3000)
     pipeline, _ = load_draft(write_table(tmp_path / "pump.csv", values, "20ms"), tmp_path)
+    assert [candidate.detector for candidate in pipeline.training.candidates] == list(SERIES_CANDIDATES)
     assert pipeline.data.series.step is None
     assert pipeline.data.series.past == 256
     past = get_past(read_source(pipeline.data))
@@ -63,7 +76,7 @@ def test_a_given_past_counts(tmp_path: Path) -> None:
     file = write_table(tmp_path / "pump.csv", swing(144)(np.random.default_rng(3), 3000))
     pipeline, text = load_draft(file, tmp_path, series={"past": 50})
     assert (pipeline.data.series.past, pipeline.data.series.step) == (50, None)
-    assert pipeline.training.candidates[0].detector == "series"
+    assert "series" in [candidate.detector for candidate in pipeline.training.candidates]
     assert "as asked" in text
     without, _ = load_draft(file, tmp_path, series={"past": 0})
     assert without.data.series.past == 0
@@ -87,5 +100,5 @@ def test_explain_says_what_the_past_of_a_column_tells(
     assert past["period"] == 144
     assert past["past"] > 0.8 > 0.1 > past["chance"]
     drafted = write_draft(file)
-    assert drafted["context"]["past"] == 416
-    assert drafted["settings"]["data"]["series"] == {"past": 416, "step": "10m"}
+    assert drafted["context"]["past"] == 0
+    assert "series" not in drafted["settings"]["data"]
