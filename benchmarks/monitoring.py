@@ -1,13 +1,16 @@
-"""Does the check of performance say "major" only when the model got worse? Rates on windows of known truth.
+"""Do verdicts on windows hold: is "major" said of worse models alone, is a guarantee withdrawn for a change?
 
     python -m benchmarks.monitoring                  # every row of the table: about ten minutes
-    python -m benchmarks.monitoring --draws 100 --seed 7
+    python -m benchmarks.monitoring --part performance --draws 100 --seed 7
 
 A model's scores are binormal with a known AUROC; the judged rows and a window are drawn anew each time,
 single rows or incidents of 20 rows that share a disturbance. `false`: the model is what it was, and only the
 share of anomalies moved. `found`: its AUROC fell from .95 to .85. `at most`: the upper end of the 95 %
 interval of the rate (Clopper-Pearson). `one number` is the check of the first edition: the window's average
 precision against the number at training.
+
+Guarantee: streams of dependent scores, 26 weekly windows, shifted or not; `alone` is the test of each window
+by itself on all its rows, as in the first edition.
 """
 
 from __future__ import annotations
@@ -16,18 +19,25 @@ import argparse
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy import stats
+from scipy.signal import lfilter
 
 from benchmarks.draws import Floats, class_distance
 from pynomaly import config
 from pynomaly.judging.comparison.evaluation import compute_metrics
 from pynomaly.judging.comparison.evidence import Evidence
+from pynomaly.judging.drift.exchangeability import judge_exchangeability, select_spaced_rows
 from pynomaly.judging.drift.observation import observe_window
 from pynomaly.judging.drift.performance import JudgedScores, compare_performance, estimate_optimism
+from pynomaly.model.dependence.dependence import to_seconds
+from pynomaly.model.dependence.measure import measure_dependence
+from pynomaly.steps.monitoring.carried_bets import MAX_BETS, carry_bets
 
 SETTINGS = config.Degradation()
 METRIC = "average_precision"
 BAD = ("major", "critical")
+ALPHA = config.Drift().alpha
 
 
 @dataclass(frozen=True)
@@ -122,22 +132,76 @@ def upper_bound(hits: int, of: int) -> float:
     return 1.0 if hits == of else float(stats.beta.ppf(0.975, hits + 1, of - hits))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--draws", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=90_000)
-    options = parser.parse_args()
+def withdraw_guarantee(
+    seed: int, hours: float, entities: int, shift: float, weeks: int = 26
+) -> tuple[bool, int]:
+    """Whether carried bets withdraw the guarantee of a stream, and how many windows did so by themselves.
+
+    Scores are AR(1) with this correlation time, a row an hour; eight weeks are held out, then comes `shift`
+    in deviations.
+    """
+    rng, week, reference = np.random.default_rng(seed), 7 * 24, 8 * 7 * 24
+    rows = reference + weeks * week
+    keep = np.exp(-1 / hours)
+    noise = rng.normal(size=(rows + 2000, entities)) * np.sqrt(1 - keep**2)
+    values = lfilter([1.0], [1.0, -keep], noise, axis=0)[2000:]
+    values[reference:] += shift
+    times = pd.Series(pd.date_range("2026-01-05", periods=rows, freq="h", tz="UTC"))
+    codes = np.tile(np.arange(entities), rows)
+    all_times, scores = times.repeat(entities).reset_index(drop=True), values.ravel()
+    held_out = scores[: reference * entities]
+    dependence = measure_dependence(held_out, all_times[: held_out.size], codes[: held_out.size])
+    windows: list[Floats] = []
+    alone, withdrawn = 0, False
+    for number in range(weeks):
+        part = slice((reference + number * week) * entities, (reference + (number + 1) * week) * entities)
+        bets, own = scores[part], codes[part] * (not dependence.is_shared)
+        alone += judge_exchangeability(held_out, rng.permutation(bets), alpha=ALPHA).state == "withdrawn"
+        if dependence.is_dependent:
+            bets = bets[select_spaced_rows(to_seconds(all_times[part]), own, dependence.upper)]
+        windows.append(rng.permutation(bets)[:MAX_BETS])
+        withdrawn |= carry_bets(held_out, windows, dependence, ALPHA, 42).state == "withdrawn"
+    return withdrawn, alone
+
+
+def print_performance(draws: int, seed: int) -> None:
     print("| world | false, one number | false | at most | found, one number | found |")
     print("|---|---|---|---|---|---|")
     for world in WORLDS:
         cells = []
         for auroc in (0.95, 0.85):
             for one_number in (True, False):
-                hits, of = count_bad(world, auroc, options.draws, options.seed, one_number=one_number)
+                hits, of = count_bad(world, auroc, draws, seed, one_number=one_number)
                 cells.append(f"{hits / of:.3f}")
                 if auroc == 0.95 and not one_number:
                     cells.append(f"{upper_bound(hits, of):.3f}")
         print(f"| {world.name} | {' | '.join(cells)} |", flush=True)
+
+
+def print_guarantees(draws: int, seed: int) -> None:
+    print("| correlation | entities | shift | windows withdrawn alone, of 26 | streams withdrawn | at most |")
+    print("|---|---|---|---|---|---|")
+    for hours, entities in ((6, 1), (48, 1), (6, 8), (48, 8)):
+        for shift in (0.0, 0.25, 0.5, 1.0):
+            streams = [withdraw_guarantee(seed + n, hours, entities, shift) for n in range(draws)]
+            hits, alone = sum(item[0] for item in streams), np.mean([item[1] for item in streams])
+            bound = upper_bound(hits, draws)
+            print(
+                f"| {hours} h | {entities} | {shift} | {alone:.1f} | {hits} of {draws} | {bound:.3f} |",
+                flush=True,
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--part", choices=("performance", "guarantee"))
+    parser.add_argument("--draws", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=90_000)
+    options = parser.parse_args()
+    if options.part != "guarantee":
+        print_performance(options.draws, options.seed)
+    if options.part != "performance":
+        print_guarantees(max(1, options.draws // 8), options.seed)
 
 
 if __name__ == "__main__":

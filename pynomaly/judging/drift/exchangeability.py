@@ -9,8 +9,11 @@ be rejected because of the sampling error of the held-out scores.
 
 Rows that depend on their neighbours are not exchangeable in the order of time, even in normal operation. The
 monitoring step therefore bets on a window's rows in random order: this is equally valid, detects a change of
-the scores' distribution, which invalidates p-values, and ignores a daily cycle, which does not. A withdrawal
-is only reported and raises no alert; each window is tested by itself.
+the scores' distribution, which invalidates p-values, and ignores a daily cycle, which does not. Where rows
+depend on the rows before, it bets on rows so far apart that they hardly do (:func:`select_spaced_rows`).
+
+One martingale is carried from window to window of a champion, so that a small shift adds up, and looking at
+every window costs nothing; a new champion starts anew. A withdrawal is only reported and raises no alert.
 
 References
 ----------
@@ -30,7 +33,13 @@ import numpy.typing as npt
 
 from pynomaly.judging.jsonable import to_jsonable
 
-__all__ = ["Exchangeability", "compute_online_p_values", "judge_exchangeability", "simple_jumper"]
+__all__ = [
+    "Exchangeability",
+    "compute_online_p_values",
+    "judge_exchangeability",
+    "select_spaced_rows",
+    "simple_jumper",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -119,6 +128,35 @@ def judge_exchangeability(
     return Exchangeability(
         "withdrawn", new.size, largest, chance, alpha, row, mean, (summary, side, consequence)
     )
+
+
+def select_spaced_rows(
+    seconds: Array, entities: npt.NDArray[np.int64], spacing: float
+) -> npt.NDArray[np.int64]:
+    """Return places of rows of an entity that are about `spacing` seconds apart, in order of time.
+
+    Time is cut into slots that do not depend on the rows; the first row of each entity in a slot is taken. A
+    slot that began before the rows is left out: the rows before may have had theirs in it. So windows that
+    follow each other give rows that are as far apart as those of one window.
+
+    Parameters
+    ----------
+    seconds : array of shape (n,)
+        Time of each row, in any order.
+    entities : int array of shape (n,)
+        0 for all where entities move together.
+    spacing : float
+        Above 0; infinite: no rows.
+    """
+    if not (seconds.size and math.isfinite(spacing)):
+        return np.zeros(0, dtype=np.int64)
+    slots = np.floor(seconds / spacing)
+    order = np.lexsort((seconds, slots, entities))
+    order = order[slots[order] * spacing >= seconds.min() - 1.0]
+    is_first = np.ones(order.size, dtype=bool)
+    is_first[1:] = (np.diff(slots[order]) != 0) | (np.diff(entities[order]) != 0)
+    chosen = order[is_first]
+    return np.asarray(chosen[np.argsort(seconds[chosen], kind="stable")], dtype=np.int64)
 
 
 def compute_online_p_values(held_out: Array, scores: Array, uniforms: Array) -> Array:

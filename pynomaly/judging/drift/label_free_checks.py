@@ -34,6 +34,8 @@ class UnlabelledProbe:
         Metric of the champion on injected anomalies: value, lower and upper end of the interval.
     reasons : tuple of str
         Why a measurement is None.
+    effective : float or None
+        Number of independent rows that the measured ones are worth; None: as many as `rows`.
     """
 
     rows: int
@@ -41,6 +43,13 @@ class UnlabelledProbe:
     roc_auc: tuple[float, float, float] | None
     average_precision: tuple[float, float, float] | None
     reasons: tuple[str, ...] = ()
+    effective: float | None = None
+
+    @property
+    def ranked(self) -> float:
+        """Number of independent rows behind the correlation, which half of the rows give; at least 1."""
+        half = float(self.rows // 2)
+        return max(1.0, half if self.effective is None else min(half, self.effective / 2))
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-serialisable values."""
@@ -49,7 +58,8 @@ class UnlabelledProbe:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> UnlabelledProbe:
         """Read the output of :meth:`to_dict`."""
-        values = {field.name: content[field.name] for field in fields(cls)}
+        # Measurements of earlier editions lack the number of independent rows.
+        values = {field.name: content[field.name] for field in fields(cls) if field.name in content}
         for name in ("roc_auc", "average_precision", "reasons"):
             values[name] = None if values[name] is None else tuple(values[name])
         return cls(**values)
@@ -107,14 +117,18 @@ def _judge_agreement(
         )
     loss = max(0.0, then.agreement - now.agreement)
     figures = f"rank agreement with a fresh refit {then.agreement:.2f} -> {now.agreement:.2f}"
-    # Standard error of a correlation of r over n ranks: about (1 - r^2) / sqrt(n).
+    # Standard error of a correlation of r over n ranks: about (1 - r^2) / sqrt(n). Of dependent rows n is
+    # what they are worth: a refit on a few days of a slow series learns those days.
     chance = 2 * math.hypot(
-        *((1 - (side.agreement or 0.0) ** 2) / math.sqrt(max(1, side.rows // 2)) for side in (now, then))
+        *((1 - (side.agreement or 0.0) ** 2) / math.sqrt(side.ranked) for side in (now, then))
     )
     if loss >= settings.disagreement and loss > chance:
         return "drift", loss, (f"{figures}: the champion ranks rows as a new model would not",)
     if loss >= settings.disagreement / 3 and loss > chance:
         return "warning", loss, (figures,)
+    if loss >= settings.disagreement / 3 and now.effective is not None and now.effective < now.rows:
+        worth = f"rows of the window are worth {now.effective:.1f} independent ones"
+        return "ok", loss, (f"{figures}: chance explains it, as the {worth}",)
     return "ok", loss, ()
 
 

@@ -58,6 +58,8 @@ class Observation:
     kept : mapping or None
         Of the first window with enough labels of a version that no labels judged: what later windows are
         compared with, as :meth:`pynomaly.judging.drift.performance.JudgedScores.to_dict` gives it.
+    bets : tuple of float
+        Scores of the window's rows that were bet on against exchangeability; later windows go on from there.
     """
 
     window: str
@@ -76,6 +78,7 @@ class Observation:
     injected_status: str = "not_due"
     labels_due: str | None = None
     kept: Mapping[str, Any] | None = None
+    bets: tuple[float, ...] = ()
 
     @property
     def level(self) -> Level:
@@ -113,14 +116,16 @@ class Observation:
 
     def summarize(self) -> dict[str, Any]:
         """Return JSON-serialisable values without the scores that are kept for later windows."""
-        return {name: value for name, value in self.to_dict().items() if name != "kept"}
+        return {name: value for name, value in self.to_dict().items() if name not in ("kept", "bets")}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Observation:
         """Read the output of :meth:`to_dict`; unknown keys are ignored."""
         # Observations written before the checks without labels existed lack their fields.
         values = {field.name: content[field.name] for field in fields(cls) if field.name in content}
-        return cls(**{**values, "reasons": tuple(content["reasons"])})
+        return cls(
+            **{**values, "reasons": tuple(content["reasons"]), "bets": tuple(content.get("bets") or ())}
+        )
 
 
 def observe_window(

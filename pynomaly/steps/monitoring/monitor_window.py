@@ -8,12 +8,11 @@ champion leaves one observation, one report and one decision.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
@@ -28,7 +27,7 @@ from pynomaly.judging.drift.degradation import (
     judge_degradation,
     observe_window,
 )
-from pynomaly.judging.drift.exchangeability import Exchangeability, judge_exchangeability
+from pynomaly.judging.drift.exchangeability import Exchangeability
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe, UnlabelledVerdict, judge_probe
 from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.judging.drift.window_summary import WindowAspect, summarize_window
@@ -43,6 +42,7 @@ from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.explanations import log_weighted_drift
+from pynomaly.steps.monitoring.carried_bets import bet_on_window, select_bets
 from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_late_labels
 from pynomaly.steps.monitoring.performance import adopt_baseline, measure_performance
 from pynomaly.steps.monitoring.window_facts import write_window_facts
@@ -138,7 +138,7 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
     frame = _require_valid_rows(pipeline, ledger, bundle, ref, rows, as_of)
     scored = bundle.score(frame)
     drift = compute_window_drift(bundle.sketch, bundle.contract, frame, pipeline.drift, scored["score"])
-    exchange_test = _test_exchangeability(pipeline, bundle, frame, scored)
+    bets = select_bets(pipeline, bundle, frame, scored["score"].to_numpy())
     with ledger.hold_lease(f"monitor:{pipeline.name}:{key}"):
         training = ledger.find_version_training(pipeline.name, ref.version)
         baseline = training.baseline if training else TrainedBaseline()
@@ -152,10 +152,12 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         waiting = [item.window for item in earlier if has_due_labels(item, as_of)]
         earlier = list(judge_late_labels(records, ref, bundle, earlier, baseline, as_of))
         baseline = adopt_baseline(baseline, earlier)
+        exchange_test = bet_on_window(pipeline, bundle, bets, earlier)
         unlabelled = check_without_labels(pipeline, bundle, window, frame, earlier, baseline)
         observation = build_observation(
             pipeline, bundle, key, frame, scored, drift, baseline, unlabelled, as_of
         )
+        observation = replace(observation, bets=tuple(float(f"{score:.9g}") for score in bets))
         aspect_list = summarize_window(observation, drift, unlabelled)
         verdict = judge_degradation([*earlier, observation], pipeline.degradation)
         head = f"Pynomaly's verdict on {format_window(key)}: data {drift.status}. It was {drift.basis}."
@@ -276,23 +278,6 @@ def check_without_labels(
             return UnlabelledVerdict()
     baseline_probe = UnlabelledProbe.from_dict(baseline.probe) if baseline.probe else None
     return judge_probe(probe_model(pipeline, bundle, frame), baseline_probe, pipeline.degradation)
-
-
-def _test_exchangeability(
-    pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
-) -> Exchangeability:
-    """Test whether the window's scores are exchangeable with the held-out scores, at drift's level.
-
-    The scores are shuffled by seed, which does not change exchangeable rows: so the test reacts to a changed
-    distribution, and not to similar neighbouring rows, which every machine has. Known anomalies are left out,
-    as they are in the held-out rows.
-    """
-    label, seed = bundle.contract.label, pipeline.training.seed
-    is_usual = (frame[label] != 1).to_numpy() if label is not None and label in frame else slice(None)
-    scores = np.random.default_rng(seed).permutation(scored["score"].to_numpy()[is_usual])
-    calibration = bundle.calibration
-    held_out = calibration.scores if calibration.computable else calibration.scores[:0]
-    return judge_exchangeability(held_out, scores, alpha=pipeline.drift.alpha, seed=seed)
 
 
 def _write_report(

@@ -34,7 +34,7 @@ def probe_model(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame) -> Unla
     if len(rows) < settings.min_rows:
         reason = f"{len(rows)} rows without known anomalies; {settings.min_rows} are needed"
         return UnlabelledProbe(len(rows), None, None, None, (reason,))
-    size = min(len(rows), settings.check_rows)
+    size, worth = min(len(rows), settings.check_rows), bundle.dependence.count_effective(len(rows))
     sampled_rows = np.random.default_rng(pipeline.training.seed).choice(len(rows), size=size, replace=False)
     rows = rows.iloc[np.sort(sampled_rows)].reset_index(drop=True)
     reasons: list[str] = []
@@ -51,7 +51,8 @@ def probe_model(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame) -> Unla
         roc_auc, precision = _measure_injected(pipeline, bundle, rows)
     except PynomalyError as error:
         reasons.append(str(error))
-    return UnlabelledProbe(len(rows), agreement, roc_auc, precision, tuple(reasons))
+    effective = worth if bundle.dependence.is_dependent else None
+    return UnlabelledProbe(len(rows), agreement, roc_auc, precision, tuple(reasons), effective)
 
 
 def _measure_agreement(pipeline: Pipeline, bundle: Bundle, rows: pd.DataFrame) -> float | None:

@@ -210,6 +210,7 @@ def test_an_observation_has_what_it_was_made_from() -> None:
         "injected_status": "not_due",
         "labels_due": None,
         "kept": None,
+        "bets": [],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -202,3 +203,18 @@ def test_the_ladder_of_injected_anomalies_includes_its_limits(now: tuple[float, 
     assert judge_probe(probe, then, settings).injected_status == injected
     never = UnlabelledProbe(1000, 0.9, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
     assert judge_probe(probe, never, settings).injected_status == "not_computable"
+
+
+def test_agreement_lost_on_rows_worth_few_independent_ones_is_chance_and_says_so() -> None:
+    then = UnlabelledProbe(1000, 0.9, (0.9, 0.8, 1.0), (0.9, 0.8, 1.0), effective=40.0)
+    now = replace(then, agreement=0.4, effective=4.0)
+    verdict = judge_probe(now, then, config.Degradation())
+    assert verdict.agreement_status == "ok"
+    assert (
+        "chance explains it, as the rows of the window are worth 4.0 independent ones" in verdict.reasons[0]
+    )
+    plenty = judge_probe(replace(now, effective=400.0), then, config.Degradation())
+    assert plenty.agreement_status == "drift"
+    assert UnlabelledProbe.from_dict(now.to_dict()) == now
+    older = {name: value for name, value in now.to_dict().items() if name != "effective"}
+    assert UnlabelledProbe.from_dict(older).effective is None
