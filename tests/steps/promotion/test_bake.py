@@ -140,7 +140,10 @@ def test_a_sunday_is_no_drift_of_the_scores_while_a_promotion_bakes(
     registered, _ = trained(settings, plan(settings, later, "manual"), later)
     promote(settings, registered, SUPERIOR, later)
     days = [Window(later + number * DAY, later + (number + 1) * DAY) for number in range(5)]
-    assert [score_window(settings, window).bake for window in days] == ["ok"] * 5
+    # The first days hold too few independent blocks to tell versions apart, and say so.
+    outcomes = [score_window(settings, window).bake for window in days]
+    assert set(outcomes) <= {"ok", "insufficient_data"}
+    assert outcomes[-1] == "ok"
     bakes = [item.evidence for item in lines(settings, "bake")]
     assert [evidence[side]["score_status"] for evidence in bakes for side in ("new", "old")] == ["ok"] * 10
 
