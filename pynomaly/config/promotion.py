@@ -69,6 +69,10 @@ class Promotion(Settings):
         lt=0.5,
         description="chance that a version as good as the one before is taken back, over all these windows",
     )
+    by_hand: Literal["check", "honour", "refuse"] = Field(
+        "check",
+        description="alias champion set in the registry: the gate decides, accepted with a warning, set back",
+    )
     incidents: int = Field(
         20,
         ge=1,
@@ -79,3 +83,12 @@ class Promotion(Settings):
     max_memory_mb: float = Field(
         4096.0, gt=0, description="peak memory of a clean process that scores 4096 rows"
     )
+
+    @model_validator(mode="after")
+    def _leave_a_way(self) -> Promotion:
+        if self.mode == "never" and self.by_hand == "refuse":
+            raise ValueError(
+                "promotion.mode never and promotion.by_hand refuse leave no way to a new champion; "
+                "set one of them otherwise"
+            )
+        return self

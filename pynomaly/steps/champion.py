@@ -2,7 +2,8 @@
 
 A decision is written before the aliases move, and the version is tagged after they have moved. So an
 interrupted move can be told from an alias that a person changed in MLflow: the first is finished, the second
-is recorded and accepted. Called before anything is scored, judged or trained.
+is recorded, meets the gate, and is accepted or set back as ``promotion.by_hand`` says. Called before anything
+is scored, judged or trained.
 
 Whoever changes the champion holds one lease. The decision is written only while the lease is held, in one
 transaction. MLflow has no such transaction, so the lease is checked before the aliases move, and again after:
@@ -22,6 +23,7 @@ from pynomaly.errors import LeaseHeldError, NoChampionError, RecordError
 from pynomaly.records.ledger import Decision, Lease, Ledger
 from pynomaly.records.ledger.decision_evidence import AliasEvidence, PendingAliasEvidence, PendingEvidence
 from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.steps.gate import GateResult, check_gate
 
 __all__ = [
     "LEASE_PATIENCE_S",
@@ -197,10 +199,17 @@ def _settle_alias(pipeline: Pipeline, registry: Registry, ledger: Ledger, lease:
         return
     replaces = _require_version(change) if change else None
     version = champion.version
+    gate = check_gate(pipeline, registry, champion)
+    lease.renew()
+    policy = pipeline.promotion.by_hand
+    if policy == "refuse" or (policy == "check" and not gate.passed):
+        _set_alias_back(pipeline, registry, ledger, champion, change, gate, lease)
+        return
+    warning = "" if gate.passed else "; the gate would refuse it, and promotion.by_hand is honour"
     pending_promotions = [
         item for item in list_pending_promotions(ledger, pipeline.name) if item.version == version
     ]
-    evidence: AliasEvidence | PendingAliasEvidence = AliasEvidence(version, replaces)
+    evidence: AliasEvidence | PendingAliasEvidence = AliasEvidence(version, replaces, gate.evidence)
     if pending_promotions:
         answered_promotion = pending_promotions[0]
         verdict = PendingEvidence.of(answered_promotion).verdict
@@ -213,7 +222,11 @@ def _settle_alias(pipeline: Pipeline, registry: Registry, ledger: Ledger, lease:
             kind="promote",
             subject=f"{pipeline.name} v{version}",
             outcome="approved by hand" if pending_promotions else "by hand",
-            reasons=(f"the alias champion was set to v{version} in MLflow, and is honoured{reason_suffix}",),
+            reasons=(
+                f"the alias champion was set to v{version} in MLflow, and is honoured{reason_suffix}"
+                f"{warning}; nothing says that it is better than the champion before",
+                *gate.reasons,
+            ),
             evidence=evidence,
             as_of=datetime.now(UTC),
             actor="MLflow",
@@ -221,3 +234,41 @@ def _settle_alias(pipeline: Pipeline, registry: Registry, ledger: Ledger, lease:
         lease,
     )
     move_aliases(ledger, registry, decision, lease)
+
+
+def _set_alias_back(
+    pipeline: Pipeline,
+    registry: Registry,
+    ledger: Ledger,
+    champion: ModelRef,
+    change: Decision | None,
+    gate: GateResult,
+    lease: Lease,
+) -> None:
+    """Refuse an alias that a person set, on record, and point it where the ledger says."""
+    version, decided = champion.version, _require_version(change) if change else None
+    why = (
+        "promotion.by_hand is refuse"
+        if pipeline.promotion.by_hand == "refuse"
+        else "the gate refuses the version"
+    )
+    back = f"set back to v{decided}" if decided else "taken away, as there was no champion"
+    reason = f"the alias champion was set to v{version} in MLflow, and is {back}: {why}"
+    ledger.record_decision(
+        Decision(
+            key=f"by-hand-refused:{pipeline.name}:v{version}:{change.seq if change else 0}",
+            pipeline=pipeline.name,
+            kind="refuse",
+            subject=f"{pipeline.name} v{version}",
+            outcome="by hand",
+            reasons=(reason, *gate.reasons),
+            evidence=AliasEvidence(version, decided, gate.evidence),
+            as_of=datetime.now(UTC),
+            actor="MLflow",
+        ),
+        lease,
+    )
+    if change is not None:
+        move_aliases(ledger, registry, change, lease)
+    else:
+        registry.drop_alias(pipeline.name, "champion")

@@ -14,6 +14,7 @@ from unittest import mock
 from pynomaly.config import load_pipeline
 from pynomaly.model.isolated_check import IsolatedCheck
 from pynomaly.records.registry import Registry
+from pynomaly.steps import gate as gating
 from pynomaly.steps.promotion import promote as promoting
 from pynomaly.steps.promotion.promote import promote
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
@@ -28,7 +29,7 @@ def only_decisions(folder: Path) -> Iterator[None]:
     """Versions without files pass the gate; all that follows is real."""
     with (
         mock.patch.object(Registry, "fetch_bundle", return_value=folder),
-        mock.patch.object(promoting, "run_isolated_check", return_value=IsolatedCheck(0.0, 1.0, 1.0, 300.0)),
+        mock.patch.object(gating, "run_isolated_check", return_value=IsolatedCheck(0.0, 1.0, 1.0, 300.0)),
         mock.patch.object(promoting, "replay_incidents", return_value=None),
     ):
         yield

@@ -33,7 +33,7 @@ MOMENT = datetime(2026, 1, 5, tzinfo=UTC)
 CLASSES = {name: getattr(decision_evidence, name) for name in decision_evidence.__all__}
 
 WRITERS = {
-    "champion.py": {"promote"},
+    "champion.py": {"promote", "refuse"},
     "monitoring/drill.py": {"drill"},
     "monitoring/monitor_window.py": {"degradation", "quality"},
     "operations/prune.py": {"prune"},

@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from pynomaly.config import Pipeline
+from pynomaly.config import Pipeline, Promotion
+from pynomaly.model.isolated_check import IsolatedCheck
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
-from pynomaly.steps.champion import honour_alias
+from pynomaly.steps import gate as gating
+from pynomaly.steps.champion import find_champion, honour_alias
 from pynomaly.steps.promotion import promote as promoting
 from pynomaly.steps.promotion.promote import rollback
 from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
@@ -75,3 +77,46 @@ def test_in_step_nothing_is_recorded(two_versions: tuple[Pipeline, Registry]) ->
         before = len(ledger.list_decisions("machines"))
         honour_alias(settings)
         assert len(ledger.list_decisions("machines")) == before
+
+
+@pytest.mark.slow
+def test_an_alias_set_by_hand_meets_the_gate(
+    two_versions: tuple[Pipeline, Registry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, registry = two_versions
+    monkeypatch.setattr(gating, "run_isolated_check", lambda *_: IsolatedCheck(0.0, 1e6, 1e6, 300.0))
+    registry.set_alias("machines", "champion", 2)
+    for _ in range(2):
+        honour_alias(settings)
+    assert registry.list_aliases("machines")["champion"] == 1
+    honoured = settings.model_copy(
+        update={"promotion": settings.promotion.model_copy(update={"by_hand": "honour"})}
+    )
+    registry.set_alias("machines", "champion", 2)
+    honour_alias(honoured)
+    assert registry.list_aliases("machines")["champion"] == 2
+    with Ledger.open(settings.ledger_url) as ledger:
+        refused = [item for item in ledger.list_decisions("machines", "refuse") if item.outcome == "by hand"]
+        accepted = ledger.list_decisions("machines", "promote")[0]
+    assert ["set back to v1: the gate refuses" in item.reasons[0] for item in refused] == [True]
+    assert "the gate would refuse it" in accepted.reasons[0]
+
+
+@pytest.mark.slow
+def test_a_policy_that_refuses_sets_the_alias_back(
+    two_versions: tuple[Pipeline, Registry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, registry = two_versions
+    monkeypatch.setattr(gating, "run_isolated_check", lambda *_: IsolatedCheck(0.0, 1.0, 1.0, 300.0))
+    strict = settings.model_copy(
+        update={"promotion": settings.promotion.model_copy(update={"mode": "approval", "by_hand": "refuse"})}
+    )
+    registry.set_alias("machines", "champion", 2)
+    honour_alias(strict)
+    assert registry.list_aliases("machines")["champion"] == 1
+    assert find_champion(strict, registry).version == 1
+
+
+def test_some_way_to_a_champion_is_left() -> None:
+    with pytest.raises(ValueError, match="leave no way to a new champion"):
+        Promotion(mode="never", by_hand="refuse")

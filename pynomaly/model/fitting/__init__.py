@@ -1,5 +1,5 @@
 """Fit features, detector and calibration; golden rows, column importance and known anomalies beside them.
 
-Called by `bundle`, `window_alerts`, `steps.training`, `steps.promotion` and `steps.operations`. May import
-`entities`, `dependence`, `calibration`, `scoring`, the modules of `model` and the wings below `model`.
+Called by `bundle`, `window_alerts` and `steps`. May import `entities`, `dependence`, `calibration`,
+`scoring`, the modules of `model` and the wings below `model`.
 """

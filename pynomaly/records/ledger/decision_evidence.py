@@ -165,11 +165,12 @@ class StandingEvidence(DecisionEvidence):
 
 @dataclass(frozen=True)
 class AliasEvidence(DecisionEvidence):
-    """Version whose alias a person set in MLflow, and the champion before it."""
+    """Version whose alias a person set in MLflow, the champion before it, and what the gate measured."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("promote",)
+    kinds: ClassVar[tuple[str, ...]] = ("promote", "refuse")
     version: int
     replaces: int | None
+    gate: Mapping[str, Any] | None = optional_field()
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ DECISION_OUTCOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "refuse": (
             *_NO_WORSE,
             "inferior",
-            *("first", "policy", "gate", "stale", "unusable", "past incidents not computable"),
+            *("first", "policy", "gate", "stale", "unusable", "by hand", "past incidents not computable"),
             f"misses {ANY_OUTCOME}",
         ),
         "register": (ANY_OUTCOME,),

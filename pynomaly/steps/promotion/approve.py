@@ -26,8 +26,8 @@ from pynomaly.steps.champion import (
     list_pending_promotions,
     move_aliases,
 )
+from pynomaly.steps.gate import GateResult, check_gate
 from pynomaly.steps.pipeline_records import PipelineRecords
-from pynomaly.steps.promotion.promote import GateResult, check_gate
 
 __all__ = ["approve_promotion", "reject_promotion", "review_pending_promotions"]
 

@@ -6,17 +6,13 @@ same state. The gate cannot be switched off and fails closed: a version that can
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import DataError, DetectorError, ModelError, NoChampionError, RecordError
 from pynomaly.judging.comparison.compare import Verdict
 from pynomaly.judging.comparison.past_incidents import IncidentRegression, report_not_computable
 from pynomaly.judging.comparison.promotion_rules import PromotionRuling, rule_on_promotion
-from pynomaly.model.fitting.golden import GOLDEN_TOLERANCE
-from pynomaly.model.isolated_check import BATCH_ROWS, run_isolated_check
 from pynomaly.records.ledger import Decision, Lease, Ledger, RegistrationResult, TrainingRecord
 from pynomaly.records.ledger.decision_evidence import (
     PendingEvidence,
@@ -26,51 +22,12 @@ from pynomaly.records.ledger.decision_evidence import (
 )
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.champion import find_champion, find_last_change, hold_champion_lease, move_aliases
+from pynomaly.steps.gate import GateResult, check_gate
 from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.promotion.decision_diff import ShownDiff, compute_diff
 from pynomaly.steps.promotion.past_incidents import replay_incidents
 
-__all__ = ["GateResult", "check_gate", "find_rolled_back", "promote", "rollback"]
-
-
-@dataclass(frozen=True)
-class GateResult:
-    """Result of the gate: whether a version may serve at all, before it is compared with the champion."""
-
-    passed: bool
-    reasons: tuple[str, ...]
-    evidence: dict[str, Any]
-
-
-def check_gate(pipeline: Pipeline, registry: Registry, ref: ModelRef) -> GateResult:
-    """Load the version in a clean process; check golden scores, latency of one row and memory of a batch."""
-    try:
-        result = run_isolated_check(registry.fetch_bundle(ref), ref.sha256)
-    except ModelError as error:
-        return GateResult(False, (f"the version does not load in a clean process: {error}",), {})
-    limit, memory = pipeline.promotion.max_latency_ms, pipeline.promotion.max_memory_mb
-    checks = [
-        (
-            result.difference <= GOLDEN_TOLERANCE,
-            f"golden rows differ by {result.difference:.1e} in a clean process (limit {GOLDEN_TOLERANCE:g})",
-            "",
-        ),
-        (
-            result.latency_ms <= limit,
-            f"one row takes {result.latency_ms:.1f} ms (at most {limit:g} ms)",
-            "promotion.max_latency_ms",
-        ),
-        (
-            result.rss_mb <= memory,
-            f"scoring {BATCH_ROWS} rows takes {result.rss_mb:.0f} MB at most (limit {memory:g} MB)",
-            "promotion.max_memory_mb",
-        ),
-    ]
-    reasons = tuple(
-        text if passed or not setting else f"{text}: set {setting}, where that is enough for you"
-        for passed, text, setting in checks
-    )
-    return GateResult(all(passed for passed, _, _ in checks), reasons, result.to_dict())
+__all__ = ["find_rolled_back", "promote", "rollback"]
 
 
 def promote(

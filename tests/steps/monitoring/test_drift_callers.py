@@ -14,9 +14,9 @@ import pynomaly
 from pynomaly.data.window import Window
 from pynomaly.judging.drift import compare_window
 from pynomaly.model.isolated_check import IsolatedCheck
+from pynomaly.steps import gate as gating
 from pynomaly.steps.monitoring import monitor_window as monitoring
 from pynomaly.steps.promotion import bake as baking
-from pynomaly.steps.promotion import promote as promoting
 from pynomaly.steps.promotion.promote import promote
 from pynomaly.steps.scoring import score_file as scoring
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
@@ -38,7 +38,7 @@ def test_the_same_window_has_the_same_drift_through_every_caller(
         drift={"min_rows": 50},
         promotion={"max_latency_ms": 1e9},
     )
-    monkeypatch.setattr(promoting, "run_isolated_check", lambda *_: IsolatedCheck(0.0, 1.0, 1.0, 300.0))
+    monkeypatch.setattr(gating, "run_isolated_check", lambda *_: IsolatedCheck(0.0, 1.0, 1.0, 300.0))
     learn(settings, plan(settings, FIRST), FIRST)
     registered, _ = trained(settings, plan(settings, FIRST + DAY, "manual"), FIRST + DAY)
     assert promote(settings, registered, SUPERIOR, FIRST + DAY).kind == "promote"

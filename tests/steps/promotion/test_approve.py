@@ -14,8 +14,8 @@ from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome
 from pynomaly.model.isolated_check import IsolatedCheck
 from pynomaly.records.ledger import Decision, Ledger, RegistrationResult
 from pynomaly.records.registry import Registry
+from pynomaly.steps import gate as gating
 from pynomaly.steps.champion import honour_alias
-from pynomaly.steps.promotion import promote as promoting
 from pynomaly.steps.promotion.approve import approve_promotion, reject_promotion, review_pending_promotions
 from pynomaly.steps.promotion.promote import promote, rollback
 from tests.judging.comparison.test_promotion_rules import SUPERIOR
@@ -53,9 +53,7 @@ class Waiting:
 def fast_gate(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clean process is tested elsewhere; here it measures what the list says its latency is."""
     latency = [1.0]
-    monkeypatch.setattr(
-        promoting, "run_isolated_check", lambda *_: IsolatedCheck(0.0, latency[0], 1.0, 300.0)
-    )
+    monkeypatch.setattr(gating, "run_isolated_check", lambda *_: IsolatedCheck(0.0, latency[0], 1.0, 300.0))
     return latency
 
 

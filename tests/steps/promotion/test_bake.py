@@ -14,8 +14,8 @@ from pynomaly.data.window import Window
 from pynomaly.model.isolated_check import IsolatedCheck
 from pynomaly.records.ledger import Decision, Ledger, RegistrationResult
 from pynomaly.records.registry import Registry
+from pynomaly.steps import gate as gating
 from pynomaly.steps.promotion import bake as baking
-from pynomaly.steps.promotion import promote as promoting
 from pynomaly.steps.promotion.promote import promote, rollback
 from pynomaly.steps.reporting.overview import describe_status
 from pynomaly.steps.scoring.score_windows import score_window
@@ -31,7 +31,7 @@ LATER = MOMENT + 7 * DAY
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(promoting, "run_isolated_check", lambda *_: IsolatedCheck(0.0, 1.0, 1.0, 300.0))
+    monkeypatch.setattr(gating, "run_isolated_check", lambda *_: IsolatedCheck(0.0, 1.0, 1.0, 300.0))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pynomaly.errors import LeaseHeldError
 from pynomaly.model.isolated_check import IsolatedCheck
 from pynomaly.records.ledger import Decision, Ledger, RegistrationResult
 from pynomaly.records.registry import Registry
+from pynomaly.steps import gate as gating
 from pynomaly.steps.champion import move_aliases
 from pynomaly.steps.promotion import promote as promoting
 from pynomaly.steps.promotion.promote import promote
@@ -51,7 +52,7 @@ def versions(pipeline: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch,
     settings = pipeline(days=1)
     registry = Registry.open(settings.tracking_uri, settings.home)
     monkeypatch.setattr(Registry, "fetch_bundle", lambda *_: tmp_path)
-    monkeypatch.setattr(promoting, "run_isolated_check", lambda *_: IsolatedCheck(0.0, 1.0, 1.0, 300.0))
+    monkeypatch.setattr(gating, "run_isolated_check", lambda *_: IsolatedCheck(0.0, 1.0, 1.0, 300.0))
     monkeypatch.setattr(promoting, "replay_incidents", lambda *_: None)
     registry._ensure_model("machines")
     for number in range(N + 1):

@@ -15,7 +15,8 @@ from pynomaly.judging.drift.degradation import Observation
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
-from pynomaly.steps.promotion.promote import check_gate, promote, rollback
+from pynomaly.steps.gate import check_gate
+from pynomaly.steps.promotion.promote import promote, rollback
 from pynomaly.steps.training.compare_models import choose_winner, compare_with_champion
 from pynomaly.steps.training.fit_candidates import fit_candidate, recalibrate_champion
 from pynomaly.steps.training.planning import (

@@ -30,6 +30,15 @@ _COLUMNS = 20
 _LEAST_GAIN = 0.3
 """Share of the squared error, beyond chance, that the past of a column must take away."""
 
+_LEAST_GAIN_OF_FEW = 0.1
+"""The same where at most three columns have more than two values: nothing but time relates so few.
+
+Their cells must be there: straight lines over lost ones predict themselves.
+"""
+
+_FEW_COLUMNS = 3
+_COMPLETE = 0.98
+
 _LEAST_COLUMNS = 1 / 3
 """Share of the columns of numbers whose past must tell."""
 
@@ -148,11 +157,13 @@ def read_context(
     columns = {name: item for name, item in measured.items() if item is not None}
     if not columns:
         return Context("too few rows of an entity were looked at one after the other", step)
-    return _decide(step, columns)
+    is_complete = min(float(np.isfinite(column).mean()) for column in values.values()) >= _COMPLETE
+    is_few = len(columns) <= _FEW_COLUMNS and is_complete
+    return _decide(step, columns, _LEAST_GAIN_OF_FEW if is_few else _LEAST_GAIN)
 
 
-def _decide(step: RowStep, columns: Mapping[str, Foresight]) -> Context:
-    telling = [name for name, item in columns.items() if item.past - max(0.0, item.chance) >= _LEAST_GAIN]
+def _decide(step: RowStep, columns: Mapping[str, Foresight], least: float) -> Context:
+    telling = [name for name, item in columns.items() if item.past - max(0.0, item.chance) >= least]
     best = max(columns, key=lambda name: columns[name].past)
     share = f"{max(0.0, columns[best].past):.0%} less squared error"
     if len(telling) < _LEAST_COLUMNS * len(columns):
