@@ -35,6 +35,7 @@ CLASSES = {name: getattr(decision_evidence, name) for name in decision_evidence.
 WRITERS = {
     "champion.py": {"promote", "refuse"},
     "monitoring/drill.py": {"drill"},
+    "monitoring/late_labels.py": {"degradation"},
     "monitoring/monitor_window.py": {"degradation", "quality"},
     "operations/prune.py": {"prune"},
     "operations/reconcile.py": {"silence", "train"},

@@ -231,7 +231,7 @@ class DegradationEvidence(DecisionEvidence):
     exchangeability: Mapping[str, Any] = field(default_factory=dict)
     basis: str = ""
     aspects: list[dict[str, Any]] = field(default_factory=list)
-    judged_late: bool = False
+    judged_late: bool | None = optional_field()
 
 
 @dataclass(frozen=True)

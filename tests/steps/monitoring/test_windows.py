@@ -263,7 +263,7 @@ def test_labels_that_come_late_are_judged_when_they_are_due_as_a_new_line(pipeli
     assert records[1].observation["performance_status"] == "none"
     assert records[1].observation["labels_due"] is None
     late, before = (DegradationEvidence.of(item) for item in verdicts if item.subject == keys[1])
-    assert (late.judged_late, before.judged_late) == (True, False)
+    assert (late.judged_late, before.judged_late) == (True, None)
     assert before.observation["performance_status"] == "waiting"
     assert late.observation["performance_status"] == "none"
     assert "kept" not in late.observation
