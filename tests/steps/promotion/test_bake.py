@@ -148,7 +148,7 @@ def test_a_sunday_is_no_drift_of_the_scores_while_a_promotion_bakes(
     statuses = [[evidence[side]["score_status"] for side in ("new", "old")] for evidence in bakes]
     sunday = next(place for place, window in enumerate(days) if window.start.weekday() == 6)
     assert statuses[sunday] == ["ok", "ok"]
-    # The old version's held-out rows are one stretch of an earlier week: two other days of it differ by chance.
+    # The old version's held-out rows are one earlier stretch, from which other days may differ by chance.
     assert [new for new, _ in statuses] == ["ok"] * 5
 
 
