@@ -136,7 +136,12 @@ def measure_reference(frame: pd.DataFrame, contract: FrameContract) -> Dependenc
 
 
 def measure_rows(frame: pd.DataFrame, scores: ArrayLike, contract: FrameContract) -> Dependence:
-    """Measure the dependence of `scores` of the rows of `frame`; reads their times, entities and labels."""
+    """Measure the dependence of `scores` of the rows of `frame`; reads their times, entities and labels.
+
+    Rows that come without their times tell nothing of it.
+    """
+    if contract.time is not None and contract.time not in frame:
+        return INDEPENDENT
     entities, labels = (frame.get(name) for name in (contract.id, contract.label))
     return measure_dependence(scores, read_row_times(frame, contract), entities, labels)
 

@@ -38,6 +38,9 @@ def test_the_same_window_has_the_same_drift_through_every_caller(
         drift={"min_rows": 50},
         promotion={"max_latency_ms": 1e9},
     )
+    monkeypatch.setattr(
+        "pynomaly.steps.promotion.promote.replay_incidents", lambda *_: None
+    )  # tested elsewhere
     monkeypatch.setattr(gating, "run_isolated_check", lambda *_: IsolatedCheck(0.0, 1.0, 1.0, 300.0))
     learn(settings, plan(settings, FIRST), FIRST)
     registered, _ = trained(settings, plan(settings, FIRST + DAY, "manual"), FIRST + DAY)
