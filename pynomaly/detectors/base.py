@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias
@@ -138,7 +138,7 @@ class Detector(ABC):
         DetectorError
             Fewer than two rows, a missing or infinite cell, or data the method cannot be fitted on.
         """
-        X = self._require_table(X)
+        X = X.numbers if isinstance(X, PastRows) else X
         columns = column_names(X, self.name) if isinstance(X, pd.DataFrame) else None
         values = to_finite_array(X, columns, self.name)
         if len(values) < 2:
@@ -186,7 +186,7 @@ class Detector(ABC):
             No rows, or a missing or infinite cell.
         """
         _ = self.state  # refuses an unfitted detector before anything else
-        X = self._require_table(X)
+        X = X.numbers if isinstance(X, PastRows) else X
         if isinstance(X, pd.DataFrame) and self.columns is not None:
             require_same_columns(column_names(X, self.name), self.columns, self.name)
         values, names = to_float_array(X, self.columns, self.name)
@@ -215,7 +215,12 @@ class Detector(ABC):
                 require_finite(block, names, self.name, start)
             )
 
-        starts = range(0, len(values), self.block_rows)
+        self._run_blocks(len(values), score_block, threads)
+        return scores
+
+    def _run_blocks(self, rows: int, score_block: Callable[[int], None], threads: int | None) -> None:
+        """Call `score_block` with the first row of every block, in threads if there are several."""
+        starts = range(0, rows, self.block_rows)
         workers = min(threads or int(os.environ.get(THREADS_VARIABLE, 0)) or os.cpu_count() or 1, len(starts))
         if workers == 1:
             for start in starts:
@@ -223,7 +228,6 @@ class Detector(ABC):
         else:
             with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(score_block, starts))  # raises the error of the first block that fails
-        return scores
 
     def explain(self, X: Array | PastRows, usual: Array, groups: ColumnGroups | None = None) -> ScoreParts:
         """Divide each row's score among the columns, by the method named in `explains`.
@@ -251,9 +255,8 @@ class Detector(ABC):
         """
         _ = self.state
         group_of = np.arange(self._width) if groups is None else np.asarray(groups, dtype=np.int64)
-        rows, usual_rows = (
-            to_finite_array(table, None, self.name) for table in (self._require_table(X), usual)
-        )
+        X = X.numbers if isinstance(X, PastRows) else X
+        rows, usual_rows = (to_finite_array(table, None, self.name) for table in (X, usual))
         for table in (rows, usual_rows):
             if table.shape != (len(rows), self._width):
                 shape = (len(rows), self._width)
@@ -307,12 +310,6 @@ class Detector(ABC):
             raise IntegrityError(f"saved {self.name} is incomplete: {error}") from error
         return self
 
-    def _require_table(self, X: Table | PastRows) -> Table:
-        """Return `X`, unless it carries a past that this method does not read."""
-        if isinstance(X, PastRows):
-            raise DetectorError(f"{self.name} reads rows without their past; give it their numbers alone")
-        return X
-
     def _sample_rows(self, values: Array) -> Array:
         """Return at most `max_rows` rows, drawn by seed, in their original order."""
         if self.max_rows is None or len(values) <= self.max_rows:
@@ -320,7 +317,7 @@ class Detector(ABC):
         rng = np.random.default_rng(self.seed)
         return values[np.sort(rng.choice(len(values), self.max_rows, replace=False))]
 
-    def _prepare(self) -> None:  # noqa: B027  # optional
+    def _prepare(self) -> None:  # noqa: B027  # most methods score from the arrays as they are
         """Derive what is not saved (an index, for example) from `state`; runs after fitting and loading."""
 
     def _check_restored(self) -> None:

@@ -13,11 +13,20 @@ from types import MappingProxyType
 from typing import Any
 
 from pynomaly.detectors import saved
-from pynomaly.detectors.base import Detector
+from pynomaly.detectors.base import Detector, Table
 from pynomaly.detectors.entries import ENTRIES, DetectorEntry
+from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import IntegrityError, UnknownDetectorError, list_allowed
 
-__all__ = ["DETECTORS", "TABULAR", "DetectorEntry", "find_entry", "load_detector", "make_detector"]
+__all__ = [
+    "DETECTORS",
+    "TABULAR",
+    "DetectorEntry",
+    "find_entry",
+    "load_detector",
+    "make_detector",
+    "make_detector_for",
+]
 
 DETECTORS: Mapping[str, DetectorEntry] = MappingProxyType({row.name: row for row in ENTRIES})
 
@@ -63,6 +72,18 @@ def make_detector(name: str, seed: int = 0, **params: Any) -> Detector:
     detector = row.resolve()(seed=seed, **params)
     detector.max_rows = row.max_rows
     return detector
+
+
+def make_detector_for(
+    X: Table | PastRows, name: str, seed: int = 0, params: Mapping[str, Any] = MappingProxyType({})
+) -> Detector:
+    """Make an unfitted detector for these rows: one that looks back waits for as many rows as they may read.
+
+    Parameters, unless they name a ``delay`` of their own, and errors are those of :func:`make_detector`.
+    """
+    if isinstance(X, PastRows) and find_entry(name).looks_back:
+        params = {"delay": X.usual_delay, **params}
+    return make_detector(name, seed, **params)
 
 
 def load_detector(folder: Path) -> Detector:

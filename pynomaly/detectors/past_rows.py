@@ -79,6 +79,11 @@ class PastRows:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    @property
+    def usual_delay(self) -> int:
+        """How many values after it the usual row may read."""
+        return int(np.median(self.after)) if len(self) else 0
+
     def take(self, rows: npt.NDArray[Any] | slice) -> PastRows:
         """Return the rows that an index array, a mask or a slice selects; `values` are shared."""
         return replace(

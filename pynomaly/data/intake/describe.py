@@ -52,7 +52,7 @@ def _describe_context(context: Context) -> dict[str, Any]:
     return {
         "past": context.past,
         "why": context.why,
-        "step": None if step is None else step.shown,
+        "step": None if step is None else step.usual_length,
         "regular": None if step is None else round(step.regular, 3),
         "period": context.period,
         "columns": {name: asdict(item) for name, item in context.columns.items()},

@@ -75,7 +75,7 @@ class SeriesUnderTest:
     @property
     def history(self) -> int:
         """How many values before a row its score reads."""
-        return int(getattr(self.fitted, "history"))  # noqa: B009  # only those that look back have one
+        return self.fitted.history
 
 
 def make_seasonal_values(rows: int, seed: int = 0) -> Array:
@@ -283,13 +283,6 @@ def check_wrong_rows_are_refused(subject: SeriesUnderTest) -> None:
     missing[7, 1] = np.nan
     _require_error(lambda: subject.score_series(missing), DetectorError, "nan")
     _require_error(lambda: subject.make_unfitted().score(subject.rows), NotFittedError, subject.name)
-
-
-def check_short_history_is_counted(subject: SeriesUnderTest) -> None:
-    """`count_short` counts the rows with fewer values before them than the history."""
-    count = getattr(subject.fitted, "count_short")(subject.rows)  # noqa: B009  # as `history`
-    wanted = int((subject.rows.before < subject.history).sum())
-    require_that(count == wanted, f"{count} rows counted, not {wanted}")
 
 
 def check_entry(subject: SeriesUnderTest) -> None:

@@ -11,10 +11,8 @@ columns that are not followed count where their values are rare.
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import ClassVar, NoReturn, Self
 
@@ -22,7 +20,7 @@ import numpy as np
 
 from pynomaly.detectors.arrays import freeze_arrays
 from pynomaly.detectors.attributions import ColumnGroups, ExplanationMethod, ScoreParts
-from pynomaly.detectors.base import THREADS_VARIABLE, Detector, State, Table
+from pynomaly.detectors.base import Detector, State, Table
 from pynomaly.detectors.input_validation import require_finite
 from pynomaly.detectors.methods.histogram import HBOS
 from pynomaly.detectors.numerics.exact import Array, row_sum
@@ -155,14 +153,7 @@ class LookingBack(Detector):
             block = order[start : start + self.block_rows]
             scores[block] = self._score_rows(rows.take(block))
 
-        starts = range(0, len(rows), self.block_rows)
-        workers = min(threads or int(os.environ.get(THREADS_VARIABLE, 0)) or os.cpu_count() or 1, len(starts))
-        if workers == 1:
-            for start in starts:
-                score_block(start)
-        else:
-            with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(score_block, starts))
+        self._run_blocks(len(rows), score_block, threads)
         return scores
 
     def explain(self, X: Array | PastRows, usual: Array, groups: ColumnGroups | None = None) -> ScoreParts:
@@ -194,10 +185,6 @@ class LookingBack(Detector):
             amounts[where] = np.maximum(amounts[where], figure)
         score = np.zeros(len(rows)) if not amounts.size else amounts.max(axis=1)
         return ScoreParts(amounts, score - row_sum(amounts), additive=False, left_out=0)
-
-    def count_short(self, rows: PastRows) -> int:
-        """Return how many rows have fewer values before them than the score reads."""
-        return int((rows.before < self.history).sum())
 
     @abstractmethod
     def make_members(self, fitted: FittedColumn, rng: np.random.Generator, columns: int) -> list[Member]:

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.past import get_past
-from pynomaly.detectors import make_detector
 from pynomaly.detectors.base import Detector
-from pynomaly.detectors.catalogue import find_entry
+from pynomaly.detectors.catalogue import find_entry, make_detector_for
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.errors import DataError, DetectorError, FitTimeoutError
@@ -38,7 +37,7 @@ from pynomaly.model.fitting.event_counts import count_reference_events
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, learn_reranking, unused_facts
 from pynomaly.model.fitting.row_use import sample_rows, select_apart, select_learned
 from pynomaly.model.row_times import read_row_times
-from pynomaly.model.scoring import PreparedRows, encode_rows, make_scorer, prepare_rows
+from pynomaly.model.scoring import encode_rows, make_scorer, prepare_rows
 
 __all__ = ["FitResult", "fit_model"]
 
@@ -327,17 +326,7 @@ def _fit_detector(
     if own and whole is not None and len(whole) > len(part):
         every = prepare_rows(whole, contract, calendar=False, entities=True)
         features = features.learn_entities(every.frame, every.entities, settings)
-    params = dict(candidate.params)
-    if find_entry(candidate.detector).looks_back:
-        params.setdefault("delay", _count_delay_rows(pipeline.data.series, rows))
-    detector = make_detector(candidate.detector, seed=training.seed, **params)
-    encoded = encode_rows(rows, features, looks_back=detector.looks_back)
+    encoded = encode_rows(rows, features, looks_back=find_entry(candidate.detector).looks_back)
+    detector = make_detector_for(encoded, candidate.detector, training.seed, candidate.params)
     limit = training.timeout.total_seconds()
     return features, fit_within(detector, encoded, limit) if limited else detector.fit(encoded)
-
-
-def _count_delay_rows(series: config.Series, rows: PreparedRows) -> int:
-    """Return how many rows after a row its score reads: those within ``data.series.delay``."""
-    if series.delay and series.step:
-        return int(series.delay / series.step)
-    return 0 if rows.past is None or not len(rows.past) else int(np.median(rows.past.after))

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from pynomaly.config import Candidate, Pipeline
+from pynomaly.config import Pipeline
 from pynomaly.data.frame import FrameContract
-from pynomaly.detectors import make_detector
+from pynomaly.detectors.catalogue import find_entry, make_detector_for
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.errors import DataError, DetectorError
 from pynomaly.judging.comparison.evaluation import explain_unusable_scores
@@ -121,12 +121,10 @@ def _refit_and_score(
         prepare_rows(frame, contract, calendar=settings.calendar, entities=own) for frame in (train, test)
     )
     features = FeatureEncoder.fit(train_rows.frame, train_rows.times, settings, train_rows.entities)
-    candidate = Candidate(detector=item.detector, params=dict(item.params))
-    fresh = make_detector(candidate.detector, seed=training.seed, **candidate.params)
+    looks_back = find_entry(item.detector).looks_back
     try:
-        known, new = (
-            encode_rows(rows, features, looks_back=fresh.looks_back) for rows in (train_rows, test_rows)
-        )
+        known, new = (encode_rows(rows, features, looks_back=looks_back) for rows in (train_rows, test_rows))
+        fresh = make_detector_for(known, item.detector, training.seed, item.params)
         scores = fit_within(fresh, known, training.timeout.total_seconds()).score(new)
     except DetectorError:
         return None

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pynomaly.config import Candidate, Comparison
-from pynomaly.detectors import DETECTORS, TABULAR, Detector, make_detector
-from pynomaly.detectors.catalogue import find_entry
+from pynomaly.detectors import DETECTORS, TABULAR, Detector
+from pynomaly.detectors.catalogue import find_entry, make_detector_for
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.detectors.numerics.exact import Array
 from pynomaly.detectors.past_rows import PastRows, select_rows
@@ -247,7 +247,7 @@ class _TrialRunner:
         return self._trial(candidate, value, rank_corr, started)
 
     def _fit(self, candidate: Candidate, X: Array | PastRows) -> Detector:
-        fresh = make_detector(candidate.detector, seed=self.seed, **candidate.params)
+        fresh = make_detector_for(X, candidate.detector, self.seed, candidate.params)
         return fit_within(fresh, X, max(self.seconds_left(), 1e-3))
 
     def _stability(self, candidate: Candidate) -> float:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from pynomaly.config import Candidate, Comparison
+from pynomaly.detectors.catalogue import make_detector_for
+from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import DataError, DetectorError, UnknownDetectorError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.steps.training import tuning as module
@@ -120,3 +122,27 @@ def test_what_cannot_be_searched_is_refused() -> None:
         )
     with pytest.raises(DetectorError, match="the default hbos"):
         tune_detectors(np.zeros((1, 2)), held_out(), Candidate(detector="hbos"), SETTINGS, seconds=9)
+
+
+def test_a_default_that_looks_back_is_compared_with_detectors_of_rows_alone() -> None:
+    rng = np.random.default_rng(4)
+    cycle = np.sin(2 * np.pi * np.arange(900) / 24)[:, None] + 0.05 * rng.normal(size=(900, 1))
+    truth = np.zeros(900, dtype=np.int64)
+    truth[60::90] = 1
+    broken = cycle.copy()
+    broken[truth == 1] *= -1  # usual values at the wrong time
+    known, new = (PastRows.of_series(values, delay=2) for values in (cycle, broken))
+    tuned = tune_detectors(
+        known, TrialRows(new, Evidence(truth, np.arange(900), Rung.LABELS)), Candidate(detector="series_ar"),
+        SETTINGS, seconds=60, trials=2, detectors=("hbos",),
+    )  # fmt: skip
+    assert [trial.reason for trial in tuned.trials] == ["", ""]
+    assert [trial.detector for trial in tuned.trials] == ["series_ar", "hbos"]
+    assert tuned.winner.detector == "series_ar"
+
+
+def test_a_detector_that_looks_back_waits_for_as_many_rows_as_the_rows_may_read() -> None:
+    rows = PastRows.of_series(np.arange(50.0)[:, None], delay=3)
+    assert make_detector_for(rows, "series_ar").params["delay"] == 3
+    assert make_detector_for(rows, "series_ar", params={"delay": 1}).params["delay"] == 1
+    assert make_detector_for(rows, "hbos").params == make_detector_for(rows.numbers, "hbos").params

@@ -58,7 +58,7 @@ class RowStep:
     why: str
 
     @property
-    def shown(self) -> str:
+    def usual_length(self) -> str:
         """The usual distance in words."""
         return _spell_length(self.usual)
 
