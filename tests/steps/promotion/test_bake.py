@@ -128,13 +128,13 @@ def test_a_sunday_is_no_drift_of_the_scores_while_a_promotion_bakes(
     pipeline: Callable[..., Pipeline], gate: None
 ) -> None:
     settings = pipeline(
-        table=make_resting_machines(49),
-        windows={"reference": "28d"},
+        table=make_resting_machines(105),
+        windows={"reference": "84d"},
         degradation={"min_rows": 50},
         drift={"min_rows": 50},
         promotion={"max_latency_ms": 1e9, "bake": 5},
     )
-    first = datetime(2026, 2, 9, tzinfo=UTC)
+    first = datetime(2026, 4, 6, tzinfo=UTC)
     learn(settings, plan(settings, first), first)
     later = first + 3 * DAY
     registered, _ = trained(settings, plan(settings, later, "manual"), later)
@@ -145,11 +145,8 @@ def test_a_sunday_is_no_drift_of_the_scores_while_a_promotion_bakes(
     assert set(outcomes) <= {"ok", "insufficient_data"}
     assert outcomes[-1] == "ok"
     bakes = [item.evidence for item in lines(settings, "bake")]
-    statuses = [[evidence[side]["score_status"] for side in ("new", "old")] for evidence in bakes]
-    sunday = next(place for place, window in enumerate(days) if window.start.weekday() == 6)
-    assert statuses[sunday] == ["ok", "ok"]
-    # The old version's held-out rows are one earlier stretch, from which other days may differ by chance.
-    assert [new for new, _ in statuses] == ["ok"] * 5
+    assert any(window.start.weekday() == 6 for window in days)
+    assert [evidence[side]["score_status"] for evidence in bakes for side in ("new", "old")] == ["ok"] * 10
 
 
 @pytest.mark.slow
