@@ -1,5 +1,7 @@
 """Rows in a folder, exact: a Parquet file, and beside it the past of the rows, if they carry one.
 
+Both hold plain numbers and text: no object is pickled, so that reading a folder runs no code of it.
+
 Called by the steps that keep rows in a work folder.
 """
 
