@@ -614,3 +614,14 @@ def average_row_spots(place, before, after, back, offsets, shares, measure):
     ]
     weight = sum(share for share, _ in may)
     return (sum(share * amount**1.5 for share, amount in may) / weight) ** (2 / 3) if may else None
+
+
+def t_test_factor(before, after):
+    """Bayes factor of a shift between two samples: t densities, a normal shift of variance 1 integrated."""
+    from scipy.integrate import quad
+    from scipy.stats import nct, norm, t, ttest_ind
+
+    statistic = float(ttest_ind(after, before).statistic)
+    dof, scale = len(before) + len(after) - 2, 1 / math.sqrt(1 / len(before) + 1 / len(after))
+    moved = quad(lambda shift: nct.pdf(statistic, dof, shift * scale) * norm.pdf(shift), -8, 8)[0]
+    return float(moved / t.pdf(statistic, dof))
