@@ -29,8 +29,9 @@ from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import NO_TAIL, Calibration
 from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
 from pynomaly.model.dependence.measure import measure_rows
-from pynomaly.model.explanation.explain import ExplainMethod, Explanation, explain_rows
+from pynomaly.model.explanation.explain import ExplainMethod, explain_rows
 from pynomaly.model.explanation.held_back import hold_back_rows
+from pynomaly.model.explanation.reasons import Explanation
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.fitting import fit_model
 from pynomaly.model.fitting.golden import (
