@@ -259,9 +259,8 @@ class Bundle:
     ) -> tuple[Explanation, ...]:
         """Return, for each row, the columns that raise its score, the strongest first; at most `top`.
 
-        Parameters and errors are those of `score`. Much slower than `score` (0.1 to 25 ms a row):
-        :func:`pynomaly.model.explanation.explain.explain_alerts` keeps to a budget. `method` is ``own`` (the
-        detector's), or ``occlusion``, ``shap``, ``lime`` for any.
+        Parameters and errors are those of `score`. Much slower than `score` (0.1 to 25 ms a row), so callers
+        keep to a budget. `method` is ``own`` (the detector's), or ``occlusion``, ``shap``, ``lime`` for any.
         """
         if not len(frame):
             raise DataError("no rows to explain; at least one is needed")
