@@ -120,7 +120,9 @@ ALERT = {
     "version": 123,
     "score": 123.456,
     "reasons": [SENTENCE],
-    "carriers": [{"feature": COLUMN, "actual": "123.456", "expected": "12.3456", "share": 0.81}],
+    "carriers": [
+        {"feature": COLUMN, "actual": "123.456", "expected": "12.3456", "share": 0.81, "past": SENTENCE}
+    ],
     "alike": [
         {"alert": "aa2a9c0d1e", "entity": ENTITY, "first": "2026-01-01T00:00:00", "ending": "confirmed"}
     ],
