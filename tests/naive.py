@@ -614,3 +614,17 @@ def average_row_spots(place, before, after, back, offsets, shares, measure):
     ]
     weight = sum(share for share, _ in may)
     return (sum(share * amount**1.5 for share, amount in may) / weight) ** (2 / 3) if may else None
+
+
+def naive_stake(ratios):
+    """Average over the parts of bets that start before each observation, and the money that never starts."""
+    from pynomaly.judging.account.stake import PARTS
+
+    total = 1.0 / (len(ratios) + 1)
+    for start in range(len(ratios)):
+        for part in PARTS:
+            money = 1.0 / ((start + 1) * (start + 2)) / len(PARTS)
+            for ratio in ratios[start:]:
+                money *= 1 - part + part * ratio
+            total += money
+    return total
