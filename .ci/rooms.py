@@ -92,7 +92,7 @@ WINGS: Mapping[str, Wing] = {
     "judging": Wing(
         "pure decisions",
         ("model",),
-        {GROUND: (), "comparison": (GROUND,), "drift": ("comparison",), "alerts": (GROUND,)},
+        {GROUND: (), "comparison": (GROUND,), "drift": ("comparison",), "alerts": ("comparison",)},
     ),
     "model": Wing(
         "the bundle that is registered",
