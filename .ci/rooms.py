@@ -92,7 +92,17 @@ WINGS: Mapping[str, Wing] = {
     "judging": Wing(
         "pure decisions",
         ("model",),
+<<<<<<< HEAD
         {GROUND: (), "comparison": (GROUND,), "drift": ("comparison",), "alerts": ("comparison",)},
+=======
+        {
+            GROUND: (),
+            "comparison": (GROUND,),
+            "drift": ("comparison",),
+            "account": ("drift",),
+            "alerts": (GROUND,),
+        },
+>>>>>>> main
     ),
     "model": Wing(
         "the bundle that is registered",

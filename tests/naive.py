@@ -648,3 +648,17 @@ def join_sampled(
 def effective_number(weights: Sequence[float]) -> float:
     """How many equal ones these weights are worth."""
     return sum(weights) ** 2 / sum(weight**2 for weight in weights)
+
+
+def naive_stake(ratios):
+    """Average over the parts of bets that start before each observation, and the money that never starts."""
+    from pynomaly.judging.account.stake import PARTS
+
+    total = 1.0 / (len(ratios) + 1)
+    for start in range(len(ratios)):
+        for part in PARTS:
+            money = 1.0 / ((start + 1) * (start + 2)) / len(PARTS)
+            for ratio in ratios[start:]:
+                money *= 1 - part + part * ratio
+            total += money
+    return total

@@ -60,6 +60,9 @@ def show_alert(result: dict[str, Any]) -> None:
             for item in result["carriers"]
         ]
         console.print(build_table("what carries it", ("column", "actual", "expected", "share"), rows))
+        for item in result["carriers"]:
+            if item.get("past"):
+                console.print(f"  {item['feature']}: {item['past']}")
     if result["alike"]:
         rows = [
             [

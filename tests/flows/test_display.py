@@ -120,7 +120,9 @@ ALERT = {
     "version": 123,
     "score": 123.456,
     "reasons": [SENTENCE],
-    "carriers": [{"feature": COLUMN, "actual": "123.456", "expected": "12.3456", "share": 0.81}],
+    "carriers": [
+        {"feature": COLUMN, "actual": "123.456", "expected": "12.3456", "share": 0.81, "past": SENTENCE}
+    ],
     "alike": [
         {"alert": "aa2a9c0d1e", "entity": ENTITY, "first": "2026-01-01T00:00:00", "ending": "confirmed"}
     ],
@@ -128,6 +130,15 @@ ALERT = {
     "note": SENTENCE,
 }
 SCORED = {"empty": [SENTENCE], "left_out": "", "windows": [scored("20260119T230000Z--20260120T010000Z")]}
+GUARANTEE = {
+    "name": "alert_rate",
+    "state": "holds",
+    "alpha": 0.004,
+    "bets": 12_345,
+    "largest": 1.234e12,
+    "reasons": [SENTENCE],
+    "window": "20260119T000000Z--20260126T000000Z",
+}
 JUDGED = {"window": "20260119T000000Z--20260126T000000Z", "version": 1, "state": "critical", "new": True}
 SIDE = {
     "policy": "budget (p <= 0.001234)",
@@ -378,6 +389,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "because": [SENTENCE],
         "baking": {"until": JUDGED["window"], "seen": 1, "windows": 3, "against": 1},
         "pending": [2],
+        "guarantees": [GUARANTEE, GUARANTEE | {"name": "bake", "state": "withdrawn", "window": None}],
         "obstacles": [SENTENCE],
         "partitions": 12,
         "last_window": JUDGED["window"],

@@ -16,6 +16,7 @@ from pynomaly.records.ledger.evidence_base import DecisionEvidence, optional_fie
 
 __all__ = [
     "AbandonedTrainingEvidence",
+    "AccountEvidence",
     "AliasEvidence",
     "AnswerEvidence",
     "ApprovalEvidence",
@@ -253,6 +254,21 @@ class BakeEvidence(DecisionEvidence):
     new: Mapping[str, Any]
     old: Mapping[str, Any]
     paired: Mapping[str, Any] | None = optional_field()
+
+
+@dataclass(frozen=True)
+class AccountEvidence(DecisionEvidence):
+    """A champion's account: its name, the share of the budget of each guarantee, and the one withdrawn.
+
+    `guarantee` is ``Guarantee.to_dict()``, `window` the key of the window that withdrew it.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("account",)
+    version: int
+    account: str
+    shares: Mapping[str, float]
+    guarantee: Mapping[str, Any] | None = optional_field()
+    window: str | None = optional_field()
 
 
 @dataclass(frozen=True)

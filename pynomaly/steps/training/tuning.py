@@ -1,7 +1,7 @@
 """Search detectors and parameters within a budget; keep the default if nothing is shown to be better.
 
 The only module that imports Optuna. Trials are judged on one half of the evidence: labels where there are
-enough, else injected anomalies of four kinds. The best trial is compared with the default on the other half
+enough, else injected anomalies. The best trial is compared with the default on the other half
 by the gate's own comparison, because the best of many trials looks better than it is. Without labels, a
 trial is first vetoed if its scores depend on which rows it was fitted on.
 """

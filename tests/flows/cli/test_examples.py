@@ -43,7 +43,7 @@ NOTHING_WAITS = {
 """What these say of a pipeline with one version; with more, see tests/flows/test_promotion.py."""
 
 NO_CHALLENGER = {
-    "--to-decide": "no scored window of the newest 60 days holds only rows that neither v1 nor v2 has learned",
+    "--to-decide": "no scored window of the newest 60 days holds",
     "--decide": "was drawn for the alerts, not for a challenger",
 }
 """What an audit says right after a training; later, see tests/steps/promotion/test_deciding_audit.py."""
