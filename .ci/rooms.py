@@ -92,17 +92,13 @@ WINGS: Mapping[str, Wing] = {
     "judging": Wing(
         "pure decisions",
         ("model",),
-<<<<<<< HEAD
-        {GROUND: (), "comparison": (GROUND,), "drift": ("comparison",), "alerts": ("comparison",)},
-=======
         {
             GROUND: (),
             "comparison": (GROUND,),
             "drift": ("comparison",),
             "account": ("drift",),
-            "alerts": (GROUND,),
+            "alerts": ("comparison",),
         },
->>>>>>> main
     ),
     "model": Wing(
         "the bundle that is registered",
