@@ -97,7 +97,7 @@ WINGS: Mapping[str, Wing] = {
             "comparison": (GROUND,),
             "drift": ("comparison",),
             "account": ("drift",),
-            "alerts": (GROUND,),
+            "alerts": ("comparison",),
         },
     ),
     "model": Wing(
