@@ -92,7 +92,13 @@ WINGS: Mapping[str, Wing] = {
     "judging": Wing(
         "pure decisions",
         ("model",),
-        {GROUND: (), "comparison": (GROUND,), "drift": ("comparison",), "alerts": (GROUND,)},
+        {
+            GROUND: (),
+            "comparison": (GROUND,),
+            "drift": ("comparison",),
+            "account": ("drift",),
+            "alerts": ("comparison",),
+        },
     ),
     "model": Wing(
         "the bundle that is registered",

@@ -132,7 +132,8 @@ def judge_machine(machine: Machine) -> Verdicts:
         if drift.drifted or (drift.joint and drift.joint.drifted):
             verdicts.add("named")
     # The largest stake so far counts, so the last window has seen every withdrawal.
-    if bet_on_window(pipeline, bundle, newest, earlier[:-1]).state == "withdrawn":
+    alpha = pipeline.account.find_alpha("exchangeability")
+    if bet_on_window(pipeline, bundle, newest, earlier[:-1], alpha).state == "withdrawn":
         verdicts.add("exchangeability")
     return verdicts
 

@@ -625,3 +625,51 @@ def t_test_factor(before, after):
     dof, scale = len(before) + len(after) - 2, 1 / math.sqrt(1 / len(before) + 1 / len(after))
     moved = quad(lambda shift: nct.pdf(statistic, dof, shift * scale) * norm.pdf(shift), -8, 8)[0]
     return float(moved / t.pdf(statistic, dof))
+
+
+def mixture_martingale(total: float, time: float, variance: float) -> float:
+    """Mean over normal stakes of this variance of what betting on a drift has made of 1: by a fine sum."""
+    width = math.sqrt(variance)
+    step = 12 * width / 20_000
+    value = 0.0
+    for place in range(-10_000, 10_001):
+        stake = place * step
+        density = math.exp(-(stake**2) / (2 * variance)) / math.sqrt(2 * math.pi * variance)
+        value += step * density * math.exp(stake * total - stake**2 * time / 2)
+    return value
+
+
+def join_sampled(
+    blocks: Sequence[int], moments: Sequence[float], entity: Sequence[int], truth: Sequence[int], reach: float
+) -> list[set[int]]:
+    """Groups of sampled rows that share a block, or lie on one chain of near anomalies of an entity."""
+    groups = [{row} for row in range(len(blocks))]
+    pairs = [(first, second) for second in range(len(blocks)) for first in range(second)]
+    for first, second in pairs:
+        near = abs(moments[first] - moments[second]) < reach
+        of_one = entity[first] == entity[second] and truth[first] == truth[second] == 1
+        if blocks[first] == blocks[second] or (near and of_one):
+            one, other = (next(group for group in groups if row in group) for row in (first, second))
+            if one is not other:
+                groups.remove(other)
+                one |= other
+    return sorted(groups, key=min)
+
+
+def effective_number(weights: Sequence[float]) -> float:
+    """How many equal ones these weights are worth."""
+    return sum(weights) ** 2 / sum(weight**2 for weight in weights)
+
+
+def naive_stake(ratios):
+    """Average over the parts of bets that start before each observation, and the money that never starts."""
+    from pynomaly.judging.account.stake import PARTS
+
+    total = 1.0 / (len(ratios) + 1)
+    for start in range(len(ratios)):
+        for part in PARTS:
+            money = 1.0 / ((start + 1) * (start + 2)) / len(PARTS)
+            for ratio in ratios[start:]:
+                money *= 1 - part + part * ratio
+            total += money
+    return total

@@ -34,6 +34,8 @@ def show_status(result: dict[str, Any]) -> None:
     if result["last_alerts"] is not None:
         events = f", {result['last_events']} events" if result["last_events"] is not None else ""
         console.print(f"alerting rows in the newest: {result['last_alerts']}{events}")
+    for item in result["guarantees"]:
+        console.print(f"{item['name'].replace('_', ' ')}: {_spell_guarantee(item)}")
     for line in result["obstacles"]:
         console.print(f"warning: {line}")
     if result["waiting"]:
@@ -41,6 +43,12 @@ def show_status(result: dict[str, Any]) -> None:
     if result["health"]:
         health = result["health"]
         console.print(f"health: {health['outcome']} in {format_window_key(health['subject'])}")
+
+
+def _spell_guarantee(item: dict[str, Any]) -> str:
+    """Say whether a promise of the champion holds, and why."""
+    state = {"holds": "holds", "withdrawn": "WITHDRAWN", "not_computable": "not known"}[item["state"]]
+    return f"{state} ({item['reasons'][0]})"
 
 
 def show_history(result: dict[str, Any]) -> None:

@@ -2,14 +2,14 @@
 
 Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
 
-Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging`, `model` and `data`. May import
-`errors`.
+Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging`, `model`, `detectors` and `data`. May
+import `errors`.
 """
 
 from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm, read_deviation
 from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Long, Quality, Windows
 from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
-from pynomaly.config.monitoring import Degradation, Drift
+from pynomaly.config.monitoring import Account, Degradation, Drift
 from pynomaly.config.operations import EVENTS, Drill, Notify, Retention, Runner, Schedule, Target
 from pynomaly.config.overlay import ADDRESSES
 from pynomaly.config.overlay import VARIABLE as ENVIRONMENT
@@ -27,6 +27,7 @@ __all__ = [
     "ENVIRONMENT",
     "EVENTS",
     "SOURCE_KINDS",
+    "Account",
     "Alerts",
     "Candidate",
     "Comparison",

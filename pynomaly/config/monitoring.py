@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pynomaly.config.settings import Settings, Share
 from pynomaly.config.units import Duration
 
-__all__ = ["Degradation", "Drift"]
+__all__ = ["Account", "Degradation", "Drift"]
 
 
 class Drift(Settings):
@@ -19,7 +19,7 @@ class Drift(Settings):
         0.001,
         gt=0,
         lt=0.5,
-        description="chance of a false alarm a window, after Benjamini-Hochberg; also for exchangeability",
+        description="chance of a false alarm a window, after Benjamini-Hochberg",
     )
     notice: Share = Field(0.03, description="smallest effect size that warns (0 to 1)")
     effect: Share = Field(0.1, description="smallest effect size that counts towards the share")
@@ -37,6 +37,38 @@ class Drift(Settings):
         if not self.notice <= self.effect <= self.strong_effect:
             raise ValueError("drift.notice, effect, strong_effect must not decrease")
         return self
+
+
+class Account(Settings):
+    """One chance of a false withdrawal in the whole life of a champion, shared by what it promises."""
+
+    alpha: float = Field(
+        0.02,
+        gt=0,
+        lt=0.5,
+        description="chance that any promise is said to be broken in a champion's life, while all hold",
+    )
+    exchangeability: Share = Field(0.05, description="share of it: p-values hold")
+    alert_rate: Share = Field(0.2, description="share of it: normal rows alert no more than expected")
+    bake: Share = Field(0.5, description="share of it: no worse than the version before, as it bakes")
+    incidents: Share = Field(0.25, description="share of it: incidents are caught as often as before")
+
+    @model_validator(mode="after")
+    def _within_budget(self) -> Account:
+        shares = {
+            name: getattr(self, name) for name in ("exchangeability", "alert_rate", "bake", "incidents")
+        }
+        if sum(shares.values()) > 1 + 1e-9 or min(shares.values()) <= 0:
+            spelled = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+            raise ValueError(
+                f"shares of account.alpha must be above 0 and add up to 1 at most, got {spelled}"
+            )
+        return self
+
+    def find_alpha(self, guarantee: str) -> float:
+        """Return the chance of a false withdrawal of one of the promises above."""
+        share: float = getattr(self, guarantee)
+        return self.alpha * share
 
 
 class Degradation(Settings):

@@ -28,6 +28,7 @@ Event = Literal[
     "pending",
     "dead_man",
     "quality_block",
+    "guarantee",
     "drill",
     "report",
 ]

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.alerting import Alerts, Feedback, Grouping
 from pynomaly.config.data import Data, Quality, Windows
-from pynomaly.config.monitoring import Degradation, Drift
+from pynomaly.config.monitoring import Account, Degradation, Drift
 from pynomaly.config.operations import Drill, Notify, Retention, Runner, Schedule
 from pynomaly.config.promotion import Comparison, Promotion
 from pynomaly.config.reporting import Reports
@@ -70,6 +70,7 @@ class Pipeline(Settings):
     comparison: Comparison = Comparison()
     drift: Drift = Drift()
     degradation: Degradation = Degradation()
+    account: Account = Account()
     retraining: Retraining = Retraining()
     search: Search = Search()
     promotion: Promotion = Promotion()

@@ -26,6 +26,7 @@ __all__ = [
     "MAX_OCCLUDED_GROUPS",
     "ColumnGroups",
     "ExplanationMethod",
+    "MemberReading",
     "ScoreParts",
     "distance_terms",
     "explain_by_occlusion",
@@ -63,6 +64,34 @@ class ScoreParts:
     base: Array
     additive: bool
     left_out: int = 0
+
+
+@dataclass(frozen=True)
+class MemberReading:
+    """What the member of a detector that looks back makes of one column of one row.
+
+    Attributes
+    ----------
+    column : int
+        Place among the numbers of the row.
+    member : str
+        What it compares, in words.
+    ratio : float
+        How many times the usual amount it measures: nine of ten fitted rows stay below 1.
+    until : int
+        Time of the last value that it compares, in microseconds.
+    expected : float or None
+        What it expects in the row's cell, as encoded; None where it expects no value.
+    nearest : int or None
+        Time of the last value of the nearest reference window; None where it compares no windows.
+    """
+
+    column: int
+    member: str
+    ratio: float
+    until: int
+    expected: float | None = None
+    nearest: int | None = None
 
 
 def sum_terms_by_group(terms: Array, base: Array, groups: ColumnGroups) -> ScoreParts:

@@ -27,6 +27,7 @@ from pynomaly.detectors.arrays import freeze_arrays
 from pynomaly.detectors.attributions import (
     ColumnGroups,
     ExplanationMethod,
+    MemberReading,
     ScoreParts,
     explain_by_occlusion,
     sum_terms_by_group,
@@ -270,6 +271,10 @@ class Detector(ABC):
             all(part.additive for part in parts),
             max(part.left_out for part in parts),
         )
+
+    def read_members(self, X: PastRows) -> tuple[MemberReading, ...]:
+        """Return what the strongest member sees in each column of one row; nothing if there is no past."""
+        return ()
 
     def save(self, folder: Path) -> None:
         """Write the fitted detector into `folder` as ``detector.json`` and ``arrays.npz``.

@@ -55,6 +55,7 @@ RETENTION_BY_KIND: Mapping[StoredKind, str] = {
 Span = tuple[datetime, datetime]
 
 OUTCOMES_WITHOUT_FINDING = {
+    "account": {"opened"},
     "degradation": {"normal", "insufficient_data", "recovering"},
     "retrain": {"none"},
     "bake": {"ok", "insufficient_data"},

@@ -29,8 +29,9 @@ from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import NO_TAIL, Calibration
 from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
 from pynomaly.model.dependence.measure import measure_rows
-from pynomaly.model.explanation.explain import ExplainMethod, Explanation, explain_rows
+from pynomaly.model.explanation.explain import ExplainMethod, explain_rows
 from pynomaly.model.explanation.held_back import hold_back_rows
+from pynomaly.model.explanation.reasons import Explanation
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.fitting.fitting import fit_model
 from pynomaly.model.fitting.golden import (
@@ -258,9 +259,8 @@ class Bundle:
     ) -> tuple[Explanation, ...]:
         """Return, for each row, the columns that raise its score, the strongest first; at most `top`.
 
-        Parameters and errors are those of `score`. Much slower than `score` (0.1 to 25 ms a row):
-        :func:`pynomaly.model.explanation.explain.explain_alerts` keeps to a budget. `method` is ``own`` (the
-        detector's), or ``occlusion``, ``shap``, ``lime`` for any.
+        Parameters and errors are those of `score`. Much slower than `score` (0.1 to 25 ms a row), so callers
+        keep to a budget. `method` is ``own`` (the detector's), or ``occlusion``, ``shap``, ``lime`` for any.
         """
         if not len(frame):
             raise DataError("no rows to explain; at least one is needed")

@@ -200,6 +200,14 @@ class FeatureEncoder:
         """Return cells of a number column as `transform` encodes them; arrays of shape (n,)."""
         return self._encode(column, cells, self._locate_entities(entities))[0]
 
+    def decode_numbers(self, column: NumberEncoder, numbers: Floats, entities: Names | None) -> Floats:
+        """Return the cells that `encode_numbers` would encode as `numbers`; arrays of shape (n,)."""
+        places = self._locate_entities(entities)
+        if places is None or self.baselines is None:
+            return numbers * column.scale + column.center
+        center, scale = self.baselines.pick(column.name, places, (column.center, column.scale))
+        return numbers * scale + center
+
     def count_unusual_cells(self, frame: pd.DataFrame) -> dict[str, int]:
         """Count cells filled in or with an unseen category, by column; only counts above 0."""
         counts = {

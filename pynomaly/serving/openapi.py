@@ -19,6 +19,21 @@ __all__ = ["build_openapi"]
 
 _BOUND_SCHEMA: dict[str, Any] = {"type": "number", "nullable": True}
 _CELL_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}], "nullable": True}
+_PAST_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "nullable": True,
+    "description": "what the strongest member of a detector that looks back sees; null for other detectors",
+    "properties": {
+        "member": {"type": "string", "description": "what it compares"},
+        "ratio": {"type": "number", "description": "how many times the usual amount it measures"},
+        "until": {"type": "string", "description": "time of the last value that it compares"},
+        "nearest": {
+            "type": "string",
+            "nullable": True,
+            "description": "time of the last value of the nearest window of the reference",
+        },
+    },
+}
 _SCORE_SCHEMAS: dict[str, dict[str, Any]] = {
     "score": {"type": "number", "description": "higher is more anomalous, in the detector's own unit"},
     "p_value": {
@@ -174,6 +189,7 @@ def _component_schemas(pipeline: Pipeline, shape: RowSchema | None) -> dict[str,
                     share={"type": "number", "description": "of all that raises the score, from 0 to 1"},
                     low={**_BOUND_SCHEMA, "description": "from here on it is usual for the row's entity"},
                     high={**_BOUND_SCHEMA, "description": "up to here"},
+                    past=_PAST_SCHEMA,
                 ),
                 "description": f"what carries an alert; of the {MAX_EXPLAINED_ALERTS} highest that alert",
             },

@@ -69,6 +69,8 @@ def classify_decision(decision: Decision) -> str | None:
             return state
         case ("promote" | "refuse" | "rollback" | "pending") as kind, _:
             return kind
+        case "account", "withdrawn":
+            return "guarantee"
         case "quality", "block":
             return "quality_block"
         case "silence", _:

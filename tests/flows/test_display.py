@@ -120,7 +120,9 @@ ALERT = {
     "version": 123,
     "score": 123.456,
     "reasons": [SENTENCE],
-    "carriers": [{"feature": COLUMN, "actual": "123.456", "expected": "12.3456", "share": 0.81}],
+    "carriers": [
+        {"feature": COLUMN, "actual": "123.456", "expected": "12.3456", "share": 0.81, "past": SENTENCE}
+    ],
     "alike": [
         {"alert": "aa2a9c0d1e", "entity": ENTITY, "first": "2026-01-01T00:00:00", "ending": "confirmed"}
     ],
@@ -128,6 +130,15 @@ ALERT = {
     "note": SENTENCE,
 }
 SCORED = {"empty": [SENTENCE], "left_out": "", "windows": [scored("20260119T230000Z--20260120T010000Z")]}
+GUARANTEE = {
+    "name": "alert_rate",
+    "state": "holds",
+    "alpha": 0.004,
+    "bets": 12_345,
+    "largest": 1.234e12,
+    "reasons": [SENTENCE],
+    "window": "20260119T000000Z--20260126T000000Z",
+}
 JUDGED = {"window": "20260119T000000Z--20260126T000000Z", "version": 1, "state": "critical", "new": True}
 SIDE = {
     "policy": "budget (p <= 0.001234)",
@@ -198,18 +209,30 @@ READ_COLUMN = {
     "otherwise": "data.categorical",
 }
 
-RESULTS: dict[str, dict[str, Any]] = {
-    "show_alert": ALERT,
-    "show_alert_list": {"pipeline": PIPELINE, "state": "all", "total": 3, "alerts": [ALERT]},
-    "show_answer": {"alert": ALERT, "new": False, "labelled": 12},
-    "show_audit_estimate": {
-        "audit": "3f2a",
-        "answered": 50,
-        "waiting": 50,
+AUDITED = {
+    "average_precision": {"value": 0.7, "low": 0.5, "high": 0.9, "level": 0.95},
+    "alerts": {
         "level": 0.95,
         "precision": {"value": 0.9, "low": 0.8, "high": 1.0},
         "recall": {"value": None, "low": 0.0, "high": 1.0},
         "strata": [STRATUM],
+    },
+}
+
+RESULTS: dict[str, dict[str, Any]] = {
+    "show_alert": ALERT,
+    "show_alert_list": {"pipeline": PIPELINE, "state": "all", "total": 3, "alerts": [ALERT]},
+    "show_answer": {"alert": ALERT, "new": False, "labelled": 12},
+    "show_audit": {
+        "audit": "3f2a",
+        "answered": 50,
+        "waiting": 50,
+        "against": {"champion": 123, "challenger": 124},
+        "champion": AUDITED,
+        "challenger": AUDITED | {"average_precision": None},
+        "verdict": {"reasons": [SENTENCE, SENTENCE]},
+        "more_answers": 0,
+        "forecast": SENTENCE,
     },
     "show_backfill": {**SCORED, "judged": [JUDGED]},
     "show_catalogue": {
@@ -237,7 +260,14 @@ RESULTS: dict[str, dict[str, Any]] = {
     },
     "show_decision": DECISION,
     "show_deliveries": {"targets": [{"target": PIPELINE, "delivered": False, "reason": SENTENCE}]},
-    "show_drawn_audit": {"audit": "3f2a", "rows": 100, "output": PATH, "strata": [STRATUM], "windows": 12},
+    "show_drawn_audit": {
+        "audit": "3f2a",
+        "rows": 100,
+        "output": PATH,
+        "strata": [STRATUM],
+        "windows": 12,
+        "against": {"champion": 123, "challenger": 124},
+    },
     "show_drill": {
         "passed": False,
         "window": JUDGED["window"],
@@ -359,6 +389,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "because": [SENTENCE],
         "baking": {"until": JUDGED["window"], "seen": 1, "windows": 3, "against": 1},
         "pending": [2],
+        "guarantees": [GUARANTEE, GUARANTEE | {"name": "bake", "state": "withdrawn", "window": None}],
         "obstacles": [SENTENCE],
         "partitions": 12,
         "last_window": JUDGED["window"],

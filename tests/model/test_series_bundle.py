@@ -166,6 +166,33 @@ def test_an_alert_names_the_column_that_carries_it(model: Any) -> None:
     assert bundle.raw_scores(changed)[0] > bundle.raw_scores(rows.iloc[[600]])[0]
     explanation = bundle.explain(changed)[0]
     assert explanation.reasons[0].column == "heat"
+    reason = explanation.reasons[0]
+    assert reason.past is not None
+    assert reason.past.member.startswith("the step after")
+    assert reason.past.until == changed["time"].iloc[0].isoformat()
+    assert reason.usual == pytest.approx(rows["heat"].iloc[600], abs=5)
+    assert reason.fall > 0.5 * explanation.score
+
+
+def test_an_alert_names_the_nearest_window_of_the_reference_and_its_time(tmp_path: Path) -> None:
+    frame = write_pumps(tmp_path)
+    pipeline = make_series_pipeline(tmp_path)
+    rows = read_source(pipeline.data)
+    contract, cut = FrameContract.infer(rows, pipeline.data), len(rows) * 3 // 4
+    candidate = config.Candidate(detector="series_knn")
+    bundle = Bundle.fit(rows.iloc[:cut], rows.iloc[cut:], pipeline, candidate, contract, {})
+    bundle.save(tmp_path / "bundle")
+    bundle = Bundle.load(tmp_path / "bundle", None)
+    changed = rows.iloc[[-1]].assign(flow=rows["flow"].iloc[-1] - 20)
+    reason = bundle.explain(changed)[0].reasons[0]
+    assert reason.column == "flow"
+    assert reason.past is not None
+    assert reason.past.ratio > 3
+    assert reason.past.nearest is not None
+    assert pd.Timestamp(reason.past.nearest) in set(frame["time"])
+    assert str(reason.past).startswith(f"{reason.past.member} up to {reason.past.until[:19]}: ")
+    assert reason.to_dict()["past"]["nearest"] == reason.past.nearest
+    assert reason.usual == pytest.approx(rows["flow"].iloc[-1], abs=6)
 
 
 def test_rows_with_a_short_past_are_counted(model: Any) -> None:

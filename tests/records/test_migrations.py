@@ -74,7 +74,15 @@ def test_a_ledger_from_before_migrations_is_taken_over(address):
         ledger.record_decision(decision("old"))
     engine = create_engine(address)
     with engine.begin() as connection:
-        for newer in (VERSION_TABLE, "messages", "beats", "alert_events", "labels", "audits"):
+        for newer in (
+            VERSION_TABLE,
+            "messages",
+            "beats",
+            "alert_events",
+            "labels",
+            "audits",
+            "account_entries",
+        ):
             connection.execute(text(f"DROP TABLE {newer}"))
         for statement in BEFORE.strip().split("\n"):
             connection.execute(text(statement))

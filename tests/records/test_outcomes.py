@@ -33,6 +33,7 @@ MOMENT = datetime(2026, 1, 5, tzinfo=UTC)
 CLASSES = {name: getattr(decision_evidence, name) for name in decision_evidence.__all__}
 
 WRITERS = {
+    "account.py": {"account"},
     "champion.py": {"promote", "refuse"},
     "monitoring/drill.py": {"drill"},
     "monitoring/late_labels.py": {"degradation"},
@@ -57,6 +58,7 @@ RULES = ("promotion_rules.py", "past_incidents.py", "verdict.py", "bake_verdict.
 """Modules of judging whose results become outcomes."""
 
 READERS = {
+    "account": "steps/notify.py",
     "bake": "steps/promotion/bake.py",
     "degradation": "steps/reporting/overview.py",
     "drill": "steps/notify.py",

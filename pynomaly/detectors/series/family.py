@@ -12,17 +12,11 @@ import numpy as np
 
 from pynomaly.detectors.numerics.exact import Array
 from pynomaly.detectors.series.looking_back import LookingBack
-from pynomaly.detectors.series.members import (
-    FittedColumn,
-    Forecast,
-    Kernel,
-    LevelWindows,
-    Member,
-    NearestWindows,
-)
+from pynomaly.detectors.series.members import FittedColumn, Forecast, Kernel, Member
 from pynomaly.detectors.series.periods import find_period
 from pynomaly.detectors.series.steady_members import SeasonalProfile
 from pynomaly.detectors.series.still_member import Stillness
+from pynomaly.detectors.series.window_members import LevelWindows, NearestWindows
 
 __all__ = ["SeriesAR", "SeriesEnsemble", "SeriesKNN", "SeriesProfile"]
 

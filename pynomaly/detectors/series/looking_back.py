@@ -19,7 +19,7 @@ from typing import ClassVar, NoReturn, Self
 import numpy as np
 
 from pynomaly.detectors.arrays import freeze_arrays
-from pynomaly.detectors.attributions import ColumnGroups, ExplanationMethod, ScoreParts
+from pynomaly.detectors.attributions import ColumnGroups, ExplanationMethod, MemberReading, ScoreParts
 from pynomaly.detectors.base import Detector, State, Table
 from pynomaly.detectors.input_validation import require_finite
 from pynomaly.detectors.methods.histogram import HBOS
@@ -27,16 +27,11 @@ from pynomaly.detectors.numerics.exact import Array, row_sum
 from pynomaly.detectors.parameters import IntegerParameter, Parameter
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.detectors.series.beside import fit_beside, measure_beside, restore_beside
-from pynomaly.detectors.series.members import (
-    FittedColumn,
-    Forecast,
-    Level,
-    LevelWindows,
-    Member,
-    NearestWindows,
-)
+from pynomaly.detectors.series.members import FittedColumn, Forecast, Level, Member
+from pynomaly.detectors.series.readings import read_column
 from pynomaly.detectors.series.steady_members import FEW_VALUES, SeasonalProfile, SeenValues
 from pynomaly.detectors.series.still_member import Stillness
+from pynomaly.detectors.series.window_members import LevelWindows, NearestWindows
 from pynomaly.errors import ColumnError, DetectorError
 
 __all__ = ["LookingBack", "settle"]
@@ -186,6 +181,30 @@ class LookingBack(Detector):
         score = np.zeros(len(rows)) if not amounts.size else amounts.max(axis=1)
         return ScoreParts(amounts, score - row_sum(amounts), additive=False, left_out=0)
 
+    def read_members(self, X: PastRows) -> tuple[MemberReading, ...]:
+        """Return, for the one row of `X`, what the strongest member sees in each followed column.
+
+        Of the other columns the rarest has a reading, if it is rare. Cost: that of one score.
+
+        Raises
+        ------
+        NotFittedError, ColumnError, DetectorError
+            As `score`.
+        """
+        rows = self._settle(self._check_fitted_rows(X))
+        readings = [
+            read_column(self._members[place], self._alone[place], rows, place)
+            for place in range(len(rows.columns))
+        ]
+        if self._beside is not None:
+            (figure,), (rarest,) = measure_beside(self._beside, self.state, rows.numbers)
+            if figure > 0:
+                until = int(rows.moments[rows.places[0]])
+                readings.append(
+                    MemberReading(int(rarest), "how rare the value is", float(np.expm1(figure)), until)
+                )
+        return tuple(readings)
+
     @abstractmethod
     def make_members(self, fitted: FittedColumn, rng: np.random.Generator, columns: int) -> list[Member]:
         """Return the fitted members of one of `columns` columns; none where its past is too short."""
@@ -255,12 +274,15 @@ class LookingBack(Detector):
             scores = np.maximum(scores, measure_beside(self._beside, self.state, rows.numbers)[0])
         return scores
 
+    def _settle(self, rows: PastRows) -> PastRows:
+        settled = settle(rows, self.history, self.delay)
+        return replace(settled, after=np.minimum(settled.after, self.delay))
+
     def _score_columns(self, rows: PastRows) -> Array:
         """Return the figure of each followed column, shape (n, k), in the order of the rows."""
-        settled = settle(rows, self.history, self.delay)
+        settled = self._settle(rows)
         order = np.argsort(settled.places, kind="stable")
         settled = settled.take(order)
-        settled = replace(settled, after=np.minimum(settled.after, self.delay))
         figures = np.empty((len(rows), len(rows.columns)))
         for column, members in enumerate(self._members):
             total, count = np.zeros(len(rows)), np.zeros(len(rows))

@@ -20,14 +20,23 @@ import numpy.typing as npt
 from pynomaly.detectors.base import State
 from pynomaly.detectors.numerics.exact import Array
 from pynomaly.detectors.past_rows import PastRows
-from pynomaly.detectors.series.loops import Floats, Places, cut_windows, find_distances, predict_values
+from pynomaly.detectors.series.loops import Places, predict_values
 from pynomaly.detectors.series.smoothing import average_spots
 
-__all__ = ["FittedColumn", "Forecast", "Kernel", "Level", "LevelWindows", "Member", "NearestWindows"]
+__all__ = [
+    "SMALLEST",
+    "USUAL_SHARE",
+    "FittedColumn",
+    "Forecast",
+    "Kernel",
+    "Level",
+    "Member",
+    "draw_evenly",
+    "to_ratios",
+]
 
 SMALLEST = 1e-6  # of a column's spread: smaller amounts are rounding
 USUAL_SHARE = 0.9  # of the fitted spots lie below the usual amount
-_QUERIES = 512  # windows or rows from which the usual amount is measured
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,11 @@ class Member(ABC):
         """How many values before a row its figure reads."""
         return int(max(0, self.back - self.kernel.offsets[0]))
 
+    @property
+    @abstractmethod
+    def sees(self) -> str:
+        """What it compares, in words, such as ``the next step``."""
+
     @abstractmethod
     def measure(self, rows: PastRows, column: int, spots: Places) -> Array:
         """Return the amount of each spot, 0 or more, in usual amounts, shape (s,); cost O(s)."""
@@ -150,6 +164,13 @@ class Member(ABC):
         return average_spots(
             rows, self.back, kernel.offsets, kernel.shares, partial(self.measure, rows, column)
         )
+
+    def compare(self, rows: PastRows, column: int, place: int, spot: int) -> tuple[float | None, int | None]:
+        """Return what is expected at `place` as seen from `spot`, and the time of the nearest window.
+
+        None for the value where nothing is expected there, for the time where no windows are compared.
+        """
+        return None, None
 
     @classmethod
     def make(cls, kernel: Kernel, **arrays: npt.ArrayLike) -> Self:
@@ -180,89 +201,14 @@ class Level(Member):
         amount: Array = np.abs(rows.values[spots, column] - self.state["middle"])
         return to_ratios(amount, self.state["usual"])
 
-
-class NearestWindows(Member):
-    """Distance of the window that ends at a spot to the nearest of the reference's windows."""
-
-    kind: ClassVar[str] = "nearest"
-
-    @classmethod
-    def fit(
-        cls,
-        fitted: FittedColumn,
-        weights: Array,
-        centred: bool,
-        kernel: Kernel,
-        count: int,
-        rng: np.random.Generator,
-    ) -> Self:
-        """Draw at most `count` reference windows, and measure the usual distance on others.
-
-        Windows that overlap one of the reference do not meet it when the usual distance is measured.
-        """
-        length = len(weights)
-        ends = fitted.ends_after(length - 1)
-        drawn = draw_evenly(ends, count, rng)
-        reference = np.ascontiguousarray(cut_windows(fitted.values, fitted.column, drawn, weights, centred).T)
-        queries = draw_evenly(ends, _QUERIES, rng)
-        windows = cut_windows(fitted.values, fitted.column, queries, weights, centred)
-        distances = _find_others(windows, queries, reference, drawn, length)
-        smallest = SMALLEST * fitted.measure_spread() * float(np.sqrt((weights * weights).sum()))
-        return cls.make(
-            kernel,
-            weights=weights,
-            centred=centred,
-            reference=reference,
-            usual=max(float(np.quantile(distances, USUAL_SHARE)), smallest),
-        )
-
     @property
-    def back(self) -> int:
-        """All of the window but its last cell."""
-        return len(self.state["weights"]) - 1
+    def sees(self) -> str:
+        """The value itself."""
+        return "the value against all others"
 
-    def measure(self, rows: PastRows, column: int, spots: Places) -> Array:
-        """Return the distance to the nearest reference window."""
-        state = self.state
-        centred = bool(state["centred"])
-        return to_ratios(
-            find_distances(rows.values, column, spots, state["weights"], centred, state["reference"]),
-            state["usual"],
-        )
-
-
-class LevelWindows(NearestWindows):
-    """Distance of the window, level included, to the nearest of the reference, where the level stays."""
-
-    kind: ClassVar[str] = "levels"
-
-    @classmethod
-    def fit_level(
-        cls, fitted: FittedColumn, length: int, kernel: Kernel, count: int, rng: np.random.Generator
-    ) -> Self | None:
-        """Fit, if each half of the fitted rows has the levels of the other; None if the level moves.
-
-        The usual amount is twice the distance between the halves: a level says less than a shape.
-        """
-        ends, weights = fitted.ends_after(length - 1), np.ones(length)
-        half = len(ends) // 2
-        if half < 3 * length:
-            return None
-        member = cls.fit(fitted, weights, False, kernel, count, rng)
-        apart = 0.0
-        for there, here in ((ends[:half], ends[half + length :]), (ends[half + length :], ends[:half])):
-            reference = cut_windows(
-                fitted.values, fitted.column, draw_evenly(there, _QUERIES // 2, rng), weights, False
-            )
-            queries = draw_evenly(here, _QUERIES // 2, rng)
-            distances = find_distances(
-                fitted.values, fitted.column, queries, weights, False, np.ascontiguousarray(reference.T)
-            )
-            apart = max(apart, float(np.quantile(distances, USUAL_SHARE)))
-        usual = float(member.state["usual"])
-        if apart > 1.1 * max(usual, 0.02 * fitted.measure_spread() * np.sqrt(length)):
-            return None
-        return cls(member.state | {"usual": np.asarray(2.0 * max(usual, apart))})
+    def compare(self, rows: PastRows, column: int, place: int, spot: int) -> tuple[float | None, int | None]:
+        """Return the middle of all."""
+        return float(self.state["middle"]), None
 
 
 class Forecast(Member):
@@ -299,6 +245,19 @@ class Forecast(Member):
         expected = predict_values(rows.values, column, spots, self.state["lags"], self.state["weights"])
         return to_ratios(np.abs(rows.values[spots, column] - expected), self.state["usual"])
 
+    @property
+    def sees(self) -> str:
+        """The next step."""
+        return f"the step after {self.back} rows"
+
+    def compare(self, rows: PastRows, column: int, place: int, spot: int) -> tuple[float | None, int | None]:
+        """Return the forecast, if it is one of this place."""
+        if place != spot:
+            return None, None
+        spots = np.array([spot], dtype=np.int64)
+        expected = predict_values(rows.values, column, spots, self.state["lags"], self.state["weights"])
+        return float(expected[0]), None
+
 
 def to_ratios(amounts: Array, usual: npt.ArrayLike) -> Array:
     """Return how many times the usual amount each is, at most 1e12; shape as `amounts`."""
@@ -332,14 +291,3 @@ def fit_ridge(table: Array, wanted: Array, spread: float) -> Array:
         limit = 3.0 * max(float(np.median(errors)) / 0.6745, 1e-9)
         trust = 1.0 / np.maximum(1.0, errors / limit)
     return weights
-
-
-def _find_others(windows: Floats, queries: Places, reference: Floats, drawn: Places, apart: int) -> Array:
-    """Return each window's distance to the nearest reference window that does not overlap it."""
-    distances = []
-    for window, query in zip(windows, queries, strict=True):
-        far = np.abs(drawn - query) >= apart
-        if far.any():
-            gaps = (reference[:, far] - window[:, None]).astype(np.float64)
-            distances.append(float(np.sqrt((gaps * gaps).sum(axis=0).min())))
-    return np.array(distances) if distances else np.zeros(1)

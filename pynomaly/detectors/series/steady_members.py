@@ -5,12 +5,14 @@ Called by the detectors of `detectors.series`.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import pairwise
 from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from pynomaly.config.units import spell_duration
 from pynomaly.detectors.numerics.exact import Array
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.detectors.series.loops import Places
@@ -53,6 +55,16 @@ class SeenValues(Member):
         gaps = np.abs(rows.values[spots, column][:, None] - self.state["values"]).min(axis=1)
         amounts: Array = np.where(gaps > 0, _UNSEEN + np.log1p(gaps), 0.0)
         return amounts
+
+    @property
+    def sees(self) -> str:
+        """The value itself."""
+        return "a value that was never there"
+
+    def compare(self, rows: PastRows, column: int, place: int, spot: int) -> tuple[float | None, int | None]:
+        """Return the nearest value that was there."""
+        values = self.state["values"]
+        return float(values[np.abs(values - rows.values[place, column]).argmin()]), None
 
 
 class SeasonalProfile(Member):
@@ -114,6 +126,21 @@ class SeasonalProfile(Member):
         level, spread = self.state["level"], self.state["spread"]
         phases = find_phases(rows.moments[spots], int(self.state["length"]), len(level))
         return to_ratios(np.abs(rows.values[spots, column] - level[phases]), spread[phases])
+
+    @property
+    def sees(self) -> str:
+        """The value at its time."""
+        length = int(self.state["length"])
+        period = {_DAY: "the day", 7 * _DAY: "the week"}.get(length)
+        if period is None:
+            period = f"a period of {spell_duration(timedelta(microseconds=length))}"
+        return f"the value at this time of {period}"
+
+    def compare(self, rows: PastRows, column: int, place: int, spot: int) -> tuple[float | None, int | None]:
+        """Return the level of the row's phase."""
+        level = self.state["level"]
+        phases = find_phases(rows.moments[[place]], int(self.state["length"]), len(level))
+        return float(level[phases[0]]), None
 
 
 def find_phases(moments: npt.NDArray[np.int64], length: int, count: int) -> Places:

@@ -52,6 +52,11 @@ class Stillness(Member):
         amounts: Array = np.maximum(least / np.maximum(steps, least / (_LARGEST + 1.0)) - 1.0, 0.0)
         return amounts
 
+    @property
+    def sees(self) -> str:
+        """The movement of the last rows."""
+        return f"too little movement over {self.back} rows"
+
 
 def _measure_steps(values: Array, column: int, spots: Places, length: int) -> Array:
     """Return the mean size of the last `length` steps before and at each spot, shape (s,)."""

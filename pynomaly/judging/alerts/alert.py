@@ -50,6 +50,8 @@ class Carrier:
         Share of the contribution of all named columns, from 0 to 1.
     tail : float or None
         Share of the reference at least as extreme as `actual`; None where it is not known.
+    past : str
+        What a detector that looks back compares, and the nearest window of the reference; "" for others.
     """
 
     feature: str
@@ -57,13 +59,15 @@ class Carrier:
     expected: float | str | None
     share: float
     tail: float | None
+    past: str = ""
 
     def __str__(self) -> str:
         actual, expected = (
             "missing" if value is None else f"{value:.4g}" if isinstance(value, float) else value
             for value in (self.actual, self.expected)
         )
-        return f"{self.feature} {actual} instead of {expected} ({self.share:.0%})"
+        past = f"; {self.past}" if self.past else ""
+        return f"{self.feature} {actual} instead of {expected} ({self.share:.0%}){past}"
 
 
 @dataclass(frozen=True)
@@ -160,10 +164,11 @@ def categorize_alert(rows: int, carriers: Sequence[Carrier], collective: int) ->
     if column.tail is not None and column.tail <= UNUSUAL_TAIL:
         reason = f"{column.feature} is unusual by itself: {column.tail:.2%} of the reference is as far out"
         return "point", reason
+    rare = "only after the rows before it is the row rare" if column.past else "only together are they rare"
     return (
         "contextual",
         f"every named column holds what is usual by itself ({column.feature}: {column.tail:.0%} of the "
-        "reference is as far out); only together are they rare",
+        f"reference is as far out); {rare}",
     )
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from pynomaly.errors import DataError
 from pynomaly.judging.jsonable import to_jsonable
-from pynomaly.model.explanation.explain import Reason
+from pynomaly.model.explanation.reasons import Reason
 
 __all__ = ["EXAMPLES", "DecisionDiff", "DiffExample", "ExplainRow", "diff_decisions"]
 

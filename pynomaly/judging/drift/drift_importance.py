@@ -15,7 +15,7 @@ from typing import Any
 
 from pynomaly.judging.drift.drift_report import ColumnDrift
 from pynomaly.judging.jsonable import to_jsonable
-from pynomaly.model.explanation.explain import Explanation
+from pynomaly.model.explanation.reasons import Explanation
 
 __all__ = ["ColumnWeight", "average_contributions", "weight_columns"]
 

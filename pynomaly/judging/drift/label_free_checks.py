@@ -18,6 +18,9 @@ from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = ["UnlabelledProbe", "UnlabelledVerdict", "judge_probe"]
 
+Bounds = tuple[float, float, float]
+
+_METRICS = ("roc_auc", "average_precision")
 _STEPS = ("minor", "moderate", "major", "critical")
 
 
@@ -31,19 +34,27 @@ class UnlabelledProbe:
     agreement : float or None
         Spearman's correlation of the champion's and a refit's scores, on rows not used for the refit.
     roc_auc, average_precision : tuple of float or None
-        Metric of the champion on injected anomalies: value, lower and upper end of the interval.
+        Metric of the champion on injected anomalies that a row shows by itself: value, lower and upper end of
+        the interval.
     reasons : tuple of str
         Why a measurement is None.
     effective : float or None
         Number of independent rows that the measured ones are worth; None: as many as `rows`.
+    kinds : tuple of str
+        Further kinds of anomalies, which the rows show to be possible: of another hour, of another entity,
+        episodes.
+    in_context : tuple of (tuple of float or None)
+        The same two metrics on all kinds together; None without further kinds.
     """
 
     rows: int
     agreement: float | None
-    roc_auc: tuple[float, float, float] | None
-    average_precision: tuple[float, float, float] | None
+    roc_auc: Bounds | None
+    average_precision: Bounds | None
     reasons: tuple[str, ...] = ()
     effective: float | None = None
+    kinds: tuple[str, ...] = ()
+    in_context: tuple[Bounds | None, Bounds | None] = (None, None)
 
     @property
     def ranked(self) -> float:
@@ -62,7 +73,15 @@ class UnlabelledProbe:
         values = {field.name: content[field.name] for field in fields(cls) if field.name in content}
         for name in ("roc_auc", "average_precision", "reasons"):
             values[name] = None if values[name] is None else tuple(values[name])
-        return cls(**values)
+        values["kinds"] = tuple(values.get("kinds", ()))
+        roc_auc, precision = (each and tuple(each) for each in values.get("in_context", (None, None)))
+        return cls(**values | {"in_context": (roc_auc, precision)})
+
+    def choose_metrics(self, other: UnlabelledProbe) -> dict[str, Bounds | None]:
+        """Return AUROC and average precision by name: on all kinds, if `other` was asked for the same."""
+        if self.kinds and self.kinds == other.kinds:
+            return dict(zip(_METRICS, self.in_context, strict=True))
+        return dict(zip(_METRICS, (self.roc_auc, self.average_precision), strict=True))
 
 
 @dataclass(frozen=True)
@@ -136,8 +155,9 @@ def _judge_injected(
     now: UnlabelledProbe, then: UnlabelledProbe, settings: config.Degradation
 ) -> tuple[str, float | None, tuple[str, ...]]:
     mildest, smallest, reasons = len(_STEPS), None, []
-    for name in ("roc_auc", "average_precision"):
-        current, before = getattr(now, name), getattr(then, name)
+    current_metrics, metrics_before = now.choose_metrics(then), then.choose_metrics(now)
+    for name in _METRICS:
+        current, before = current_metrics[name], metrics_before[name]
         if current is None or before is None or before[0] <= 0:
             return (
                 "not_computable",

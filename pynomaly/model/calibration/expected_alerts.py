@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import Calibration
 
-__all__ = ["ExpectedAlerts", "expect_alerts"]
+__all__ = ["ExpectedAlerts", "bound_alert_rate", "expect_alerts"]
 
 _TAIL = 0.025  # of the interval, on each side
 
@@ -54,12 +54,29 @@ def expect_alerts(
     kept : float
         Share of alerts that the limits on alerts let through.
     """
+    rate = _find_rate(policy, calibration)
+    low, high = (_find_quantile(rate, calibration, effective, tail) for tail in (_TAIL, 1 - _TAIL))
+    return ExpectedAlerts(rate * kept, low * kept, high * kept)
+
+
+def bound_alert_rate(
+    policy: AlertPolicy, calibration: Calibration, effective: float | None, chance: float
+) -> float:
+    """Return the share of normal rows that alert at most; more do with probability `chance`."""
+    return _find_quantile(_find_rate(policy, calibration), calibration, effective, 1 - chance)
+
+
+def _find_rate(policy: AlertPolicy, calibration: Calibration) -> float:
+    scores = len(calibration.scores)
+    steps = math.floor(policy.threshold * (scores + 1) + 1e-9)
+    return min(steps / (scores + 1) if steps else policy.threshold, 1.0)
+
+
+def _find_quantile(rate: float, calibration: Calibration, effective: float | None, tail: float) -> float:
+    """Return a quantile of the Beta distribution of the share of new rows that alert."""
     from scipy.special import betaincinv
 
     scores = len(calibration.scores)
-    steps = math.floor(policy.threshold * (scores + 1) + 1e-9)
-    rate = min(steps / (scores + 1) if steps else policy.threshold, 1.0)
     count = max(1.0, min(scores, effective if effective is not None else scores))
     below = rate * (count + 1)
-    low, high = (float(betaincinv(below, count + 1 - below, tail)) for tail in (_TAIL, 1 - _TAIL))
-    return ExpectedAlerts(rate * kept, low * kept, high * kept)
+    return float(betaincinv(below, count + 1 - below, tail))

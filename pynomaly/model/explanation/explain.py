@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
@@ -34,6 +34,8 @@ from pynomaly.detectors.past_rows import PastRows
 from pynomaly.errors import DataError, ModelError, list_allowed
 from pynomaly.model.entities.scales import Names
 from pynomaly.model.explanation.expected import predict_expected_cells
+from pynomaly.model.explanation.past_reasons import expect_from_past
+from pynomaly.model.explanation.reasons import Explanation, Reason
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.scoring import PreparedRows, encode_rows
 from pynomaly.model.sketch.sketch import Sketch
@@ -41,8 +43,6 @@ from pynomaly.model.sketch.sketch import Sketch
 __all__ = [
     "EXPLAIN_METHODS",
     "ExplainMethod",
-    "Explanation",
-    "Reason",
     "check_method",
     "explain_alerts",
     "explain_rows",
@@ -65,76 +65,6 @@ class RowExplainer(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Reason:
-    """One column's part of one row's score.
-
-    Attributes
-    ----------
-    column : str
-    source : str
-        The measured column behind it: ``temp`` of ``temp:change``, else the column itself.
-    value, usual : float, str or None
-        Value in the row, and value expected from the rest of the row; None is missing.
-    part : float
-        Contribution of the column to the score, in the detector's own unit; may be negative.
-    fall : float
-        Score of the row minus its score with the expected value in this column.
-    share : float
-        Weight of the column (the larger of the two) among all positive weights; from 0 to 1.
-    low, high : float or None
-        Between them lie about 95 % of the rows of the same entity: its level, less and plus two scales. None
-        where the entity has no baseline of its own.
-    """
-
-    column: str
-    source: str
-    value: float | str | None
-    usual: float | str | None
-    part: float
-    fall: float
-    share: float
-    low: float | None = None
-    high: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Explanation of the score of one row.
-
-    Attributes
-    ----------
-    method : str
-        How the score was divided: the detector's own paths, terms or members; occlusion, shap or lime.
-    score, base : float
-        The score of the row, and its remainder without the parts of the columns.
-    parts : dict of str to float
-        Part of every column, named or not; negative where a column makes the row look normal.
-    reasons : tuple of Reason
-        The columns that raise the score most, the strongest first.
-    additive : bool
-        Whether parts and base sum to the score; base is then the score of an entirely expected row.
-    left_out : int
-        Number of columns that were not tried.
-    """
-
-    method: ExplanationMethod
-    score: float
-    base: float
-    parts: dict[str, float]
-    reasons: tuple[Reason, ...]
-    additive: bool
-    left_out: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self) | {"reasons": [reason.to_dict() for reason in self.reasons]}
-
-
 def explain_rows(
     features: FeatureEncoder,
     detector: Detector,
@@ -153,6 +83,7 @@ def explain_rows(
     names, groups = _group_columns(features, str(times.name) if times is not None else "")
     encoded = encode_rows(rows, features, looks_back=detector.looks_back)
     numbers = encoded.numbers if isinstance(encoded, PastRows) else encoded
+    usual, past_reasons = expect_from_past(usual, encoded, detector, features, rows.entities)
     expected_numbers = features.transform(_fill_expected(usual, features), times, rows.entities)
     explanations = []
     for place in range(len(frame)):
@@ -184,6 +115,7 @@ def explain_rows(
                 float(falls[at]),
                 share,
                 *_find_own_range(features, names[at], rows.entities, place),
+                past=past_reasons[place].get(at),
             )
             for at, share in _rank_columns(weights, distances, total, top)
         )
@@ -262,7 +194,7 @@ def _group_columns(features: FeatureEncoder, time: str) -> tuple[list[str], NDAr
 
 def _find_own_range(
     features: FeatureEncoder, name: str, entities: Names | None, place: int
-) -> tuple[float, float] | tuple[None, None]:
+) -> tuple[float | None, float | None]:
     """Return what is usual in a number column for the entity of one row; two None without a baseline."""
     baselines = features.baselines
     if baselines is None or entities is None or name not in baselines.columns:

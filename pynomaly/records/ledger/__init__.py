@@ -7,6 +7,7 @@ Called by `store`, `flows`, `tasks` and `steps`. May import the modules of `reco
 `records`.
 """
 
+from pynomaly.records.ledger.accounts import AccountEntry, Accounts
 from pynomaly.records.ledger.answers import AlertEvent, Answers, Audit, Label
 from pynomaly.records.ledger.chain import Verification
 from pynomaly.records.ledger.leases import Lease
@@ -25,6 +26,8 @@ from pynomaly.records.ledger.training_detail import RegistrationResult, TrainedB
 __all__ = [
     "DECISION_KINDS",
     "DECISION_OUTCOMES",
+    "AccountEntry",
+    "Accounts",
     "AlertEvent",
     "Answers",
     "Audit",

@@ -16,6 +16,7 @@ from pynomaly.records.ledger.evidence_base import DecisionEvidence, optional_fie
 
 __all__ = [
     "AbandonedTrainingEvidence",
+    "AccountEvidence",
     "AliasEvidence",
     "AnswerEvidence",
     "ApprovalEvidence",
@@ -104,7 +105,11 @@ class UnusableEvidence(DecisionEvidence):
 
 @dataclass(frozen=True)
 class PromotionEvidence(DecisionEvidence):
-    """Version, the champion that it was compared with (None: none), and what gate and verdict measured."""
+    """Version, the champion that it was compared with (None: none), and what gate and verdict measured.
+
+    `audit` names the audit whose answers gave the verdict, with what it says of both models; None where rows
+    of a training gave it.
+    """
 
     kinds: ClassVar[tuple[str, ...]] = ("promote", "refuse")
     gate: Mapping[str, Any]
@@ -112,6 +117,7 @@ class PromotionEvidence(DecisionEvidence):
     incidents: Mapping[str, Any] | None
     version: int
     replaces: int | None
+    audit: Mapping[str, Any] | None = optional_field()
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,7 @@ class PendingEvidence(DecisionEvidence):
     incidents: Mapping[str, Any] | None = None
     diff: Mapping[str, Any] | None = None
     diff_error: str = ""
+    audit: Mapping[str, Any] | None = optional_field()
 
     @property
     def expires_at(self) -> datetime:
@@ -247,6 +254,21 @@ class BakeEvidence(DecisionEvidence):
     new: Mapping[str, Any]
     old: Mapping[str, Any]
     paired: Mapping[str, Any] | None = optional_field()
+
+
+@dataclass(frozen=True)
+class AccountEvidence(DecisionEvidence):
+    """A champion's account: its name, the share of the budget of each guarantee, and the one withdrawn.
+
+    `guarantee` is ``Guarantee.to_dict()``, `window` the key of the window that withdrew it.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("account",)
+    version: int
+    account: str
+    shares: Mapping[str, float]
+    guarantee: Mapping[str, Any] | None = optional_field()
+    window: str | None = optional_field()
 
 
 @dataclass(frozen=True)

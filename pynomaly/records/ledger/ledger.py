@@ -18,11 +18,11 @@ from typing import Any
 from sqlalchemy import func, insert, select, text
 
 from pynomaly.errors import RecordError
+from pynomaly.records.ledger.accounts import Accounts
 from pynomaly.records.ledger.answers import Answers
 from pynomaly.records.ledger.chain import GENESIS, Verification, link_decision, verify_chain
 from pynomaly.records.ledger.database import Database, read_utc_now
 from pynomaly.records.ledger.leases import Lease
-from pynomaly.records.ledger.mapping import as_decision, as_observation, as_partition, as_training
 from pynomaly.records.ledger.outbox import Outbox
 from pynomaly.records.ledger.retention import RetentionRows
 from pynomaly.records.ledger.rows import (
@@ -31,6 +31,10 @@ from pynomaly.records.ledger.rows import (
     ObservationRecord,
     Partition,
     TrainingRecord,
+    as_decision,
+    as_observation,
+    as_partition,
+    as_training,
     parse_window_key,
     to_json,
     window_key,
@@ -101,6 +105,11 @@ class Ledger:
         return Answers(self._database)
 
     @property
+    def accounts(self) -> Accounts:
+        """What bets against promises came to, in the same database."""
+        return Accounts(self._database)
+
+    @property
     def retention(self) -> RetentionRows:
         """Rows that name files which may be removed, in the same database."""
         return RetentionRows(self._database)
@@ -143,9 +152,8 @@ class Ledger:
 
     def find_decision(self, key: str) -> Decision | None:
         """Return the decision with this key, or None."""
-        return next(
-            map(as_decision, self._database.read_rows(select(decisions).where(decisions.c.key == key))), None
-        )
+        query = select(decisions).where(decisions.c.key == key)
+        return next(map(as_decision, self._database.read_rows(query)), None)
 
     def list_decisions(
         self,
@@ -257,10 +265,8 @@ class Ledger:
     def find_newest_partition(self, pipeline: str) -> Partition | None:
         """Return the scored window that ends last, or None if no window has been scored."""
         query = select(partitions).where(partitions.c.pipeline == pipeline)
-        return next(
-            map(as_partition, self._database.read_rows(query.order_by(partitions.c.end.desc()).limit(1))),
-            None,
-        )
+        query = query.order_by(partitions.c.end.desc()).limit(1)
+        return next(map(as_partition, self._database.read_rows(query)), None)
 
     # Trainings
 
@@ -303,9 +309,8 @@ class Ledger:
 
     def find_training(self, key: str) -> TrainingRecord | None:
         """Return the training with this content key, or None."""
-        return next(
-            map(as_training, self._database.read_rows(select(trainings).where(trainings.c.key == key))), None
-        )
+        query = select(trainings).where(trainings.c.key == key)
+        return next(map(as_training, self._database.read_rows(query)), None)
 
     # Leases
 

@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any, Protocol
 
+from sqlalchemy import Row
+
 from pynomaly.errors import RecordError, list_allowed
 from pynomaly.records.ledger.evidence_base import DecisionEvidence
 from pynomaly.records.ledger.outcomes import DECISION_KINDS, DECISION_OUTCOMES, matches_outcome
@@ -25,6 +27,10 @@ __all__ = [
     "ObservationRecord",
     "Partition",
     "TrainingRecord",
+    "as_decision",
+    "as_observation",
+    "as_partition",
+    "as_training",
     "parse_window_key",
     "to_json",
     "window_key",
@@ -310,3 +316,29 @@ def to_json(value: Any) -> Any:
     if hasattr(value, "tolist"):  # NumPy scalars and arrays
         return to_json(value.tolist())
     raise RecordError(f"a {type(value).__name__} cannot be kept in the ledger: {value!r}")
+
+
+def as_decision(row: Row[Any]) -> Decision:
+    """Convert a row of the table ``decisions``."""
+    content = dict(row._mapping)
+    return Decision(**{**content, "reasons": tuple(content["reasons"])})
+
+
+def as_partition(row: Row[Any]) -> Partition:
+    """Convert a row of the table ``partitions``."""
+    return Partition(**dict(row._mapping))
+
+
+def as_observation(row: Row[Any]) -> ObservationRecord:
+    """Convert a row of the table ``observations``."""
+    content = dict(row._mapping)
+    return ObservationRecord(
+        **{name: value for name, value in content.items() if name not in ("start", "end")}
+    )
+
+
+def as_training(row: Row[Any]) -> TrainingRecord:
+    """Convert a row of the table ``trainings``."""
+    content = dict(row._mapping)
+    content.pop("seq")
+    return TrainingRecord(**content)

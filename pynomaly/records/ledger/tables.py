@@ -11,7 +11,7 @@ from sqlalchemy.types import TypeDecorator
 from pynomaly.errors import RecordError
 
 __all__ = ["beats", "decisions", "leases", "messages", "observations", "partitions", "trainings"]
-__all__ += ["alert_events", "audits", "labels"]
+__all__ += ["account_entries", "alert_events", "audits", "labels"]
 
 metadata = MetaData()
 
@@ -170,6 +170,20 @@ audits = Table(
     Column("pipeline", String(64), nullable=False, index=True),
     Column("content", JSON, nullable=False),
     Column("actor", String(200), nullable=False),
+    Column("at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+account_entries = Table(
+    "account_entries",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(300), nullable=False, unique=True),
+    Column("pipeline", String(64), nullable=False, index=True),
+    Column("account", String(64), nullable=False, index=True),
+    Column("guarantee", String(32), nullable=False),
+    Column("window", String(64), nullable=False),
+    Column("content", JSON, nullable=False),
     Column("at", Moment, nullable=False),
     sqlite_autoincrement=True,
 )

@@ -42,6 +42,7 @@ def find_carriers(bundle: Bundle, row: pd.DataFrame, most: int = 3) -> tuple[Car
             reason.usual,
             reason.share,
             _tail_share(bundle.sketch, reason.column, reason.value),
+            str(reason.past or ""),
         )
         for reason in bundle.explain(row, most)[0].reasons
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from textwrap import wrap
 from typing import Any
 
 import pandas as pd
@@ -118,6 +119,7 @@ def describe_alert(alert: Alert) -> list[str]:
     for item in alert.carriers:
         actual, expected = _format_value(item.actual), _format_value(item.expected)
         lines.append(f"- {item.feature}: {actual}, expected {expected} ({item.share:.0%})")
+        lines += wrap(item.past, 80, initial_indent="  ", subsequent_indent="  ")
     lines += [f"- {reason}" for reason in alert.reasons]
     for other in alert.alike:
         how = other["ending"] or "not answered"

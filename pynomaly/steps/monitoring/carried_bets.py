@@ -54,7 +54,7 @@ def select_bets(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scores:
 
 
 def bet_on_window(
-    pipeline: Pipeline, bundle: Bundle, bets: Array, earlier: Sequence[Observation]
+    pipeline: Pipeline, bundle: Bundle, bets: Array, earlier: Sequence[Observation], alpha: float
 ) -> Exchangeability:
     """Test whether the champion's windows so far are exchangeable with the held-out scores.
 
@@ -64,13 +64,13 @@ def bet_on_window(
         What :func:`select_bets` returns of the newest window.
     earlier : sequence of Observation
         Of the champion, oldest first.
+    alpha : float
+        Its share of the champion's account.
     """
     calibration = bundle.calibration
     held_out = calibration.scores if calibration.computable else calibration.scores[:0]
     carried = [np.asarray(item.bets, dtype=np.float64) for item in earlier if item.bets]
-    return carry_bets(
-        held_out, [*carried, bets], bundle.dependence, pipeline.drift.alpha, pipeline.training.seed
-    )
+    return carry_bets(held_out, [*carried, bets], bundle.dependence, alpha, pipeline.training.seed)
 
 
 def carry_bets(

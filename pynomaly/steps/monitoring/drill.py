@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
 from pynomaly.data.sources.checked_window import read_checked_window
 from pynomaly.data.window import Window
-from pynomaly.judging.comparison.injection import ANOMALY_KINDS, inject_anomalies
+from pynomaly.judging.comparison.evidence import Evidence
+from pynomaly.judging.comparison.injected.rows import inject_rows
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import judge_degradation, observe_window
 from pynomaly.model.bundle import Bundle
@@ -40,9 +40,10 @@ class DrillResult:
     ----------
     passed : bool
     injected : int
-        Number of anomalies put into the copy.
+        Number of anomalies put into the copy: of all kinds that the window's rows show to be possible.
     recall : mapping of str to float
-        Share of injected anomalies that alerted, over all (``all``) and by kind.
+        Share of injected anomalies that alerted, over all (``all``) and by kind; an episode counts with the
+        share of its rows.
     false_alerts : float
         Share of the unchanged rows that alerted.
     drift, state : str
@@ -152,21 +153,12 @@ def _read_normal_rows(pipeline: Pipeline, bundle: Bundle, window: Window | None)
 
 def _test_anomalies(pipeline: Pipeline, bundle: Bundle, normal_rows: pd.DataFrame) -> dict[str, Any]:
     """Inject anomalies, score, apply the alert policy; return recall by kind and the false-alert share."""
-    conformed = bundle.contract.conform(normal_rows)
-    changed, labels, injected = inject_anomalies(
-        conformed, bundle.contract, pipeline.drill.share, pipeline.training.seed
-    )
-    kinds = np.asarray(getattr(injected, "kinds", injected), dtype=object)
-    shadow = normal_rows.copy()
-    for name in (*bundle.contract.numeric, *bundle.contract.categorical):
-        shadow[name] = changed[name].to_numpy()
-    is_alert = bundle.score_window(shadow)["is_anomaly"].to_numpy(dtype=bool)
-    recall = {"all": float(is_alert[labels == 1].mean())}
-    recall |= {kind: float(is_alert[kinds == kind].mean()) for kind in ANOMALY_KINDS if (kinds == kind).any()}
-    rest = is_alert[labels == 0]
+    shadow = inject_rows(pipeline, bundle.contract, normal_rows, normal_rows, pipeline.drill.share, (1.0,))
+    is_alert = bundle.score_window(shadow.frame.reset_index(drop=True))["is_anomaly"].to_numpy(dtype=bool)
+    rest = is_alert[shadow.truth == 0]
     return {
-        "injected": int(labels.sum()),
-        "recall": recall,
+        "injected": Evidence(shadow.truth, injected=shadow.injected).positives,
+        "recall": shadow.injected.measure_found(is_alert),
         "false_alerts": float(rest.mean()) if rest.size else 0.0,
     }
 

@@ -40,10 +40,12 @@ from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline, parse_win
 from pynomaly.records.ledger.decision_evidence import DegradationEvidence, QualityEvidence
 from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
+from pynomaly.steps.account import open_account
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.explanations import log_weighted_drift
 from pynomaly.steps.monitoring.carried_bets import bet_on_window, select_bets
 from pynomaly.steps.monitoring.carried_levels import collect_levels
+from pynomaly.steps.monitoring.champion_account import enter_incidents, enter_window
 from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_late_labels
 from pynomaly.steps.monitoring.performance import adopt_baseline, measure_performance
 from pynomaly.steps.monitoring.window_facts import write_window_facts
@@ -150,7 +152,8 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
             if item["window"] != key
         ]
         waiting = [item.window for item in earlier if has_due_labels(item, as_of)]
-        earlier = list(judge_late_labels(records, ref, bundle, earlier, baseline, as_of))
+        account = open_account(pipeline, ledger, ref.version, as_of)
+        earlier = list(judge_late_labels(records, ref, bundle, earlier, baseline, as_of, account))
         baseline = adopt_baseline(baseline, earlier)
         drift = compute_window_drift(
             bundle.sketch,
@@ -160,12 +163,14 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
             scored["score"],
             collect_levels(earlier, window),
         )
-        exchange_test = bet_on_window(pipeline, bundle, bets, earlier)
+        exchange_test = bet_on_window(pipeline, bundle, bets, earlier, account.shares["exchangeability"])
+        enter_window(pipeline, ledger, account, bundle, baseline, key, (frame, scored), exchange_test, as_of)
         unlabelled = check_without_labels(pipeline, bundle, window, frame, earlier, baseline)
         observation = build_observation(
             pipeline, bundle, key, frame, scored, drift, baseline, unlabelled, as_of
         )
         observation = replace(observation, bets=tuple(float(f"{score:.9g}") for score in bets))
+        enter_incidents(ledger, account, bundle, baseline, observation, (frame, scored), as_of)
         aspect_list = summarize_window(observation, drift, unlabelled)
         verdict = judge_degradation([*earlier, observation], pipeline.degradation)
         head = f"Pynomaly's verdict on {format_window(key)}: data {drift.status}. It was {drift.basis}."

@@ -23,7 +23,7 @@ from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError, QualityError, RecordError
 from pynomaly.judging.comparison.decision_diff import DecisionDiff, Side, diff_decisions
 from pynomaly.model.calibration.events import count_events
-from pynomaly.model.explanation.explain import Reason
+from pynomaly.model.explanation.reasons import Reason
 from pynomaly.model.row_times import read_row_keys
 from pynomaly.records.diff_page import render_diff
 from pynomaly.records.registry import ModelRef, Registry

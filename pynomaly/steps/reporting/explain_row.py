@@ -20,7 +20,8 @@ from pynomaly.data.window import Window
 from pynomaly.errors import DataError, PynomalyError, WindowError, list_allowed
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.entities.scales import read_row_entities
-from pynomaly.model.explanation.explain import ExplainMethod, Explanation, check_method
+from pynomaly.model.explanation.explain import ExplainMethod, check_method
+from pynomaly.model.explanation.reasons import Explanation
 from pynomaly.records.ledger import Ledger, Partition
 from pynomaly.records.ledger.rows import to_json
 from pynomaly.records.registry import Registry
@@ -53,7 +54,7 @@ class RowExplanation:
     method : str
         How the reasons were computed; "" if they could not be.
     reasons : tuple of dict
-        See :class:`~pynomaly.model.explanation.explain.Reason`.
+        See :class:`~pynomaly.model.explanation.reasons.Reason`.
     notes : tuple of str
         The same in sentences, with notes on missing information.
     """
@@ -236,4 +237,5 @@ def _find_reasons(
         notes = (f"the model gives {explanation.score!r} today, on record is {float(line['score'])!r}",)
     if not explanation.reasons:
         notes += ("no column raises the score",)
+    notes += tuple(f"{reason.column}: {reason.past}" for reason in explanation.reasons if reason.past)
     return explanation, notes

@@ -14,6 +14,7 @@ from pynomaly.errors import ConfigError, list_allowed
 from pynomaly.judging.alerts.grouping import AlertRow, group_rows
 from pynomaly.records.ledger import DECISION_KINDS, Ledger, Partition
 from pynomaly.records.registry.alias_lookup import find_alias_version
+from pynomaly.steps.account import find_account
 from pynomaly.steps.champion import list_pending_promotions
 from pynomaly.steps.notify import list_undelivered
 from pynomaly.steps.obstacles import list_known_obstacles
@@ -33,6 +34,8 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         verdict = ledger.find_last_decision(pipeline.name, "degradation")
         training = ledger.find_last_decision(pipeline.name, "retrain")
         baking = find_baking_promotion(pipeline, ledger)
+        account = find_account(pipeline, ledger, champion) if champion else None
+        guarantees = account.list_guarantees(ledger) if account else []
         pendings = list_pending_promotions(ledger, pipeline.name)
         newest = partitions[-1] if partitions else None
         obstacles = list_known_obstacles(ledger, pipeline.name, champion, newest)
@@ -43,6 +46,7 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         "champion": champion,
         "since": change.at.isoformat() if change and change.at else None,
         "because": list(change.reasons) if change else [],
+        "guarantees": guarantees,
         "obstacles": list(obstacles),
         "partitions": len(partitions),
         "last_window": partitions[-1].window if partitions else None,

@@ -6,6 +6,8 @@ bounded: at most ``degradation.check_rows`` rows, one small refit and two scorin
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -15,11 +17,13 @@ from pynomaly.detectors import make_detector
 from pynomaly.errors import PynomalyError
 from pynomaly.judging.comparison import evaluation
 from pynomaly.judging.comparison.evidence import Evidence, Rung
-from pynomaly.judging.comparison.injection import inject_anomalies
+from pynomaly.judging.comparison.injected.rows import inject_rows
+from pynomaly.judging.comparison.injection import ANOMALY_KINDS
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.features import FeatureEncoder
 from pynomaly.model.scoring import encode_rows, make_scorer, prepare_rows
+from pynomaly.steps.training.training_rows import separate_episodes
 
 __all__ = ["probe_model"]
 
@@ -36,11 +40,10 @@ def probe_model(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame) -> Unla
         return UnlabelledProbe(len(rows), None, None, None, (reason,))
     size, worth = min(len(rows), settings.check_rows), bundle.dependence.count_effective(len(rows))
     sampled_rows = np.random.default_rng(pipeline.training.seed).choice(len(rows), size=size, replace=False)
-    rows = rows.iloc[np.sort(sampled_rows)].reset_index(drop=True)
+    all_rows, rows = rows, rows.iloc[np.sort(sampled_rows)].reset_index(drop=True)
     reasons: list[str] = []
     agreement: float | None = None
-    roc_auc: Bounds | None = None
-    precision: Bounds | None = None
+    injected = UnlabelledProbe(len(rows), None, None, None)
     try:
         agreement = _measure_agreement(pipeline, bundle, rows)
         if agreement is None:
@@ -48,11 +51,11 @@ def probe_model(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame) -> Unla
     except PynomalyError as error:
         reasons.append(f"the detector cannot be fitted on {len(rows)} rows: {error}")
     try:
-        roc_auc, precision = _measure_injected(pipeline, bundle, rows)
+        injected = _measure_injected(pipeline, bundle, all_rows, size)
     except PynomalyError as error:
         reasons.append(str(error))
     effective = worth if bundle.dependence.is_dependent else None
-    return UnlabelledProbe(len(rows), agreement, roc_auc, precision, tuple(reasons), effective)
+    return replace(injected, agreement=agreement, reasons=tuple(reasons), effective=effective)
 
 
 def _measure_agreement(pipeline: Pipeline, bundle: Bundle, rows: pd.DataFrame) -> float | None:
@@ -85,17 +88,35 @@ def _measure_agreement(pipeline: Pipeline, bundle: Bundle, rows: pd.DataFrame) -
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
-def _measure_injected(
-    pipeline: Pipeline, bundle: Bundle, rows: pd.DataFrame
+def _measure_injected(pipeline: Pipeline, bundle: Bundle, rows: pd.DataFrame, size: int) -> UnlabelledProbe:
+    """Returns the champion's metrics on injected anomalies, with `size` of the rows as the normal ones.
+
+    All rows say which kinds are possible, and lend episodes their past.
+    """
+    contract, settings, seed = bundle.contract, pipeline.comparison, pipeline.training.seed
+    share = settings.injected_share * size / len(rows)
+    changed = inject_rows(pipeline, contract, rows, rows, share)
+    normal = np.flatnonzero(changed.truth == 0)
+    kept = changed.truth == 1
+    kept[np.random.default_rng(seed).choice(normal, size=min(size, len(normal)), replace=False)] = True
+    truth, injected = changed.truth[kept], changed.injected.select(kept)
+    scores = bundle.raw_scores(changed.frame[kept].reset_index(drop=True))
+    alone = np.isin(injected.kinds, ("", *ANOMALY_KINDS))
+    roc_auc, precision = _measure_metrics(pipeline, Evidence(truth[alone], rung=Rung.INJECTED), scores[alone])
+    kinds = tuple(sorted({str(kind) for kind in injected.kinds[~alone]}))
+    if not kinds:
+        return UnlabelledProbe(size, None, roc_auc, precision)
+    evidence = separate_episodes(Evidence(truth, np.arange(len(truth)), Rung.INJECTED, injected))
+    in_context = _measure_metrics(pipeline, evidence, scores)
+    return UnlabelledProbe(size, None, roc_auc, precision, kinds=kinds, in_context=in_context)
+
+
+def _measure_metrics(
+    pipeline: Pipeline, evidence: Evidence, scores: NDArray[np.float64]
 ) -> tuple[Bounds | None, Bounds | None]:
-    """Returns the champion's AUROC and average precision on injected anomalies, with intervals."""
-    contract, settings = bundle.contract, pipeline.comparison
-    changed, truth, _ = inject_anomalies(
-        contract.conform(rows), contract, settings.injected_share, pipeline.training.seed
-    )
-    scores = bundle.raw_scores(rows.assign(**{name: changed[name] for name in contract.features}))
+    """Returns AUROC and average precision, with intervals."""
     measured = evaluation.compute_metrics(
-        Evidence(truth, rung=Rung.INJECTED),
+        evidence,
         scores,
         confidence=pipeline.degradation.confidence,
         resamples=_RESAMPLES,

@@ -20,7 +20,7 @@ from pynomaly.data.row_files import load_rows, save_rows
 from pynomaly.errors import DataError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
-from pynomaly.judging.comparison.injected.rows import inject_rows
+from pynomaly.judging.comparison.injected.rows import InjectedRows, inject_rows
 from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback
@@ -54,6 +54,13 @@ class JudgedRows:
                 injected = InjectedAnomalies.from_arrays(arrays)
         evidence = Evidence(truth, blocks, Rung(rung), injected)
         return cls(load_rows(folder, "judged"), evidence)
+
+    @classmethod
+    def of_injected(cls, rows: InjectedRows, contract: FrameContract, dependence: Dependence) -> JudgedRows:
+        """Return rows with injected anomalies, numbered from 0; each episode is a block of its own."""
+        blocks = number_rows(contract, rows.frame, dependence)
+        evidence = Evidence(rows.truth, blocks, Rung.INJECTED, rows.injected)
+        return cls(rows.frame.reset_index(drop=True), separate_episodes(evidence))
 
     def drop_injected(self, scored: pd.DataFrame) -> pd.DataFrame:
         """Return the scores of these rows, DataFrame of shape (n, k), without injected anomalies."""
@@ -214,11 +221,7 @@ def build_judged_rows(
     normal = held[
         (labels != 1).to_numpy() & ~mark_incident_rows(pipeline.data, held, read_incidents(pipeline.data))
     ]
-    rows = inject_rows(pipeline, contract, normal, learned)
-    evidence = Evidence(
-        rows.truth, number_rows(contract, rows.frame, dependence), Rung.INJECTED, rows.injected
-    )
-    return JudgedRows(rows.frame, separate_episodes(evidence))
+    return JudgedRows.of_injected(inject_rows(pipeline, contract, normal, learned), contract, dependence)
 
 
 def separate_episodes(evidence: Evidence) -> Evidence:

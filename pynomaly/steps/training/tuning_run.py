@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,7 +25,7 @@ from pynomaly.detectors import make_detector
 from pynomaly.detectors.catalogue import find_entry
 from pynomaly.errors import ConfigError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
-from pynomaly.judging.comparison.injection import inject_anomalies
+from pynomaly.judging.comparison.injected.rows import inject_rows
 from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.features import FeatureEncoder
@@ -38,7 +38,7 @@ from pynomaly.records.store import write_atomically
 from pynomaly.steps.champion import find_champion
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.splits import number_rows, set_rows_apart
-from pynomaly.steps.training.training_rows import TrainingRows
+from pynomaly.steps.training.training_rows import JudgedRows, TrainingRows
 from pynomaly.steps.training.tuning import TrialRows, TuningResult, tune_detectors
 
 __all__ = ["MAX_BUDGET", "TuningRecord", "parse_budget", "tune_prepared", "tune_reference"]
@@ -198,10 +198,8 @@ def tune_prepared(
     rng = np.random.default_rng(seed)
     size = min(round(_EVIDENCE_SHARE * len(rows)), _MAX_EVIDENCE_ROWS)
     is_evidence, between = set_rows_apart(contract, rows, size, training_rows.dependence, rng)
-    fit, (frame, truth, rung) = (
-        rows[~is_evidence & ~between],
-        _build_evidence(pipeline, training_rows, rows[is_evidence]),
-    )
+    fit = rows[~is_evidence & ~between]
+    judged = _build_evidence(pipeline, training_rows, rows[is_evidence], fit)
     if len(fit) > pipeline.training.max_rows:
         fit = fit.sample(pipeline.training.max_rows, random_state=seed).sort_index()
     fit_rows, evidence_rows = (
@@ -211,7 +209,7 @@ def tune_prepared(
             calendar=pipeline.features.calendar,
             entities=pipeline.features.entities == "own",
         )
-        for part in (fit, frame)
+        for part in (fit, judged.frame)
     )
     features = FeatureEncoder.fit(fit_rows.frame, fit_rows.times, pipeline.features, fit_rows.entities)
     names = (default.detector, *pipeline.search.detectors)
@@ -222,10 +220,7 @@ def tune_prepared(
     policy = AlertPolicy.from_config(
         pipeline.alerts, rows_per_day(rows, contract, prepared.row_weight), contract.numeric
     )
-    operation = OperatingPoint.of(pipeline.alerts, policy.threshold)
-    evidence = Evidence(
-        truth, number_rows(contract, frame, training_rows.dependence), rung, operation=operation
-    )
+    evidence = replace(judged.evidence, operation=OperatingPoint.of(pipeline.alerts, policy.threshold))
     result = tune_detectors(
         fit_numbers,
         TrialRows(evidence_numbers, evidence),
@@ -236,13 +231,16 @@ def tune_prepared(
         detectors=pipeline.search.detectors,
         seed=seed,
     )
-    return rung, result
+    return evidence.rung, result
 
 
 def _build_evidence(
-    pipeline: Pipeline, rows: TrainingRows, normal: pd.DataFrame
-) -> tuple[pd.DataFrame, np.ndarray[Any, np.dtype[np.int64]], Rung]:
-    """Returns rows, truth and rung for trials: known anomalies if both halves get enough, else injected."""
+    pipeline: Pipeline, rows: TrainingRows, normal: pd.DataFrame, learned: pd.DataFrame
+) -> JudgedRows:
+    """Returns rows to judge trials by: known anomalies if both halves get enough, else injected ones.
+
+    What `learned` rows show of hours, entities and the past decides which kinds are injected.
+    """
     needed, contract = 2 * pipeline.comparison.min_positives, rows.contract
     known_anomalies = rows.collect_known_anomalies().frame
     if contract.label is not None and len(known_anomalies) >= needed:
@@ -251,13 +249,12 @@ def _build_evidence(
             truth = (np.arange(len(labelled_normal) + len(known_anomalies)) >= len(labelled_normal)).astype(
                 np.int64
             )
-            return pd.concat([labelled_normal, known_anomalies], ignore_index=True), truth, Rung.LABELS
+            frame = pd.concat([labelled_normal, known_anomalies], ignore_index=True)
+            return JudgedRows(frame, Evidence(truth, number_rows(contract, frame, rows.dependence)))
     least = pipeline.comparison.injected_share
     share = min(max(least, 1.25 * needed / max(len(normal), 1)), max(least, _MAX_INJECTED_SHARE))
-    seed, sizes = pipeline.training.seed, pipeline.comparison.injected_sizes
-    changed, truth, _ = inject_anomalies(contract.conform(normal), contract, share, seed, sizes)
-    frame = normal.assign(**{name: changed[name] for name in contract.features})
-    return frame.reset_index(drop=True), truth.astype(np.int64), Rung.INJECTED
+    injected = inject_rows(pipeline, contract, normal, learned, share)
+    return JudgedRows.of_injected(injected, contract, rows.dependence)
 
 
 def _log_trials(

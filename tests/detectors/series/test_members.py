@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pynomaly.detectors import make_detector
+from pynomaly.detectors.attributions import MemberReading
 from pynomaly.detectors.numerics import compiled
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.detectors.series import loops
@@ -154,3 +155,48 @@ def test_columns_beside_the_series_count_where_their_value_is_rare() -> None:
     assert (np.delete(scores, 1500) == np.delete(usual, 1500)).all()
     parts = detector.explain(with_numbers(changed).take(np.array([1500])), numbers[[1500]])
     assert parts.amounts[0].argmax() == 1
+
+
+def read_one(name: str, values: np.ndarray, place: int) -> MemberReading:
+    """Fit on the first 2,000 rows, ten minutes apart, and return the reading of one row."""
+    detector = make_detector(name).fit(PastRows.of_series(values[:2000], step=600_000_000))
+    rows = PastRows.of_series(values, step=600_000_000)
+    (reading,) = detector.read_members(rows.take(np.array([place])))
+    return reading
+
+
+@pytest.mark.parametrize("name", ["series_knn", "series_ar", "series_profile"])
+def test_a_reading_says_what_was_expected_and_against_what(name: str) -> None:
+    values = make_season()
+    values[2500] += 4.0
+    reading = read_one(name, values, 2500)
+    assert reading.ratio > 3
+    assert reading.until == 2500 * 600_000_000
+    assert reading.expected == pytest.approx(np.sin(2 * np.pi * 2500 / 96), abs=0.6)
+    assert (reading.nearest is not None) == (name == "series_knn")
+
+
+def test_the_nearest_window_of_a_reading_is_one_of_the_same_phase() -> None:
+    values = make_season()
+    values[2500] += 4.0
+    reading = read_one("series_knn", values, 2500)
+    assert reading.nearest is not None
+    apart = (2500 - reading.nearest // 600_000_000) % 96
+    assert min(apart, 96 - apart) <= 8
+
+
+def test_after_an_incident_the_earlier_value_that_still_counts_is_named() -> None:
+    values = make_season()
+    values[2480:2490] += 4.0
+    reading = read_one("series_profile", values, 2495)
+    assert 2480 * 600_000_000 <= reading.until < 2490 * 600_000_000
+    assert reading.expected == pytest.approx(values[2495, 0], abs=0.6)
+
+
+def test_a_row_without_a_past_is_read_by_its_value_alone() -> None:
+    values = make_season()
+    detector = make_detector("series_knn").fit(PastRows.of_series(values[:2000]))
+    (reading,) = detector.read_members(PastRows.of_series(np.array([[9.0]])))
+    assert reading.member == "the value against all others"
+    assert reading.expected == pytest.approx(np.median(values[:2000]))
+    assert make_detector("knn").fit(values).read_members(PastRows.of_series(values[:1])) == ()

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from pynomaly.errors import DataError
 from pynomaly.judging.comparison.decision_diff import EXAMPLES, DecisionDiff, diff_decisions
-from pynomaly.model.explanation.explain import Reason
+from pynomaly.model.explanation.reasons import Reason
 
 
 def scored(score: list[float], alerts: list[bool]) -> pd.DataFrame:

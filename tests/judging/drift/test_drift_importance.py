@@ -8,7 +8,7 @@ import pytest
 
 from pynomaly.judging.drift.drift_importance import ColumnWeight, average_contributions, weight_columns
 from pynomaly.judging.drift.drift_report import ColumnDrift
-from pynomaly.model.explanation.explain import Explanation, Reason
+from pynomaly.model.explanation.reasons import Explanation, Reason
 
 
 def explanation(*shares: tuple[str, float]) -> Explanation:

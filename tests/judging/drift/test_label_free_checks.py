@@ -218,3 +218,15 @@ def test_agreement_lost_on_rows_worth_few_independent_ones_is_chance_and_says_so
     assert UnlabelledProbe.from_dict(now.to_dict()) == now
     older = {name: value for name, value in now.to_dict().items() if name != "effective"}
     assert UnlabelledProbe.from_dict(older).effective is None
+
+
+def test_all_kinds_are_compared_where_both_sides_were_asked_for_the_same() -> None:
+    high, low = (0.9, 0.88, 0.92), (0.5, 0.45, 0.55)
+    kinds = {"kinds": ["stuck", "wrong hour"]}
+    then = probed(**kinds, in_context=[high, high])
+    settings = config.Degradation()
+    assert judge_probe(probed(**kinds, in_context=[low, low]), then, settings).injected_status == "critical"
+    fewer = probed(kinds=["stuck"], in_context=[low, low])
+    assert judge_probe(fewer, then, settings).injected_status == "none", "those that a row shows by itself"
+    assert judge_probe(GOOD, then, settings).injected_status == "none"
+    assert UnlabelledProbe.from_dict(then.to_dict()) == then

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pynomaly.config import Pipeline
+from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.past import attach_past, get_past
 from pynomaly.data.series import add_past_features
+from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
 from pynomaly.judging.comparison.injected.episodes import EPISODE_KINDS
 from pynomaly.judging.comparison.injected.rows import InjectedRows, inject_rows
 from pynomaly.judging.comparison.injection import ANOMALY_KINDS
+from pynomaly.judging.drift.label_free_checks import UnlabelledProbe
+from pynomaly.model.bundle import Bundle
+from pynomaly.steps.training.label_free_checks import probe_model
 from pynomaly.steps.training.training_rows import JudgedRows, TrainingRows, build_judged_rows
 
 START = pd.Timestamp("2026-01-05", tz="UTC")
@@ -190,3 +195,43 @@ def test_a_work_folder_restores_the_evidence(tmp_path: Any) -> None:
         again.evidence.injected.note
         == "values do not depend on the hour and the entity, so no injected anomaly asks for that"
     )
+
+
+def test_an_anomaly_counts_once_and_an_episode_with_the_share_of_its_rows() -> None:
+    kinds = np.array(["", "stuck", "stuck", "stuck", "stuck", "global", "slow drift", ""], dtype=object)
+    episodes = np.array([-1, 0, 0, 0, 0, -1, 2, -1])
+    injected = InjectedAnomalies(kinds, np.where(kinds == "", "", "1").astype(object), episodes)
+    flags = np.array([True, True, False, False, False, True, False, True])
+    assert injected.measure_found(flags) == pytest.approx(
+        {"all": 1.25 / 3, "global": 1.0, "slow drift": 0.0, "stuck": 0.25}
+    )
+    plain = InjectedAnomalies(kinds, kinds)
+    assert plain.measure_found(flags)["all"] == pytest.approx(2 / 6)
+
+
+def test_a_share_and_sizes_may_be_asked_for() -> None:
+    pipeline, frame = build_pipeline(), meters()
+    contract = FrameContract.infer(frame, pipeline.data)
+    rows = inject_rows(pipeline, contract, frame, frame, 0.2, (1.0,))
+    assert set(rows.injected.sizes) == {"", "1"}
+    anomalies = rows.injected.counts[rows.truth == 1].sum()
+    assert anomalies == pytest.approx(0.2 * len(frame), rel=0.1)
+
+
+@pytest.mark.parametrize("past", [{"past": 60, "step": "5m"}, {}])
+def test_a_probe_asks_for_what_the_rows_show_to_be_possible(past: dict[str, Any]) -> None:
+    pipeline = build_pipeline(**past)
+    frame = attach_past(meters(), pipeline.data)
+    contract = FrameContract.infer(frame, pipeline.data)
+    candidate = Candidate(detector="series_ar" if past else "knn")
+    bundle = Bundle.fit(frame.iloc[:1500], frame.iloc[1500:2000], pipeline, candidate, contract, {})
+    probe = probe_model(pipeline, bundle, frame.iloc[2000:])
+    assert set(EPISODE_KINDS) <= set(probe.kinds)
+    roc_auc, precision = probe.in_context
+    assert roc_auc is not None
+    assert precision is not None
+    assert probe.roc_auc is not None
+    assert roc_auc[0] < probe.roc_auc[0], "episodes are harder than values that are far off"
+    assert UnlabelledProbe.from_dict(json.loads(json.dumps(probe.to_dict()))) == probe
+    shuffled = frame.iloc[2000:].assign(load=np.random.default_rng(1).normal(size=1000))
+    assert not set(EPISODE_KINDS) & set(probe_model(pipeline, bundle, shuffled).kinds)

@@ -12,6 +12,8 @@ import pytest
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.errors import ConfigError
 from pynomaly.judging.comparison.compare import Rung
+from pynomaly.judging.comparison.injected.episodes import EPISODE_KINDS
+from pynomaly.judging.comparison.injection import ANOMALY_KINDS
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
 from pynomaly.steps.training import tuning as module
@@ -19,6 +21,7 @@ from pynomaly.steps.training import tuning_run
 from pynomaly.steps.training.prepare import PreparedReference, prepare_reference
 from pynomaly.steps.training.tuning import TrialRows, TuningResult
 from pynomaly.steps.training.tuning_run import parse_budget, tune_reference
+from tests.machines import make_machines
 from tests.steps.conftest import MOMENT, plan, start_with_champion
 
 Make = Callable[..., Pipeline]
@@ -113,6 +116,33 @@ def test_without_labels_anomalies_are_injected_in_number(pipeline: Make) -> None
     searched = tune_reference(settings, reference(settings), MOMENT, BUDGET)
     assert searched.rung == "injected"
     assert np.isfinite(searched.trials[0]["value"])
+
+
+def test_a_search_is_judged_on_the_kinds_that_the_rows_show(
+    pipeline: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = make_machines(28)
+    cycle = np.sin(table["time"].dt.hour.to_numpy() * np.pi / 12)
+    settings = pipeline(
+        table=table.assign(heat=table["heat"] + 12 * cycle),
+        search=SMALL,
+        data={"label": None, "ignore": ["anomaly"]},
+    )
+    asked: set[str] = set()
+
+    def looked_at(
+        X: np.ndarray, held_out: TrialRows, default: Candidate, *_: object, **__: object
+    ) -> TuningResult:
+        assert held_out.evidence.injected is not None
+        asked.update(held_out.evidence.injected.kinds)
+        assert len(X) > 0
+        return TuningResult(default, False, None, (), ("looked",))
+
+    monkeypatch.setattr(tuning_run, "tune_detectors", looked_at)
+    tune_reference(settings, reference(settings), MOMENT, BUDGET)
+    assert set(ANOMALY_KINDS) <= asked
+    assert asked & set(EPISODE_KINDS)
+    assert "wrong hour" in asked
 
 
 @pytest.mark.parametrize("asked", ["0s", "2d", "soon"])

@@ -7,7 +7,7 @@ nothing of the next stay as they are, each judged by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -30,11 +30,14 @@ _COLUMNS = 20
 _LEAST_GAIN = 0.3
 """Share of the squared error, beyond chance, that the past of a column must take away."""
 
-_LEAST_GAIN_OF_FEW = 0.1
-"""The same where at most three columns have more than two values: nothing but time relates so few.
+_LEAST_SERIAL = 0.3
+"""Correlation of the ranks of near rows that counts as much: a far value or a moved level hides a gain.
 
-Their cells must be there: straight lines over lost ones predict themselves.
+Where cells are lost it does not count: straight lines over them correlate.
 """
+
+_LEAST_OF_FEW = 0.1
+"""Either, where at most three columns have more than two values: nothing but time relates so few."""
 
 _FEW_COLUMNS = 3
 _COMPLETE = 0.98
@@ -115,7 +118,7 @@ class Context:
 
 def read_context(
     times: pd.Series[Any] | None, codes: npt.NDArray[Any], lines: npt.NDArray[Any],
-    numbers: Mapping[str, npt.NDArray[Any]], table_rows: int,
+    numbers: Mapping[str, npt.NDArray[Any]], table_rows: int, *, has_categories: bool = False,
 ) -> Context:  # fmt: skip
     """Return what a table shows of time.
 
@@ -129,6 +132,8 @@ def read_context(
         Numeric features as a model gets them: counters as their increase.
     table_rows : int
         Rows of the whole table.
+    has_categories : bool
+        Whether categories relate the rows' values, too.
 
     Notes
     -----
@@ -150,30 +155,48 @@ def read_context(
     if rows < _LEAST_ROWS:
         return Context(f"the usual entity has about {rows:.0f} rows; a series needs {_LEAST_ROWS}", step)
     values = _pick_columns({name: column[usable] for name, column in numbers.items()})
-    stretches = lay_stretches(list(values.values()), moments, owners, runs, step.step) if values else None
-    if stretches is None:
-        return Context("no column of numbers has more than two values, so no past was measured", step)
+    if not values and (has_categories or not numbers):
+        return Context("no column of numbers varies, so no past was measured", step)
+    if not values:
+        why = "no column of numbers varies, and only a change can be odd"
+        return Context(why, step, past=_find_past(()))
+    stretches = lay_stretches(list(values.values()), moments, owners, runs, step.step)
+    assert stretches is not None
     measured = {name: measure_foresight(stretches, place) for place, name in enumerate(values)}
     columns = {name: item for name, item in measured.items() if item is not None}
     if not columns:
         return Context("too few rows of an entity were looked at one after the other", step)
     is_complete = min(float(np.isfinite(column).mean()) for column in values.values()) >= _COMPLETE
-    is_few = len(columns) <= _FEW_COLUMNS and is_complete
-    return _decide(step, columns, _LEAST_GAIN_OF_FEW if is_few else _LEAST_GAIN)
+    if not is_complete:
+        return _decide(step, columns, _LEAST_GAIN, np.inf)
+    if has_categories or len(columns) > _FEW_COLUMNS:
+        return _decide(step, columns, _LEAST_GAIN, _LEAST_SERIAL)
+    return _decide(step, columns, _LEAST_OF_FEW, _LEAST_OF_FEW)
 
 
-def _decide(step: RowStep, columns: Mapping[str, Foresight], least: float) -> Context:
-    telling = [name for name, item in columns.items() if item.past - max(0.0, item.chance) >= least]
+def _decide(step: RowStep, columns: Mapping[str, Foresight], gain: float, serial: float) -> Context:
+    telling = [
+        name
+        for name, item in columns.items()
+        if item.past - max(0.0, item.chance) >= gain or item.serial >= serial
+    ]
     best = max(columns, key=lambda name: columns[name].past)
     share = f"{max(0.0, columns[best].past):.0%} less squared error"
     if len(telling) < _LEAST_COLUMNS * len(columns):
         why = f"the past predicts {len(telling)} of {len(columns)} columns ({best!r} best: {share})"
         return Context(why, step, columns)
+    if columns[best].past < gain:
+        best = max(columns, key=lambda name: columns[name].serial)
+        share = f"near rows correlate by {columns[best].serial:.2f} in rank"
     many = f"{len(telling)} of {len(columns)} columns ({best!r}: {share})"
     why = f"the past predicts {many if len(columns) > 1 else f'{best!r} ({share})'}"
-    periods = [columns[name].period for name in telling]
+    return Context(why, step, columns, _find_past([columns[name].period for name in telling]))
+
+
+def _find_past(periods: Iterable[int | None]) -> int:
+    """Return two of the longest period and some rows, at most a thousand."""
     period = max((item for item in periods if item is not None), default=_USUAL_PERIOD)
-    return Context(why, step, columns, min(_MOST_PAST, 2 * period + _BEFORE_PERIODS))
+    return min(_MOST_PAST, 2 * period + _BEFORE_PERIODS)
 
 
 def _count_usual_rows(codes: npt.NDArray[Any]) -> float:
@@ -183,7 +206,9 @@ def _count_usual_rows(codes: npt.NDArray[Any]) -> float:
 
 
 def _pick_columns(numbers: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.float64]]:
-    """Return the columns with more than two values; of many, twenty at even distances."""
-    names = [name for name, values in numbers.items() if len(np.unique(values[np.isfinite(values)])) > 2]
+    """Return the columns with more than two values, or else the flags; of many, twenty at even distances."""
+    counts = {name: len(np.unique(values[np.isfinite(values)])) for name, values in numbers.items()}
+    names = [name for name, count in counts.items() if count > 2]
+    names = names or [name for name, count in counts.items() if count == 2]
     chosen = names[:: -(-len(names) // _COLUMNS)] if names else []
     return {name: np.asarray(numbers[name], dtype=np.float64) for name in chosen}

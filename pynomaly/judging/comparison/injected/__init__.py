@@ -3,5 +3,6 @@
 Drawn beside the kinds of :mod:`~pynomaly.judging.comparison.injection` where the data show that the context
 counts; rows that do not depend on it never get them.
 
-Called by `comparison` and `steps.training`. May import what `judging.comparison` may import.
+Called by `comparison`, `steps.training` and `steps.monitoring`. May import what `judging.comparison` may
+import.
 """

@@ -67,6 +67,29 @@ class InjectedAnomalies:
         arrays = {name: getattr(self, name) for name in ("kinds", "sizes", "episodes", "weights")}
         return {name: values for name, values in arrays.items() if values is not None}
 
+    @property
+    def counts(self) -> Array:
+        """What each row counts where every anomaly counts one, shape (n,): of an episode, its share of it."""
+        if self.episodes is None:
+            return np.ones(len(self.kinds))
+        rows = np.bincount(np.maximum(self.episodes, 0)[self.episodes >= 0], minlength=1)
+        return np.where(self.episodes >= 0, 1.0 / np.maximum(rows, 1)[np.maximum(self.episodes, 0)], 1.0)
+
+    def measure_found(self, flags: npt.NDArray[np.bool_]) -> dict[str, float]:
+        """Return the share of the anomalies that is flagged: of all (``all``), then by kind.
+
+        Parameters
+        ----------
+        flags : bool array of shape (n,)
+            An episode counts with the share of its rows that are flagged: one of many is soon flagged by
+            chance.
+        """
+        counts, changed = self.counts, self.kinds != ""
+        parts = {"all": changed} | {str(kind): self.kinds == kind for kind in sorted(set(self.kinds)) if kind}
+        return {
+            name: float((counts * flags)[rows].sum() / counts[rows].sum()) for name, rows in parts.items()
+        }
+
     def select(self, rows: npt.NDArray[np.bool_]) -> InjectedAnomalies:
         """Return those of the selected rows, bool array of shape (n,)."""
         episodes = None if self.episodes is None else self.episodes[rows]

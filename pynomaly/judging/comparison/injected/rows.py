@@ -4,7 +4,8 @@ A row that is changed by itself keeps its past, and later rows look back on what
 episode, and those of the half period after it, are added as copies that look back on the episode, and on
 nothing else that was changed; the rows they are copies of stay normal. So no normal row has an anomaly in its
 past, and episodes may overlap. Features that are computed from the past (``data.series``) follow the changed
-cells. Called where a training builds the rows it judges on.
+cells. Called wherever rows are judged without labels: at a training, in a search, on a monitored window and
+in a drill.
 """
 
 from __future__ import annotations
@@ -54,7 +55,12 @@ class InjectedRows:
 
 
 def inject_rows(
-    pipeline: Pipeline, contract: FrameContract, normal: pd.DataFrame, learned: pd.DataFrame
+    pipeline: Pipeline,
+    contract: FrameContract,
+    normal: pd.DataFrame,
+    learned: pd.DataFrame,
+    share: float | None = None,
+    sizes: Sequence[float] | None = None,
 ) -> InjectedRows:
     """Inject the kinds of anomalies that the learned rows show to be possible.
 
@@ -65,7 +71,13 @@ def inject_rows(
     normal : DataFrame of shape (n, d)
         Held-out rows without known anomalies.
     learned : DataFrame of shape (m, d)
-        Rows that are fitted or calibrated on, older than the held-out ones where there are times.
+        Rows that are fitted or calibrated on, older than the held-out ones where there are times. Where there
+        are no others, the same rows.
+    share : float, optional
+        Share of the rows that become anomalies, or as many episodes; by default
+        ``comparison.injected_share``.
+    sizes : sequence of float, optional
+        Their sizes; by default ``comparison.injected_sizes``.
 
     Raises
     ------
@@ -82,14 +94,13 @@ def inject_rows(
     context = measure_context(learned, normal, measured)
     rhythm = measure_rhythm(learned, measured, measured.numeric)
     families = 1 + (context is not None and context.has_season + context.has_entities)
-    share = settings.injected_share
+    share = settings.injected_share if share is None else share
+    sizes = settings.injected_sizes if sizes is None else sizes
     alone = share if rhythm is None else share * families / (families + 1)
     conformed = measured.conform(normal)
     if contract.time is not None and _is_constant(conformed, measured):
         return _change_constants(normal, conformed, measured, series, share, seed)
-    changed, truth, injected = inject_anomalies(
-        conformed, measured, alone, seed, settings.injected_sizes, context
-    )
+    changed, truth, injected = inject_anomalies(conformed, measured, alone, seed, sizes, context)
     injected = replace(injected, note=_explain_limits(contract, context, rhythm))
     frame = normal.assign(**{name: changed[name] for name in measured.features})
     frame = _follow_changes(frame, normal, series)
@@ -101,7 +112,7 @@ def inject_rows(
         list_runs(normal, contract, rhythm.step),
         rhythm,
         min(count, _MOST_EPISODES),
-        settings.injected_sizes,
+        sizes,
         np.random.default_rng([seed, 1]),
     )
     if not episodes:

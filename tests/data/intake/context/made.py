@@ -80,7 +80,7 @@ def list_times(rows: int, step: str = "10min") -> pd.Series[Any]:
 def read_columns(
     columns: dict[str, Floats], times: pd.Series[Any] | None = None, codes: Any = None, table_rows: int = 0
 ) -> Context:
-    rows = len(next(iter(columns.values())))
+    rows = len(next(iter(columns.values()))) if times is None else len(times)
     moments = list_times(rows) if times is None else times
     owners = np.zeros(rows, dtype=np.int64) if codes is None else np.asarray(codes, dtype=np.int64)
     return read_context(moments, owners, np.arange(2, rows + 2), columns, table_rows or rows)

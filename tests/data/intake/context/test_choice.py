@@ -84,6 +84,38 @@ def test_flags_and_constants_have_no_say() -> None:
     assert read_columns(flags).past == 0
 
 
+def test_memory_that_far_values_hide_is_one() -> None:
+    """Of jams, whose size nothing tells, the past takes no squared error away; their ranks correlate."""
+    for seed in range(5):
+        rng = np.random.default_rng([14, seed])
+        busy = np.repeat(rng.random(60) < 0.4, 10)
+        context = read_columns({"a": np.where(busy, rng.pareto(0.8, 600) + 1, 1) + rng.random(600)})
+        assert context.columns["a"].serial > 0.1
+        assert context.past == 256, (seed, context)
+
+
+def test_one_column_that_never_changed_is_a_series() -> None:
+    context = read_columns({"a": np.zeros(600), "b": np.full(600, 3.0)})
+    assert context.past == 256
+    assert "only a change can be odd" in context.why
+    assert read_columns({}, list_times(600), np.zeros(600)).past == 0
+
+
+def test_flags_that_hold_for_some_time_are_a_series() -> None:
+    rng = np.random.default_rng(15)
+    context = read_columns({"f": np.repeat(rng.random(40) < 0.3, 20).astype(float)})
+    assert context.past >= 128
+    assert list(context.columns) == ["f"]
+
+
+def test_categories_beside_a_constant_leave_rows_alone() -> None:
+    from pynomaly.data.intake.context import read_context
+
+    lines, codes = np.arange(2, 602), np.zeros(600, dtype=np.int64)
+    constant = {"a": np.ones(600)}
+    assert read_context(list_times(600), codes, lines, constant, 600, has_categories=True).past == 0
+
+
 @pytest.mark.parametrize(("period", "past"), [(24, 176), (96, 320), (290, 708)])
 def test_the_past_holds_two_periods(period: int, past: int) -> None:
     context = read_columns({"a": swing(period)(np.random.default_rng(9), 4000)})
