@@ -31,6 +31,7 @@ from pynomaly.judging.drift.degradation import judge_degradation
 from pynomaly.model.calibration.alert_stream import AlertStream
 from pynomaly.model.window_alerts import count_discoveries, flag_rows
 from pynomaly.records.ledger import parse_window_key
+from pynomaly.steps.monitoring.carried_levels import collect_levels
 from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_labels_again
 from pynomaly.steps.monitoring.monitor_window import build_observation, check_without_labels
 from pynomaly.steps.monitoring.performance import adopt_baseline
@@ -202,7 +203,8 @@ def _follow_settings(
     """Observe, judge, decide, compare and rule with the functions of production."""
     pipeline, at, student = past.pipeline, window.end, life.student
     sketch, contract = student.bundle.sketch, student.bundle.contract
-    drift = compute_window_drift(sketch, contract, frame, pipeline.drift, scored["score"])
+    levels = collect_levels(life.observations, window)
+    drift = compute_window_drift(sketch, contract, frame, pipeline.drift, scored["score"], levels)
     _judge_late_windows(past, life, at)
     baseline = adopt_baseline(student.baseline, life.observations)
     checked = check_without_labels(
