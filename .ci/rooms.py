@@ -97,7 +97,7 @@ WINGS: Mapping[str, Wing] = {
             "comparison": (GROUND,),
             "drift": ("comparison",),
             "account": ("drift",),
-            "alerts": (GROUND,),
+            "alerts": ("comparison",),
         },
     ),
     "model": Wing(
@@ -106,8 +106,8 @@ WINGS: Mapping[str, Wing] = {
         {
             "entities": (),
             GROUND: ("entities",),
-            "sketch": (GROUND,),
             "dependence": (GROUND,),
+            "sketch": ("dependence",),
             "calibration": ("dependence",),
             "provenance": ("calibration",),
             "scoring": ("calibration",),

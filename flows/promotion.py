@@ -16,7 +16,7 @@ from pynomaly.records.ledger import Decision
 from pynomaly.steps.promotion.apply_policy import PolicyChange
 from tasks import promotion, reporting
 
-__all__ = ["approve", "policy", "reject", "rollback"]
+__all__ = ["approve", "decide_audit", "policy", "reject", "rollback"]
 
 
 @flow(name="rollback", flow_run_name=format_run_name)
@@ -89,6 +89,26 @@ def reject(
         config,
         lambda pipeline: promotion.reject_promotion(
             pipeline, resolve_run_moment(pipeline, ""), reason, _name_actor(by), _parse_version(version)
+        ),
+    )
+
+
+@flow(name="decide-audit", flow_run_name=format_run_name)
+def decide_audit(
+    config: str = "configs/quickstart.yaml", audit: str = "", as_of: str = "", by: str = ""
+) -> dict[str, Any]:
+    """Take the verdict of a decided audit to the gate; repeating changes nothing.
+
+    Args:
+        config: Path of the pipeline YAML.
+        audit: Its name; empty means the newest.
+        as_of: Moment the run stands for, with an offset; empty means the scheduled time.
+        by: Who decides; empty means this flow run, by its name.
+    """
+    return _decide_and_publish(
+        config,
+        lambda pipeline: promotion.decide_by_audit(
+            pipeline, resolve_run_moment(pipeline, as_of), audit, _name_actor(by)
         ),
     )
 

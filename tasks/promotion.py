@@ -1,4 +1,4 @@
-"""Tasks about the champion: answer a promotion that waits, roll back, apply another alert policy."""
+"""Tasks about the champion: answer a promotion, decide by an audit, roll back, apply another alert policy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from pynomaly.steps.promotion.apply_policy import PolicyChange
 from pynomaly.steps.promotion.apply_policy import apply_policy as apply_policy_step
 from pynomaly.steps.promotion.approve import approve_promotion as approve_step
 from pynomaly.steps.promotion.approve import reject_promotion as reject_step
+from pynomaly.steps.promotion.deciding_audit import decide_by_audit as decide_by_audit_step
 from pynomaly.steps.promotion.promote import rollback as rollback_step
 from tasks.events import announce_event
 from tasks.step import pipeline_task
 
-__all__ = ["apply_policy", "approve_promotion", "reject_promotion", "rollback"]
+__all__ = ["apply_policy", "approve_promotion", "decide_by_audit", "reject_promotion", "rollback"]
 
 
 @pipeline_task("apply the alert policy")
@@ -47,6 +48,14 @@ def approve_promotion(
 ) -> Decision:
     """Promote the version that waits, if it passes the gate again."""
     decision = approve_step(pipeline, at, reason, actor, version)
+    announce_event(pipeline, f"champion.{decision.kind}", decision.to_dict())
+    return decision
+
+
+@pipeline_task("decide by an audit")
+def decide_by_audit(pipeline: Pipeline, as_of: datetime, name: str, actor: str) -> Decision:
+    """Take the verdict of a decided audit to the gate."""
+    decision = decide_by_audit_step(pipeline, as_of, name, actor)
     announce_event(pipeline, f"champion.{decision.kind}", decision.to_dict())
     return decision
 

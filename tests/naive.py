@@ -616,6 +616,51 @@ def average_row_spots(place, before, after, back, offsets, shares, measure):
     return (sum(share * amount**1.5 for share, amount in may) / weight) ** (2 / 3) if may else None
 
 
+def t_test_factor(before, after):
+    """Bayes factor of a shift between two samples: t densities, a normal shift of variance 1 integrated."""
+    from scipy.integrate import quad
+    from scipy.stats import nct, norm, t, ttest_ind
+
+    statistic = float(ttest_ind(after, before).statistic)
+    dof, scale = len(before) + len(after) - 2, 1 / math.sqrt(1 / len(before) + 1 / len(after))
+    moved = quad(lambda shift: nct.pdf(statistic, dof, shift * scale) * norm.pdf(shift), -8, 8)[0]
+    return float(moved / t.pdf(statistic, dof))
+
+
+def mixture_martingale(total: float, time: float, variance: float) -> float:
+    """Mean over normal stakes of this variance of what betting on a drift has made of 1: by a fine sum."""
+    width = math.sqrt(variance)
+    step = 12 * width / 20_000
+    value = 0.0
+    for place in range(-10_000, 10_001):
+        stake = place * step
+        density = math.exp(-(stake**2) / (2 * variance)) / math.sqrt(2 * math.pi * variance)
+        value += step * density * math.exp(stake * total - stake**2 * time / 2)
+    return value
+
+
+def join_sampled(
+    blocks: Sequence[int], moments: Sequence[float], entity: Sequence[int], truth: Sequence[int], reach: float
+) -> list[set[int]]:
+    """Groups of sampled rows that share a block, or lie on one chain of near anomalies of an entity."""
+    groups = [{row} for row in range(len(blocks))]
+    pairs = [(first, second) for second in range(len(blocks)) for first in range(second)]
+    for first, second in pairs:
+        near = abs(moments[first] - moments[second]) < reach
+        of_one = entity[first] == entity[second] and truth[first] == truth[second] == 1
+        if blocks[first] == blocks[second] or (near and of_one):
+            one, other = (next(group for group in groups if row in group) for row in (first, second))
+            if one is not other:
+                groups.remove(other)
+                one |= other
+    return sorted(groups, key=min)
+
+
+def effective_number(weights: Sequence[float]) -> float:
+    """How many equal ones these weights are worth."""
+    return sum(weights) ** 2 / sum(weight**2 for weight in weights)
+
+
 def naive_stake(ratios):
     """Average over the parts of bets that start before each observation, and the money that never starts."""
     from pynomaly.judging.account.stake import PARTS
@@ -628,3 +673,25 @@ def naive_stake(ratios):
                 money *= 1 - part + part * ratio
             total += money
     return total
+
+
+def stream_discoveries(p_values, part, earlier, most):
+    """Which rows alert: up to the largest limit whose rows by chance are a part of the discoveries."""
+    total, limit = len(p_values), -1.0
+    for x in sorted(set(p_values)):
+        discoveries = earlier + sum(p <= x for p in p_values)
+        if x <= most and total * x <= part * discoveries + 1e-15:
+            limit = x
+    return [p <= limit for p in p_values]
+
+
+def stream_event_limit(p_values, rates, part, earlier, most):
+    """The limit for rows an hour apart, which are one event with the row before, if that alerts too."""
+    total, limit = len(p_values), -1.0
+    for x in sorted(set(p_values)):
+        alerted = [False, *(p <= x for p in p_values)]
+        events = sum(now and not before for before, now in pairwise(alerted))
+        expected = total * x * float(rates.share(x)[0])
+        if x <= most and expected <= part * (events + earlier):
+            limit = x
+    return limit

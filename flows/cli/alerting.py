@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.app import Config, Json, command, get_user_name, print_result
+from flows.cli.app import Config, Json, command, get_user_name, print_result, run_flow
 from pynomaly.config import ALERT_POLICIES, load_pipeline
 
 __all__ = ["ack", "alerts", "audit", "labels", "preview", "resolve"]
@@ -121,10 +121,18 @@ def preview(
 @command(
     "pynomaly audit configs/quickstart.yaml --rows 50 --output audit.csv",
     "pynomaly audit configs/quickstart.yaml --labels audit.csv --by ann",
+    "pynomaly audit configs/quickstart.yaml --to-decide --output pair.csv",
+    "pynomaly audit configs/quickstart.yaml --decide",
 )
 def audit(
     config: Config,
     rows: Annotated[int, typer.Option("--rows", min=0, help="Draw so many rows to label.")] = 0,
+    to_decide: Annotated[
+        bool, typer.Option("--to-decide", help="Draw those that tell champion from challenger.")
+    ] = False,
+    challenger: Annotated[
+        int, typer.Option("--challenger", min=0, help="Its version; 0: the alias challenger.")
+    ] = 0,
     last: Last = "60d",
     output: Annotated[
         Path | None, typer.Option(help="Table to write them to; NAME-audit.csv if left out.")
@@ -132,30 +140,45 @@ def audit(
     answers: Annotated[
         Path | None, typer.Option("--labels", help="That table with its labels filled in.")
     ] = None,
+    decide: Annotated[bool, typer.Option("--decide", help="Take a decided audit to the gate.")] = False,
     name: Annotated[str, typer.Option("--audit", help="Which audit to judge by; empty: the newest.")] = "",
     by: Author = "",
     as_json: Json = False,
 ) -> None:
-    """How good are the alerts? Draw a random sample, label it, read off precision and recall."""
+    """How good are the alerts, or which of two models is better? Draw a sample, label it, read the answer."""
     from flows.display import alerting
+    from flows.display.promotion import show_decision
     from pynomaly.errors import ConfigError
     from pynomaly.records.telemetry import disable_telemetry
-    from pynomaly.steps.alerting.audit_sample import draw_audit, judge_audit, label_audit
+    from pynomaly.steps.alerting.audit_answers import label_audit
+    from pynomaly.steps.alerting.audit_sample import draw_audit
+    from pynomaly.steps.promotion.deciding_audit import draw_deciding_audit, report_audit
 
     disable_telemetry()
     pipeline, author = load_pipeline(config), by or get_user_name()
-    if rows and answers is not None:
-        raise ConfigError("--rows draws an audit and --labels answers one; give one of them")
-    if rows:
-        target = output or Path(f"{pipeline.name}-audit.csv")
+    if sum((bool(rows) or to_decide, answers is not None, decide)) > 1:
+        raise ConfigError(
+            "--rows and --to-decide draw an audit, --labels answers one, --decide ends one; give one of them"
+        )
+    if challenger and not to_decide:
+        raise ConfigError("--challenger names a model of a draw that decides; give --to-decide, too")
+    if rows or to_decide:
+        target, span = output or Path(f"{pipeline.name}-audit.csv"), _parse_span(last)
         if target.exists():
             raise ConfigError(f"{target} is there already and may hold answers; name another --output")
-        print_result(
-            draw_audit(pipeline, rows, _parse_span(last), target, author), as_json, alerting.show_drawn_audit
+        drawn = (
+            draw_deciding_audit(pipeline, rows or 200, span, target, author, challenger or None)
+            if to_decide
+            else draw_audit(pipeline, rows, span, target, author)
         )
+        print_result(drawn, as_json, alerting.show_drawn_audit)
+        return
+    if decide:
+        decision = run_flow("promotion", "decide_audit", pipeline, audit=name, as_of="latest", by=author)
+        print_result(decision, as_json, show_decision)
         return
     new = label_audit(pipeline, answers, author) if answers is not None else 0
-    print_result({**judge_audit(pipeline, name), "new": new}, as_json, alerting.show_audit_estimate)
+    print_result({**report_audit(pipeline, name), "new": new}, as_json, alerting.show_audit)
 
 
 @command(

@@ -10,7 +10,7 @@ __all__ = [
     "show_alert",
     "show_alert_list",
     "show_answer",
-    "show_audit_estimate",
+    "show_audit",
     "show_drawn_audit",
     "show_export",
     "show_labels",
@@ -129,28 +129,53 @@ def show_drawn_audit(result: dict[str, Any]) -> None:
         build_table(f"drawn from {result['windows']} windows", ("rows", "there are", "drawn"), rows)
     )
     console.print("  fill in its column label with 1 (anomaly) or 0 (normal), then give it to --labels")
+    if result["against"]:
+        versions = "v{champion} and v{challenger}".format(**result["against"])
+        console.print(f"  it decides between {versions}: answer from the top, and ask after any answer")
 
 
-def show_audit_estimate(result: dict[str, Any]) -> None:
-    """Print precision and recall of the alerts as an audit estimates them."""
+def show_audit(result: dict[str, Any]) -> None:
+    """Print what an audit says: of the alerts, or of champion and challenger where it was drawn for them."""
     console = make_console()
     console.print(
         f"audit {result['audit']}: {result['answered']} rows labelled, {result['waiting']} wait",
         markup=False,
     )
-    rows = [
-        [name, result[name]["value"], result[name]["low"], result[name]["high"]]
-        for name in ("precision", "recall")
-    ]
+    against = result["against"]
+    sides = {"": {"average_precision": result.get("average_precision"), "alerts": result}}
+    if against:
+        sides = {f"v{against[side]}, {side}": result[side] for side in ("champion", "challenger")}
+    alerts = next(iter(sides.values()))["alerts"]
+    rows = [row for side, model in sides.items() for row in _list_figures(side, model)]
     columns = ("", "estimate", "at least", "at most")
-    console.print(build_table(f"{result['level']:.0%} intervals, exact", columns, rows))
+    console.print(build_table(f"{alerts['level']:.0%} intervals", columns, rows))
     names = ("name", "population", "sampled", "labelled", "anomalies")
-    stratum_rows = [[item[name] for name in names] for item in result["strata"]]
+    stratum_rows = [[item[name] for name in names] for item in alerts["strata"]]
     console.print(
         build_table("the sample", ("rows", "there are", "drawn", "labelled", "anomalies"), stratum_rows)
     )
-    if result["waiting"]:
+    if against:
+        for reason in result["verdict"]["reasons"]:
+            console.print(f"  {reason}", markup=False)
+        console.print(f"  {result['forecast']}", markup=False)
+        if result["more_answers"] == 0:
+            console.print("  pynomaly audit CONFIG --decide takes it to the gate", markup=False)
+    elif result["waiting"]:
         console.print("  rows that wait may be either: the intervals allow for both")
+
+
+def _list_figures(side: str, model: dict[str, Any]) -> list[list[Any]]:
+    """Returns the lines of one model's figures; a figure that is not known has none."""
+    figures = {
+        "average precision": model["average_precision"],
+        "precision": model["alerts"]["precision"],
+        "recall": model["alerts"]["recall"],
+    }
+    return [
+        [f"{side}: {name}" if side else name, figure["value"], figure["low"], figure["high"]]
+        for name, figure in figures.items()
+        if figure is not None
+    ]
 
 
 def _describe_match(match: dict[str, Any] | None) -> list[str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pynomaly import config
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.calibration.alert_stream import StreamShare
 from pynomaly.model.calibration.events import EventRates
 from pynomaly.model.calibration.expected_alerts import ExpectedAlerts, expect_alerts
 from pynomaly.model.explanation.held_back import find_held_back_rows
@@ -18,15 +19,26 @@ from pynomaly.model.fitting.event_counts import count_reference_events, take_new
 from pynomaly.model.row_times import read_row_keys
 from pynomaly.model.scoring import PreparedRows
 
-__all__ = ["count_events_again", "expect_alerts_of", "flag_rows", "flag_single_rows"]
+__all__ = ["count_discoveries", "count_events_again", "expect_alerts_of", "flag_rows", "flag_single_rows"]
 
 
-def flag_rows(bundle: Bundle, frame: pd.DataFrame, p_values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which rows of a whole window alert, by policy and limits; bool array of shape (n,)."""
+def flag_rows(
+    bundle: Bundle, frame: pd.DataFrame, p_values: NDArray[np.float64], share: StreamShare | None = None
+) -> NDArray[np.bool_]:
+    """Return which rows of a whole window alert, by policy and limits; bool array of shape (n,).
+
+    `share` is what the window may spend of the level of a stream; without it, it is judged alone.
+    """
     rows = bundle.prepare(frame)
     keys = read_row_keys(frame, bundle.contract) if bundle.policy.events else None
-    flags = bundle.policy.flag_window(p_values, bundle.calibration.resolutions(rows.entities), keys)
+    flags = bundle.policy.flag_window(p_values, bundle.calibration.resolutions(rows.entities), keys, share)
     return _apply_limits(bundle, rows, flags)
+
+
+def count_discoveries(bundle: Bundle, frame: pd.DataFrame, alerted: NDArray[np.bool_]) -> int:
+    """Return how many events, or rows where the policy counts rows, the alerting rows of `frame` are."""
+    keys = read_row_keys(frame, bundle.contract) if bundle.policy.events else None
+    return bundle.policy.count_discoveries(alerted, keys)
 
 
 def flag_single_rows(bundle: Bundle, frame: pd.DataFrame, p_values: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -26,7 +26,6 @@ EVIDENCE_TEXT: Mapping[str, str] = {
     "labels": "known labels of held-out rows",
     "audited": "an audited sample of held-out rows",
     "injected": "anomalies injected into held-out rows, not real ones",
-    "stability": "stability alone: nothing shows that it finds anomalies",
 }
 """What each rung of evidence is, in words."""
 

@@ -3,7 +3,8 @@
 Refused by the gate or the verdict, rejected by a person, expired without an answer, or promoted and taken
 back: each is an attempt on this champion that failed, and the next one waits longer. A rejection ages: after
 ``retraining.forget`` it says nothing about a challenger of today. Changes of the alert policy, and of the
-alias by hand, are no challengers. Called by :mod:`pynomaly.steps.training.planning`.
+alias by hand, are no challengers, and an audit that refuses a challenger refuses one that was counted. Called
+by :mod:`pynomaly.steps.training.planning`; whoever compares models asks for the number of the attempt.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pynomaly.records.ledger import Decision
+from pynomaly.records.ledger import Audit, Decision
 from pynomaly.records.ledger.decision_evidence import PendingEvidence
 
-__all__ = ["Rejections", "age_rejections", "count_rejections"]
+__all__ = ["Rejections", "age_rejections", "count_attempts", "count_rejections"]
+
+_NEVER = timedelta(days=36_525)  # a retraining forgets rejections; what they cost is not forgotten
 
 _NO_CHALLENGER = ("policy", "by hand")
 """Outcomes of decisions that no training led to."""
@@ -56,15 +59,15 @@ def count_rejections(decisions: Sequence[Decision], as_of: datetime, forget: tim
     challengers = [
         item
         for item in decisions
-        if item.outcome not in _NO_CHALLENGER and item.answered_key not in changed_policies
+        if item.outcome not in _NO_CHALLENGER
+        and item.answered_key not in changed_policies
+        and not (item.kind == "refuse" and item.evidence.get("audit"))
     ]
     versions_by_policy = {
         item.version for item in decisions if item.kind == "promote" and item.outcome == "policy"
     }
     taken_back = _find_taken_back(decisions)
-    standing = next(
-        (item for item in decisions if _changes_model(item) and (item.seq or 0) not in taken_back), None
-    )
+    standing = _find_standing(decisions)
     since = (standing.seq or 0) if standing else 0
     moments = [
         item.as_of
@@ -83,11 +86,35 @@ def count_rejections(decisions: Sequence[Decision], as_of: datetime, forget: tim
     return age_rejections(moments, as_of, forget)
 
 
+def count_attempts(decisions: Sequence[Decision], audits: Sequence[Audit], as_of: datetime) -> int:
+    """Return the number of the next comparison with the champion, from 1; each costs part of one error.
+
+    Counted since the last promotion that stands: rejected challengers, however old, and audits that were
+    drawn to compare a challenger, whatever came of them. All looks at one audit are one comparison.
+    """
+    standing = _find_standing(decisions)
+    since = standing.at if standing else None
+    drawn = [
+        item
+        for item in audits
+        if item.content.get("against") and (since is None or item.at is None or item.at > since)
+    ]
+    return 1 + count_rejections(decisions, as_of, _NEVER).count + len(drawn)
+
+
 def age_rejections(moments: Iterable[datetime], as_of: datetime, forget: timedelta) -> Rejections:
     """Return how many of the rejections at `moments` count at `as_of`, and how many are forgotten."""
     every = list(moments)
     counted = [moment for moment in every if as_of - moment <= forget]
     return Rejections(len(counted), max(counted, default=None), len(every) - len(counted))
+
+
+def _find_standing(decisions: Sequence[Decision]) -> Decision | None:
+    """Return the last promotion of a challenger that was not taken back, or None."""
+    taken_back = _find_taken_back(decisions)
+    return next(
+        (item for item in decisions if _changes_model(item) and (item.seq or 0) not in taken_back), None
+    )
 
 
 def _changes_model(item: Decision) -> bool:

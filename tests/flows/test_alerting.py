@@ -69,7 +69,7 @@ def test_from_alert_to_answer_to_audit(command: Any, pipeline_file: Any, tmp_pat
     pd.read_csv(table).assign(label=0).to_csv(table, index=False)
     judged = command("audit", file, "--labels", table, "--by", "ann", "--json").json
     assert (judged["new"], judged["answered"], judged["precision"]["value"]) == (20, 20, 0.0)
-    assert "exact" in command("audit", file).out
+    assert "precision" in command("audit", file).out
     counted = command("labels", file, "--json").json
     assert counted["labels"] == 20 + first["rows"]
 

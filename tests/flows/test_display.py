@@ -209,18 +209,30 @@ READ_COLUMN = {
     "otherwise": "data.categorical",
 }
 
-RESULTS: dict[str, dict[str, Any]] = {
-    "show_alert": ALERT,
-    "show_alert_list": {"pipeline": PIPELINE, "state": "all", "total": 3, "alerts": [ALERT]},
-    "show_answer": {"alert": ALERT, "new": False, "labelled": 12},
-    "show_audit_estimate": {
-        "audit": "3f2a",
-        "answered": 50,
-        "waiting": 50,
+AUDITED = {
+    "average_precision": {"value": 0.7, "low": 0.5, "high": 0.9, "level": 0.95},
+    "alerts": {
         "level": 0.95,
         "precision": {"value": 0.9, "low": 0.8, "high": 1.0},
         "recall": {"value": None, "low": 0.0, "high": 1.0},
         "strata": [STRATUM],
+    },
+}
+
+RESULTS: dict[str, dict[str, Any]] = {
+    "show_alert": ALERT,
+    "show_alert_list": {"pipeline": PIPELINE, "state": "all", "total": 3, "alerts": [ALERT]},
+    "show_answer": {"alert": ALERT, "new": False, "labelled": 12},
+    "show_audit": {
+        "audit": "3f2a",
+        "answered": 50,
+        "waiting": 50,
+        "against": {"champion": 123, "challenger": 124},
+        "champion": AUDITED,
+        "challenger": AUDITED | {"average_precision": None},
+        "verdict": {"reasons": [SENTENCE, SENTENCE]},
+        "more_answers": 0,
+        "forecast": SENTENCE,
     },
     "show_backfill": {**SCORED, "judged": [JUDGED]},
     "show_catalogue": {
@@ -248,7 +260,14 @@ RESULTS: dict[str, dict[str, Any]] = {
     },
     "show_decision": DECISION,
     "show_deliveries": {"targets": [{"target": PIPELINE, "delivered": False, "reason": SENTENCE}]},
-    "show_drawn_audit": {"audit": "3f2a", "rows": 100, "output": PATH, "strata": [STRATUM], "windows": 12},
+    "show_drawn_audit": {
+        "audit": "3f2a",
+        "rows": 100,
+        "output": PATH,
+        "strata": [STRATUM],
+        "windows": 12,
+        "against": {"champion": 123, "challenger": 124},
+    },
     "show_drill": {
         "passed": False,
         "window": JUDGED["window"],

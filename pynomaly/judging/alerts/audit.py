@@ -17,27 +17,17 @@ the tails of the hypergeometric distribution.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from pynomaly.errors import DataError
-
 __all__ = [
-    "AuditDraw",
     "AuditEstimate",
     "AuditStratum",
     "ShareEstimate",
     "bound_total",
-    "draw_audit_rows",
     "estimate_audit",
 ]
-
-NEAR_SHARE = 0.1
-"""Share of the quiet rows, those with the smallest p-values, that form the stratum ``near``."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,8 @@ class AuditStratum:
 
     Attributes
     ----------
-    name : {"alerted", "near", "quiet"}
+    name : str
+        See :mod:`pynomaly.judging.alerts.audit_draw`.
     population, sampled : int
         Number of rows in the stratum, and number drawn; ``sampled / population`` is the probability.
     """
@@ -54,24 +45,6 @@ class AuditStratum:
     name: str
     population: int
     sampled: int
-
-
-@dataclass(frozen=True, eq=False)
-class AuditDraw:
-    """A stratified random sample of rows.
-
-    Attributes
-    ----------
-    strata : tuple of AuditStratum
-    places : int array of shape (m,)
-        Positions of the drawn rows, in random order, which hides the stratum from the person who labels.
-    names : tuple of str of length m
-        Stratum of each drawn row.
-    """
-
-    strata: tuple[AuditStratum, ...]
-    places: npt.NDArray[np.int64]
-    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -113,63 +86,6 @@ class AuditEstimate:
         return asdict(self)
 
 
-def draw_audit_rows(p_values: npt.ArrayLike, alerted: npt.ArrayLike, rows: int, seed: int) -> AuditDraw:
-    """Draw `rows` rows: half of them alerted, a quarter from ``near``, a quarter from the other quiet rows.
-
-    Parameters
-    ----------
-    p_values : array of shape (n,)
-    alerted : array of bool, shape (n,)
-    rows : int
-        At least 4; where a stratum has fewer rows than its part, the remainder goes to the other strata.
-    seed : int
-
-    Raises
-    ------
-    DataError
-        If there are no rows.
-    """
-    p, flags = np.asarray(p_values, dtype=np.float64), np.asarray(alerted, dtype=bool)
-    if not p.size:
-        raise DataError("no rows to draw an audit from; at least one is needed")
-    quiet_rows = np.flatnonzero(~flags)
-    quiet_ranked = quiet_rows[np.argsort(p[quiet_rows], kind="stable")]
-    near_count = round(len(quiet_ranked) * NEAR_SHARE)
-    members = {
-        "alerted": np.flatnonzero(flags),
-        "near": quiet_ranked[:near_count],
-        "quiet": quiet_ranked[near_count:],
-    }
-    sizes = _allot_rows({name: len(positions) for name, positions in members.items()}, rows)
-    rng = np.random.default_rng(seed)
-    places: list[int] = []
-    names: list[str] = []
-    strata: list[AuditStratum] = []
-    for name, positions in members.items():
-        if not len(positions):
-            continue
-        chosen = rng.choice(positions, size=sizes[name], replace=False)
-        places.extend(int(place) for place in chosen)
-        names.extend([name] * len(chosen))
-        strata.append(AuditStratum(name, len(positions), len(chosen)))
-    order = rng.permutation(len(places))
-    return AuditDraw(
-        tuple(strata), np.asarray(places, dtype=np.int64)[order], tuple(names[place] for place in order)
-    )
-
-
-def _allot_rows(available: dict[str, int], rows: int) -> dict[str, int]:
-    """Return the number of rows to draw from each stratum; at least one where the stratum has rows."""
-    wanted = {"alerted": rows // 2, "near": rows // 4, "quiet": rows - rows // 2 - rows // 4}
-    allotment = {name: min(max(wanted[name], 1), count) for name, count in available.items()}
-    remaining = min(rows, sum(available.values())) - sum(allotment.values())
-    for name in ("quiet", "near", "alerted"):
-        more = max(0, min(remaining, available[name] - allotment[name]))
-        allotment[name] += more
-        remaining -= more
-    return allotment
-
-
 def bound_total(population: int, sampled: int, least: int, most: int, tail: float) -> tuple[int, int]:
     """Return lower and upper confidence bounds of the number of anomalies among `population` rows.
 
@@ -209,7 +125,10 @@ def bound_total(population: int, sampled: int, least: int, most: int, tail: floa
 
 
 def estimate_audit(
-    strata: Sequence[AuditStratum], labels: Sequence[tuple[str, int | None]], level: float = 0.95
+    strata: Sequence[AuditStratum],
+    labels: Sequence[tuple[str, int | None]],
+    level: float = 0.95,
+    alerted: Collection[str] = ("alerted",),
 ) -> AuditEstimate:
     """Estimate precision and recall of the alerts over all rows from which the sample was drawn.
 
@@ -219,8 +138,10 @@ def estimate_audit(
     labels : sequence of (name of the stratum, 1, 0 or None)
         One for each drawn row; None: not labelled yet.
     level : float
-        Level of each interval by itself. The interval of recall divides its error among the strata
+        Level of each interval by itself. An interval divides its error among the strata that it adds up
         (Bonferroni), so its coverage is at least `level`.
+    alerted : collection of str
+        The strata whose rows alert; rows of the others do not.
     """
     counts: dict[str, tuple[int, int, int]] = {}
     for item in strata:
@@ -239,22 +160,23 @@ def estimate_audit(
     all_labelled = len(totals) == len(strata)
     tail = (1 - level) / 2 / max(len(strata), 1)
     bounds = {item.name: _bound_stratum(item, counts[item.name], tail) for item in strata}
-    caught_bounds = bounds.get("alerted", (0, 0))
-    missed_low = sum(low for name, (low, _) in bounds.items() if name != "alerted")
-    missed_high = sum(high for name, (_, high) in bounds.items() if name != "alerted")
+    caught_low, caught_high = _sum_bounds(bounds[item.name] for item in strata if item.name in alerted)
+    missed_low, missed_high = _sum_bounds(bounds[item.name] for item in strata if item.name not in alerted)
     anomalies = sum(totals.values()) if all_labelled else None
-    caught = totals.get("alerted", 0.0)
+    caught = sum(total for name, total in totals.items() if name in alerted)
     recall = ShareEstimate(
         caught / anomalies if anomalies else None,
-        caught_bounds[0] / (caught_bounds[0] + missed_high) if caught_bounds[0] + missed_high else 0.0,
-        caught_bounds[1] / (caught_bounds[1] + missed_low) if caught_bounds[1] + missed_low else 1.0,
+        caught_low / (caught_low + missed_high) if caught_low + missed_high else 0.0,
+        caught_high / (caught_high + missed_low) if caught_high + missed_low else 1.0,
     )
-    alerted = next((item for item in strata if item.name == "alerted"), None)
+    alerting = [item for item in strata if item.name in alerted]
     precision = ShareEstimate(None, 0.0, 1.0)
-    if alerted is not None:
-        low, high = _bound_stratum(alerted, counts["alerted"], (1 - level) / 2)
-        value = totals["alerted"] / alerted.population if "alerted" in totals else None
-        precision = ShareEstimate(value, low / alerted.population, high / alerted.population)
+    if alerting:
+        tail = (1 - level) / 2 / len(alerting)
+        low, high = _sum_bounds(_bound_stratum(item, counts[item.name], tail) for item in alerting)
+        rows = sum(item.population for item in alerting)
+        value = caught / rows if all(item.name in totals for item in alerting) else None
+        precision = ShareEstimate(value, low / rows, high / rows)
     return AuditEstimate(
         precision,
         recall,
@@ -267,6 +189,11 @@ def estimate_audit(
             for item in strata
         ),
     )
+
+
+def _sum_bounds(bounds: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    pairs = list(bounds)
+    return sum(low for low, _ in pairs), sum(high for _, high in pairs)
 
 
 def _bound_stratum(stratum: AuditStratum, counts: tuple[int, int, int], tail: float) -> tuple[int, int]:

@@ -2,6 +2,6 @@
 
 Pure: numbers and settings in, frozen results out.
 
-Called by `drift`, `tasks`, `steps` and `records`. May import the modules of `judging` and the wings below
-`judging`.
+Called by `alerts`, `drift`, `tasks`, `steps` and `records`. May import the modules of `judging` and the
+wings below `judging`.
 """

@@ -26,7 +26,6 @@ class Rung(StrEnum):
     LABELS = "labels"
     AUDITED = "audited"
     INJECTED = "injected"
-    STABILITY = "stability"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +40,13 @@ class Evidence:
         Rows with the same number depend on each other: they are resampled together and stay in one part.
         None if all rows are independent.
     rung : Rung
-        On ``stability`` every verdict is ``inconclusive``.
     injected : InjectedAnomalies or None
         Kind and size of each injected anomaly; superiority then needs more than one kind.
     operation : OperatingPoint or None
         Share of normal rows that alert, and the cost of errors; None stands for the defaults.
+    weights : array of shape (n,) or None
+        Rows that each row stands for, above 0: the reciprocal of its chance to be drawn into an audit. None
+        where each stands for itself.
 
     Raises
     ------
@@ -58,6 +59,7 @@ class Evidence:
     rung: Rung = Rung.LABELS
     injected: InjectedAnomalies | None = None
     operation: OperatingPoint | None = None
+    weights: Array | None = None
 
     def __post_init__(self) -> None:
         labels = np.asarray(self.truth)
@@ -75,6 +77,11 @@ class Evidence:
         if self.blocks is not None:
             object.__setattr__(self, "blocks", np.asarray(self.blocks))
             parts = {"blocks": self.blocks} | parts
+        if self.weights is not None:
+            object.__setattr__(self, "weights", np.asarray(self.weights, dtype=np.float64))
+            if not (self.weights > 0).all():
+                raise DataError(f"a weight of {self.weights.min():g} is not allowed: above 0")
+            parts = {"weights": self.weights} | parts
         for name, values in parts.items():
             if values.shape != labels.shape:
                 raise DataError(
@@ -106,7 +113,15 @@ class Evidence:
         return self.count_units(np.ones(self.rows, dtype=bool))
 
     def count_units(self, rows: npt.NDArray[np.bool_]) -> int:
-        """Return the number of independent anomalies among the selected rows, bool array of shape (n,)."""
+        """Return the number of independent anomalies among the selected rows, bool array of shape (n,).
+
+        Of weighted rows it is the effective number, ``(sum w)**2 / sum w**2`` over the weights of the units
+        (Kish 1965): one row that stands for most of the others is hardly more than one.
+        """
+        if self.weights is not None:
+            anomalous = rows & (self.truth == 1)
+            sums = np.bincount(self.number_units()[anomalous], weights=self.weights[anomalous])
+            return int(sums.sum() ** 2 / (sums**2).sum()) if sums.size else 0
         if self.blocks is None:
             return self.count_anomalies(rows)
         return int(np.unique(self.blocks[rows & (self.truth == 1)]).size)
@@ -134,9 +149,10 @@ class Evidence:
     def rank(self, scores: Array) -> Ranking:
         """Return the ranking of the rows by their scores, which must be finite.
 
-        Injected anomalies may have weights: an episode counts as one anomaly, each of its rows as a share.
+        Rows of an audit have weights. Injected anomalies may have: an episode counts as one anomaly, each of
+        its rows as a share.
         """
-        shares = None if self.injected is None else self.injected.weigh_rows(self.truth)
+        shares = self.weights if self.injected is None else self.injected.weigh_rows(self.truth)
         return Ranking(self.truth, scores, self.operation, shares)
 
     def select(self, rows: npt.NDArray[np.bool_]) -> Evidence:
@@ -145,7 +161,8 @@ class Evidence:
         if injected is not None:
             injected = injected.select(rows)
         blocks = None if self.blocks is None else self.blocks[rows]
-        return replace(self, truth=self.truth[rows], blocks=blocks, injected=injected)
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(self, truth=self.truth[rows], blocks=blocks, injected=injected, weights=weights)
 
     def number_units(self) -> Ints:
         """Return the number of each row's block from 0, without gaps; of the row itself without blocks."""

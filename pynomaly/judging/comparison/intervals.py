@@ -19,7 +19,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MIN_TAIL_RESAMPLES", "bootstrap_interval", "bootstrap_p_value", "expand_tail"]
+__all__ = ["MIN_TAIL_RESAMPLES", "bootstrap_interval", "bootstrap_p_value", "estimate_error", "expand_tail"]
 
 Array = npt.NDArray[np.float64]
 
@@ -69,7 +69,7 @@ def bootstrap_interval(estimate: float, drawn: Array, units: int, level: float) 
     if expanded * drawn.size >= MIN_TAIL_RESAMPLES:
         low, high = (float(value) for value in np.quantile(drawn, [expanded, 1 - expanded]))
         return low, high
-    reach = float(-stdtrit(units - 1, tail)) * _estimate_error(drawn, units)
+    reach = float(-stdtrit(units - 1, tail)) * estimate_error(drawn, units)
     return estimate - reach, estimate + reach
 
 
@@ -83,12 +83,12 @@ def bootstrap_p_value(estimate: float, drawn: Array, units: int) -> float:
     extreme = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     z = float(ndtri(min(0.5, (max(extreme, MIN_TAIL_RESAMPLES - 1) + 1) / (drawn.size + 1))))
     resampled_p = 2 * float(stdtr(units - 1, z * math.sqrt((units - 1) / units)))
-    error = _estimate_error(drawn, units)
+    error = estimate_error(drawn, units)
     if extreme >= MIN_TAIL_RESAMPLES or error == 0:
         return min(1.0, resampled_p)
     return min(1.0, resampled_p, 2 * float(stdtr(units - 1, -abs(estimate) / error)))
 
 
-def _estimate_error(drawn: Array, units: int) -> float:
+def estimate_error(drawn: Array, units: int) -> float:
     """Return the standard error, corrected by ``sqrt(n / (n - 1))`` for few units."""
     return float(drawn.std(ddof=1)) * math.sqrt(units / (units - 1))

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from pynomaly import config
+from pynomaly.judging.any_time import bound_at_any_time, compute_any_time_p_value
 from pynomaly.judging.comparison.by_anomaly_kind import KindComparison
 from pynomaly.judging.comparison.evaluation import explain_unusable_scores
 from pynomaly.judging.comparison.evidence import Evidence, Rung, explain_unusable_truth
-from pynomaly.judging.comparison.intervals import bootstrap_interval, bootstrap_p_value
+from pynomaly.judging.comparison.intervals import bootstrap_interval, bootstrap_p_value, estimate_error
 from pynomaly.judging.comparison.ranking_metrics import METRICS, Array, Metric, bootstrap_metrics
 from pynomaly.judging.jsonable import to_jsonable
 
@@ -138,8 +139,6 @@ def resample_candidates(
     """Resample all candidates together, so that every difference is paired."""
     positives, units = evidence.positives, evidence.units
     refusals = []
-    if evidence.rung is Rung.STABILITY:
-        refusals.append("there is no truth to judge by, only stability")
     if reason := explain_unusable_truth(evidence.truth):
         refusals.append(reason)
     elif positives < settings.min_positives:
@@ -148,7 +147,7 @@ def resample_candidates(
         )
     elif units < settings.min_blocks:
         refusals.append(
-            f"the {positives} anomalies lie in {units} blocks of dependent rows, fewer than the "
+            f"the {positives} anomalies {_describe_units(evidence, units)}, fewer than the "
             f"{settings.min_blocks} that a verdict needs"
         )
     unusable = {name: reason for name, array in scores.items() if (reason := explain_unusable_scores(array))}
@@ -181,6 +180,12 @@ def resample_candidates(
         other_values,
         other_drawn,
     )
+
+
+def _describe_units(evidence: Evidence, units: int) -> str:
+    if evidence.weights is None:
+        return f"lie in {units} blocks of dependent rows"
+    return f"count as {units} independent ones, by their blocks and by the rows that each stands for"
 
 
 def count_looks(attempt: int) -> int:
@@ -229,14 +234,31 @@ def judge_pair(
         return verdict
     units = sample.evidence.units
     drawn = sample.drawn[challenger] - sample.drawn[champion]
-    low, high = bootstrap_interval(verdict.difference, drawn, units, verdict.level)
+    low, high, p_alone = _test_difference(
+        sample.evidence.rung, verdict.difference, drawn, units, verdict.level
+    )
     error = float(drawn.std(ddof=1))
     effect = 0.0 if error == 0 else verdict.difference / error / math.sqrt(units)
-    p = min(1.0, times * bootstrap_p_value(verdict.difference, drawn, units))
+    p = min(1.0, times * p_alone)
     beside = _compare_secondary(sample, champion, challenger, verdict.level)
     verdict = replace(verdict, low=low, high=high, effect_size=effect, p_value=p, beside=beside)
     outcome, reason = _decide_outcome(verdict, settings)
     return replace(verdict, outcome=outcome, reasons=(_format_figures(verdict), reason))
+
+
+def _test_difference(
+    rung: Rung, difference: float, drawn: Array, units: int, level: float
+) -> tuple[float, float, float]:
+    """Return the ends of the interval, and the p-value of no difference.
+
+    People look at an audit after every answer; the rows of the other rungs are looked at once.
+    """
+    if rung is not Rung.AUDITED:
+        interval = bootstrap_interval(difference, drawn, units, level)
+        return *interval, bootstrap_p_value(difference, drawn, units)
+    error = estimate_error(drawn, units)
+    interval = bound_at_any_time(difference, error, units, level)
+    return *interval, compute_any_time_p_value(difference, error, units)
 
 
 def _compare_secondary(

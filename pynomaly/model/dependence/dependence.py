@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pynomaly.config.units import spell_duration
 
-__all__ = ["DAY", "INDEPENDENT", "Dependence", "join_incidents", "to_seconds"]
+__all__ = ["DAY", "INDEPENDENT", "Dependence", "join_incidents", "join_sampled_incidents", "to_seconds"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -206,6 +206,25 @@ def join_incidents(
     edges = coo_array((np.ones(len(joined)), (own[joined], own[joined + 1])), shape=(count, count))
     component = connected_components(edges, directed=False)[1]
     return np.unique(component[blocks], return_inverse=True)[1].astype(np.int64)
+
+
+def join_sampled_incidents(
+    blocks: Ints, times: pd.Series[Any], entities: ArrayLike, truth: ArrayLike, reach: float
+) -> Ints:
+    """Return the blocks of sampled rows, shape (n,), with those joined that hold rows of one incident.
+
+    Of a sample nobody knows the rows between: anomalous rows of an entity (`truth` is 1) that lie less than
+    `reach` seconds apart are one incident.
+    """
+    anomalous = np.flatnonzero(np.asarray(truth) == 1)
+    if not anomalous.size:
+        return blocks
+    seconds, codes = to_seconds(times), pd.factorize(np.asarray(entities, dtype=object))[0]
+    order = anomalous[np.lexsort((seconds[anomalous], codes[anomalous]))]
+    begins = (np.diff(codes[order], prepend=-1) != 0) | (np.diff(seconds[order], prepend=-np.inf) >= reach)
+    runs = np.full(len(blocks), -1, dtype=np.int64)
+    runs[order] = np.cumsum(begins)
+    return join_incidents(blocks, times, runs, truth)
 
 
 def to_seconds(times: pd.Series[Any]) -> Floats:

@@ -105,7 +105,11 @@ class UnusableEvidence(DecisionEvidence):
 
 @dataclass(frozen=True)
 class PromotionEvidence(DecisionEvidence):
-    """Version, the champion that it was compared with (None: none), and what gate and verdict measured."""
+    """Version, the champion that it was compared with (None: none), and what gate and verdict measured.
+
+    `audit` names the audit whose answers gave the verdict, with what it says of both models; None where rows
+    of a training gave it.
+    """
 
     kinds: ClassVar[tuple[str, ...]] = ("promote", "refuse")
     gate: Mapping[str, Any]
@@ -113,6 +117,7 @@ class PromotionEvidence(DecisionEvidence):
     incidents: Mapping[str, Any] | None
     version: int
     replaces: int | None
+    audit: Mapping[str, Any] | None = optional_field()
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,7 @@ class PendingEvidence(DecisionEvidence):
     incidents: Mapping[str, Any] | None = None
     diff: Mapping[str, Any] | None = None
     diff_error: str = ""
+    audit: Mapping[str, Any] | None = optional_field()
 
     @property
     def expires_at(self) -> datetime:

@@ -1,13 +1,15 @@
-"""Audits of alert quality: draws scored rows, reads their labels, and estimates how good the alerts are.
+"""Draws of audits: rows of scored windows at random, recorded before anybody sees them, as a table to label.
 
-Called by the command line. The drawn rows, their probabilities and the seed are recorded before anybody sees
-the rows; labels are only added, and the newest label of a row is valid.
+Called by the command line, and by :mod:`pynomaly.steps.promotion.deciding_audit` for a draw that compares two
+models. What answers need later is recorded with the draw: chances, scores, blocks of dependent rows.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,18 +20,69 @@ import pandas as pd
 from pynomaly.config import Pipeline
 from pynomaly.data.sources.checked_window import read_checked_window
 from pynomaly.data.window import Window
-from pynomaly.errors import ColumnError, ConfigError, RecordError, WindowError, list_allowed
-from pynomaly.judging.alerts.audit import AuditEstimate, AuditStratum, draw_audit_rows, estimate_audit
-from pynomaly.records.ledger import Audit, Label, Ledger, Partition
-from pynomaly.records.registry import Registry
+from pynomaly.errors import ConfigError, RecordError, WindowError
+from pynomaly.judging.alerts.audit_draw import AuditDraw, draw_audit_rows
+from pynomaly.model.dependence.dependence import DAY, Dependence
+from pynomaly.records.ledger import Audit, Partition
 from pynomaly.records.sheet import escape_cell
-from pynomaly.records.store import Store, write_atomically
+from pynomaly.records.store import write_atomically
 from pynomaly.steps.alerting.alert_rows import read_entities
-from pynomaly.steps.alerting.labels import parse_truth, read_label_table
+from pynomaly.steps.pipeline_records import PipelineRecords
 
-__all__ = ["draw_audit", "judge_audit", "label_audit"]
+__all__ = ["ScoredParts", "check_draw", "draw_audit", "draw_seed", "record_draw"]
 
 MIN_AUDIT_ROWS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredParts:
+    """Scored windows to draw from.
+
+    Attributes
+    ----------
+    parts : sequence of Partition
+    table : DataFrame of shape (n, k)
+        Their scores, one after the other, with a new index; ``part`` is the position of the window in
+        `parts`, ``row`` that of the row among the usable rows of its window.
+    """
+
+    parts: Sequence[Partition]
+    table: pd.DataFrame
+
+    @classmethod
+    def read(cls, records: PipelineRecords, last: timedelta) -> ScoredParts:
+        """Read the windows of the newest `last`.
+
+        Raises
+        ------
+        RecordError
+            If no window was scored.
+        """
+        pipeline = records.pipeline
+        partitions = records.ledger.list_partitions(pipeline.name)
+        ends = [item.end for item in partitions if item.end is not None]
+        parts = [item for item in partitions if item.start is None or item.start >= max(ends) - last]
+        if not parts:
+            raise RecordError(f"{pipeline.name}: no window was scored yet; run score or backfill first")
+        frames = [
+            records.store.read_scores(pipeline.name, [item.window], {item.window: item.sha256})
+            for item in parts
+        ]
+        numbered = [frame.assign(part=number) for number, frame in enumerate(frames)]
+        return cls(parts, pd.concat(numbered, ignore_index=True))
+
+
+def check_draw(rows: int, output: Path) -> None:
+    """Raise ConfigError if `rows` is under four or `output` does not end in ``.csv``."""
+    if rows < MIN_AUDIT_ROWS:
+        raise ConfigError(f"--rows {rows} is not allowed: {MIN_AUDIT_ROWS} or more are needed")
+    if output.suffix != ".csv":
+        raise ConfigError(f"--output {str(output)!r}: expected a name that ends in .csv")
+
+
+def draw_seed() -> int:
+    """Return a seed that nobody chose."""
+    return int(np.random.SeedSequence().generate_state(1)[0])
 
 
 def draw_audit(
@@ -46,49 +99,83 @@ def draw_audit(
     RecordError
         If no window was scored in the time range.
     """
-    if rows < MIN_AUDIT_ROWS:
-        raise ConfigError(f"--rows {rows} is not allowed: {MIN_AUDIT_ROWS} or more are needed")
-    if output.suffix != ".csv":
-        raise ConfigError(f"--output {str(output)!r}: expected a name that ends in .csv")
-    store = Store(pipeline.store_root)
-    with Ledger.open(pipeline.ledger_url) as ledger:
-        partitions = ledger.list_partitions(pipeline.name)
-        ends = [item.end for item in partitions if item.end is not None]
-        parts = [item for item in partitions if item.start is None or item.start >= max(ends) - last]
-        if not parts:
-            raise RecordError(f"{pipeline.name}: no window was scored yet; run score or backfill first")
-        frames = [
-            store.read_scores(pipeline.name, [item.window], {item.window: item.sha256}).assign(part=number)
-            for number, item in enumerate(parts)
-        ]
-        table = pd.concat(frames, ignore_index=True)
-        used_seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
-        draw_result = draw_audit_rows(table["p_value"], table["is_anomaly"], rows, used_seed)
-        sample = table.loc[draw_result.places].reset_index(drop=True)
-        row_entities = read_entities(pipeline, sample)
-        content = {
-            "from": parts[0].start,
-            "to": parts[-1].end,
-            "windows": len(parts),
-            "seed": used_seed,
-            "strata": [vars(item) for item in draw_result.strata],
-            "rows": [
-                {
-                    "entity": str(row_entities[place]),
-                    "row": _make_row_key(pipeline, sample, place),
-                    "window": parts[int(sample["part"][place])].window,
-                    "stratum": draw_result.names[place],
-                }
-                for place in range(len(sample))
-            ],
-        }
-        name = hashlib.sha256(repr((pipeline.name, content)).encode()).hexdigest()[:8]
-        ledger.answers.add_facts(Audit(f"audit:{pipeline.name}:{name}", pipeline.name, content, author))
-    sheet = _build_sheet(pipeline, sample, parts)
+    check_draw(rows, output)
+    with PipelineRecords.open(pipeline) as records:
+        scored = ScoredParts.read(records, last)
+        used_seed = draw_seed() if seed is None else seed
+        draw = draw_audit_rows(scored.table["p_value"], scored.table["is_anomaly"], rows, used_seed)
+        sample = scored.table.loc[draw.places]
+        # Scores of two versions are not on one scale; their p-values are.
+        one_version = len({part.version for part in scored.parts}) == 1
+        scores = sample["score"] if one_version else -sample["p_value"]
+        newest = max(scored.parts, key=lambda part: part.version)
+        bundle = records.registry.load_bundle(records.registry.find_version(pipeline.name, newest.version))
+        content = {"seed": used_seed}
+        return record_draw(
+            records, scored, draw, [{"score": float(score)} for score in scores], bundle.dependence, content,
+            output, author,
+        )  # fmt: skip
+
+
+def record_draw(
+    records: PipelineRecords,
+    scored: ScoredParts,
+    draw: AuditDraw,
+    facts: Sequence[Mapping[str, Any]],
+    dependence: Dependence,
+    content: Mapping[str, Any],
+    output: Path,
+    author: str,
+) -> dict[str, Any]:
+    """Record a draw and write its table; returns what was drawn, for people.
+
+    Parameters
+    ----------
+    records : PipelineRecords
+    scored : ScoredParts
+    draw : AuditDraw
+    facts : sequence of mapping
+        What is kept of each drawn row besides its key, stratum and block.
+    dependence : Dependence
+        How the scores of the rows depend on each other.
+    content : mapping
+        What is kept of the draw besides windows, strata and rows.
+    output : Path
+    author : str
+    """
+    pipeline, parts = records.pipeline, scored.parts
+    sample = scored.table.loc[draw.places].reset_index(drop=True)
+    row_entities = read_entities(pipeline, sample)
+    times = sample[pipeline.data.time] if pipeline.data.time else None
+    blocks = np.arange(len(sample)) if times is None else dependence.number_blocks(times, row_entities)
+    # A block for all rows has no length; what is joined within it makes no difference.
+    reach = max(DAY, dependence.block) if dependence.is_dependent and not dependence.is_short else DAY
+    whole = {
+        "from": parts[0].start,
+        "to": parts[-1].end,
+        "windows": len(parts),
+        **content,
+        "strata": [vars(item) for item in draw.strata],
+        "reach": reach,
+        "rows": [
+            {
+                "entity": str(row_entities[place]),
+                "row": _make_row_key(pipeline, sample, place),
+                "window": parts[int(sample["part"][place])].window,
+                "stratum": draw.names[place],
+                "block": int(blocks[place]),
+                **facts[place],
+            }
+            for place in range(len(sample))
+        ],
+    }
+    name = hashlib.sha256(repr((pipeline.name, whole)).encode()).hexdigest()[:8]
+    sheet = _build_sheet(records, sample, parts)
     sheet.insert(0, "audit", name)
     sheet.insert(1, "number", range(len(sheet)))
     sheet["label"] = ""
     sheet["note"] = ""
+    records.answers.add_facts(Audit(f"audit:{pipeline.name}:{name}", pipeline.name, whole, author))
     write_atomically(
         output, sheet.map(escape_cell).to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode()
     )
@@ -97,7 +184,8 @@ def draw_audit(
         "output": str(output),
         "rows": len(sheet),
         "windows": len(parts),
-        "strata": content["strata"],
+        "strata": whole["strata"],
+        "against": whole.get("against"),
     }
 
 
@@ -108,12 +196,12 @@ def _make_row_key(pipeline: Pipeline, sample: pd.DataFrame, place: int) -> str:
     return moment
 
 
-def _build_sheet(pipeline: Pipeline, sample: pd.DataFrame, parts: list[Partition]) -> pd.DataFrame:
+def _build_sheet(records: PipelineRecords, sample: pd.DataFrame, parts: Sequence[Partition]) -> pd.DataFrame:
     """Return the drawn rows with their source values; only time and entity if the source has changed."""
+    pipeline = records.pipeline
     data = pipeline.data
     key_columns = [name for name in (data.time, data.id) if name and name in sample]
     sheet = sample[key_columns].copy() if key_columns else sample[["row"]].copy()
-    registry = Registry.open_for(pipeline)
     for number in sorted(set(sample["part"])):
         part = parts[int(number)]
         window = Window(part.start, part.end) if part.start and part.end else None
@@ -123,7 +211,8 @@ def _build_sheet(pipeline: Pipeline, sample: pd.DataFrame, parts: list[Partition
             continue
         if checked.data_hash != part.data_hash:
             continue
-        contract = registry.load_bundle(registry.find_version(pipeline.name, part.version)).contract
+        version = records.registry.find_version(pipeline.name, part.version)
+        contract = records.registry.load_bundle(version).contract
         clean = checked.check(contract).clean  # the rows as scoring saw them
         places = sample.index[sample["part"] == number]
         source_rows = clean.iloc[sample["row"][places].to_numpy()]
@@ -132,93 +221,3 @@ def _build_sheet(pipeline: Pipeline, sample: pd.DataFrame, parts: list[Partition
                 sheet[column] = pd.Series(np.nan, index=sheet.index, dtype=object)
             sheet.loc[places, column] = source_rows[column].astype(object).to_numpy()
     return sheet
-
-
-def label_audit(pipeline: Pipeline, path: Path, author: str) -> int:
-    """Add the labels from an audit's table, and return how many were new.
-
-    Raises
-    ------
-    SourceError, ColumnError
-        If the file is not the table of an audit.
-    RecordError
-        If its audit is not in the ledger; nothing is added.
-    """
-    table = read_label_table(path, pipeline.data)
-    for name in ("audit", "number", "label"):
-        if name not in table:
-            raise ColumnError(f"{path}: no column {name!r}; {list_allowed(name, list(map(str, table)))}")
-    with Ledger.open(pipeline.ledger_url) as ledger:
-        answers = ledger.answers
-        audits = {_get_audit_name(item): item for item in answers.list_audits(pipeline.name)}
-        known_labels = answers.list_labels(pipeline.name)
-        newest_labels = _select_newest_labels(known_labels)
-        labels = []
-        for line, row in enumerate(table.to_dict("records"), 1):
-            truth = parse_truth(row["label"], f"{path}, row {line}")
-            if truth is None:
-                continue
-            audit = audits.get(str(row["audit"]))
-            number = str(row["number"])
-            if audit is None or not number.isdigit() or int(number) >= len(audit.content["rows"]):
-                raise RecordError(
-                    f"{path}, row {line}: no row {number!r} of an audit {row['audit']!r} of {pipeline.name}; "
-                    f"{list_allowed(str(row['audit']), audits)}"
-                )
-            drawn_row = audit.content["rows"][int(number)]
-            stem = f"audit:{pipeline.name}:{row['audit']}:{number}"
-            if stem in newest_labels and newest_labels[stem] == truth:
-                continue
-            nth = sum(label.key.rpartition(":")[0] == stem for label in known_labels)
-            labels.append(
-                Label(
-                    key=f"{stem}:{nth}",
-                    pipeline=pipeline.name,
-                    entity=drawn_row["entity"],
-                    row=drawn_row["row"],
-                    truth=truth,
-                    source="audit",
-                    author=str(row.get("author") or author),
-                    note=str(row.get("note") or ""),
-                )
-            )
-        return answers.add_facts(*labels)
-
-
-def judge_audit(pipeline: Pipeline, name: str = "") -> dict[str, Any]:
-    """Estimate alert quality from an audit: the one called `name`, or the newest.
-
-    Raises
-    ------
-    RecordError
-        If there is no such audit.
-    """
-    with Ledger.open(pipeline.ledger_url) as ledger:
-        answers = ledger.answers
-        audits = {_get_audit_name(item): item for item in answers.list_audits(pipeline.name)}
-        newest_labels = _select_newest_labels(answers.list_labels(pipeline.name))
-    if not audits:
-        raise RecordError(f"{pipeline.name} has no audit yet; draw one with --rows 50")
-    if name and name not in audits:
-        raise RecordError(f"no audit {name!r}; {list_allowed(name, audits)}")
-    audit_name = name or list(audits)[-1]
-    content = audits[audit_name].content
-    stem = f"audit:{pipeline.name}:{audit_name}"
-    judgement: AuditEstimate = estimate_audit(
-        [AuditStratum(**item) for item in content["strata"]],
-        [
-            (row["stratum"], newest_labels.get(f"{stem}:{number}"))
-            for number, row in enumerate(content["rows"])
-        ],
-    )
-    facts = {key: content[key] for key in ("from", "to", "windows")}
-    return {"pipeline": pipeline.name, "audit": audit_name, **facts, **judgement.to_dict()}
-
-
-def _get_audit_name(audit: Audit) -> str:
-    return audit.key.rpartition(":")[2]
-
-
-def _select_newest_labels(labels: tuple[Label, ...]) -> dict[str, int]:
-    """Return the newest label of every drawn row, by ``audit:PIPELINE:AUDIT:NUMBER``."""
-    return {label.key.rpartition(":")[0]: label.truth for label in labels if label.source == "audit"}

@@ -6,7 +6,9 @@ same state. The gate cannot be switched off and fails closed: a version that can
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import DataError, DetectorError, ModelError, NoChampionError, RecordError
@@ -36,6 +38,7 @@ def promote(
     verdict: Verdict | None,
     as_of: datetime,
     actor: str = "gate",
+    audit: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Make the version champion if the gate passes and verdict and policy allow it; record either way.
 
@@ -46,6 +49,8 @@ def promote(
     ----------
     verdict : Verdict or None
         Challenger against champion; None only while there is no champion.
+    audit : mapping, optional
+        What stands in the evidence of the audit that gave the verdict; its ``audit`` is its name.
 
     Returns
     -------
@@ -82,6 +87,7 @@ def promote(
                     incidents=incidents.to_dict() if incidents else None,
                     version=ref.version,
                     replaces=champion.version if champion else None,
+                    audit=audit,
                 )
                 decision = ledger.record_decision(
                     _build_ruling(records, ruling, gate, evidence, comparison, as_of, actor), lease
@@ -112,9 +118,11 @@ def _build_ruling(
     """Return the decision for a ruling; the same ruling about the same change has the same key."""
     pipeline = records.pipeline
     change = f"v{evidence.version}:after:{evidence.replaces or 0}"
+    basis = f":audit:{evidence.audit['audit']}" if evidence.audit else ""
     expires = datetime.now(UTC) + pipeline.promotion.expires
     return Decision(
-        key=f"{ruling.kind}:{pipeline.name}:{change}:{_read_last_change_seq(records.ledger, pipeline.name)}",
+        key=f"{ruling.kind}:{pipeline.name}:{change}:{_read_last_change_seq(records.ledger, pipeline.name)}"
+        + basis,
         pipeline=pipeline.name,
         kind=ruling.kind,
         subject=f"{pipeline.name} v{evidence.version}",

@@ -8,7 +8,7 @@ on them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 
@@ -20,14 +20,12 @@ from pynomaly.records.ledger import Decision, Ledger, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import UnusableEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import find_champion
-from pynomaly.steps.rejections import count_rejections
+from pynomaly.steps.rejections import count_attempts
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.train_candidates import compare_with, explain_unusable, train_candidates
 
 __all__ = ["choose_winner", "compare_with_champion", "refuse_unusable"]
-
-_NEVER = timedelta(days=36_525)  # a retraining forgets rejections; what they cost is not forgotten
 
 
 def choose_winner(
@@ -65,8 +63,11 @@ def compare_with_champion(
         return None
     name, champion = f"{pipeline.name} v{reference.version}", registry.load_bundle(reference)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        decisions = ledger.list_decisions(pipeline.name)
-    attempt = 1 + count_rejections(decisions, pd.Timestamp(prepared.as_of).to_pydatetime(), _NEVER).count
+        attempt = count_attempts(
+            ledger.list_decisions(pipeline.name),
+            ledger.answers.list_audits(pipeline.name),
+            pd.Timestamp(prepared.as_of).to_pydatetime(),
+        )
     return compare_with(
         pipeline, prepared.load_judged(), champion, challenger, name=name, among=among, attempt=attempt
     )

@@ -23,7 +23,7 @@ from pynomaly.detectors.catalogue import find_entry, make_detector_for
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.detectors.numerics.exact import Array
 from pynomaly.detectors.past_rows import PastRows, select_rows
-from pynomaly.errors import DataError, DetectorError
+from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.jsonable import to_jsonable
@@ -129,15 +129,11 @@ def tune_detectors(
 
     Raises
     ------
-    DataError
-        If the evidence is stability alone, which can veto but not choose.
     DetectorError
         If the default cannot be fitted; FitTimeoutError if not in time.
     UnknownDetectorError
         If a name is not in the catalogue.
     """
-    if held_out.evidence.rung is Rung.STABILITY:
-        raise DataError("a search needs labels or injected anomalies; stability alone chooses nothing")
     known = DETECTORS if isinstance(X, PastRows) else TABULAR
     names = detectors or tuple(
         name for name, row in known.items() if row.family != "neural" and row.cost != "quadratic"

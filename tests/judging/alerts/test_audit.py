@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pynomaly.errors import DataError
-from pynomaly.judging.alerts.audit import AuditStratum, bound_total, draw_audit_rows, estimate_audit
+from pynomaly.judging.alerts.audit import AuditStratum, bound_total, estimate_audit
+from pynomaly.judging.alerts.audit_draw import draw_audit_rows
 from tests import naive
 
 

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence, join_incidents
+from pynomaly.model.dependence.dependence import (
+    INDEPENDENT,
+    Dependence,
+    join_incidents,
+    join_sampled_incidents,
+)
 from pynomaly.model.dependence.measure import measure_dependence
 from tests import naive
 from tests.model.dependence.series import draw_series, list_times
@@ -151,3 +156,19 @@ def test_incidents_join_blocks_as_groups_do(rows: list[tuple[int, int, int]]) ->
     joined = join_incidents(numbered, list_times(len(rows)), entity, truth)
     groups = [set(np.flatnonzero(joined == block).tolist()) for block in np.unique(joined)]
     assert sorted(groups, key=min) == naive.join_blocks(numbered.tolist(), entity.tolist(), truth.tolist())
+
+
+def test_sampled_anomalies_near_each_other_are_one_incident() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(40):
+        count = int(rng.integers(1, 14))
+        moments = rng.integers(0, 60, count)
+        times = pd.Series(pd.Timestamp("2026-01-05", tz="UTC") + pd.to_timedelta(moments, unit="h"))
+        entity, truth = rng.integers(0, 2, count), rng.integers(0, 2, count)
+        blocks = np.unique(rng.integers(0, 6, count), return_inverse=True)[1]
+        joined = join_sampled_incidents(blocks, times, entity, truth, 10 * 3600.0)
+        groups = [set(np.flatnonzero(joined == block).tolist()) for block in np.unique(joined)]
+        naive_groups = naive.join_sampled(
+            blocks.tolist(), moments.tolist(), entity.tolist(), truth.tolist(), 10.0
+        )
+        assert sorted(groups, key=min) == naive_groups

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,7 +14,8 @@ from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, ConfigError, RecordError, SourceError
 from pynomaly.records.ledger import Label, Ledger
-from pynomaly.steps.alerting.audit_sample import draw_audit, judge_audit, label_audit
+from pynomaly.steps.alerting.audit_answers import find_audit, judge_audit, label_audit
+from pynomaly.steps.alerting.audit_sample import draw_audit
 from pynomaly.steps.alerting.feedback import read_feedback
 from pynomaly.steps.alerting.labels import add_labels_from_csv, add_labels_from_query, count_labels
 from pynomaly.steps.scoring.score_windows import score_window
@@ -37,6 +39,10 @@ def unlabelled(pipeline: Make) -> Callable[..., Pipeline]:
 def rows_of(settings: Pipeline) -> pd.DataFrame:
     frame = pd.read_csv(settings.data.path)
     return frame.assign(time=pd.to_datetime(frame["time"]))
+
+
+def judge(settings: Pipeline, name: str = "") -> dict[str, Any]:
+    return judge_audit(settings, find_audit(settings, name))
 
 
 def answer(settings: Pipeline, rows: pd.DataFrame, truth: int, author: str = "ann") -> None:
@@ -247,18 +253,18 @@ def test_an_audit_is_drawn_labelled_and_judged(unlabelled: Callable[..., Pipelin
     table = pd.read_csv(tmp_path / "audit.csv")
     assert not {"score", "p_value", "is_anomaly", "stratum", "anomaly"} & set(table)
     assert table["power"].notna().all()
-    assert judge_audit(settings)["waiting"] == 40
+    assert judge(settings)["waiting"] == 40
     table["time"] = pd.to_datetime(table["time"])
     truth = table.merge(rows_of(settings), on=["time", "machine"], how="left")["anomaly"]
     table["label"] = truth.where(table.index < 30)
     table.to_csv(tmp_path / "audit.csv", index=False)
     assert label_audit(settings, tmp_path / "audit.csv", "ann") == 30
     assert label_audit(settings, tmp_path / "audit.csv", "ann") == 0
-    part = judge_audit(settings)
+    part = judge(settings)
     assert (part["answered"], part["waiting"]) == (30, 10)
     table.assign(label=truth).to_csv(tmp_path / "audit.csv", index=False)
     assert label_audit(settings, tmp_path / "audit.csv", "bob") == 10
-    whole = judge_audit(settings, drawn["audit"])
+    whole = judge(settings, drawn["audit"])
     for name in ("precision", "recall"):
         assert part[name]["low"] <= whole[name]["low"] <= whole[name]["value"] <= whole[name]["high"]
         assert whole[name]["high"] <= part[name]["high"]
@@ -267,7 +273,7 @@ def test_an_audit_is_drawn_labelled_and_judged(unlabelled: Callable[..., Pipelin
     assert label_audit(settings, tmp_path / "again.csv", "bob") == 1
     table.assign(label=truth)[:1].to_csv(tmp_path / "again.csv", index=False)
     assert label_audit(settings, tmp_path / "again.csv", "bob") == 1
-    assert judge_audit(settings)["precision"] == whole["precision"]
+    assert judge(settings)["precision"] == whole["precision"]
 
 
 def test_a_table_of_another_audit_is_refused(unlabelled: Callable[..., Pipeline], tmp_path: Path) -> None:
@@ -276,7 +282,7 @@ def test_a_table_of_another_audit_is_refused(unlabelled: Callable[..., Pipeline]
     with pytest.raises(RecordError, match="of an audit '12345678'"):
         label_audit(settings, tmp_path / "other.csv", "ann")
     with pytest.raises(RecordError, match="has no audit yet"):
-        judge_audit(settings)
+        judge(settings)
     with pytest.raises(RecordError, match="no window was scored yet"):
         draw_audit(settings, 10, DAY, tmp_path / "a.csv", "ann")
     with pytest.raises(ConfigError, match="4 or more are needed"):

@@ -10,7 +10,7 @@ import pytest
 from pynomaly.config import Candidate, Comparison
 from pynomaly.detectors.catalogue import make_detector_for
 from pynomaly.detectors.past_rows import PastRows
-from pynomaly.errors import DataError, DetectorError, UnknownDetectorError
+from pynomaly.errors import DetectorError, UnknownDetectorError
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.steps.training import tuning as module
 from pynomaly.steps.training.tuning import TrialRows, tune_detectors
@@ -116,10 +116,6 @@ def test_what_cannot_be_searched_is_refused() -> None:
     arguments = (fitted_rows(), held_out(), Candidate(detector="hbos"), SETTINGS)
     with pytest.raises(UnknownDetectorError, match="iforst"):
         tune_detectors(*arguments, seconds=9, detectors=("iforst",))
-    with pytest.raises(DataError, match="stability"):
-        tune_detectors(
-            fitted_rows(), held_out(Rung.STABILITY), Candidate(detector="hbos"), SETTINGS, seconds=9
-        )
     with pytest.raises(DetectorError, match="the default hbos"):
         tune_detectors(np.zeros((1, 2)), held_out(), Candidate(detector="hbos"), SETTINGS, seconds=9)
 
