@@ -26,7 +26,7 @@ from pynomaly.detectors.series.smoothing import average_spots
 __all__ = [
     "SMALLEST",
     "USUAL_SHARE",
-    "Expectation",
+    "ExpectingMember",
     "FittedColumn",
     "Forecast",
     "Kernel",
@@ -180,7 +180,7 @@ class Member(ABC):
         return cls(state | {"offsets": kernel.offsets, "shares": kernel.shares})
 
 
-class Expectation(Member):
+class ExpectingMember(Member):
     """A member that expects a value at a spot, and measures how far from it the value is."""
 
     @abstractmethod
@@ -207,7 +207,7 @@ class Expectation(Member):
         return float(expected[0]), None
 
 
-class Level(Expectation):
+class Level(ExpectingMember):
     """How far the value itself is from the middle of all: reads the row alone."""
 
     kind: ClassVar[str] = "level"
@@ -234,7 +234,7 @@ class Level(Expectation):
         return np.full(len(spots), float(self.state["middle"])), self.state["usual"]
 
 
-class Forecast(Expectation):
+class Forecast(ExpectingMember):
     """How far the value is from what a robust autoregression on differences expects."""
 
     kind: ClassVar[str] = "forecast"

@@ -22,7 +22,7 @@ from pynomaly.detectors.parameters import ChoiceParameter, IntegerParameter, Par
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.detectors.series.family import make_forecast_members, make_profile_members
 from pynomaly.detectors.series.looking_back import LookingBack
-from pynomaly.detectors.series.members import Expectation, FittedColumn, Member
+from pynomaly.detectors.series.members import ExpectingMember, FittedColumn, Member
 
 __all__ = ["SeriesResidual"]
 
@@ -110,7 +110,7 @@ class SeriesResidual(LookingBack):
             residuals = np.full(len(rows), np.nan)
             for member in (*self._members[place], self._alone[place]):
                 open_rows = np.flatnonzero(np.isnan(residuals) & (settled.before >= member.back))
-                if len(open_rows) and isinstance(member, Expectation):
+                if len(open_rows) and isinstance(member, ExpectingMember):
                     spots = settled.places[open_rows]
                     residuals[open_rows] = member.find_residuals(settled, place, spots)
             numbers[:, column] = np.clip(residuals, -_FARTHEST, _FARTHEST)

@@ -19,7 +19,7 @@ from pynomaly.detectors.series.loops import Places
 from pynomaly.detectors.series.members import (
     SMALLEST,
     USUAL_SHARE,
-    Expectation,
+    ExpectingMember,
     FittedColumn,
     Kernel,
     Member,
@@ -67,7 +67,7 @@ class SeenValues(Member):
         return float(values[np.abs(values - rows.values[place, column]).argmin()]), None
 
 
-class SeasonalProfile(Expectation):
+class SeasonalProfile(ExpectingMember):
     """How far the value is from the level at this phase of the period, in the spread at this phase."""
 
     kind: ClassVar[str] = "profile"
