@@ -127,6 +127,13 @@ class SeasonalProfile(Member):
         phases = find_phases(rows.moments[spots], int(self.state["length"]), len(level))
         return to_ratios(np.abs(rows.values[spots, column] - level[phases]), spread[phases])
 
+    def hold(self, values: Array, moments: Places) -> Array:
+        """Return values (m,) within the usual spread about the level of their phase."""
+        level, spread = self.state["level"], self.state["spread"]
+        phases = find_phases(moments, int(self.state["length"]), len(level))
+        held: Array = np.clip(values, level[phases] - spread[phases], level[phases] + spread[phases])
+        return held
+
     @property
     def sees(self) -> str:
         """The value at its time."""
