@@ -27,12 +27,13 @@ from benchmarks.calibration import render_table
 from benchmarks.gate import format_share
 from pynomaly.config import Pipeline, parse_pipeline
 from pynomaly.data.frame import FrameContract
+from pynomaly.judging.account.block_bets import UnitBets
 from pynomaly.judging.drift.bake_verdict import judge_bake
 from pynomaly.judging.drift.paired_blocks import PairedBlocks
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.window_alerts import expect_alerts_of
 from pynomaly.records.ledger import TrainedBaseline
-from pynomaly.steps.promotion.bake import observe_version, pair_versions
+from pynomaly.steps.promotion.bake import bet_on_versions, observe_version, pair_versions
 from pynomaly.steps.training.splits import split_reference
 
 DAY = pd.Timedelta(days=1)
@@ -138,7 +139,7 @@ def bake_once(rows: Rows, kind: str, policy: str, seed: int) -> tuple[str, int]:
         frame.loc[day >= promoted, columns] *= 1.25
     old = fit_version(pipeline, past, 1)
     new = old if kind == "same" else fit_version(pipeline, recent, 2)
-    carried, passed = PairedBlocks(), 0
+    carried, passed, bets = PairedBlocks(), 0, UnitBets()
     for number in range(MOST // rows.window):
         first = promoted + number * rows.window
         window = frame[(day >= first) & (day < first + rows.window)].reset_index(drop=True)
@@ -152,7 +153,11 @@ def bake_once(rows: Rows, kind: str, policy: str, seed: int) -> tuple[str, int]:
             for version, model, table in ((2, new, tables[0]), (1, old, tables[1]))
         ]
         carried += pair_versions(new[0], old[0], window, (tables[0], tables[1]), edges)
-        verdict = judge_bake(*results, carried, pipeline)
+        rates = (results[0].expected_rate, results[1].expected_rate)
+        bundles, pair = (new[0], old[0]), (tables[0], tables[1])
+        bets = bet_on_versions(pipeline, bundles, window, pair, rates, bets)
+        alpha = pipeline.account.find_alpha("bake")
+        verdict = judge_bake(*results, carried, pipeline, alpha, bets.stake.largest)
         if verdict.outcome == "breach":
             return "breach", number + 1
         passed += verdict.outcome == "ok"

@@ -50,7 +50,7 @@ class Account(Settings):
     )
     exchangeability: Share = Field(0.05, description="share of it: p-values hold")
     alert_rate: Share = Field(0.2, description="share of it: normal rows alert no more than expected")
-    bake: Share = Field(0.5, description="share of it: no worse than the version before (promotion.bake)")
+    bake: Share = Field(0.5, description="share of it: no worse than the version before, as it bakes")
     incidents: Share = Field(0.25, description="share of it: incidents are caught as often as before")
 
     @model_validator(mode="after")

@@ -63,12 +63,6 @@ class Promotion(Settings):
     diff_days: int = Field(14, ge=1, le=366, description="newest days scored by both models for comparison")
     shadow: bool = Field(False, description="score new windows with the waiting version too, without alerts")
     bake: int = Field(3, ge=1, le=100, description="windows after a promotion in which it may be rolled back")
-    bake_alpha: float = Field(
-        0.01,
-        gt=0,
-        lt=0.5,
-        description="chance that a version as good as the one before is taken back, over all these windows",
-    )
     by_hand: Literal["check", "honour", "refuse"] = Field(
         "check",
         description="alias champion set in the registry: the gate decides, accepted with a warning, set back",

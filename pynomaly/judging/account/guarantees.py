@@ -7,7 +7,7 @@ life, while all are kept. Each promise has its share; by the union bound the sha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -21,6 +21,7 @@ __all__ = [
     "GuaranteeName",
     "explain_missing",
     "judge_alert_rate",
+    "judge_bake_bets",
     "judge_exchange_test",
 ]
 
@@ -81,6 +82,16 @@ def judge_alert_rate(stake: Stake, alpha: float, rate: float) -> Guarantee:
         "either more rows are anomalous than people have labelled or declared, or what is normal has moved",
     )
     return Guarantee("alert_rate", "withdrawn", alpha, stake.bets, stake.largest, reasons)
+
+
+def judge_bake_bets(stake: Stake, alpha: float, breaches: Sequence[str]) -> Guarantee:
+    """Return whether the champion is no worse than the version before; `breaches` say why it is."""
+    if breaches:
+        return Guarantee("bake", "withdrawn", alpha, stake.bets, stake.largest, tuple(breaches))
+    reason = f"no worse than the version before: {stake.bets} units of rows differ clearly"
+    if stake.bets:
+        reason += f", bets on them reached {stake.largest:.3g}"
+    return Guarantee("bake", "holds", alpha, stake.bets, stake.largest, (reason,))
 
 
 def judge_exchange_test(test: Exchangeability) -> Guarantee:

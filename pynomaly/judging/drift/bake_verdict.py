@@ -3,7 +3,8 @@
 Pure: called by :mod:`pynomaly.steps.promotion.bake` for each window after a promotion. The previous champion
 scores the same rows by the same rule, so a change in the data, which affects both, is no breach. A breach is
 clearly worse than the old champion and than what the new one promised, over all windows since the promotion,
-counted in blocks of dependent rows. The windows of a bake share one chance of a false breach. Fail closed: a
+counted in blocks of dependent rows. The windows of a bake share one chance of a false breach, the share of
+the champion's account: tests of alerts and scores at so many looks, and bets on alerts at any. Fail closed: a
 result that could not be computed for the new champion, but was computed for the old one, is a breach.
 """
 
@@ -15,8 +16,8 @@ from typing import Any, Literal
 
 from pynomaly import config
 from pynomaly.judging.drift.degradation import Observation
+from pynomaly.judging.drift.drift_report import DriftReport
 from pynomaly.judging.drift.paired_blocks import FEWEST_BLOCKS, PairedBlocks
-from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = ["BakeObservation", "BakeVerdict", "judge_bake", "observe_bake"]
@@ -24,7 +25,7 @@ __all__ = ["BakeObservation", "BakeVerdict", "judge_bake", "observe_bake"]
 CLEARLY_SLOWER = 1.2
 """Two measurements of one model differ by less than this."""
 
-TESTS = 2  # alerts and scores
+TESTS = 3  # alerts, scores, and bets on alerts
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ def judge_bake(
     old: BakeObservation,
     paired: PairedBlocks,
     settings: config.Pipeline,
+    alpha: float,
+    stake: float = 1.0,
 ) -> BakeVerdict:
     """Judge the new champion on one window against the champion that it replaced.
 
@@ -104,15 +107,20 @@ def judge_bake(
     paired : PairedBlocks
         Both versions' alerts and p-values in all windows since the promotion, this one included.
     settings : Pipeline
-        ``degradation.alert_rate_factor`` and ``drift.effect`` say what is clearly more; the chance
-        ``promotion.bake_alpha`` is shared by ``promotion.bake`` windows and two tests.
+        ``degradation.alert_rate_factor`` and ``drift.effect`` say what is clearly more.
+    alpha : float
+        Chance that a version as good as the one before is taken back: a third for each test, which share it
+        among ``promotion.bake`` windows, and a third for the bets.
+    stake : float
+        The largest that bets on units in which only one version alerts clearly more came to.
     """
     least = settings.degradation.min_rows
     if new.rows < least:
         return BakeVerdict("insufficient_data", (f"{new.rows} rows say nothing; {least} are needed",))
-    chance = settings.promotion.bake_alpha / settings.promotion.bake / TESTS
+    chance = alpha / settings.promotion.bake / TESTS
     breaches = (
         *_compare_alerts(new, old, paired, settings.degradation.alert_rate_factor, chance),
+        *_judge_stake(new, old, stake, alpha / TESTS),
         *_compare_scores(new, old, paired, settings.drift.effect, chance),
         *_compare_latency(new, old, settings.promotion.max_latency_ms),
     )
@@ -156,6 +164,15 @@ def _compare_alerts(
     return (
         f"alert rate violated: {paired.new_alerts} alerts in {paired.rows} rows, {paired.old_alerts} under "
         f"v{old.version}, in {paired.blocks:.3g} blocks (p = {chance:.2g})",
+    )
+
+
+def _judge_stake(new: BakeObservation, old: BakeObservation, stake: float, limit: float) -> tuple[str, ...]:
+    if not stake * limit >= 1:
+        return ()
+    return (
+        f"where one version alerts clearly more, it is v{new.version} and not v{old.version}: bets on that "
+        f"multiplied the stake by {stake:.3g} since the promotion (p = {1 / stake:.2g})",
     )
 
 

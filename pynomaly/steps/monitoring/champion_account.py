@@ -1,4 +1,4 @@
-"""Enter a judged window into the champion's account: exchangeability and alert rate.
+"""Enter a judged window into the champion's account: exchangeability, alert rate and incidents.
 
 Called by :mod:`pynomaly.steps.monitoring.monitor_window` while it holds the window's lease. A window that was
 entered is not entered again; rows up to the newest one that was counted are not counted again.
@@ -10,25 +10,31 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pynomaly.config import Pipeline
 from pynomaly.data.incidents import mark_incident_rows, read_incidents
-from pynomaly.judging.account.alert_rate import AlertRateBets
+from pynomaly.judging.account.block_bets import UnitBets
 from pynomaly.judging.account.guarantees import (
     Guarantee,
     explain_missing,
     judge_alert_rate,
     judge_exchange_test,
 )
+from pynomaly.judging.account.incidents import bet_on_catches, bound_misses, find_catches, judge_incidents
+from pynomaly.judging.account.stake import Stake
 from pynomaly.judging.drift.exchangeability import Exchangeability
+from pynomaly.judging.drift.observation import Observation
+from pynomaly.judging.drift.performance import JudgedScores
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.expected_alerts import bound_alert_rate
 from pynomaly.model.dependence.dependence import to_seconds
 from pynomaly.model.provenance import count_rows_per_event
 from pynomaly.records.ledger import Ledger, TrainedBaseline
 from pynomaly.steps.account import ChampionAccount
+from pynomaly.steps.training.splits import number_rows
 
-__all__ = ["enter_window"]
+__all__ = ["enter_incidents", "enter_window"]
 
 
 def enter_window(
@@ -56,11 +62,74 @@ def enter_window(
     account.enter(ledger, key, judge_exchange_test(test), {}, as_of)
     if account.has_entry(ledger, "alert_rate", key):
         return
-    state = AlertRateBets.from_dict(account.read_state(ledger, "alert_rate"))
+    state = UnitBets.from_dict(account.read_state(ledger, "alert_rate"))
     guarantee, bets = _bet_on_alert_rate(
         pipeline, bundle, baseline, rows, account.shares["alert_rate"], state
     )
     account.enter(ledger, key, guarantee, bets.to_dict(), as_of)
+
+
+def enter_incidents(
+    ledger: Ledger,
+    account: ChampionAccount,
+    bundle: Bundle,
+    baseline: TrainedBaseline,
+    observation: Observation,
+    rows: tuple[pd.DataFrame, pd.DataFrame],
+    as_of: datetime,
+) -> None:
+    """Enter which labelled incidents of a window are caught, once all its labels are in.
+
+    Parameters
+    ----------
+    baseline : TrainedBaseline
+        With the scores of the version's own judged anomalies, or of its first window with labels enough: that
+        is what it promises.
+    observation : Observation
+        Of the window.
+    rows : pair of DataFrame
+        As for :func:`enter_window`.
+    """
+    key, alpha = observation.window, account.shares["incidents"]
+    if observation.labels_due is not None or account.has_entry(ledger, "incidents", key):
+        return
+    frame, scored = rows
+    stake, label = Stake.from_dict(account.read_state(ledger, "incidents")), bundle.contract.label
+    if label is None or label not in frame:
+        guarantee = explain_missing("incidents", alpha, "no labels say which rows are anomalies")
+    elif bundle.calibration.groups is not None:
+        reason = "the scores that judged the version do not say whose rows they are (training.calibrate_by)"
+        guarantee = explain_missing("incidents", alpha, reason)
+    elif baseline.judged is None or observation.kept is not None:
+        guarantee = explain_missing("incidents", alpha, "no labelled incidents judged the version yet")
+    else:
+        judged = JudgedScores.from_dict(baseline.judged)
+        p_values = bundle.calibration.p_values(judged.scores)
+        promise = find_catches(judged.blocks, judged.truth, bundle.policy.alerts(p_values))
+        misses = bound_misses(sum(promise), len(promise), alpha / 2)
+        truth = (frame[label] == 1).to_numpy()
+        units = number_rows(bundle.contract, frame, bundle.dependence, truth)
+        units = np.arange(len(frame)) if units is None else units
+        going_on = units[truth & _mark_first_rows(bundle, frame)]
+        own = ~np.isin(units, going_on)  # the others were counted in the window in which they began
+        catches = find_catches(units[own], truth[own], scored["is_anomaly"].to_numpy(dtype=bool)[own])
+        stake = bet_on_catches(stake, catches, misses)
+        guarantee = judge_incidents(stake, alpha, promise, misses)
+    account.enter(ledger, key, guarantee, stake.to_dict(), as_of)
+
+
+def _mark_first_rows(bundle: Bundle, frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return the first row of each entity, bool array of shape (n,); none without times."""
+    time, entity = bundle.contract.time, bundle.contract.id
+    is_first = np.zeros(len(frame), dtype=bool)
+    if time is None or time not in frame:
+        return is_first
+    order = np.argsort(frame[time].to_numpy(), kind="stable")
+    if entity is None or entity not in frame:
+        is_first[order[:1]] = True
+        return is_first
+    is_first[order] = ~frame[entity].iloc[order].duplicated().to_numpy()
+    return is_first
 
 
 def _bet_on_alert_rate(
@@ -69,8 +138,8 @@ def _bet_on_alert_rate(
     baseline: TrainedBaseline,
     rows: tuple[pd.DataFrame, pd.DataFrame],
     alpha: float,
-    bets: AlertRateBets,
-) -> tuple[Guarantee, AlertRateBets]:
+    bets: UnitBets,
+) -> tuple[Guarantee, UnitBets]:
     """Return the guarantee and its bets after a window; known anomalies and declared incidents stay out."""
     frame, scored = rows
     contract, dependence = bundle.contract, bundle.dependence
@@ -90,7 +159,7 @@ def _bet_on_alert_rate(
     usual = ~mark_incident_rows(pipeline.data, frame, read_incidents(pipeline.data))
     if contract.label is not None and contract.label in frame:
         usual &= (frame[contract.label] != 1).to_numpy()
-    bets = bets.count_rows(
+    bets = bets.bet_on_rate(
         to_seconds(frame[contract.time])[usual],
         np.asarray(scored["is_anomaly"], dtype=bool)[usual],
         dependence,

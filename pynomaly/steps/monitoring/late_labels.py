@@ -24,6 +24,8 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline, parse_window_key
 from pynomaly.records.ledger.decision_evidence import DegradationEvidence
 from pynomaly.records.registry import ModelRef
+from pynomaly.steps.account import ChampionAccount
+from pynomaly.steps.monitoring.champion_account import enter_incidents
 from pynomaly.steps.monitoring.performance import adopt_baseline, measure_performance
 from pynomaly.steps.window_run import WindowRun
 
@@ -72,8 +74,9 @@ def judge_late_labels(
     observations: Sequence[Observation],
     baseline: TrainedBaseline,
     as_of: datetime,
+    account: ChampionAccount,
 ) -> tuple[Observation, ...]:
-    """Judge every window of the champion again whose labels are due, each on record.
+    """Judge every window of the champion again whose labels are due, each on record and in its account.
 
     A window whose rows cannot be read any more is not computable, which counts as bad, with the reason.
 
@@ -83,6 +86,7 @@ def judge_late_labels(
         Of the champion, oldest first, without the window that is judged now.
     baseline : TrainedBaseline
     as_of : datetime
+    account : ChampionAccount
 
     Returns
     -------
@@ -99,6 +103,8 @@ def judge_late_labels(
             rows = read_checked_window(records.pipeline, Window(*edges), as_of)
             frame = rows.require_clean(bundle.contract)
             late = judge_labels_again(records.pipeline, bundle, observation, frame, own, as_of)
+            scored = bundle.score(frame)
+            enter_incidents(records.ledger, account, bundle, own, late, (frame, scored), as_of)
         except DataError as error:
             reason = f"performance is not computable, which counts as violated: labels are due, but {error}"
             kept = tuple(text for text in observation.reasons if not text.startswith("performance "))

@@ -19,12 +19,14 @@ import pandas as pd
 from pynomaly.config import Pipeline
 from pynomaly.data.frame import hash_frame
 from pynomaly.errors import PynomalyError
+from pynomaly.judging.account.block_bets import UnitBets
+from pynomaly.judging.account.guarantees import judge_bake_bets
 from pynomaly.judging.drift.bake_verdict import BakeObservation, BakeVerdict, judge_bake, observe_bake
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import observe_window
 from pynomaly.judging.drift.paired_blocks import PairedBlocks
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.dependence.dependence import Dependence
+from pynomaly.model.dependence.dependence import Dependence, to_seconds
 from pynomaly.model.latency import measure_latency_ms
 from pynomaly.model.provenance import count_rows_per_event
 from pynomaly.model.row_times import read_row_times
@@ -32,12 +34,14 @@ from pynomaly.model.window_alerts import flag_single_rows
 from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline, parse_window_key
 from pynomaly.records.ledger.decision_evidence import BakeEvidence
 from pynomaly.records.registry import ModelRef
+from pynomaly.steps.account import open_account
 from pynomaly.steps.champion import find_last_change
 from pynomaly.steps.promotion.promote import rollback
 from pynomaly.steps.window_run import WindowRun, use_window_run
 
 __all__ = [
     "BakingPromotion",
+    "bet_on_versions",
     "find_baking_promotion",
     "judge_baking_window",
     "observe_version",
@@ -143,8 +147,8 @@ def judge_baking_window(
         edges = parse_window_key(key)
         if edges is not None and edges[1] <= baking.promotion.as_of:
             return ""  # rows from before the promotion say nothing about it
-        decision_key = f"bake:{pipeline.name}:{baking.promotion.seq}:{key}"
-        decision_key += f":{hash_frame(frame)[:16]}" if edges is None else ""
+        entry_key = key if edges is not None else f"{key}:{hash_frame(frame)[:16]}"
+        decision_key = f"bake:{pipeline.name}:{baking.promotion.seq}:{entry_key}"
         if ledger.find_decision(decision_key) is not None:
             return ""
         previous = records.registry.find_version(pipeline.name, baking.replaces)
@@ -163,10 +167,24 @@ def judge_baking_window(
                 (previous.version, previous_bundle, tables[1]),
             )
         )
-        window_sums = pair_versions(bundle, previous_bundle, frame, tables, edges)
-        paired = sum(_read_paired_sums(ledger, pipeline.name, baking, edges), window_sums)
-        bake_result = judge_bake(new, old, paired, pipeline)
         moment = edges[1] if edges else baking.promotion.as_of
+        account = open_account(pipeline, ledger, champion.version, moment)
+        window_sums = pair_versions(bundle, previous_bundle, frame, tables, edges)
+        rates = (new.expected_rate, old.expected_rate)
+        bets = bet_on_versions(
+            pipeline,
+            (bundle, previous_bundle),
+            frame,
+            tables,
+            rates,
+            UnitBets.from_dict(account.read_state(ledger, "bake")),
+        )
+        paired = sum(_read_paired_sums(ledger, pipeline.name, baking, edges), window_sums)
+        alpha = account.shares["bake"]
+        bake_result = judge_bake(new, old, paired, pipeline, alpha, bets.stake.largest)
+        breaches = bake_result.reasons if bake_result.outcome == "breach" else ()
+        guarantee = judge_bake_bets(bets.stake, alpha, breaches)
+        account.enter(ledger, entry_key, guarantee, bets.to_dict(), moment)
         outcome, reasons = _roll_back_on_breach(pipeline, champion.version, key, bake_result, moment)
         ledger.record_decision(
             Decision(
@@ -214,6 +232,36 @@ def pair_versions(
         share = min(1.0, (last - first).total_seconds() / dependence.block)
     new, old = ((table["is_anomaly"].to_numpy(), table["p_value"].to_numpy()) for table in tables)
     return PairedBlocks.sum_window(new, old, _number_blocks(dependence, times, entities, len(frame)), share)
+
+
+def bet_on_versions(
+    pipeline: Pipeline,
+    bundles: tuple[Bundle, Bundle],
+    frame: pd.DataFrame,
+    tables: tuple[pd.DataFrame, pd.DataFrame],
+    rates: tuple[float, float],
+    bets: UnitBets,
+) -> UnitBets:
+    """Return the bets on a promotion after a window; those before without times, which have no order.
+
+    Parameters
+    ----------
+    bundles, tables, rates : pairs
+        Of the new and of the old version: the model, its scores of `frame`, and the alert rate it promised.
+    """
+    times = read_row_times(frame, bundles[0].contract)
+    if times is None:
+        return bets
+    known = times.notna().to_numpy()
+    flags = [table["is_anomaly"].to_numpy(dtype=bool)[known] for table in tables]
+    return bets.bet_on_pairs(
+        to_seconds(times[known]),
+        (flags[0], flags[1]),
+        bundles[0].dependence.widen(bundles[1].dependence),
+        rates,
+        pipeline.degradation.alert_rate_factor,
+        max(count_rows_per_event(bundle.policy, bundle.facts) for bundle in bundles),
+    )
 
 
 def _number_blocks(

@@ -12,8 +12,8 @@ import pytest
 
 from pynomaly.config import parse_pipeline
 from pynomaly.judging.drift.bake_verdict import BakeObservation, judge_bake, observe_bake
+from pynomaly.judging.drift.drift_report import ColumnDrift, DriftReport
 from pynomaly.judging.drift.paired_blocks import PairedBlocks
-from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport
 from tests.judging.drift.test_degradation import observe
 from tests.machines import make_small_settings
 
@@ -77,19 +77,19 @@ def pair(new: int = 10, old: int = 10, *, moved: float = 1.0, share: float = 1.0
 def test_every_breach(
     new: dict[str, Any], old: dict[str, Any], paired: PairedBlocks, outcome: str, reason_part: str
 ) -> None:
-    bake = judge_bake(replace(NEW, **new), replace(OLD, **old), paired, SETTINGS)
+    bake = judge_bake(replace(NEW, **new), replace(OLD, **old), paired, SETTINGS, 0.01)
     assert bake.outcome == outcome
     assert reason_part in bake.reasons[0]
 
 
 def test_what_both_suffer_is_named_and_what_one_suffers_is_not() -> None:
     bad = {**DRIFTS, "alert_status": "violated"}
-    both = judge_bake(replace(NEW, **bad), replace(OLD, **bad), pair(), SETTINGS)
+    both = judge_bake(replace(NEW, **bad), replace(OLD, **bad), pair(), SETTINGS, 0.01)
     assert both.reasons[1:] == (
         "alert rate: bad under v2, and under v1 too",
         "score drift: bad under v2, and under v1 too",
     )
-    old = judge_bake(NEW, replace(OLD, **bad), pair(), SETTINGS)
+    old = judge_bake(NEW, replace(OLD, **bad), pair(), SETTINGS, 0.01)
     assert old.reasons == ("v2 keeps what it promised, or breaks it no more than v1 would",)
 
 
@@ -105,5 +105,12 @@ def test_a_version_is_observed_by_its_report_and_its_window() -> None:
 
 
 def test_all_that_broke_is_said() -> None:
-    bake = judge_bake(replace(NEW, **DRIFTS, latency_ms=500.0), OLD, pair(200, moved=9.0), SETTINGS)
+    bake = judge_bake(replace(NEW, **DRIFTS, latency_ms=500.0), OLD, pair(200, moved=9.0), SETTINGS, 0.01)
     assert len(bake.reasons) == 3
+
+
+@pytest.mark.parametrize(("stake", "outcome"), [(299.0, "ok"), (300.0, "breach")])
+def test_bets_take_back_at_a_third_of_the_chance(stake: float, outcome: str) -> None:
+    bake = judge_bake(NEW, OLD, pair(), SETTINGS, 0.01, stake)
+    assert bake.outcome == outcome
+    assert ("alerts clearly more" in bake.reasons[0]) == (outcome == "breach")

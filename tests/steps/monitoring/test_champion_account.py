@@ -35,7 +35,9 @@ def test_windows_are_entered_once_and_status_says_what_holds(pipeline: Make) -> 
     assert first["alert_rate"]["state"] == "holds"
     assert first["alert_rate"]["bets"] > 0
     assert first["exchangeability"]["alpha"] == pytest.approx(0.001)
-    assert (first["incidents"]["state"], first["incidents"]["window"]) == ("not_computable", None)
+    assert first["incidents"]["state"] == "holds"
+    assert first["incidents"]["bets"] > 0
+    assert (first["bake"]["state"], first["bake"]["window"]) == ("not_computable", None), "nothing bakes"
     monitor_window(settings, window, MOMENT + 2 * WEEK)
     again = {item["name"]: item for item in describe_status(settings)["guarantees"]}
     assert again == first

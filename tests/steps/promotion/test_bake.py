@@ -72,6 +72,8 @@ def test_three_good_windows_and_the_promotion_stands(promoted: tuple[Pipeline, R
     assert score_window(settings, day(0)).bake == ""
     assert describe_status(settings)["baking"] is None
     assert len(lines(settings, "bake")) == 3
+    promise = next(item for item in describe_status(settings)["guarantees"] if item["name"] == "bake")
+    assert (promise["state"], promise["window"]) == ("holds", day(2).key)
     assert champion(settings) == 2
 
 
@@ -86,6 +88,8 @@ def test_a_breach_takes_it_back_once(
     taken = lines(settings, "rollback")[0]
     assert taken.actor == "bake"
     assert "5000.0 ms" in taken.reasons[0]
+    broken = next(item for item in lines(settings, "account") if item.outcome == "withdrawn")
+    assert (broken.version, broken.evidence["guarantee"]["name"]) == (2, "bake")
     assert score_window(settings, day(1)).bake == ""  # a rollback is not baked: no flip-flop
     assert describe_status(settings)["baking"] is None
 

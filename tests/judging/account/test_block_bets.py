@@ -1,4 +1,4 @@
-"""Bets against the promised alert rate: units of rows, every second block, once for each row."""
+"""Bets on units of rows: every second block, once for each row, in windows of any length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynomaly.judging.account.alert_rate import AlertRateBets
+from pynomaly.judging.account.block_bets import UnitBets
 from pynomaly.judging.account.guarantees import Guarantee, judge_alert_rate
 from pynomaly.judging.account.stake import Stake
 from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
@@ -18,12 +18,12 @@ HOUR, DAY = 3600.0, 86_400.0
 DAILY = Dependence(upper=6 * HOUR, block=DAY, rows=1000, entities=1, span=60 * DAY)
 
 
-def count(flags: np.ndarray, dependence: Dependence, cuts: list[int], **changes: float) -> AlertRateBets:
-    bets, edges = AlertRateBets(), [0, *sorted(min(cut, len(flags)) for cut in cuts), len(flags)]
+def count(flags: np.ndarray, dependence: Dependence, cuts: list[int], **changes: float) -> UnitBets:
+    bets, edges = UnitBets(), [0, *sorted(min(cut, len(flags)) for cut in cuts), len(flags)]
     times = np.arange(len(flags)) * HOUR
     settings = {"rate": 0.05, "most": 3.0} | changes
     for start, end in pairwise(edges):
-        bets = bets.count_rows(times[start:end], flags[start:end], dependence, **settings)
+        bets = bets.bet_on_rate(times[start:end], flags[start:end], dependence, **settings)
     return bets
 
 
@@ -35,10 +35,10 @@ def test_windows_of_any_length_give_the_same_bets(cuts: list[int], dependence: D
 
 def test_rows_are_counted_once() -> None:
     flags, times = np.ones(100, dtype=bool), np.arange(100) * HOUR
-    bets = AlertRateBets().count_rows(times, flags, INDEPENDENT, 0.05, 3.0)
+    bets = UnitBets().bet_on_rate(times, flags, INDEPENDENT, 0.05, 3.0)
     assert bets.stake.bets == 5
-    assert bets.count_rows(times, flags, INDEPENDENT, 0.05, 3.0) == bets
-    assert bets.count_rows(times[50:] + 50 * HOUR, flags[50:], INDEPENDENT, 0.05, 3.0).stake.bets == 7
+    assert bets.bet_on_rate(times, flags, INDEPENDENT, 0.05, 3.0) == bets
+    assert bets.bet_on_rate(times[50:] + 50 * HOUR, flags[50:], INDEPENDENT, 0.05, 3.0).stake.bets == 7
 
 
 def test_every_second_block_is_left_out_and_a_long_incident_is_one_bet() -> None:
@@ -60,13 +60,13 @@ def test_a_unit_holds_an_event_on_average() -> None:
 
 def test_nothing_is_bet_where_the_history_is_too_short() -> None:
     short = Dependence(upper=np.inf, block=np.inf, rows=100, entities=1, span=DAY)
-    assert count(np.ones(100, dtype=bool), short, []) == AlertRateBets()
+    assert count(np.ones(100, dtype=bool), short, []) == UnitBets()
 
 
 def test_state_reads_back() -> None:
     bets = count(np.random.default_rng(1).random(300) < 0.1, DAILY, [])
-    assert AlertRateBets.from_dict(bets.to_dict()) == bets
-    assert AlertRateBets.from_dict({}) == AlertRateBets()
+    assert UnitBets.from_dict(bets.to_dict()) == bets
+    assert UnitBets.from_dict({}) == UnitBets()
 
 
 @pytest.mark.parametrize(("ratio", "state"), [(1.0, "holds"), (3.0, "withdrawn")])
@@ -75,3 +75,29 @@ def test_verdict(ratio: float, state: str) -> None:
     assert guarantee.state == state
     assert guarantee.reasons[0].startswith("at most 1.23% of normal rows alert")
     assert Guarantee.from_dict(guarantee.to_dict()) == guarantee
+
+
+def pair(new: np.ndarray, old: np.ndarray, cut: int = 0) -> UnitBets:
+    bets, times = UnitBets(), np.arange(len(new)) * HOUR
+    for part in (slice(0, cut), slice(cut, len(new))):
+        bets = bets.bet_on_pairs(times[part], (new[part], old[part]), INDEPENDENT, (0.05, 0.04), 3.0)
+    return bets
+
+
+def test_pairs_count_units_in_which_one_version_alerts_clearly_more() -> None:
+    quiet = np.zeros(400, dtype=bool)
+    flood = np.arange(400) % 4 == 0  # five of the twenty rows of a unit, where one is promised
+    assert pair(quiet, quiet).stake.bets == 0
+    assert pair(flood, flood).stake.bets == 0
+    assert pair(flood, quiet).stake == Stake().bet([2.0] * 20)
+    assert pair(quiet, flood).stake == Stake().bet([0.0] * 20)
+    assert pair(np.arange(400) % 10 == 0, quiet).stake.bets == 0, (
+        "twice as many as promised is not clearly more"
+    )
+
+
+@given(st.integers(0, 400), st.integers(0, 99))
+def test_pairs_are_the_same_in_any_windows(cut: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    new, old = rng.random((2, 400)) < 0.15
+    assert pair(new, old, cut) == pair(new, old)

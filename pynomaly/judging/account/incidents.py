@@ -1,0 +1,62 @@
+"""Bet against the incidents that a champion promised to catch. Pure.
+
+An incident is the labelled anomalies of one block of dependent rows; it is caught when one of its rows
+alerts. What was caught of the incidents that judged the version gives a lower bound of the share (Clopper and
+Pearson, one-sided). The ratio that is bet on is 0 for an incident that is caught, and one over the largest
+share of misses that the bound allows for one that is missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pynomaly.judging.account.guarantees import Guarantee
+from pynomaly.judging.account.stake import Stake
+
+__all__ = ["bet_on_catches", "bound_misses", "find_catches", "judge_incidents"]
+
+
+def find_catches(units: ArrayLike, truth: ArrayLike, alerted: ArrayLike) -> list[bool]:
+    """Return for each incident whether it is caught, by number of its block.
+
+    Parameters
+    ----------
+    units : int array-like of shape (n,)
+        Block of each row.
+    truth, alerted : array-like of shape (n,)
+        1 for an anomaly; True for a row that alerts.
+    """
+    anomalous = np.asarray(truth) == 1
+    own, hits = np.asarray(units)[anomalous], np.asarray(alerted, dtype=bool)[anomalous]
+    return [bool(hits[own == unit].any()) for unit in np.unique(own)]
+
+
+def bound_misses(caught: int, incidents: int, chance: float) -> float:
+    """Return the largest share of misses that the promise allows; the true one is above with `chance`."""
+    from scipy.special import betaincinv
+
+    return 1.0 - (float(betaincinv(caught, incidents - caught + 1, chance)) if caught else 0.0)
+
+
+def bet_on_catches(stake: Stake, catches: Sequence[bool], misses: float) -> Stake:
+    """Return the stake after incidents, in order; `misses` is the largest share that is promised."""
+    return stake.bet(0.0 if is_caught else 1.0 / misses for is_caught in catches)
+
+
+def judge_incidents(stake: Stake, alpha: float, promise: Sequence[bool], misses: float) -> Guarantee:
+    """Judge whether incidents are missed no more often than promised; half of `alpha` is the bound's."""
+    basis = (
+        f"at most {misses:.0%} of incidents are missed (of the {len(promise)} that judged it, {sum(promise)} "
+        "were caught)"
+    )
+    if not stake.reaches(alpha / 2):
+        reason = f"{basis}: bets against it reached {stake.largest:.3g} in {stake.bets} incidents"
+        return Guarantee("incidents", "holds", alpha, stake.bets, stake.largest, (reason,))
+    reason = (
+        f"{basis}: no longer. Bets against it multiplied the stake by {stake.largest:.3g} in {stake.bets} "
+        f"incidents (chance at most {alpha:g} in the life of a champion)"
+    )
+    return Guarantee("incidents", "withdrawn", alpha, stake.bets, stake.largest, (reason,))
