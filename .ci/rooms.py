@@ -106,8 +106,8 @@ WINGS: Mapping[str, Wing] = {
         {
             "entities": (),
             GROUND: ("entities",),
-            "sketch": (GROUND,),
             "dependence": (GROUND,),
+            "sketch": ("dependence",),
             "calibration": ("dependence",),
             "provenance": ("calibration",),
             "scoring": ("calibration",),

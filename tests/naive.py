@@ -616,6 +616,17 @@ def average_row_spots(place, before, after, back, offsets, shares, measure):
     return (sum(share * amount**1.5 for share, amount in may) / weight) ** (2 / 3) if may else None
 
 
+def t_test_factor(before, after):
+    """Bayes factor of a shift between two samples: t densities, a normal shift of variance 1 integrated."""
+    from scipy.integrate import quad
+    from scipy.stats import nct, norm, t, ttest_ind
+
+    statistic = float(ttest_ind(after, before).statistic)
+    dof, scale = len(before) + len(after) - 2, 1 / math.sqrt(1 / len(before) + 1 / len(after))
+    moved = quad(lambda shift: nct.pdf(statistic, dof, shift * scale) * norm.pdf(shift), -8, 8)[0]
+    return float(moved / t.pdf(statistic, dof))
+
+
 def mixture_martingale(total: float, time: float, variance: float) -> float:
     """Mean over normal stakes of this variance of what betting on a drift has made of 1: by a fine sum."""
     width = math.sqrt(variance)
@@ -645,11 +656,6 @@ def join_sampled(
     return sorted(groups, key=min)
 
 
-def effective_number(weights: Sequence[float]) -> float:
-    """How many equal ones these weights are worth."""
-    return sum(weights) ** 2 / sum(weight**2 for weight in weights)
-
-
 def naive_stake(ratios):
     """Average over the parts of bets that start before each observation, and the money that never starts."""
     from pynomaly.judging.account.stake import PARTS
@@ -662,3 +668,14 @@ def naive_stake(ratios):
                 money *= 1 - part + part * ratio
             total += money
     return total
+
+
+def stream_allowances(level, length, spends, discoveries, lag):
+    """What each of the windows of a period may spend; those `lag` windows before it and earlier pay."""
+    allowed = []
+    for number, finest in enumerate(spends):
+        earned = max(1, sum(discoveries[: max(0, number - lag)]))
+        left = level * earned - sum(allowed)
+        wanted = max(finest, left / length)
+        allowed.append(wanted if wanted <= left else 0.0)
+    return allowed

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.judging.drift.drift_importance import ColumnWeight, average_contributions, weight_columns
-from pynomaly.judging.drift.window_drift import DriftReport
+from pynomaly.judging.drift.drift_report import DriftReport
 from pynomaly.model.bundle import Bundle
 from pynomaly.records import figures
 from pynomaly.records.registry import Registry

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.data.past import get_past
-from pynomaly.judging.drift.window_drift import DriftReport
+from pynomaly.judging.drift.drift_report import DriftReport
 from pynomaly.judging.obstacles import (
     describe_alert_flood,
     find_model_obstacles,

@@ -264,8 +264,9 @@ class LookingBack(Detector):
         self._beside = restore_beside(self.state)
         arrays: dict[tuple[int, int, str], State] = {}
         for key, array in self.state.items():
-            if key.count(".") == 3:
-                where, order, kind, name = key.split(".")
+            where, *rest = key.split(".")
+            if where.isdigit():
+                order, kind, name = rest
                 arrays.setdefault((int(where), int(order), kind), {})[name] = array
         members: list[list[Member]] = [[] for _ in self.state["followed"]]
         for column, place, kind in sorted(arrays):

@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from pynomaly import config
 from pynomaly.judging.drift.degradation import Observation
+from pynomaly.judging.drift.drift_report import DriftReport
 from pynomaly.judging.drift.paired_blocks import FEWEST_BLOCKS, PairedBlocks
-from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = ["BakeObservation", "BakeVerdict", "judge_bake", "observe_bake"]

@@ -6,13 +6,16 @@ baseline; known anomalies are left out, as they are in the reference. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from pynomaly import config
 from pynomaly.data.frame import FrameContract
-from pynomaly.judging.drift.window_drift import DriftReport, compare_sketches
+from pynomaly.judging.drift.drift_report import DriftReport
+from pynomaly.judging.drift.window_drift import compare_sketches
 from pynomaly.model.sketch.reference import sketch_window
 from pynomaly.model.sketch.sketch import Sketch
 
@@ -25,6 +28,7 @@ def compute_window_drift(
     frame: pd.DataFrame,
     settings: config.Drift,
     scores: npt.ArrayLike | None = None,
+    earlier: Sequence[Mapping[str, float]] = (),
 ) -> DriftReport:
     """Compare the rows of a window, and their scores, with the reference of a model.
 
@@ -39,6 +43,9 @@ def compute_window_drift(
     settings : Drift
     scores : array of shape (n,), optional
         Scores of the rows under this model; without them the report has no ``score``.
+    earlier : sequence of mapping of str to float
+        Levels of the model's earlier windows (:attr:`DriftReport.levels`), oldest first: what moved by little
+        adds up.
 
     Raises
     ------
@@ -50,4 +57,5 @@ def compute_window_drift(
     if label is not None and label in frame and (is_usual := (frame[label] != 1).to_numpy(bool)).any():
         frame = frame[is_usual]
         measured = None if measured is None else measured[is_usual]
-    return compare_sketches(reference, sketch_window(frame, contract, reference, measured), settings)
+    current = sketch_window(frame, contract, reference, measured)
+    return compare_sketches(reference, current, settings, earlier)

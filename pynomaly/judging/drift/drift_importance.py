@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pynomaly.judging.drift.window_drift import ColumnDrift
+from pynomaly.judging.drift.drift_report import ColumnDrift
 from pynomaly.judging.jsonable import to_jsonable
 from pynomaly.model.explanation.reasons import Explanation
 

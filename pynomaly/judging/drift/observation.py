@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 from pynomaly import config
+from pynomaly.judging.drift.drift_report import DriftReport
 from pynomaly.judging.drift.label_free_checks import UnlabelledVerdict
-from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = ["LEVELS", "Level", "Observation", "binomial_tail", "observe_window", "renew_performance"]
@@ -60,6 +60,8 @@ class Observation:
         compared with, as :meth:`pynomaly.judging.drift.performance.JudgedScores.to_dict` gives it.
     bets : tuple of float
         Scores of the window's rows that were bet on against exchangeability; later windows go on from there.
+    levels : mapping of str to float
+        Levels of the window's columns and scores (:attr:`DriftReport.levels`), for what adds up over windows.
     """
 
     window: str
@@ -79,6 +81,7 @@ class Observation:
     labels_due: str | None = None
     kept: Mapping[str, Any] | None = None
     bets: tuple[float, ...] = ()
+    levels: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def level(self) -> Level:
@@ -115,8 +118,9 @@ class Observation:
         return dict(to_jsonable(self))
 
     def summarize(self) -> dict[str, Any]:
-        """Return JSON-serialisable values without the scores that are kept for later windows."""
-        return {name: value for name, value in self.to_dict().items() if name not in ("kept", "bets")}
+        """Return JSON-serialisable values without what is kept for later windows."""
+        carried = ("kept", "bets", "levels")
+        return {name: value for name, value in self.to_dict().items() if name not in carried}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Observation:
@@ -219,6 +223,7 @@ def observe_window(
         injected_status=label_free.injected_status,
         labels_due=labels_due.isoformat() if labels_due else None,
         kept=kept,
+        levels=drift.levels if drift is not None else {},
     )
 
 

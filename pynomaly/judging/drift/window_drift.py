@@ -10,118 +10,41 @@ are assumed independent. Effect sizes are between 0 and 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from pynomaly import config
 from pynomaly.errors import ColumnError, list_allowed
-from pynomaly.judging.drift.seasonal_tests import compare_in_season, joint_test, missing_test, values_test
-from pynomaly.judging.drift.two_sample_tests import kolmogorov_smirnov, share_difference, total_variation
-from pynomaly.judging.jsonable import to_jsonable
+from pynomaly.judging.drift.columns.carried_shifts import SCORE, CarriedShift, find_shifts
+from pynomaly.judging.drift.columns.seasonal_tests import (
+    compare_in_season,
+    joint_test,
+    missing_test,
+    values_test,
+)
+from pynomaly.judging.drift.columns.two_sample_tests import (
+    kolmogorov_smirnov,
+    share_difference,
+    total_variation,
+)
+from pynomaly.judging.drift.drift_report import BY_SEVERITY, ColumnDrift, DriftReport, Kind, Status
 from pynomaly.judging.multiplicity import benjamini_hochberg
 from pynomaly.model.sketch.baseline import ColumnBaseline
-from pynomaly.model.sketch.seasons import LEVEL_NAMES
+from pynomaly.model.sketch.design_effect import MIN_WORTH
+from pynomaly.model.sketch.grid import WindowDistance
 from pynomaly.model.sketch.sketch import CategorySketch, NumericSketch, Sketch
 
-__all__ = ["ColumnDrift", "DriftReport", "Status", "compare_sketches"]
-
-Status = Literal["ok", "warning", "drift", "insufficient_data"]
-_BY_SEVERITY: tuple[Status, ...] = ("insufficient_data", "ok", "warning", "drift")
-Kind = Literal["numeric", "category", "missing", "score", "joint"]
+__all__ = ["compare_sketches"]
 
 
-@dataclass(frozen=True)
-class ColumnDrift:
-    """One test of one column.
-
-    Attributes
-    ----------
-    name : str
-        The column, ``score``, or ``(together)``.
-    kind : {"numeric", "category", "missing", "score", "joint"}
-        Kind of test: Kolmogorov-Smirnov distance of numbers or scores, total variation of categories,
-        difference of missing shares, or reconstruction error along principal directions.
-    status : {"ok", "warning", "drift", "insufficient_data"}
-        ``drift`` where the effect is strong and the detector uses the column.
-    effect, p_value, corrected : float
-        NaN without a test; `corrected` after Benjamini-Hochberg over the report.
-    message : str
-    importance : float or None
-        Share of the detector's ranking that depends on the column; None where it is not known.
-    """
-
-    name: str
-    kind: Kind
-    status: Status
-    effect: float
-    p_value: float
-    corrected: float
-    message: str
-    importance: float | None = None
-
-    @property
-    def drifted(self) -> bool:
-        """Whether the change is both significant and large enough."""
-        return self.status in ("warning", "drift")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-serialisable values."""
-        return dict(to_jsonable(self))
-
-
-@dataclass(frozen=True)
-class DriftReport:
-    """Drift of every column of a window against the reference.
-
-    Attributes
-    ----------
-    status, columns_status : {"ok", "warning", "drift", "insufficient_data"}
-        Status of the columns, with the joint test and without it. The score is judged separately: it can
-        drift when no column does, and the reverse.
-    columns : tuple of ColumnDrift
-    score : ColumnDrift or None
-        None when one of the sketches has no scores.
-    share : float
-        Share of columns that drifted by ``drift.effect`` or more, weighted by their importance.
-    reasons : tuple of str
-    joint : ColumnDrift or None
-        Test of the joint distribution of number columns; None where the reference does not allow it.
-    season : str
-        Seasons of the reference that were compared: a level of :data:`pynomaly.model.sketch.seasons.LEVELS`.
-    blocks : int
-        Number of reference windows from which the noise was estimated; 0: rows were assumed independent.
-    """
-
-    status: Status
-    columns: tuple[ColumnDrift, ...]
-    score: ColumnDrift | None
-    share: float
-    reasons: tuple[str, ...]
-    joint: ColumnDrift | None = None
-    season: str = "none"
-    blocks: int = 0
-    columns_status: Status = "insufficient_data"
-
-    @property
-    def drifted(self) -> tuple[str, ...]:
-        """Names of the drifted columns, without repetition."""
-        return tuple(dict.fromkeys(column.name for column in self.columns if column.drifted))
-
-    @property
-    def basis(self) -> str:
-        """Description of what the window was compared with."""
-        if not self.blocks:
-            return "compared with the whole reference, its rows taken for independent"
-        width = f"tests as wide as {self.blocks} windows of the reference"
-        return f"compared with {LEVEL_NAMES[self.season]}; {width}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-serialisable values."""
-        return dict(to_jsonable(self)) | {"basis": self.basis}
-
-
-def compare_sketches(reference: Sketch, current: Sketch, settings: config.Drift) -> DriftReport:
+def compare_sketches(
+    reference: Sketch,
+    current: Sketch,
+    settings: config.Drift,
+    earlier: Sequence[Mapping[str, float]] = (),
+) -> DriftReport:
     """Test every column of `current` against `reference`.
 
     Parameters
@@ -129,6 +52,8 @@ def compare_sketches(reference: Sketch, current: Sketch, settings: config.Drift)
     reference, current : Sketch
         Sketches of the same columns.
     settings : Drift
+    earlier : sequence of mapping of str to float
+        Levels of the windows before, oldest first.
 
     Returns
     -------
@@ -143,27 +68,73 @@ def compare_sketches(reference: Sketch, current: Sketch, settings: config.Drift)
         If the sketches are not of the same columns.
     """
     _require_same_columns(reference, current)
-    score = _judge_score(reference, current, settings)
+    distances = _compare_columns(reference, current)
+    levels = _read_levels(distances, current, settings)
+    shifts: Mapping[str, CarriedShift] = {}
+    if reference.baseline is not None:
+        shifts = find_shifts(reference.baseline, [*earlier, levels], settings.alpha)
+    score = _judge_score(reference, current, settings, distances, shifts)
     fewest = min(reference.rows, current.rows)
     if fewest < settings.min_rows:
         sizes = f"{current.rows} rows against {reference.rows} in the reference"
         reason = f"{sizes}: {settings.min_rows} a side are needed"
         return DriftReport("insufficient_data", (), score, 0.0, (reason,))
-    tested = list(_run_tests(reference, current, settings))
+    tested = list(_run_tests(reference, current, settings, distances))
     joint = _test_joint(reference, current, settings)
     tested += [joint] if joint else []
     corrected = benjamini_hochberg([column.p_value for column in tested])
     weights = _weight_columns(reference)
     judged = [
-        _judge_column(replace(column, importance=weights.get(column.name)), p, settings, len(weights))
+        _judge_column(
+            replace(column, importance=weights.get(column.name)),
+            p,
+            settings,
+            len(weights),
+            shifts.get(column.name) if column.kind in ("numeric", "category") else None,
+        )
         for column, p in zip(tested, corrected, strict=True)
     ]
     columns = tuple(column for column in judged if column.kind != "joint")
     report = _build_report(columns, judged[-1] if joint else None, score, reference, settings)
     if not (reference.baseline and current.hours and reference.baseline.columns):
         return report
-    level = next(iter(reference.baseline.columns.values())).level
-    return replace(report, season=level, blocks=reference.baseline.blocks)
+    first = next(iter(reference.baseline.columns.values()))
+    worth = float(np.median([item.noise.worth for item in reference.baseline.columns.values()]))
+    return replace(
+        report,
+        season=first.level,
+        blocks=reference.baseline.blocks,
+        worth=worth if math.isfinite(worth) else None,
+        levels=levels,
+    )
+
+
+def _compare_columns(reference: Sketch, current: Sketch) -> dict[str, WindowDistance]:
+    """Return how far each column, and the score, lies from the same cells of the week of the reference.
+
+    Empty for a reference or a window without times.
+    """
+    if reference.baseline is None or not current.hours:
+        return {}
+    known: dict[str, ColumnBaseline] = dict(reference.baseline.columns)
+    now: dict[str, NumericSketch | CategorySketch] = {**current.numeric, **current.categorical}
+    if reference.baseline.score is not None and current.score is not None:
+        known[SCORE], now[SCORE] = reference.baseline.score, current.score
+    return {name: compare_in_season(column, now[name], current.hours) for name, column in known.items()}
+
+
+def _read_levels(
+    distances: Mapping[str, WindowDistance], current: Sketch, settings: config.Drift
+) -> dict[str, float]:
+    """Return the level of each column that has enough values to be tested."""
+    sketches: dict[str, NumericSketch | CategorySketch] = {**current.numeric, **current.categorical}
+    if current.score is not None:
+        sketches[SCORE] = current.score
+    return {
+        name: float(f"{item.level:.6g}")
+        for name, item in distances.items()
+        if math.isfinite(item.level) and sketches[name].n >= settings.min_rows
+    }
 
 
 def _require_same_columns(reference: Sketch, current: Sketch) -> None:
@@ -181,60 +152,71 @@ def _require_same_columns(reference: Sketch, current: Sketch) -> None:
                 )
 
 
-def _run_tests(reference: Sketch, current: Sketch, settings: config.Drift) -> Iterator[ColumnDrift]:
+def _run_tests(
+    reference: Sketch, current: Sketch, settings: config.Drift, distances: Mapping[str, WindowDistance]
+) -> Iterator[ColumnDrift]:
     """Run every test of the report, uncorrected: values of each column, then its missing share."""
-    seasonal = reference.baseline.columns if reference.baseline and current.hours else {}
-    for name, column in reference.numeric.items():
-        yield from _test_column(
-            name, "numeric", column, current.numeric[name], seasonal.get(name), current, settings
-        )
-    for name, category in reference.categorical.items():
-        now = current.categorical[name]
-        yield from _test_column(name, "category", category, now, seasonal.get(name), current, settings)
+    pairs: list[tuple[str, Kind, NumericSketch | CategorySketch, NumericSketch | CategorySketch]] = [
+        *((name, "numeric", column, current.numeric[name]) for name, column in reference.numeric.items()),
+        *(
+            (name, "category", column, current.categorical[name])
+            for name, column in reference.categorical.items()
+        ),
+    ]
+    known = reference.baseline.columns if reference.baseline else {}
+    for name, kind, first, second in pairs:
+        seasonal = known[name] if name in distances else None
+        yield _test_values(name, kind, first, second, seasonal, distances.get(name), settings)
+        if first.missing + second.missing:
+            yield _test_missing(name, first, second, seasonal, distances.get(name))
 
 
-def _test_column(
+def _test_values(
     name: str,
     kind: Kind,
     first: NumericSketch | CategorySketch,
     second: NumericSketch | CategorySketch,
     seasonal: ColumnBaseline | None,
-    current: Sketch,
+    distance: WindowDistance | None,
     settings: config.Drift,
-) -> Iterator[ColumnDrift]:
+) -> ColumnDrift:
+    reason = ""
     if min(first.n, second.n) < settings.min_rows:
         sizes = f"{second.n} values against {first.n} in the reference"
-        message = f"{name}: {sizes}, {settings.min_rows} a side are needed"
-        yield ColumnDrift(name, kind, "insufficient_data", math.nan, math.nan, math.nan, message)
-    else:
-        effect, p_value = _test_values(first, second, seasonal, current)
-        yield ColumnDrift(
-            name, kind, "ok", effect, p_value, math.nan, _describe_change(name, effect, first, second)
+        reason = f"{sizes}, {settings.min_rows} a side are needed"
+    elif seasonal is not None and seasonal.noise.is_short:
+        reason = (
+            f"stays alike for so long that the reference is worth {seasonal.noise.worth:.1f} independent "
+            f"windows, {MIN_WORTH:g} are needed for a verdict (windows.reference)"
         )
-    if kind != "score" and first.missing + second.missing:
-        rows, other = first.n + first.missing, second.n + second.missing
-        before = first.missing / rows
-        effect, p_value = share_difference(first.missing, rows, second.missing, other)
-        if seasonal is not None:
-            observed = compare_in_season(seasonal, second, current.hours)
-            (effect, p_value), before = missing_test(seasonal, observed), observed.share
-        message = f"{name}: missing {before:.1%} -> {second.missing / other:.1%}"
-        yield ColumnDrift(name, "missing", "ok", effect, p_value, math.nan, message)
+    if reason:
+        return ColumnDrift(name, kind, "insufficient_data", math.nan, math.nan, math.nan, f"{name}: {reason}")
+    if seasonal is not None and distance is not None:
+        effect, p_value = values_test(seasonal, distance)
+    elif isinstance(first, NumericSketch) and isinstance(second, NumericSketch):
+        effect, p_value = kolmogorov_smirnov(first, second)
+    else:
+        assert isinstance(first, CategorySketch), "_require_same_columns has looked"
+        assert isinstance(second, CategorySketch), "_require_same_columns has looked"
+        effect, p_value = total_variation(first, second)
+    message = _describe_change(name, effect, first, second)
+    return ColumnDrift(name, kind, "ok", effect, p_value, math.nan, message)
 
 
-def _test_values(
+def _test_missing(
+    name: str,
     first: NumericSketch | CategorySketch,
     second: NumericSketch | CategorySketch,
     seasonal: ColumnBaseline | None,
-    current: Sketch,
-) -> tuple[float, float]:
-    if seasonal is not None:
-        return values_test(seasonal, compare_in_season(seasonal, second, current.hours))
-    if isinstance(first, NumericSketch) and isinstance(second, NumericSketch):
-        return kolmogorov_smirnov(first, second)
-    assert isinstance(first, CategorySketch), "_same_columns has looked"
-    assert isinstance(second, CategorySketch), "_same_columns has looked"
-    return total_variation(first, second)
+    distance: WindowDistance | None,
+) -> ColumnDrift:
+    rows, other = first.n + first.missing, second.n + second.missing
+    before = first.missing / rows
+    effect, p_value = share_difference(first.missing, rows, second.missing, other)
+    if seasonal is not None and distance is not None:
+        (effect, p_value), before = missing_test(seasonal, distance), distance.share
+    message = f"{name}: missing {before:.1%} -> {second.missing / other:.1%}"
+    return ColumnDrift(name, "missing", "ok", effect, p_value, math.nan, message)
 
 
 def _describe_change(
@@ -260,25 +242,40 @@ def _weight_columns(reference: Sketch) -> dict[str, float]:
 
 
 def _judge_column(
-    column: ColumnDrift, corrected: float, settings: config.Drift, columns: int = 0
+    column: ColumnDrift,
+    corrected: float,
+    settings: config.Drift,
+    columns: int = 0,
+    shift: CarriedShift | None = None,
 ) -> ColumnDrift:
+    """Return the test with its status: by this window alone, or by what its windows say together."""
     if column.status == "insufficient_data":
         return column
+    message, effect = f"{column.message}; p = {corrected:.2g}", column.effect
+    moved = effect if corrected < settings.alpha else -1.0
+    if shift is not None and shift.effect > moved:
+        moved, effect = shift.effect, max(effect, shift.effect)
+        message += f"; {shift.describe(column.kind)}"
     status: Status = "ok"
-    message = f"{column.message}; p = {corrected:.2g}"
-    if corrected < settings.alpha and column.effect >= settings.notice:
+    if moved >= settings.notice:
         status = "warning"
-        if column.effect >= settings.strong_effect:
+        if moved >= settings.strong_effect:
             status = "drift"
             if column.importance is not None and column.importance < settings.ignored / columns:
                 status = "warning"
                 message += (
                     f"; only a warning, as {column.importance:.1%} of the detector's ranking rests on it"
                 )
-    return replace(column, status=status, corrected=corrected, message=message)
+    return replace(column, status=status, effect=effect, corrected=corrected, message=message)
 
 
-def _judge_score(reference: Sketch, current: Sketch, settings: config.Drift) -> ColumnDrift | None:
+def _judge_score(
+    reference: Sketch,
+    current: Sketch,
+    settings: config.Drift,
+    distances: Mapping[str, WindowDistance],
+    shifts: Mapping[str, CarriedShift],
+) -> ColumnDrift | None:
     if reference.score is None or current.score is None:
         return None
     if current.score.missing:
@@ -286,9 +283,11 @@ def _judge_score(reference: Sketch, current: Sketch, settings: config.Drift) -> 
             f"score: {current.score.missing} of {current.rows} scores are not finite, which counts as drift"
         )
         return ColumnDrift("score", "score", "drift", math.nan, math.nan, math.nan, message)
-    seasonal = reference.baseline.score if reference.baseline and current.hours else None
-    tested = next(_test_column("score", "score", reference.score, current.score, seasonal, current, settings))
-    return _judge_column(tested, tested.p_value, settings)
+    seasonal = reference.baseline.score if reference.baseline and SCORE in distances else None
+    tested = _test_values(
+        "score", "score", reference.score, current.score, seasonal, distances.get(SCORE), settings
+    )
+    return _judge_column(tested, tested.p_value, settings, shift=shifts.get(SCORE))
 
 
 def _test_joint(reference: Sketch, current: Sketch, settings: config.Drift) -> ColumnDrift | None:
@@ -297,6 +296,9 @@ def _test_joint(reference: Sketch, current: Sketch, settings: config.Drift) -> C
         return None
     if current.moments.n < max(settings.min_rows, 2 * len(current.moments.names)):
         message = f"together: {current.moments.n} rows are too few for {len(current.moments.names)} columns"
+        return ColumnDrift("(together)", "joint", "insufficient_data", math.nan, math.nan, math.nan, message)
+    if principal.worth < MIN_WORTH:
+        message = f"together: the reference is worth {principal.worth:.1f} independent windows, too few"
         return ColumnDrift("(together)", "joint", "insufficient_data", math.nan, math.nan, math.nan, message)
     effect, p_value, ratio = joint_test(reference.moments, principal, current.moments)
     message = f"together: reconstruction error {ratio:.2f} times the usual one"
@@ -329,7 +331,7 @@ def _build_report(
     elif status == "ok" and not any(column.status == "ok" and column.kind != "missing" for column in columns):
         status = "insufficient_data"
         reasons.insert(0, "no column has enough values on both sides")
-    overall = max(status, joint.status, key=_BY_SEVERITY.index) if joint and joint.drifted else status
+    overall = max(status, joint.status, key=BY_SEVERITY.index) if joint and joint.drifted else status
     return DriftReport(overall, columns, score, share, tuple(reasons), joint, columns_status=status)
 
 

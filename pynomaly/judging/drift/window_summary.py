@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pynomaly.judging.drift.degradation import Observation
+from pynomaly.judging.drift.drift_report import ColumnDrift, DriftReport, Status
 from pynomaly.judging.drift.label_free_checks import UnlabelledVerdict
-from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport, Status
 from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = ["WindowAspect", "summarize_performance", "summarize_window"]

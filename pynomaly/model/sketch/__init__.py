@@ -3,5 +3,5 @@
 Memory is bounded whatever the number of rows.
 
 Called by `bundle`, `bundle_files`, `explanation`, `steps.alerting`, `steps.training` and `judging`. May
-import `entities`, the modules of `model` and the wings below `model`.
+import `entities`, `dependence`, the modules of `model` and the wings below `model`.
 """

@@ -2,14 +2,10 @@
 
 Rows of a time series depend on each other, so the number of rows alone does not say how far apart two windows
 of the same process lie. Here each window of the reference is compared with all other windows in the same
-cells of the week. The mean of these distances, relative to that of independent rows, is the `ratio`: every
-later test is widened by it. Called when a model is fitted; read by
-:mod:`pynomaly.judging.drift.seasonal_tests`.
-
-References
-----------
-Rao, Scott: The analysis of categorical data from complex sample surveys, JASA 1981 (test statistics divided
-by a design effect).
+cells of the week, and how long a level wanders says how many of them are independent: every later test is
+widened by their distances and by how little they tell. Levels of the windows are kept, for what adds up from
+window to window. Called when a model is fitted; read by
+:mod:`pynomaly.judging.drift.columns.seasonal_tests` and :mod:`pynomaly.judging.drift.columns.carried_shifts`.
 """
 
 from __future__ import annotations
@@ -27,73 +23,24 @@ import pandas as pd
 
 from pynomaly.model.sketch.category_sketch import CategorySketch
 from pynomaly.model.sketch.comoments import Comoments
-from pynomaly.model.sketch.grid import BinGrid, WindowDistance, compare_bins
+from pynomaly.model.sketch.design_effect import DesignEffect
+from pynomaly.model.sketch.grid import BinGrid, compare_bins
 from pynomaly.model.sketch.principal import ReconstructionBaseline
 from pynomaly.model.sketch.quantiles import NumericSketch
+from pynomaly.model.sketch.reference_windows import ReferenceWindows, rank_bins
 from pynomaly.model.sketch.seasons import LEVELS, finest_level, hours_of_week
 
-__all__ = ["Baseline", "ColumnBaseline", "DesignEffect"]
+__all__ = ["Baseline", "ColumnBaseline"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 ENOUGH_WINDOWS = 8
-MIN_WINDOWS = 4
 MAX_COUNTS = 2_000_000
 """Most counts kept over all columns; beyond it, fewer cells of the week are used to limit bundle size."""
 
 # Variance of a test statistic when rows are independent; its mean is then 1 by construction.
 _INDEPENDENT_VARIANCE = {"values": 0.4, "missing": 2.0}
-
-
-@dataclass(frozen=True)
-class DesignEffect:
-    """Mean and tail of a test statistic over the reference's own windows, relative to independent rows.
-
-    Attributes
-    ----------
-    ratio : float
-        Mean of the statistic; independent rows give 1.
-    dof : float
-        Degrees of freedom of the estimated ratio; infinite where it was not estimated.
-    shape : float
-        Degrees of freedom of one window's statistic, as a scaled chi-square.
-    """
-
-    ratio: float = 1.0
-    dof: float = math.inf
-    shape: float = 1.0
-
-    @classmethod
-    def of(cls, statistics: list[float], usual: float) -> DesignEffect:
-        """Estimate from one statistic a window; `usual` is its variance for independent rows."""
-        finite = np.array([value for value in statistics if math.isfinite(value)])
-        if finite.size < MIN_WINDOWS or not finite.any():
-            return cls(shape=2.0 / usual)
-        mean = float(finite.mean())
-        relative = max(usual, float(finite.var(ddof=1)) / mean**2)
-        ratio = max(mean, 1.0)  # never narrower than independent rows
-        return cls(ratio, max(2.0 * finite.size / relative, 2.0), max(2.0 / relative, 0.5))
-
-    def limit_shape(self, shape: float) -> DesignEffect:
-        """Lower the shape to `shape`: the few windows of one column do not show a lighter tail reliably."""
-        if self.shape <= shape or not math.isfinite(self.dof):
-            return self
-        return DesignEffect(self.ratio, self.dof * shape / self.shape, shape)
-
-    def scale_rows(self, factor: float) -> DesignEffect:
-        """Return the noise for windows with `factor` times as many rows and the same dependence."""
-        return self if self.ratio <= 1 else DesignEffect(1 + (self.ratio - 1) * factor, self.dof, self.shape)
-
-    def to_list(self) -> list[float | None]:
-        """Plain values."""
-        return [self.ratio, self.dof if math.isfinite(self.dof) else None, self.shape]
-
-    @classmethod
-    def from_list(cls, content: list[float | None]) -> DesignEffect:
-        """Read what :meth:`to_list` wrote."""
-        ratio, dof, shape = content
-        return cls(float(ratio or 0.0), math.inf if dof is None else float(dof), float(shape or 1.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +57,11 @@ class ColumnBaseline:
         Rows in each cell and bin; the last bin counts missing cells.
     noise, missing_noise : DesignEffect
         Of the values, and of the missing share.
+    levels : tuple of float
+        Mean rank of each of the reference's own windows among the others, in order of time.
+    wander : float
+        Upper bound of the autocorrelation time of the level, in seconds; infinite where the reference is too
+        short to show it.
     """
 
     level: str
@@ -117,16 +69,12 @@ class ColumnBaseline:
     counts: Ints
     noise: DesignEffect
     missing_noise: DesignEffect
+    levels: tuple[float, ...] = ()
+    wander: float = math.inf
 
     @classmethod
     def of(
-        cls,
-        grid: BinGrid,
-        column: pd.Series[Any],
-        hours: Ints,
-        windows: list[Ints],
-        level: str,
-        thin: float = 1.0,
+        cls, grid: BinGrid, column: pd.Series[Any], hours: Ints, windows: ReferenceWindows, level: str
     ) -> ColumnBaseline:
         """Count `column`, Series of shape (n,), by cell, and estimate the noise from its windows.
 
@@ -136,35 +84,53 @@ class ColumnBaseline:
         column : Series of shape (n,)
         hours : int array of shape (n,)
             Hour of the week.
-        windows : list of int array
-            Places of the rows of each window.
+        windows : ReferenceWindows
         level : str
-        thin : float
-            Rows of a later window for each row of these windows.
         """
         cells, cell_of = LEVELS[level]
         bins = grid.size + 1
         code = cell_of(hours) * bins + grid.codes(column)
         counts = np.bincount(code, minlength=cells * bins).reshape(cells, bins)
         distances = []
-        for window in windows:
-            window_counts = np.bincount(code[window], minlength=cells * bins).reshape(cells, bins)
-            distances.append(
-                compare_bins(
-                    grid.ordered, counts - window_counts, window_counts.sum(axis=0), window_counts.sum(axis=1)
-                )
-            )
-        return cls(level, grid, counts, *_estimate_effects(grid, distances, thin))
+        for places in windows.places:
+            own = np.bincount(code[places], minlength=cells * bins).reshape(cells, bins)
+            distances.append(compare_bins(grid.ordered, counts - own, own.sum(axis=0), own.sum(axis=1)))
+        ranks = rank_bins(counts).ravel()[code]
+        worth, wander = windows.pieces.count_windows(ranks, windows.block)
+        missing_worth, missing_wander = windows.pieces.count_windows(
+            np.isnan(ranks).astype(np.float64), windows.block
+        )
+        variance = _INDEPENDENT_VARIANCE["values"] if grid.ordered else 2.0 / max(1, grid.size - 1)
+        noise = DesignEffect.of([item.apart for item in distances], variance, worth)
+        missing_noise = DesignEffect.of(
+            [item.missing for item in distances], _INDEPENDENT_VARIANCE["missing"], missing_worth
+        )
+        return cls(
+            level,
+            grid,
+            counts,
+            noise.scale_rows(windows.lengthen(wander)),
+            missing_noise.scale_rows(windows.lengthen(missing_wander)),
+            tuple(float(f"{item.level:.6g}") for item in distances if math.isfinite(item.level)),
+            wander,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the counts are compressed and base64-encoded."""
         packed_counts = base64.b64encode(zlib.compress(self.counts.astype("<i4").tobytes(), 9)).decode()
-        noise = {"noise": self.noise.to_list(), "missing_noise": self.missing_noise.to_list()}
-        return {"level": self.level, "grid": self.grid.to_dict(), "counts": packed_counts} | noise
+        return {
+            "level": self.level,
+            "grid": self.grid.to_dict(),
+            "counts": packed_counts,
+            "noise": self.noise.to_list(),
+            "missing_noise": self.missing_noise.to_list(),
+            "levels": list(self.levels),
+            "wander": self.wander if math.isfinite(self.wander) else None,
+        }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ColumnBaseline:
-        """Read what :meth:`to_dict` wrote.
+        """Read what :meth:`to_dict` wrote; earlier editions kept no levels.
 
         Raises
         ------
@@ -178,8 +144,10 @@ class ColumnBaseline:
         if len(raw) != size or unpacker.unconsumed_tail:
             raise ValueError(f"counts of {len(raw)} bytes, {size} belong there")
         counts = np.frombuffer(raw, dtype="<i4").astype(np.int64).reshape(cells, grid.size + 1)
-        noise = (DesignEffect.from_list(content[name]) for name in ("noise", "missing_noise"))
-        return cls(content["level"], grid, counts, *noise)
+        noise, missing = (DesignEffect.from_list(content[name]) for name in ("noise", "missing_noise"))
+        levels, wander = tuple(map(float, content.get("levels", ()))), content.get("wander")
+        wander = math.inf if wander is None else float(wander)
+        return cls(content["level"], grid, counts, noise, missing, levels, wander)
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,18 +209,22 @@ class Baseline:
             times, seasons, MAX_COUNTS // max(1, sum(grid.size + 1 for grid in grids.values()))
         )
         hours = hours_of_week(times)
-        windows, seconds = split_windows(times, length)
+        windows = ReferenceWindows.split(times, length, thin)
         columns = {
-            name: ColumnBaseline.of(grid, frame[name], hours, windows, level, thin)
-            for name, grid in grids.items()
+            name: ColumnBaseline.of(grid, frame[name], hours, windows, level) for name, grid in grids.items()
         }
         shapes = {ordered: _median_shape(columns, ordered) for ordered in (True, False)}
         columns = {
             name: replace(item, noise=item.noise.limit_shape(shapes[bool(item.grid.ordered)]))
             for name, item in columns.items()
         }
-        joint = ReconstructionBaseline.of(frame, windows, moments)
-        return cls(int(length.total_seconds()), seasons, seconds, len(windows), columns, None, joint)
+        wander = float(np.median([item.wander for item in columns.values()] or [0.0]))
+        joint = ReconstructionBaseline.of(
+            frame, windows.places, moments, windows.pieces.span / max(windows.block, wander)
+        )
+        return cls(
+            int(length.total_seconds()), seasons, windows.block, len(windows.places), columns, None, joint
+        )
 
     @staticmethod
     def measure_scores(
@@ -265,9 +237,9 @@ class Baseline:
         thin: float,
     ) -> ColumnBaseline:
         """Build the baseline of `scores`, array of shape (n,); a later window has `thin` times as many."""
-        windows, _ = split_windows(times, length)
+        windows = ReferenceWindows.split(times, length, thin)
         grid, level = BinGrid.of(sketch), finest_level(times, seasons, LEVELS["hour_of_week"][0])
-        return ColumnBaseline.of(grid, pd.Series(scores), hours_of_week(times), windows, level, thin)
+        return ColumnBaseline.of(grid, pd.Series(scores), hours_of_week(times), windows, level)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -290,38 +262,8 @@ class Baseline:
         return cls(length, seasons, block, blocks, columns, score, joint)
 
 
-def split_windows(times: pd.Series[Any], length: pd.Timedelta) -> tuple[list[Ints], int]:
-    """Return the row positions of each window, without incomplete ones, and the length in seconds."""
-    seconds = pd.DatetimeIndex(times).tz_convert("UTC").as_unit("s").asi8 - 345_600  # a Monday
-    span = int(seconds.max() - seconds.min()) + 1
-    length_seconds = int(length.total_seconds())
-    shorter = [
-        length_seconds,
-        *(part for part in (86_400, 21_600, 3_600) if part < length_seconds),
-        max(1, span // 16),
-    ]
-    size = next((part for part in shorter if span // part >= ENOUGH_WINDOWS), shorter[-1])
-    number = seconds // size
-    number = number - number.min()
-    order = np.argsort(number, kind="stable")
-    windows = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
-    fewest_rows = np.median([window.size for window in windows]) / 2
-    return [window for window in windows if window.size >= fewest_rows], size
-
-
 def _median_shape(columns: Mapping[str, ColumnBaseline], ordered: bool) -> float:
     """Return the median shape of the numeric columns; infinite for categories or under three estimates."""
     same_kind = [item.noise for item in columns.values() if item.grid.ordered == ordered]
     shapes = [noise.shape for noise in same_kind if math.isfinite(noise.dof)]
     return float(np.median(shapes)) if ordered and len(shapes) >= 3 else math.inf
-
-
-def _estimate_effects(
-    grid: BinGrid, distances: list[WindowDistance], thin: float
-) -> tuple[DesignEffect, DesignEffect]:
-    """Estimate the noise of the values and of the missing share."""
-    variance = _INDEPENDENT_VARIANCE["values"] if grid.ordered else 2.0 / max(1, grid.size - 1)
-    values = DesignEffect.of([item.apart for item in distances], variance).scale_rows(thin)
-    return values, DesignEffect.of(
-        [item.missing for item in distances], _INDEPENDENT_VARIANCE["missing"]
-    ).scale_rows(thin)

@@ -2,8 +2,8 @@
 
 A number column has quantiles as edges. Each edge is a bin of its own, with open bins between the edges, so
 that ties and constants are visible. A category column has one bin for each name and one for all other names.
-Called by :mod:`pynomaly.model.sketch.baseline` and :mod:`pynomaly.judging.drift.seasonal_tests`, so that both
-use the same statistic.
+Called by :mod:`pynomaly.model.sketch.baseline` and :mod:`pynomaly.judging.drift.columns.seasonal_tests`, so
+that both use the same statistic.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pynomaly.model.sketch.category_sketch import CategorySketch
 from pynomaly.model.sketch.quantiles import NumericSketch
 from pynomaly.model.sketch.seasons import MIN_CELL_ROWS
 
-__all__ = ["BinGrid", "WindowDistance", "compare_bins", "expected_bin_shares"]
+__all__ = ["BinGrid", "WindowDistance", "compare_bins", "expected_bin_shares", "stretch_distance"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -102,7 +102,8 @@ class WindowDistance:
     Attributes
     ----------
     apart, missing : float
-        Squared Kolmogorov distance or chi-square, and squared z of the missing share; NaN without rows.
+        Squared stretched distance (:func:`stretch_distance`) or chi-square, and squared z of the missing
+        share; NaN without rows.
     effect, missing_effect : float
         Largest difference of distribution functions, or total variation; difference of missing shares.
     noise : float
@@ -111,6 +112,9 @@ class WindowDistance:
         Degrees of freedom of the chi-square; 1 for numbers.
     share : float
         Missing share expected from the reference.
+    level : float
+        Mean rank of the window's values among those expected, from -1/2 to 1/2; NaN without values.
+        Categories are in the order of their bins.
     """
 
     apart: float
@@ -120,6 +124,21 @@ class WindowDistance:
     noise: float
     dof: int
     share: float
+    level: float = math.nan
+
+
+def stretch_distance(distance: float, rows: float) -> float:
+    """Return a Kolmogorov distance in units that do not end at 1.
+
+    A shift of d deviations of normal values lies 2 Phi(d / 2) - 1 apart, which hardly grows beyond four
+    deviations: far and very far would be alike, and no window could lie beyond those of a slow series. The
+    stretched distance is proportional to d, equals the distance where it is small, and ends where `rows`, of
+    the smaller side, show no more.
+    """
+    from scipy.special import ndtri
+
+    largest = 1 - 0.5 / max(1.0, rows)
+    return 2 * float(ndtri((1 + min(distance, largest)) / 2)) / math.sqrt(2 * math.pi)
 
 
 def expected_bin_shares(counts: Ints, weights: Ints) -> tuple[Array, float]:
@@ -169,10 +188,12 @@ def compare_bins(ordered: bool, counts: Ints, window: Ints, weights: Ints) -> Wi
         return WindowDistance(math.nan, missing, math.nan, abs(gap), 0.0, 1, missing_share)
     expected_bins, observed_bins = shares[:-1] / present_share, window[:-1] / n
     reference_n = reference_rows * present_share
+    level = float(observed_bins @ (np.cumsum(expected_bins) - expected_bins / 2)) - 0.5
     if ordered:
         effect = float(np.abs(np.cumsum(observed_bins - expected_bins))[:-1].max(initial=0.0))
-        square = n * reference_n / (n + reference_n) * effect**2 / _KOLMOGOROV_MEAN_SQUARE
-        return WindowDistance(square, missing, effect, abs(gap), 0.0, 1, missing_share)
+        stretched = stretch_distance(effect, min(n, reference_n))
+        square = n * reference_n / (n + reference_n) * stretched**2 / _KOLMOGOROV_MEAN_SQUARE
+        return WindowDistance(square, missing, effect, abs(gap), 0.0, 1, missing_share, level)
     expected_bins, observed_bins = _pool_rare_bins(expected_bins, observed_bins, n, reference_n)
     pooled_bins = (observed_bins * n + expected_bins * reference_n) / (n + reference_n)
     dof = max(1, pooled_bins.size - 1)
@@ -189,7 +210,7 @@ def compare_bins(ordered: bool, counts: Ints, window: Ints, weights: Ints) -> Wi
         ).sum()
         / 2
     )
-    return WindowDistance(chi_square / dof, missing, effect, abs(gap), noise, dof, missing_share)
+    return WindowDistance(chi_square / dof, missing, effect, abs(gap), noise, dof, missing_share, level)
 
 
 def _pool_rare_bins(reference: Array, observed: Array, n: int, reference_n: float) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ The correlations of a window are measured along the directions in which the refe
 main directions cannot reconstruct. Each direction is scaled by its own variance, so that a broken relation of
 two columns is visible among any number of columns. Means and spreads of single columns are not part of it;
 they are tested separately. Called by :mod:`pynomaly.model.sketch.baseline` and
-:mod:`pynomaly.judging.drift.seasonal_tests`.
+:mod:`pynomaly.judging.drift.columns.seasonal_tests`.
 
 References
 ----------
@@ -43,18 +43,36 @@ class ReconstructionBaseline:
         Number of windows.
     rows : float
         Mean number of rows of a window.
+    worth : float
+        Number of independent windows that these are worth.
     """
 
     mean: float
     deviation: float
     blocks: int
     rows: float
+    worth: float = math.inf
 
     @classmethod
     def of(
-        cls, frame: pd.DataFrame, windows: list[npt.NDArray[np.int64]], moments: Comoments | None
+        cls,
+        frame: pd.DataFrame,
+        windows: list[npt.NDArray[np.int64]],
+        moments: Comoments | None,
+        worth: float = math.inf,
     ) -> ReconstructionBaseline | None:
-        """Measure each window of a reference; None with fewer than two columns or six windows."""
+        """Measure each window of a reference; None with fewer than two columns or six windows.
+
+        Parameters
+        ----------
+        frame : DataFrame of shape (n, >= d)
+        windows : list of int array
+            Places of the rows of each window.
+        moments : Comoments or None
+            Of the reference.
+        worth : float
+            Number of independent windows that these are worth, at most their number.
+        """
         if moments is None or len(moments.names) < 2:
             return None
         reference, log_errors, rows = moments.correlation(), [], []
@@ -67,20 +85,22 @@ class ReconstructionBaseline:
         if len(log_errors) < MIN_WINDOWS:
             return None
         deviation = max(float(np.std(log_errors, ddof=1)), 1e-6)
-        return cls(float(np.mean(log_errors)), deviation, len(log_errors), float(np.mean(rows)))
+        count = len(log_errors)
+        return cls(float(np.mean(log_errors)), deviation, count, float(np.mean(rows)), min(worth, count))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {"mean": self.mean, "deviation": self.deviation, "blocks": self.blocks, "rows": self.rows}
+        return {name: getattr(self, name) for name in ("mean", "deviation", "blocks", "rows", "worth")}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ReconstructionBaseline:
-        """Read what :meth:`to_dict` wrote."""
+        """Read what :meth:`to_dict` wrote; earlier editions took all windows for independent."""
         return cls(
             float(content["mean"]),
             float(content["deviation"]),
             int(content["blocks"]),
             float(content["rows"]),
+            float(content.get("worth", content["blocks"])),
         )
 
 

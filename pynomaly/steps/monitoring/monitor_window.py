@@ -27,9 +27,9 @@ from pynomaly.judging.drift.degradation import (
     judge_degradation,
     observe_window,
 )
+from pynomaly.judging.drift.drift_report import DriftReport
 from pynomaly.judging.drift.exchangeability import Exchangeability
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe, UnlabelledVerdict, judge_probe
-from pynomaly.judging.drift.window_drift import DriftReport
 from pynomaly.judging.drift.window_summary import WindowAspect, summarize_window
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.provenance import count_rows_per_event
@@ -44,6 +44,7 @@ from pynomaly.steps.account import open_account
 from pynomaly.steps.champion import honour_alias
 from pynomaly.steps.explanations import log_weighted_drift
 from pynomaly.steps.monitoring.carried_bets import bet_on_window, select_bets
+from pynomaly.steps.monitoring.carried_levels import collect_levels
 from pynomaly.steps.monitoring.champion_account import enter_incidents, enter_window
 from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_late_labels
 from pynomaly.steps.monitoring.performance import adopt_baseline, measure_performance
@@ -139,7 +140,6 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
     key = rows.key
     frame = _require_valid_rows(pipeline, ledger, bundle, ref, rows, as_of)
     scored = bundle.score(frame)
-    drift = compute_window_drift(bundle.sketch, bundle.contract, frame, pipeline.drift, scored["score"])
     bets = select_bets(pipeline, bundle, frame, scored["score"].to_numpy())
     with ledger.hold_lease(f"monitor:{pipeline.name}:{key}"):
         training = ledger.find_version_training(pipeline.name, ref.version)
@@ -155,6 +155,14 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         account = open_account(pipeline, ledger, ref.version, as_of)
         earlier = list(judge_late_labels(records, ref, bundle, earlier, baseline, as_of, account))
         baseline = adopt_baseline(baseline, earlier)
+        drift = compute_window_drift(
+            bundle.sketch,
+            bundle.contract,
+            frame,
+            pipeline.drift,
+            scored["score"],
+            collect_levels(earlier, window),
+        )
         exchange_test = bet_on_window(pipeline, bundle, bets, earlier, account.shares["exchangeability"])
         enter_window(pipeline, ledger, account, bundle, baseline, key, (frame, scored), exchange_test, as_of)
         unlabelled = check_without_labels(pipeline, bundle, window, frame, earlier, baseline)

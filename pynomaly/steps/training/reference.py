@@ -25,7 +25,7 @@ from pynomaly.data.sources import read_span, trace_rows
 from pynomaly.data.sources.sample import SamplingPass, bound_row_count
 from pynomaly.data.window import Window
 from pynomaly.errors import ColumnError, WindowError
-from pynomaly.judging.drift.two_sample_tests import total_variation
+from pynomaly.judging.drift.columns.two_sample_tests import total_variation
 from pynomaly.model.sketch.sketch import CategorySketch, Sketch
 
 __all__ = [

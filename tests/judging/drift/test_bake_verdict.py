@@ -12,8 +12,8 @@ import pytest
 
 from pynomaly.config import parse_pipeline
 from pynomaly.judging.drift.bake_verdict import BakeObservation, judge_bake, observe_bake
+from pynomaly.judging.drift.drift_report import ColumnDrift, DriftReport
 from pynomaly.judging.drift.paired_blocks import PairedBlocks
-from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport
 from tests.judging.drift.test_degradation import observe
 from tests.machines import make_small_settings
 

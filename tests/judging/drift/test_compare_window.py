@@ -10,10 +10,10 @@ from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import ColumnError
 from pynomaly.judging.drift.compare_window import compute_window_drift
-from pynomaly.judging.drift.window_drift import DriftReport
+from pynomaly.judging.drift.drift_report import DriftReport
 from pynomaly.model.sketch.reference import HeldOutRows, sketch_reference
 from pynomaly.model.sketch.sketch import Sketch
-from tests.judging.drift.test_seasonal_tests import week
+from tests.judging.drift.columns.test_seasonal_tests import week
 
 SETTINGS = config.Drift()
 CONTRACT = FrameContract(("load", "still", "pair"), ("kind",), time="time", label="anomaly")

@@ -14,8 +14,8 @@ from scipy.stats import binom
 
 from pynomaly import config
 from pynomaly.judging.drift.degradation import Observation, binomial_tail, judge_degradation, observe_window
+from pynomaly.judging.drift.drift_report import ColumnDrift, DriftReport
 from pynomaly.judging.drift.observation import renew_performance
-from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport
 from tests import naive
 
 SETTINGS = config.Degradation()
@@ -211,6 +211,7 @@ def test_an_observation_has_what_it_was_made_from() -> None:
         "labels_due": None,
         "kept": None,
         "bets": [],
+        "levels": {},
     }
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from pynomaly.judging.drift.drift_importance import ColumnWeight, average_contributions, weight_columns
-from pynomaly.judging.drift.window_drift import ColumnDrift
+from pynomaly.judging.drift.drift_report import ColumnDrift
 from pynomaly.model.explanation.reasons import Explanation, Reason
 
 

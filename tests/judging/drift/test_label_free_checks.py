@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pynomaly import config
+from pynomaly.judging.drift.drift_report import ColumnDrift, DriftReport
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe, UnlabelledVerdict, judge_probe
-from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport
 from pynomaly.judging.drift.window_summary import summarize_window
 from tests.judging.drift.test_degradation import observe
 

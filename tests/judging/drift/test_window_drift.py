@@ -10,7 +10,8 @@ import pytest
 
 from pynomaly import config
 from pynomaly.errors import ColumnError
-from pynomaly.judging.drift.window_drift import DriftReport, compare_sketches
+from pynomaly.judging.drift.drift_report import DriftReport
+from pynomaly.judging.drift.window_drift import compare_sketches
 from pynomaly.model.sketch.sketch import Sketch
 
 SETTINGS = config.Drift()

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from pynomaly import config
+from pynomaly.judging.drift.drift_report import ColumnDrift, DriftReport
 from pynomaly.judging.drift.label_free_checks import UnlabelledVerdict
-from pynomaly.judging.drift.window_drift import ColumnDrift, DriftReport, compare_sketches
+from pynomaly.judging.drift.window_drift import compare_sketches
 from pynomaly.judging.drift.window_summary import WindowAspect, summarize_window
 from pynomaly.model.sketch.sketch import Sketch
+from tests.judging.drift.columns.test_seasonal_tests import reference, week
 from tests.judging.drift.test_degradation import observe, report
-from tests.judging.drift.test_seasonal_tests import reference, week
 
 NOTHING = UnlabelledVerdict()
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from pynomaly.model.fitting.importance import measure_importance
-from pynomaly.model.sketch.baseline import Baseline, ColumnBaseline, split_windows
+from pynomaly.model.sketch.baseline import Baseline, ColumnBaseline
+from pynomaly.model.sketch.reference_windows import ReferenceWindows
 from pynomaly.model.sketch.seasons import count_per_cell, finest_level, hours_of_week
 from pynomaly.model.sketch.sketch import Sketch
 
@@ -114,15 +115,15 @@ def test_packed_counts_of_another_size_are_refused() -> None:
 
 
 def test_short_references_are_cut_into_shorter_windows_and_partial_ones_are_left_out() -> None:
-    windows, seconds = split_windows(times(28), pd.Timedelta(days=7))
-    assert seconds == 86_400  # four weeks are too few
-    assert len(windows) == 28
+    cut = ReferenceWindows.split(times(28), pd.Timedelta(days=7))
+    assert cut.block == 86_400  # four weeks are too few
+    assert len(cut.places) == 28
+    assert (cut.lengthen(3600), cut.lengthen(2 * 86_400), cut.lengthen(1e9)) == (1, 2, 7)
     shuffled = times(21).iloc[90:].sample(frac=1, random_state=0).reset_index(drop=True)
-    windows, _ = split_windows(shuffled, DAY)
+    windows = ReferenceWindows.split(shuffled, DAY).places
     assert [len(window) for window in windows] == [96] * 20  # six rows of the first day are no window
     assert all(len(set(shuffled.iloc[window].dt.date)) == 1 for window in windows)
-    windows, seconds = split_windows(times(1), DAY)
-    assert seconds == 3600
+    assert ReferenceWindows.split(times(1), DAY).block == 3600
 
 
 def test_importance_finds_the_columns_that_the_scores_rest_on() -> None:

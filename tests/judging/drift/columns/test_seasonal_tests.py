@@ -10,19 +10,24 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
+from scipy.special import digamma, polygamma
 from scipy.stats import chi2, chi2_contingency, ks_2samp, kstwobign, t
 
 from pynomaly import config
-from pynomaly.judging.drift.seasonal_tests import (
+from pynomaly.judging.drift.columns.seasonal_tests import (
     compare_in_season,
     joint_test,
     kolmogorov_tail,
     missing_test,
     values_test,
 )
-from pynomaly.judging.drift.window_drift import DriftReport, compare_sketches
-from pynomaly.model.sketch.baseline import Baseline, ColumnBaseline, DesignEffect
+from pynomaly.judging.drift.drift_report import DriftReport
+from pynomaly.judging.drift.window_drift import compare_sketches
+from pynomaly.model.sketch.baseline import Baseline, ColumnBaseline
+from pynomaly.model.sketch.design_effect import DesignEffect
 from pynomaly.model.sketch.grid import BinGrid, compare_bins
+from pynomaly.model.sketch.reference_windows import Pieces, ReferenceWindows
 from pynomaly.model.sketch.sketch import CategorySketch, NumericSketch, Sketch
 
 SETTINGS = config.Drift()
@@ -140,7 +145,8 @@ def column(values: pd.Series, noise: DesignEffect) -> ColumnBaseline:
     sketch = NumericSketch.of(values) if values.dtype == float else CategorySketch.of(values)
     grid = BinGrid.of(sketch)
     zeros = np.zeros(len(values), dtype=np.int64)
-    built = ColumnBaseline.of(grid, values, zeros, [], "none")
+    windows = ReferenceWindows([], 1, 1, 1.0, Pieces.of(zeros))
+    built = ColumnBaseline.of(grid, values, zeros, windows, "none")
     return ColumnBaseline(built.level, built.grid, built.counts, noise, DesignEffect())
 
 
@@ -188,7 +194,7 @@ def test_independent_rows_have_statistics_of_one_on_average() -> None:
     assert np.mean(distances) == pytest.approx(0.9, abs=0.2)  # a little below 1: it looks at 33 points
 
 
-def test_the_joint_test_is_students_against_the_windows_of_the_reference(known: Sketch) -> None:
+def test_the_joint_test_is_the_weaker_of_students_and_chi_square(known: Sketch) -> None:
     assert known.baseline is not None
     assert known.moments is not None
     principal = known.baseline.joint
@@ -199,8 +205,14 @@ def test_the_joint_test_is_students_against_the_windows_of_the_reference(known: 
         assert moments.n == rows
         effect, p_value, ratio = joint_test(known.moments, principal, moments)
         shift = math.log(ratio)
-        error = principal.deviation * math.sqrt(max(principal.rows / rows, 0.25) + 1 / principal.blocks)
-        assert p_value == pytest.approx(2 * t.sf(abs(shift) / error, principal.blocks - 1))
+        error = principal.deviation * math.sqrt(max(principal.rows / rows, 0.25) + 1 / principal.worth)
+        dof = brentq(lambda dof, square: polygamma(1, dof / 2) - square, 0.1, 1e6, args=(error**2,))
+        square = math.exp(shift + digamma(dof / 2)) * 2
+        tails = (
+            t.sf(abs(shift) / error, principal.worth - 1),
+            (chi2.sf if shift > 0 else chi2.cdf)(square, dof),
+        )
+        assert p_value == pytest.approx(2 * max(tails), rel=0.02)
         assert effect == pytest.approx(1 - math.exp(-abs(shift)))
 
 

@@ -1,8 +1,8 @@
 """Test a window against the same seasons of the reference, with noise estimated from the reference's windows.
 
-Effect sizes are between 0 and 1, as in :mod:`pynomaly.judging.drift.two_sample_tests`. Rows of a window may
-depend on each other, so the statistic is divided by its size among the reference's own windows; the
-uncertainty of that estimate enters through its degrees of freedom. Called by drift.
+Effect sizes are between 0 and 1, as in :mod:`pynomaly.judging.drift.columns.two_sample_tests`. Rows of a
+window may depend on each other, so the statistic is divided by its size among the reference's own windows;
+the uncertainty of that estimate enters through its degrees of freedom. Called by drift.
 
 References
 ----------
@@ -16,9 +16,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pynomaly.model.sketch.baseline import ColumnBaseline, DesignEffect
+from pynomaly.model.sketch.baseline import ColumnBaseline
 from pynomaly.model.sketch.comoments import Comoments
-from pynomaly.model.sketch.grid import WindowDistance, compare_bins
+from pynomaly.model.sketch.design_effect import DesignEffect
+from pynomaly.model.sketch.grid import WindowDistance, compare_bins, stretch_distance
 from pynomaly.model.sketch.principal import ReconstructionBaseline, reconstruction_error
 from pynomaly.model.sketch.quantiles import NumericSketch
 from pynomaly.model.sketch.seasons import count_per_cell
@@ -45,9 +46,12 @@ def values_test(column: ColumnBaseline, distance: WindowDistance) -> tuple[float
     noise = column.noise
     if column.grid.ordered:
         square = distance.apart / noise.ratio
-        tail = kolmogorov_tail(square * _KOLMOGOROV, noise.dof)
         if not math.isfinite(noise.dof):
-            return distance.effect, tail
+            # Of independent rows Kolmogorov's tail is exact, and that of the distance itself.
+            if distance.effect:
+                square *= (distance.effect / stretch_distance(distance.effect, math.inf)) ** 2
+            return distance.effect, kolmogorov_tail(square * _KOLMOGOROV, noise.dof)
+        tail = kolmogorov_tail(square * _KOLMOGOROV, noise.dof)
         # Windows whose overall level drifts differ in one direction, with a heavier tail than Kolmogorov's.
         return distance.effect, max(tail, float(fdtrc(noise.shape, noise.dof, square)))
     effect = math.sqrt(max(0.0, distance.effect**2 - distance.noise**2 * noise.ratio))
@@ -94,18 +98,23 @@ def joint_test(
     Returns
     -------
     effect, p_value : float
-        Effect ``1 - smaller / larger`` reconstruction error; p-value of a t-test against the reference's own
-        windows, whose variance is scaled with the number of rows as for independent rows.
+        Effect ``1 - smaller / larger`` reconstruction error. The p-value is the larger one of two against the
+        reference's own windows, whose variance is scaled with the number of rows as for independent rows: of
+        a t-test of the logarithm, and of the error as a scaled chi-square, which few independent rows make
+        skew.
     ratio : float
         Reconstruction error divided by the usual one.
     """
-    from scipy.special import stdtr
+    from scipy.special import chdtr, chdtrc, digamma, stdtr
 
     error = math.log(reconstruction_error(_select_correlation(reference, current), current.correlation()))
     shift = error - known.mean
-    spread = known.deviation * math.sqrt(max(known.rows / max(1, current.n), 0.25) + 1 / known.blocks)
-    p_value = 2 * float(stdtr(known.blocks - 1, -abs(shift) / spread))
-    return 1 - math.exp(-abs(shift)), p_value, math.exp(shift)
+    spread = known.deviation * math.sqrt(max(known.rows / max(1, current.n), 0.25) + 1 / known.worth)
+    half = (1 + math.sqrt(1 + 2 * spread**2)) / (2 * spread**2)  # trigamma(half) is about spread squared
+    square = 2 * math.exp(shift + float(digamma(half)))
+    tail = float(chdtrc(2 * half, square) if shift > 0 else chdtr(2 * half, square))
+    p_value = 2 * max(float(stdtr(known.worth - 1, -abs(shift) / spread)), tail)
+    return 1 - math.exp(-abs(shift)), min(1.0, p_value), math.exp(shift)
 
 
 def _select_correlation(reference: Comoments, current: Comoments) -> npt.NDArray[np.float64]:

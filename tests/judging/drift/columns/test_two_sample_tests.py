@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, ks_2samp
 
-from pynomaly.judging.drift.two_sample_tests import kolmogorov_smirnov, share_difference, total_variation
+from pynomaly.judging.drift.columns.two_sample_tests import (
+    kolmogorov_smirnov,
+    share_difference,
+    total_variation,
+)
 from pynomaly.model.sketch.sketch import CategorySketch, NumericSketch
 
 values = st.lists(st.integers(-20, 20), min_size=2, max_size=100)

@@ -1,0 +1,94 @@
+"""What the windows of a reference are worth: as many as they are, or fewer where a level wanders."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.signal import lfilter
+
+from pynomaly.model.sketch.design_effect import MIN_WORTH, DesignEffect
+from pynomaly.model.sketch.reference_windows import MAX_PIECES, Pieces, ReferenceWindows, rank_bins
+
+HOUR, DAY = 3600, 86_400
+
+
+def wander(hours: float, days: int, seed: int = 0) -> np.ndarray:
+    """A value an hour whose autocorrelation falls to 1 / e in so many hours."""
+    keep = math.exp(-1 / hours)
+    noise = np.random.default_rng(seed).normal(size=days * 24 + 5000)
+    return lfilter([math.sqrt(1 - keep**2)], [1.0, -keep], noise)[5000:]
+
+
+def cut(days: int, length: int = DAY) -> ReferenceWindows:
+    times = pd.Series(pd.date_range("2026-01-05", periods=days * 24, freq="h", tz="UTC"))
+    return ReferenceWindows.split(times, pd.Timedelta(seconds=length))
+
+
+def test_independent_rows_are_worth_their_windows() -> None:
+    windows = cut(56)
+    worth, time = windows.pieces.count_windows(np.random.default_rng(1).normal(size=56 * 24), windows.block)
+    assert worth == pytest.approx(56, rel=0.02)
+    assert time < DAY
+    assert windows.lengthen(time) == 1
+
+
+def test_slow_rows_are_worth_fewer_windows_and_too_slow_ones_none() -> None:
+    windows = cut(365)
+    worth, time = windows.pieces.count_windows(wander(48, 365), windows.block)
+    assert 365 / 4 / 2.5 < worth < 365 / 4  # an autocorrelation time of four days, and an upper bound of it
+    assert 4 * DAY < time < 10 * DAY
+    short = cut(28)
+    worth, time = short.pieces.count_windows(wander(240, 28), short.block)
+    assert worth < MIN_WORTH
+    assert time > 10 * DAY
+
+
+def test_pieces_are_bounded_and_know_gaps_and_missing_values() -> None:
+    seconds = np.concatenate([np.arange(0, 100 * HOUR, HOUR), np.arange(500 * HOUR, 600 * HOUR, HOUR)])
+    pieces = Pieces.of(seconds)
+    assert pieces.number.max() < MAX_PIECES
+    assert len(np.unique(pieces.unbroken)) == 2
+    assert pieces.span == pytest.approx(200 * HOUR, rel=0.05)
+    values = np.random.default_rng(2).normal(size=200)
+    values[::2] = np.nan
+    worth, _ = pieces.count_windows(values, 10 * HOUR)
+    assert 10 < worth <= 21
+    assert Pieces.of(np.zeros(5, dtype=np.int64)).count_windows(np.arange(5.0), 1.0) == (1.0, 1.0)
+
+
+def test_ranks_are_those_within_the_cell() -> None:
+    counts = np.array([[10, 20, 10, 3], [30, 0, 10, 0], [1, 0, 0, 0]])
+    ranks = rank_bins(counts)
+    np.testing.assert_allclose(ranks[0, :3], [5 / 40 - 0.5, 0.0, 35 / 40 - 0.5])
+    np.testing.assert_allclose(ranks[1, [0, 2]], [15 / 40 - 0.5, 35 / 40 - 0.5])
+    total = np.array([41.0, 20.0, 20.0])  # a cell with one row is ranked among all
+    np.testing.assert_allclose(ranks[2, :3], (np.cumsum(total) - total / 2) / 81 - 0.5)
+    assert np.isnan(ranks[:, 3]).all()
+
+
+def test_fewer_independent_windows_widen_the_tests_and_very_few_forbid_them() -> None:
+    statistics = np.random.default_rng(3).gamma(0.5, 20.0, size=40).tolist()
+    effects = [DesignEffect.of(statistics, 0.4, worth) for worth in (math.inf, 20.0, 6.0, 2.0)]
+    whole, some, few, none = effects
+    assert whole.worth == 40
+    assert whole.ratio == pytest.approx(np.mean(statistics))
+    assert whole.ratio < some.ratio < few.ratio
+    assert whole.dof > some.dof > few.dof > none.dof
+    assert whole.shape == pytest.approx(1.0, abs=0.25)  # a wandering level is a squared normal number
+    assert [effect.is_short for effect in effects] == [False, False, False, True]
+    assert DesignEffect.from_list(some.to_list()) == some
+    assert DesignEffect.from_list(whole.to_list()[:3]).worth == math.inf  # of an earlier edition
+
+
+def test_a_stretched_distance_does_not_end_at_one() -> None:
+
+    from pynomaly.model.sketch.grid import stretch_distance
+
+    stretched = [stretch_distance(distance, 144) for distance in (0.01, 0.5, 0.9, 1.0)]
+    assert stretched[0] == pytest.approx(0.01, rel=1e-3)
+    assert stretched == sorted(stretched)
+    assert stretched[-1] > 2
+    assert stretch_distance(1.0, 20) < stretch_distance(1.0, 2000)
