@@ -656,11 +656,6 @@ def join_sampled(
     return sorted(groups, key=min)
 
 
-def effective_number(weights: Sequence[float]) -> float:
-    """How many equal ones these weights are worth."""
-    return sum(weights) ** 2 / sum(weight**2 for weight in weights)
-
-
 def naive_stake(ratios):
     """Average over the parts of bets that start before each observation, and the money that never starts."""
     from pynomaly.judging.account.stake import PARTS
