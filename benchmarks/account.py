@@ -73,11 +73,9 @@ def live_once(rows: Rows, shift: float, seed: int, weeks: int = WEEKS) -> dict[s
             alpha = account.shares["exchangeability"]
             test = bet_on_window(pipeline, bundle, bets, earlier, alpha)
             end = START + (first + 7) * DAY
-            enter_window(
-                pipeline, ledger, account, bundle, baseline, f"week {week}", (window, scored), test, end
-            )
+            enter_window(pipeline, account, bundle, baseline, f"week {week}", (window, scored), test, end)
             earlier.append(_keep_bets(bets))
-            for item in account.list_guarantees(ledger):
+            for item in account.list_guarantees():
                 if item["state"] == "withdrawn":
                     withdrawn.setdefault(item["name"], week + 1)
             if withdrawn.keys() >= set(PROMISES):
@@ -244,11 +242,11 @@ def _measure_discoveries(
     return float((~is_true).mean()) if len(is_true) else 0.0, caught / max(1, incidents)
 
 
-def print_lives(draws: int, seed: int) -> None:
+def print_lives(draws: int, seed: int, shifts: tuple[float, ...]) -> None:
     print("| rows | shift | any withdrawn, % | exchangeability | week | alert rate | week |")
     print("|---|---|---|---|---|---|---|")
     for rows in WORLDS:
-        for shift in SHIFTS:
+        for shift in shifts:
             lives = [live_once(rows, shift, seed + number) for number in range(draws)]
             cells = [format_share(sum(bool(life) for life in lives), draws)]
             for name in PROMISES:
@@ -307,6 +305,7 @@ def main() -> None:
     parser.add_argument("--part", choices=("lives", "incidents", "stream"))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--draws", type=int, default=40)
+    parser.add_argument("--shifts", type=float, nargs="+", default=SHIFTS)
     parser.add_argument("--seed", type=int, default=95_000)
     options = parser.parse_args()
     if options.quick:
@@ -314,7 +313,7 @@ def main() -> None:
         print("the bounds hold")
         return
     if options.part in (None, "lives"):
-        print_lives(options.draws, options.seed)
+        print_lives(options.draws, options.seed, tuple(options.shifts))
     if options.part in (None, "incidents"):
         print_incidents(50 * options.draws, options.seed)
     if options.part in (None, "stream"):
