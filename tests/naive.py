@@ -656,11 +656,6 @@ def join_sampled(
     return sorted(groups, key=min)
 
 
-def effective_number(weights: Sequence[float]) -> float:
-    """How many equal ones these weights are worth."""
-    return sum(weights) ** 2 / sum(weight**2 for weight in weights)
-
-
 def naive_stake(ratios):
     """Average over the parts of bets that start before each observation, and the money that never starts."""
     from pynomaly.judging.account.stake import PARTS
@@ -673,3 +668,14 @@ def naive_stake(ratios):
                 money *= 1 - part + part * ratio
             total += money
     return total
+
+
+def stream_allowances(level, length, spends, discoveries, lag):
+    """What each of the windows of a period may spend; those `lag` windows before it and earlier pay."""
+    allowed = []
+    for number, finest in enumerate(spends):
+        earned = max(1, sum(discoveries[: max(0, number - lag)]))
+        left = level * earned - sum(allowed)
+        wanted = max(finest, left / length)
+        allowed.append(wanted if wanted <= left else 0.0)
+    return allowed

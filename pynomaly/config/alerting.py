@@ -77,7 +77,16 @@ class Alerts(Settings):
     )
     quantile: float = Field(0.01, gt=0, lt=0.5, description="share of normal rows alerted (policy: quantile)")
     fdr: float = Field(
-        0.1, gt=0, lt=0.5, description="share of false alerts among a scoring window's alerts (policy: fdr)"
+        0.1, gt=0, lt=0.5, description="share of false alerts among the alerts of `fdr_over` (policy: fdr)"
+    )
+    fdr_over: Literal["window", "stream"] = Field(
+        "window",
+        description="alerts that share the rate of false ones: a scoring window's, or all of an `fdr_period`",
+    )
+    fdr_period: Duration = Field(
+        timedelta(days=30),
+        ge=timedelta(hours=1),
+        description="alerts of this time share the rate of false ones (policy: fdr, fdr_over: stream)",
     )
     extrapolate: bool = Field(
         False,

@@ -118,6 +118,20 @@ class Pipeline(Settings):
                 raise ValueError(f"{setting} needs the column that says whose row it is; name it in data.id")
         return self
 
+    @model_validator(mode="after")
+    def _hold_windows(self) -> Pipeline:
+        """Refuse a rate of false alerts over a stream without times, or over less than a window."""
+        if self.alerts.policy != "fdr" or self.alerts.fdr_over != "stream":
+            return self
+        if self.data.time is None:
+            raise ValueError("alerts.fdr_over: stream needs times; name data.time, or use window")
+        if self.alerts.fdr_period < self.windows.score:
+            raise ValueError(
+                f"alerts.fdr_period ({self.alerts.fdr_period}) must be at least windows.score "
+                f"({self.windows.score})"
+            )
+        return self
+
     # The YAML's path, the state folder and the environment of the overlay: set by `load`, not in the YAML.
     origin: Path = Field(default=Path("."), exclude=True)
     home: Path = Field(default=Path(".pynomaly"), exclude=True)

@@ -267,4 +267,11 @@ ENTRIES: tuple[DetectorEntry, ...] = (
         limits="series without a season in step with the clock; a level that moves",
         looks_back=True,
     ),
+    DetectorEntry(
+        "series_residual", "series", "values that go together otherwise than their pasts announce", "ours",
+        "linear", None, True, True, "residual:SeriesResidual",
+        search_space={"over": ("mahalanobis", "knn", "gmm")},
+        limits="a single column; what lasts is expected after a few rows",
+        looks_back=True,
+    ),
 )  # fmt: skip

@@ -26,6 +26,7 @@ from pynomaly.detectors.methods.reranking import Reranking
 from pynomaly.errors import DataError, IntegrityError, ModelError, PynomalyError
 from pynomaly.model.bundle_files import read_parts, write_parts
 from pynomaly.model.calibration.alert_policy import AlertPolicy
+from pynomaly.model.calibration.alert_stream import StreamShare
 from pynomaly.model.calibration.calibration import NO_TAIL, Calibration
 from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
 from pynomaly.model.dependence.measure import measure_rows
@@ -74,8 +75,7 @@ class Bundle:
         Their scores on the machine that fitted the model.
     facts : dict
         Provenance of the model; JSON-able.
-    reranking : Reranking or None
-        Learned from known anomalies; applied to every score.
+    reranking : Reranking or None, learned from known anomalies; applied to every score.
     dependence : Dependence
         How scores of held-out rows depend on the rows before; older bundles have none.
     """
@@ -203,21 +203,19 @@ class Bundle:
         return make_scorer(self.features, self.detector, self.contract, self.reranking)(frame)
 
     def score(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Score rows.
+        """Score rows, each judged alone; `score_window` applies ``fdr`` to all rows of a window.
 
         Parameters
         ----------
         frame : DataFrame of shape (n, >= d)
-            Columns are found by name; others are ignored. The time column is needed only if the model was
-            fitted with ``features.calendar``.
+            Columns are found by name. Times are needed only if it was fitted with ``features.calendar``.
 
         Returns
         -------
         DataFrame of shape (n, 6)
             ``score``, ``p_value``, ``severity``, ``is_anomaly``, ``extrapolated`` (the p-value is below what
-            counting resolves), ``rarity`` ("one a week", in normal operation); same index as `frame`. Each
-            row is judged alone; `score_window` applies ``fdr`` to all rows of a window. With limits on alerts
-            also ``held_back``: why a row that would alert does not, "" for all others.
+            counting resolves), ``rarity`` ("one a week", in normal operation); same index as `frame`. With
+            limits on alerts also ``held_back``: why a row that would alert does not, "" for all others.
 
         Raises
         ------
@@ -230,11 +228,13 @@ class Bundle:
         """
         return self._assess(frame, together=False)
 
-    def score_window(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Score rows as `score` does, but apply policy ``fdr`` to all rows of `frame` together."""
-        return self._assess(frame, together=True)
+    def score_window(self, frame: pd.DataFrame, share: StreamShare | None = None) -> pd.DataFrame:
+        """Score rows as `score` does, but apply ``fdr`` to all together, within the `share` of a stream."""
+        return self._assess(frame, together=True, share=share)
 
-    def _assess(self, frame: pd.DataFrame, *, together: bool) -> pd.DataFrame:
+    def _assess(
+        self, frame: pd.DataFrame, *, together: bool, share: StreamShare | None = None
+    ) -> pd.DataFrame:
         if not len(frame):
             raise DataError("no rows to score; at least one is needed")
         rows = self.prepare(frame)
@@ -243,7 +243,7 @@ class Bundle:
         if together:
             least = self.calibration.resolutions(rows.entities)
             keys = read_row_keys(frame, self.contract) if self.policy.events else None
-            columns["is_anomaly"] = self.policy.flag_window(columns["p_value"], least, keys)
+            columns["is_anomaly"] = self.policy.flag_window(columns["p_value"], least, keys, share)
         scored = pd.DataFrame(columns, index=frame.index)
         return hold_back_rows(rows, scored, self.features, self.sketch, self.policy.limits)
 

@@ -26,6 +26,7 @@ from pynomaly.detectors.series.smoothing import average_spots
 __all__ = [
     "SMALLEST",
     "USUAL_SHARE",
+    "ExpectingMember",
     "FittedColumn",
     "Forecast",
     "Kernel",
@@ -51,21 +52,27 @@ class FittedColumn:
         Places of the fitted rows, rising.
     before : int array of shape (n,)
         How many values before each may be read.
-    moments : int array of shape (n,)
-        Their times, in microseconds.
+    times : int array of shape (m,)
+        Of the values, in microseconds.
     """
 
     values: Array
     column: int
     ends: Places
     before: Places
-    moments: Places
+    times: Places
 
     @property
     def cells(self) -> Array:
         """The fitted rows' own values, shape (n,)."""
         cells: Array = self.values[self.ends, self.column]
         return cells
+
+    @property
+    def moments(self) -> Places:
+        """Times of the fitted rows, in microseconds, shape (n,)."""
+        moments: Places = self.times[self.ends]
+        return moments
 
     def ends_after(self, length: int) -> Places:
         """Return the places that have at least `length` values before them."""
@@ -134,6 +141,8 @@ class Member(ABC):
     """
 
     kind: ClassVar[str]
+    reads_held: ClassVar[bool] = False
+    """Whether it reads values that are held within what is usual, where the detector holds them."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -179,7 +188,34 @@ class Member(ABC):
         return cls(state | {"offsets": kernel.offsets, "shares": kernel.shares})
 
 
-class Level(Member):
+class ExpectingMember(Member):
+    """A member that expects a value at a spot, and measures how far from it the value is."""
+
+    @abstractmethod
+    def expect(self, rows: PastRows, column: int, spots: Places) -> tuple[Array, npt.ArrayLike]:
+        """Return the expected values and the usual size of the error, shape (s,) or one for all."""
+
+    def measure(self, rows: PastRows, column: int, spots: Places) -> Array:
+        """Return the size of the error."""
+        expected, usual = self.expect(rows, column, spots)
+        return to_ratios(np.abs(rows.values[spots, column] - expected), usual)
+
+    def find_residuals(self, rows: PastRows, column: int, spots: Places) -> Array:
+        """Return the errors with their sign, in usual ones; shape (s,)."""
+        expected, usual = self.expect(rows, column, spots)
+        errors = rows.values[spots, column] - expected
+        residuals: Array = np.copysign(to_ratios(np.abs(errors), usual), errors)
+        return residuals
+
+    def compare(self, rows: PastRows, column: int, place: int, spot: int) -> tuple[float | None, int | None]:
+        """Return what is expected at the place; nothing if that depends on values beside the spot's."""
+        if self.back and place != spot:
+            return None, None
+        expected, _ = self.expect(rows, column, np.array([place], dtype=np.int64))
+        return float(expected[0]), None
+
+
+class Level(ExpectingMember):
     """How far the value itself is from the middle of all: reads the row alone."""
 
     kind: ClassVar[str] = "level"
@@ -196,25 +232,21 @@ class Level(Member):
         """No value: the row alone."""
         return 0
 
-    def measure(self, rows: PastRows, column: int, spots: Places) -> Array:
-        """Return the distance from the middle."""
-        amount: Array = np.abs(rows.values[spots, column] - self.state["middle"])
-        return to_ratios(amount, self.state["usual"])
-
     @property
     def sees(self) -> str:
         """The value itself."""
         return "the value against all others"
 
-    def compare(self, rows: PastRows, column: int, place: int, spot: int) -> tuple[float | None, int | None]:
+    def expect(self, rows: PastRows, column: int, spots: Places) -> tuple[Array, npt.ArrayLike]:
         """Return the middle of all."""
-        return float(self.state["middle"]), None
+        return np.full(len(spots), float(self.state["middle"])), self.state["usual"]
 
 
-class Forecast(Member):
+class Forecast(ExpectingMember):
     """How far the value is from what a robust autoregression on differences expects."""
 
     kind: ClassVar[str] = "forecast"
+    reads_held: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, fitted: FittedColumn, lags: Places, kernel: Kernel) -> Self:
@@ -240,23 +272,15 @@ class Forecast(Member):
         """The longest lag, and one more for its difference."""
         return int(self.state["lags"].max()) + 1
 
-    def measure(self, rows: PastRows, column: int, spots: Places) -> Array:
-        """Return the size of the error."""
-        expected = predict_values(rows.values, column, spots, self.state["lags"], self.state["weights"])
-        return to_ratios(np.abs(rows.values[spots, column] - expected), self.state["usual"])
-
     @property
     def sees(self) -> str:
         """The next step."""
         return f"the step after {self.back} rows"
 
-    def compare(self, rows: PastRows, column: int, place: int, spot: int) -> tuple[float | None, int | None]:
-        """Return the forecast, if it is one of this place."""
-        if place != spot:
-            return None, None
-        spots = np.array([spot], dtype=np.int64)
+    def expect(self, rows: PastRows, column: int, spots: Places) -> tuple[Array, npt.ArrayLike]:
+        """Return the forecasts."""
         expected = predict_values(rows.values, column, spots, self.state["lags"], self.state["weights"])
-        return float(expected[0]), None
+        return expected, self.state["usual"]
 
 
 def to_ratios(amounts: Array, usual: npt.ArrayLike) -> Array:

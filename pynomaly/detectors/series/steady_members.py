@@ -19,10 +19,10 @@ from pynomaly.detectors.series.loops import Places
 from pynomaly.detectors.series.members import (
     SMALLEST,
     USUAL_SHARE,
+    ExpectingMember,
     FittedColumn,
     Kernel,
     Member,
-    to_ratios,
 )
 
 __all__ = ["FEW_VALUES", "SeasonalProfile", "SeenValues"]
@@ -67,7 +67,7 @@ class SeenValues(Member):
         return float(values[np.abs(values - rows.values[place, column]).argmin()]), None
 
 
-class SeasonalProfile(Member):
+class SeasonalProfile(ExpectingMember):
     """How far the value is from the level at this phase of the period, in the spread at this phase."""
 
     kind: ClassVar[str] = "profile"
@@ -121,11 +121,12 @@ class SeasonalProfile(Member):
         """No value: the row and its time alone."""
         return 0
 
-    def measure(self, rows: PastRows, column: int, spots: Places) -> Array:
-        """Return the distance from the level of the phase."""
+    def hold(self, values: Array, moments: Places) -> Array:
+        """Return values (m,) within the usual spread about the level of their phase."""
         level, spread = self.state["level"], self.state["spread"]
-        phases = find_phases(rows.moments[spots], int(self.state["length"]), len(level))
-        return to_ratios(np.abs(rows.values[spots, column] - level[phases]), spread[phases])
+        phases = find_phases(moments, int(self.state["length"]), len(level))
+        held: Array = np.clip(values, level[phases] - spread[phases], level[phases] + spread[phases])
+        return held
 
     @property
     def sees(self) -> str:
@@ -136,11 +137,11 @@ class SeasonalProfile(Member):
             period = f"a period of {spell_duration(timedelta(microseconds=length))}"
         return f"the value at this time of {period}"
 
-    def compare(self, rows: PastRows, column: int, place: int, spot: int) -> tuple[float | None, int | None]:
-        """Return the level of the row's phase."""
-        level = self.state["level"]
-        phases = find_phases(rows.moments[[place]], int(self.state["length"]), len(level))
-        return float(level[phases[0]]), None
+    def expect(self, rows: PastRows, column: int, spots: Places) -> tuple[Array, npt.ArrayLike]:
+        """Return the levels of the phases, and their spreads."""
+        level, spread = self.state["level"], self.state["spread"]
+        phases = find_phases(rows.moments[spots], int(self.state["length"]), len(level))
+        return level[phases], spread[phases]
 
 
 def find_phases(moments: npt.NDArray[np.int64], length: int, count: int) -> Places:

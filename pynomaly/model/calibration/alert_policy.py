@@ -6,7 +6,7 @@ policy     a row is an alert when its p-value is at most
 quantile   ``alerts.quantile``
 budget     ``alerts.per_day`` over the rows of a day; higher where several rows make one event
 cost       the value at which an alert is expected to cost less than no alert (`cost_threshold`)
-fdr        the Benjamini-Hochberg limit of its scoring window, over rows or events; a single row: see below
+fdr        the Benjamini-Hochberg limit of its window or stream, over rows or events; a single row: below
 ========== ==================================================================================================
 
 Scores and p-values never depend on other rows. An ``fdr`` decision does, because it controls the share of
@@ -22,10 +22,6 @@ References
 ----------
 Bates, Candès, Lei, Romano, Sesia (2023), Testing for outliers with conformal p-values, Annals of Statistics
 51(1): conformal p-values that share their held-out scores keep the rate of Benjamini-Hochberg.
-Elkan (2001), The foundations of cost-sensitive learning, IJCAI: alert where the odds of an anomaly reach the
-ratio of the costs.
-Sellke, Bayarri, Berger (2001), Calibration of p values for testing precise null hypotheses, The American
-Statistician 55(1): the odds against a p-value below 1/e are at most ``1 / (-e p ln p)``.
 """
 
 from __future__ import annotations
@@ -33,6 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -41,17 +38,17 @@ from numpy.typing import ArrayLike, NDArray
 from pynomaly import config
 from pynomaly.errors import ConfigError
 from pynomaly.model.calibration.alert_limits import AlertLimits
+from pynomaly.model.calibration.alert_stream import StreamShare
 from pynomaly.model.calibration.calibration import MIN_SCORES, Calibration
 from pynomaly.model.calibration.events import EventRates
 from pynomaly.model.calibration.false_discoveries import LASTING_ROWS, benjamini_hochberg, flag_events
+from pynomaly.model.calibration.policy_thresholds import cost_threshold, single_row_threshold
 from pynomaly.model.row_times import RowKeys
 
 __all__ = [
     "CANNOT_ALERT",
     "POLICY_MAKERS",
     "AlertPolicy",
-    "cost_threshold",
-    "single_row_threshold",
 ]
 
 CANNOT_ALERT = "cannot alert"
@@ -83,6 +80,8 @@ class AlertPolicy:
         Which deviations are worth an alert; :meth:`pynomaly.model.bundle.Bundle.score` applies them.
     events : EventRates or None
         How many events there are for each alerting row; None if the policy counts rows.
+    period : timedelta or None
+        Alerts of how long a time share one rate of false ones; None for those of a window by itself.
     """
 
     kind: str
@@ -92,6 +91,7 @@ class AlertPolicy:
     extrapolate: bool = False
     limits: AlertLimits | None = None
     events: EventRates | None = None
+    period: timedelta | None = None
 
     @classmethod
     def from_config(
@@ -135,7 +135,11 @@ class AlertPolicy:
         return np.asarray(p_values, dtype=np.float64) <= self.threshold
 
     def flag_window(
-        self, p_values: ArrayLike, resolution: ArrayLike, keys: RowKeys | None = None
+        self,
+        p_values: ArrayLike,
+        resolution: ArrayLike,
+        keys: RowKeys | None = None,
+        share: StreamShare | None = None,
     ) -> NDArray[np.bool_]:
         """Return which rows of one whole window are alerts; bool array of shape (n,).
 
@@ -153,14 +157,25 @@ class AlertPolicy:
             this one, unless `extrapolate` is on.
         keys : RowKeys, optional
             Entities and times of the rows; without them each row counts as an event.
+        share : StreamShare, optional
+            What the window may spend of the level, if that is of a stream: a row alerts up to the largest
+            p-value that lets through no more by chance.
         """
         p = np.asarray(p_values, dtype=np.float64)
-        if self.level is None or p.size < 2:
+        if self.level is None or (p.size < 2 and share is None):
             return self.alerts(p)
         p = p if self.extrapolate else np.maximum(p, resolution)
+        if share is not None:
+            may = (self.expect_discoveries(p.size, p) <= share.allowed * (1 + 1e-9)) & (p <= self.level)
+            return np.asarray(p <= (p[may].max() if may.any() else -1.0), dtype=np.bool_)
         if self.events is None or keys is None:
             return benjamini_hochberg(p, self.level)
         return flag_events(p, keys, self.events, self.level)
+
+    def expect_discoveries(self, rows: int, limit: ArrayLike) -> NDArray[np.float64]:
+        """Return how many events, or rows, of `rows` normal rows alert at limits on p-values, shape (k,)."""
+        x = np.atleast_1d(np.asarray(limit, dtype=np.float64))
+        return rows * x * (self.events.share(x) if self.events else 1.0)
 
     @property
     def needed_scores(self) -> int:
@@ -223,6 +238,16 @@ class AlertPolicy:
         if self.extrapolate:
             return "false alerts are not guaranteed to stay at their level: fdr rests on extrapolation"
         least = resolution / (self.level or 1.0)
+        if self.period is not None and self.rows_per_day is not None:
+            chance = float(self.expect_discoveries(1, resolution)[0]) * self.rows_per_day
+            days = (self.level or 1.0) / chance
+            if days * timedelta(days=1) >= self.period:
+                return ""
+            return (
+                f"alerts stop {days:.2g} days after a discovery until the next period: {chance:.2g} a day "
+                f"score above all {scores} held-out rows by chance, and a discovery pays for {self.level:g} "
+                "of them; with a longer windows.reference it pays for more days"
+            )
         if self.events is not None:
             least *= float(self.events.share(resolution)[0])
             return (
@@ -244,6 +269,7 @@ class AlertPolicy:
             "extrapolate": self.extrapolate,
             **({"limits": self.limits.to_dict()} if self.limits else {}),
             **({"events": self.events.to_dict()} if self.events else {}),
+            **({"period_seconds": self.period.total_seconds()} if self.period else {}),
         }
 
     @classmethod
@@ -257,6 +283,7 @@ class AlertPolicy:
             content.get("extrapolate", False),
             AlertLimits.from_dict(content["limits"]) if content.get("limits") else None,
             EventRates.from_dict(content["events"]) if content.get("events") else None,
+            timedelta(seconds=content["period_seconds"]) if content.get("period_seconds") else None,
         )
 
 
@@ -278,7 +305,8 @@ def _make_cost_policy(alerts: config.Alerts, rows_per_day: float | None) -> Aler
 
 def _make_fdr_policy(alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:
     row_threshold = single_row_threshold(alerts.fdr, alerts.prevalence)
-    return AlertPolicy("fdr", row_threshold, rows_per_day, alerts.fdr, alerts.extrapolate)
+    period = alerts.fdr_period if alerts.fdr_over == "stream" else None
+    return AlertPolicy("fdr", row_threshold, rows_per_day, alerts.fdr, alerts.extrapolate, period=period)
 
 
 def _make_budget_policy(alerts: config.Alerts, rows_per_day: float | None) -> AlertPolicy:
@@ -303,41 +331,3 @@ POLICY_MAKERS: dict[str, Callable[[config.Alerts, float | None], AlertPolicy]] =
     "quantile": _make_quantile_policy,
 }
 """For each name in ``pynomaly.config.ALERT_POLICIES``, settings and rows a day to the policy."""
-
-
-def single_row_threshold(level: float, prevalence: float) -> float:
-    """Return the p-value at or below which a single row is an alert under ``fdr``.
-
-    It is the threshold t, at most `level`, for which a share `level` of all alerts is false, if anomalies
-    occur with the assumed `prevalence` and each of them alerts:
-    ``t (1 - prevalence) / (t (1 - prevalence) + prevalence) = level``.
-    This is an assumption, not a guarantee. Benjamini-Hochberg is not used, because over one row it would
-    alert on one normal row in ten at a level of 0.1.
-    """
-    return min(level / (1.0 - level) * prevalence / (1.0 - prevalence), level)
-
-
-def cost_threshold(alerts: config.Alerts) -> float:
-    """Return the p-value at or below which an alert is expected to cost less than no alert.
-
-    An alert pays off when the odds of an anomaly are at least ``cost_false_alarm / cost_missed`` (Elkan
-    2001). The odds are the prevalence's times the evidence, at most ``1 / (-e p ln p)`` (Sellke et al. 2001),
-    so the threshold solves ``-e p ln p = r`` with ``r = prevalence cost_missed / ((1 - prevalence)
-    cost_false_alarm)``: ``p = exp(W(-r / e))``, W being Lambert's function on its branch -1.
-
-    Raises
-    ------
-    ConfigError
-        If r is 1 or more: an alert on every row would then cost less, without any evidence.
-    """
-    from scipy.special import lambertw
-
-    ratio = alerts.prevalence * alerts.cost_missed / ((1.0 - alerts.prevalence) * alerts.cost_false_alarm)
-    if not 0 < ratio < 1:
-        most = (1.0 - alerts.prevalence) / alerts.prevalence
-        raise ConfigError(
-            f"alerts.cost_missed: {alerts.cost_missed:g} to {alerts.cost_false_alarm:g} for a false alarm is "
-            f"not allowed at a prevalence of {alerts.prevalence:g}: every row would be an alert; "
-            f"must be under {most:g} times cost_false_alarm"
-        )
-    return float(math.exp(lambertw(-ratio / math.e, k=-1).real))

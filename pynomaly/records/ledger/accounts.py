@@ -29,7 +29,7 @@ class AccountEntry:
     Attributes
     ----------
     account : str
-        Whose account: a champion's, from one promotion to the next.
+        Whose account: a champion's, from one promotion to the next, or that of a period's alerts.
     guarantee : str
         What is promised.
     window : str
@@ -72,6 +72,13 @@ class Accounts:
         same = (table.pipeline == pipeline) & (table.account == account) & (table.guarantee == guarantee)
         query = select(account_entries).where(same).order_by(table.seq.desc()).limit(1)
         return next(map(_as_entry, self._database.read_rows(query)), None)
+
+    def list_entries(self, pipeline: str, account: str, guarantee: str) -> tuple[AccountEntry, ...]:
+        """Return all entries of a guarantee of an account, oldest first."""
+        table = account_entries.c
+        same = (table.pipeline == pipeline) & (table.account == account) & (table.guarantee == guarantee)
+        query = select(account_entries).where(same).order_by(table.seq)
+        return tuple(map(_as_entry, self._database.read_rows(query)))
 
     def find_entry(self, pipeline: str, account: str, guarantee: str, window: str) -> AccountEntry | None:
         """Return the entry of a window, or None."""

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
+from pynomaly.config.units import spell_duration
 from pynomaly.errors import ModelError, RecordError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
@@ -69,6 +70,7 @@ def describe_policy(policy: AlertPolicy) -> str:
     """Returns a policy as text: its kind, and the p-value at or below which a single row is an alert."""
     level = f" {policy.level:g}" if policy.level is not None else ""
     tail = ", extrapolating" if policy.extrapolate else ""
+    level += f" of {spell_duration(policy.period)}" if policy.period else ""
     counted = ", counting events" if policy.events is not None else ""
     return f"{policy.kind}{level} (p <= {policy.threshold:.4g}{tail}{counted})"
 

@@ -17,6 +17,7 @@ import pandas as pd
 from pynomaly.data.window import Window
 from pynomaly.judging.alerts.episodes import Episodes, find_episodes
 from pynomaly.judging.drift.degradation import Observation
+from pynomaly.model.calibration.alert_stream import AlertStream
 from pynomaly.model.calibration.events import count_events
 from pynomaly.model.row_times import RowKeys
 from pynomaly.steps.replay.history import ReplayHistory, TrainedModel
@@ -39,6 +40,7 @@ class PolicyRun:
     windows: list[dict[str, Any]] = field(default_factory=list)
     scored: list[pd.DataFrame] = field(default_factory=list)
     decisions: list[dict[str, Any]] = field(default_factory=list)
+    stream: AlertStream | None = None
 
     def promote(self, student: TrainedModel, at: datetime) -> None:
         """Make `student` champion; observations of the old champion do not apply to it."""

@@ -28,8 +28,8 @@ from pynomaly.judging.comparison.evaluation import (
 )
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import judge_degradation
-from pynomaly.model.bundle import Bundle
-from pynomaly.model.window_alerts import flag_rows
+from pynomaly.model.calibration.alert_stream import AlertStream, StreamWindow
+from pynomaly.model.window_alerts import count_discoveries, flag_rows, spend_at_finest
 from pynomaly.records.ledger import parse_window_key
 from pynomaly.steps.monitoring.carried_levels import collect_levels
 from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_labels_again
@@ -155,7 +155,7 @@ def _run_policy(
             continue
         bundle = life.student.bundle
         scored = bundle.score(frame)
-        scored["is_anomaly"] = _decide_alerts(past.pipeline, bundle, frame, scored)
+        scored["is_anomaly"] = _decide_alerts(past.pipeline, life, frame, scored)
         life.scored.append(_select_columns(past.pipeline, frame, scored))
         life.windows.append(row | _measure_window(frame[TRUTH_COLUMN], scored))
         if window is not windows[-1]:
@@ -265,14 +265,27 @@ def _count_training(life: PolicyRun, model: TrainedModel, at: datetime) -> None:
 
 
 def _decide_alerts(
-    pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame
+    pipeline: Pipeline, life: PolicyRun, frame: pd.DataFrame, scored: pd.DataFrame
 ) -> np.ndarray:
-    """Returns alerts, bool array of shape (n,), decided per scoring window as in operation."""
+    """Returns alerts, bool array of shape (n,), decided per scoring window as in operation.
+
+    A rate of false alerts over a stream goes on through the windows of a policy's run.
+    """
+    bundle, length = life.student.bundle, pipeline.windows.score
+    life.stream = life.stream or AlertStream.of(bundle.policy, length)
     alerts = np.zeros(len(frame), dtype=bool)
     window_of_row = (frame[pipeline.data.time] - pd.Timestamp(ORIGIN)) // pd.Timedelta(pipeline.windows.score)
-    for rows in pd.Series(np.arange(len(frame))).groupby(window_of_row.to_numpy()):
-        places = rows[1].to_numpy()
-        alerts[places] = flag_rows(bundle, frame.iloc[places], scored["p_value"].to_numpy()[places])
+    for number in np.unique(window_of_row.to_numpy()).tolist():
+        places, start = np.flatnonzero(window_of_row.to_numpy() == number), ORIGIN + number * length
+        own, p_values = frame.iloc[places], scored["p_value"].to_numpy()[places]
+        if life.stream is None:
+            alerts[places] = flag_rows(bundle, own, p_values)
+            continue
+        share = life.stream.share_level(start, spend_at_finest(bundle, own), bundle.dependence)
+        alerts[places] = flag_rows(bundle, own, p_values, share)
+        open_events = life.stream.find_open_events(start)
+        counted = count_discoveries(bundle.policy, bundle.contract, own, alerts[places], open_events)
+        life.stream.add_window(StreamWindow(start, start + length, share.allowed, *counted))
     return alerts
 
 

@@ -17,6 +17,7 @@ from pynomaly.data.sources.checked_window import CheckedWindow
 from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.calibration.alert_stream import StreamShare
 from pynomaly.records.ledger import Decision, Partition
 from pynomaly.records.ledger.decision_evidence import QualityEvidence, RescoreEvidence
 from pynomaly.records.registry import ModelRef
@@ -31,6 +32,7 @@ from pynomaly.steps.obstacles import (
 )
 from pynomaly.steps.promotion.bake import judge_baking_window
 from pynomaly.steps.scoring.held_back import describe_held_back
+from pynomaly.steps.scoring.stream_alerts import enter_discoveries, take_share
 from pynomaly.steps.window_run import WindowRun, use_window_run
 
 __all__ = [
@@ -64,9 +66,14 @@ class WindowScores:
         return asdict(self)
 
 
-def score_table(bundle: Bundle, ref: ModelRef, frame: pd.DataFrame) -> pd.DataFrame:
-    """Returns time, id, the columns of :meth:`Bundle.score` and model version per row of one window."""
-    scored = bundle.score_window(frame)
+def score_table(
+    bundle: Bundle, ref: ModelRef, frame: pd.DataFrame, share: StreamShare | None = None
+) -> pd.DataFrame:
+    """Returns time, id, the columns of :meth:`Bundle.score` and model version per row of one window.
+
+    `share` is what the window may spend of the level of a stream; without it, it is judged alone.
+    """
+    scored = bundle.score_window(frame, share)
     key_columns = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in frame]
     return (
         pd.concat([frame[key_columns], scored], axis=1)
@@ -123,7 +130,11 @@ def _score_rows(
             _build_remark(pipeline, key, rows.data_hash, ref, report.outcome, report.reasons)
         )
     clean = rows.require_clean(bundle.contract)
-    table = score_table(bundle, ref, clean)
+    share = take_share(pipeline, run.ledger, bundle, window, clean)
+    table = score_table(bundle, ref, clean, share)
+    if share is not None and window is not None:
+        alerted = table["is_anomaly"].to_numpy(dtype=bool)
+        enter_discoveries(pipeline, run.ledger, bundle, window, rows.data_hash, clean, alerted)
     path, sha256 = store.write_scores(pipeline.name, key, table)
     partition = Partition(
         pipeline=pipeline.name,

@@ -13,6 +13,7 @@ from pynomaly.detectors.series import loops
 from pynomaly.detectors.series.members import Kernel
 from pynomaly.detectors.series.periods import find_period
 from pynomaly.detectors.series.smoothing import average_spots
+from pynomaly.errors import DetectorError
 from tests import naive
 
 VALUES = np.random.default_rng(3).normal(size=(260, 2))
@@ -66,7 +67,7 @@ def test_rows_average_the_spots_that_they_may_read() -> None:
         assert means[row] == pytest.approx(wanted or 0.0)
 
 
-@pytest.mark.parametrize("name", ["series", "series_knn", "series_ar", "series_profile"])
+@pytest.mark.parametrize("name", ["series", "series_knn", "series_ar", "series_profile", "series_residual"])
 def test_compiled_loops_change_no_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     time = np.arange(900)
     values = np.sin(time / 5)[:, None] + 0.2 * np.random.default_rng(1).normal(size=(900, 1))
@@ -97,9 +98,13 @@ def test_the_period_is_measured(period: int) -> None:
     assert find_period([]) == 64
 
 
-def score_changed(values: np.ndarray, changed: np.ndarray, name: str = "series") -> np.ndarray:
+def score_changed(
+    values: np.ndarray, changed: np.ndarray, name: str = "series", smoothing: str = ""
+) -> np.ndarray:
     """Fit on the first 2,000 rows and return the scores of all, changed ones included."""
-    detector = make_detector(name).fit(PastRows.of_series(values[:2000]))
+    detector = make_detector(name, **({"smoothing": smoothing} if smoothing else {})).fit(
+        PastRows.of_series(values[:2000])
+    )
     return detector.score(PastRows.of_series(changed))
 
 
@@ -114,6 +119,29 @@ def test_a_stuck_sensor_is_seen() -> None:
     changed = values.copy()
     changed[2500:2644] = changed[2500]
     scores = score_changed(values, changed)
+    assert (scores[2500:2644] > scores[2100:2500].max()).sum() >= 130
+
+
+@pytest.mark.slow
+def test_with_narrow_smoothing_an_incident_ends_where_it_ends() -> None:
+    values = make_season()
+    changed = values.copy()
+    changed[2520:2529] = -changed[2520:2529]
+    after = {}
+    for smoothing in ("wide", "narrow"):
+        scores = score_changed(values, changed, smoothing=smoothing)
+        rare = np.sort(scores[2100:2500])[-4]  # one in a hundred
+        assert (scores[2520:2529] > rare).all()
+        after[smoothing] = int((scores[2531:2700] > rare).sum())
+    assert after["narrow"] <= 5 < 40 < after["wide"]
+
+
+@pytest.mark.slow
+def test_a_stuck_sensor_is_seen_with_narrow_smoothing() -> None:
+    values = make_season()
+    changed = values.copy()
+    changed[2500:2644] = changed[2500]
+    scores = score_changed(values, changed, smoothing="narrow")
     assert (scores[2500:2644] > scores[2100:2500].max()).sum() >= 130
 
 
@@ -200,3 +228,44 @@ def test_a_row_without_a_past_is_read_by_its_value_alone() -> None:
     assert reading.member == "the value against all others"
     assert reading.expected == pytest.approx(np.median(values[:2000]))
     assert make_detector("knn").fit(values).read_members(PastRows.of_series(values[:1])) == ()
+
+
+def make_coupled_steps(seed: int) -> np.ndarray:
+    """Four columns whose steps go together, but for rows 2500 to 2504; each by itself is as ever."""
+    rng = np.random.default_rng(seed)
+    steps = rng.normal(size=(3000, 1)) + 0.3 * rng.normal(size=(3000, 4))
+    steps[2500:2505] = 1.04 * rng.normal(size=(5, 4))
+    values = np.zeros((3000, 4))
+    for row in range(1, 3000):
+        values[row] = 0.9 * values[row - 1] + steps[row]
+    return values
+
+
+@pytest.mark.parametrize("over", ["mahalanobis", "knn"])
+def test_columns_that_stop_going_together_are_seen_on_residuals(over: str) -> None:
+    values = make_coupled_steps(4)
+    detector = make_detector("series_residual", over=over).fit(PastRows.of_series(values[:2000]))
+    scores = detector.score(PastRows.of_series(values))
+    assert (scores[2500:2505] > np.quantile(scores[2100:2500], 0.98)).sum() >= 4
+    alone = make_detector("series").fit(PastRows.of_series(values[:2000])).score(PastRows.of_series(values))
+    assert (alone[2500:2505] > np.quantile(alone[2100:2500], 0.98)).sum() <= 2
+
+
+def test_residuals_are_those_of_the_slow_twin() -> None:
+    values = make_coupled_steps(5)[:600]
+    detector = make_detector("series_residual").fit(PastRows.of_series(values[:500]))
+    state = detector.state
+    rows = PastRows.of_series(values).take(np.array([400, 599]))
+    residuals = detector._find_residuals(rows)
+    for at, row in enumerate((400, 599)):
+        for column in range(4):
+            lags, weights, usual = (
+                state[f"{column}.1.forecast.{key}"] for key in ("lags", "weights", "usual")
+            )
+            error = naive.forecast_error(values[:, column], row, lags, weights)
+            assert abs(residuals[at, column]) == pytest.approx(error / usual)
+
+
+def test_a_detector_over_residuals_must_be_a_tabular_one() -> None:
+    with pytest.raises(DetectorError, match="over"):
+        make_detector("series_residual", over="series")

@@ -11,11 +11,10 @@ from pynomaly.errors import ConfigError
 from pynomaly.model.calibration.alert_policy import (
     POLICY_MAKERS,
     AlertPolicy,
-    cost_threshold,
-    single_row_threshold,
 )
 from pynomaly.model.calibration.calibration import Calibration
 from pynomaly.model.calibration.false_discoveries import benjamini_hochberg
+from pynomaly.model.calibration.policy_thresholds import cost_threshold, single_row_threshold
 from pynomaly.steps.promotion.preview_policy import parse_policy
 from tests import naive
 

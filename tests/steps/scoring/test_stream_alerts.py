@@ -1,0 +1,80 @@
+"""The rate of false alerts over a stream is kept in the ledger: the same window has the same share again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from pynomaly.config import Pipeline
+from pynomaly.data.sources import read_source
+from pynomaly.data.window import Window
+from pynomaly.errors import ConfigError
+from pynomaly.records.ledger import Ledger
+from pynomaly.records.registry import Registry
+from pynomaly.records.store import Store
+from pynomaly.steps.reporting.overview import describe_status
+from pynomaly.steps.scoring.score_windows import score_window
+from pynomaly.steps.scoring.stream_alerts import take_share
+from tests.steps.conftest import MOMENT, start_with_champion
+
+Make = Callable[..., Pipeline]
+DAY = timedelta(days=1)
+STREAM = {"policy": "fdr", "fdr_over": "stream", "fdr_period": "7d", "count": "rows", "fdr": 0.3}
+
+
+def day(number: int) -> Window:
+    return Window(MOMENT + number * DAY, MOMENT + (number + 1) * DAY)
+
+
+def read_alerts(settings: Pipeline, window: Window) -> list[bool]:
+    table: pd.DataFrame = Store(settings.store_root).read_scores("machines", [window.key])
+    return list(table["is_anomaly"])
+
+
+@pytest.mark.slow
+def test_a_window_scored_after_a_kill_has_its_share_again(
+    pipeline: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = pipeline(alerts=STREAM)
+    start_with_champion(settings)
+    bundle = Registry.open_for(settings).load_bundle(
+        Registry.open_for(settings).resolve_alias("machines", "champion")
+    )
+    with Ledger.open(settings.ledger_url) as ledger:
+        rows = read_source(settings.data, day(0))
+        first = take_share(settings, ledger, bundle, day(0), rows)
+        assert first is not None
+        assert 0.3 / 7 <= first.allowed <= 0.3
+        assert take_share(settings, ledger, bundle, None, rows) is None
+    score_window(settings, day(0))
+    write = Store.write_scores
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "write_scores", die)
+    with pytest.raises(KeyboardInterrupt):
+        score_window(settings, day(3))
+    monkeypatch.setattr(Store, "write_scores", write)
+    with Ledger.open(settings.ledger_url) as ledger:
+        killed = take_share(settings, ledger, bundle, day(3), rows)
+    score_window(settings, day(1))  # what is scored in between changes nothing
+    with Ledger.open(settings.ledger_url) as ledger:
+        assert take_share(settings, ledger, bundle, day(3), rows) == killed
+        entries = ledger.accounts.list_entries("machines", "alerts:20260119T0000", "fdr")
+    assert [item.content["start"] for item in entries] == [
+        day(number).start.isoformat() for number in (0, 3, 1)
+    ]
+    result = score_window(settings, day(3))
+    status = describe_status(settings)["stream"]
+    assert status["windows"] == 3
+    assert status["spent"] <= status["earned"]
+    assert entries[1].content["discoveries"] == result.alerts == sum(read_alerts(settings, day(3)))
+
+
+def test_settings_refuse_a_stream_that_cannot_be(pipeline: Make) -> None:
+    with pytest.raises(ConfigError, match="fdr_period"):
+        pipeline(alerts=STREAM | {"fdr_period": "6h"})
