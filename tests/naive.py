@@ -656,11 +656,6 @@ def join_sampled(
     return sorted(groups, key=min)
 
 
-def effective_number(weights: Sequence[float]) -> float:
-    """How many equal ones these weights are worth."""
-    return sum(weights) ** 2 / sum(weight**2 for weight in weights)
-
-
 def naive_stake(ratios):
     """Average over the parts of bets that start before each observation, and the money that never starts."""
     from pynomaly.judging.account.stake import PARTS
@@ -675,23 +670,12 @@ def naive_stake(ratios):
     return total
 
 
-def stream_discoveries(p_values, part, earlier, most):
-    """Which rows alert: up to the largest limit whose rows by chance are a part of the discoveries."""
-    total, limit = len(p_values), -1.0
-    for x in sorted(set(p_values)):
-        discoveries = earlier + sum(p <= x for p in p_values)
-        if x <= most and total * x <= part * discoveries + 1e-15:
-            limit = x
-    return [p <= limit for p in p_values]
-
-
-def stream_event_limit(p_values, rates, part, earlier, most):
-    """The limit for rows an hour apart, which are one event with the row before, if that alerts too."""
-    total, limit = len(p_values), -1.0
-    for x in sorted(set(p_values)):
-        alerted = [False, *(p <= x for p in p_values)]
-        events = sum(now and not before for before, now in pairwise(alerted))
-        expected = total * x * float(rates.share(x)[0])
-        if x <= most and expected <= part * (events + earlier):
-            limit = x
-    return limit
+def stream_allowances(level, length, spends, discoveries, lag):
+    """What each of the windows of a period may spend; those `lag` windows before it and earlier pay."""
+    allowed = []
+    for number, finest in enumerate(spends):
+        earned = max(1, sum(discoveries[: max(0, number - lag)]))
+        left = level * earned - sum(allowed)
+        wanted = max(finest, left / length)
+        allowed.append(wanted if wanted <= left else 0.0)
+    return allowed

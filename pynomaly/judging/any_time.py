@@ -79,8 +79,8 @@ def forecast_answers(
 ) -> int | None:
     """Return how many more answers decide, if the difference stays and anomalies come as so far.
 
-    A comparison is decided once it is ``superior``, ``inferior``, or ``non_inferior``: then the champion
-    stays, and more answers are spent on nothing.
+    A comparison is decided once the challenger is superior, or once a gain of ``min_improvement`` is ruled
+    out: then the champion stays, and more answers are spent on nothing.
 
     Parameters
     ----------
@@ -101,8 +101,8 @@ def forecast_answers(
         grown = (answered + more) / answered
         reach = reach_at_any_time(int(units * grown), level) * error / math.sqrt(grown)
         low, high = difference - reach, difference + reach
-        gains = low > 0 and difference >= settings.min_improvement
-        return gains or high < 0 or low > -settings.margin
+        worth = settings.min_improvement
+        return (low > 0 and difference >= worth) or high < worth
 
     if units < 2 or answered < 1 or not is_decided(MOST_ANSWERS):
         return None

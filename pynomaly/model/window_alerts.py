@@ -5,21 +5,34 @@ Called by the steps that decide window by window over rows scored at once, and t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly import config
+from pynomaly.data.frame import FrameContract
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.alert_stream import StreamShare
 from pynomaly.model.calibration.events import EventRates
 from pynomaly.model.calibration.expected_alerts import ExpectedAlerts, expect_alerts
+from pynomaly.model.entities.scales import read_row_entities
 from pynomaly.model.explanation.held_back import find_held_back_rows
 from pynomaly.model.fitting.event_counts import count_reference_events, take_newest
-from pynomaly.model.row_times import read_row_keys
+from pynomaly.model.row_times import read_row_keys, read_row_times
 from pynomaly.model.scoring import PreparedRows
 
-__all__ = ["count_discoveries", "count_events_again", "expect_alerts_of", "flag_rows", "flag_single_rows"]
+__all__ = [
+    "count_discoveries",
+    "count_events_again",
+    "expect_alerts_of",
+    "flag_rows",
+    "flag_single_rows",
+    "spend_at_finest",
+]
 
 
 def flag_rows(
@@ -35,10 +48,45 @@ def flag_rows(
     return _apply_limits(bundle, rows, flags)
 
 
-def count_discoveries(bundle: Bundle, frame: pd.DataFrame, alerted: NDArray[np.bool_]) -> int:
-    """Return how many events, or rows where the policy counts rows, the alerting rows of `frame` are."""
-    keys = read_row_keys(frame, bundle.contract) if bundle.policy.events else None
-    return bundle.policy.count_discoveries(alerted, keys)
+def count_discoveries(
+    policy: AlertPolicy,
+    contract: FrameContract,
+    frame: pd.DataFrame,
+    alerted: NDArray[np.bool_],
+    open_events: Mapping[str, int],
+) -> tuple[int, dict[str, int]]:
+    """Return how many discoveries the alerting rows of a window are, and which events go on after it.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n, >= 2)
+        With times and entities.
+    alerted : bool array of shape (n,)
+    open_events : mapping of str to int
+        For each entity the moment (microseconds since 1970) of its newest alerting row before the window: an
+        event that goes on is no new discovery. Empty where rows are counted.
+    """
+    times = read_row_times(frame, contract)
+    if policy.events is None or times is None:
+        return int(alerted.sum()), {}
+    gap = policy.events.gap // timedelta(microseconds=1)
+    moments = times.astype("int64").to_numpy()
+    has_entity = contract.id is not None and contract.id in frame
+    names = frame[contract.id].astype(str).to_numpy() if has_entity else np.full(len(frame), "")
+    newest, discoveries = dict(open_events), 0
+    for row in np.flatnonzero(alerted)[np.argsort(moments[alerted], kind="stable")].tolist():
+        before = newest.get(names[row])
+        discoveries += before is None or moments[row] - before > gap
+        newest[names[row]] = max(int(moments[row]), before or 0)
+    end = int(moments.max(initial=0))
+    return discoveries, {name: moment for name, moment in newest.items() if end - moment <= gap}
+
+
+def spend_at_finest(bundle: Bundle, frame: pd.DataFrame) -> float:
+    """Return the discoveries by chance among the rows of a window at the smallest p-value of counting."""
+    entities = read_row_entities(frame, bundle.contract) if bundle.calibration.groups else None
+    least = np.max(bundle.calibration.resolutions(entities))
+    return float(bundle.policy.expect_discoveries(len(frame), least)[0])
 
 
 def flag_single_rows(bundle: Bundle, frame: pd.DataFrame, p_values: NDArray[np.float64]) -> NDArray[np.bool_]:

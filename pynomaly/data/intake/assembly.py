@@ -74,9 +74,6 @@ class Assembly:
         self._drop_unused(data)
         context = self._read_context(data)
         blocks, notes, problems = self._plan_blocks(context)
-        if context.settings and "calendar" in blocks.get("features", {}):
-            context = context.give_way_to_hour()
-            data.pop("series")
         self.notes += notes
         return Reading(
             file=self.path,

@@ -84,7 +84,7 @@ def render_draft(reading: Reading, name: str | None = None, folder: str | Path |
             ]
     training = {"candidates": _BASELINE, **reading.blocks.get("training", {})}
     names, why = training.pop("candidates")
-    lines += ["", "training:", f"  candidates: [{', '.join(names)}]  # {why}"]
+    lines += ["", "training:", f"  candidates: [{', '.join(map(_spell_candidate, names))}]  # {why}"]
     lines += [_format_line(key, *item) for key, item in training.items()]
     if "retraining" in reading.blocks:
         lines += [
@@ -93,6 +93,13 @@ def render_draft(reading: Reading, name: str | None = None, folder: str | Path |
             *(_format_line(key, *item) for key, item in reading.blocks["retraining"].items()),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _spell_candidate(candidate: str | Mapping[str, Any]) -> str:
+    if isinstance(candidate, str):
+        return candidate
+    items = (f"{name}: {_spell_candidate(item)}" for name, item in candidate.items())
+    return f"{{{', '.join(items)}}}"
 
 
 def list_settings(reading: Reading) -> dict[str, Any]:

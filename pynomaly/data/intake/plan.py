@@ -82,11 +82,14 @@ def plan_blocks(
         windows = _write_windows(plan)
         blocks |= {**windows, "training": {**windows["training"], **blocks.get("training", {})}}
     if context is not None and context.past:
-        by_hour = "calendar" in blocks.get("features", {})
-        if not (by_hour and context.settings):  # measured, and the hour tells as much; or asked for
-            why = "the first is the baseline: it looks back on rows; see `pynomaly detectors`"
-            blocks.setdefault("training", {})["candidates"] = (list(SERIES_CANDIDATES), why)
-            notes.append(f"{context.why}, so detectors that look back come first (data.series)")
+        why = "the first is the baseline: it looks back on rows; see `pynomaly detectors`"
+        note = f"{context.why}, so detectors that look back come first (data.series)"
+        candidates: list[Any] = list(SERIES_CANDIDATES)
+        if "calendar" in blocks.get("features", {}):
+            candidates[0] = {"detector": candidates[0], "params": {"smoothing": "narrow"}}
+            why = f"{why}; smoothing is narrow, so that an alert ends with its incident"
+        blocks.setdefault("training", {})["candidates"] = (candidates, why)
+        notes.append(note)
     if rows < _RETRAIN_ROWS:
         comment = f"the reference has about {rows} rows, default is 1000"
         blocks["retraining"] = {"min_rows": (max(100, rows // 2), comment)}

@@ -9,9 +9,9 @@ once without and once with a delay.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -43,11 +43,14 @@ class SeriesUnderTest:
         Runs functions in another process (a spawned pool of one).
     delay : int
         Its delay in rows.
+    params : mapping
+        Its other parameters.
     """
 
     name: str
     elsewhere: Executor
     delay: int = 0
+    params: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def fitted(self) -> Detector:
@@ -66,7 +69,7 @@ class SeriesUnderTest:
 
     def make_unfitted(self) -> Detector:
         """Return an unfitted detector with seed 7."""
-        return make_detector(self.name, seed=7, delay=self.delay)
+        return make_detector(self.name, seed=7, delay=self.delay, **self.params)
 
     def score_series(self, values: Array) -> Array:
         """Return the scores of the rows of one entity."""

@@ -6,11 +6,14 @@ the others. Fit O(n), score O(history) a row.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
 from pynomaly.detectors.numerics.exact import Array
+from pynomaly.detectors.parameters import ChoiceParameter, Parameter
 from pynomaly.detectors.series.looking_back import LookingBack
 from pynomaly.detectors.series.members import FittedColumn, Forecast, Kernel, Member
 from pynomaly.detectors.series.periods import find_period
@@ -24,6 +27,7 @@ _LONG = 128  # rows of the long window
 _LEVEL = 64  # rows of the window that sees the level
 _LEAST_GAIN = 0.5  # of a profile's error against the plain median's, from which it is a member of `series`
 _NARROWEST = 32  # rows on each side of a row that count at least
+_NARROW = 1  # the same where the smoothing is narrow
 _STATE_CELLS = 220_000  # of all reference windows together, four bytes each
 
 
@@ -69,7 +73,7 @@ class SeriesProfile(LookingBack):
 
     def make_members(self, fitted: FittedColumn, rng: np.random.Generator, columns: int) -> list[Member]:
         """Return the members of one column."""
-        return make_profile_members(fitted, self.delay, 0.0)
+        return [*make_profile_members(fitted, self.delay, 0.0)]
 
 
 class SeriesEnsemble(LookingBack):
@@ -80,6 +84,11 @@ class SeriesEnsemble(LookingBack):
     out: a network of random features on the lags, better alone than the autoregression (.421 and .350, .508
     and .457) and no better beside the windows; raw windows without a gate, .07 worse with a delay.
 
+    With ``smoothing: narrow`` a row's figure is a mean of two spots and not of a period, and where the
+    season explains half of the error, windows and forecasts read values held within what is usual at their
+    time of it: an alert ends with its incident, while on whole series (VUS-PR, which counts neighbours of an
+    incident) the wide one ranks better by .05.
+
     References
     ----------
     Aggarwal, Sathe: Theoretical Foundations and Algorithms for Outlier Ensembles. SIGKDD Explorations 2015.
@@ -87,19 +96,33 @@ class SeriesEnsemble(LookingBack):
 
     name: ClassVar[str] = "series"
 
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        **LookingBack.parameters, "smoothing": ChoiceParameter("wide", ("wide", "narrow"))
+    }  # fmt: skip
+
+    @property
+    def holds_past(self) -> bool:
+        """Whether the smoothing is narrow: an incident then ends where it ends, and not with its windows."""
+        return bool(self.params["smoothing"] == "narrow")
+
     def make_members(self, fitted: FittedColumn, rng: np.random.Generator, columns: int) -> list[Member]:
         """Return the members of one column."""
-        windows = make_window_members(fitted, rng, columns, self.delay)
-        forecasts = make_forecast_members(fitted, self.delay)
-        kernel = _make_kernel(_LEVEL, _choose_width(fitted), self.delay, thin=True)
-        level = LevelWindows.fit_level(fitted, _LEVEL, kernel, 256, rng)
+        reach = _NARROW if self.holds_past else None
+        profiles = make_profile_members(fitted, self.delay, _LEAST_GAIN, reach)
+        held = fitted
+        if self.holds_past and profiles:
+            values = profiles[0].hold(fitted.values[:, fitted.column], fitted.times)
+            held = replace(fitted, values=values[:, None], column=0)
+        windows = make_window_members(held, rng, columns, self.delay, reach)
+        forecasts = make_forecast_members(held, self.delay, reach)
+        kernel = _make_kernel(_LEVEL, _choose_width(held), self.delay, reach, thin=True)
+        level = LevelWindows.fit_level(held, _LEVEL, kernel, 256, rng)
         still = Stillness.fit(fitted, self.delay, rng)
-        profiles = make_profile_members(fitted, self.delay, _LEAST_GAIN)
         return [*windows, *forecasts, *profiles, *(member for member in (level, still) if member is not None)]
 
 
 def make_window_members(
-    fitted: FittedColumn, rng: np.random.Generator, columns: int, delay: int
+    fitted: FittedColumn, rng: np.random.Generator, columns: int, delay: int, reach: int | None = None
 ) -> list[Member]:
     """Return nearest windows of the period and of 128 rows; without a delay also with fading weights."""
     width = _choose_width(fitted)
@@ -110,12 +133,14 @@ def make_window_members(
     cells = sum(len(shape) for shape in shapes) * columns
     count = int(np.clip(_STATE_CELLS // max(1, cells), 64, 512))
     return [
-        NearestWindows.fit(fitted, shape, True, _make_kernel(len(shape), width, delay, thin=True), count, rng)
+        NearestWindows.fit(
+            fitted, shape, True, _make_kernel(len(shape), width, delay, reach, thin=True), count, rng
+        )
         for shape in shapes
     ]
 
 
-def make_forecast_members(fitted: FittedColumn, delay: int) -> list[Member]:
+def make_forecast_members(fitted: FittedColumn, delay: int, reach: int | None = None) -> list[Member]:
     """Return an autoregression on lags up to 64 and around one and two periods, where rows suffice."""
     period = _find_period(fitted)
     rows = len(fitted.ends)
@@ -128,18 +153,20 @@ def make_forecast_members(fitted: FittedColumn, delay: int) -> list[Member]:
         lags = lags[: len(lags) // 2]
     if len(fitted.ends_after(int(lags.max()) + 1)) < 8:
         return []
-    return [Forecast.fit(fitted, lags.astype(np.int64), _make_kernel(1, _choose_width(fitted), delay))]
+    return [Forecast.fit(fitted, lags.astype(np.int64), _make_kernel(1, _choose_width(fitted), delay, reach))]
 
 
-def make_profile_members(fitted: FittedColumn, delay: int, least_gain: float) -> list[Member]:
+def make_profile_members(
+    fitted: FittedColumn, delay: int, least_gain: float, reach: int | None = None
+) -> list[SeasonalProfile]:
     """Return a seasonal profile, if it takes away that share of the error of the plain median."""
-    kernel = _make_kernel(1, _choose_width(fitted), delay)
+    kernel = _make_kernel(1, _choose_width(fitted), delay, reach)
     member = SeasonalProfile.fit(fitted, _find_period(fitted), kernel, least_gain)
     return [] if member is None else [member]
 
 
-def _make_kernel(length: int, width: int, delay: int, *, thin: bool = False) -> Kernel:
-    half = max(width, _NARROWEST)
+def _make_kernel(length: int, width: int, delay: int, reach: int | None, *, thin: bool = False) -> Kernel:
+    half = max(width, _NARROWEST) if reach is None else reach
     return Kernel.peaked(min(length // 2, delay), half, delay, sharp=delay < _LONG // 2, thin=thin)
 
 

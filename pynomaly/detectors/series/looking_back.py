@@ -63,6 +63,11 @@ class LookingBack(Detector):
         return int(self.params["delay"])
 
     @property
+    def holds_past(self) -> bool:
+        """Whether members that compare courses read values held within what is usual at their time."""
+        return False
+
+    @property
     def history(self) -> int:
         """How many values before a row its score reads at most.
 
@@ -96,7 +101,7 @@ class LookingBack(Detector):
         order = np.argsort(settled.places, kind="stable")
         ends, before = settled.places[order], settled.before[order]
         fitted = [
-            FittedColumn(settled.values, column, ends, before, settled.moments[ends])
+            FittedColumn(settled.values, column, ends, before, settled.moments)
             for column in range(len(rows.columns))
         ]
         counts = [len(np.unique(column.cells)) for column in fitted]
@@ -192,8 +197,9 @@ class LookingBack(Detector):
             As `score`.
         """
         rows = self._settle(self._check_fitted_rows(X))
+        held = self._hold(rows)
         readings = [
-            read_column(self._members[place], self._alone[place], rows, place)
+            read_column(self._members[place], self._alone[place], rows, held, place)
             for place in range(len(rows.columns))
         ]
         if self._beside is not None:
@@ -279,16 +285,34 @@ class LookingBack(Detector):
         settled = settle(rows, self.history, self.delay)
         return replace(settled, after=np.minimum(settled.after, self.delay))
 
+    def _hold(self, settled: PastRows) -> PastRows:
+        """Return rows, in order of place, whose values each column's profile holds; only those they read."""
+        profiles = [
+            next((member for member in members if isinstance(member, SeasonalProfile)), None)
+            for members in self._members
+        ]
+        if not self.holds_past or not any(profiles):
+            return settled
+        start = max(0, int(settled.places[0]) - self.history)
+        end = int(settled.places[-1]) + self.delay + 1
+        moments, values = settled.moments[start:end], settled.values[start:end].copy()
+        for column, profile in enumerate(profiles):
+            if profile is not None:
+                values[:, column] = profile.hold(values[:, column], moments)
+        before = np.minimum(settled.before, self.history)
+        return replace(settled, values=values, moments=moments, places=settled.places - start, before=before)
+
     def _score_columns(self, rows: PastRows) -> Array:
         """Return the figure of each followed column, shape (n, k), in the order of the rows."""
         settled = self._settle(rows)
         order = np.argsort(settled.places, kind="stable")
         settled = settled.take(order)
+        held = self._hold(settled)
         figures = np.empty((len(rows), len(rows.columns)))
         for column, members in enumerate(self._members):
             total, count = np.zeros(len(rows)), np.zeros(len(rows))
             for member in members:
-                figure, readable = member.measure_rows(settled, column)
+                figure, readable = member.measure_rows(held if member.reads_held else settled, column)
                 total += figure * figure * figure
                 count += readable
             alone, _ = self._alone[column].measure_rows(settled, column)

@@ -52,21 +52,27 @@ class FittedColumn:
         Places of the fitted rows, rising.
     before : int array of shape (n,)
         How many values before each may be read.
-    moments : int array of shape (n,)
-        Their times, in microseconds.
+    times : int array of shape (m,)
+        Of the values, in microseconds.
     """
 
     values: Array
     column: int
     ends: Places
     before: Places
-    moments: Places
+    times: Places
 
     @property
     def cells(self) -> Array:
         """The fitted rows' own values, shape (n,)."""
         cells: Array = self.values[self.ends, self.column]
         return cells
+
+    @property
+    def moments(self) -> Places:
+        """Times of the fitted rows, in microseconds, shape (n,)."""
+        moments: Places = self.times[self.ends]
+        return moments
 
     def ends_after(self, length: int) -> Places:
         """Return the places that have at least `length` values before them."""
@@ -135,6 +141,8 @@ class Member(ABC):
     """
 
     kind: ClassVar[str]
+    reads_held: ClassVar[bool] = False
+    """Whether it reads values that are held within what is usual, where the detector holds them."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -238,6 +246,7 @@ class Forecast(ExpectingMember):
     """How far the value is from what a robust autoregression on differences expects."""
 
     kind: ClassVar[str] = "forecast"
+    reads_held: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, fitted: FittedColumn, lags: Places, kernel: Kernel) -> Self:

@@ -121,6 +121,13 @@ class SeasonalProfile(ExpectingMember):
         """No value: the row and its time alone."""
         return 0
 
+    def hold(self, values: Array, moments: Places) -> Array:
+        """Return values (m,) within the usual spread about the level of their phase."""
+        level, spread = self.state["level"], self.state["spread"]
+        phases = find_phases(moments, int(self.state["length"]), len(level))
+        held: Array = np.clip(values, level[phases] - spread[phases], level[phases] + spread[phases])
+        return held
+
     @property
     def sees(self) -> str:
         """The value at its time."""

@@ -31,6 +31,7 @@ class NearestWindows(Member):
     """Distance of the window that ends at a spot to the nearest of the reference's windows."""
 
     kind: ClassVar[str] = "nearest"
+    reads_held: ClassVar[bool] = True
 
     @classmethod
     def fit(

@@ -28,8 +28,11 @@ NEAR_SHARE = 0.1
 AUDIT_SHARES = {"alerted": 0.5, "near": 0.25, "quiet": 0.25}
 """Share of the drawn rows from each stratum, where one model is audited."""
 
-DECIDING_SHARES = {"challenger": 0.3, "champion": 0.3, "both": 0.2, "near": 0.1, "quiet": 0.1}
-"""The same where two are compared; on rows of ``champion`` and of ``challenger`` that one alerts alone."""
+DECIDING_SHARES = {"both": 0.15, "quiet": 0.1, "champion": 0.3, "challenger": 0.3, "near": 0.15}
+"""The same where two are compared; on rows of ``champion`` and of ``challenger`` that one alerts alone.
+
+What a stratum of either draw has too few rows for goes to the last one that has more.
+"""
 
 
 @dataclass(frozen=True, eq=False)

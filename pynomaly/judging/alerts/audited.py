@@ -272,7 +272,8 @@ def _forecast(verdict: Verdict, evidence: Evidence, settings: config.Comparison)
 
 def _describe_forecast(verdict: Verdict, more: int | None, waiting: int) -> str:
     if more == 0:
-        return f"decided: {verdict.outcome}; no more answers are needed"
+        ending = "the challenger is superior" if verdict.promotes else "it has no gain worth a promotion"
+        return f"decided: {ending}; no more answers are needed"
     if more is None:
         return "how many more answers decide cannot be said yet"
     least = "at least " if math.isnan(verdict.low) else ""

@@ -113,15 +113,7 @@ class Evidence:
         return self.count_units(np.ones(self.rows, dtype=bool))
 
     def count_units(self, rows: npt.NDArray[np.bool_]) -> int:
-        """Return the number of independent anomalies among the selected rows, bool array of shape (n,).
-
-        Of weighted rows it is the effective number, ``(sum w)**2 / sum w**2`` over the weights of the units
-        (Kish 1965): one row that stands for most of the others is hardly more than one.
-        """
-        if self.weights is not None:
-            anomalous = rows & (self.truth == 1)
-            sums = np.bincount(self.number_units()[anomalous], weights=self.weights[anomalous])
-            return int(sums.sum() ** 2 / (sums**2).sum()) if sums.size else 0
+        """Return the number of independent anomalies among the selected rows, bool array of shape (n,)."""
         if self.blocks is None:
             return self.count_anomalies(rows)
         return int(np.unique(self.blocks[rows & (self.truth == 1)]).size)

@@ -147,7 +147,7 @@ def resample_candidates(
         )
     elif units < settings.min_blocks:
         refusals.append(
-            f"the {positives} anomalies {_describe_units(evidence, units)}, fewer than the "
+            f"the {positives} anomalies lie in {units} blocks of dependent rows, fewer than the "
             f"{settings.min_blocks} that a verdict needs"
         )
     unusable = {name: reason for name, array in scores.items() if (reason := explain_unusable_scores(array))}
@@ -180,12 +180,6 @@ def resample_candidates(
         other_values,
         other_drawn,
     )
-
-
-def _describe_units(evidence: Evidence, units: int) -> str:
-    if evidence.weights is None:
-        return f"lie in {units} blocks of dependent rows"
-    return f"count as {units} independent ones, by their blocks and by the rows that each stands for"
 
 
 def count_looks(attempt: int) -> int:

@@ -40,7 +40,7 @@ from pynomaly.errors import ConfigError
 from pynomaly.model.calibration.alert_limits import AlertLimits
 from pynomaly.model.calibration.alert_stream import StreamShare
 from pynomaly.model.calibration.calibration import MIN_SCORES, Calibration
-from pynomaly.model.calibration.events import EventRates, count_events
+from pynomaly.model.calibration.events import EventRates
 from pynomaly.model.calibration.false_discoveries import LASTING_ROWS, benjamini_hochberg, flag_events
 from pynomaly.model.calibration.policy_thresholds import cost_threshold, single_row_threshold
 from pynomaly.model.row_times import RowKeys
@@ -158,23 +158,24 @@ class AlertPolicy:
         keys : RowKeys, optional
             Entities and times of the rows; without them each row counts as an event.
         share : StreamShare, optional
-            The window's part of the level, and the discoveries before it, if the level is that of a stream.
+            What the window may spend of the level, if that is of a stream: a row alerts up to the largest
+            p-value that lets through no more by chance.
         """
         p = np.asarray(p_values, dtype=np.float64)
         if self.level is None or (p.size < 2 and share is None):
             return self.alerts(p)
         p = p if self.extrapolate else np.maximum(p, resolution)
-        level, earlier = (self.level, 0.0) if share is None else (share.level, share.earlier)
+        if share is not None:
+            may = (self.expect_discoveries(p.size, p) <= share.allowed * (1 + 1e-9)) & (p <= self.level)
+            return np.asarray(p <= (p[may].max() if may.any() else -1.0), dtype=np.bool_)
         if self.events is None or keys is None:
-            return benjamini_hochberg(p, level, earlier, self.level)
-        most = None if share is None else self.level
-        return flag_events(p, keys, self.events, level, earlier=earlier, most=most)
+            return benjamini_hochberg(p, self.level)
+        return flag_events(p, keys, self.events, self.level)
 
-    def count_discoveries(self, alerted: ArrayLike, keys: RowKeys | None = None) -> int:
-        """Return how many events, or rows, `alerted` (bool array-like of shape (n,)) are."""
-        if self.events is None or keys is None:
-            return int(np.sum(np.asarray(alerted, dtype=bool)))
-        return count_events(keys, alerted, self.events.gap)
+    def expect_discoveries(self, rows: int, limit: ArrayLike) -> NDArray[np.float64]:
+        """Return how many events, or rows, of `rows` normal rows alert at limits on p-values, shape (k,)."""
+        x = np.atleast_1d(np.asarray(limit, dtype=np.float64))
+        return rows * x * (self.events.share(x) if self.events else 1.0)
 
     @property
     def needed_scores(self) -> int:
@@ -238,13 +239,14 @@ class AlertPolicy:
             return "false alerts are not guaranteed to stay at their level: fdr rests on extrapolation"
         least = resolution / (self.level or 1.0)
         if self.period is not None and self.rows_per_day is not None:
-            rows = self.rows_per_day * (self.period / timedelta(days=1))
-            chance = rows * resolution * (float(self.events.share(resolution)[0]) if self.events else 1.0)
-            needed = chance / (self.level or 1.0)
+            chance = float(self.expect_discoveries(1, resolution)[0]) * self.rows_per_day
+            days = (self.level or 1.0) / chance
+            if days * timedelta(days=1) >= self.period:
+                return ""
             return (
-                f"alerts come late in a period where anomalies are few: {chance:.2g} of its about {rows:.2g} "
-                f"rows score above all {scores} held-out ones by chance, so {needed:.2g} discoveries pay for "
-                "such alerts; with a longer windows.reference, or a shorter alerts.fdr_period, fewer do"
+                f"alerts stop {days:.2g} days after a discovery until the next period: {chance:.2g} a day "
+                f"score above all {scores} held-out rows by chance, and a discovery pays for {self.level:g} "
+                "of them; with a longer windows.reference it pays for more days"
             )
         if self.events is not None:
             least *= float(self.events.share(resolution)[0])

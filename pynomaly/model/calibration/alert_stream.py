@@ -1,38 +1,35 @@
 """One rate of false alerts for all windows of a period, decided window by window, each once and for good.
 
-A period of N scoring windows is promised that of its alerts a share `level` is false at most, on average.
-Each window gets the part ``level / N`` and decides by Benjamini-Hochberg as if the discoveries D of earlier
-windows were its own: the limit is the largest p-value x at which the discoveries expected by chance are at
-most ``level / N`` times D and those of this window. With V false ones among the R of a window, V / (D + R) is
-at most ``level / N`` on average, as in the proof of Benjamini-Hochberg; later discoveries only add to the
-denominator, and N parts add up to the level.
+A period begins with the allowance of one discovery: `level` false ones. Each window spends of it what its
+limit lets through by chance: n rows at a limit x on p-values have n x discoveries by chance, fewer where rows
+alert together and events are counted. Each discovery of the period after the first adds `level` to what may
+be spent, so that false ones are at most the share `level` of all, on average: of a period with V false ones
+among R, E[V] is at most ``level E[max(R, 1)]``. Without anomalies a period has an alert with a probability of
+about `level`, however many windows it has.
 
-Rows depend on the rows before: D counts only windows that ended at least a block of dependent rows before
-this one began, so that what a window may do does not depend on rows that its own depend on. Discoveries that
-people answered as false alarms no longer count: who errs must show more. Both make D smaller, which keeps the
-promise.
+A window spends an even part of what is left, at least what the smallest p-value costs, as a smaller limit
+finds nothing; if that is more than what is left, it spends nothing and has no alerts.
 
-A period without anomalies has no alerts with a probability of ``1 - level``, however many windows it has.
-The price: early in a period, and where anomalies are rare, one needs p-values as small as that promise,
-about ``level / N`` for each row of a window, and counting among n held-out rows ends at 1 / (n + 1).
+Rows depend on the rows before: discoveries pay only for windows that begin a block of dependent rows after
+theirs ended, so that what a window may spend does not depend on rows that its own depend on. Discoveries that
+people answered as false alarms do not pay: who errs must show more. Both keep the promise.
 
-Called by the steps that score windows, and by replays. Pure.
+The price: counting among N held-out rows ends at 1 / (N + 1), so that looking costs n / (N + 1) a window,
+also where nothing is found. Called by the steps that score windows, and by replays. Pure.
 
 References
 ----------
-Zrnic, Jiang, Ramdas, Jordan (2020), The power of batching in multiple hypothesis testing, AISTATS.
+Ramdas, Yang, Wainwright, Jordan (2017), Online control of the false discovery rate with decaying memory,
+NeurIPS: LORD++, of which this is the form for windows; piggybacking and alpha-death.
 Zrnic, Ramdas, Jordan (2021), Asynchronous online testing of multiple hypotheses, JMLR 22: conflict sets, for
-tests that depend on those before.
-Javanmard, Montanari (2018), Online rules for control of false discovery rate, Annals of Statistics 46(2):
-LOND, of which this is the form with a horizon and batches.
-Xu, Ramdas (2024), Online multiple testing with e-values, AISTATS: e-LOND, the same levels for e-values. An
-indicator ``1(p <= x) / x`` is the e-value of a row here, and its largest value is n + 1.
+tests that depend on those before; E[V] / E[max(R, 1)] is kept without independence of all tests.
+Xu, Ramdas (2024), Online multiple testing with e-values, AISTATS: e-LOND, for any dependence.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -58,19 +55,23 @@ class HasLevel(Protocol):
 
 @dataclass(frozen=True)
 class StreamShare:
-    """What a window may spend: its part of the level, and the discoveries before it that count."""
+    """What a window may spend: the discoveries that it may have by chance, on average; 0: no alerts."""
 
-    level: float
-    earlier: float
+    allowed: float
 
 
 @dataclass(frozen=True)
 class StreamWindow:
-    """A window that was decided, and its discoveries."""
+    """A window that was decided: what it spent, its discoveries, and the events that went on after it.
+
+    `open_events` is what :func:`pynomaly.model.window_alerts.count_discoveries` returns.
+    """
 
     start: datetime
     end: datetime
+    spent: float
     discoveries: int
+    open_events: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -100,7 +101,7 @@ class AlertStream:
         return cls(policy.level, policy.period, window)
 
     def share_level(
-        self, start: datetime, dependence: Dependence, refuted: Iterable[datetime] = ()
+        self, start: datetime, finest: float, dependence: Dependence, refuted: Iterable[datetime] = ()
     ) -> StreamShare:
         """Return what the window that starts at `start` may spend.
 
@@ -108,24 +109,32 @@ class AlertStream:
         ----------
         start : datetime
             Aware.
+        finest : float
+            What it spends at the smallest p-value that counting gives.
         dependence : Dependence
-            Where its block is infinite, no discoveries count.
+            Where its block is infinite, no discovery pays.
         refuted : iterable of datetime
             Beginning of each alert that was answered as a false alarm.
         """
-        part = self.level / math.ceil(self.period / self.window)
-        if dependence.is_short:
-            return StreamShare(part, 0.0)
-        latest = start - timedelta(seconds=dependence.block)
-        own = find_period(start, self.period)
-        before = [item for item in self.windows if own <= item.start and item.end <= latest]
-        errors = sum(any(item.start <= moment < item.end for item in before) for moment in refuted)
-        return StreamShare(part, float(max(0, sum(item.discoveries for item in before) - errors)))
+        first = find_period(start, self.period)
+        own = [item for item in self.windows if first <= item.start < first + self.period]
+        latest = start - timedelta(seconds=0.0 if dependence.is_short else dependence.block)
+        paying = [item for item in own if item.end <= latest and not dependence.is_short]
+        errors = sum(any(item.start <= moment < item.end for item in paying) for moment in refuted)
+        discoveries = sum(item.discoveries for item in paying) - errors
+        left = self.level * max(1, discoveries) - sum(item.spent for item in own)
+        allowed = max(finest, left / math.ceil(self.period / self.window))
+        return StreamShare(allowed if allowed <= left else 0.0)
 
-    def add_window(self, start: datetime, end: datetime, discoveries: int) -> None:
+    def find_open_events(self, start: datetime) -> Mapping[str, int]:
+        """Return the events that may go on in a window that starts at `start`."""
+        before = [item for item in self.windows if item.end <= start]
+        return max(before, key=lambda item: item.end).open_events if before else {}
+
+    def add_window(self, window: StreamWindow) -> None:
         """Add a window that was decided; one that was decided before is replaced."""
-        self.windows = [item for item in self.windows if item.start != start]
-        self.windows.append(StreamWindow(start, end, discoveries))
+        self.windows = [item for item in self.windows if item.start != window.start]
+        self.windows.append(window)
 
 
 def find_period(moment: datetime, period: timedelta) -> datetime:

@@ -38,21 +38,14 @@ LASTING_SHARE = 0.25
 """Share of the level that is spent on events that last; the rest is for events of any size."""
 
 
-def benjamini_hochberg(
-    p_values: ArrayLike, level: float, earlier: float = 0.0, most: float = 1.0
-) -> NDArray[np.bool_]:
-    """Return which of `p_values`, array-like of shape (n,), Benjamini-Hochberg rejects at `level`.
-
-    `earlier` and `most` are those of `flag_events`.
-    """
+def benjamini_hochberg(p_values: ArrayLike, level: float) -> NDArray[np.bool_]:
+    """Return which of `p_values`, array-like of shape (n,), Benjamini-Hochberg rejects at `level`."""
     p = np.asarray(p_values, dtype=np.float64)
     values, counts = np.unique(p, return_counts=True)
-    return np.asarray(p <= find_rejection_limit(values, counts, level, earlier, most), dtype=bool)
+    return np.asarray(p <= find_rejection_limit(values, counts, level), dtype=bool)
 
 
-def find_rejection_limit(
-    values: ArrayLike, counts: ArrayLike, level: float, earlier: float = 0.0, most: float = 1.0
-) -> float:
+def find_rejection_limit(values: ArrayLike, counts: ArrayLike, level: float) -> float:
     """Return the largest p-value that Benjamini-Hochberg rejects; -1 when it rejects none.
 
     Parameters
@@ -62,24 +55,14 @@ def find_rejection_limit(
     counts : array-like of shape (k,)
         How often each value occurs. Memory depends on the distinct values, not on the number of rows.
     level : float
-    earlier, most : float
-        As for `flag_events`.
     """
     p, ranks = np.asarray(values, dtype=np.float64), np.cumsum(np.asarray(counts))
-    bound = level * (ranks + earlier) / (ranks[-1] if ranks.size else 1)
-    rejectable = np.flatnonzero(p <= np.minimum(bound, most))
+    rejectable = np.flatnonzero(p <= level * ranks / (ranks[-1] if ranks.size else 1))
     return float(p[rejectable[-1]]) if rejectable.size else -1.0
 
 
 def flag_events(
-    p_values: ArrayLike,
-    keys: RowKeys,
-    rates: EventRates,
-    level: float,
-    rows: int | None = None,
-    *,
-    earlier: float = 0.0,
-    most: float | None = None,
+    p_values: ArrayLike, keys: RowKeys, rates: EventRates, level: float, rows: int | None = None
 ) -> NDArray[np.bool_]:
     """Return which rows alert so that at most a share `level` of their events is false on average.
 
@@ -90,25 +73,18 @@ def flag_events(
     Parameters
     ----------
     p_values : array-like of shape (m,)
-        Rows above `level`, or above `most`, may be left out.
+        Rows above `level` may be left out.
     keys : RowKeys
         Entities and times of these rows.
     rates : EventRates
     level : float
     rows : int, optional
         Number of rows, if some were left out.
-    earlier : float
-        Discoveries of earlier windows that share one rate of false ones with these rows: they count like
-        events of this window, and `level` is then the window's part of the rate.
-    most : float, optional
-        The largest p-value that may alert; without it, the part of the level.
     """
     p = np.asarray(p_values, dtype=np.float64)
     lasting_level = LASTING_SHARE * level
-    limit = find_event_limit(p, keys, rates, level - lasting_level, rows, earlier=earlier, most=most)
-    alerted = np.asarray(p <= limit, dtype=np.bool_)
-    limit = find_event_limit(p, keys, rates, lasting_level, rows, LASTING_ROWS, earlier=earlier, most=most)
-    near = p <= limit
+    alerted = np.asarray(p <= find_event_limit(p, keys, rates, level - lasting_level, rows), dtype=np.bool_)
+    near = p <= find_event_limit(p, keys, rates, lasting_level, rows, LASTING_ROWS)
     numbers = number_events(keys, near, rates.gap)
     sizes = np.bincount(numbers[near], minlength=1)
     alerted[near] |= sizes[numbers[near]] >= LASTING_ROWS
@@ -122,9 +98,6 @@ def find_event_limit(
     level: float,
     rows: int | None = None,
     least: int = 1,
-    *,
-    earlier: float = 0.0,
-    most: float | None = None,
 ) -> float:
     """Return the largest p-value x at which at most a share `level` of events is false; -1 without one.
 
@@ -140,12 +113,10 @@ def find_event_limit(
         As for `flag_events`.
     least : int
         Fewest rows k of an event that counts.
-    earlier, most
-        As for `flag_events`.
     """
     p = np.asarray(p_values, dtype=np.float64)
     total = len(p) if rows is None else rows
-    chosen = np.flatnonzero(p <= (level if most is None else most))
+    chosen = np.flatnonzero(p <= level)
     chosen = chosen[np.lexsort((keys.moments[chosen], keys.entities[chosen]))]
     p, keys = p[chosen], keys.take(chosen)
     expected = total * p * np.minimum(rates.share(p), 1.0 / least)
@@ -176,7 +147,7 @@ def find_event_limit(
             events += (joined >= least) - (sizes[one] >= least) - (sizes[other] >= least)
             parents[one], sizes[other] = other, joined
         is_last = place + 1 == len(ranked) or p[ranked[place + 1]] != p[row]
-        if is_last and expected[row] <= level * (events + earlier):
+        if is_last and expected[row] <= level * events:
             limit = float(p[row])
     return limit
 

@@ -17,10 +17,11 @@ from pynomaly.config import ALERT_POLICIES, Alerts, Pipeline
 from pynomaly.errors import ConfigError, RecordError, list_allowed
 from pynomaly.judging.alerts.grouping import AlertGroup, AlertRow, group_rows
 from pynomaly.model.calibration.alert_policy import AlertPolicy
-from pynomaly.model.calibration.alert_stream import AlertStream
+from pynomaly.model.calibration.alert_stream import AlertStream, StreamWindow
 from pynomaly.model.entities.scales import read_row_entities
 from pynomaly.model.provenance import read_events
 from pynomaly.model.row_times import read_row_keys
+from pynomaly.model.window_alerts import count_discoveries
 from pynomaly.records.ledger import Ledger, Partition
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
@@ -128,10 +129,15 @@ def preview_policy(pipeline: Pipeline, policy: str, last: timedelta) -> dict[str
         keys = read_row_keys(scores, champion.contract) if policy_then.events else None
         entities = read_row_entities(scores, champion.contract) if champion.calibration.groups else None
         least = champion.calibration.resolutions(entities)
-        share = stream.share_level(part.start, champion.dependence) if stream and part.start else None
-        alerts = policy_then.flag_window(scores["p_value"], least, keys, share)
+        share = None
         if stream and part.start and part.end:
-            stream.add_window(part.start, part.end, policy_then.count_discoveries(alerts, keys))
+            finest = float(policy_then.expect_discoveries(len(scores), np.max(least))[0])
+            share = stream.share_level(part.start, finest, champion.dependence)
+        alerts = policy_then.flag_window(scores["p_value"], least, keys, share)
+        if stream and share and part.start and part.end:
+            open_events = stream.find_open_events(part.start)
+            counted = count_discoveries(policy_then, champion.contract, scores, alerts, open_events)
+            stream.add_window(StreamWindow(part.start, part.end, share.allowed, *counted))
         then.append(scores.assign(is_anomaly=alerts))
     before, after = pd.concat(now, ignore_index=True), pd.concat(then, ignore_index=True)
     old, new = before["is_anomaly"].to_numpy(dtype=bool), after["is_anomaly"].to_numpy(dtype=bool)

@@ -28,8 +28,8 @@ from pynomaly.judging.comparison.evaluation import (
 )
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import judge_degradation
-from pynomaly.model.calibration.alert_stream import AlertStream
-from pynomaly.model.window_alerts import count_discoveries, flag_rows
+from pynomaly.model.calibration.alert_stream import AlertStream, StreamWindow
+from pynomaly.model.window_alerts import count_discoveries, flag_rows, spend_at_finest
 from pynomaly.records.ledger import parse_window_key
 from pynomaly.steps.monitoring.carried_levels import collect_levels
 from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_labels_again
@@ -277,11 +277,15 @@ def _decide_alerts(
     window_of_row = (frame[pipeline.data.time] - pd.Timestamp(ORIGIN)) // pd.Timedelta(pipeline.windows.score)
     for number in np.unique(window_of_row.to_numpy()).tolist():
         places, start = np.flatnonzero(window_of_row.to_numpy() == number), ORIGIN + number * length
-        share = life.stream.share_level(start, bundle.dependence) if life.stream else None
-        own = frame.iloc[places]
-        alerts[places] = flag_rows(bundle, own, scored["p_value"].to_numpy()[places], share)
-        if life.stream is not None:
-            life.stream.add_window(start, start + length, count_discoveries(bundle, own, alerts[places]))
+        own, p_values = frame.iloc[places], scored["p_value"].to_numpy()[places]
+        if life.stream is None:
+            alerts[places] = flag_rows(bundle, own, p_values)
+            continue
+        share = life.stream.share_level(start, spend_at_finest(bundle, own), bundle.dependence)
+        alerts[places] = flag_rows(bundle, own, p_values, share)
+        open_events = life.stream.find_open_events(start)
+        counted = count_discoveries(bundle.policy, bundle.contract, own, alerts[places], open_events)
+        life.stream.add_window(StreamWindow(start, start + length, share.allowed, *counted))
     return alerts
 
 

@@ -35,7 +35,7 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         training = ledger.find_last_decision(pipeline.name, "retrain")
         baking = find_baking_promotion(pipeline, ledger)
         account = find_account(pipeline, ledger, champion) if champion else None
-        guarantees = account.list_guarantees(ledger) if account else []
+        guarantees = account.list_guarantees() if account else []
         pendings = list_pending_promotions(ledger, pipeline.name)
         newest = partitions[-1] if partitions else None
         obstacles = list_known_obstacles(ledger, pipeline.name, champion, newest)

@@ -18,7 +18,6 @@ from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_stream import StreamShare
-from pynomaly.model.window_alerts import count_discoveries
 from pynomaly.records.ledger import Decision, Partition
 from pynomaly.records.ledger.decision_evidence import QualityEvidence, RescoreEvidence
 from pynomaly.records.registry import ModelRef
@@ -131,11 +130,11 @@ def _score_rows(
             _build_remark(pipeline, key, rows.data_hash, ref, report.outcome, report.reasons)
         )
     clean = rows.require_clean(bundle.contract)
-    share = take_share(pipeline, run.ledger, bundle, window)
+    share = take_share(pipeline, run.ledger, bundle, window, clean)
     table = score_table(bundle, ref, clean, share)
     if share is not None and window is not None:
-        discoveries = count_discoveries(bundle, clean, table["is_anomaly"].to_numpy(dtype=bool))
-        enter_discoveries(pipeline, run.ledger, bundle, window, rows.data_hash, discoveries)
+        alerted = table["is_anomaly"].to_numpy(dtype=bool)
+        enter_discoveries(pipeline, run.ledger, bundle, window, rows.data_hash, clean, alerted)
     path, sha256 = store.write_scores(pipeline.name, key, table)
     partition = Partition(
         pipeline=pipeline.name,

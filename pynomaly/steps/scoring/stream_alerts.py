@@ -7,48 +7,120 @@ again, also after a process was killed, has the share that it had: the same rows
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
+from pynomaly.errors import LeaseHeldError
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.calibration.alert_stream import AlertStream, StreamShare, find_period
+from pynomaly.model.calibration.alert_stream import AlertStream, StreamShare, StreamWindow, find_period
+from pynomaly.model.window_alerts import count_discoveries, spend_at_finest
 from pynomaly.records.ledger import AccountEntry, Ledger
 from pynomaly.steps.alerting.raise_alerts import read_alerts
 
 __all__ = ["enter_discoveries", "take_share"]
 
+PATIENCE_S = 60.0
+"""Seconds that a window waits while another takes its share; that takes milliseconds."""
+
 _SHARE, _DISCOVERIES = "fdr share", "fdr"
 
 
 def take_share(
-    pipeline: Pipeline, ledger: Ledger, bundle: Bundle, window: Window | None
+    pipeline: Pipeline, ledger: Ledger, bundle: Bundle, window: Window | None, frame: pd.DataFrame
 ) -> StreamShare | None:
-    """Return what a window may spend of the rate of false alerts; None where windows are judged alone."""
-    stream = AlertStream.of(bundle.policy, pipeline.windows.score)
-    if stream is None or window is None:
+    """Return what a window may spend of the rate of false alerts; None where windows are judged alone.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n, >= d)
+        The window's rows; how many there are is all that counts.
+
+    Raises
+    ------
+    LeaseHeldError
+        If another window has been taking its share for longer than :data:`PATIENCE_S`.
+    """
+    policy = bundle.policy
+    if AlertStream.of(policy, pipeline.windows.score) is None or window is None:
         return None
     account = _name_account(window.start, bundle)
     entry = ledger.accounts.find_entry(pipeline.name, account, _SHARE, window.key)
     if entry is None:
-        for item in ledger.accounts.list_entries(pipeline.name, account, _DISCOVERIES):
-            start, end = (datetime.fromisoformat(item.content[name]) for name in ("start", "end"))
-            stream.add_window(start, end, item.content["discoveries"])
-        alerts = read_alerts(ledger.answers, pipeline.name).values()
-        refuted = [item.first for item in alerts if item.ending == "false-alarm" and item.first is not None]
-        share = stream.share_level(window.start, bundle.dependence, refuted)
-        content = {"level": share.level, "earlier": share.earlier}
-        entry = ledger.accounts.add_entry(AccountEntry(pipeline.name, account, _SHARE, window.key, content))
-    return StreamShare(entry.content["level"], entry.content["earlier"])
+        finest = spend_at_finest(bundle, frame)
+        for attempt in Retrying(
+            retry=retry_if_exception_type(LeaseHeldError),
+            stop=stop_after_delay(PATIENCE_S),
+            wait=wait_random(0.02, 0.2),
+            reraise=True,
+        ):
+            with attempt, ledger.hold_lease(f"share:{pipeline.name}", renew=False):
+                entry = _take_new_share(pipeline, ledger, bundle, window, finest)
+    assert entry is not None, "the last attempt raises"
+    return StreamShare(entry.content["spent"])
+
+
+def _take_new_share(
+    pipeline: Pipeline, ledger: Ledger, bundle: Bundle, window: Window, finest: float
+) -> AccountEntry:
+    stream = _read_stream(pipeline, ledger, bundle, window.start)
+    alerts = read_alerts(ledger.answers, pipeline.name).values()
+    refuted = [item.first for item in alerts if item.ending == "false-alarm" and item.first is not None]
+    share = stream.share_level(window.start, finest, bundle.dependence, refuted)
+    content = _spell_window(window) | {"spent": share.allowed}
+    account = _name_account(window.start, bundle)
+    return ledger.accounts.add_entry(AccountEntry(pipeline.name, account, _SHARE, window.key, content))
 
 
 def enter_discoveries(
-    pipeline: Pipeline, ledger: Ledger, bundle: Bundle, window: Window, data_hash: str, discoveries: int
+    pipeline: Pipeline,
+    ledger: Ledger,
+    bundle: Bundle,
+    window: Window,
+    data_hash: str,
+    frame: pd.DataFrame,
+    alerted: NDArray[np.bool_],
 ) -> None:
-    """Enter the discoveries of a window; those of other data of the same window, entered later, count."""
-    content = {"start": window.start.isoformat(), "end": window.end.isoformat(), "discoveries": discoveries}
-    key = f"{window.key}:{data_hash[:16]}"
-    account = _name_account(window.start, bundle)
+    """Enter the discoveries of a window; of a window whose data changed, those of the newest data count.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n, >= d)
+        The window's rows.
+    alerted : bool array of shape (n,)
+    """
+    open_events = _read_stream(pipeline, ledger, bundle, window.start).find_open_events(window.start)
+    discoveries, going_on = count_discoveries(bundle.policy, bundle.contract, frame, alerted, open_events)
+    content = _spell_window(window) | {"discoveries": discoveries, "open": going_on}
+    account, key = _name_account(window.start, bundle), f"{window.key}:{data_hash[:16]}"
     ledger.accounts.add_entry(AccountEntry(pipeline.name, account, _DISCOVERIES, key, content))
+
+
+def _read_stream(pipeline: Pipeline, ledger: Ledger, bundle: Bundle, moment: datetime) -> AlertStream:
+    """Return the windows of the period of `moment`; a share that was taken and not used stays spent."""
+    stream = AlertStream.of(bundle.policy, pipeline.windows.score)
+    assert stream is not None, "asked for a stream alone"
+    account = _name_account(moment, bundle)
+    discoveries = {
+        item.content["start"]: item.content
+        for item in ledger.accounts.list_entries(pipeline.name, account, _DISCOVERIES)
+    }
+    for entry in ledger.accounts.list_entries(pipeline.name, account, _SHARE):
+        counted = discoveries.get(entry.content["start"], {"discoveries": 0, "open": {}})
+        start, end = (datetime.fromisoformat(entry.content[name]) for name in ("start", "end"))
+        stream.add_window(
+            StreamWindow(start, end, entry.content["spent"], counted["discoveries"], counted["open"])
+        )
+    return stream
+
+
+def _spell_window(window: Window) -> dict[str, Any]:
+    return {"start": window.start.isoformat(), "end": window.end.isoformat()}
 
 
 def _name_account(start: datetime, bundle: Bundle) -> str:

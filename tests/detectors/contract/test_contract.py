@@ -25,6 +25,7 @@ PAIRS = [
     for check in CHECKS
 ]
 DELAYS = (0, 40)
+LOOKING_BACK = [*(name for name in DETECTORS if name not in TABULAR), "series narrow"]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,13 @@ def subjects(elsewhere: ProcessPoolExecutor) -> dict[str, DetectorUnderTest]:
 
 @pytest.fixture(scope="module")
 def series(elsewhere: ProcessPoolExecutor) -> dict[tuple[str, int], SeriesUnderTest]:
-    names = [name for name in DETECTORS if name not in TABULAR]
-    return {(name, delay): SeriesUnderTest(name, elsewhere, delay) for name in names for delay in DELAYS}
+    subjects = {}
+    for name in LOOKING_BACK:
+        detector, *smoothing = name.split()
+        params = {"smoothing": smoothing[0]} if smoothing else {}
+        for delay in DELAYS:
+            subjects[name, delay] = SeriesUnderTest(detector, elsewhere, delay, params)
+    return subjects
 
 
 @pytest.mark.parametrize(("name", "check"), PAIRS)
@@ -51,7 +57,7 @@ def test_contract(subjects: dict[str, DetectorUnderTest], name: str, check: str)
 
 @pytest.mark.parametrize("check", list(SERIES_CHECKS))
 @pytest.mark.parametrize("delay", DELAYS)
-@pytest.mark.parametrize("name", [name for name in DETECTORS if name not in TABULAR])
+@pytest.mark.parametrize("name", LOOKING_BACK)
 def test_contract_of_those_that_look_back(
     series: dict[tuple[str, int], SeriesUnderTest], name: str, delay: int, check: str
 ) -> None:

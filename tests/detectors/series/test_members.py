@@ -98,9 +98,13 @@ def test_the_period_is_measured(period: int) -> None:
     assert find_period([]) == 64
 
 
-def score_changed(values: np.ndarray, changed: np.ndarray, name: str = "series") -> np.ndarray:
+def score_changed(
+    values: np.ndarray, changed: np.ndarray, name: str = "series", smoothing: str = ""
+) -> np.ndarray:
     """Fit on the first 2,000 rows and return the scores of all, changed ones included."""
-    detector = make_detector(name).fit(PastRows.of_series(values[:2000]))
+    detector = make_detector(name, **({"smoothing": smoothing} if smoothing else {})).fit(
+        PastRows.of_series(values[:2000])
+    )
     return detector.score(PastRows.of_series(changed))
 
 
@@ -115,6 +119,29 @@ def test_a_stuck_sensor_is_seen() -> None:
     changed = values.copy()
     changed[2500:2644] = changed[2500]
     scores = score_changed(values, changed)
+    assert (scores[2500:2644] > scores[2100:2500].max()).sum() >= 130
+
+
+@pytest.mark.slow
+def test_with_narrow_smoothing_an_incident_ends_where_it_ends() -> None:
+    values = make_season()
+    changed = values.copy()
+    changed[2520:2529] = -changed[2520:2529]
+    after = {}
+    for smoothing in ("wide", "narrow"):
+        scores = score_changed(values, changed, smoothing=smoothing)
+        rare = np.sort(scores[2100:2500])[-4]  # one in a hundred
+        assert (scores[2520:2529] > rare).all()
+        after[smoothing] = int((scores[2531:2700] > rare).sum())
+    assert after["narrow"] <= 5 < 40 < after["wide"]
+
+
+@pytest.mark.slow
+def test_a_stuck_sensor_is_seen_with_narrow_smoothing() -> None:
+    values = make_season()
+    changed = values.copy()
+    changed[2500:2644] = changed[2500]
+    scores = score_changed(values, changed, smoothing="narrow")
     assert (scores[2500:2644] > scores[2100:2500].max()).sum() >= 130
 
 

@@ -1,14 +1,14 @@
 """Whether a table is a series: what was measured of it, what follows, and why. Called by ``reading``.
 
 The rule: rows that come on a step, of entities with enough of them, are a series if the rows before a row
-tell what it should be. Then detectors that look back come first, unless the hour tells, too. Rows that tell
-nothing of the next stay as they are, each judged by itself.
+tell what it should be. Then detectors that look back come first. Rows that tell nothing of the next stay as
+they are, each judged by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -87,19 +87,6 @@ class Context:
             return {"past": self.past, "step": spell_duration(self.step.step)}
         history = timedelta(seconds=int(1.5 * self.past * self.step.longest.total_seconds()) + 1)
         return {"past": self.past, "history": spell_duration(history)}
-
-    def give_way_to_hour(self) -> Context:
-        """Return the context where the values follow the hour, by which an alert stands at its row.
-
-        Detectors that look back see the same, and go on as long as an incident lies in their window: on
-        requests of a service with a daily cycle 300 further rows alerted after two incidents, by the hour 8.
-        """
-        settings = ", ".join(f"{name}: {value}" for name, value in self.settings.items())
-        why = (
-            f"{self.why}, but by the hour an alert stands at its row; to look back as well, set data.series: "
-            f"{{{settings}}} and add series to training.candidates"
-        )
-        return replace(self, why=why, past=0)
 
     @property
     def reasons(self) -> dict[str, str]:

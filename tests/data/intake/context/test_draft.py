@@ -42,15 +42,13 @@ def test_a_draft_for_a_series_looks_back_and_says_why(tmp_path: Path) -> None:
     assert past.before.max() == 416
 
 
-def test_where_values_follow_the_hour_rows_are_judged_by_it_and_the_draft_says_how_to_look_back(
-    tmp_path: Path,
-) -> None:
+def test_where_values_follow_the_hour_an_alert_ends_with_its_incident(tmp_path: Path) -> None:
     file = write_table(tmp_path / "pump.csv", swing(144)(np.random.default_rng(0), 3000))
-    pipeline, text = load_draft(file, tmp_path)
+    pipeline, _ = load_draft(file, tmp_path)
     assert pipeline.features.calendar
-    assert pipeline.data.series.past == 0
-    assert [candidate.detector for candidate in pipeline.training.candidates] == list(CANDIDATES)
-    assert "set data.series: {past: 416, step: 10m} and add series to training.candidates" in text
+    assert pipeline.data.series.past == 416
+    assert [candidate.detector for candidate in pipeline.training.candidates] == list(SERIES_CANDIDATES)
+    assert pipeline.training.candidates[0].params == {"smoothing": "narrow"}
 
 
 def test_a_draft_of_rows_that_stand_alone_says_why_nothing_looks_back(tmp_path: Path) -> None:
@@ -100,5 +98,7 @@ def test_explain_says_what_the_past_of_a_column_tells(
     assert past["period"] == 144
     assert past["past"] > 0.8 > 0.1 > past["chance"]
     drafted = write_draft(file)
-    assert drafted["context"]["past"] == 0
-    assert "series" not in drafted["settings"]["data"]
+    assert drafted["context"]["past"] == 416
+    assert drafted["settings"]["data"]["series"] == {"past": 416, "step": "10m"}
+    first = drafted["settings"]["training"]["candidates"][0]
+    assert first == {"detector": "series", "params": {"smoothing": "narrow"}}
