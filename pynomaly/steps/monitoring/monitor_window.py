@@ -290,7 +290,8 @@ def check_without_labels(
         if timedelta(0) <= since < pipeline.degradation.check_every:
             return UnlabelledVerdict()
     baseline_probe = UnlabelledProbe.from_dict(baseline.probe) if baseline.probe else None
-    return judge_probe(probe_model(pipeline, bundle, frame), baseline_probe, pipeline.degradation)
+    probe = probe_model(pipeline, bundle, frame)
+    return judge_probe(probe, baseline_probe, pipeline.degradation, pipeline.drift.alpha)
 
 
 def _write_report(
