@@ -541,30 +541,24 @@ def autocorrelation_time(values: Sequence[float]) -> float:
 
 
 def join_blocks(blocks: Sequence[int], entity: Sequence[int], truth: Sequence[int]) -> list[set[int]]:
-    """Groups of rows, ordered by time: blocks, joined where a quarter of the entities pass in an incident.
+    """Groups of rows, ordered by time, that share a block or an unbroken run of anomalies of an entity."""
+    groups = [{row} for row in range(len(blocks))]
 
-    The rows of other incidents belong to the block in which theirs begins.
-    """
-    group_of = {block: {block} for block in blocks}
-    begins = list(range(len(blocks)))
-    passing: dict[tuple[int, int], set[int]] = {}
+    def merge(first: int, second: int) -> None:
+        one = next(group for group in groups if first in group)
+        other = next(group for group in groups if second in group)
+        if one is not other:
+            groups.remove(other)
+            one |= other
+
     for row in range(len(blocks)):
+        for before in range(row):
+            if blocks[before] == blocks[row]:
+                merge(before, row)
         earlier = [before for before in range(row) if entity[before] == entity[row]]
         if earlier and truth[row] == 1 and truth[earlier[-1]] == 1:
-            begins[row] = begins[earlier[-1]]
-            if blocks[row] != blocks[earlier[-1]]:
-                pair = min(blocks[row], blocks[earlier[-1]]), max(blocks[row], blocks[earlier[-1]])
-                passing.setdefault(pair, set()).add(entity[row])
-    for pair, entities in passing.items():
-        there = [{entity[row] for row in range(len(blocks)) if blocks[row] == block} for block in pair]
-        if 4 * len(entities) >= min(map(len, there)):
-            union = group_of[pair[0]] | group_of[pair[1]]
-            for block in union:
-                group_of[block] = union
-    groups: dict[int, set[int]] = {}
-    for row in range(len(blocks)):
-        groups.setdefault(min(group_of[blocks[begins[row]]]), set()).add(row)
-    return sorted(groups.values(), key=min)
+            merge(earlier[-1], row)
+    return sorted(groups, key=min)
 
 
 def sum_pairs(new: Any, old: Any, blocks: Any) -> dict[str, float]:

@@ -29,7 +29,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 DAY = 86_400.0
-_COMMON_SHARE = 0.25  # of the entities: so many in an incident at once have a common cause
 
 
 @dataclass(frozen=True)
@@ -183,30 +182,36 @@ INDEPENDENT = Dependence()
 def join_incidents(
     blocks: Ints, times: pd.Series[Any] | None, entities: ArrayLike | None, truth: ArrayLike
 ) -> Ints:
-    """Return the blocks, shape (n,), with no incident in two of them.
+    """Return the blocks, shape (n,), with those joined that hold rows of one incident.
 
     An incident is an unbroken run of anomalous rows of an entity (`truth` is 1), in order of time: one fact,
-    however many rows and blocks it lasts. Two blocks that a quarter of their entities pass from one to the
-    other within an incident are joined. Of fewer the rows of the incident alone are moved, to the block in
-    which it begins: among many entities one is always in an incident, and all blocks would become one.
+    however many rows and blocks it lasts.
     """
     anomalous = np.asarray(truth) == 1
     if times is None or not anomalous.any():
         return blocks
-    codes = np.zeros(len(blocks), dtype=np.int64)
+    order = np.argsort(to_seconds(times), kind="stable")
+    codes = np.zeros(len(order), dtype=np.int64)
     if entities is not None:
-        codes = pd.factorize(np.asarray(entities, dtype=object), use_na_sentinel=False)[0]
-    order = np.lexsort((to_seconds(times), codes))
-    begins = np.diff(codes[order], prepend=-1) != 0
-    begins[1:] |= ~anomalous[order][:-1]
-    rows = order[anomalous[order]]
-    return _join_runs(blocks, codes, rows, begins[anomalous[order]])
+        codes = pd.factorize(np.asarray(entities, dtype=object), use_na_sentinel=False)[0][order]
+        order, codes = (array[np.argsort(codes, kind="stable")] for array in (order, codes))
+    own, is_odd = blocks[order], anomalous[order]
+    joined = np.flatnonzero(is_odd[1:] & is_odd[:-1] & (codes[1:] == codes[:-1]) & (own[1:] != own[:-1]))
+    if not len(joined):
+        return blocks
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    count = int(blocks.max()) + 1
+    edges = coo_array((np.ones(len(joined)), (own[joined], own[joined + 1])), shape=(count, count))
+    component = connected_components(edges, directed=False)[1]
+    return np.unique(component[blocks], return_inverse=True)[1].astype(np.int64)
 
 
 def join_sampled_incidents(
     blocks: Ints, times: pd.Series[Any], entities: ArrayLike, truth: ArrayLike, reach: float
 ) -> Ints:
-    """Return the blocks of sampled rows, shape (n,), joined as by `join_incidents`.
+    """Return the blocks of sampled rows, shape (n,), with those joined that hold rows of one incident.
 
     Of a sample nobody knows the rows between: anomalous rows of an entity (`truth` is 1) that lie less than
     `reach` seconds apart are one incident.
@@ -215,44 +220,11 @@ def join_sampled_incidents(
     if not anomalous.size:
         return blocks
     seconds, codes = to_seconds(times), pd.factorize(np.asarray(entities, dtype=object))[0]
-    rows = anomalous[np.lexsort((seconds[anomalous], codes[anomalous]))]
-    begins = (np.diff(codes[rows], prepend=-1) != 0) | (np.diff(seconds[rows], prepend=-np.inf) >= reach)
-    return _join_runs(blocks, codes, rows, begins)
-
-
-def _join_runs(blocks: Ints, codes: Ints, rows: Ints, begins: NDArray[np.bool_]) -> Ints:
-    """Return the blocks with no incident in two of them.
-
-    Parameters
-    ----------
-    blocks, codes : int array of shape (n,)
-        Block and entity of each row.
-    rows : int array of shape (k,)
-        The anomalous rows, one incident after the other, each in order of time.
-    begins : bool array of shape (k,)
-        Whether the row is the first of its incident.
-    """
-    own = blocks[rows]
-    crossing = np.flatnonzero(~begins[1:] & (own[1:] != own[:-1]))
-    if not len(crossing):
-        return blocks
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    count = int(blocks.max()) + 1
-    present = np.bincount(np.unique(np.column_stack([blocks, codes]), axis=0)[:, 0], minlength=count)
-    pairs = np.sort(np.column_stack([own[crossing], own[crossing + 1]]), axis=1)
-    by_entity = np.unique(np.column_stack([pairs, codes[rows[crossing]]]), axis=0)
-    joined, entities = np.unique(by_entity[:, :2], axis=0, return_counts=True)
-    first, second = joined.T
-    is_common = entities >= _COMMON_SHARE * np.minimum(present[first], present[second])
-    moved = blocks.copy()
-    moved[rows] = own[np.flatnonzero(begins)[np.cumsum(begins) - 1]]
-    edges = coo_array(
-        (np.ones(int(is_common.sum())), (first[is_common], second[is_common])), shape=(count, count)
-    )
-    component = connected_components(edges, directed=False)[1]
-    return np.unique(component[moved], return_inverse=True)[1].astype(np.int64)
+    order = anomalous[np.lexsort((seconds[anomalous], codes[anomalous]))]
+    begins = (np.diff(codes[order], prepend=-1) != 0) | (np.diff(seconds[order], prepend=-np.inf) >= reach)
+    runs = np.full(len(blocks), -1, dtype=np.int64)
+    runs[order] = np.cumsum(begins)
+    return join_incidents(blocks, times, runs, truth)
 
 
 def to_seconds(times: pd.Series[Any]) -> Floats:
