@@ -36,6 +36,17 @@ def show_status(result: dict[str, Any]) -> None:
         console.print(f"alerting rows in the newest: {result['last_alerts']}{events}")
     for item in result["guarantees"]:
         console.print(f"{item['name'].replace('_', ' ')}: {_spell_guarantee(item)}")
+    if result["stream"]:
+        stream = result["stream"]
+        silent = (
+            f", {stream['silent']} of {stream['windows']} windows had nothing left"
+            if stream["silent"]
+            else ""
+        )
+        console.print(
+            f"false alerts since {format_utc(stream['since'])}: {stream['spent']:.3g} by chance at most, "
+            f"{stream['earned']:.3g} earned by {stream['discoveries']} discoveries{silent}"
+        )
     for line in result["obstacles"]:
         console.print(f"warning: {line}")
     if result["waiting"]:

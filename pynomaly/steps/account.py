@@ -27,6 +27,8 @@ class ChampionAccount:
 
     Attributes
     ----------
+    ledger : Ledger
+        Open.
     pipeline : str
     name : str
         Version and decision that made it champion, like ``v3:17``.
@@ -35,34 +37,33 @@ class ChampionAccount:
         Chance of a false withdrawal by guarantee, as it was when the account was opened.
     """
 
+    ledger: Ledger
     pipeline: str
     name: str
     version: int
     shares: Mapping[str, float]
 
-    def read_state(self, ledger: Ledger, guarantee: GuaranteeName) -> dict[str, Any]:
+    def read_state(self, guarantee: GuaranteeName) -> dict[str, Any]:
         """Return what bets on the next window go on from; empty before the first."""
-        entry = ledger.accounts.find_newest(self.pipeline, self.name, guarantee)
+        entry = self.ledger.accounts.find_newest(self.pipeline, self.name, guarantee)
         return dict(entry.content["bets"]) if entry else {}
 
-    def has_entry(self, ledger: Ledger, guarantee: GuaranteeName, window: str) -> bool:
+    def has_entry(self, guarantee: GuaranteeName, window: str) -> bool:
         """Return whether the window was entered already."""
-        return ledger.accounts.find_entry(self.pipeline, self.name, guarantee, window) is not None
+        return self.ledger.accounts.find_entry(self.pipeline, self.name, guarantee, window) is not None
 
-    def enter(
-        self, ledger: Ledger, window: str, guarantee: Guarantee, bets: Mapping[str, Any], as_of: datetime
-    ) -> Guarantee:
+    def enter(self, window: str, guarantee: Guarantee, bets: Mapping[str, Any], as_of: datetime) -> Guarantee:
         """Enter a guarantee after a window, with the state of its bets; return what the ledger holds.
 
         What was withdrawn stays withdrawn. The withdrawal is recorded as a decision before the entry, so that
         a process killed in between writes both when the window is judged again.
         """
-        before = ledger.accounts.find_newest(self.pipeline, self.name, guarantee.name)
+        before = self.ledger.accounts.find_newest(self.pipeline, self.name, guarantee.name)
         known = Guarantee.from_dict(before.content["guarantee"]) if before else None
         if known is not None and known.state == "withdrawn":
             guarantee = replace(known, bets=guarantee.bets)
         if guarantee.state == "withdrawn":
-            ledger.record_decision(
+            self.ledger.record_decision(
                 Decision(
                     key=f"account:{self.pipeline}:{self.name}:{guarantee.name}",
                     pipeline=self.pipeline,
@@ -78,13 +79,13 @@ class ChampionAccount:
             )
         content = {"guarantee": guarantee.to_dict(), "bets": bets}
         entry = AccountEntry(self.pipeline, self.name, guarantee.name, window, content)
-        return Guarantee.from_dict(ledger.accounts.add_entry(entry).content["guarantee"])
+        return Guarantee.from_dict(self.ledger.accounts.add_entry(entry).content["guarantee"])
 
-    def list_guarantees(self, ledger: Ledger) -> list[dict[str, Any]]:
+    def list_guarantees(self) -> list[dict[str, Any]]:
         """Return every guarantee as it stands, as plain values; those without an entry say so."""
         guarantees = []
         for name in GUARANTEES:
-            entry = ledger.accounts.find_newest(self.pipeline, self.name, name)
+            entry = self.ledger.accounts.find_newest(self.pipeline, self.name, name)
             if entry is None:
                 reasons = ["no window was judged yet that says anything about it"]
                 content = Guarantee(name, "not_computable", self.shares.get(name, 0.0), 0, None, ()).to_dict()
@@ -122,7 +123,7 @@ def open_account(pipeline: Pipeline, ledger: Ledger, version: int, as_of: dateti
             as_of=as_of,
         )
     )
-    return ChampionAccount(pipeline.name, name, version, AccountEvidence.of(decision).shares)
+    return ChampionAccount(ledger, pipeline.name, name, version, AccountEvidence.of(decision).shares)
 
 
 def find_account(pipeline: Pipeline, ledger: Ledger, version: int) -> ChampionAccount | None:
@@ -131,7 +132,7 @@ def find_account(pipeline: Pipeline, ledger: Ledger, version: int) -> ChampionAc
     decision = ledger.find_decision(_opening_key(pipeline.name, name))
     if decision is None:
         return None
-    return ChampionAccount(pipeline.name, name, version, AccountEvidence.of(decision).shares)
+    return ChampionAccount(ledger, pipeline.name, name, version, AccountEvidence.of(decision).shares)
 
 
 def _name_account(pipeline: Pipeline, ledger: Ledger, version: int) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from benchmarks.feedback import (
+    NOTHING,
     SHARES,
     build_feedback_table,
     choose_labelled_rows,
+    count_nothing,
     load_skab_split,
     measure_feedback,
 )
@@ -56,3 +59,11 @@ def test_skab_is_split_in_time(tmp_path) -> None:
     split = load_skab_split(tmp_path, 0)
     assert split.fit.ravel().tolist() == [-0.5, 0.5, 1.5, 2.5, 3.5, 4.5]
     assert split.truth.tolist() == [0, 1, 1, 1]
+
+
+@pytest.mark.slow
+def test_known_anomalies_that_carry_nothing_are_seldom_used() -> None:
+    used = count_nothing(12, seed=9)
+    assert set(used) == set(NOTHING)
+    # Of 36 at five in a hundred six or more come once in a hundred times; one standard error used a third.
+    assert sum(used.values()) <= 5

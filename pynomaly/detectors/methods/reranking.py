@@ -2,13 +2,18 @@
 
 Needs a detector already fitted on rows without the known anomalies, and at least 20 known anomalies.
 Randomised trees learn them from the rows and the detector's own score. The new score is the detector's
-score, in deviations, plus the log-odds of the trees. It is used only if it ranks better on held-out folds by
-more than the folds' standard error; `used` tells whether. Fit O(trees n log n), score O(trees log n) a row;
-saved as plain arrays beside the detector's. Called by :mod:`pynomaly.model.fitting.known_anomalies`, for
-bundles whose reference has labels.
+score, in deviations, plus the log-odds of the trees. It is used only if it ranks better on held-out folds, by
+a corrected resampled t-test; `used` tells whether. Fit O(trees n log n), score O(trees log n) a row; saved as
+plain arrays beside the detector's. Called by :mod:`pynomaly.model.fitting.known_anomalies`, for bundles whose
+reference has labels.
 
-The rule of one standard error is that of Breiman, Friedman, Olshen, Stone: Classification and Regression
-Trees, 1984, section 3.4.3.
+Folds share most of the rows they learn from, so their differences vary less than those of independent samples
+would: with their plain standard error, known anomalies that carry nothing were used in 28 to 33 of a hundred
+models.
+
+References
+----------
+Nadeau, Bengio (2003), Inference for the generalization error, Machine Learning 52, section 3.
 """
 
 from __future__ import annotations
@@ -29,6 +34,9 @@ __all__ = ["FOLDS", "LEAST_POSITIVES", "Reranking"]
 
 LEAST_POSITIVES = 20
 FOLDS = 5
+CHANCE = 0.05
+"""Largest probability that known anomalies that carry nothing are used."""
+
 _TREES, _LEAF = 100, 3
 _CAP = 20.0  # deviations; the trees' log-odds reach about 7
 _BLOCK = 512
@@ -51,7 +59,9 @@ class Reranking:
     before, after : float
         Average precision on held-out folds, of the detector's scores and of the new scores.
     error : float
-        Standard error of their difference, over the folds.
+        Standard error of their difference over the folds, corrected for the rows that they share.
+    used : bool
+        Whether scores are changed: the gain is more than chance explains.
     """
 
     arrays: Mapping[str, npt.NDArray[Any]]
@@ -60,11 +70,7 @@ class Reranking:
     before: float
     after: float
     error: float = 0.0
-
-    @property
-    def used(self) -> bool:
-        """Whether scores are changed: only if the new ones rank better by more than a standard error."""
-        return self.after - self.before > self.error
+    used: bool = False
 
     @classmethod
     def fit(
@@ -97,6 +103,8 @@ class Reranking:
             Shapes that differ, a label that is neither 0 nor 1, fewer than 20 of either, or rows of either
             in fewer than 5 blocks.
         """
+        from scipy.special import stdtrit
+
         truth = _require_labels(X, scores, labels)
         middle, spread = _median_and_deviation(scores[truth == 0])
         unit = (middle, spread)
@@ -111,9 +119,12 @@ class Reranking:
             np.array([_average_precision(truth[folds == i], values[folds == i]) for i in range(FOLDS)])
             for values in (scores, held_out)
         )
-        error = float((after - before).std(ddof=1)) / math.sqrt(FOLDS)
+        gain = float((after - before).mean())
+        error = math.sqrt((1 / FOLDS + 1 / (FOLDS - 1)) * float((after - before).var(ddof=1)))
+        used = gain > error * float(stdtrit(FOLDS - 1, 1 - CHANCE))
         arrays = _grow_trees(X, scores, truth, seed, unit)
-        return cls(arrays, int(truth.sum()), len(truth), float(before.mean()), float(after.mean()), error)
+        means = float(before.mean()), float(after.mean())
+        return cls(arrays, int(truth.sum()), len(truth), *means, error, used)
 
     def score(self, X: Array, scores: Array) -> Array:
         """Return new scores from the rows and the detector's scores; each row independently.
@@ -169,6 +180,7 @@ class Reranking:
                 float(facts["before"]),
                 float(facts["after"]),
                 float(facts["error"]),
+                bool(facts["used"]),
             )
             _require_trees(reranking.arrays)
             _blend_scores(reranking.arrays, np.zeros((1, int(reranking.arrays["width"]))), np.zeros(1))

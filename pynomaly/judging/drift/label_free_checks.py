@@ -13,14 +13,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from pynomaly import config
 from pynomaly.judging.jsonable import to_jsonable
+from pynomaly.model.sketch.design_effect import MIN_WORTH
 
 __all__ = ["UnlabelledProbe", "UnlabelledVerdict", "judge_probe"]
 
 Bounds = tuple[float, float, float]
 
 _METRICS = ("roc_auc", "average_precision")
+_LARGEST = 1 - 1e-6  # correlation whose transform is finite
 _STEPS = ("minor", "moderate", "major", "critical")
 
 
@@ -45,6 +49,11 @@ class UnlabelledProbe:
         episodes.
     in_context : tuple of (tuple of float or None)
         The same two metrics on all kinds together; None without further kinds.
+    own : tuple of float
+        At training: agreement on windows of the reference, as long as a monitored one or shorter. Empty where
+        the rows have no times, or too few for such windows.
+    worth : float
+        Number of independent windows that these are worth.
     """
 
     rows: int
@@ -55,6 +64,8 @@ class UnlabelledProbe:
     effective: float | None = None
     kinds: tuple[str, ...] = ()
     in_context: tuple[Bounds | None, Bounds | None] = (None, None)
+    own: tuple[float, ...] = ()
+    worth: float = 0.0
 
     @property
     def ranked(self) -> float:
@@ -69,11 +80,12 @@ class UnlabelledProbe:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> UnlabelledProbe:
         """Read the output of :meth:`to_dict`."""
-        # Measurements of earlier editions lack the number of independent rows.
+        # Measurements of earlier editions lack the last fields.
         values = {field.name: content[field.name] for field in fields(cls) if field.name in content}
         for name in ("roc_auc", "average_precision", "reasons"):
             values[name] = None if values[name] is None else tuple(values[name])
-        values["kinds"] = tuple(values.get("kinds", ()))
+        for name in ("kinds", "own"):
+            values[name] = tuple(values.get(name, ()))
         roc_auc, precision = (each and tuple(each) for each in values.get("in_context", (None, None)))
         return cls(**values | {"in_context": (roc_auc, precision)})
 
@@ -90,7 +102,7 @@ class UnlabelledVerdict:
 
     Attributes
     ----------
-    agreement_status : {"ok", "warning", "drift", "not_computable", "not_due"}
+    agreement_status : {"ok", "warning", "drift", "insufficient_data", "not_computable", "not_due"}
     injected_status : {"none", "minor", "moderate", "major", "critical", "not_computable", "not_due"}
         Level of the drop that both metrics reach: average precision alone can change by a few rows.
     agreement_effect, injected_effect : float or None
@@ -106,7 +118,7 @@ class UnlabelledVerdict:
 
 
 def judge_probe(
-    now: UnlabelledProbe, then: UnlabelledProbe | None, settings: config.Degradation
+    now: UnlabelledProbe, then: UnlabelledProbe | None, settings: config.Degradation, alpha: float
 ) -> UnlabelledVerdict:
     """Compare the measurements on a window with those at training.
 
@@ -116,17 +128,19 @@ def judge_probe(
     then : UnlabelledProbe or None
         None for a champion that was trained before these checks existed.
     settings : Degradation
+    alpha : float
+        Chance that agreement is called lost in a window in which nothing changed.
     """
     if then is None:
         reason = "no measurement at training to compare with: a training makes one"
         return UnlabelledVerdict("not_computable", "not_computable", reasons=(reason,))
-    agreement, loss, agreement_reasons = _judge_agreement(now, then, settings)
+    agreement, loss, agreement_reasons = _judge_agreement(now, then, settings, alpha)
     injected, drop, injected_reasons = _judge_injected(now, then, settings)
     return UnlabelledVerdict(agreement, injected, loss, drop, (*agreement_reasons, *injected_reasons))
 
 
 def _judge_agreement(
-    now: UnlabelledProbe, then: UnlabelledProbe, settings: config.Degradation
+    now: UnlabelledProbe, then: UnlabelledProbe, settings: config.Degradation, alpha: float
 ) -> tuple[str, float | None, tuple[str, ...]]:
     if now.agreement is None or then.agreement is None:
         return (
@@ -134,21 +148,45 @@ def _judge_agreement(
             None,
             ("agreement with a refit is not computable", *_collect_reasons(now, then)),
         )
-    loss = max(0.0, then.agreement - now.agreement)
-    figures = f"rank agreement with a fresh refit {then.agreement:.2f} -> {now.agreement:.2f}"
-    # Standard error of a correlation of r over n ranks: about (1 - r^2) / sqrt(n). Of dependent rows n is
-    # what they are worth: a refit on a few days of a slow series learns those days.
-    chance = 2 * math.hypot(
-        *((1 - (side.agreement or 0.0) ** 2) / math.sqrt(side.ranked) for side in (now, then))
-    )
-    if loss >= settings.disagreement and loss > chance:
+    before = float(np.median(then.own)) if then.own else then.agreement
+    loss = max(0.0, before - now.agreement)
+    figures = f"rank agreement with a fresh refit {before:.2f} -> {now.agreement:.2f}"
+    if then.own:
+        figures += f", in windows of the reference {min(then.own):.2f} to {max(then.own):.2f}"
+    if loss < settings.disagreement / 3:
+        return "ok", loss, ()
+    if then.own and then.worth < MIN_WORTH:
+        worth = f"they are worth {then.worth:.1f} independent ones, {MIN_WORTH:g} are needed for a verdict"
+        return "insufficient_data", loss, (f"{figures}: {worth} (windows.reference)",)
+    if _explain_by_chance(now, then, now.agreement, before) > alpha:
+        reason = "chance explains it"
+        if not then.own and now.effective is not None and now.effective < now.rows:
+            reason += f", as the rows of the window are worth {now.effective:.1f} independent ones"
+        return "ok", loss, (f"{figures}: {reason}",)
+    if loss >= settings.disagreement:
         return "drift", loss, (f"{figures}: the champion ranks rows as a new model would not",)
-    if loss >= settings.disagreement / 3 and loss > chance:
-        return "warning", loss, (figures,)
-    if loss >= settings.disagreement / 3 and now.effective is not None and now.effective < now.rows:
-        worth = f"rows of the window are worth {now.effective:.1f} independent ones"
-        return "ok", loss, (f"{figures}: chance explains it, as the {worth}",)
-    return "ok", loss, ()
+    return "warning", loss, (figures,)
+
+
+def _explain_by_chance(now: UnlabelledProbe, then: UnlabelledProbe, agreement: float, before: float) -> float:
+    """Return the chance of an agreement as low as `agreement` while nothing changed.
+
+    By a t-test against the windows of the reference, of Fisher's transforms of the correlations. Without such
+    windows the standard error of a correlation of r over n ranks is about (1 - r^2) / sqrt(n); of dependent
+    rows n is what they are worth: a refit on a few days of a slow series learns those days.
+    """
+    from scipy.special import ndtr, stdtr
+
+    if not then.own:
+        error = math.hypot(
+            *((1 - r**2) / math.sqrt(side.ranked) for side, r in ((now, agreement), (then, before)))
+        )
+        return float(ndtr((agreement - before) / max(error, 1e-9)))
+    own = np.arctanh(np.clip(then.own, -_LARGEST, _LARGEST))
+    gap = math.atanh(min(max(agreement, -_LARGEST), _LARGEST)) - float(own.mean())
+    least = 1 / math.sqrt(max(1.0, now.rows // 2 - 3))
+    spread = max(float(own.std(ddof=1)), least) * math.sqrt(1 + 1 / then.worth)
+    return float(stdtr(then.worth - 1, gap / spread))
 
 
 def _judge_injected(

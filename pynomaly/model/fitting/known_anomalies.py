@@ -63,7 +63,7 @@ class RerankingResult:
         Held-out rows whose scores give the p-values.
     facts : dict
         Number of ``known`` anomalies, whether they are ``used``, average precision ``before`` and ``after``
-        with the standard ``error`` of the gain (None if nothing was learned), and ``why``.
+        with the corrected standard ``error`` of the gain (None if nothing was learned), and ``why``.
     """
 
     reranking: Reranking | None

@@ -74,7 +74,13 @@ class ColumnBaseline:
 
     @classmethod
     def of(
-        cls, grid: BinGrid, column: pd.Series[Any], hours: Ints, windows: ReferenceWindows, level: str
+        cls,
+        grid: BinGrid,
+        column: pd.Series[Any],
+        hours: Ints,
+        windows: ReferenceWindows,
+        level: str,
+        least_wander: float = 0.0,
     ) -> ColumnBaseline:
         """Count `column`, Series of shape (n,), by cell, and estimate the noise from its windows.
 
@@ -86,6 +92,8 @@ class ColumnBaseline:
             Hour of the week.
         windows : ReferenceWindows
         level : str
+        least_wander : float
+            Seconds for which the level stays alike at least.
         """
         cells, cell_of = LEVELS[level]
         bins = grid.size + 1
@@ -96,10 +104,8 @@ class ColumnBaseline:
             own = np.bincount(code[places], minlength=cells * bins).reshape(cells, bins)
             distances.append(compare_bins(grid.ordered, counts - own, own.sum(axis=0), own.sum(axis=1)))
         ranks = rank_bins(counts).ravel()[code]
-        worth, wander = windows.pieces.count_windows(ranks, windows.block)
-        missing_worth, missing_wander = windows.pieces.count_windows(
-            np.isnan(ranks).astype(np.float64), windows.block
-        )
+        worth, wander = windows.count_independent(ranks, least_wander)
+        missing_worth, missing_wander = windows.count_independent(np.isnan(ranks).astype(np.float64))
         variance = _INDEPENDENT_VARIANCE["values"] if grid.ordered else 2.0 / max(1, grid.size - 1)
         noise = DesignEffect.of([item.apart for item in distances], variance, worth)
         missing_noise = DesignEffect.of(
@@ -218,9 +224,9 @@ class Baseline:
             name: replace(item, noise=item.noise.limit_shape(shapes[bool(item.grid.ordered)]))
             for name, item in columns.items()
         }
-        wander = float(np.median([item.wander for item in columns.values()] or [0.0]))
+        wander = find_usual_wander(columns)
         joint = ReconstructionBaseline.of(
-            frame, windows.places, moments, windows.pieces.span / max(windows.block, wander)
+            frame, windows.places, moments, windows.span / max(windows.block, wander)
         )
         return cls(
             int(length.total_seconds()), seasons, windows.block, len(windows.places), columns, None, joint
@@ -235,11 +241,26 @@ class Baseline:
         length: pd.Timedelta,
         seasons: int,
         thin: float,
+        wander: float,
     ) -> ColumnBaseline:
-        """Build the baseline of `scores`, array of shape (n,); a later window has `thin` times as many."""
+        """Build the baseline of `scores`, array of shape (n,), of rows with these `times`.
+
+        Parameters
+        ----------
+        sketch : NumericSketch
+            Of the scores.
+        length : Timedelta
+            Length of a monitored window.
+        seasons : int
+        thin : float
+            Rows of a later window for each of these.
+        wander : float
+            Seconds for which the rows themselves stay alike. A new state of the rows can score as no state of
+            the reference did, so scores are not taken to tell more than the rows do.
+        """
         windows = ReferenceWindows.split(times, length, thin)
         grid, level = BinGrid.of(sketch), finest_level(times, seasons, LEVELS["hour_of_week"][0])
-        return ColumnBaseline.of(grid, pd.Series(scores), hours_of_week(times), windows, level)
+        return ColumnBaseline.of(grid, pd.Series(scores), hours_of_week(times), windows, level, wander)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -260,6 +281,11 @@ class Baseline:
             int(content[name]) for name in ("length", "seasons", "block", "blocks")
         )
         return cls(length, seasons, block, blocks, columns, score, joint)
+
+
+def find_usual_wander(columns: Mapping[str, ColumnBaseline]) -> float:
+    """Return for how many seconds the levels of most columns stay alike: the median; 0 without columns."""
+    return float(np.median([item.wander for item in columns.values()])) if columns else 0.0
 
 
 def _median_shape(columns: Mapping[str, ColumnBaseline], ordered: bool) -> float:

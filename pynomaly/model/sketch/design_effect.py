@@ -21,7 +21,7 @@ import numpy as np
 __all__ = ["MIN_WORTH", "DesignEffect"]
 
 MIN_WINDOWS = 4
-MIN_WORTH = 3.0
+MIN_WORTH = 5.0
 """Fewest independent windows of a reference that say how far apart windows lie."""
 
 _WANDERING_VARIANCE = 2.0

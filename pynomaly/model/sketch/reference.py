@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pynomaly.data.frame import FrameContract
 from pynomaly.model.row_times import read_row_times
-from pynomaly.model.sketch.baseline import Baseline
+from pynomaly.model.sketch.baseline import Baseline, find_usual_wander
 from pynomaly.model.sketch.sketch import Sketch
 
 __all__ = ["HeldOutRows", "renew_reference_sketch", "sketch_reference", "sketch_window"]
@@ -80,6 +80,7 @@ def sketch_reference(
             length=length,
             seasons=seasons,
             thin=max(1.0, weight * len(rows) / len(held_out.scores)),
+            wander=find_usual_wander(baseline.columns),
         )
         baseline = replace(baseline, score=score)
     return sketch.with_reference(baseline, importance)

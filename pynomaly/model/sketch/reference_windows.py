@@ -8,7 +8,6 @@ pieces stay alike is measured there, and bounded on the safe side. Called by
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,77 +15,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pynomaly.model.dependence.autocorrelation import MIN_SERIES_ROWS, measure_persistence
+from pynomaly.model.dependence.autocorrelation import measure_persistence
 from pynomaly.model.sketch.seasons import MIN_CELL_ROWS
 
-__all__ = ["Pieces", "ReferenceWindows", "rank_bins"]
+__all__ = ["ReferenceWindows", "rank_bins"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 ENOUGH_WINDOWS = 8
-MAX_PIECES = 512
+MAX_PIECES, PIECE_MOMENTS = 512, 4
 CHANCE = 0.05
 """Chance that independent pieces are taken for dependent; a longer wander only weakens a verdict."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pieces:
-    """The rows of a reference by short pieces of its time, in order.
-
-    Attributes
-    ----------
-    number : int array of shape (n,)
-        Piece of each row.
-    unbroken : int array of shape (pieces,)
-        Which pieces follow each other without a gap: numbers of stretches.
-    length : float
-        Seconds of a piece.
-    """
-
-    number: Ints
-    unbroken: Ints
-    length: float
-
-    @classmethod
-    def of(cls, seconds: Ints) -> Pieces:
-        """Cut rows, int array of shape (n,) of their times, into at most 512 pieces."""
-        start, span = int(seconds.min()), int(seconds.max() - seconds.min()) + 1
-        length = max(1, math.ceil(span / MAX_PIECES))
-        filled, number = np.unique((seconds - start) // length, return_inverse=True)
-        return cls(number.astype(np.int64), np.cumsum(np.diff(filled, prepend=filled[0]) > 1), float(length))
-
-    @property
-    def span(self) -> float:
-        """Seconds of the pieces that have rows."""
-        return self.length * self.unbroken.size
-
-    def count_windows(self, values: Array, length: float) -> tuple[float, float]:
-        """Return how many independent windows the rows are worth, and how long their level wanders.
-
-        Parameters
-        ----------
-        values : array of shape (n,)
-            Of each row; NaN counts for nothing.
-        length : float
-            Seconds of a window.
-
-        Returns
-        -------
-        worth, wander : float
-            0 and infinity where the reference is too short to show how long its level wanders. `wander` is an
-            upper bound (one-sided 95 %) of the autocorrelation time of the level, in seconds.
-        """
-        present = np.isfinite(values)
-        rows = np.bincount(self.number[present], minlength=self.unbroken.size)
-        sums = np.bincount(self.number[present], values[present], minlength=self.unbroken.size)
-        has_rows = rows > 0
-        if has_rows.sum() < MIN_SERIES_ROWS:
-            return self.span / length, self.length
-        levels = sums[has_rows] / rows[has_rows]
-        one = np.zeros(levels.size, dtype=np.int64)
-        wander = measure_persistence(levels, one, self.unbroken[has_rows], CHANCE).upper * self.length
-        return self.span / max(length, wander), wander
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,16 +39,18 @@ class ReferenceWindows:
         Places of the rows of each window, in order of time.
     block, length : int
         Seconds of these windows, and of a later one, which may be longer.
+    piece : int array of shape (n,)
+        Short piece of time that each row is of, from 0: at most 512, with as many moments each. Hours without
+        rows are in none.
     thin : float
         Rows of a later window, in as much time, for each row of these windows.
-    pieces : Pieces
     """
 
     places: list[Ints]
     block: int
     length: int
-    thin: float
-    pieces: Pieces
+    piece: Ints
+    thin: float = 1.0
 
     @classmethod
     def split(cls, times: pd.Series[Any], length: pd.Timedelta, thin: float = 1.0) -> ReferenceWindows:
@@ -123,7 +65,38 @@ class ReferenceWindows:
         windows = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
         fewest_rows = np.median([window.size for window in windows]) / 2
         kept = [window for window in windows if window.size >= fewest_rows]
-        return cls(kept, size, whole, thin, Pieces.of(seconds))
+        moments, moment = np.unique(seconds, return_inverse=True)
+        count = int(np.clip(moments.size // PIECE_MOMENTS, 1, MAX_PIECES))
+        return cls(kept, size, whole, (moment * count // moments.size).astype(np.int64), thin)
+
+    @property
+    def span(self) -> float:
+        """Seconds of all windows together."""
+        return float(len(self.places) * self.block)
+
+    def count_independent(self, values: Array, least: float = 0.0) -> tuple[float, float]:
+        """Return how many independent windows the windows are worth, and how long their level wanders.
+
+        Parameters
+        ----------
+        values : array of shape (n,)
+            Of each row; NaN counts for nothing.
+        least : float
+            Seconds for which the level wanders at least.
+
+        Returns
+        -------
+        worth, wander : float
+            0 and infinity where the reference is too short to show how long its level wanders. `wander` is an
+            upper bound (one-sided 95 %) of the autocorrelation time of the level, in seconds.
+        """
+        present = np.isfinite(values)
+        rows = np.bincount(self.piece[present])
+        sums = np.bincount(self.piece[present], values[present])
+        levels = sums[rows > 0] / rows[rows > 0]
+        pieces = measure_persistence(levels, np.zeros(levels.size, dtype=np.int64), chance=CHANCE).upper
+        wander = max(least, pieces * self.span / max(1, levels.size))
+        return self.span / max(self.block, wander), wander
 
     def lengthen(self, wander: float) -> float:
         """Return how much larger the excess over independent rows may be in a later window than in these.

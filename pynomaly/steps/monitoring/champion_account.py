@@ -30,7 +30,7 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.expected_alerts import bound_alert_rate
 from pynomaly.model.dependence.dependence import to_seconds
 from pynomaly.model.provenance import count_rows_per_event
-from pynomaly.records.ledger import Ledger, TrainedBaseline
+from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.account import ChampionAccount
 from pynomaly.steps.training.splits import number_rows
 
@@ -39,7 +39,6 @@ __all__ = ["enter_incidents", "enter_window"]
 
 def enter_window(
     pipeline: Pipeline,
-    ledger: Ledger,
     account: ChampionAccount,
     bundle: Bundle,
     baseline: TrainedBaseline,
@@ -59,18 +58,18 @@ def enter_window(
     test : Exchangeability
         Of all windows of the champion, this one included.
     """
-    account.enter(ledger, key, judge_exchange_test(test), {}, as_of)
-    if account.has_entry(ledger, "alert_rate", key):
+    if not account.has_entry("exchangeability", key):
+        account.enter(key, judge_exchange_test(test), {}, as_of)
+    if account.has_entry("alert_rate", key):
         return
-    state = UnitBets.from_dict(account.read_state(ledger, "alert_rate"))
+    state = UnitBets.from_dict(account.read_state("alert_rate"))
     guarantee, bets = _bet_on_alert_rate(
         pipeline, bundle, baseline, rows, account.shares["alert_rate"], state
     )
-    account.enter(ledger, key, guarantee, bets.to_dict(), as_of)
+    account.enter(key, guarantee, bets.to_dict(), as_of)
 
 
 def enter_incidents(
-    ledger: Ledger,
     account: ChampionAccount,
     bundle: Bundle,
     baseline: TrainedBaseline,
@@ -91,10 +90,10 @@ def enter_incidents(
         As for :func:`enter_window`.
     """
     key, alpha = observation.window, account.shares["incidents"]
-    if observation.labels_due is not None or account.has_entry(ledger, "incidents", key):
+    if observation.labels_due is not None or account.has_entry("incidents", key):
         return
     frame, scored = rows
-    stake, label = Stake.from_dict(account.read_state(ledger, "incidents")), bundle.contract.label
+    stake, label = Stake.from_dict(account.read_state("incidents")), bundle.contract.label
     if label is None or label not in frame:
         guarantee = explain_missing("incidents", alpha, "no labels say which rows are anomalies")
     elif bundle.calibration.groups is not None:
@@ -115,7 +114,7 @@ def enter_incidents(
         catches = find_catches(units[own], truth[own], scored["is_anomaly"].to_numpy(dtype=bool)[own])
         stake = bet_on_catches(stake, catches, misses)
         guarantee = judge_incidents(stake, alpha, promise, misses)
-    account.enter(ledger, key, guarantee, stake.to_dict(), as_of)
+    account.enter(key, guarantee, stake.to_dict(), as_of)
 
 
 def _mark_first_rows(bundle: Bundle, frame: pd.DataFrame) -> NDArray[np.bool_]:

@@ -104,7 +104,7 @@ def judge_late_labels(
             frame = rows.require_clean(bundle.contract)
             late = judge_labels_again(records.pipeline, bundle, observation, frame, own, as_of)
             scored = bundle.score(frame)
-            enter_incidents(records.ledger, account, bundle, own, late, (frame, scored), as_of)
+            enter_incidents(account, bundle, own, late, (frame, scored), as_of)
         except DataError as error:
             reason = f"performance is not computable, which counts as violated: labels are due, but {error}"
             kept = tuple(text for text in observation.reasons if not text.startswith("performance "))

@@ -164,13 +164,13 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
             collect_levels(earlier, window),
         )
         exchange_test = bet_on_window(pipeline, bundle, bets, earlier, account.shares["exchangeability"])
-        enter_window(pipeline, ledger, account, bundle, baseline, key, (frame, scored), exchange_test, as_of)
+        enter_window(pipeline, account, bundle, baseline, key, (frame, scored), exchange_test, as_of)
         unlabelled = check_without_labels(pipeline, bundle, window, frame, earlier, baseline)
         observation = build_observation(
             pipeline, bundle, key, frame, scored, drift, baseline, unlabelled, as_of
         )
         observation = replace(observation, bets=tuple(float(f"{score:.9g}") for score in bets))
-        enter_incidents(ledger, account, bundle, baseline, observation, (frame, scored), as_of)
+        enter_incidents(account, bundle, baseline, observation, (frame, scored), as_of)
         aspect_list = summarize_window(observation, drift, unlabelled)
         verdict = judge_degradation([*earlier, observation], pipeline.degradation)
         head = f"Pynomaly's verdict on {format_window(key)}: data {drift.status}. It was {drift.basis}."
@@ -290,7 +290,8 @@ def check_without_labels(
         if timedelta(0) <= since < pipeline.degradation.check_every:
             return UnlabelledVerdict()
     baseline_probe = UnlabelledProbe.from_dict(baseline.probe) if baseline.probe else None
-    return judge_probe(probe_model(pipeline, bundle, frame), baseline_probe, pipeline.degradation)
+    probe = probe_model(pipeline, bundle, frame)
+    return judge_probe(probe, baseline_probe, pipeline.degradation, pipeline.drift.alpha)
 
 
 def _write_report(

@@ -177,14 +177,14 @@ def judge_baking_window(
             frame,
             tables,
             rates,
-            UnitBets.from_dict(account.read_state(ledger, "bake")),
+            UnitBets.from_dict(account.read_state("bake")),
         )
         paired = sum(_read_paired_sums(ledger, pipeline.name, baking, edges), window_sums)
         alpha = account.shares["bake"]
         bake_result = judge_bake(new, old, paired, pipeline, alpha, bets.stake.largest)
         breaches = bake_result.reasons if bake_result.outcome == "breach" else ()
         guarantee = judge_bake_bets(bets.stake, alpha, breaches)
-        account.enter(ledger, entry_key, guarantee, bets.to_dict(), moment)
+        account.enter(entry_key, guarantee, bets.to_dict(), moment)
         outcome, reasons = _roll_back_on_breach(pipeline, champion.version, key, bake_result, moment)
         ledger.record_decision(
             Decision(

@@ -30,7 +30,7 @@ from pynomaly.steps.keys import compute_work_key
 from pynomaly.steps.rejections import age_rejections
 from pynomaly.steps.replay.history import ReplayHistory, TrainedModel
 from pynomaly.steps.training.exclusions import AlertingModel
-from pynomaly.steps.training.label_free_checks import probe_model
+from pynomaly.steps.training.label_free_checks import probe_version
 from pynomaly.steps.training.planning import find_cause, find_change_start
 from pynomaly.steps.training.prepare import label_candidates
 from pynomaly.steps.training.reference import find_reference_window
@@ -162,7 +162,7 @@ def _build_model(
         value=choice.measured[winner.label].values().get(pipeline.comparison.metric),
         rung=str(judged.evidence.rung),
         expected_alert_rate=expected.rate,
-        probe=probe_model(pipeline, bundle, rows.calibration).to_dict(),
+        probe=probe_version(pipeline, bundle, rows.fit, rows.calibration).to_dict(),
         expected_rate_high=expected.high,
         expected_with_anomalies=judged.measure_usual_alerts(
             held_out["is_anomaly"].to_numpy(), pipeline.data.time, expected.rate

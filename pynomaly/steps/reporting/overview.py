@@ -19,6 +19,7 @@ from pynomaly.steps.champion import list_pending_promotions
 from pynomaly.steps.notify import list_undelivered
 from pynomaly.steps.obstacles import list_known_obstacles
 from pynomaly.steps.promotion.bake import find_baking_promotion
+from pynomaly.steps.scoring.stream_alerts import describe_stream
 
 __all__ = ["describe_champion_at", "describe_status", "read_history", "tabulate_catalogue", "verify_history"]
 
@@ -35,11 +36,12 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         training = ledger.find_last_decision(pipeline.name, "retrain")
         baking = find_baking_promotion(pipeline, ledger)
         account = find_account(pipeline, ledger, champion) if champion else None
-        guarantees = account.list_guarantees(ledger) if account else []
+        guarantees = account.list_guarantees() if account else []
         pendings = list_pending_promotions(ledger, pipeline.name)
         newest = partitions[-1] if partitions else None
         obstacles = list_known_obstacles(ledger, pipeline.name, champion, newest)
         events = _count_newest_events(pipeline, ledger, newest) if newest else None
+        stream = describe_stream(pipeline, ledger, newest.start) if newest and newest.start else None
     change = next((item for item in changes if champion and item.version == champion), None)
     return {
         "pipeline": pipeline.name,
@@ -47,6 +49,7 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         "since": change.at.isoformat() if change and change.at else None,
         "because": list(change.reasons) if change else [],
         "guarantees": guarantees,
+        "stream": stream,
         "obstacles": list(obstacles),
         "partitions": len(partitions),
         "last_window": partitions[-1].window if partitions else None,

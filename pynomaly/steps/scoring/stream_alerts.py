@@ -1,7 +1,8 @@
 """The rate of false alerts over a stream: what each window may spend is in the ledger before it is decided.
 
-Called by :mod:`pynomaly.steps.scoring.score_windows`, under the window's lease. A window that is scored
-again, also after a process was killed, has the share that it had: the same rows give the same alerts.
+Called by :mod:`pynomaly.steps.scoring.score_windows`, under the window's lease, and by ``status``. A window
+that is scored again, also after a process was killed, has the share that it had: the same rows give the same
+alerts.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
 from pynomaly.errors import LeaseHeldError
 from pynomaly.model.bundle import Bundle
+from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.alert_stream import AlertStream, StreamShare, StreamWindow, find_period
 from pynomaly.model.window_alerts import count_discoveries, spend_at_finest
 from pynomaly.records.ledger import AccountEntry, Ledger
 from pynomaly.steps.alerting.raise_alerts import read_alerts
 
-__all__ = ["enter_discoveries", "take_share"]
+__all__ = ["describe_stream", "enter_discoveries", "take_share"]
 
 PATIENCE_S = 60.0
 """Seconds that a window waits while another takes its share; that takes milliseconds."""
@@ -46,10 +48,9 @@ def take_share(
     LeaseHeldError
         If another window has been taking its share for longer than :data:`PATIENCE_S`.
     """
-    policy = bundle.policy
-    if AlertStream.of(policy, pipeline.windows.score) is None or window is None:
+    if AlertStream.of(bundle.policy, pipeline.windows.score) is None or window is None:
         return None
-    account = _name_account(window.start, bundle)
+    account = _name_account(window.start, bundle.policy)
     entry = ledger.accounts.find_entry(pipeline.name, account, _SHARE, window.key)
     if entry is None:
         finest = spend_at_finest(bundle, frame)
@@ -68,12 +69,12 @@ def take_share(
 def _take_new_share(
     pipeline: Pipeline, ledger: Ledger, bundle: Bundle, window: Window, finest: float
 ) -> AccountEntry:
-    stream = _read_stream(pipeline, ledger, bundle, window.start)
+    stream = _read_stream(pipeline, ledger, bundle.policy, window.start)
     alerts = read_alerts(ledger.answers, pipeline.name).values()
     refuted = [item.first for item in alerts if item.ending == "false-alarm" and item.first is not None]
     share = stream.share_level(window.start, finest, bundle.dependence, refuted)
     content = _spell_window(window) | {"spent": share.allowed}
-    account = _name_account(window.start, bundle)
+    account = _name_account(window.start, bundle.policy)
     return ledger.accounts.add_entry(AccountEntry(pipeline.name, account, _SHARE, window.key, content))
 
 
@@ -94,18 +95,37 @@ def enter_discoveries(
         The window's rows.
     alerted : bool array of shape (n,)
     """
-    open_events = _read_stream(pipeline, ledger, bundle, window.start).find_open_events(window.start)
+    stream = _read_stream(pipeline, ledger, bundle.policy, window.start)
+    open_events = stream.find_open_events(window.start)
     discoveries, going_on = count_discoveries(bundle.policy, bundle.contract, frame, alerted, open_events)
     content = _spell_window(window) | {"discoveries": discoveries, "open": going_on}
-    account, key = _name_account(window.start, bundle), f"{window.key}:{data_hash[:16]}"
+    account, key = _name_account(window.start, bundle.policy), f"{window.key}:{data_hash[:16]}"
     ledger.accounts.add_entry(AccountEntry(pipeline.name, account, _DISCOVERIES, key, content))
 
 
-def _read_stream(pipeline: Pipeline, ledger: Ledger, bundle: Bundle, moment: datetime) -> AlertStream:
+def describe_stream(pipeline: Pipeline, ledger: Ledger, moment: datetime) -> dict[str, Any] | None:
+    """Return what the period of `moment` has discovered, earned and spent; None without a stream."""
+    alerts = pipeline.alerts
+    if alerts.policy != "fdr" or alerts.fdr_over != "stream":
+        return None
+    policy = AlertPolicy("fdr", 0.0, level=alerts.fdr, period=alerts.fdr_period)
+    windows = _read_stream(pipeline, ledger, policy, moment).windows
+    discoveries = sum(item.discoveries for item in windows)
+    return {
+        "since": find_period(moment, alerts.fdr_period).isoformat(),
+        "windows": len(windows),
+        "discoveries": discoveries,
+        "earned": alerts.fdr * max(1, discoveries),
+        "spent": sum(item.spent for item in windows),
+        "silent": sum(item.spent == 0 for item in windows),
+    }
+
+
+def _read_stream(pipeline: Pipeline, ledger: Ledger, policy: AlertPolicy, moment: datetime) -> AlertStream:
     """Return the windows of the period of `moment`; a share that was taken and not used stays spent."""
-    stream = AlertStream.of(bundle.policy, pipeline.windows.score)
+    stream = AlertStream.of(policy, pipeline.windows.score)
     assert stream is not None, "asked for a stream alone"
-    account = _name_account(moment, bundle)
+    account = _name_account(moment, policy)
     discoveries = {
         item.content["start"]: item.content
         for item in ledger.accounts.list_entries(pipeline.name, account, _DISCOVERIES)
@@ -123,6 +143,6 @@ def _spell_window(window: Window) -> dict[str, Any]:
     return {"start": window.start.isoformat(), "end": window.end.isoformat()}
 
 
-def _name_account(start: datetime, bundle: Bundle) -> str:
-    assert bundle.policy.period is not None, "asked for a stream alone"
-    return f"alerts:{find_period(start, bundle.policy.period):%Y%m%dT%H%M}"
+def _name_account(start: datetime, policy: AlertPolicy) -> str:
+    assert policy.period is not None, "asked for a stream alone"
+    return f"alerts:{find_period(start, policy.period):%Y%m%dT%H%M}"

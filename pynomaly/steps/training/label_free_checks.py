@@ -1,7 +1,8 @@
 """Measure a detector without labels: rank agreement with a fresh refit, and quality on injected anomalies.
 
-Called once when a version is registered, on rows it was not fitted on, and on monitored windows. The cost is
-bounded: at most ``degradation.check_rows`` rows, one small refit and two scorings. Reads and writes nothing.
+Called once when a version is registered, and on monitored windows. The cost is bounded: at most
+``degradation.check_rows`` rows, one small refit and two scorings; a training repeats that for a few windows
+of its reference. Reads and writes nothing.
 """
 
 from __future__ import annotations
@@ -22,25 +23,62 @@ from pynomaly.judging.comparison.injection import ANOMALY_KINDS
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.features import FeatureEncoder
+from pynomaly.model.row_times import read_row_times
 from pynomaly.model.scoring import encode_rows, make_scorer, prepare_rows
+from pynomaly.model.sketch.reference_windows import ReferenceWindows
 from pynomaly.steps.training.training_rows import separate_episodes
 
-__all__ = ["probe_model"]
+__all__ = ["probe_model", "probe_version"]
+
+MOST_WINDOWS = 16
+"""Most windows of a reference on which agreement is measured."""
 
 _RESAMPLES = 200
 Bounds = tuple[float, float, float]
 
 
+def probe_version(
+    pipeline: Pipeline, bundle: Bundle, fitted: pd.DataFrame, held_out: pd.DataFrame
+) -> UnlabelledProbe:
+    """Measure a new version on its held-out rows, and its agreement on windows of all its rows.
+
+    A later window is a stretch of time, in which a refit learns other things than from rows of all times: it
+    is compared with stretches as long.
+
+    Parameters
+    ----------
+    fitted, held_out : DataFrame of shape (n, >= d)
+        The rows of the training.
+    """
+    probe = probe_model(pipeline, bundle, held_out)
+    contract, rows = bundle.contract, _drop_known(bundle, pd.concat([fitted, held_out], ignore_index=True))
+    if probe.agreement is None or contract.time is None or rows[contract.time].isna().any():
+        return probe
+    windows = ReferenceWindows.split(read_row_times(rows, contract), pd.Timedelta(pipeline.windows.monitor))
+    places = [window for window in windows.places if len(window) >= pipeline.degradation.min_rows]
+    chosen = np.unique(np.linspace(0, len(places) - 1, min(len(places), MOST_WINDOWS)).round().astype(int))
+    own = []
+    for number in chosen:
+        window = rows.iloc[np.sort(places[number])]
+        try:
+            agreement = _measure_agreement(pipeline, bundle, _draw_rows(pipeline, window))
+        except PynomalyError:  # a window that cannot be fitted says nothing of the others
+            continue
+        if agreement is not None:
+            own.append(agreement)
+    wander = bundle.dependence.upper
+    worth = min(float(len(own)), windows.span / max(windows.block, wander))
+    return replace(probe, own=tuple(own), worth=worth)
+
+
 def probe_model(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame) -> UnlabelledProbe:
     """Measure `bundle` on rows of `frame`, DataFrame of shape (n, >= d); known anomalies are left out."""
-    label, settings = bundle.contract.label, pipeline.degradation
-    rows = frame[(frame[label] != 1).to_numpy()] if label is not None and label in frame else frame
+    settings, rows = pipeline.degradation, _drop_known(bundle, frame)
     if len(rows) < settings.min_rows:
         reason = f"{len(rows)} rows without known anomalies; {settings.min_rows} are needed"
         return UnlabelledProbe(len(rows), None, None, None, (reason,))
-    size, worth = min(len(rows), settings.check_rows), bundle.dependence.count_effective(len(rows))
-    sampled_rows = np.random.default_rng(pipeline.training.seed).choice(len(rows), size=size, replace=False)
-    all_rows, rows = rows, rows.iloc[np.sort(sampled_rows)].reset_index(drop=True)
+    worth = bundle.dependence.count_effective(len(rows))
+    all_rows, rows = rows, _draw_rows(pipeline, rows)
     reasons: list[str] = []
     agreement: float | None = None
     injected = UnlabelledProbe(len(rows), None, None, None)
@@ -51,11 +89,23 @@ def probe_model(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame) -> Unla
     except PynomalyError as error:
         reasons.append(f"the detector cannot be fitted on {len(rows)} rows: {error}")
     try:
-        injected = _measure_injected(pipeline, bundle, all_rows, size)
+        injected = _measure_injected(pipeline, bundle, all_rows, len(rows))
     except PynomalyError as error:
         reasons.append(str(error))
     effective = worth if bundle.dependence.is_dependent else None
     return replace(injected, agreement=agreement, reasons=tuple(reasons), effective=effective)
+
+
+def _drop_known(bundle: Bundle, frame: pd.DataFrame) -> pd.DataFrame:
+    label = bundle.contract.label
+    return frame[(frame[label] != 1).to_numpy()] if label is not None and label in frame else frame
+
+
+def _draw_rows(pipeline: Pipeline, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return at most ``degradation.check_rows`` of the rows, in their order."""
+    size = min(len(rows), pipeline.degradation.check_rows)
+    drawn = np.random.default_rng(pipeline.training.seed).choice(len(rows), size=size, replace=False)
+    return rows.iloc[np.sort(drawn)].reset_index(drop=True)
 
 
 def _measure_agreement(pipeline: Pipeline, bundle: Bundle, rows: pd.DataFrame) -> float | None:

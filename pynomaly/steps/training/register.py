@@ -41,7 +41,7 @@ from pynomaly.steps.keys import read_git_commit
 from pynomaly.steps.obstacles import describe_new_baselines
 from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.training.fit_candidates import FittedCandidate
-from pynomaly.steps.training.label_free_checks import probe_model
+from pynomaly.steps.training.label_free_checks import probe_version
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.training_facts import COUNT_NAMES, build_training_facts, name_training_page
 from pynomaly.steps.training.training_rows import JudgedRows
@@ -213,10 +213,10 @@ def _note_baselines(registry: Registry, pipeline: Pipeline, item: FittedCandidat
 
 
 def _probe_winner(pipeline: Pipeline, prepared: PreparedReference, item: FittedCandidate) -> dict[str, Any]:
-    """Probe the winner on the calibration rows, which hold no injected anomalies and were not fitted."""
+    """Probe the winner on the rows of its training, which hold no injected anomalies."""
     bundle = Bundle.load(Path(item.folder), item.sha256)
-    rows = load_rows(prepared.path, "calibration")
-    return probe_model(pipeline, bundle, rows).to_dict()
+    fitted, held_out = (load_rows(prepared.path, part) for part in ("fit", "calibration"))
+    return probe_version(pipeline, bundle, fitted, held_out).to_dict()
 
 
 def _keep_judged(

@@ -9,8 +9,10 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from pynomaly.detectors import make_detector
+from pynomaly.detectors.methods import reranking as module
 from pynomaly.detectors.methods.reranking import Reranking, _average_precision
 from pynomaly.errors import DetectorError, IntegrityError
+from tests import naive
 
 
 def labelled(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -98,9 +100,17 @@ def test_incidents_stay_in_one_fold_and_fewer_than_five_teach_nothing() -> None:
         Reranking.fit(rows, scores, labels, blocks=blocks[1:])
 
 
-def test_a_gain_within_its_standard_error_is_not_used() -> None:
-    assert Reranking({}, 20, 100, 0.5, 0.6, 0.09).used
-    assert not Reranking({}, 20, 100, 0.5, 0.6, 0.11).used
+def test_a_gain_is_used_where_the_corrected_test_over_the_folds_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Gains are given fold by fold; 2.132 is the upper 5 % quantile of Student's with four degrees."""
+    for gains in ([0.1, 0.1, 0.2, 0.1, 0.15], [0.1, -0.1, 0.2, 0.1, 0.15], [0.01, 0.2, 0.3, 0.02, 0.25]):
+        values = iter([0.5] * 5 + [0.5 + gain for gain in gains])
+        monkeypatch.setattr(module, "_average_precision", lambda truth, scores, left=values: next(left))
+        taught = Reranking.fit(X, DETECTOR.score(X), TRUTH)
+        statistic = naive.corrected_t(gains, 1 / 4)
+        assert taught.used == (statistic > 2.132)
+        assert (taught.after - taught.before) / taught.error == pytest.approx(statistic)
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

@@ -158,7 +158,7 @@ def test_few_held_out_rows_cannot_both_teach_and_calibrate() -> None:
 
 
 def test_out_of_fold_scores_can_be_taught_too() -> None:
-    bundle = fit(make_anomalies(60), "pca", rows=300, training={"calibrate": "cross"})
+    bundle = fit(make_anomalies(60), "loda", rows=300, training={"calibrate": "cross"})
     assert bundle.calibration.method == "cross"
     assert bundle.reranking is not None
     assert len(bundle.calibration.scores) == 150

@@ -10,7 +10,7 @@ import pytest
 from scipy.signal import lfilter
 
 from pynomaly.model.sketch.design_effect import MIN_WORTH, DesignEffect
-from pynomaly.model.sketch.reference_windows import MAX_PIECES, Pieces, ReferenceWindows, rank_bins
+from pynomaly.model.sketch.reference_windows import MAX_PIECES, ReferenceWindows, rank_bins
 
 HOUR, DAY = 3600, 86_400
 
@@ -29,7 +29,7 @@ def cut(days: int, length: int = DAY) -> ReferenceWindows:
 
 def test_independent_rows_are_worth_their_windows() -> None:
     windows = cut(56)
-    worth, time = windows.pieces.count_windows(np.random.default_rng(1).normal(size=56 * 24), windows.block)
+    worth, time = windows.count_independent(np.random.default_rng(1).normal(size=56 * 24))
     assert worth == pytest.approx(56, rel=0.02)
     assert time < DAY
     assert windows.lengthen(time) == 1
@@ -37,26 +37,29 @@ def test_independent_rows_are_worth_their_windows() -> None:
 
 def test_slow_rows_are_worth_fewer_windows_and_too_slow_ones_none() -> None:
     windows = cut(365)
-    worth, time = windows.pieces.count_windows(wander(48, 365), windows.block)
+    worth, time = windows.count_independent(wander(48, 365))
     assert 365 / 4 / 2.5 < worth < 365 / 4  # an autocorrelation time of four days, and an upper bound of it
     assert 4 * DAY < time < 10 * DAY
     short = cut(28)
-    worth, time = short.pieces.count_windows(wander(240, 28), short.block)
+    worth, time = short.count_independent(wander(240, 28))
     assert worth < MIN_WORTH
     assert time > 10 * DAY
 
 
-def test_pieces_are_bounded_and_know_gaps_and_missing_values() -> None:
-    seconds = np.concatenate([np.arange(0, 100 * HOUR, HOUR), np.arange(500 * HOUR, 600 * HOUR, HOUR)])
-    pieces = Pieces.of(seconds)
-    assert pieces.number.max() < MAX_PIECES
-    assert len(np.unique(pieces.unbroken)) == 2
-    assert pieces.span == pytest.approx(200 * HOUR, rel=0.05)
-    values = np.random.default_rng(2).normal(size=200)
+def test_pieces_are_bounded_and_hours_without_rows_are_in_none() -> None:
+    hours = pd.date_range("2026-01-05", periods=90 * 24, freq="h", tz="UTC")
+    open_hours = pd.Series(hours[(hours.hour >= 6) & (hours.dayofweek < 5)]).repeat(3)  # three rows an hour
+    windows = ReferenceWindows.split(open_hours.reset_index(drop=True), pd.Timedelta(days=1))
+    rows = np.bincount(windows.piece)
+    assert rows.size <= MAX_PIECES
+    assert rows.min() >= 12
+    assert rows.max() <= rows.min() + 3
+    values = np.random.default_rng(2).normal(size=len(open_hours))
     values[::2] = np.nan
-    worth, _ = pieces.count_windows(values, 10 * HOUR)
-    assert 10 < worth <= 21
-    assert Pieces.of(np.zeros(5, dtype=np.int64)).count_windows(np.arange(5.0), 1.0) == (1.0, 1.0)
+    worth, time = windows.count_independent(values)
+    assert worth == len(windows.places)
+    assert time < DAY
+    assert windows.count_independent(values, 5.0 * DAY) == (worth / 5, 5.0 * DAY)
 
 
 def test_ranks_are_those_within_the_cell() -> None:

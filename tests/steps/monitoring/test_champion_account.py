@@ -69,18 +69,18 @@ def test_what_is_withdrawn_stays_so_and_a_new_champion_starts_anew(pipeline: Mak
     bad = replace(good, state="withdrawn", bets=6, largest=900.0, reasons=("broken",))
     with Ledger.open(settings.ledger_url) as ledger:
         account = open_account(settings, ledger, 1, moment)
-        assert account.read_state(ledger, "alert_rate") == {}
-        account.enter(ledger, "w1", good, {"rows": 1}, moment)
-        account.enter(ledger, "w2", bad, {"rows": 2}, moment)
-        kept = account.enter(ledger, "w3", replace(good, bets=9), {"rows": 3}, moment)
+        assert account.read_state("alert_rate") == {}
+        account.enter("w1", good, {"rows": 1}, moment)
+        account.enter("w2", bad, {"rows": 2}, moment)
+        kept = account.enter("w3", replace(good, bets=9), {"rows": 3}, moment)
         assert (kept.state, kept.bets, kept.reasons) == ("withdrawn", 9, ("broken",))
-        assert account.enter(ledger, "w1", bad, {}, moment).state == "holds", "the first entry stays"
-        assert account.read_state(ledger, "alert_rate") == {"rows": 3}
+        assert account.enter("w1", bad, {}, moment).state == "holds", "the first entry stays"
+        assert account.read_state("alert_rate") == {"rows": 3}
         assert len(ledger.list_decisions("machines", "account", outcome="withdrawn")) == 1
         assert find_account(settings, ledger, 2) is None
         other = open_account(settings, ledger, 2, moment)
-        assert other.read_state(ledger, "alert_rate") == {}
-        assert [item["state"] for item in other.list_guarantees(ledger)] == ["not_computable"] * 4
+        assert other.read_state("alert_rate") == {}
+        assert [item["state"] for item in other.list_guarantees()] == ["not_computable"] * 4
 
 
 def test_a_budget_is_that_of_the_day_it_was_opened(pipeline: Make) -> None:

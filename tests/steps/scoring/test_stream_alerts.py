@@ -15,6 +15,7 @@ from pynomaly.errors import ConfigError
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
+from pynomaly.steps.reporting.overview import describe_status
 from pynomaly.steps.scoring.score_windows import score_window
 from pynomaly.steps.scoring.stream_alerts import take_share
 from tests.steps.conftest import MOMENT, start_with_champion
@@ -68,6 +69,9 @@ def test_a_window_scored_after_a_kill_has_its_share_again(
         day(number).start.isoformat() for number in (0, 3, 1)
     ]
     result = score_window(settings, day(3))
+    status = describe_status(settings)["stream"]
+    assert status["windows"] == 3
+    assert status["spent"] <= status["earned"]
     assert entries[1].content["discoveries"] == result.alerts == sum(read_alerts(settings, day(3)))
 
 

@@ -41,6 +41,10 @@ Array = npt.NDArray[np.float64]
 MOST_WINDOWS = 366
 """Windows in which a shift may begin: a year of days."""
 
+_TIMES_WANDER = 2.0
+"""Length of joined windows over the autocorrelation time of the level: means of neighbours then hardly depend
+on each other (AR(1) rows: a correlation of .07)."""
+
 PRIOR_VARIANCE = 1.0
 """Of a shift, in squared deviations of a window's level: what the evidence grows fastest for."""
 
@@ -126,8 +130,8 @@ def carry_levels(
     """
     if not math.isfinite(column.wander):
         return None
-    joined = max(1, math.ceil(column.wander / length))
-    own = max(1, math.ceil(column.wander / block))
+    joined = max(1, math.ceil(_TIMES_WANDER * column.wander / length))
+    own = max(1, math.ceil(_TIMES_WANDER * column.wander / block))
     before = _join(np.asarray(column.levels), own)
     after = _join(np.asarray(levels, dtype=np.float64)[-MOST_WINDOWS:], joined)
     if before.size < MIN_WORTH or not after.size:

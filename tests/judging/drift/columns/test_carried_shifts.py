@@ -43,8 +43,8 @@ def test_the_evidence_is_the_mean_factor_of_two_sample_t_tests() -> None:
 
 def test_windows_that_wander_together_are_joined() -> None:
     rng = np.random.default_rng(1)
-    before, after = rng.normal(size=12), rng.normal(size=6)
-    slow = carry_levels(column(before, wander=2.5 * DAY), after.tolist(), block=DAY, length=DAY)
+    before, after = rng.normal(size=18), rng.normal(size=6)
+    slow = carry_levels(column(before, wander=1.4 * DAY), after.tolist(), block=DAY, length=DAY)
     joined = carry_levels(
         column(before.reshape(-1, 3).mean(axis=1)), after.reshape(-1, 3).mean(axis=1), block=DAY, length=DAY
     )

@@ -27,7 +27,7 @@ from pynomaly.judging.drift.window_drift import compare_sketches
 from pynomaly.model.sketch.baseline import Baseline, ColumnBaseline
 from pynomaly.model.sketch.design_effect import DesignEffect
 from pynomaly.model.sketch.grid import BinGrid, compare_bins
-from pynomaly.model.sketch.reference_windows import Pieces, ReferenceWindows
+from pynomaly.model.sketch.reference_windows import ReferenceWindows
 from pynomaly.model.sketch.sketch import CategorySketch, NumericSketch, Sketch
 
 SETTINGS = config.Drift()
@@ -145,7 +145,7 @@ def column(values: pd.Series, noise: DesignEffect) -> ColumnBaseline:
     sketch = NumericSketch.of(values) if values.dtype == float else CategorySketch.of(values)
     grid = BinGrid.of(sketch)
     zeros = np.zeros(len(values), dtype=np.int64)
-    windows = ReferenceWindows([], 1, 1, 1.0, Pieces.of(zeros))
+    windows = ReferenceWindows([], 1, 1, zeros)
     built = ColumnBaseline.of(grid, values, zeros, windows, "none")
     return ColumnBaseline(built.level, built.grid, built.counts, noise, DesignEffect())
 
