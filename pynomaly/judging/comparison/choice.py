@@ -20,6 +20,7 @@ from pynomaly.errors import DataError, DetectorError, list_allowed
 from pynomaly.judging.comparison.compare import judge_by_kind
 from pynomaly.judging.comparison.evaluation import Metrics, build_metrics, compute_metrics
 from pynomaly.judging.comparison.evidence import Evidence, Rung
+from pynomaly.judging.comparison.intervals import share_interval
 from pynomaly.judging.comparison.pareto import CandidateCost, describe_savings, find_pareto_front
 from pynomaly.judging.comparison.rank_tests import RankTest, build_block_table, friedman_test
 from pynomaly.judging.comparison.ranking_metrics import Array
@@ -163,7 +164,7 @@ def _measure_candidate(sample: ResampledMetrics, name: str, scores: Array, seed:
         return compute_metrics(evidence, scores, confidence=level, seed=seed)
     values = [sample.value[name], *sample.other_values[name]]
     drawn = np.column_stack([sample.drawn[name], sample.other_drawn[name]])
-    return build_metrics((sample.settings.metric, *sample.others), values, drawn, evidence.truth, level)
+    return build_metrics((sample.settings.metric, *sample.others), values, drawn, evidence, level)
 
 
 def _confirm_over_refits(
@@ -270,8 +271,8 @@ def _select_winner(
 def _build_row(sample: ResampledMetrics, name: str) -> dict[str, Any]:
     low = high = math.nan
     if name in sample.drawn:
-        tail = (1 - sample.settings.confidence) / 2
-        low, high = (float(value) for value in np.quantile(sample.drawn[name], [tail, 1 - tail]))
+        units, level = sample.evidence.units, sample.settings.confidence
+        low, high = share_interval(sample.value[name], sample.drawn[name], units, level)
     reason = sample.unusable.get(name) or ("" if name in sample.value else "; ".join(sample.refusals))
     return {
         "candidate": name,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from pynomaly.errors import DataError
 from pynomaly.judging.comparison.evidence import Evidence, explain_unusable_truth
+from pynomaly.judging.comparison.intervals import share_interval
 from pynomaly.judging.comparison.ranking_metrics import METRICS, Array, Metric, Ranking, bootstrap_metrics
 from pynomaly.judging.jsonable import to_jsonable
 
@@ -38,7 +39,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its bootstrap percentile interval at `level`."""
+    """A value with its bootstrap interval at `level`."""
 
     value: float
     low: float
@@ -200,7 +201,7 @@ def compute_metrics(
         ranking = evidence.rank(array)
         drawn = bootstrap_metrics([ranking], METRICS, resamples, seed, evidence.blocks)[:, 0]
         values = [ranking.value(metric) for metric in METRICS]
-        measured = build_metrics(METRICS, values, drawn, labels, confidence)
+        measured = build_metrics(METRICS, values, drawn, evidence, confidence)
     if p is None:
         return measured
     alerts, absent = _measure_at_threshold(labels, np.asarray(p, dtype=np.float64), threshold)
@@ -215,9 +216,9 @@ def compute_metrics(
 
 
 def build_metrics(
-    names: Sequence[Metric], values: Sequence[float], drawn: Array, truth: npt.ArrayLike, confidence: float
+    names: Sequence[Metric], values: Sequence[float], drawn: Array, evidence: Evidence, confidence: float
 ) -> Metrics:
-    """Build a :class:`Metrics` with percentile intervals from values and resampled values.
+    """Build a :class:`Metrics` with intervals from values and resampled values.
 
     Parameters
     ----------
@@ -227,15 +228,14 @@ def build_metrics(
         Value of each metric on all rows.
     drawn : array of shape (resamples, len(names))
         Values on resamples of the rows.
-    truth : array of shape (n,)
+    evidence : Evidence
     confidence : float
         Confidence level of the intervals.
     """
-    labels, tail = np.asarray(truth), (1 - confidence) / 2
-    bounds = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
+    labels, units = evidence.truth, evidence.units
     intervals = {
-        name: Interval(float(value), float(low), float(high), confidence)
-        for name, value, low, high in zip(names, values, *bounds, strict=True)
+        name: Interval(float(value), *share_interval(float(value), column, units, confidence), confidence)
+        for name, value, column in zip(names, values, drawn.T, strict=True)
     }
     return Metrics(
         rows=labels.size,
