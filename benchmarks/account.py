@@ -1,12 +1,13 @@
 """Does a champion's account keep its budget, and an `fdr` over a stream its level? What do they still find?
 
-    python -m benchmarks.account --part lives       # or incidents, stream; all without --part
+    python -m benchmarks.account --part lives       # or rates, incidents, stream; all without --part
     python -m benchmarks.account --quick            # the bounds that CI holds, on other seeds
 
 *lives*: a version is fitted through the production path on four weeks of stationary rows, and judged weekly
 for a year by the steps of production, on a ledger of its own: `withdrawn` counts lives in which any promise
 was said to be broken. From week 14 on, a *shift* moves every column by so many deviations; `week` is the
-median number of weeks until it was said. *incidents*: as many labelled incidents judge a version, then come
+median number of weeks until it was said. *rates*: the bets on alerts by themselves, for a year, where exactly
+what was promised alerts, or more. *incidents*: as many labelled incidents judge a version, then come
 200, caught as often or less often. *stream*: of the alerts of 30 days, hour by hour, the false ones on
 average, and the share of anomalies (of single rows, or of incidents) that alerted; `window` is
 Benjamini-Hochberg by window, as without a stream. Shares stand with exact binomial 95 % intervals (Clopper,
@@ -23,11 +24,13 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.signal import lfilter
 
 from benchmarks.bake import COLUMNS, DAY, REFERENCE, ROWS, START, Rows, draw_rows, fit_version, make_pipeline
 from benchmarks.gate import format_share
 from pynomaly.data.frame import FrameContract
+from pynomaly.judging.account.block_bets import UnitBets
 from pynomaly.judging.account.incidents import bet_on_catches, bound_misses, judge_incidents
 from pynomaly.judging.account.stake import Stake
 from pynomaly.judging.drift.observation import Observation
@@ -98,6 +101,52 @@ def _keep_bets(bets: Floats) -> Observation:
         bets=tuple(bets.tolist()),
         **nothing,
     )
+
+
+def exceed_rate(rows: Rows, times_as_many: float, seed: int, weeks: int = WEEKS) -> int | None:
+    """Return the week in which bets on alerts alone withdraw a promise of exactly 1 %; None if it holds.
+
+    From the first week on, `times_as_many` rows alert as were promised; 1 is the hardest case that must hold.
+    """
+    rng = np.random.default_rng([seed, 14])
+    per_week = round(168 / rows.step)
+    keep = np.exp(-rows.step / rows.hours) if rows.hours else 0.0
+    noise = rng.normal(size=((8 + weeks) * per_week + 1000, rows.entities))
+    if rows.shared:
+        noise = np.sqrt(0.5) * noise + np.sqrt(0.5) * rng.normal(size=(len(noise), 1))
+    scores = lfilter([np.sqrt(1 - keep**2)], [1.0, -keep], noise, axis=0)[1000:]
+    keys = _make_keys(np.arange(len(scores)) * rows.step * 3600, rows.entities)
+    held_out = 8 * per_week * rows.entities
+    times = pd.Series(pd.to_datetime(keys.moments[:held_out], unit="us", utc=True))
+    dependence = measure_dependence(scores.ravel()[:held_out], times, keys.entities[:held_out])
+    promised = scores.ravel() > stats.norm.isf(0.01)
+    runs = measure_event_rates(np.where(promised, 0.001, 0.5), keys, timedelta(hours=6))
+    rows_per_event = 1.0 / float(runs.share(0.01)[0]) if runs.clustered else 1.0
+    alerted, seconds = scores.ravel() > stats.norm.isf(0.01 * times_as_many), keys.moments / 1e6
+    bets, alpha = UnitBets(), make_pipeline("quantile").account.find_alpha("alert_rate")
+    for week in range(weeks):
+        own = slice(
+            held_out + week * per_week * rows.entities, held_out + (week + 1) * per_week * rows.entities
+        )
+        bets = bets.bet_on_rate(seconds[own], alerted[own], dependence, 0.01, 3.0, rows_per_event)
+        if bets.stake.reaches(alpha / 2):
+            return week + 1
+    return None
+
+
+def print_rates(draws: int, seed: int) -> None:
+    print(
+        "| rows | as many as promised, withdrawn, % | 1.5 times (weeks) | twice (weeks) | 3 times (weeks) |"
+    )
+    print("|---|---|---|---|---|")
+    for rows in WORLDS:
+        cells = []
+        for factor in (1.0, 1.5, 2.0, 3.0):
+            count = draws if factor == 1.0 else draws // 4
+            at = [week for n in range(count) if (week := exceed_rate(rows, factor, seed + n)) is not None]
+            weeks = f" ({np.median(at):.0f})" if at and factor > 1 else ""
+            cells.append(format_share(len(at), count) if factor == 1.0 else f"{len(at)} of {count}{weeks}")
+        print(f"| {rows.name} | {' | '.join(cells)} |", flush=True)
 
 
 @dataclass(frozen=True)
@@ -288,6 +337,9 @@ def check_bounds(seed: int) -> None:
     lives = [live_once(rows, 0.0, seed + number, 13) for rows in WORLDS[1:4:2] for number in range(4)]
     assert sum(map(bool, lives)) == 0, lives
     assert "alert_rate" in live_once(WORLDS[0], 1.0, seed, 20)
+    early = [exceed_rate(rows, 1.0, seed + number) for rows in WORLDS for number in range(8)]
+    assert sum(week is not None for week in early) <= 1, early
+    assert all(exceed_rate(WORLDS[3], 3.0, seed + number) for number in range(3))
     alpha = make_pipeline("quantile").account.find_alpha("incidents")
     false = sum(miss_incidents(CATCHES[0], seed + number, alpha) is not None for number in range(400))
     assert false <= 6, false
@@ -302,7 +354,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--part", choices=("lives", "incidents", "stream"))
+    parser.add_argument("--part", choices=("lives", "rates", "incidents", "stream"))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--draws", type=int, default=40)
     parser.add_argument("--shifts", type=float, nargs="+", default=SHIFTS)
@@ -314,6 +366,8 @@ def main() -> None:
         return
     if options.part in (None, "lives"):
         print_lives(options.draws, options.seed, tuple(options.shifts))
+    if options.part in (None, "rates"):
+        print_rates(3 * options.draws, options.seed)
     if options.part in (None, "incidents"):
         print_incidents(50 * options.draws, options.seed)
     if options.part in (None, "stream"):

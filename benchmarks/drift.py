@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +56,15 @@ class OurDrift:
             seasons=SETTINGS.seasons,
         )
         self.reference = sketch.with_reference(baseline)
+        self.levels: list[Mapping[str, float]] = []
         self.contract = FrameContract.infer(
             reference, config.Data(source="csv", path="rows.csv", time="time")
         )
 
     def judge(self, day: pd.DataFrame) -> tuple[bool, bool, set[str]]:
-        report = compute_window_drift(self.reference, self.contract, day, SETTINGS)
+        """Judge the day after those judged before: what moved by little adds up."""
+        report = compute_window_drift(self.reference, self.contract, day, SETTINGS, earlier=self.levels)
+        self.levels.append(report.levels)
         named = set(report.drifted) | ({"n01"} if report.joint and report.joint.drifted else set())
         return report.status in ("warning", "drift"), report.status == "drift", named
 
@@ -139,6 +142,7 @@ def measure_power(streams: list[str], days: int, peer_windows: int) -> Iterator[
         for what in CHANGES:
             column = "n01" if what == "broken relation" else "n10"
             hits, evidently_hits, failure = [], [], ""
+            ours.levels.clear()
             for number in range(days):
                 day = change_column(stream.day(REFERENCE_DAYS + number), what)
                 hits.append(column in ours.judge(day)[2])

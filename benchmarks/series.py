@@ -135,12 +135,17 @@ def find_window(values: Floats) -> int:
 
 
 def measure_vus_pr(scores: Floats, truth: NDArray[np.int64], window: int) -> float:
-    """Return VUS-PR; rows without a score rank last."""
+    """Return VUS-PR of the rows that have a score: those that wait are neither found nor missed.
+
+    NaN if none of them is anomalous.
+    """
     from vus.utils.metrics import metricor
 
-    ranked = np.where(np.isnan(scores), np.nanmin(scores), scores)
+    has_score = ~np.isnan(scores)
+    if not truth[has_score].any():
+        return float("nan")
     result: Any = metricor().RangeAUC_volume_opt(
-        labels_original=truth, score=ranked, windowSize=window, thre=250
+        labels_original=truth[has_score], score=scores[has_score], windowSize=window, thre=250
     )
     return float(result[-1])
 
@@ -193,8 +198,10 @@ def main() -> None:
                 window = find_window(file.table.iloc[:, 0].to_numpy(dtype=np.float64))
                 row["vus_pr"] = measure_vus_pr(scores, file.truth, window)
             results.append(row)
+            count = int(np.isnan(scores).sum())
+            waiting = f"  {count} rows without a score" if count else ""
             print(
-                f"{name[:60]:60} {chosen:14} {row.get('vus_pr', float('nan')):.3f}  {seconds:.1f} s",
+                f"{name[:60]:60} {chosen:14} {row.get('vus_pr', float('nan')):.3f}  {seconds:.1f} s{waiting}",
                 flush=True,
             )
     if not options.measure or not results:

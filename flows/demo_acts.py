@@ -1,4 +1,4 @@
-"""Steps of the demo: train, monitor until the data shift, retrain, refuse a worse challenger, roll back.
+"""Steps of the demo: train, monitor until the data shift, retrain until one is shown to be better, roll back.
 
 Each step runs the real flows on the bundled fleet; only the dates are simulated. Called by :mod:`flows.demo`,
 which shows progress: a step is yielded before it runs, and returns one line about its result.
@@ -43,7 +43,11 @@ class DemoStep:
 
 
 def generate_fleet_steps(config: Path, story: DemoRecord) -> Iterator[DemoStep]:
-    """Train, monitor the shift, retrain on the event, refuse a worse challenger, roll back and undo that."""
+    """Train, monitor the shift, retrain on the event, refuse a worse challenger, roll back and undo that.
+
+    A retraining soon after the shift has too few independent days to show anything, and is refused; the next
+    week's event asks again.
+    """
     pipeline = load_pipeline(config)
     first_training = START + pipeline.windows.reference
     yield DemoStep(
@@ -51,21 +55,20 @@ def generate_fleet_steps(config: Path, story: DemoRecord) -> Iterator[DemoStep]:
         lambda: _train_first_model(config, first_training, story),
     )
     end = first_training
-    retrained_at: datetime | None = None
-    while retrained_at is None or end < retrained_at + 2 * pipeline.windows.monitor:
+    promoted_at: datetime | None = None
+    while promoted_at is None or end < promoted_at + 2 * pipeline.windows.monitor:
         start, end = end, end + pipeline.windows.monitor
         note = " (the regime shifts)" if start == SHIFT else ""
         yield DemoStep(
             f"score and judge the week of {start:%d %b}{note}", _make_week_step(config, start, end, story)
         )
         event = story.weeks[-1]["event"]
-        if event and retrained_at is None:
-            trainings_before = len(story.trained)
+        if event and promoted_at is None:
             yield DemoStep(
                 "the event asks for a retraining", _make_retraining_step(config, end, story, "event", event)
             )
-            if len(story.trained) > trainings_before:
-                retrained_at = end
+            if story.decisions[-1]["kind"] == "promote":
+                promoted_at = end
                 yield DemoStep(
                     "a second event at once", _make_retraining_step(config, end, story, "event", event)
                 )
@@ -78,6 +81,8 @@ def generate_fleet_steps(config: Path, story: DemoRecord) -> Iterator[DemoStep]:
                 )
         if end > SHIFT + 8 * pipeline.windows.monitor:
             break
+    if promoted_at is None:
+        return  # nobody to go back to
     day_after = end + timedelta(days=1)
     yield DemoStep("roll back", lambda: _roll_back_champion(config, day_after, story))
     yield DemoStep("and take that back", lambda: _roll_back_champion(config, day_after, story))

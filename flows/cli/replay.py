@@ -21,7 +21,7 @@ def replay(
     end: Annotated[str, typer.Option("--to", help="Where to end; whole monitoring windows count.")],
     policy: Annotated[
         list[str] | None,
-        typer.Option("--policy", help="never, weekly, every:2h, drift, ours; may be repeated."),
+        typer.Option("--policy", help="never, weekly, every:2h, drift, higher, ours; may be repeated."),
     ] = None,
     all_candidates: Annotated[
         bool, typer.Option("--all-candidates", help="Train every candidate, not the first alone.")

@@ -263,6 +263,8 @@ def _try_cross_fit(
     except DetectorError as error:
         # A fold may be too small to fit while all rows are enough; a split raises any other error again.
         return None, f"{instead}: a fold cannot be fitted: {error}"
+    if cross_fit.detector.looks_back:
+        return cross_fit, ""  # it meets its own windows again, so its own scores say nothing of new rows
     distance = _overfit_distance(cross_fit, contract)
     if distance <= KOLMOGOROV_LIMIT / math.sqrt(len(cross_fit.rows)):
         return cross_fit, ""

@@ -30,12 +30,11 @@ from pynomaly.model.sketch.quantiles import NumericSketch
 from pynomaly.model.sketch.reference_windows import ReferenceWindows, rank_bins
 from pynomaly.model.sketch.seasons import LEVELS, finest_level, hours_of_week
 
-__all__ = ["Baseline", "ColumnBaseline"]
+__all__ = ["Baseline", "ColumnBaseline", "find_usual_wander"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-ENOUGH_WINDOWS = 8
 MAX_COUNTS = 2_000_000
 """Most counts kept over all columns; beyond it, fewer cells of the week are used to limit bundle size."""
 

@@ -17,15 +17,19 @@ from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.quality import CheckedRows, validate
 from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
+from pynomaly.errors import ConfigError, list_allowed
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.training.train_candidates import MemoryCandidate
 from pynomaly.steps.training.training_rows import JudgedRows
 
-__all__ = ["TRUTH_COLUMN", "ReplayHistory", "TrainedModel"]
+__all__ = ["LABEL_COLUMN", "TRUTH_COLUMN", "ReplayHistory", "TrainedModel"]
 
 TRUTH_COLUMN = "pynomaly.truth"
-"""Column with every label; decisions use the label column, in which late labels are missing."""
+"""Column that the report judges by; decisions use the label column, in which late labels are missing."""
+
+LABEL_COLUMN = "pynomaly.label"
+"""Column with every label, late ones included, of which decisions read those that are due."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +78,23 @@ class ReplayHistory:
     checked: dict[tuple[str, str], CheckedRows] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, pipeline: Pipeline, start: datetime, end: datetime, every: bool) -> ReplayHistory:
-        """Read the first reference and all rows to `end`; errors are those of ``sources.read``."""
+    def read(
+        cls, pipeline: Pipeline, start: datetime, end: datetime, every: bool, truth: str | None = None
+    ) -> ReplayHistory:
+        """Read the first reference and all rows to `end`; errors are those of ``sources.read``.
+
+        Raises
+        ------
+        ConfigError
+            `truth` is no column of the source.
+        """
         frame = read_source(pipeline.data, Window(pipeline.reference_start(start), end))
         frame = frame[frame[pipeline.data.time].notna()].reset_index(drop=True)
         label = pipeline.data.label
-        frame[TRUTH_COLUMN] = frame[label] if label else np.nan
+        if truth is not None and truth not in frame:
+            raise ConfigError(f"truth: no column {truth!r}; {list_allowed(truth, map(str, frame))}")
+        frame[LABEL_COLUMN] = frame[label] if label else np.nan
+        frame[TRUTH_COLUMN] = frame[LABEL_COLUMN if truth is None else truth]
         configured = pipeline.training.candidates
         return cls(pipeline, frame, configured if every else configured[:1], every)
 
@@ -109,7 +124,7 @@ class ReplayHistory:
 
     def read_reference(self, window: Window, as_of: datetime) -> pd.DataFrame:
         """Returns the rows that a training at `as_of` learns from, as production reads them."""
-        return self.slice(window, as_of).drop(columns=TRUTH_COLUMN)
+        return self.slice(window, as_of).drop(columns=[TRUTH_COLUMN, LABEL_COLUMN])
 
     def _inside(self, window: Window) -> pd.Series[bool]:
         times = self.frame[self.pipeline.data.time]

@@ -35,14 +35,20 @@ from pynomaly.steps.monitoring.carried_levels import collect_levels
 from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_labels_again
 from pynomaly.steps.monitoring.monitor_window import build_observation, check_without_labels
 from pynomaly.steps.monitoring.performance import adopt_baseline
-from pynomaly.steps.replay.history import TRUTH_COLUMN, ReplayHistory, TrainedModel
+from pynomaly.steps.replay.history import LABEL_COLUMN, TRUTH_COLUMN, ReplayHistory, TrainedModel
 from pynomaly.steps.replay.policy_run import PolicyRun, build_report
-from pynomaly.steps.replay.replay_training import decide_training, rule_on_challenger, train_on_reference
+from pynomaly.steps.replay.replay_training import (
+    compare_challenger,
+    decide_training,
+    rule_on_challenger,
+    train_on_reference,
+)
 from pynomaly.steps.runner import run_parts
 
 __all__ = ["REPLAY_POLICIES", "replay"]
 
 REPLAY_POLICIES = ("never", "weekly", "drift", "ours")
+HIGHER = "higher"
 EVERY_PREFIX = "every:"
 
 
@@ -53,6 +59,7 @@ def replay(
     policies: Sequence[str] = REPLAY_POLICIES,
     *,
     every_candidate: bool = False,
+    truth: str | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Walk the monitoring windows inside ``[start, end)`` under each policy.
@@ -65,9 +72,12 @@ def replay(
     policies : sequence of str
         Of :data:`REPLAY_POLICIES`: ``never`` retrains; ``weekly`` refits every 7 days and always promotes,
         ``every:20m`` once per 20 minutes; ``drift`` refits when a window's verdict on the data is drift and
-        always promotes; ``ours`` follows the pipeline's own settings.
+        always promotes; ``higher``, run only where it is named, refits every 7 days and promotes what has a
+        higher metric on the same held-out rows; ``ours`` follows the pipeline's own settings.
     every_candidate : bool
         Train all configured candidates; else the first alone.
+    truth : str, optional
+        Column of the source that the report judges by, where the label column knows only a part.
     tell : callable
         Called with one line of text before each window.
 
@@ -79,7 +89,7 @@ def replay(
     Raises
     ------
     ConfigError
-        If the table has no time, a policy is not known, or no policy is named.
+        If the table has no time, a policy is not known, no policy is named, or `truth` is no column.
     WindowError
         If no window fits the range or no row lies in it.
     DataError
@@ -99,7 +109,7 @@ def replay(
             f"no window of {pipeline.windows.monitor} (windows.monitor) lies in "
             f"[{start.isoformat()}, {end.isoformat()})"
         )
-    past = ReplayHistory.read(pipeline, windows[0].start, windows[-1].end, every_candidate)
+    past = ReplayHistory.read(pipeline, windows[0].start, windows[-1].end, every_candidate, truth)
     if not any(past.rows(window) for window in windows):
         raise WindowError(f"no row lies between {windows[0].start.isoformat()} and {end.isoformat()}")
     first = train_on_reference(past, windows[0].start)
@@ -123,11 +133,10 @@ def _parse_period(policy: str) -> timedelta | None:
         if not period:
             raise ConfigError(f"policy {policy!r} would never stop refitting; every:1h is one it can be")
         return period
-    if policy not in REPLAY_POLICIES:
-        raise ConfigError(
-            f"no policy {policy!r}; {list_allowed(policy, (*REPLAY_POLICIES, EVERY_PREFIX + '1d'))}"
-        )
-    return timedelta(days=7) if policy == "weekly" else None
+    if policy not in (*REPLAY_POLICIES, HIGHER):
+        allowed = (*REPLAY_POLICIES, HIGHER, EVERY_PREFIX + "1d")
+        raise ConfigError(f"no policy {policy!r}; {list_allowed(policy, allowed)}")
+    return timedelta(days=7) if policy in ("weekly", HIGHER) else None
 
 
 def _ignore_progress(_: str) -> None:
@@ -175,7 +184,8 @@ def _apply_policy(
     """Do what the policy does at the end of a window."""
     at = window.end
     if (period := _parse_period(policy)) and at - life.trained[-1] >= period:
-        _refit_and_promote(past, life, at, f"{spell_duration(period)} since the last training")
+        refit = _refit_and_compare if policy == HIGHER else _refit_and_promote
+        refit(past, life, at, f"{spell_duration(period)} since the last training")
     elif policy == "drift":
         bundle, settings = life.student.bundle, past.pipeline.drift
         drift = compute_window_drift(bundle.sketch, bundle.contract, frame, settings, scored["score"])
@@ -195,6 +205,23 @@ def _refit_and_promote(past: ReplayHistory, life: PolicyRun, at: datetime, why: 
     _count_training(life, model, at)
     life.promote(model, at)
     life.note(at, "promote", (why,))
+
+
+def _refit_and_compare(past: ReplayHistory, life: PolicyRun, at: datetime, why: str) -> None:
+    """Refit on the whole reference, and promote what has a higher metric, by however little."""
+    try:
+        model = train_on_reference(past, at, life.student)
+    except (DataError, DetectorError) as error:
+        life.note(at, "training failed", (str(error),))
+        return
+    _count_training(life, model, at)
+    verdict = compare_challenger(past, life.student, model)
+    figures = f"{verdict.metric} {verdict.challenger_value:.3f} against {verdict.champion_value:.3f}"
+    if verdict.challenger_value > verdict.champion_value:
+        life.promote(model, at)
+        life.note(at, "promote", (why, figures))
+    else:
+        life.note(at, "refuse", (why, figures))
 
 
 def _follow_settings(
@@ -250,7 +277,7 @@ def _judge_late_windows(past: ReplayHistory, life: PolicyRun, at: datetime) -> N
         if edges is None or not has_due_labels(observation, at):
             continue
         frame = past.read_usable_rows(Window(*edges), student.bundle)[0]
-        frame = frame.assign(**{str(past.pipeline.data.label): frame[TRUTH_COLUMN]})
+        frame = frame.assign(**{str(past.pipeline.data.label): frame[LABEL_COLUMN]})
         baseline = adopt_baseline(student.baseline, life.observations[:place])
         life.observations[place] = judge_labels_again(
             past.pipeline, student.bundle, observation, frame, baseline, at

@@ -20,6 +20,7 @@ from pynomaly.data.quality import validate
 from pynomaly.data.window import Window
 from pynomaly.errors import DataError, DetectorError, QualityError
 from pynomaly.judging.comparison.promotion_rules import PromotionRuling, rule_on_promotion
+from pynomaly.judging.comparison.verdict import Verdict
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.performance import keep_judged_scores
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
@@ -241,17 +242,15 @@ def decide_training(
     return ReplayPlan(decision, key, learn)
 
 
-def rule_on_challenger(
+def compare_challenger(
     past: ReplayHistory, champion: TrainedModel, challenger: TrainedModel, attempt: int = 1
-) -> PromotionRuling:
-    """Compare on the challenger's held-out rows and rule; only a superior challenger is promoted.
+) -> Verdict:
+    """Compare two models on the challenger's held-out rows.
 
-    No clean process runs; ``promotion.mode: approval`` counts as approved, ``never`` promotes nothing.
     `attempt` is the number of the challenger since the last promotion.
     """
-    pipeline = past.pipeline
-    verdict = compare_with(
-        pipeline,
+    return compare_with(
+        past.pipeline,
         challenger.judged,
         champion.bundle,
         challenger.candidate,
@@ -259,9 +258,18 @@ def rule_on_challenger(
         among=challenger.among,
         attempt=attempt,
     )
+
+
+def rule_on_challenger(
+    past: ReplayHistory, champion: TrainedModel, challenger: TrainedModel, attempt: int = 1
+) -> PromotionRuling:
+    """Compare as `compare_challenger` and rule; only a superior challenger is promoted.
+
+    No clean process runs; ``promotion.mode: approval`` counts as approved, ``never`` promotes nothing.
+    """
     return rule_on_promotion(
-        verdict,
-        "never" if pipeline.promotion.mode == "never" else "automatic",
+        compare_challenger(past, champion, challenger, attempt),
+        "never" if past.pipeline.promotion.mode == "never" else "automatic",
         gate_passed=True,
         champion="champion",
         recalibrated=challenger.recalibrated,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -74,6 +75,38 @@ def test_a_period_of_ones_own_is_a_policy(pipeline: Make) -> None:
     assert [at[:10] for at in policies["every:14d"]["trained_at"]] == ["2026-01-19", "2026-02-02"]
     assert policies["weekly"]["trainings"] == 4
     assert policies["every:14d"]["decisions"][0]["reasons"] == ["14d since the last training"]
+
+
+def test_higher_promotes_what_has_a_higher_metric_alone(pipeline: Make) -> None:
+    result = walked(pipeline(days=42, shift_day=21), ("higher", "weekly"))["policies"]
+    decisions = result["higher"]["decisions"]
+    assert len(decisions) == 3
+    assert result["higher"]["promotions"] == 1 + sum(item["decision"] == "promote" for item in decisions)
+    for item in decisions:
+        metric, challenger, _, champion = item["reasons"][1].split()
+        assert metric
+        if challenger != champion:  # they are rounded
+            assert (float(challenger) > float(champion)) == (item["decision"] == "promote")
+    assert result["weekly"]["promotions"] == 4
+
+
+def test_the_report_judges_by_a_truth_that_decisions_do_not_see(pipeline: Make, tmp_path: Path) -> None:
+    settings = pipeline(days=42)
+    path = Path(settings.data.path)
+    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    label = str(settings.data.label)
+    table["truth"] = table[label]
+    table[label] = None
+    hidden = tmp_path / f"hidden{path.suffix}"
+    write = table.to_csv if path.suffix == ".csv" else table.to_parquet
+    write(hidden, index=False)
+    data = settings.data.model_copy(update={"path": str(hidden), "ignore": (*settings.data.ignore, "truth")})
+    settings = settings.model_copy(update={"data": data})
+    figures = replay(settings, START, END, ("never",), truth="truth")["policies"]["never"]
+    assert figures["average_precision"] > 0
+    assert replay(settings, START, END, ("never",))["policies"]["never"]["judged_windows"] == 0
+    with pytest.raises(ConfigError, match="no column 'truht'"):
+        replay(settings, START, END, ("never",), truth="truht")
 
 
 def test_nothing_is_promoted_where_only_a_person_may(pipeline: Make) -> None:

@@ -22,7 +22,7 @@ from tests.steps.conftest import MOMENT, start_with_champion
 
 Make = Callable[..., Pipeline]
 DAY = timedelta(days=1)
-STREAM = {"policy": "fdr", "fdr_over": "stream", "fdr_period": "7d", "count": "rows", "fdr": 0.3}
+STREAM = {"policy": "fdr", "fdr_over": "stream", "fdr_period": "7d", "count": "rows", "fdr": 0.45}
 
 
 def day(number: int) -> Window:
@@ -47,7 +47,8 @@ def test_a_window_scored_after_a_kill_has_its_share_again(
         rows = read_source(settings.data, day(0))
         first = take_share(settings, ledger, bundle, day(0), rows)
         assert first is not None
-        assert 0.3 / 7 <= first.allowed <= 0.3
+        # A day of 96 rows against a few hundred held-out ones: the first window spends most of the allowance.
+        assert first.allowed == pytest.approx(max(0.45 / 7, len(rows) * bundle.calibration.resolution))
         assert take_share(settings, ledger, bundle, None, rows) is None
     score_window(settings, day(0))
     write = Store.write_scores
