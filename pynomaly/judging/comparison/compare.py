@@ -120,7 +120,7 @@ def judge_by_alerts(
     caught = int(first.sum()), int(second.sum())
     reason = (
         f"the scores are the same, and {caught[1]} of {total} anomalies alert where {caught[0]} did: a loss "
-        f"of more than {settings.margin:g} ({evidence.rung}); do the rows that set the p-values hold an incident?"
+        f"of more than {settings.margin:g} ({evidence.rung}); do the rows that set p-values hold incidents?"
     )
     return replace(verdict, outcome=VerdictOutcome.INFERIOR, reasons=(reason, *verdict.reasons))
 
