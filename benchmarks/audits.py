@@ -1,6 +1,6 @@
 """Measures what an audit decides: how often it errs, how many answers it takes, what its intervals hold.
 
-    python -m benchmarks.audits [--draws 200] [--answers 300] [--seed 0] [--quick] [--out FILE]
+    python -m benchmarks.audits [--draws 200] [--answers 300] [--seed 0] [--only HOW] [--quick] [--out FILE]
 
 Eight machines, a row an hour for 60 days, 2 % anomalous: single rows, or incidents of six hours in which a
 model errs alike (two thirds of its own error are common to a machine's day). Scores of champion and
@@ -252,13 +252,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--answers", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=HOW, help="decisions of rows that are drawn so")
     parser.add_argument("--quick", action="store_true", help="a few draws to decide, held to bounds")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     if options.quick:
         return check_bounds(options.seed + 500)
     head = ["anomalies", "drawn", "false, %", "one look, %", "power, %", "answers", "forecast"]
-    text = print_table(head, list_decisions(options.draws, options.answers, options.seed))
+    how = (options.only,) if options.only else HOW
+    text = print_table(head, list_decisions(options.draws, options.answers, options.seed, how))
+    if options.only:
+        print(text)
+        return 0
     head = ["anomalies", "drawn", "answers", "average precision, %", "precision, %", "recall, %"]
     text += "\n" + print_table(head, list_intervals(options.draws, options.seed))
     if options.out:

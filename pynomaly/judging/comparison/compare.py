@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import numpy.typing as npt
 
 from pynomaly import config
@@ -19,7 +20,15 @@ from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.ranking_metrics import Array
 from pynomaly.judging.comparison.verdict import Verdict, VerdictOutcome, judge_pair, resample_candidates
 
-__all__ = ["Evidence", "Rung", "Verdict", "VerdictOutcome", "compare_scores", "judge_by_kind"]
+__all__ = [
+    "Evidence",
+    "Rung",
+    "Verdict",
+    "VerdictOutcome",
+    "compare_scores",
+    "judge_by_alerts",
+    "judge_by_kind",
+]
 
 
 def compare_scores(
@@ -78,6 +87,42 @@ def compare_scores(
     sample = resample_candidates(evidence, {champion: first, other: second}, settings, seed)
     verdict = judge_pair(sample, champion, other, among, attempt)
     return judge_by_kind(verdict, evidence, first, second, settings, seed)
+
+
+def judge_by_alerts(
+    verdict: Verdict,
+    evidence: Evidence,
+    alerts: tuple[npt.ArrayLike, npt.ArrayLike],
+    settings: config.Comparison,
+) -> Verdict:
+    """Return the verdict on two models with the same scores: ``inferior`` if fewer anomalies alert.
+
+    New p-values change no ranking, so that no metric of it sees what they do: where an incident lies among
+    the rows that set them, its like alerts no longer.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    evidence : Evidence
+    alerts : tuple of two bool arrays of shape (n,)
+        Of champion and challenger, each by its own policy.
+    settings : Comparison
+        A loss of recall up to ``margin``, or one that a sign test at ``confidence`` takes for chance, is
+        none.
+    """
+    anomalous = evidence.truth == 1
+    first, second = (np.asarray(flags, dtype=bool)[anomalous] for flags in alerts)
+    lost, gained, total = int((first & ~second).sum()), int((second & ~first).sum()), int(anomalous.sum())
+    changed = lost + gained
+    chance = sum(math.comb(changed, count) for count in range(lost, changed + 1)) / 2**changed
+    if lost - gained <= settings.margin * total or chance > 1 - settings.confidence:
+        return verdict
+    caught = int(first.sum()), int(second.sum())
+    reason = (
+        f"the scores are the same, and {caught[1]} of {total} anomalies alert where {caught[0]} did: a loss "
+        f"of more than {settings.margin:g} ({evidence.rung}); do the rows that set p-values hold incidents?"
+    )
+    return replace(verdict, outcome=VerdictOutcome.INFERIOR, reasons=(reason, *verdict.reasons))
 
 
 def judge_by_kind(

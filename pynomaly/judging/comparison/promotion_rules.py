@@ -100,8 +100,8 @@ def rule_on_promotion(
             f"it was compared with {verdict.champion}, and {champion} is champion now: compare again",
             *verdict.reasons,
         )
-    # Scores and their order are the same: neither a gain nor a loss is possible.
-    same_scores = recalibrated and verdict.difference == 0
+    # Scores and their order are the same; a verdict that fewer anomalies alert is ``inferior``.
+    same_scores = recalibrated and verdict.difference == 0 and verdict.outcome is not VerdictOutcome.INFERIOR
     if verdict.outcome is not VerdictOutcome.SUPERIOR and not same_scores:
         why = f"the verdict is {verdict.outcome}: only superior promotes by itself"
         return refuse(why, *verdict.reasons)

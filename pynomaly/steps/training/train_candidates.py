@@ -19,7 +19,7 @@ from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import DetectorError, ModelError
 from pynomaly.judging.comparison.choice import CandidateChoice, choose_candidate
-from pynomaly.judging.comparison.compare import Verdict, compare_scores
+from pynomaly.judging.comparison.compare import Verdict, compare_scores, judge_by_alerts
 from pynomaly.judging.comparison.evaluation import explain_unusable_scores
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.pareto import CandidateCost
@@ -243,11 +243,10 @@ def compare_with(
     attempt : int
         Which challenger it is since the last promotion that stood.
     """
-    pair = (
-        champion.score(judged.frame)["score"].to_numpy(), challenger.scores()["score"].to_numpy()
-    )  # fmt: skip
+    tables = champion.score(judged.frame), challenger.scores()
+    pair = tables[0]["score"].to_numpy(), tables[1]["score"].to_numpy()
     evidence = _operate(pipeline, judged, [challenger])
-    return compare_scores(
+    verdict = compare_scores(
         lengthen_blocks(champion.contract, judged.frame, evidence, pair),
         *pair,
         pipeline.comparison,
@@ -257,6 +256,10 @@ def compare_with(
         among=among,
         attempt=attempt,
     )
+    if not np.array_equal(*pair):
+        return verdict
+    alerts = tables[0]["is_anomaly"].to_numpy(), tables[1]["is_anomaly"].to_numpy()
+    return judge_by_alerts(verdict, evidence, alerts, pipeline.comparison)
 
 
 def _operate(pipeline: Pipeline, judged: JudgedRows, candidates: Sequence[ScoredCandidate]) -> Evidence:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pynomaly import config
 from pynomaly.errors import DataError, DetectorError
 from pynomaly.judging.comparison.choice import choose_candidate
-from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores
+from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores, judge_by_alerts
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.verdict import count_looks
 
@@ -277,3 +277,19 @@ def test_every_further_attempt_must_show_more_and_all_together_at_most_double_th
     assert third.to_dict()["attempt"] == 3
     with pytest.raises(DataError, match="attempt 0"):
         compare_scores(Evidence(truth), weak, good, SETTINGS, attempt=0)
+
+
+def test_the_same_scores_with_fewer_alerts_on_anomalies_are_inferior() -> None:
+    truth, good = world()[0], world()[2]
+    evidence = Evidence(truth)
+    tie = compare_scores(evidence, good, good, SETTINGS)
+    before = good >= np.quantile(good, 0.9)
+    lost = before & (np.cumsum(before & (truth == 1)) > 5)
+    verdict = judge_by_alerts(tie, evidence, (before, lost), SETTINGS)
+    caught = int((before & (truth == 1)).sum())
+    assert verdict.outcome is VerdictOutcome.INFERIOR
+    assert f"{caught - 5} of {int(truth.sum())} anomalies alert where {caught} did" in verdict.reasons[0]
+    assert judge_by_alerts(tie, evidence, (lost, before), SETTINGS) == tie
+    few = before & (np.cumsum(before & (truth == 1)) > 4)  # four of four by chance: one in sixteen
+    assert judge_by_alerts(tie, evidence, (before, few), SETTINGS) == tie
+    assert judge_by_alerts(tie, evidence, (before, lost), config.Comparison(margin=1.0)) == tie

@@ -163,6 +163,8 @@ def test_a_comparison_with_another_champion_is_shown_with_its_figures() -> None:
 
 def test_a_recalibration_is_the_same_model_only_while_no_score_differs() -> None:
     moved = replace(TIE, difference=1e-9)
+    worse = replace(TIE, outcome=VerdictOutcome.INFERIOR)
+    assert rule_on_promotion(worse, "automatic", **CHAMPION, recalibrated=True).kind == "refuse"
     assert rule_on_promotion(moved, "automatic", **CHAMPION, recalibrated=True).kind == "refuse"
     assert rule_on_promotion(TIE, "automatic", **CHAMPION, recalibrated=True).reasons == (
         "scores are the champion's own; p-values come from newer rows",
