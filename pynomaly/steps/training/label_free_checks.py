@@ -52,9 +52,10 @@ def probe_version(
     """
     probe = probe_model(pipeline, bundle, held_out)
     contract, rows = bundle.contract, _drop_known(bundle, pd.concat([fitted, held_out], ignore_index=True))
-    if probe.agreement is None or contract.time is None or rows[contract.time].isna().any():
+    times = read_row_times(rows, contract)
+    if probe.agreement is None or times is None or times.isna().any():
         return probe
-    windows = ReferenceWindows.split(read_row_times(rows, contract), pd.Timedelta(pipeline.windows.monitor))
+    windows = ReferenceWindows.split(times, pd.Timedelta(pipeline.windows.monitor))
     places = [window for window in windows.places if len(window) >= pipeline.degradation.min_rows]
     chosen = np.unique(np.linspace(0, len(places) - 1, min(len(places), MOST_WINDOWS)).round().astype(int))
     own = []
