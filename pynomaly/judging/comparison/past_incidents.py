@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 
+LONGEST_OUTCOME = 64
+"""Characters that the ledger keeps of an outcome; the reasons name every incident."""
+
+
 @dataclass(frozen=True)
 class PastIncident:
     """One past incident: its name, and the positions of its rows among the scored rows.
@@ -67,10 +71,13 @@ class IncidentRegression:
 
     @property
     def outcome(self) -> str:
-        """Outcome text of a refusal for this reason: it names the missed incidents."""
+        """Outcome text of a refusal for this reason: it names the missed incidents, or says how many."""
         if not self.computable:
             return "past incidents not computable"
-        return f"misses {', '.join(self.missed)}"
+        text = f"misses {', '.join(self.missed)}"
+        if len(text) <= LONGEST_OUTCOME:
+            return text
+        return f"misses {len(self.missed)} of {self.incidents} past incidents"
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-serialisable values."""
