@@ -71,13 +71,11 @@ class IncidentRegression:
 
     @property
     def outcome(self) -> str:
-        """Outcome text of a refusal for this reason: it names the missed incidents, or says how many."""
+        """Outcome text of a refusal for this reason: it names the missed incidents, as far as they fit."""
         if not self.computable:
             return "past incidents not computable"
         text = f"misses {', '.join(self.missed)}"
-        if len(text) <= LONGEST_OUTCOME:
-            return text
-        return f"misses {len(self.missed)} of {self.incidents} past incidents"
+        return text if len(text) <= LONGEST_OUTCOME else f"{text[: LONGEST_OUTCOME - 3]}..."
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-serialisable values."""

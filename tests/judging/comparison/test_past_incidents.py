@@ -120,7 +120,8 @@ def test_all_missed_incidents_are_named() -> None:
     both = compare_on_incidents([1, 0, 0, 0, 0, 1], [0] * 6, [PUMP, VALVE])
     assert both.outcome == "misses pump, valve"
     longer = replace(both, missed=tuple(f"labelled anomaly of pump {number}" for number in range(9)))
-    assert longer.outcome == f"misses 9 of {both.incidents} past incidents"
+    assert len(longer.outcome) == 64
+    assert longer.outcome.startswith("misses labelled anomaly of pump 0, ")
     assert both.reasons == (
         "It misses what the champion caught: pump, valve.",
         "Past incidents: 2; the champion caught 2, the challenger 0.",
