@@ -66,7 +66,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     make_machines(28).to_csv(folder / "machines.csv", index=False)
     file = folder / "machines.yaml"
-    file.write_text(yaml.safe_dump(make_small_settings(alerts={"quantile": 0.05})))
+    file.write_text(
+        yaml.safe_dump(make_small_settings(alerts={"quantile": 0.05}, training={"candidates": ["gmm"]}))
+    )
     settings = load_pipeline(file)
     start_with_champion(settings)
     return folder
@@ -94,6 +96,7 @@ def watched(trained: Path, tmp_path: Path) -> Callable[..., Pipeline]:
             yaml.safe_dump(
                 make_small_settings(
                     alerts={"quantile": 0.05},
+                    training={"candidates": ["gmm"]},
                     records=records,
                     notify={"targets": [target]},
                     grouping=grouping,
