@@ -37,7 +37,13 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scored")
     make_machines(28).to_csv(folder / "machines.csv", index=False)
     file = folder / "machines.yaml"
-    file.write_text(yaml.safe_dump(make_small_settings(feedback={"traces": 50}, alerts={"quantile": 0.05})))
+    file.write_text(
+        yaml.safe_dump(
+            make_small_settings(
+                feedback={"traces": 50}, alerts={"quantile": 0.05}, training={"candidates": ["gmm"]}
+            )
+        )
+    )
     settings = load_pipeline(file)
     start_with_champion(settings)
     for day in range(3):
