@@ -304,7 +304,7 @@ def test_a_preview_counts_what_a_policy_would_do_and_writes_nothing(
     assert strict["then"]["rows"] == 0
     with pytest.raises(ConfigError, match=r"alerts\.per_day: 5000 of"):
         preview_policy(settings, "budget:5000/day", DAY)
-    rare = preview_policy(settings, "quantile:0.0001", 60 * DAY)
+    rare = preview_policy(settings, "quantile:0.000000001", 60 * DAY)
     assert (rare["lost"], rare["gained"]) == (5 - rare["then"]["rows"], 0)
     assert rare["lost"] > 0
     assert (tmp_path / "ledger.db").read_bytes() == before
