@@ -84,10 +84,22 @@ def judge_alert_rate(stake: Stake, alpha: float, rate: float) -> Guarantee:
     return Guarantee("alert_rate", "withdrawn", alpha, stake.bets, stake.largest, reasons)
 
 
-def judge_bake_bets(stake: Stake, alpha: float, breaches: Sequence[str]) -> Guarantee:
-    """Return whether the champion is no worse than the version before; `breaches` say why it is."""
+def judge_bake_bets(stake: Stake, alpha: float, breaches: Sequence[str], lacking: str = "") -> Guarantee:
+    """Return whether the champion is no worse than the version before.
+
+    Parameters
+    ----------
+    stake : Stake
+    alpha : float
+    breaches : sequence of str
+        Why it is worse; empty where it is not.
+    lacking : str
+        Why the windows so far do not say; "" where they do.
+    """
     if breaches:
         return Guarantee("bake", "withdrawn", alpha, stake.bets, stake.largest, tuple(breaches))
+    if lacking:
+        return explain_missing("bake", alpha, lacking)
     reason = f"no worse than the version before: {stake.bets} units of rows differ clearly"
     if stake.bets:
         reason += f", bets on them reached {stake.largest:.3g}"

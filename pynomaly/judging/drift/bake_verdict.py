@@ -146,8 +146,8 @@ def judge_bake(
     summary = f"v{new.version} keeps what it promised, or breaks it no more than v{old.version} would"
     if not paired.can_tell:
         summary = (
-            f"v{new.version} could not be compared with v{old.version} by alerts and scores: the reference "
-            "is too short to show how long rows depend on each other; set windows.reference longer"
+            f"v{new.version} could not be compared with v{old.version} by alerts and scores: how long rows "
+            "depend on each other is not known; set windows.reference longer, and train again"
         )
     notes = tuple(f"{what}: bad under v{new.version}, and under v{old.version} too" for what in shared)
     return BakeVerdict("ok", (summary, *notes))

@@ -20,7 +20,7 @@ from pynomaly.config import Pipeline
 from pynomaly.data.frame import hash_frame
 from pynomaly.errors import PynomalyError
 from pynomaly.judging.account.block_bets import UnitBets
-from pynomaly.judging.account.guarantees import judge_bake_bets
+from pynomaly.judging.account.guarantees import Guarantee, judge_bake_bets
 from pynomaly.judging.drift.bake_verdict import BakeObservation, BakeVerdict, judge_bake, observe_bake
 from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import observe_window
@@ -182,8 +182,7 @@ def judge_baking_window(
         paired = sum(_read_paired_sums(ledger, pipeline.name, baking, edges), window_sums)
         alpha = account.shares["bake"]
         bake_result = judge_bake(new, old, paired, pipeline, alpha, bets.stake.largest)
-        breaches = bake_result.reasons if bake_result.outcome == "breach" else ()
-        guarantee = judge_bake_bets(bets.stake, alpha, breaches)
+        guarantee = _judge_guarantee(bundle, previous_bundle, bets, alpha, bake_result)
         account.enter(entry_key, guarantee, bets.to_dict(), moment)
         outcome, reasons = _roll_back_on_breach(pipeline, champion.version, key, bake_result, moment)
         ledger.record_decision(
@@ -207,6 +206,16 @@ def judge_baking_window(
         return outcome
 
 
+def _judge_guarantee(
+    bundle: Bundle, previous: Bundle, bets: UnitBets, alpha: float, bake_result: BakeVerdict
+) -> Guarantee:
+    breaches = bake_result.reasons if bake_result.outcome == "breach" else ()
+    lacking = "; ".join(bake_result.reasons) if bake_result.outcome == "insufficient_data" else ""
+    if bundle.contract.time is not None:
+        lacking = lacking or bundle.dependence.widen(previous.dependence).explain_unknown()
+    return judge_bake_bets(bets.stake, alpha, breaches, lacking)
+
+
 def _judge_rows_alone(bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
     """Return `scored` with each row judged alone; a caller may have judged the window's rows together."""
     return scored.assign(is_anomaly=flag_single_rows(bundle, frame, scored["p_value"].to_numpy()))
@@ -227,7 +236,9 @@ def pair_versions(
     contract_id = bundle.contract.id
     entities = frame[contract_id] if contract_id and contract_id in frame else None
     share = 1.0
-    if times is not None and dependence.is_dependent:
+    if times is not None and dependence.explain_unknown():
+        share = 0.0
+    elif times is not None and dependence.is_dependent:
         first, last = edges or (times.min(), times.max())
         share = min(1.0, (last - first).total_seconds() / dependence.block)
     new, old = ((table["is_anomaly"].to_numpy(), table["p_value"].to_numpy()) for table in tables)
@@ -242,7 +253,7 @@ def bet_on_versions(
     rates: tuple[float, float],
     bets: UnitBets,
 ) -> UnitBets:
-    """Return the bets on a promotion after a window; those before without times, which have no order.
+    """Return the bets on a promotion after a window; those before where rows have no order or unknown units.
 
     Parameters
     ----------
@@ -250,14 +261,15 @@ def bet_on_versions(
         Of the new and of the old version: the model, its scores of `frame`, and the alert rate it promised.
     """
     times = read_row_times(frame, bundles[0].contract)
-    if times is None:
+    dependence = bundles[0].dependence.widen(bundles[1].dependence)
+    if times is None or dependence.explain_unknown():
         return bets
     known = times.notna().to_numpy()
     flags = [table["is_anomaly"].to_numpy(dtype=bool)[known] for table in tables]
     return bets.bet_on_pairs(
         to_seconds(times[known]),
         (flags[0], flags[1]),
-        bundles[0].dependence.widen(bundles[1].dependence),
+        dependence,
         rates,
         pipeline.degradation.alert_rate_factor,
         max(count_rows_per_event(bundle.policy, bundle.facts) for bundle in bundles),
