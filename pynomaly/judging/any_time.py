@@ -2,10 +2,11 @@
 
 Who looks after each answer and stops at the first good moment meets, sooner or later, a 95 % interval that
 holds the truth at no single one of these moments. A *confidence sequence* holds it at all of them together.
-The sequence here is Robbins' normal mixture on an estimate's standard error, about 1.5 times as wide as the
-interval of one look; Student's quantiles stand in for normal ones while units are few. It is asymptotic: the
-verdict waits for ``comparison.min_positives`` and ``comparison.min_blocks`` before it looks at all, and
-``benchmarks/audits.py`` measures how often it errs over a whole sequence of looks.
+The sequence here is Robbins' normal mixture on an estimate's standard error; Student's quantiles stand in
+for normal ones while units are few. At 95 % and from 10 to 200 units it is 1.6 to 1.95 times as wide as
+Student's interval of one look. It is asymptotic: the verdict waits for ``comparison.min_positives`` and
+``comparison.min_blocks`` before it looks at all, and ``benchmarks/audits.py`` measures how often it errs
+over a whole sequence of looks.
 
 References
 ----------
@@ -24,12 +25,17 @@ from pynomaly import config
 __all__ = ["bound_at_any_time", "compute_any_time_p_value", "forecast_answers", "reach_at_any_time"]
 
 BEST_UNITS = 30
-"""Number of independent anomalies at which the sequence is narrowest; at ten or a hundred it is 4 % wider."""
+"""Number of independent anomalies at which the mixture of normal quantiles is about narrowest.
+
+Student's quantiles move that to more units. At 95 % the reach, in standard errors, is 4.40 at 10 units, 3.51
+at 20, 3.33 at 30, 3.23 at 50, 3.21 at 100 and 3.25 at 200: narrowest near 80, and a third wider at ten than
+at 30.
+"""
 
 MOST_ANSWERS = 100_000
 """A forecast of more answers than this is none."""
 
-_MIXTURE = 9.0 / BEST_UNITS  # variance of the mixture; at t units the width is least for t times this of 9
+_MIXTURE = 9.0 / BEST_UNITS  # variance of the mixture; its reach is least where units times this are about 9
 
 
 def reach_at_any_time(units: int, level: float) -> float:

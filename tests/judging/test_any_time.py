@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pynomaly.config import Comparison
 from pynomaly.judging import any_time
@@ -56,11 +57,22 @@ def test_p_value_and_interval_agree() -> None:
 
 
 def test_it_is_narrowest_where_it_says() -> None:
-    widths = {units: reach_at_any_time(units, 0.95) for units in (10, BEST_UNITS, 100, 1000)}
-    normal = {units: reach_at_any_time(units * 1000, 0.95) for units in (1, 10)}
-    assert min(widths[BEST_UNITS], widths[100]) < widths[10]
-    assert normal[1] < normal[10]
-    assert widths[1000] / 1.96 < 1.8
+    grid = np.arange(2, 1000)
+    reach = np.array([reach_at_any_time(int(units), 0.95) for units in grid])
+    assert grid[reach.argmin()] == 81
+    stated = {10: 4.40, 20: 3.51, 30: 3.33, 50: 3.23, 100: 3.21, 200: 3.25}
+    assert {units: round(float(reach[units - 2]), 2) for units in stated} == stated
+    assert reach[10 - 2] / reach[30 - 2] == pytest.approx(1.32, abs=0.005)
+    normal = np.sqrt((1 + 1 / (grid * any_time._MIXTURE)) * np.log((grid * any_time._MIXTURE + 1) / 0.05**2))
+    assert grid[normal.argmin()] == pytest.approx(BEST_UNITS, abs=3)
+
+
+def test_looking_at_any_time_costs_the_width_that_the_guide_states() -> None:
+    grid = np.arange(10, 201)
+    ratios = [reach_at_any_time(int(units), 0.95) / stats.t.ppf(0.975, units - 1) for units in grid]
+    assert ratios[0] == pytest.approx(1.95, abs=0.005) == max(ratios)
+    assert min(ratios) == pytest.approx(1.6, abs=0.01)
+    assert max(ratios[20:]) < 1.65
 
 
 @pytest.mark.parametrize("difference", [-0.3, -0.1, 0.1, 0.3])

@@ -30,6 +30,9 @@ __all__ = ["describe_stream", "enter_discoveries", "take_share"]
 PATIENCE_S = 60.0
 """Seconds that a window waits while another takes its share; that takes milliseconds."""
 
+HASH_DIGITS = 12
+"""Digits of the data's hash in an entry's window: with the longest key they fit the ledger's column."""
+
 _SHARE, _DISCOVERIES = "fdr share", "fdr"
 
 
@@ -99,7 +102,8 @@ def enter_discoveries(
     open_events = stream.find_open_events(window.start)
     discoveries, going_on = count_discoveries(bundle.policy, bundle.contract, frame, alerted, open_events)
     content = _spell_window(window) | {"discoveries": discoveries, "open": going_on}
-    account, key = _name_account(window.start, bundle.policy), f"{window.key}:{data_hash[:16]}"
+    account = _name_account(window.start, bundle.policy)
+    key = f"{window.key}:{data_hash[:HASH_DIGITS]}"
     ledger.accounts.add_entry(AccountEntry(pipeline.name, account, _DISCOVERIES, key, content))
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,12 +15,15 @@ from pynomaly.config import Pipeline
 from pynomaly.data.sources import read_source
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError
+from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.records.ledger import Ledger
+from pynomaly.records.ledger.tables import account_entries
 from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.reporting.overview import describe_status
+from pynomaly.steps.scoring import stream_alerts
 from pynomaly.steps.scoring.score_windows import score_window
-from pynomaly.steps.scoring.stream_alerts import take_share
+from pynomaly.steps.scoring.stream_alerts import enter_discoveries, take_share
 from tests.steps.conftest import MOMENT, start_with_champion
 
 Make = Callable[..., Pipeline]
@@ -74,6 +80,23 @@ def test_a_window_scored_after_a_kill_has_its_share_again(
     assert status["windows"] == 3
     assert status["spent"] <= status["earned"]
     assert entries[1].content["discoveries"] == result.alerts == sum(read_alerts(settings, day(3)))
+
+
+def test_the_longest_key_of_a_window_fits_the_ledger(pipeline: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = pipeline(alerts=STREAM)
+    policy = AlertPolicy("fdr", 0.0, level=0.45, period=timedelta(days=7))
+    window = Window(MOMENT + timedelta(microseconds=123456), MOMENT + timedelta(microseconds=654321))
+    monkeypatch.setattr(stream_alerts, "count_discoveries", lambda *_: (1, {}))
+    bundle: Any = SimpleNamespace(policy=policy, contract=None)
+    with Ledger.open(settings.ledger_url) as ledger:
+        enter_discoveries(settings, ledger, bundle, window, "f" * 64, pd.DataFrame(), np.zeros(0, dtype=bool))
+        enter_discoveries(settings, ledger, bundle, window, "e" * 64, pd.DataFrame(), np.zeros(0, dtype=bool))
+        account = "alerts:20260119T0000"
+        entries = ledger.accounts.list_entries("machines", account, "fdr")
+    assert len(entries) == 2, "other data, another entry"
+    for entry in entries:
+        for name in ("pipeline", "account", "guarantee", "window"):
+            assert len(getattr(entry, name)) <= account_entries.c[name].type.length
 
 
 def test_settings_refuse_a_stream_that_cannot_be(pipeline: Make) -> None:
