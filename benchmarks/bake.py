@@ -24,7 +24,7 @@ import pandas as pd
 from scipy.signal import lfilter
 
 from benchmarks.calibration import render_table
-from benchmarks.gate import format_share
+from benchmarks.shares import format_share
 from pynomaly.config import Pipeline, parse_pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.judging.account.block_bets import UnitBets

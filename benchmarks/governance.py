@@ -17,7 +17,7 @@ do; *ours* is what the pipeline's own settings decide. What a life lives through
 *AP*: mean average precision of the judged weeks, with a bootstrap interval over lives; *against the best*:
 difference to the best other policy of the scenario, paired by life. *worse*: share of weeks in which it is
 more than .1 below the best policy of that week. *idle*: promotions a year where nothing had changed (steady,
-contaminated), or before the change: none of them was needed. Fresh seeds; nothing is chosen by them.
+contaminated), or before the change or the bad weeks: none of them was needed. Nothing is chosen by the seeds.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.signal import lfilter
 
 from benchmarks.calibration import render_table
+from benchmarks.dependent_rows import draw_memory
 from pynomaly.config import Pipeline, parse_pipeline
 from pynomaly.steps.replay.replay import replay
 
@@ -43,7 +43,9 @@ START = pd.Timestamp("2026-01-05T00:00:00Z")
 REFERENCE, WALK, CHANGE = 8, 26, 8  # weeks: of the reference, after it, and of these before the change
 COLUMNS = ("a", "b", "c", "d")
 POLICIES = ("never", "weekly", "drift", "higher", "ours")
+MEMORY = 4.5  # hours
 WORSE = 0.1
+LEAST_LOSS = 0.05  # of average precision that counts
 YEAR = 52.0
 
 
@@ -59,6 +61,11 @@ class Scenario:
     label_delay: str = "1d"
     bad_weeks: int = 0
     contaminated: float = 0.0
+
+    @property
+    def still_weeks(self) -> int:
+        """Weeks from the first training on in which nothing has changed yet."""
+        return CHANGE if self.change or self.bad_weeks else WALK
 
 
 SCENARIOS = (
@@ -97,8 +104,7 @@ def draw_life(scenario: Scenario, rng: np.random.Generator) -> pd.DataFrame:
     for entity in range(scenario.entities):
         phase, direction = rng.uniform(0, 24, 4), rng.normal(size=4)
         mixing = rng.normal(size=(2, 4))
-        noise = lfilter([1.0], [1.0, -0.8], rng.normal(size=(hours, 2)), axis=0) * 0.6
-        cells = noise @ mixing + 0.5 * rng.normal(size=(hours, 4))
+        cells = draw_memory(rng, hours, MEMORY, 2) @ mixing + 0.5 * rng.normal(size=(hours, 4))
         cells += np.sin(2 * np.pi * (np.arange(hours)[:, None] - phase) / 24)
         cells += scenario.change * moved[:, None] * direction / np.abs(direction).max() + 5.0 * entity
         truth, known = np.zeros(hours, dtype=np.int64), np.ones(hours, dtype=bool)
@@ -156,7 +162,7 @@ def live(scenario: Scenario, seed: int, results: dict[str, PolicyLives]) -> None
         first = (START + pd.Timedelta(weeks=REFERENCE)).to_pydatetime()
         end = (START + pd.Timedelta(weeks=REFERENCE + WALK)).to_pydatetime()
         report = replay(pipeline, first, end, POLICIES, truth="truth")
-    change = (START + pd.Timedelta(weeks=REFERENCE + CHANGE)).isoformat()
+    change = (START + pd.Timedelta(weeks=REFERENCE + scenario.still_weeks)).isoformat()
     for policy, figures in report["policies"].items():
         own = results[policy]
         weeks = [row["average_precision"] for row in figures["windows"]]
@@ -166,8 +172,7 @@ def live(scenario: Scenario, seed: int, results: dict[str, PolicyLives]) -> None
         own.trainings.append(figures["trainings"])
         promoted = figures["promoted_at"][1:]
         own.promotions.append(len(promoted))
-        still = not scenario.change and not scenario.bad_weeks
-        own.idle.append(sum(still or moment < change for moment in promoted))
+        own.idle.append(sum(moment <= change for moment in promoted))
 
 
 def summarize(scenario: Scenario, results: dict[str, PolicyLives]) -> list[list[str]]:
@@ -194,15 +199,10 @@ def summarize(scenario: Scenario, results: dict[str, PolicyLives]) -> list[list[
                 f"{100 * np.mean(own.caught):.0f} %",
                 f"{np.mean(own.trainings) * YEAR / WALK:.1f}",
                 f"{np.mean(own.promotions) * YEAR / WALK:.1f}",
-                f"{np.sum(own.idle) / _count_idle_years(scenario, len(own.idle)):.2f}",
+                f"{np.mean(own.idle) * YEAR / scenario.still_weeks:.2f}",
             ]
         )
     return rows
-
-
-def _count_idle_years(scenario: Scenario, lives: int) -> float:
-    weeks = CHANGE if scenario.change else WALK
-    return lives * weeks / YEAR
 
 
 def _spell_mean(values: np.ndarray[Any, Any]) -> str:
@@ -231,7 +231,7 @@ def main(arguments: list[str]) -> int:
     names = QUICK if options.quick else tuple(filter(None, options.only.split(",")))
     lives = 2 if options.quick else options.lives
     table: list[list[str]] = []
-    failed: list[str] = []
+    broken: list[str] = []
     for scenario in SCENARIOS:
         if names and scenario.name not in names:
             continue
@@ -240,19 +240,25 @@ def main(arguments: list[str]) -> int:
         for life in range(lives):
             live(scenario, options.seed + life, results)
         table += summarize(scenario, results)
+        broken += find_broken_bounds(scenario, results)
         print(f"{scenario.name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-        gained = np.nanmean(results["ours"].weekly) - np.nanmean(results["never"].weekly)
-        if gained < -0.05:
-            failed.append(f"{scenario.name}: ours is {-gained:.3f} worse than never")
-        if sum(results["ours"].idle) > max(1, round(0.1 * _count_idle_years(scenario, lives))):
-            failed.append(f"{scenario.name}: {sum(results['ours'].idle)} promotions without need")
     text = render_table(HEADER, table)
     print(text)
     if options.out:
         options.out.write_text(text + "\n")
-    for line in failed:
-        print(f"failed: {line}", file=sys.stderr)
-    return 1 if failed and options.quick else 0
+    for line in broken:
+        print(f"broken: {line}", file=sys.stderr)
+    return 1 if broken and options.quick else 0
+
+
+def find_broken_bounds(scenario: Scenario, results: dict[str, PolicyLives]) -> list[str]:
+    """Return where ours ranks worse than never retraining, or promotes where nothing has changed."""
+    ours, never = results["ours"], results["never"]
+    lost = float(np.nanmean(never.weekly) - np.nanmean(ours.weekly))
+    broken = [f"{scenario.name}: ours is {lost:.3f} below never"] if lost > LEAST_LOSS else []
+    if sum(ours.idle):
+        broken.append(f"{scenario.name}: {sum(ours.idle)} promotions in {len(ours.idle)} lives without need")
+    return broken
 
 
 if __name__ == "__main__":

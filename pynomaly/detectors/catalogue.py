@@ -77,11 +77,11 @@ def make_detector(name: str, seed: int = 0, **params: Any) -> Detector:
 def make_detector_for(
     X: Table | PastRows, name: str, seed: int = 0, params: Mapping[str, Any] = MappingProxyType({})
 ) -> Detector:
-    """Make an unfitted detector for these rows: one that looks back waits for as many rows as they may read.
+    """Make an unfitted detector for these rows: one that can wait for later rows waits for all they may read.
 
     Parameters, unless they name a ``delay`` of their own, and errors are those of :func:`make_detector`.
     """
-    if isinstance(X, PastRows) and find_entry(name).looks_back:
+    if isinstance(X, PastRows) and "delay" in find_entry(name).resolve().parameters:
         params = {"delay": X.usual_delay, **params}
     return make_detector(name, seed, **params)
 

@@ -10,7 +10,15 @@ from benchmarks import account
 
 @pytest.mark.slow
 def test_the_bounds_of_the_page_hold() -> None:
-    account.check_bounds(97_000)
+    assert account.find_broken_bounds(97_000) == []
+
+
+def test_a_bound_that_is_broken_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account, "live_once", lambda *_: {"alert_rate": 1})
+    monkeypatch.setattr(account, "exceed_rate", lambda *_: 3)
+    monkeypatch.setattr(account, "miss_incidents", lambda *_: None)
+    monkeypatch.setattr(account, "stream_once", lambda *_: (0.3, 1.0))
+    assert len(account.find_broken_bounds(0)) == 5
 
 
 def test_by_window_the_stream_is_not_kept() -> None:

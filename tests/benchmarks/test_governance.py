@@ -36,5 +36,9 @@ def test_a_life_is_replayed_under_every_policy(monkeypatch: pytest.MonkeyPatch) 
     assert {len(own.weekly[0]) for own in results.values()} == {4}
     assert (results["never"].trainings, results["never"].promotions) == ([1], [0])
     assert results["weekly"].promotions == [3]
+    assert governance.find_broken_bounds(BY_NAME["regime"], results) == []
+    results["ours"].idle[0] = 1
+    results["ours"].weekly[0] = results["never"].weekly[0] - 0.1
+    assert len(governance.find_broken_bounds(BY_NAME["regime"], results)) == 2
     rows = governance.summarize(BY_NAME["regime"], results)
     assert [len(row) for row in rows] == [len(governance.HEADER)] * len(governance.POLICIES)

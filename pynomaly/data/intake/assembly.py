@@ -291,7 +291,12 @@ class Assembly:
             return Context("as asked", past=int((self.known["series"] or {}).get("past", 0)))
         times = self.moments.times if self.moments else None
         lines = self.sample.lines
-        codes, numbers = self._entity_codes(), self._list_numbers()
+        constants = {
+            column.name: self.profiles[column.name].numbers
+            for column in self.columns.values()
+            if column.role == "constant" and self.profiles[column.name].is_number
+        }
+        codes, numbers = self._entity_codes(), self._list_numbers() | constants
         has_categories = "categorical" in data
         context = read_context(times, codes, lines, numbers, self.sample.rows, has_categories=has_categories)
         if context.settings:
@@ -299,12 +304,11 @@ class Assembly:
         return context
 
     def _list_numbers(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return the columns of numbers, constant ones, too; counters as their increase."""
+        """Return the columns of numbers; counters as their increase."""
         numbers = {
             column.name: self.profiles[column.name].numbers
             for column in self.columns.values()
             if column.role in ("number", "counter")
-            or (column.role == "constant" and self.profiles[column.name].is_number)
         }
         if self.moments is None:
             return numbers

@@ -83,13 +83,12 @@ def plan_blocks(
         blocks |= {**windows, "training": {**windows["training"], **blocks.get("training", {})}}
     if context is not None and context.past:
         why = "the first is the baseline: it looks back on rows; see `pynomaly detectors`"
-        note = f"{context.why}, so detectors that look back come first (data.series)"
         candidates: list[Any] = list(SERIES_CANDIDATES)
         if "calendar" in blocks.get("features", {}):
             candidates[0] = {"detector": candidates[0], "params": {"smoothing": "narrow"}}
             why = f"{why}; smoothing is narrow, so that an alert ends with its incident"
         blocks.setdefault("training", {})["candidates"] = (candidates, why)
-        notes.append(note)
+        notes.append(f"{context.why}, so detectors that look back come first (data.series)")
     if rows < _RETRAIN_ROWS:
         comment = f"the reference has about {rows} rows, default is 1000"
         blocks["retraining"] = {"min_rows": (max(100, rows // 2), comment)}

@@ -19,7 +19,7 @@ import numpy as np
 
 from pynomaly.detectors import saved
 from pynomaly.detectors.base import Detector
-from pynomaly.detectors.catalogue import find_entry, load_detector, make_detector
+from pynomaly.detectors.catalogue import find_entry, load_detector, make_detector_for
 from pynomaly.detectors.contract.subject import require_that
 from pynomaly.detectors.numerics.exact import Array, row_sum
 from pynomaly.detectors.past_rows import PastRows
@@ -69,7 +69,7 @@ class SeriesUnderTest:
 
     def make_unfitted(self) -> Detector:
         """Return an unfitted detector with seed 7."""
-        return make_detector(self.name, seed=7, delay=self.delay, **self.params)
+        return make_detector_for(self.rows, self.name, 7, self.params)
 
     def score_series(self, values: Array) -> Array:
         """Return the scores of the rows of one entity."""

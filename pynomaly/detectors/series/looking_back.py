@@ -59,8 +59,8 @@ class LookingBack(Detector):
 
     @property
     def delay(self) -> int:
-        """How many values after a row its score reads."""
-        return int(self.params["delay"])
+        """How many values after a row its score reads; 0 where the detector has no such parameter."""
+        return int(self.params.get("delay", 0))
 
     @property
     def holds_past(self) -> bool:

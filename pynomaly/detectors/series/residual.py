@@ -14,11 +14,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from pynomaly.detectors.arrays import freeze_arrays
-from pynomaly.detectors.attributions import ColumnGroups, ScoreParts
+from pynomaly.detectors.attributions import ColumnGroups, MemberReading, ScoreParts
 from pynomaly.detectors.base import Detector, Table
 from pynomaly.detectors.catalogue import TABULAR, make_detector
 from pynomaly.detectors.numerics.exact import Array
-from pynomaly.detectors.parameters import ChoiceParameter, IntegerParameter, Parameter
+from pynomaly.detectors.parameters import ChoiceParameter, Parameter
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.detectors.series.family import make_forecast_members, make_profile_members
 from pynomaly.detectors.series.looking_back import LookingBack
@@ -44,7 +44,6 @@ class SeriesResidual(LookingBack):
 
     name: ClassVar[str] = "series_residual"
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "delay": IntegerParameter(0, 0, 1000),
         "over": ChoiceParameter("mahalanobis", tuple(TABULAR)),
     }
 
@@ -83,6 +82,27 @@ class SeriesResidual(LookingBack):
         expected[:, list(rows.columns)] = 0.0
         return self._get_over().explain(self._find_residuals(rows), expected, groups)
 
+    def read_members(self, X: PastRows) -> tuple[MemberReading, ...]:
+        """Return, for the one row of `X`, what the residual of each followed column was taken from.
+
+        The ratio is the size of the residual. Cost: that of the residuals of one row.
+
+        Raises
+        ------
+        NotFittedError, ColumnError, DetectorError
+            As `score`.
+        """
+        row = self._settle(self._check_fitted_rows(X))
+        (numbers,) = self._find_residuals(row)
+        spot = int(row.places[0])
+        readings = []
+        for place, column in enumerate(row.columns):
+            member = next(item for item in self._list_expecting(place) if item.back <= row.before[0])
+            expected, _ = member.compare(row, place, spot, spot)
+            ratio, until = abs(float(numbers[column])), int(row.moments[spot])
+            readings.append(MemberReading(column, member.sees, ratio, until, expected))
+        return tuple(readings)
+
     def _prepare(self) -> None:
         super()._prepare()
         if "over_facts" in self.state:
@@ -108,10 +128,15 @@ class SeriesResidual(LookingBack):
         numbers = rows.numbers.copy()
         for place, column in enumerate(rows.columns):
             residuals = np.full(len(rows), np.nan)
-            for member in (*self._members[place], self._alone[place]):
+            for member in self._list_expecting(place):
                 open_rows = np.flatnonzero(np.isnan(residuals) & (settled.before >= member.back))
-                if len(open_rows) and isinstance(member, ExpectingMember):
+                if len(open_rows):
                     spots = settled.places[open_rows]
                     residuals[open_rows] = member.find_residuals(settled, place, spots)
             numbers[:, column] = np.clip(residuals, -_FARTHEST, _FARTHEST)
         return numbers
+
+    def _list_expecting(self, column: int) -> list[ExpectingMember]:
+        """Return the members that expect a value, in the order they are asked; the last reads any row."""
+        members = (*self._members[column], self._alone[column])
+        return [member for member in members if isinstance(member, ExpectingMember)]

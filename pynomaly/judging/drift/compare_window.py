@@ -28,7 +28,7 @@ def compute_window_drift(
     frame: pd.DataFrame,
     settings: config.Drift,
     scores: npt.ArrayLike | None = None,
-    earlier: Sequence[Mapping[str, float]] = (),
+    earlier: Sequence[Mapping[str, float]] | None = (),
 ) -> DriftReport:
     """Compare the rows of a window, and their scores, with the reference of a model.
 
@@ -43,9 +43,9 @@ def compute_window_drift(
     settings : Drift
     scores : array of shape (n,), optional
         Scores of the rows under this model; without them the report has no ``score``.
-    earlier : sequence of mapping of str to float
+    earlier : sequence of mapping of str to float, or None
         Levels of the model's earlier windows (:attr:`DriftReport.levels`), oldest first: what moved by little
-        adds up.
+        adds up. None where nothing may be added to them.
 
     Raises
     ------

@@ -43,7 +43,7 @@ def compare_sketches(
     reference: Sketch,
     current: Sketch,
     settings: config.Drift,
-    earlier: Sequence[Mapping[str, float]] = (),
+    earlier: Sequence[Mapping[str, float]] | None = (),
 ) -> DriftReport:
     """Test every column of `current` against `reference`.
 
@@ -52,8 +52,8 @@ def compare_sketches(
     reference, current : Sketch
         Sketches of the same columns.
     settings : Drift
-    earlier : sequence of mapping of str to float
-        Levels of the windows before, oldest first.
+    earlier : sequence of mapping of str to float, or None
+        Levels of the windows before, oldest first; None where nothing may be added to them.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def compare_sketches(
     distances = _compare_columns(reference, current)
     levels = _read_levels(distances, current, settings)
     shifts: Mapping[str, CarriedShift] = {}
-    if reference.baseline is not None:
+    if reference.baseline is not None and earlier is not None:
         shifts = find_shifts(reference.baseline, [*earlier, levels], settings.alpha)
     score = _judge_score(reference, current, settings, distances, shifts)
     fewest = min(reference.rows, current.rows)

@@ -62,7 +62,8 @@ __all__ = [
 ]
 
 MAX_EARLIER_WINDOWS = 366
-"""Number of earlier observations that are read: for the verdict, and for the last checks without labels."""
+"""Number of earlier observations that are read: for the verdict, for the last checks without labels, and for
+what adds up. A version has one of each window, however often that is judged."""
 
 
 @dataclass(frozen=True)

@@ -340,7 +340,10 @@ def observe_version(
         pipeline.degradation,
         rows_per_event=count_rows_per_event(bundle.policy, bundle.facts),
     )
-    return observe_bake(version, drift, observation, alerts, 0.0, baseline.expected_rate_high)
+    scores = scored["score"].to_numpy()
+    vary = bool((scores != scores[0]).any())
+    highest = baseline.expected_rate_high
+    return observe_bake(version, drift, observation, alerts, 0.0, highest, scores_vary=vary)
 
 
 def _measure_latency_ms(bundle: Bundle, frame: pd.DataFrame) -> float:

@@ -184,44 +184,37 @@ def _apply_policy(
     """Do what the policy does at the end of a window."""
     at = window.end
     if (period := _parse_period(policy)) and at - life.trained[-1] >= period:
-        refit = _refit_and_compare if policy == HIGHER else _refit_and_promote
-        refit(past, life, at, f"{spell_duration(period)} since the last training")
+        why = f"{spell_duration(period)} since the last training"
+        _refit(past, life, at, why, only_higher=policy == HIGHER)
     elif policy == "drift":
         bundle, settings = life.student.bundle, past.pipeline.drift
         drift = compute_window_drift(bundle.sketch, bundle.contract, frame, settings, scored["score"])
         if drift.status == "drift":
-            _refit_and_promote(past, life, at, "; ".join(drift.reasons))
+            _refit(past, life, at, "; ".join(drift.reasons))
     elif policy == "ours":
         _follow_settings(past, life, window, frame, scored)
 
 
-def _refit_and_promote(past: ReplayHistory, life: PolicyRun, at: datetime, why: str) -> None:
-    """Refit on the whole reference, and promote the result unconditionally."""
+def _refit(
+    past: ReplayHistory, life: PolicyRun, at: datetime, why: str, *, only_higher: bool = False
+) -> None:
+    """Refit on the whole reference, and promote the result: always, or if its metric is higher at all."""
     try:
         model = train_on_reference(past, at, life.student)
     except (DataError, DetectorError) as error:
         life.note(at, "training failed", (str(error),))
         return
     _count_training(life, model, at)
-    life.promote(model, at)
-    life.note(at, "promote", (why,))
-
-
-def _refit_and_compare(past: ReplayHistory, life: PolicyRun, at: datetime, why: str) -> None:
-    """Refit on the whole reference, and promote what has a higher metric, by however little."""
-    try:
-        model = train_on_reference(past, at, life.student)
-    except (DataError, DetectorError) as error:
-        life.note(at, "training failed", (str(error),))
-        return
-    _count_training(life, model, at)
-    verdict = compare_challenger(past, life.student, model)
-    figures = f"{verdict.metric} {verdict.challenger_value:.3f} against {verdict.champion_value:.3f}"
-    if verdict.challenger_value > verdict.champion_value:
+    reasons, promotes = [why], True
+    if only_higher:
+        verdict = compare_challenger(past, life.student, model)
+        promotes = verdict.challenger_value > verdict.champion_value
+        reasons.append(
+            f"{verdict.metric} {verdict.challenger_value:.6f} against {verdict.champion_value:.6f}"
+        )
+    if promotes:
         life.promote(model, at)
-        life.note(at, "promote", (why, figures))
-    else:
-        life.note(at, "refuse", (why, figures))
+    life.note(at, "promote" if promotes else "refuse", reasons)
 
 
 def _follow_settings(

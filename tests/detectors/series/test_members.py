@@ -7,6 +7,7 @@ import pytest
 
 from pynomaly.detectors import make_detector
 from pynomaly.detectors.attributions import MemberReading
+from pynomaly.detectors.catalogue import make_detector_for
 from pynomaly.detectors.numerics import compiled
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.detectors.series import loops
@@ -71,7 +72,8 @@ def test_rows_average_the_spots_that_they_may_read() -> None:
 def test_compiled_loops_change_no_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     time = np.arange(900)
     values = np.sin(time / 5)[:, None] + 0.2 * np.random.default_rng(1).normal(size=(900, 1))
-    detector = make_detector(name, delay=9).fit(PastRows.of_series(values[:600], delay=9))
+    rows = PastRows.of_series(values[:600], delay=9)
+    detector = make_detector_for(rows, name).fit(rows)
     rows = PastRows.of_series(values, delay=9)
     monkeypatch.setattr(compiled, "_work_counted", [-1e18])
     slow = detector.score(rows, threads=1)
@@ -264,6 +266,36 @@ def test_residuals_are_those_of_the_slow_twin() -> None:
             )
             error = naive.forecast_error(values[:, column], row, lags, weights)
             assert abs(residuals[at, column]) == pytest.approx(error / usual)
+
+
+def test_what_is_read_of_a_row_is_what_its_residuals_were_taken_from() -> None:
+    steps = make_coupled_steps(6)[:900]
+    values = np.column_stack([steps, np.arange(900) % 7 == 0, np.sin(np.arange(900) / 24 * 2 * np.pi)])
+    values[880] += 3.0
+    detector = make_detector("series_residual").fit(PastRows.of_series(values[:800]))
+    rows = PastRows.of_series(values)
+    seen = set()
+    for row in (0, 5, 30, 850, 880, 881, 899):
+        one = rows.take(np.array([row]))
+        (residuals,) = detector._find_residuals(one)
+        readings = detector.read_members(one)
+        assert [reading.column for reading in readings] == list(range(6))
+        for reading, residual, value in zip(readings, residuals, values[row], strict=True):
+            assert reading.ratio == abs(residual)
+            assert reading.expected is not None
+            assert np.sign(value - reading.expected) == np.sign(residual)
+            assert reading.until == rows.moments[row]
+            seen.add(reading.member.split()[1])
+    assert seen == {"step", "value"}, "forecasts, and what stands in where the past is too short"
+
+
+def test_a_detector_over_residuals_waits_for_no_later_rows() -> None:
+    rows = PastRows.of_series(make_coupled_steps(7)[:400], delay=5)
+    detector = make_detector_for(rows, "series_residual")
+    assert "delay" not in detector.params
+    assert make_detector_for(rows, "series").params["delay"] == 5
+    with pytest.raises(DetectorError, match="delay"):
+        make_detector("series_residual", delay=5)
 
 
 def test_a_detector_over_residuals_must_be_a_tabular_one() -> None:

@@ -116,7 +116,7 @@ def read_context(
     codes, lines : ndarray of shape (n,), int
         Number of the entity of each of these rows (-1: none), and its line in the file.
     numbers : mapping of name to ndarray of shape (n,)
-        Numeric features as a model gets them: counters as their increase.
+        Numeric features as a model gets them: counters as their increase, columns that never varied, too.
     table_rows : int
         Rows of the whole table.
     has_categories : bool
@@ -148,7 +148,8 @@ def read_context(
         why = "no column of numbers varies, and only a change can be odd"
         return Context(why, step, past=_find_past(()))
     stretches = lay_stretches(list(values.values()), moments, owners, runs, step.step)
-    assert stretches is not None
+    if stretches is None:
+        return Context("no rows could be laid on their step, so no past was measured", step)
     measured = {name: measure_foresight(stretches, place) for place, name in enumerate(values)}
     columns = {name: item for name, item in measured.items() if item is not None}
     if not columns:

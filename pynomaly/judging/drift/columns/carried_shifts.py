@@ -1,12 +1,14 @@
 """Small shifts add up: evidence against an unmoved level, carried from window to window of a champion.
 
 Each window leaves the mean rank of a column's values among those of the reference; the reference has left
-those of its own windows. Both are joined until neighbours hardly depend on each other, and compared by a
-two-sample t-test that may be looked at after every window: its Bayes factor has the mean 1 while nothing
-moves, whatever level and spread the column has. A shift may begin at any window, so the factors are averaged
-over the beginnings. While nothing moves, the average reaches 1 / alpha with a chance of at most alpha,
-however often it is looked at (Ville's inequality), as long as a champion has not had more than
-:data:`MOST_WINDOWS` windows; later, in each so many. Called by drift.
+those of its own windows. Both are joined, from the oldest on, until neighbours hardly depend on each other,
+and compared by a two-sample t-test that may be looked at after every group: its Bayes factor has the mean 1
+while nothing moves, whatever level and spread the column has. A shift may begin at any group, so the factors
+are averaged over the beginnings. While nothing moves, the average reaches 1 / alpha with a chance of at most
+alpha, however often it is looked at (Ville's inequality), as long as a champion has not had more than
+:data:`MOST_WINDOWS` windows: a window stays in the group that it came into. Later the oldest windows are no
+longer read. In each so many that still holds where windows are not joined; those that are fall into other
+groups at each window, and the chance grows with their number. Called by drift.
 
 References
 ----------
@@ -58,7 +60,7 @@ class CarriedShift:
     evidence : float
         Natural logarithm of the mean Bayes factor over the beginnings.
     windows : int
-        Number of windows since the most likely beginning of a shift.
+        Number of windows in full groups since the most likely beginning of a shift.
     level : float
         Their mean rank among the values of the reference, less that of its own windows; -1/2 to 1/2.
     """
@@ -124,7 +126,8 @@ def carry_levels(
     ----------
     column : ColumnBaseline
     levels : sequence of float
-        Of the windows so far, each `length` seconds long.
+        Of the windows so far, from the first of the champion on, each `length` seconds long. The newest that
+        fill no group yet count later.
     block, length : int
         Seconds of the reference's own windows, and of later ones.
     """
@@ -133,7 +136,7 @@ def carry_levels(
     joined = max(1, math.ceil(_TIMES_WANDER * column.wander / length))
     own = max(1, math.ceil(_TIMES_WANDER * column.wander / block))
     before = _join(np.asarray(column.levels), own)
-    after = _join(np.asarray(levels, dtype=np.float64)[-MOST_WINDOWS:], joined)
+    after = _join(np.asarray(levels, dtype=np.float64), joined)[-max(1, MOST_WINDOWS // joined) :]
     if before.size < MIN_WORTH or not after.size:
         return None
     # Where later windows are longer than those of the reference, their levels vary less.
@@ -150,9 +153,8 @@ def carry_levels(
 
 
 def _join(levels: Array, size: int) -> Array:
-    """Return the means of `size` neighbours, the newest last; the oldest that fill no group are left out."""
-    whole = levels.size - levels.size % size
-    return np.asarray(levels[levels.size - whole :].reshape(-1, size).mean(axis=1))
+    """Return the means of `size` neighbours, the newest last; the newest that fill no group are left out."""
+    return np.asarray(levels[: levels.size - levels.size % size].reshape(-1, size).mean(axis=1))
 
 
 def _compare_means(

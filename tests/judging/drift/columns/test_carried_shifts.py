@@ -55,6 +55,15 @@ def test_windows_that_wander_together_are_joined() -> None:
     assert slow.windows == 3 * joined.windows
 
 
+def test_windows_stay_in_their_group_and_an_unfinished_group_waits() -> None:
+    rng = np.random.default_rng(7)
+    reference, after = column(rng.normal(size=18), wander=1.4 * DAY), rng.normal(size=9).tolist()
+    evidence = [carry_levels(reference, after[:count], block=DAY, length=DAY) for count in range(10)]
+    assert evidence[:3] == [None, None, None]
+    assert evidence[3] == evidence[4] == evidence[5] != evidence[6]
+    assert evidence[6] == evidence[7] == evidence[8] != evidence[9]
+
+
 def test_longer_windows_of_independent_days_count_as_many_days() -> None:
     rng = np.random.default_rng(2)
     before, days = rng.normal(size=40), rng.normal(0.7, size=70)
@@ -83,6 +92,19 @@ def test_unmoved_levels_are_called_moved_at_most_as_often_as_promised() -> None:
         windows = [{name: float(rng.normal()) for name in "ab"} for _ in range(60)]
         found += any(find_shifts(baseline, windows[:count], alpha) for count in range(1, 61))
     assert found <= 120 * alpha
+
+
+def test_joined_windows_that_wander_keep_the_level_too() -> None:
+    rng, found, alpha, keep = np.random.default_rng(8), 0, 0.05, 0.3
+    wander = (1 + keep) / (1 - keep) * DAY
+    for _ in range(150):
+        series = rng.normal(size=100)
+        for place in range(1, 100):
+            series[place] += keep * series[place - 1]
+        baseline = Baseline(DAY, 2, DAY, 40, {"a": column(series[:40], wander)})
+        windows = [{"a": float(level)} for level in series[40:]]
+        found += any(find_shifts(baseline, windows[:count], alpha) for count in range(1, 61))
+    assert found <= 150 * alpha
 
 
 @pytest.mark.parametrize(("shift", "windows"), [(1.0, 60), (2.0, 20)])
