@@ -79,7 +79,8 @@ def judge_alert_rate(stake: Stake, alpha: float, rate: float) -> Guarantee:
     reasons = (
         f"{promise}: no longer. Bets against it multiplied the stake by {stake.largest:.3g} in {stake.bets} "
         f"units of rows (chance at most {alpha:g} in the life of a champion)",
-        "either more rows are anomalous than people have labelled or declared, or what is normal has moved",
+        "either more rows are anomalous than data.incidents and the source's labels said when their windows "
+        "were judged, or what is normal has moved",
     )
     return Guarantee("alert_rate", "withdrawn", alpha, stake.bets, stake.largest, reasons)
 
