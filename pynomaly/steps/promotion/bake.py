@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
@@ -21,32 +20,21 @@ from pynomaly.data.frame import hash_frame
 from pynomaly.errors import PynomalyError
 from pynomaly.judging.account.block_bets import UnitBets
 from pynomaly.judging.account.guarantees import Guarantee, judge_bake_bets
-from pynomaly.judging.drift.bake_verdict import BakeObservation, BakeVerdict, judge_bake, observe_bake
-from pynomaly.judging.drift.compare_window import compute_window_drift
-from pynomaly.judging.drift.degradation import observe_window
+from pynomaly.judging.drift.bake_verdict import BakeVerdict, judge_bake
 from pynomaly.judging.drift.paired_blocks import PairedBlocks
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.dependence.dependence import Dependence, to_seconds
 from pynomaly.model.latency import measure_latency_ms
-from pynomaly.model.provenance import count_rows_per_event
-from pynomaly.model.row_times import read_row_times
 from pynomaly.model.window_alerts import flag_single_rows
 from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline, parse_window_key
 from pynomaly.records.ledger.decision_evidence import BakeEvidence
 from pynomaly.records.registry import ModelRef
 from pynomaly.steps.account import open_account
 from pynomaly.steps.champion import find_last_change
+from pynomaly.steps.promotion.paired_versions import bet_on_versions, observe_version, pair_versions
 from pynomaly.steps.promotion.promote import rollback
 from pynomaly.steps.window_run import WindowRun, use_window_run
 
-__all__ = [
-    "BakingPromotion",
-    "bet_on_versions",
-    "find_baking_promotion",
-    "judge_baking_window",
-    "observe_version",
-    "pair_versions",
-]
+__all__ = ["BakingPromotion", "find_baking_promotion", "judge_baking_window"]
 
 LATENCY_BATCHES = 3
 
@@ -221,67 +209,6 @@ def _judge_rows_alone(bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame)
     return scored.assign(is_anomaly=flag_single_rows(bundle, frame, scored["p_value"].to_numpy()))
 
 
-def pair_versions(
-    bundle: Bundle,
-    previous: Bundle,
-    frame: pd.DataFrame,
-    tables: tuple[pd.DataFrame, pd.DataFrame],
-    edges: tuple[datetime, datetime] | None,
-) -> PairedBlocks:
-    """Return the sums over the window's blocks; the longer dependence of the two versions counts."""
-    dependence = bundle.dependence.widen(previous.dependence)
-    times = read_row_times(frame, bundle.contract)
-    if times is not None and times.isna().any():
-        times = None if times.isna().all() else times.fillna(times.min())
-    contract_id = bundle.contract.id
-    entities = frame[contract_id] if contract_id and contract_id in frame else None
-    share = 1.0
-    if times is not None and dependence.explain_unknown():
-        share = 0.0
-    elif times is not None and dependence.is_dependent:
-        first, last = edges or (times.min(), times.max())
-        share = min(1.0, (last - first).total_seconds() / dependence.block)
-    new, old = ((table["is_anomaly"].to_numpy(), table["p_value"].to_numpy()) for table in tables)
-    return PairedBlocks.sum_window(new, old, _number_blocks(dependence, times, entities, len(frame)), share)
-
-
-def bet_on_versions(
-    pipeline: Pipeline,
-    bundles: tuple[Bundle, Bundle],
-    frame: pd.DataFrame,
-    tables: tuple[pd.DataFrame, pd.DataFrame],
-    rates: tuple[float, float],
-    bets: UnitBets,
-) -> UnitBets:
-    """Return the bets on a promotion after a window; those before where rows have no order or unknown units.
-
-    Parameters
-    ----------
-    bundles, tables, rates : pairs
-        Of the new and of the old version: the model, its scores of `frame`, and the alert rate it promised.
-    """
-    times = read_row_times(frame, bundles[0].contract)
-    dependence = bundles[0].dependence.widen(bundles[1].dependence)
-    if times is None or dependence.explain_unknown():
-        return bets
-    known = times.notna().to_numpy()
-    flags = [table["is_anomaly"].to_numpy(dtype=bool)[known] for table in tables]
-    return bets.bet_on_pairs(
-        to_seconds(times[known]),
-        (flags[0], flags[1]),
-        dependence,
-        rates,
-        pipeline.degradation.alert_rate_factor,
-        max(count_rows_per_event(bundle.policy, bundle.facts) for bundle in bundles),
-    )
-
-
-def _number_blocks(
-    dependence: Dependence, times: pd.Series[Any] | None, entities: pd.Series[Any] | None, rows: int
-) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.arange(rows) if times is None else dependence.number_blocks(times, entities)
-
-
 def _read_paired_sums(
     ledger: Ledger, pipeline: str, baking: BakingPromotion, edges: tuple[datetime, datetime] | None
 ) -> list[PairedBlocks]:
@@ -317,33 +244,6 @@ def _read_baselines(ledger: Ledger, pipeline: str) -> dict[int, TrainedBaseline]
     return {
         item.version: item.baseline for item in ledger.list_trainings(pipeline) if item.version is not None
     }
-
-
-def observe_version(
-    pipeline: Pipeline,
-    version: int,
-    bundle: Bundle,
-    key: str,
-    frame: pd.DataFrame,
-    scored: pd.DataFrame,
-    baseline: TrainedBaseline,
-) -> BakeObservation:
-    """Summarise one version on a window, each row judged alone; its latency is not measured."""
-    drift = compute_window_drift(bundle.sketch, bundle.contract, frame, pipeline.drift, scored["score"])
-    alerts = int(scored["is_anomaly"].sum())
-    observation = observe_window(
-        key,
-        len(frame),
-        drift,
-        alerts,
-        baseline.usual_alert_rate,
-        pipeline.degradation,
-        rows_per_event=count_rows_per_event(bundle.policy, bundle.facts),
-    )
-    scores = scored["score"].to_numpy()
-    vary = bool((scores != scores[0]).any())
-    highest = baseline.expected_rate_high
-    return observe_bake(version, drift, observation, alerts, 0.0, highest, scores_vary=vary)
 
 
 def _measure_latency_ms(bundle: Bundle, frame: pd.DataFrame) -> float:
