@@ -90,11 +90,13 @@ def score_series(file: SeriesFile, delay: int, detector: str) -> tuple[Floats, s
     with tempfile.TemporaryDirectory() as folder:
         table = file.write_rows(Path(folder), "series", file.fitted)
         whole = file.write_rows(Path(folder), "whole", len(file.table))
-        needs_past = bool(detector) and find_entry(detector).looks_back
+        name, *settings = detector.split(":")
+        params = dict(setting.split("=") for setting in settings)
+        needs_past = bool(name) and find_entry(name).looks_back
         pipeline = draft_pipeline(table, delay, needs_past=needs_past)
         candidate = pipeline.training.candidates[0]
-        if detector:
-            candidate = candidate.model_copy(update={"detector": detector, "params": {}})
+        if name:
+            candidate = candidate.model_copy(update={"detector": name, "params": params})
         reference = read_source(pipeline.data)
         past = get_past(reference)
         if past is not None:
@@ -170,7 +172,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--delay", type=int, default=0, help="rows after a row that its score waits for")
     parser.add_argument("--scores", type=Path, help="folder for one NPZ a file")
-    parser.add_argument("--detectors", default="", help="names with commas between; by default init's choice")
+    parser.add_argument(
+        "--detectors",
+        default="",
+        help="names with commas between, as series:smoothing=narrow; by default init's choice",
+    )
     options = parser.parse_args()
     try:
         import vus.utils.metrics  # noqa: F401
@@ -193,7 +199,7 @@ def main() -> None:
                 )
                 folder.mkdir(parents=True, exist_ok=True)
                 np.savez(folder / f"{name}.npz", score=scores)
-            row: dict[str, Any] = {"file": name, "detector": chosen, "seconds": round(seconds, 1)}
+            row: dict[str, Any] = {"file": name, "detector": detector or chosen, "seconds": round(seconds, 1)}
             if options.measure and file.truth.any():
                 window = find_window(file.table.iloc[:, 0].to_numpy(dtype=np.float64))
                 row["vus_pr"] = measure_vus_pr(scores, file.truth, window)
