@@ -33,7 +33,7 @@ from pynomaly.judging.drift.paired_blocks import PairedBlocks
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.window_alerts import expect_alerts_of
 from pynomaly.records.ledger import TrainedBaseline
-from pynomaly.steps.promotion.bake import bet_on_versions, observe_version, pair_versions
+from pynomaly.steps.promotion.paired_versions import bet_on_versions, observe_version, pair_versions
 from pynomaly.steps.training.splits import split_reference
 
 DAY = pd.Timedelta(days=1)

@@ -79,15 +79,28 @@ def judge_alert_rate(stake: Stake, alpha: float, rate: float) -> Guarantee:
     reasons = (
         f"{promise}: no longer. Bets against it multiplied the stake by {stake.largest:.3g} in {stake.bets} "
         f"units of rows (chance at most {alpha:g} in the life of a champion)",
-        "either more rows are anomalous than people have labelled or declared, or what is normal has moved",
+        "either more rows are anomalous than data.incidents and the source's labels said when their windows "
+        "were judged, or what is normal has moved",
     )
     return Guarantee("alert_rate", "withdrawn", alpha, stake.bets, stake.largest, reasons)
 
 
-def judge_bake_bets(stake: Stake, alpha: float, breaches: Sequence[str]) -> Guarantee:
-    """Return whether the champion is no worse than the version before; `breaches` say why it is."""
+def judge_bake_bets(stake: Stake, alpha: float, breaches: Sequence[str], lacking: str = "") -> Guarantee:
+    """Return whether the champion is no worse than the version before.
+
+    Parameters
+    ----------
+    stake : Stake
+    alpha : float
+    breaches : sequence of str
+        Why it is worse; empty where it is not.
+    lacking : str
+        Why the windows so far do not say; "" where they do.
+    """
     if breaches:
         return Guarantee("bake", "withdrawn", alpha, stake.bets, stake.largest, tuple(breaches))
+    if lacking:
+        return explain_missing("bake", alpha, lacking)
     reason = f"no worse than the version before: {stake.bets} units of rows differ clearly"
     if stake.bets:
         reason += f", bets on them reached {stake.largest:.3g}"

@@ -13,10 +13,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pynomaly.judging.account.guarantees import Guarantee
+from pynomaly.judging.account.guarantees import Guarantee, explain_missing
 from pynomaly.judging.account.stake import Stake
 
 __all__ = ["bet_on_catches", "bound_misses", "find_catches", "judge_incidents"]
+
+
+CLEAR_INCIDENTS = 100
+"""A promise that so many missed incidents in a row would not break is none, and is not said to hold."""
 
 
 def find_catches(units: ArrayLike, truth: ArrayLike, alerted: ArrayLike) -> list[bool]:
@@ -47,11 +51,17 @@ def bet_on_catches(stake: Stake, catches: Sequence[bool], misses: float) -> Stak
 
 
 def judge_incidents(stake: Stake, alpha: float, promise: Sequence[bool], misses: float) -> Guarantee:
-    """Judge whether incidents are missed no more often than promised; half of `alpha` is the bound's."""
+    """Judge whether incidents are missed no more often than promised; half of `alpha` is the bound's.
+
+    Not computable where :data:`CLEAR_INCIDENTS` missed ones would not break the promise.
+    """
     basis = (
         f"at most {misses:.0%} of incidents are missed (of the {len(promise)} that judged it, {sum(promise)} "
         "were caught)"
     )
+    if not bet_on_catches(Stake(), [False] * CLEAR_INCIDENTS, misses).reaches(alpha / 2):
+        reason = f"{basis}: {CLEAR_INCIDENTS} missed incidents in a row would not break that"
+        return explain_missing("incidents", alpha, reason)
     if not stake.reaches(alpha / 2):
         reason = f"{basis}: bets against it reached {stake.largest:.3g} in {stake.bets} incidents"
         return Guarantee("incidents", "holds", alpha, stake.bets, stake.largest, (reason,))

@@ -43,6 +43,8 @@ class BakeObservation:
         Time to score one row with a warm model, measured on this machine.
     expected_rate, highest_rate : float
         Share of rows that the version promised to alert in normal operation, and its upper bound.
+    scores_vary : bool
+        Whether not all rows have the same score.
     """
 
     version: int
@@ -54,6 +56,7 @@ class BakeObservation:
     latency_ms: float
     expected_rate: float = 0.0
     highest_rate: float = 0.0
+    scores_vary: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-serialisable values."""
@@ -75,6 +78,8 @@ def observe_bake(
     alerts: int,
     latency_ms: float,
     highest_rate: float = 0.0,
+    *,
+    scores_vary: bool = True,
 ) -> BakeObservation:
     """Summarise a version on a window, from its drift report and its observation."""
     return BakeObservation(
@@ -87,6 +92,7 @@ def observe_bake(
         latency_ms=latency_ms,
         expected_rate=observation.expected_rate or 0.0,
         highest_rate=highest_rate,
+        scores_vary=scores_vary,
     )
 
 
@@ -146,8 +152,8 @@ def judge_bake(
     summary = f"v{new.version} keeps what it promised, or breaks it no more than v{old.version} would"
     if not paired.can_tell:
         summary = (
-            f"v{new.version} could not be compared with v{old.version} by alerts and scores: the reference "
-            "is too short to show how long rows depend on each other; set windows.reference longer"
+            f"v{new.version} could not be compared with v{old.version} by alerts and scores: how long rows "
+            "depend on each other is not known; set windows.reference longer, and train again"
         )
     notes = tuple(f"{what}: bad under v{new.version}, and under v{old.version} too" for what in shared)
     return BakeVerdict("ok", (summary, *notes))
@@ -181,13 +187,21 @@ def _compare_scores(
 ) -> tuple[str, ...]:
     if new.score_status == "not_computable" and old.score_status != "not_computable":
         return (f"score drift is not computable under v{new.version}, and is under v{old.version}",)
-    if new.score_status != "drift":
-        return ()
-    if not math.isfinite(new.score_effect) and old.score_status != "drift":
+    if old.scores_vary and not new.scores_vary:
+        return (f"v{new.version} says the same of all {new.rows} rows, and v{old.version} does not",)
+    if new.score_status not in ("drift", "insufficient_data"):
+        return ()  # a reference too short to judge drift by says nothing for the new version
+    is_drift = new.score_status == "drift"
+    if is_drift and not math.isfinite(new.score_effect) and old.score_status != "drift":
         return (f"scores of v{new.version} are not finite, those of v{old.version} are",)
     chance = paired.test_distances(margin)
     if not chance < limit:
         return ()
+    if not is_drift:
+        return (
+            f"p-values of v{new.version} are farther from those of its reference than "
+            f"those of v{old.version} from theirs, in {paired.blocks:.3g} blocks (p = {chance:.2g})",
+        )
     return (
         f"scores drift: distance {new.score_effect:.3f} from the reference of v{new.version}, "
         f"{old.score_effect:.3f} from that of v{old.version}, in {paired.blocks:.3g} blocks "

@@ -135,6 +135,15 @@ class Dependence:
             gap=max(self.gap, other.gap),
         )
 
+    def explain_unknown(self) -> str:
+        """Return why it is not known how long rows with times depend on each other; "" where it is."""
+        if not self.rows:
+            return (
+                "how long rows depend on each other was not measured when the version was trained (by an "
+                "earlier edition, or on very few rows): train again"
+            )
+        return self.describe() if self.is_short else ""
+
     def describe(self) -> str:
         """Return a sentence for people; "" for independent rows."""
         if not self.is_dependent:

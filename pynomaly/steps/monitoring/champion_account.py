@@ -59,7 +59,7 @@ def enter_window(
         Of all windows of the champion, this one included.
     """
     if not account.has_entry("exchangeability", key):
-        account.enter(key, judge_exchange_test(test), {}, as_of)
+        account.enter(key, _judge_exchange(bundle, test), {}, as_of)
     if account.has_entry("alert_rate", key):
         return
     state = UnitBets.from_dict(account.read_state("alert_rate"))
@@ -99,6 +99,8 @@ def enter_incidents(
     elif bundle.calibration.groups is not None:
         reason = "the scores that judged the version do not say whose rows they are (training.calibrate_by)"
         guarantee = explain_missing("incidents", alpha, reason)
+    elif unknown := _explain_unknown(bundle):
+        guarantee = explain_missing("incidents", alpha, unknown)
     elif baseline.judged is None or observation.kept is not None:
         guarantee = explain_missing("incidents", alpha, "no labelled incidents judged the version yet")
     else:
@@ -108,13 +110,22 @@ def enter_incidents(
         misses = bound_misses(sum(promise), len(promise), alpha / 2)
         truth = (frame[label] == 1).to_numpy()
         units = number_rows(bundle.contract, frame, bundle.dependence, truth)
-        units = np.arange(len(frame)) if units is None else units
         going_on = units[truth & _mark_first_rows(bundle, frame)]
         own = ~np.isin(units, going_on)  # the others were counted in the window in which they began
         catches = find_catches(units[own], truth[own], scored["is_anomaly"].to_numpy(dtype=bool)[own])
         stake = bet_on_catches(stake, catches, misses)
         guarantee = judge_incidents(stake, alpha, promise, misses)
     account.enter(key, guarantee, stake.to_dict(), as_of)
+
+
+def _judge_exchange(bundle: Bundle, test: Exchangeability) -> Guarantee:
+    unknown = _explain_unknown(bundle)
+    return explain_missing("exchangeability", test.alpha, unknown) if unknown else judge_exchange_test(test)
+
+
+def _explain_unknown(bundle: Bundle) -> str:
+    """Return why nobody knows which rows are independent, "" where it is known or rows have no times."""
+    return bundle.dependence.explain_unknown() if bundle.contract.time is not None else ""
 
 
 def _mark_first_rows(bundle: Bundle, frame: pd.DataFrame) -> NDArray[np.bool_]:
@@ -144,8 +155,8 @@ def _bet_on_alert_rate(
     contract, dependence = bundle.contract, bundle.dependence
     if contract.time is None or contract.time not in frame:
         return explain_missing("alert_rate", alpha, "rows without a time cannot be put in order"), bets
-    if dependence.is_short:
-        return explain_missing("alert_rate", alpha, dependence.describe()), bets
+    if unknown := _explain_unknown(bundle):
+        return explain_missing("alert_rate", alpha, unknown), bets
     if not bundle.calibration.computable:
         return explain_missing("alert_rate", alpha, bundle.calibration.reason), bets
     effective = dependence.count_effective(len(bundle.calibration.scores))

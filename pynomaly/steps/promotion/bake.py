@@ -13,40 +13,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
 from pynomaly.data.frame import hash_frame
 from pynomaly.errors import PynomalyError
 from pynomaly.judging.account.block_bets import UnitBets
-from pynomaly.judging.account.guarantees import judge_bake_bets
-from pynomaly.judging.drift.bake_verdict import BakeObservation, BakeVerdict, judge_bake, observe_bake
-from pynomaly.judging.drift.compare_window import compute_window_drift
-from pynomaly.judging.drift.degradation import observe_window
+from pynomaly.judging.account.guarantees import Guarantee, judge_bake_bets
+from pynomaly.judging.drift.bake_verdict import BakeVerdict, judge_bake
 from pynomaly.judging.drift.paired_blocks import PairedBlocks
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.dependence.dependence import Dependence, to_seconds
 from pynomaly.model.latency import measure_latency_ms
-from pynomaly.model.provenance import count_rows_per_event
-from pynomaly.model.row_times import read_row_times
 from pynomaly.model.window_alerts import flag_single_rows
 from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline, parse_window_key
 from pynomaly.records.ledger.decision_evidence import BakeEvidence
 from pynomaly.records.registry import ModelRef
 from pynomaly.steps.account import open_account
 from pynomaly.steps.champion import find_last_change
+from pynomaly.steps.promotion.paired_versions import bet_on_versions, observe_version, pair_versions
 from pynomaly.steps.promotion.promote import rollback
 from pynomaly.steps.window_run import WindowRun, use_window_run
 
-__all__ = [
-    "BakingPromotion",
-    "bet_on_versions",
-    "find_baking_promotion",
-    "judge_baking_window",
-    "observe_version",
-    "pair_versions",
-]
+__all__ = ["BakingPromotion", "find_baking_promotion", "judge_baking_window"]
 
 LATENCY_BATCHES = 3
 
@@ -182,8 +170,7 @@ def judge_baking_window(
         paired = sum(_read_paired_sums(ledger, pipeline.name, baking, edges), window_sums)
         alpha = account.shares["bake"]
         bake_result = judge_bake(new, old, paired, pipeline, alpha, bets.stake.largest)
-        breaches = bake_result.reasons if bake_result.outcome == "breach" else ()
-        guarantee = judge_bake_bets(bets.stake, alpha, breaches)
+        guarantee = _judge_guarantee(bundle, previous_bundle, bets, alpha, bake_result)
         account.enter(entry_key, guarantee, bets.to_dict(), moment)
         outcome, reasons = _roll_back_on_breach(pipeline, champion.version, key, bake_result, moment)
         ledger.record_decision(
@@ -207,67 +194,19 @@ def judge_baking_window(
         return outcome
 
 
+def _judge_guarantee(
+    bundle: Bundle, previous: Bundle, bets: UnitBets, alpha: float, bake_result: BakeVerdict
+) -> Guarantee:
+    breaches = bake_result.reasons if bake_result.outcome == "breach" else ()
+    lacking = "; ".join(bake_result.reasons) if bake_result.outcome == "insufficient_data" else ""
+    if bundle.contract.time is not None:
+        lacking = lacking or bundle.dependence.widen(previous.dependence).explain_unknown()
+    return judge_bake_bets(bets.stake, alpha, breaches, lacking)
+
+
 def _judge_rows_alone(bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
     """Return `scored` with each row judged alone; a caller may have judged the window's rows together."""
     return scored.assign(is_anomaly=flag_single_rows(bundle, frame, scored["p_value"].to_numpy()))
-
-
-def pair_versions(
-    bundle: Bundle,
-    previous: Bundle,
-    frame: pd.DataFrame,
-    tables: tuple[pd.DataFrame, pd.DataFrame],
-    edges: tuple[datetime, datetime] | None,
-) -> PairedBlocks:
-    """Return the sums over the window's blocks; the longer dependence of the two versions counts."""
-    dependence = bundle.dependence.widen(previous.dependence)
-    times = read_row_times(frame, bundle.contract)
-    if times is not None and times.isna().any():
-        times = None if times.isna().all() else times.fillna(times.min())
-    contract_id = bundle.contract.id
-    entities = frame[contract_id] if contract_id and contract_id in frame else None
-    share = 1.0
-    if times is not None and dependence.is_dependent:
-        first, last = edges or (times.min(), times.max())
-        share = min(1.0, (last - first).total_seconds() / dependence.block)
-    new, old = ((table["is_anomaly"].to_numpy(), table["p_value"].to_numpy()) for table in tables)
-    return PairedBlocks.sum_window(new, old, _number_blocks(dependence, times, entities, len(frame)), share)
-
-
-def bet_on_versions(
-    pipeline: Pipeline,
-    bundles: tuple[Bundle, Bundle],
-    frame: pd.DataFrame,
-    tables: tuple[pd.DataFrame, pd.DataFrame],
-    rates: tuple[float, float],
-    bets: UnitBets,
-) -> UnitBets:
-    """Return the bets on a promotion after a window; those before without times, which have no order.
-
-    Parameters
-    ----------
-    bundles, tables, rates : pairs
-        Of the new and of the old version: the model, its scores of `frame`, and the alert rate it promised.
-    """
-    times = read_row_times(frame, bundles[0].contract)
-    if times is None:
-        return bets
-    known = times.notna().to_numpy()
-    flags = [table["is_anomaly"].to_numpy(dtype=bool)[known] for table in tables]
-    return bets.bet_on_pairs(
-        to_seconds(times[known]),
-        (flags[0], flags[1]),
-        bundles[0].dependence.widen(bundles[1].dependence),
-        rates,
-        pipeline.degradation.alert_rate_factor,
-        max(count_rows_per_event(bundle.policy, bundle.facts) for bundle in bundles),
-    )
-
-
-def _number_blocks(
-    dependence: Dependence, times: pd.Series[Any] | None, entities: pd.Series[Any] | None, rows: int
-) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.arange(rows) if times is None else dependence.number_blocks(times, entities)
 
 
 def _read_paired_sums(
@@ -305,30 +244,6 @@ def _read_baselines(ledger: Ledger, pipeline: str) -> dict[int, TrainedBaseline]
     return {
         item.version: item.baseline for item in ledger.list_trainings(pipeline) if item.version is not None
     }
-
-
-def observe_version(
-    pipeline: Pipeline,
-    version: int,
-    bundle: Bundle,
-    key: str,
-    frame: pd.DataFrame,
-    scored: pd.DataFrame,
-    baseline: TrainedBaseline,
-) -> BakeObservation:
-    """Summarise one version on a window, each row judged alone; its latency is not measured."""
-    drift = compute_window_drift(bundle.sketch, bundle.contract, frame, pipeline.drift, scored["score"])
-    alerts = int(scored["is_anomaly"].sum())
-    observation = observe_window(
-        key,
-        len(frame),
-        drift,
-        alerts,
-        baseline.usual_alert_rate,
-        pipeline.degradation,
-        rows_per_event=count_rows_per_event(bundle.policy, bundle.facts),
-    )
-    return observe_bake(version, drift, observation, alerts, 0.0, baseline.expected_rate_high)
 
 
 def _measure_latency_ms(bundle: Bundle, frame: pd.DataFrame) -> float:

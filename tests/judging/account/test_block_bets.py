@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pynomaly.judging.account.block_bets import UnitBets
-from pynomaly.judging.account.guarantees import Guarantee, judge_alert_rate
+from pynomaly.judging.account.guarantees import Guarantee, judge_alert_rate, judge_bake_bets
 from pynomaly.judging.account.stake import Stake
 from pynomaly.model.dependence.dependence import INDEPENDENT, Dependence
 
@@ -75,6 +75,16 @@ def test_verdict(ratio: float, state: str) -> None:
     assert guarantee.state == state
     assert guarantee.reasons[0].startswith("at most 1.23% of normal rows alert")
     assert Guarantee.from_dict(guarantee.to_dict()) == guarantee
+
+
+def test_a_bake_that_could_not_tell_is_not_said_to_hold() -> None:
+    assert judge_bake_bets(Stake(), 0.01, ()).state == "holds"
+    short = judge_bake_bets(Stake(), 0.01, (), "the windows are worth 0.4 independent blocks")
+    assert (short.state, short.reasons) == (
+        "not_computable",
+        ("the windows are worth 0.4 independent blocks",),
+    )
+    assert judge_bake_bets(Stake(), 0.01, ("slow",), "too short").state == "withdrawn"
 
 
 def pair(new: np.ndarray, old: np.ndarray, cut: int = 0) -> UnitBets:

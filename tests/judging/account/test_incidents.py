@@ -24,6 +24,18 @@ def test_the_bound_is_that_of_clopper_and_pearson(caught: int, incidents: int) -
     assert bound_misses(caught, incidents, 0.01) == pytest.approx(1 - exact)
 
 
+@pytest.mark.parametrize(
+    ("caught", "incidents", "state"), [(0, 22, "not_computable"), (2, 2, "not_computable"), (9, 10, "holds")]
+)
+def test_a_promise_that_cannot_be_broken_is_not_said_to_hold(caught: int, incidents: int, state: str) -> None:
+    promise = [True] * caught + [False] * (incidents - caught)
+    guarantee = judge_incidents(Stake(), 0.005, promise, bound_misses(caught, incidents, 0.0025))
+    assert guarantee.state == state
+    assert ("100 missed incidents in a row would not break that" in guarantee.reasons[0]) == (
+        state != "holds"
+    )
+
+
 def test_a_champion_that_misses_what_it_caught_loses_the_promise() -> None:
     rng, promise = np.random.default_rng(5), [True] * 36 + [False] * 4
     misses = bound_misses(36, 40, 0.0025)

@@ -63,6 +63,16 @@ def pair(new: int = 10, old: int = 10, *, moved: float = 1.0, share: float = 1.0
         (DRIFTS, {}, pair(), "ok", "keeps"),
         ({}, {}, pair(moved=9.0), "ok", "keeps"),  # no drift from its own reference
         ({"score_status": "drift", "score_effect": nan}, {}, pair(), "breach", "not finite"),
+        ({"score_status": "insufficient_data", "score_effect": nan}, {}, pair(), "ok", "keeps"),
+        (
+            {"score_status": "insufficient_data", "score_effect": nan},
+            {},
+            pair(moved=9.0),
+            "breach",
+            "farther",
+        ),
+        ({"scores_vary": False}, {}, pair(), "breach", "v2 says the same of all 1000 rows"),
+        ({"scores_vary": False}, {"scores_vary": False}, pair(), "ok", "keeps"),
         ({"score_status": "not_computable"}, {}, pair(), "breach", "not computable"),
         ({"score_status": "not_computable"}, {"score_status": "not_computable"}, pair(), "ok", "keeps"),
         ({"latency_ms": 130.0}, {}, pair(), "breach", "130.0 ms"),

@@ -11,8 +11,11 @@ import pytest
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
 from pynomaly.judging.account.guarantees import Guarantee
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.dependence.dependence import INDEPENDENT
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.ledger.decision_evidence import AccountEvidence
+from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.account import find_account, open_account
 from pynomaly.steps.monitoring.monitor_window import monitor_window
 from pynomaly.steps.notify import classify_decision
@@ -35,8 +38,11 @@ def test_windows_are_entered_once_and_status_says_what_holds(pipeline: Make) -> 
     assert first["alert_rate"]["state"] == "holds"
     assert first["alert_rate"]["bets"] > 0
     assert first["exchangeability"]["alpha"] == pytest.approx(0.001)
-    assert first["incidents"]["state"] == "holds"
-    assert first["incidents"]["bets"] > 0
+    assert first["incidents"]["state"] == "not_computable", "0 of 22 were caught: any share may be missed"
+    assert (
+        "(of the 22 that judged it, 0 were caught): 100 missed incidents in"
+        in first["incidents"]["reasons"][0]
+    )
     assert (first["bake"]["state"], first["bake"]["window"]) == ("not_computable", None), "nothing bakes"
     monitor_window(settings, window, MOMENT + 2 * WEEK)
     again = {item["name"]: item for item in describe_status(settings)["guarantees"]}
@@ -46,6 +52,25 @@ def test_windows_are_entered_once_and_status_says_what_holds(pipeline: Make) -> 
     assert [item.outcome for item in opened] == ["opened"]
     assert sum(AccountEvidence.of(opened[0]).shares.values()) == pytest.approx(settings.account.alpha)
     assert "exchangeability 0.001, alert rate 0.004, bake 0.01, incidents 0.005" in opened[0].reasons[0]
+
+
+@pytest.mark.slow
+def test_a_version_of_unknown_dependence_is_not_bet_on(
+    pipeline: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = pipeline()
+    start_with_champion(settings)
+    load = Registry.load_bundle
+
+    def load_without(registry: Registry, ref: ModelRef) -> Bundle:
+        return replace(load(registry, ref), dependence=INDEPENDENT)  # as the first edition's bundles are read
+
+    monkeypatch.setattr(Registry, "load_bundle", load_without)
+    monitor_window(settings, Window(MOMENT, MOMENT + WEEK), MOMENT + WEEK)
+    status = {item["name"]: item for item in describe_status(settings)["guarantees"]}
+    for name in ("exchangeability", "alert_rate", "incidents"):
+        assert (status[name]["state"], status[name]["bets"]) == ("not_computable", 0)
+        assert "was not measured when the version was trained" in status[name]["reasons"][0]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
+from pynomaly.model.bundle import Bundle
+from pynomaly.model.dependence.dependence import INDEPENDENT
 from pynomaly.model.isolated_check import IsolatedCheck
 from pynomaly.records.ledger import Decision, Ledger, RegistrationResult
-from pynomaly.records.registry import Registry
+from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps import gate as gating
 from pynomaly.steps.promotion import bake as baking
 from pynomaly.steps.promotion.promote import promote, rollback
@@ -108,6 +111,29 @@ def test_a_breach_takes_it_back_once(
 
 
 @pytest.mark.slow
+def test_versions_of_unknown_dependence_are_not_bet_on(
+    promoted: tuple[Pipeline, RegistrationResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, _ = promoted
+    settings = settings.model_copy(
+        update={"promotion": settings.promotion.model_copy(update={"max_latency_ms": 1e9})}
+    )
+    load = Registry.load_bundle
+
+    def load_without(registry: Registry, ref: ModelRef) -> Bundle:
+        return replace(load(registry, ref), dependence=INDEPENDENT)  # as the first edition's bundles are read
+
+    monkeypatch.setattr(Registry, "load_bundle", load_without)
+    assert score_window(settings, day(0)).bake == "ok"
+    bake = lines(settings, "bake")[0]
+    assert bake.evidence["paired"]["blocks"] == 0
+    assert "how long rows depend on each other is not known" in bake.reasons[0]
+    promise = next(item for item in describe_status(settings)["guarantees"] if item["name"] == "bake")
+    assert (promise["state"], promise["bets"]) == ("not_computable", 0)
+    assert "was not measured when the version was trained" in promise["reasons"][0]
+
+
+@pytest.mark.slow
 def test_a_champion_of_the_new_regime_is_not_blamed_for_it(
     pipeline: Callable[..., Pipeline], gate: None
 ) -> None:
@@ -145,7 +171,12 @@ def test_a_sunday_is_no_drift_of_the_scores_while_a_promotion_bakes(
     promote(settings, registered, SUPERIOR, later)
     days = [Window(later + number * DAY, later + (number + 1) * DAY) for number in range(5)]
     # The first days hold too few independent blocks to tell versions apart, and say so.
-    outcomes = [score_window(settings, window).bake for window in days]
+    outcomes = []
+    for window in days:
+        outcomes.append(score_window(settings, window).bake)
+        promise = next(item for item in describe_status(settings)["guarantees"] if item["name"] == "bake")
+        blocks = sum(item.evidence["paired"]["blocks"] for item in lines(settings, "bake"))
+        assert promise["state"] == ("holds" if blocks >= 3 else "not_computable"), blocks
     assert set(outcomes) <= {"ok", "insufficient_data"}
     assert outcomes[-1] == "ok"
     bakes = [item.evidence for item in lines(settings, "bake")]
