@@ -19,7 +19,8 @@ class Drift(Settings):
         0.001,
         gt=0,
         lt=0.5,
-        description="chance of a false alarm a window, after Benjamini-Hochberg",
+        description="chance of a false alarm, each time: of a window's columns after Benjamini-Hochberg, of "
+        "its scores, of a check of agreement, and of all that adds up in a champion's first 366 windows",
     )
     notice: Share = Field(0.03, description="smallest effect size that warns (0 to 1)")
     effect: Share = Field(0.1, description="smallest effect size that counts towards the share")

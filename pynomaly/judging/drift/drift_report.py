@@ -33,8 +33,11 @@ class ColumnDrift:
         difference of missing shares, or reconstruction error along principal directions.
     status : {"ok", "warning", "drift", "insufficient_data"}
         ``drift`` where the effect is strong and the detector uses the column.
-    effect, p_value, corrected : float
-        NaN without a test; `corrected` after Benjamini-Hochberg over the report.
+    effect : float
+        That of the window by the test of its kind or, where it is larger, the Kolmogorov distance of its
+        windows together (:attr:`CarriedShift.effect`), which the message then names. NaN without a test.
+    p_value, corrected : float
+        Of the window alone, `corrected` after Benjamini-Hochberg over the report; NaN without a test.
     message : str
     importance : float or None
         Share of the detector's ranking that depends on the column; None where it is not known.
@@ -84,7 +87,7 @@ class DriftReport:
         Number of independent windows that they are worth, the median over the columns; None where it is not
         known.
     levels : mapping of str to float
-        Mean rank of the window's values among those of the reference, by column and for ``score``; they are
+        Mean rank of the window's values among those of the reference, by column and for ``(score)``; they are
         kept for later windows, and in no dictionary.
     """
 

@@ -158,7 +158,7 @@ def _judge_agreement(
     if then.own and then.worth < MIN_WORTH:
         worth = f"they are worth {then.worth:.1f} independent ones, {MIN_WORTH:g} are needed for a verdict"
         return "insufficient_data", loss, (f"{figures}: {worth} (windows.reference)",)
-    if _explain_by_chance(now, then, now.agreement, before) > alpha:
+    if _explain_by_chance(now, then, before) > alpha:
         reason = "chance explains it"
         if not then.own and now.effective is not None and now.effective < now.rows:
             reason += f", as the rows of the window are worth {now.effective:.1f} independent ones"
@@ -168,8 +168,8 @@ def _judge_agreement(
     return "warning", loss, (figures,)
 
 
-def _explain_by_chance(now: UnlabelledProbe, then: UnlabelledProbe, agreement: float, before: float) -> float:
-    """Return the chance of an agreement as low as `agreement` while nothing changed.
+def _explain_by_chance(now: UnlabelledProbe, then: UnlabelledProbe, before: float) -> float:
+    """Return the chance of an agreement as low as that of `now` while nothing changed from `before`.
 
     By a t-test against the windows of the reference, of Fisher's transforms of the correlations. Without such
     windows the standard error of a correlation of r over n ranks is about (1 - r^2) / sqrt(n); of dependent
@@ -177,6 +177,8 @@ def _explain_by_chance(now: UnlabelledProbe, then: UnlabelledProbe, agreement: f
     """
     from scipy.special import ndtr, stdtr
 
+    agreement = now.agreement
+    assert agreement is not None, "_judge_agreement has looked"
     if not then.own:
         error = math.hypot(
             *((1 - r**2) / math.sqrt(side.ranked) for side, r in ((now, agreement), (then, before)))

@@ -18,6 +18,7 @@ import numpy as np
 from pynomaly import config
 from pynomaly.errors import ColumnError, list_allowed
 from pynomaly.judging.drift.columns.carried_shifts import SCORE, CarriedShift, find_shifts
+from pynomaly.judging.drift.columns.describe_columns import describe_change, describe_shortness
 from pynomaly.judging.drift.columns.seasonal_tests import (
     compare_in_season,
     joint_test,
@@ -37,6 +38,9 @@ from pynomaly.model.sketch.grid import WindowDistance
 from pynomaly.model.sketch.sketch import CategorySketch, NumericSketch, Sketch
 
 __all__ = ["compare_sketches"]
+
+Seasonal = tuple[ColumnBaseline, WindowDistance]
+"""A column of the reference, and how far a window lies from the same cells of the week of it."""
 
 
 def compare_sketches(
@@ -68,18 +72,18 @@ def compare_sketches(
         If the sketches are not of the same columns.
     """
     _require_same_columns(reference, current)
-    distances = _compare_columns(reference, current)
-    levels = _read_levels(distances, current, settings)
+    compared = _compare_columns(reference, current)
+    levels = _read_levels(compared, current, settings)
     shifts: Mapping[str, CarriedShift] = {}
     if reference.baseline is not None and earlier is not None:
         shifts = find_shifts(reference.baseline, [*earlier, levels], settings.alpha)
-    score = _judge_score(reference, current, settings, distances, shifts)
+    score = _judge_score(reference, current, settings, compared.get(SCORE), shifts.get(SCORE))
     fewest = min(reference.rows, current.rows)
     if fewest < settings.min_rows:
         sizes = f"{current.rows} rows against {reference.rows} in the reference"
         reason = f"{sizes}: {settings.min_rows} a side are needed"
         return DriftReport("insufficient_data", (), score, 0.0, (reason,))
-    tested = list(_run_tests(reference, current, settings, distances))
+    tested = list(_run_tests(reference, current, settings, compared))
     joint = _test_joint(reference, current, settings)
     tested += [joint] if joint else []
     corrected = benjamini_hochberg([column.p_value for column in tested])
@@ -109,7 +113,7 @@ def compare_sketches(
     )
 
 
-def _compare_columns(reference: Sketch, current: Sketch) -> dict[str, WindowDistance]:
+def _compare_columns(reference: Sketch, current: Sketch) -> dict[str, Seasonal]:
     """Return how far each column, and the score, lies from the same cells of the week of the reference.
 
     Empty for a reference or a window without times.
@@ -120,20 +124,22 @@ def _compare_columns(reference: Sketch, current: Sketch) -> dict[str, WindowDist
     now: dict[str, NumericSketch | CategorySketch] = {**current.numeric, **current.categorical}
     if reference.baseline.score is not None and current.score is not None:
         known[SCORE], now[SCORE] = reference.baseline.score, current.score
-    return {name: compare_in_season(column, now[name], current.hours) for name, column in known.items()}
+    return {
+        name: (column, compare_in_season(column, now[name], current.hours)) for name, column in known.items()
+    }
 
 
 def _read_levels(
-    distances: Mapping[str, WindowDistance], current: Sketch, settings: config.Drift
+    compared: Mapping[str, Seasonal], current: Sketch, settings: config.Drift
 ) -> dict[str, float]:
     """Return the level of each column that has enough values to be tested."""
     sketches: dict[str, NumericSketch | CategorySketch] = {**current.numeric, **current.categorical}
     if current.score is not None:
         sketches[SCORE] = current.score
     return {
-        name: float(f"{item.level:.6g}")
-        for name, item in distances.items()
-        if math.isfinite(item.level) and sketches[name].n >= settings.min_rows
+        name: float(f"{distance.level:.6g}")
+        for name, (_, distance) in compared.items()
+        if math.isfinite(distance.level) and sketches[name].n >= settings.min_rows
     }
 
 
@@ -153,7 +159,7 @@ def _require_same_columns(reference: Sketch, current: Sketch) -> None:
 
 
 def _run_tests(
-    reference: Sketch, current: Sketch, settings: config.Drift, distances: Mapping[str, WindowDistance]
+    reference: Sketch, current: Sketch, settings: config.Drift, compared: Mapping[str, Seasonal]
 ) -> Iterator[ColumnDrift]:
     """Run every test of the report, uncorrected: values of each column, then its missing share."""
     pairs: list[tuple[str, Kind, NumericSketch | CategorySketch, NumericSketch | CategorySketch]] = [
@@ -163,12 +169,10 @@ def _run_tests(
             for name, column in reference.categorical.items()
         ),
     ]
-    known = reference.baseline.columns if reference.baseline else {}
     for name, kind, first, second in pairs:
-        seasonal = known[name] if name in distances else None
-        yield _test_values(name, kind, first, second, seasonal, distances.get(name), settings)
+        yield _test_values(name, kind, first, second, compared.get(name), settings)
         if first.missing + second.missing:
-            yield _test_missing(name, first, second, seasonal, distances.get(name))
+            yield _test_missing(name, first, second, compared.get(name))
 
 
 def _test_values(
@@ -176,30 +180,26 @@ def _test_values(
     kind: Kind,
     first: NumericSketch | CategorySketch,
     second: NumericSketch | CategorySketch,
-    seasonal: ColumnBaseline | None,
-    distance: WindowDistance | None,
+    seasonal: Seasonal | None,
     settings: config.Drift,
 ) -> ColumnDrift:
     reason = ""
     if min(first.n, second.n) < settings.min_rows:
         sizes = f"{second.n} values against {first.n} in the reference"
         reason = f"{sizes}, {settings.min_rows} a side are needed"
-    elif seasonal is not None and seasonal.noise.is_short:
-        reason = (
-            f"stays alike for so long that the reference is worth {seasonal.noise.worth:.1f} independent "
-            f"windows, {MIN_WORTH:g} are needed for a verdict (windows.reference)"
-        )
+    elif seasonal is not None:
+        reason = describe_shortness(seasonal[0].noise)
     if reason:
-        return ColumnDrift(name, kind, "insufficient_data", math.nan, math.nan, math.nan, f"{name}: {reason}")
-    if seasonal is not None and distance is not None:
-        effect, p_value = values_test(seasonal, distance)
+        return _withhold(name, kind, f"{name}: {reason}")
+    if seasonal is not None:
+        effect, p_value = values_test(*seasonal)
     elif isinstance(first, NumericSketch) and isinstance(second, NumericSketch):
         effect, p_value = kolmogorov_smirnov(first, second)
     else:
         assert isinstance(first, CategorySketch), "_require_same_columns has looked"
         assert isinstance(second, CategorySketch), "_require_same_columns has looked"
         effect, p_value = total_variation(first, second)
-    message = _describe_change(name, effect, first, second)
+    message = describe_change(name, effect, first, second)
     return ColumnDrift(name, kind, "ok", effect, p_value, math.nan, message)
 
 
@@ -207,30 +207,21 @@ def _test_missing(
     name: str,
     first: NumericSketch | CategorySketch,
     second: NumericSketch | CategorySketch,
-    seasonal: ColumnBaseline | None,
-    distance: WindowDistance | None,
+    seasonal: Seasonal | None,
 ) -> ColumnDrift:
+    if seasonal is not None and (reason := describe_shortness(seasonal[0].missing_noise)):
+        return _withhold(name, "missing", f"{name}: its missing share {reason}")
     rows, other = first.n + first.missing, second.n + second.missing
     before = first.missing / rows
     effect, p_value = share_difference(first.missing, rows, second.missing, other)
-    if seasonal is not None and distance is not None:
-        (effect, p_value), before = missing_test(seasonal, distance), distance.share
+    if seasonal is not None:
+        (effect, p_value), before = missing_test(*seasonal), seasonal[1].share
     message = f"{name}: missing {before:.1%} -> {second.missing / other:.1%}"
     return ColumnDrift(name, "missing", "ok", effect, p_value, math.nan, message)
 
 
-def _describe_change(
-    name: str,
-    effect: float,
-    first: NumericSketch | CategorySketch,
-    second: NumericSketch | CategorySketch,
-) -> str:
-    if isinstance(first, NumericSketch) and isinstance(second, NumericSketch):
-        medians = f"median {first.quantile(0.5):.4g} -> {second.quantile(0.5):.4g}"
-        return f"{name}: distance {effect:.3f}; {medians}, deviation {first.std:.4g} -> {second.std:.4g}"
-    assert isinstance(first, CategorySketch), "_same_columns has looked"
-    assert isinstance(second, CategorySketch), "_same_columns has looked"
-    return f"{name}: distance {effect:.3f}{_describe_largest_change(first, second)}"
+def _withhold(name: str, kind: Kind, message: str) -> ColumnDrift:
+    return ColumnDrift(name, kind, "insufficient_data", math.nan, math.nan, math.nan, message)
 
 
 def _weight_columns(reference: Sketch) -> dict[str, float]:
@@ -252,12 +243,12 @@ def _judge_column(
     if column.status == "insufficient_data":
         return column
     message, effect = f"{column.message}; p = {corrected:.2g}", column.effect
-    moved = effect if corrected < settings.alpha else -1.0
-    if shift is not None and shift.effect > moved:
+    moved = effect if corrected < settings.alpha else None  # the effect that is no chance
+    if shift is not None and (moved is None or shift.effect > moved):
         moved, effect = shift.effect, max(effect, shift.effect)
         message += f"; {shift.describe(column.kind)}"
     status: Status = "ok"
-    if moved >= settings.notice:
+    if moved is not None and moved >= settings.notice:
         status = "warning"
         if moved >= settings.strong_effect:
             status = "drift"
@@ -273,8 +264,8 @@ def _judge_score(
     reference: Sketch,
     current: Sketch,
     settings: config.Drift,
-    distances: Mapping[str, WindowDistance],
-    shifts: Mapping[str, CarriedShift],
+    seasonal: Seasonal | None,
+    shift: CarriedShift | None,
 ) -> ColumnDrift | None:
     if reference.score is None or current.score is None:
         return None
@@ -283,11 +274,8 @@ def _judge_score(
             f"score: {current.score.missing} of {current.rows} scores are not finite, which counts as drift"
         )
         return ColumnDrift("score", "score", "drift", math.nan, math.nan, math.nan, message)
-    seasonal = reference.baseline.score if reference.baseline and SCORE in distances else None
-    tested = _test_values(
-        "score", "score", reference.score, current.score, seasonal, distances.get(SCORE), settings
-    )
-    return _judge_column(tested, tested.p_value, settings, shift=shifts.get(SCORE))
+    tested = _test_values("score", "score", reference.score, current.score, seasonal, settings)
+    return _judge_column(tested, tested.p_value, settings, shift=shift)
 
 
 def _test_joint(reference: Sketch, current: Sketch, settings: config.Drift) -> ColumnDrift | None:
@@ -296,10 +284,10 @@ def _test_joint(reference: Sketch, current: Sketch, settings: config.Drift) -> C
         return None
     if current.moments.n < max(settings.min_rows, 2 * len(current.moments.names)):
         message = f"together: {current.moments.n} rows are too few for {len(current.moments.names)} columns"
-        return ColumnDrift("(together)", "joint", "insufficient_data", math.nan, math.nan, math.nan, message)
+        return _withhold("(together)", "joint", message)
     if principal.worth < MIN_WORTH:
         message = f"together: the reference is worth {principal.worth:.1f} independent windows, too few"
-        return ColumnDrift("(together)", "joint", "insufficient_data", math.nan, math.nan, math.nan, message)
+        return _withhold("(together)", "joint", message)
     effect, p_value, ratio = joint_test(reference.moments, principal, current.moments)
     message = f"together: reconstruction error {ratio:.2f} times the usual one"
     return ColumnDrift("(together)", "joint", "ok", effect, p_value, math.nan, message)
@@ -333,15 +321,3 @@ def _build_report(
         reasons.insert(0, "no column has enough values on both sides")
     overall = max(status, joint.status, key=BY_SEVERITY.index) if joint and joint.drifted else status
     return DriftReport(overall, columns, score, share, tuple(reasons), joint, columns_status=status)
-
-
-def _describe_largest_change(first: CategorySketch, second: CategorySketch) -> str:
-    """Describe the category whose share changed most; "" without categories."""
-    shares = {
-        name: (first.counts.get(name, 0) / first.n, second.counts.get(name, 0) / second.n)
-        for name in sorted(set(first.counts) | set(second.counts))
-    }
-    if not shares:
-        return ""
-    name = max(shares, key=lambda item: abs(shares[item][1] - shares[item][0]))
-    return f"; {name!r} {shares[name][0]:.1%} -> {shares[name][1]:.1%}"

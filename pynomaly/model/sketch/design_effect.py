@@ -74,7 +74,7 @@ class DesignEffect:
         certain = mean / (1 + 2 * math.sqrt(usual / count))
         wandering = max(0.0, 1 - 1 / certain)  # share of the mean that is no chance of independent rows
         tail = usual + (_WANDERING_VARIANCE - usual) * wandering
-        relative = max(usual, tail, float(finite.var(ddof=1)) / mean**2)
+        relative = max(tail, float(finite.var(ddof=1)) / mean**2)
         dof = 2.0 * (count - 1) * finite.size / (finite.size - 1) / relative
         return cls(max(outside, 1.0), dof, max(2.0 / relative, 0.5), count)  # never narrower than independent
 

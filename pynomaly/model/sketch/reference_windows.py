@@ -8,6 +8,7 @@ pieces stay alike is measured there, and bounded on the safe side. Called by
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pynomaly.model.dependence.autocorrelation import measure_persistence
+from pynomaly.model.dependence.autocorrelation import MIN_SERIES_ROWS, measure_persistence
 from pynomaly.model.sketch.seasons import MIN_CELL_ROWS
 
 __all__ = ["ReferenceWindows", "rank_bins"]
@@ -87,15 +88,18 @@ class ReferenceWindows:
         Returns
         -------
         worth, wander : float
-            0 and infinity where the reference is too short to show how long its level wanders. `wander` is an
-            upper bound (one-sided 95 %) of the autocorrelation time of the level, in seconds.
+            0 and infinity where the reference is too short to show how long its level wanders, as fewer than
+            8 pieces are. `wander` is an upper bound (one-sided 95 %) of the autocorrelation time of the
+            level, in seconds.
         """
         present = np.isfinite(values)
         rows = np.bincount(self.piece[present])
         sums = np.bincount(self.piece[present], values[present])
         levels = sums[rows > 0] / rows[rows > 0]
+        if levels.size < MIN_SERIES_ROWS:
+            return 0.0, math.inf
         pieces = measure_persistence(levels, np.zeros(levels.size, dtype=np.int64), chance=CHANCE).upper
-        wander = max(least, pieces * self.span / max(1, levels.size))
+        wander = max(least, pieces * self.span / levels.size)
         return self.span / max(self.block, wander), wander
 
     def lengthen(self, wander: float) -> float:

@@ -62,6 +62,18 @@ def test_pieces_are_bounded_and_hours_without_rows_are_in_none() -> None:
     assert windows.count_independent(values, 5.0 * DAY) == (worth / 5, 5.0 * DAY)
 
 
+def test_too_few_pieces_to_show_a_wander_are_worth_nothing() -> None:
+    days = pd.Series(pd.date_range("2026-01-05", periods=28, freq="D", tz="UTC"))
+    windows = ReferenceWindows.split(days, pd.Timedelta(days=1))
+    assert windows.piece.max() == 6
+    for values in (np.random.default_rng(4).normal(size=28), np.arange(28.0)):
+        assert windows.count_independent(values) == (0.0, math.inf)
+    hourly = cut(28)
+    values = np.full(28 * 24, np.nan)
+    values[:24] = np.arange(24.0)  # one day of a column
+    assert hourly.count_independent(values) == (0.0, math.inf)
+
+
 def test_ranks_are_those_within_the_cell() -> None:
     counts = np.array([[10, 20, 10, 3], [30, 0, 10, 0], [1, 0, 0, 0]])
     ranks = rank_bins(counts)

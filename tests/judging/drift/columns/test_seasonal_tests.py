@@ -109,6 +109,17 @@ def test_a_relation_that_breaks_is_seen_though_no_column_moves(known: Sketch) ->
     assert "together: reconstruction error" in report.reasons[0]
 
 
+def test_a_missing_share_that_wanders_for_most_of_the_reference_has_no_verdict() -> None:
+    frame = week(0, 35)
+    frame.loc[len(frame) // 2 :, "still"] = np.nan
+    known = reference(frame)
+    (share,) = (one for one in judge(known, week(1, 1, 35)).columns if one.kind == "missing")
+    assert share.status == "insufficient_data"
+    assert math.isnan(share.p_value)
+    assert "its missing share has no verdict: the reference is too short" in share.message
+    assert "windows.reference" in share.message
+
+
 def test_a_column_that_the_detector_ignores_only_warns() -> None:
     frame, moved = week(0, 35), week(2, 1, 40, load=6.0)
     used = {"load": 0.4, "still": 0.2, "pair": 0.2, "kind": 0.2}
