@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from pynomaly.config import Pipeline
-from pynomaly.judging.account.guarantees import GUARANTEES, Guarantee, GuaranteeName
+from pynomaly.config.monitoring import GUARANTEES, GuaranteeName
+from pynomaly.judging.account.guarantees import Guarantee
 from pynomaly.records.ledger import AccountEntry, Decision, Ledger
 from pynomaly.records.ledger.decision_evidence import AccountEvidence
 from pynomaly.steps.champion import find_last_change
@@ -150,7 +151,7 @@ def open_account(pipeline: Pipeline, ledger: Ledger, version: int, as_of: dateti
         Aware moment that is recorded if the account is new.
     """
     name = _name_account(pipeline, ledger, version)
-    shares: dict[str, float] = {item: pipeline.account.find_alpha(item) for item in GUARANTEES}
+    shares: dict[str, float] = dict(pipeline.account.split_alpha().items())
     budget = ", ".join(f"{item.replace('_', ' ')} {alpha:g}" for item, alpha in shares.items())
     decision = ledger.record_decision(
         Decision(
