@@ -116,7 +116,7 @@ def exceed_rate(rows: Rows, times_as_many: float, seed: int, weeks: int = WEEKS)
     runs = measure_event_rates(np.where(promised, 0.001, 0.5), keys, timedelta(hours=6))
     rows_per_event = 1.0 / float(runs.share(0.01)[0]) if runs.clustered else 1.0
     alerted, seconds = scores.ravel() > stats.norm.isf(0.01 * times_as_many), keys.moments / 1e6
-    bets, alpha = UnitBets(), make_pipeline("quantile").account.find_alpha("alert_rate")
+    bets, alpha = UnitBets(), make_pipeline("quantile").account.split_alpha()["alert_rate"]
     for week in range(weeks):
         own = slice(
             held_out + week * per_week * rows.entities, held_out + (week + 1) * per_week * rows.entities
@@ -185,7 +185,7 @@ def print_lives(draws: int, seed: int, shifts: tuple[float, ...]) -> None:
 
 
 def print_incidents(draws: int, seed: int) -> None:
-    alpha = make_pipeline("quantile").account.find_alpha("incidents")
+    alpha = make_pipeline("quantile").account.split_alpha()["incidents"]
     print("| incidents that judged | caught before | after | withdrawn, % | after incidents |")
     print("|---|---|---|---|---|")
     for case in CATCHES:
@@ -198,7 +198,7 @@ def print_incidents(draws: int, seed: int) -> None:
 
 def find_broken_bounds(seed: int) -> list[str]:
     """Return the bounds of the page that do not hold."""
-    alpha = make_pipeline("quantile").account.find_alpha("incidents")
+    alpha = make_pipeline("quantile").account.split_alpha()["incidents"]
     lives = [live_once(rows, 0.0, seed + number, 13) for rows in WORLDS[1:4:2] for number in range(4)]
     moved = live_once(WORLDS[0], 1.0, seed, 20)
     early = [exceed_rate(rows, 1.0, seed + number) for rows in WORLDS for number in range(8)]

@@ -156,7 +156,7 @@ def bake_once(rows: Rows, kind: str, policy: str, seed: int) -> tuple[str, int]:
         rates = (results[0].expected_rate, results[1].expected_rate)
         bundles, pair = (new[0], old[0]), (tables[0], tables[1])
         bets = bet_on_versions(pipeline, bundles, window, pair, rates, bets)
-        alpha = pipeline.account.find_alpha("bake")
+        alpha = pipeline.account.split_alpha()["bake"]
         verdict = judge_bake(*results, carried, pipeline, alpha, bets.stake.largest)
         if verdict.outcome == "breach":
             return "breach", number + 1

@@ -139,7 +139,7 @@ def judge_machine(machine: Machine) -> Verdicts:
             verdicts.counts["named"] += 1
             named.append((number + 1.0) * machine.every)
     # The largest stake so far counts, so the last window has seen every withdrawal.
-    alpha = pipeline.account.find_alpha("exchangeability")
+    alpha = pipeline.account.split_alpha()["exchangeability"]
     withdrawn = bet_on_window(pipeline, bundle, bets, earlier[:-1], alpha).state == "withdrawn"
     verdicts.counts["withdrawn"] = int(withdrawn)
     verdicts.first = named[:1]

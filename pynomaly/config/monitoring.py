@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
 from pynomaly.config.settings import Settings, Share
 from pynomaly.config.units import Duration
 
-__all__ = ["Account", "Degradation", "Drift"]
+__all__ = ["GUARANTEES", "Account", "Degradation", "Drift", "GuaranteeName"]
 
 
 class Drift(Settings):
@@ -40,6 +41,11 @@ class Drift(Settings):
         return self
 
 
+GuaranteeName = Literal["exchangeability", "alert_rate", "bake", "incidents"]
+GUARANTEES: tuple[GuaranteeName, ...] = get_args(GuaranteeName)
+"""What a champion promises, each with its share of the account."""
+
+
 class Account(Settings):
     """One chance of a false withdrawal in the whole life of a champion, shared by what it promises."""
 
@@ -56,9 +62,7 @@ class Account(Settings):
 
     @model_validator(mode="after")
     def _within_budget(self) -> Account:
-        shares = {
-            name: getattr(self, name) for name in ("exchangeability", "alert_rate", "bake", "incidents")
-        }
+        shares: dict[str, float] = {name: getattr(self, name) for name in GUARANTEES}
         if sum(shares.values()) > 1 + 1e-9 or min(shares.values()) <= 0:
             spelled = ", ".join(f"{name} {share:g}" for name, share in shares.items())
             raise ValueError(
@@ -66,10 +70,9 @@ class Account(Settings):
             )
         return self
 
-    def find_alpha(self, guarantee: str) -> float:
-        """Return the chance of a false withdrawal of one of the promises above."""
-        share: float = getattr(self, guarantee)
-        return self.alpha * share
+    def split_alpha(self) -> dict[GuaranteeName, float]:
+        """Return the chance of a false withdrawal of each promise."""
+        return {name: self.alpha * getattr(self, name) for name in GUARANTEES}
 
 
 class Degradation(Settings):

@@ -7,18 +7,23 @@ decision of its own, once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pynomaly.config import Pipeline
-from pynomaly.judging.account.guarantees import GUARANTEES, Guarantee, GuaranteeName
+from pynomaly.config.monitoring import GUARANTEES, GuaranteeName
+from pynomaly.judging.account.guarantees import Guarantee
 from pynomaly.records.ledger import AccountEntry, Decision, Ledger
 from pynomaly.records.ledger.decision_evidence import AccountEvidence
 from pynomaly.steps.champion import find_last_change
+from pynomaly.steps.patient_lease import wait_for_lease
 
 __all__ = ["ChampionAccount", "find_account", "open_account"]
+
+PATIENCE_S = 60.0
+"""Seconds that a window waits while another is entered; that takes well under one."""
 
 
 @dataclass(frozen=True)
@@ -43,25 +48,56 @@ class ChampionAccount:
     version: int
     shares: Mapping[str, float]
 
-    def read_state(self, guarantee: GuaranteeName) -> dict[str, Any]:
-        """Return what bets on the next window go on from; empty before the first."""
-        entry = self.ledger.accounts.find_newest(self.pipeline, self.name, guarantee)
-        return dict(entry.content["bets"]) if entry else {}
-
-    def has_entry(self, guarantee: GuaranteeName, window: str) -> bool:
-        """Return whether the window was entered already."""
-        return self.ledger.accounts.find_entry(self.pipeline, self.name, guarantee, window) is not None
-
-    def enter(self, window: str, guarantee: Guarantee, bets: Mapping[str, Any], as_of: datetime) -> Guarantee:
-        """Enter a guarantee after a window, with the state of its bets; return what the ledger holds.
+    def bet_on_window(
+        self,
+        name: GuaranteeName,
+        window: str,
+        bet: Callable[[Mapping[str, Any]], tuple[Guarantee, Mapping[str, Any]]],
+        as_of: datetime,
+    ) -> AccountEntry:
+        """Bet on a window unless it was entered already, and return its entry; one writer at a time.
 
         What was withdrawn stays withdrawn. The withdrawal is recorded as a decision before the entry, so that
         a process killed in between writes both when the window is judged again.
+
+        Parameters
+        ----------
+        name : str
+            The guarantee.
+        window : str
+            Key of the window.
+        bet : callable
+            From the state that bets go on from, empty before the first window, to the guarantee after this
+            one and the state of its bets.
+        as_of : datetime
+            Aware moment that is recorded.
+
+        Raises
+        ------
+        LeaseHeldError
+            If another process has been entering a window for longer than :data:`PATIENCE_S`.
         """
-        before = self.ledger.accounts.find_newest(self.pipeline, self.name, guarantee.name)
-        known = Guarantee.from_dict(before.content["guarantee"]) if before else None
+        accounts = self.ledger.accounts
+        with wait_for_lease(self.ledger, f"account:{self.pipeline}", PATIENCE_S, renew=False):
+            entry = accounts.find_entry(self.pipeline, self.name, name, window)
+            if entry is not None:
+                return entry
+            before = accounts.find_newest(self.pipeline, self.name, name)
+            guarantee, bets = bet(before.content["bets"] if before else {})
+            known = Guarantee.from_dict(before.content["guarantee"]) if before else None
+            return self._enter(window, guarantee, bets, known, as_of)
+
+    def _enter(
+        self,
+        window: str,
+        guarantee: Guarantee,
+        bets: Mapping[str, Any],
+        known: Guarantee | None,
+        as_of: datetime,
+    ) -> AccountEntry:
+        """Write a guarantee after a window, and its withdrawal; `known` is the guarantee before it."""
         if known is not None and known.state == "withdrawn":
-            guarantee = replace(known, bets=guarantee.bets)
+            guarantee = replace(known, bets=max(known.bets, guarantee.bets))
         if guarantee.state == "withdrawn":
             self.ledger.record_decision(
                 Decision(
@@ -78,8 +114,9 @@ class ChampionAccount:
                 )
             )
         content = {"guarantee": guarantee.to_dict(), "bets": bets}
-        entry = AccountEntry(self.pipeline, self.name, guarantee.name, window, content)
-        return Guarantee.from_dict(self.ledger.accounts.add_entry(entry).content["guarantee"])
+        return self.ledger.accounts.add_entry(
+            AccountEntry(self.pipeline, self.name, guarantee.name, window, content)
+        )
 
     def list_guarantees(self) -> list[dict[str, Any]]:
         """Return every guarantee as it stands, as plain values; those without an entry say so."""
@@ -87,12 +124,20 @@ class ChampionAccount:
         for name in GUARANTEES:
             entry = self.ledger.accounts.find_newest(self.pipeline, self.name, name)
             if entry is None:
-                reasons = ["no window was judged yet that says anything about it"]
+                reasons = [self._explain_no_entry(name)]
                 content = Guarantee(name, "not_computable", self.shares.get(name, 0.0), 0, None, ()).to_dict()
                 guarantees.append(content | {"reasons": reasons, "window": None})
             else:
                 guarantees.append({**entry.content["guarantee"], "window": entry.window})
         return guarantees
+
+    def _explain_no_entry(self, name: GuaranteeName) -> str:
+        change = find_last_change(self.ledger, self.pipeline)
+        if name == "bake" and change is not None and change.kind == "rollback":
+            return "it came back in a rollback, and only a promotion bakes"
+        if name == "bake" and (change is None or change.replaces is None):
+            return "it replaced no version"
+        return "no window was judged yet that says anything about it"
 
 
 def open_account(pipeline: Pipeline, ledger: Ledger, version: int, as_of: datetime) -> ChampionAccount:
@@ -106,7 +151,7 @@ def open_account(pipeline: Pipeline, ledger: Ledger, version: int, as_of: dateti
         Aware moment that is recorded if the account is new.
     """
     name = _name_account(pipeline, ledger, version)
-    shares: dict[str, float] = {item: pipeline.account.find_alpha(item) for item in GUARANTEES}
+    shares: dict[str, float] = dict(pipeline.account.split_alpha().items())
     budget = ", ".join(f"{item.replace('_', ' ')} {alpha:g}" for item, alpha in shares.items())
     decision = ledger.record_decision(
         Decision(

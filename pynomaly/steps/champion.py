@@ -13,10 +13,8 @@ a holder that lost the lease in between sets the aliases back to what the ledger
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import LeaseHeldError, NoChampionError, RecordError
@@ -24,6 +22,7 @@ from pynomaly.records.ledger import Decision, Lease, Ledger
 from pynomaly.records.ledger.decision_evidence import AliasEvidence, PendingAliasEvidence, PendingEvidence
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.gate import GateResult, check_gate
+from pynomaly.steps.patient_lease import wait_for_lease
 
 __all__ = [
     "LEASE_PATIENCE_S",
@@ -83,15 +82,7 @@ def hold_champion_lease(pipeline: Pipeline, registry: Registry, ledger: Ledger) 
     LeaseHeldError
         If another process holds it for longer than :data:`LEASE_PATIENCE_S`.
     """
-    with ExitStack() as stack:
-        for attempt in Retrying(
-            retry=retry_if_exception_type(LeaseHeldError),
-            stop=stop_after_delay(LEASE_PATIENCE_S),
-            wait=wait_random(0.02, 0.2),
-            reraise=True,
-        ):
-            with attempt:
-                lease = stack.enter_context(ledger.hold_lease(f"champion:{pipeline.name}"))
+    with wait_for_lease(ledger, f"champion:{pipeline.name}", LEASE_PATIENCE_S) as lease:
         if not _is_alias_settled(pipeline, registry, ledger):
             _settle_alias(pipeline, registry, ledger, lease)
         yield lease

@@ -9,24 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
+from pynomaly.config.monitoring import GuaranteeName
 from pynomaly.judging.account.stake import Stake
 from pynomaly.judging.drift.exchangeability import Exchangeability
 from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = [
-    "GUARANTEES",
     "Guarantee",
-    "GuaranteeName",
     "explain_missing",
     "judge_alert_rate",
     "judge_bake_bets",
     "judge_exchange_test",
 ]
-
-GuaranteeName = Literal["exchangeability", "alert_rate", "bake", "incidents"]
-GUARANTEES: tuple[GuaranteeName, ...] = get_args(GuaranteeName)
 
 State = Literal["holds", "withdrawn", "not_computable"]
 

@@ -63,11 +63,6 @@ class Stake:
         return Stake(bets, tuple(logs), peak)
 
     @property
-    def value(self) -> float:
-        """The stake now; at most about 1e300."""
-        return math.exp(min(_sum_logs(self.bets, self.logs), 690.0))
-
-    @property
     def largest(self) -> float:
         """The largest stake so far; at most about 1e300."""
         return math.exp(min(self.peak, 690.0))

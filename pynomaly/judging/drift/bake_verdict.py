@@ -102,7 +102,7 @@ def judge_bake(
     paired: PairedBlocks,
     settings: config.Pipeline,
     alpha: float,
-    stake: float = 1.0,
+    stake: float,
 ) -> BakeVerdict:
     """Judge the new champion on one window against the champion that it replaced.
 

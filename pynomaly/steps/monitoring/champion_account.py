@@ -6,7 +6,9 @@ entered is not entered again; rows up to the newest one that was counted are not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,15 +60,15 @@ def enter_window(
     test : Exchangeability
         Of all windows of the champion, this one included.
     """
-    if not account.has_entry("exchangeability", key):
-        account.enter(key, _judge_exchange(bundle, test), {}, as_of)
-    if account.has_entry("alert_rate", key):
-        return
-    state = UnitBets.from_dict(account.read_state("alert_rate"))
-    guarantee, bets = _bet_on_alert_rate(
-        pipeline, bundle, baseline, rows, account.shares["alert_rate"], state
-    )
-    account.enter(key, guarantee, bets.to_dict(), as_of)
+    alpha = account.shares["alert_rate"]
+
+    def bet(state: Mapping[str, Any]) -> tuple[Guarantee, Mapping[str, Any]]:
+        before = UnitBets.from_dict(state)
+        guarantee, bets = _bet_on_alert_rate(pipeline, bundle, baseline, rows, alpha, before)
+        return guarantee, bets.to_dict()
+
+    account.bet_on_window("exchangeability", key, lambda _: (_judge_exchange(bundle, test), {}), as_of)
+    account.bet_on_window("alert_rate", key, bet, as_of)
 
 
 def enter_incidents(
@@ -89,33 +91,48 @@ def enter_incidents(
     rows : pair of DataFrame
         As for :func:`enter_window`.
     """
-    key, alpha = observation.window, account.shares["incidents"]
-    if observation.labels_due is not None or account.has_entry("incidents", key):
+    if observation.labels_due is not None:
         return
-    frame, scored = rows
-    stake, label = Stake.from_dict(account.read_state("incidents")), bundle.contract.label
+    alpha = account.shares["incidents"]
+
+    def bet(state: Mapping[str, Any]) -> tuple[Guarantee, Mapping[str, Any]]:
+        before = Stake.from_dict(state)
+        guarantee, stake = _bet_on_incidents(bundle, baseline, observation, rows, alpha, before)
+        return guarantee, stake.to_dict()
+
+    account.bet_on_window("incidents", observation.window, bet, as_of)
+
+
+def _bet_on_incidents(
+    bundle: Bundle,
+    baseline: TrainedBaseline,
+    observation: Observation,
+    rows: tuple[pd.DataFrame, pd.DataFrame],
+    alpha: float,
+    stake: Stake,
+) -> tuple[Guarantee, Stake]:
+    """Return the guarantee and its stake after a window; an incident counts in the window it began in."""
+    (frame, scored), label = rows, bundle.contract.label
     if label is None or label not in frame:
-        guarantee = explain_missing("incidents", alpha, "no labels say which rows are anomalies")
-    elif bundle.calibration.groups is not None:
+        return explain_missing("incidents", alpha, "no labels say which rows are anomalies"), stake
+    if bundle.calibration.groups is not None:
         reason = "the scores that judged the version do not say whose rows they are (training.calibrate_by)"
-        guarantee = explain_missing("incidents", alpha, reason)
-    elif unknown := _explain_unknown(bundle):
-        guarantee = explain_missing("incidents", alpha, unknown)
-    elif baseline.judged is None or observation.kept is not None:
-        guarantee = explain_missing("incidents", alpha, "no labelled incidents judged the version yet")
-    else:
-        judged = JudgedScores.from_dict(baseline.judged)
-        p_values = bundle.calibration.p_values(judged.scores)
-        promise = find_catches(judged.blocks, judged.truth, bundle.policy.alerts(p_values))
-        misses = bound_misses(sum(promise), len(promise), alpha / 2)
-        truth = (frame[label] == 1).to_numpy()
-        units = number_rows(bundle.contract, frame, bundle.dependence, truth)
-        going_on = units[truth & _mark_first_rows(bundle, frame)]
-        own = ~np.isin(units, going_on)  # the others were counted in the window in which they began
-        catches = find_catches(units[own], truth[own], scored["is_anomaly"].to_numpy(dtype=bool)[own])
-        stake = bet_on_catches(stake, catches, misses)
-        guarantee = judge_incidents(stake, alpha, promise, misses)
-    account.enter(key, guarantee, stake.to_dict(), as_of)
+        return explain_missing("incidents", alpha, reason), stake
+    if unknown := _explain_unknown(bundle):
+        return explain_missing("incidents", alpha, unknown), stake
+    if baseline.judged is None or observation.kept is not None:
+        return explain_missing("incidents", alpha, "no labelled incidents judged the version yet"), stake
+    judged = JudgedScores.from_dict(baseline.judged)
+    p_values = bundle.calibration.p_values(judged.scores)
+    promise = find_catches(judged.blocks, judged.truth, bundle.policy.alerts(p_values))
+    misses = bound_misses(sum(promise), len(promise), alpha / 2)
+    truth = (frame[label] == 1).to_numpy()
+    units = number_rows(bundle.contract, frame, bundle.dependence, truth)
+    going_on = units[truth & _mark_first_rows(bundle, frame)]
+    own = ~np.isin(units, going_on)  # the others were counted in the window in which they began
+    catches = find_catches(units[own], truth[own], scored["is_anomaly"].to_numpy(dtype=bool)[own])
+    stake = bet_on_catches(stake, catches, misses)
+    return judge_incidents(stake, alpha, promise, misses), stake
 
 
 def _judge_exchange(bundle: Bundle, test: Exchangeability) -> Guarantee:

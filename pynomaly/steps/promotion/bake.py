@@ -9,6 +9,7 @@ automatically only once: if a person promotes it again, that decision stands.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -159,19 +160,19 @@ def judge_baking_window(
         account = open_account(pipeline, ledger, champion.version, moment)
         window_sums = pair_versions(bundle, previous_bundle, frame, tables, edges)
         rates = (new.expected_rate, old.expected_rate)
-        bets = bet_on_versions(
-            pipeline,
-            (bundle, previous_bundle),
-            frame,
-            tables,
-            rates,
-            UnitBets.from_dict(account.read_state("bake")),
-        )
         paired = sum(_read_paired_sums(ledger, pipeline.name, baking, edges), window_sums)
         alpha = account.shares["bake"]
-        bake_result = judge_bake(new, old, paired, pipeline, alpha, bets.stake.largest)
-        guarantee = _judge_guarantee(bundle, previous_bundle, bets, alpha, bake_result)
-        account.enter(entry_key, guarantee, bets.to_dict(), moment)
+        bundles = (bundle, previous_bundle)
+
+        def judge(bets: UnitBets) -> BakeVerdict:
+            return judge_bake(new, old, paired, pipeline, alpha, bets.stake.largest)
+
+        def bet(state: Mapping[str, Any]) -> tuple[Guarantee, Mapping[str, Any]]:
+            bets = bet_on_versions(pipeline, bundles, frame, tables, rates, UnitBets.from_dict(state))
+            return _judge_guarantee(bundles, bets, alpha, judge(bets)), bets.to_dict()
+
+        entry = account.bet_on_window("bake", entry_key, bet, moment)
+        bake_result = judge(UnitBets.from_dict(entry.content["bets"]))
         outcome, reasons = _roll_back_on_breach(pipeline, champion.version, key, bake_result, moment)
         ledger.record_decision(
             Decision(
@@ -195,12 +196,12 @@ def judge_baking_window(
 
 
 def _judge_guarantee(
-    bundle: Bundle, previous: Bundle, bets: UnitBets, alpha: float, bake_result: BakeVerdict
+    bundles: tuple[Bundle, Bundle], bets: UnitBets, alpha: float, bake_result: BakeVerdict
 ) -> Guarantee:
     breaches = bake_result.reasons if bake_result.outcome == "breach" else ()
     lacking = "; ".join(bake_result.reasons) if bake_result.outcome == "insufficient_data" else ""
-    if bundle.contract.time is not None:
-        lacking = lacking or bundle.dependence.widen(previous.dependence).explain_unknown()
+    if bundles[0].contract.time is not None:
+        lacking = lacking or bundles[0].dependence.widen(bundles[1].dependence).explain_unknown()
     return judge_bake_bets(bets.stake, alpha, breaches, lacking)
 
 

@@ -13,17 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
-from pynomaly.errors import LeaseHeldError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.alert_stream import AlertStream, StreamShare, StreamWindow, find_period
 from pynomaly.model.window_alerts import count_discoveries, spend_at_finest
 from pynomaly.records.ledger import AccountEntry, Ledger
 from pynomaly.steps.alerting.raise_alerts import read_alerts
+from pynomaly.steps.patient_lease import wait_for_lease
 
 __all__ = ["describe_stream", "enter_discoveries", "take_share"]
 
@@ -57,15 +56,8 @@ def take_share(
     entry = ledger.accounts.find_entry(pipeline.name, account, _SHARE, window.key)
     if entry is None:
         finest = spend_at_finest(bundle, frame)
-        for attempt in Retrying(
-            retry=retry_if_exception_type(LeaseHeldError),
-            stop=stop_after_delay(PATIENCE_S),
-            wait=wait_random(0.02, 0.2),
-            reraise=True,
-        ):
-            with attempt, ledger.hold_lease(f"share:{pipeline.name}", renew=False):
-                entry = _take_new_share(pipeline, ledger, bundle, window, finest)
-    assert entry is not None, "the last attempt raises"
+        with wait_for_lease(ledger, f"share:{pipeline.name}", PATIENCE_S, renew=False):
+            entry = _take_new_share(pipeline, ledger, bundle, window, finest)
     return StreamShare(entry.content["spent"])
 
 

@@ -87,19 +87,19 @@ def pair(new: int = 10, old: int = 10, *, moved: float = 1.0, share: float = 1.0
 def test_every_breach(
     new: dict[str, Any], old: dict[str, Any], paired: PairedBlocks, outcome: str, reason_part: str
 ) -> None:
-    bake = judge_bake(replace(NEW, **new), replace(OLD, **old), paired, SETTINGS, 0.01)
+    bake = judge_bake(replace(NEW, **new), replace(OLD, **old), paired, SETTINGS, 0.01, 1.0)
     assert bake.outcome == outcome
     assert reason_part in bake.reasons[0]
 
 
 def test_what_both_suffer_is_named_and_what_one_suffers_is_not() -> None:
     bad = {**DRIFTS, "alert_status": "violated"}
-    both = judge_bake(replace(NEW, **bad), replace(OLD, **bad), pair(), SETTINGS, 0.01)
+    both = judge_bake(replace(NEW, **bad), replace(OLD, **bad), pair(), SETTINGS, 0.01, 1.0)
     assert both.reasons[1:] == (
         "alert rate: bad under v2, and under v1 too",
         "score drift: bad under v2, and under v1 too",
     )
-    old = judge_bake(NEW, replace(OLD, **bad), pair(), SETTINGS, 0.01)
+    old = judge_bake(NEW, replace(OLD, **bad), pair(), SETTINGS, 0.01, 1.0)
     assert old.reasons == ("v2 keeps what it promised, or breaks it no more than v1 would",)
 
 
@@ -115,7 +115,9 @@ def test_a_version_is_observed_by_its_report_and_its_window() -> None:
 
 
 def test_all_that_broke_is_said() -> None:
-    bake = judge_bake(replace(NEW, **DRIFTS, latency_ms=500.0), OLD, pair(200, moved=9.0), SETTINGS, 0.01)
+    bake = judge_bake(
+        replace(NEW, **DRIFTS, latency_ms=500.0), OLD, pair(200, moved=9.0), SETTINGS, 0.01, 1.0
+    )
     assert len(bake.reasons) == 3
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Barrier, BrokenBarrierError
+from typing import Any
 
 import pytest
 
 from pynomaly.config import Pipeline
 from pynomaly.data.window import Window
-from pynomaly.judging.account.guarantees import Guarantee
+from pynomaly.judging.account.guarantees import Guarantee, explain_missing
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.dependence.dependence import INDEPENDENT
 from pynomaly.records.ledger import Ledger
@@ -94,18 +98,61 @@ def test_what_is_withdrawn_stays_so_and_a_new_champion_starts_anew(pipeline: Mak
     bad = replace(good, state="withdrawn", bets=6, largest=900.0, reasons=("broken",))
     with Ledger.open(settings.ledger_url) as ledger:
         account = open_account(settings, ledger, 1, moment)
-        assert account.read_state("alert_rate") == {}
-        account.enter("w1", good, {"rows": 1}, moment)
-        account.enter("w2", bad, {"rows": 2}, moment)
-        kept = account.enter("w3", replace(good, bets=9), {"rows": 3}, moment)
-        assert (kept.state, kept.bets, kept.reasons) == ("withdrawn", 9, ("broken",))
-        assert account.enter("w1", bad, {}, moment).state == "holds", "the first entry stays"
-        assert account.read_state("alert_rate") == {"rows": 3}
+        states = []
+
+        def enter(window: str, guarantee: Guarantee) -> dict[str, Any]:
+            def bet(state: Mapping[str, Any]) -> tuple[Guarantee, Mapping[str, Any]]:
+                states.append(dict(state))
+                return guarantee, {"windows": state.get("windows", 0) + 1}
+
+            entry = account.bet_on_window("alert_rate", window, bet, moment)
+            assert entry.content["bets"]["windows"] >= 1
+            return dict(entry.content["guarantee"])
+
+        enter("w1", good)
+        enter("w2", bad)
+        kept = enter("w3", replace(good, bets=9))
+        assert (kept["state"], kept["bets"], kept["reasons"]) == ("withdrawn", 9, ["broken"])
+        unknown = enter("w4", explain_missing("alert_rate", 0.004, "too short"))
+        assert (unknown["state"], unknown["bets"]) == ("withdrawn", 9), "what was bet on is not forgotten"
+        assert enter("w1", bad)["state"] == "holds", "the first entry stays"
+        assert states == [{}, {"windows": 1}, {"windows": 2}, {"windows": 3}]
         assert len(ledger.list_decisions("machines", "account", outcome="withdrawn")) == 1
         assert find_account(settings, ledger, 2) is None
         other = open_account(settings, ledger, 2, moment)
-        assert other.read_state("alert_rate") == {}
+        assert ledger.accounts.find_newest("machines", other.name, "alert_rate") is None
         assert [item["state"] for item in other.list_guarantees()] == ["not_computable"] * 4
+
+
+def test_two_windows_that_are_judged_at_once_go_on_from_each_other(pipeline: Make) -> None:
+    settings, moment = pipeline(), datetime(2026, 2, 1, tzinfo=UTC)
+    good, both_bet = Guarantee("alert_rate", "holds", 0.004, 5, 1.0, ("kept",)), Barrier(2)
+    with Ledger.open(settings.ledger_url) as ledger:
+        name = open_account(settings, ledger, 1, moment).name
+
+    def bet(state: Mapping[str, Any]) -> tuple[Guarantee, Mapping[str, Any]]:
+        with suppress(BrokenBarrierError):
+            both_bet.wait(0.5)  # reached by one alone: the other waits for its turn
+        return good, {"windows": state.get("windows", 0) + 1}
+
+    def enter(window: str) -> None:
+        with Ledger.open(settings.ledger_url) as ledger:
+            open_account(settings, ledger, 1, moment).bet_on_window("alert_rate", window, bet, moment)
+
+    with ThreadPoolExecutor(2) as writers:
+        list(writers.map(enter, ["w1", "w2"]))
+    with Ledger.open(settings.ledger_url) as ledger:
+        entries = ledger.accounts.list_entries("machines", name, "alert_rate")
+    assert [item.content["bets"]["windows"] for item in entries] == [1, 2]
+
+
+def test_the_first_champion_replaced_no_version(pipeline: Make) -> None:
+    settings, moment = pipeline(), datetime(2026, 2, 1, tzinfo=UTC)
+    with Ledger.open(settings.ledger_url) as ledger:
+        account = open_account(settings, ledger, 1, moment)
+        reasons = {item["name"]: item["reasons"] for item in account.list_guarantees()}
+    assert reasons["bake"] == ["it replaced no version"]
+    assert reasons["alert_rate"] == ["no window was judged yet that says anything about it"]
 
 
 def test_a_budget_is_that_of_the_day_it_was_opened(pipeline: Make) -> None:
