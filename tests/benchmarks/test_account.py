@@ -17,7 +17,7 @@ def test_a_bound_that_is_broken_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(account, "live_once", lambda *_: {"alert_rate": 1})
     monkeypatch.setattr(account, "exceed_rate", lambda *_: 3)
     monkeypatch.setattr(account, "miss_incidents", lambda *_: None)
-    monkeypatch.setattr(account, "stream_once", lambda *_: (0.3, 1.0))
+    monkeypatch.setattr(account, "stream_once", lambda *_: (0.5, 1.0))
     assert len(account.find_broken_bounds(0)) == 5
 
 

@@ -54,7 +54,7 @@ def pair(new: int = 10, old: int = 10, *, moved: float = 1.0, share: float = 1.0
         ({}, {}, pair(200, 180), "ok", "keeps"),
         ({}, {}, pair(31), "ok", "keeps"),  # more than three times as many, within chance
         ({}, {}, pair(200, share=0.1), "insufficient_data", "worth 2 independent blocks, and 3 are needed"),
-        ({}, {}, pair(200, share=0.0), "ok", "too short to show"),
+        ({}, {}, pair(200, share=0.0), "ok", "how long rows depend"),
         ({"highest_rate": 0.3}, {}, pair(200), "ok", "keeps"),  # what it promised is that uncertain
         ({"alert_status": "not_computable"}, {}, pair(), "breach", "not computable under v2"),
         ({"alert_status": "not_computable"}, {"alert_status": "not_computable"}, pair(), "ok", "keeps"),

@@ -16,7 +16,7 @@ from pynomaly.judging.drift import compare_window
 from pynomaly.model.isolated_check import IsolatedCheck
 from pynomaly.steps import gate as gating
 from pynomaly.steps.monitoring import monitor_window as monitoring
-from pynomaly.steps.promotion import bake as baking
+from pynomaly.steps.promotion import paired_versions as baking
 from pynomaly.steps.promotion.promote import promote
 from pynomaly.steps.scoring import score_file as scoring
 from tests.judging.comparison.test_promotion_rules import SUPERIOR

@@ -57,7 +57,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def test_a_run_of_windows_with_alerts_reads_each_once(
     pipeline: Callable[..., Pipeline], counted: Counter[str]
 ) -> None:
-    settings = pipeline()
+    settings = pipeline(alerts={"policy": "quantile", "quantile": 0.1})
     start_with_champion(settings)
     counted.clear()
     with WindowRun(settings) as run:
