@@ -48,7 +48,7 @@ from pynomaly.judging.alerts.audited import (
 from pynomaly.judging.comparison.evaluation import average_precision
 from pynomaly.judging.comparison.intervals import bootstrap_interval
 from pynomaly.judging.comparison.verdict import resample_candidates
-from pynomaly.model.dependence.dependence import DAY, Dependence, join_sampled_incidents
+from pynomaly.model.dependence.dependence import DAY, Dependence, place_sampled_incidents
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -120,7 +120,7 @@ def answer_rows(world: World, draw: AuditDraw, answers: int) -> AuditedRows:
     places = draw.places
     truth = np.where(np.arange(len(places)) < answers, world.truth[places], -1)
     times = world.times.iloc[places].reset_index(drop=True)
-    blocks = join_sampled_incidents(world.blocks[places], times, world.entities[places], truth, DAY)
+    blocks = place_sampled_incidents(world.blocks[places], times, world.entities[places], truth, DAY)
     return AuditedRows(draw.strata, draw.names, truth, blocks)
 
 

@@ -11,7 +11,9 @@ see the same rows with errors of their own, which last as long as the rows' memo
 
 - *one machine*: a row every half hour for 120 days, memory of 6 hours, incidents of a day (labels);
 - *seasonal*: the same with a daily season, incidents of 6 hours;
-- *fleet*: eight machines with a row an hour, with shocks common to all or without, incidents of a day;
+- *fleet*: eight machines with a row an hour, with shocks common to all or without, incidents of a day; or
+  with errors of each model that last and are in part the same on all machines;
+- *eleven days*: sixteen machines with so short a history, incidents of eight hours;
 - *two-day memory*: one machine for a year, memory of 2 days, incidents of 2 days;
 - *injected*: no labels, one machine; anomalies by the real injection.
 
@@ -44,7 +46,7 @@ from pynomaly import config
 from pynomaly.data.frame import FrameContract
 from pynomaly.judging.comparison.compare import Verdict, compare_scores
 from pynomaly.judging.comparison.evidence import Rung
-from pynomaly.steps.training.train_candidates import fit_bundle, lengthen_blocks
+from pynomaly.steps.training.train_candidates import block_by_difference, fit_bundle
 from pynomaly.steps.training.training_rows import TrainingRows
 
 __all__ = ["DEPENDENT", "GATE_HEADER", "DependentRows", "Promotions", "measure_dependent_rows"]
@@ -69,6 +71,7 @@ class DependentRows:
     incidents: int = 20
     length: float = 24.0
     labelled: bool = True
+    common: float = 0.0
 
     def draw(self, rng: np.random.Generator) -> pd.DataFrame:
         """Return the rows of a history, in order of time."""
@@ -111,6 +114,13 @@ DEPENDENT: Mapping[str, DependentRows] = {
     "seasonal, incidents of 6 hours": DependentRows(season=2.0, length=6.0, incidents=30),
     "fleet of 8 with common shocks": DependentRows(step=1.0, entities=8, shock=1.0, incidents=40),
     "fleet of 8, each on its own": DependentRows(step=1.0, entities=8, incidents=40),
+    "fleet of 8, errors common to all": DependentRows(step=1.0, entities=8, incidents=40, common=0.6),
+    "fleet of 16, eleven days in all": DependentRows(
+        days=11, step=1.0, entities=16, incidents=32, length=8.0
+    ),
+    "fleet of 16, eleven days, errors common": DependentRows(
+        days=11, step=1.0, entities=16, incidents=32, length=8.0, common=0.6
+    ),
     "two-day memory and incidents": DependentRows(days=365, step=2.0, memory=48.0, length=48.0, incidents=24),
     "injected, 6 hours of memory": DependentRows(labelled=False),
 }
@@ -157,7 +167,9 @@ def draw_pair(
     for step in (0.0, gain):
         lasting = draw_memory(rng, len(grid), settings.memory / settings.step, int(entity.max()) + 1)
         incident = rng.normal(size=int(member.max()) + 1)[member] * (truth == 1)
-        own = np.sqrt(0.5) * lasting[at, entity] + np.sqrt(0.5) * rng.normal(size=len(frame))
+        of_all = draw_memory(rng, len(grid), settings.memory / settings.step, 1)[at, 0]
+        lasting_error = np.sqrt(1 - settings.common) * lasting[at, entity] + np.sqrt(settings.common) * of_all
+        own = np.sqrt(0.5) * lasting_error + np.sqrt(0.5) * rng.normal(size=len(frame))
         scores.append(0.7 * far + own + incident + (2.0 + step) * truth)
     return scores[0], scores[1]
 
@@ -192,7 +204,7 @@ def judge_history(
     verdicts = []
     for gain in gains:
         pair = draw_pair(rng, settings, rows, gain)
-        judged = lengthen_blocks(contract, rows.judged.frame, evidence, pair)
+        judged = block_by_difference(contract, rows.judged.frame, evidence, pair)
         verdicts.append(compare_scores(judged, *pair, comparison, seed=seed))
     return verdicts
 
@@ -265,7 +277,7 @@ def main(arguments: list[str] | None = None) -> None:
         for memory in (6.0, 0.0)
     ]
     comparison = config.Comparison(resamples=options.resamples)
-    lines, _ = measure_dependent_rows(comparison, draws, options.seed, format_share)
+    lines, _ = measure_dependent_rows(comparison, draws, options.seed)
     text = "\n\n".join(
         [
             render_table(["detector", "memory", "histories", "p at most .01", "p at most .001"], rates),

@@ -540,25 +540,14 @@ def autocorrelation_time(values: Sequence[float]) -> float:
     return max(1.0, 2 * total - 1)
 
 
-def join_blocks(blocks: Sequence[int], entity: Sequence[int], truth: Sequence[int]) -> list[set[int]]:
-    """Groups of rows, ordered by time, that share a block or an unbroken run of anomalies of an entity."""
-    groups = [{row} for row in range(len(blocks))]
-
-    def merge(first: int, second: int) -> None:
-        one = next(group for group in groups if first in group)
-        other = next(group for group in groups if second in group)
-        if one is not other:
-            groups.remove(other)
-            one |= other
-
+def place_runs(blocks: Sequence[int], entity: Sequence[int], truth: Sequence[int]) -> list[int]:
+    """The block of each row, ordered by time: of a run of anomalies of an entity, that of its first row."""
+    placed = list(blocks)
     for row in range(len(blocks)):
-        for before in range(row):
-            if blocks[before] == blocks[row]:
-                merge(before, row)
         earlier = [before for before in range(row) if entity[before] == entity[row]]
         if earlier and truth[row] == 1 and truth[earlier[-1]] == 1:
-            merge(earlier[-1], row)
-    return sorted(groups, key=min)
+            placed[row] = placed[earlier[-1]]
+    return placed
 
 
 def sum_pairs(new: Any, old: Any, blocks: Any) -> dict[str, float]:
@@ -639,21 +628,23 @@ def mixture_martingale(total: float, time: float, variance: float) -> float:
     return value
 
 
-def join_sampled(
+def place_sampled(
     blocks: Sequence[int], moments: Sequence[float], entity: Sequence[int], truth: Sequence[int], reach: float
-) -> list[set[int]]:
-    """Groups of sampled rows that share a block, or lie on one chain of near anomalies of an entity."""
-    groups = [{row} for row in range(len(blocks))]
-    pairs = [(first, second) for second in range(len(blocks)) for first in range(second)]
-    for first, second in pairs:
-        near = abs(moments[first] - moments[second]) < reach
-        of_one = entity[first] == entity[second] and truth[first] == truth[second] == 1
-        if blocks[first] == blocks[second] or (near and of_one):
-            one, other = (next(group for group in groups if row in group) for row in (first, second))
-            if one is not other:
-                groups.remove(other)
-                one |= other
-    return sorted(groups, key=min)
+) -> list[int]:
+    """The block of each sampled row: of a chain of near anomalies of an entity, that of its first row."""
+    placed = list(blocks)
+    for row in sorted(range(len(blocks)), key=lambda row: moments[row]):
+        near = [
+            other
+            for other in range(len(blocks))
+            if entity[other] == entity[row]
+            and truth[other] == truth[row] == 1
+            and 0 <= moments[row] - moments[other] < reach
+            and (moments[other], other) < (moments[row], row)
+        ]
+        if near:
+            placed[row] = placed[max(near, key=lambda other: (moments[other], other))]
+    return placed
 
 
 def naive_stake(ratios):

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pynomaly.config.units import spell_duration
 
-__all__ = ["DAY", "INDEPENDENT", "Dependence", "join_incidents", "join_sampled_incidents", "to_seconds"]
+__all__ = ["DAY", "INDEPENDENT", "Dependence", "place_incidents", "place_sampled_incidents", "to_seconds"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -188,13 +188,14 @@ class Dependence:
 INDEPENDENT = Dependence()
 
 
-def join_incidents(
+def place_incidents(
     blocks: Ints, times: pd.Series[Any] | None, entities: ArrayLike | None, truth: ArrayLike
 ) -> Ints:
-    """Return the blocks, shape (n,), with those joined that hold rows of one incident.
+    """Return the blocks, shape (n,), with the rows of an incident in the block where it begins.
 
     An incident is an unbroken run of anomalous rows of an entity (`truth` is 1), in order of time: one fact,
-    however many rows and blocks it lasts.
+    however many rows and blocks it lasts. The blocks themselves stay apart: joined, they would be one as soon
+    as some entity of a fleet has an incident at each border.
     """
     anomalous = np.asarray(truth) == 1
     if times is None or not anomalous.any():
@@ -205,22 +206,17 @@ def join_incidents(
         codes = pd.factorize(np.asarray(entities, dtype=object), use_na_sentinel=False)[0][order]
         order, codes = (array[np.argsort(codes, kind="stable")] for array in (order, codes))
     own, is_odd = blocks[order], anomalous[order]
-    joined = np.flatnonzero(is_odd[1:] & is_odd[:-1] & (codes[1:] == codes[:-1]) & (own[1:] != own[:-1]))
-    if not len(joined):
-        return blocks
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    count = int(blocks.max()) + 1
-    edges = coo_array((np.ones(len(joined)), (own[joined], own[joined + 1])), shape=(count, count))
-    component = connected_components(edges, directed=False)[1]
-    return np.unique(component[blocks], return_inverse=True)[1].astype(np.int64)
+    goes_on = np.append(False, is_odd[1:] & is_odd[:-1] & (codes[1:] == codes[:-1]))
+    begin = np.maximum.accumulate(np.where(goes_on, 0, np.arange(len(order))))
+    placed = blocks.copy()
+    placed[order] = own[begin]
+    return np.unique(placed, return_inverse=True)[1].astype(np.int64)
 
 
-def join_sampled_incidents(
+def place_sampled_incidents(
     blocks: Ints, times: pd.Series[Any], entities: ArrayLike, truth: ArrayLike, reach: float
 ) -> Ints:
-    """Return the blocks of sampled rows, shape (n,), with those joined that hold rows of one incident.
+    """Return the blocks of sampled rows, shape (n,), with the rows of an incident in the block of the first.
 
     Of a sample nobody knows the rows between: anomalous rows of an entity (`truth` is 1) that lie less than
     `reach` seconds apart are one incident.
@@ -233,7 +229,7 @@ def join_sampled_incidents(
     begins = (np.diff(codes[order], prepend=-1) != 0) | (np.diff(seconds[order], prepend=-np.inf) >= reach)
     runs = np.full(len(blocks), -1, dtype=np.int64)
     runs[order] = np.cumsum(begins)
-    return join_incidents(blocks, times, runs, truth)
+    return place_incidents(blocks, times, runs, truth)
 
 
 def to_seconds(times: pd.Series[Any]) -> Floats:

@@ -38,6 +38,7 @@ _MOST_ROWS, _MOST_COLUMNS = 2**17, 20  # of a reference that are measured before
 _GAP_SHARE = 0.05  # of the history that a gap takes at most
 _GAP_STEPS = 20
 _PIECE_ROWS = 64
+_FEWEST_BINS = 24  # parts of a history by which entities are seen to move together
 
 
 def measure_dependence(
@@ -234,15 +235,17 @@ def _choose_block(measured: Dependence) -> float:
 
 
 def _move_together(values: Floats, seconds: Floats, codes: Ints, block: float) -> bool:
-    """Return whether means of entities over a block vary together; yes where the blocks are too few to tell.
+    """Return whether means of entities over a block vary together.
 
-    Under independence the mean over E entities has 1 / E of their variance; the ratio is chi-squared.
+    Under independence the mean over E entities has 1 / E of their variance; the ratio is chi-squared. Where
+    the history holds too few blocks its parts are shorter: they depend on each other, so that entities on
+    their own are more often said to move together, which is the safe side.
     """
     from scipy.special import chdtri
 
     count = 0 if math.isinf(block) else int(seconds.max() // block)
     if count < MIN_SERIES_ROWS:
-        return True
+        count = _FEWEST_BINS
     bins = np.minimum((seconds / seconds.max() * count).astype(np.int64), count - 1)
     entities = int(codes.max()) + 1
     scores = normal_scores(values)

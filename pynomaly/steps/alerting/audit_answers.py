@@ -18,7 +18,7 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import ColumnError, RecordError, list_allowed
 from pynomaly.judging.alerts.audit import AuditStratum
 from pynomaly.judging.alerts.audited import AuditedRows, measure_audited_model
-from pynomaly.model.dependence.dependence import join_sampled_incidents
+from pynomaly.model.dependence.dependence import place_sampled_incidents
 from pynomaly.records.ledger import Audit, Label, Ledger
 from pynomaly.steps.alerting.labels import parse_truth, read_label_table
 
@@ -97,7 +97,7 @@ def _join_blocks(
     if drawn[0]["row"].startswith("row:"):
         return blocks
     times = pd.Series(pd.to_datetime([row["row"] for row in drawn], utc=True, format="ISO8601"))
-    return join_sampled_incidents(blocks, times, [row["entity"] for row in drawn], truth, reach)
+    return place_sampled_incidents(blocks, times, [row["entity"] for row in drawn], truth, reach)
 
 
 def judge_audit(pipeline: Pipeline, answered: AnsweredAudit) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pynomaly.config import Pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.past import get_past
 from pynomaly.errors import DataError
-from pynomaly.model.dependence.dependence import Dependence, join_incidents, to_seconds
+from pynomaly.model.dependence.dependence import Dependence, place_incidents, to_seconds
 from pynomaly.model.dependence.measure import measure_reference
 from pynomaly.model.fitting.row_use import BETWEEN, ORDINARY, RANKED, RANKED_OUT_OF_FOLD, USE
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback
@@ -129,7 +129,7 @@ def number_rows(
     blocks = dependence.number_blocks(times, entities)
     if truth is None or not dependence.is_dependent:
         return blocks
-    return join_incidents(blocks, times, entities, truth)
+    return place_incidents(blocks, times, entities, truth)
 
 
 def set_rows_apart(

@@ -38,11 +38,11 @@ __all__ = [
     "CandidateTraining",
     "MemoryCandidate",
     "ScoredCandidate",
+    "block_by_difference",
     "compare_with",
     "explain_unusable",
     "fit_bundle",
     "fit_in_memory",
-    "lengthen_blocks",
     "recalibrate_bundle",
     "recalibrate_in_memory",
     "train_candidates",
@@ -231,8 +231,7 @@ def compare_with(
 ) -> Verdict:
     """Compare a challenger with a champion on the challenger's judged rows.
 
-    Where the scores of normal rows depend on each other for longer than the evidence says, its blocks are
-    made as long (:func:`lengthen_blocks`).
+    Rows are resampled in the blocks that the difference of the two asks for (:func:`block_by_difference`).
 
     Parameters
     ----------
@@ -247,7 +246,7 @@ def compare_with(
     pair = tables[0]["score"].to_numpy(), tables[1]["score"].to_numpy()
     evidence = _operate(pipeline, judged, [challenger])
     verdict = compare_scores(
-        lengthen_blocks(champion.contract, judged.frame, evidence, pair),
+        block_by_difference(champion.contract, judged.frame, evidence, pair),
         *pair,
         pipeline.comparison,
         champion=name,
@@ -268,13 +267,14 @@ def _operate(pipeline: Pipeline, judged: JudgedRows, candidates: Sequence[Scored
     return replace(judged.evidence, operation=OperatingPoint.of(pipeline.alerts, threshold))
 
 
-def lengthen_blocks(
+def block_by_difference(
     contract: FrameContract, frame: pd.DataFrame, evidence: Evidence, scores: Sequence[Array]
 ) -> Evidence:
-    """Return the evidence with its blocks, or with those that the scores ask for, if these are fewer.
+    """Return the evidence in blocks as long, and of as many entities, as the difference of two models asks.
 
-    Before a fit the blocks come from the rows themselves. A detector may remember longer, and two models
-    differ for longer than each of them varies.
+    Before a fit the blocks come from the rows themselves, as long as these last. What is resampled is a
+    difference: what both models see of the rows falls out of it, and what they see differently may last
+    longer than either, or strike all entities at once.
 
     Parameters
     ----------
@@ -282,21 +282,19 @@ def lengthen_blocks(
     frame : DataFrame of shape (n, d)
         The judged rows.
     evidence : Evidence
-    scores : sequence of ndarray of shape (n,)
-        Of two models; each counts, and the difference of their ranks.
+    scores : sequence of two ndarray of shape (n,)
     """
-    normal = evidence.truth == 0
+    is_labelled = evidence.rung is Rung.LABELS
+    rows = np.ones(len(frame), dtype=bool) if is_labelled else evidence.truth == 0
     if evidence.injected is not None and evidence.injected.episodes is not None:
-        normal = normal & (evidence.injected.episodes < 0)  # rows around episodes are copies
-    if contract.time is None or contract.time not in frame or not normal.any():
+        rows = rows & (evidence.injected.episodes < 0)  # rows around episodes are copies
+    if contract.time is None or contract.time not in frame or not rows.any():
         return evidence
     if not all(np.isfinite(each).all() for each in scores):
         return evidence  # the verdict says so
-    ranks = [normal_scores(each[normal]) for each in scores]
-    observed = measure_rows(frame[normal], np.column_stack([*ranks, ranks[0] - ranks[1]]), contract)
-    if not observed.is_dependent:
-        return evidence
-    truth = evidence.truth == 1 if evidence.rung is Rung.LABELS else None
-    longer = replace(evidence, blocks=number_rows(contract, frame, observed, truth))
-    longer = separate_episodes(longer)
-    return longer if longer.count_blocks() < evidence.count_blocks() else evidence
+    ranks = [normal_scores(each[rows]) for each in scores]
+    observed = measure_rows(frame[rows], ranks[0] - ranks[1], contract)
+    if not observed.rows:
+        return evidence  # too few rows to show an order
+    truth = evidence.truth == 1 if is_labelled else None
+    return separate_episodes(replace(evidence, blocks=number_rows(contract, frame, observed, truth)))

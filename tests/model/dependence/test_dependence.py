@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pynomaly.model.dependence.dependence import (
     INDEPENDENT,
     Dependence,
-    join_incidents,
-    join_sampled_incidents,
+    place_incidents,
+    place_sampled_incidents,
 )
 from pynomaly.model.dependence.measure import measure_dependence
 from tests import naive
@@ -84,7 +84,7 @@ def test_incidents_of_a_day_make_blocks_of_a_day_at_least() -> None:
     assert "incidents" in measured.describe()
     scattered = (rng.random(8640) < 0.05).astype(float)
     assert not measure_dependence(rng.normal(size=8640), times, None, scattered).is_dependent
-    blocks = join_incidents(measured.number_blocks(times), times, None, labels)
+    blocks = place_incidents(measured.number_blocks(times), times, None, labels)
     runs = np.cumsum(np.diff(labels, prepend=0) == 1)
     assert all(
         np.unique(blocks[(labels == 1) & (runs == run)]).size == 1 for run in np.unique(runs[labels == 1])
@@ -150,12 +150,23 @@ def test_the_wider_of_two_counts() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 1)), min_size=1, max_size=14))
-def test_incidents_join_blocks_as_groups_do(rows: list[tuple[int, int, int]]) -> None:
+def test_incidents_are_of_the_block_where_they_begin(rows: list[tuple[int, int, int]]) -> None:
     blocks, entity, truth = (np.array(part) for part in zip(*rows, strict=True))
     numbered = np.unique(blocks, return_inverse=True)[1]
-    joined = join_incidents(numbered, list_times(len(rows)), entity, truth)
-    groups = [set(np.flatnonzero(joined == block).tolist()) for block in np.unique(joined)]
-    assert sorted(groups, key=min) == naive.join_blocks(numbered.tolist(), entity.tolist(), truth.tolist())
+    placed = place_incidents(numbered, list_times(len(rows)), entity, truth)
+    expected = naive.place_runs(numbered.tolist(), entity.tolist(), truth.tolist())
+    assert placed.tolist() == np.unique(expected, return_inverse=True)[1].tolist()
+
+
+def test_blocks_stay_apart_though_a_fleet_has_incidents_at_each_border() -> None:
+    times = pd.concat([list_times(240, "1h")] * 10, ignore_index=True)
+    entities, truth = np.repeat(np.arange(10), 240), np.zeros(2400)
+    for day in range(9):
+        truth[day * 240 + day * 24 + 20 : day * 240 + day * 24 + 30] = 1  # over the midnight of a machine
+    blocks = Dependence(block=DAY, is_shared=True, rows=2400, entities=10).number_blocks(times, entities)
+    placed = place_incidents(blocks, times, entities, truth)
+    assert np.unique(placed).size == np.unique(blocks).size
+    assert np.unique(placed[truth == 1]).size >= 8
 
 
 def test_sampled_anomalies_near_each_other_are_one_incident() -> None:
@@ -166,9 +177,8 @@ def test_sampled_anomalies_near_each_other_are_one_incident() -> None:
         times = pd.Series(pd.Timestamp("2026-01-05", tz="UTC") + pd.to_timedelta(moments, unit="h"))
         entity, truth = rng.integers(0, 2, count), rng.integers(0, 2, count)
         blocks = np.unique(rng.integers(0, 6, count), return_inverse=True)[1]
-        joined = join_sampled_incidents(blocks, times, entity, truth, 10 * 3600.0)
-        groups = [set(np.flatnonzero(joined == block).tolist()) for block in np.unique(joined)]
-        naive_groups = naive.join_sampled(
+        placed = place_sampled_incidents(blocks, times, entity, truth, 10 * 3600.0)
+        expected = naive.place_sampled(
             blocks.tolist(), moments.tolist(), entity.tolist(), truth.tolist(), 10.0
         )
-        assert sorted(groups, key=min) == naive_groups
+        assert placed.tolist() == np.unique(expected, return_inverse=True)[1].tolist()
