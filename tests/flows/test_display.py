@@ -233,6 +233,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "verdict": {"reasons": [SENTENCE, SENTENCE]},
         "more_answers": 0,
         "forecast": SENTENCE,
+        "notes": [SENTENCE],
     },
     "show_backfill": {**SCORED, "judged": [JUDGED]},
     "show_catalogue": {
