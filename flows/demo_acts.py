@@ -137,7 +137,7 @@ def _make_week_step(config: Path, start: datetime, end: datetime, story: DemoRec
         )
         monitoring = monitor(config=str(config), as_of=_format_moment(end))
         verdict, observation = monitoring["degradation"], monitoring["observation"]
-        needs_training = verdict["action"] in ("retrain", "page")
+        needs_training = verdict["action"] in ("recalibrate", "retrain", "page")
         story.weeks.append(
             {
                 "window": f"{start:%d %b}",

@@ -47,7 +47,7 @@ def monitor_window(pipeline: Pipeline, window: Window | None, as_of: datetime) -
     if result.bake == "breach":
         rollback_payload = {"version": result.version, "window": result.window, "actor": "bake"}
         announce_event(pipeline, "champion.rollback", rollback_payload)
-    if verdict.action in ("retrain", "page"):
+    if verdict.asks_for_training:
         reason = f"{verdict.state} in {result.window}: {'; '.join(verdict.reasons)}"
         announce_event(
             pipeline,

@@ -155,7 +155,7 @@ def show_audit(result: dict[str, Any]) -> None:
         build_table("the sample", ("rows", "there are", "drawn", "labelled", "anomalies"), stratum_rows)
     )
     if against:
-        for reason in result["verdict"]["reasons"]:
+        for reason in (*result["verdict"]["reasons"], *result["notes"]):
             console.print(f"  {reason}", markup=False)
         console.print(f"  {result['forecast']}", markup=False)
         if result["more_answers"] == 0:

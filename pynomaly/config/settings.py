@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
@@ -46,6 +46,20 @@ class Settings(BaseModel):
     """Base of every settings block: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the settings as plain values, for a record of what was set at the time."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def of_record(cls, content: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_record` wrote; keys of other editions are left out, new ones have defaults."""
+        return cls.model_validate({key: item for key, item in content.items() if key in cls.model_fields})
+
+    def list_changes(self, later: Self) -> tuple[str, ...]:
+        """Return what is set otherwise in `later`, each like ``fdr 0.1 (now 0.05)``."""
+        before, now = self.to_record(), later.to_record()
+        return tuple(f"{key} {before[key]} (now {now[key]})" for key in before if before[key] != now[key])
 
 
 def hide_password(address: str) -> str:

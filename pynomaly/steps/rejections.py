@@ -3,7 +3,8 @@
 Refused by the gate or the verdict, rejected by a person, expired without an answer, or promoted and taken
 back: each is an attempt on this champion that failed, and the next one waits longer. A rejection ages: after
 ``retraining.forget`` it says nothing about a challenger of today. Changes of the alert policy, and of the
-alias by hand, are no challengers, and an audit that refuses a challenger refuses one that was counted. Called
+alias by hand, are no challengers. An audit compares a challenger that was counted when its training ended:
+where the audit, or a person after it, refuses it again, or nobody answers, nothing more is counted. Called
 by :mod:`pynomaly.steps.training.planning`; whoever compares models asks for the number of the attempt.
 """
 
@@ -56,12 +57,13 @@ def count_rejections(decisions: Sequence[Decision], as_of: datetime, forget: tim
         A rejection older than this no longer counts.
     """
     changed_policies = {item.key for item in decisions if item.kind == "pending" and item.outcome == "policy"}
+    by_audit = _list_audited(decisions)
     challengers = [
         item
         for item in decisions
         if item.outcome not in _NO_CHALLENGER
         and item.answered_key not in changed_policies
-        and not (item.kind == "refuse" and item.evidence.get("audit"))
+        and item.key not in by_audit
     ]
     versions_by_policy = {
         item.version for item in decisions if item.kind == "promote" and item.outcome == "policy"
@@ -90,7 +92,8 @@ def count_attempts(decisions: Sequence[Decision], audits: Sequence[Audit], as_of
     """Return the number of the next comparison with the champion, from 1; each costs part of one error.
 
     Counted since the last promotion that stands: rejected challengers, however old, and audits that were
-    drawn to compare a challenger, whatever came of them. All looks at one audit are one comparison.
+    drawn to compare a challenger, whatever came of them, a version that was taken back too. All looks at one
+    audit are one comparison.
     """
     standing = _find_standing(decisions)
     since = standing.at if standing else None
@@ -99,7 +102,13 @@ def count_attempts(decisions: Sequence[Decision], audits: Sequence[Audit], as_of
         for item in audits
         if item.content.get("against") and (since is None or item.at is None or item.at > since)
     ]
-    return 1 + count_rejections(decisions, as_of, _NEVER).count + len(drawn)
+    promotions = {item.seq: item.key for item in decisions if _changes_model(item)}
+    by_audit, first = _list_audited(decisions), (standing.seq or 0) if standing else 0
+    counted_twice = sum(
+        end > first and promotions.get(promotion) in by_audit
+        for promotion, end in _find_taken_back(decisions).items()
+    )
+    return 1 + count_rejections(decisions, as_of, _NEVER).count - counted_twice + len(drawn)
 
 
 def age_rejections(moments: Iterable[datetime], as_of: datetime, forget: timedelta) -> Rejections:
@@ -107,6 +116,12 @@ def age_rejections(moments: Iterable[datetime], as_of: datetime, forget: timedel
     every = list(moments)
     counted = [moment for moment in every if as_of - moment <= forget]
     return Rejections(len(counted), max(counted, default=None), len(every) - len(counted))
+
+
+def _list_audited(decisions: Sequence[Decision]) -> frozenset[str]:
+    """Return the keys of the decisions that the answers to an audit led to, and of those that end them."""
+    led = {item.key for item in decisions if item.evidence.get("audit")}
+    return frozenset(led | {item.key for item in decisions if item.answered_key in led})
 
 
 def _find_standing(decisions: Sequence[Decision]) -> Decision | None:

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from pynomaly.records.ledger import Decision
+from pynomaly.records.ledger import Audit, Decision
 from pynomaly.records.ledger.decision_evidence import (
     AnswerEvidence,
+    ApprovalEvidence,
     PendingEvidence,
     PromotionEvidence,
     RollbackEvidence,
 )
-from pynomaly.steps.rejections import Rejections, count_rejections
+from pynomaly.steps.rejections import Rejections, count_attempts, count_rejections
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -91,6 +92,48 @@ FIRST = promote(1, 1, None, "first")
 def test_each_end_counts_once(decisions: list[Decision], count: int) -> None:
     rejections = count_rejections(decisions[::-1], START + 30 * DAY, FORGET)
     assert (rejections.count, rejections.forgotten) == (count, 0)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "count"),
+    [
+        ([], 0),
+        ([("refuse", 4)], 0),
+        ([("pending", 4)], 0),  # nobody answers
+        ([("pending", 4), ("reject", 5)], 0),
+        ([("pending", 4), ("expired", 20)], 0),
+        ([("promote", 4), ("rollback", 5)], 1),  # a retraining waits longer after a bad champion
+        ([("pending", 4), ("approve", 5), ("rollback", 6)], 1),
+    ],
+)
+def test_what_comes_of_an_audit_is_one_attempt_with_it(outcomes: list[tuple[str, int]], count: int) -> None:
+    of_audit = {"gate": {}, "verdict": None, "incidents": None, "version": 50, "replaces": 1}
+    made = {
+        "refuse": lambda seq: decide(
+            seq, "refuse", PromotionEvidence(**of_audit, audit={"audit": "a"}), "inferior"
+        ),
+        "promote": lambda seq: decide(
+            seq, "promote", PromotionEvidence(**of_audit, audit={"audit": "a"}), "superior"
+        ),
+        "pending": lambda seq: decide(
+            seq,
+            "pending",
+            PendingEvidence(50, START + 11 * DAY, replaces=1, audit={"audit": "a"}),
+            "superior",
+        ),
+        "reject": lambda seq: answer(seq, "reject", 4),
+        "expired": lambda seq: answer(seq, "expired", 4),
+        "approve": lambda seq: decide(
+            seq, "promote", ApprovalEvidence(50, 1, None, {}, "pending:4"), "approved"
+        ),
+        "rollback": lambda seq: roll_back(seq, 1, 50),
+    }
+    decisions = [made[kind](seq) for kind, seq in outcomes[::-1]] + [refuse(2), FIRST]
+    against = {"champion": 1, "challenger": 50}
+    audit = Audit("audit:machines:a", "machines", {"against": against}, "ann", START + 3 * DAY)
+    end = START + 30 * DAY
+    assert count_rejections(decisions, end, FORGET).count == 1 + count
+    assert count_attempts(decisions, [audit], end) == 3, "the refused training, the audit, and the next one"
 
 
 def test_old_rejections_are_forgotten_and_counted_apart() -> None:

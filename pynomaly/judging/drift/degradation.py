@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from pynomaly import config
 from pynomaly.judging.drift.observation import LEVELS, Level, Observation, binomial_tail, observe_window
+from pynomaly.judging.drift.ranking import find_bad_run, judge_ranking
 from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = [
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 State = Literal["normal", "warning", "degraded", "critical", "recovering", "insufficient_data"]
-Action = Literal["none", "alert", "watch", "retrain", "page"]
+Action = Literal["none", "alert", "watch", "recalibrate", "retrain", "page"]
 
 STATES: tuple[State, ...] = get_args(State)
 _ACTIONS: dict[Level, Action] = {
@@ -47,7 +48,8 @@ class DegradationVerdict:
         ``warning``: the newest window is bad but too few windows are; or enough are, at level ``minor``.
     violated, considered : tuple of str
         Keys of the bad windows, and of all windows that were considered.
-    action : {"none", "alert", "watch", "retrain", "page"}
+    action : {"none", "alert", "watch", "recalibrate", "retrain", "page"}
+        ``recalibrate`` stands for ``watch`` or ``retrain`` where the ranking is shown to be intact.
     """
 
     state: State
@@ -55,6 +57,11 @@ class DegradationVerdict:
     considered: tuple[str, ...]
     reasons: tuple[str, ...]
     action: Action
+
+    @property
+    def asks_for_training(self) -> bool:
+        """Whether a decision to retrain follows."""
+        return self.action in ("recalibrate", "retrain", "page")
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-serialisable values."""
@@ -110,9 +117,12 @@ def judge_degradation(
             )
         return DegradationVerdict("normal", violated, considered, (count, *newest.reasons), "none")
     reasons = (f"{count}, the newest among them; level {reached}", *newest.reasons)
-    return DegradationVerdict(
-        _STATES.get(reached, "degraded"), violated, considered, reasons, _ACTIONS[reached]
-    )
+    action = _ACTIONS[reached]
+    if action in ("watch", "retrain"):
+        ranking = judge_ranking(find_bad_run(observations))
+        if ranking.state == "intact":
+            action, reasons = "recalibrate", (*reasons, *ranking.reasons)
+    return DegradationVerdict(_STATES.get(reached, "degraded"), violated, considered, reasons, action)
 
 
 def _judge_late_performance(

@@ -19,8 +19,8 @@ __all__ = ["RetrainDecision", "RetrainSituation", "decide_retraining"]
 
 Remedy = Literal["none", "recalibrate", "refit", "search", "block"]
 
-# Remedy for each cause; any other cause needs a refit of the same detector.
-_REMEDIES: dict[str, Remedy] = {"alert_rate": "recalibrate", "performance": "search", "schedule": "search"}
+# Remedy for each cause; any other cause needs a refit of the same detector. Alerts alone may be an incident.
+_REMEDIES: dict[str, Remedy] = {"thresholds": "recalibrate", "performance": "search", "schedule": "search"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class RetrainSituation:
     Attributes
     ----------
     reason : str
-        ``data_drift``, ``score_drift``, ``performance``, ``alert_rate``, ``schedule``, or a person's words.
+        ``data_drift``, ``score_drift``, ``performance``, ``alert_rate``, ``schedule``, or a person's words;
+        ``thresholds``: scores or alerts moved, and the ranking is shown to be intact.
     trigger : {"event", "manual", "schedule"}
     as_of : datetime
         Time of the decision.
@@ -210,12 +211,13 @@ def _select_remedy(situation: RetrainSituation) -> RetrainDecision:
     """Choose the remedy for the cause; after a rejected challenger, every candidate instead of a refit."""
     remedy = _REMEDIES.get(situation.reason, "refit")
     count = situation.rows_available
-    if remedy == "refit" and situation.rejected_in_a_row:
+    if remedy in ("recalibrate", "refit") and situation.rejected_in_a_row:
         cause = f"{situation.reason}: the last challenger was rejected"
         reason = f"{cause}, so every candidate is trained on {count} rows."
         return RetrainDecision("search", (reason,))
     descriptions = {
-        "recalibrate": f"{situation.reason}: the p-values are set again on {count} rows, the model stays.",
+        "recalibrate": f"{situation.reason} moved: the p-values are set again on {count} rows, the model "
+        f"stays.",
         "search": f"{situation.reason}: every candidate is trained on {count} rows.",
         "refit": f"{situation.reason}: the champion's detector is trained again on {count} rows.",
     }

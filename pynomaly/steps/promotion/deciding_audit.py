@@ -1,9 +1,9 @@
 """Audits that decide between champion and challenger: drawn where the two disagree, answered by people.
 
-The pair, the rows, their chances and both models' scores are on record before the first answer; the answers
-may be looked at after each one. Only an audit drawn for the pair promotes: one drawn for the alerts alone
-says how good these are, and whoever may choose the challenger after the answers finds one that they like.
-Called by the command line and by the flow ``decide_audit``.
+The pair, the rows, their chances, both models' scores and the rule that decides are on record before the
+first answer; the answers may be looked at after each one. Only an audit drawn for the pair promotes: one
+drawn for the alerts alone says how good these are, and whoever may choose the challenger after the answers
+finds one that they like. Called by the command line and by the flow ``decide_audit``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, NoChampionError, RecordError, WindowError
 from pynomaly.judging.alerts.audit_draw import draw_deciding_rows
 from pynomaly.judging.alerts.audited import AuditedComparison, compare_by_audit
-from pynomaly.judging.comparison.ranking_metrics import OperatingPoint
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Decision, Partition, parse_window_key
 from pynomaly.records.ledger.decision_evidence import RegisterEvidence
@@ -31,6 +30,7 @@ from pynomaly.records.registry import ModelRef
 from pynomaly.steps.alerting.audit_answers import AnsweredAudit, find_audit, judge_audit
 from pynomaly.steps.alerting.audit_sample import ScoredParts, check_draw, draw_seed, record_draw
 from pynomaly.steps.pipeline_records import PipelineRecords
+from pynomaly.steps.promotion.audit_rule import AuditRule
 from pynomaly.steps.promotion.promote import promote
 from pynomaly.steps.rejections import count_attempts
 
@@ -103,13 +103,15 @@ def draw_deciding_audit(
         audits = records.answers.list_audits(pipeline.name)
         moment = scored.parts[-1].end
         assert moment is not None, "windows of a table with time have an end"
-        content = {
-            "seed": used_seed,
-            "against": {"champion": pair.champion.version, "challenger": pair.challenger.version},
-            "among": _count_candidates(records, pair.challenger.version, scored),
-            "attempt": count_attempts(ledger.list_decisions(pipeline.name), audits, moment),
-            "share": pair.bundles[1].policy.threshold,
-        }
+        rule = AuditRule.of_settings(
+            pipeline,
+            pair.bundles[1].policy.threshold,
+            used_seed,
+            _count_candidates(records, pair.challenger.version, scored),
+            count_attempts(ledger.list_decisions(pipeline.name), audits, moment),
+        )
+        against = {"champion": pair.champion.version, "challenger": pair.challenger.version}
+        content = {"against": against, **rule.to_record()}
         return record_draw(
             records,
             scored,
@@ -139,7 +141,9 @@ def report_audit(pipeline: Pipeline, name: str = "") -> dict[str, Any]:
     answered = find_audit(pipeline, name)
     if answered.against is None:
         return judge_audit(pipeline, answered)
-    return {**answered.describe(pipeline.name), **_compare(pipeline, answered).to_dict()}
+    rule = AuditRule.of_record(answered.audit.content, pipeline)
+    comparison = _compare(pipeline, answered, rule).to_dict()
+    return {**answered.describe(pipeline.name), **comparison, "notes": list(rule.notes)}
 
 
 def decide_by_audit(pipeline: Pipeline, as_of: datetime, name: str = "", actor: str = "audit") -> Decision:
@@ -157,7 +161,8 @@ def decide_by_audit(pipeline: Pipeline, as_of: datetime, name: str = "", actor: 
             f"audit {answered.name} was drawn for the alerts, not for a challenger: it promotes nothing; "
             "draw one with --to-decide"
         )
-    comparison = _compare(pipeline, answered)
+    rule = AuditRule.of_record(answered.audit.content, pipeline)
+    comparison = _compare(pipeline, answered, rule)
     if comparison.more_answers != 0:
         raise RecordError(
             f"audit {answered.name} decides nothing yet: {comparison.forecast} "
@@ -168,13 +173,13 @@ def decide_by_audit(pipeline: Pipeline, as_of: datetime, name: str = "", actor: 
         training = records.ledger.find_version_training(pipeline.name, version)
     if training is None or training.registered is None:
         raise RecordError(f"{pipeline.name} v{version} was registered by no training: it cannot be promoted")
-    facts = {"audit": answered.name, **comparison.to_dict()}
+    facts = {"audit": answered.name, **comparison.to_dict(), "rule": rule.to_record(), "notes": rule.notes}
     facts.pop("verdict")  # it has its own place in the evidence
     return promote(pipeline, training.registered, comparison.verdict, as_of, actor, facts)
 
 
-def _compare(pipeline: Pipeline, answered: AnsweredAudit) -> AuditedComparison:
-    content, against = answered.audit.content, answered.against
+def _compare(pipeline: Pipeline, answered: AnsweredAudit, rule: AuditRule) -> AuditedComparison:
+    against = answered.against
     assert against is not None, "the audit was drawn for a pair"
     scores = answered.read_numbers("champion"), answered.read_numbers("challenger")
     assert scores[0] is not None, "a draw for a pair keeps the scores of both"
@@ -182,12 +187,12 @@ def _compare(pipeline: Pipeline, answered: AnsweredAudit) -> AuditedComparison:
     return compare_by_audit(
         answered.rows,
         (scores[0], scores[1]),
-        pipeline.comparison,
+        rule.comparison,
         names=(f"{pipeline.name} v{against['champion']}", f"v{against['challenger']}"),
-        operation=OperatingPoint.of(pipeline.alerts, content["share"]),
-        among=content["among"],
-        attempt=content["attempt"],
-        seed=pipeline.training.seed,
+        operation=rule.operation,
+        among=rule.among,
+        attempt=rule.attempt,
+        seed=rule.seed,
     )
 
 

@@ -234,7 +234,7 @@ def _follow_settings(
         build_observation(pipeline, student.bundle, window.key, frame, scored, drift, baseline, checked, at)
     )
     verdict = judge_degradation(life.observations, pipeline.degradation)
-    if verdict.action not in ("retrain", "page"):
+    if not verdict.asks_for_training:
         return
     plan = decide_training(past, at, life.observations[-52:], life.trained[-1], life.asked, life.rejections)
     if plan.decision.remedy in ("none", "block"):

@@ -21,6 +21,7 @@ from pynomaly.data.window import Window
 from pynomaly.detectors import make_detector
 from pynomaly.errors import ConfigError
 from pynomaly.judging.drift.degradation import Observation
+from pynomaly.judging.drift.ranking import find_bad_run, judge_ranking
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
 from pynomaly.records.ledger.decision_evidence import RetrainEvidence
@@ -115,44 +116,31 @@ def _parse_value(text: str) -> int | float | str:
 def find_change_start(observations: Sequence[Observation]) -> datetime | None:
     """Returns the start of the unbroken run of bad windows that ends with the newest one, or None.
 
-    Newest windows that are not bad but wait for their labels say nothing yet and are passed over.
-
     Parameters
     ----------
     observations : sequence of Observation
         Of one champion, oldest first.
     """
-    start: datetime | None = None
-    for observation in reversed(_drop_waiting(observations)):
-        if not observation.violated:
-            break
-        edges = parse_window_key(observation.window)
-        start = edges[0] if edges else None
-    return start
+    run = find_bad_run(observations)
+    edges = parse_window_key(run[0].window) if run else None
+    return edges[0] if edges else None
 
 
 def find_cause(observations: Sequence[Observation]) -> str:
     """Returns the problem of the newest window, as :mod:`pynomaly.judging.drift.retraining` names causes."""
-    judged = _drop_waiting(observations)
-    newest = judged[-1] if judged else None
-    if newest is None or not newest.violated:
+    run = find_bad_run(observations)
+    if not run:
         return "schedule"
+    newest = run[-1]
     if newest.performance_status in ("moderate", "major", "critical"):
         return "performance"
     if newest.injected_status in ("moderate", "major", "critical"):
         return "performance"
     if newest.data == "drift":
         return "data_drift"
-    # If a fresh refit ranks rows differently, new p-values for the same model do not help.
+    if judge_ranking(run).state == "intact":
+        return "thresholds"
     return "score_drift" if "drift" in (newest.score, newest.agreement_status) else "alert_rate"
-
-
-def _drop_waiting(observations: Sequence[Observation]) -> Sequence[Observation]:
-    """Returns the observations without the newest ones that are not bad but wait for their labels."""
-    end = len(observations)
-    while end and observations[end - 1].performance_waits and not observations[end - 1].violated:
-        end -= 1
-    return observations[:end]
 
 
 def plan_training(

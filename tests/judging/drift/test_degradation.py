@@ -59,8 +59,10 @@ def verdict(*windows: dict[str, Any], settings: config.Degradation = SETTINGS): 
         ([{"performance": 0.75}, {"performance": 0.50}], "warning", "alert"),
         ([{"performance": 0.50}, {"performance": 0.75}], "warning", "alert"),
         ([BAD, {"performance": 0.50}], "degraded", "retrain"),
-        ([{"alerts": 60}] * 2, "degraded", "watch"),
-        ([{"drift": report(score="drift")}] * 2, "degraded", "retrain"),
+        ([{"alerts": 60}] * 2, "degraded", "recalibrate"),
+        ([{"alerts": 60, "positives": 0}] * 2, "degraded", "watch"),
+        ([{"drift": report(score="drift")}] * 2, "degraded", "recalibrate"),
+        ([{"drift": report(score="drift"), "positives": 0}] * 2, "degraded", "retrain"),
         ([{"drift": report("warning", "warning")}] * 3, "normal", "none"),
     ],
 )

@@ -40,7 +40,10 @@ WAITING = {"rejected_in_a_row": 2, "last_rejection": NOW - timedelta(days=5)}
     [
         ({}, "refit", "data_drift: the champion's detector is trained again on 5000 rows"),
         ({"reason": "performance"}, "search", "every candidate"),
-        ({"reason": "alert_rate"}, "recalibrate", "the model stays"),
+        ({"reason": "thresholds"}, "recalibrate", "the model stays"),
+        ({"reason": "thresholds", "rejected_in_a_row": 1}, "search", "was rejected"),
+        ({"reason": "alert_rate"}, "refit", "trained again"),
+        ({"reason": "score_drift"}, "refit", "trained again"),
         ({"reason": "schedule", "trigger": "schedule"}, "search", "5000 rows"),
         ({"trigger": "manual", "reason": "manual"}, "search", "A person asked"),
         ({"schema_ok": False}, "block", "columns are not"),

@@ -82,11 +82,23 @@ def test_answers_promote_the_better_model_and_stand_in_the_ledger(pipeline: Make
         report["challenger"]["average_precision"]["value"] > report["champion"]["average_precision"]["value"]
     )
 
-    decision = decide_by_audit(settings, END, actor="ann")
+    # A rule that is moved between two looks moves nothing, and is named.
+    moved = pipeline(
+        data={"label": None, "ignore": ["anomaly"]},
+        comparison={"confidence": 0.6, "metric": "roc_auc"},
+        training={"seed": 99},
+    )
+    again = report_audit(moved)
+    assert again["verdict"] == report["verdict"]
+    assert report["notes"] == []
+    assert "metric average_precision (now roc_auc), confidence 0.95 (now 0.6)" in again["notes"][0]
+
+    decision = decide_by_audit(moved, END, actor="ann")
     assert (decision.kind, decision.version, decision.actor) == ("promote", 2, "ann")
     evidence = PromotionEvidence.of(decision)
     assert evidence.audit is not None
     assert evidence.audit["audit"] == drawn["audit"]
+    assert evidence.audit["rule"]["comparison"]["confidence"] == 0.95
     assert evidence.verdict is not None
     assert evidence.verdict["rung"] == "audited"
     assert decide_by_audit(settings, END).seq == decision.seq

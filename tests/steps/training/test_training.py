@@ -255,6 +255,10 @@ def test_a_change_starts_with_the_unbroken_run_of_bad_windows() -> None:
         ({"alert_status": "violated"}, "alert_rate"),
         ({"score": "drift"}, "score_drift"),
         ({"data": "drift", "alert_status": "violated"}, "data_drift"),
+        ({"alert_status": "violated", "performance_status": "none"}, "thresholds"),
+        ({"score": "drift", "agreement_status": "ok", "injected_status": "none"}, "thresholds"),
+        ({"score": "drift", "agreement_status": "ok"}, "score_drift"),
+        ({"score": "drift", "agreement_status": "warning", "injected_status": "none"}, "score_drift"),
         ({"data": "drift", "performance_status": "critical"}, "performance"),
     ],
 )
