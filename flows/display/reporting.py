@@ -47,6 +47,12 @@ def show_status(result: dict[str, Any]) -> None:
             f"false alerts since {format_utc(stream['since'])}: {stream['spent']:.3g} by chance at most, "
             f"{stream['earned']:.3g} earned by {stream['discoveries']} discoveries{silent}"
         )
+    if result["alerts_changed"]:
+        console.print(
+            f"warning: alerts go by the settings of v{result['champion']}, and the YAML has others: "
+            f"{', '.join(result['alerts_changed'])}; `pynomaly policy` applies them",
+            markup=False,
+        )
     for line in result["obstacles"]:
         console.print(f"warning: {line}")
     if result["waiting"]:

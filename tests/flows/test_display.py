@@ -398,6 +398,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "baking": {"until": JUDGED["window"], "seen": 1, "windows": 3, "against": 1},
         "pending": [2],
         "guarantees": [GUARANTEE, GUARANTEE | {"name": "bake", "state": "withdrawn", "window": None}],
+        "alerts_changed": ["fdr_period 30d (now 7d)", "direction {'a': 'low'} (now {})"],
         "stream": {
             "since": "2026-01-05T00:00:00+00:00",
             "windows": 720,

@@ -29,7 +29,7 @@ class AccountEntry:
     Attributes
     ----------
     account : str
-        Whose account: a champion's, from one promotion to the next, or that of a period's alerts.
+        Whose account: a champion's, from one promotion to the next, or that of a month's alerts.
     guarantee : str
         What is promised.
     window : str

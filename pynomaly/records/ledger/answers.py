@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -113,16 +113,37 @@ class Answers:
                 new += len(connection.execute(statement.returning(table.c.seq)).all())
         return new
 
-    def list_events(self, pipeline: str, alert: str = "", window: str = "") -> tuple[AlertEvent, ...]:
+    def list_events(
+        self,
+        pipeline: str,
+        alert: str = "",
+        window: str = "",
+        within: tuple[datetime, datetime] | None = None,
+    ) -> tuple[AlertEvent, ...]:
         """Return events of one alert, or of all, oldest first; ``grouped`` events of windows are left out.
 
-        With `window`, the key of one, only those that it brought.
+        Parameters
+        ----------
+        pipeline, alert : str
+        window : str
+            Key of a window; only the events that it brought.
+        within : tuple of two datetimes, optional
+            Aware, in whole seconds; only the alerts with rows in a window that starts from the first up to
+            the second, each with all of its events, answers too.
         """
         query = select(alert_events).where(alert_events.c.pipeline == pipeline, alert_events.c.alert != "")
         if alert:
             query = query.where(alert_events.c.alert == alert)
         if window:
             query = query.where(alert_events.c.window == window)
+        if within:
+            first, end = (f"{moment.astimezone(UTC):%Y%m%dT%H%M%S}" for moment in within)
+            seen = select(alert_events.c.alert).where(
+                alert_events.c.pipeline == pipeline,
+                alert_events.c.window >= first,
+                alert_events.c.window < end,
+            )
+            query = query.where(alert_events.c.alert.in_(seen))
         return tuple(
             AlertEvent(**_row_content(row))
             for row in self._database.read_rows(query.order_by(alert_events.c.seq))

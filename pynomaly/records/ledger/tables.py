@@ -139,7 +139,7 @@ alert_events = Table(
     Column("pipeline", String(64), nullable=False, index=True),
     Column("alert", String(16), nullable=False, index=True),
     Column("event", String(32), nullable=False),
-    Column("window", String(64), nullable=False),
+    Column("window", String(64), nullable=False, index=True),
     Column("content", JSON, nullable=False),
     Column("actor", String(200), nullable=False),
     Column("at", Moment, nullable=False),

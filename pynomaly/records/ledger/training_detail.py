@@ -17,7 +17,14 @@ __all__ = ["RegistrationResult", "TrainedBaseline", "TrainingFacts"]
 
 
 _NEWER_FIELDS = frozenset(
-    ["expected_rate_low", "expected_rate_high", "held_out_alert_rate", "anomaly_share", "usual_alert_rate"]
+    [
+        "expected_rate_low",
+        "expected_rate_high",
+        "held_out_alert_rate",
+        "anomaly_share",
+        "usual_alert_rate",
+        "alerts",
+    ]
 )
 
 
@@ -88,6 +95,8 @@ class RegistrationResult:
         Share of the held-out rows that are known anomalies; None without labels.
     usual_alert_rate : float or None
         `expected_alert_rate` with the known anomalies, where most days have some; None where they have not.
+    alerts : dict or None
+        The settings that made its alert policy; None in records of earlier editions.
     """
 
     pipeline: str
@@ -112,6 +121,7 @@ class RegistrationResult:
     held_out_alert_rate: float | None = None
     anomaly_share: float | None = None
     usual_alert_rate: float | None = None
+    alerts: dict[str, Any] | None = None
 
     @property
     def baseline(self) -> TrainedBaseline:

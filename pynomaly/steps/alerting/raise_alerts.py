@@ -98,14 +98,22 @@ def raise_alerts(pipeline: Pipeline, run: WindowRun | None = None) -> tuple[Rais
     return tuple(results)
 
 
-def read_alerts(answers: Answers, pipeline: str) -> dict[str, Alert]:
-    """Return the current state of every alert of a pipeline, by alert name."""
-    return {name: build_alert(name, events) for name, events in _read_events(answers, pipeline).items()}
+def read_alerts(
+    answers: Answers, pipeline: str, within: tuple[datetime, datetime] | None = None
+) -> dict[str, Alert]:
+    """Return the current state of every alert of a pipeline, by alert name.
+
+    With `within`, two aware moments, only of those with rows in a window that starts between them.
+    """
+    events = _read_events(answers, pipeline, within)
+    return {name: build_alert(name, own_events) for name, own_events in events.items()}
 
 
-def _read_events(answers: Answers, pipeline: str) -> dict[str, list[Mapping[str, Any]]]:
+def _read_events(
+    answers: Answers, pipeline: str, within: tuple[datetime, datetime] | None = None
+) -> dict[str, list[Mapping[str, Any]]]:
     events_by_alert: dict[str, list[Mapping[str, Any]]] = {}
-    for event in answers.list_events(pipeline):
+    for event in answers.list_events(pipeline, within=within):
         events_by_alert.setdefault(event.alert, []).append(vars(event))
     return events_by_alert
 

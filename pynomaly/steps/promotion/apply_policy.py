@@ -238,6 +238,7 @@ def _register_policy(
         held_out_alert_rate=alerted[1],
         anomaly_share=earlier_result.anomaly_share if earlier_result else None,
         usual_alert_rate=alerted[1] if earlier_result and earlier_result.usual_alert_rate else None,
+        alerts=pipeline.alerts.to_record(),
     )
     records.ledger.put_training(
         key=key,

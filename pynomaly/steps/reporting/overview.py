@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pynomaly.config import Pipeline
+from pynomaly.config import Alerts, Pipeline
 from pynomaly.detectors import DETECTORS
 from pynomaly.errors import ConfigError, list_allowed
 from pynomaly.judging.alerts.grouping import AlertRow, group_rows
@@ -41,7 +41,12 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         newest = partitions[-1] if partitions else None
         obstacles = list_known_obstacles(ledger, pipeline.name, champion, newest)
         events = _count_newest_events(pipeline, ledger, newest) if newest else None
-        stream = describe_stream(pipeline, ledger, newest.start) if newest and newest.start else None
+        alerts = _read_champion_alerts(pipeline, ledger, champion) if champion else None
+        stream = (
+            describe_stream(pipeline, ledger, alerts, newest.start)
+            if alerts and newest and newest.start
+            else None
+        )
     change = next((item for item in changes if champion and item.version == champion), None)
     return {
         "pipeline": pipeline.name,
@@ -49,6 +54,7 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         "since": change.at.isoformat() if change and change.at else None,
         "because": list(change.reasons) if change else [],
         "guarantees": guarantees,
+        "alerts_changed": list(alerts.list_changes(pipeline.alerts)) if alerts else [],
         "stream": stream,
         "obstacles": list(obstacles),
         "partitions": len(partitions),
@@ -61,6 +67,13 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         "health": verdict.to_dict() if verdict else None,
         "last_training_decision": training.to_dict() if training else None,
     }
+
+
+def _read_champion_alerts(pipeline: Pipeline, ledger: Ledger, champion: int) -> Alerts | None:
+    """Returns the settings that made the champion's policy; None if an earlier edition registered it."""
+    training = ledger.find_version_training(pipeline.name, champion)
+    registered = training.registered if training else None
+    return Alerts.of_record(registered.alerts) if registered and registered.alerts else None
 
 
 def _count_newest_events(pipeline: Pipeline, ledger: Ledger, newest: Partition) -> int | None:

@@ -2,19 +2,20 @@
 
 Called by :mod:`pynomaly.steps.scoring.score_windows`, under the window's lease, and by ``status``. A window
 that is scored again, also after a process was killed, has the share that it had: the same rows give the same
-alerts.
+alerts. Shares are kept by window and not by period: where ``alerts.fdr_period`` changes, the windows that
+were decided before count in the period that now holds them, so that no time has two allowances.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pynomaly.config import Pipeline
+from pynomaly.config import Alerts, Pipeline
 from pynomaly.data.window import Window
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
@@ -25,6 +26,8 @@ from pynomaly.steps.alerting.raise_alerts import read_alerts
 from pynomaly.steps.patient_lease import wait_for_lease
 
 __all__ = ["describe_stream", "enter_discoveries", "take_share"]
+
+DAY = timedelta(days=1)
 
 PATIENCE_S = 60.0
 """Seconds that a window waits while another takes its share; that takes milliseconds."""
@@ -52,8 +55,7 @@ def take_share(
     """
     if AlertStream.of(bundle.policy, pipeline.windows.score) is None or window is None:
         return None
-    account = _name_account(window.start, bundle.policy)
-    entry = ledger.accounts.find_entry(pipeline.name, account, _SHARE, window.key)
+    entry = ledger.accounts.find_entry(pipeline.name, _name_account(window.start), _SHARE, window.key)
     if entry is None:
         finest = spend_at_finest(bundle, frame)
         with wait_for_lease(ledger, f"share:{pipeline.name}", PATIENCE_S, renew=False):
@@ -65,11 +67,12 @@ def _take_new_share(
     pipeline: Pipeline, ledger: Ledger, bundle: Bundle, window: Window, finest: float
 ) -> AccountEntry:
     stream = _read_stream(pipeline, ledger, bundle.policy, window.start)
-    alerts = read_alerts(ledger.answers, pipeline.name).values()
+    first = find_period(window.start, stream.period)
+    alerts = read_alerts(ledger.answers, pipeline.name, (first, first + stream.period)).values()
     refuted = [item.first for item in alerts if item.ending == "false-alarm" and item.first is not None]
     share = stream.share_level(window.start, finest, bundle.dependence, refuted)
     content = _spell_window(window) | {"spent": share.allowed}
-    account = _name_account(window.start, bundle.policy)
+    account = _name_account(window.start)
     return ledger.accounts.add_entry(AccountEntry(pipeline.name, account, _SHARE, window.key, content))
 
 
@@ -94,14 +97,18 @@ def enter_discoveries(
     open_events = stream.find_open_events(window.start)
     discoveries, going_on = count_discoveries(bundle.policy, bundle.contract, frame, alerted, open_events)
     content = _spell_window(window) | {"discoveries": discoveries, "open": going_on}
-    account = _name_account(window.start, bundle.policy)
+    account = _name_account(window.start)
     key = f"{window.key}:{data_hash[:HASH_DIGITS]}"
     ledger.accounts.add_entry(AccountEntry(pipeline.name, account, _DISCOVERIES, key, content))
 
 
-def describe_stream(pipeline: Pipeline, ledger: Ledger, moment: datetime) -> dict[str, Any] | None:
-    """Return what the period of `moment` has discovered, earned and spent; None without a stream."""
-    alerts = pipeline.alerts
+def describe_stream(
+    pipeline: Pipeline, ledger: Ledger, alerts: Alerts, moment: datetime
+) -> dict[str, Any] | None:
+    """Return what the period of `moment` has discovered, earned and spent; None without a stream.
+
+    `alerts` are the settings that the champion was registered with, which may differ from the pipeline's.
+    """
     if alerts.policy != "fdr" or alerts.fdr_over != "stream":
         return None
     policy = AlertPolicy("fdr", 0.0, level=alerts.fdr, period=alerts.fdr_period)
@@ -121,17 +128,23 @@ def _read_stream(pipeline: Pipeline, ledger: Ledger, policy: AlertPolicy, moment
     """Return the windows of the period of `moment`; a share that was taken and not used stays spent."""
     stream = AlertStream.of(policy, pipeline.windows.score)
     assert stream is not None, "asked for a stream alone"
-    account = _name_account(moment, policy)
-    discoveries = {
-        item.content["start"]: item.content
-        for item in ledger.accounts.list_entries(pipeline.name, account, _DISCOVERIES)
-    }
-    for entry in ledger.accounts.list_entries(pipeline.name, account, _SHARE):
-        counted = discoveries.get(entry.content["start"], {"discoveries": 0, "open": {}})
-        start, end = (datetime.fromisoformat(entry.content[name]) for name in ("start", "end"))
-        stream.add_window(
-            StreamWindow(start, end, entry.content["spent"], counted["discoveries"], counted["open"])
-        )
+    first = find_period(moment, stream.period)
+    accounts = {_name_account(first + day * DAY) for day in range(stream.period // DAY + 2)}
+    shares, discoveries = (
+        {
+            item.content["start"]: item.content
+            for account in sorted(accounts)
+            for item in ledger.accounts.list_entries(pipeline.name, account, guarantee)
+        }
+        for guarantee in (_SHARE, _DISCOVERIES)
+    )
+    for text, share in shares.items():
+        start, end = (datetime.fromisoformat(share[name]) for name in ("start", "end"))
+        if first <= start < first + stream.period:
+            counted = discoveries.get(text, {"discoveries": 0, "open": {}})
+            stream.add_window(
+                StreamWindow(start, end, share["spent"], counted["discoveries"], counted["open"])
+            )
     return stream
 
 
@@ -139,6 +152,6 @@ def _spell_window(window: Window) -> dict[str, Any]:
     return {"start": window.start.isoformat(), "end": window.end.isoformat()}
 
 
-def _name_account(start: datetime, policy: AlertPolicy) -> str:
-    assert policy.period is not None, "asked for a stream alone"
-    return f"alerts:{find_period(start, policy.period):%Y%m%dT%H%M}"
+def _name_account(start: datetime) -> str:
+    """Return the account of a month, by which the shares of a period are found: none belongs to one."""
+    return f"alerts:{start.astimezone(UTC):%Y%m}"

@@ -182,6 +182,7 @@ def _log_and_register(
                         usual_alert_rate=judged.measure_usual_alerts(
                             held_out["is_anomaly"].to_numpy(), pipeline.data.time, expected.rate
                         ),
+                        alerts=pipeline.alerts.to_record(),
                     )
         assert winner is not None, "choose() only names candidates that were fitted"
         _log_training(pipeline, prepared, fitted, choice, registry, parent, winner, judged)
