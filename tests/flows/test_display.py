@@ -352,6 +352,13 @@ RESULTS: dict[str, dict[str, Any]] = {
         "waiting": 2,
         "answered": 3,
     },
+    "show_rehearsal": {
+        "ruling": {"kind": "promote", "outcome": "recalibrated", "reasons": [SENTENCE]},
+        "rows": 1_234_567,
+        "alert_rate_before": 0.12345,
+        "alert_rate_after": 0.01,
+        "promised": 0.01,
+    },
     "show_replay": {
         "pipeline": PIPELINE,
         "start": "2026-01-19",
