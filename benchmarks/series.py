@@ -84,9 +84,25 @@ def draft_pipeline(table: Path, delay: int, *, needs_past: bool) -> Pipeline:
     return parse_pipeline(content, origin=table)
 
 
-def score_series(file: SeriesFile, delay: int, detector: str) -> tuple[Floats, str, float]:
-    """Fit on the first rows and score all; returns scores (NaN: none yet), the detector, and seconds."""
-    began = time.perf_counter()
+@dataclass(frozen=True)
+class FittedSeries:
+    """A model of the first rows of a file, and all rows as the source reads them."""
+
+    bundle: Bundle
+    rows: pd.DataFrame
+    is_final: NDArray[np.bool_]
+    """Of the rows: which wait for no later row."""
+    detector: str
+
+    def score(self) -> Floats:
+        """Return the score of each row; NaN for those that wait."""
+        scores = np.full(len(self.rows), np.nan)
+        scores[self.is_final] = self.bundle.raw_scores(self.rows[self.is_final])
+        return scores
+
+
+def fit_series(file: SeriesFile, delay: int, detector: str) -> FittedSeries:
+    """Fit on the first rows as a training fits them; `detector` is empty for the choice of ``init``."""
     with tempfile.TemporaryDirectory() as folder:
         table = file.write_rows(Path(folder), "series", file.fitted)
         whole = file.write_rows(Path(folder), "whole", len(file.table))
@@ -108,10 +124,15 @@ def score_series(file: SeriesFile, delay: int, detector: str) -> tuple[Floats, s
             reference.iloc[:cut], reference.iloc[cut:], pipeline, candidate, contract, facts={}
         )
         rows = read_source(pipeline.data, path=str(whole))
-        scores = np.full(len(rows), np.nan)
-        final = np.ones(len(rows), dtype=bool) if PAST not in rows else get_past_is_final(rows)
-        scores[final] = bundle.raw_scores(rows[final])
-    return scores, candidate.detector, time.perf_counter() - began
+    is_final = np.ones(len(rows), dtype=bool) if PAST not in rows else get_past_is_final(rows)
+    return FittedSeries(bundle, rows, is_final, candidate.detector)
+
+
+def score_series(file: SeriesFile, delay: int, detector: str) -> tuple[Floats, str, float]:
+    """Fit on the first rows and score all; returns scores (NaN: none yet), the detector, and seconds."""
+    began = time.perf_counter()
+    fitted = fit_series(file, delay, detector)
+    return fitted.score(), fitted.detector, time.perf_counter() - began
 
 
 def get_past_is_final(rows: pd.DataFrame) -> NDArray[np.bool_]:

@@ -236,7 +236,8 @@ def _follow_settings(
     verdict = judge_degradation(life.observations, pipeline.degradation)
     if not verdict.asks_for_training:
         return
-    plan = decide_training(past, at, life.observations[-52:], life.trained[-1], life.asked, life.rejections)
+    newest = life.observations[-52:]
+    plan = decide_training(past, at, student, newest, life.trained[-1], life.asked, life.rejections)
     if plan.decision.remedy in ("none", "block"):
         life.note(at, str(plan.decision.remedy), plan.decision.reasons)
         return

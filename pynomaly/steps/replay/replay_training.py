@@ -33,13 +33,13 @@ from pynomaly.steps.training.exclusions import AlertingModel
 from pynomaly.steps.training.label_free_checks import probe_version
 from pynomaly.steps.training.planning import find_cause, find_change_start
 from pynomaly.steps.training.prepare import label_candidates
+from pynomaly.steps.training.recalibration.new_p_values import find_learned_end, recalibrate_in_memory
 from pynomaly.steps.training.reference import find_reference_window
 from pynomaly.steps.training.train_candidates import (
     CandidateTraining,
     MemoryCandidate,
     compare_with,
     fit_in_memory,
-    recalibrate_in_memory,
     train_candidates,
 )
 from pynomaly.steps.training.training_rows import TrainingRows
@@ -106,11 +106,9 @@ def _recalibrate(
 ) -> TrainedModel:
     """Return the champion with p-values from the newer reference."""
     pipeline, started = history.pipeline, time.perf_counter()
-    bundle = champion.bundle
-    alerting = _find_alerting(pipeline, champion)
-    rows = _split_rows(pipeline, window, _read_rows(history, window, as_of), alerting)
+    rows = _split_rows(pipeline, window, _read_rows(history, window, as_of), None)
     facts = _build_provenance(pipeline, window, as_of)
-    recalibrated = recalibrate_in_memory(pipeline, rows, bundle, facts)
+    recalibrated = recalibrate_in_memory(pipeline, rows, champion.bundle, champion.baseline, facts)
     training = train_candidates(pipeline, rows, [recalibrated])
     model = _build_model(pipeline, rows, training, f"{champion.key}:{window.key}", started)
     return replace(model, recalibrated=True)
@@ -192,6 +190,7 @@ class ReplayPlan:
 def decide_training(
     past: ReplayHistory,
     at: datetime,
+    champion: TrainedModel,
     observations: Sequence[Observation],
     last_training: datetime,
     asked: set[str],
@@ -209,18 +208,22 @@ def decide_training(
         When challengers were refused since the last promotion.
     """
     pipeline = past.pipeline
-    since, incidents = find_change_start(observations), read_incidents(pipeline.data)
+    cause, incidents = find_cause(observations), read_incidents(pipeline.data)
+    counted = age_rejections(rejections, at, pipeline.retraining.forget)
+    recalibrates = cause == "thresholds" and not counted.count
+    earliest = find_learned_end(champion.bundle) if recalibrates else None
+    since = max(filter(None, (find_change_start(observations), earliest)), default=None)
     window = _find_reference_window(pipeline, at, since)
     frame = past.read_reference(window, at)
     left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
-    if since is not None and len(frame) - left_out < pipeline.retraining.min_rows:
-        window = _find_reference_window(pipeline, at)
+    if since != earliest and len(frame) - left_out < pipeline.retraining.min_rows:
+        window = _find_reference_window(pipeline, at, earliest)
         frame = past.read_reference(window, at)
         left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
-    key = compute_work_key(pipeline, "replay", window.key, hash_frame(frame), past.candidates)
-    counted = age_rejections(rejections, at, pipeline.retraining.forget)
+    kind = "recalibrate" if recalibrates else "replay"
+    key = compute_work_key(pipeline, kind, window.key, hash_frame(frame), past.candidates)
     situation = RetrainSituation(
-        reason=find_cause(observations),
+        reason=cause,
         trigger="event",
         as_of=at,
         last_training=last_training,
@@ -233,6 +236,7 @@ def decide_training(
         schema_ok=True,
         champion=pipeline.name,
         left_out=left_out,
+        asked="recalibrate" if recalibrates else "search",
     )
     decision = decide_retraining(situation, pipeline.retraining)
     reference = window

@@ -294,7 +294,10 @@ def test_the_same_scores_with_fewer_alerts_on_anomalies_are_inferior() -> None:
     verdict = judge_by_alerts(tie, evidence, (before, lost), SETTINGS)
     caught = int((before & (truth == 1)).sum())
     assert verdict.outcome is VerdictOutcome.INFERIOR
-    assert f"{caught - 5} of {int(truth.sum())} anomalies alert where {caught} did" in verdict.reasons[0]
+    assert (
+        f"{caught - 5} of {int(truth.sum())} anomalies alert where {caught} did at the promised"
+        in verdict.reasons[0]
+    )
     assert judge_by_alerts(tie, evidence, (lost, before), SETTINGS) == tie
     few = before & (np.cumsum(before & (truth == 1)) > 4)  # four of four by chance: one in sixteen
     assert judge_by_alerts(tie, evidence, (before, few), SETTINGS) == tie
