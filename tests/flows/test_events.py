@@ -62,8 +62,8 @@ def test_a_block_by_validation_is_an_event_and_still_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from pynomaly.judging.drift.retraining import RetrainDecision
-from pynomaly.steps.training.planning import TrainingPlan
-from pynomaly.steps.training.reference import HeldReference
+    from pynomaly.steps.training.planning import TrainingPlan
+    from pynomaly.steps.training.reference import HeldReference
     from tasks import monitoring, scoring, training
 
     pipeline = load_pipeline(pipeline_file())

@@ -253,11 +253,12 @@ def _follow_settings(
         return
     _count_training(life, model, at)
     life.asked.add(plan.key)
-    ruling = rule_on_challenger(past, student, model, len(life.rejections) + 1)
+    compared = compare_challenger(past, student, model, len(life.rejections) + 1)
+    ruling = rule_on_challenger(past, model, compared)
     life.note(at, ruling.kind, (*plan.decision.reasons, *ruling.reasons))
     if ruling.kind == "promote":
         life.promote(model, at)
-    else:
+    elif not compared.awaits_evidence:
         life.rejections.append(at)
 
 
