@@ -4,8 +4,8 @@ Refused by the gate or the verdict, rejected by a person, expired without an ans
 back: each is an attempt on this champion that failed, and the next one waits longer. A rejection ages: after
 ``retraining.forget`` it says nothing about a challenger of today. Changes of the alert policy, and of the
 alias by hand, are no challengers. Where the rows hold too few anomalies to compare one, nothing was tested
-and it is not rejected. An audit compares a challenger that was counted when its training ended: where the audit,
-or a person after it, refuses it again, or nobody answers, nothing more is counted. Called by
+and it is not rejected. An audit compares a challenger that was counted when its training ended: where the
+audit, or a person after it, refuses it again, or nobody answers, nothing more is counted. Called by
 :mod:`pynomaly.steps.training.planning`; whoever compares models asks for the number of the attempt.
 """
 
