@@ -10,10 +10,11 @@ by :mod:`pynomaly.steps.training.planning`; whoever compares models asks for the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pynomaly.judging.comparison.verdict import awaits_evidence
 from pynomaly.records.ledger import Audit, Decision
 from pynomaly.records.ledger.decision_evidence import PendingEvidence
 
@@ -125,6 +126,11 @@ def _list_audited(decisions: Sequence[Decision]) -> frozenset[str]:
     """Return the keys of the decisions that the answers to an audit led to, and of those that end them."""
     led = {item.key for item in decisions if item.evidence.get("audit")}
     return frozenset(led | {item.key for item in decisions if item.answered_key in led})
+
+
+def _awaits_evidence(refusal: Decision) -> bool:
+    verdict = refusal.evidence.get("verdict")
+    return isinstance(verdict, Mapping) and awaits_evidence(verdict)
 
 
 def _find_standing(decisions: Sequence[Decision]) -> Decision | None:

@@ -44,7 +44,13 @@ from pynomaly.steps.training.train_candidates import (
 )
 from pynomaly.steps.training.training_rows import TrainingRows
 
-__all__ = ["ReplayPlan", "decide_training", "rule_on_challenger", "train_on_reference"]
+__all__ = [
+    "ReplayPlan",
+    "compare_challenger",
+    "decide_training",
+    "rule_on_challenger",
+    "train_on_reference",
+]
 
 
 def train_on_reference(
@@ -202,7 +208,7 @@ def decide_training(
         When challengers were refused since the last promotion.
     """
     pipeline = past.pipeline
-    cause, incidents = find_cause(observations), read_incidents(pipeline.data)
+    cause, incidents = find_cause(observations, pipeline.degradation), read_incidents(pipeline.data)
     counted = age_rejections(rejections, at, pipeline.retraining.forget)
     recalibrates = cause == "thresholds" and not counted.count
     earliest = find_learned_end(champion.bundle) if recalibrates else None
@@ -264,15 +270,13 @@ def compare_challenger(
     )
 
 
-def rule_on_challenger(
-    past: ReplayHistory, champion: TrainedModel, challenger: TrainedModel, attempt: int = 1
-) -> PromotionRuling:
-    """Compare as `compare_challenger` and rule; only a superior challenger is promoted.
+def rule_on_challenger(past: ReplayHistory, challenger: TrainedModel, verdict: Verdict) -> PromotionRuling:
+    """Rule on a compared challenger; only a superior one is promoted.
 
     No clean process runs; ``promotion.mode: approval`` counts as approved, ``never`` promotes nothing.
     """
     return rule_on_promotion(
-        compare_challenger(past, champion, challenger, attempt),
+        verdict,
         "never" if past.pipeline.promotion.mode == "never" else "automatic",
         gate_passed=True,
         champion="champion",

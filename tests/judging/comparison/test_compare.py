@@ -94,6 +94,11 @@ def test_what_cannot_be_computed_is_inconclusive_and_says_why(change, reason_par
     assert any(reason_part in reason for reason in verdict.reasons)
     text = json.dumps(verdict.to_dict(), allow_nan=False)
     assert json.loads(text)["low"] is None
+    assert verdict.awaits_evidence == ("fewer than" in reason_part)
+
+
+def test_a_verdict_that_was_reached_awaits_nothing() -> None:
+    assert not judge_world(1000, 80).awaits_evidence
 
 
 def test_anomalies_of_a_few_incidents_are_inconclusive() -> None:
@@ -103,6 +108,7 @@ def test_anomalies_of_a_few_incidents_are_inconclusive() -> None:
     verdict = compare_scores(Evidence(truth, np.arange(1000) // 50), scores, truth * 9 + scores, SETTINGS)
     assert verdict.outcome is VerdictOutcome.INCONCLUSIVE
     assert "2 blocks" in verdict.reasons[0]
+    assert verdict.awaits_evidence
 
 
 def test_models_of_one_name_are_still_two() -> None:
