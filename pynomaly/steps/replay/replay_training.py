@@ -208,7 +208,7 @@ def decide_training(
         When challengers were refused since the last promotion.
     """
     pipeline = past.pipeline
-    cause, incidents = find_cause(observations), read_incidents(pipeline.data)
+    cause, incidents = find_cause(observations, pipeline.degradation), read_incidents(pipeline.data)
     counted = age_rejections(rejections, at, pipeline.retraining.forget)
     recalibrates = cause == "thresholds" and not counted.count
     earliest = find_learned_end(champion.bundle) if recalibrates else None

@@ -16,16 +16,17 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from pynomaly.config import Candidate, Pipeline
+from pynomaly.config import Candidate, Degradation, Pipeline
 from pynomaly.data.window import Window
 from pynomaly.detectors import make_detector
 from pynomaly.errors import ConfigError
 from pynomaly.judging.drift.degradation import Observation
-from pynomaly.judging.drift.ranking import find_bad_run, judge_ranking
+from pynomaly.judging.drift.ranking import find_bad_run, judge_thresholds
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
 from pynomaly.records.ledger.decision_evidence import RetrainEvidence
 from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.steps.account import find_account
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
 from pynomaly.steps.keys import compute_work_key
@@ -128,11 +129,16 @@ def find_change_start(observations: Sequence[Observation]) -> datetime | None:
     return edges[0] if edges else None
 
 
-def find_cause(observations: Sequence[Observation]) -> str:
-    """Returns the problem of the newest window, as :mod:`pynomaly.judging.drift.retraining` names causes."""
-    run = find_bad_run(observations)
+def find_cause(
+    observations: Sequence[Observation], settings: Degradation, withdrawn: Sequence[str] = ()
+) -> str:
+    """Returns the problem of the newest window, as :mod:`pynomaly.judging.drift.retraining` names causes.
+
+    `withdrawn` are promises of the champion that no longer hold.
+    """
+    run, thresholds = find_bad_run(observations), judge_thresholds(observations, withdrawn, settings)
     if not run:
-        return "schedule"
+        return "thresholds" if thresholds.state == "intact" else "schedule"
     newest = run[-1]
     if newest.performance_status in ("moderate", "major", "critical"):
         return "performance"
@@ -140,7 +146,7 @@ def find_cause(observations: Sequence[Observation]) -> str:
         return "performance"
     if newest.data == "drift":
         return "data_drift"
-    if judge_ranking(run).state == "intact":
+    if thresholds.state == "intact":
         return "thresholds"
     return "score_drift" if "drift" in (newest.score, newest.agreement_status) else "alert_rate"
 
@@ -191,7 +197,10 @@ def plan_training(
             if champion
             else []
         )
-        cause = {"event": find_cause(observations), "manual": reason}.get(trigger, "schedule")
+        account = find_account(pipeline, ledger, champion.version) if champion else None
+        withdrawn = account.list_withdrawn() if account else ()
+        by_event = find_cause(observations, pipeline.degradation, withdrawn)
+        cause = {"event": by_event, "manual": reason}.get(trigger, "schedule")
         if trigger == "event" and cause == "thresholds":
             kind, cause = _decide_kind(pipeline, ledger, as_of)
         recalibrates = champion is not None and kind == "recalibrate"

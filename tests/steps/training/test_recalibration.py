@@ -128,6 +128,26 @@ def test_thresholds_that_moved_are_set_again_and_alerts_are_as_promised(pipeline
     )  # the champion learned those rows
 
 
+def test_a_promise_that_is_withdrawn_asks_for_a_recalibration_without_a_bad_window(pipeline: Make) -> None:
+    settings = pipeline(table=widen(draw_table(), 1.15), **SETTINGS)
+    start(settings)
+    windows = [monitor(settings, week) for week in (7, 8, 9, 10, 11)]
+    assert windows[-1].degradation.action == "recalibrate"
+    assert (windows[-1].degradation.state, windows[-1].observation.violated) == ("warning", False)
+    at = (START + 11 * WEEK).to_pydatetime()
+    assert plan(settings, at, "event", "a test").decision.remedy == "recalibrate"
+
+
+def test_a_bad_window_is_checked_at_once_where_that_decides(pipeline: Make) -> None:
+    checks = {"degradation": {"check_every": "28d"}}
+    settings = pipeline(table=widen(draw_table()), **SETTINGS, **checks)
+    start(settings)
+    assert monitor(settings, 6).observation.agreement_status == "ok"
+    assert monitor(settings, 7).observation.agreement_status == "ok"  # not due, and the window is bad
+    asked = monitor(settings, 8)
+    assert (asked.observation.agreement_status, asked.degradation.action) == ("not_due", "recalibrate")
+
+
 @pytest.mark.parametrize(
     ("spread", "part"),
     [(False, "more than 5.0%"), (True, "more than 5.0%"), (None, "alerts lie close together")],

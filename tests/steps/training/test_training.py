@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pynomaly.config import Candidate, Pipeline
+from pynomaly.config import Candidate, Degradation, Pipeline
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.errors import ConfigError, LeaseHeldError, NoChampionError
 from pynomaly.judging.drift.degradation import Observation
@@ -226,7 +226,7 @@ def test_a_change_starts_with_the_unbroken_run_of_bad_windows() -> None:
     ],
 )
 def test_what_a_window_suffers_from(changes: dict[str, object], cause: str) -> None:
-    assert find_cause([observation(1, **changes)]) == cause
+    assert find_cause([observation(1, **changes)], Degradation()) == cause
 
 
 def test_known_anomalies_teach_before_the_rows_that_judge_and_of_no_incident_in_them(pipeline: Make) -> None:
