@@ -8,8 +8,8 @@ for a year by the steps of production, on a ledger of its own: `withdrawn` count
 was said to be broken. From week 14 on, a *shift* moves every column by so many deviations; `week` is the
 median number of weeks until it was said. *rates*: the bets on alerts by themselves, for a year, where exactly
 what was promised alerts, or more. *incidents*: as many labelled incidents judge a version, then come
-200, caught as often or less often. *stream*: see :mod:`benchmarks.alert_streams`. Shares stand with exact
-binomial 95 % intervals (Clopper, Pearson), means with two standard errors.
+200, caught as often or less often. *stream*, *answers*: see :mod:`benchmarks.alert_streams`. Shares stand
+with exact binomial 95 % intervals (Clopper, Pearson), means with two standard errors.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.signal import lfilter
 
-from benchmarks.alert_streams import LEVEL, STREAMS, make_keys, print_streams, stream_once
+from benchmarks.alert_streams import LEVEL, STREAMS, make_keys, print_answers, print_streams, stream_once
 from benchmarks.bake import COLUMNS, DAY, REFERENCE, ROWS, START, Rows, draw_rows, fit_version, make_pipeline
 from benchmarks.shares import format_share
 from pynomaly.judging.account.block_bets import UnitBets
@@ -224,7 +224,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--part", choices=("lives", "rates", "incidents", "stream"))
+    parser.add_argument("--part", choices=("lives", "rates", "incidents", "stream", "answers"))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--draws", type=int, default=40)
     parser.add_argument("--shifts", type=float, nargs="+", default=SHIFTS)
@@ -242,6 +242,8 @@ def main() -> int:
         print_incidents(50 * options.draws, options.seed)
     if options.part in (None, "stream"):
         print_streams(options.draws, options.seed)
+    if options.part == "answers":
+        print_answers(options.draws, options.seed)
     return 0
 
 

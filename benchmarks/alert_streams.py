@@ -3,13 +3,18 @@
 Rows come hour by hour, a row every ten minutes an entity. Printed are the false ones of the alerts on
 average, and the share of anomalies (of single rows, or of incidents) that alerted; `window` is
 Benjamini-Hochberg by window, `stream` the rate over the windows of the period. Called by
-:mod:`benchmarks.account` (``--part stream``).
+:mod:`benchmarks.account` (``--part stream``; ``--part answers``).
+
+*Answers.* The same stream where every alert is answered a day later, and what is made of it: `refuted` as
+production does (discoveries called false pay for nothing); `rows` also gives back the part of a window's
+spending that fell on rows that were confirmed; `windows` gives back all of it where each alert was confirmed.
+The last two are refused (ADR 27).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -66,10 +71,42 @@ STREAMS = (
 )
 PERIOD, HOUR, STEP = 30, 6, 600.0  # days; rows of an hour; seconds
 LEVEL = 0.1
+ANSWERED_AFTER = timedelta(days=1)
+ANSWERS = ("none", "refuted", "rows", "windows")
 
 
-def stream_once(world: StreamWorld, over: str, seed: int) -> tuple[float, float]:
-    """Return the share of false discoveries of 30 days (0 without any), and that of the incidents caught."""
+@dataclass(frozen=True)
+class DecidedWindow:
+    """A window with its rows, those of them that alerted and were anomalies, and its false discoveries."""
+
+    window: StreamWindow
+    rows: int
+    confirmed: int
+    refuted: int
+
+
+def use_answers(
+    decided: list[DecidedWindow], moment: datetime, answers: str
+) -> tuple[list[StreamWindow], list[datetime]]:
+    """Return the windows as they count at `moment`, and when each refuted discovery began."""
+    windows, refuted = [], []
+    for item in decided:
+        window = item.window
+        if answers != "none" and window.end <= moment - ANSWERED_AFTER:
+            refuted += [window.start] * item.refuted
+            if answers == "rows":
+                window = replace(window, spent=window.spent * (1 - item.confirmed / item.rows))
+            elif answers == "windows" and item.confirmed and not item.refuted:
+                window = replace(window, spent=0.0)
+        windows.append(window)
+    return windows, refuted
+
+
+def stream_once(world: StreamWorld, over: str, seed: int, answers: str = "none") -> tuple[float, float]:
+    """Return the share of false discoveries of 30 days (0 without any), and that of the incidents caught.
+
+    `answers` says what is made of them, one of :data:`ANSWERS`.
+    """
     rng = np.random.default_rng([seed, 13])
     days, per_day = world.held_out + PERIOD, 24 * HOUR
     keep = np.exp(-STEP / 3600 / world.hours) if world.hours else 0.0
@@ -88,6 +125,7 @@ def stream_once(world: StreamWorld, over: str, seed: int) -> tuple[float, float]
     p_values = calibration.p_values(scores[split:].ravel()).reshape(-1, world.entities)
     start = find_period(START.to_pydatetime(), timedelta(days=PERIOD))
     alerted = np.zeros(p_values.shape, dtype=bool)
+    decided: list[DecidedWindow] = []
     for hour in range(PERIOD * 24):
         rows, begin = slice(hour * HOUR, (hour + 1) * HOUR), start + timedelta(hours=hour)
         keys, p = make_keys(seconds[split:][rows], world.entities), p_values[rows].ravel()
@@ -95,12 +133,17 @@ def stream_once(world: StreamWorld, over: str, seed: int) -> tuple[float, float]
             flags = policy.flag_window(p, calibration.resolution, keys)
         else:
             finest = float(policy.expect_discoveries(len(p), calibration.resolution)[0])
-            share = stream.share_level(begin, finest, dependence)
+            stream.windows, refuted = use_answers(decided, begin, answers)
+            share = stream.share_level(begin, finest, dependence, refuted)
             flags = policy.flag_window(p, calibration.resolution, keys, share)
             times = pd.to_datetime(keys.moments, unit="us", utc=True)
             frame = pd.DataFrame({"time": times, "machine": keys.entities})
-            counted = count_discoveries(policy, contract, frame, flags, stream.find_open_events(begin))
-            stream.add_window(StreamWindow(begin, begin + timedelta(hours=1), share.allowed, *counted))
+            open_events, is_true = stream.find_open_events(begin), truth[split:][rows].ravel() > 0
+            counted = count_discoveries(policy, contract, frame, flags, open_events)
+            false = count_discoveries(policy, contract, frame, flags & ~is_true, open_events)[0]
+            window = StreamWindow(begin, begin + timedelta(hours=1), share.allowed, *counted)
+            confirmed = int((flags & is_true).sum())
+            decided.append(DecidedWindow(window, len(p), confirmed, min(false, counted[0])))
         alerted[rows] = flags.reshape(-1, world.entities)
     return _measure_discoveries(policy, seconds[split:], truth[split:], alerted, world.incidents)
 
@@ -144,6 +187,22 @@ def _measure_discoveries(
     return float((~is_true).mean()) if len(is_true) else 0.0, caught / max(1, incidents)
 
 
+def print_answers(draws: int, seed: int) -> None:
+    print(f"| rows | false, %: {' | '.join(ANSWERS)} | caught, %: {' | '.join(ANSWERS)} |")
+    print("|---" * (1 + 2 * len(ANSWERS)) + "|")
+    for world in STREAMS[1:]:
+        results = [
+            np.array([stream_once(world, "stream", seed + number, answers) for number in range(draws)])
+            for answers in ANSWERS
+        ]
+        cells = [_spell_mean(item[:, column]) for column in (0, 1) for item in results]
+        print(f"| {world.name} | {' | '.join(cells)} |", flush=True)
+
+
+def _spell_mean(shares: Floats) -> str:
+    return f"{100 * shares.mean():.1f} ± {200 * shares.std() / np.sqrt(len(shares)):.1f}"
+
+
 def print_streams(draws: int, seed: int) -> None:
     print("| rows | false, % over 30 days: window | stream | caught, %: window | stream |")
     print("|---|---|---|---|---|")
@@ -152,9 +211,5 @@ def print_streams(draws: int, seed: int) -> None:
             np.array([stream_once(world, over, seed + number) for number in range(draws)])
             for over in ("window", "stream")
         ]
-        cells = [
-            f"{100 * item[:, column].mean():.1f} ± {200 * item[:, column].std() / np.sqrt(draws):.1f}"
-            for column in (0, 1)
-            for item in results
-        ]
+        cells = [_spell_mean(item[:, column]) for column in (0, 1) for item in results]
         print(f"| {world.name} | {' | '.join(cells)} |", flush=True)

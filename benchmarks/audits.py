@@ -1,6 +1,7 @@
 """Measures what an audit decides: how often it errs, how many answers it takes, what its intervals hold.
 
     python -m benchmarks.audits [--draws 200] [--answers 300] [--seed 0] [--only HOW] [--quick] [--out FILE]
+    python -m benchmarks.audits --only precision --draws 350
 
 Eight machines, a row an hour for 60 days, 2 % anomalous: single rows, or incidents of six hours in which a
 model errs alike (two thirds of its own error are common to a machine's day). Scores of champion and
@@ -15,6 +16,8 @@ Drawn at random from all rows, as an audit of the alerts, and to decide.
 
 *Intervals.* Share of audits of 100 and 300 answers whose 95 % interval holds the truth: average precision
 that of all rows that could come, precision and recall that of the rows that came.
+
+*Precision.* What scores that predict the answers add to its interval (:mod:`benchmarks.alert_precision`).
 
 A share stands with its exact binomial interval (Clopper, Pearson, 95 %).
 """
@@ -33,6 +36,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.alert_precision import find_broken_precisions, list_precisions
 from benchmarks.calibration import render_table
 from benchmarks.draws import draw_model_scores
 from benchmarks.shares import format_share
@@ -58,6 +62,15 @@ EQUAL, BETTER = 0.90, 0.96
 LOOK_EVERY = 5
 SETTINGS = Comparison(resamples=400)
 HOW = ("at random", "of the alerts", "to decide")
+PRECISION_HEAD = [
+    "scores predict",
+    "answered",
+    "exact, %",
+    "shown, %",
+    "width",
+    "shown, times",
+    "narrowed, %",
+]
 INCIDENTS = {"single rows": 1, "incidents of 6 hours": 6}
 
 
@@ -257,12 +270,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--answers", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=HOW, help="decisions of rows that are drawn so")
+    parser.add_argument("--only", choices=(*HOW, "precision"), help="one table: decisions of rows drawn so")
     parser.add_argument("--quick", action="store_true", help="a few draws to decide, held to bounds")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     if options.quick:
         return check_bounds(options.seed + 500)
+    if options.only == "precision":
+        print(print_table(PRECISION_HEAD, list_precisions(options.draws, options.seed)))
+        return 0
     head = ["anomalies", "drawn", "false, %", "one look, %", "power, %", "answers", "forecast"]
     how = (options.only,) if options.only else HOW
     text = print_table(head, list_decisions(options.draws, options.answers, options.seed, how))
@@ -271,6 +287,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     head = ["anomalies", "drawn", "answers", "average precision, %", "precision, %", "recall, %"]
     text += "\n" + print_table(head, list_intervals(options.draws, options.seed))
+    text += "\n" + print_table(PRECISION_HEAD, list_precisions(options.draws, options.seed))
     if options.out:
         options.out.write_text(text)
     print(text)
@@ -278,7 +295,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def check_bounds(seed: int, draws: int = 15) -> int:
-    """Whether equal challengers are promoted by an audit, and better ones are not; 1 if so."""
+    """Whether equal challengers are promoted, better ones are not, or precision is wrong; 1 if so."""
     equal, better = (
         measure_decisions(6, "to decide", challenger, draws, 200, seed) for challenger in (EQUAL, BETTER)
     )
@@ -286,6 +303,7 @@ def check_bounds(seed: int, draws: int = 15) -> int:
     broken = [f"{equal.promoted} of {draws} equal challengers promoted"] if equal.promoted > most else []
     if better.promoted < draws // 3:
         broken.append(f"only {better.promoted} of {draws} better challengers promoted")
+    broken += find_broken_precisions(seed)
     print("; ".join(broken) or "bounds hold")
     return int(bool(broken))
 

@@ -38,7 +38,7 @@ from pynomaly.judging.drift.observation import Observation
 from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.monitoring.carried_bets import bet_on_window, select_bets
 from pynomaly.steps.monitoring.carried_levels import collect_levels
-from pynomaly.steps.monitoring.monitor_window import build_observation, check_without_labels
+from pynomaly.steps.monitoring.observe_rows import build_observation, check_without_labels
 from pynomaly.steps.training.label_free_checks import probe_version
 from pynomaly.steps.training.train_candidates import fit_bundle
 from pynomaly.steps.training.training_rows import TrainingRows

@@ -20,7 +20,7 @@ from flows.operations import backfill, drill, prune, reconcile
 from flows.promotion import approve, policy, reject, rollback
 from flows.reporting import report
 from flows.scoring import score
-from flows.training import retrain, search, train
+from flows.training import recalibrate, retrain, search, train
 from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.errors import ConfigError
 from pynomaly.steps.operations.reconcile import reconcile as reconcile_step
@@ -76,6 +76,7 @@ def make_deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
         deploy(score, schedule.score),
         deploy(monitor, schedule.monitor),
         deploy(retrain, "", triggers=[degradation_trigger]),
+        deploy(recalibrate, ""),
         deploy(search, ""),
         deploy(rollback, ""),
         deploy(policy, ""),

@@ -1,7 +1,8 @@
 """Flows of training: decide, validate, fit every candidate, compare, register, and promote on evidence.
 
 ``train`` runs on schedule and for a pipeline's first model; ``retrain`` on an event or by hand; ``search``
-looks for a better detector first. All share the same steps from the fit of the candidates on.
+looks for a better detector first; ``recalibrate`` keeps the champion's detector. All share the same steps
+from the fit of the candidates on.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.run_guard import guard_run
 from flows.run_moment import format_run_name, resolve_run_moment
-from pynomaly.config import Pipeline, load_pipeline
+from pynomaly.config import Candidate, Pipeline, load_pipeline
 from pynomaly.errors import LeaseHeldError
 from pynomaly.steps.training.planning import TrainingPlan, hold_training_lease, parse_candidate
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.tuning_run import parse_budget
 from tasks import reporting, training
 
-__all__ = ["retrain", "run_training", "search", "train"]
+__all__ = ["recalibrate", "retrain", "run_training", "search", "train"]
 
 # The threads only wait: fits run in child processes or on a cluster, as many at once as `runner` says.
 _RUNNER: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=32)
@@ -43,7 +44,7 @@ def train(
         reason: Why, in a few words; kept with the decision.
     """
     pipeline = load_pipeline(config)
-    return _decide_and_train(pipeline, resolve_run_moment(pipeline, as_of), "schedule", reason, "", "")
+    return _decide_and_train(pipeline, resolve_run_moment(pipeline, as_of), "schedule", reason)
 
 
 @flow(name="retrain", task_runner=_RUNNER, flow_run_name=format_run_name)
@@ -67,7 +68,27 @@ def retrain(
         params: Its parameters, like "n_estimators=200 max_samples=512".
     """
     pipeline = load_pipeline(config)
-    return _decide_and_train(pipeline, resolve_run_moment(pipeline, as_of), trigger, reason, detector, params)
+    candidates = parse_candidate(detector, params)
+    return _decide_and_train(pipeline, resolve_run_moment(pipeline, as_of), trigger, reason, candidates)
+
+
+@flow(name="recalibrate", flow_run_name=format_run_name)
+def recalibrate(
+    config: str = "configs/quickstart.yaml",
+    reason: str = "asked for by hand",
+    as_of: str = "",
+) -> dict[str, Any]:
+    """Set the champion's p-values again from newer rows; every score stays.
+
+    Args:
+        config: Path of the pipeline YAML.
+        reason: Why, in a few words; kept with the decision.
+        as_of: Moment the recalibration stands for, with an offset; empty means the scheduled time,
+            "latest" the end of the data.
+    """
+    pipeline = load_pipeline(config)
+    at = resolve_run_moment(pipeline, as_of)
+    return _decide_and_train(pipeline, at, "manual", reason, kind="recalibrate")
 
 
 @flow(name="search", task_runner=_RUNNER, flow_run_name=format_run_name)
@@ -111,12 +132,16 @@ def search(
 
 
 def _decide_and_train(
-    pipeline: Pipeline, as_of: datetime, trigger: str, reason: str, detector: str, params: str
+    pipeline: Pipeline,
+    as_of: datetime,
+    trigger: str,
+    reason: str,
+    candidates: tuple[Candidate, ...] = (),
+    kind: str = "train",
 ) -> dict[str, Any]:
-    candidates = parse_candidate(detector, params)
     try:
         with guard_run(pipeline), hold_training_lease(pipeline):
-            plan = training.plan_training(pipeline, as_of, trigger, reason, candidates)
+            plan = training.plan_training(pipeline, as_of, trigger, reason, candidates, kind)
             return (
                 run_training(pipeline, plan, as_of)
                 if plan.should_train

@@ -27,6 +27,7 @@ from pynomaly.steps.training.planning import TrainingPlan
 from pynomaly.steps.training.planning import plan_training as plan_training_step
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.prepare import prepare_reference as prepare_step
+from pynomaly.steps.training.recalibration.new_p_values import read_baseline
 from pynomaly.steps.training.register import register_training as register_step
 from pynomaly.steps.training.tuning_run import TuningRecord
 from pynomaly.steps.training.tuning_run import tune_reference as search_reference_step
@@ -74,7 +75,10 @@ def prepare_reference(pipeline: Pipeline, plan: TrainingPlan, as_of: datetime) -
     """Validate the reference, read for the plan, and split its rows."""
     with announce_quality_blocks(pipeline, "train", plan.window):
         reference = plan.held.reference
-        return prepare_step(pipeline, plan.window, as_of, plan.candidates, plan.asked, reference)
+        recalibrates = plan.decision.remedy == "recalibrate"
+        return prepare_step(
+            pipeline, plan.window, as_of, plan.candidates, plan.asked, reference, recalibrates
+        )
 
 
 @pipeline_task("search detectors", retries=0, timeout_s=2 * 86_400)
@@ -108,9 +112,9 @@ def fit_candidate(
 def recalibrate_champion(pipeline: Pipeline, prepared: PreparedReference) -> FittedCandidate:
     """Keep the champion's detector and recalibrate its p-values on newer rows."""
     registry = Registry.open_for(pipeline)
-    return recalibrate_champion_step(
-        pipeline, prepared, registry.load_bundle(registry.resolve_alias(pipeline.name, "champion"))
-    )
+    champion = registry.resolve_alias(pipeline.name, "champion")
+    baseline = read_baseline(pipeline, champion)
+    return recalibrate_champion_step(pipeline, prepared, registry.load_bundle(champion), baseline)
 
 
 @pipeline_task("refuse what cannot be compared")

@@ -670,3 +670,39 @@ def stream_allowances(level, length, spends, discoveries, lag):
         wanted = max(finest, left / length)
         allowed.append(wanted if wanted <= left else 0.0)
     return allowed
+
+
+def powered_share(
+    ranks: Sequence[float], answers: Sequence[int], population: int, folds: int
+) -> tuple[float, float, float]:
+    """Returns estimate, weight and squared errors left of a cross-fitted, power-tuned share, row by row."""
+    from scipy.optimize import minimize
+
+    def chance(rank: float, curve: Sequence[float]) -> float:
+        return 1 / (1 + math.exp(-curve[0] - curve[1] * math.sqrt(12) * (rank - 0.5)))
+
+    deviations = []
+    for place, rank in enumerate(ranks):
+        others = [number for number in range(len(ranks)) if number % folds != place % folds]
+
+        def loss(curve: Sequence[float], others: list[int] = others) -> float:
+            total = 0.5 * (1e-3 * curve[0] ** 2 + 0.1 * curve[1] ** 2)
+            for number in others:
+                p = chance(ranks[number], curve)
+                total -= math.log(p if answers[number] else 1 - p)
+            return total
+
+        curve = minimize(loss, [0.0, 0.0], options={"gtol": 1e-9}).x
+        everywhere = sum(chance((k + 0.5) / population, curve) for k in range(population)) / population
+        deviations.append(chance(rank, curve) - everywhere)
+    n = len(ranks)
+    mean_answer, mean_deviation = sum(answers) / n, sum(deviations) / n
+    spread = sum((item - mean_deviation) ** 2 for item in deviations)
+    together = sum(
+        (answer - mean_answer) * (item - mean_deviation)
+        for answer, item in zip(answers, deviations, strict=True)
+    )
+    weight = min(1.0, max(0.0, together / spread))
+    corrected = [answer - weight * item for answer, item in zip(answers, deviations, strict=True)]
+    share = sum(corrected) / n
+    return share, weight, sum((item - share) ** 2 for item in corrected)

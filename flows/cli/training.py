@@ -1,15 +1,16 @@
-"""Commands of training: train, retrain and search."""
+"""Commands of training: train, retrain, recalibrate and search."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from flows.cli.app import AsOf, Config, Json, Reason, command, print_result, run_flow
+from flows.cli.app import AsOf, Config, Json, Reason, check_moments, command, print_result, run_flow
 from pynomaly.config import Pipeline, load_pipeline
 
-__all__ = ["retrain", "search", "train"]
+__all__ = ["recalibrate", "retrain", "search", "train"]
 
 
 @command("pynomaly train configs/quickstart.yaml --as-of 2026-01-19T00:00:00Z")
@@ -52,6 +53,34 @@ def retrain(
         "params": params,
     }
     _run_training("retrain", pipeline, as_json, **parameters)
+
+
+@command(
+    "pynomaly recalibrate configs/quickstart.yaml --dry-run",
+    "pynomaly recalibrate configs/quickstart.yaml --reason 'alerts since the new pumps'",
+)
+def recalibrate(
+    config: Config,
+    as_of: AsOf = "latest",
+    reason: Reason = "asked for on the command line",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would come to, and write nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Set the champion's p-values from newer rows; promote that if these hold no incident."""
+    from flows.display.training import show_rehearsal
+
+    pipeline = load_pipeline(config)
+    if not dry_run:
+        _run_training("recalibrate", pipeline, as_json, as_of=as_of, reason=reason)
+        return
+    check_moments({"as_of": as_of})
+    from pynomaly.steps.scoring.due_windows import resolve_moment
+    from pynomaly.steps.training.recalibration.rehearsal import rehearse_recalibration
+
+    at = resolve_moment(pipeline, as_of, datetime.now(UTC))
+    print_result(rehearse_recalibration(pipeline, at, reason), as_json, show_rehearsal)
 
 
 def _run_training(flow: str, pipeline: Pipeline, as_json: bool, **parameters: str) -> None:

@@ -142,15 +142,16 @@ def show_audit(result: dict[str, Any]) -> None:
         markup=False,
     )
     against = result["against"]
-    sides = {"": {"average_precision": result.get("average_precision"), "alerts": result}}
+    names = ("average_precision", "powered")
+    sides = {"": {name: result.get(name) for name in names} | {"alerts": result}}
     if against:
         sides = {f"v{against[side]}, {side}": result[side] for side in ("champion", "challenger")}
     alerts = next(iter(sides.values()))["alerts"]
     rows = [row for side, model in sides.items() for row in _list_figures(side, model)]
     columns = ("", "estimate", "at least", "at most")
     console.print(build_table(f"{alerts['level']:.0%} intervals", columns, rows))
-    names = ("name", "population", "sampled", "labelled", "anomalies")
-    stratum_rows = [[item[name] for name in names] for item in alerts["strata"]]
+    counts = ("name", "population", "sampled", "labelled", "anomalies")
+    stratum_rows = [[item[name] for name in counts] for item in alerts["strata"]]
     console.print(
         build_table("the sample", ("rows", "there are", "drawn", "labelled", "anomalies"), stratum_rows)
     )
@@ -160,15 +161,23 @@ def show_audit(result: dict[str, Any]) -> None:
         console.print(f"  {result['forecast']}", markup=False)
         if result["more_answers"] == 0:
             console.print("  pynomaly audit CONFIG --decide takes it to the gate", markup=False)
-    elif result["waiting"]:
+        return
+    if result["waiting"]:
         console.print("  rows that wait may be either: the intervals allow for both")
+    powered, exact = result.get("powered"), result["precision"]
+    if powered and powered["share"]:
+        without = f"without them precision is {exact['low']:.2f} to {exact['high']:.2f}"
+        console.print(f"  {powered['reason']}; {without}", markup=False)
+    elif powered:
+        console.print(f"  precision by the answers alone: {powered['reason']}", markup=False)
 
 
 def _list_figures(side: str, model: dict[str, Any]) -> list[list[Any]]:
     """Returns the lines of one model's figures; a figure that is not known has none."""
+    powered = model.get("powered") or {"share": None}
     figures = {
         "average precision": model["average_precision"],
-        "precision": model["alerts"]["precision"],
+        "precision": powered["share"] or model["alerts"]["precision"],
         "recall": model["alerts"]["recall"],
     }
     return [

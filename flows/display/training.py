@@ -8,7 +8,7 @@ from typing import Any
 from flows.display.promotion import show_decision
 from flows.display.tables import FittingTable, build_table, make_console
 
-__all__ = ["build_candidate_table", "show_search_result", "show_training_result"]
+__all__ = ["build_candidate_table", "show_rehearsal", "show_search_result", "show_training_result"]
 
 
 def show_training_result(result: dict[str, Any]) -> None:
@@ -32,6 +32,23 @@ def show_training_result(result: dict[str, Any]) -> None:
     for note in registered["notes"]:
         console.print(f"  note: {note}")
     show_decision(result["decision"])
+
+
+def show_rehearsal(result: dict[str, Any]) -> None:
+    """Print what a recalibration would come to."""
+    console = make_console()
+    ruling = result.get("ruling")
+    if ruling is None:
+        show_training_result(result)
+        return
+    console.print(f"would {ruling['kind']}, if the gate passes: {ruling['outcome']}; nothing was written")
+    console.print(
+        f"  normal held-out rows that alert: {result['alert_rate_before']:.2%} now, "
+        f"{result['alert_rate_after']:.2%} then, {result['promised']:.2%} promised "
+        f"({result['rows']} rows set p-values)"
+    )
+    for reason in ruling["reasons"]:
+        console.print(f"  {reason}")
 
 
 def build_candidate_table(

@@ -131,6 +131,10 @@ class ChampionAccount:
                 guarantees.append({**entry.content["guarantee"], "window": entry.window})
         return guarantees
 
+    def list_withdrawn(self) -> tuple[str, ...]:
+        """Return the names of the guarantees that are withdrawn."""
+        return tuple(item["name"] for item in self.list_guarantees() if item["state"] == "withdrawn")
+
     def _explain_no_entry(self, name: GuaranteeName) -> str:
         change = find_last_change(self.ledger, self.pipeline)
         if name == "bake" and change is not None and change.kind == "rollback":

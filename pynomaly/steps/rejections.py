@@ -10,16 +10,20 @@ by :mod:`pynomaly.steps.training.planning`; whoever compares models asks for the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pynomaly.judging.comparison.verdict import awaits_evidence
 from pynomaly.records.ledger import Audit, Decision
 from pynomaly.records.ledger.decision_evidence import PendingEvidence
 
 __all__ = ["Rejections", "age_rejections", "count_attempts", "count_rejections"]
 
 _NEVER = timedelta(days=36_525)  # a retraining forgets rejections; what they cost is not forgotten
+
+_SAME_RANKING = ("policy", "recalibrated")
+"""Outcomes of promotions that change no score: what was compared with the champion before still counts."""
 
 _NO_CHALLENGER = ("policy", "by hand")
 """Outcomes of decisions that no training led to."""
@@ -102,7 +106,7 @@ def count_attempts(decisions: Sequence[Decision], audits: Sequence[Audit], as_of
         for item in audits
         if item.content.get("against") and (since is None or item.at is None or item.at > since)
     ]
-    promotions = {item.seq: item.key for item in decisions if _changes_model(item)}
+    promotions = {item.seq: item.key for item in _list_new_models(decisions)}
     by_audit, first = _list_audited(decisions), (standing.seq or 0) if standing else 0
     counted_twice = sum(
         end > first and promotions.get(promotion) in by_audit
@@ -124,16 +128,25 @@ def _list_audited(decisions: Sequence[Decision]) -> frozenset[str]:
     return frozenset(led | {item.key for item in decisions if item.answered_key in led})
 
 
+def _awaits_evidence(refusal: Decision) -> bool:
+    verdict = refusal.evidence.get("verdict")
+    return isinstance(verdict, Mapping) and awaits_evidence(verdict)
+
+
 def _find_standing(decisions: Sequence[Decision]) -> Decision | None:
     """Return the last promotion of a challenger that was not taken back, or None."""
     taken_back = _find_taken_back(decisions)
-    return next(
-        (item for item in decisions if _changes_model(item) and (item.seq or 0) not in taken_back), None
-    )
+    return next((item for item in _list_new_models(decisions) if (item.seq or 0) not in taken_back), None)
 
 
-def _changes_model(item: Decision) -> bool:
-    return item.kind == "promote" and item.outcome != "policy"
+def _list_new_models(decisions: Sequence[Decision]) -> list[Decision]:
+    """Return the promotions after which rows have other scores, by a person's answer or not."""
+    kept = {item.key for item in decisions if item.kind == "pending" and item.outcome in _SAME_RANKING}
+    return [
+        item
+        for item in decisions
+        if item.kind == "promote" and item.outcome not in _SAME_RANKING and item.answered_key not in kept
+    ]
 
 
 def _find_taken_back(decisions: Sequence[Decision]) -> dict[int, int]:

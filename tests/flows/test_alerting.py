@@ -12,6 +12,7 @@ import pytest
 
 from pynomaly.config import load_pipeline
 from pynomaly.data.window import Window
+from pynomaly.records.ledger import Ledger
 from pynomaly.steps.alerting.raise_alerts import raise_alerts
 from pynomaly.steps.scoring.score_windows import score_window
 from tests.machines import make_machines
@@ -69,7 +70,18 @@ def test_from_alert_to_answer_to_audit(command: Any, pipeline_file: Any, tmp_pat
     pd.read_csv(table).assign(label=0).to_csv(table, index=False)
     judged = command("audit", file, "--labels", table, "--by", "ann", "--json").json
     assert (judged["new"], judged["answered"], judged["precision"]["value"]) == (20, 20, 0.0)
-    assert "precision" in command("audit", file).out
+    alerted = next(item for item in judged["strata"] if item["name"] == "alerted")
+    assert judged["powered"]["reason"].startswith(
+        f"0 true and {alerted['sampled']} false alerts are answered"
+    )
+    assert "precision by the answers alone" in command("audit", file).out
+    with Ledger.open(settings.ledger_url) as ledger:
+        rows = ledger.answers.list_audits("machines")[-1].content["rows"]
+    ranks = [row["rank"] for row in rows if row["stratum"] == "alerted"]
+    places = [rank * alerted["population"] - 0.5 for rank in ranks]
+    assert places == pytest.approx([round(place) for place in places])
+    assert sorted(rows, key=lambda row: -row["score"])[0]["rank"] == min(ranks)
+    assert all(row["rank"] is None for row in rows if row["stratum"] != "alerted")
     counted = command("labels", file, "--json").json
     assert counted["labels"] == 20 + first["rows"]
 

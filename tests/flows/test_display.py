@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flows import display
+from flows.display.alerting import show_audit
 from flows.display.operations import show_backfill
 from flows.display.reporting import show_history
 from flows.display.scoring import show_scored_windows
@@ -351,6 +352,13 @@ RESULTS: dict[str, dict[str, Any]] = {
         "waiting": 2,
         "answered": 3,
     },
+    "show_rehearsal": {
+        "ruling": {"kind": "promote", "outcome": "recalibrated", "reasons": [SENTENCE]},
+        "rows": 1_234_567,
+        "alert_rate_before": 0.12345,
+        "alert_rate_after": 0.01,
+        "promised": 0.01,
+    },
     "show_replay": {
         "pipeline": PIPELINE,
         "start": "2026-01-19",
@@ -525,3 +533,40 @@ def test_a_row_with_a_word_too_long_for_its_column_is_lines_and_the_others_stay_
         "x" * 90,
         "c    │ also short",
     ]
+
+
+@pytest.mark.parametrize(
+    ("powered", "line"),
+    [
+        (
+            {"share": {"value": 0.62, "low": 0.55, "high": 0.7}, "reason": "scores predict the answers"},
+            "scores predict the answers; without them precision is 0.51 to 0.83",
+        ),
+        (
+            {"share": None, "reason": "every alert is answered"},
+            "by the answers alone: every alert is answered",
+        ),
+        (None, ""),
+    ],
+)
+def test_an_audit_says_which_interval_of_precision_it_shows(
+    powered: dict[str, Any] | None, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_audit(
+        {
+            "audit": "3f2a",
+            "answered": 50,
+            "waiting": 0,
+            "against": None,
+            "level": 0.95,
+            "average_precision": None,
+            "precision": {"value": 0.7, "low": 0.51, "high": 0.83},
+            "recall": {"value": None, "low": 0.0, "high": 1.0},
+            "strata": [STRATUM],
+            "powered": powered,
+        }
+    )
+    shown = capsys.readouterr().out
+    assert line in shown
+    row = next(item for item in shown.splitlines() if item.strip().startswith("precision"))
+    assert ("0.62" in row) == bool(powered and powered["share"])

@@ -61,6 +61,8 @@ def test_a_block_by_validation_is_an_event_and_still_an_error(
     pipeline_file: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from pynomaly.judging.drift.retraining import RetrainDecision
+    from pynomaly.steps.training.planning import TrainingPlan
     from pynomaly.steps.training.reference import HeldReference
     from tasks import monitoring, scoring, training
 
@@ -70,7 +72,7 @@ def test_a_block_by_validation_is_an_event_and_still_an_error(
     def blocked(*_: Any) -> None:
         raise QualityError("machines: the window is blocked: 3 rows")
 
-    plan = type("Plan", (), {"window": window, "candidates": (), "asked": "", "held": HeldReference()})()
+    plan = TrainingPlan(RetrainDecision("search", ()), window, (), "", held=HeldReference())
     module, name, call = {
         "score": (scoring, "score_window_step", lambda: scoring.score_window.fn(pipeline, window)),
         "monitor": (

@@ -136,6 +136,25 @@ def test_what_comes_of_an_audit_is_one_attempt_with_it(outcomes: list[tuple[str,
     assert count_attempts(decisions, [audit], end) == 3, "the refused training, the audit, and the next one"
 
 
+@pytest.mark.parametrize(
+    ("low", "value", "count"),
+    [
+        (None, 0.4, 0),  # too few anomalies: nothing was tested
+        (-0.1, 0.4, 1),
+        (None, None, 1),  # scores that cannot be used
+    ],
+)
+def test_a_challenger_that_could_not_be_compared_yet_is_not_rejected(
+    low: float | None, value: float | None, count: int
+) -> None:
+    verdict = {"low": low, "champion_value": 0.1, "challenger_value": value}
+    evidence = PromotionEvidence(gate={}, verdict=verdict, incidents=None, version=2, replaces=1)
+    decisions = [decide(2, "refuse", evidence, "inconclusive"), FIRST]
+    at = START + 3 * DAY
+    assert count_rejections(decisions, at, FORGET).count == count
+    assert count_attempts(decisions, [], at) == 1 + count
+
+
 def test_old_rejections_are_forgotten_and_counted_apart() -> None:
     decisions = [refuse(60), refuse(3), refuse(2), FIRST]
     assert count_rejections(decisions, START + 61 * DAY, FORGET) == Rejections(3, START + 60 * DAY, 0)

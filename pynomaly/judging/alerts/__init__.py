@@ -1,4 +1,4 @@
-"""Alerts: which rows make one alert, how severe it is, and how good a sample says the alerts are.
+"""Alerts: which rows make one, how severe it is, how good a sample says they are, which set p-values anew.
 
 Pure: rows and settings in, frozen results out.
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pynomaly.errors import DataError
 from pynomaly.judging.alerts.audit import AuditStratum
 
-__all__ = ["AuditDraw", "draw_audit_rows", "draw_deciding_rows", "name_strata"]
+__all__ = ["AuditDraw", "draw_audit_rows", "draw_deciding_rows", "name_strata", "rank_alerted"]
 
 NEAR_SHARE = 0.1
 """Share of the quiet rows, those with the smallest p-values, that form the stratum ``near``."""
@@ -101,6 +101,20 @@ def name_strata(
     ranked = quiet_rows[np.argsort(p[quiet_rows], kind="stable")]
     names[ranked[: round(len(ranked) * NEAR_SHARE)]] = "near"
     return names
+
+
+def rank_alerted(scores: npt.ArrayLike, alerted: npt.ArrayLike, seed: int) -> npt.NDArray[np.float64]:
+    """Return the place of each alerted row among the alerted ones by score, float array of shape (n,).
+
+    From 0, the highest, to 1; of place k among m it is ``(k + 0.5) / m``, and equal scores are ordered by
+    chance, so that the ranks of all m are known without them. NaN for quiet rows.
+    """
+    values, flags = np.asarray(scores, dtype=np.float64), np.asarray(alerted, dtype=bool)
+    rows = np.flatnonzero(flags)
+    order = np.lexsort((np.random.default_rng(seed).random(len(rows)), -values[rows]))
+    ranks = np.full(len(values), np.nan)
+    ranks[rows[order]] = (np.arange(len(rows)) + 0.5) / max(1, len(rows))
+    return ranks
 
 
 def _draw_strata(names: npt.NDArray[np.str_], shares: dict[str, float], rows: int, seed: int) -> AuditDraw:

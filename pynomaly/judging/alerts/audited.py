@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from pynomaly import config
 from pynomaly.judging.alerts.audit import AuditEstimate, AuditStratum, bound_total, estimate_audit
+from pynomaly.judging.alerts.powered import PoweredShare, estimate_powered_share
 from pynomaly.judging.any_time import forecast_answers, reach_at_any_time
 from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores
 from pynomaly.judging.comparison.evaluation import Interval, compute_metrics, explain_not_computable
@@ -103,10 +104,13 @@ class AuditedModel:
         None where the answers hold one class alone, or a stratum has none.
     alerts : AuditEstimate
         Precision and recall of its alerts, with exact intervals.
+    powered : PoweredShare or None
+        Precision with the help of the scores; None where ranks of the alerts were not asked for.
     """
 
     average_precision: Interval | None
     alerts: AuditEstimate
+    powered: PoweredShare | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-serialisable values."""
@@ -148,6 +152,7 @@ def measure_audited_model(
     alerted: Collection[str],
     settings: config.Comparison,
     seed: int = 42,
+    ranks: Array | None = None,
 ) -> AuditedModel:
     """Measure one model on the answers so far.
 
@@ -160,7 +165,11 @@ def measure_audited_model(
         The strata whose rows alert.
     settings : Comparison
     seed : int
+    ranks : array of shape (m,), optional
+        Of the alerted rows among all alerts, see :func:`~pynomaly.judging.alerts.audit_draw.rank_alerted`;
+        those of other rows are not read.
     """
+    powered = _use_ranks(rows, ranks, settings.confidence) if ranks is not None else None
     answers = [truth if truth >= 0 else None for truth in rows.truth.tolist()]
     labels = list(zip(rows.names, answers, strict=True))
     estimate = estimate_audit(rows.strata, labels, settings.confidence, alerted)
@@ -170,14 +179,23 @@ def measure_audited_model(
         or _list_unanswered_strata(rows)
         or explain_not_computable(evidence.truth, scores[answered])
     ):
-        return AuditedModel(None, estimate)
+        return AuditedModel(None, estimate, powered)
     measured = compute_metrics(
         evidence, scores[answered], confidence=settings.confidence, resamples=settings.resamples, seed=seed
     )
     interval = measured.average_precision
     assert interval is not None, "both classes are there"
     low = interval.low * _bound_seen_share(rows, evidence, 1 - settings.confidence)
-    return AuditedModel(replace(interval, low=low), estimate)
+    return AuditedModel(replace(interval, low=low), estimate, powered)
+
+
+def _use_ranks(rows: AuditedRows, ranks: Array, confidence: float) -> PoweredShare | None:
+    """Return the precision that ranks narrow; None where nothing alerted."""
+    alerted = np.asarray(rows.names) == "alerted"
+    population = next((item.population for item in rows.strata if item.name == "alerted"), 0)
+    if not population:
+        return None
+    return estimate_powered_share(ranks[alerted], rows.truth[alerted], population, confidence)
 
 
 def compare_by_audit(

@@ -105,7 +105,8 @@ def judge_by_alerts(
     verdict : Verdict
     evidence : Evidence
     alerts : tuple of two bool arrays of shape (n,)
-        Of champion and challenger, each by its own policy.
+        Of champion and challenger, each by its own policy; those of a champion that alerts more often than
+        promised as :func:`~pynomaly.judging.alerts.recalibration.hold_to_promise` leaves them.
     settings : Comparison
         A loss of recall up to ``margin``, or one that a sign test at ``confidence`` takes for chance, is
         none.
@@ -119,8 +120,9 @@ def judge_by_alerts(
         return verdict
     caught = int(first.sum()), int(second.sum())
     reason = (
-        f"the scores are the same, and {caught[1]} of {total} anomalies alert where {caught[0]} did: a loss "
-        f"of more than {settings.margin:g} ({evidence.rung}); do the rows that set p-values hold incidents?"
+        f"the scores are the same, and {caught[1]} of {total} anomalies alert where {caught[0]} did at the "
+        f"promised alert rate: a loss of more than {settings.margin:g} ({evidence.rung}); do the rows that "
+        f"set p-values hold incidents?"
     )
     return replace(verdict, outcome=VerdictOutcome.INFERIOR, reasons=(reason, *verdict.reasons))
 

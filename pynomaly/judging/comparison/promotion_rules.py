@@ -26,7 +26,8 @@ class PromotionRuling:
     ----------
     kind : {"promote", "pending", "refuse"}
     outcome : str
-        The verdict's outcome; without a verdict ``policy`` or ``first``; or which incidents are missed.
+        The verdict's outcome; without a verdict ``policy`` or ``first``; ``recalibrated`` where the scores
+        are the champion's own; or which incidents are missed.
     reasons : tuple of str
     """
 
@@ -105,9 +106,9 @@ def rule_on_promotion(
     if verdict.outcome is not VerdictOutcome.SUPERIOR and not same_scores:
         why = f"the verdict is {verdict.outcome}: only superior promotes by itself"
         return refuse(why, *verdict.reasons)
-    reasons = (
-        ("scores are the champion's own; p-values come from newer rows",) if same_scores else verdict.reasons
-    )
+    reasons = verdict.reasons
+    if same_scores:
+        outcome, reasons = "recalibrated", ("scores are the champion's own; p-values come from newer rows",)
     if incidents is None:
         return _apply_mode(mode, outcome, reasons, taken_back)
     if not incidents.missed:

@@ -31,10 +31,17 @@ __all__ = [
     "SecondaryMetric",
     "Verdict",
     "VerdictOutcome",
+    "awaits_evidence",
     "count_looks",
     "judge_pair",
     "resample_candidates",
 ]
+
+
+def awaits_evidence(verdict: Mapping[str, Any]) -> bool:
+    """Return whether a verdict, as :meth:`Verdict.to_dict` writes it, tested nothing: too few anomalies."""
+    values = (verdict.get("champion_value"), verdict.get("challenger_value"))
+    return verdict.get("low") is None and None not in values
 
 
 class VerdictOutcome(StrEnum):
@@ -107,6 +114,11 @@ class Verdict:
     kinds: tuple[KindComparison, ...] = ()
     sizes: tuple[KindComparison, ...] = ()
     attempt: int = 1
+
+    @property
+    def awaits_evidence(self) -> bool:
+        """Whether the rows hold too few anomalies to compare two models that could be: nothing was tested."""
+        return awaits_evidence(self.to_dict())
 
     @property
     def promotes(self) -> bool:

@@ -7,12 +7,12 @@ the last ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from pynomaly import config
 from pynomaly.judging.drift.observation import LEVELS, Level, Observation, binomial_tail, observe_window
-from pynomaly.judging.drift.ranking import find_bad_run, judge_ranking
+from pynomaly.judging.drift.ranking import judge_thresholds
 from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = [
@@ -69,20 +69,38 @@ class DegradationVerdict:
 
 
 def judge_degradation(
-    observations: Sequence[Observation], settings: config.Degradation
+    observations: Sequence[Observation], settings: config.Degradation, withdrawn: Sequence[str] = ()
 ) -> DegradationVerdict:
     """Judge the last windows.
 
     A level (minor to critical) is reached when the newest window has at least this level, and so have
     ``settings.violated`` of the last ``settings.windows``. Windows with too few rows are ignored. While the
     newest window waits for labels, the rule also holds for performance alone, over the windows that have it.
+    Where thresholds alone moved (:func:`~pynomaly.judging.drift.ranking.judge_thresholds`), a recalibration
+    is asked for; a withdrawn promise asks for it without bad windows, and is a warning then.
 
     Parameters
     ----------
     observations : sequence of Observation
         Oldest first.
     settings : Degradation
+    withdrawn : sequence of str
+        Promises of the champion that no longer hold.
     """
+    verdict = _judge_windows(observations, settings)
+    asks = verdict.state in ("degraded", "critical")
+    if verdict.state == "insufficient_data" or verdict.action == "page" or not (asks or withdrawn):
+        return verdict
+    thresholds = judge_thresholds(observations, withdrawn, settings)
+    if thresholds.state != "intact":
+        return verdict
+    state: State = verdict.state if asks else "warning"
+    reasons = (*verdict.reasons, *thresholds.reasons)
+    return replace(verdict, state=state, action="recalibrate", reasons=reasons)
+
+
+def _judge_windows(observations: Sequence[Observation], settings: config.Degradation) -> DegradationVerdict:
+    """Judge the windows by their levels alone."""
     if not observations:
         return DegradationVerdict("insufficient_data", (), (), ("no window has been monitored yet",), "none")
     newest = observations[-1]
@@ -117,12 +135,9 @@ def judge_degradation(
             )
         return DegradationVerdict("normal", violated, considered, (count, *newest.reasons), "none")
     reasons = (f"{count}, the newest among them; level {reached}", *newest.reasons)
-    action = _ACTIONS[reached]
-    if action in ("watch", "retrain"):
-        ranking = judge_ranking(find_bad_run(observations))
-        if ranking.state == "intact":
-            action, reasons = "recalibrate", (*reasons, *ranking.reasons)
-    return DegradationVerdict(_STATES.get(reached, "degraded"), violated, considered, reasons, action)
+    return DegradationVerdict(
+        _STATES.get(reached, "degraded"), violated, considered, reasons, _ACTIONS[reached]
+    )
 
 
 def _judge_late_performance(

@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pynomaly import config
 from pynomaly.judging.drift.observation import LEVELS, Observation
 
-__all__ = ["RankingVerdict", "find_bad_run", "judge_ranking"]
+__all__ = ["RankingVerdict", "find_bad_run", "judge_ranking", "judge_thresholds"]
+
+_OF_THRESHOLDS = ("exchangeability", "alert_rate")
+"""Promises of a champion that new p-values renew."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,30 @@ class RankingVerdict:
 
     state: Literal["intact", "lost", "unknown"]
     reasons: tuple[str, ...]
+
+
+def judge_thresholds(
+    observations: Sequence[Observation], withdrawn: Sequence[str], settings: config.Degradation
+) -> RankingVerdict:
+    """Say whether thresholds alone moved: in the bad windows, or where a promise about them is withdrawn.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Of one champion, oldest first.
+    withdrawn : sequence of str
+        Promises of the champion that no longer hold. What adds up over windows withdraws them, so that no
+        window need be bad; then the ranking is judged in the last ``settings.windows``.
+    settings : Degradation
+    """
+    ranking = judge_ranking(find_bad_run(observations))
+    broken = [name.replace("_", " ") for name in withdrawn if name in _OF_THRESHOLDS]
+    if ranking.state == "intact" or not broken:
+        return ranking
+    newest = [item for item in observations if item.rows >= settings.min_rows][-settings.windows :]
+    ranking = judge_ranking(newest)
+    reason = f"withdrawn promises of the champion: {', '.join(broken)}"
+    return RankingVerdict(ranking.state, (reason, *ranking.reasons))
 
 
 def judge_ranking(observations: Sequence[Observation]) -> RankingVerdict:

@@ -50,6 +50,8 @@ class RetrainSituation:
         Number of rows of declared incidents in the new reference; training excludes them.
     forgotten_rejections : int
         Further rejected challengers, older than ``retraining.forget``.
+    asked : {"search", "recalibrate"}
+        What a person asks for, where `trigger` is ``manual``.
     """
 
     reason: str
@@ -65,6 +67,7 @@ class RetrainSituation:
     champion: str | None
     left_out: int = 0
     forgotten_rejections: int = 0
+    asked: Literal["search", "recalibrate"] = "search"
 
     def __post_init__(self) -> None:
         for name in ("as_of", "last_training", "last_rejection"):
@@ -147,7 +150,10 @@ def _decide_remedy(situation: RetrainSituation, settings: config.Retraining) -> 
         )
         if lasting_refusals:
             return RetrainDecision("none", (*lasting_refusals, *notes))
-        return RetrainDecision("search", (f"A person asked for a training ({situation.reason}).", *notes))
+        what = "recalibration" if situation.asked == "recalibrate" else "training"
+        return RetrainDecision(
+            situation.asked, (f"A person asked for a {what} ({situation.reason}).", *notes)
+        )
     if lasting_refusals or temporary_refusals:
         return RetrainDecision(
             "none",
@@ -170,8 +176,11 @@ def _find_lasting_refusals(situation: RetrainSituation, settings: config.Retrain
             f"the result would be the same."
         )
     if situation.rows_available < settings.min_rows:
+        what = "reference"
+        if situation.asked == "recalibrate":
+            what = "reference, of which the champion has learned no row,"
         reasons.append(
-            f"The new reference has {situation.rows_available} usable rows; {settings.min_rows} are needed."
+            f"The new {what} has {situation.rows_available} usable rows; {settings.min_rows} are needed."
         )
     return tuple(reasons)
 

@@ -15,7 +15,7 @@ ANY_OUTCOME = "*"
 """Stands for the rest of an outcome that names something: a candidate, or the missed incidents."""
 
 _NO_WORSE = ("superior", "non_inferior", "inconclusive")
-"""Verdicts that may promote: the last two only where the scores are the champion's own."""
+"""Verdicts of promotions; the last two only in records of earlier editions, of recalibrations."""
 
 DECISION_OUTCOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -24,15 +24,27 @@ DECISION_OUTCOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "degradation": ("normal", "warning", "degraded", "critical", "recovering", "insufficient_data"),
         "drill": ("passed", "failed"),
         "expired": ("expired",),
-        "pending": (*_NO_WORSE, "policy"),
+        "pending": (*_NO_WORSE, "policy", "recalibrated"),
         "policy": ("registered", "unchanged"),
-        "promote": (*_NO_WORSE, "first", "policy", "approved", "by hand", "approved by hand", "standing"),
+        "promote": (
+            *_NO_WORSE,
+            *("first", "policy", "recalibrated", "approved", "by hand", "approved by hand", "standing"),
+        ),
         "prune": ("removed",),
         "quality": ("pass", "warn", "block"),
         "refuse": (
             *_NO_WORSE,
             "inferior",
-            *("first", "policy", "gate", "stale", "unusable", "by hand", "past incidents not computable"),
+            *(
+                "first",
+                "policy",
+                "recalibrated",
+                "gate",
+                "stale",
+                "unusable",
+                "by hand",
+                "past incidents not computable",
+            ),
             f"misses {ANY_OUTCOME}",
         ),
         "register": (ANY_OUTCOME,),

@@ -108,10 +108,11 @@ def judge_audit(pipeline: Pipeline, answered: AnsweredAudit) -> dict[str, Any]:
         ("alerted",),
         pipeline.comparison,
         pipeline.training.seed,
+        answered.read_numbers("rank"),
     )
     measured = model.to_dict()
-    precision = {"average_precision": measured["average_precision"]}
-    return {**answered.describe(pipeline.name), **measured["alerts"], **precision}
+    others = {name: measured[name] for name in ("average_precision", "powered")}
+    return {**answered.describe(pipeline.name), **measured["alerts"], **others}
 
 
 def label_audit(pipeline: Pipeline, path: Path, author: str) -> int:

@@ -21,7 +21,7 @@ from pynomaly.config import Pipeline
 from pynomaly.data.sources.checked_window import read_checked_window
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, RecordError, WindowError
-from pynomaly.judging.alerts.audit_draw import AuditDraw, draw_audit_rows
+from pynomaly.judging.alerts.audit_draw import AuditDraw, draw_audit_rows, rank_alerted
 from pynomaly.model.dependence.dependence import DAY, Dependence
 from pynomaly.records.ledger import Audit, Partition
 from pynomaly.records.sheet import escape_cell
@@ -104,16 +104,19 @@ def draw_audit(
         scored = ScoredParts.read(records, last)
         used_seed = draw_seed() if seed is None else seed
         draw = draw_audit_rows(scored.table["p_value"], scored.table["is_anomaly"], rows, used_seed)
-        sample = scored.table.loc[draw.places]
         # Scores of two versions are not on one scale; their p-values are.
         one_version = len({part.version for part in scored.parts}) == 1
-        scores = sample["score"] if one_version else -sample["p_value"]
+        scores = (scored.table["score"] if one_version else -scored.table["p_value"]).to_numpy()
+        ranks = rank_alerted(scores, scored.table["is_anomaly"], used_seed)
+        facts = [
+            {"score": float(scores[place]), "rank": None if np.isnan(ranks[place]) else float(ranks[place])}
+            for place in draw.places
+        ]
         newest = max(scored.parts, key=lambda part: part.version)
         bundle = records.registry.load_bundle(records.registry.find_version(pipeline.name, newest.version))
         content = {"seed": used_seed}
         return record_draw(
-            records, scored, draw, [{"score": float(score)} for score in scores], bundle.dependence, content,
-            output, author,
+            records, scored, draw, facts, bundle.dependence, content, output, author,
         )  # fmt: skip
 
 

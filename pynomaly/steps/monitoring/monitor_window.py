@@ -7,9 +7,8 @@ champion leaves one observation, one report and one decision.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import isfinite
 from typing import Any
 
@@ -25,18 +24,15 @@ from pynomaly.judging.drift.degradation import (
     DegradationVerdict,
     Observation,
     judge_degradation,
-    observe_window,
 )
 from pynomaly.judging.drift.drift_report import DriftReport
 from pynomaly.judging.drift.exchangeability import Exchangeability
-from pynomaly.judging.drift.label_free_checks import UnlabelledProbe, UnlabelledVerdict, judge_probe
 from pynomaly.judging.drift.window_summary import WindowAspect, summarize_window
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.provenance import count_rows_per_event
 from pynomaly.records.evidently_pages import publish_report
 from pynomaly.records.evidently_report import render_drift_page
 from pynomaly.records.formats import format_window
-from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline, parse_window_key
+from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline
 from pynomaly.records.ledger.decision_evidence import DegradationEvidence, QualityEvidence
 from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
@@ -47,16 +43,14 @@ from pynomaly.steps.monitoring.carried_bets import bet_on_window, select_bets
 from pynomaly.steps.monitoring.carried_levels import collect_levels
 from pynomaly.steps.monitoring.champion_account import enter_incidents, enter_window
 from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_late_labels
-from pynomaly.steps.monitoring.performance import adopt_baseline, measure_performance
+from pynomaly.steps.monitoring.observe_rows import observe_rows
+from pynomaly.steps.monitoring.performance import adopt_baseline
 from pynomaly.steps.monitoring.window_facts import write_window_facts
 from pynomaly.steps.promotion.bake import judge_baking_window
-from pynomaly.steps.training.label_free_checks import probe_model
 from pynomaly.steps.window_run import WindowRun
 
 __all__ = [
     "MonitoredWindow",
-    "build_observation",
-    "check_without_labels",
     "find_monitoring_window",
     "monitor_window",
 ]
@@ -166,14 +160,14 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         )
         exchange_test = bet_on_window(pipeline, bundle, bets, earlier, account.shares["exchangeability"])
         enter_window(pipeline, account, bundle, baseline, key, (frame, scored), exchange_test, as_of)
-        unlabelled = check_without_labels(pipeline, bundle, window, frame, earlier, baseline)
-        observation = build_observation(
-            pipeline, bundle, key, frame, scored, drift, baseline, unlabelled, as_of
+        observation, unlabelled = observe_rows(
+            pipeline, bundle, window, (frame, scored), drift, earlier, baseline, as_of
         )
         observation = replace(observation, bets=tuple(float(f"{score:.9g}") for score in bets))
         enter_incidents(account, bundle, baseline, observation, (frame, scored), as_of)
         aspect_list = summarize_window(observation, drift, unlabelled)
-        verdict = judge_degradation([*earlier, observation], pipeline.degradation)
+        withdrawn = account.list_withdrawn()
+        verdict = judge_degradation([*earlier, observation], pipeline.degradation, withdrawn)
         head = f"Pynomaly's verdict on {format_window(key)}: data {drift.status}. It was {drift.basis}."
         summary = "\n".join([head, *(drift.reasons or ["nothing moved"])])
         report, report_error = _write_report(pipeline, bundle, ref, key, frame, summary)
@@ -236,63 +230,6 @@ def _require_valid_rows(
             )
         )
     return rows.require_clean(bundle.contract)
-
-
-def build_observation(
-    pipeline: Pipeline,
-    bundle: Bundle,
-    key: str,
-    frame: pd.DataFrame,
-    scored: pd.DataFrame,
-    drift: DriftReport,
-    baseline: TrainedBaseline,
-    checked: UnlabelledVerdict,
-    as_of: datetime | None = None,
-) -> Observation:
-    """Summarize the window; performance is judged only against a baseline that also used labels.
-
-    Labels later than `as_of` are waited for; without a moment, all labels are in.
-    """
-    measured = measure_performance(
-        pipeline, bundle, key, frame, scored["score"].to_numpy(), baseline, as_of=as_of
-    )
-    return observe_window(
-        key,
-        len(frame),
-        drift,
-        int(scored["is_anomaly"].sum()),
-        baseline.usual_alert_rate,
-        pipeline.degradation,
-        performance=measured.value,
-        performance_high=measured.high,
-        baseline=measured.baseline,
-        positives=measured.positives,
-        unlabelled=checked,
-        rows_per_event=count_rows_per_event(bundle.policy, bundle.facts),
-        labels_due=measured.labels_due,
-        performance_notes=measured.notes,
-        kept=measured.kept,
-    )
-
-
-def check_without_labels(
-    pipeline: Pipeline,
-    bundle: Bundle,
-    window: Window | None,
-    frame: pd.DataFrame,
-    earlier: Sequence[Observation],
-    baseline: TrainedBaseline,
-) -> UnlabelledVerdict:
-    """Run the checks without labels if ``degradation.check_every`` has passed since the last ones."""
-    checked_windows = [item for item in earlier if item.injected_status != "not_due"]
-    last = parse_window_key(checked_windows[-1].window) if checked_windows else None
-    if window is not None and last is not None:
-        since = window.end - last[1]
-        if timedelta(0) <= since < pipeline.degradation.check_every:
-            return UnlabelledVerdict()
-    baseline_probe = UnlabelledProbe.from_dict(baseline.probe) if baseline.probe else None
-    probe = probe_model(pipeline, bundle, frame)
-    return judge_probe(probe, baseline_probe, pipeline.degradation, pipeline.drift.alpha)
 
 
 def _write_report(

@@ -43,9 +43,13 @@ class PolicyRun:
     stream: AlertStream | None = None
 
     def promote(self, student: TrainedModel, at: datetime) -> None:
-        """Make `student` champion; observations of the old champion do not apply to it."""
+        """Make `student` champion; observations of the old champion do not apply to it.
+
+        A recalibration ranks as the old one did, so that challengers refused before still count.
+        """
         self.student, self.observations = student, []
-        self.rejections = []
+        if not student.recalibrated:
+            self.rejections = []
         self.promoted.append(at)
 
     def note(self, at: datetime, what: str, reasons: Sequence[str]) -> None:

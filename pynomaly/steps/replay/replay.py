@@ -33,7 +33,7 @@ from pynomaly.model.window_alerts import count_discoveries, flag_rows, spend_at_
 from pynomaly.records.ledger import parse_window_key
 from pynomaly.steps.monitoring.carried_levels import collect_levels
 from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_labels_again
-from pynomaly.steps.monitoring.monitor_window import build_observation, check_without_labels
+from pynomaly.steps.monitoring.observe_rows import observe_rows
 from pynomaly.steps.monitoring.performance import adopt_baseline
 from pynomaly.steps.replay.history import LABEL_COLUMN, TRUTH_COLUMN, ReplayHistory, TrainedModel
 from pynomaly.steps.replay.policy_run import PolicyRun, build_report
@@ -227,16 +227,15 @@ def _follow_settings(
     drift = compute_window_drift(sketch, contract, frame, pipeline.drift, scored["score"], levels)
     _judge_late_windows(past, life, at)
     baseline = adopt_baseline(student.baseline, life.observations)
-    checked = check_without_labels(
-        pipeline, student.bundle, window, frame, life.observations, student.baseline
+    observation, _ = observe_rows(
+        pipeline, student.bundle, window, (frame, scored), drift, life.observations, baseline, at
     )
-    life.observations.append(
-        build_observation(pipeline, student.bundle, window.key, frame, scored, drift, baseline, checked, at)
-    )
+    life.observations.append(observation)
     verdict = judge_degradation(life.observations, pipeline.degradation)
     if not verdict.asks_for_training:
         return
-    plan = decide_training(past, at, life.observations[-52:], life.trained[-1], life.asked, life.rejections)
+    newest = life.observations[-52:]
+    plan = decide_training(past, at, student, newest, life.trained[-1], life.asked, life.rejections)
     if plan.decision.remedy in ("none", "block"):
         life.note(at, str(plan.decision.remedy), plan.decision.reasons)
         return
@@ -254,11 +253,12 @@ def _follow_settings(
         return
     _count_training(life, model, at)
     life.asked.add(plan.key)
-    ruling = rule_on_challenger(past, student, model, len(life.rejections) + 1)
+    compared = compare_challenger(past, student, model, len(life.rejections) + 1)
+    ruling = rule_on_challenger(past, model, compared)
     life.note(at, ruling.kind, (*plan.decision.reasons, *ruling.reasons))
     if ruling.kind == "promote":
         life.promote(model, at)
-    else:
+    elif not compared.awaits_evidence:
         life.rejections.append(at)
 
 

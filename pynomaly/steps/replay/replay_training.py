@@ -33,18 +33,24 @@ from pynomaly.steps.training.exclusions import AlertingModel
 from pynomaly.steps.training.label_free_checks import probe_version
 from pynomaly.steps.training.planning import find_cause, find_change_start
 from pynomaly.steps.training.prepare import label_candidates
+from pynomaly.steps.training.recalibration.new_p_values import find_learned_end, recalibrate_in_memory
 from pynomaly.steps.training.reference import find_reference_window
 from pynomaly.steps.training.train_candidates import (
     CandidateTraining,
     MemoryCandidate,
     compare_with,
     fit_in_memory,
-    recalibrate_in_memory,
     train_candidates,
 )
 from pynomaly.steps.training.training_rows import TrainingRows
 
-__all__ = ["ReplayPlan", "decide_training", "rule_on_challenger", "train_on_reference"]
+__all__ = [
+    "ReplayPlan",
+    "compare_challenger",
+    "decide_training",
+    "rule_on_challenger",
+    "train_on_reference",
+]
 
 
 def train_on_reference(
@@ -100,11 +106,9 @@ def _recalibrate(
 ) -> TrainedModel:
     """Return the champion with p-values from the newer reference."""
     pipeline, started = history.pipeline, time.perf_counter()
-    bundle = champion.bundle
-    alerting = _find_alerting(pipeline, champion)
-    rows = _split_rows(pipeline, window, _read_rows(history, window, as_of), alerting)
+    rows = _split_rows(pipeline, window, _read_rows(history, window, as_of), None)
     facts = _build_provenance(pipeline, window, as_of)
-    recalibrated = recalibrate_in_memory(pipeline, rows, bundle, facts)
+    recalibrated = recalibrate_in_memory(pipeline, rows, champion.bundle, champion.baseline, facts)
     training = train_candidates(pipeline, rows, [recalibrated])
     model = _build_model(pipeline, rows, training, f"{champion.key}:{window.key}", started)
     return replace(model, recalibrated=True)
@@ -186,6 +190,7 @@ class ReplayPlan:
 def decide_training(
     past: ReplayHistory,
     at: datetime,
+    champion: TrainedModel,
     observations: Sequence[Observation],
     last_training: datetime,
     asked: set[str],
@@ -203,18 +208,22 @@ def decide_training(
         When challengers were refused since the last promotion.
     """
     pipeline = past.pipeline
-    since, incidents = find_change_start(observations), read_incidents(pipeline.data)
+    cause, incidents = find_cause(observations, pipeline.degradation), read_incidents(pipeline.data)
+    counted = age_rejections(rejections, at, pipeline.retraining.forget)
+    recalibrates = cause == "thresholds" and not counted.count
+    earliest = find_learned_end(champion.bundle) if recalibrates else None
+    since = max(filter(None, (find_change_start(observations), earliest)), default=None)
     window = _find_reference_window(pipeline, at, since)
     frame = past.read_reference(window, at)
     left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
-    if since is not None and len(frame) - left_out < pipeline.retraining.min_rows:
-        window = _find_reference_window(pipeline, at)
+    if since != earliest and len(frame) - left_out < pipeline.retraining.min_rows:
+        window = _find_reference_window(pipeline, at, earliest)
         frame = past.read_reference(window, at)
         left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
-    key = compute_work_key(pipeline, "replay", window.key, hash_frame(frame), past.candidates)
-    counted = age_rejections(rejections, at, pipeline.retraining.forget)
+    kind = "recalibrate" if recalibrates else "replay"
+    key = compute_work_key(pipeline, kind, window.key, hash_frame(frame), past.candidates)
     situation = RetrainSituation(
-        reason=find_cause(observations),
+        reason=cause,
         trigger="event",
         as_of=at,
         last_training=last_training,
@@ -227,6 +236,7 @@ def decide_training(
         schema_ok=True,
         champion=pipeline.name,
         left_out=left_out,
+        asked="recalibrate" if recalibrates else "search",
     )
     decision = decide_retraining(situation, pipeline.retraining)
     reference = window
@@ -260,15 +270,13 @@ def compare_challenger(
     )
 
 
-def rule_on_challenger(
-    past: ReplayHistory, champion: TrainedModel, challenger: TrainedModel, attempt: int = 1
-) -> PromotionRuling:
-    """Compare as `compare_challenger` and rule; only a superior challenger is promoted.
+def rule_on_challenger(past: ReplayHistory, challenger: TrainedModel, verdict: Verdict) -> PromotionRuling:
+    """Rule on a compared challenger; only a superior one is promoted.
 
     No clean process runs; ``promotion.mode: approval`` counts as approved, ``never`` promotes nothing.
     """
     return rule_on_promotion(
-        compare_challenger(past, champion, challenger, attempt),
+        verdict,
         "never" if past.pipeline.promotion.mode == "never" else "automatic",
         gate_passed=True,
         champion="champion",

@@ -12,6 +12,7 @@ from pynomaly.config import Alerts, Pipeline
 from pynomaly.detectors import DETECTORS
 from pynomaly.errors import ConfigError, list_allowed
 from pynomaly.judging.alerts.grouping import AlertRow, group_rows
+from pynomaly.model.calibration.alert_policy import POLICY_MAKERS
 from pynomaly.records.ledger import DECISION_KINDS, Ledger, Partition
 from pynomaly.records.registry.alias_lookup import find_alias_version
 from pynomaly.steps.account import find_account
@@ -54,7 +55,7 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         "since": change.at.isoformat() if change and change.at else None,
         "because": list(change.reasons) if change else [],
         "guarantees": guarantees,
-        "alerts_changed": list(alerts.list_changes(pipeline.alerts)) if alerts else [],
+        "alerts_changed": list(_list_policy_changes(alerts, pipeline.alerts)) if alerts else [],
         "stream": stream,
         "obstacles": list(obstacles),
         "partitions": len(partitions),
@@ -74,6 +75,17 @@ def _read_champion_alerts(pipeline: Pipeline, ledger: Ledger, champion: int) -> 
     training = ledger.find_version_training(pipeline.name, champion)
     registered = training.registered if training else None
     return Alerts.of_record(registered.alerts) if registered and registered.alerts else None
+
+
+def _list_policy_changes(before: Alerts, now: Alerts) -> tuple[str, ...]:
+    """Returns what is set otherwise, if `pynomaly policy` would register another policy for it."""
+    rows_per_day = 10 * max(before.per_day, now.per_day)
+    try:
+        policies = [POLICY_MAKERS[item.policy](item, rows_per_day) for item in (before, now)]
+    except ConfigError:  # costs that make every row an alert: `pynomaly policy` says so
+        return before.list_changes(now)
+    by_all = [(item.count, item.direction, item.minimum) for item in (before, now)]
+    return () if policies[0] == policies[1] and by_all[0] == by_all[1] else before.list_changes(now)
 
 
 def _count_newest_events(pipeline: Pipeline, ledger: Ledger, newest: Partition) -> int | None:

@@ -20,10 +20,12 @@ from pynomaly.config import Candidate, Pipeline
 from pynomaly.errors import DetectorError, ModelError
 from pynomaly.judging.comparison.pareto import CandidateCost
 from pynomaly.model.bundle import Bundle
+from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.records.store import write_atomically
 from pynomaly.steps.runner import run_parts
 from pynomaly.steps.training.prepare import PreparedReference
-from pynomaly.steps.training.train_candidates import fit_bundle, recalibrate_bundle
+from pynomaly.steps.training.recalibration.new_p_values import find_objections, recalibrate_bundle
+from pynomaly.steps.training.train_candidates import fit_bundle
 from pynomaly.steps.training.training_rows import TrainingRows
 
 __all__ = ["FittedCandidate", "fit_candidate", "recalibrate_champion"]
@@ -45,6 +47,8 @@ class FittedCandidate:
         Why there is no bundle, or "".
     recalibrated : bool
         True for the champion itself with p-values from newer rows: nothing was fitted.
+    objections : tuple of str
+        What speaks against these rows.
     """
 
     label: str
@@ -57,6 +61,7 @@ class FittedCandidate:
     score_seconds: float
     error: str = ""
     recalibrated: bool = False
+    objections: tuple[str, ...] = ()
 
     def scores(self) -> pd.DataFrame:
         """Read the scores of the judged rows: the columns of :meth:`Bundle.score`, in row order."""
@@ -114,18 +119,23 @@ def _fit_in_worker(
 
 
 def recalibrate_champion(
-    pipeline: Pipeline, prepared: PreparedReference, champion: Bundle
+    pipeline: Pipeline, prepared: PreparedReference, champion: Bundle, baseline: TrainedBaseline
 ) -> FittedCandidate:
-    """Recalibrate the champion on the rows of `prepared`, save it, and score the judged rows."""
+    """Recalibrate the champion on the rows of `prepared`, save it, and score the judged rows.
+
+    `baseline` is what the champion measured at its training.
+    """
     folder = prepared.path / "candidates" / "recalibrated"
     shutil.rmtree(folder, ignore_errors=True)
     rows, detector = prepared.load_rows(), champion.detector
     started, clock = datetime.now(UTC).timestamp(), time.perf_counter()
+    objections = find_objections(pipeline, rows, champion, baseline)
     facts = _build_provenance(pipeline, prepared, detector.name)
     bundle = recalibrate_bundle(pipeline, rows, champion, facts)
     fit_seconds = time.perf_counter() - clock
+    params = dict(detector.params)
     draft = FittedCandidate(
-        "recalibrated", detector.name, dict(detector.params), "", "", started, fit_seconds, 0.0, "", True
+        *("recalibrated", detector.name, params, "", "", started, fit_seconds, 0.0, "", True, objections)
     )
     return _save_and_score(rows, folder, bundle, draft)
 

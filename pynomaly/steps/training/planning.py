@@ -16,16 +16,17 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from pynomaly.config import Candidate, Pipeline
+from pynomaly.config import Candidate, Degradation, Pipeline
 from pynomaly.data.window import Window
 from pynomaly.detectors import make_detector
 from pynomaly.errors import ConfigError
 from pynomaly.judging.drift.degradation import Observation
-from pynomaly.judging.drift.ranking import find_bad_run, judge_ranking
+from pynomaly.judging.drift.ranking import find_bad_run, judge_thresholds
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
 from pynomaly.records.ledger import Decision, Ledger, parse_window_key
 from pynomaly.records.ledger.decision_evidence import RetrainEvidence
 from pynomaly.records.registry import ModelRef, Registry
+from pynomaly.steps.account import find_account
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
 from pynomaly.steps.keys import compute_work_key
@@ -36,6 +37,7 @@ from pynomaly.steps.training.exclusions import (
     find_reference_champion,
     hold_out_rows,
 )
+from pynomaly.steps.training.recalibration.new_p_values import find_learned_end, require_recalibratable
 from pynomaly.steps.training.reference import HeldReference, ReferenceRows, read_reference_rows
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
 ]
 
 Trigger = Literal["schedule", "event", "manual"]
+Kind = Literal["train", "search", "recalibrate"]
 
 # A training that died holds its lease no longer than this; a running one renews it.
 LEASE_TTL = timedelta(minutes=5)
@@ -126,11 +129,16 @@ def find_change_start(observations: Sequence[Observation]) -> datetime | None:
     return edges[0] if edges else None
 
 
-def find_cause(observations: Sequence[Observation]) -> str:
-    """Returns the problem of the newest window, as :mod:`pynomaly.judging.drift.retraining` names causes."""
-    run = find_bad_run(observations)
+def find_cause(
+    observations: Sequence[Observation], settings: Degradation, withdrawn: Sequence[str] = ()
+) -> str:
+    """Returns the problem of the newest window, as :mod:`pynomaly.judging.drift.retraining` names causes.
+
+    `withdrawn` are promises of the champion that no longer hold.
+    """
+    run, thresholds = find_bad_run(observations), judge_thresholds(observations, withdrawn, settings)
     if not run:
-        return "schedule"
+        return "thresholds" if thresholds.state == "intact" else "schedule"
     newest = run[-1]
     if newest.performance_status in ("moderate", "major", "critical"):
         return "performance"
@@ -138,7 +146,7 @@ def find_cause(observations: Sequence[Observation]) -> str:
         return "performance"
     if newest.data == "drift":
         return "data_drift"
-    if judge_ranking(run).state == "intact":
+    if thresholds.state == "intact":
         return "thresholds"
     return "score_drift" if "drift" in (newest.score, newest.agreement_status) else "alert_rate"
 
@@ -149,7 +157,8 @@ def plan_training(
     trigger: Trigger,
     reason: str,
     candidates: tuple[Candidate, ...] = (),
-    kind: Literal["train", "search"] = "train",
+    kind: Kind = "train",
+    record: bool = True,
 ) -> TrainingPlan:
     """Decide whether to train at `as_of`, and record the decision with its reasons.
 
@@ -158,14 +167,27 @@ def plan_training(
     trigger : {"schedule", "event", "manual"}
     reason : str
         Why it was requested, as given by the caller.
-    kind : {"train", "search"}
+    kind : {"train", "search", "recalibrate"}
         A search is a different request from a training on the same rows.
+    record : bool
+        Without it nothing is written.
+
+    Raises
+    ------
+    NoChampionError
+        If a recalibration is asked for, and there is no champion.
+    ConfigError
+        If it is asked for, and rows have no times: nobody knows which of them the champion learned.
     """
     for candidate in candidates or pipeline.training.candidates:
         # An unknown name or parameter raises before a row is read.
         make_detector(candidate.detector, seed=pipeline.training.seed, **candidate.params)
-    honour_alias(pipeline)
-    champion = find_champion(pipeline, Registry.open_for(pipeline))
+    if record:
+        honour_alias(pipeline)
+    registry = Registry.open_for(pipeline)
+    champion = find_champion(pipeline, registry)
+    if kind == "recalibrate":
+        require_recalibratable(pipeline, champion)
     with Ledger.open(pipeline.ledger_url) as ledger:
         observations = (
             [
@@ -175,7 +197,16 @@ def plan_training(
             if champion
             else []
         )
-        reference = read_reference_rows(pipeline, as_of, champion is None, find_change_start(observations))
+        account = find_account(pipeline, ledger, champion.version) if champion else None
+        withdrawn = account.list_withdrawn() if account else ()
+        by_event = find_cause(observations, pipeline.degradation, withdrawn)
+        cause = {"event": by_event, "manual": reason}.get(trigger, "schedule")
+        if trigger == "event" and cause == "thresholds":
+            kind, cause = _decide_kind(pipeline, ledger, as_of)
+        recalibrates = champion is not None and kind == "recalibrate"
+        earliest = find_learned_end(registry.load_bundle(champion)) if champion and recalibrates else None
+        since = find_change_start(observations)
+        reference = read_reference_rows(pipeline, as_of, champion is None, since, earliest)
         window, rows, left_out, data_hash = (
             reference.window,
             reference.rows,
@@ -185,39 +216,42 @@ def plan_training(
         # The key leaves out the champion whose alerts are excluded: a repeated request has the same key.
         feedback = read_feedback(pipeline, reference.frame) if reference.frame is not None else NO_FEEDBACK
         window_key = window.key if window else "all"
-        key = compute_work_key(pipeline, kind, window_key, data_hash, candidates, labels=feedback.digest)
-        cause = {"event": find_cause(observations), "manual": reason}.get(trigger, "schedule")
+        teacher = champion.version if champion and recalibrates else None
+        key = compute_work_key(pipeline, kind, window_key, data_hash, candidates, teacher, feedback.digest)
         situation = _build_situation(pipeline, ledger, as_of, trigger, cause, reference, key)
+        if recalibrates:
+            situation = replace(situation, asked="recalibrate")
         decision = decide_retraining(situation, pipeline.retraining)
         exclusions: dict[str, Any] = {}
         if reference.frame is not None and decision.remedy not in ("none", "block"):
-            exclusions = _count_exclusions(pipeline, reference.frame, key, feedback)
+            by = None if recalibrates else find_reference_champion(pipeline, key)
+            exclusions = _count_exclusions(pipeline, reference.frame, by, feedback)
         notes = (*reference.unmatched, *filter(None, [exclusions.get("said")]))
         decision = replace(decision, reasons=(*decision.reasons, *notes))
         request_digest = hashlib.sha256(repr((trigger, reason, decision.reasons)).encode()).hexdigest()[:12]
-        ledger.record_decision(
-            Decision(
-                key=f"retrain:{pipeline.name}:{as_of.isoformat()}:{key}:{request_digest}",
-                pipeline=pipeline.name,
-                kind="retrain",
-                subject=window.key if window else "all",
-                outcome=str(decision.remedy),
-                reasons=decision.reasons,
-                evidence=RetrainEvidence(
-                    trigger=trigger,
-                    reason=reason,
-                    rows=rows,
-                    incident_rows=left_out,
-                    excluded=exclusions,
-                    data_hash=data_hash,
-                    key=key,
-                    rejected=situation.rejected_in_a_row,
-                    forgotten=situation.forgotten_rejections,
-                ),
-                as_of=as_of,
-                actor=trigger,
-            )
+        line = Decision(
+            key=f"retrain:{pipeline.name}:{as_of.isoformat()}:{key}:{request_digest}",
+            pipeline=pipeline.name,
+            kind="retrain",
+            subject=window.key if window else "all",
+            outcome=str(decision.remedy),
+            reasons=decision.reasons,
+            evidence=RetrainEvidence(
+                trigger=trigger,
+                reason=reason,
+                rows=rows,
+                incident_rows=left_out,
+                excluded=exclusions,
+                data_hash=data_hash,
+                key=key,
+                rejected=situation.rejected_in_a_row,
+                forgotten=situation.forgotten_rejections,
+            ),
+            as_of=as_of,
+            actor=trigger,
         )
+        if record:
+            ledger.record_decision(line)
     plan_candidates = candidates or _select_candidates(pipeline, str(decision.remedy), champion)
     # After a loss of performance, all configured candidates may be wrong.
     performance_lost = trigger == "event" and champion is not None and decision.remedy == "search"
@@ -235,13 +269,26 @@ def _select_candidates(pipeline: Pipeline, remedy: str, champion: ModelRef | Non
     return tuple(item for item in configured if item.detector == detector) or configured
 
 
+def _decide_kind(pipeline: Pipeline, ledger: Ledger, as_of: datetime) -> tuple[Kind, str]:
+    """Returns what a change of thresholds alone asks for, and its cause.
+
+    After a rejected challenger, and where no row is known to be new to the champion, a training of all rows.
+    """
+    decisions = ledger.list_decisions(pipeline.name)
+    if count_rejections(decisions, as_of, pipeline.retraining.forget).count:
+        return "train", "thresholds"
+    return ("recalibrate", "thresholds") if pipeline.data.time else ("train", "alert_rate")
+
+
 def _count_exclusions(
-    pipeline: Pipeline, frame: pd.DataFrame, request_key: str, feedback: RowFeedback
+    pipeline: Pipeline, frame: pd.DataFrame, by: ModelRef | None, feedback: RowFeedback
 ) -> dict[str, Any]:
-    """Returns counts, by cause, of rows that a training excludes as not normal, before validation."""
+    """Returns counts, by cause, of rows that a training excludes as not normal, before validation.
+
+    `by` is the version whose confident alerts are excluded.
+    """
     held_out = hold_out_rows(pipeline, frame, np.random.default_rng(pipeline.training.seed))
-    champion = AlertingModel.of(pipeline, find_reference_champion(pipeline, request_key))
-    return exclude_rows(pipeline, frame, held_out, champion, feedback).to_dict()
+    return exclude_rows(pipeline, frame, held_out, AlertingModel.of(pipeline, by), feedback).to_dict()
 
 
 def _build_situation(

@@ -135,6 +135,7 @@ def prepare_reference(
     candidates: tuple[Candidate, ...] = (),
     asked: str = "",
     reference: Reference | None = None,
+    recalibrates: bool = False,
 ) -> PreparedReference:
     """Read, validate and split the reference; a second call with the same content reads the work folder.
 
@@ -151,6 +152,8 @@ def prepare_reference(
         Key of the request, kept with the training so that the same request is not answered twice.
     reference : Reference, optional
         The rows of `window` as known at `as_of`, if they were read already.
+    recalibrates : bool
+        The rows set new p-values for the champion: what it alerts on counts among them.
 
     Returns
     -------
@@ -169,7 +172,7 @@ def prepare_reference(
     champion_ref, feedback = find_reference_champion(pipeline, asked), read_feedback(pipeline, frame)
     key = compute_work_key(
         pipeline,
-        "train",
+        "recalibrate" if recalibrates else "train",
         window_key,
         reference.data_hash,
         training_candidates,
@@ -188,7 +191,7 @@ def prepare_reference(
         )
     checked = validate(frame, contract, pipeline.quality, "train", reference.origin)
     _record_quality(pipeline, key, window_key, as_of, checked)
-    champion = AlertingModel.of(pipeline, champion_ref)
+    champion = None if recalibrates else AlertingModel.of(pipeline, champion_ref)
     rows, exclusions = TrainingRows.split(pipeline, contract, checked.clean, champion, feedback)
     draft = folder.with_name(f"{key}.draft")
     shutil.rmtree(draft, ignore_errors=True)

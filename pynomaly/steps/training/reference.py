@@ -219,17 +219,26 @@ class ReferenceRows:
 
 
 def read_reference_rows(
-    pipeline: Pipeline, as_of: datetime, first: bool, since: datetime | None
+    pipeline: Pipeline,
+    as_of: datetime,
+    first: bool,
+    since: datetime | None,
+    earliest: datetime | None = None,
 ) -> ReferenceRows:
-    """Read the reference of a training at `as_of`: the changed data alone, if these are enough rows."""
-    window = find_reference_window(pipeline, as_of, first=first, since=since)
+    """Read the reference of a training at `as_of`: the changed data alone, if these are enough rows.
+
+    No row before `earliest` is read.
+    """
+    since = max(filter(None, (since, earliest)), default=None)
     incidents = read_incidents(pipeline.data)
+    window: Window | None = None
     try:
+        window = find_reference_window(pipeline, as_of, first=first, since=since)
         reference = read_reference(pipeline, window, as_of)
         frame = reference.frame
         left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
-        if since is not None and len(frame) - left_out < pipeline.retraining.min_rows:
-            window = find_reference_window(pipeline, as_of, first=first)
+        if since != earliest and len(frame) - left_out < pipeline.retraining.min_rows:
+            window = find_reference_window(pipeline, as_of, first=first, since=earliest)
             reference = read_reference(pipeline, window, as_of)
             frame = reference.frame
             left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())

@@ -18,18 +18,16 @@ import pandas as pd
 from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.frame import FrameContract
 from pynomaly.errors import DetectorError, ModelError
+from pynomaly.judging.alerts.recalibration import hold_to_promise
 from pynomaly.judging.comparison.choice import CandidateChoice, choose_candidate
-from pynomaly.judging.comparison.compare import Verdict, compare_scores, judge_by_alerts
+from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores, judge_by_alerts
 from pynomaly.judging.comparison.evaluation import explain_unusable_scores
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.pareto import CandidateCost
 from pynomaly.judging.comparison.ranking_metrics import Array, OperatingPoint
 from pynomaly.model.bundle import Bundle
-from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.dependence.autocorrelation import normal_scores
 from pynomaly.model.dependence.measure import measure_rows
-from pynomaly.model.row_times import rows_per_day
-from pynomaly.model.window_alerts import count_events_again
 from pynomaly.steps.training.cross_validation import RefittableCandidate, cross_validate
 from pynomaly.steps.training.splits import number_rows
 from pynomaly.steps.training.training_rows import JudgedRows, TrainingRows, separate_episodes
@@ -43,14 +41,16 @@ __all__ = [
     "explain_unusable",
     "fit_bundle",
     "fit_in_memory",
-    "recalibrate_bundle",
-    "recalibrate_in_memory",
     "train_candidates",
 ]
 
 
 class ScoredCandidate(RefittableCandidate, Protocol):
     """A candidate that was fitted and has scored the judged rows, or the reason why it could not."""
+
+    @property
+    def objections(self) -> tuple[str, ...]:
+        """What speaks against the rows that set its p-values; empty for a fit."""
 
     def scores(self) -> pd.DataFrame:
         """Return the scores of the judged rows: the columns of :meth:`Bundle.score`, in row order."""
@@ -74,6 +74,7 @@ class MemoryCandidate:
     fit_seconds: float = 0.0
     score_seconds: float = 0.0
     error: str = ""
+    objections: tuple[str, ...] = ()
 
     def scores(self) -> pd.DataFrame:
         """Return the scores of the judged rows, in row order."""
@@ -129,23 +130,6 @@ def fit_bundle(
     return Bundle.fit(*parts, pipeline, candidate, rows.contract, dict(facts), known, rows.dependence)
 
 
-def recalibrate_bundle(
-    pipeline: Pipeline, rows: TrainingRows, champion: Bundle, facts: Mapping[str, object]
-) -> Bundle:
-    """Return the champion's own features and detector, with p-values from `rows`.
-
-    The alert policy is the configured one: it may have changed since the fit, and needs no refit.
-    """
-    learned = pd.concat([rows.fit, rows.calibration], ignore_index=True)
-    daily = rows_per_day(learned, champion.contract, rows.row_weight)
-    bundle = champion.recalibrate(learned, dict(facts))
-    rates = count_events_again(bundle, learned, pipeline)
-    bundle = replace(bundle, facts={**bundle.facts, "events": rates.to_dict() if rates else None})
-    return bundle.with_policy(
-        AlertPolicy.from_config(pipeline.alerts, daily, champion.contract.numeric, rates)
-    )
-
-
 def fit_in_memory(
     pipeline: Pipeline, rows: TrainingRows, label: str, candidate: Candidate, facts: Mapping[str, object]
 ) -> MemoryCandidate:
@@ -162,16 +146,6 @@ def fit_in_memory(
         )  # fmt: skip
     seconds = (fitted - started, time.perf_counter() - fitted)
     return MemoryCandidate(label, candidate.detector, dict(bundle.detector.params), bundle, scored, *seconds)
-
-
-def recalibrate_in_memory(
-    pipeline: Pipeline, rows: TrainingRows, champion: Bundle, facts: Mapping[str, object]
-) -> MemoryCandidate:
-    """Recalibrate the champion and score the judged rows."""
-    detector = champion.detector
-    bundle = recalibrate_bundle(pipeline, rows, champion, facts)
-    scored = bundle.score(rows.judged.frame)
-    return MemoryCandidate("recalibrated", detector.name, dict(detector.params), bundle, scored)
 
 
 def train_candidates(
@@ -232,6 +206,8 @@ def compare_with(
     """Compare a challenger with a champion on the challenger's judged rows.
 
     Rows are resampled in the blocks that the difference of the two asks for (:func:`block_by_difference`).
+    The champion's own detector with new p-values is inferior if anything speaks against the rows that set
+    them, or if fewer anomalies alert at the promised rate.
 
     Parameters
     ----------
@@ -255,10 +231,15 @@ def compare_with(
         among=among,
         attempt=attempt,
     )
+    if challenger.objections:
+        reasons = (*challenger.objections, *verdict.reasons)
+        return replace(verdict, outcome=VerdictOutcome.INFERIOR, reasons=reasons)
     if not np.array_equal(*pair):
         return verdict
-    alerts = tables[0]["is_anomaly"].to_numpy(), tables[1]["is_anomaly"].to_numpy()
-    return judge_by_alerts(verdict, evidence, alerts, pipeline.comparison)
+    flags = tables[0]["is_anomaly"].to_numpy(dtype=bool), tables[1]["is_anomaly"].to_numpy(dtype=bool)
+    p_values, normal, promised = tables[0]["p_value"].to_numpy(), evidence.truth == 0, challenger.threshold()
+    held = hold_to_promise(flags[0], p_values, pair[0], normal, promised)
+    return judge_by_alerts(verdict, evidence, (held, flags[1]), pipeline.comparison)
 
 
 def _operate(pipeline: Pipeline, judged: JudgedRows, candidates: Sequence[ScoredCandidate]) -> Evidence:

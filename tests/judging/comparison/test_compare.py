@@ -94,6 +94,11 @@ def test_what_cannot_be_computed_is_inconclusive_and_says_why(change, reason_par
     assert any(reason_part in reason for reason in verdict.reasons)
     text = json.dumps(verdict.to_dict(), allow_nan=False)
     assert json.loads(text)["low"] is None
+    assert verdict.awaits_evidence == ("fewer than" in reason_part)
+
+
+def test_a_verdict_that_was_reached_awaits_nothing() -> None:
+    assert not judge_world(1000, 80).awaits_evidence
 
 
 def test_anomalies_of_a_few_incidents_are_inconclusive() -> None:
@@ -103,6 +108,7 @@ def test_anomalies_of_a_few_incidents_are_inconclusive() -> None:
     verdict = compare_scores(Evidence(truth, np.arange(1000) // 50), scores, truth * 9 + scores, SETTINGS)
     assert verdict.outcome is VerdictOutcome.INCONCLUSIVE
     assert "2 blocks" in verdict.reasons[0]
+    assert verdict.awaits_evidence
 
 
 def test_models_of_one_name_are_still_two() -> None:
@@ -288,7 +294,10 @@ def test_the_same_scores_with_fewer_alerts_on_anomalies_are_inferior() -> None:
     verdict = judge_by_alerts(tie, evidence, (before, lost), SETTINGS)
     caught = int((before & (truth == 1)).sum())
     assert verdict.outcome is VerdictOutcome.INFERIOR
-    assert f"{caught - 5} of {int(truth.sum())} anomalies alert where {caught} did" in verdict.reasons[0]
+    assert (
+        f"{caught - 5} of {int(truth.sum())} anomalies alert where {caught} did at the promised"
+        in verdict.reasons[0]
+    )
     assert judge_by_alerts(tie, evidence, (lost, before), SETTINGS) == tie
     few = before & (np.cumsum(before & (truth == 1)) > 4)  # four of four by chance: one in sixteen
     assert judge_by_alerts(tie, evidence, (before, few), SETTINGS) == tie

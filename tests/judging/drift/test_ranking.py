@@ -10,7 +10,7 @@ import pytest
 from pynomaly import config
 from pynomaly.judging.drift.degradation import judge_degradation
 from pynomaly.judging.drift.observation import Observation
-from pynomaly.judging.drift.ranking import find_bad_run, judge_ranking
+from pynomaly.judging.drift.ranking import find_bad_run, judge_ranking, judge_thresholds
 
 GOOD = Observation("w", 1000, "ok", "ok", 0.01, 0.01, "ok", None, None, "insufficient_data", (), 0)
 MOVED = replace(GOOD, alert_rate=0.04, alert_status="violated")
@@ -92,3 +92,32 @@ def test_windows_whose_thresholds_alone_moved_ask_for_a_recalibration(
     assert verdict.action == action
     assert verdict.asks_for_training == (action in ("recalibrate", "retrain", "page"))
     assert any("ranking is intact" in reason for reason in verdict.reasons) == (action == "recalibrate")
+
+
+@pytest.mark.parametrize(
+    ("newest", "withdrawn", "state", "action"),
+    [
+        (CHECKED, ("exchangeability",), "warning", "recalibrate"),
+        (CHECKED, ("alert_rate", "bake"), "warning", "recalibrate"),
+        (CHECKED, ("bake", "incidents"), "normal", "none"),
+        (CHECKED, (), "normal", "none"),
+        ({}, ("exchangeability",), "normal", "none"),
+        ({**CHECKED, "data": "drift"}, ("exchangeability",), "warning", "watch"),
+        ({**CHECKED, "rows": 10}, ("exchangeability",), "insufficient_data", "none"),
+    ],
+)
+def test_a_withdrawn_promise_asks_for_a_recalibration_where_the_ranking_is_intact(
+    newest: dict[str, Any], withdrawn: tuple[str, ...], state: str, action: str
+) -> None:
+    observations = [GOOD, replace(GOOD, **newest)]
+    verdict = judge_degradation(observations, SETTINGS, withdrawn)
+    assert (verdict.state, verdict.action) == (state, action)
+
+
+def test_a_check_in_the_last_windows_is_enough_and_a_problem_in_them_too_much() -> None:
+    checked, drifted = replace(GOOD, **CHECKED), replace(GOOD, data="drift", **CHECKED)
+    promise = ("exchangeability",)
+    assert judge_thresholds([checked, *[GOOD] * 4], promise, SETTINGS).state == "intact"
+    assert judge_thresholds([checked, *[GOOD] * 5], promise, SETTINGS).state == "unknown"
+    assert judge_thresholds([drifted, checked, GOOD], promise, SETTINGS).state == "lost"
+    assert judge_thresholds([checked, GOOD], (), SETTINGS).state == "unknown"

@@ -19,7 +19,7 @@ from pynomaly.errors import ConfigError, PynomalyError, WindowError
 from pynomaly.records.figures import draw_policies
 from pynomaly.steps.replay.history import ReplayHistory
 from pynomaly.steps.replay.replay import replay
-from pynomaly.steps.replay.replay_training import rule_on_challenger, train_on_reference
+from pynomaly.steps.replay.replay_training import compare_challenger, rule_on_challenger, train_on_reference
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,7 @@ def test_a_shift_is_told_apart_by_policy_and_nothing_is_written(pipeline: Make, 
 def test_a_tie_promotes_nobody(pipeline: Make) -> None:
     past = ReplayHistory.read(pipeline(), START, datetime(2026, 2, 2, tzinfo=UTC), every=False)
     student = train_on_reference(past, START)
-    ruling = rule_on_challenger(past, student, student)
+    ruling = rule_on_challenger(past, student, compare_challenger(past, student, student))
     assert ruling.kind == "refuse"
     assert "only superior promotes" in ruling.reasons[0]
 

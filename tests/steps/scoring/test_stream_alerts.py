@@ -83,7 +83,8 @@ def test_a_window_scored_after_a_kill_has_its_share_again(
     unapplied = describe_status(other)
     assert unapplied["stream"] == status, "the champion goes by its own settings"
     assert unapplied["alerts_changed"] == ["fdr 0.45 (now 0.2)", "fdr_period 7d (now 2d)"]
-    assert describe_status(settings)["alerts_changed"] == []
+    for same in ({}, {"quantile": 0.2}):  # a figure of another policy changes nothing
+        assert describe_status(pipeline(alerts=STREAM | same))["alerts_changed"] == []
     assert status["windows"] == 3
     assert status["spent"] <= status["earned"]
     assert entries[1].content["discoveries"] == result.alerts == sum(read_alerts(settings, day(3)))

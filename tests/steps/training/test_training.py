@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pynomaly.config import Candidate, Pipeline
+from pynomaly.config import Candidate, Degradation, Pipeline
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.errors import ConfigError, LeaseHeldError, NoChampionError
 from pynomaly.judging.drift.degradation import Observation
@@ -16,9 +16,9 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
 from pynomaly.steps.gate import check_gate
-from pynomaly.steps.promotion.promote import promote, rollback
-from pynomaly.steps.training.compare_models import choose_winner, compare_with_champion
-from pynomaly.steps.training.fit_candidates import fit_candidate, recalibrate_champion
+from pynomaly.steps.promotion.promote import rollback
+from pynomaly.steps.training.compare_models import choose_winner
+from pynomaly.steps.training.fit_candidates import fit_candidate
 from pynomaly.steps.training.planning import (
     find_cause,
     find_change_start,
@@ -133,43 +133,6 @@ def test_a_slow_and_heavy_version_closes_the_gate(pipeline: Make) -> None:
         Registry.open(settings.tracking_uri, settings.home).resolve_alias("machines", "champion")
 
 
-def test_recalibration_changes_p_values_and_no_score(pipeline: Make) -> None:
-    settings = pipeline()
-    registered, _ = start_with_champion(settings)
-    registry = Registry.open(settings.tracking_uri, settings.home)
-    champion = registry.load_bundle(registry.resolve_alias("machines", "champion"))
-    later = MOMENT + timedelta(days=7)
-    planned = plan(settings, later, "manual")
-    prepared = prepare_reference(settings, planned.window, later, planned.candidates, planned.asked + "r")
-    fitted = recalibrate_champion(settings, prepared, champion)
-    made = register_training(settings, prepared, [fitted], choose_winner(settings, prepared, [fitted]))
-    verdict = compare_with_champion(settings, prepared, fitted)
-    decision = promote(settings, made, verdict, later)
-    assert decision.kind == "promote", decision.reasons
-    assert made.version != registered.version
-    fresh = registry.load_bundle(registry.resolve_alias("machines", "champion"))
-    rows = prepared.load_judged().frame
-    before, after = champion.score(rows), fresh.score(rows)
-    assert (before["score"] == after["score"]).all()
-    assert (before["p_value"] != after["p_value"]).any()
-
-
-def test_recalibration_takes_the_configured_policy(pipeline: Make) -> None:
-    settings = pipeline()
-    start_with_champion(settings)
-    registry = Registry.open(settings.tracking_uri, settings.home)
-    champion = registry.load_bundle(registry.resolve_alias("machines", "champion"))
-    alerts = settings.alerts.model_copy(update={"policy": "fdr"})
-    changed = settings.model_copy(update={"alerts": alerts})
-    planned = plan(changed)
-    prepared = prepare_reference(changed, planned.window, MOMENT, planned.candidates, "r")
-    fitted = recalibrate_champion(changed, prepared, champion)
-    made = Bundle.load(Path(fitted.folder), fitted.sha256)
-    assert (champion.policy.kind, made.policy.kind) == ("quantile", "fdr")
-    rows = prepared.load_judged().frame
-    assert (made.score(rows)["score"] == champion.score(rows)["score"]).all()
-
-
 def test_rollback_needs_something_to_roll_back_to(pipeline: Make) -> None:
     settings = pipeline()
     start_with_champion(settings)
@@ -263,7 +226,7 @@ def test_a_change_starts_with_the_unbroken_run_of_bad_windows() -> None:
     ],
 )
 def test_what_a_window_suffers_from(changes: dict[str, object], cause: str) -> None:
-    assert find_cause([observation(1, **changes)]) == cause
+    assert find_cause([observation(1, **changes)], Degradation()) == cause
 
 
 def test_known_anomalies_teach_before_the_rows_that_judge_and_of_no_incident_in_them(pipeline: Make) -> None:

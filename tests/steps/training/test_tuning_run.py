@@ -161,7 +161,7 @@ def test_an_event_of_degraded_performance_searches_where_it_may(
 
     settings = pipeline(search={"when": when}, promotion={"max_latency_ms": 1000})
     start_with_champion(settings)
-    monkeypatch.setattr(planning, "find_cause", lambda observations: "performance")
+    monkeypatch.setattr(planning, "find_cause", lambda *facts: "performance")
     later = MOMENT + timedelta(days=7)
     planned = plan(settings, later, "event", "performance fell")
     assert planned.decision.remedy == "search"
