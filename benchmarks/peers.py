@@ -64,12 +64,12 @@ def measure_matrix_profile(values: Floats, fitted: int) -> PeerReading:
     numba.set_num_threads(1)
     stumpy.config.STUMPY_EXCL_ZONE_DENOM = 1
     length = min(find_period([values[:fitted]]), fitted // 4)
-    began = time.process_time()
-    within = stumpy.stump(values[:fitted], length)[:, 0].astype(np.float64)
-    fit_seconds = time.process_time() - began
-    began = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of many distances of 0, which a series that repeats itself has
+        began = time.process_time()
+        within = stumpy.stump(values[:fitted], length)[:, 0].astype(np.float64)
+        fit_seconds = time.process_time() - began
+        began = time.process_time()
         later = stumpy.stump(values[fitted - length + 1 :], length, values[:fitted], ignore_trivial=False)
     score_seconds = (time.process_time() - began) * len(values) / max(1, len(values) - fitted)
     amounts = np.concatenate([np.zeros(length - 1), within, later[:, 0].astype(np.float64)])

@@ -3,9 +3,10 @@
 Refused by the gate or the verdict, rejected by a person, expired without an answer, or promoted and taken
 back: each is an attempt on this champion that failed, and the next one waits longer. A rejection ages: after
 ``retraining.forget`` it says nothing about a challenger of today. Changes of the alert policy, and of the
-alias by hand, are no challengers. An audit compares a challenger that was counted when its training ended:
-where the audit, or a person after it, refuses it again, or nobody answers, nothing more is counted. Called
-by :mod:`pynomaly.steps.training.planning`; whoever compares models asks for the number of the attempt.
+alias by hand, are no challengers. Where the rows hold too few anomalies to compare one, nothing was tested
+and it is not rejected. An audit compares a challenger that was counted when its training ended: where the
+audit, or a person after it, refuses it again, or nobody answers, nothing more is counted. Called by
+:mod:`pynomaly.steps.training.planning`; whoever compares models asks for the number of the attempt.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ def count_rejections(decisions: Sequence[Decision], as_of: datetime, forget: tim
         if item.outcome not in _NO_CHALLENGER
         and item.answered_key not in changed_policies
         and item.key not in by_audit
+        and not (item.kind == "refuse" and _awaits_evidence(item))
     ]
     versions_by_policy = {
         item.version for item in decisions if item.kind == "promote" and item.outcome == "policy"
