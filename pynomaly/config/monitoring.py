@@ -93,7 +93,9 @@ class Degradation(Settings):
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the test of the alert rate")
     check_every: Duration = Field(
-        timedelta(days=7), description="how often the checks without labels run (refit, injected anomalies)"
+        timedelta(days=7),
+        description="how often the checks without labels run (refit, injected anomalies); also in a bad "
+        "window where they decide between a recalibration and a retraining",
     )
     check_rows: int = Field(1000, ge=100, le=100_000, description="rows of a window these checks draw")
     disagreement: Share = Field(

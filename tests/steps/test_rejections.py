@@ -62,6 +62,10 @@ def answer(seq: int, kind: str, asked: int) -> Decision:
     return decide(seq, kind, AnswerEvidence(50, f"pending:{asked}"), outcome)
 
 
+def approve(seq: int, asked: int) -> Decision:
+    return decide(seq, "promote", ApprovalEvidence(50, 1, None, {}, f"pending:{asked}"), "approved")
+
+
 FIRST = promote(1, 1, None, "first")
 
 
@@ -72,6 +76,11 @@ FIRST = promote(1, 1, None, "first")
         ([FIRST, refuse(2), refuse(3)], 2),
         ([FIRST, refuse(2), promote(3, 2, 1), refuse(4)], 1),
         ([FIRST, refuse(2, "policy")], 0),
+        # A recalibration ranks as before: refused challengers still count, and a refused one is one of them.
+        ([FIRST, refuse(2), promote(3, 2, 1, "recalibrated"), refuse(4)], 2),
+        ([FIRST, refuse(2), wait(3, outcome="recalibrated"), approve(4, 3)], 1),
+        ([FIRST, refuse(2), wait(3, outcome="policy"), approve(4, 3)], 1),
+        ([FIRST, refuse(2), wait(3), approve(4, 3)], 0),
         # Taken back while it baked, by a person too: the promotion does not start the count again.
         ([FIRST, refuse(2), promote(3, 2, 1), roll_back(4, 1, 2)], 2),
         ([FIRST, promote(3, 2, 1), roll_back(4, 1, 2, "person")], 1),
@@ -123,9 +132,7 @@ def test_what_comes_of_an_audit_is_one_attempt_with_it(outcomes: list[tuple[str,
         ),
         "reject": lambda seq: answer(seq, "reject", 4),
         "expired": lambda seq: answer(seq, "expired", 4),
-        "approve": lambda seq: decide(
-            seq, "promote", ApprovalEvidence(50, 1, None, {}, "pending:4"), "approved"
-        ),
+        "approve": lambda seq: approve(seq, 4),
         "rollback": lambda seq: roll_back(seq, 1, 50),
     }
     decisions = [made[kind](seq) for kind, seq in outcomes[::-1]] + [refuse(2), FIRST]

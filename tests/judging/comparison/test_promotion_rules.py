@@ -166,8 +166,10 @@ def test_a_recalibration_is_the_same_model_only_while_no_score_differs() -> None
     worse = replace(TIE, outcome=VerdictOutcome.INFERIOR)
     assert rule_on_promotion(worse, "automatic", **CHAMPION, recalibrated=True).kind == "refuse"
     assert rule_on_promotion(moved, "automatic", **CHAMPION, recalibrated=True).kind == "refuse"
-    assert rule_on_promotion(TIE, "automatic", **CHAMPION, recalibrated=True).reasons == (
-        "scores are the champion's own; p-values come from newer rows",
+    same = rule_on_promotion(TIE, "automatic", **CHAMPION, recalibrated=True)
+    assert (same.outcome, same.reasons) == (
+        "recalibrated",
+        ("scores are the champion's own; p-values come from newer rows",),
     )
 
 
