@@ -50,10 +50,11 @@ def judge_thresholds(
     """
     ranking = judge_ranking(find_bad_run(observations))
     broken = [name.replace("_", " ") for name in withdrawn if name in _OF_THRESHOLDS]
-    if ranking.state == "intact" or not broken:
+    if not broken:
         return ranking
-    newest = [item for item in observations if item.rows >= settings.min_rows][-settings.windows :]
-    ranking = judge_ranking(newest)
+    if ranking.state != "intact":
+        newest = [item for item in observations if item.rows >= settings.min_rows][-settings.windows :]
+        ranking = judge_ranking(newest)
     reason = f"withdrawn promises of the champion: {', '.join(broken)}"
     return RankingVerdict(ranking.state, (reason, *ranking.reasons))
 
