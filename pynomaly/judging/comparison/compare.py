@@ -1,8 +1,8 @@
 """Compare two models on the same rows: which is better, how certain it is, and on what kind of evidence.
 
 Called by the gate and by the choice among candidates. The difference of a ranking metric is resampled in
-pairs (by whole blocks where rows depend on each other). Only ``superior`` promotes; a tie keeps the champion;
-what cannot be computed is ``inconclusive``, with the reason.
+pairs (by whole blocks where rows depend on each other). Only ``superior`` promotes; a tie keeps the champion,
+unless its alerts are broken; what cannot be computed is ``inconclusive``, with the reason.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ __all__ = [
     "compare_scores",
     "judge_by_alerts",
     "judge_by_kind",
+    "judge_by_promise",
 ]
+
+CLEARLY_OFTENER = 3.0
+"""A rate of alerts is broken where it is more than this many times as high, as in a bake."""
 
 
 def compare_scores(
@@ -125,6 +129,56 @@ def judge_by_alerts(
         f"set p-values hold incidents?"
     )
     return replace(verdict, outcome=VerdictOutcome.INFERIOR, reasons=(reason, *verdict.reasons))
+
+
+def judge_by_promise(
+    verdict: Verdict,
+    evidence: Evidence,
+    alerts: tuple[npt.ArrayLike, npt.ArrayLike],
+    promised: float,
+    settings: config.Comparison,
+) -> Verdict:
+    """Return ``superior`` where the champion's alerts are broken, and the challenger ranks no worse.
+
+    Metrics of a ranking do not see that a champion alerts on every row since the world has changed. It is
+    replaced where it alerts on normal rows more than three times as often as it promised, and as the
+    challenger does, by more than chance, over blocks of dependent rows (one-sided Student's test of the
+    excess at the verdict's level), and the challenger's value is at least the champion's.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        By the metric; ``inferior`` stays, and so does one that tested nothing.
+    evidence : Evidence
+    alerts : tuple of two bool arrays of shape (n,)
+        Of champion and challenger, each by its own policy.
+    promised : float
+        Share of normal rows on which the champion's policy alerts.
+    settings : Comparison
+        Fewer than ``min_blocks`` blocks give no verdict.
+    """
+    from scipy.special import stdtrit
+
+    is_open = verdict.outcome in (VerdictOutcome.INCONCLUSIVE, VerdictOutcome.NON_INFERIOR)
+    if not is_open or not math.isfinite(verdict.low) or verdict.difference < 0:
+        return verdict
+    normal = evidence.truth == 0
+    first, second = (np.asarray(flags, dtype=bool)[normal] for flags in alerts)
+    member = np.unique(evidence.number_units()[normal], return_inverse=True)[1]
+    rows, old, new = (np.bincount(member, weights=each) for each in (np.ones(first.size), first, second))
+    if rows.size < settings.min_blocks:
+        return verdict
+    excess = old - CLEARLY_OFTENER * np.maximum(new, promised * rows)
+    error = math.sqrt(rows.size) * float(excess.std(ddof=1))
+    reach = -float(stdtrit(rows.size - 1, (1 - verdict.level) / 2)) * error
+    if excess.sum() <= reach:
+        return verdict
+    reason = (
+        f"{verdict.champion} alerts on {first.mean():.2%} of the normal rows, where it promised "
+        f"{promised:.2%} and {verdict.challenger} alerts on {second.mean():.2%}: its promise is broken "
+        f"beyond chance ({rows.size} blocks), and a challenger that ranks no worse replaces it"
+    )
+    return replace(verdict, outcome=VerdictOutcome.SUPERIOR, reasons=(verdict.reasons[0], reason))
 
 
 def judge_by_kind(

@@ -20,7 +20,13 @@ from pynomaly.data.frame import FrameContract
 from pynomaly.errors import DetectorError, ModelError
 from pynomaly.judging.alerts.recalibration import hold_to_promise
 from pynomaly.judging.comparison.choice import CandidateChoice, choose_candidate
-from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores, judge_by_alerts
+from pynomaly.judging.comparison.compare import (
+    Verdict,
+    VerdictOutcome,
+    compare_scores,
+    judge_by_alerts,
+    judge_by_promise,
+)
 from pynomaly.judging.comparison.evaluation import explain_unusable_scores
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.pareto import CandidateCost
@@ -221,8 +227,9 @@ def compare_with(
     tables = champion.score(judged.frame), challenger.scores()
     pair = tables[0]["score"].to_numpy(), tables[1]["score"].to_numpy()
     evidence = _operate(pipeline, judged, [challenger])
+    blocked = block_by_difference(champion.contract, judged.frame, evidence, pair)
     verdict = compare_scores(
-        block_by_difference(champion.contract, judged.frame, evidence, pair),
+        blocked,
         *pair,
         pipeline.comparison,
         champion=name,
@@ -234,9 +241,9 @@ def compare_with(
     if challenger.objections:
         reasons = (*challenger.objections, *verdict.reasons)
         return replace(verdict, outcome=VerdictOutcome.INFERIOR, reasons=reasons)
-    if not np.array_equal(*pair):
-        return verdict
     flags = tables[0]["is_anomaly"].to_numpy(dtype=bool), tables[1]["is_anomaly"].to_numpy(dtype=bool)
+    if not np.array_equal(*pair):
+        return judge_by_promise(verdict, blocked, flags, champion.policy.threshold, pipeline.comparison)
     p_values, normal, promised = tables[0]["p_value"].to_numpy(), evidence.truth == 0, challenger.threshold()
     held = hold_to_promise(flags[0], p_values, pair[0], normal, promised)
     return judge_by_alerts(verdict, evidence, (held, flags[1]), pipeline.comparison)

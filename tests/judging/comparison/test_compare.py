@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from pynomaly import config
 from pynomaly.errors import DataError, DetectorError
 from pynomaly.judging.comparison.choice import choose_candidate
-from pynomaly.judging.comparison.compare import Verdict, VerdictOutcome, compare_scores, judge_by_alerts
+from pynomaly.judging.comparison.compare import (
+    Verdict,
+    VerdictOutcome,
+    compare_scores,
+    judge_by_alerts,
+    judge_by_promise,
+)
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.verdict import count_looks
 
@@ -302,3 +308,62 @@ def test_the_same_scores_with_fewer_alerts_on_anomalies_are_inferior() -> None:
     few = before & (np.cumsum(before & (truth == 1)) > 4)  # four of four by chance: one in sixteen
     assert judge_by_alerts(tie, evidence, (before, few), SETTINGS) == tie
     assert judge_by_alerts(tie, evidence, (before, lost), config.Comparison(margin=1.0)) == tie
+
+
+def judge_broken(
+    champion: float, challenger: float, *, blocks: int = 20, where: int = 20, better: float = 0.0
+) -> Verdict:
+    """A verdict on two equal rankings, with these shares of alerts in the first `where` of the `blocks`."""
+    rng = np.random.default_rng(3)
+    truth = (rng.random(2000) < 0.05).astype(int)
+    evidence = Evidence(truth, np.arange(2000) * blocks // 2000)
+    scores = truth + rng.normal(size=2000)
+    tie = compare_scores(evidence, scores, scores + better * truth * rng.random(2000), SETTINGS)
+    inside = np.arange(2000) * blocks // 2000 < where
+    alerts = tuple((rng.random(2000) < share) & inside for share in (champion, challenger))
+    return judge_by_promise(tie, evidence, (alerts[0], alerts[1]), 0.01, SETTINGS)
+
+
+def test_a_champion_with_broken_alerts_is_replaced_by_what_ranks_no_worse() -> None:
+    verdict = judge_broken(0.9, 0.01)
+    assert verdict.promotes
+    assert "where it promised 1.00%" in verdict.reasons[1]
+    assert verdict.difference == 0
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"champion": 0.02, "challenger": 0.01},  # less than three times as often
+        {"champion": 0.9, "challenger": 0.5},  # the challenger's are broken, too
+        {"champion": 0.9, "challenger": 0.01, "where": 1},  # all in one block
+        {"champion": 0.9, "challenger": 0.01, "blocks": 4, "where": 4},  # too few to tell
+        {"champion": 0.9, "challenger": 0.01, "better": -0.05},  # ranks a little worse
+    ],
+)
+def test_other_champions_stay(case: dict[str, float]) -> None:
+    assert not judge_broken(**case).promotes  # type: ignore[arg-type]
+
+
+def test_what_is_inferior_or_was_not_tested_stays() -> None:
+    truth, weak, good, _ = world()
+    evidence, every, none = Evidence(truth), np.ones(1000, dtype=bool), np.zeros(1000, dtype=bool)
+    worse = compare_scores(evidence, good, weak, SETTINGS)
+    assert judge_by_promise(worse, evidence, (every, none), 0.01, SETTINGS) == worse
+    few = Evidence(truth * (np.cumsum(truth) <= 19))
+    waiting = compare_scores(few, weak, weak, SETTINGS)
+    assert judge_by_promise(waiting, few, (every, none), 0.01, SETTINGS) == waiting
+
+
+def test_equal_models_whose_alerts_cluster_are_rarely_promoted_by_them() -> None:
+    """Alerts of dependent rows come in runs, on a champion's rows or on a challenger's, by chance."""
+    rng = np.random.default_rng(11)
+    promoted = 0
+    for _ in range(200):
+        truth = (rng.random(3000) < 0.03).astype(int)
+        evidence = Evidence(truth, np.arange(3000) // 100)
+        scores = truth + rng.normal(size=3000)
+        tie = compare_scores(evidence, scores, scores, config.Comparison(resamples=200))
+        runs = [np.repeat(rng.random(150) < 0.01, 20) for _ in range(2)]
+        promoted += judge_by_promise(tie, evidence, (runs[0], runs[1]), 0.01, SETTINGS).promotes
+    assert promoted <= 2
