@@ -57,7 +57,7 @@ def retrain(
 
 @command(
     "pynomaly recalibrate configs/quickstart.yaml --dry-run",
-    "pynomaly recalibrate configs/quickstart.yaml --reason 'alerts since the new pumps'",
+    "pynomaly recalibrate configs/quickstart.yaml --reason 'new pumps'",
 )
 def recalibrate(
     config: Config,

@@ -24,7 +24,18 @@ from tests.machines import make_machines, make_small_settings
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
-FLOWS = ("train", "score", "monitor", "retrain", "search", "rollback", "policy", "approve", "reject")
+FLOWS = (
+    "train",
+    "score",
+    "monitor",
+    "retrain",
+    "recalibrate",
+    "search",
+    "rollback",
+    "policy",
+    "approve",
+    "reject",
+)
 FLOWS += ("reconcile", "drill", "prune", "report", "backfill")
 
 
