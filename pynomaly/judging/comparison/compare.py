@@ -178,7 +178,7 @@ def judge_by_promise(
         f"{promised:.2%} and {verdict.challenger} alerts on {second.mean():.2%}: its promise is broken "
         f"beyond chance ({rows.size} blocks), and a challenger that ranks no worse replaces it"
     )
-    return replace(verdict, outcome=VerdictOutcome.SUPERIOR, reasons=(verdict.reasons[0], reason))
+    return replace(verdict, outcome=VerdictOutcome.SUPERIOR, reasons=(reason, verdict.reasons[0]))
 
 
 def judge_by_kind(

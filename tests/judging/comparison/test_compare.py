@@ -327,7 +327,7 @@ def judge_broken(
 def test_a_champion_with_broken_alerts_is_replaced_by_what_ranks_no_worse() -> None:
     verdict = judge_broken(0.9, 0.01)
     assert verdict.promotes
-    assert "where it promised 1.00%" in verdict.reasons[1]
+    assert "where it promised 1.00%" in verdict.reasons[0]
     assert verdict.difference == 0
 
 
