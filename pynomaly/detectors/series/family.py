@@ -79,7 +79,7 @@ class SeriesProfile(LookingBack):
 class SeriesEnsemble(LookingBack):
     """Nearest windows, autoregression, stillness; level and season where the fitted rows keep them.
 
-    Tried on 29 series (mean VUS-PR without a delay / with 160 rows) and chosen: .561 / .728. The level costs
+    Chosen on 29 series by mean VUS-PR without a delay / with 160 rows: docs/benchmarks.md. The level costs
     .003 / .012 there and gains .04 / .05 AUROC where the level is the fault (16 files of a water loop). Left
     out: a network of random features on the lags, better alone than the autoregression (.421 and .350, .508
     and .457) and no better beside the windows; raw windows without a gate, .07 worse with a delay.
