@@ -38,7 +38,7 @@ from pynomaly.judging.drift.observation import Observation
 from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.monitoring.carried_bets import bet_on_window, select_bets
 from pynomaly.steps.monitoring.carried_levels import collect_levels
-from pynomaly.steps.monitoring.observe_rows import build_observation, check_without_labels
+from pynomaly.steps.monitoring.observe_rows import observe_rows
 from pynomaly.steps.training.label_free_checks import probe_version
 from pynomaly.steps.training.train_candidates import fit_bundle
 from pynomaly.steps.training.training_rows import TrainingRows
@@ -126,8 +126,7 @@ def judge_machine(machine: Machine) -> Verdicts:
         levels = collect_levels(earlier, window)
         drift = compute_window_drift(bundle.sketch, contract, part, pipeline.drift, scored["score"], levels)
         bets = select_bets(pipeline, bundle, part, scored["score"].to_numpy())
-        checked = check_without_labels(pipeline, bundle, window, part, earlier, baseline)
-        judged = build_observation(pipeline, bundle, window.key, part, scored, drift, baseline, checked)
+        judged, _ = observe_rows(pipeline, bundle, window, (part, scored), drift, earlier, baseline)
         earlier.append(replace(judged, bets=tuple(bets.tolist())))
         verdicts.windows += 1
         statuses = {"data": judged.data, "score": judged.score, "agreement": judged.agreement_status}

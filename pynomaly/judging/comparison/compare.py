@@ -31,9 +31,6 @@ __all__ = [
     "judge_by_promise",
 ]
 
-CLEARLY_OFTENER = 3.0
-"""A rate of alerts is broken where it is more than this many times as high, as in a bake."""
-
 
 def compare_scores(
     evidence: Evidence,
@@ -136,12 +133,13 @@ def judge_by_promise(
     evidence: Evidence,
     alerts: tuple[npt.ArrayLike, npt.ArrayLike],
     promised: float,
+    factor: float,
     settings: config.Comparison,
 ) -> Verdict:
     """Return ``superior`` where the champion's alerts are broken, and the challenger ranks no worse.
 
     Metrics of a ranking do not see that a champion alerts on every row since the world has changed. It is
-    replaced where it alerts on normal rows more than three times as often as it promised, and as the
+    replaced where it alerts on normal rows more than `factor` times as often as it promised, and as the
     challenger does, by more than chance, over blocks of dependent rows (one-sided Student's test of the
     excess at the verdict's level), and the challenger's value is at least the champion's.
 
@@ -154,6 +152,8 @@ def judge_by_promise(
         Of champion and challenger, each by its own policy.
     promised : float
         Share of normal rows on which the champion's policy alerts.
+    factor : float
+        What a bake takes a version back for (``degradation.alert_rate_factor``).
     settings : Comparison
         Fewer than ``min_blocks`` blocks give no verdict.
     """
@@ -168,7 +168,7 @@ def judge_by_promise(
     rows, old, new = (np.bincount(member, weights=each) for each in (np.ones(first.size), first, second))
     if rows.size < settings.min_blocks:
         return verdict
-    excess = old - CLEARLY_OFTENER * np.maximum(new, promised * rows)
+    excess = old - factor * np.maximum(new, promised * rows)
     error = math.sqrt(rows.size) * float(excess.std(ddof=1))
     reach = -float(stdtrit(rows.size - 1, (1 - verdict.level) / 2)) * error
     if excess.sum() <= reach:

@@ -23,7 +23,7 @@ from pynomaly.records.ledger import TrainedBaseline, parse_window_key
 from pynomaly.steps.monitoring.performance import measure_performance
 from pynomaly.steps.training.label_free_checks import probe_model
 
-__all__ = ["build_observation", "check_without_labels", "observe_rows"]
+__all__ = ["observe_rows"]
 
 
 def observe_rows(
@@ -54,9 +54,9 @@ def observe_rows(
         Labels later than this are waited for.
     """
     (frame, scored), key = rows, window.key if window else "all"
-    checks = check_without_labels(pipeline, bundle, window, frame, earlier, baseline)
+    checks = _check_without_labels(pipeline, bundle, window, frame, earlier, baseline)
     facts = (pipeline, bundle, key, frame, scored, drift, baseline)
-    observation = build_observation(*facts, checks, as_of)
+    observation = _build_observation(*facts, checks, as_of)
     if checks.agreement_status != "not_due" or not observation.violated:
         return observation, checks
     if judge_ranking(find_bad_run([*earlier, observation])).state != "unknown":
@@ -71,7 +71,7 @@ def observe_rows(
     return observation, checks
 
 
-def build_observation(
+def _build_observation(
     pipeline: Pipeline,
     bundle: Bundle,
     key: str,
@@ -108,7 +108,7 @@ def build_observation(
     )
 
 
-def check_without_labels(
+def _check_without_labels(
     pipeline: Pipeline,
     bundle: Bundle,
     window: Window | None,

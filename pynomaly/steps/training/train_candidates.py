@@ -243,7 +243,8 @@ def compare_with(
         return replace(verdict, outcome=VerdictOutcome.INFERIOR, reasons=reasons)
     flags = tables[0]["is_anomaly"].to_numpy(dtype=bool), tables[1]["is_anomaly"].to_numpy(dtype=bool)
     if not np.array_equal(*pair):
-        return judge_by_promise(verdict, blocked, flags, champion.policy.threshold, pipeline.comparison)
+        promise = champion.policy.threshold, pipeline.degradation.alert_rate_factor
+        return judge_by_promise(verdict, blocked, flags, *promise, pipeline.comparison)
     p_values, normal, promised = tables[0]["p_value"].to_numpy(), evidence.truth == 0, challenger.threshold()
     held = hold_to_promise(flags[0], p_values, pair[0], normal, promised)
     return judge_by_alerts(verdict, evidence, (held, flags[1]), pipeline.comparison)

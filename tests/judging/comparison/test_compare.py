@@ -321,7 +321,7 @@ def judge_broken(
     tie = compare_scores(evidence, scores, scores + better * truth * rng.random(2000), SETTINGS)
     inside = np.arange(2000) * blocks // 2000 < where
     alerts = tuple((rng.random(2000) < share) & inside for share in (champion, challenger))
-    return judge_by_promise(tie, evidence, (alerts[0], alerts[1]), 0.01, SETTINGS)
+    return judge_by_promise(tie, evidence, (alerts[0], alerts[1]), 0.01, 3.0, SETTINGS)
 
 
 def test_a_champion_with_broken_alerts_is_replaced_by_what_ranks_no_worse() -> None:
@@ -349,10 +349,10 @@ def test_what_is_inferior_or_was_not_tested_stays() -> None:
     truth, weak, good, _ = world()
     evidence, every, none = Evidence(truth), np.ones(1000, dtype=bool), np.zeros(1000, dtype=bool)
     worse = compare_scores(evidence, good, weak, SETTINGS)
-    assert judge_by_promise(worse, evidence, (every, none), 0.01, SETTINGS) == worse
+    assert judge_by_promise(worse, evidence, (every, none), 0.01, 3.0, SETTINGS) == worse
     few = Evidence(truth * (np.cumsum(truth) <= 19))
     waiting = compare_scores(few, weak, weak, SETTINGS)
-    assert judge_by_promise(waiting, few, (every, none), 0.01, SETTINGS) == waiting
+    assert judge_by_promise(waiting, few, (every, none), 0.01, 3.0, SETTINGS) == waiting
 
 
 def test_equal_models_whose_alerts_cluster_are_rarely_promoted_by_them() -> None:
@@ -365,5 +365,5 @@ def test_equal_models_whose_alerts_cluster_are_rarely_promoted_by_them() -> None
         scores = truth + rng.normal(size=3000)
         tie = compare_scores(evidence, scores, scores, config.Comparison(resamples=200))
         runs = [np.repeat(rng.random(150) < 0.01, 20) for _ in range(2)]
-        promoted += judge_by_promise(tie, evidence, (runs[0], runs[1]), 0.01, SETTINGS).promotes
+        promoted += judge_by_promise(tie, evidence, (runs[0], runs[1]), 0.01, 3.0, SETTINGS).promotes
     assert promoted <= 2
