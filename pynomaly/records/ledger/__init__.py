@@ -10,6 +10,7 @@ Called by `store`, `flows`, `tasks` and `steps`. May import the modules of `reco
 from pynomaly.records.ledger.accounts import AccountEntry, Accounts
 from pynomaly.records.ledger.answers import AlertEvent, Answers, Audit, Label
 from pynomaly.records.ledger.chain import Verification
+from pynomaly.records.ledger.deliveries import Channel, Deliveries, DeliveryState
 from pynomaly.records.ledger.leases import Lease
 from pynomaly.records.ledger.ledger import Ledger
 from pynomaly.records.ledger.outbox import Heartbeat, LeaseHolder, Message, Outbox
@@ -31,7 +32,10 @@ __all__ = [
     "AlertEvent",
     "Answers",
     "Audit",
+    "Channel",
     "Decision",
+    "Deliveries",
+    "DeliveryState",
     "Heartbeat",
     "Label",
     "Lease",
