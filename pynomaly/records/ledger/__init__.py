@@ -10,7 +10,6 @@ Called by `store`, `flows`, `tasks` and `steps`. May import the modules of `reco
 from pynomaly.records.ledger.accounts import AccountEntry, Accounts
 from pynomaly.records.ledger.answers import AlertEvent, Answers, Audit, Label
 from pynomaly.records.ledger.chain import Verification
-from pynomaly.records.ledger.deliveries import Channel, Deliveries, DeliveryState
 from pynomaly.records.ledger.leases import Lease
 from pynomaly.records.ledger.ledger import Ledger
 from pynomaly.records.ledger.outbox import Heartbeat, LeaseHolder, Message, Outbox
@@ -23,6 +22,7 @@ from pynomaly.records.ledger.rows import (
     parse_window_key,
 )
 from pynomaly.records.ledger.training_detail import RegistrationResult, TrainedBaseline, TrainingFacts
+from pynomaly.records.ledger.transit.deliveries import Channel, Deliveries, DeliveryState
 
 __all__ = [
     "DECISION_KINDS",

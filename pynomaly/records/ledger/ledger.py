@@ -22,7 +22,6 @@ from pynomaly.records.ledger.accounts import Accounts
 from pynomaly.records.ledger.answers import Answers
 from pynomaly.records.ledger.chain import GENESIS, Verification, link_decision, verify_chain
 from pynomaly.records.ledger.database import Database, read_utc_now
-from pynomaly.records.ledger.deliveries import Deliveries
 from pynomaly.records.ledger.leases import Lease
 from pynomaly.records.ledger.outbox import Outbox
 from pynomaly.records.ledger.retention import RetentionRows
@@ -42,6 +41,7 @@ from pynomaly.records.ledger.rows import (
 )
 from pynomaly.records.ledger.tables import decisions, leases, observations, partitions, trainings
 from pynomaly.records.ledger.training_detail import TrainingFacts
+from pynomaly.records.ledger.transit.deliveries import Deliveries
 
 __all__ = ["LEASE_TTL", "Ledger"]
 
