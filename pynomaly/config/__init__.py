@@ -19,11 +19,13 @@ from pynomaly.config.reporting import Reports
 from pynomaly.config.series import Series
 from pynomaly.config.serving import Serving
 from pynomaly.config.settings import hide_password
+from pynomaly.config.streaming import BROKERS, Stream
 from pynomaly.config.training import Candidate, Features, Retraining, Search, Training
 
 __all__ = [
     "ADDRESSES",
     "ALERT_POLICIES",
+    "BROKERS",
     "ENVIRONMENT",
     "EVENTS",
     "SOURCE_KINDS",
@@ -55,6 +57,7 @@ __all__ = [
     "Search",
     "Series",
     "Serving",
+    "Stream",
     "Target",
     "Training",
     "Windows",

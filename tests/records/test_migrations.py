@@ -82,6 +82,7 @@ def test_a_ledger_from_before_migrations_is_taken_over(address):
             "labels",
             "audits",
             "account_entries",
+            "deliveries",
         ):
             connection.execute(text(f"DROP TABLE {newer}"))
         for statement in BEFORE.strip().split("\n"):

@@ -22,6 +22,7 @@ from pynomaly.records.ledger.rows import (
     parse_window_key,
 )
 from pynomaly.records.ledger.training_detail import RegistrationResult, TrainedBaseline, TrainingFacts
+from pynomaly.records.ledger.transit.deliveries import Channel, Deliveries, DeliveryState
 
 __all__ = [
     "DECISION_KINDS",
@@ -31,7 +32,10 @@ __all__ = [
     "AlertEvent",
     "Answers",
     "Audit",
+    "Channel",
     "Decision",
+    "Deliveries",
+    "DeliveryState",
     "Heartbeat",
     "Label",
     "Lease",

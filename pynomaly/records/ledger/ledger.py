@@ -41,6 +41,7 @@ from pynomaly.records.ledger.rows import (
 )
 from pynomaly.records.ledger.tables import decisions, leases, observations, partitions, trainings
 from pynomaly.records.ledger.training_detail import TrainingFacts
+from pynomaly.records.ledger.transit.deliveries import Deliveries
 
 __all__ = ["LEASE_TTL", "Ledger"]
 
@@ -110,6 +111,11 @@ class Ledger:
         return Accounts(self._database)
 
     @property
+    def deliveries(self) -> Deliveries:
+        """What each sink has received, in the same database."""
+        return Deliveries(self._database)
+
+    @property
     def retention(self) -> RetentionRows:
         """Rows that name files which may be removed, in the same database."""
         return RetentionRows(self._database)
@@ -167,10 +173,8 @@ class Ledger:
         for column, value in (("pipeline", pipeline), ("kind", kind), ("outcome", outcome)):
             if value is not None:
                 query = query.where(decisions.c[column] == value)
-        return tuple(
-            as_decision(row)
-            for row in self._database.read_rows(query.limit(limit) if limit is not None else query)
-        )
+        rows = self._database.read_rows(query.limit(limit) if limit is not None else query)
+        return tuple(map(as_decision, rows))
 
     def find_last_decision(self, pipeline: str, kind: str, outcome: str | None = None) -> Decision | None:
         """Return the newest decision of one kind, or None."""
@@ -264,9 +268,8 @@ class Ledger:
 
     def find_newest_partition(self, pipeline: str) -> Partition | None:
         """Return the scored window that ends last, or None if no window has been scored."""
-        query = select(partitions).where(partitions.c.pipeline == pipeline)
-        query = query.order_by(partitions.c.end.desc()).limit(1)
-        return next(map(as_partition, self._database.read_rows(query)), None)
+        query = select(partitions).where(partitions.c.pipeline == pipeline).order_by(partitions.c.end.desc())
+        return next(map(as_partition, self._database.read_rows(query.limit(1))), None)
 
     # Trainings
 
@@ -298,10 +301,8 @@ class Ledger:
         """Return the trainings of a pipeline, newest first by ``as_of``."""
         query = select(trainings).where(trainings.c.pipeline == pipeline)
         query = query.order_by(trainings.c.as_of.desc(), trainings.c.seq.desc())
-        return tuple(
-            as_training(row)
-            for row in self._database.read_rows(query.limit(limit) if limit is not None else query)
-        )
+        rows = self._database.read_rows(query.limit(limit) if limit is not None else query)
+        return tuple(map(as_training, rows))
 
     def find_version_training(self, pipeline: str, version: int) -> TrainingRecord | None:
         """Return the newest training that registered this version, or None."""

@@ -11,7 +11,7 @@ from sqlalchemy.types import TypeDecorator
 from pynomaly.errors import RecordError
 
 __all__ = ["beats", "decisions", "leases", "messages", "observations", "partitions", "trainings"]
-__all__ += ["account_entries", "alert_events", "audits", "labels"]
+__all__ += ["account_entries", "alert_events", "audits", "deliveries", "labels"]
 
 metadata = MetaData()
 
@@ -186,4 +186,22 @@ account_entries = Table(
     Column("content", JSON, nullable=False),
     Column("at", Moment, nullable=False),
     sqlite_autoincrement=True,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("pipeline", String(64), primary_key=True),
+    Column("sink", String(64), primary_key=True),
+    Column("what", String(16), primary_key=True),
+    Column("subject", String(300), primary_key=True),
+    Column("content", String(64), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("dead", Text, nullable=False),
+    Column("begun", Moment, nullable=False),
+    Column("failing_since", Moment),
+    Column("retry_at", Moment),
+    Column("delivered", Moment),
 )
