@@ -25,7 +25,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from pynomaly.config import Pipeline
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 from pynomaly.detectors.catalogue import DETECTORS, DetectorEntry
 from pynomaly.detectors.catalogue_page import render_catalogue
 from pynomaly.detectors.parameters import ChoiceParameter, IntegerParameter, NumberParameter, WidthsParameter

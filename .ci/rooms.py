@@ -144,7 +144,7 @@ WINGS: Mapping[str, Wing] = {
             "migration": ("sources",),
         },
     ),
-    "config": Wing("settings and their bounds", ("errors",)),
+    "config": Wing("settings and their bounds", ("errors",), {"spelling": (), GROUND: ("spelling",)}),
     "errors": Wing("one tree of errors"),
 }
 """Wings from the top of the house to the bottom."""
@@ -156,7 +156,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "icalendar": ("pynomaly/data/incidents.py",),
     "holidays": ("pynomaly/data/holidays_door.py",),
     "optuna": ("pynomaly/steps/training/tuning.py",),
-    "yaml": ("pynomaly/config/plain_yaml.py",),
+    "yaml": ("pynomaly/config/spelling/plain_yaml.py",),
     "boto3": ("pynomaly/data/places/bucket.py",),
     "fsspec": ("pynomaly/data/places/remote.py",),
     "openpyxl": ("pynomaly/records/sheet.py",),

@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly.config import Pipeline, parse_pipeline
-from pynomaly.config.plain_yaml import parse_plain_yaml
+from pynomaly.config.spelling.plain_yaml import parse_plain_yaml
 from pynomaly.data.frame import FrameContract
 from pynomaly.data.intake import read_table, render_draft
 from pynomaly.data.past import PAST, get_past

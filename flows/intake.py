@@ -9,7 +9,7 @@ from typing import Any
 
 from flows.examples import write_examples
 from pynomaly.config import Data, parse_pipeline
-from pynomaly.config.plain_yaml import dump_yaml, parse_plain_yaml
+from pynomaly.config.spelling.plain_yaml import dump_yaml, parse_plain_yaml
 from pynomaly.data.incidents import Incident
 from pynomaly.data.intake import (
     CANDIDATES,

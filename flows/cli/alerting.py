@@ -223,7 +223,7 @@ def labels(
 
 
 def _parse_span(text: str) -> timedelta:
-    from pynomaly.config.units import parse_duration
+    from pynomaly.config.spelling.units import parse_duration
     from pynomaly.errors import ConfigError
 
     try:

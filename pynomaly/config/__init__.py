@@ -20,11 +20,13 @@ from pynomaly.config.reporting import Reports
 from pynomaly.config.series import Series
 from pynomaly.config.serving import Serving
 from pynomaly.config.settings import hide_password
+from pynomaly.config.streaming import BROKERS, Stream
 from pynomaly.config.training import Candidate, Features, Retraining, Search, Training
 
 __all__ = [
     "ADDRESSES",
     "ALERT_POLICIES",
+    "BROKERS",
     "ENVIRONMENT",
     "EVENTS",
     "RECORD_KINDS",
@@ -60,6 +62,7 @@ __all__ = [
     "Series",
     "Serving",
     "Sink",
+    "Stream",
     "Target",
     "Training",
     "Windows",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.settings import NameIn, Settings
-from pynomaly.config.units import Duration
+from pynomaly.config.spelling.units import Duration
 
 __all__ = ["ALERT_POLICIES", "Alerts", "Feedback", "Grouping", "PolicyForm", "read_deviation"]
 

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.series import Series
 from pynomaly.config.settings import NameIn, Settings, Share
-from pynomaly.config.units import Duration, split_time_format
+from pynomaly.config.spelling.units import Duration, split_time_format
 
 __all__ = ["SOURCE_KINDS", "Data", "Expectation", "Limits", "Long", "Quality", "Windows"]
 
@@ -35,6 +35,7 @@ SOURCE_KINDS: dict[str, tuple[str, ...]] = {
     "feather": ("path",),
     "sql": ("connection", "query"),
     "bundled": ("dataset",),
+    "stream": ("path",),
 }
 """Every kind of source by name, with the keys under ``data`` that it needs.
 

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.settings import Settings, refuse_password
-from pynomaly.config.units import Duration
+from pynomaly.config.spelling.units import Duration
 
 __all__ = [
     "RECORD_KINDS",
@@ -48,9 +48,7 @@ class Retry(Settings):
     """What happens when a receiver does not answer."""
 
     attempts: int = Field(3, ge=1, le=20, description="tries in a row; then it waits for the next run")
-    wait: Duration = Field(
-        timedelta(seconds=1), description="pause after the first failure, then doubled"
-    )
+    wait: Duration = Field(timedelta(seconds=1), description="pause after the first failure, then doubled")
     longest: Duration = Field(
         timedelta(minutes=15), ge=timedelta(seconds=1), description="longest pause between two tries"
     )
@@ -233,9 +231,7 @@ class SmartsheetSink(Sink):
     kind: Literal["smartsheet"] = Field("smartsheet", description="smartsheet")
     token_env: Variable = Field("", description="environment variable with the access token")
     token_block: Block = Field("", description="Prefect block with it, type/name")
-    sheets: dict[RecordKind, int] = Field(
-        description="id of the sheet of each: {alerts: 4583173393803140}"
-    )
+    sheets: dict[RecordKind, int] = Field(description="id of the sheet of each: {alerts: 4583173393803140}")
     batch: int = Field(500, ge=1, le=500, description="most rows in one request")
     only_alerts: bool = Field(True, description="of the scores only rows that alert")
 

@@ -124,7 +124,12 @@ def parse_pipeline(content: object, origin: Path, layers: SettingsLayers | None 
     return pipeline
 
 
-_PATHS = {"data": ("path", "incidents"), "grouping": ("planned",), "reports": ("templates",)}
+_PATHS = {
+    "data": ("path", "incidents"),
+    "stream": ("avro_schema",),
+    "grouping": ("planned",),
+    "reports": ("templates",),
+}
 
 
 def _resolve_paths(pipeline: Pipeline, folder: Path) -> Pipeline:

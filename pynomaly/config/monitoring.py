@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from pydantic import Field, model_validator
 
 from pynomaly.config.settings import Settings, Share
-from pynomaly.config.units import Duration
+from pynomaly.config.spelling.units import Duration
 
 __all__ = ["GUARANTEES", "Account", "Degradation", "Drift", "GuaranteeName"]
 

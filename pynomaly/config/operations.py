@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.settings import Settings, Share
-from pynomaly.config.units import Duration, check_cron
+from pynomaly.config.spelling.units import Duration, check_cron
 
 __all__ = ["EVENTS", "Drill", "Event", "Notify", "Retention", "Runner", "Schedule", "Target"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pynomaly.config.plain_yaml import parse_plain_yaml
+from pynomaly.config.spelling.plain_yaml import parse_plain_yaml
 from pynomaly.errors import ConfigError, list_allowed
 
 __all__ = ["ADDRESSES", "VARIABLE", "SettingsLayers", "iterate_leaves", "list_environments", "read_layers"]

@@ -21,8 +21,9 @@ from pynomaly.config.promotion import Comparison, Promotion
 from pynomaly.config.reporting import Reports
 from pynomaly.config.serving import Serving
 from pynomaly.config.settings import Settings, refuse_password
+from pynomaly.config.spelling.units import parse_duration
+from pynomaly.config.streaming import Stream
 from pynomaly.config.training import Features, Retraining, Search, Training
-from pynomaly.config.units import parse_duration
 
 __all__ = ["Pipeline", "Records"]
 
@@ -53,6 +54,7 @@ class Pipeline(Settings):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="name of pipeline and model")]
     description: str = Field("", description="what it watches, for people")
     data: Data
+    stream: Stream = Stream()
     windows: Windows = Windows()
     quality: Quality = Quality()
     features: Features = Features()
@@ -121,6 +123,26 @@ class Pipeline(Settings):
         for setting, is_set in by_entity.items():
             if is_set and self.data.id is None:
                 raise ValueError(f"{setting} needs the column that says whose row it is; name it in data.id")
+        return self
+
+    @model_validator(mode="after")
+    def _keep_rows(self) -> Pipeline:
+        """Refuse messages that would be kept nowhere, and a table that no message can be a row of."""
+        if self.stream.broker and self.data.source != "stream":
+            raise ValueError(
+                f"stream.broker is {self.stream.broker!r} and data.source {self.data.source!r}; its "
+                "rows are kept under data.path by data.source: stream"
+            )
+        if self.data.source != "stream":
+            return self
+        if self.data.time is None:
+            raise ValueError("data.source: stream needs data.time: rows belong to the window of their time")
+        if self.data.long:
+            raise ValueError(
+                "data.long cannot be read from a stream; send one message with all columns of a row"
+            )
+        if self.stream.format == "csv" and not self.data.names:
+            raise ValueError("stream.format: csv needs data.names, the columns of a line in order")
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pynomaly.config.settings import Settings
-from pynomaly.config.units import Duration
+from pynomaly.config.spelling.units import Duration
 
 __all__ = ["Comparison", "Promotion"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from pynomaly.config.settings import Settings
-from pynomaly.config.units import check_cron
+from pynomaly.config.spelling.units import check_cron
 
 __all__ = ["Reports"]
 

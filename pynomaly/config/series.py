@@ -7,7 +7,7 @@ from datetime import timedelta
 from pydantic import Field, model_validator
 
 from pynomaly.config.settings import Settings
-from pynomaly.config.units import Duration, spell_duration
+from pynomaly.config.spelling.units import Duration, spell_duration
 
 __all__ = ["PAST_FEATURES", "Series"]
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pydantic import Field, field_validator
 
 from pynomaly.config.settings import Settings
-from pynomaly.config.units import Duration
+from pynomaly.config.spelling.units import Duration
 
 __all__ = ["Serving"]
 

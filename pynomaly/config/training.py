@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from pynomaly.config.settings import Settings, Share
-from pynomaly.config.units import Duration
+from pynomaly.config.spelling.units import Duration
 
 __all__ = ["Candidate", "Features", "Retraining", "Search", "Training"]
 

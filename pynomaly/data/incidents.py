@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Data
-from pynomaly.config.plain_yaml import parse_plain_yaml
+from pynomaly.config.spelling.plain_yaml import parse_plain_yaml
 from pynomaly.data.window import Window
 from pynomaly.errors import SourceError, WindowError, list_allowed
 

@@ -72,6 +72,21 @@ class Window:
         return cls(parse_moment(start), parse_moment(end))
 
     @classmethod
+    def of_key(cls, key: str) -> Window | None:
+        """Return the window that :attr:`key` names; None if the text names none."""
+        start, separator, end = key.partition("--")
+        try:
+            return cls.parse(start, end) if separator else None
+        except WindowError:
+            return None
+
+    @classmethod
+    def holding(cls, moment: datetime, length: timedelta) -> Window:
+        """Return the aligned window of `length` in which `moment` lies; errors are those of :meth:`last`."""
+        start = _floor_moment(_to_utc(moment, "moment"), length)
+        return cls(start, start + length)
+
+    @classmethod
     def last(cls, moment: datetime, length: timedelta) -> Window:
         """Return the newest complete aligned window of `length` that ends at or before `moment`.
 

@@ -21,7 +21,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pynomaly.config import Retention
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 
 __all__ = [
     "OUTCOMES_WITHOUT_FINDING",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pynomaly.config import ALERT_POLICIES, Data, Pipeline
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 from pynomaly.model.calibration.calibration import RARITIES, SEVERITIES
 from pynomaly.serving.champion import ServedModel
 from pynomaly.serving.rows import MAX_EXPLAINED_ALERTS, RowSchema

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pynomaly.config import Pipeline, find_home, load_pipeline, parse_pipeline
-from pynomaly.config.units import parse_duration, spell_duration
+from pynomaly.config.spelling.units import parse_duration, spell_duration
 from pynomaly.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

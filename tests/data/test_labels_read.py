@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from pynomaly.config import Data
-from pynomaly.config.plain_yaml import parse_plain_yaml
+from pynomaly.config.spelling.plain_yaml import parse_plain_yaml
 from pynomaly.data.shape.labels import parse_labels
 from pynomaly.errors import DataError
 

@@ -64,7 +64,12 @@ def test_every_key_has_a_type_and_says_what_it_is_for(key: str) -> None:
         (
             "data",
             "source",
-            ["word", "**required**", "`csv`, `parquet`, `excel`, `jsonl`, `feather`, `sql`, `bundled`", ""],
+            [
+                "word",
+                "**required**",
+                "`csv`, `parquet`, `excel`, `jsonl`, `feather`, `sql`, `bundled`, `stream`",
+                "",
+            ],
         ),
         ("data", "label_delay", ["time span", "`0s`", "", "s, m, h, d, w"]),
         ("data", "quote", ["text", '`"`', "one character", ""]),

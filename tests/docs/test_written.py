@@ -15,7 +15,7 @@ from markdown.extensions.toc import slugify
 
 from flows.cli import app
 from pynomaly.config import load_pipeline, parse_pipeline
-from pynomaly.config.plain_yaml import parse_plain_yaml
+from pynomaly.config.spelling.plain_yaml import parse_plain_yaml
 from tests.docs.loaded import ROOT
 from tests.docs.written import READ, Snippet, name, prose, snippets, typed
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pynomaly.config import Data, load_pipeline
-from pynomaly.config.plain_yaml import (
+from pynomaly.config.spelling.plain_yaml import (
     MAX_CHARACTERS,
     MAX_VALUES,
     parse_plain_yaml,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pynomaly.config.plain_yaml import quote_if_needed, quote_yaml
+from pynomaly.config.spelling.plain_yaml import quote_if_needed, quote_yaml
 from pynomaly.data.intake.findings import Reading
 
 __all__ = ["CANDIDATES", "list_settings", "make_slug", "render_draft"]

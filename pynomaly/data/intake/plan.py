@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 from pynomaly.data.intake.context import SERIES_CANDIDATES, Context
 from pynomaly.data.intake.own_levels import measure_entities, scale_entities
 from pynomaly.data.intake.seasons import find_seasons

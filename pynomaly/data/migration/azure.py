@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from pydantic import AliasChoices, Field
 
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 from pynomaly.data.migration.converted import ConvertedExport, add_series_settings
 from pynomaly.data.migration.exports import (
     Document,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 from pynomaly.data.incidents import Incident
 
 __all__ = ["ConvertedExport", "add_series_settings"]

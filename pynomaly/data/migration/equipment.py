@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from pydantic import Field
 
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 from pynomaly.data.incidents import Incident
 from pynomaly.data.migration.converted import ConvertedExport, add_series_settings
 from pynomaly.data.migration.exports import (

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pynomaly.config.units import split_time_format
+from pynomaly.config.spelling.units import split_time_format
 from pynomaly.data.shape.zones import ZONE_PATTERN
 
 __all__ = ["read_formatted"]

@@ -27,17 +27,12 @@ from pynomaly.data.past import attach_past
 from pynomaly.data.places import is_address
 from pynomaly.data.shape.counters import difference_counters
 from pynomaly.data.shape.moments import list_time_sources, place_moments
+from pynomaly.data.sources.described import drop_cell_settings, drop_file_settings
 from pynomaly.data.sources.kind import Reader, SourceKind
 from pynomaly.data.sources.normalize import order_rows, select_window, shape_rows
 from pynomaly.data.sources.text.files import has_ending, is_glob, list_names
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, PynomalyError, SourceError, WindowError, list_allowed
-
-_PLAIN_FILE = {
-    name: Data.model_fields[name].get_default(call_default_factory=True)
-    for name in ("sheet", "encoding", "skip_rows", "comment", "header", "names", "unit_rows")
-}
-"""Settings that describe the file of a pipeline, and no file of another kind."""
 
 __all__ = [
     "SOURCES",
@@ -181,7 +176,9 @@ def _parse_rows(data: Data, window: Window | None, as_of: datetime | None, path:
     name = data.source if path is None else infer_source_kind(path, data.source)
     kind = _require_kind(name)
     if name != data.source and "path" in SOURCE_KINDS[data.source]:
-        data = data.model_copy(update=_PLAIN_FILE)
+        data = drop_file_settings(data)
+    if kind.is_shaped:
+        data = drop_cell_settings(data)
     if kind.read_dataset is not None and path is None:
         raw = kind.read_dataset(data, read_window, as_of)
     else:
@@ -336,7 +333,7 @@ def _infer_file_kind(path: str) -> str | None:
 
 def find_source_kind(data: Data) -> SourceKind:
     """Return the kind of source of `data`; a file whose name ends in that of another kind is of that one."""
-    if "path" not in SOURCE_KINDS[data.source]:
+    if "path" not in SOURCE_KINDS[data.source] or SOURCES[data.source].is_shaped:
         return SOURCES[data.source]
     return SOURCES[infer_source_kind(data.path or "", data.source)]
 

@@ -47,6 +47,8 @@ class SourceKind:
         Whether it is a Parquet table, which is sampled and scored by row groups.
     reads_whole : bool
         Whether every row must be read to find those of a window.
+    is_shaped : bool
+        Whether its cells were read already, so that no setting says how they are written.
     has_raw_text : bool
         Whether its text cells still have the marks of ``data.decimal`` and ``data.thousands``, because it has
         types of its own.
@@ -63,3 +65,4 @@ class SourceKind:
     has_row_groups: bool = False
     reads_whole: bool = False
     has_raw_text: bool = False
+    is_shaped: bool = False

@@ -5,7 +5,7 @@ Files of one folder may differ in columns and number types; the wider type wins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,13 @@ from pynomaly.errors import ColumnError, SourceError, list_allowed
 __all__ = ["SOURCE", "build_window_filter", "count_rows", "open_dataset", "read_rows"]
 
 
-def read_rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
+def read_rows(
+    data: Data,
+    path: str,
+    columns: list[str] | None,
+    window: Window | None = None,
+    keep: Callable[[str], bool] | None = None,
+) -> pd.DataFrame:
     """Read a file or every ``*.parquet`` under a folder or address, in order of their paths.
 
     Parameters
@@ -35,6 +41,8 @@ def read_rows(data: Data, path: str, columns: list[str] | None, window: Window |
     window : Window, optional
         Row groups and rows outside it are skipped if the time column holds times with an offset and no
         missing cell. Else rows outside are returned too, and the caller drops them.
+    keep : callable, optional
+        The path of a file of a folder to whether it is read.
 
     Returns
     -------
@@ -48,7 +56,7 @@ def read_rows(data: Data, path: str, columns: list[str] | None, window: Window |
     ColumnError
         If a name is duplicated or not printable, or one of `columns` does not exist.
     """
-    with open_dataset(path, data.limits) as dataset:
+    with open_dataset(path, data.limits, keep) as dataset:
         names = dataset.schema.names
         for name in columns or []:
             if name not in names:
@@ -68,7 +76,7 @@ def read_rows(data: Data, path: str, columns: list[str] | None, window: Window |
 
 
 @contextmanager
-def open_dataset(path: str, limits: Limits) -> Iterator[Any]:
+def open_dataset(path: str, limits: Limits, keep: Callable[[str], bool] | None = None) -> Iterator[Any]:
     """Yield the pyarrow dataset at `path`; pyarrow's errors inside the ``with`` become a SourceError.
 
     Raises
@@ -80,7 +88,7 @@ def open_dataset(path: str, limits: Limits) -> Iterator[Any]:
 
     source = resolve_place(path) if is_address(path) else resolve_place(require_path(path, folder=True))
     try:
-        dataset = _build_dataset(source)
+        dataset = _build_dataset(source, keep)
         names = dataset.schema.names
         bounded.check_names(names, source, limits)
         if duplicates := sorted({name for name in names if names.count(name) > 1}):
@@ -114,7 +122,7 @@ def build_window_filter(dataset: Any, data: Data, window: Window | None) -> Any:
     return (column >= start) & (column < end)
 
 
-def _build_dataset(source: Place) -> Any:
+def _build_dataset(source: Place, keep: Callable[[str], bool] | None) -> Any:
     import pyarrow as pa
     import pyarrow.dataset as pads
     from pyarrow.fs import FileSelector, FileType
@@ -132,6 +140,7 @@ def _build_dataset(source: Place) -> Any:
         if item.type == FileType.File
         and item.path.endswith(".parquet")
         and not any(part.startswith(hidden) for part in item.path[len(path) :].split("/"))
+        and (keep is None or keep(item.path))
     )
     if not file_paths:
         raise SourceError(f"no *.parquet file under {source}")

@@ -70,7 +70,7 @@ def has_more_rows(data: Data, path: str, rows: int) -> bool:
 
     Also False if rows depend on rows before them (a past, a long table): a part does not hold them.
     """
-    if data.needs_other_rows:
+    if data.needs_other_rows or (path == data.path and SOURCES[data.source].is_shaped):
         return False
     if not SOURCES[infer_source_kind(path, data.source)].has_row_groups:
         return False

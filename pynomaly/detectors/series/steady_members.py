@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 from pynomaly.detectors.numerics.exact import Array
 from pynomaly.detectors.past_rows import PastRows
 from pynomaly.detectors.series.loops import Places

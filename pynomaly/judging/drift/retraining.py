@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pynomaly import config
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 from pynomaly.errors import WindowError
 from pynomaly.judging.jsonable import to_jsonable
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 
 __all__ = ["DAY", "INDEPENDENT", "Dependence", "place_incidents", "place_sampled_incidents", "to_seconds"]
 

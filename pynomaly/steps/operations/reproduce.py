@@ -15,7 +15,7 @@ import pandas as pd
 
 import pynomaly
 from pynomaly.config import Candidate, Pipeline, parse_pipeline
-from pynomaly.config.plain_yaml import parse_plain_yaml
+from pynomaly.config.spelling.plain_yaml import parse_plain_yaml
 from pynomaly.data.frame import FrameContract, hash_frame
 from pynomaly.data.quality import validate
 from pynomaly.data.window import Window

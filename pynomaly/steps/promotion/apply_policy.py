@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 from pynomaly.errors import ModelError, RecordError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy

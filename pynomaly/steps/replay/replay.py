@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.config.units import parse_duration, spell_duration
+from pynomaly.config.spelling.units import parse_duration, spell_duration
 from pynomaly.data.window import ORIGIN, Window, split_windows
 from pynomaly.errors import ConfigError, DataError, DetectorError, WindowError, list_allowed
 from pynomaly.judging.comparison.evaluation import (

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Candidate, Pipeline
-from pynomaly.config.units import parse_duration, spell_duration
+from pynomaly.config.spelling.units import parse_duration, spell_duration
 from pynomaly.detectors import make_detector
 from pynomaly.detectors.catalogue import find_entry
 from pynomaly.errors import ConfigError

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 from pynomaly.data.intake.context.foresight import Foresight, measure_foresight
 from pynomaly.data.intake.context.steps import RowStep, mark_runs, measure_row_step
 from pynomaly.data.intake.context.stretches import lay_stretches

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 
 __all__ = ["RowStep", "mark_runs", "measure_row_step"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pynomaly.config import Data
-from pynomaly.config.units import spell_duration
+from pynomaly.config.spelling.units import spell_duration
 from pynomaly.data.past import attach_past, get_past
 
 __all__ = ["ScaledStretches", "lay_stretches"]
