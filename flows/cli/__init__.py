@@ -25,8 +25,8 @@ _GROUPS = (
     "reporting",
     "replay",
     "operations",
+    "delivery",
     "serving",
-    "metrics",
 )
 for _group in _GROUPS:
     import_module(f"flows.cli.{_group}")

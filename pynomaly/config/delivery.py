@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pynomaly.config.settings import Settings, refuse_password
 from pynomaly.config.spelling.units import Duration
@@ -41,6 +41,9 @@ RECORD_KINDS: tuple[RecordKind, ...] = get_args(RecordKind)
 
 Variable = Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")]
 Block = Annotated[str, Field(pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$")]
+HttpAddress = Annotated[
+    str, AfterValidator(refuse_password), Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")
+]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
 
 
@@ -112,7 +115,7 @@ class WebhookSink(Sink):
 
     SECRETS = ("address", "secret")
 
-    kind: Literal["webhook"] = Field("webhook", description="webhook")
+    kind: Literal["webhook"] = Field("webhook", description="kind of sink")
     address_env: Variable = Field("", description="environment variable with the address, https://...")
     address_block: Block = Field("", description="Prefect block with it, type/name")
     secret_env: Variable = Field("", description="environment variable with the secret that signs")
@@ -128,7 +131,7 @@ class SqlSink(Sink):
 
     SECRETS = ("address",)
 
-    kind: Literal["sql"] = Field("sql", description="sql")
+    kind: Literal["sql"] = Field("sql", description="kind of sink")
     address_env: Variable = Field("", description="environment variable with the database's URL")
     address_block: Block = Field("", description="Prefect block with it, type/name")
     table_schema: Annotated[
@@ -154,20 +157,20 @@ class _FolderSink(Sink):
 class ParquetSink(_FolderSink):
     """Parquet files: scores by window, alerts and decisions by day; each is replaced whole."""
 
-    kind: Literal["parquet"] = Field("parquet", description="parquet")
+    kind: Literal["parquet"] = Field("parquet", description="kind of sink")
 
 
 class DeltaSink(_FolderSink):
     """Three Delta tables, merged by key; needs the extra `delta`."""
 
-    kind: Literal["delta"] = Field("delta", description="delta")
+    kind: Literal["delta"] = Field("delta", description="kind of sink")
     batch: int = Field(100_000, ge=1, le=1_000_000, description="most rows in one commit")
 
 
 class WorkbookSink(_FolderSink):
     """Workbooks for people: scores by window, alerts and decisions by month; no cell is a formula."""
 
-    kind: Literal["xlsx"] = Field("xlsx", description="xlsx")
+    kind: Literal["xlsx"] = Field("xlsx", description="kind of sink")
 
 
 class InfluxSink(Sink):
@@ -175,21 +178,13 @@ class InfluxSink(Sink):
 
     SECRETS = ("token",)
 
-    kind: Literal["influx"] = Field("influx", description="influx")
-    address: str = Field(
-        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
-        description="like http://influxdb:8086, no password",
-    )
+    kind: Literal["influx"] = Field("influx", description="kind of sink")
+    address: HttpAddress = Field(description="like http://influxdb:8086, without a password")
     token_env: Variable = Field("", description="environment variable with the token")
     token_block: Block = Field("", description="Prefect block with it, type/name")
     org: str = Field(min_length=1, description="organization")
-    bucket: str = Field(min_length=1, description="bucket")
+    bucket: str = Field(min_length=1, description="bucket that holds the points")
     prefix: str = Field("pynomaly_", description="the measurements are PREFIXscores and so on")
-
-    @field_validator("address")
-    @classmethod
-    def _no_password(cls, value: str) -> str:
-        return refuse_password(value)
 
 
 class PowerBiSink(Sink):
@@ -197,11 +192,16 @@ class PowerBiSink(Sink):
 
     SECRETS = ("secret",)
 
-    kind: Literal["powerbi"] = Field("powerbi", description="powerbi")
+    kind: Literal["powerbi"] = Field("powerbi", description="kind of sink")
     tenant: Identifier = Field(description="tenant of the application in Microsoft Entra")
     client: Identifier = Field(description="the application's (client) id")
     secret_env: Variable = Field("", description="environment variable with the application's secret")
     secret_block: Block = Field("", description="Prefect block with it, type/name")
+    address: HttpAddress = Field("https://api.powerbi.com", description="another one in a national cloud")
+    login: HttpAddress = Field("https://login.microsoftonline.com", description="where the token comes from")
+    scope: str = Field(
+        "https://analysis.windows.net/powerbi/api/.default", description="what the token is asked for"
+    )
     group: Identifier = Field(description="workspace")
     dataset: Identifier = Field(description="push dataset; its tables are scores, alerts, decisions")
     batch: int = Field(10_000, ge=1, le=10_000, description="most rows in one request")
@@ -213,11 +213,12 @@ class SheetsSink(Sink):
 
     SECRETS = ("credentials",)
 
-    kind: Literal["sheets"] = Field("sheets", description="sheets")
+    kind: Literal["sheets"] = Field("sheets", description="kind of sink")
     credentials_env: Variable = Field(
         "", description="environment variable with a service account's JSON, or the path of its file"
     )
     credentials_block: Block = Field("", description="Prefect block with it, type/name")
+    address: HttpAddress = Field("https://sheets.googleapis.com", description="of the interface")
     spreadsheet: Identifier = Field(description="id of the spreadsheet, from its address")
     batch: int = Field(500, ge=1, le=5000, description="most rows in one request")
     only_alerts: bool = Field(True, description="of the scores only rows that alert")
@@ -228,9 +229,12 @@ class SmartsheetSink(Sink):
 
     SECRETS = ("token",)
 
-    kind: Literal["smartsheet"] = Field("smartsheet", description="smartsheet")
+    kind: Literal["smartsheet"] = Field("smartsheet", description="kind of sink")
     token_env: Variable = Field("", description="environment variable with the access token")
     token_block: Block = Field("", description="Prefect block with it, type/name")
+    address: HttpAddress = Field(
+        "https://api.smartsheet.com/2.0", description="https://api.smartsheet.eu/2.0 in Europe"
+    )
     sheets: dict[RecordKind, int] = Field(description="id of the sheet of each: {alerts: 4583173393803140}")
     batch: int = Field(500, ge=1, le=500, description="most rows in one request")
     only_alerts: bool = Field(True, description="of the scores only rows that alert")

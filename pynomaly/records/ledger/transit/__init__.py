@@ -1,1 +1,4 @@
-"""How far rows have come that pass through: what each sink has received."""
+"""How far rows have come that pass through: what each sink has received.
+
+Called by `ledger` and `steps.delivery`. May import what `records.ledger` may import.
+"""
