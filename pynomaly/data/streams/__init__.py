@@ -1,3 +1,1 @@
-"""Messages become rows: decoded by the column contract, kept by window, with the rows before each entity's next.
-
-"""
+"""Messages become rows: decoded by the column contract, kept by window, with the rows before each entity's next."""

@@ -148,9 +148,7 @@ class MessageDecoder:
             frame, owners = frame[kept].reset_index(drop=True), owners[kept]
         return DecodedRows(frame, owners, letters, left_out)
 
-    def _build_keys(
-        self, records: list[dict[str, Any]], reasons: dict[int, tuple[str, str]]
-    ) -> pd.DataFrame:
+    def _build_keys(self, records: list[dict[str, Any]], reasons: dict[int, tuple[str, str]]) -> pd.DataFrame:
         """Return time, entity and label of the records; adds why those that lack one cannot be used."""
         data = self._data
         needed = [*self._times, *([data.id] if data.id else [])]

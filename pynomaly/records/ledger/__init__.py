@@ -23,6 +23,14 @@ from pynomaly.records.ledger.rows import (
 )
 from pynomaly.records.ledger.training_detail import RegistrationResult, TrainedBaseline, TrainingFacts
 from pynomaly.records.ledger.transit.deliveries import Channel, Deliveries, DeliveryState
+from pynomaly.records.ledger.transit.stream_log import (
+    OpenWindow,
+    StreamEntry,
+    StreamLetter,
+    StreamLog,
+    StreamMovedError,
+    StreamPosition,
+)
 
 __all__ = [
     "DECISION_KINDS",
@@ -43,9 +51,15 @@ __all__ = [
     "Ledger",
     "Message",
     "ObservationRecord",
+    "OpenWindow",
     "Outbox",
     "Partition",
     "RegistrationResult",
+    "StreamEntry",
+    "StreamLetter",
+    "StreamLog",
+    "StreamMovedError",
+    "StreamPosition",
     "TrainedBaseline",
     "TrainingFacts",
     "TrainingRecord",

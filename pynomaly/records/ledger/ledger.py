@@ -42,6 +42,7 @@ from pynomaly.records.ledger.rows import (
 from pynomaly.records.ledger.tables import decisions, leases, observations, partitions, trainings
 from pynomaly.records.ledger.training_detail import TrainingFacts
 from pynomaly.records.ledger.transit.deliveries import Deliveries
+from pynomaly.records.ledger.transit.stream_log import StreamLog
 
 __all__ = ["LEASE_TTL", "Ledger"]
 
@@ -114,6 +115,11 @@ class Ledger:
     def deliveries(self) -> Deliveries:
         """What each sink has received, in the same database."""
         return Deliveries(self._database)
+
+    @property
+    def stream(self) -> StreamLog:
+        """What a stream brought and no file holds yet, in the same database."""
+        return StreamLog(self._database)
 
     @property
     def retention(self) -> RetentionRows:
@@ -254,13 +260,11 @@ class Ledger:
     ) -> tuple[dict[str, Any], ...]:
         """Return the `n` newest observations whose window ended at or before `before`, oldest first.
 
-        `before` is an aware time; the window of a table without time counts as ended. With a `version`, only
-        observations under this model version. Each is returned as ``Observation.to_dict()``.
+        The window of a table without time counts as ended. `version`: only observations under this version.
         """
         table = observations.c
-        query = select(observations).where(
-            table.pipeline == pipeline, (table.end <= before) | table.end.is_(None)
-        )
+        has_ended = (table.end <= before) | table.end.is_(None)
+        query = select(observations).where(table.pipeline == pipeline, has_ended)
         if version is not None:
             query = query.where(table.version == version)
         rows = self._database.read_rows(query.order_by(table.end.desc(), table.at.desc()).limit(n))
