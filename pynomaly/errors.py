@@ -18,6 +18,7 @@ and what is allowed. Any other exception that escapes is a bug in Pynomaly. The 
     │   └── FitTimeoutError (TimeoutError)     the fit did not end within its limit
     ├── ModelError (ValueError)                a bundle that cannot be used
     │   └── IntegrityError                     content does not match its recorded hash, or is not allowed
+    ├── BrokerError (OSError)                  a message broker refuses, or cannot be reached
     └── RecordError (RuntimeError)             registry, ledger or store
         ├── NoChampionError (LookupError)      nothing has been promoted yet
         ├── NothingPendingError (LookupError)  no promotion waits for an answer
@@ -31,6 +32,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = [
+    "BrokerError",
     "ColumnError",
     "ConfigError",
     "DataError",
@@ -120,6 +122,10 @@ class ModelError(PynomalyError, ValueError):
 
 class IntegrityError(ModelError):
     """Content does not match its recorded hash, or holds something that is not allowed."""
+
+
+class BrokerError(PynomalyError, OSError):
+    """A message broker refuses, does not know the topic, or cannot be reached."""
 
 
 class RecordError(PynomalyError, RuntimeError):

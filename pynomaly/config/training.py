@@ -96,7 +96,15 @@ class Training(Settings):
     max_rows: int = Field(
         50_000, ge=100, description="most rows to fit on; more are sampled by seed, with a note"
     )
-    timeout: Duration = Field(timedelta(minutes=10), description="hard limit of one fit")
+    timeout: Duration | None = Field(
+        timedelta(minutes=10),
+        description="hard limit of one fit, in a process of its own; null: none, and no such process",
+    )
+
+    @property
+    def fit_seconds(self) -> float | None:
+        """The limit of one fit in seconds; None if there is none."""
+        return self.timeout.total_seconds() if self.timeout else None
 
     @field_validator("candidates", mode="before")
     @classmethod

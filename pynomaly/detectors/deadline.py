@@ -32,22 +32,22 @@ __all__ = ["fit_within", "main"]
 _GRACE = 5.0  # seconds past the limit after which a child ends itself, in case its parent is gone
 
 
-def fit_within(detector: Detector, X: Table | PastRows, seconds: float) -> Detector:
+def fit_within(detector: Detector, X: Table | PastRows, seconds: float | None) -> Detector:
     """Fit a detector of the catalogue in a child process, which is killed after `seconds`.
 
     Parameters
     ----------
     detector : Detector
-        Its name, parameters and seed are used; it is not changed.
+        Its name, parameters and seed are used; it is not changed, unless it is fitted in this process.
     X : DataFrame, ndarray of shape (n, d), or PastRows
         As for `Detector.fit`.
-    seconds : float
-        Wall time, including the start of the child.
+    seconds : float or None
+        Wall time, including the start of the child. None: no limit, and the fit runs in this process.
 
     Returns
     -------
     Detector
-        A new, fitted detector.
+        Fitted; a new one unless it was fitted in this process.
 
     Raises
     ------
@@ -56,6 +56,8 @@ def fit_within(detector: Detector, X: Table | PastRows, seconds: float) -> Detec
     ColumnError, DetectorError
         As `Detector.fit`; also when the child dies, for lack of memory for example.
     """
+    if seconds is None:
+        return detector.fit(X)
     if not (math.isfinite(seconds) and seconds > 0):
         raise DetectorError(f"the limit of a fit is {seconds!r}; allowed: seconds above 0")
     find_entry(detector.name)  # raises here for an unknown name: the child makes detectors by name

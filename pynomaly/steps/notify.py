@@ -17,7 +17,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from pynomaly.config import Pipeline, Target
 from pynomaly.errors import ConfigError, LeaseHeldError, PynomalyError, RecordError
-from pynomaly.records.ledger import Decision, Ledger, Message
+from pynomaly.records.ledger import Decision, Ledger, QueuedNotice
 from pynomaly.records.notices import send_notice
 
 __all__ = [
@@ -121,11 +121,13 @@ def _read_decisions_since(ledger: Ledger, pipeline: str, seq: int, look: int = 1
 
 def queue_messages(
     pipeline: Pipeline, ledger: Ledger, event: str, key: str, title: str, body: str
-) -> tuple[Message, ...]:
+) -> tuple[QueuedNotice, ...]:
     """Write one message for every target that subscribes to `event`; returns the new messages."""
     now = datetime.now(UTC)
     messages = [
-        Message(f"{pipeline.name}:{event}:{key}"[:300], target.name, pipeline.name, event, title, body, now)
+        QueuedNotice(
+            f"{pipeline.name}:{event}:{key}"[:300], target.name, pipeline.name, event, title, body, now
+        )
         for target in pipeline.notify.targets
         if event in target.on
     ]
@@ -192,7 +194,7 @@ def list_undelivered(pipeline: Pipeline) -> tuple[dict[str, Any], ...]:
 
 
 def _find_wait_reason(
-    pipeline: Pipeline, ledger: Ledger, message: Message, targets: dict[str, Target]
+    pipeline: Pipeline, ledger: Ledger, message: QueuedNotice, targets: dict[str, Target]
 ) -> str:
     """Returns why a message must wait, or ""."""
     if message.target not in targets:

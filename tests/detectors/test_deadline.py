@@ -63,6 +63,13 @@ def test_rows_that_cannot_be_used_are_refused_before_anything_starts() -> None:
         fit_within(make_detector("hbos"), FRAME.assign(b="x"), 60)
 
 
+def test_without_a_limit_the_fit_is_the_same_and_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    limited = fit_within(make_detector("hbos"), FRAME, 60)
+    monkeypatch.setattr(deadline.subprocess, "Popen", None)
+    here = fit_within(make_detector("hbos"), FRAME, None)
+    np.testing.assert_array_equal(here.score(FRAME), limited.score(FRAME))
+
+
 def test_a_child_that_dies_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline.sys, "executable", "/bin/false")
     with pytest.raises(DetectorError, match="ended with status 1"):

@@ -159,6 +159,8 @@ POLICY = {
     "events_per_day": 12.3,
     "trainings": 12,
     "promotions": 3,
+    "recalibrations": 1,
+    "recalibrated_at": ["2026-01-26T00:00:00+00:00"],
     "seconds": 123.4,
     "average_precision": 0.912,
     "roc_auc": 0.987,

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pynomaly.config import Pipeline
 from pynomaly.errors import ConfigError
 from pynomaly.judging.drift.degradation import STATES
-from pynomaly.records.ledger import Decision, Ledger, Message
+from pynomaly.records.ledger import Decision, Ledger, QueuedNotice
 from pynomaly.serving import exporter
 from pynomaly.serving.exporter import METRIC_PREFIX, MetricCatalogue, PipelineCollector, serve_metrics
 from pynomaly.steps.alerting.raise_alerts import raise_alerts
@@ -77,7 +77,7 @@ def test_what_is_on_record_is_what_is_told(pipeline: Make) -> None:
         ledger.record_decision(
             Decision("p1", "machines", "pending", "machines v2", "waits", ("why",), waits, MOMENT)
         )
-        ledger.outbox.add_message(Message("m1", "people", "machines", "verdict", "title", "body", now))
+        ledger.outbox.add_message(QueuedNotice("m1", "people", "machines", "verdict", "title", "body", now))
         with ledger.hold_lease("score:machines:w"), ledger.hold_lease("score:others:w"):
             samples = read(exposition([settings]))
     assert decision.at is not None
@@ -151,7 +151,9 @@ def test_numbers_are_kept_for_a_while_and_then_read_again(pipeline: Make) -> Non
 
     assert messages() == 0.0
     with Ledger.open(settings.ledger_url) as ledger:
-        ledger.outbox.add_message(Message("m", "people", "machines", "verdict", "t", "b", datetime.now(UTC)))
+        ledger.outbox.add_message(
+            QueuedNotice("m", "people", "machines", "verdict", "t", "b", datetime.now(UTC))
+        )
     now[0] = 9.9
     assert messages() == 0.0
     now[0] = 10.0

@@ -316,7 +316,7 @@ def _fit_detector(
     limited: bool,
     whole: pd.DataFrame | None = None,
 ) -> tuple[FeatureEncoder, Detector]:
-    """Fit features and detector on `part`; if `limited`, within ``training.timeout``.
+    """Fit features and detector on `part`; if `limited`, within ``training.timeout`` where that is set.
 
     Entities with their own baseline learn it from `whole`, which `part` was drawn from, if it is given: a
     sample holds few rows of each.
@@ -330,5 +330,4 @@ def _fit_detector(
         features = features.learn_entities(every.frame, every.entities, settings)
     encoded = encode_rows(rows, features, looks_back=find_entry(candidate.detector).looks_back)
     detector = make_detector_for(encoded, candidate.detector, training.seed, candidate.params)
-    limit = training.timeout.total_seconds()
-    return features, fit_within(detector, encoded, limit) if limited else detector.fit(encoded)
+    return features, fit_within(detector, encoded, training.fit_seconds if limited else None)

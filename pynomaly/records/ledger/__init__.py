@@ -12,7 +12,7 @@ from pynomaly.records.ledger.answers import AlertEvent, Answers, Audit, Label
 from pynomaly.records.ledger.chain import Verification
 from pynomaly.records.ledger.leases import Lease
 from pynomaly.records.ledger.ledger import Ledger
-from pynomaly.records.ledger.outbox import Heartbeat, LeaseHolder, Message, Outbox
+from pynomaly.records.ledger.outbox import Heartbeat, LeaseHolder, Outbox, QueuedNotice
 from pynomaly.records.ledger.outcomes import DECISION_KINDS, DECISION_OUTCOMES
 from pynomaly.records.ledger.rows import (
     Decision,
@@ -49,11 +49,11 @@ __all__ = [
     "Lease",
     "LeaseHolder",
     "Ledger",
-    "Message",
     "ObservationRecord",
     "OpenWindow",
     "Outbox",
     "Partition",
+    "QueuedNotice",
     "RegistrationResult",
     "StreamEntry",
     "StreamLetter",

@@ -16,11 +16,11 @@ from sqlalchemy import Row, delete, func, select, update
 from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.tables import beats, leases, messages
 
-__all__ = ["Heartbeat", "LeaseHolder", "Message", "Outbox"]
+__all__ = ["Heartbeat", "LeaseHolder", "Outbox", "QueuedNotice"]
 
 
 @dataclass(frozen=True)
-class Message:
+class QueuedNotice:
     """One message to one target.
 
     Attributes
@@ -75,7 +75,7 @@ class Outbox:
 
     # Messages
 
-    def add_message(self, message: Message) -> bool:
+    def add_message(self, message: QueuedNotice) -> bool:
         """Write a message; False if it is there already, delivered or still to be sent."""
         statement = self._database.build_insert(messages).values(asdict(message))
         with self._database.begin_write() as connection:
@@ -84,13 +84,13 @@ class Outbox:
             connection.execute(statement.on_conflict_do_nothing(index_elements=["key", "target"]))
         return not exists
 
-    def list_undelivered(self, pipeline: str) -> tuple[Message, ...]:
+    def list_undelivered(self, pipeline: str) -> tuple[QueuedNotice, ...]:
         """Return the messages that are not delivered yet, oldest first."""
         undelivered = (messages.c.pipeline == pipeline) & messages.c.delivered.is_(None)
         rows = self._database.read_rows(
             select(messages).where(undelivered).order_by(messages.c.created, messages.c.key)
         )
-        return tuple(Message(**row._mapping) for row in rows)
+        return tuple(QueuedNotice(**row._mapping) for row in rows)
 
     def find_last_delivery(self, pipeline: str, event: str, target: str) -> datetime | None:
         """Return when the target last accepted a message of this event, or None."""
@@ -101,7 +101,7 @@ class Outbox:
         moment: datetime | None = row[0]
         return moment
 
-    def record_attempt(self, message: Message, error: str = "") -> None:
+    def record_attempt(self, message: QueuedNotice, error: str = "") -> None:
         """Record the result of a try: delivered, or failed with `error`."""
         same_message = (messages.c.key == message.key) & (messages.c.target == message.target)
         changes = (

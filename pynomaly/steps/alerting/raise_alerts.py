@@ -21,7 +21,7 @@ from pynomaly.errors import PynomalyError
 from pynomaly.judging.alerts.alert import Alert, Carrier, build_alert
 from pynomaly.judging.alerts.grouping import AlertGroup, group_rows
 from pynomaly.judging.alerts.past_alerts import find_quiet_reason, find_similar_alerts
-from pynomaly.records.ledger import AlertEvent, Answers, Ledger, Message, Partition
+from pynomaly.records.ledger import AlertEvent, Answers, Ledger, Partition, QueuedNotice
 from pynomaly.records.ledger.rows import to_json
 from pynomaly.records.store import Store
 from pynomaly.steps.alerting.alert_rows import build_flags, build_row_key, read_entities
@@ -271,7 +271,7 @@ def _build_sighting(
     }
 
 
-def _queue_message(pipeline: Pipeline, ledger: Ledger, alert: Alert) -> tuple[Message, ...]:
+def _queue_message(pipeline: Pipeline, ledger: Ledger, alert: Alert) -> tuple[QueuedNotice, ...]:
     """Queue one message for an alert; the outbox delivers it."""
     whose = f" of {alert.entity}" if alert.entity else ""
     title = f"[pynomaly] {pipeline.name}: {alert.severity} alert{whose}"

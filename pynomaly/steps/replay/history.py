@@ -83,6 +83,8 @@ class ReplayHistory:
     ) -> ReplayHistory:
         """Read the first reference and all rows to `end`; errors are those of ``sources.read``.
 
+        Fits run in this process, without ``training.timeout``: a process for each costs more than most fits.
+
         Raises
         ------
         ConfigError
@@ -96,6 +98,8 @@ class ReplayHistory:
         frame[LABEL_COLUMN] = frame[label] if label else np.nan
         frame[TRUTH_COLUMN] = frame[LABEL_COLUMN if truth is None else truth]
         configured = pipeline.training.candidates
+        training = pipeline.training.model_copy(update={"timeout": None})
+        pipeline = pipeline.model_copy(update={"training": training})
         return cls(pipeline, frame, configured if every else configured[:1], every)
 
     def notes(self) -> tuple[str, ...]:
@@ -104,7 +108,9 @@ class ReplayHistory:
         untrained = len(self.pipeline.training.candidates) - len(self.candidates)
         untrained_note = f"; {untrained} more are configured (--all-candidates)" if untrained else ""
         lines = [f"trained: {detectors}{untrained_note}"]
-        lines.append("not replayed: search, the gate's clean process, baking, and people's answers")
+        lines.append(
+            "not replayed: search, training.timeout, the gate's clean process, baking, and people's answers"
+        )
         if len(self.frame) > self.pipeline.training.read_rows:
             lines.append("not replayed: training.read_rows; a training reads every row of its reference")
         return tuple(lines)

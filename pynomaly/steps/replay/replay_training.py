@@ -81,23 +81,22 @@ def _train(
     candidates: tuple[Candidate, ...],
     champion: TrainedModel | None,
 ) -> TrainedModel:
-    """Fit the candidates and choose; an identical training is reused."""
+    """Fit the candidates and choose; one on the same rows is reused, whichever champion left out others."""
     pipeline, started = history.pipeline, time.perf_counter()
     frame = _read_rows(history, window, as_of)
+    rows = _split_rows(pipeline, window, frame, _find_alerting(pipeline, champion))
     key = compute_work_key(pipeline, "replay", window.key, hash_frame(frame), candidates)
-    alerting = _find_alerting(pipeline, champion)
-    cached = (key, champion.key if champion and alerting else "")
-    if cached in history.students:
-        return replace(history.students[cached], reused=True)
-    rows = _split_rows(pipeline, window, frame, alerting)
+    use = hash_frame(pd.concat([rows.fit, rows.calibration], keys=["fit", "calibration"]).reset_index(0))
+    if (key, use) in history.students:
+        return replace(history.students[key, use], reused=True)
     facts = _build_provenance(pipeline, window, as_of)
     training = train_candidates(
         pipeline,
         rows,
         (fit_in_memory(pipeline, rows, label, item, facts) for label, item in label_candidates(candidates)),
     )
-    model = _build_model(pipeline, rows, training, ":".join(filter(None, cached)), started)
-    history.students[cached] = model
+    model = _build_model(pipeline, rows, training, key, started)
+    history.students[key, use] = model
     return model
 
 

@@ -125,7 +125,7 @@ def _refit_and_score(
     try:
         known, new = (encode_rows(rows, features, looks_back=looks_back) for rows in (train_rows, test_rows))
         fresh = make_detector_for(known, item.detector, training.seed, item.params)
-        scores = fit_within(fresh, known, training.timeout.total_seconds()).score(new)
+        scores = fit_within(fresh, known, training.fit_seconds).score(new)
     except DetectorError:
         return None
     return None if explain_unusable_scores(scores) else scores

@@ -1,0 +1,155 @@
+"""Real message brokers for the tests: each is a process on a free loopback port, and always stopped.
+
+A broker whose program is not installed raises :class:`MissingBroker`, which names it; fixtures skip by that
+name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pynomaly.config import Stream
+from pynomaly.data.brokers import memory
+
+__all__ = ["RUNNERS", "BrokerServer", "MissingBroker", "run_broker"]
+
+
+class MissingBroker(Exception):
+    """The program of a broker is not installed."""
+
+
+@dataclass
+class BrokerServer:
+    """A broker that runs.
+
+    Attributes
+    ----------
+    kind : str
+        Its name in ``pynomaly.config.BROKERS``.
+    address : str
+        As a user would write it.
+    refused_address : str
+        The same with a user whom it refuses; empty where it lets everyone in.
+    create_topic : callable
+        Makes a topic of a name, as its operator would.
+    command : list of str
+        Starts its process; empty where it is none.
+    """
+
+    kind: str
+    address: str
+    refused_address: str = ""
+    create_topic: Callable[[str], None] = lambda topic: None
+    command: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    log: Path = Path(os.devnull)
+    process: subprocess.Popen[bytes] | None = None
+
+    def make_stream(self, topic: str, **settings: Any) -> Stream:
+        """Returns the settings that read this topic."""
+        return Stream(broker=self.kind, address=self.address, topic=topic, **settings)
+
+    def start(self) -> None:
+        """Starts the process, and returns when it accepts connections."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+        port = int(self.address.rpartition(":")[2].strip("/"))
+        for _ in range(600):
+            assert self.process.poll() is None, self.log.read_text(errors="replace")
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"{self.kind} did not start: {self.log.read_text(errors='replace')}")
+
+    def stop(self) -> None:
+        """Ends it as its operator would, so that it has written everything down."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+            self.process = None
+
+
+@contextmanager
+def run_broker(kind: str, folder: Path) -> Iterator[BrokerServer]:
+    """Runs a broker of this kind, which keeps its messages in `folder`.
+
+    Raises
+    ------
+    MissingBroker
+        If its program is not installed.
+    """
+    with RUNNERS[kind](folder) as server:
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def _run_memory(folder: Path) -> Iterator[BrokerServer]:
+    yield BrokerServer("memory", "", create_topic=memory.create_topic)
+    memory.drop_topics()
+
+
+@contextmanager
+def _run_redis(folder: Path) -> Iterator[BrokerServer]:
+    program = _find_program("redis-server")
+    port = find_free_port()
+    address = f"redis://127.0.0.1:{port}"
+
+    def create_topic(topic: str) -> None:
+        import redis
+
+        with redis.Redis(port=port) as client:
+            client.xgroup_create(topic, "operator", mkstream=True)
+
+    server = BrokerServer(
+        "redis",
+        address,
+        address.replace("//", "//nobody:wrong@"),
+        create_topic,
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "yes"],
+        log=folder / "log",
+    )
+    server.start()
+    yield server
+
+
+RUNNERS: dict[str, Callable[[Path], Any]] = {"memory": _run_memory, "redis": _run_redis}
+"""How each kind of broker is run."""
+
+
+def find_free_port() -> int:
+    """Returns a loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _find_program(name: str) -> str:
+    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if path is None:
+        raise MissingBroker(f"{name} is not installed")
+    return path
