@@ -19,6 +19,7 @@ _GROUPS = (
     "installation",
     "training",
     "scoring",
+    "streaming",
     "monitoring",
     "alerting",
     "promotion",
@@ -26,7 +27,6 @@ _GROUPS = (
     "replay",
     "operations",
     "serving",
-    "metrics",
 )
 for _group in _GROUPS:
     import_module(f"flows.cli.{_group}")

@@ -1,4 +1,4 @@
-"""Rows of a stream, as they were kept: Parquet files under ``data.path``, each part of one window, named by its key.
+"""Rows of a stream as they were kept: Parquet files under ``data.path``, each part of one window.
 
 Written by :mod:`pynomaly.data.streams`, by columns that were read already: a cell has its
 type, and a time is a time. Only the files of the windows that are asked for are opened. Called through

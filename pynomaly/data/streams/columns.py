@@ -35,7 +35,7 @@ class StreamColumns:
 
     @classmethod
     def of_records(cls, records: Sequence[Mapping[str, Any]], data: Data) -> StreamColumns:
-        """Return the columns of records; a key with numbers alone holds numbers, and one without a value too."""
+        """Return the columns of records; a key with numbers alone, or without a value, holds numbers."""
         names = dict.fromkeys(name for record in records for name in record)
         cells = {name: [record.get(name) for record in records] for name in names}
         return cls.of_frame(build_frame(cells, data), data)

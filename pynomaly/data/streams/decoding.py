@@ -1,4 +1,4 @@
-"""Messages to rows, by the settings that a file of the pipeline would be read by; what cannot be a row is named.
+"""Messages to rows, by the settings that a file would be read by; what cannot be a row is named.
 
 Called by :mod:`pynomaly.steps.streaming`. One message that cannot be read stops no other: it becomes a dead
 letter with its reason.

@@ -1,8 +1,8 @@
 """The newest rows of each entity, in rings of fixed length, so that a row finds its past when it comes.
 
-What a row looks back on is made by the function that makes it for a file, and from the same rows: a row scored
-when it comes and one scored with its window have the same bits. Only a row that comes after a later row of its
-entity was scored changes what that one saw.
+What a row looks back on is made by the function that makes it for a file, and from the same rows: a row
+scored when it comes and one scored with its window have the same bits. Only a row that comes after a later
+row of its entity was scored changes what that one saw.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ class KeptRows:
         return KeptPart(frame, np.repeat(np.array(versions, dtype=np.int64), lengths), tuple(entries))
 
     def write_part(self, window: Window, part: KeptPart) -> None:
-        """Write rows as one more part of a window; named by its first entry, so that writing again replaces it.
+        """Write rows as one more part of a window; writing the same entries again replaces it.
 
         Raises
         ------

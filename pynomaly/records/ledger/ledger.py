@@ -91,9 +91,7 @@ class Ledger:
     def __enter__(self) -> Ledger:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: TracebackType | None) -> None:
         self.close()
 
     @property
@@ -209,11 +207,9 @@ class Ledger:
     ) -> tuple[Partition, ...]:
         """Return the scored windows wholly inside ``[start, end)``, oldest first; without bounds, all."""
         query = select(partitions).where(partitions.c.pipeline == pipeline).order_by(partitions.c.start)
-        if start is not None:
-            query = query.where(partitions.c.start >= start)
-        if end is not None:
-            query = query.where(partitions.c.end <= end)
-        return tuple(as_partition(row) for row in self._database.read_rows(query))
+        query = query if start is None else query.where(partitions.c.start >= start)
+        query = query if end is None else query.where(partitions.c.end <= end)
+        return tuple(map(as_partition, self._database.read_rows(query)))
 
     # Observations
 
@@ -265,8 +261,7 @@ class Ledger:
         table = observations.c
         has_ended = (table.end <= before) | table.end.is_(None)
         query = select(observations).where(table.pipeline == pipeline, has_ended)
-        if version is not None:
-            query = query.where(table.version == version)
+        query = query if version is None else query.where(table.version == version)
         rows = self._database.read_rows(query.order_by(table.end.desc(), table.at.desc()).limit(n))
         return tuple(dict(as_observation(row).observation) for row in reversed(rows))
 

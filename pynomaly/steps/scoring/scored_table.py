@@ -37,7 +37,7 @@ def score_table(
 def score_by_version(
     run: WindowRun, ref: ModelRef, window: Window | None, frame: pd.DataFrame, share: StreamShare | None
 ) -> pd.DataFrame:
-    """Return the table of one window; a row that a stream brought is scored by the version that scored it then.
+    """Return the table of one window; a row of a stream has the version that scored it when it came.
 
     The champion `ref` scores all others, and those whose version cannot be loaded any more.
 

@@ -16,7 +16,7 @@ from pynomaly.config import Pipeline
 from pynomaly.data.streams.kept_rows import KeptPart, KeptRows
 from pynomaly.data.window import Window, split_windows
 from pynomaly.errors import LeaseHeldError, NoChampionError, QualityError
-from pynomaly.records.ledger import Ledger
+from pynomaly.records.ledger import Ledger, StreamEntry
 from pynomaly.steps.alerting.raise_alerts import raise_alerts
 from pynomaly.steps.scoring.score_windows import WindowScores, score_window
 from pynomaly.steps.streaming.entry_rows import unpack_rows
@@ -122,7 +122,7 @@ def keep_window_rows(pipeline: Pipeline, ledger: Ledger, window: Window) -> int:
     kept, name = KeptRows(pipeline.data), pipeline.name
     with ledger.hold_lease(f"keep:{name}:{window.key}"):
         ledger.stream.remove_entries(name, window.key, kept.read_entries(window))
-        entries = []
+        entries: list[StreamEntry] = []
         while more := ledger.stream.read_entries(name, window.key, entries[-1].seq if entries else 0):
             entries += more
         if not entries:

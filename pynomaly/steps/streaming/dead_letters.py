@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
+from pynomaly.config import Pipeline
 from pynomaly.data.brokers.messages import Outgoing
 from pynomaly.data.streams.decoding import DeadLetter
-from pynomaly.records.ledger import StreamLetter
+from pynomaly.records.ledger import Ledger, StreamLetter
 
-__all__ = ["MAX_BODY", "build_letters", "format_letter"]
+__all__ = ["MAX_BODY", "build_letters", "describe_letters", "format_letter"]
 
 MAX_BODY = 16_384
 """Bytes of a message that are kept of it."""
@@ -68,3 +70,23 @@ def format_letter(pipeline: str, letter: StreamLetter) -> Outgoing:
         }
     )
     return Outgoing(body, letter.key, headers)
+
+
+def describe_letters(pipeline: Pipeline, most: int) -> dict[str, Any]:
+    """Return the newest dead letters of a pipeline, and how many are kept by rule, as plain values."""
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        letters = ledger.stream.list_letters(pipeline.name, limit=most)
+        counts = ledger.stream.count_letters(pipeline.name)
+    rows = [
+        {
+            "rule": item.rule,
+            "reason": item.reason,
+            "part": item.part,
+            "offset": item.offset,
+            "bytes": item.size,
+            "at": item.at,
+            "message": item.body.decode("utf-8", "replace"),
+        }
+        for item in letters
+    ]
+    return {"pipeline": pipeline.name, "counts": counts, "letters": rows}

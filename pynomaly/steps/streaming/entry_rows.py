@@ -1,4 +1,4 @@
-"""The rows of one entry of the stream's log, with their scores, as bytes; called by the worker and on closing."""
+"""The rows of one entry of the log of a stream, with their scores, as bytes."""
 
 from __future__ import annotations
 

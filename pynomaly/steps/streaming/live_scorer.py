@@ -1,4 +1,4 @@
-"""Scores rows as they come with the champion of the moment, by the checks and the functions of a whole window."""
+"""Scores rows as they come, with the champion of the moment and the checks of a whole window."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pynomaly.config import Pipeline
 from pynomaly.data.quality import validate
 from pynomaly.errors import PynomalyError
 from pynomaly.model.bundle import SCORE_COLUMNS
-from pynomaly.records.live_champion import LiveChampion
+from pynomaly.records.registry.live_champion import LiveChampion
 
 __all__ = ["LiveScores", "score_live_rows"]
 

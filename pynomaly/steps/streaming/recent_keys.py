@@ -1,4 +1,4 @@
-"""Which rows came lately, by entity and time: a message that is sent or delivered again gives no second row."""
+"""Which rows came lately, by entity and time: a message that comes again gives no second row."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RecentKeys:
         self._keys: OrderedDict[int, None] = OrderedDict()
 
     def find_new(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
-        """Return which rows did not come before, among the remembered ones or in `frame`; remembers nothing."""
+        """Return which rows did not come before, among those remembered or in `frame`."""
         fresh = np.ones(len(frame), dtype=bool)
         own: set[int] = set()
         for row, key in enumerate(self._list_keys(frame)):

@@ -23,10 +23,11 @@ from pynomaly.data.sources import read_source
 from pynomaly.data.streams.decoding import DeadLetter, DecodedRows, MessageDecoder
 from pynomaly.data.streams.history import EntityHistory
 from pynomaly.data.streams.kept_rows import KeptRows
+from pynomaly.data.streams.window_keys import name_windows
 from pynomaly.data.window import ORIGIN, Window
 from pynomaly.errors import SourceError, WindowError
 from pynomaly.records.ledger import Ledger, StreamEntry, StreamMovedError, StreamPosition
-from pynomaly.records.live_champion import LiveChampion
+from pynomaly.records.registry.live_champion import LiveChampion
 from pynomaly.steps.streaming.dead_letters import build_letters
 from pynomaly.steps.streaming.entry_rows import EntryRows, pack_rows, unpack_rows
 from pynomaly.steps.streaming.live_scorer import score_live_rows
@@ -44,7 +45,7 @@ class BatchOutcome:
     Attributes
     ----------
     messages, rows, again, late, letters : int
-        Messages; new rows; rows that came before and are left out; rows of windows that are closed; dead letters.
+        Messages; new rows; rows that came before and are left out; rows of closed windows; dead letters.
     scored : EntryRows or None
         Rows that were scored in this batch, in the order in which they came.
     problem : str
@@ -74,11 +75,22 @@ class StreamWorker:
         Followed by the caller.
     name : str
         Names the worker where the broker counts no positions.
+    ordered : bool
+        Whether one worker alone reads a part, in order (:class:`pynomaly.data.brokers.Consumer`); else a
+        message that comes again is known by the entity and the time of its rows alone.
     """
 
-    def __init__(self, pipeline: Pipeline, ledger: Ledger, champion: LiveChampion, name: str = "") -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        ledger: Ledger,
+        champion: LiveChampion,
+        name: str = "",
+        *,
+        ordered: bool = True,
+    ) -> None:
         self.pipeline, self.champion = pipeline, champion
-        self._ledger, self._data, self._name = ledger, pipeline.data, name
+        self._ledger, self._data, self._name, self._ordered = ledger, pipeline.data, name, ordered
         self._kept = KeptRows(pipeline.data)
         self._tags = 0
         self._restore()
@@ -149,7 +161,10 @@ class StreamWorker:
         again = int((~is_new).sum())
         frame, owners = frame[is_new].reset_index(drop=True), owners[is_new]
         entry, problem = self._score(frame, owners, fresh, letters)
-        windows = self._name_windows(entry.frame)
+        times = (
+            entry.frame[str(self._data.time)] if len(entry.frame) else pd.Series(dtype="datetime64[us, UTC]")
+        )
+        windows = name_windows(times, self.pipeline.windows.score)
         entries = [
             _build_entry(window, entry.take(windows == window)) for window in dict.fromkeys(windows.tolist())
         ]
@@ -168,7 +183,7 @@ class StreamWorker:
 
     def _is_new(self, message: Message) -> bool:
         offset = self._find_offset(message.part)
-        return message.offset is None or offset is None or message.offset > offset
+        return not self._ordered or message.offset is None or offset is None or message.offset > offset
 
     def _find_offset(self, part: str) -> int | None:
         position = self._positions.get(part)
@@ -244,17 +259,6 @@ class StreamWorker:
         )
         return entry, live.problem
 
-    def _name_windows(self, frame: pd.DataFrame) -> NDArray[np.object_]:
-        if not len(frame):
-            return np.empty(0, dtype=object)
-        length = self.pipeline.windows.score
-        moments = frame[str(self._data.time)].dt.as_unit("us").astype("int64").to_numpy()
-        step = length // timedelta(microseconds=1)
-        origin = (ORIGIN - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-        numbers, codes = np.unique((moments - origin) // step, return_inverse=True)
-        starts = [ORIGIN + int(number) * length for number in numbers]
-        return np.array([Window(start, start + length).key for start in starts], dtype=object)[codes]
-
     def _find_positions(
         self, messages: Sequence[Message], frame: pd.DataFrame, owners: NDArray[np.int64]
     ) -> list[StreamPosition]:
@@ -262,13 +266,13 @@ class StreamWorker:
         newest: dict[int, datetime] = {}
         if len(frame):
             latest = frame[str(self._data.time)].groupby(owners).max()
-            newest = {int(place): moment.to_pydatetime() for place, moment in latest.items()}
+            newest = dict(zip(latest.index.tolist(), latest.dt.to_pydatetime(), strict=True))
         positions: dict[str, StreamPosition] = {}
         for place, message in enumerate(messages):
             part = message.part or f"worker {self._name}"
             before = positions.get(part, StreamPosition(part))
             moments = [moment for moment in (before.newest, newest.get(place)) if moment is not None]
-            offsets = [each for each in (before.offset, message.offset) if each is not None]
+            offsets = [each for each in (before.offset, message.offset) if self._ordered and each is not None]
             positions[part] = StreamPosition(
                 part, max(offsets, default=None), max(moments, default=None), datetime.now(UTC)
             )

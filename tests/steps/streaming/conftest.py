@@ -14,7 +14,7 @@ import pytest
 from pynomaly.config import Pipeline, Stream
 from pynomaly.data.brokers.messages import Message
 from pynomaly.records.ledger import Ledger
-from pynomaly.records.live_champion import LiveChampion
+from pynomaly.records.registry.live_champion import LiveChampion
 from pynomaly.steps.streaming.worker import BatchOutcome, StreamWorker
 from tests.machines import make_machines
 from tests.steps.conftest import start_with_champion
@@ -30,7 +30,12 @@ class LiveTable:
 
     def messages(self, rows: pd.DataFrame, first: int = 0, part: str = "readings/0") -> list[Message]:
         """One message a row, in the order of the rows."""
-        records = rows.assign(time=rows["time"].map(str)).astype(object).where(rows.notna(), None).to_dict("records")
+        records = (
+            rows.assign(time=rows["time"].map(str))
+            .astype(object)
+            .where(rows.notna(), None)
+            .to_dict("records")
+        )
         return [Message(orjson.dumps(record), part, first + place) for place, record in enumerate(records)]
 
     def send(self, messages: Sequence[Message], at_once: int = 50) -> list[BatchOutcome]:

@@ -39,9 +39,7 @@ def read_live_scores(table: LiveTable, window: Window) -> pd.DataFrame:
     with Ledger.open(table.live.ledger_url) as ledger:
         partition = ledger.find_partition(table.live.name, window)
     assert partition is not None
-    return Store(table.live.store_root).read_scores(
-        table.live.name, [window], {window.key: partition.sha256}
-    )
+    return Store(table.live.store_root).read_scores(table.live.name, [window], {window.key: partition.sha256})
 
 
 def rows_of(table: LiveTable, window: Window) -> pd.DataFrame:

@@ -8,7 +8,7 @@ its position. Reached through :attr:`pynomaly.records.ledger.Ledger.stream`; eac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -230,9 +230,7 @@ class StreamLog:
     ) -> tuple[StreamLetter, ...]:
         """Return dead letters: those not published yet, oldest first, or the newest of all, newest first."""
         table = stream_letters.c
-        columns = (
-            table.key, table.part, table.offset, table.rule, table.reason, table.size, table.body, table.at, table.seq
-        )  # fmt: skip
+        columns = [table[each.name] for each in fields(StreamLetter)]
         query = select(*columns).where(table.pipeline == pipeline)
         query = (
             query.where(table.published.is_(None)).order_by(table.seq)
