@@ -16,11 +16,10 @@ __all__ = ["stream"]
 
 
 @command(
-    "pynomaly stream live.yaml",
-    "pynomaly stream live.yaml --name worker-2",
-    "pynomaly stream live.yaml --until-idle 5 --json",
-    "pynomaly stream live.yaml --import readings.csv",
-    "pynomaly stream live.yaml --letters 10",
+    "pynomaly stream configs/live.yaml --import data/machines.csv",
+    "pynomaly stream configs/live.yaml",
+    "pynomaly stream configs/live.yaml --until-idle 5 --json",
+    "pynomaly stream configs/live.yaml --letters 10",
 )
 def stream(
     config: Config,
@@ -56,6 +55,7 @@ def stream(
 
 
 async def _work(pipeline: Pipeline, name: str, until_idle: float | None, *, quiet: bool) -> dict[str, Any]:
+    from flows.display.streaming import describe_closed
     from pynomaly.steps.streaming.run_stream import StreamRun
 
     def say(text: str) -> None:
@@ -65,7 +65,7 @@ async def _work(pipeline: Pipeline, name: str, until_idle: float | None, *, quie
         pipeline,
         name,
         on_problem=say,
-        on_closed=lambda item: None if quiet else say(f"closed {item.window}, {item.rows} rows"),
+        on_closed=lambda items: None if quiet else say(describe_closed(items)),
     )
     loop = asyncio.get_running_loop()
     working = asyncio.ensure_future(run.run(until_idle_s=until_idle))

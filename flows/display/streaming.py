@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flows.display.scoring import format_window_key
 from flows.display.tables import build_table, make_console
 from flows.display.terminal import escape_unprintable
 
-__all__ = ["show_imported_rows", "show_letters", "show_stream_run"]
+__all__ = ["describe_closed", "show_imported_rows", "show_letters", "show_stream_run"]
 
 MAX_WINDOWS = 10
+
+
+def describe_closed(items: Sequence[Any]) -> str:
+    """Returns one line for windows that were closed together."""
+    rows = sum(item.rows for item in items)
+    newest = format_window_key(items[-1].window)
+    count = f"{len(items)} windows, the newest " if len(items) > 1 else ""
+    return f"closed {count}{newest}, {rows} rows"
 
 
 def show_stream_run(result: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 from pandas.api import types
 
 from pynomaly.config import Data
+from pynomaly.data.frame import read_numbers
 from pynomaly.data.shape.moments import list_time_sources
 from pynomaly.data.sources.text.cells import build_frame, list_text_columns
 
@@ -48,12 +49,20 @@ class StreamColumns:
         kinds: dict[str, CellKind] = {}
         for name in map(str, frame.columns):
             if name not in others:
-                column = frame[name]
-                has_numbers = types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
-                kinds[name] = "number" if has_numbers and name not in texts else "text"
+                kinds[name] = "number" if name not in texts and _has_numbers(frame[name]) else "text"
         return cls(kinds)
 
     @property
     def numbers(self) -> tuple[str, ...]:
         """Names of the columns of numbers."""
         return tuple(name for name, kind in self.kinds.items() if kind == "number")
+
+
+def _has_numbers(column: pd.Series[Any]) -> bool:
+    """Return whether most cells read as numbers: one that is wrong does not make a column text."""
+    if types.is_bool_dtype(column.dtype):
+        return False
+    if types.is_numeric_dtype(column.dtype):
+        return True
+    values, bad = read_numbers(column)
+    return int(values.notna().sum()) > int(bad.sum())

@@ -90,7 +90,7 @@ class StreamRun:
     on_problem : callable
         Is given what did not work, in words; the worker goes on.
     on_closed : callable
-        Is given every window that was closed.
+        Is given the windows that were closed together.
 
     Raises
     ------
@@ -104,7 +104,7 @@ class StreamRun:
         name: str = "",
         *,
         on_problem: Callable[[str], None] = lambda text: None,
-        on_closed: Callable[[ClosedWindow], None] = lambda window: None,
+        on_closed: Callable[[Sequence[ClosedWindow]], None] = lambda windows: None,
         on_batch: Callable[[BatchOutcome], None] = lambda outcome: None,
     ) -> None:
         if not pipeline.stream.broker:
@@ -204,7 +204,8 @@ class StreamRun:
             self.progress.windows.append(item.window)
             if item.problem:
                 self._say_problem(f"{item.window}: {item.problem}")
-            self._on_closed(item)
+        if closed:
+            self._on_closed(closed)
 
     async def _publish_letters(self, ledger: Ledger, publisher: Publisher) -> None:
         """Publish the dead letters that are recorded and not yet in their topic."""
