@@ -26,6 +26,7 @@ _GROUPS = (
     "reporting",
     "replay",
     "operations",
+    "delivery",
     "serving",
 )
 for _group in _GROUPS:

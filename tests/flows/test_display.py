@@ -222,6 +222,16 @@ AUDITED = {
     },
 }
 
+DELIVERED = {"sink": "the-data-warehouse", "what": "decisions", "rows": 1_234_567}
+DELIVERY = {
+    "sink": "the-data-warehouse",
+    "kind": "smartsheet",
+    "what": "decisions",
+    "due": 1_234_567,
+    "dead": 12,
+    "error": SENTENCE,
+}
+
 RESULTS: dict[str, dict[str, Any]] = {
     "show_alert": ALERT,
     "show_alert_list": {"pipeline": PIPELINE, "state": "all", "total": 3, "alerts": [ALERT]},
@@ -253,6 +263,16 @@ RESULTS: dict[str, dict[str, Any]] = {
         ]
     },
     "show_chain_check": {"intact": False, "broken_at": 1234, "reason": SENTENCE},
+    "show_delivery": {
+        "pipeline": PIPELINE,
+        "channels": [DELIVERED],
+        "sinks": [DELIVERY, DELIVERY | {"what": "alerts", "due": None}],
+    },
+    "show_delivery_plan": {
+        "pipeline": PIPELINE,
+        "sinks": [DELIVERY, DELIVERY | {"due": None}],
+        "answers": {"the-data-warehouse": SENTENCE, "b": ""},
+    },
     "show_conversion": {
         "product": "Amazon Lookout for Equipment",
         "files": [PATH],
