@@ -76,6 +76,7 @@ WINGS: Mapping[str, Wing] = {
             "reporting": ("scoring", "monitoring", "delivery"),
             "operations": ("scoring", "monitoring", "delivery"),
             "replay": ("monitoring",),
+            "streaming": ("scoring",),
         },
     ),
     "records": Wing(
@@ -145,6 +146,7 @@ WINGS: Mapping[str, Wing] = {
             "brokers": (GROUND,),
             "intake": ("sources",),
             "migration": ("sources",),
+            "streams": ("sources", "brokers"),
         },
     ),
     "config": Wing("settings and their bounds", ("errors",), {"spelling": (), GROUND: ("spelling",)}),

@@ -19,6 +19,7 @@ _GROUPS = (
     "installation",
     "training",
     "scoring",
+    "streaming",
     "monitoring",
     "alerting",
     "promotion",

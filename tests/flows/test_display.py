@@ -439,6 +439,40 @@ RESULTS: dict[str, dict[str, Any]] = {
         "waiting": [1],
         "health": {"outcome": "critical", "subject": JUDGED["window"]},
     },
+    "show_stream_run": {
+        "messages": 12_345_678,
+        "rows": 12_345_678,
+        "scored": 12_345_678,
+        "alerts": 123_456,
+        "again": 12_345,
+        "late": 1234,
+        "letters": 12_345,
+        "windows": [JUDGED["window"]] * 3,
+        "lag": {"readings/0": 123_456_789},
+        "left_out": {COLUMN: 123_456},
+        "problems": [SENTENCE],
+    },
+    "show_imported_rows": {
+        "rows": 12_345_678,
+        "windows": 1234,
+        "left_out": 12_345,
+        "present": [JUDGED["window"]],
+    },
+    "show_letters": {
+        "pipeline": PIPELINE,
+        "counts": {"not_a_number": 123_456},
+        "letters": [
+            {
+                "rule": "not_a_number",
+                "reason": SENTENCE,
+                "part": "readings/12",
+                "offset": 123_456_789,
+                "bytes": 1_048_577,
+                "at": "2026-01-19T00:00:00+00:00",
+                "message": "{\n" + ENTITY * 20,
+            }
+        ],
+    },
     "show_training_result": TRAINING,
     "show_waiting_messages": {
         "waiting": [

@@ -1,4 +1,4 @@
-"""How far rows have come that pass through: what each sink has received.
+"""What is on its way: deliveries to sinks, and what a stream brought.
 
 Called by `ledger` and `steps.delivery`. May import what `records.ledger` may import.
 """
