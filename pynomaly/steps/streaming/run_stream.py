@@ -70,7 +70,7 @@ class StreamProgress:
         self.left_out += outcome.left_out
         if outcome.scored is not None:
             self.scored += len(outcome.scored.frame)
-            self.alerts += int((outcome.scored.scored["is_anomaly"] == True).sum())  # noqa: E712 may be missing
+            self.alerts += int(outcome.scored.alerted.sum())
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values, for ``--json``."""
