@@ -34,7 +34,7 @@ class EntryRows:
     kept : bool array of shape (n,)
         False for a row that an earlier entry or a file holds, and whose score came now.
     carriers : object array of shape (n,)
-        JSON of the columns that carry an alert; None where there is none, or they were not asked for.
+        JSON of the columns that carry an alert; "" where there is none, or they were not asked for.
     """
 
     frame: pd.DataFrame

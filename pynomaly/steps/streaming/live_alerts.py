@@ -58,7 +58,7 @@ class LiveAlerts:
         carriers = {
             place: tuple(Carrier(**item) for item in orjson.loads(text))
             for place, text in enumerate(rows.carriers[wanted])
-            if text is not None
+            if text
         }
         window = Window.of_key(key)
         start = None if window is None else window.start

@@ -176,7 +176,7 @@ class StreamWorker:
         entries = [
             _build_entry(window, entry.take(windows == window)) for window in dict.fromkeys(windows.tolist())
         ]
-        explained = Counter(windows[[item is not None for item in entry.carriers]].tolist())
+        explained = Counter(windows[[bool(item) for item in entry.carriers]].tolist())
         positions = self._find_positions(fresh, frame, owners)
         before = {item.part: self._find_offset(item.part) for item in positions}
         late = self._count_late(windows[entry.kept])
@@ -261,9 +261,9 @@ class StreamWorker:
         versions = np.zeros(len(frame), dtype=np.int64)
         versions[places] = live.versions[is_own]
         names = list(frame.columns)
-        carriers = np.full(len(ready.frame), None, dtype=object)
+        carriers = np.full(len(ready.frame), "", dtype=object)
         carriers[list(live.carriers)] = list(live.carriers.values())
-        own_carriers = np.full(len(frame), None, dtype=object)
+        own_carriers = np.full(len(frame), "", dtype=object)
         own_carriers[places] = carriers[is_own]
         entry = EntryRows(
             pd.concat([frame, ready.frame.loc[waited, names]], ignore_index=True) if waited.any() else frame,
@@ -320,7 +320,7 @@ def _no_rows(frame: pd.DataFrame) -> EntryRows:
         pd.DataFrame(index=frame.index, columns=SCORE_COLUMNS),
     )
     return EntryRows(
-        frame, scored, zeros, np.ones(len(frame), dtype=bool), np.full(len(frame), None, dtype=object)
+        frame, scored, zeros, np.ones(len(frame), dtype=bool), np.full(len(frame), "", dtype=object)
     )
 
 
