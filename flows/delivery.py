@@ -29,9 +29,11 @@ def deliver(
     pipeline = load_pipeline(config)
     require_sink(pipeline, sink)
     with guard_run(pipeline, delivers=False):
-        results = [item.to_dict() for item in delivery.deliver_to_sinks(pipeline, sink, redeliver)]
+        results = [
+            item.to_dict() for item in delivery.deliver_to_sinks(pipeline, sink, redeliver, at_once=True)
+        ]
     return {
         "pipeline": pipeline.name,
-        "channels": results,
+        "channels": [item.to_dict() for item in results],
         "sinks": list(describe_delivery(pipeline, sink)),
     }

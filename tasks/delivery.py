@@ -42,12 +42,12 @@ def open_channels(pipeline: Pipeline) -> None:
 
 @pipeline_task("deliver to sinks", retries=0)
 def deliver_to_sinks(
-    pipeline: Pipeline, sink: str = "", redeliver: bool = False
+    pipeline: Pipeline, sink: str = "", redeliver: bool = False, at_once: bool = False
 ) -> tuple[ChannelResult, ...]:
     """Deliver what is due, or the dead letters; a failure is logged, and waits for the next reconcile."""
     logger = get_run_logger()
     try:
-        with Deliverer(pipeline, read_block, only=sink) as deliverer:
+        with Deliverer(pipeline, read_block, at_once=at_once, only=sink) as deliverer:
             results = deliverer.redeliver() if redeliver else deliverer.deliver_due()
     except PynomalyError as error:
         logger.error(f"nothing was delivered: {error}")

@@ -12,8 +12,9 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from pynomaly.config.settings import Settings, refuse_password
+from pynomaly.config.settings import NameIn, Settings, refuse_password
 from pynomaly.config.spelling.units import Duration
+from pynomaly.config.streaming import BROKERS
 
 __all__ = [
     "RECORD_KINDS",
@@ -29,6 +30,7 @@ __all__ = [
     "Sink",
     "SmartsheetSink",
     "SqlSink",
+    "TopicSink",
     "WebhookSink",
     "WorkbookSink",
     "list_secret_keys",
@@ -123,6 +125,23 @@ class WebhookSink(Sink):
     batch: int = Field(500, ge=1, le=10_000, description="most events in one request")
     timeout: Duration = Field(
         timedelta(seconds=10), ge=timedelta(seconds=1), le=timedelta(minutes=10), description="for one answer"
+    )
+
+
+class TopicSink(Sink):
+    """CloudEvents to a topic of a message broker."""
+
+    SECRETS = ("address",)
+    OPTIONAL = ("address",)
+
+    kind: Literal["topic"] = Field("topic", description="kind of sink")
+    broker: Annotated[str, NameIn({name: item for name, item in BROKERS.items() if name})] = Field(
+        description="kind of broker"
+    )
+    address_env: Variable = Field("", description="environment variable with its address; empty: the usual")
+    address_block: Block = Field("", description="Prefect block with it, type/name")
+    topic: str = Field(
+        "pynomaly.{what}", min_length=1, description="topic; `{what}` is scores, alerts or decisions"
     )
 
 
@@ -255,6 +274,7 @@ AnySink = Annotated[
     | SheetsSink
     | SmartsheetSink
     | SqlSink
+    | TopicSink
     | WebhookSink
     | WorkbookSink,
     Field(discriminator="kind"),
@@ -269,6 +289,7 @@ SINK_KINDS: dict[str, type[Sink]] = {
     "sheets": SheetsSink,
     "smartsheet": SmartsheetSink,
     "sql": SqlSink,
+    "topic": TopicSink,
     "webhook": WebhookSink,
     "xlsx": WorkbookSink,
 }

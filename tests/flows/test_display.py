@@ -414,6 +414,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "settings": [SETTING, {**SETTING, "value": PATH}, {**SETTING, "value": None}, SETTING],
     },
     "show_status": {
+        "sinks": [DELIVERY],
         "pipeline": PIPELINE,
         "champion": 1,
         "since": "2026-01-19T00:00:00+00:00",

@@ -12,6 +12,7 @@ from pynomaly.records.sinks import (
     power_bi,
     smartsheet,
     sql,
+    topic,
     webhook,
 )
 from pynomaly.records.sinks.kind import SinkKind
@@ -26,6 +27,7 @@ SINKS: Mapping[str, SinkKind] = {
     "sheets": google_sheets.SINK,
     "smartsheet": smartsheet.SINK,
     "sql": sql.SINK,
+    "topic": topic.SINK,
     "webhook": webhook.SINK,
     "xlsx": folders.WORKBOOK,
 }

@@ -6,25 +6,34 @@ may reach back further. Called by :mod:`pynomaly.steps.delivery.deliverer`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
 
 from pynomaly.config import Pipeline, Sink
+from pynomaly.errors import IntegrityError, PynomalyError, RecordError
 from pynomaly.records.ledger import Channel, Deliveries, DeliveryState, Partition
 from pynomaly.records.sinks import SINKS, Part
+from pynomaly.records.sinks.content.cells import hash_record, list_records
 from pynomaly.records.store import Store
 from pynomaly.steps.delivery.rows import list_alert_rows, list_decision_rows, list_score_rows
 
 __all__ = [
+    "DueParts",
+    "add_live_rows",
+    "choose_rows",
     "count_due",
-    "iterate_due_parts",
+    "list_due_windows",
     "mark_delivered",
     "open_channel",
     "read_window_rows",
 ]
+
+
+_LIVE = "live:"
+_MODULUS = 1 << 128
 
 
 def open_channel(deliveries: Deliveries, channel: Channel, sink: Sink) -> DeliveryState:
@@ -67,31 +76,71 @@ def count_due(deliveries: Deliveries, cursor: DeliveryState) -> int:
     return deliveries.count_due(_channel_of(cursor), cursor.position)
 
 
-def iterate_due_parts(
-    pipeline: Pipeline, sink: Sink, deliveries: Deliveries, store: Store, cursor: DeliveryState
-) -> Iterator[Part]:
-    """Yield what is due in parts of at most ``batch`` rows, the oldest first; a window without rows too.
+class DueParts:
+    """What a channel has yet to hand over, in parts of at most ``batch`` rows.
 
-    Raises
-    ------
-    RecordError
-        If scores are missing.
-    IntegrityError
-        If they do not match their recorded hash.
+    Parameters
+    ----------
+    pipeline : Pipeline
+    sink : Sink
+    deliveries : Deliveries
+    store : Store
+    note_unreadable : callable
+        Is given the error of a window whose scores are gone or are not those on record: it is left out.
     """
-    if cursor.what == "scores":
-        for partition in list_due_windows(deliveries, cursor):
-            yield from _split_window(pipeline, sink, deliveries, store, cursor, partition)
-        return
-    last = deliveries.find_last_seq(cursor.what)
-    position = cursor.position
-    while position < last:
-        rows = _read_rows(deliveries, cursor, position, last, sink.batch)
-        if rows is None:
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        sink: Sink,
+        deliveries: Deliveries,
+        store: Store,
+        note_unreadable: Callable[[PynomalyError], None],
+    ) -> None:
+        self._pipeline, self._sink = pipeline, sink
+        self._deliveries, self._store, self._note_unreadable = deliveries, store, note_unreadable
+
+    def iterate(self, cursor: DeliveryState) -> Iterator[Part]:
+        """Yield the parts, the oldest first; a window without rows is a part, too.
+
+        Raises
+        ------
+        RecordError
+            If the ledger or the store fails.
+        """
+        if cursor.what == "scores":
+            for partition in list_due_windows(self._deliveries, cursor):
+                yield from self._split_window(cursor, partition)
             return
-        position = int(rows["seq"].iloc[-1])
-        subject = f"{rows['seq'].iloc[0]}-{position}"
-        yield Part(pipeline.name, cursor.what, subject, "", rows, 0, len(rows))
+        last, position = self._deliveries.find_last_seq(cursor.what), cursor.position
+        while position < last:
+            rows = _read_rows(self._deliveries, cursor, position, last, self._sink.batch)
+            if rows is None:
+                return
+            position = int(rows["seq"].iloc[-1])
+            subject = f"{rows['seq'].iloc[0]}-{position}"
+            yield Part(cursor.pipeline, cursor.what, subject, "", rows, 0, len(rows))
+
+    def _split_window(self, cursor: DeliveryState, partition: Partition) -> Iterator[Part]:
+        try:
+            rows = read_window_rows(self._pipeline, self._sink, self._store, partition)
+        except (IntegrityError, RecordError) as error:
+            if isinstance(error, RecordError) and not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            self._note_unreadable(error)
+            return
+        state = self._deliveries.find_state(_channel_of(cursor), partition.window)
+        if state is not None and len(rows) == state.position and state.content == _spell_sum(_sum_rows(rows)):
+            # All of them were handed over while the window was open.
+            now = self._deliveries.now
+            self._deliveries.put_state(replace(state, content=partition.sha256, delivered=now))
+            return
+        total = len(rows)
+        size = total if SINKS[self._sink.kind].takes_windows_whole else self._sink.batch
+        first = min(state.position, total) if state and state.content == partition.sha256 else 0
+        for place in range(first, total, max(size, 1)) if total else (0,):
+            part = rows.iloc[place : place + size].reset_index(drop=True)
+            yield Part(cursor.pipeline, cursor.what, partition.window, partition.sha256, part, place, total)
 
 
 def _read_rows(
@@ -107,31 +156,48 @@ def _read_rows(
     return list_alert_rows(events, history)
 
 
-def _split_window(
-    pipeline: Pipeline,
-    sink: Sink,
-    deliveries: Deliveries,
-    store: Store,
-    cursor: DeliveryState,
-    partition: Partition,
-) -> Iterator[Part]:
-    rows = read_window_rows(pipeline, sink, store, partition)
-    state = deliveries.find_state(_channel_of(cursor), partition.window)
-    first = state.position if state and state.content == partition.sha256 else 0
-    size = len(rows) if SINKS[sink.kind].takes_windows_whole else sink.batch
-    total = len(rows)
-    for place in range(min(first, total), total, max(size, 1)) if total else (0,):
-        part = rows.iloc[place : place + size].reset_index(drop=True)
-        yield Part(pipeline.name, cursor.what, partition.window, partition.sha256, part, place, total)
-
-
 def read_window_rows(pipeline: Pipeline, sink: Sink, store: Store, partition: Partition) -> pd.DataFrame:
     """Return the scores of a window as rows for a sink."""
     expected = {partition.window: partition.sha256}
     rows = list_score_rows(
         pipeline, partition.window, store.read_scores(pipeline.name, [partition.window], expected)
     )
+    return choose_rows(sink, rows)
+
+
+def choose_rows(sink: Sink, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores that a sink receives: all, or those that alert."""
     return rows[rows["is_anomaly"]].reset_index(drop=True) if sink.only_alerts else rows
+
+
+def add_live_rows(deliveries: Deliveries, channel: Channel, window: str, rows: pd.DataFrame) -> None:
+    """Write down that rows of a window that is still open were handed over.
+
+    Kept is the number of rows and the sum of their hashes, whatever the order: when the window closes and its
+    rows come to the same, there is nothing left to send.
+    """
+    state = deliveries.find_state(channel, window)
+    is_live = state is not None and state.content.startswith(_LIVE)
+    before = int(state.content.removeprefix(_LIVE), 16) if state is not None and is_live else 0
+    deliveries.put_state(
+        DeliveryState(
+            channel.pipeline,
+            channel.sink,
+            channel.what,
+            window,
+            begun=deliveries.now,
+            content=_spell_sum((before + _sum_rows(rows)) % _MODULUS),
+            position=(state.position if state is not None and is_live else 0) + len(rows),
+        )
+    )
+
+
+def _sum_rows(rows: pd.DataFrame) -> int:
+    return sum(int.from_bytes(hash_record(record), "big") for record in list_records(rows)) % _MODULUS
+
+
+def _spell_sum(number: int) -> str:
+    return f"{_LIVE}{number:x}"
 
 
 def mark_delivered(deliveries: Deliveries, cursor: DeliveryState, part: Part) -> DeliveryState:

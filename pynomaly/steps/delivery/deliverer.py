@@ -8,19 +8,18 @@ deliver`` and, several times a second, by whoever scores live.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
 from typing import Any
 
+import pandas as pd
+
 from pynomaly.config import Pipeline, Sink
 from pynomaly.errors import (
     ConfigError,
-    IntegrityError,
     LeaseHeldError,
     PynomalyError,
     ReceiverError,
@@ -29,16 +28,21 @@ from pynomaly.errors import (
 )
 from pynomaly.records.ledger import Channel, Deliveries, DeliveryState, Ledger
 from pynomaly.records.ledger.transit.deliveries import DEAD_PREFIX
-from pynomaly.records.sinks import SINKS, Part, Receiver
+from pynomaly.records.sinks import SINKS, Part
 from pynomaly.records.sinks.dead_letters import read_dead_letter, remove_dead_letter, write_dead_letter
-from pynomaly.records.sinks.secrets import hide_secrets
 from pynomaly.records.store import Store
-from pynomaly.steps.delivery.channels import count_due, iterate_due_parts, mark_delivered, open_channel
-from pynomaly.steps.delivery.open_sinks import BlockReader, read_secrets, refuse_block
+from pynomaly.steps.delivery.channels import (
+    DueParts,
+    add_live_rows,
+    choose_rows,
+    count_due,
+    mark_delivered,
+    open_channel,
+)
+from pynomaly.steps.delivery.open_sinks import BlockReader, Receivers, refuse_block
+from pynomaly.steps.delivery.rows import list_score_rows
 
 __all__ = ["ChannelResult", "Deliverer"]
-
-_LONGEST_ERROR = 500
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,10 @@ class Deliverer:
     read_block : callable, optional
         Returns what a Prefect block holds; without it, a sink that names one waits.
     patient : bool
-        Whether a receiver that does not answer is asked again within a call, after pauses (``retry``).
-        Without it each call asks once, and not before the pause is over: so for the live path.
+        Whether a receiver that does not answer is asked again within a call, after pauses (``retry``); the
+        live path is not patient.
+    at_once : bool
+        Whether a receiver is asked whose pause is not over yet.
     only : str
         Name of the one sink to deliver to; "" means all.
     pause : callable
@@ -98,14 +104,14 @@ class Deliverer:
         read_block: BlockReader = refuse_block,
         *,
         patient: bool = True,
+        at_once: bool = False,
         only: str = "",
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.pipeline = pipeline
         self.sinks = tuple(sink for sink in pipeline.sinks if only in ("", sink.name))
-        self._read_block, self._patient, self._pause = read_block, patient, pause
-        self._receivers: dict[str, Receiver] = {}
-        self._secrets: dict[str, tuple[str, ...]] = {}
+        self._at_once = at_once
+        self._receivers = Receivers(read_block, patient, pause)
         self._ledger = Ledger.open(pipeline.ledger_url)
 
     def __enter__(self) -> Deliverer:
@@ -114,8 +120,11 @@ class Deliverer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for receiver in self._receivers.values():
-            receiver.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close the receivers and the ledger."""
+        self._receivers.close()
         self._threads.shutdown()
         self._ledger.close()
 
@@ -146,7 +155,7 @@ class Deliverer:
         RecordError
             If the ledger fails.
         """
-        results = self._threads.map(self._deliver_to_sink, self.sinks)
+        results = self._threads.map(self.deliver_to_sink, self.sinks)
         return tuple(item for channel_results in results for item in channel_results)
 
     def redeliver(self) -> tuple[ChannelResult, ...]:
@@ -169,11 +178,14 @@ class Deliverer:
             try:
                 part = read_dead_letter(self._store, letter.dead)
                 if self._is_current(part):
-                    self._hand_over(sink, part)
+                    self._receivers.hand_over(sink, part)
                     result = replace(result, rows=result.rows + len(part.rows), parts=result.parts + 1)
                 remove_dead_letter(self._store, letter.dead)
             except (ConfigError, RecordError) as error:
-                text = self._tidy(sink, error)
+                if isinstance(error.__cause__, FileNotFoundError):  # somebody removed it
+                    self._deliveries.remove_state(letter)
+                    continue
+                text = self._receivers.tidy(sink, error)
                 self._deliveries.put_state(replace(letter, attempts=letter.attempts + 1, error=text))
                 result = replace(result, dead=result.dead + 1, error=text)
                 continue
@@ -189,43 +201,75 @@ class Deliverer:
 
     def check_sinks(self) -> dict[str, str]:
         """Return by sink why it cannot be reached, "" if it answers; nothing is delivered."""
-        return dict(
-            zip([sink.name for sink in self.sinks], self._threads.map(self._check, self.sinks), strict=True)
-        )
+        names = [sink.name for sink in self.sinks]
+        return dict(zip(names, self._threads.map(self._receivers.check, self.sinks), strict=True))
 
-    def _check(self, sink: Sink) -> str:
-        try:
-            receiver = self._open_receiver(sink)
-            with _translate_unknown():
-                receiver.check()
-        except PynomalyError as error:
-            return self._tidy(sink, error)
-        return ""
-
-    def _deliver_to_sink(self, sink: Sink) -> list[ChannelResult]:
+    def deliver_to_sink(self, sink: Sink) -> list[ChannelResult]:
+        """Deliver everything that is due to one sink; see `deliver_due`."""
         return [self._deliver_channel(sink, what) for what in sink.what]
+
+    def deliver_scores(self, sink: Sink, window: str, scores: pd.DataFrame) -> ChannelResult:
+        """Hand scores over whose window is still open; when it closes, they are not sent again.
+
+        Nothing rests on it: what a sink does not take now it is given when the window is written down, and a
+        kind that takes windows whole is given them then alone. A batch that is handed over again makes the
+        window's sum differ, so that the window is sent whole: rows are replaced by their keys.
+
+        Parameters
+        ----------
+        sink : Sink
+        window : str
+            The key of the window.
+        scores : DataFrame of shape (n, k)
+            As the store will hold them.
+        """
+        result = ChannelResult(sink.name, "scores")
+        if "scores" not in sink.what or SINKS[sink.kind].takes_windows_whole:
+            return result
+        rows = choose_rows(sink, list_score_rows(self.pipeline, window, scores))
+        channel = self._name_channel(sink, "scores")
+        try:
+            with self._ledger.hold_lease(_name_lease(channel), renew=False):
+                cursor = open_channel(self._deliveries, channel, sink)
+                if self._waits(cursor):
+                    return replace(result, error=cursor.error)
+                try:
+                    for first in range(0, len(rows), sink.batch):
+                        some = rows.iloc[first : first + sink.batch].reset_index(drop=True)
+                        self._receivers.hand_over(
+                            sink, Part(channel.pipeline, "scores", window, "", some, first, len(rows))
+                        )
+                except (ConfigError, ReceiverError) as error:
+                    return replace(result, error=self._note_failure(sink, cursor, error).error)
+                except RefusedError as error:  # when the window closes, it becomes a dead letter
+                    return replace(result, error=self._receivers.tidy(sink, error))
+                add_live_rows(self._deliveries, channel, window, rows)
+        except LeaseHeldError:
+            return result
+        return replace(result, rows=len(rows), parts=1)
 
     def _deliver_channel(self, sink: Sink, what: str) -> ChannelResult:
         channel = self._name_channel(sink, what)
         cursor = open_channel(self._deliveries, channel, sink)
         due = count_due(self._deliveries, cursor)
-        waits = not self._patient and cursor.retry_at is not None and self._deliveries.now < cursor.retry_at
-        if not due or waits:
+        if not due or self._waits(cursor):
             return ChannelResult(sink.name, what, due=due, error=cursor.error if due else "")
         try:
-            with self._ledger.hold_lease(
-                f"deliver:{channel.pipeline}:{sink.name}:{what}", renew=self._patient
-            ):
+            with self._ledger.hold_lease(_name_lease(channel)):
                 return self._hand_over_parts(sink, open_channel(self._deliveries, channel, sink))
         except LeaseHeldError:
             return ChannelResult(sink.name, what, due=due)  # the holder hands it over
 
+    def _waits(self, cursor: DeliveryState) -> bool:
+        return not self._at_once and cursor.retry_at is not None and self._deliveries.now < cursor.retry_at
+
     def _hand_over_parts(self, sink: Sink, cursor: DeliveryState) -> ChannelResult:
-        result = ChannelResult(sink.name, cursor.what)
+        result, unreadable = ChannelResult(sink.name, cursor.what), list[PynomalyError]()
+        due = DueParts(self.pipeline, sink, self._deliveries, self._store, unreadable.append)
         try:
-            for part in iterate_due_parts(self.pipeline, sink, self._deliveries, self._store, cursor):
+            for part in due.iterate(cursor):
                 try:
-                    self._hand_over(sink, part)
+                    self._receivers.hand_over(sink, part)
                     result = replace(result, rows=result.rows + len(part.rows), parts=result.parts + 1)
                 except ReceiverError as error:
                     cursor = self._note_failure(sink, cursor, error)
@@ -234,42 +278,14 @@ class Deliverer:
                     self._bury(sink, part, f"failed since {cursor.failing_since}: {cursor.error}")
                     result = replace(result, dead=result.dead + 1)
                 except RefusedError as error:
-                    self._bury(sink, part, self._tidy(sink, error))
+                    self._bury(sink, part, self._receivers.tidy(sink, error))
                     result = replace(result, dead=result.dead + 1)
                 cursor = mark_delivered(self._deliveries, cursor, part)
-        except (ConfigError, IntegrityError, RecordError) as error:
+        except (ConfigError, RecordError) as error:
             cursor = self._note_failure(sink, cursor, error)
+        if unreadable and not cursor.error:
+            cursor = self._note_failure(sink, cursor, unreadable[0])
         return replace(result, due=count_due(self._deliveries, cursor), error=cursor.error)
-
-    def _hand_over(self, sink: Sink, part: Part) -> None:
-        """Hand a part over, patiently or once; errors are those of :meth:`Receiver.deliver`."""
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                receiver = self._open_receiver(sink)
-                with _translate_unknown():
-                    receiver.deliver(part)
-                return
-            except ReceiverError as error:
-                wait = self._next_pause(sink, attempt, error)
-                if not self._patient or attempt >= sink.retry.attempts or wait > sink.retry.longest:
-                    raise
-                self._pause(wait.total_seconds())
-
-    def _next_pause(self, sink: Sink, attempt: int, error: PynomalyError) -> timedelta:
-        doubled: timedelta = min(sink.retry.wait * 2 ** min(attempt - 1, 20), sink.retry.longest)
-        asked = error.retry_after if isinstance(error, ReceiverError) else None
-        return max(doubled, asked or timedelta(0))
-
-    def _open_receiver(self, sink: Sink) -> Receiver:
-        """Return the open receiver of a sink; ConfigError if what opens it is not set."""
-        if sink.name not in self._receivers:
-            secrets = read_secrets(sink, self._read_block)
-            self._secrets[sink.name] = tuple(secrets.values())
-            with _translate_unknown():
-                self._receivers[sink.name] = SINKS[sink.kind].open_receiver(sink, secrets)
-        return self._receivers[sink.name]
 
     def _note_failure(self, sink: Sink, cursor: DeliveryState, error: PynomalyError) -> DeliveryState:
         now, attempts = self._deliveries.now, cursor.attempts + 1
@@ -277,9 +293,9 @@ class Deliverer:
             replace(
                 cursor,
                 attempts=attempts,
-                error=self._tidy(sink, error),
+                error=self._receivers.tidy(sink, error),
                 failing_since=cursor.failing_since or now,
-                retry_at=now + self._next_pause(sink, attempts, error),
+                retry_at=now + self._receivers.next_pause(sink, attempts, error),
             )
         )
 
@@ -308,10 +324,6 @@ class Deliverer:
         )
         self._deliveries.put_state(letter)
 
-    def _tidy(self, sink: Sink, error: PynomalyError) -> str:
-        """Return the text of an error in one line, without anything that opens the receiver."""
-        return hide_secrets(" ".join(str(error).split()), self._secrets.get(sink.name, ()))[:_LONGEST_ERROR]
-
     def _name_channel(self, sink: Sink, what: str) -> Channel:
         return Channel(self.pipeline.name, sink.name, what)
 
@@ -320,12 +332,5 @@ class Deliverer:
         return Store(self.pipeline.store_root)
 
 
-@contextmanager
-def _translate_unknown() -> Iterator[None]:
-    """Turn an error that no kind foresees into a ReceiverError: a vendor's failure stops no other sink."""
-    try:
-        yield
-    except PynomalyError:
-        raise
-    except Exception as error:
-        raise ReceiverError(f"{type(error).__name__}: {error}") from None
+def _name_lease(channel: Channel) -> str:
+    return f"deliver:{channel.pipeline}:{channel.sink}:{channel.what}"

@@ -36,10 +36,10 @@ def list_score_rows(pipeline: Pipeline, window: str, scores: pd.DataFrame) -> pd
 
     Returns
     -------
-    DataFrame of shape (n, 14)
-        ``key``, ``pipeline``, ``window``, ``time``, ``entity``, ``row``, the columns of
-        :meth:`pynomaly.model.bundle.Bundle.score` and ``version``. Rows of one entity and time, which a
-        table without times has, are told apart in the key by their position.
+    DataFrame of shape (n, 13)
+        ``key``, ``pipeline``, ``window``, ``time``, ``entity``, the columns of
+        :meth:`pynomaly.model.bundle.Bundle.score` and ``version``. Rows of one entity and time are told
+        apart in the key by their order, rows without times by their position.
     """
     time = pipeline.data.time
     columns = {
@@ -47,17 +47,16 @@ def list_score_rows(pipeline: Pipeline, window: str, scores: pd.DataFrame) -> pd
         "window": window,
         "time": scores[time] if time is not None and time in scores else pd.NaT,
         "entity": read_entities(pipeline, scores),
-        "row": scores["row"],
         **{name: scores[name] for name in _SCORE_COLUMNS if name in scores},
         "version": scores["model_version"],
     }
     rows = conform_rows("scores", pd.DataFrame(columns, index=scores.index))
-    return rows.assign(key=_name_scores(rows))
+    return rows.assign(key=_name_scores(rows, scores["row"]))
 
 
-def _name_scores(rows: pd.DataFrame) -> list[str]:
+def _name_scores(rows: pd.DataFrame, numbers: pd.Series[Any]) -> list[str]:
     moments = rows["time"].dt.strftime("%Y%m%dT%H%M%S.%fZ").astype(object)
-    places = rows["row"].map("row:{}".format)
+    places = numbers.reset_index(drop=True).map("row:{}".format)
     moments = moments.where(rows["time"].notna(), places)
     entities = rows["entity"].map({name: quote(str(name), safe="") for name in rows["entity"].unique()})
     again = pd.DataFrame({"entity": entities, "time": moments}).groupby(["entity", "time"]).cumcount()

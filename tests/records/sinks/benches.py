@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import create_engine, inspect, text
 
 from pynomaly.config.delivery import SINK_KINDS
+from pynomaly.data.brokers import memory
 from pynomaly.records.sheet import read_workbook
 from pynomaly.records.sinks import SINKS, Receiver
 from pynomaly.records.sinks.content.columns import COLUMNS
@@ -191,6 +193,23 @@ def reply_unavailable(asked: Any) -> Reply:
     return Reply(503)
 
 
+@contextmanager
+def bench_topic(folder: Path) -> Iterator[Bench]:
+    memory.drop_topics()
+
+    def read() -> Rows:
+        messages = [
+            orjson.loads(message.body)["data"]
+            for topic in memory._TOPICS.values()
+            for part in topic.parts
+            for message in part
+        ]
+        return {row["key"]: row for row in messages}
+
+    yield Bench(_settings("topic", broker="memory", topic="out.{what}"), {}, read)
+    memory.drop_topics()
+
+
 BENCHES: dict[str, Callable[[Path], Any]] = {
     "delta": bench_delta,
     "influx": bench_influx,
@@ -198,6 +217,7 @@ BENCHES: dict[str, Callable[[Path], Any]] = {
     "powerbi": bench_powerbi,
     "sheets": bench_sheets,
     "smartsheet": bench_smartsheet,
+    "topic": bench_topic,
     "webhook": bench_webhook,
     "xlsx": bench_xlsx,
 }

@@ -23,7 +23,7 @@ from tests.written import ENTITIES
 START = datetime(2026, 1, 5, tzinfo=UTC)
 APPENDS = {"powerbi"}
 """Kinds whose service keeps what was replaced; see their modules."""
-KEEPS = {"influx", "webhook", "powerbi"}
+KEEPS = {"influx", "topic", "webhook", "powerbi"}
 """Kinds in which rows of a window that went stay: points, events, rows that are only appended."""
 
 KINDS = [

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 
-__all__ = ["list_records", "plain_cell", "shorten_texts"]
+__all__ = ["hash_record", "list_records", "plain_cell", "shorten_texts"]
 
 
 def list_records(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -16,6 +18,11 @@ def list_records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     columns = [_plain_column(rows.iloc[:, place]) for place in range(rows.shape[1])]
     names = [str(name) for name in rows.columns]
     return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def hash_record(record: dict[str, Any]) -> bytes:
+    """Return 16 bytes of the SHA-256 of a record of plain values, in whatever order they are."""
+    return hashlib.sha256(orjson.dumps(record, option=orjson.OPT_SORT_KEYS)).digest()[:16]
 
 
 def _plain_column(cells: pd.Series[Any]) -> list[Any]:

@@ -11,13 +11,12 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md, and ``forma
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 
-from pynomaly.records.sinks.content.cells import list_records
+from pynomaly.records.sinks.content.cells import hash_record, list_records
 from pynomaly.records.sinks.kind import Part
 
 __all__ = ["build_events", "render_batch"]
@@ -35,11 +34,10 @@ def render_batch(events: list[dict[str, Any]]) -> bytes:
 
 
 def _build_event(part: Part, source: str, record: dict[str, Any]) -> dict[str, Any]:
-    data = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
     key = str(record["key"])
     event = {
         "specversion": "1.0",
-        "id": f"{key}#{hashlib.sha256(data).hexdigest()[:16]}" if part.what == "scores" else key,
+        "id": f"{key}#{hash_record(record).hex()[:16]}" if part.what == "scores" else key,
         "source": source,
         "type": _name_type(part.what, record),
         "datacontenttype": "application/json",

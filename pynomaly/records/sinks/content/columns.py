@@ -17,7 +17,6 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "window": "text",
         "time": "time",
         "entity": "text",
-        "row": "integer",
         "score": "number",
         "p_value": "number",
         "severity": "text",
