@@ -76,7 +76,7 @@ WINGS: Mapping[str, Wing] = {
             "reporting": ("scoring", "monitoring", "delivery"),
             "operations": ("scoring", "monitoring", "delivery"),
             "replay": ("monitoring",),
-            "streaming": ("scoring",),
+            "streaming": ("scoring", "delivery"),
         },
     ),
     "records": Wing(

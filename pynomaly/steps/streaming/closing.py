@@ -7,7 +7,7 @@ a part of a window names the entries that it holds, and the ledger forgets them 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -19,7 +19,7 @@ from pynomaly.errors import LeaseHeldError, NoChampionError, QualityError
 from pynomaly.records.ledger import Ledger, StreamEntry
 from pynomaly.steps.alerting.raise_alerts import raise_alerts
 from pynomaly.steps.scoring.score_windows import WindowScores, score_window
-from pynomaly.steps.streaming.entry_rows import unpack_rows
+from pynomaly.steps.streaming.entry_rows import pack_rows, unpack_rows
 from pynomaly.steps.streaming.watermark import find_watermark, is_over
 from pynomaly.steps.window_run import WindowRun
 
@@ -99,7 +99,7 @@ def _close_window(pipeline: Pipeline, run: WindowRun, window: Window) -> ClosedW
     if pipeline.data.series.delay:  # rows after its end, which its last rows wait for
         after = (*after, Window.holding(window.end + pipeline.data.series.delay, pipeline.windows.score))
     for other in after:
-        keep_window_rows(pipeline, run.ledger, other)
+        keep_window_rows(pipeline, run.ledger, other, stays_open=True)
     rows = keep_window_rows(pipeline, run.ledger, window)
     try:
         return ClosedWindow(window.key, rows, score_window(pipeline, window, run))
@@ -109,8 +109,10 @@ def _close_window(pipeline: Pipeline, run: WindowRun, window: Window) -> ClosedW
         return ClosedWindow(window.key, rows, problem=str(error))
 
 
-def keep_window_rows(pipeline: Pipeline, ledger: Ledger, window: Window) -> int:
+def keep_window_rows(pipeline: Pipeline, ledger: Ledger, window: Window, *, stays_open: bool = False) -> int:
     """Move the rows of a window from the ledger into a file; return how many.
+
+    With `stays_open`, those that alert stay in the ledger, too.
 
     Raises
     ------
@@ -130,8 +132,14 @@ def keep_window_rows(pipeline: Pipeline, ledger: Ledger, window: Window) -> int:
         rows = unpack_rows([entry.content for entry in entries])
         numbers = tuple(entry.seq for entry in entries)
         own = rows.take(rows.kept)
-        kept.write_part(window, KeptPart(own.frame, own.versions.astype(np.int64), numbers))
-        ledger.stream.remove_entries(name, window.key, numbers)
+        if len(own.frame):
+            kept.write_part(window, KeptPart(own.frame, own.versions, numbers))
+        alerting = rows.take(rows.alerted)
+        left = None
+        if stays_open and len(alerting.frame):  # what alerts of it so far is still asked for
+            alerting = replace(alerting, kept=np.zeros(len(alerting.frame), dtype=bool))
+            left = StreamEntry(window.key, 0, len(alerting.frame), pack_rows(alerting))
+        ledger.stream.remove_entries(name, window.key, numbers, left)
         return len(own.frame)
 
 
@@ -141,6 +149,6 @@ def keep_long_windows(pipeline: Pipeline, ledger: Ledger) -> None:
         window = Window.of_key(item.window)
         if item.entries > MAX_ENTRIES and window is not None:
             try:
-                keep_window_rows(pipeline, ledger, window)
+                keep_window_rows(pipeline, ledger, window, stays_open=True)
             except LeaseHeldError:
                 continue

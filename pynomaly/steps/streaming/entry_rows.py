@@ -16,7 +16,7 @@ from pynomaly.model.bundle import SCORE_COLUMNS
 __all__ = ["EntryRows", "pack_rows", "unpack_rows"]
 
 _OWN = "pynomaly."
-_VERSION, _KEPT = f"{_OWN}version", f"{_OWN}kept"
+_VERSION, _KEPT, _CARRIERS = f"{_OWN}version", f"{_OWN}kept", f"{_OWN}carriers"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +32,16 @@ class EntryRows:
     versions : int array of shape (n,)
         Version that scored each row; 0 where none did.
     kept : bool array of shape (n,)
-        False for a row that an earlier entry holds, and whose score came now.
+        False for a row that an earlier entry or a file holds, and whose score came now.
+    carriers : object array of shape (n,)
+        JSON of the columns that carry an alert; "" where there is none, or they were not asked for.
     """
 
     frame: pd.DataFrame
     scored: pd.DataFrame
     versions: NDArray[np.int64]
     kept: NDArray[np.bool_]
+    carriers: NDArray[np.object_]
 
     def take(self, places: NDArray[np.bool_] | NDArray[np.int64]) -> EntryRows:
         """Return the rows that a mask or positions select."""
@@ -47,7 +50,16 @@ class EntryRows:
             self.scored[places] if places.dtype == bool else self.scored.iloc[places],
             self.versions[places],
             self.kept[places],
+            self.carriers[places],
         )
+
+    @property
+    def alerted(self) -> NDArray[np.bool_]:
+        """Which rows alert."""
+        flags = (
+            self.scored["is_anomaly"].to_numpy(dtype=object) if len(self.frame) else np.empty(0, dtype=object)
+        )
+        return np.array([flag is True or flag is np.True_ or flag == True for flag in flags], dtype=bool)  # noqa: E712
 
 
 def pack_rows(rows: EntryRows) -> bytes:
@@ -56,7 +68,7 @@ def pack_rows(rows: EntryRows) -> bytes:
 
     frame = rows.frame.drop(columns=PAST) if PAST in rows.frame else rows.frame
     own = {f"{_OWN}{name}": rows.scored[name].to_numpy() for name in SCORE_COLUMNS}
-    own |= {_VERSION: rows.versions, _KEPT: rows.kept}
+    own |= {_VERSION: rows.versions, _KEPT: rows.kept, _CARRIERS: rows.carriers}
     whole = pd.concat(
         [frame.reset_index(drop=True), pd.DataFrame(own, index=pd.RangeIndex(len(frame)))], axis=1
     )
@@ -91,4 +103,5 @@ def unpack_rows(contents: Sequence[bytes]) -> EntryRows:
         scored.set_axis(list(SCORE_COLUMNS), axis=1),
         whole[_VERSION].to_numpy(dtype=np.int64),
         whole[_KEPT].to_numpy(dtype=bool),
+        whole[_CARRIERS].to_numpy(dtype=object),
     )

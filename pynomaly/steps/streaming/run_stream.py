@@ -1,7 +1,8 @@
-"""Runs a worker of a stream: reads the broker, processes batches, closes windows, publishes dead letters.
+"""Runs a worker of a stream: reads the broker, processes batches, raises alerts, closes windows.
 
 Reading is asynchronous; each batch is processed in one thread while the event loop keeps the connection
-alive, and windows are closed in another. One batch is in memory at a time, whatever the lag.
+alive. Alerts are opened and handed to the sinks in a second thread, and windows are closed in a third. One
+batch is in memory at a time, whatever the lag.
 """
 
 from __future__ import annotations
@@ -16,17 +17,21 @@ from datetime import UTC, datetime
 
 from pynomaly.config import Pipeline
 from pynomaly.data.brokers import Consumer, Message, Publisher, open_consumer, open_publisher
-from pynomaly.errors import BrokerError, ConfigError, PynomalyError, RecordError
+from pynomaly.errors import BrokerError, ConfigError, LeaseHeldError, PynomalyError, RecordError
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry.live_champion import LiveChampion
+from pynomaly.steps.delivery.deliverer import Deliverer
+from pynomaly.steps.delivery.open_sinks import BlockReader, refuse_block
 from pynomaly.steps.streaming.closing import ClosedWindow, close_due_windows, keep_long_windows
 from pynomaly.steps.streaming.dead_letters import format_letter
+from pynomaly.steps.streaming.live_alerts import LiveAlerts
 from pynomaly.steps.streaming.worker import BatchOutcome, StreamWorker
 from pynomaly.steps.window_run import WindowRun
 
 __all__ = ["StreamProgress", "StreamRun"]
 
 _TICK_S = 1.0
+_LEASE_PAUSE_S = 0.05
 _RETRY_S = 1.0
 _LONGEST_RETRY_S = 30.0
 
@@ -70,7 +75,7 @@ class StreamProgress:
         self.left_out += outcome.left_out
         if outcome.scored is not None:
             self.scored += len(outcome.scored.frame)
-            self.alerts += int((outcome.scored.scored["is_anomaly"] == True).sum())  # noqa: E712 may be missing
+            self.alerts += int(outcome.scored.alerted.sum())
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values, for ``--json``."""
@@ -92,6 +97,11 @@ class StreamRun:
     on_closed : callable
         Is given the windows that were closed together.
 
+    on_batch : callable
+        Is given what became of every batch.
+    read_block : callable
+        Returns what a Prefect block holds, for sinks that name one.
+
     Raises
     ------
     ConfigError
@@ -106,6 +116,7 @@ class StreamRun:
         on_problem: Callable[[str], None] = lambda text: None,
         on_closed: Callable[[Sequence[ClosedWindow]], None] = lambda windows: None,
         on_batch: Callable[[BatchOutcome], None] = lambda outcome: None,
+        read_block: BlockReader = refuse_block,
     ) -> None:
         if not pipeline.stream.broker:
             raise ConfigError(f"{pipeline.name} reads no stream; set data.source: stream and stream.broker")
@@ -113,7 +124,10 @@ class StreamRun:
         self._name = name
         self._on_problem, self._on_closed, self._on_batch = on_problem, on_closed, on_batch
         self._consumer: Consumer | None = None
+        self._stop_asked = False
         self._last_work = time.monotonic()
+        self._alerts_due, self._ending = asyncio.Event(), asyncio.Event()
+        self._read_block = read_block
 
     async def run(self, *, until_idle_s: float | None = None) -> StreamProgress:
         """Work until :meth:`stop`, or until nothing has come for `until_idle_s` seconds and no message waits.
@@ -134,7 +148,14 @@ class StreamRun:
         await asyncio.to_thread(champion.follow)
         publisher = open_publisher(stream)
         try:
-            with Ledger.open(pipeline.ledger_url) as ledger, WindowRun(pipeline) as closing:
+            with (
+                Ledger.open(pipeline.ledger_url) as ledger,
+                WindowRun(pipeline) as closing,
+                WindowRun(pipeline) as alerting,
+                Deliverer(pipeline, self._read_block, patient=False) as deliverer,
+            ):
+                await asyncio.to_thread(deliverer.open_channels)
+                alerts = LiveAlerts(pipeline)
                 worker = await asyncio.to_thread(
                     StreamWorker, pipeline, ledger, champion, self._name, ordered=consumer.ordered
                 )
@@ -146,19 +167,27 @@ class StreamRun:
                     if outcome.problem and outcome.rows:
                         self._say_problem(f"rows are kept, and not scored: {outcome.problem}")
                     self._on_batch(outcome)
+                    if outcome.scored is not None and outcome.scored.alerted.any():
+                        self._alerts_due.set()
                     if outcome.letters:
                         await self._publish_letters(ledger, publisher)
 
                 await self._publish_letters(ledger, publisher)
                 ticking = asyncio.create_task(self._tick(closing, ledger, publisher, until_idle_s))
+                telling = asyncio.create_task(self._tell(alerts, alerting, deliverer))
                 reading = asyncio.create_task(consumer.run(handle))
-                done, _ = await asyncio.wait((ticking, reading), return_when=asyncio.FIRST_COMPLETED)
-                await consumer.stop()
-                ticking.cancel() if ticking not in done else None
-                await reading
-                with suppress(asyncio.CancelledError):
-                    await ticking
+                try:
+                    await asyncio.wait((ticking, telling, reading), return_when=asyncio.FIRST_COMPLETED)
+                finally:  # each loop ends after what it does: a thread cannot be cancelled
+                    await consumer.stop()
+                    self._ending.set()
+                    self._alerts_due.set()
+                    ended = await asyncio.gather(reading, ticking, telling, return_exceptions=True)
+                for result in ended:
+                    if isinstance(result, BaseException):
+                        raise result
                 await asyncio.to_thread(self._close_windows, closing)
+                await asyncio.to_thread(self._raise_and_deliver, alerts, alerting, deliverer)
         finally:
             await publisher.close()
             await asyncio.to_thread(champion.close)
@@ -166,6 +195,7 @@ class StreamRun:
 
     async def stop(self) -> None:
         """Let :meth:`run` return after the batch that it processes."""
+        self._stop_asked = True
         if self._consumer is not None:
             await self._consumer.stop()
 
@@ -176,6 +206,8 @@ class StreamRun:
             try:
                 return await asyncio.to_thread(worker.process, messages)
             except RecordError as error:
+                if self._stop_asked:
+                    raise  # the broker gives this batch again
                 self._say_problem(f"{error}; next try in {wait:.0f} s")
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, _LONGEST_RETRY_S)
@@ -184,14 +216,44 @@ class StreamRun:
         self, closing: WindowRun, ledger: Ledger, publisher: Publisher, until_idle_s: float | None
     ) -> None:
         assert self._consumer is not None
-        while True:
-            await asyncio.sleep(_TICK_S)
+        while not await self._wait_for(self._ending, _TICK_S):
             await asyncio.to_thread(self._close_windows, closing)
             await self._publish_letters(ledger, publisher)
             self.progress.lag = await self._consumer.measure_lag()
             is_quiet = until_idle_s is not None and time.monotonic() - self._last_work >= until_idle_s
             if is_quiet and not sum(self.progress.lag.values()):
                 return
+
+    async def _tell(self, alerts: LiveAlerts, alerting: WindowRun, deliverer: Deliverer) -> None:
+        """Open alerts and deliver as soon as a row alerts, and once a tick what is due otherwise."""
+        while not self._ending.is_set():
+            await self._wait_for(self._alerts_due, _TICK_S)
+            self._alerts_due.clear()
+            await asyncio.to_thread(self._raise_and_deliver, alerts, alerting, deliverer)
+
+    @staticmethod
+    async def _wait_for(event: asyncio.Event, seconds: float) -> bool:
+        """Wait until an event is set, or so long; return whether it is."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), seconds)
+        return event.is_set()
+
+    def _raise_and_deliver(self, alerts: LiveAlerts, alerting: WindowRun, deliverer: Deliverer) -> None:
+        try:
+            alerts.raise_due(alerting)
+        except LeaseHeldError:  # they are being grouped, perhaps with a window that closes
+            time.sleep(_LEASE_PAUSE_S)
+            self._alerts_due.set()
+        except PynomalyError as error:
+            self._say_problem(f"alerts wait: {error}")
+        try:
+            results = deliverer.deliver_due()
+        except PynomalyError as error:
+            self._say_problem(f"nothing is delivered: {error}")
+            return
+        for item in results:
+            if item.error:
+                self._say_problem(f"{item.sink} has not received all {item.what}: {item.error}")
 
     def _close_windows(self, closing: WindowRun) -> None:
         try:

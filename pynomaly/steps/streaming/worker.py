@@ -26,6 +26,7 @@ from pynomaly.data.streams.kept_rows import KeptRows
 from pynomaly.data.streams.window_keys import name_windows
 from pynomaly.data.window import ORIGIN, Window
 from pynomaly.errors import SourceError, WindowError
+from pynomaly.model.bundle import SCORE_COLUMNS
 from pynomaly.records.ledger import Ledger, StreamEntry, StreamMovedError, StreamPosition
 from pynomaly.records.registry.live_champion import LiveChampion
 from pynomaly.steps.streaming.dead_letters import build_letters
@@ -117,8 +118,15 @@ class StreamWorker:
                 raise
         raise AssertionError("the last try returns or raises")
 
+    def _explanations_left(self, frame: pd.DataFrame) -> int:
+        """Return how many alerts of these rows may still be explained: so many in each window."""
+        keys = set(name_windows(frame[str(self._data.time)], self.pipeline.windows.score).tolist())
+        most = max((self._explained[key] for key in keys), default=0)
+        return max(0, self.pipeline.grouping.explained - most)
+
     def _restore(self) -> None:
         """Read back positions, columns, and the newest rows of each entity."""
+        self._explained: Counter[str] = Counter()
         self._is_stale = False
         self._positions = self._ledger.stream.read_positions(self.pipeline.name)
         self._decoder = MessageDecoder(self.pipeline.stream, self._data, self._kept.read_columns())
@@ -168,6 +176,7 @@ class StreamWorker:
         entries = [
             _build_entry(window, entry.take(windows == window)) for window in dict.fromkeys(windows.tolist())
         ]
+        explained = Counter(windows[[bool(item) for item in entry.carriers]].tolist())
         positions = self._find_positions(fresh, frame, owners)
         before = {item.part: self._find_offset(item.part) for item in positions}
         late = self._count_late(windows[entry.kept])
@@ -176,6 +185,7 @@ class StreamWorker:
         )
         self._positions |= {item.part: item for item in positions}
         self._keys.remember(frame)
+        self._explained += explained
         scored = entry.take(entry.versions > 0)
         return BatchOutcome(
             len(messages), len(frame), again, late, len(letters), scored, problem, decoded.left_out
@@ -240,7 +250,7 @@ class StreamWorker:
         if self._history is None or not len(frame):
             return _no_rows(frame), ""
         ready = self._history.take(frame, tags)
-        live = score_live_rows(self.pipeline, self.champion, ready.frame)
+        live = score_live_rows(self.pipeline, self.champion, ready.frame, self._explanations_left(frame))
         for row, (rule, reason) in live.refused.items():
             if ready.tags[row] >= first:
                 letters.append(DeadLetter(messages[owners[ready.tags[row] - first]], rule, reason))
@@ -251,11 +261,16 @@ class StreamWorker:
         versions = np.zeros(len(frame), dtype=np.int64)
         versions[places] = live.versions[is_own]
         names = list(frame.columns)
+        carriers = np.full(len(ready.frame), "", dtype=object)
+        carriers[list(live.carriers)] = list(live.carriers.values())
+        own_carriers = np.full(len(frame), "", dtype=object)
+        own_carriers[places] = carriers[is_own]
         entry = EntryRows(
             pd.concat([frame, ready.frame.loc[waited, names]], ignore_index=True) if waited.any() else frame,
             pd.concat([scored, live.scored[waited]], ignore_index=True) if waited.any() else scored,
             np.concatenate([versions, live.versions[waited]]),
             np.concatenate([np.ones(len(frame), dtype=bool), np.zeros(int(waited.sum()), dtype=bool)]),
+            np.concatenate([own_carriers, carriers[waited]]),
         )
         return entry, live.problem
 
@@ -299,10 +314,15 @@ class StreamWorker:
 
 
 def _no_rows(frame: pd.DataFrame) -> EntryRows:
-    nothing = np.empty(0, dtype=np.int64)
-    return EntryRows(frame, pd.DataFrame(index=frame.index), nothing, nothing.astype(bool))
+    """Return entry rows for rows that nobody scores: none, or before there are columns."""
+    zeros, scored = (
+        np.zeros(len(frame), dtype=np.int64),
+        pd.DataFrame(index=frame.index, columns=SCORE_COLUMNS),
+    )
+    return EntryRows(
+        frame, scored, zeros, np.ones(len(frame), dtype=bool), np.full(len(frame), "", dtype=object)
+    )
 
 
 def _build_entry(window: str, rows: EntryRows) -> StreamEntry:
-    alerts = int((rows.scored["is_anomaly"] == True).sum())  # noqa: E712 missing where nothing scored it
-    return StreamEntry(window, int(rows.kept.sum()), alerts, pack_rows(rows))
+    return StreamEntry(window, int(rows.kept.sum()), int(rows.alerted.sum()), pack_rows(rows))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, case, delete, func, insert, select, update
 
 from pynomaly.errors import RecordError
 from pynomaly.records.ledger.database import Database
@@ -98,12 +98,21 @@ class StreamLetter:
 
 @dataclass(frozen=True)
 class OpenWindow:
-    """A window with rows that are in no file yet."""
+    """A window with rows that are in no file yet.
+
+    Attributes
+    ----------
+    window : str
+    rows, alerts, entries : int
+    newest_alert : int
+        Number of its newest entry with alerts; 0 without any.
+    """
 
     window: str
     rows: int
     alerts: int
     entries: int
+    newest_alert: int
 
 
 class StreamLog:
@@ -148,14 +157,7 @@ class StreamLog:
                 self._move_position(connection, pipeline, position, before.get(position.part), now)
             numbers = []
             for entry in entries:
-                row = {
-                    "pipeline": pipeline,
-                    "window": entry.window,
-                    "rows": entry.rows,
-                    "alerts": entry.alerts,
-                    "content": entry.content,
-                    "at": now,
-                }
+                row = self._build_row(pipeline, entry)
                 statement = insert(stream_entries).values(row).returning(stream_entries.c.seq)
                 numbers.append(int(connection.execute(statement).scalar_one()))
             for letter in letters:
@@ -165,6 +167,10 @@ class StreamLog:
                 )
                 connection.execute(written.on_conflict_do_nothing(index_elements=["key"]))
         return tuple(numbers)
+
+    def _build_row(self, pipeline: str, entry: StreamEntry) -> dict[str, object]:
+        values = {key: item for key, item in asdict(entry).items() if key != "seq"}
+        return values | {"pipeline": pipeline, "at": self._database.clock()}
 
     def _move_position(
         self,
@@ -195,25 +201,34 @@ class StreamLog:
     def list_open_windows(self, pipeline: str) -> tuple[OpenWindow, ...]:
         """Return the windows with rows that are in no file yet, oldest first."""
         table = stream_entries.c
-        sums = (func.sum(table.rows), func.sum(table.alerts), func.count())
+        newest_alert = func.max(case((table.alerts > 0, table.seq), else_=0))
+        sums = (func.sum(table.rows), func.sum(table.alerts), func.count(), newest_alert)
         query = select(table.window, *sums).where(table.pipeline == pipeline)
         rows = self._database.read_rows(query.group_by(table.window).order_by(table.window))
-        return tuple(OpenWindow(name, int(rows), int(alerts), count) for name, rows, alerts, count in rows)
+        return tuple(OpenWindow(name, *map(int, numbers)) for name, *numbers in rows)
 
     def read_entries(
-        self, pipeline: str, window: str, after: int = 0, most: int = 100
+        self, pipeline: str, window: str, after: int = 0, most: int = 100, *, alerting: bool = False
     ) -> tuple[StreamEntry, ...]:
-        """Return the `most` first entries of an open window after one, in the order of their numbers."""
+        """Return the `most` first entries of an open window after one, in the order of their numbers.
+
+        With `alerting`, only of those with alerts.
+        """
         table = stream_entries.c
         columns = (table.window, table.rows, table.alerts, table.content, table.seq)
         query = select(*columns).where(table.pipeline == pipeline, table.window == window, table.seq > after)
+        query = query.where(table.alerts > 0) if alerting else query
         rows = self._database.read_rows(query.order_by(table.seq).limit(most))
         return tuple(StreamEntry(*row) for row in rows)
 
-    def remove_entries(self, pipeline: str, window: str, numbers: Iterable[int]) -> None:
-        """Remove entries whose rows are in the window's file."""
+    def remove_entries(
+        self, pipeline: str, window: str, numbers: Iterable[int], left: StreamEntry | None = None
+    ) -> None:
+        """Remove entries whose rows are in the window's file; `left` takes their place, if given."""
         wanted = sorted(numbers)
         with self._database.begin_write() as connection:
+            if left is not None:
+                connection.execute(insert(stream_entries).values(self._build_row(pipeline, left)))
             for first in range(0, len(wanted), 500):
                 connection.execute(
                     delete(stream_entries).where(
