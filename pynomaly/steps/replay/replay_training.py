@@ -26,15 +26,15 @@ from pynomaly.judging.drift.performance import keep_judged_scores
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
 from pynomaly.model.window_alerts import expect_alerts_of
 from pynomaly.records.ledger import TrainedBaseline
-from pynomaly.steps.keys import compute_work_key
-from pynomaly.steps.rejections import age_rejections
-from pynomaly.steps.replay.history import ReplayHistory, TrainedModel
-from pynomaly.steps.training.changes import (
+from pynomaly.steps.changes import (
     find_cause,
     find_change_start,
     find_learned_start,
     has_outlasted,
 )
+from pynomaly.steps.keys import compute_work_key
+from pynomaly.steps.rejections import age_rejections
+from pynomaly.steps.replay.history import ReplayHistory, TrainedModel
 from pynomaly.steps.training.exclusions import AlertingModel
 from pynomaly.steps.training.label_free_checks import probe_version
 from pynomaly.steps.training.prepare import label_candidates

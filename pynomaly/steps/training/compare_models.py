@@ -21,8 +21,8 @@ from pynomaly.records.ledger import Decision, Ledger, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import UnusableEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import find_champion
+from pynomaly.steps.changes import has_outlasted
 from pynomaly.steps.rejections import count_attempts
-from pynomaly.steps.training.changes import has_outlasted
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.train_candidates import compare_with, explain_unusable, train_candidates

@@ -28,9 +28,9 @@ from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.account import find_account
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
+from pynomaly.steps.changes import find_cause, find_change_start, find_learned_start
 from pynomaly.steps.keys import compute_work_key
 from pynomaly.steps.rejections import count_rejections
-from pynomaly.steps.training.changes import find_cause, find_change_start, find_learned_start
 from pynomaly.steps.training.exclusions import (
     AlertingModel,
     exclude_rows,

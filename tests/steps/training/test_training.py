@@ -18,14 +18,14 @@ from pynomaly.judging.drift.degradation import Observation
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
-from pynomaly.steps.gate import check_gate
-from pynomaly.steps.promotion.promote import rollback
-from pynomaly.steps.training.changes import (
+from pynomaly.steps.changes import (
     find_cause,
     find_change_start,
     find_learned_start,
     has_outlasted,
 )
+from pynomaly.steps.gate import check_gate
+from pynomaly.steps.promotion.promote import rollback
 from pynomaly.steps.training.compare_models import choose_winner
 from pynomaly.steps.training.fit_candidates import fit_candidate
 from pynomaly.steps.training.planning import hold_training_lease, parse_candidate
