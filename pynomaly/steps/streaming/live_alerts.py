@@ -15,7 +15,7 @@ from pynomaly.steps.alerting.raise_alerts import RaisedAlerts, raise_open_alerts
 from pynomaly.steps.streaming.entry_rows import EntryRows, unpack_rows
 from pynomaly.steps.window_run import WindowRun
 
-__all__ = ["LiveAlerts"]
+__all__ = ["LiveAlerts", "build_scores"]
 
 
 class LiveAlerts:
@@ -54,7 +54,7 @@ class LiveAlerts:
     def _build_window(self, key: str, entries: list[StreamEntry]) -> AlertingWindow:
         rows = unpack_rows([entry.content for entry in entries])
         wanted = rows.versions > 0 if self._pipeline.grouping.needed > 1 else rows.alerted
-        scores = _build_scores(self._pipeline, rows.take(wanted))
+        scores = build_scores(self._pipeline, rows.take(wanted))
         carriers = {
             place: tuple(Carrier(**item) for item in orjson.loads(text))
             for place, text in enumerate(rows.carriers[wanted])
@@ -74,7 +74,7 @@ def _read_alerting(ledger: Ledger, pipeline: str, window: str, *, whole: bool) -
     return entries
 
 
-def _build_scores(pipeline: Pipeline, rows: EntryRows) -> pd.DataFrame:
+def build_scores(pipeline: Pipeline, rows: EntryRows) -> pd.DataFrame:
     """Return the rows as a partition holds them; without times, they are numbered as they came."""
     keys = [str(pipeline.data.time), *([pipeline.data.id] if pipeline.data.id else [])]
     table = pd.concat([rows.frame[keys].reset_index(drop=True), rows.scored.reset_index(drop=True)], axis=1)
