@@ -167,7 +167,8 @@ class StreamRun:
                     if outcome.problem and outcome.rows:
                         self._say_problem(f"rows are kept, and not scored: {outcome.problem}")
                     self._on_batch(outcome)
-                    if outcome.scored is not None and outcome.scored.alerted.any():
+                    if outcome.alerting is not None:
+                        alerts.add(outcome.alerting)
                         self._alerts_due.set()
                     if outcome.letters:
                         await self._publish_letters(ledger, publisher)
@@ -241,6 +242,8 @@ class StreamRun:
     def _raise_and_deliver(self, alerts: LiveAlerts, alerting: WindowRun, deliverer: Deliverer) -> None:
         try:
             alerts.raise_due(alerting)
+            if alerts.waiting:
+                self._alerts_due.set()
         except LeaseHeldError:  # they are being grouped, perhaps with a window that closes
             time.sleep(_LEASE_PAUSE_S)
             self._alerts_due.set()
