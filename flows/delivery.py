@@ -29,9 +29,7 @@ def deliver(
     pipeline = load_pipeline(config)
     require_sink(pipeline, sink)
     with guard_run(pipeline, delivers=False):
-        results = [
-            item.to_dict() for item in delivery.deliver_to_sinks(pipeline, sink, redeliver, at_once=True)
-        ]
+        results = delivery.deliver_to_sinks(pipeline, sink, redeliver, at_once=True)
     return {
         "pipeline": pipeline.name,
         "channels": [item.to_dict() for item in results],

@@ -39,6 +39,7 @@ class PolicyRun:
     observations: list[Observation] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
     rejections: list[datetime] = field(default_factory=list)
+    attempts: int = 0
     seconds: float = 0.0
     windows: list[dict[str, Any]] = field(default_factory=list)
     scored: list[pd.DataFrame] = field(default_factory=list)
@@ -53,7 +54,7 @@ class PolicyRun:
         if student.recalibrated:
             self.recalibrated.append(at)
         else:
-            self.replaced, self.rejections = self.student, []
+            self.replaced, self.rejections, self.attempts = self.student, [], 0
             self.promoted.append(at)
         self.student, self.observations = student, []
 

@@ -253,16 +253,18 @@ def _follow_settings(
         life.trained.append(at)
         life.asked.add(plan.key)
         life.rejections.append(at)
+        life.attempts += 1
         return
     _count_training(life, model, at)
     life.asked.add(plan.key)
-    compared = compare_challenger(past, student, model, len(life.rejections) + 1)
+    compared = compare_challenger(past, student, model, life.attempts + 1, newest)
     ruling = rule_on_challenger(past, model, compared)
     life.note(at, ruling.kind, (*plan.decision.reasons, *ruling.reasons))
     if ruling.kind == "promote":
         life.promote(model, at)
     elif not compared.awaits_evidence:
         life.rejections.append(at)
+        life.attempts += not model.recalibrated
 
 
 def _judge_late_windows(past: ReplayHistory, life: PolicyRun, at: datetime) -> None:

@@ -21,7 +21,7 @@ from pynomaly.steps.streaming.entry_rows import EntryRows, pack_rows, unpack_row
 from pynomaly.steps.streaming.live_scorer import AlertingRows
 from pynomaly.steps.window_run import WindowRun
 
-__all__ = ["LiveAlerts"]
+__all__ = ["LiveAlerts", "build_scores"]
 
 _EXPLAINED_AT_ONCE = 20
 """Alerts whose columns are named before alerts are grouped again; each takes up to 25 ms."""
@@ -106,7 +106,11 @@ class LiveAlerts:
     def _build_window(self, key: str, entries: list[StreamEntry]) -> AlertingWindow:
         rows = unpack_rows([entry.content for entry in entries])
         wanted = rows.versions > 0 if self._pipeline.grouping.needed > 1 else rows.alerted
+<<<<<<< HEAD
         scores, texts = _build_scores(self._pipeline, rows.take(wanted))
+=======
+        scores = build_scores(self._pipeline, rows.take(wanted))
+>>>>>>> main
         carriers = {
             place: tuple(Carrier(**item) for item in orjson.loads(text))
             for place, text in enumerate(texts)
@@ -126,9 +130,15 @@ def _read_alerting(ledger: Ledger, pipeline: str, window: str, *, whole: bool) -
     return entries
 
 
+<<<<<<< HEAD
 def _build_scores(pipeline: Pipeline, rows: EntryRows) -> tuple[pd.DataFrame, list[str]]:
     """Return each row once, as a partition holds it, and what carries it; a row may be in several entries."""
     keys = _list_keys(pipeline)
+=======
+def build_scores(pipeline: Pipeline, rows: EntryRows) -> pd.DataFrame:
+    """Return the rows as a partition holds them; without times, they are numbered as they came."""
+    keys = [str(pipeline.data.time), *([pipeline.data.id] if pipeline.data.id else [])]
+>>>>>>> main
     table = pd.concat([rows.frame[keys].reset_index(drop=True), rows.scored.reset_index(drop=True)], axis=1)
     table = table.assign(
         is_anomaly=rows.alerted,

@@ -1,8 +1,8 @@
 """Runs a worker of a stream: reads the broker, processes batches, raises alerts, closes windows.
 
 Reading is asynchronous; each batch is processed in one thread while the event loop keeps the connection
-alive. Alerts are opened and handed to the sinks in a second thread, and windows are closed in a third. One
-batch is in memory at a time, whatever the lag.
+alive. Alerts are opened in a second thread, windows are closed in a third, and each sink has one of its own.
+One batch is in memory at a time, whatever the lag.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from datetime import UTC, datetime
 
 from pynomaly.config import Pipeline
 from pynomaly.data.brokers import Consumer, Message, Publisher, open_consumer, open_publisher
+from pynomaly.data.streams.window_keys import name_windows
 from pynomaly.errors import BrokerError, ConfigError, LeaseHeldError, PynomalyError, RecordError
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry.live_champion import LiveChampion
-from pynomaly.steps.delivery.deliverer import Deliverer
+from pynomaly.steps.delivery.live import LiveDelivery
 from pynomaly.steps.delivery.open_sinks import BlockReader, refuse_block
 from pynomaly.steps.streaming.closing import ClosedWindow, close_due_windows, keep_long_windows
 from pynomaly.steps.streaming.dead_letters import format_letter
-from pynomaly.steps.streaming.live_alerts import LiveAlerts
+from pynomaly.steps.streaming.entry_rows import EntryRows
+from pynomaly.steps.streaming.live_alerts import LiveAlerts, build_scores
 from pynomaly.steps.streaming.worker import BatchOutcome, StreamWorker
 from pynomaly.steps.window_run import WindowRun
 
@@ -147,14 +149,14 @@ class StreamRun:
         champion = LiveChampion(pipeline)
         await asyncio.to_thread(champion.follow)
         publisher = open_publisher(stream)
+        sinks = await asyncio.to_thread(LiveDelivery, pipeline, self._read_block, self._say_problem)
         try:
             with (
                 Ledger.open(pipeline.ledger_url) as ledger,
                 WindowRun(pipeline) as closing,
                 WindowRun(pipeline) as alerting,
-                Deliverer(pipeline, self._read_block, patient=False) as deliverer,
             ):
-                await asyncio.to_thread(deliverer.open_channels)
+                sinks.start()
                 alerts = LiveAlerts(pipeline)
                 worker = await asyncio.to_thread(
                     StreamWorker, pipeline, ledger, champion, self._name, ordered=consumer.ordered
@@ -170,12 +172,14 @@ class StreamRun:
                     if outcome.alerting is not None:
                         alerts.add(outcome.alerting)
                         self._alerts_due.set()
+                    if outcome.scored is not None and sinks.takes_scores:
+                        await asyncio.to_thread(self._hand_over_scores, sinks, outcome.scored)
                     if outcome.letters:
                         await self._publish_letters(ledger, publisher)
 
                 await self._publish_letters(ledger, publisher)
                 ticking = asyncio.create_task(self._tick(closing, ledger, publisher, until_idle_s))
-                telling = asyncio.create_task(self._tell(alerts, alerting, deliverer))
+                telling = asyncio.create_task(self._tell(alerts, alerting, sinks))
                 reading = asyncio.create_task(consumer.run(handle))
                 try:
                     await asyncio.wait((ticking, telling, reading), return_when=asyncio.FIRST_COMPLETED)
@@ -188,8 +192,9 @@ class StreamRun:
                     if isinstance(result, BaseException):
                         raise result
                 await asyncio.to_thread(self._close_windows, closing)
-                await asyncio.to_thread(self._raise_and_deliver, alerts, alerting, deliverer)
+                await asyncio.to_thread(self._raise_alerts, alerts, alerting, sinks)
         finally:
+            await asyncio.to_thread(sinks.stop)
             await publisher.close()
             await asyncio.to_thread(champion.close)
         return self.progress
@@ -225,12 +230,12 @@ class StreamRun:
             if is_quiet and not sum(self.progress.lag.values()):
                 return
 
-    async def _tell(self, alerts: LiveAlerts, alerting: WindowRun, deliverer: Deliverer) -> None:
-        """Open alerts and deliver as soon as a row alerts, and once a tick what is due otherwise."""
+    async def _tell(self, alerts: LiveAlerts, alerting: WindowRun, sinks: LiveDelivery) -> None:
+        """Open alerts as soon as a row alerts, and wake the sinks."""
         while not self._ending.is_set():
             await self._wait_for(self._alerts_due, _TICK_S)
             self._alerts_due.clear()
-            await asyncio.to_thread(self._raise_and_deliver, alerts, alerting, deliverer)
+            await asyncio.to_thread(self._raise_alerts, alerts, alerting, sinks)
 
     @staticmethod
     async def _wait_for(event: asyncio.Event, seconds: float) -> bool:
@@ -239,24 +244,28 @@ class StreamRun:
             await asyncio.wait_for(event.wait(), seconds)
         return event.is_set()
 
-    def _raise_and_deliver(self, alerts: LiveAlerts, alerting: WindowRun, deliverer: Deliverer) -> None:
+    def _hand_over_scores(self, sinks: LiveDelivery, rows: EntryRows) -> None:
+        """Hand the scores of a batch over, by window; their windows are still open."""
+        table = build_scores(self.pipeline, rows)
+        windows = name_windows(table[str(self.pipeline.data.time)], self.pipeline.windows.score)
+        for window in dict.fromkeys(windows.tolist()):
+            sinks.hand_over(window, table[windows == window])
+
+    def _raise_alerts(self, alerts: LiveAlerts, alerting: WindowRun, sinks: LiveDelivery) -> None:
         try:
+<<<<<<< HEAD
             alerts.raise_due(alerting)
             if alerts.waiting:
                 self._alerts_due.set()
+=======
+            if alerts.raise_due(alerting):
+                sinks.wake()
+>>>>>>> main
         except LeaseHeldError:  # they are being grouped, perhaps with a window that closes
             time.sleep(_LEASE_PAUSE_S)
             self._alerts_due.set()
         except PynomalyError as error:
             self._say_problem(f"alerts wait: {error}")
-        try:
-            results = deliverer.deliver_due()
-        except PynomalyError as error:
-            self._say_problem(f"nothing is delivered: {error}")
-            return
-        for item in results:
-            if item.error:
-                self._say_problem(f"{item.sink} has not received all {item.what}: {item.error}")
 
     def _close_windows(self, closing: WindowRun) -> None:
         try:
