@@ -106,11 +106,7 @@ class LiveAlerts:
     def _build_window(self, key: str, entries: list[StreamEntry]) -> AlertingWindow:
         rows = unpack_rows([entry.content for entry in entries])
         wanted = rows.versions > 0 if self._pipeline.grouping.needed > 1 else rows.alerted
-<<<<<<< HEAD
-        scores, texts = _build_scores(self._pipeline, rows.take(wanted))
-=======
-        scores = build_scores(self._pipeline, rows.take(wanted))
->>>>>>> main
+        scores, texts = _join_carriers(self._pipeline, rows.take(wanted))
         carriers = {
             place: tuple(Carrier(**item) for item in orjson.loads(text))
             for place, text in enumerate(texts)
@@ -130,29 +126,24 @@ def _read_alerting(ledger: Ledger, pipeline: str, window: str, *, whole: bool) -
     return entries
 
 
-<<<<<<< HEAD
-def _build_scores(pipeline: Pipeline, rows: EntryRows) -> tuple[pd.DataFrame, list[str]]:
-    """Return each row once, as a partition holds it, and what carries it; a row may be in several entries."""
-    keys = _list_keys(pipeline)
-=======
 def build_scores(pipeline: Pipeline, rows: EntryRows) -> pd.DataFrame:
     """Return the rows as a partition holds them; without times, they are numbered as they came."""
-    keys = [str(pipeline.data.time), *([pipeline.data.id] if pipeline.data.id else [])]
->>>>>>> main
-    table = pd.concat([rows.frame[keys].reset_index(drop=True), rows.scored.reset_index(drop=True)], axis=1)
-    table = table.assign(
-        is_anomaly=rows.alerted,
-        model_version=rows.versions,
-        row=np.arange(len(table)),
-        carriers=rows.carriers,
+    frame, scored = (part.reset_index(drop=True) for part in (rows.frame[_list_keys(pipeline)], rows.scored))
+    return pd.concat([frame, scored], axis=1).assign(
+        is_anomaly=rows.alerted, model_version=rows.versions, row=np.arange(len(frame))
     )
-    same = [*keys, "score"]
-    texts = table[table["carriers"] != ""].groupby(same, dropna=False)["carriers"].first()
+
+
+def _join_carriers(pipeline: Pipeline, rows: EntryRows) -> tuple[pd.DataFrame, list[str]]:
+    """Return each row once, as a partition holds it, and what carries it; a row may be in several entries."""
+    table, same = build_scores(pipeline, rows), [*_list_keys(pipeline), "score"]
+    is_named = rows.carriers != ""
+    texts = pd.Series(rows.carriers[is_named], index=pd.MultiIndex.from_frame(table.loc[is_named, same]))
+    texts = texts[~texts.index.duplicated()]
     is_copy = ~rows.kept & table.duplicated(same, keep="first").to_numpy()
     table = table[~is_copy].reset_index(drop=True)
-    places = pd.MultiIndex.from_frame(table[same])
-    carriers = texts.reindex(places).fillna("").tolist() if len(texts) else [""] * len(table)
-    return table.drop(columns="carriers"), carriers
+    carriers = texts.reindex(pd.MultiIndex.from_frame(table[same])).fillna("") if len(texts) else texts
+    return table, carriers.tolist()
 
 
 def _list_keys(pipeline: Pipeline) -> list[str]:

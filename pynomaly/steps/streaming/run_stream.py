@@ -253,14 +253,10 @@ class StreamRun:
 
     def _raise_alerts(self, alerts: LiveAlerts, alerting: WindowRun, sinks: LiveDelivery) -> None:
         try:
-<<<<<<< HEAD
-            alerts.raise_due(alerting)
-            if alerts.waiting:
-                self._alerts_due.set()
-=======
             if alerts.raise_due(alerting):
                 sinks.wake()
->>>>>>> main
+            if alerts.waiting:
+                self._alerts_due.set()
         except LeaseHeldError:  # they are being grouped, perhaps with a window that closes
             time.sleep(_LEASE_PAUSE_S)
             self._alerts_due.set()
