@@ -63,17 +63,23 @@ def open_channel(deliveries: Deliveries, channel: Channel, sink: Sink) -> Delive
 
 def list_due_windows(deliveries: Deliveries, cursor: DeliveryState) -> tuple[Partition, ...]:
     """Return the windows that are due; see :meth:`Deliveries.list_due_windows`."""
-    since = {"now": cursor.begun, "all": None}.get(cursor.content, datetime.min)
-    if since == datetime.min:
-        since = min(cursor.begun, datetime.fromisoformat(cursor.content))
-    return deliveries.list_due_windows(_channel_of(cursor), since)
+    return deliveries.list_due_windows(_channel_of(cursor), _find_since(cursor))
 
 
 def count_due(deliveries: Deliveries, cursor: DeliveryState) -> int:
     """Return the number of windows, events or decisions that the channel has yet to hand over."""
     if cursor.what == "scores":
-        return len(list_due_windows(deliveries, cursor))
+        return deliveries.count_due_windows(_channel_of(cursor), _find_since(cursor))
     return deliveries.count_due(_channel_of(cursor), cursor.position)
+
+
+def _find_since(cursor: DeliveryState) -> datetime | None:
+    """Return the moment from which on windows are due; None for all."""
+    if cursor.content == "all":
+        return None
+    return (
+        cursor.begun if cursor.content == "now" else min(cursor.begun, datetime.fromisoformat(cursor.content))
+    )
 
 
 class DueParts:

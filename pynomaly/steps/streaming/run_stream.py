@@ -169,7 +169,8 @@ class StreamRun:
                     if outcome.problem and outcome.rows:
                         self._say_problem(f"rows are kept, and not scored: {outcome.problem}")
                     self._on_batch(outcome)
-                    if outcome.scored is not None and outcome.scored.alerted.any():
+                    if outcome.alerting is not None:
+                        alerts.add(outcome.alerting)
                         self._alerts_due.set()
                     if outcome.scored is not None and sinks.takes_scores:
                         await asyncio.to_thread(self._hand_over_scores, sinks, outcome.scored)
@@ -254,6 +255,8 @@ class StreamRun:
         try:
             if alerts.raise_due(alerting):
                 sinks.wake()
+            if alerts.waiting:
+                self._alerts_due.set()
         except LeaseHeldError:  # they are being grouped, perhaps with a window that closes
             time.sleep(_LEASE_PAUSE_S)
             self._alerts_due.set()
