@@ -232,6 +232,7 @@ def _train(folder: Path, detector: str, days: int, port: int) -> Path:
         },
         "windows": {"score": "6h", "monitor": "1d", "reference": f"{days}d"},
         "training": {"candidates": [detector]},
+        "alerts": {"policy": "quantile", "quantile": 0.001},
         "comparison": {"resamples": 200},
         "sinks": [
             {
