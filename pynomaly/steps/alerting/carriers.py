@@ -1,7 +1,7 @@
 """Find the columns that contribute most to a row's score; alerts get their reasons only from here.
 
-Called by :mod:`pynomaly.steps.alerting.raise_alerts` and for rows of a stream. The explanation method may change:
-callers see only columns, values and shares.
+Called by :mod:`pynomaly.steps.alerting.raise_alerts` and for rows of a stream. The explanation method may
+change: callers see only columns, values and shares.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def choose_explained_rows(scores: pd.DataFrame, most: int) -> npt.NDArray[np.int
 
 
 def find_carriers(bundle: Bundle, rows: pd.DataFrame, most: int = 3) -> list[tuple[Carrier, ...]]:
-    """Return for each row, of a DataFrame of shape (n, >= d), the columns that carry its score, strongest first.
+    """Return for each row of a DataFrame of shape (n, >= d) the columns that carry its score.
 
     Returns
     -------
     list of tuple of Carrier
-        At most `most` a row; none where no column does. A row has the same in any batch. Cost: see
-        :meth:`Bundle.explain`; many rows at once cost a third of what they cost one by one.
+        At most `most` a row, the strongest first; none where no column does. A row has the same in any
+        batch. Cost: see :meth:`Bundle.explain`; many rows at once cost half of what they cost one by one.
     """
     return [
         tuple(
