@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -136,7 +137,50 @@ def _run_redis(folder: Path) -> Iterator[BrokerServer]:
     yield server
 
 
-RUNNERS: dict[str, Callable[[Path], Any]] = {"memory": _run_memory, "redis": _run_redis}
+_MOCK_CLUSTER = """
+import signal
+from confluent_kafka import Producer
+client = Producer({"test.mock.num.brokers": 3, "bootstrap.servers": "none"})
+print(",".join(f"127.0.0.1:{b.port}" for b in client.list_topics(timeout=30).brokers.values()), flush=True)
+signal.pause()
+"""
+
+
+@contextmanager
+def _run_kafka(folder: Path) -> Iterator[BrokerServer]:
+    """The mock cluster of librdkafka: three brokers in one process, four partitions a topic, 5 MB each.
+
+    Its messages are in memory and its ports its own: it cannot be restarted. It knows no passwords, and
+    refuses whoever wants to give one.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", _MOCK_CLUSTER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        process.stdout.close()
+
+        def create_topic(topic: str) -> None:
+            from confluent_kafka import Producer
+
+            Producer({"bootstrap.servers": address}).list_topics(topic, timeout=30)
+
+        # It waits for a member that has left as for one that is silent, and three seconds for the first.
+        options = "?session.timeout.ms=4000&heartbeat.interval.ms=200"
+        yield BrokerServer(
+            "kafka", f"kafka://{address}{options}", f"kafka://nobody:wrong@{address}", create_topic
+        )
+    finally:
+        process.kill()
+        process.wait()
+
+
+RUNNERS: dict[str, Callable[[Path], Any]] = {
+    "memory": _run_memory,
+    "kafka": _run_kafka,
+    "redis": _run_redis,
+}
 """How each kind of broker is run."""
 
 
