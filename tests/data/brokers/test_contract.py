@@ -285,15 +285,18 @@ def test_a_broker_that_is_restarted_in_the_middle_is_said_and_loses_nothing(brok
     async def check():
         await join_group(broker, topic)
         await publish(broker, topic, number_bodies(100))
-        restarted = False
+        left = ["restart", "publish"]
 
         async def handle(batch: Sequence[Message]) -> None:
-            nonlocal restarted
             numbers.update(int(message.body) for message in batch)
-            if not restarted and len(numbers) >= 40:
-                restarted = True
+            if left[0] == "restart" and len(numbers) >= 40:
+                left.pop(0)
                 broker.stop()
                 broker.start()
+                if broker.kind == "mqtt":
+                    return  # Mosquitto 2.0 restores a session without the subscriptions that it shares
+            if left[0] == "publish":
+                left[0] = "nothing"
                 await publish(broker, topic, number_bodies(50, first=100))
             if len(numbers) == 150:
                 await consumer.stop()
